@@ -1,0 +1,3 @@
+//! The binary `innovation`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The built-in analyst: deterministic, offline, every line of evidence a true quote.

@@ -1,0 +1,79 @@
+//! The analyst seam: whoever answers a stage.
+//!
+//! Two stand behind it: [`model::ModelAnalyst`], which asks a language model, and
+//! [`extractive::ExtractiveAnalyst`], which needs neither key nor network. The engine cannot tell them
+//! apart, except by the provider they name in their answer.
+
+pub mod extractive;
+pub mod model;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    brand::BrandProfile,
+    document::Document,
+    llm::{LlmError, Usage},
+    run::{RunId, Stage},
+    stages::{Outputs, StageOutput},
+};
+
+/// What a stage may read.
+#[derive(Debug, Clone, Copy)]
+pub struct StageInput<'a> {
+    pub run: &'a RunId,
+    pub document: &'a Document,
+    pub brand: &'a BrandProfile,
+    /// The outputs of the stages before this one, quotes already looked up.
+    pub earlier: &'a Outputs,
+    /// What the run may still spend, in US dollars.
+    pub spend_limit_usd: Option<f64>,
+}
+
+/// A stage's answer. It satisfies the stage's schema; references and quotes are not checked yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub output: StageOutput,
+    pub provenance: Provenance,
+    /// What a reader should know about this answer, in sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Who really answered, and what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provenance {
+    /// `extractive`, or the provider behind the model's endpoint.
+    pub provider: String,
+    /// The model that really answered.
+    pub model: String,
+    /// Hash of the prompt's text (of the analyst's own rules and word lists for the extractive one).
+    pub prompt_version: String,
+    pub usage: Usage,
+    /// Requests made, at least 1.
+    pub attempts: u32,
+}
+
+/// Why a stage has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AnalystError {
+    #[error(transparent)]
+    Llm(#[from] LlmError),
+    /// The document holds too little for this analyst to work with.
+    #[error("the document holds too little text to analyse: {0}")]
+    TooLittleText(String),
+    /// A defect of ours: never the document's or the model's fault.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// Something that answers stages.
+#[async_trait]
+pub trait Analyst: Send + Sync + std::fmt::Debug {
+    /// Answers one stage from its input.
+    async fn answer(
+        &self,
+        stage: Stage,
+        input: &StageInput<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, AnalystError>;
+}

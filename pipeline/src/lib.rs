@@ -1,0 +1,30 @@
+//! Turns a document and a brand profile into a report of opportunities in which every claim can be
+//! traced to a page.
+//!
+//! # What this crate promises
+//!
+//! * **A stage that is stored with a matching digest is never asked for again** ([`engine`]).
+//! * **No quote is taken on trust**: each is looked up in the extracted text, and the look-up alone
+//!   sets its status ([`grounding`]).
+//! * **The report says nothing that the four outputs do not** ([`report`] is code, not a model).
+//! * **Equal work has equal digests** ([`record`]: SHA-256 over RFC 8785 canonical JSON).
+//!
+//! # What is deliberately absent
+//!
+//! No HTTP, no database, no environment variable, no clock and no randomness of its own: all of them come
+//! in through the seams [`analyst::Analyst`], [`llm::LlmClient`], [`store::RunStore`] and [`clock::Clock`].
+
+pub mod analyst;
+pub mod brand;
+pub mod clock;
+pub mod document;
+pub mod engine;
+pub mod grounding;
+pub mod llm;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod stages;
+pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,85 @@
+//! Stage 4: what one brand could do with the lessons.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What stage 4 answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrandContextualization {
+    /// What about the brand mattered for the choice.
+    #[schemars(length(min = 10, max = 2000))]
+    pub brand_context: String,
+    #[schemars(length(min = 3, max = 5))]
+    pub opportunities: Vec<Opportunity>,
+}
+
+/// Something the brand could do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Opportunity {
+    /// `O1`, `O2` …: given by the pipeline.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub id: String,
+    #[schemars(length(min = 3, max = 160))]
+    pub title: String,
+    #[schemars(length(min = 10, max = 1500))]
+    pub pitch: String,
+    #[schemars(length(min = 10, max = 1500))]
+    pub why_this_brand: String,
+    /// What in the brand's profile it builds on, word for word.
+    #[schemars(length(min = 1, max = 6))]
+    pub profile_links: Vec<ProfileLink>,
+    #[schemars(length(min = 1, max = 5), inner(length(min = 1, max = 300)))]
+    pub target_customers: Vec<String>,
+    #[schemars(length(min = 1, max = 6), inner(length(min = 1, max = 500)))]
+    pub first_steps: Vec<String>,
+    #[schemars(length(min = 1, max = 5), inner(length(min = 1, max = 500)))]
+    pub risks: Vec<String>,
+    pub effort: Effort,
+    pub horizon: Horizon,
+    /// Ids of the lessons it uses (`L1` …).
+    #[schemars(length(min = 1, max = 7), inner(length(min = 1, max = 8)))]
+    pub lessons: Vec<String>,
+}
+
+/// One entry of the brand's profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileLink {
+    pub field: ProfileField,
+    /// The entry as the profile has it.
+    #[schemars(length(min = 1, max = 500))]
+    pub entry: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfileField {
+    ProductPortfolio,
+    TargetCustomers,
+    RecentInnovations,
+    StrategicPriorities,
+    BrandValues,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Effort {
+    Low,
+    Medium,
+    High,
+}
+
+/// When the opportunity could reach customers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Horizon {
+    /// Within six months.
+    Now,
+    /// Within six to eighteen months.
+    Next,
+    /// Later than that.
+    Later,
+}

@@ -1,0 +1,1 @@
+//! Fakes for the seams, for tests of this crate and of others.
