@@ -1,1 +1,249 @@
-//! The stage loop.
+//! The stage loop: take what is stored, go on at the first missing stage, stop cleanly when told.
+//!
+//! # Invariants
+//!
+//! * A stage that the store returns is never asked for again: an answer costs money.
+//! * A stage counts only when the store has it; only then does the next one begin.
+//! * Cancellation is looked at between stages and ends a stage in flight; it never tears a write.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    analyst::{Analyst, AnalystError, Answer, StageInput},
+    brand::BrandProfile,
+    clock::{Clock, Timestamp},
+    document::Document,
+    failure::RunFailure,
+    grounding::{self, PageIndex},
+    llm::LlmErrorCode,
+    record::{Circumstances, StageMeta, StageRecord},
+    report::{self, ReportInput},
+    run::{RunId, Stage},
+    stages::{Outputs, references},
+    store::RunStore,
+};
+
+/// Runs stages. Cheap to clone; holds no state of any run.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub analyst: Arc<dyn Analyst>,
+    pub store: Arc<dyn RunStore>,
+    pub clock: Arc<dyn Clock>,
+    /// What all stages of one run may cost together, in US dollars.
+    pub cost_limit_usd: Option<f64>,
+}
+
+/// One run's work.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    pub run: &'a RunId,
+    pub document: &'a Document,
+    pub brand: &'a BrandProfile,
+    /// What earlier attempts spent without storing a stage, in US dollars; it counts against the limit.
+    pub lost_usd: f64,
+    /// The storage mode and flag revision in force, for the records' `meta`.
+    pub mode: &'a str,
+    pub flags_revision: u64,
+}
+
+/// What happens in a run, as it happens.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The stage is already stored and will not be asked for.
+    Reused {
+        stage: Stage,
+        meta: StageMeta,
+    },
+    Started {
+        stage: Stage,
+    },
+    /// The stage's record is durable.
+    Stored {
+        stage: Stage,
+        meta: StageMeta,
+        elapsed: Duration,
+    },
+    /// The report is durable.
+    ReportStored,
+}
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The records of stages 1 to 4, in order.
+    pub records: Vec<StageRecord>,
+    pub report: String,
+}
+
+impl Engine {
+    /// Takes the run from where it stands to its report.
+    pub async fn run(
+        &self,
+        job: Job<'_>,
+        events: &(dyn Fn(Event) + Send + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<Finished, RunFailure> {
+        let stored = self.load_all(job.run).await?;
+        let mut progress = Progress::default();
+        // Built at the first stage that is really run: resuming a finished run needs no index.
+        let mut index: Option<PageIndex> = None;
+
+        for (position, (stage, found)) in stored.iter().enumerate() {
+            if let Some(record) = found {
+                events(Event::Reused {
+                    stage: *stage,
+                    meta: record.meta.clone(),
+                });
+                progress.take(record.clone())?;
+                continue;
+            }
+            if cancel.is_cancelled() {
+                return Err(RunFailure::cancelled(Some(*stage)));
+            }
+            events(Event::Started { stage: *stage });
+            let started = self.clock.monotonic();
+            let index = index.get_or_insert_with(|| PageIndex::new(job.document));
+            let later_is_stored = stored
+                .iter()
+                .skip(position + 1)
+                .any(|(_, record)| record.is_some());
+            let record = self
+                .answer(*stage, &job, &progress, index, later_is_stored, cancel)
+                .await?;
+            self.store
+                .store_stage(job.run, &record)
+                .await
+                .map_err(|error| RunFailure::from_store(Some(*stage), &error))?;
+            let elapsed = self.clock.monotonic().saturating_sub(started);
+            events(Event::Stored {
+                stage: *stage,
+                meta: record.meta.clone(),
+                elapsed,
+            });
+            progress.take(record)?;
+        }
+
+        let report = self.report(&job, &progress.records).await?;
+        events(Event::ReportStored);
+        Ok(Finished {
+            records: progress.records,
+            report,
+        })
+    }
+
+    async fn load_all(&self, run: &RunId) -> Result<Vec<(Stage, Option<StageRecord>)>, RunFailure> {
+        let mut stored = Vec::with_capacity(Stage::ALL.len());
+        for stage in Stage::ALL {
+            let record = self
+                .store
+                .load_stage(run, stage)
+                .await
+                .map_err(|error| RunFailure::from_store(Some(stage), &error))?;
+            stored.push((stage, record));
+        }
+        Ok(stored)
+    }
+
+    /// Asks the analyst, checks references, quotes and numbers, and makes the record.
+    async fn answer(
+        &self,
+        stage: Stage,
+        job: &Job<'_>,
+        progress: &Progress,
+        index: &PageIndex,
+        later_is_stored: bool,
+        cancel: &CancellationToken,
+    ) -> Result<StageRecord, RunFailure> {
+        let started_at = self.clock.now();
+        let input = StageInput {
+            run: job.run,
+            document: job.document,
+            brand: job.brand,
+            earlier: &progress.outputs,
+            spend_limit_usd: self
+                .cost_limit_usd
+                .map(|limit| (limit - progress.spent_usd - job.lost_usd).max(0.0)),
+        };
+        let Answer {
+            mut output,
+            provenance,
+            mut warnings,
+        } = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
+            answer = self.analyst.answer(stage, &input, cancel) => answer.map_err(|error| match error {
+                AnalystError::Llm(error) if error.code == LlmErrorCode::Cancelled => RunFailure {
+                    usage: error.usage,
+                    ..RunFailure::cancelled(Some(stage))
+                },
+                error => RunFailure::from_analyst(stage, error),
+            })?,
+        };
+        output.assign_ids();
+        warnings.extend(references::check(&mut output, &progress.outputs, job.brand));
+        let (grounding, unfounded) = grounding::ground(&mut output, &progress.outputs, index, job.brand);
+        warnings.extend(unfounded);
+        if later_is_stored {
+            warnings.push(
+                "This stage was lost or damaged and has been run again; later stages, which were already stored, \
+                 were derived from its earlier version."
+                    .to_owned(),
+            );
+        }
+        let finished_at: Timestamp = self.clock.now();
+        StageRecord::new(
+            &output,
+            &provenance,
+            Circumstances {
+                started_at,
+                // A wall clock may be set back while a stage runs; a record never ends before it began.
+                finished_at: finished_at.max(started_at),
+                mode: job.mode.to_owned(),
+                flags_revision: job.flags_revision,
+                warnings,
+                grounding,
+            },
+        )
+        .map_err(|error| RunFailure::from_record(Some(stage), &error))
+    }
+
+    async fn report(&self, job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> {
+        let markdown = report::render(&ReportInput {
+            run: job.run,
+            document_title: job.document.title.as_deref().unwrap_or(&job.document.source_name),
+            document_source: &job.document.source_name,
+            page_count: job.document.pages.len(),
+            document_warnings: &job.document.warnings,
+            brand: job.brand,
+            records,
+        })
+        .map_err(|error| RunFailure::from_record(None, &error))?;
+        self.store
+            .store_report(job.run, &markdown)
+            .await
+            .map_err(|error| RunFailure::from_store(None, &error))?;
+        Ok(markdown)
+    }
+}
+
+/// What a run has earned so far.
+#[derive(Debug, Default)]
+struct Progress {
+    records: Vec<StageRecord>,
+    outputs: Outputs,
+    spent_usd: f64,
+}
+
+impl Progress {
+    fn take(&mut self, record: StageRecord) -> Result<(), RunFailure> {
+        let output = record
+            .output()
+            .map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
+        self.outputs.insert(output);
+        self.spent_usd += record.meta.usage.cost_usd;
+        self.records.push(record);
+        Ok(())
+    }
+}

@@ -19,6 +19,7 @@ pub mod brand;
 pub mod clock;
 pub mod document;
 pub mod engine;
+pub mod failure;
 pub mod grounding;
 pub mod llm;
 pub mod record;

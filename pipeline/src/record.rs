@@ -147,12 +147,12 @@ impl StageRecord {
 }
 
 /// The RFC 8785 form of a value.
-pub fn canonical_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, RecordError> {
+pub fn canonical_json<T: Serialize>(value: &T) -> Result<Vec<u8>, RecordError> {
     serde_json_canonicalizer::to_vec(value).map_err(RecordError::Canonical)
 }
 
 /// SHA-256 (hex) of a value's RFC 8785 form.
-pub fn sha256_canonical<T: Serialize + ?Sized>(value: &T) -> Result<String, RecordError> {
+pub fn sha256_canonical<T: Serialize>(value: &T) -> Result<String, RecordError> {
     Ok(sha256_hex(&canonical_json(value)?))
 }
 

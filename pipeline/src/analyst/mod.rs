@@ -5,6 +5,7 @@
 //! apart, except by the provider they name in their answer.
 
 pub mod extractive;
+pub mod fallback;
 pub mod model;
 
 use async_trait::async_trait;

@@ -1,0 +1,68 @@
+//! The last resort: another analyst answers when every model is down, if the operator allows it
+//! (`LLM_OFFLINE_FALLBACK`). Its answer keeps its own label and carries a warning, so that it can never
+//! pass for a model's work.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::{Analyst, AnalystError, Answer, StageInput};
+use crate::{
+    llm::{LlmError, LlmErrorCode},
+    run::Stage,
+};
+
+/// Asks `primary`, and `last_resort` where the primary is out of reach.
+#[derive(Debug)]
+pub struct WithLastResort {
+    primary: Arc<dyn Analyst>,
+    last_resort: Arc<dyn Analyst>,
+}
+
+impl WithLastResort {
+    #[must_use]
+    pub fn new(primary: Arc<dyn Analyst>, last_resort: Arc<dyn Analyst>) -> Self {
+        Self { primary, last_resort }
+    }
+}
+
+/// Whether the failure means that no model can be reached. A refused key or an answer that breaks the
+/// schema is not that: somebody must look at it, and a weaker answer would hide it.
+const fn is_down(error: &LlmError) -> bool {
+    matches!(
+        error.code,
+        LlmErrorCode::LlmError
+            | LlmErrorCode::LlmTimeout
+            | LlmErrorCode::LlmRateLimit
+            | LlmErrorCode::LlmCredits
+    )
+}
+
+#[async_trait]
+impl Analyst for WithLastResort {
+    async fn answer(
+        &self,
+        stage: Stage,
+        input: &StageInput<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, AnalystError> {
+        match self.primary.answer(stage, input, cancel).await {
+            Err(AnalystError::Llm(error)) if is_down(&error) => {
+                let mut answer = self.last_resort.answer(stage, input, cancel).await?;
+                answer.provenance.usage += error.usage;
+                answer.provenance.attempts += error.attempts;
+                answer.warnings.insert(
+                    0,
+                    format!(
+                        "No model could be reached ({}: {}); the built-in analyst answered this stage instead.",
+                        serde_json::to_value(error.code).ok().as_ref().and_then(|code| code.as_str()).unwrap_or("LLM_ERROR"),
+                        error.message
+                    ),
+                );
+                Ok(answer)
+            }
+            other => other,
+        }
+    }
+}

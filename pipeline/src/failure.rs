@@ -1,0 +1,203 @@
+//! Why a run ended without its report: a stable code, the stage, and a sentence for people.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    analyst::AnalystError,
+    document::DocumentError,
+    llm::{Disposition, LlmErrorCode, Usage},
+    record::RecordError,
+    run::Stage,
+    store::StoreError,
+};
+
+/// The run error codes of the product, as clients see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum FailureCode {
+    DocumentEncrypted,
+    DocumentCorrupt,
+    DocumentNoText,
+    DocumentTooLarge,
+    DocumentUnsupported,
+    DocumentTimeout,
+    DocumentUnavailable,
+    BrandNotFound,
+    BrandInvalid,
+    LlmRateLimit,
+    LlmCredits,
+    LlmAuth,
+    LlmTimeout,
+    LlmInvalidOutput,
+    LlmError,
+    StorageUnavailable,
+    Cancelled,
+    CrashLoop,
+    Internal,
+}
+
+impl FailureCode {
+    /// The code as clients see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DocumentEncrypted => "DOCUMENT_ENCRYPTED",
+            Self::DocumentCorrupt => "DOCUMENT_CORRUPT",
+            Self::DocumentNoText => "DOCUMENT_NO_TEXT",
+            Self::DocumentTooLarge => "DOCUMENT_TOO_LARGE",
+            Self::DocumentUnsupported => "DOCUMENT_UNSUPPORTED",
+            Self::DocumentTimeout => "DOCUMENT_TIMEOUT",
+            Self::DocumentUnavailable => "DOCUMENT_UNAVAILABLE",
+            Self::BrandNotFound => "BRAND_NOT_FOUND",
+            Self::BrandInvalid => "BRAND_INVALID",
+            Self::LlmRateLimit => "LLM_RATE_LIMIT",
+            Self::LlmCredits => "LLM_CREDITS",
+            Self::LlmAuth => "LLM_AUTH",
+            Self::LlmTimeout => "LLM_TIMEOUT",
+            Self::LlmInvalidOutput => "LLM_INVALID_OUTPUT",
+            Self::LlmError => "LLM_ERROR",
+            Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
+            Self::Cancelled => "CANCELLED",
+            Self::CrashLoop => "CRASH_LOOP",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+impl std::fmt::Display for FailureCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A run's error, as it is stored, shown and sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct RunFailure {
+    pub code: FailureCode,
+    /// The stage at which the run ended; none while the document was being read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// What happened and what to do next. Never holds a secret.
+    pub message: String,
+    /// Whether the same run may succeed when it is retried as it is.
+    pub can_retry: bool,
+    /// What was spent on the answer that never came: part of the run's cost, in no record.
+    #[serde(skip)]
+    pub usage: Usage,
+}
+
+impl RunFailure {
+    /// A failure that spent nothing.
+    #[must_use]
+    pub fn new(code: FailureCode, stage: Option<Stage>, message: impl Into<String>, can_retry: bool) -> Self {
+        Self {
+            code,
+            stage,
+            message: message.into(),
+            can_retry,
+            usage: Usage::default(),
+        }
+    }
+
+    /// The run was told to stop.
+    #[must_use]
+    pub fn cancelled(stage: Option<Stage>) -> Self {
+        Self::new(
+            FailureCode::Cancelled,
+            stage,
+            "the run was stopped before it was finished",
+            true,
+        )
+    }
+
+    /// An analyst had no answer for `stage`.
+    #[must_use]
+    pub fn from_analyst(stage: Stage, error: AnalystError) -> Self {
+        match error {
+            AnalystError::Llm(error) => {
+                let code = match error.code {
+                    LlmErrorCode::LlmRateLimit => FailureCode::LlmRateLimit,
+                    LlmErrorCode::LlmCredits => FailureCode::LlmCredits,
+                    LlmErrorCode::LlmAuth => FailureCode::LlmAuth,
+                    LlmErrorCode::LlmTimeout => FailureCode::LlmTimeout,
+                    LlmErrorCode::LlmInvalidOutput => FailureCode::LlmInvalidOutput,
+                    LlmErrorCode::LlmError => FailureCode::LlmError,
+                    LlmErrorCode::Cancelled => FailureCode::Cancelled,
+                };
+                let can_retry = matches!(error.disposition, Disposition::Retry { .. });
+                Self {
+                    usage: error.usage,
+                    ..Self::new(code, Some(stage), error.message, can_retry)
+                }
+            }
+            AnalystError::TooLittleText(_) => {
+                Self::new(FailureCode::DocumentNoText, Some(stage), error.to_string(), false)
+            }
+            AnalystError::Internal(_) => {
+                Self::new(FailureCode::Internal, Some(stage), error.to_string(), true)
+            }
+        }
+    }
+
+    /// Storage did not take or give what the stage needed.
+    #[must_use]
+    pub fn from_store(stage: Option<Stage>, error: &StoreError) -> Self {
+        Self::new(
+            FailureCode::StorageUnavailable,
+            stage,
+            error.message.clone(),
+            true,
+        )
+    }
+
+    /// A record could not be made or read: a defect of ours.
+    #[must_use]
+    pub fn from_record(stage: Option<Stage>, error: &RecordError) -> Self {
+        Self::new(
+            FailureCode::Internal,
+            stage,
+            format!("the stage's record {error}"),
+            true,
+        )
+    }
+}
+
+impl From<DocumentError> for RunFailure {
+    fn from(error: DocumentError) -> Self {
+        let code = match &error {
+            DocumentError::Encrypted => FailureCode::DocumentEncrypted,
+            DocumentError::Corrupt(_) => FailureCode::DocumentCorrupt,
+            DocumentError::NoText(_) => FailureCode::DocumentNoText,
+            DocumentError::TooLarge(_) => FailureCode::DocumentTooLarge,
+            DocumentError::Unsupported(_) => FailureCode::DocumentUnsupported,
+            DocumentError::Timeout(_) => FailureCode::DocumentTimeout,
+            DocumentError::Unavailable(_) => FailureCode::DocumentUnavailable,
+        };
+        let can_retry = error.can_retry();
+        Self::new(code, None, error.to_string(), can_retry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_spelled_the_same_in_json_and_in_text() {
+        for code in [
+            FailureCode::DocumentNoText,
+            FailureCode::LlmInvalidOutput,
+            FailureCode::Internal,
+        ] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+    }
+
+    #[test]
+    fn a_document_error_keeps_its_code() {
+        let failure = RunFailure::from(DocumentError::Encrypted);
+        assert_eq!(failure.code.as_str(), DocumentError::Encrypted.code());
+        assert!(!failure.can_retry);
+    }
+}
