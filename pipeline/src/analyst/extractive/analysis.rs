@@ -56,7 +56,12 @@ impl Analysis {
         let rarity = ranking::rarity(&found);
         ranking::score(&mut found, &rarity);
         let warnings = warnings(&blocks, &found, document);
-        let mut analysis = Self { sentences: found, topics: places.topics, rarity, warnings };
+        let mut analysis = Self {
+            sentences: found,
+            topics: places.topics,
+            rarity,
+            warnings,
+        };
         topics::settle(&mut analysis);
         analysis
     }
@@ -67,7 +72,10 @@ impl Analysis {
 
     /// A topic's sentences with their indexes, in order.
     pub(super) fn of_topic(&self, topic: usize) -> impl Iterator<Item = (usize, &Sentence)> {
-        self.sentences.iter().enumerate().filter(move |(_, sentence)| sentence.topic == Some(topic))
+        self.sentences
+            .iter()
+            .enumerate()
+            .filter(move |(_, sentence)| sentence.topic == Some(topic))
     }
 
     /// Whether `second` directly follows `first` in the same paragraph.
@@ -78,7 +86,10 @@ impl Analysis {
 
     /// Sentences that can be quoted and are not front or back matter.
     pub(super) fn usable(&self) -> impl Iterator<Item = (usize, &Sentence)> {
-        self.sentences.iter().enumerate().filter(|(_, sentence)| sentence.quotable && sentence.role != Role::Matter)
+        self.sentences
+            .iter()
+            .enumerate()
+            .filter(|(_, sentence)| sentence.quotable && sentence.role != Role::Matter)
     }
 }
 
@@ -91,7 +102,11 @@ fn read_sentences(blocks: &[Block], places: &[Place]) -> Vec<Sentence> {
         for (order, text) in sentences::split(&block.text).into_iter().enumerate() {
             let plain = words::plain(&text);
             // The first words of a topic are its lead, whatever stands above them.
-            let role = if place.opens_topic && order < 3 { Role::Lead } else { place.role };
+            let role = if place.opens_topic && order < 3 {
+                Role::Lead
+            } else {
+                place.role
+            };
             found.push(Sentence {
                 page: block.page,
                 word_count: text.unicode_words().count(),
@@ -121,21 +136,35 @@ fn read_sentences(blocks: &[Block], places: &[Place]) -> Vec<Sentence> {
 fn warnings(blocks: &[Block], found: &[Sentence], document: &Document) -> Vec<String> {
     let mut warnings = Vec::new();
     let quotable = found.iter().filter(|sentence| sentence.quotable).count();
-    let all: Vec<&str> = document.pages.iter().flat_map(|page| page.text.unicode_words()).take(20_000).collect();
-    let function_words = all.iter().filter(|word| lexicon().is_stopword(&word.to_lowercase())).count();
+    let all: Vec<&str> = document
+        .pages
+        .iter()
+        .flat_map(|page| page.text.unicode_words())
+        .take(20_000)
+        .collect();
+    let function_words = all
+        .iter()
+        .filter(|word| lexicon().is_stopword(&word.to_lowercase()))
+        .count();
     if all.len() > 80 && function_words * 100 < all.len() * 25 {
         warnings.push(
             "The document does not look like English prose; the built-in analyst knows English only, so its choice may miss the point.".to_owned(),
         );
     }
     let words_in = |kinds: &[Kind]| -> usize {
-        blocks.iter().filter(|block| kinds.contains(&block.kind)).map(|block| block.text.unicode_words().count()).sum()
+        blocks
+            .iter()
+            .filter(|block| kinds.contains(&block.kind))
+            .map(|block| block.text.unicode_words().count())
+            .sum()
     };
     if words_in(&[Kind::Other]) > words_in(&[Kind::Prose, Kind::Item]) {
         warnings.push("Most of the document's text stands in tables, labels or captions, which the built-in analyst does not quote.".to_owned());
     }
     if quotable < 25 {
-        warnings.push(format!("Only {quotable} sentences of the document can be quoted, so the analysis rests on little."));
+        warnings.push(format!(
+            "Only {quotable} sentences of the document can be quoted, so the analysis rests on little."
+        ));
     }
     warnings
 }

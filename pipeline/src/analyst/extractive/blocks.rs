@@ -110,11 +110,20 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, page_start: usize, a
     if let Some(item) = lines.first().and_then(|line| item_text(line)) {
         let skipped = lines.first().map_or(0, |line| line.len() - item.len());
         let text = text.get(skipped..).unwrap_or(&text).trim().to_owned();
-        let kind = if ends_sentence(&text) { Kind::Item } else { Kind::Other };
+        let kind = if ends_sentence(&text) {
+            Kind::Item
+        } else {
+            Kind::Other
+        };
         if numbered(lines.first().unwrap_or(&"")).is_some() && kind == Kind::Other && lines.len() <= 2 {
             all.push(heading(&joiner.join(lines), page));
         } else {
-            all.push(Block { page, kind, text, marked: false });
+            all.push(Block {
+                page,
+                kind,
+                text,
+                marked: false,
+            });
         }
         return;
     }
@@ -122,9 +131,19 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, page_start: usize, a
     if only_line_is_heading {
         all.push(heading(&text, page));
     } else if is_caption(&text) || text.unicode_words().count() < 5 {
-        all.push(Block { page, kind: Kind::Other, text, marked: false });
+        all.push(Block {
+            page,
+            kind: Kind::Other,
+            text,
+            marked: false,
+        });
     } else {
-        all.push(Block { page, kind: Kind::Prose, text, marked: false });
+        all.push(Block {
+            page,
+            kind: Kind::Prose,
+            text,
+            marked: false,
+        });
     }
 }
 
@@ -135,7 +154,11 @@ fn heading(line: &str, page: u32) -> Block {
     Block {
         page,
         kind: Kind::Heading,
-        text: number.unwrap_or(bare).trim_end_matches([':', '.']).trim().to_owned(),
+        text: number
+            .unwrap_or(bare)
+            .trim_end_matches([':', '.'])
+            .trim()
+            .to_owned(),
         marked: number.is_some() || (1..=2).contains(&hashes),
     }
 }
@@ -152,7 +175,9 @@ fn settle_headings(all: &mut [Block]) {
         }
         let rest = kinds.get(index + 1..).unwrap_or_default();
         let headings = rest.iter().take_while(|(kind, _)| *kind == Kind::Heading).count();
-        let leads = rest.get(headings).is_some_and(|(kind, _)| matches!(kind, Kind::Prose | Kind::Item));
+        let leads = rest
+            .get(headings)
+            .is_some_and(|(kind, _)| matches!(kind, Kind::Prose | Kind::Item));
         let one_word = block.text.unicode_words().count() < 2;
         let doubtful = run >= DEBRIS_RUN_MIN && (one_word || headings > 0);
         let certain = kinds.get(index).is_some_and(|(_, certain)| *certain);
@@ -171,15 +196,25 @@ fn is_certain(block: &Block) -> bool {
 fn looks_like_heading(line: &str) -> bool {
     let bare = line.trim_start_matches('#').trim();
     let count = bare.unicode_words().count();
-    let last = bare.unicode_words().next_back().unwrap_or_default().to_lowercase();
+    let last = bare
+        .unicode_words()
+        .next_back()
+        .unwrap_or_default()
+        .to_lowercase();
     (1..=HEADING_WORDS_MAX).contains(&count)
         && bare.chars().count() <= HEADING_CHARS_MAX
         && bare.chars().filter(|c| c.is_alphabetic()).count() >= 3
-        && bare.chars().next().is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"".contains(c))
+        && bare
+            .chars()
+            .next()
+            .is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"".contains(c))
         && !bare.ends_with(['.', '!', ',', ';', '-', '‐', '–', '%', '”'])
         && !bare.contains(". ")
         && !bare.contains(['|', '\t', '\u{fffd}'])
-        && !matches!(last.as_str(), "the" | "a" | "an" | "of" | "and" | "or" | "to" | "in" | "for" | "with" | "by")
+        && !matches!(
+            last.as_str(),
+            "the" | "a" | "an" | "of" | "and" | "or" | "to" | "in" | "for" | "with" | "by"
+        )
         && !is_caption(bare)
         && !words::figures(bare).iter().any(|figure| figure.ends_with('%'))
 }
@@ -204,21 +239,39 @@ fn item_text(line: &str) -> Option<&str> {
     }
     let digits = line.chars().take_while(char::is_ascii_digit).count();
     let rest = line.get(digits..)?;
-    ((1..=2).contains(&digits)).then(|| rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") "))).flatten()
+    ((1..=2).contains(&digits))
+        .then(|| rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") ")))
+        .flatten()
 }
 
 fn is_caption(text: &str) -> bool {
-    const WORDS: [&str; 9] = ["Figure", "Fig.", "Table", "Chart", "Exhibit", "Source:", "Photo", "Image", "Illustration"];
+    const WORDS: [&str; 9] = [
+        "Figure",
+        "Fig.",
+        "Table",
+        "Chart",
+        "Exhibit",
+        "Source:",
+        "Photo",
+        "Image",
+        "Illustration",
+    ];
     WORDS.iter().any(|word| {
         text.strip_prefix(word).is_some_and(|rest| {
             word.ends_with(':')
-                || rest.trim_start_matches([' ', '\u{a0}']).chars().next().is_some_and(|c| c.is_ascii_digit() || c == ':')
+                || rest
+                    .trim_start_matches([' ', '\u{a0}'])
+                    .chars()
+                    .next()
+                    .is_some_and(|c| c.is_ascii_digit() || c == ':')
         })
     })
 }
 
 fn starts_like_sentence(line: &str) -> bool {
-    line.chars().next().is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"€$£".contains(c))
+    line.chars()
+        .next()
+        .is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"€$£".contains(c))
 }
 
 fn continues(text: &str) -> bool {
@@ -226,7 +279,8 @@ fn continues(text: &str) -> bool {
 }
 
 fn ends_sentence(text: &str) -> bool {
-    text.trim_end_matches(|c: char| "”’\"')]»".contains(c) || c.is_ascii_digit()).ends_with(['.', '!', '?', ':'])
+    text.trim_end_matches(|c: char| "”’\"')]»".contains(c) || c.is_ascii_digit())
+        .ends_with(['.', '!', '?', ':'])
 }
 
 /// Joins hard-wrapped lines, and decides what a hyphen at a line's end was.
@@ -277,15 +331,24 @@ impl Joiner {
     /// Whether the hyphen between the end of `left` and the start of `right` belongs to the word.
     fn keeps_hyphen(&self, left: &str, right: &str) -> bool {
         const PREFIXES: [&str; 14] = [
-            "non", "self", "well", "long", "short", "high", "low", "full", "half", "two", "ready", "co", "ex", "cross",
+            "non", "self", "well", "long", "short", "high", "low", "full", "half", "two", "ready", "co",
+            "ex", "cross",
         ];
         if left.ends_with('\u{ad}') {
             return false;
         }
-        let head = left.split_whitespace().next_back().unwrap_or_default().trim_end_matches(HYPHENS);
-        let head = head.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        let head = left
+            .split_whitespace()
+            .next_back()
+            .unwrap_or_default()
+            .trim_end_matches(HYPHENS);
+        let head = head
+            .trim_start_matches(|c: char| !c.is_alphanumeric())
+            .to_lowercase();
         let tail = right.split_whitespace().next().unwrap_or_default();
-        let tail = tail.trim_end_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        let tail = tail
+            .trim_end_matches(|c: char| !c.is_alphanumeric())
+            .to_lowercase();
         if self.compounds.contains(&format!("{head}-{tail}")) {
             return true;
         }

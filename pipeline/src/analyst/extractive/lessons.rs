@@ -50,11 +50,22 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
         lessons.extend(lesson(analysis, *topic, from, maxim, earlier.trends()));
     }
     let room = LESSONS_MAX.saturating_sub(lessons.len());
-    lessons.extend(without_topic.into_iter().take(room).map(|inspiration| bare_lesson(analysis, inspiration)));
+    lessons.extend(
+        without_topic
+            .into_iter()
+            .take(room)
+            .map(|inspiration| bare_lesson(analysis, inspiration)),
+    );
     for index in 1..lessons.len() {
         let (before, rest) = lessons.split_at_mut(index);
-        if let Some(lesson) = rest.first_mut().filter(|lesson| before.iter().any(|b| b.title == lesson.title)) {
-            lesson.title = words::clipped(&format!("{} ({})", lesson.title, lesson.inspirations.join(", ")), TITLE_CHARS_MAX);
+        if let Some(lesson) = rest
+            .first_mut()
+            .filter(|lesson| before.iter().any(|b| b.title == lesson.title))
+        {
+            lesson.title = words::clipped(
+                &format!("{} ({})", lesson.title, lesson.inspirations.join(", ")),
+                TITLE_CHARS_MAX,
+            );
         }
     }
     GeneralTranslation { lessons }
@@ -63,7 +74,12 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
 /// Pairs topics with the short sections that put them generally; each is used once, the most alike first.
 fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
-    for (minor, section) in analysis.topics.iter().enumerate().filter(|(_, topic)| !topic.major) {
+    for (minor, section) in analysis
+        .topics
+        .iter()
+        .enumerate()
+        .filter(|(_, topic)| !topic.major)
+    {
         if general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
             continue;
         }
@@ -83,9 +99,17 @@ fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
     chosen
 }
 
-fn lesson(analysis: &Analysis, topic: usize, from: &[&Inspiration], maxim: Option<usize>, trends: &[Trend]) -> Option<Lesson> {
+fn lesson(
+    analysis: &Analysis,
+    topic: usize,
+    from: &[&Inspiration],
+    maxim: Option<usize>,
+    trends: &[Trend],
+) -> Option<Lesson> {
     let subject = analysis.topics.get(topic)?;
-    let general = maxim.and_then(|minor| general_of(analysis, minor)).or_else(|| general_of(analysis, topic));
+    let general = maxim
+        .and_then(|minor| general_of(analysis, minor))
+        .or_else(|| general_of(analysis, topic));
     let first = from.first()?;
     let explained = explanation(analysis, topic);
     let principle = match (&general, explained) {
@@ -98,14 +122,26 @@ fn lesson(analysis: &Analysis, topic: usize, from: &[&Inspiration], maxim: Optio
     };
     let used: Vec<usize> = general.clone().unwrap_or_default();
     let why = why_it_works(analysis, topic, &used).unwrap_or_else(|| first.mechanism.clone());
-    let stems: Vec<String> = analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter().cloned()).collect();
+    let stems: Vec<String> = analysis
+        .of_topic(topic)
+        .flat_map(|(_, s)| s.stems.iter().cloned())
+        .collect();
     let kinds = plays::kinds_of(&stems, &analysis.rarity);
     let title = maxim
         .and_then(|minor| analysis.topics.get(minor))
         .map(|minor| minor.heading.clone())
-        .or_else(|| kinds.first().filter(|(_, play)| play.kind != plays::GENERIC).map(|(_, play)| play.label.to_owned()))
+        .or_else(|| {
+            kinds
+                .first()
+                .filter(|(_, play)| play.kind != plays::GENERIC)
+                .map(|(_, play)| play.label.to_owned())
+        })
         .unwrap_or_else(|| subject.heading.clone());
-    let ids: Vec<String> = from.iter().map(|inspiration| inspiration.id.clone()).take(5).collect();
+    let ids: Vec<String> = from
+        .iter()
+        .map(|inspiration| inspiration.id.clone())
+        .take(5)
+        .collect();
     Some(Lesson {
         id: String::new(),
         title: words::clipped(&title, TITLE_CHARS_MAX),
@@ -140,22 +176,31 @@ fn bare_lesson(analysis: &Analysis, inspiration: &Inspiration) -> Lesson {
 
 fn seen_in_document(text: &str) -> String {
     let inner = text.replace(['“', '”'], "\"");
-    words::clipped(&format!("Principle seen in the document: “{inner}”"), PRINCIPLE_CHARS_MAX)
+    words::clipped(
+        &format!("Principle seen in the document: “{inner}”"),
+        PRINCIPLE_CHARS_MAX,
+    )
 }
 
 /// The sentence of a section that speaks most generally, and the next one where it goes on from it.
 fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>> {
     let mut best: Option<(f64, usize)> = None;
     for (index, sentence) in analysis.of_topic(topic) {
-        let Some(value) = generality(sentence) else { continue };
+        let Some(value) = generality(sentence) else {
+            continue;
+        };
         if best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt()) {
             best = Some((value, index));
         }
     }
     let (_, first) = best?;
     let mut chosen = vec![first];
-    let next = analysis.sentence(first + 1).filter(|_| analysis.adjoins(first, first + 1));
-    if next.is_some_and(|s| s.word_count >= 4 && s.word_count <= 30 && speaks_generally(s) && continues_thought(s)) {
+    let next = analysis
+        .sentence(first + 1)
+        .filter(|_| analysis.adjoins(first, first + 1));
+    if next.is_some_and(|s| {
+        s.word_count >= 4 && s.word_count <= 30 && speaks_generally(s) && continues_thought(s)
+    }) {
         chosen.push(first + 1);
     }
     Some(chosen)
@@ -172,8 +217,29 @@ fn generality(s: &Sentence) -> Option<f64> {
     };
     let cue = |phrases: &[&str]| phrases.iter().any(|phrase| words::holds(&s.plain, phrase));
     let bare_subject = !s.text.starts_with("The ");
-    let rule = cue(&["should", "must", "when", "until", "only", "if", "what", "instead of", "once", "but", "enough"]);
-    let people = cue(&["people", "customers", "companies", "anyone", "everyone", "users", "buyers", "households"]);
+    let rule = cue(&[
+        "should",
+        "must",
+        "when",
+        "until",
+        "only",
+        "if",
+        "what",
+        "instead of",
+        "once",
+        "but",
+        "enough",
+    ]);
+    let people = cue(&[
+        "people",
+        "customers",
+        "companies",
+        "anyone",
+        "everyone",
+        "users",
+        "buyers",
+        "households",
+    ]);
     fit.then(|| {
         role + s.score * 0.3
             + if bare_subject { 0.5 } else { 0.0 }
@@ -186,19 +252,43 @@ fn generality(s: &Sentence) -> Option<f64> {
 /// No names, no figures, no past tense, no first person, no word for the document itself.
 fn speaks_generally(s: &Sentence) -> bool {
     const PAST: [&str; 22] = [
-        "was", "were", "had", "did", "took", "gave", "fell", "rose", "came", "went", "said", "found", "brought", "bought",
-        "sold", "paid", "left", "made", "got", "began", "ran", "grew",
+        "was", "were", "had", "did", "took", "gave", "fell", "rose", "came", "went", "said", "found",
+        "brought", "bought", "sold", "paid", "left", "made", "got", "began", "ran", "grew",
     ];
     const LOCAL: [&str; 22] = [
-        "we", "our", "us", "i", "my", "you", "your", "report", "panel", "figure", "table", "chapter", "section", "article",
-        "today", "yesterday", "last", "this", "these", "ago", "says", "he",
+        "we",
+        "our",
+        "us",
+        "i",
+        "my",
+        "you",
+        "your",
+        "report",
+        "panel",
+        "figure",
+        "table",
+        "chapter",
+        "section",
+        "article",
+        "today",
+        "yesterday",
+        "last",
+        "this",
+        "these",
+        "ago",
+        "says",
+        "he",
     ];
     let tokens: Vec<&str> = s.plain.split_whitespace().collect();
-    let local = tokens.iter().any(|token| PAST.contains(token) || LOCAL.contains(token));
+    let local = tokens
+        .iter()
+        .any(|token| PAST.contains(token) || LOCAL.contains(token));
     let digits = s.text.chars().any(|c| c.is_ascii_digit());
     let quoted = s.text.contains(['“', '"', '(', '‘', ';']);
     let past = tokens.windows(2).any(|pair| match pair {
-        [before, word] => word.len() > 4 && word.ends_with("ed") && !is_participle_after(before) && !word.ends_with("eed"),
+        [before, word] => {
+            word.len() > 4 && word.ends_with("ed") && !is_participle_after(before) && !word.ends_with("eed")
+        }
         _ => false,
     });
     s.names.is_empty() && !digits && !quoted && !local && !past
@@ -207,15 +297,52 @@ fn speaks_generally(s: &Sentence) -> bool {
 /// After these a word in "-ed" is a participle and tells nothing of the tense.
 fn is_participle_after(word: &str) -> bool {
     const BEFORE: [&str; 30] = [
-        "have", "has", "is", "are", "be", "been", "being", "not", "a", "an", "the", "can", "more", "most", "well", "or", "and",
-        "too", "than", "those", "get", "as", "of", "no", "it", "until", "once", "everything", "with", "every",
+        "have",
+        "has",
+        "is",
+        "are",
+        "be",
+        "been",
+        "being",
+        "not",
+        "a",
+        "an",
+        "the",
+        "can",
+        "more",
+        "most",
+        "well",
+        "or",
+        "and",
+        "too",
+        "than",
+        "those",
+        "get",
+        "as",
+        "of",
+        "no",
+        "it",
+        "until",
+        "once",
+        "everything",
+        "with",
+        "every",
     ];
     BEFORE.contains(&word) || word.ends_with("ly")
 }
 
 /// Whether a sentence goes on from the one before without pointing at anything else.
 fn continues_thought(s: &Sentence) -> bool {
-    const OPENINGS: [&str; 8] = ["they ", "then ", "it ", "one decision", "what helps", "what comes", "instead ", "once "];
+    const OPENINGS: [&str; 8] = [
+        "they ",
+        "then ",
+        "it ",
+        "one decision",
+        "what helps",
+        "what comes",
+        "instead ",
+        "once ",
+    ];
     let text = s.plain.trim_start();
     OPENINGS.iter().any(|opening| text.starts_with(opening))
 }
@@ -223,7 +350,10 @@ fn continues_thought(s: &Sentence) -> bool {
 /// The sentence that explains a topic's case, whole and standing alone.
 fn explanation(analysis: &Analysis, topic: usize) -> Option<usize> {
     let candidates = analysis.of_topic(topic).filter(|(_, s)| {
-        s.quotable && !s.leans && !s.text.contains(['“', '"']) && matches!(s.role, Role::Mechanism | Role::Case | Role::Lead | Role::Context)
+        s.quotable
+            && !s.leans
+            && !s.text.contains(['“', '"'])
+            && matches!(s.role, Role::Mechanism | Role::Case | Role::Lead | Role::Context)
     });
     best_of(candidates, |s| {
         let role = if s.role == Role::Mechanism { 0.6 } else { 0.0 };
@@ -232,7 +362,10 @@ fn explanation(analysis: &Analysis, topic: usize) -> Option<usize> {
     })
 }
 
-fn best_of<'a>(candidates: impl Iterator<Item = (usize, &'a Sentence)>, value: impl Fn(&Sentence) -> f64) -> Option<usize> {
+fn best_of<'a>(
+    candidates: impl Iterator<Item = (usize, &'a Sentence)>,
+    value: impl Fn(&Sentence) -> f64,
+) -> Option<usize> {
     let mut best: Option<(f64, usize)> = None;
     for (index, sentence) in candidates {
         let value = value(sentence);
@@ -245,9 +378,16 @@ fn best_of<'a>(candidates: impl Iterator<Item = (usize, &'a Sentence)>, value: i
 
 /// The document's own reason: a "because" about the case, else a sentence under "Why it works".
 fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize]) -> Option<String> {
-    let is_job = |s: &Sentence| JOBS.iter().any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4);
+    let is_job = |s: &Sentence| {
+        JOBS.iter()
+            .any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
+    };
     let candidates = |(index, s): &(usize, &Sentence)| {
-        s.quotable && !s.leans && !used.contains(index) && !is_job(s) && !s.text.starts_with(['“', '"'])
+        s.quotable
+            && !s.leans
+            && !used.contains(index)
+            && !is_job(s)
+            && !s.text.starts_with(['“', '"'])
             && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
     };
     let first = best_of(analysis.of_topic(topic).filter(candidates), |s| {
@@ -257,12 +397,14 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize]) -> Option<Str
             Role::Result => 0.2,
             _ => 0.0,
         };
-        let because = [" because ", " since ", " so that ", " as a result "].iter().any(|mark| s.plain.contains(mark));
+        let because = [" because ", " since ", " so that ", " as a result "]
+            .iter()
+            .any(|mark| s.plain.contains(mark));
         role + if because { 0.6 } else { 0.0 } + f64::from(s.cause.min(6)) * 0.06 + s.score * 0.3
     })?;
-    let next = analysis
-        .sentence(first + 1)
-        .filter(|s| analysis.adjoins(first, first + 1) && s.quotable && s.leans && s.word_count <= 30 && !is_job(s));
+    let next = analysis.sentence(first + 1).filter(|s| {
+        analysis.adjoins(first, first + 1) && s.quotable && s.leans && s.word_count <= 30 && !is_job(s)
+    });
     let mut indexes = vec![first];
     indexes.extend(next.map(|_| first + 1));
     Some(inspirations::prose(analysis, &indexes, WHY_CHARS_MAX))
@@ -270,19 +412,54 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize]) -> Option<Str
 
 /// The kinds of job, with the openings that a document may give them.
 const JOBS: [(&str, [&str; 5]); 3] = [
-    ("functional", ["The functional job is ", "The functional one is ", "Functionally, ", "The functional benefit is ", "For the guest, the functional job is "]),
-    ("emotional", ["The emotional job is ", "The emotional one is ", "Emotionally, ", "The emotional benefit is ", "The emotional need is "]),
-    ("social", ["The social job is ", "The social one is ", "Socially, ", "The social benefit is ", "The social need is "]),
+    (
+        "functional",
+        [
+            "The functional job is ",
+            "The functional one is ",
+            "Functionally, ",
+            "The functional benefit is ",
+            "For the guest, the functional job is ",
+        ],
+    ),
+    (
+        "emotional",
+        [
+            "The emotional job is ",
+            "The emotional one is ",
+            "Emotionally, ",
+            "The emotional benefit is ",
+            "The emotional need is ",
+        ],
+    ),
+    (
+        "social",
+        [
+            "The social job is ",
+            "The social one is ",
+            "Socially, ",
+            "The social benefit is ",
+            "The social need is ",
+        ],
+    ),
 ];
 
 fn job(analysis: &Analysis, topic: usize, inspiration: &Inspiration) -> JobToBeDone {
-    let [functional, emotional, social] = JOBS.map(|(name, openings)| job_of(analysis, topic, name, &openings));
+    let [functional, emotional, social] =
+        JOBS.map(|(name, openings)| job_of(analysis, topic, name, &openings));
     JobToBeDone {
         // The schema wants a functional job; what people get is the nearest the document comes to one.
         functional: functional.unwrap_or_else(|| {
-            let gained = analysis.of_topic(topic).find(|(_, s)| inspirations::result_value(s).is_some());
-            let text = gained.map_or(inspiration.summary.as_str(), |(_, s)| sentences::main_clause(&s.text));
-            words::clipped(&format!("Not named by the document; the outcome it reports is: {text}"), JOB_CHARS_MAX)
+            let gained = analysis
+                .of_topic(topic)
+                .find(|(_, s)| inspirations::result_value(s).is_some());
+            let text = gained.map_or(inspiration.summary.as_str(), |(_, s)| {
+                sentences::main_clause(&s.text)
+            });
+            words::clipped(
+                &format!("Not named by the document; the outcome it reports is: {text}"),
+                JOB_CHARS_MAX,
+            )
         }),
         emotional,
         social,
@@ -298,15 +475,26 @@ fn job_of(analysis: &Analysis, topic: usize, name: &str, openings: &[&str]) -> O
         .filter(|(weight, s)| *weight >= 4 || (*weight >= 2 && s.role == Role::Reason && !s.leans))
         .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.text.cmp(&a.1.text)))?;
     let _ = weight;
-    let rest = openings.iter().find_map(|opening| sentence.text.strip_prefix(opening)).unwrap_or(&sentence.text);
+    let rest = openings
+        .iter()
+        .find_map(|opening| sentence.text.strip_prefix(opening))
+        .unwrap_or(&sentence.text);
     Some(words::clipped(&words::capitalised(rest), JOB_CHARS_MAX))
 }
 
 /// Industries in which the document has seen it, then those that the document speaks of besides.
 fn transfers_to(analysis: &Analysis, topic: usize) -> Vec<String> {
-    let seen = analysis.topics.get(topic).map(|topic| topic.labels.seen_in.clone()).unwrap_or_default();
+    let seen = analysis
+        .topics
+        .get(topic)
+        .map(|topic| topic.labels.seen_in.clone())
+        .unwrap_or_default();
     if seen.len() >= 3 {
-        return seen.into_iter().map(|item| words::clipped(&item, 120)).take(TRANSFERS_MAX).collect();
+        return seen
+            .into_iter()
+            .map(|item| words::clipped(&item, 120))
+            .take(TRANSFERS_MAX)
+            .collect();
     }
     let mut own = industries_in(analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter()), &seen);
     if own.len() < 3 {
@@ -350,16 +538,27 @@ fn constraints_removed(analysis: &Analysis, topic: usize, used: &[usize]) -> Vec
                 && s.text.chars().count() <= CONSTRAINT_CHARS_MAX
                 && !s.text.starts_with(['“', '"'])
                 && lexicon().marker_weight("barrier", &s.plain) >= 3
-                && matches!(s.role, Role::Mechanism | Role::Case | Role::Result | Role::Context | Role::Lead | Role::Reason)
+                && matches!(
+                    s.role,
+                    Role::Mechanism | Role::Case | Role::Result | Role::Context | Role::Lead | Role::Reason
+                )
         })
         .map(|(index, _)| index)
         .collect();
     let mut chosen = ranking::pick(analysis, &candidates, 2, used, |s| {
-        let place = if matches!(s.role, Role::Mechanism | Role::Result | Role::Case) { 0.2 } else { 0.0 };
+        let place = if matches!(s.role, Role::Mechanism | Role::Result | Role::Case) {
+            0.2
+        } else {
+            0.0
+        };
         f64::from(lexicon().marker_weight("barrier", &s.plain).min(9)) * 0.1 + s.score * 0.3 + place
     });
     chosen.sort_unstable();
-    chosen.iter().filter_map(|index| analysis.sentence(*index)).map(|s| s.text.clone()).collect()
+    chosen
+        .iter()
+        .filter_map(|index| analysis.sentence(*index))
+        .map(|s| s.text.clone())
+        .collect()
 }
 
 /// Trends whose quotes stand in the topic, else those that name one of the lesson's inspirations.
@@ -367,7 +566,12 @@ fn trends_of(analysis: &Analysis, topic: usize, ids: &[String], trends: &[Trend]
     let own: BTreeSet<&str> = analysis.of_topic(topic).map(|(_, s)| s.text.as_str()).collect();
     let by_quote: Vec<String> = trends
         .iter()
-        .filter(|trend| trend.evidence.iter().any(|evidence| own.contains(evidence.quote.as_str())))
+        .filter(|trend| {
+            trend
+                .evidence
+                .iter()
+                .any(|evidence| own.contains(evidence.quote.as_str()))
+        })
         .map(|trend| trend.id.clone())
         .take(6)
         .collect();
@@ -376,8 +580,21 @@ fn trends_of(analysis: &Analysis, topic: usize, ids: &[String], trends: &[Trend]
     }
     let shared = |trend: &&Trend| trend.inspirations.iter().any(|id| ids.contains(id));
     let untraced = |trend: &&Trend| {
-        let quotes: Vec<&str> = trend.evidence.iter().map(|evidence| evidence.quote.as_str()).collect();
-        !analysis.sentences.iter().any(|s| quotes.contains(&s.text.as_str()))
+        let quotes: Vec<&str> = trend
+            .evidence
+            .iter()
+            .map(|evidence| evidence.quote.as_str())
+            .collect();
+        !analysis
+            .sentences
+            .iter()
+            .any(|s| quotes.contains(&s.text.as_str()))
     };
-    trends.iter().filter(shared).filter(untraced).map(|trend| trend.id.clone()).take(6).collect()
+    trends
+        .iter()
+        .filter(shared)
+        .filter(untraced)
+        .map(|trend| trend.id.clone())
+        .take(6)
+        .collect()
 }

@@ -88,11 +88,17 @@ pub(super) fn lexicon() -> &'static Lexicon {
 }
 
 fn lines(source: &'static str) -> impl Iterator<Item = &'static str> {
-    source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    source
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn stems(list: &str) -> BTreeSet<String> {
-    list.split([' ', '|']).filter(|word| !word.is_empty()).flat_map(words::stems_of_phrase).collect()
+    list.split([' ', '|'])
+        .filter(|word| !word.is_empty())
+        .flat_map(words::stems_of_phrase)
+        .collect()
 }
 
 /// The words of every line that begins with `key`.
@@ -110,7 +116,10 @@ impl Lexicon {
             let mut parts = line.splitn(3, ' ');
             if let (Some(name), Some(weight), Some(list)) = (parts.next(), parts.next(), parts.next()) {
                 let weight = weight.parse().unwrap_or(1);
-                markers.entry(name).or_default().push((weight, list.split('|').collect()));
+                markers
+                    .entry(name)
+                    .or_default()
+                    .push((weight, list.split('|').collect()));
             }
         }
         Self {
@@ -143,7 +152,11 @@ impl Lexicon {
             concepts: lines(CONCEPTS)
                 .filter_map(|line| {
                     let mut parts = line.splitn(3, '|');
-                    Some(Concept { name: parts.next()?, broader: parts.next()?, stems: stems(parts.next()?) })
+                    Some(Concept {
+                        name: parts.next()?,
+                        broader: parts.next()?,
+                        stems: stems(parts.next()?),
+                    })
                 })
                 .collect(),
             plays: plays::read(PLAYS),
@@ -171,9 +184,12 @@ impl Lexicon {
     /// Whether a sentence in plain form leans on the one before it.
     pub(super) fn leans(&self, plain: &str) -> bool {
         let text = plain.trim_start();
-        text.split(' ').next().is_some_and(|word| self.leaning.contains(word))
+        text.split(' ')
+            .next()
+            .is_some_and(|word| self.leaning.contains(word))
             || self.leaning_phrases.iter().any(|phrase| {
-                text.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+                text.strip_prefix(phrase)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
             })
     }
 
@@ -198,7 +214,9 @@ impl Lexicon {
             .or_else(|| {
                 // "Method, limits and acknowledgements", "Limits and open questions": a list of roles.
                 let first = heading.split([',', '&']).next()?.split(" and ").next()?;
-                (first.len() < heading.len()).then(|| self.heading_role(first)).flatten()
+                (first.len() < heading.len())
+                    .then(|| self.heading_role(first))
+                    .flatten()
             })
     }
 
@@ -212,7 +230,10 @@ impl Lexicon {
             groups
                 .iter()
                 .map(|(weight, phrases)| {
-                    let hits = phrases.iter().filter(|phrase| words::holds(plain, phrase)).count();
+                    let hits = phrases
+                        .iter()
+                        .filter(|phrase| words::holds(plain, phrase))
+                        .count();
                     weight * u32::try_from(hits.min(3)).unwrap_or(3)
                 })
                 .sum()

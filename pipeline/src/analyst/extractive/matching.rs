@@ -42,12 +42,19 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
         .lessons()
         .iter()
         .map(|lesson| {
-            let inspirations: Vec<&Inspiration> =
-                earlier.inspirations().iter().filter(|inspiration| lesson.inspirations.contains(&inspiration.id)).collect();
+            let inspirations: Vec<&Inspiration> = earlier
+                .inspirations()
+                .iter()
+                .filter(|inspiration| lesson.inspirations.contains(&inspiration.id))
+                .collect();
             let topic = topic_of(analysis, lesson, &inspirations);
             let mut stems = words::content_stems(&lesson_text(lesson));
             match topic {
-                Some(topic) => stems.extend(analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter().cloned())),
+                Some(topic) => stems.extend(
+                    analysis
+                        .of_topic(topic)
+                        .flat_map(|(_, s)| s.stems.iter().cloned()),
+                ),
                 None => {
                     for inspiration in &inspirations {
                         stems.extend(words::content_stems(&inspiration.title));
@@ -56,7 +63,9 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
                     }
                 }
             }
-            let heading = topic.and_then(|topic| analysis.topics.get(topic)).map(|topic| topic.heading.as_str());
+            let heading = topic
+                .and_then(|topic| analysis.topics.get(topic))
+                .map(|topic| topic.heading.as_str());
             // What a text calls itself says more of its kind than what it mentions.
             for _ in 0..3 {
                 stems.extend(words::content_stems(&lesson.title));
@@ -74,8 +83,16 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
 }
 
 fn lesson_text(lesson: &Lesson) -> String {
-    let mut text = format!("{} {} {} {}", lesson.title, lesson.principle, lesson.why_it_works, lesson.job_to_be_done.functional);
-    for part in lesson.constraints_removed.iter().chain(&lesson.job_to_be_done.social).chain(&lesson.job_to_be_done.emotional) {
+    let mut text = format!(
+        "{} {} {} {}",
+        lesson.title, lesson.principle, lesson.why_it_works, lesson.job_to_be_done.functional
+    );
+    for part in lesson
+        .constraints_removed
+        .iter()
+        .chain(&lesson.job_to_be_done.social)
+        .chain(&lesson.job_to_be_done.emotional)
+    {
         text.push(' ');
         text.push_str(part);
     }
@@ -87,14 +104,21 @@ fn topic_of(analysis: &Analysis, lesson: &Lesson, inspirations: &[&Inspiration])
     let plain = words::plain(&lesson_text(lesson));
     let mut best: Option<(usize, usize)> = None;
     for topic in clusters::majors(analysis) {
-        let held = analysis.of_topic(topic).filter(|(_, s)| s.word_count > 5 && plain.contains(&s.plain)).count();
+        let held = analysis
+            .of_topic(topic)
+            .filter(|(_, s)| s.word_count > 5 && plain.contains(&s.plain))
+            .count();
         if held > 0 && best.is_none_or(|(most, _)| held > most) {
             best = Some((held, topic));
         }
     }
     best.map(|(_, topic)| topic)
         .or_else(|| clusters::nearest(analysis, &plain))
-        .or_else(|| inspirations.first().and_then(|first| clusters::topics_behind(analysis, first).first().copied()))
+        .or_else(|| {
+            inspirations
+                .first()
+                .and_then(|first| clusters::topics_behind(analysis, first).first().copied())
+        })
 }
 
 /// The share of each concept among a text's words that stand for any.
@@ -116,7 +140,12 @@ fn concept_shares(stems: &[String]) -> BTreeMap<&'static str, f64> {
 /// The concepts that a text of the profile stands for.
 pub(super) fn concepts_of(text: &str) -> BTreeSet<&'static str> {
     let stems: BTreeSet<String> = words::stems_of_phrase(text).into_iter().collect();
-    lexicon().concepts.iter().filter(|concept| concept.stems.intersection(&stems).next().is_some()).map(|concept| concept.name).collect()
+    lexicon()
+        .concepts
+        .iter()
+        .filter(|concept| concept.stems.intersection(&stems).next().is_some())
+        .map(|concept| concept.name)
+        .collect()
 }
 
 /// The class of a product: food, durable, service, or nothing that the word lists know.
@@ -130,7 +159,11 @@ pub(super) fn class_of(entry: &str, industry: &str) -> &'static str {
                 *counts.entry(concept.broader).or_default() += hits;
             }
         }
-        counts.into_iter().filter(|(_, hits)| *hits > 0).max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0))).map(|(class, _)| class)
+        counts
+            .into_iter()
+            .filter(|(_, hits)| *hits > 0)
+            .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)))
+            .map(|(class, _)| class)
     };
     match weigh(entry).or_else(|| weigh(industry)) {
         Some("food") => "food",
@@ -141,8 +174,15 @@ pub(super) fn class_of(entry: &str, industry: &str) -> &'static str {
 
 /// The name of a profile's entry without what it says of it: "Quechua - hiking gear" → "Quechua".
 pub(super) fn short_name(entry: &str) -> String {
-    let cut = [" - ", " – ", " — ", " (", ": ", ", "].iter().filter_map(|mark| entry.find(mark)).filter(|at| *at > 1).min();
-    words::clipped(entry.get(..cut.unwrap_or(entry.len())).unwrap_or(entry).trim(), 60)
+    let cut = [" - ", " – ", " — ", " (", ": ", ", "]
+        .iter()
+        .filter_map(|mark| entry.find(mark))
+        .filter(|at| *at > 1)
+        .min();
+    words::clipped(
+        entry.get(..cut.unwrap_or(entry.len())).unwrap_or(entry).trim(),
+        60,
+    )
 }
 
 /// Every lesson with every product that could carry it, best first.
@@ -152,27 +192,49 @@ pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
         for (product_index, entry) in brand.product_portfolio.iter().enumerate() {
             let class = class_of(entry, &brand.industry);
             for (sureness, play) in subject.kinds.iter().take(4) {
-                let variant = play.variants.iter().find(|variant| variant.class == class || variant.class == "any");
+                let variant = play
+                    .variants
+                    .iter()
+                    .find(|variant| variant.class == class || variant.class == "any");
                 let Some(variant) = variant else { continue };
                 let score = score(subject, entry, brand, *sureness, variant);
-                found.push(Match { score, subject: subject_index, product: product_index, play, variant });
+                found.push(Match {
+                    score,
+                    subject: subject_index,
+                    product: product_index,
+                    play,
+                    variant,
+                });
             }
         }
     }
-    found.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.subject, a.product).cmp(&(b.subject, b.product))));
+    found.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then((a.subject, a.product).cmp(&(b.subject, b.product)))
+    });
     found
 }
 
 fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64, variant: &Variant) -> f64 {
     let stems: BTreeSet<String> = words::stems_of_phrase(entry).into_iter().collect();
     let fit = stems.intersection(&variant.fits).count().min(4) as f64 * 0.22;
-    let shared: f64 =
-        concepts_of(entry).iter().filter_map(|concept| subject.concepts.get(concept)).sum::<f64>().min(0.8);
+    let shared: f64 = concepts_of(entry)
+        .iter()
+        .filter_map(|concept| subject.concepts.get(concept))
+        .sum::<f64>()
+        .min(0.8);
     let pull: f64 = brand
         .strategic_priorities
         .iter()
         .chain(&brand.recent_innovations)
-        .map(|text| words::stems_of_phrase(text).iter().filter(|stem| variant.fits.contains(*stem)).count().min(3) as f64)
+        .map(|text| {
+            words::stems_of_phrase(text)
+                .iter()
+                .filter(|stem| variant.fits.contains(*stem))
+                .count()
+                .min(3) as f64
+        })
         .sum::<f64>()
         .min(5.0)
         * 0.03;
@@ -186,7 +248,10 @@ pub(super) fn nearest_entry<'e>(entries: &'e [String], text: &str, taken: &[&str
     let stems: BTreeSet<String> = words::content_stems(text).into_iter().collect();
     let mut best: Option<(f64, &str)> = None;
     for entry in entries.iter().filter(|entry| !taken.contains(&entry.as_str())) {
-        let shared_words = words::content_stems(entry).iter().filter(|stem| stems.contains(*stem)).count();
+        let shared_words = words::content_stems(entry)
+            .iter()
+            .filter(|stem| stems.contains(*stem))
+            .count();
         let shared_concepts = concepts_of(entry).intersection(&concepts).count();
         let value = shared_words as f64 + shared_concepts as f64 * 0.7;
         if value > 0.0 && best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt()) {

@@ -89,13 +89,23 @@ impl Analyst for ExtractiveAnalyst {
         let analysis = analysis::Analysis::of(input.document);
         let output = match stage {
             Stage::InputProcessing => StageOutput::InputProcessing(inspirations::answer(&analysis)?),
-            Stage::SignalAmplification => StageOutput::SignalAmplification(trends::answer(&analysis, input.earlier)),
-            Stage::GeneralTranslation => StageOutput::GeneralTranslation(lessons::answer(&analysis, input.earlier)),
-            Stage::BrandContextualization => {
-                StageOutput::BrandContextualization(opportunities::answer(&analysis, input.earlier, input.brand))
+            Stage::SignalAmplification => {
+                StageOutput::SignalAmplification(trends::answer(&analysis, input.earlier))
             }
+            Stage::GeneralTranslation => {
+                StageOutput::GeneralTranslation(lessons::answer(&analysis, input.earlier))
+            }
+            Stage::BrandContextualization => StageOutput::BrandContextualization(opportunities::answer(
+                &analysis,
+                input.earlier,
+                input.brand,
+            )),
         };
-        let warnings = if stage == Stage::InputProcessing { analysis.warnings } else { Vec::new() };
+        let warnings = if stage == Stage::InputProcessing {
+            analysis.warnings
+        } else {
+            Vec::new()
+        };
         Ok(Answer {
             output,
             provenance: Provenance {

@@ -26,14 +26,27 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfil
     let mut told: Vec<usize> = Vec::new();
     let mut opportunities: Vec<Opportunity> = Vec::new();
     for (order, found) in chosen.iter().enumerate() {
-        let (Some(subject), Some(entry)) = (subjects.get(found.subject), brand.product_portfolio.get(found.product)) else {
+        let (Some(subject), Some(entry)) = (
+            subjects.get(found.subject),
+            brand.product_portfolio.get(found.product),
+        ) else {
             continue;
         };
-        let writer = Writer { analysis, subject, brand, entry, found, order };
+        let writer = Writer {
+            analysis,
+            subject,
+            brand,
+            entry,
+            found,
+            order,
+        };
         opportunities.push(writer.opportunity(&mut told));
     }
     let brand_context = brand_context(&opportunities, &subjects, &chosen, brand);
-    BrandContextualization { brand_context, opportunities }
+    BrandContextualization {
+        brand_context,
+        opportunities,
+    }
 }
 
 /// The best matches: other lessons and other products each time, as far as there are any.
@@ -42,7 +55,11 @@ fn choose(matches: &[Match]) -> Vec<Match> {
     let best = matches.first().map_or(0.0, |found| found.score);
     for strict in [true, false] {
         for found in matches {
-            let wanted = if strict { OPPORTUNITIES_MAX } else { OPPORTUNITIES_MIN };
+            let wanted = if strict {
+                OPPORTUNITIES_MAX
+            } else {
+                OPPORTUNITIES_MIN
+            };
             let weak = chosen.len() >= OPPORTUNITIES_MIN && found.score < best * SCORE_SHARE_MIN;
             if chosen.len() >= wanted || weak {
                 break;
@@ -50,7 +67,11 @@ fn choose(matches: &[Match]) -> Vec<Match> {
             let same_lesson = chosen.iter().any(|other| other.subject == found.subject);
             let same_product = chosen.iter().any(|other| other.product == found.product);
             let same_kind = chosen.iter().any(|other| other.play.kind == found.play.kind);
-            let clash = if strict { same_lesson || same_product || same_kind } else { same_product && (same_lesson || same_kind) };
+            let clash = if strict {
+                same_lesson || same_product || same_kind
+            } else {
+                same_product && (same_lesson || same_kind)
+            };
             if !clash {
                 chosen.push(*found);
             }
@@ -85,21 +106,36 @@ impl Writer<'_> {
             effort,
             horizon: self.horizon(effort, &links),
             lessons: vec![self.subject.lesson.id.clone()],
-            profile_links: links.into_iter().map(|(field, entry)| ProfileLink { field, entry }).collect(),
+            profile_links: links
+                .into_iter()
+                .map(|(field, entry)| ProfileLink { field, entry })
+                .collect(),
         }
     }
 
     fn filled(&self, template: &str) -> String {
-        template.replace("{brand}", &self.brand.brand_name).replace("{product}", &matching::short_name(self.entry))
+        template
+            .replace("{brand}", &self.brand.brand_name)
+            .replace("{product}", &matching::short_name(self.entry))
     }
 
     /// What the document measured of the case behind the lesson.
     fn result(&self) -> Option<&Sentence> {
         let topic = self.subject.topic?;
-        let quoted: Vec<&str> = self.subject.inspirations.iter().flat_map(|i| &i.evidence).map(|e| e.quote.as_str()).collect();
+        let quoted: Vec<&str> = self
+            .subject
+            .inspirations
+            .iter()
+            .flat_map(|i| &i.evidence)
+            .map(|e| e.quote.as_str())
+            .collect();
         let mut best: Option<(f64, &Sentence)> = None;
         for (_, s) in self.analysis.of_topic(topic).filter(|(_, s)| s.quotable) {
-            let cited = if quoted.contains(&s.text.as_str()) { 1.0 } else { 0.0 };
+            let cited = if quoted.contains(&s.text.as_str()) {
+                1.0
+            } else {
+                0.0
+            };
             if let Some(value) = inspirations::result_value(s).map(|value| value + cited)
                 && best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt())
             {
@@ -111,13 +147,18 @@ impl Writer<'_> {
 
     fn case_name(&self) -> Option<String> {
         let topic = self.analysis.topics.get(self.subject.topic?)?;
-        topic.case.clone().or_else(|| topic.named_by_document.then(|| topic.heading.clone()))
+        topic
+            .case
+            .clone()
+            .or_else(|| topic.named_by_document.then(|| topic.heading.clone()))
     }
 
     fn pitch(&self, result: Option<&Sentence>) -> String {
         let mut pitch = self.filled(self.found.variant.pitch);
         if let Some(result) = result {
-            let case = self.case_name().map_or_else(String::new, |case| format!(" ({case})"));
+            let case = self
+                .case_name()
+                .map_or_else(String::new, |case| format!(" ({case})"));
             let opening = match self.order % 3 {
                 0 => format!("The document reports of its case{case}:"),
                 1 => format!("The case behind it{case} is described so:"),
@@ -143,8 +184,16 @@ impl Writer<'_> {
         let mut links = vec![(ProfileField::ProductPortfolio, self.entry.to_owned())];
         let theme = self.theme();
         let lists = [
-            (ProfileField::StrategicPriorities, &self.brand.strategic_priorities, 1.0),
-            (ProfileField::RecentInnovations, &self.brand.recent_innovations, 2.0),
+            (
+                ProfileField::StrategicPriorities,
+                &self.brand.strategic_priorities,
+                1.0,
+            ),
+            (
+                ProfileField::RecentInnovations,
+                &self.brand.recent_innovations,
+                2.0,
+            ),
             (ProfileField::BrandValues, &self.brand.brand_values, 1.0),
             (ProfileField::TargetCustomers, &self.brand.target_customers, 2.0),
         ];
@@ -155,28 +204,46 @@ impl Writer<'_> {
                 links.push((field, entry.to_owned()));
             }
         }
-        links.iter_mut().for_each(|(_, entry)| *entry = entry.chars().take(500).collect());
+        links
+            .iter_mut()
+            .for_each(|(_, entry)| *entry = entry.chars().take(500).collect());
         links
     }
 
     fn why(&self, links: &[(ProfileField, String)]) -> String {
-        let find = |wanted: ProfileField| links.iter().find(|(field, _)| *field == wanted).map(|(_, entry)| entry.trim_end_matches('.'));
+        let find = |wanted: ProfileField| {
+            links
+                .iter()
+                .find(|(field, _)| *field == wanted)
+                .map(|(_, entry)| entry.trim_end_matches('.'))
+        };
         let brand = &self.brand.brand_name;
         let product = matching::short_name(self.entry);
-        let described = self.entry.get(product.len()..).unwrap_or_default().trim_start_matches([' ', '-', '–', '—', ':']).trim_end_matches('.');
+        let described = self
+            .entry
+            .get(product.len()..)
+            .unwrap_or_default()
+            .trim_start_matches([' ', '-', '–', '—', ':'])
+            .trim_end_matches('.');
         let mut text = if described.is_empty() || product.ends_with('…') {
             format!("{brand} has “{}” in its portfolio.", self.entry)
         } else {
             match self.order % 3 {
-                0 => format!("{brand} already has the product to carry it: {product}, in its profile’s words “{described}”."),
-                1 => format!("The portfolio of {brand} offers a fitting start with {product} (“{described}”)."),
+                0 => format!(
+                    "{brand} already has the product to carry it: {product}, in its profile’s words “{described}”."
+                ),
+                1 => {
+                    format!("The portfolio of {brand} offers a fitting start with {product} (“{described}”).")
+                }
                 _ => format!("With {product} (“{described}”), {brand} would not start from nothing."),
             }
         };
         if let Some(priority) = find(ProfileField::StrategicPriorities) {
             text.push_str(&match self.order % 3 {
                 0 => format!(" It would serve a stated priority: “{priority}”."),
-                1 => format!(" Among its priorities stands “{priority}”, to which this is one concrete step."),
+                1 => {
+                    format!(" Among its priorities stands “{priority}”, to which this is one concrete step.")
+                }
                 _ => format!(" The profile names as a priority: “{priority}”."),
             });
         }
@@ -196,9 +263,16 @@ impl Writer<'_> {
     }
 
     fn customers(&self) -> Vec<String> {
-        let theme = format!("{} {} {}", self.theme(), self.subject.lesson.principle, self.subject.lesson.job_to_be_done.functional);
+        let theme = format!(
+            "{} {} {}",
+            self.theme(),
+            self.subject.lesson.principle,
+            self.subject.lesson.job_to_be_done.functional
+        );
         let mut chosen: Vec<&str> = Vec::new();
-        while let Some((value, entry)) = matching::nearest_entry(&self.brand.target_customers, &theme, &chosen) {
+        while let Some((value, entry)) =
+            matching::nearest_entry(&self.brand.target_customers, &theme, &chosen)
+        {
             if chosen.len() >= 2 || (!chosen.is_empty() && value < 2.0) {
                 break;
             }
@@ -207,18 +281,33 @@ impl Writer<'_> {
         if chosen.is_empty() {
             chosen.extend(self.brand.target_customers.first().map(String::as_str));
         }
-        chosen.into_iter().map(|entry| entry.chars().take(300).collect()).collect()
+        chosen
+            .into_iter()
+            .map(|entry| entry.chars().take(300).collect())
+            .collect()
     }
 
     fn steps(&self, result: Option<&Sentence>) -> Vec<String> {
-        let mut steps: Vec<String> = self.found.variant.steps.iter().map(|step| words::clipped(&self.filled(step), 500)).collect();
-        let yardstick = result.map(|s| sentences::main_clause(&s.text)).filter(|clause| !words::figures(clause).is_empty());
+        let mut steps: Vec<String> = self
+            .found
+            .variant
+            .steps
+            .iter()
+            .map(|step| words::clipped(&self.filled(step), 500))
+            .collect();
+        let yardstick = result
+            .map(|s| sentences::main_clause(&s.text))
+            .filter(|clause| !words::figures(clause).is_empty());
         if let Some(clause) = yardstick {
             let clause = inner_quotes(clause);
             let step = match self.order % 3 {
-                0 => format!("Fix the figure that decides before the start; the document’s own case reports: “{clause}”."),
+                0 => format!(
+                    "Fix the figure that decides before the start; the document’s own case reports: “{clause}”."
+                ),
                 1 => format!("Take the document’s result as the yardstick, not as a promise: “{clause}”."),
-                _ => format!("Agree how far from the reported case the result may fall before the trial ends: “{clause}”."),
+                _ => format!(
+                    "Agree how far from the reported case the result may fall before the trial ends: “{clause}”."
+                ),
             };
             steps.push(words::clipped(&step, 500));
         }
@@ -235,7 +324,10 @@ impl Writer<'_> {
             .iter()
             .enumerate()
             .filter(|(index, s)| {
-                s.quotable && !s.leans && s.role == Role::Counter && !told.contains(index)
+                s.quotable
+                    && !s.leans
+                    && s.role == Role::Counter
+                    && !told.contains(index)
                     && self.subject.topic.is_none_or(|topic| s.topic == Some(topic))
                     && s.text.chars().count() < 420
             })
@@ -243,7 +335,13 @@ impl Writer<'_> {
             .collect();
         let product = words::content_stems(&self.theme());
         let chosen = ranking::pick(self.analysis, &counters, 2, &[], |s| {
-            let near = s.stems.iter().filter(|stem| product.contains(stem)).count().min(4) as f64 * 0.1;
+            let near = s
+                .stems
+                .iter()
+                .filter(|stem| product.contains(stem))
+                .count()
+                .min(4) as f64
+                * 0.1;
             near + f64::from(lexicon().marker_weight("counter", &s.plain).min(9)) * 0.08 + s.score * 0.3
         });
         for index in chosen {
@@ -256,7 +354,13 @@ impl Writer<'_> {
         if let Some((value, constraint)) = matching::nearest_entry(&self.brand.constraints, &theme, &[])
             && (value >= 1.0 || risks.is_empty())
         {
-            risks.push(words::clipped(&format!("A limit from the brand’s own profile: {}.", constraint.trim_end_matches('.')), 500));
+            risks.push(words::clipped(
+                &format!(
+                    "A limit from the brand’s own profile: {}.",
+                    constraint.trim_end_matches('.')
+                ),
+                500,
+            ));
         }
         if risks.is_empty() {
             risks.push("The document names no counter-signal for this case, so what speaks against it must still be found out.".to_owned());
@@ -266,7 +370,9 @@ impl Writer<'_> {
 
     /// The rule that the brand context states.
     fn horizon(&self, effort: Effort, links: &[(ProfileField, String)]) -> Horizon {
-        let prepared = links.iter().any(|(field, _)| *field == ProfileField::RecentInnovations);
+        let prepared = links
+            .iter()
+            .any(|(field, _)| *field == ProfileField::RecentInnovations);
         match (effort, prepared) {
             (Effort::Low, _) | (Effort::Medium, true) => Horizon::Now,
             (Effort::Medium, false) | (Effort::High, true) => Horizon::Next,
@@ -280,7 +386,12 @@ fn inner_quotes(text: &str) -> String {
     text.replace('“', "‘").replace('”', "’")
 }
 
-fn brand_context(opportunities: &[Opportunity], subjects: &[Subject<'_>], chosen: &[Match], brand: &BrandProfile) -> String {
+fn brand_context(
+    opportunities: &[Opportunity],
+    subjects: &[Subject<'_>],
+    chosen: &[Match],
+    brand: &BrandProfile,
+) -> String {
     let products: Vec<String> = chosen
         .iter()
         .filter_map(|found| brand.product_portfolio.get(found.product))
@@ -295,12 +406,21 @@ fn brand_context(opportunities: &[Opportunity], subjects: &[Subject<'_>], chosen
         words::listed(&unique(products)),
     );
     let entries = |field: ProfileField| -> Vec<String> {
-        let all = opportunities.iter().flat_map(|o| &o.profile_links).filter(|link| link.field == field);
-        unique(all.map(|link| format!("“{}”", link.entry.trim_end_matches('.'))).collect())
+        let all = opportunities
+            .iter()
+            .flat_map(|o| &o.profile_links)
+            .filter(|link| link.field == field);
+        unique(
+            all.map(|link| format!("“{}”", link.entry.trim_end_matches('.')))
+                .collect(),
+        )
     };
     let priorities = entries(ProfileField::StrategicPriorities);
     if !priorities.is_empty() {
-        text.push_str(&format!(" Of its priorities, these spoke for the choice: {}.", words::listed(&priorities)));
+        text.push_str(&format!(
+            " Of its priorities, these spoke for the choice: {}.",
+            words::listed(&priorities)
+        ));
     }
     let left_out: Vec<String> = subjects
         .iter()
@@ -309,7 +429,10 @@ fn brand_context(opportunities: &[Opportunity], subjects: &[Subject<'_>], chosen
         .map(|(_, subject)| format!("“{}”", subject.lesson.title))
         .collect();
     if !left_out.is_empty() {
-        text.push_str(&format!(" Left aside, because other lessons had a nearer product: {}.", words::listed(&left_out)));
+        text.push_str(&format!(
+            " Left aside, because other lessons had a nearer product: {}.",
+            words::listed(&left_out)
+        ));
     }
     text.push_str(
         " Effort follows the kind of change: labels, tastings and single events are low; a new service or a reformulation is medium; \

@@ -105,7 +105,10 @@ pub(super) fn key_phrases<'s>(
     for sentence in sentences {
         for phrase in candidates(sentence) {
             let stems = words::stems_of_phrase(&phrase);
-            let weight: f64 = stems.iter().map(|stem| rarity.get(stem).copied().unwrap_or(1.0)).sum();
+            let weight: f64 = stems
+                .iter()
+                .map(|stem| rarity.get(stem).copied().unwrap_or(1.0))
+                .sum();
             let entry = scores.entry(stems.join(" ")).or_insert((0.0, phrase));
             entry.0 += weight;
         }
@@ -157,7 +160,9 @@ fn candidates(sentence: &str) -> Vec<String> {
             }
         }
         let ends_as_noun = run.last().is_some_and(|last| {
-            !["ly", "ed", "ing", "ous", "ful", "ive", "able", "ish"].iter().any(|suffix| last.ends_with(suffix))
+            !["ly", "ed", "ing", "ous", "ful", "ive", "able", "ish"]
+                .iter()
+                .any(|suffix| last.ends_with(suffix))
         });
         if closed && (2..=3).contains(&run.len()) && ends_as_noun {
             found.push(run.join(" "));

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    lexicon::lexicon,
-    words,
-};
+use super::{lexicon::lexicon, words};
 use crate::stages::Effort;
 
 /// A word counts this often at most towards a kind: a topic that repeats one word is not surer of it.
@@ -38,7 +35,11 @@ pub(super) const GENERIC: &str = "generic";
 
 pub(super) fn read(source: &'static str) -> Vec<Play> {
     let mut plays: Vec<Play> = Vec::new();
-    for line in source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in source
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             match (name.split_once('.'), plays.last_mut()) {
                 (Some((_, class)), Some(play)) => play.variants.push(Variant {
@@ -49,12 +50,24 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
                     steps: Vec::new(),
                     effort: Effort::Medium,
                 }),
-                _ => plays.push(Play { kind: name, label: "", triggers: BTreeSet::new(), variants: Vec::new() }),
+                _ => plays.push(Play {
+                    kind: name,
+                    label: "",
+                    triggers: BTreeSet::new(),
+                    variants: Vec::new(),
+                }),
             }
             continue;
         }
-        let (Some((key, value)), Some(play)) = (line.split_once(": "), plays.last_mut()) else { continue };
-        let stems = || value.split_whitespace().flat_map(words::stems_of_phrase).collect();
+        let (Some((key, value)), Some(play)) = (line.split_once(": "), plays.last_mut()) else {
+            continue;
+        };
+        let stems = || {
+            value
+                .split_whitespace()
+                .flat_map(words::stems_of_phrase)
+                .collect()
+        };
         match (key, play.variants.last_mut()) {
             ("label", _) => play.label = value,
             ("triggers", _) => play.triggers = stems(),
@@ -83,11 +96,16 @@ pub(super) fn kinds_of(stems: &[String], rarity: &BTreeMap<String, f64>) -> Vec<
     }
     let mut found: Vec<(f64, &Play)> = Vec::new();
     for play in &lexicon().plays {
-        let hits: Vec<(&&str, &usize)> = counts.iter().filter(|(stem, _)| play.triggers.contains(**stem)).collect();
+        let hits: Vec<(&&str, &usize)> = counts
+            .iter()
+            .filter(|(stem, _)| play.triggers.contains(**stem))
+            .collect();
         if hits.len() >= TRIGGERS_MIN {
             let sum: f64 = hits
                 .iter()
-                .map(|(stem, count)| (**count).min(TRIGGER_COUNT_MAX) as f64 * rarity.get(**stem).copied().unwrap_or(1.0))
+                .map(|(stem, count)| {
+                    (**count).min(TRIGGER_COUNT_MAX) as f64 * rarity.get(**stem).copied().unwrap_or(1.0)
+                })
                 .sum();
             found.push((sum / (play.triggers.len() as f64).sqrt(), play));
         }
@@ -99,7 +117,13 @@ pub(super) fn kinds_of(stems: &[String], rarity: &BTreeMap<String, f64>) -> Vec<
         *sum /= best;
     }
     if found.is_empty() {
-        found.extend(lexicon().plays.iter().filter(|play| play.kind == GENERIC).map(|play| (1.0, play)));
+        found.extend(
+            lexicon()
+                .plays
+                .iter()
+                .filter(|play| play.kind == GENERIC)
+                .map(|play| (1.0, play)),
+        );
     }
     found
 }

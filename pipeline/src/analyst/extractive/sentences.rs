@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{lexicon::lexicon, words};
+use super::lexicon::lexicon;
 
 /// Bounds of a quote: shorter says nothing alone, longer is not read.
 pub(super) const QUOTE_WORDS_MIN: usize = 6;
@@ -21,7 +21,9 @@ pub(super) fn split(paragraph: &str) -> Vec<String> {
         if !matches!(c, '.' | '!' | '?' | '…') || *at < start {
             continue;
         }
-        let Some(end) = end_of_sentence(paragraph, &chars, index) else { continue };
+        let Some(end) = end_of_sentence(paragraph, &chars, index) else {
+            continue;
+        };
         push_trimmed(paragraph.get(start..end.text), &mut found);
         start = end.next;
     }
@@ -52,37 +54,55 @@ fn end_of_sentence(text: &str, chars: &[(usize, char)], index: usize) -> Option<
     let before_is_digit = index > 0 && chars.get(index - 1).is_some_and(|(_, c)| c.is_ascii_digit());
     let mut next = after;
     if !before_is_digit {
-        while next < after + 2 && chars.get(next).is_some_and(|(_, c)| c.is_ascii_digit() || "¹²³⁴⁵⁶⁷⁸⁹".contains(*c)) {
+        while next < after + 2
+            && chars
+                .get(next)
+                .is_some_and(|(_, c)| c.is_ascii_digit() || "¹²³⁴⁵⁶⁷⁸⁹".contains(*c))
+        {
             next += 1;
         }
     }
     let next_at = chars.get(next).map_or(text.len(), |(at, _)| *at);
     let rest = text.get(next_at..)?;
     if rest.trim().is_empty() {
-        return Some(End { text: text_end, next: next_at });
+        return Some(End {
+            text: text_end,
+            next: next_at,
+        });
     }
     if !rest.starts_with(char::is_whitespace) {
         return None;
     }
     let following = rest.trim_start();
     let first = following.chars().next()?;
-    let opens = first.is_uppercase() || first.is_ascii_digit() || OPENERS.contains(first) || "€$£".contains(first);
+    let opens =
+        first.is_uppercase() || first.is_ascii_digit() || OPENERS.contains(first) || "€$£".contains(first);
     if !opens {
         return None;
     }
     if stop == '.' && text_end == at + 1 {
-        let token = text.get(..at)?.split(|c: char| c.is_whitespace() || OPENERS.contains(c)).next_back()?;
+        let token = text
+            .get(..at)?
+            .split(|c: char| c.is_whitespace() || OPENERS.contains(c))
+            .next_back()?;
         if !stop_ends(token, following) {
             return None;
         }
     }
-    Some(End { text: text_end, next: next_at })
+    Some(End {
+        text: text_end,
+        next: next_at,
+    })
 }
 
 /// Whether the full stop after `token` ends a sentence when `following` comes next.
 fn stop_ends(token: &str, following: &str) -> bool {
     let lower = token.to_lowercase();
-    let next_word: String = following.chars().take_while(|c| c.is_alphabetic()).collect::<String>().to_lowercase();
+    let next_word: String = following
+        .chars()
+        .take_while(|c| c.is_alphabetic())
+        .collect::<String>()
+        .to_lowercase();
     if lexicon().may_end(&lower) {
         return lexicon().is_starter(&next_word);
     }
@@ -112,11 +132,17 @@ fn starts_well(sentence: &str) -> bool {
     first.is_some_and(|c| c.is_uppercase() || "€$£".contains(c))
         || first.is_some_and(|c| "“‘\"".contains(c)) && chars.next().is_some_and(char::is_uppercase)
         || first.is_some_and(|c| c.is_ascii_digit())
-            && sentence.split(' ').nth(1).is_some_and(|word| word.chars().all(|c| c.is_lowercase() || c == '-'))
+            && sentence
+                .split(' ')
+                .nth(1)
+                .is_some_and(|word| word.chars().all(|c| c.is_lowercase() || c == '-'))
 }
 
 fn ends_well(sentence: &str) -> bool {
-    sentence.trim_end_matches(|c| CLOSERS.contains(c)).ends_with(['.', '!', '?']) && !sentence.ends_with("..")
+    sentence
+        .trim_end_matches(|c| CLOSERS.contains(c))
+        .ends_with(['.', '!', '?'])
+        && !sentence.ends_with("..")
 }
 
 fn is_balanced(sentence: &str) -> bool {
@@ -133,7 +159,10 @@ fn is_balanced(sentence: &str) -> bool {
 
 /// Prose has function words, few numbers and few capitals; rows of tables and lists of names do not.
 fn is_prose(sentence: &str, count: usize) -> bool {
-    if sentence.contains(['\u{fffd}', '|', '\t', '→', '•', '{', '}', '<', '>']) || sentence.contains(". .") || sentence.contains("...") {
+    if sentence.contains(['\u{fffd}', '|', '\t', '→', '•', '{', '}', '<', '>'])
+        || sentence.contains(". .")
+        || sentence.contains("...")
+    {
         return false;
     }
     let mut function_words = 0_usize;
@@ -156,13 +185,23 @@ fn is_boilerplate(sentence: &str) -> bool {
 /// The part of a sentence up to where a subordinate clause begins: a claim that stands alone.
 pub(super) fn main_clause(sentence: &str) -> &str {
     const CUTS: [&str; 9] = [
-        " because ", ", because ", ", since ", ", although ", "; ", ", while ", ", so that ", ": ", ", compared with ",
+        " because ",
+        ", because ",
+        ", since ",
+        ", although ",
+        "; ",
+        ", while ",
+        ", so that ",
+        ": ",
+        ", compared with ",
     ];
-    let cut = CUTS.iter().filter_map(|cut| sentence.find(cut)).filter(|at| *at > 24).min();
-    sentence.get(..cut.unwrap_or(sentence.len())).unwrap_or(sentence).trim_end_matches(['.', ',', ' ', '!'])
-}
-
-/// Whether a sentence leans on the one before it ("They …", "As a result …").
-pub(super) fn leans(sentence: &str) -> bool {
-    lexicon().leans(&words::plain(sentence))
+    let cut = CUTS
+        .iter()
+        .filter_map(|cut| sentence.find(cut))
+        .filter(|at| *at > 24)
+        .min();
+    sentence
+        .get(..cut.unwrap_or(sentence.len()))
+        .unwrap_or(sentence)
+        .trim_end_matches(['.', ',', ' ', '!'])
 }

@@ -62,7 +62,11 @@ pub(super) fn places(blocks: &[Block], document: &Document) -> Places {
     let outline = Outline::of(blocks, document);
     let mut of_block = Vec::with_capacity(blocks.len());
     let mut topics: Vec<Topic> = Vec::new();
-    let mut place = Place { role: Role::Context, topic: None, opens_topic: false };
+    let mut place = Place {
+        role: Role::Context,
+        topic: None,
+        opens_topic: false,
+    };
     for block in blocks {
         match block.kind {
             Kind::Heading => {
@@ -72,7 +76,11 @@ pub(super) fn places(blocks: &[Block], document: &Document) -> Places {
                         named_by_document: true,
                         ..Topic::default()
                     });
-                    place = Place { role: Role::Context, topic: Some(topics.len() - 1), opens_topic: true };
+                    place = Place {
+                        role: Role::Context,
+                        topic: Some(topics.len() - 1),
+                        opens_topic: true,
+                    };
                 } else {
                     place = outline.under(block, place, &mut topics);
                 }
@@ -124,7 +132,10 @@ impl Outline {
                 Kind::Prose => {}
             }
         }
-        let main = blocks.iter().filter(|block| outline.is_main(block) && outline.may_be_topic(block)).count();
+        let main = blocks
+            .iter()
+            .filter(|block| outline.is_main(block) && outline.may_be_topic(block))
+            .count();
         outline.has_levels = main >= 2;
         outline
     }
@@ -153,22 +164,51 @@ impl Outline {
             if let Some(topic) = place.topic.and_then(|index| topics.get_mut(index)) {
                 topic.case.get_or_insert_with(|| name.to_owned());
             }
-            return Place { role: Role::Case, opens_topic: false, ..place };
+            return Place {
+                role: Role::Case,
+                opens_topic: false,
+                ..place
+            };
         }
         let plain = words::plain(&block.text);
         match lexicon().heading_role(&block.text) {
-            Some(role @ (Role::Matter | Role::Summary)) => Place { role, topic: None, opens_topic: false },
+            Some(role @ (Role::Matter | Role::Summary)) => Place {
+                role,
+                topic: None,
+                opens_topic: false,
+            },
             // "What would change our minds" after the last topic speaks of them all.
-            Some(role) => Place { role, opens_topic: false, ..place },
-            None if plain == self.title => Place { role: Role::Lead, topic: None, opens_topic: false },
-            None => Place { role: Role::Aside, opens_topic: false, ..place },
+            Some(role) => Place {
+                role,
+                opens_topic: false,
+                ..place
+            },
+            None if plain == self.title => Place {
+                role: Role::Lead,
+                topic: None,
+                opens_topic: false,
+            },
+            None => Place {
+                role: Role::Aside,
+                opens_topic: false,
+                ..place
+            },
         }
     }
 }
 
 /// The name in "The case: the Open Bench".
 fn case_name(heading: &str) -> Option<&str> {
-    const PREFIXES: [&str; 8] = ["the case", "case", "case study", "example", "spotlight", "in practice", "in focus", "the lead case"];
+    const PREFIXES: [&str; 8] = [
+        "the case",
+        "case",
+        "case study",
+        "example",
+        "spotlight",
+        "in practice",
+        "in focus",
+        "the lead case",
+    ];
     let (before, name) = heading.split_once(": ")?;
     let plain = words::plain(before);
     PREFIXES.contains(&plain.trim()).then_some(name.trim())
@@ -186,14 +226,22 @@ impl Labels {
             self.category = value_after("category").and_then(category_named);
         }
         if self.strength.is_none() {
-            self.strength = value_after("strength").and_then(strength_named).map(|strength| (strength, reason_after(text)));
+            self.strength = value_after("strength")
+                .and_then(strength_named)
+                .map(|strength| (strength, reason_after(text)));
         }
         if self.direction.is_none() {
             self.direction = value_after("direction").and_then(direction_named);
         }
-        if self.seen_in.is_empty() && let Some((_, list)) = text.split_once("Seen in ") {
+        if self.seen_in.is_empty()
+            && let Some((_, list)) = text.split_once("Seen in ")
+        {
             let line = list.split(['.', '\n']).next().unwrap_or(list);
-            let items: Vec<&str> = line.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+            let items: Vec<&str> = line
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .collect();
             if items.iter().all(|item| item.split(' ').count() <= 4) {
                 self.seen_in = items.into_iter().take(6).map(words::capitalised).collect();
             }
@@ -205,9 +253,14 @@ impl Labels {
 fn reason_after(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("Strength")?;
     let (_, reason) = rest.split_once(": ")?;
-    let end = ["Direction", "Category", "Seen in", "."].iter().filter_map(|cut| reason.find(cut)).min();
+    let end = ["Direction", "Category", "Seen in", "."]
+        .iter()
+        .filter_map(|cut| reason.find(cut))
+        .min();
     let reason = reason.get(..end.unwrap_or(reason.len()))?.trim();
-    (3..=80).contains(&reason.chars().count()).then(|| reason.to_owned())
+    (3..=80)
+        .contains(&reason.chars().count())
+        .then(|| reason.to_owned())
 }
 
 fn category_named(word: &str) -> Option<Category> {
@@ -246,8 +299,13 @@ pub(super) fn settle(analysis: &mut Analysis) {
         by_position(analysis);
         weigh(analysis);
     }
-    let mut order: Vec<(f64, usize)> =
-        analysis.topics.iter().enumerate().filter(|(_, topic)| topic.major).map(|(i, topic)| (topic.weight, i)).collect();
+    let mut order: Vec<(f64, usize)> = analysis
+        .topics
+        .iter()
+        .enumerate()
+        .filter(|(_, topic)| topic.major)
+        .map(|(i, topic)| (topic.weight, i))
+        .collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     for (_, index) in order.into_iter().skip(TOPICS_MAX) {
         if let Some(topic) = analysis.topics.get_mut(index) {
@@ -261,7 +319,10 @@ fn weigh(analysis: &mut Analysis) {
         let mut scores: Vec<f64> = Vec::new();
         let mut stems: Vec<String> = Vec::new();
         let mut evidence = 0_u32;
-        for (_, sentence) in analysis.of_topic(index).filter(|(_, sentence)| sentence.role != Role::Aside) {
+        for (_, sentence) in analysis
+            .of_topic(index)
+            .filter(|(_, sentence)| sentence.role != Role::Aside)
+        {
             stems.extend_from_slice(&sentence.stems);
             if sentence.quotable {
                 scores.push(sentence.score);
@@ -270,9 +331,13 @@ fn weigh(analysis: &mut Analysis) {
         }
         let vector = ranking::vector(&stems, &analysis.rarity);
         scores.sort_by(|a, b| b.total_cmp(a));
-        let positional = analysis.topics.get(index).is_some_and(|topic| !topic.named_by_document);
+        let positional = analysis
+            .topics
+            .get(index)
+            .is_some_and(|topic| !topic.named_by_document);
         if let Some(topic) = analysis.topics.get_mut(index) {
-            topic.major = scores.len() >= TOPIC_SENTENCES_MIN && evidence >= 2 || positional && scores.len() >= 2;
+            topic.major =
+                scores.len() >= TOPIC_SENTENCES_MIN && evidence >= 2 || positional && scores.len() >= 2;
             let strength = match topic.labels.strength {
                 Some((Strength::High, _)) => 1.0,
                 Some((Strength::Medium, _)) => 0.5,
@@ -292,9 +357,16 @@ fn by_position(analysis: &mut Analysis) {
         .map(|(index, _)| index)
         .collect();
     let count = (usable.len() / 8).clamp(2, 4);
-    let candidates: Vec<usize> =
-        usable.iter().copied().filter(|i| analysis.sentence(*i).is_some_and(|s| !s.leans)).collect();
-    let pool = if candidates.len() >= count { &candidates } else { &usable };
+    let candidates: Vec<usize> = usable
+        .iter()
+        .copied()
+        .filter(|i| analysis.sentence(*i).is_some_and(|s| !s.leans))
+        .collect();
+    let pool = if candidates.len() >= count {
+        &candidates
+    } else {
+        &usable
+    };
     let mut seeds = ranking::pick(analysis, pool, count, &[], |sentence| {
         sentence.score + f64::from(sentence.cause.min(6)) * 0.15
     });
@@ -311,22 +383,33 @@ fn by_position(analysis: &mut Analysis) {
             sentence.topic = None;
             continue;
         }
-        let nearest = seeds.iter().enumerate().min_by_key(|(_, seed)| seed.abs_diff(index)).map(|(n, _)| n);
+        let nearest = seeds
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, seed)| seed.abs_diff(index))
+            .map(|(n, _)| n);
         sentence.topic = nearest.map(|n| first + n);
     }
     for seed in seeds {
         let heading = heading_from(analysis, seed, analysis.topics.len());
-        analysis.topics.push(Topic { heading, ..Topic::default() });
+        analysis.topics.push(Topic {
+            heading,
+            ..Topic::default()
+        });
     }
 }
 
 /// A title from a sentence's name and key phrase.
 fn heading_from(analysis: &Analysis, seed: usize, topic: usize) -> String {
-    let of_topic = analysis.of_topic(topic).map(|(_, sentence)| sentence.text.as_str());
+    let of_topic = analysis
+        .of_topic(topic)
+        .map(|(_, sentence)| sentence.text.as_str());
     let own = analysis.sentence(seed);
     let in_seed = phrases::key_phrases(own.iter().map(|s| s.text.as_str()), &analysis.rarity, 1);
     let phrase = in_seed.into_iter().next().or_else(|| {
-        phrases::key_phrases(of_topic, &analysis.rarity, 1).into_iter().next()
+        phrases::key_phrases(of_topic, &analysis.rarity, 1)
+            .into_iter()
+            .next()
     });
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, sentence) in analysis.of_topic(topic) {
@@ -334,13 +417,22 @@ fn heading_from(analysis: &Analysis, seed: usize, topic: usize) -> String {
             *names.entry(name).or_default() += 1;
         }
     }
-    let name = names.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(name, _)| (*name).to_owned());
+    let name = names
+        .iter()
+        .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
+        .map(|(name, _)| (*name).to_owned());
     match (name, phrase) {
         (Some(name), Some(phrase)) => format!("{name}: {phrase}"),
         (None, Some(phrase)) => words::capitalised(&phrase),
         (Some(name), None) => name,
         (None, None) => own.map_or_else(String::new, |s| {
-            s.text.split_whitespace().take(7).collect::<Vec<_>>().join(" ").trim_end_matches(['.', ',', ';', ':']).to_owned()
+            s.text
+                .split_whitespace()
+                .take(7)
+                .collect::<Vec<_>>()
+                .join(" ")
+                .trim_end_matches(['.', ',', ';', ':'])
+                .to_owned()
         }),
     }
 }

@@ -22,7 +22,12 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> SignalAmplificat
     let behind: Vec<(String, Vec<usize>)> = earlier
         .inspirations()
         .iter()
-        .map(|inspiration| (inspiration.id.clone(), clusters::topics_behind(analysis, inspiration)))
+        .map(|inspiration| {
+            (
+                inspiration.id.clone(),
+                clusters::topics_behind(analysis, inspiration),
+            )
+        })
         .collect();
     let mut topics: Vec<usize> = clusters::majors(analysis).collect();
     let weight = |topic: &usize| analysis.topics.get(*topic).map_or(0.0, |topic| topic.weight);
@@ -31,7 +36,12 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> SignalAmplificat
     topics.sort_unstable();
     let mut trends: Vec<Trend> = Vec::new();
     for topic in topics {
-        let ids = behind.iter().filter(|(_, topics)| topics.contains(&topic)).map(|(id, _)| id.clone()).take(5).collect();
+        let ids = behind
+            .iter()
+            .filter(|(_, topics)| topics.contains(&topic))
+            .map(|(id, _)| id.clone())
+            .take(5)
+            .collect();
         trends.extend(trend(analysis, topic, ids, &trends));
     }
     if trends.is_empty() {
@@ -42,18 +52,35 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> SignalAmplificat
 
 fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &[Trend]) -> Option<Trend> {
     let topic = analysis.topics.get(index)?;
-    let own: Vec<(usize, &Sentence)> =
-        analysis.of_topic(index).filter(|(_, s)| s.quotable && !matches!(s.role, Role::Matter | Role::Aside)).collect();
-    let candidates: Vec<usize> = own.iter().filter(|(_, s)| s.role != Role::Counter).map(|(i, _)| *i).collect();
+    let own: Vec<(usize, &Sentence)> = analysis
+        .of_topic(index)
+        .filter(|(_, s)| s.quotable && !matches!(s.role, Role::Matter | Role::Aside))
+        .collect();
+    let candidates: Vec<usize> = own
+        .iter()
+        .filter(|(_, s)| s.role != Role::Counter)
+        .map(|(i, _)| *i)
+        .collect();
     let chosen = ranking::pick(analysis, &candidates, QUOTES_MAX, &[], signal_value);
-    let mut chosen: Vec<usize> = if chosen.is_empty() { own.iter().map(|(i, _)| *i).take(1).collect() } else { chosen };
+    let mut chosen: Vec<usize> = if chosen.is_empty() {
+        own.iter().map(|(i, _)| *i).take(1).collect()
+    } else {
+        chosen
+    };
     chosen.sort_unstable();
-    let evidence: Vec<_> = chosen.iter().filter_map(|i| inspirations::quote(analysis, *i)).collect();
+    let evidence: Vec<_> = chosen
+        .iter()
+        .filter_map(|i| inspirations::quote(analysis, *i))
+        .collect();
     if evidence.is_empty() {
         return None;
     }
     let signals = Signals::read(analysis, index, &own);
-    let name = if topic.named_by_document { topic.heading.clone() } else { phrase_name(analysis, index, others) };
+    let name = if topic.named_by_document {
+        topic.heading.clone()
+    } else {
+        phrase_name(analysis, index, others)
+    };
     let category = topic.labels.category.unwrap_or_else(|| category(&own));
     let direction = topic.labels.direction.unwrap_or_else(|| direction(&own));
     let (strength, rationale) = signals.strength(topic.labels.strength.as_ref(), analysis, &chosen);
@@ -71,10 +98,24 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
 
 /// How much a sentence shows of a movement among people: figures, adoption, change over time.
 fn signal_value(s: &Sentence) -> f64 {
-    let hit = |name: &str| s.stems.iter().filter(|stem| lexicon().signal(name, stem)).count().min(3) as f64;
+    let hit = |name: &str| {
+        s.stems
+            .iter()
+            .filter(|stem| lexicon().signal(name, stem))
+            .count()
+            .min(3) as f64
+    };
     let figures = s.figures.len().min(3) as f64 * 0.15;
-    let place = if matches!(s.role, Role::Context | Role::Lead) { 0.15 } else { 0.0 };
-    let quoted = if s.text.starts_with(['“', '"', '‘']) { -0.4 } else { 0.0 };
+    let place = if matches!(s.role, Role::Context | Role::Lead) {
+        0.15
+    } else {
+        0.0
+    };
+    let quoted = if s.text.starts_with(['“', '"', '‘']) {
+        -0.4
+    } else {
+        0.0
+    };
     s.score + figures + place + quoted + 0.12 * (hit("adoption") + hit("growing") + hit("declining"))
 }
 
@@ -91,13 +132,22 @@ impl Signals {
         let key: BTreeSet<&str> = analysis.topics.get(index).map_or_else(BTreeSet::new, |topic| {
             let mut ranked: Vec<(&String, &f64)> = topic.vector.iter().collect();
             ranked.sort_by(|a, b| b.1.total_cmp(a.1).then_with(|| a.0.cmp(b.0)));
-            ranked.into_iter().take(KEY_STEMS).map(|(stem, _)| stem.as_str()).collect()
+            ranked
+                .into_iter()
+                .take(KEY_STEMS)
+                .map(|(stem, _)| stem.as_str())
+                .collect()
         });
         let mentions: Vec<&Sentence> = analysis
             .usable()
             .map(|(_, s)| s)
             .filter(|s| {
-                let held: BTreeSet<&str> = s.stems.iter().map(String::as_str).filter(|stem| key.contains(stem)).collect();
+                let held: BTreeSet<&str> = s
+                    .stems
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|stem| key.contains(stem))
+                    .collect();
                 s.topic == Some(index) || held.len() >= 2
             })
             .collect();
@@ -169,7 +219,10 @@ const fn word(strength: Strength) -> &'static str {
 }
 
 fn hits(own: &[(usize, &Sentence)], name: &str) -> usize {
-    own.iter().flat_map(|(_, s)| &s.stems).filter(|stem| lexicon().signal(name, stem)).count()
+    own.iter()
+        .flat_map(|(_, s)| &s.stems)
+        .filter(|stem| lexicon().signal(name, stem))
+        .count()
 }
 
 /// The category with the most signal words; ties go to the first of the list.
@@ -180,7 +233,11 @@ fn category(own: &[(usize, &Sentence)]) -> Category {
         (Category::Cultural, hits(own, "cultural")),
         (Category::Economic, hits(own, "economic")),
     ];
-    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(Category::Behavioral, |(category, _)| *category)
+    counts
+        .iter()
+        .rev()
+        .max_by_key(|(_, count)| *count)
+        .map_or(Category::Behavioral, |(category, _)| *category)
 }
 
 /// Growth against decline, and novelty where neither is clear. A falling return rate is no falling trend, so
@@ -201,7 +258,11 @@ fn direction(own: &[(usize, &Sentence)]) -> Direction {
 
 /// A name where the document gives none: the topic's first key phrase that no other trend has.
 fn phrase_name(analysis: &Analysis, index: usize, others: &[Trend]) -> String {
-    let texts: Vec<&str> = analysis.of_topic(index).filter(|(_, s)| s.role != Role::Counter).map(|(_, s)| s.text.as_str()).collect();
+    let texts: Vec<&str> = analysis
+        .of_topic(index)
+        .filter(|(_, s)| s.role != Role::Counter)
+        .map(|(_, s)| s.text.as_str())
+        .collect();
     phrases::key_phrases(texts.into_iter(), &analysis.rarity, 5)
         .into_iter()
         .map(|phrase| words::capitalised(&phrase))
@@ -230,7 +291,10 @@ fn from_inspirations(earlier: &Outputs) -> Vec<Trend> {
                 .evidence
                 .iter()
                 .take(2)
-                .map(|evidence| crate::stages::Evidence { status: None, ..evidence.clone() })
+                .map(|evidence| crate::stages::Evidence {
+                    status: None,
+                    ..evidence.clone()
+                })
                 .collect(),
         })
         .collect()
