@@ -146,15 +146,22 @@ pub(super) fn capitalised(text: &str) -> String {
         .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// A small count in words, as prose has it.
+/// A count in words up to 99: digits would read like a figure of the document's.
 pub(super) fn count_in_words(count: usize) -> String {
-    const WORDS: [&str; 13] = [
-        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-        "twelve",
+    const ONES: [&str; 20] = [
+        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
     ];
-    WORDS
-        .get(count)
-        .map_or_else(|| count.to_string(), |word| (*word).to_owned())
+    const TENS: [&str; 10] =
+        ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    if let Some(word) = ONES.get(count) {
+        return (*word).to_owned();
+    }
+    match (TENS.get(count / 10), count % 10) {
+        (Some(tens), 0) => (*tens).to_owned(),
+        (Some(tens), ones) => format!("{tens}-{}", ONES.get(ones).unwrap_or(&"")),
+        (None, _) => "a hundred or more".to_owned(),
+    }
 }
 
 /// A count with its noun.
