@@ -14,6 +14,9 @@ use super::{
 };
 use crate::document::Document;
 
+/// A heading that runs into its paragraph is no longer than this.
+const RUN_IN_WORDS_MAX: usize = 6;
+
 /// One sentence of the document.
 #[derive(Debug)]
 pub(super) struct Sentence {
@@ -99,10 +102,18 @@ fn read_sentences(blocks: &[Block], places: &[Place]) -> Vec<Sentence> {
         if !matches!(block.kind, Kind::Prose | Kind::Item) {
             continue;
         }
-        for (order, text) in sentences::split(&block.text).into_iter().enumerate() {
+        let texts = sentences::split(&block.text);
+        // "To watch in 2027. Whether …": a heading that runs into its paragraph.
+        let run_in = texts
+            .first()
+            .filter(|first| texts.len() > 1 && first.split(' ').count() <= RUN_IN_WORDS_MAX)
+            .and_then(|first| lexicon().heading_role(first.trim_end_matches('.')));
+        for (order, text) in texts.into_iter().enumerate() {
             let plain = words::plain(&text);
             // The first words of a topic are its lead, whatever stands above them.
-            let role = if place.opens_topic && order < 3 {
+            let role = if let Some(role) = run_in {
+                role
+            } else if place.opens_topic && order < 3 {
                 Role::Lead
             } else {
                 place.role

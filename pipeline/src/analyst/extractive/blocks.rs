@@ -44,9 +44,8 @@ pub(super) fn blocks(document: &Document) -> Vec<Block> {
     let joiner = Joiner::new(document);
     let mut all = Vec::new();
     for page in &document.pages {
-        let first = all.len();
         for group in groups(page) {
-            add_group(&group, page.number, &joiner, first, &mut all);
+            add_group(&group, page.number, &joiner, &mut all);
         }
     }
     settle_headings(&mut all);
@@ -81,7 +80,7 @@ fn groups(page: &Page) -> Vec<Group<'_>> {
     all
 }
 
-fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, page_start: usize, all: &mut Vec<Block>) {
+fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>) {
     let mut lines: &[&str] = &group.lines;
     // A heading that stands directly on its paragraph.
     while let [first, rest @ ..] = lines {
@@ -106,7 +105,6 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, page_start: usize, a
             return;
         }
     }
-    let _ = page_start;
     if let Some(item) = lines.first().and_then(|line| item_text(line)) {
         let skipped = lines.first().map_or(0, |line| line.len() - item.len());
         let text = text.get(skipped..).unwrap_or(&text).trim().to_owned();
@@ -209,7 +207,9 @@ fn looks_like_heading(line: &str) -> bool {
             .next()
             .is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"".contains(c))
         && !bare.ends_with(['.', '!', ',', ';', '-', '‐', '–', '%', '”'])
+        && !bare.contains([';', '@'])
         && !bare.contains(". ")
+        && !bare.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with('.')
         && !bare.contains(['|', '\t', '\u{fffd}'])
         && !matches!(
             last.as_str(),
@@ -224,7 +224,13 @@ fn numbered(line: &str) -> Option<&str> {
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let number = line.get(..line.len() - rest.len())?;
     let rest = rest.trim_start_matches([' ', ')', '·', ':', '–', '—', '-', '\u{a0}']);
-    let plausible = number.chars().next()?.is_ascii_digit() && number.len() <= 6;
+    // "27 March 2026" at a line's start is a date, and 164 is no section.
+    let first_digits = number.split('.').next()?;
+    let dated = rest
+        .split_whitespace()
+        .next()
+        .is_some_and(|word| MONTHS.contains(&word));
+    let plausible = !dated && (1..=2).contains(&first_digits.len()) && number.len() <= 6;
     (plausible
         && rest.len() < line.len() - number.len() + usize::from(number.ends_with('.'))
         && rest.chars().next()?.is_uppercase())
@@ -360,5 +366,20 @@ impl Joiner {
             || (self.words.contains(&head) && self.words.contains(&tail) && tail.len() > 2)
     }
 }
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 
 const HYPHENS: [char; 3] = ['-', '‐', '\u{ad}'];

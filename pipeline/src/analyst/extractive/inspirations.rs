@@ -1,5 +1,7 @@
 //! Stage 1: what in the document is worth transferring.
 
+use std::collections::BTreeMap;
+
 use super::{
     analysis::{Analysis, Sentence},
     clusters,
@@ -143,10 +145,11 @@ impl Parts {
         let value = |index: usize, s: &Sentence| {
             let role = if s.role == Role::Mechanism { 0.5 } else { 0.0 };
             let opens = if Some(index) == first_under_heading {
-                0.35
+                0.6
             } else {
                 0.0
             };
+            let named = if s.names.is_empty() { 0.0 } else { -0.25 };
             let figures = if s.figures.is_empty() { 0.0 } else { -0.2 };
             let leans = if s.leans { -0.6 } else { 0.0 };
             let quoted = if s.text.starts_with(['“', '"', '‘']) {
@@ -154,7 +157,7 @@ impl Parts {
             } else {
                 0.0
             };
-            role + opens + figures + leans + quoted + f64::from(s.cause.min(8)) * 0.08 + s.score * 0.5
+            role + opens + named + figures + leans + quoted + f64::from(s.cause.min(8)) * 0.08 + s.score * 0.5
         };
         let mut best: Option<(f64, usize)> = None;
         for index in &self.usable {
@@ -287,6 +290,29 @@ fn title(analysis: &Analysis, topics: &[usize]) -> String {
     words::listed(&bare)
 }
 
+/// The name of several words, or else of one, that a topic's sentences give most often.
+fn principal_name(texts: &[&Sentence]) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in texts.iter().flat_map(|s| &s.names) {
+        *counts.entry(name).or_default() += 1;
+    }
+    let several: BTreeMap<&str, usize> = counts
+        .iter()
+        .filter(|(name, _)| name.contains(' '))
+        .map(|(name, _)| (*name, uses(texts, name)))
+        .collect();
+    let pool = if several.is_empty() { counts } else { several };
+    pool.iter()
+        .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
+        .map(|(name, _)| (*name).to_owned())
+}
+
+/// How many sentences hold a name, or its first word as its short form.
+fn uses(texts: &[&Sentence], name: &str) -> usize {
+    let head = name.split(' ').next().unwrap_or(name);
+    texts.iter().filter(|s| s.text.contains(head)).count()
+}
+
 /// Who, what, and how much: names, key phrases, and clauses with figures.
 fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<String> {
     let mut elements: Vec<String> = Vec::new();
@@ -294,6 +320,7 @@ fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<
         let own =
             |s: &&Sentence| !matches!(s.role, Role::Aside | Role::Counter | Role::Outlook | Role::Matter);
         let texts: Vec<&Sentence> = analysis.of_topic(*topic).map(|(_, s)| s).filter(own).collect();
+        elements.extend(principal_name(&texts));
         let count = if topics.len() > 1 { 2 } else { 4 };
         let phrases = phrases::key_phrases(texts.iter().map(|s| s.text.as_str()), &analysis.rarity, count);
         elements.extend(phrases.iter().map(|phrase| words::capitalised(phrase)));

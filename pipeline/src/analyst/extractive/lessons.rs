@@ -251,9 +251,13 @@ fn generality(s: &Sentence) -> Option<f64> {
 
 /// No names, no figures, no past tense, no first person, no word for the document itself.
 fn speaks_generally(s: &Sentence) -> bool {
-    const PAST: [&str; 22] = [
-        "was", "were", "had", "did", "took", "gave", "fell", "rose", "came", "went", "said", "found",
-        "brought", "bought", "sold", "paid", "left", "made", "got", "began", "ran", "grew",
+    const PAST: [&str; 15] = [
+        "was", "were", "had", "did", "took", "gave", "fell", "rose", "came", "went", "began", "ran", "grew",
+        "wanted", "used",
+    ];
+    // The same word is a participle: "is sold", "have paid".
+    const PAST_OR_PARTICIPLE: [&str; 9] = [
+        "said", "found", "brought", "bought", "sold", "paid", "left", "made", "got",
     ];
     const LOCAL: [&str; 22] = [
         "we",
@@ -287,11 +291,17 @@ fn speaks_generally(s: &Sentence) -> bool {
     let quoted = s.text.contains(['“', '"', '(', '‘', ';']);
     let past = tokens.windows(2).any(|pair| match pair {
         [before, word] => {
-            word.len() > 4 && word.ends_with("ed") && !is_participle_after(before) && !word.ends_with("eed")
+            let regular = word.len() > 4 && word.ends_with("ed") && !word.ends_with("eed");
+            (regular || PAST_OR_PARTICIPLE.contains(word)) && !is_participle_after(before)
         }
         _ => false,
     });
-    s.names.is_empty() && !digits && !quoted && !local && !past
+    // "Recipe boxes preserve it": the word it stands for is in another sentence.
+    let points_back = tokens
+        .iter()
+        .take(5)
+        .any(|token| matches!(*token, "it" | "them" | "they" | "its" | "their"));
+    s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
 }
 
 /// After these a word in "-ed" is a participle and tells nothing of the tense.
@@ -397,7 +407,7 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize]) -> Option<Str
             Role::Result => 0.2,
             _ => 0.0,
         };
-        let because = [" because ", " since ", " so that ", " as a result "]
+        let because = [" because ", " since ", " as a result "]
             .iter()
             .any(|mark| s.plain.contains(mark));
         role + if because { 0.6 } else { 0.0 } + f64::from(s.cause.min(6)) * 0.06 + s.score * 0.3
@@ -408,6 +418,12 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize]) -> Option<Str
     let mut indexes = vec![first];
     indexes.extend(next.map(|_| first + 1));
     Some(inspirations::prose(analysis, &indexes, WHY_CHARS_MAX))
+}
+
+/// Whether a sentence names a job to be done; it is not used for anything else.
+fn is_job(s: &Sentence) -> bool {
+    JOBS.iter()
+        .any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
 }
 
 /// The kinds of job, with the openings that a document may give them.
@@ -468,13 +484,14 @@ fn job(analysis: &Analysis, topic: usize, inspiration: &Inspiration) -> JobToBeD
 
 fn job_of(analysis: &Analysis, topic: usize, name: &str, openings: &[&str]) -> Option<String> {
     let own = analysis.of_topic(topic).filter(|(_, s)| {
-        s.quotable && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
+        // Shorter than a quote may be: "Functionally, a runner can plan."
+        let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
+        whole && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
     });
-    let (weight, sentence) = own
+    let (_, sentence) = own
         .map(|(_, s)| (lexicon().marker_weight(name, &s.plain), s))
         .filter(|(weight, s)| *weight >= 4 || (*weight >= 2 && s.role == Role::Reason && !s.leans))
         .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.text.cmp(&a.1.text)))?;
-    let _ = weight;
     let rest = openings
         .iter()
         .find_map(|opening| sentence.text.strip_prefix(opening))

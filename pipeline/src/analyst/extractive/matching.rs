@@ -15,6 +15,11 @@ use crate::{
     stages::{Inspiration, Lesson, Outputs},
 };
 
+/// So many of a variant's first signs count more.
+const SURE_SIGNS: usize = 5;
+/// What a lesson loses on a product of another class than its own case: it can be carried over, but less surely.
+const OTHER_CLASS_FACTOR: f64 = 0.7;
+
 /// What a lesson is about, gathered from everything that earlier stages and the document say of it.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
@@ -24,6 +29,7 @@ pub(super) struct Subject<'a> {
     pub(super) topic: Option<usize>,
     kinds: Vec<(f64, &'static Play)>,
     concepts: BTreeMap<&'static str, f64>,
+    class: &'static str,
 }
 
 /// A lesson carried by a product.
@@ -77,6 +83,7 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
                 topic,
                 kinds: plays::kinds_of(&stems, &analysis.rarity),
                 concepts: concept_shares(&stems),
+                class: class_of_stems(&stems).unwrap_or("any"),
             }
         })
         .collect()
@@ -150,40 +157,65 @@ pub(super) fn concepts_of(text: &str) -> BTreeSet<&'static str> {
 
 /// The class of a product: food, durable, service, or nothing that the word lists know.
 pub(super) fn class_of(entry: &str, industry: &str) -> &'static str {
-    let weigh = |text: &str| {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        let stems: BTreeSet<String> = words::stems_of_phrase(text).into_iter().collect();
-        for concept in &lexicon().concepts {
-            let hits = concept.stems.intersection(&stems).count();
-            if matches!(concept.broader, "food" | "durable") {
-                *counts.entry(concept.broader).or_default() += hits;
-            }
-        }
-        counts
-            .into_iter()
-            .filter(|(_, hits)| *hits > 0)
-            .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)))
-            .map(|(class, _)| class)
-    };
-    match weigh(entry).or_else(|| weigh(industry)) {
-        Some("food") => "food",
-        Some("durable") => "durable",
-        _ => "any",
-    }
+    class_of_stems(&words::stems_of_phrase(entry))
+        .or_else(|| class_of_stems(&words::stems_of_phrase(industry)))
+        .unwrap_or("any")
 }
 
-/// The name of a profile's entry without what it says of it: "Quechua - hiking gear" → "Quechua".
+/// The class that most of some stems stand for.
+fn class_of_stems(stems: &[String]) -> Option<&'static str> {
+    ["food", "durable", "service"]
+        .into_iter()
+        .rev()
+        .map(|class| {
+            let concepts = lexicon()
+                .concepts
+                .iter()
+                .filter(|concept| concept.broader == class);
+            (
+                concepts
+                    .map(|concept| stems.iter().filter(|stem| concept.stems.contains(*stem)).count())
+                    .sum::<usize>(),
+                class,
+            )
+        })
+        .filter(|(hits, _)| *hits > 0)
+        .max_by_key(|(hits, _)| *hits)
+        .map(|(_, class)| class)
+}
+
+/// The name of a profile's entry without what it says of it: "Quechua - hiking gear" → "Quechua". A common noun
+/// ("Footwear - hiking shoes") is written as one.
 pub(super) fn short_name(entry: &str) -> String {
     let cut = [" - ", " – ", " — ", " (", ": ", ", "]
         .iter()
         .filter_map(|mark| entry.find(mark))
         .filter(|at| *at > 1)
         .min();
-    words::clipped(
+    let name = words::clipped(
         entry.get(..cut.unwrap_or(entry.len())).unwrap_or(entry).trim(),
         60,
-    )
+    );
+    let mut tokens = name.split_whitespace();
+    let first = tokens.next().unwrap_or_default();
+    let common = tokens.all(|token| !token.chars().any(char::is_uppercase)) && {
+        let stem = words::stem(first);
+        COMMON_NOUNS.contains(&stem.as_str())
+            || lexicon()
+                .concepts
+                .iter()
+                .any(|concept| concept.stems.contains(&stem))
+    };
+    let plain_case = first.chars().skip(1).all(|c| c.is_lowercase() || c == '-');
+    if common && plain_case {
+        words::lowercased(&name)
+    } else {
+        name
+    }
 }
+
+/// First words of common product names, stemmed, besides those that stand for a concept.
+const COMMON_NOUNS: [&str; 4] = ["pack", "accessori", "product", "cloth"];
 
 /// Every lesson with every product that could carry it, best first.
 pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Match> {
@@ -218,12 +250,16 @@ pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
 
 fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64, variant: &Variant) -> f64 {
     let stems: BTreeSet<String> = words::stems_of_phrase(entry).into_iter().collect();
-    let fit = stems.intersection(&variant.fits).count().min(4) as f64 * 0.22;
-    let shared: f64 = concepts_of(entry)
+    // The first signs of a list are the surest.
+    let fit: f64 = variant
+        .fits
         .iter()
-        .filter_map(|concept| subject.concepts.get(concept))
+        .enumerate()
+        .filter(|(_, sign)| stems.contains(*sign))
+        .map(|(order, _)| if order < SURE_SIGNS { 0.28 } else { 0.18 })
         .sum::<f64>()
-        .min(0.8);
+        .min(1.2);
+    let shared = subject.nearness(entry).min(0.8);
     let pull: f64 = brand
         .strategic_priorities
         .iter()
@@ -239,7 +275,20 @@ fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64
         .min(5.0)
         * 0.03;
     // The kind must be clear before anything else counts.
-    sureness * sureness * (0.25 + fit + shared + pull)
+    let class = class_of(entry, &brand.industry);
+    let carried_over = subject.class != "any" && class != subject.class && class != "service";
+    let factor = if carried_over { OTHER_CLASS_FACTOR } else { 1.0 };
+    factor * sureness * sureness * (0.25 + fit + shared + pull)
+}
+
+impl Subject<'_> {
+    /// How much of what the lesson is about a text of the profile is about too, 0 to 1.
+    pub(super) fn nearness(&self, text: &str) -> f64 {
+        concepts_of(text)
+            .iter()
+            .filter_map(|concept| self.concepts.get(concept))
+            .sum()
+    }
 }
 
 /// The entry of a profile's list that has most to do with some text, with how much; the first on a tie.

@@ -23,7 +23,7 @@ const SCORE_SHARE_MIN: f64 = 0.40;
 pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfile) -> BrandContextualization {
     let subjects = matching::subjects(analysis, earlier);
     let chosen = choose(&matching::matches(&subjects, brand));
-    let mut told: Vec<usize> = Vec::new();
+    let mut told = Told::default();
     let mut opportunities: Vec<Opportunity> = Vec::new();
     for (order, found) in chosen.iter().enumerate() {
         let (Some(subject), Some(entry)) = (
@@ -48,6 +48,9 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfil
         opportunities,
     }
 }
+
+/// A product this near to what a lesson is about can be measured by the lesson's own case.
+const NEAR_MIN: f64 = 0.12;
 
 /// The best matches: other lessons and other products each time, as far as there are any.
 fn choose(matches: &[Match]) -> Vec<Match> {
@@ -80,6 +83,13 @@ fn choose(matches: &[Match]) -> Vec<Match> {
     chosen
 }
 
+/// Risks that an opportunity before has named.
+#[derive(Debug, Default)]
+struct Told {
+    sentences: Vec<usize>,
+    constraints: Vec<String>,
+}
+
 /// Everything that one opportunity is written from.
 struct Writer<'a> {
     analysis: &'a Analysis,
@@ -91,13 +101,13 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn opportunity(&self, told: &mut Vec<usize>) -> Opportunity {
+    fn opportunity(&self, told: &mut Told) -> Opportunity {
         let links = self.links();
         let effort = self.found.variant.effort;
         let result = self.result();
         Opportunity {
             id: String::new(),
-            title: words::clipped(&self.filled(self.found.variant.title), 160),
+            title: words::clipped(&words::capitalised(&self.filled(self.found.variant.title)), 160),
             pitch: words::clipped(&self.pitch(result), 1_450),
             why_this_brand: words::clipped(&self.why(&links), 1_450),
             target_customers: self.customers(),
@@ -172,33 +182,51 @@ impl Writer<'_> {
     /// Text that the choice of profile entries is made by: what would be done, to what, for what reason.
     fn theme(&self) -> String {
         format!(
-            "{} {} {} {}",
+            "{} {} {} {} {}",
             self.filled(self.found.variant.title),
             self.filled(self.found.variant.pitch),
             self.subject.lesson.title,
+            self.found.play.serves,
+            self.entry
+        )
+    }
+
+    /// A narrower text, for entries that must have to do with the product itself.
+    fn matter(&self) -> String {
+        format!(
+            "{} {} {}",
+            self.filled(self.found.variant.title),
+            self.found.play.serves,
             self.entry
         )
     }
 
     fn links(&self) -> Vec<(ProfileField, String)> {
         let mut links = vec![(ProfileField::ProductPortfolio, self.entry.to_owned())];
-        let theme = self.theme();
+        let (theme, matter) = (self.theme(), self.matter());
         let lists = [
             (
                 ProfileField::StrategicPriorities,
                 &self.brand.strategic_priorities,
+                &theme,
                 1.0,
             ),
             (
                 ProfileField::RecentInnovations,
                 &self.brand.recent_innovations,
-                2.0,
+                &matter,
+                1.7,
             ),
-            (ProfileField::BrandValues, &self.brand.brand_values, 1.0),
-            (ProfileField::TargetCustomers, &self.brand.target_customers, 2.0),
+            (ProfileField::BrandValues, &self.brand.brand_values, &theme, 1.0),
+            (
+                ProfileField::TargetCustomers,
+                &self.brand.target_customers,
+                &matter,
+                1.7,
+            ),
         ];
-        for (field, entries, needed) in lists {
-            if let Some((value, entry)) = matching::nearest_entry(entries, &theme, &[])
+        for (field, entries, text, needed) in lists {
+            if let Some((value, entry)) = matching::nearest_entry(entries, text, &[])
                 && value >= needed
             {
                 links.push((field, entry.to_owned()));
@@ -295,7 +323,10 @@ impl Writer<'_> {
             .iter()
             .map(|step| words::clipped(&self.filled(step), 500))
             .collect();
+        // What a case of another field measured is no measure for this one.
+        let near = self.subject.nearness(self.entry) >= NEAR_MIN;
         let yardstick = result
+            .filter(|_| near)
             .map(|s| sentences::main_clause(&s.text))
             .filter(|clause| !words::figures(clause).is_empty());
         if let Some(clause) = yardstick {
@@ -316,7 +347,7 @@ impl Writer<'_> {
     }
 
     /// Counter-signals of the document that no opportunity before has named, and the profile's own limits.
-    fn risks(&self, told: &mut Vec<usize>) -> Vec<String> {
+    fn risks(&self, told: &mut Told) -> Vec<String> {
         let mut risks: Vec<String> = Vec::new();
         let counters: Vec<usize> = self
             .analysis
@@ -327,7 +358,7 @@ impl Writer<'_> {
                 s.quotable
                     && !s.leans
                     && s.role == Role::Counter
-                    && !told.contains(index)
+                    && !told.sentences.contains(index)
                     && self.subject.topic.is_none_or(|topic| s.topic == Some(topic))
                     && s.text.chars().count() < 420
             })
@@ -347,20 +378,21 @@ impl Writer<'_> {
         for index in chosen {
             if let Some(s) = self.analysis.sentence(index) {
                 risks.push(format!("The document warns: “{}”", inner_quotes(&s.text)));
-                told.push(index);
+                told.sentences.push(index);
             }
         }
         let theme = format!("{} {}", self.theme(), self.found.variant.steps.join(" "));
-        if let Some((value, constraint)) = matching::nearest_entry(&self.brand.constraints, &theme, &[])
-            && (value >= 1.0 || risks.is_empty())
-        {
+        let known: Vec<&str> = told.constraints.iter().map(String::as_str).collect();
+        let limit = matching::nearest_entry(&self.brand.constraints, &theme, &known)
+            .filter(|(value, _)| *value >= 1.0 || risks.is_empty())
+            .map(|(_, constraint)| constraint.to_owned());
+        if let Some(constraint) = limit {
+            let limit = constraint.trim_end_matches('.');
             risks.push(words::clipped(
-                &format!(
-                    "A limit from the brand’s own profile: {}.",
-                    constraint.trim_end_matches('.')
-                ),
+                &format!("A limit from the brand’s own profile: {limit}."),
                 500,
             ));
+            told.constraints.push(constraint);
         }
         if risks.is_empty() {
             risks.push("The document names no counter-signal for this case, so what speaks against it must still be found out.".to_owned());
@@ -398,11 +430,11 @@ fn brand_context(
         .map(|entry| matching::short_name(entry))
         .collect();
     let mut text = format!(
-        "{} ({}; {}) was matched with {} from the document. What decided were the products that can carry a lesson: {}.",
+        "For {} ({}), {} from the document {} held against the profile. What decided were the products that can carry a lesson: {}.",
         brand.brand_name,
-        brand.industry,
         brand.country,
         words::counted(subjects.len(), "lesson", "lessons"),
+        if subjects.len() == 1 { "was" } else { "were" },
         words::listed(&unique(products)),
     );
     let entries = |field: ProfileField| -> Vec<String> {

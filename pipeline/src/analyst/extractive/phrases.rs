@@ -101,16 +101,27 @@ pub(super) fn key_phrases<'s>(
     rarity: &BTreeMap<String, f64>,
     count_max: usize,
 ) -> Vec<String> {
+    let sentences: Vec<&str> = sentences.collect();
+    let plain: Vec<String> = sentences.iter().map(|sentence| words::plain(sentence)).collect();
     let mut scores: BTreeMap<String, (f64, String)> = BTreeMap::new();
-    for sentence in sentences {
-        for phrase in candidates(sentence) {
-            let stems = words::stems_of_phrase(&phrase);
-            let weight: f64 = stems
-                .iter()
-                .map(|stem| rarity.get(stem).copied().unwrap_or(1.0))
-                .sum();
-            let entry = scores.entry(stems.join(" ")).or_insert((0.0, phrase));
-            entry.0 += weight;
+    for phrase in sentences.iter().flat_map(|sentence| candidates(sentence)) {
+        let stems = words::stems_of_phrase(&phrase);
+        let key = stems.join(" ");
+        if scores.contains_key(&key) {
+            continue;
+        }
+        let weight: f64 = stems
+            .iter()
+            .map(|stem| rarity.get(stem).copied().unwrap_or(1.0))
+            .sum();
+        let uses = plain
+            .iter()
+            .filter(|text| words::holds(text, words::plain(&phrase).trim()))
+            .count();
+        // A run of three that is said once is as often a subject with its verb.
+        if uses >= 2 || stems.len() == 2 {
+            let once = if uses < 2 { 0.3 } else { 1.0 };
+            scores.insert(key, (weight * uses.max(1) as f64 * once, phrase));
         }
     }
     let mut ranked: Vec<(f64, String)> = scores.into_values().collect();

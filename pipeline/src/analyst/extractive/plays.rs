@@ -15,6 +15,8 @@ const TRIGGERS_MIN: usize = 2;
 pub(super) struct Play {
     pub(super) kind: &'static str,
     pub(super) label: &'static str,
+    /// Words for what in a profile it would serve.
+    pub(super) serves: &'static str,
     triggers: BTreeSet<String>,
     pub(super) variants: Vec<Variant>,
 }
@@ -23,7 +25,8 @@ pub(super) struct Play {
 #[derive(Debug)]
 pub(super) struct Variant {
     pub(super) class: &'static str,
-    pub(super) fits: BTreeSet<String>,
+    /// Best signs first.
+    pub(super) fits: Vec<String>,
     pub(super) title: &'static str,
     pub(super) pitch: &'static str,
     pub(super) steps: Vec<&'static str>,
@@ -44,7 +47,7 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
             match (name.split_once('.'), plays.last_mut()) {
                 (Some((_, class)), Some(play)) => play.variants.push(Variant {
                     class,
-                    fits: BTreeSet::new(),
+                    fits: Vec::new(),
                     title: "",
                     pitch: "",
                     steps: Vec::new(),
@@ -53,6 +56,7 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
                 _ => plays.push(Play {
                     kind: name,
                     label: "",
+                    serves: "",
                     triggers: BTreeSet::new(),
                     variants: Vec::new(),
                 }),
@@ -66,11 +70,12 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
             value
                 .split_whitespace()
                 .flat_map(words::stems_of_phrase)
-                .collect()
+                .collect::<Vec<String>>()
         };
         match (key, play.variants.last_mut()) {
             ("label", _) => play.label = value,
-            ("triggers", _) => play.triggers = stems(),
+            ("serves", _) => play.serves = value,
+            ("triggers", _) => play.triggers = stems().into_iter().collect(),
             ("fits", Some(variant)) => variant.fits = stems(),
             ("title", Some(variant)) => variant.title = value,
             ("pitch", Some(variant)) => variant.pitch = value,

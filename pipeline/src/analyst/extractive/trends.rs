@@ -1,12 +1,12 @@
 //! Stage 2: the trends behind the inspirations, and how strong the document shows them to be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     analysis::{Analysis, Sentence},
     clusters, inspirations,
     lexicon::{Role, lexicon},
-    phrases, ranking, words,
+    phrases, ranking, sentences, words,
 };
 use crate::stages::{Category, Direction, Outputs, SignalAmplification, Strength, Trend};
 
@@ -138,6 +138,12 @@ impl Signals {
                 .map(|(stem, _)| stem.as_str())
                 .collect()
         });
+        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in analysis.of_topic(index).flat_map(|(_, s)| &s.names) {
+            *names.entry(name).or_default() += 1;
+        }
+        // Who is named twice or more in a topic belongs to it, and speaks of it elsewhere.
+        names.retain(|_, count| *count >= 2);
         let mentions: Vec<&Sentence> = analysis
             .usable()
             .map(|(_, s)| s)
@@ -148,7 +154,9 @@ impl Signals {
                     .map(String::as_str)
                     .filter(|stem| key.contains(stem))
                     .collect();
-                s.topic == Some(index) || held.len() >= 2
+                s.topic == Some(index)
+                    || held.len() >= 2
+                    || s.names.iter().any(|name| names.contains_key(name.as_str()))
             })
             .collect();
         Self {
@@ -184,26 +192,39 @@ impl Signals {
             0 => "without a figure".to_owned(),
             count => format!("with {}", words::counted(count, "figure", "figures")),
         };
+        let pages: Vec<String> = self
+            .pages
+            .iter()
+            .map(|page| words::count_in_words(*page as usize))
+            .collect();
         let mut text = format!(
-            "{opening} It takes up {} on {}, {figures}",
-            words::counted(self.sentences, "sentence", "sentences"),
+            "{opening} {} on {} ({}) {} it, {figures}",
+            words::capitalised(&words::counted(self.sentences, "sentence", "sentences")),
             words::counted(self.pages.len(), "page", "pages"),
+            words::listed(&pages),
+            if self.sentences == 1 {
+                "takes up"
+            } else {
+                "take up"
+            },
         );
-        let examples: Vec<&str> = chosen
+        let example = chosen
             .iter()
             .filter_map(|index| analysis.sentence(*index))
-            .flat_map(|s| s.figures.iter().map(String::as_str))
-            .take(4)
-            .collect();
-        if examples.is_empty() {
-            text.push('.');
-        } else {
-            text.push_str(&format!(", among them {}.", words::listed(&examples)));
+            .map(|s| sentences::main_clause(&s.text))
+            .find(|clause| !words::figures(clause).is_empty());
+        match example {
+            Some(clause) => text.push_str(&format!(
+                ", for example: “{}”.",
+                clause.replace('“', "‘").replace('”', "’")
+            )),
+            None => text.push('.'),
         }
         if self.counters > 0 {
             text.push_str(&format!(
-                " Against it speak {} of counter-signals.",
-                words::counted(self.counters, "sentence", "sentences")
+                " {} of counter-signals {} against it.",
+                words::capitalised(&words::counted(self.counters, "sentence", "sentences")),
+                if self.counters == 1 { "speaks" } else { "speak" },
             ));
         }
         (strength, text)

@@ -28,7 +28,11 @@ pub(super) fn blocks(frame: &Frame) -> Vec<Vec<&Segment>> {
         return vec![all];
     }
     let (body_top, body_bottom) = body(frame);
-    let cutter = Cutter { rules: &frame.rules, body_top, body_bottom };
+    let cutter = Cutter {
+        rules: &frame.rules,
+        body_top,
+        body_bottom,
+    };
     let mut blocks = Vec::new();
     cutter.cut(all, 0, &mut blocks);
     blocks
@@ -38,15 +42,27 @@ pub(super) fn blocks(frame: &Frame) -> Vec<Vec<&Segment>> {
 /// page's margin, apart from the body by a gap over the full width.
 fn body(frame: &Frame) -> (f64, f64) {
     let height = frame.bottom - frame.top;
-    let bands = merged(frame.segments.iter().map(|it| (it.top() - 0.2 * it.size, it.bottom() + 0.2 * it.size)).collect());
+    let bands = merged(
+        frame
+            .segments
+            .iter()
+            .map(|it| (it.top() - 0.2 * it.size, it.bottom() + 0.2 * it.size))
+            .collect(),
+    );
     let mut body = (f64::NEG_INFINITY, f64::INFINITY);
     if bands.len() < 2 {
         return body;
     }
-    if let Some((_, bottom)) = bands.first().filter(|(_, bottom)| *bottom < frame.top + MARGIN_SHARE * height) {
+    if let Some((_, bottom)) = bands
+        .first()
+        .filter(|(_, bottom)| *bottom < frame.top + MARGIN_SHARE * height)
+    {
         body.0 = *bottom;
     }
-    if let Some((top, _)) = bands.last().filter(|(top, _)| *top > frame.bottom - MARGIN_SHARE * height) {
+    if let Some((top, _)) = bands
+        .last()
+        .filter(|(top, _)| *top > frame.bottom - MARGIN_SHARE * height)
+    {
         body.1 = *top;
     }
     body
@@ -70,13 +86,21 @@ impl Cutter<'_> {
         if region.is_empty() {
             return;
         }
-        let columns = if depth < DEPTH_MAX { self.columns(&region) } else { None };
+        let columns = if depth < DEPTH_MAX {
+            self.columns(&region)
+        } else {
+            None
+        };
         let Some(columns) = columns else {
             cells(&region, blocks);
             return;
         };
-        let taken: std::collections::HashSet<*const Segment> =
-            columns.left.iter().chain(&columns.right).map(|segment| std::ptr::from_ref(*segment)).collect();
+        let taken: std::collections::HashSet<*const Segment> = columns
+            .left
+            .iter()
+            .chain(&columns.right)
+            .map(|segment| std::ptr::from_ref(*segment))
+            .collect();
         let (above, below): (Vec<_>, Vec<_>) = region
             .into_iter()
             .filter(|segment| !taken.contains(&std::ptr::from_ref(*segment)))
@@ -92,7 +116,12 @@ impl Cutter<'_> {
         let mut best: Option<(usize, Columns<'s>)> = None;
         for start in column_starts(region) {
             for columns in self.stretches(region, start) {
-                let chars = columns.left.iter().chain(&columns.right).map(|segment| segment.text.len()).sum();
+                let chars = columns
+                    .left
+                    .iter()
+                    .chain(&columns.right)
+                    .map(|segment| segment.text.len())
+                    .sum();
                 if best.as_ref().is_none_or(|(most, _)| chars > *most) && read_as_columns(&columns) {
                     best = Some((chars, columns));
                 }
@@ -103,9 +132,8 @@ impl Cutter<'_> {
 
     /// The stretches of the region in which nothing crosses the gutter left of `start`.
     fn stretches<'s>(&self, region: &[&'s Segment], start: f64) -> Vec<Columns<'s>> {
-        let crosses = |segment: &Segment| {
-            segment.x0 < start - 0.1 && segment.x1 > start - SEGMENT_GAP * segment.size
-        };
+        let crosses =
+            |segment: &Segment| segment.x0 < start - 0.1 && segment.x1 > start - SEGMENT_GAP * segment.size;
         let mut walls: Vec<(f64, f64)> = region
             .iter()
             .filter(|segment| crosses(segment))
@@ -127,8 +155,16 @@ impl Cutter<'_> {
                     middle > top && middle < bottom && !crosses(segment)
                 });
                 let (left, right): (Vec<_>, Vec<_>) = inside.partition(|segment| segment.x0 < start - 0.1);
-                let first = left.iter().chain(&right).map(|segment| segment.baseline).reduce(f64::min)?;
-                (!left.is_empty() && !right.is_empty()).then_some(Columns { left, right, top: first })
+                let first = left
+                    .iter()
+                    .chain(&right)
+                    .map(|segment| segment.baseline)
+                    .reduce(f64::min)?;
+                (!left.is_empty() && !right.is_empty()).then_some(Columns {
+                    left,
+                    right,
+                    top: first,
+                })
             })
             .collect()
     }
@@ -138,8 +174,14 @@ impl Cutter<'_> {
     fn ruled_walls(&self, start: f64) -> Vec<(f64, f64)> {
         const GUTTER_REACH: f64 = 10.0;
         let mut walls: Vec<(f64, f64)> = Vec::new();
-        for rule in self.rules.iter().filter(|rule| rule.x0 < start && rule.x1 > start - GUTTER_REACH) {
-            let level = |other: &&Rule| (other.top - rule.top).abs() < 1.0 && (other.bottom - rule.bottom).abs() < 1.0;
+        for rule in self
+            .rules
+            .iter()
+            .filter(|rule| rule.x0 < start && rule.x1 > start - GUTTER_REACH)
+        {
+            let level = |other: &&Rule| {
+                (other.top - rule.top).abs() < 1.0 && (other.bottom - rule.bottom).abs() < 1.0
+            };
             let mut reach = (rule.x0, rule.x1);
             for piece in self.rules.iter().filter(level) {
                 if piece.x0 <= reach.1 + 1.0 && piece.x1 >= reach.0 - 1.0 {
@@ -229,8 +271,11 @@ fn read_as_columns(columns: &Columns<'_>) -> bool {
     const PROSE_CHARS_MIN: f64 = 18.0;
     const PROSE_FILL_MIN: f64 = 0.65;
     let (left, right) = (Side::new(&columns.left), Side::new(&columns.right));
-    let (few, many) =
-        if left.lines.len() < right.lines.len() { (&left, &right) } else { (&right, &left) };
+    let (few, many) = if left.lines.len() < right.lines.len() {
+        (&left, &right)
+    } else {
+        (&right, &left)
+    };
     if few.lines.len() < 2 || many.lines.len() < 3 || few.mean_chars < WORDS_CHARS_MIN {
         return false;
     }
@@ -252,7 +297,9 @@ fn read_as_columns(columns: &Columns<'_>) -> bool {
 /// The share of the one side's lines that have a line of the other at their level.
 fn level_share(few: &Side<'_>, many: &Side<'_>) -> f64 {
     let level = few.lines.iter().filter(|line| {
-        many.lines.iter().any(|other| (other.baseline - line.baseline).abs() < 0.15 * line.size)
+        many.lines
+            .iter()
+            .any(|other| (other.baseline - line.baseline).abs() < 0.15 * line.size)
     });
     level.count() as f64 / few.lines.len().max(1) as f64
 }
@@ -310,7 +357,10 @@ fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Vec<&'s Segment>>> {
     if !(2..=LINES_MAX).contains(&group.len()) {
         return None;
     }
-    let mut segments: Vec<&'s Segment> = group.iter().flat_map(|line| line.segments.iter().copied()).collect();
+    let mut segments: Vec<&'s Segment> = group
+        .iter()
+        .flat_map(|line| line.segments.iter().copied())
+        .collect();
     segments.sort_by(|a, b| a.x0.total_cmp(&b.x0));
     let mut cells: Vec<(f64, Vec<&'s Segment>)> = Vec::new();
     for segment in segments {
@@ -323,8 +373,13 @@ fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Vec<&'s Segment>>> {
         }
     }
     let wordy = |cell: &[&Segment]| {
-        let words: usize = cell.iter().map(|segment| segment.text.split_whitespace().count()).sum();
-        let letters = cell.iter().any(|segment| segment.text.chars().any(char::is_alphabetic));
+        let words: usize = cell
+            .iter()
+            .map(|segment| segment.text.split_whitespace().count())
+            .sum();
+        let letters = cell
+            .iter()
+            .any(|segment| segment.text.chars().any(char::is_alphabetic));
         letters && words * 2 >= cell.len() * 3
     };
     let wrapped = cells.iter().filter(|(_, cell)| cell.len() >= 2);
