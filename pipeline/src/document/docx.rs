@@ -45,6 +45,7 @@ enum Role {
     Title,
     /// From 1.
     Heading(u8),
+    ListItem,
 }
 
 /// The roles of the document's styles, by their ids, which differ by language where names do not.
@@ -75,6 +76,9 @@ fn role_of_name(name: &str) -> Option<Role> {
     let name = name.to_lowercase();
     if name == "title" {
         return Some(Role::Title);
+    }
+    if name.starts_with("list bullet") || name.starts_with("list number") {
+        return Some(Role::ListItem);
     }
     let level = name.strip_prefix("heading ")?.parse().ok()?;
     Some(Role::Heading(level))
@@ -270,7 +274,10 @@ impl<'d> Body<'d> {
             }
             _ => {}
         }
-        let item = paragraph.in_list && paragraph.role.is_none();
+        let item = matches!(
+            (paragraph.role, paragraph.in_list),
+            (Some(Role::ListItem), _) | (None, true)
+        );
         let text = if item {
             format!("\u{2022} {text}")
         } else {
@@ -352,7 +359,7 @@ mod tests {
     fn document(body: &str) -> Vec<u8> {
         let xml = format!("<w:document><w:body>{body}</w:body></w:document>");
         let styles = r#"<w:styles><w:style w:styleId="berschrift1"><w:name w:val="heading 1"/></w:style>
-            <w:style w:styleId="T"><w:name w:val="Title"/></w:style></w:styles>"#;
+            <w:style w:styleId="L"><w:name w:val="List Bullet"/></w:style><w:style w:styleId="T"><w:name w:val="Title"/></w:style></w:styles>"#;
         let notes = r#"<w:footnotes><w:footnote w:type="separator" w:id="0"><w:p><w:r><w:t>no</w:t></w:r></w:p></w:footnote>
             <w:footnote w:id="2"><w:p><w:r><w:t>The note.</w:t></w:r></w:p></w:footnote></w:footnotes>"#;
         zip(&[
@@ -385,7 +392,7 @@ mod tests {
             p(r#"<w:pStyle w:val="T"/>"#, "The title"),
             p(heading, "First"),
             p(item, "one"),
-            p(item, "two"),
+            p(r#"<w:pStyle w:val="L"/>"#, "two"),
             table.to_owned(),
             p(heading, "Second"),
             p("", "R&amp;D text"),

@@ -241,7 +241,9 @@ impl Reading {
             }
             Kind::Table => {
                 self.end_row();
-                self.last = Last::Block;
+                if name == "table" {
+                    self.last = Last::Block;
+                }
             }
             Kind::Row => {
                 self.end_row();

@@ -37,14 +37,16 @@ pub(super) fn warnings(text: &str) -> Vec<String> {
     )]
 }
 
-/// The first line, if it reads like a title: short, alone, without a full stop.
+/// The first line, if it reads like a title: short, without a full stop, and alone or in capitals.
 fn title(text: &str) -> Option<String> {
     const TITLE_CHARS_MAX: usize = 120;
     let mut lines = text.lines().map(str::trim).skip_while(|line| line.is_empty());
     let first = lines.next()?;
-    let alone = lines
-        .next()
-        .is_none_or(|next| next.is_empty() || next.chars().all(|c| matches!(c, '=' | '-')));
+    let capitals = first.chars().any(char::is_alphabetic) && !first.chars().any(char::is_lowercase);
+    let alone = capitals
+        || lines
+            .next()
+            .is_none_or(|next| next.is_empty() || next.chars().all(|c| matches!(c, '=' | '-')));
     let like_a_title =
         first.chars().count() <= TITLE_CHARS_MAX && !first.ends_with(['.', ',', ';', ':']) && alone;
     like_a_title.then(|| first.to_owned())
@@ -217,6 +219,7 @@ mod tests {
     #[test]
     fn a_lone_first_line_is_the_title() {
         assert_eq!(title("\nField notes\n\nText."), Some("Field notes".to_owned()));
+        assert_eq!(title("FIELD NOTES\nby N."), Some("FIELD NOTES".to_owned()));
         assert_eq!(title("Just a first line\nof a paragraph."), None);
     }
 }

@@ -192,7 +192,8 @@ fn is_certain(block: &Block) -> bool {
 }
 
 fn looks_like_heading(line: &str) -> bool {
-    let bare = line.trim_start_matches('#').trim();
+    let marked = line.trim_start_matches('#').trim();
+    let bare = numbered(marked).unwrap_or(marked);
     let count = bare.unicode_words().count();
     let last = bare
         .unicode_words()

@@ -257,7 +257,12 @@ impl Parts {
 pub(super) fn result_value(s: &Sentence) -> Option<f64> {
     let outcome = lexicon().marker_weight("result", &s.plain);
     let quoted = s.text.starts_with(['“', '"', '‘']);
-    (outcome > 0 && !s.figures.is_empty() && !s.leans && !quoted && s.role != Role::Aside).then(|| {
+    (outcome > 0
+        && !s.figures.is_empty()
+        && !s.leans
+        && !quoted
+        && !matches!(s.role, Role::Aside | Role::Counter | Role::Outlook | Role::Matter))
+    .then(|| {
         let reason = if s.cause > 0 { 0.35 } else { 0.0 };
         let named = if s.names.is_empty() { 0.0 } else { 0.15 };
         let place = if matches!(s.role, Role::Case | Role::Result) {

@@ -38,12 +38,16 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
             }
         }
     }
-    let weight = |topic: usize| analysis.topics.get(topic).map_or(0.0, |topic| topic.weight);
+    let all: Vec<usize> = sources.iter().map(|(topic, _)| *topic).collect();
+    let maxims = maxims(analysis, &all);
+    // What the document itself puts generally comes first, should there be too many.
+    let weight = |topic: usize| {
+        let general = maxims.iter().any(|(of, _)| *of == topic);
+        analysis.topics.get(topic).map_or(0.0, |topic| topic.weight) + if general { 2.0 } else { 0.0 }
+    };
     sources.sort_by(|a, b| weight(b.0).total_cmp(&weight(a.0)).then(a.0.cmp(&b.0)));
     sources.truncate(LESSONS_MAX);
     sources.sort_by_key(|(topic, _)| *topic);
-    let topics: Vec<usize> = sources.iter().map(|(topic, _)| *topic).collect();
-    let maxims = maxims(analysis, &topics);
     let mut lessons: Vec<Lesson> = Vec::new();
     for (topic, from) in &sources {
         let maxim = maxims.iter().find(|(of, _)| of == topic).map(|(_, maxim)| *maxim);
@@ -111,7 +115,8 @@ fn lesson(
         .and_then(|minor| general_of(analysis, minor))
         .or_else(|| general_of(analysis, topic));
     let first = from.first()?;
-    let explained = explanation(analysis, topic);
+    let cited = cited_pages(from);
+    let explained = explanation(analysis, topic, &cited);
     let principle = match (&general, explained) {
         (Some(indexes), _) => inspirations::prose(analysis, indexes, PRINCIPLE_CHARS_MAX),
         (None, Some(index)) => {
@@ -121,7 +126,7 @@ fn lesson(
         (None, None) => seen_in_document(&first.mechanism),
     };
     let used: Vec<usize> = general.clone().unwrap_or_default();
-    let why = why_it_works(analysis, topic, &used).unwrap_or_else(|| first.mechanism.clone());
+    let why = why_it_works(analysis, topic, &used, &cited).unwrap_or_else(|| first.mechanism.clone());
     let stems: Vec<String> = analysis
         .of_topic(topic)
         .flat_map(|(_, s)| s.stems.iter().cloned())
@@ -147,12 +152,25 @@ fn lesson(
         title: words::clipped(&title, TITLE_CHARS_MAX),
         principle: words::clipped(&principle, PRINCIPLE_CHARS_MAX),
         why_it_works: words::clipped(&why, WHY_CHARS_MAX),
-        job_to_be_done: job(analysis, topic, first),
+        job_to_be_done: job(analysis, topic, first, &cited),
         transfers_to: transfers_to(analysis, topic),
-        constraints_removed: constraints_removed(analysis, topic, &used),
+        constraints_removed: constraints_removed(analysis, topic, &used, &cited),
         trends: trends_of(analysis, topic, &ids, trends),
         inspirations: ids,
     })
+}
+
+/// The pages that a lesson's inspirations cite.
+fn cited_pages(from: &[&Inspiration]) -> BTreeSet<u32> {
+    from.iter()
+        .flat_map(|inspiration| &inspiration.evidence)
+        .map(|evidence| evidence.page)
+        .collect()
+}
+
+/// A figure may be named only where the lesson's evidence covers its page.
+fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
+    cited.contains(&s.page) || !s.text.chars().any(|c| c.is_ascii_digit())
 }
 
 /// A lesson from an inspiration that cannot be traced to a part of the document.
@@ -259,7 +277,9 @@ fn speaks_generally(s: &Sentence) -> bool {
     const PAST_OR_PARTICIPLE: [&str; 9] = [
         "said", "found", "brought", "bought", "sold", "paid", "left", "made", "got",
     ];
-    const LOCAL: [&str; 22] = [
+    const LOCAL: [&str; 24] = [
+        "now",
+        "here",
         "we",
         "our",
         "us",
@@ -297,10 +317,11 @@ fn speaks_generally(s: &Sentence) -> bool {
         _ => false,
     });
     // "Recipe boxes preserve it": the word it stands for is in another sentence.
-    let points_back = tokens
-        .iter()
-        .take(5)
-        .any(|token| matches!(*token, "it" | "them" | "they" | "its" | "their"));
+    let points_back = tokens.last().is_some_and(|token| matches!(*token, "it" | "them"))
+        || tokens
+            .iter()
+            .take(4)
+            .any(|token| matches!(*token, "it" | "them" | "they" | "its" | "their"));
     s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
 }
 
@@ -358,10 +379,11 @@ fn continues_thought(s: &Sentence) -> bool {
 }
 
 /// The sentence that explains a topic's case, whole and standing alone.
-fn explanation(analysis: &Analysis, topic: usize) -> Option<usize> {
+fn explanation(analysis: &Analysis, topic: usize, cited: &BTreeSet<u32>) -> Option<usize> {
     let candidates = analysis.of_topic(topic).filter(|(_, s)| {
         s.quotable
             && !s.leans
+            && is_covered(s, cited)
             && !s.text.contains(['“', '"'])
             && matches!(s.role, Role::Mechanism | Role::Case | Role::Lead | Role::Context)
     });
@@ -387,14 +409,11 @@ fn best_of<'a>(
 }
 
 /// The document's own reason: a "because" about the case, else a sentence under "Why it works".
-fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize]) -> Option<String> {
-    let is_job = |s: &Sentence| {
-        JOBS.iter()
-            .any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
-    };
+fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTreeSet<u32>) -> Option<String> {
     let candidates = |(index, s): &(usize, &Sentence)| {
         s.quotable
             && !s.leans
+            && is_covered(s, cited)
             && !used.contains(index)
             && !is_job(s)
             && !s.text.starts_with(['“', '"'])
@@ -413,7 +432,12 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize]) -> Option<Str
         role + if because { 0.6 } else { 0.0 } + f64::from(s.cause.min(6)) * 0.06 + s.score * 0.3
     })?;
     let next = analysis.sentence(first + 1).filter(|s| {
-        analysis.adjoins(first, first + 1) && s.quotable && s.leans && s.word_count <= 30 && !is_job(s)
+        analysis.adjoins(first, first + 1)
+            && s.quotable
+            && s.leans
+            && s.word_count <= 30
+            && !is_job(s)
+            && is_covered(s, cited)
     });
     let mut indexes = vec![first];
     indexes.extend(next.map(|_| first + 1));
@@ -460,15 +484,15 @@ const JOBS: [(&str, [&str; 5]); 3] = [
     ),
 ];
 
-fn job(analysis: &Analysis, topic: usize, inspiration: &Inspiration) -> JobToBeDone {
+fn job(analysis: &Analysis, topic: usize, inspiration: &Inspiration, cited: &BTreeSet<u32>) -> JobToBeDone {
     let [functional, emotional, social] =
-        JOBS.map(|(name, openings)| job_of(analysis, topic, name, &openings));
+        JOBS.map(|(name, openings)| job_of(analysis, topic, name, &openings, cited));
     JobToBeDone {
         // The schema wants a functional job; what people get is the nearest the document comes to one.
         functional: functional.unwrap_or_else(|| {
             let gained = analysis
                 .of_topic(topic)
-                .find(|(_, s)| inspirations::result_value(s).is_some());
+                .find(|(_, s)| is_covered(s, cited) && inspirations::result_value(s).is_some());
             let text = gained.map_or(inspiration.summary.as_str(), |(_, s)| {
                 sentences::main_clause(&s.text)
             });
@@ -482,11 +506,19 @@ fn job(analysis: &Analysis, topic: usize, inspiration: &Inspiration) -> JobToBeD
     }
 }
 
-fn job_of(analysis: &Analysis, topic: usize, name: &str, openings: &[&str]) -> Option<String> {
+fn job_of(
+    analysis: &Analysis,
+    topic: usize,
+    name: &str,
+    openings: &[&str],
+    cited: &BTreeSet<u32>,
+) -> Option<String> {
     let own = analysis.of_topic(topic).filter(|(_, s)| {
         // Shorter than a quote may be: "Functionally, a runner can plan."
         let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
-        whole && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
+        whole
+            && is_covered(s, cited)
+            && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
     });
     let (_, sentence) = own
         .map(|(_, s)| (lexicon().marker_weight(name, &s.plain), s))
@@ -545,20 +577,24 @@ fn industries_in<'a>(stems: impl Iterator<Item = &'a String>, known: &[String]) 
 }
 
 /// What stood in the way and was taken away, in the document's sentences.
-fn constraints_removed(analysis: &Analysis, topic: usize, used: &[usize]) -> Vec<String> {
+fn constraints_removed(
+    analysis: &Analysis,
+    topic: usize,
+    used: &[usize],
+    cited: &BTreeSet<u32>,
+) -> Vec<String> {
     let candidates: Vec<usize> = analysis
         .of_topic(topic)
         .filter(|(index, s)| {
             s.quotable
                 && !s.leans
+                && is_covered(s, cited)
                 && !used.contains(index)
                 && s.text.chars().count() <= CONSTRAINT_CHARS_MAX
                 && !s.text.starts_with(['“', '"'])
                 && lexicon().marker_weight("barrier", &s.plain) >= 3
-                && matches!(
-                    s.role,
-                    Role::Mechanism | Role::Case | Role::Result | Role::Context | Role::Lead | Role::Reason
-                )
+                && !is_job(s)
+                && matches!(s.role, Role::Mechanism | Role::Case | Role::Result | Role::Reason)
         })
         .map(|(index, _)| index)
         .collect();

@@ -292,18 +292,31 @@ impl Subject<'_> {
 }
 
 /// The entry of a profile's list that has most to do with some text, with how much; the first on a tie.
-pub(super) fn nearest_entry<'e>(entries: &'e [String], text: &str, taken: &[&str]) -> Option<(f64, &'e str)> {
+///
+/// `words_min` content words must be shared outright; concepts alone do not tell enough for every list.
+pub(super) fn nearest_entry<'e>(
+    entries: &'e [String],
+    text: &str,
+    taken: &[&str],
+    words_min: usize,
+) -> Option<(f64, &'e str)> {
+    // Words of every profile.
+    const BLAND: [&str; 6] = ["product", "brand", "develop", "rang", "line", "custom"];
     let concepts = concepts_of(text);
     let stems: BTreeSet<String> = words::content_stems(text).into_iter().collect();
     let mut best: Option<(f64, &str)> = None;
     for entry in entries.iter().filter(|entry| !taken.contains(&entry.as_str())) {
-        let shared_words = words::content_stems(entry)
+        let own: BTreeSet<String> = words::content_stems(entry).into_iter().collect();
+        let shared_words = own
             .iter()
-            .filter(|stem| stems.contains(*stem))
+            .filter(|stem| stems.contains(*stem) && !BLAND.contains(&stem.as_str()))
             .count();
         let shared_concepts = concepts_of(entry).intersection(&concepts).count();
         let value = shared_words as f64 + shared_concepts as f64 * 0.7;
-        if value > 0.0 && best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt()) {
+        if value > 0.0
+            && shared_words >= words_min
+            && best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt())
+        {
             best = Some((value, entry));
         }
     }

@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     brand::BrandProfile,
-    stages::{BrandContextualization, Effort, Horizon, Opportunity, Outputs, ProfileField, ProfileLink},
+    stages::{
+        BrandContextualization, Effort, Evidence, Horizon, Opportunity, Outputs, ProfileField, ProfileLink,
+    },
 };
 
 const OPPORTUNITIES_MIN: usize = 3;
@@ -132,16 +134,20 @@ impl Writer<'_> {
     /// What the document measured of the case behind the lesson.
     fn result(&self) -> Option<&Sentence> {
         let topic = self.subject.topic?;
-        let quoted: Vec<&str> = self
+        let evidence: Vec<&Evidence> = self
             .subject
             .inspirations
             .iter()
             .flat_map(|i| &i.evidence)
-            .map(|e| e.quote.as_str())
             .collect();
+        // Its figures must stand on a page that the lesson's inspirations cite.
+        let own = self
+            .analysis
+            .of_topic(topic)
+            .filter(|(_, s)| s.quotable && evidence.iter().any(|e| e.page == s.page));
         let mut best: Option<(f64, &Sentence)> = None;
-        for (_, s) in self.analysis.of_topic(topic).filter(|(_, s)| s.quotable) {
-            let cited = if quoted.contains(&s.text.as_str()) {
+        for (_, s) in own {
+            let cited = if evidence.iter().any(|e| e.quote == s.text) {
                 1.0
             } else {
                 0.0
@@ -204,29 +210,33 @@ impl Writer<'_> {
     fn links(&self) -> Vec<(ProfileField, String)> {
         let mut links = vec![(ProfileField::ProductPortfolio, self.entry.to_owned())];
         let (theme, matter) = (self.theme(), self.matter());
+        let brand = self.brand;
         let lists = [
             (
                 ProfileField::StrategicPriorities,
-                &self.brand.strategic_priorities,
+                &brand.strategic_priorities,
                 &theme,
-                1.0,
+                1.4,
+                0,
             ),
             (
                 ProfileField::RecentInnovations,
-                &self.brand.recent_innovations,
+                &brand.recent_innovations,
                 &matter,
                 1.7,
+                1,
             ),
-            (ProfileField::BrandValues, &self.brand.brand_values, &theme, 1.0),
+            (ProfileField::BrandValues, &brand.brand_values, &theme, 1.4, 0),
             (
                 ProfileField::TargetCustomers,
-                &self.brand.target_customers,
+                &brand.target_customers,
                 &matter,
                 1.7,
+                0,
             ),
         ];
-        for (field, entries, text, needed) in lists {
-            if let Some((value, entry)) = matching::nearest_entry(entries, text, &[])
+        for (field, entries, text, needed, words_min) in lists {
+            if let Some((value, entry)) = matching::nearest_entry(entries, text, &[], words_min)
                 && value >= needed
             {
                 links.push((field, entry.to_owned()));
@@ -277,14 +287,14 @@ impl Writer<'_> {
         }
         if let Some(innovation) = find(ProfileField::RecentInnovations) {
             text.push_str(&match self.order % 2 {
-                0 => format!(" A recent step points the same way: “{innovation}”."),
-                _ => format!(" It can build on a recent innovation, “{innovation}”."),
+                0 => format!(" Of its recent innovations, the nearest is “{innovation}”."),
+                _ => format!(" A recent innovation touches the same ground: “{innovation}”."),
             });
         }
         if let Some(value) = find(ProfileField::BrandValues) {
             text.push_str(&match self.order % 2 {
-                0 => format!(" It also fits a value that the brand claims for itself: “{value}”."),
-                _ => format!(" The value “{value}” would become something that customers can see."),
+                0 => format!(" It is in keeping with a value that the brand names: “{value}”."),
+                _ => format!(" Among its values, it answers to “{value}”."),
             });
         }
         text
@@ -299,7 +309,7 @@ impl Writer<'_> {
         );
         let mut chosen: Vec<&str> = Vec::new();
         while let Some((value, entry)) =
-            matching::nearest_entry(&self.brand.target_customers, &theme, &chosen)
+            matching::nearest_entry(&self.brand.target_customers, &theme, &chosen, 0)
         {
             if chosen.len() >= 2 || (!chosen.is_empty() && value < 2.0) {
                 break;
@@ -383,7 +393,7 @@ impl Writer<'_> {
         }
         let theme = format!("{} {}", self.theme(), self.found.variant.steps.join(" "));
         let known: Vec<&str> = told.constraints.iter().map(String::as_str).collect();
-        let limit = matching::nearest_entry(&self.brand.constraints, &theme, &known)
+        let limit = matching::nearest_entry(&self.brand.constraints, &theme, &known, 0)
             .filter(|(value, _)| *value >= 1.0 || risks.is_empty())
             .map(|(_, constraint)| constraint.to_owned());
         if let Some(constraint) = limit {

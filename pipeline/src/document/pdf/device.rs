@@ -1,7 +1,7 @@
 //! The device that the PDF interpreter draws on: it keeps the text and throws the picture away.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use hayro_interpret::font::{Glyph as FontGlyph, GlyphRun, OutlineGlyph};
 use hayro_interpret::hayro_cmap::{BfString, WritingMode};
@@ -25,6 +25,9 @@ const RULE_ELEMENTS_MAX: usize = 8;
 /// Per font: glyph index to character, from the font's own charmap.
 pub(super) type Charmaps = HashMap<u128, HashMap<u32, char>>;
 
+/// A font of which this many glyphs had to be recovered from its charmap says nothing itself about its characters.
+const RECOVERED_MIN: usize = 3;
+
 /// Collects one page.
 pub(super) struct TextDevice<'m> {
     page: GlyphPage,
@@ -32,10 +35,21 @@ pub(super) struct TextDevice<'m> {
     overprints: Overprints,
     /// Shared by the pages of a document: reading a charmap costs more than a page.
     charmaps: &'m mut Charmaps,
+    /// Per font: how many glyphs were recovered from its charmap.
+    recovered: HashMap<u128, usize>,
+    /// The fonts whose charmap is asked first.
+    charmap_first: HashSet<u128>,
 }
 
 impl<'m> TextDevice<'m> {
-    pub(super) fn new(width: f64, height: f64, charmaps: &'m mut Charmaps) -> Self {
+    /// A device for a page of this size. `charmap_first` are fonts that the interpreter knows less about than they
+    /// do themselves.
+    pub(super) fn new(
+        width: f64,
+        height: f64,
+        charmaps: &'m mut Charmaps,
+        charmap_first: HashSet<u128>,
+    ) -> Self {
         Self {
             page: GlyphPage {
                 width,
@@ -45,11 +59,23 @@ impl<'m> TextDevice<'m> {
             bounds: Rect::new(0.0, 0.0, width, height).inflate(BLEED_POINTS, BLEED_POINTS),
             overprints: Overprints::new(width, height),
             charmaps,
+            recovered: HashMap::new(),
+            charmap_first,
         }
     }
 
     pub(super) fn finish(self) -> GlyphPage {
         self.page
+    }
+
+    /// Fonts that name hardly any character. For such a font the interpreter guesses a standard encoding, which is
+    /// right for none of its codes; the page is then read again with their charmaps first.
+    pub(super) fn unnamed_fonts(&self) -> HashSet<u128> {
+        self.recovered
+            .iter()
+            .filter(|(_, count)| **count >= RECOVERED_MIN)
+            .map(|(font, _)| *font)
+            .collect()
     }
 
     fn keep(&mut self, text: &str, origin: Point, end: Point, size: f64, direction: Vec2) {
@@ -86,6 +112,13 @@ impl<'m> TextDevice<'m> {
     /// Appends what the glyph says to `text`: by the document's tables, else by the font's own charmap, else U+FFFD.
     fn read(&mut self, glyph: &FontGlyph<'_>, text: &mut String) {
         text.clear();
+        if !self.charmap_first.is_empty()
+            && let FontGlyph::Outline(outline) = glyph
+            && let Some((font, c)) = self.recover(outline)
+            && self.charmap_first.contains(&font)
+        {
+            return push_readable(c, text);
+        }
         match glyph.as_unicode() {
             Some(BfString::Char(c)) => push_readable(c, text),
             Some(BfString::String(s)) => s.chars().for_each(|c| push_readable(c, text)),
@@ -93,14 +126,16 @@ impl<'m> TextDevice<'m> {
         }
         if text.contains(char::REPLACEMENT_CHARACTER)
             && let FontGlyph::Outline(outline) = glyph
-            && let Some(c) = self.recover(outline)
+            && let Some((font, c)) = self.recover(outline)
         {
+            *self.recovered.entry(font).or_default() += 1;
             text.clear();
             push_readable(c, text);
         }
     }
 
-    fn recover(&mut self, glyph: &OutlineGlyph) -> Option<char> {
+    /// The glyph's font and what the font's own charmap calls the glyph.
+    fn recover(&mut self, glyph: &OutlineGlyph) -> Option<(u128, char)> {
         let font = glyph.font_data()?;
         let charmap = match self.charmaps.entry(font.cache_key) {
             Entry::Occupied(known) => known.into_mut(),
@@ -109,7 +144,9 @@ impl<'m> TextDevice<'m> {
                 unknown.insert(reversed_charmap(bytes))
             }
         };
-        charmap.get(&glyph.glyph_id().to_u32()).copied()
+        charmap
+            .get(&glyph.glyph_id().to_u32())
+            .map(|c| (font.cache_key, *c))
     }
 
     fn note_rule(&mut self, bounds: Rect) {
@@ -259,7 +296,7 @@ mod tests {
     #[test]
     fn text_outside_the_page_and_printed_twice_is_dropped() {
         let mut charmaps = Charmaps::new();
-        let mut device = TextDevice::new(100.0, 100.0, &mut charmaps);
+        let mut device = TextDevice::new(100.0, 100.0, &mut charmaps, HashSet::new());
         let right = Vec2::new(1.0, 0.0);
         for (text, x) in [
             ("a", 10.0),

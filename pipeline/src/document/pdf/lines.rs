@@ -123,7 +123,7 @@ pub(super) fn leading(lines: &[Line<'_>]) -> Option<f64> {
 }
 
 fn same_size(one: &Line<'_>, next: &Line<'_>) -> bool {
-    one.size < 1.15 * next.size && next.size < 1.15 * one.size
+    one.size < 1.09 * next.size && next.size < 1.09 * one.size
 }
 
 /// Whether a new paragraph starts with `next`.

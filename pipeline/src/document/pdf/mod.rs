@@ -12,6 +12,8 @@ mod second_opinion;
 mod segment;
 mod title;
 
+use std::collections::HashSet;
+
 use hayro_interpret::hayro_syntax::page::Page as PdfPage;
 use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro_interpret::kurbo::{Affine, Rect};
@@ -19,6 +21,7 @@ use hayro_interpret::{Context, InterpreterCache, InterpreterSettings, interpret_
 
 use self::device::{Charmaps, TextDevice};
 use self::glyph::GlyphPage;
+use self::order::Block;
 use self::second_opinion::SecondOpinion;
 use super::raw::{RawDocument, RawPage};
 use super::{DocumentError, PAGES_MAX, TEXT_BYTES_MAX};
@@ -66,6 +69,20 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
 
 /// The glyphs of a page as it is shown: its rotation applied, its crop box at the origin, y downwards.
 fn glyphs<'a>(page: &PdfPage<'a>, cache: &InterpreterCache<'a>, charmaps: &mut Charmaps) -> GlyphPage {
+    let device = interpreted(page, cache, charmaps, HashSet::new());
+    let unnamed = device.unnamed_fonts();
+    if unnamed.is_empty() {
+        return device.finish();
+    }
+    interpreted(page, cache, charmaps, unnamed).finish()
+}
+
+fn interpreted<'a, 'm>(
+    page: &PdfPage<'a>,
+    cache: &InterpreterCache<'a>,
+    charmaps: &'m mut Charmaps,
+    charmap_first: HashSet<u128>,
+) -> TextDevice<'m> {
     let (width, height) = page.render_dimensions();
     let (width, height) = (f64::from(width), f64::from(height));
     let transform = Affine::new(page.initial_transform(true).as_coeffs());
@@ -77,9 +94,9 @@ fn glyphs<'a>(page: &PdfPage<'a>, cache: &InterpreterCache<'a>, charmaps: &mut C
         page.xref(),
         InterpreterSettings::default(),
     );
-    let mut device = TextDevice::new(width, height, charmaps);
+    let mut device = TextDevice::new(width, height, charmaps, charmap_first);
     interpret_page(page, &mut context, &mut device);
-    device.finish()
+    device
 }
 
 /// The text of a page in reading order: its main writing direction first, turned text after it.
@@ -90,13 +107,15 @@ fn text_of(page: &GlyphPage) -> String {
 
 fn text_of_frame(frame: &segment::Frame) -> String {
     let mut text = String::new();
+    let mut last: Option<Block<'_>> = None;
     for block in order::blocks(frame) {
-        let mut block_text = String::new();
-        lines::write(&block, &mut block_text);
-        if !text.is_empty() {
-            text.push_str(if runs_on(&text, &block_text) { "\n" } else { "\n\n" });
+        let block_text = block.text();
+        if let Some(last) = &last {
+            let joined = block.continues_table(last) || runs_on(&text, &block_text);
+            text.push_str(if joined { "\n" } else { "\n\n" });
         }
         text.push_str(&block_text);
+        last = Some(block);
     }
     text
 }

@@ -21,11 +21,63 @@ const CANDIDATES_MAX: usize = 12;
 /// The part of the page at its top and bottom where running headers and footers stand.
 const MARGIN_SHARE: f64 = 0.09;
 
-/// The page's blocks in reading order, each to be read line by line.
-pub(super) fn blocks(frame: &Frame) -> Vec<Vec<&Segment>> {
+/// A part of the page that is read in one go.
+#[derive(Debug)]
+pub(super) enum Block<'s> {
+    /// Read line by line.
+    Lines(Vec<&'s Segment>),
+    /// A row of a table: its cells, each read line by line, one after the other.
+    Row(Vec<Vec<&'s Segment>>),
+}
+
+impl<'s> Block<'s> {
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        match self {
+            Self::Lines(segments) => lines::write(segments, &mut text),
+            Self::Row(cells) => {
+                for cell in cells {
+                    if !text.is_empty() {
+                        text.push(' ');
+                    }
+                    let cell: Vec<String> = lines::lines(cell).iter().map(Line::text).collect();
+                    text.push_str(&cell.join("\n"));
+                }
+            }
+        }
+        text
+    }
+
+    /// Whether this block goes on with the table in which `last` is a row.
+    pub(super) fn continues_table(&self, last: &Self) -> bool {
+        const ROW_PITCH_MAX: f64 = 3.0;
+        if !matches!((last, self), (Self::Row(_), _) | (_, Self::Row(_))) {
+            return false;
+        }
+        let bottom = last
+            .segments()
+            .map(|segment| segment.baseline)
+            .fold(f64::NEG_INFINITY, f64::max);
+        let Some(first) = self.segments().min_by(|a, b| a.baseline.total_cmp(&b.baseline)) else {
+            return false;
+        };
+        (0.0..ROW_PITCH_MAX * first.size).contains(&(first.baseline - bottom))
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &&'s Segment> {
+        let (lines, cells): (&[&Segment], &[Vec<&Segment>]) = match self {
+            Self::Lines(segments) => (segments, &[]),
+            Self::Row(cells) => (&[], cells),
+        };
+        lines.iter().chain(cells.iter().flatten())
+    }
+}
+
+/// The page's blocks in reading order.
+pub(super) fn blocks(frame: &Frame) -> Vec<Block<'_>> {
     let all: Vec<&Segment> = frame.segments.iter().collect();
     if all.len() > SEGMENTS_MAX {
-        return vec![all];
+        return vec![Block::Lines(all)];
     }
     let (body_top, body_bottom) = body(frame);
     let cutter = Cutter {
@@ -81,8 +133,68 @@ struct Columns<'s> {
     top: f64,
 }
 
+impl<'s> Columns<'s> {
+    fn new(left: Vec<&'s Segment>, right: Vec<&'s Segment>) -> Option<Self> {
+        let top = left
+            .iter()
+            .chain(&right)
+            .map(|segment| segment.baseline)
+            .reduce(f64::min)?;
+        (!left.is_empty() && !right.is_empty()).then_some(Self { left, right, top })
+    }
+
+    fn chars(&self) -> usize {
+        self.left
+            .iter()
+            .chain(&self.right)
+            .map(|segment| segment.text.len())
+            .sum()
+    }
+
+    /// The largest part of the stretch that reads as columns, when the whole does not: a table of contents above
+    /// two columns has its page numbers right of their gutter.
+    fn core(&self) -> Option<Self> {
+        /// Both sides of a band of prose have segments of some length.
+        const PROSE_CHARS_MIN: usize = 12;
+        let all: Vec<&'s Segment> = self.left.iter().chain(&self.right).copied().collect();
+        let bands = merged(
+            all.iter()
+                .map(|it| (it.top() - 0.1 * it.size, it.bottom() + 0.1 * it.size))
+                .collect(),
+        );
+        let in_band = |side: &[&'s Segment], (top, bottom): (f64, f64)| -> Vec<&'s Segment> {
+            side.iter()
+                .copied()
+                .filter(|it| it.baseline > top && it.baseline < bottom)
+                .collect()
+        };
+        let long = |side: &[&Segment]| {
+            side.iter().map(|it| it.text.len()).sum::<usize>() >= PROSE_CHARS_MIN * side.len()
+        };
+        let mut best: Option<Self> = None;
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for band in bands.iter().copied().map(Some).chain([None]) {
+            let sides = band.map(|band| (in_band(&self.left, band), in_band(&self.right, band)));
+            if let Some((band_left, band_right)) = sides.filter(|(left, right)| long(left) && long(right)) {
+                left.extend(band_left);
+                right.extend(band_right);
+                continue;
+            }
+            let run = Self::new(std::mem::take(&mut left), std::mem::take(&mut right));
+            if let Some(run) = run
+                && best.as_ref().is_none_or(|best| run.chars() > best.chars())
+                && run.chars() < self.chars()
+                && read_as_columns(&run)
+            {
+                best = Some(run);
+            }
+        }
+        best
+    }
+}
+
 impl Cutter<'_> {
-    fn cut<'s>(&self, region: Vec<&'s Segment>, depth: usize, blocks: &mut Vec<Vec<&'s Segment>>) {
+    fn cut<'s>(&self, region: Vec<&'s Segment>, depth: usize, blocks: &mut Vec<Block<'s>>) {
         if region.is_empty() {
             return;
         }
@@ -116,14 +228,18 @@ impl Cutter<'_> {
         let mut best: Option<(usize, Columns<'s>)> = None;
         for start in column_starts(region) {
             for columns in self.stretches(region, start) {
-                let chars = columns
-                    .left
-                    .iter()
-                    .chain(&columns.right)
-                    .map(|segment| segment.text.len())
-                    .sum();
-                if best.as_ref().is_none_or(|(most, _)| chars > *most) && read_as_columns(&columns) {
-                    best = Some((chars, columns));
+                if best.as_ref().is_some_and(|(most, _)| columns.chars() <= *most) {
+                    continue;
+                }
+                let found = if read_as_columns(&columns) {
+                    Some(columns)
+                } else {
+                    columns.core()
+                };
+                if let Some(found) = found
+                    && best.as_ref().is_none_or(|(most, _)| found.chars() > *most)
+                {
+                    best = Some((found.chars(), found));
                 }
             }
         }
@@ -155,16 +271,7 @@ impl Cutter<'_> {
                     middle > top && middle < bottom && !crosses(segment)
                 });
                 let (left, right): (Vec<_>, Vec<_>) = inside.partition(|segment| segment.x0 < start - 0.1);
-                let first = left
-                    .iter()
-                    .chain(&right)
-                    .map(|segment| segment.baseline)
-                    .reduce(f64::min)?;
-                (!left.is_empty() && !right.is_empty()).then_some(Columns {
-                    left,
-                    right,
-                    top: first,
-                })
+                Columns::new(left, right)
             })
             .collect()
     }
@@ -317,26 +424,25 @@ fn rows_start_together(left: &Side<'_>, right: &Side<'_>) -> bool {
 
 /// Splits a region that is read line by line at groups of cells with several lines each (figures with their captions
 /// side by side, rows of a table whose text wraps): within such a group every cell is read whole.
-fn cells<'s>(region: &[&'s Segment], blocks: &mut Vec<Vec<&'s Segment>>) {
+fn cells<'s>(region: &[&'s Segment], blocks: &mut Vec<Block<'s>>) {
     let lines = lines::lines(region);
     let mut plain: Vec<&'s Segment> = Vec::new();
     let mut rest = lines.as_slice();
     while !rest.is_empty() {
-        let tight = tight_lines(rest);
-        let (group, after) = rest.split_at(tight);
+        let (group, after) = rest.split_at(tight_lines(rest));
         match split_cells(group) {
-            Some(columns) => {
+            Some(cells) => {
                 if !plain.is_empty() {
-                    blocks.push(std::mem::take(&mut plain));
+                    blocks.push(Block::Lines(std::mem::take(&mut plain)));
                 }
-                blocks.extend(columns);
+                blocks.extend(cells);
             }
             None => plain.extend(group.iter().flat_map(|line| line.segments.iter().copied())),
         }
         rest = after;
     }
     if !plain.is_empty() {
-        blocks.push(plain);
+        blocks.push(Block::Lines(plain));
     }
 }
 
@@ -350,8 +456,8 @@ fn tight_lines(lines: &[Line<'_>]) -> usize {
     loose.map_or(lines.len(), |index| index + 1)
 }
 
-/// The cells of a group of lines, if it is one row of cells that hold words.
-fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Vec<&'s Segment>>> {
+/// The cells of a group of lines, if it is one row of cells in which text wraps.
+fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Block<'s>>> {
     const LINES_MAX: usize = 8;
     const CELL_GAP: f64 = 1.0;
     if !(2..=LINES_MAX).contains(&group.len()) {
@@ -372,23 +478,30 @@ fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Vec<&'s Segment>>> {
             _ => cells.push((segment.x1, vec![segment])),
         }
     }
-    let wordy = |cell: &[&Segment]| {
-        let words: usize = cell
-            .iter()
-            .map(|segment| segment.text.split_whitespace().count())
-            .sum();
-        let letters = cell
-            .iter()
-            .any(|segment| segment.text.chars().any(char::is_alphabetic));
-        letters && words * 2 >= cell.len() * 3
-    };
-    let wrapped = cells.iter().filter(|(_, cell)| cell.len() >= 2);
-    let is_row = cells.len() >= 2
-        && wrapped.clone().count() >= 1
-        && wrapped.clone().all(|(_, cell)| wordy(cell))
-        // A cell of one line among wrapped ones is a label; a row of labels with one figure each is a table.
-        && wrapped.count() * 2 >= cells.len();
-    is_row.then(|| cells.into_iter().map(|(_, cell)| cell).collect())
+    let cells: Vec<Vec<&'s Segment>> = cells.into_iter().map(|(_, cell)| cell).collect();
+    if cells.len() < 2 {
+        return None;
+    }
+    // A row: its first line has every cell, the others only those whose text wraps.
+    let (first, others) = group.split_first()?;
+    let fewer = others.iter().all(|line| line.segments.len() < cells.len());
+    if first.segments.len() >= cells.len() && fewer {
+        return Some(vec![Block::Row(cells)]);
+    }
+    // Texts side by side: each of several lines, each of words.
+    let texts = cells.iter().all(|cell| cell.len() >= 2 && is_wordy(cell));
+    texts.then(|| cells.into_iter().map(Block::Lines).collect())
+}
+
+fn is_wordy(cell: &[&Segment]) -> bool {
+    let words: usize = cell
+        .iter()
+        .map(|segment| segment.text.split_whitespace().count())
+        .sum();
+    let letters = cell
+        .iter()
+        .any(|segment| segment.text.chars().any(char::is_alphabetic));
+    letters && words * 2 >= cell.len() * 3
 }
 
 #[cfg(test)]
