@@ -40,10 +40,25 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
     }
     let all: Vec<usize> = sources.iter().map(|(topic, _)| *topic).collect();
     let maxims = maxims(analysis, &all);
-    // What the document itself puts generally comes first, should there be too many.
+    let plain_weight = |topic: usize| analysis.topics.get(topic).map_or(0.0, |topic| topic.weight);
+    // Should there be too many: every inspiration teaches something, and what the document itself puts
+    // generally comes before what it does not.
+    let heaviest: BTreeSet<usize> = earlier
+        .inspirations()
+        .iter()
+        .filter_map(|inspiration| {
+            let own = sources
+                .iter()
+                .filter(|(_, from)| from.iter().any(|other| other.id == inspiration.id));
+            own.map(|(topic, _)| *topic)
+                .max_by(|a, b| plain_weight(*a).total_cmp(&plain_weight(*b)).then(b.cmp(a)))
+        })
+        .collect();
     let weight = |topic: usize| {
         let general = maxims.iter().any(|(of, _)| *of == topic);
-        analysis.topics.get(topic).map_or(0.0, |topic| topic.weight) + if general { 2.0 } else { 0.0 }
+        plain_weight(topic)
+            + if general { 2.0 } else { 0.0 }
+            + if heaviest.contains(&topic) { 4.0 } else { 0.0 }
     };
     sources.sort_by(|a, b| weight(b.0).total_cmp(&weight(a.0)).then(a.0.cmp(&b.0)));
     sources.truncate(LESSONS_MAX);
@@ -98,13 +113,12 @@ fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
             if let Some(major) = analysis.topics.get(*topic) {
                 // A maxim in the words of a topic's kind of mechanism is surely about it.
                 let kinds = plays::kinds_of(&topic_stems(analysis, *topic), &analysis.rarity);
-                let signs = kinds
+                let shared = kinds
                     .iter()
-                    .filter(|(sureness, _)| *sureness >= 0.6)
-                    .map(|(_, play)| play.signs(&stems))
-                    .max()
-                    .unwrap_or(0);
-                let likeness = ranking::cosine(&vector, &major.vector) + signs.min(3) as f64 * 0.1;
+                    .map(|(sureness, play)| sureness * sureness * play.signs(&stems).min(4) as f64)
+                    .max_by(f64::total_cmp)
+                    .unwrap_or(0.0);
+                let likeness = ranking::cosine(&vector, &major.vector) + shared * 0.1;
                 pairs.push((likeness, *topic, minor));
             }
         }
@@ -133,16 +147,18 @@ fn lesson(
         .or_else(|| general_of(analysis, topic));
     let first = from.first()?;
     let cited = cited_pages(from);
-    let explained = explanation(analysis, topic, &cited);
-    let principle = match (&general, explained) {
-        (Some(indexes), _) => inspirations::prose(analysis, indexes, PRINCIPLE_CHARS_MAX),
-        (None, Some(index)) => {
-            let text = analysis.sentence(index).map_or("", |s| s.text.as_str());
-            seen_in_document(text)
-        }
-        (None, None) => seen_in_document(&first.mechanism),
+    let mut explained = inspirations::explanation(analysis, topic);
+    explained.retain(|index| analysis.sentence(*index).is_some_and(|s| is_covered(s, &cited)));
+    let principle = match &general {
+        Some(indexes) => inspirations::prose(analysis, indexes, PRINCIPLE_CHARS_MAX),
+        None if explained.is_empty() => seen_in_document(&first.mechanism),
+        None => seen_in_document(&inspirations::prose(
+            analysis,
+            &explained,
+            PRINCIPLE_CHARS_MAX - 40,
+        )),
     };
-    let used: Vec<usize> = general.clone().unwrap_or_else(|| explained.into_iter().collect());
+    let used: Vec<usize> = general.unwrap_or(explained);
     let why = why_it_works(analysis, topic, &used, &cited).unwrap_or_else(|| first.mechanism.clone());
     let kinds = plays::kinds_of(&topic_stems(analysis, topic), &analysis.rarity);
     let title = maxim
@@ -414,22 +430,6 @@ fn continues_thought(s: &Sentence) -> bool {
     OPENINGS.iter().any(|opening| text.starts_with(opening))
 }
 
-/// The sentence that explains a topic's case, whole and standing alone.
-fn explanation(analysis: &Analysis, topic: usize, cited: &BTreeSet<u32>) -> Option<usize> {
-    let candidates = analysis.of_topic(topic).filter(|(_, s)| {
-        s.quotable
-            && !s.leans
-            && is_covered(s, cited)
-            && !s.text.contains(['“', '"'])
-            && matches!(s.role, Role::Mechanism | Role::Case | Role::Lead | Role::Context)
-    });
-    best_of(candidates, |s| {
-        let role = if s.role == Role::Mechanism { 0.6 } else { 0.0 };
-        let figures = if s.figures.is_empty() { 0.1 } else { 0.0 };
-        role + figures + f64::from(s.cause.min(8)) * 0.1 + s.score * 0.4
-    })
-}
-
 fn best_of<'a>(
     candidates: impl Iterator<Item = (usize, &'a Sentence)>,
     value: impl Fn(&Sentence) -> f64,
@@ -619,7 +619,7 @@ fn industries_in<'a>(stems: impl Iterator<Item = &'a String>, known: &[String]) 
         .map(|(name, words)| (stems.iter().filter(|stem| words.contains(**stem)).count(), *name))
         .filter(|(count, _)| *count >= 2)
         .collect();
-    counts.sort_by(|a, b| b.0.cmp(&a.0));
+    counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     let mut found: Vec<String> = known.to_vec();
     for (_, name) in counts {
         if !found.iter().any(|item| item == name) {

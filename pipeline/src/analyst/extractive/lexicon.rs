@@ -66,7 +66,6 @@ pub(super) struct Concept {
 
 #[derive(Debug)]
 pub(super) struct Lexicon {
-    stopwords: BTreeSet<&'static str>,
     never_end: BTreeSet<&'static str>,
     maybe_end: BTreeSet<&'static str>,
     starters: BTreeSet<&'static str>,
@@ -79,6 +78,13 @@ pub(super) struct Lexicon {
     pub(super) industries: Vec<(&'static str, BTreeSet<String>)>,
     pub(super) concepts: Vec<Concept>,
     pub(super) plays: Vec<Play>,
+}
+
+/// Whether a word in lower case carries no topic. A list of its own, because the others are read with it.
+pub(super) fn is_stopword(lowercase: &str) -> bool {
+    static STOPWORD_SET: LazyLock<BTreeSet<&str>> =
+        LazyLock::new(|| lines(STOPWORDS).flat_map(str::split_whitespace).collect());
+    STOPWORD_SET.contains(lowercase)
 }
 
 /// The lists, parsed at first use.
@@ -97,7 +103,7 @@ fn lines(source: &'static str) -> impl Iterator<Item = &'static str> {
 fn stems(list: &str) -> BTreeSet<String> {
     list.split([' ', '|'])
         .filter(|word| !word.is_empty())
-        .flat_map(words::stems_of_phrase)
+        .flat_map(words::content_stems)
         .collect()
 }
 
@@ -123,7 +129,6 @@ impl Lexicon {
             }
         }
         Self {
-            stopwords: lines(STOPWORDS).flat_map(str::split_whitespace).collect(),
             never_end: keyed(ABBREVIATIONS, "never"),
             maybe_end: keyed(ABBREVIATIONS, "maybe"),
             starters: keyed(OPENERS, "starter"),
@@ -161,10 +166,6 @@ impl Lexicon {
                 .collect(),
             plays: plays::read(PLAYS),
         }
-    }
-
-    pub(super) fn is_stopword(&self, lowercase: &str) -> bool {
-        self.stopwords.contains(lowercase)
     }
 
     /// A full stop after this token never ends a sentence.

@@ -20,7 +20,7 @@ use crate::{
 const OPPORTUNITIES_MIN: usize = 3;
 const OPPORTUNITIES_MAX: usize = 5;
 /// Beyond the third, an opportunity must reach this share of the best one's score.
-const SCORE_SHARE_MIN: f64 = 0.40;
+const SCORE_SHARE_MIN: f64 = 0.30;
 
 pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfile) -> BrandContextualization {
     let subjects = matching::subjects(analysis, earlier);
@@ -50,9 +50,6 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfil
         opportunities,
     }
 }
-
-/// A product this near to what a lesson is about can be measured by the lesson's own case.
-const NEAR_MIN: f64 = 0.12;
 
 /// The best matches: other lessons and other products each time, as far as there are any.
 fn choose(matches: &[Match]) -> Vec<Match> {
@@ -340,7 +337,7 @@ impl Writer<'_> {
             .map(|step| words::clipped(&self.filled(step), 500))
             .collect();
         // What a case of another field measured is no measure for this one.
-        let near = self.subject.nearness(self.entry) >= NEAR_MIN;
+        let near = !self.subject.is_foreign_to(self.entry, self.brand);
         let yardstick = result
             .filter(|_| near)
             .map(|s| sentences::main_clause(&s.text))
@@ -376,6 +373,8 @@ impl Writer<'_> {
                     && s.role == Role::Counter
                     && !told.sentences.contains(index)
                     && self.concerns(s)
+                    // A way out is no warning.
+                    && !s.plain.contains(" solved ")
                     && s.text.chars().count() < 420
             })
             .map(|(index, _)| index)
@@ -393,7 +392,12 @@ impl Writer<'_> {
         });
         for index in chosen {
             if let Some(s) = self.analysis.sentence(index) {
-                risks.push(format!("The document warns: “{}”", inner_quotes(&s.text)));
+                let opening = if self.subject.is_foreign_to(self.entry, self.brand) {
+                    "Of its own case, in another field, the document warns"
+                } else {
+                    "The document warns"
+                };
+                risks.push(format!("{opening}: “{}”", inner_quotes(&s.text)));
                 told.sentences.push(index);
             }
         }

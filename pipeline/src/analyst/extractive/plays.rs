@@ -76,7 +76,7 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
         let stems = || {
             value
                 .split_whitespace()
-                .flat_map(words::stems_of_phrase)
+                .flat_map(words::content_stems)
                 .collect::<Vec<String>>()
         };
         match (key, play.variants.last_mut()) {
