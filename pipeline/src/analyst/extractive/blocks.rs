@@ -77,14 +77,14 @@ fn groups(page: &Page) -> Vec<Group<'_>> {
     if !current.lines.is_empty() {
         all.push(current);
     }
-    all.into_iter().flat_map(split_at_headings).collect()
+    all.iter().flat_map(split_at_headings).collect()
 }
 
 /// Cuts a run of lines before each heading that stands between two paragraphs without an empty line.
 ///
 /// A line that begins after a full stop, ends without one, is clearly shorter than the others, and is followed
 /// by a new sentence is no line of a paragraph.
-fn split_at_headings(group: Group<'_>) -> Vec<Group<'_>> {
+fn split_at_headings<'p>(group: &Group<'p>) -> Vec<Group<'p>> {
     let width = group
         .lines
         .iter()

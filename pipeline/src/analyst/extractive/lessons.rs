@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use super::{
     analysis::{Analysis, Sentence},
-    clusters, inspirations,
+    clusters, inspirations, jobs,
     lexicon::{Role, lexicon},
-    plays, ranking, sentences, words,
+    plays, principles, ranking, words,
 };
 use crate::stages::{GeneralTranslation, Inspiration, JobToBeDone, Lesson, Outputs, Trend};
 
@@ -99,7 +99,7 @@ fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
         .enumerate()
         .filter(|(_, topic)| !topic.major)
     {
-        if general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
+        if principles::general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
             continue;
         }
         // Only what stands under the maxim itself: doubts and programmes further down speak of everything.
@@ -143,8 +143,8 @@ fn lesson(
 ) -> Option<Lesson> {
     let subject = analysis.topics.get(topic)?;
     let general = maxim
-        .and_then(|minor| general_of(analysis, minor))
-        .or_else(|| general_of(analysis, topic));
+        .and_then(|minor| principles::general_of(analysis, minor))
+        .or_else(|| principles::general_of(analysis, topic));
     let first = from.first()?;
     let cited = cited_pages(from);
     let mut explained = inspirations::explanation(analysis, topic);
@@ -182,7 +182,7 @@ fn lesson(
         title: words::clipped(&title, TITLE_CHARS_MAX),
         principle: words::clipped(&principle, PRINCIPLE_CHARS_MAX),
         why_it_works: words::clipped(&why, WHY_CHARS_MAX),
-        job_to_be_done: job(analysis, topic, &cited),
+        job_to_be_done: jobs::job(analysis, topic, &cited),
         transfers_to: transfers_to(analysis, topic),
         constraints_removed: constraints_removed(analysis, topic, &used, &cited),
         trends: trends_of(analysis, topic, &ids, trends),
@@ -199,7 +199,7 @@ fn cited_pages(from: &[&Inspiration]) -> BTreeSet<u32> {
 }
 
 /// A figure may be named only where the lesson's evidence covers its page.
-fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
+pub(super) fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
     cited.contains(&s.page) || !s.text.chars().any(|c| c.is_ascii_digit())
 }
 
@@ -240,196 +240,6 @@ fn seen_in_document(text: &str) -> String {
     )
 }
 
-/// The sentence of a section that speaks most generally, and the next one where it goes on from it.
-fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>> {
-    let major = analysis.topics.get(topic).is_some_and(|topic| topic.major);
-    let mut best: Option<(f64, usize)> = None;
-    for (index, sentence) in analysis.of_topic(topic) {
-        let Some(value) = generality(sentence) else {
-            continue;
-        };
-        if best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt()) {
-            best = Some((value, index));
-        }
-        // A short section opens with what it wants to say.
-        if !major {
-            break;
-        }
-    }
-    let (_, first) = best?;
-    let mut chosen = vec![first];
-    let next = analysis
-        .sentence(first + 1)
-        .filter(|_| analysis.adjoins(first, first + 1));
-    if next.is_some_and(|s| {
-        s.word_count >= 4 && s.word_count <= 30 && speaks_generally(s) && continues_thought(s)
-    }) {
-        chosen.push(first + 1);
-    }
-    Some(chosen)
-}
-
-/// How general a sentence is, if it can be read without its document.
-fn generality(s: &Sentence) -> Option<f64> {
-    let fit = s.quotable && !s.leans && (6..=34).contains(&s.word_count) && speaks_generally(s);
-    let role = match s.role {
-        Role::Lead => 0.5,
-        Role::Mechanism => 0.35,
-        Role::Context | Role::Reason | Role::Case => 0.0,
-        _ => return None,
-    };
-    let cue = |phrases: &[&str]| phrases.iter().any(|phrase| words::holds(&s.plain, phrase));
-    let bare_subject = !s.text.starts_with("The ");
-    let rule = cue(&[
-        "should",
-        "must",
-        "when",
-        "until",
-        "only",
-        "if",
-        "what",
-        "instead of",
-        "once",
-        "but",
-        "enough",
-    ]);
-    let people = cue(&[
-        "people",
-        "customers",
-        "companies",
-        "anyone",
-        "everyone",
-        "users",
-        "buyers",
-        "households",
-    ]);
-    // "In two huts …": a place or a date makes a case of it. Without a cue, only what opens or explains is general.
-    let cased = s.text.starts_with("In ") || s.text.starts_with("At ") || s.text.starts_with("From ");
-    let cued = rule || people || matches!(s.role, Role::Lead | Role::Mechanism);
-    (fit && cued && !cased).then(|| {
-        role + s.score * 0.3
-            + if bare_subject { 0.5 } else { 0.0 }
-            + if rule { 0.25 } else { 0.0 }
-            + if people { 0.15 } else { 0.0 }
-            + f64::from(s.cause.min(6)) * 0.04
-    })
-}
-
-/// No names, no figures, no past tense, no first person, no word for the document itself.
-fn speaks_generally(s: &Sentence) -> bool {
-    const PAST: [&str; 15] = [
-        "was", "were", "had", "did", "took", "gave", "fell", "rose", "came", "went", "began", "ran", "grew",
-        "wanted", "used",
-    ];
-    // The same word is a participle: "is sold", "have paid".
-    const PAST_OR_PARTICIPLE: [&str; 9] = [
-        "said", "found", "brought", "bought", "sold", "paid", "left", "made", "got",
-    ];
-    const LOCAL: [&str; 24] = [
-        "now",
-        "here",
-        "we",
-        "our",
-        "us",
-        "i",
-        "my",
-        "you",
-        "your",
-        "report",
-        "panel",
-        "figure",
-        "table",
-        "chapter",
-        "section",
-        "article",
-        "today",
-        "yesterday",
-        "last",
-        "this",
-        "these",
-        "ago",
-        "says",
-        "he",
-    ];
-    let tokens: Vec<&str> = s.plain.split_whitespace().collect();
-    let local = tokens
-        .iter()
-        .any(|token| PAST.contains(token) || LOCAL.contains(token));
-    let digits = s.text.chars().any(|c| c.is_ascii_digit());
-    let quoted = s.text.contains(['“', '"', '(', '‘', ';', ':']);
-    let past = tokens.windows(2).any(|pair| match pair {
-        [before, word] => {
-            let regular = word.len() > 4 && word.ends_with("ed") && !word.ends_with("eed");
-            (regular || PAST_OR_PARTICIPLE.contains(word)) && !is_participle_after(before)
-        }
-        _ => false,
-    });
-    // "Recipe boxes preserve it": the word it stands for is in another sentence.
-    let points_back = tokens.last().is_some_and(|token| matches!(*token, "it" | "them"))
-        || tokens
-            .iter()
-            .take(4)
-            .any(|token| matches!(*token, "it" | "them" | "its"))
-        || tokens
-            .iter()
-            .take(2)
-            .any(|token| matches!(*token, "they" | "their"));
-    s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
-}
-
-/// After these a word in "-ed" is a participle and tells nothing of the tense.
-fn is_participle_after(word: &str) -> bool {
-    const BEFORE: [&str; 30] = [
-        "have",
-        "has",
-        "is",
-        "are",
-        "be",
-        "been",
-        "being",
-        "not",
-        "a",
-        "an",
-        "the",
-        "can",
-        "more",
-        "most",
-        "well",
-        "or",
-        "and",
-        "too",
-        "than",
-        "those",
-        "get",
-        "as",
-        "of",
-        "no",
-        "it",
-        "until",
-        "once",
-        "everything",
-        "with",
-        "every",
-    ];
-    BEFORE.contains(&word) || word.ends_with("ly")
-}
-
-/// Whether a sentence goes on from the one before without pointing at anything else.
-fn continues_thought(s: &Sentence) -> bool {
-    const OPENINGS: [&str; 8] = [
-        "they ",
-        "then ",
-        "it ",
-        "one decision",
-        "what helps",
-        "what comes",
-        "instead ",
-        "once ",
-    ];
-    let text = s.plain.trim_start();
-    OPENINGS.iter().any(|opening| text.starts_with(opening))
-}
-
 fn best_of<'a>(
     candidates: impl Iterator<Item = (usize, &'a Sentence)>,
     value: impl Fn(&Sentence) -> f64,
@@ -451,7 +261,7 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
             && !s.leans
             && is_covered(s, cited)
             && !used.contains(index)
-            && !is_job(s)
+            && !jobs::is_job(s)
             && !s.text.starts_with(['“', '"'])
             && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
     };
@@ -472,113 +282,12 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
             && s.quotable
             && s.leans
             && s.word_count <= 30
-            && !is_job(s)
+            && !jobs::is_job(s)
             && is_covered(s, cited)
     });
     let mut indexes = vec![first];
     indexes.extend(next.map(|_| first + 1));
     Some(inspirations::prose(analysis, &indexes, WHY_CHARS_MAX))
-}
-
-/// Whether a sentence names a job to be done; it is not used for anything else.
-fn is_job(s: &Sentence) -> bool {
-    JOBS.iter()
-        .any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
-}
-
-/// The kinds of job, with the openings that a document may give them.
-const JOBS: [(&str, [&str; 5]); 3] = [
-    (
-        "functional",
-        [
-            "The functional job is ",
-            "The functional one is ",
-            "Functionally, ",
-            "The functional benefit is ",
-            "For the guest, the functional job is ",
-        ],
-    ),
-    (
-        "emotional",
-        [
-            "The emotional job is ",
-            "The emotional one is ",
-            "Emotionally, ",
-            "The emotional benefit is ",
-            "The emotional need is ",
-        ],
-    ),
-    (
-        "social",
-        [
-            "The social job is ",
-            "The social one is ",
-            "Socially, ",
-            "The social benefit is ",
-            "The social need is ",
-        ],
-    ),
-];
-
-fn job(analysis: &Analysis, topic: usize, cited: &BTreeSet<u32>) -> JobToBeDone {
-    let [functional, emotional, social] =
-        JOBS.map(|(name, openings)| job_of(analysis, topic, name, &openings, cited));
-    JobToBeDone {
-        // The schema wants a functional job; what people get is the nearest the document comes to one.
-        functional: functional.unwrap_or_else(|| {
-            let gained = analysis
-                .of_topic(topic)
-                .find(|(_, s)| is_covered(s, cited) && inspirations::result_value(s).is_some());
-            gained.map_or_else(
-                || "Not named by the document.".to_owned(),
-                |(_, s)| {
-                    let outcome = sentences::main_clause(&s.text);
-                    words::clipped(
-                        &format!("Not named by the document; the outcome it reports: {outcome}."),
-                        JOB_CHARS_MAX,
-                    )
-                },
-            )
-        }),
-        emotional,
-        social,
-    }
-}
-
-fn job_of(
-    analysis: &Analysis,
-    topic: usize,
-    name: &str,
-    openings: &[&str],
-    cited: &BTreeSet<u32>,
-) -> Option<String> {
-    // A topic made by position may have its jobs named in another stretch of the same story.
-    let by_position = analysis
-        .topics
-        .get(topic)
-        .is_some_and(|topic| !topic.named_by_document);
-    let own = analysis
-        .sentences
-        .iter()
-        .filter(|s| by_position || s.topic == Some(topic))
-        .filter(|s| {
-            // Shorter than a quote may be: "Functionally, a runner can plan."
-            let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
-            whole
-                && is_covered(s, cited)
-                && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
-        });
-    let (_, sentence) = own
-        .map(|s| (lexicon().marker_weight(name, &s.plain), s))
-        .filter(|(weight, s)| {
-            *weight >= 4 || (*weight >= 2 && s.role == Role::Reason && !s.leans && s.topic == Some(topic))
-        })
-        .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.text.cmp(&a.1.text)))?;
-    let rest = openings
-        .iter()
-        .find_map(|opening| sentence.text.strip_prefix(opening))
-        .unwrap_or(&sentence.text);
-    Some(words::clipped(&words::capitalised(rest), JOB_CHARS_MAX))
 }
 
 /// Industries in which the document has seen it, then those that the document speaks of besides.
@@ -647,7 +356,7 @@ fn constraints_removed(
                 && s.text.chars().count() <= CONSTRAINT_CHARS_MAX
                 && !s.text.starts_with(['“', '"'])
                 && lexicon().marker_weight("barrier", &s.plain) >= 3
-                && !is_job(s)
+                && !jobs::is_job(s)
                 && matches!(s.role, Role::Mechanism | Role::Case | Role::Result | Role::Reason)
         })
         .map(|(index, _)| index)

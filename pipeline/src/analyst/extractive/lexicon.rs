@@ -227,14 +227,17 @@ impl Lexicon {
 
     /// How strongly a sentence in plain form carries a kind of marker; each phrase counts once.
     pub(super) fn marker_weight(&self, name: &str, plain: &str) -> u32 {
+        let words: BTreeSet<&str> = plain.split_whitespace().collect();
+        // Most phrases are ruled out by their first word; only the rest are searched for.
+        let occurs = |phrase: &&&str| match phrase.split_once(' ') {
+            None => words.contains(**phrase),
+            Some((first, _)) => words.contains(first) && words::holds(plain, phrase),
+        };
         self.markers.get(name).map_or(0, |groups| {
             groups
                 .iter()
                 .map(|(weight, phrases)| {
-                    let hits = phrases
-                        .iter()
-                        .filter(|phrase| words::holds(plain, phrase))
-                        .count();
+                    let hits = phrases.iter().filter(occurs).count();
                     weight * u32::try_from(hits.min(3)).unwrap_or(3)
                 })
                 .sum()
