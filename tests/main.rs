@@ -1,1 +1,3 @@
+//! Whole-system tests, in one binary: one link instead of one a file.
 
+mod fetch;

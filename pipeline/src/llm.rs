@@ -33,7 +33,8 @@ pub struct PromptBlock {
     pub cacheable: bool,
 }
 
-/// A model's answer that finished normally and holds some text (not yet checked against the schema).
+/// A model's answer that holds some text and was neither cut off nor refused (not yet checked against the
+/// schema).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
     pub text: String,
@@ -47,6 +48,17 @@ pub struct Completion {
     pub usage: Usage,
     /// How many HTTP requests it took, at least 1.
     pub attempts: u32,
+    /// Why the model stopped, in the endpoint's word: `stop` for an answer that is known to be whole, another
+    /// word (or none) where the endpoint says something that this version does not know.
+    pub finish_reason: Option<String>,
+}
+
+impl Completion {
+    /// Whether the endpoint vouches that the model had said all it wanted to say.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finish_reason.as_deref() == Some("stop")
+    }
 }
 
 /// Tokens and money. Adds up over attempts and stages.

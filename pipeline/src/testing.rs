@@ -1,1 +1,214 @@
 //! Fakes for the seams, for tests of this crate and of others.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    llm::{Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, Usage},
+    run::Stage,
+};
+
+/// A model that says what the test wrote down, one reply a call, and remembers what it was asked.
+#[derive(Debug, Default)]
+pub struct ScriptedLlm {
+    replies: Mutex<VecDeque<Result<Completion, LlmError>>>,
+    calls: Mutex<Vec<Call>>,
+}
+
+/// What a [`ScriptedLlm`] was asked.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub request: CompletionRequest,
+    pub spend_limit_usd: Option<f64>,
+}
+
+impl Call {
+    /// All that the model reads, in order.
+    #[must_use]
+    pub fn prompt(&self) -> String {
+        let blocks = self.request.blocks.iter().map(|block| block.text.as_str());
+        std::iter::once(self.request.system.as_str())
+            .chain(blocks)
+            .collect::<Vec<_>>()
+            .join("\n\n")
+    }
+}
+
+impl ScriptedLlm {
+    #[must_use]
+    pub fn new(replies: impl IntoIterator<Item = Result<Completion, LlmError>>) -> Self {
+        Self {
+            replies: Mutex::new(replies.into_iter().collect()),
+            calls: Mutex::default(),
+        }
+    }
+
+    /// What was asked so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.calls).clone()
+    }
+}
+
+#[async_trait]
+impl LlmClient for ScriptedLlm {
+    async fn complete(
+        &self,
+        request: &CompletionRequest,
+        spend_limit_usd: Option<f64>,
+        cancel: &CancellationToken,
+    ) -> Result<Completion, LlmError> {
+        lock(&self.calls).push(Call {
+            request: request.clone(),
+            spend_limit_usd,
+        });
+        if cancel.is_cancelled() {
+            return Err(llm_error(LlmErrorCode::Cancelled, "cancelled", Disposition::Fail));
+        }
+        lock(&self.replies).pop_front().unwrap_or_else(|| {
+            Err(llm_error(
+                LlmErrorCode::LlmError,
+                "the script holds no further reply",
+                Disposition::Fail,
+            ))
+        })
+    }
+}
+
+/// A finished answer with this text, from `test/model`, that took 1 attempt, 100 + 50 tokens and 1 cent.
+#[must_use]
+pub fn completion(text: impl Into<String>) -> Completion {
+    Completion {
+        text: text.into(),
+        model: "test/model".to_owned(),
+        provider: Some("Test".to_owned()),
+        generation_id: Some("gen-test".to_owned()),
+        usage: Usage {
+            prompt_tokens: 100,
+            completion_tokens: 50,
+            cached_tokens: 0,
+            cost_usd: 0.01,
+        },
+        attempts: 1,
+        finish_reason: Some("stop".to_owned()),
+    }
+}
+
+/// A failed call that took 1 attempt and spent nothing.
+#[must_use]
+pub fn llm_error(code: LlmErrorCode, message: &str, disposition: Disposition) -> LlmError {
+    LlmError {
+        code,
+        message: message.to_owned(),
+        disposition,
+        usage: Usage::default(),
+        attempts: 1,
+    }
+}
+
+/// An answer to the stage that satisfies its schema and means nothing.
+#[must_use]
+pub fn example_answer(stage: Stage) -> Value {
+    let evidence = json!([{"quote": "Shoppers bring the bottle back.", "page": 1}]);
+    match stage {
+        Stage::InputProcessing => json!({"inspirations": (1..=2).map(|n| json!({
+            "title": format!("Refill bar {n}"),
+            "summary": "A shop fills bottles that shoppers bring back.",
+            "mechanism": "The deposit makes the empty bottle worth a second visit.",
+            "key_elements": ["deposit", "standard bottle"],
+            "evidence": evidence,
+        })).collect::<Vec<_>>()}),
+        Stage::SignalAmplification => json!({"trends": [{
+            "name": "Refill moves into the shop",
+            "category": "BEHAVIORAL",
+            "strength": "LOW",
+            "strength_rationale": "One case without figures.",
+            "direction": "EMERGING",
+            "inspirations": ["I1"],
+            "evidence": evidence,
+        }]}),
+        Stage::GeneralTranslation => json!({"lessons": [{
+            "title": "Make the return pay",
+            "principle": "What comes back with its owner brings a second sale.",
+            "why_it_works": "A small sum at stake is a reason to come again.",
+            "job_to_be_done": {"functional": "Get the same again without waste", "emotional": null, "social": null},
+            "transfers_to": ["cosmetics"],
+            "constraints_removed": [],
+            "inspirations": ["I1"],
+            "trends": ["T1"],
+        }]}),
+        Stage::BrandContextualization => json!({
+            "brand_context": "The portfolio holds bottled products.",
+            "opportunities": (1..=3).map(|n| json!({
+                "title": format!("Deposit bottle {n}"),
+                "pitch": "Milk in a bottle that comes back to the shop.",
+                "why_this_brand": "It already bottles milk near its shoppers.",
+                "profile_links": [{"field": "product_portfolio", "entry": "Milk"}],
+                "target_customers": ["Families"],
+                "first_steps": ["Ask three shops to take bottles back for a month"],
+                "risks": ["Washing costs more than new bottles"],
+                "effort": "MEDIUM",
+                "horizon": "NEXT",
+                "lessons": ["L1"],
+            })).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+/// A clock that stands still until a test moves it.
+#[derive(Debug)]
+pub struct ManualClock {
+    start: Timestamp,
+    passed: Mutex<Duration>,
+}
+
+impl ManualClock {
+    /// A clock that stands at 2026-01-01T00:00:00Z.
+    #[must_use]
+    pub fn new() -> Self {
+        // 1,767,225,600 s after 1970 is in the range of representable times.
+        Self::at(Timestamp::from_timestamp(1_767_225_600, 0).unwrap_or_default())
+    }
+
+    #[must_use]
+    pub fn at(start: Timestamp) -> Self {
+        Self {
+            start,
+            passed: Mutex::default(),
+        }
+    }
+
+    /// Moves both of its times forward.
+    pub fn advance(&self, by: Duration) {
+        *lock(&self.passed) += by;
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        self.start + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        *lock(&self.passed)
+    }
+}
+
+/// A test that panicked elsewhere must not hide behind a second panic here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

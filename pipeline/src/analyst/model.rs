@@ -1,1 +1,0 @@
-//! The analyst that asks a language model.

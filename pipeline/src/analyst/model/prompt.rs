@@ -1,0 +1,306 @@
+//! Builds a stage's prompt: the material in fences first, the task last.
+//!
+//! Order matters twice. What stages 1 and 2 share (the rules and the document) comes first and is the same to
+//! the byte, so that the provider's cache can serve it; and the task stands behind all untrusted text, so that
+//! the last word is ours.
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::{
+    ModelOptions,
+    fence::{Fence, defused, enclose},
+    fit::{self, Fitted, Sheet},
+};
+use crate::{
+    analyst::{AnalystError, StageInput},
+    brand::BrandProfile,
+    document::Document,
+    llm::PromptBlock,
+    record::sha256_hex,
+    run::Stage,
+    stages::{Evidence, QuoteStatus, schema},
+};
+
+const RULES: &str = include_str!("../../prompts/rules.md");
+const AGAIN: &str = include_str!("../../prompts/again.md");
+
+/// A prompt, and what its reader should know about it.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    pub(super) system: String,
+    pub(super) blocks: Vec<PromptBlock>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The stage's task, with the schema that will be checked.
+fn task(stage: Stage) -> String {
+    let text = match stage {
+        Stage::InputProcessing => include_str!("../../prompts/input_processing.md"),
+        Stage::SignalAmplification => include_str!("../../prompts/signal_amplification.md"),
+        Stage::GeneralTranslation => include_str!("../../prompts/general_translation.md"),
+        Stage::BrandContextualization => include_str!("../../prompts/brand_contextualization.md"),
+    };
+    text.replace("{{schema}}", &schema::of(stage).json.to_string())
+}
+
+/// Hash of everything in a stage's prompt that does not come from the run.
+pub(super) fn version(stage: Stage) -> &'static str {
+    static VERSIONS: LazyLock<[String; 4]> = LazyLock::new(|| {
+        Stage::ALL.map(|stage| {
+            let mut hash = sha256_hex(format!("{RULES}\n{}\n{AGAIN}", task(stage)).as_bytes());
+            hash.truncate(16);
+            hash
+        })
+    });
+    let [first, second, third, fourth] = &*VERSIONS;
+    match stage {
+        Stage::InputProcessing => first,
+        Stage::SignalAmplification => second,
+        Stage::GeneralTranslation => third,
+        Stage::BrandContextualization => fourth,
+    }
+}
+
+/// Builds the prompt of a stage.
+pub(super) fn build(
+    stage: Stage,
+    input: &StageInput<'_>,
+    options: &ModelOptions,
+) -> Result<Prompt, AnalystError> {
+    let mut prompt = Prompt {
+        system: RULES.trim_end().to_owned(),
+        blocks: Vec::new(),
+        warnings: Vec::new(),
+    };
+    match stage {
+        Stage::InputProcessing => prompt.add_document(input.document, options)?,
+        Stage::SignalAmplification => {
+            prompt.add_document(input.document, options)?;
+            prompt.add(inspirations(input)?);
+        }
+        Stage::GeneralTranslation => {
+            prompt.add(inspirations(input)?);
+            prompt.add(trends(input)?);
+        }
+        Stage::BrandContextualization => {
+            prompt.add(inspirations(input)?);
+            prompt.add(trends(input)?);
+            prompt.add(lessons(input)?);
+            prompt.add_brand(input.brand, options)?;
+        }
+    }
+    prompt.add(task(stage).trim_end().to_owned());
+    Ok(prompt)
+}
+
+impl Prompt {
+    fn add(&mut self, text: String) {
+        self.blocks.push(PromptBlock {
+            text,
+            cacheable: false,
+        });
+    }
+
+    /// What is added for the second and last try, behind the same prompt.
+    pub(super) fn add_refusal(&mut self, answer: &str, violations: &[String]) {
+        // Enough for the longest answer that satisfies a schema; more would only be paid for again.
+        const ANSWER_CHARS_MAX: usize = 48_000;
+        let answer: String = answer.chars().take(ANSWER_CHARS_MAX).collect();
+        self.add(format!(
+            "{}\n\n{}\n\n{}",
+            enclose("previous-answer", &answer),
+            enclose("checker-findings", &violations.join("\n")),
+            AGAIN.trim_end()
+        ));
+    }
+
+    fn add_document(&mut self, document: &Document, options: &ModelOptions) -> Result<(), AnalystError> {
+        let title = document.title.as_deref().unwrap_or_default();
+        let fitted = fit::fit(title, sheets(document), options.document_tokens_max);
+        if !fitted
+            .sheets
+            .iter()
+            .any(|sheet| sheet.text.contains(char::is_alphanumeric))
+        {
+            return Err(AnalystError::TooLittleText("no page has any words".to_owned()));
+        }
+        self.warn_of_omissions(&fitted, options.document_tokens_max);
+        self.blocks.push(PromptBlock {
+            text: document_block(document, &fitted),
+            cacheable: true,
+        });
+        Ok(())
+    }
+
+    fn warn_of_omissions(&mut self, fitted: &Fitted, budget_tokens: usize) {
+        if !fitted.left_out.is_empty() {
+            self.warnings.push(format!(
+                "The document is longer than the {budget_tokens} tokens a model may be sent: {} of its {} pages with \
+                 text were chosen by relevance, and pages {} were not read.",
+                fitted.sheets.len(),
+                fitted.sheets.len() + fitted.left_out.len(),
+                fit::page_list(&fitted.left_out),
+            ));
+        }
+        if !fitted.shortened.is_empty() {
+            self.warnings.push(format!(
+                "Only the beginning of page {} was read, because it alone is longer than the {budget_tokens} tokens \
+                 a model may be sent.",
+                fit::page_list(&fitted.shortened),
+            ));
+        }
+    }
+
+    fn add_brand(&mut self, brand: &BrandProfile, options: &ModelOptions) -> Result<(), AnalystError> {
+        let mut profile = to_json(brand)?;
+        if let Value::Object(fields) = &mut profile {
+            fields.remove("research_notes");
+        }
+        self.add(format!(
+            "# The brand's profile\n\n{}",
+            enclose("brand-profile", &pretty(&profile)?)
+        ));
+        let Some(notes) = brand
+            .research_notes
+            .as_deref()
+            .filter(|notes| !notes.trim().is_empty())
+        else {
+            return Ok(());
+        };
+        let kept = paragraphs_within(notes, options.notes_tokens_max);
+        if kept.len() < notes.trim_end().len() {
+            self.warnings.push(format!(
+                "The brand's research notes are longer than {} tokens; only their beginning was read.",
+                options.notes_tokens_max
+            ));
+        }
+        self.add(format!(
+            "# Research notes on the brand\n\n{}",
+            enclose("research-notes", kept)
+        ));
+        Ok(())
+    }
+}
+
+/// The pages as they are sent: without running headers and footers, without what only looks like a marker.
+fn sheets(document: &Document) -> Vec<Sheet> {
+    document
+        .pages
+        .iter()
+        .map(|page| Sheet {
+            number: page.number,
+            text: defused(&page.body()).trim().to_owned(),
+        })
+        .filter(|sheet| !sheet.text.is_empty())
+        .collect()
+}
+
+fn document_block(document: &Document, fitted: &Fitted) -> String {
+    let one_line = |text: &str| defused(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    let material: Vec<&str> = fitted.sheets.iter().map(|sheet| sheet.text.as_str()).collect();
+    let fence = Fence::new("document", &material.join("\n"));
+    let mut lines = vec![
+        "# The document".to_owned(),
+        String::new(),
+        fence.open(),
+        format!("Source: {}", one_line(&document.source_name)),
+    ];
+    if let Some(title) = &document.title {
+        lines.push(format!("Title: {}", one_line(title)));
+    }
+    for sheet in &fitted.sheets {
+        lines.push(fence.page(sheet.number));
+        lines.push(sheet.text.clone());
+    }
+    lines.push(fence.close());
+    if !fitted.left_out.is_empty() {
+        lines.push(format!(
+            "\nPages {} of the document are not shown. Do not cite them.",
+            fit::page_list(&fitted.left_out)
+        ));
+    }
+    lines.join("\n")
+}
+
+fn inspirations(input: &StageInput<'_>) -> Result<String, AnalystError> {
+    let mut found = input
+        .earlier
+        .inspirations
+        .clone()
+        .ok_or_else(|| missing(Stage::InputProcessing))?;
+    found
+        .inspirations
+        .iter_mut()
+        .for_each(|item| keep_found_quotes(&mut item.evidence));
+    Ok(format!(
+        "# The inspirations found in the document\n\n{}",
+        enclose("inspirations", &pretty(&to_json(&found)?)?)
+    ))
+}
+
+fn trends(input: &StageInput<'_>) -> Result<String, AnalystError> {
+    let mut found = input
+        .earlier
+        .trends
+        .clone()
+        .ok_or_else(|| missing(Stage::SignalAmplification))?;
+    found
+        .trends
+        .iter_mut()
+        .for_each(|item| keep_found_quotes(&mut item.evidence));
+    Ok(format!(
+        "# The trends behind them\n\n{}",
+        enclose("trends", &pretty(&to_json(&found)?)?)
+    ))
+}
+
+fn lessons(input: &StageInput<'_>) -> Result<String, AnalystError> {
+    let found = input
+        .earlier
+        .lessons
+        .as_ref()
+        .ok_or_else(|| missing(Stage::GeneralTranslation))?;
+    Ok(format!(
+        "# The lessons\n\n{}",
+        enclose("lessons", &pretty(&to_json(found)?)?)
+    ))
+}
+
+/// Drops quotes that stand nowhere in the document, so that nothing is built on them, and the look-up's
+/// verdicts, so that no model learns to write its own.
+fn keep_found_quotes(evidence: &mut Vec<Evidence>) {
+    evidence.retain(|item| item.status != Some(QuoteStatus::Absent));
+    evidence.iter_mut().for_each(|item| item.status = None);
+}
+
+/// The longest beginning of `text` that ends with a paragraph and has at most `tokens_max` tokens; cut inside
+/// only where the first paragraph is longer than that.
+fn paragraphs_within(text: &str, tokens_max: usize) -> &str {
+    let text = text.trim_end();
+    let Some((limit, _)) = text.char_indices().nth(tokens_max * 4) else {
+        return text;
+    };
+    let start = text.get(..limit).unwrap_or(text);
+    start
+        .rfind("\n\n")
+        .and_then(|end| start.get(..end))
+        .unwrap_or(start)
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, AnalystError> {
+    serde_json::to_value(value).map_err(|error| internal(&error))
+}
+
+fn pretty(value: &Value) -> Result<String, AnalystError> {
+    serde_json::to_string_pretty(value).map_err(|error| internal(&error))
+}
+
+fn internal(error: &serde_json::Error) -> AnalystError {
+    AnalystError::Internal(format!("an earlier result cannot be written as JSON: {error}"))
+}
+
+fn missing(stage: Stage) -> AnalystError {
+    AnalystError::Internal(format!("the result of {stage} is missing"))
+}
