@@ -4,6 +4,7 @@
 //! the same code.
 
 pub mod brands;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod documents;
