@@ -1,0 +1,3 @@
+//! What the system tests stand on.
+
+pub(crate) mod openrouter;
