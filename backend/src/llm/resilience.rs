@@ -121,9 +121,9 @@ impl Resilience {
             };
             usage += failure.usage;
             if failure.fault.counts_against_endpoint() {
-                permit.failed()
+                permit.failed();
             } else {
-                permit.succeeded()
+                permit.succeeded();
             }
 
             let wait = self.wait_before_next(&failure.fault, attempts);

@@ -34,13 +34,9 @@ fn quotes(prompt: &str) -> Vec<Quote> {
             continue;
         };
         let text: String = line.chars().take(600).collect();
-        match quotes.last_mut() {
-            Some(quote) if quote.page == page => {
-                if quote.text.len() < text.len() {
-                    quote.text = text;
-                }
-            }
-            _ if !text.is_empty() => quotes.push(Quote { page, text }),
+        match quotes.last_mut().filter(|quote| quote.page == page) {
+            Some(quote) if quote.text.len() < text.len() => quote.text = text,
+            None if !text.is_empty() => quotes.push(Quote { page, text }),
             _ => {}
         }
     }

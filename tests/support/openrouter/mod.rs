@@ -7,6 +7,8 @@
 
 // Each test binary uses its own part of it.
 #![allow(dead_code)]
+// `json!` borrows what reads better as an argument by value.
+#![allow(clippy::needless_pass_by_value)]
 
 mod answers;
 mod http;

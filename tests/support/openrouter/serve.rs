@@ -224,10 +224,16 @@ impl Exchange<'_> {
                 finish_reason,
             } => self.send_choice(message, finish_reason).await,
             // A text stands for the page of a proxy that knows no JSON.
-            Reply::Status { status, headers, body: Value::String(page) } => {
-                send(self.socket, status, "text/html", &headers, page.as_bytes()).await
-            }
-            Reply::Status { status, headers, body } => send_json(self.socket, status, &headers, &body).await,
+            Reply::Status {
+                status,
+                headers,
+                body: Value::String(page),
+            } => send(self.socket, status, "text/html", &headers, page.as_bytes()).await,
+            Reply::Status {
+                status,
+                headers,
+                body,
+            } => send_json(self.socket, status, &headers, &body).await,
             Reply::Raw { content_type, body } => send(self.socket, 200, content_type, &[], &body).await,
             Reply::ErrorInside(error) => {
                 let body = json!({"error": error, "usage": self.usage()});

@@ -6,6 +6,7 @@ use crate::llm::fault::Upstream;
 
 const BYTES_MAX: usize = 1 << 20;
 
+#[allow(clippy::needless_pass_by_value)] // reads better where it is called
 fn json_body(choice: Value) -> Vec<u8> {
     json!({"id": "gen-1", "model": "a/b", "provider": "P", "choices": [choice],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "cost": 0.25,
