@@ -61,6 +61,11 @@ fn payload(record: &Value) -> Value {
     record
 }
 
+/// How many stages a run took from the store, by its progress lines.
+fn reused(said: &str) -> usize {
+    said.lines().filter(|line| line.starts_with("= stage")).count()
+}
+
 fn every_brand(sample_name: &str) {
     let source = sample(sample_name);
     let pages = pages(&source);
@@ -188,7 +193,7 @@ fn a_finished_run_is_not_run_again() {
             .output()
             .unwrap(),
     );
-    let before: Vec<_> = STAGE_FILES.iter().map(|file| run.json(file)).collect();
+    let before = STAGE_FILES.map(|file| run.json(file));
     let report = run.report();
     let output = run
         .command(&source, "decathlon", &["--analyst", "extractive"])
@@ -201,8 +206,8 @@ fn a_finished_run_is_not_run_again() {
         "{}",
         stderr(&output)
     );
-    let after: Vec<_> = STAGE_FILES.iter().map(|file| run.json(file)).collect();
-    assert_eq!((before, report), (after, run.report()));
+    assert!(STAGE_FILES.map(|file| run.json(file)) == before, "the stages are as they were");
+    assert_eq!(run.report(), report);
 }
 
 #[test]
@@ -224,7 +229,7 @@ fn a_damaged_stage_is_kept_aside_and_only_it_is_run_again() {
         .unwrap();
     assert_ok(&output);
     let said = stderr(&output);
-    assert_eq!(said.matches("already stored").count(), 3, "{said}");
+    assert_eq!(reused(&said), 3, "{said}");
     assert!(said.contains("damaged file set aside"), "{said}");
     let aside = std::fs::read_dir(path.parent().unwrap())
         .unwrap()
