@@ -12,7 +12,12 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Runtime::new()?;
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["extract", file] => runtime.block_on(cli::extract::run(Path::new(file), false)),
         ["extract", file, "--json"] => runtime.block_on(cli::extract::run(Path::new(file), true)),
         _ => Ok(ExitCode::FAILURE),
