@@ -24,18 +24,31 @@ fn sample(name: &str) -> PathBuf {
 }
 
 fn extract(file: &Path, options: &[&str]) -> Output {
-    Command::new(PROGRAM).arg("extract").arg(file).args(options).output().unwrap()
+    Command::new(PROGRAM)
+        .arg("extract")
+        .arg(file)
+        .args(options)
+        .output()
+        .unwrap()
 }
 
 fn text(file: &Path) -> String {
     let output = extract(file, &[]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn document(file: &Path) -> Document {
     let output = extract(file, &["--json"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -46,7 +59,10 @@ fn refused(file: &Path) -> String {
     let error: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     let code = error["error"]["code"].as_str().unwrap().to_owned();
     let plain = extract(file, &[]);
-    assert_eq!((plain.status.code(), plain.stdout.as_slice()), (Some(1), &b""[..]));
+    assert_eq!(
+        (plain.status.code(), plain.stdout.as_slice()),
+        (Some(1), &b""[..])
+    );
     assert!(String::from_utf8_lossy(&plain.stderr).starts_with(&format!("{code}: ")));
     code
 }
@@ -54,7 +70,9 @@ fn refused(file: &Path) -> String {
 fn assert_in_order(text: &str, needles: &[&str]) {
     let mut from = 0;
     for needle in needles {
-        let at = text[from..].find(needle).unwrap_or_else(|| panic!("{needle:?} is not where it should be:\n{text}"));
+        let at = text[from..]
+            .find(needle)
+            .unwrap_or_else(|| panic!("{needle:?} is not where it should be:\n{text}"));
         from += at + needle.len();
     }
 }
@@ -89,7 +107,12 @@ fn columns_that_are_drawn_line_by_line_come_out_whole() {
     let text = text(&fixture("two-column.pdf"));
     assert_in_order(
         &text,
-        &["A title that runs across", "Left column, line one", "the left column comes to its end.", "Right column, line one"],
+        &[
+            "A title that runs across",
+            "Left column, line one",
+            "the left column comes to its end.",
+            "Right column, line one",
+        ],
     );
 }
 
@@ -128,9 +151,22 @@ fn hyphens_stay_as_printed_and_ligatures_become_letters() {
 #[test]
 fn rotated_pages_and_turned_notes_read_like_others() {
     let document = document(&fixture("rotated.pdf"));
-    assert!(document.pages[0].text.starts_with("Page one is stored sideways and shown upright.\nThe refill counter"));
-    assert!(document.pages[1].text.starts_with("Page two is stored upright and shown sideways.\nA deposit"));
-    assert!(document.pages[2].text.lines().any(|line| line.starts_with("Vertical margin note: preprint")));
+    assert!(
+        document.pages[0]
+            .text
+            .starts_with("Page one is stored sideways and shown upright.\nThe refill counter")
+    );
+    assert!(
+        document.pages[1]
+            .text
+            .starts_with("Page two is stored upright and shown sideways.\nA deposit")
+    );
+    assert!(
+        document.pages[2]
+            .text
+            .lines()
+            .any(|line| line.starts_with("Vertical margin note: preprint"))
+    );
 }
 
 #[test]
@@ -140,7 +176,10 @@ fn running_headers_are_marked_and_kept() {
     for page in &document.pages {
         let body = page.body();
         assert!(page.text.contains(&format!("Page {} of 6", page.number)));
-        assert!(!body.contains("of 6") && !body.contains("The Patient Shelf"), "{body}");
+        assert!(
+            !body.contains("of 6") && !body.contains("The Patient Shelf"),
+            "{body}"
+        );
         assert!(body.contains(&format!("Chapter {}: ", page.number)));
         assert_eq!(body.matches("says so in different words").count(), 12);
     }
@@ -149,10 +188,16 @@ fn running_headers_are_marked_and_kept() {
 #[test]
 fn text_is_read_in_every_encoding() {
     let expected = text(&fixture("utf16le-bom.txt"));
-    assert!(expected.contains("\u{201c}We run a very slow survey,\u{201d}") && expected.contains("\u{20ac}3; a caf\u{e9} in Qu\u{e9}bec"));
+    assert!(
+        expected.contains("\u{201c}We run a very slow survey,\u{201d}")
+            && expected.contains("\u{20ac}3; a caf\u{e9} in Qu\u{e9}bec")
+    );
     assert_eq!(text(&fixture("utf16be-bom.txt")), expected);
     assert_eq!(text(&fixture("utf16le.txt")), expected);
-    assert!(text(&fixture("windows-1252.txt")).contains("The tin\u{2019}s deposit is \u{20ac}3; a caf\u{e9} in Qu\u{e9}bec"));
+    assert!(
+        text(&fixture("windows-1252.txt"))
+            .contains("The tin\u{2019}s deposit is \u{20ac}3; a caf\u{e9} in Qu\u{e9}bec")
+    );
 }
 
 #[test]
@@ -162,15 +207,36 @@ fn the_trend_report_reads_in_order() {
     assert!(document.title.unwrap().starts_with("The Patient Shelf"));
     assert_in_order(
         &document.pages[1].text,
-        &["Executive summary 3", "About the report", "2 to\n27 March 2026", "How to read the signals", "1. The seven countries"],
+        &[
+            "Executive summary 3",
+            "About the report",
+            "2 to\n27 March 2026",
+            "How to read the signals",
+            "1. The seven countries",
+        ],
     );
     assert_in_order(
         &document.pages[2].text,
-        &["Speed is no longer scarce", "loan and\n", "repair programmes", "1 \u{b7} Proof you can touch Fjellvik Outfitters, Bergen"],
+        &[
+            "Speed is no longer scarce",
+            "loan and\n",
+            "repair programmes",
+            "1 \u{b7} Proof you can touch Fjellvik Outfitters, Bergen",
+        ],
     );
-    assert!(document.pages[2].text.contains("Returns of shell jackets down 31% within six\nmonths"));
+    assert!(
+        document.pages[2]
+            .text
+            .contains("Returns of shell jackets down 31% within six\nmonths")
+    );
     for page in document.pages.iter().skip(1) {
-        assert_eq!(page.furniture_lines.len(), 2, "page {}:\n{}", page.number, page.text);
+        assert_eq!(
+            page.furniture_lines.len(),
+            2,
+            "page {}:\n{}",
+            page.number,
+            page.text
+        );
         assert!((page.readable - 1.0).abs() < 1e-9);
     }
 }
@@ -178,7 +244,10 @@ fn the_trend_report_reads_in_order() {
 #[test]
 fn the_case_study_says_the_same_as_pdf_and_as_docx() {
     let sentence = "Food waste fell from 33% to 4% of the weight delivered";
-    let (pdf, docx) = (document(&sample("case-study.pdf")), document(&sample("case-study.docx")));
+    let (pdf, docx) = (
+        document(&sample("case-study.pdf")),
+        document(&sample("case-study.docx")),
+    );
     assert_eq!((pdf.format, docx.format), (Format::Pdf, Format::Docx));
     assert_eq!(pdf.title, docx.title);
     assert!(text(&sample("case-study.pdf")).contains(sentence));
@@ -195,10 +264,20 @@ fn the_web_page_holds_its_article_only() {
     assert!(!html.contains("MUST-NOT-APPEAR"));
     let markdown = document(&sample("spotted-innovation.md"));
     assert_eq!(markdown.format, Format::Markdown);
-    for needle in ["A cycle costs 19 kroner.", "Jackets dried | 186,000", "\u{2022} The wait is visible."] {
-        assert!(html.contains(needle) && markdown.pages.iter().any(|page| page.text.contains(needle)), "{needle}");
+    for needle in [
+        "A cycle costs 19 kroner.",
+        "Jackets dried | 186,000",
+        "\u{2022} The wait is visible.",
+    ] {
+        assert!(
+            html.contains(needle) && markdown.pages.iter().any(|page| page.text.contains(needle)),
+            "{needle}"
+        );
     }
-    assert_eq!(html.matches('\u{c}').count() + 1, document(&sample("spotted-innovation.html")).pages.len());
+    assert_eq!(
+        html.matches('\u{c}').count() + 1,
+        document(&sample("spotted-innovation.html")).pages.len()
+    );
 }
 
 #[test]
@@ -206,7 +285,11 @@ fn the_deck_has_a_page_a_slide_with_tables_and_notes() {
     let document = document(&sample("briefing.pptx"));
     assert_eq!((document.format, document.pages.len()), (Format::Pptx, 7));
     assert!(document.pages[3].text.contains("Bottles returned | 68% | 81%"));
-    assert!(document.pages[3].text.contains("Spoilage fell when the lockers began to order by weather forecast"));
+    assert!(
+        document.pages[3]
+            .text
+            .contains("Spoilage fell when the lockers began to order by weather forecast")
+    );
 }
 
 #[test]
@@ -239,8 +322,13 @@ fn survive(name: &str, bytes: &[u8]) -> Survived {
     std::fs::write(&file, bytes).unwrap();
     let output = std::fs::File::create(folder.path().join("out")).unwrap();
     let started = Instant::now();
-    let mut process =
-        Command::new(PROGRAM).arg("extract").arg(&file).arg("--json").stdout(output).spawn().unwrap();
+    let mut process = Command::new(PROGRAM)
+        .arg("extract")
+        .arg(&file)
+        .arg("--json")
+        .stdout(output)
+        .spawn()
+        .unwrap();
     let mut peak_bytes = 0;
     let status = loop {
         peak_bytes = peak_bytes.max(high_water_mark(process.id()).unwrap_or(0));
@@ -254,11 +342,20 @@ fn survive(name: &str, bytes: &[u8]) -> Survived {
     let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
     let result = if status.success() {
         let document: Document = serde_json::from_value(said).unwrap();
-        Ok(document.pages.iter().map(|page| page.text.as_str()).collect::<Vec<_>>().join("\n"))
+        Ok(document
+            .pages
+            .iter()
+            .map(|page| page.text.as_str())
+            .collect::<Vec<_>>()
+            .join("\n"))
     } else {
         Err(said["error"]["code"].as_str().unwrap().to_owned())
     };
-    Survived { elapsed, peak_bytes, result }
+    Survived {
+        elapsed,
+        peak_bytes,
+        result,
+    }
 }
 
 /// `VmHWM` of a process, where there is `/proc`.
@@ -273,9 +370,22 @@ fn high_water_mark(process: u32) -> Option<u64> {
 fn assert_survives(name: &str, bytes: &[u8], codes: &[&str]) -> Survived {
     const PARENT_BYTES_MAX: u64 = 100 * 1024 * 1024;
     let survived = survive(name, bytes);
-    println!("{name}: {:?} in {:?}, parent {} MiB", outcome(&survived.result), survived.elapsed, survived.peak_bytes >> 20);
-    assert!(survived.elapsed < Duration::from_secs(11), "{name}: {:?}", survived.elapsed);
-    assert!(survived.peak_bytes < PARENT_BYTES_MAX + bytes.len() as u64, "{name}: {} bytes", survived.peak_bytes);
+    println!(
+        "{name}: {:?} in {:?}, parent {} MiB",
+        outcome(&survived.result),
+        survived.elapsed,
+        survived.peak_bytes >> 20
+    );
+    assert!(
+        survived.elapsed < Duration::from_secs(11),
+        "{name}: {:?}",
+        survived.elapsed
+    );
+    assert!(
+        survived.peak_bytes < PARENT_BYTES_MAX + bytes.len() as u64,
+        "{name}: {} bytes",
+        survived.peak_bytes
+    );
     match &survived.result {
         Err(code) => assert!(codes.contains(&code.as_str()), "{name}: {code}"),
         Ok(_) => assert!(codes.contains(&"OK"), "{name} was read"),
@@ -296,7 +406,11 @@ fn a_flate_bomb_is_survived() {
 
 #[test]
 fn a_form_that_draws_itself_is_survived() {
-    assert_survives("self-referencing.pdf", &hostile::self_referencing_form(), &["OK", "DOCUMENT_TIMEOUT"]);
+    assert_survives(
+        "self-referencing.pdf",
+        &hostile::self_referencing_form(),
+        &["OK", "DOCUMENT_TIMEOUT"],
+    );
 }
 
 #[test]
@@ -306,7 +420,11 @@ fn exponential_forms_are_survived() {
 
 #[test]
 fn deeply_nested_objects_are_survived() {
-    assert_survives("deep.pdf", &hostile::deep_objects(), &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT"]);
+    assert_survives(
+        "deep.pdf",
+        &hostile::deep_objects(),
+        &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT"],
+    );
 }
 
 #[test]
@@ -316,7 +434,11 @@ fn a_page_tree_of_400_000_pages_is_survived() {
 
 #[test]
 fn a_page_tree_that_leads_back_to_itself_is_survived() {
-    assert_survives("loop.pdf", &hostile::page_tree_loop(), &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT"]);
+    assert_survives(
+        "loop.pdf",
+        &hostile::page_tree_loop(),
+        &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT"],
+    );
 }
 
 #[test]
@@ -334,9 +456,16 @@ fn zip_bombs_are_survived() {
 #[test]
 fn xml_and_html_bombs_are_survived() {
     assert_survives("laughs.docx", &hostile::billion_laughs(), &["DOCUMENT_CORRUPT"]);
-    assert_survives("deep.docx", &hostile::deep_xml(), &["DOCUMENT_CORRUPT", "DOCUMENT_TOO_LARGE"]);
+    assert_survives(
+        "deep.docx",
+        &hostile::deep_xml(),
+        &["DOCUMENT_CORRUPT", "DOCUMENT_TOO_LARGE"],
+    );
     let html = assert_survives("deep.html", &hostile::deep_html(), &["OK"]);
-    assert_in_order(&html.result.unwrap(), &["Words at the start", "Words at the heart"]);
+    assert_in_order(
+        &html.result.unwrap(),
+        &["Words at the start", "Words at the heart"],
+    );
 }
 
 #[test]
@@ -348,16 +477,24 @@ fn too_long_a_document_is_refused_before_it_is_read() {
 async fn wall_time_ends_a_child_and_leaves_none_behind() {
     let isolation = Isolation {
         program: Some(PROGRAM.into()),
-        limits: Limits { wall_timeout: Duration::from_millis(300), ..Limits::default() },
+        limits: Limits {
+            wall_timeout: Duration::from_millis(300),
+            ..Limits::default()
+        },
     };
-    let result = isolation.extract("exponential.pdf", hostile::exponential_forms()).await;
+    let result = isolation
+        .extract("exponential.pdf", hostile::exponential_forms())
+        .await;
     assert!(matches!(result, Err(DocumentError::Timeout(_))), "{result:?}");
 }
 
 #[tokio::test]
 async fn many_documents_at_once_are_all_read() {
     let bytes = std::fs::read(sample("case-study.pdf")).unwrap();
-    let isolation = Isolation { program: Some(PROGRAM.into()), ..Isolation::default() };
+    let isolation = Isolation {
+        program: Some(PROGRAM.into()),
+        ..Isolation::default()
+    };
     let readings = (0..8).map(|_| isolation.extract("case-study.pdf", bytes.clone()));
     for document in futures_util::future::join_all(readings).await {
         assert_eq!(document.unwrap().pages.len(), 3);

@@ -20,7 +20,12 @@ fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
     for offset in offsets {
         write!(bytes, "{offset:010} 00000 n \n").unwrap();
     }
-    write!(bytes, "trailer\n<</Size {}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1).unwrap();
+    write!(
+        bytes,
+        "trailer\n<</Size {}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n",
+        objects.len() + 1
+    )
+    .unwrap();
     bytes
 }
 
@@ -37,7 +42,9 @@ const FONT: &str = "/Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>";
 
 /// A one-page PDF with this content stream (object 4) and further objects from 5 on.
 fn one_page(content: Vec<u8>, resources: &str, further: Vec<Vec<u8>>) -> Vec<u8> {
-    let page = format!("<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<<{FONT}{resources}>>>>");
+    let page = format!(
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<<{FONT}{resources}>>>>"
+    );
     let mut objects = vec![CATALOG.to_vec(), ONE_PAGE.to_vec(), page.into_bytes(), content];
     objects.extend(further);
     pdf(&objects)
@@ -55,13 +62,24 @@ fn deflated(chunk: &[u8], times: usize) -> Vec<u8> {
 pub(crate) fn flate_bomb() -> Vec<u8> {
     let inner = deflated(&vec![b' '; 1 << 20], 6 * 1024);
     let outer = deflated(&inner, 1);
-    one_page(stream("/Filter[/FlateDecode/FlateDecode]", &outer), "", Vec::new())
+    one_page(
+        stream("/Filter[/FlateDecode/FlateDecode]", &outer),
+        "",
+        Vec::new(),
+    )
 }
 
 /// A form that draws itself.
 pub(crate) fn self_referencing_form() -> Vec<u8> {
-    let form = stream("/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X 5 0 R>>>>", b"/X Do /X Do");
-    one_page(stream("", b"BT /F 12 Tf 50 700 Td (Words before the form) Tj ET /X Do"), "/XObject<</X 5 0 R>>", vec![form])
+    let form = stream(
+        "/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X 5 0 R>>>>",
+        b"/X Do /X Do",
+    );
+    one_page(
+        stream("", b"BT /F 12 Tf 50 700 Td (Words before the form) Tj ET /X Do"),
+        "/XObject<</X 5 0 R>>",
+        vec![form],
+    )
 }
 
 /// Forms of 30 levels, each of which draws the next one three times: 2 × 10^14 drawings.
@@ -69,9 +87,13 @@ pub(crate) fn exponential_forms() -> Vec<u8> {
     let forms = (0..30).map(|level| {
         let next = level + 6;
         if level == 29 {
-            return stream(&format!("/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<<{FONT}>>"), b"BT /F 9 Tf (x) Tj ET");
+            return stream(
+                &format!("/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<<{FONT}>>"),
+                b"BT /F 9 Tf (x) Tj ET",
+            );
         }
-        let resources = format!("/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X {next} 0 R>>>>");
+        let resources =
+            format!("/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X {next} 0 R>>>>");
         stream(&resources, b"/X Do /X Do /X Do")
     });
     one_page(stream("", b"/X Do"), "/XObject<</X 5 0 R>>", forms.collect())
@@ -83,7 +105,11 @@ pub(crate) fn deep_objects() -> Vec<u8> {
     let nested = format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH));
     let dictionaries = format!("{}1{}", "<</A ".repeat(DEPTH), ">>".repeat(DEPTH));
     let content = format!("{nested} TJ {dictionaries} BDC");
-    one_page(stream("", content.as_bytes()), "/XObject 5 0 R", vec![nested.into_bytes(), dictionaries.into_bytes()])
+    one_page(
+        stream("", content.as_bytes()),
+        "/XObject 5 0 R",
+        vec![nested.into_bytes(), dictionaries.into_bytes()],
+    )
 }
 
 /// A page tree with 400,000 pages that are one page.
@@ -109,16 +135,25 @@ pub(crate) fn page_tree_loop() -> Vec<u8> {
 
 /// A readable page whose cross-reference table was cut off.
 pub(crate) fn truncated_xref() -> Vec<u8> {
-    let whole = one_page(stream("", b"BT /F 12 Tf 50 700 Td (The table is missing) Tj ET"), "", Vec::new());
+    let whole = one_page(
+        stream("", b"BT /F 12 Tf 50 700 Td (The table is missing) Tj ET"),
+        "",
+        Vec::new(),
+    );
     let cut = whole.windows(4).rposition(|window| window == b"xref").unwrap();
-    let start = whole[..cut].windows(4).rposition(|window| window == b"xref").unwrap();
+    let start = whole[..cut]
+        .windows(4)
+        .rposition(|window| window == b"xref")
+        .unwrap();
     whole[..start + 12].to_vec()
 }
 
 fn zip(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in parts {
-        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        writer
+            .start_file(*name, zip::write::SimpleFileOptions::default())
+            .unwrap();
         writer.write_all(bytes).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -127,7 +162,9 @@ fn zip(parts: &[(&str, &[u8])]) -> Vec<u8> {
 /// A DOCX whose main part inflates to 1 GB of blanks.
 pub(crate) fn zip_bomb() -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    writer.start_file("word/document.xml", zip::write::SimpleFileOptions::default()).unwrap();
+    writer
+        .start_file("word/document.xml", zip::write::SimpleFileOptions::default())
+        .unwrap();
     let blanks = vec![b' '; 1 << 20];
     for _ in 0..1024 {
         writer.write_all(&blanks).unwrap();
@@ -137,7 +174,9 @@ pub(crate) fn zip_bomb() -> Vec<u8> {
 
 /// A DOCX with 100,000 further parts.
 pub(crate) fn many_entries() -> Vec<u8> {
-    let names: Vec<String> = (0..100_000).map(|index| format!("word/media/{index}.png")).collect();
+    let names: Vec<String> = (0..100_000)
+        .map(|index| format!("word/media/{index}.png"))
+        .collect();
     let mut parts: Vec<(&str, &[u8])> = vec![("word/document.xml", b"<w:document/>")];
     parts.extend(names.iter().map(|name| (name.as_str(), &b""[..])));
     zip(&parts)
@@ -157,12 +196,19 @@ pub(crate) fn billion_laughs() -> Vec<u8> {
 /// A DOCX whose XML is nested a million deep.
 pub(crate) fn deep_xml() -> Vec<u8> {
     const DEPTH: usize = 1_000_000;
-    zip(&[("word/document.xml", format!("{}{}", "<w:p>".repeat(DEPTH), "</w:p>".repeat(DEPTH)).as_bytes())])
+    zip(&[(
+        "word/document.xml",
+        format!("{}{}", "<w:p>".repeat(DEPTH), "</w:p>".repeat(DEPTH)).as_bytes(),
+    )])
 }
 
 /// HTML nested a million deep, with words at its heart.
 pub(crate) fn deep_html() -> Vec<u8> {
-    format!("<!doctype html><p>Words at the start</p>{}<p>Words at the heart</p>", "<div><b>".repeat(500_000)).into_bytes()
+    format!(
+        "<!doctype html><p>Words at the start</p>{}<p>Words at the heart</p>",
+        "<div><b>".repeat(500_000)
+    )
+    .into_bytes()
 }
 
 /// Text of more than the 25 MiB that a document may have.

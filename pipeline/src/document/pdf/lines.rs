@@ -128,9 +128,14 @@ fn same_size(one: &Line<'_>, next: &Line<'_>) -> bool {
 
 /// Whether a new paragraph starts with `next`.
 pub(super) fn breaks(one: &Line<'_>, next: &Line<'_>, leading: Option<f64>) -> bool {
+    const ROW_PITCH_MAX: f64 = 2.6;
     let step = (next.baseline - one.baseline) / one.size.max(0.01);
     if !same_size(one, next) {
         return true;
+    }
+    // Rows of a table stand wider than lines of text.
+    if one.segments.len() > 1 && next.segments.len() > 1 && step < ROW_PITCH_MAX {
+        return false;
     }
     match leading {
         Some(leading) => step > 1.3 * leading && step > 1.15,
