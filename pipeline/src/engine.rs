@@ -52,10 +52,19 @@ pub struct Job<'a> {
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The stage is already stored and will not be asked for.
-    Reused { stage: Stage, meta: StageMeta },
-    Started { stage: Stage },
+    Reused {
+        stage: Stage,
+        meta: StageMeta,
+    },
+    Started {
+        stage: Stage,
+    },
     /// The stage's record is durable.
-    Stored { stage: Stage, meta: StageMeta, elapsed: Duration },
+    Stored {
+        stage: Stage,
+        meta: StageMeta,
+        elapsed: Duration,
+    },
     /// The report is durable.
     ReportStored,
 }
@@ -83,7 +92,10 @@ impl Engine {
 
         for (position, (stage, found)) in stored.iter().enumerate() {
             if let Some(record) = found {
-                events(Event::Reused { stage: *stage, meta: record.meta.clone() });
+                events(Event::Reused {
+                    stage: *stage,
+                    meta: record.meta.clone(),
+                });
                 progress.take(record.clone())?;
                 continue;
             }
@@ -93,20 +105,32 @@ impl Engine {
             events(Event::Started { stage: *stage });
             let started = self.clock.monotonic();
             let index = index.get_or_insert_with(|| PageIndex::new(job.document));
-            let later_is_stored = stored.iter().skip(position + 1).any(|(_, record)| record.is_some());
-            let record = self.answer(*stage, &job, &progress, index, later_is_stored, cancel).await?;
+            let later_is_stored = stored
+                .iter()
+                .skip(position + 1)
+                .any(|(_, record)| record.is_some());
+            let record = self
+                .answer(*stage, &job, &progress, index, later_is_stored, cancel)
+                .await?;
             self.store
                 .store_stage(job.run, &record)
                 .await
                 .map_err(|error| RunFailure::from_store(Some(*stage), &error))?;
             let elapsed = self.clock.monotonic().saturating_sub(started);
-            events(Event::Stored { stage: *stage, meta: record.meta.clone(), elapsed });
+            events(Event::Stored {
+                stage: *stage,
+                meta: record.meta.clone(),
+                elapsed,
+            });
             progress.take(record)?;
         }
 
         let report = self.report(&job, &progress.records).await?;
         events(Event::ReportStored);
-        Ok(Finished { records: progress.records, report })
+        Ok(Finished {
+            records: progress.records,
+            report,
+        })
     }
 
     async fn load_all(&self, run: &RunId) -> Result<Vec<(Stage, Option<StageRecord>)>, RunFailure> {
@@ -138,9 +162,15 @@ impl Engine {
             document: job.document,
             brand: job.brand,
             earlier: &progress.outputs,
-            spend_limit_usd: self.cost_limit_usd.map(|limit| (limit - progress.spent_usd - job.lost_usd).max(0.0)),
+            spend_limit_usd: self
+                .cost_limit_usd
+                .map(|limit| (limit - progress.spent_usd - job.lost_usd).max(0.0)),
         };
-        let Answer { mut output, provenance, mut warnings } = tokio::select! {
+        let Answer {
+            mut output,
+            provenance,
+            mut warnings,
+        } = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
             answer = self.analyst.answer(stage, &input, cancel) => answer.map_err(|error| match error {
@@ -208,8 +238,9 @@ struct Progress {
 
 impl Progress {
     fn take(&mut self, record: StageRecord) -> Result<(), RunFailure> {
-        let output =
-            record.output().map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
+        let output = record
+            .output()
+            .map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
         self.outputs.insert(output);
         self.spent_usd += record.meta.usage.cost_usd;
         self.records.push(record);

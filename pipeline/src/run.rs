@@ -181,3 +181,58 @@ impl TryFrom<u8> for Stage {
             .ok_or_else(|| format!("there is no stage {number}; stages are 1 to 4"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_new_id_is_a_valid_one() {
+        let id = RunId::from_uuid(uuid::Uuid::nil());
+        assert_eq!(RunId::parse(id.as_str()), Ok(id));
+    }
+
+    #[test]
+    fn a_refused_id_is_shown_shortened() {
+        let error = RunId::parse(&"/".repeat(1_000)).unwrap_err().to_string();
+        assert!(error.len() < 250, "{error}");
+    }
+
+    #[test]
+    fn ids_are_checked_when_read_from_json() {
+        assert!(serde_json::from_str::<RunId>("\"run_1-A\"").is_ok());
+        assert!(serde_json::from_str::<RunId>("\"../run\"").is_err());
+    }
+
+    #[test]
+    fn stages_are_their_numbers() {
+        for stage in Stage::ALL {
+            assert_eq!(Stage::try_from(stage.number()), Ok(stage));
+        }
+        assert!(Stage::try_from(0).is_err() && Stage::try_from(5).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn run_ids_are_exactly_the_stated_names(
+            text in "[A-Za-z0-9_-]{0,102}|[A-Za-z0-9._/\\\\\\x00é -]{0,8}|\\PC{0,12}",
+        ) {
+            let first_ok = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+            let all_ok = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            let expected = first_ok && all_ok && text.len() <= 100;
+            match text.parse::<RunId>() {
+                Ok(id) => {
+                    prop_assert!(expected);
+                    prop_assert!(!text.contains(['/', '\\', '.', '\0']) && text.is_ascii());
+                    prop_assert_eq!(id.to_string(), text);
+                    prop_assert_eq!(id.to_string().parse::<RunId>(), Ok(id));
+                }
+                Err(error) => {
+                    prop_assert!(!expected, "refused: {}", error);
+                }
+            }
+        }
+    }
+}

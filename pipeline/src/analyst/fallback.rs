@@ -32,7 +32,10 @@ impl WithLastResort {
 const fn is_down(error: &LlmError) -> bool {
     matches!(
         error.code,
-        LlmErrorCode::LlmError | LlmErrorCode::LlmTimeout | LlmErrorCode::LlmRateLimit | LlmErrorCode::LlmCredits
+        LlmErrorCode::LlmError
+            | LlmErrorCode::LlmTimeout
+            | LlmErrorCode::LlmRateLimit
+            | LlmErrorCode::LlmCredits
     )
 }
 

@@ -64,6 +64,29 @@ pub enum ProfileField {
     BrandValues,
 }
 
+impl ProfileField {
+    /// All fields, in the profile's order.
+    pub const ALL: [Self; 5] = [
+        Self::ProductPortfolio,
+        Self::TargetCustomers,
+        Self::RecentInnovations,
+        Self::StrategicPriorities,
+        Self::BrandValues,
+    ];
+
+    /// The field's name in the profile.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ProductPortfolio => "product_portfolio",
+            Self::TargetCustomers => "target_customers",
+            Self::RecentInnovations => "recent_innovations",
+            Self::StrategicPriorities => "strategic_priorities",
+            Self::BrandValues => "brand_values",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Effort {

@@ -1,10 +1,28 @@
 //! Brands: a validated id, and a profile read from YAML with every problem reported at once.
 
+mod check;
+mod problems;
+mod yaml;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::{is_safe_name, shortened};
+pub use problems::{BrandProblem, BrandProblems};
+
+use crate::{
+    run::{is_safe_name, shortened},
+    stages::ProfileField,
+};
+
+/// The largest profile file that is read, in bytes.
+pub const FILE_BYTES_MAX: usize = 256 * 1024;
+/// The longest text in a profile, in characters.
+pub const TEXT_CHARS_MAX: usize = 2_000;
+/// The most entries of a list in a profile.
+pub const LIST_ENTRIES_MAX: usize = 100;
+/// The most research notes of a brand, in bytes: they go into the prompt as a whole.
+pub const NOTES_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest brand id that is accepted, in bytes.
 pub const BRAND_ID_BYTES_MAX: usize = 64;
@@ -100,3 +118,29 @@ pub struct BrandProfile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub research_notes: Option<String>,
 }
+
+impl BrandProfile {
+    /// Reads a profile from YAML, with the notes that lie beside it.
+    ///
+    /// Every problem is reported at once: missing or empty fields, wrong types, too few or too many
+    /// entries, texts beyond [`TEXT_CHARS_MAX`], files beyond [`FILE_BYTES_MAX`], notes beyond
+    /// [`NOTES_BYTES_MAX`]. Callers report them as [`BrandProblems::CODE`].
+    pub fn from_yaml(id: BrandId, yaml: &str, research_notes: Option<String>) -> Result<Self, BrandProblems> {
+        check::profile(id, yaml, research_notes)
+    }
+
+    /// The entries of one of the lists that an opportunity may build on.
+    #[must_use]
+    pub fn entries(&self, field: ProfileField) -> &[String] {
+        match field {
+            ProfileField::ProductPortfolio => &self.product_portfolio,
+            ProfileField::TargetCustomers => &self.target_customers,
+            ProfileField::RecentInnovations => &self.recent_innovations,
+            ProfileField::StrategicPriorities => &self.strategic_priorities,
+            ProfileField::BrandValues => &self.brand_values,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

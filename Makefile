@@ -1,0 +1,26 @@
+# The two commands that a newcomer needs are `make run` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.PHONY: help run test check bench fuzz setup
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: ## the whole pipeline on a sample report: no key, no database, no network
+	@cargo run --quiet -p backend -- run data/samples/trend-report.pdf --brand lactalis-canada --analyst extractive
+
+test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
+	cargo nextest run --workspace --all-features --locked
+
+check: ## format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+bench: ## measure: pages per second, grounding, digests
+	cargo bench -p backend
+
+fuzz: setup ## a short run of every fuzz target (FUZZ_SECONDS each)
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)
+
+setup: ## install what the tests need and this machine lacks
+	@scripts/setup.sh

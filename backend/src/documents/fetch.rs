@@ -1,0 +1,212 @@
+//! Downloads a document: bounded in bytes and time, only from allowed hosts, only from public addresses,
+//! and connected to the very address that was checked.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use pipeline::document::DocumentError;
+use reqwest::{
+    Client, Response, StatusCode,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::LOCATION,
+    redirect::Policy,
+};
+use url::Url;
+
+use super::address::{self, AddressError};
+use crate::config::DocumentsConfig;
+
+/// Blob stores redirect once, if at all.
+const REDIRECTS_MAX: usize = 3;
+
+/// How long a download may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// From the first byte sent to the last received, redirects included.
+    pub total: Duration,
+    /// Between two received pieces, and for a connection to be made.
+    pub idle: Duration,
+}
+
+impl Default for Deadlines {
+    /// 30 s for at most 25 MiB is 7 Mbit/s; a blob store that is silent for 10 s has gone.
+    fn default() -> Self {
+        Self {
+            total: Duration::from_secs(30),
+            idle: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Fetches documents. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    client: Client,
+    config: DocumentsConfig,
+    deadlines: Deadlines,
+}
+
+/// Why there is no fetcher.
+#[derive(Debug, thiserror::Error)]
+pub enum FetcherError {
+    #[error("EXTRA_CA_FILE {path}: {reason}; give a file with a certificate in PEM")]
+    ExtraCa { path: String, reason: String },
+    #[error("the HTTPS client cannot be set up")]
+    Client(#[source] reqwest::Error),
+}
+
+impl Fetcher {
+    /// Sets up the HTTPS client; reads `EXTRA_CA_FILE`.
+    pub fn new(config: DocumentsConfig, deadlines: Deadlines) -> Result<Self, FetcherError> {
+        install_crypto();
+        let mut builder = Client::builder()
+            .https_only(true)
+            // A proxy would connect to an address that was never checked.
+            .no_proxy()
+            .redirect(Policy::none())
+            .connect_timeout(deadlines.idle)
+            .read_timeout(deadlines.idle)
+            .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(PublicResolver {
+                allow_private: config.allow_private_network,
+            }));
+        if let Some(path) = &config.extra_ca_file {
+            let wrong = |reason: String| FetcherError::ExtraCa {
+                path: path.display().to_string(),
+                reason,
+            };
+            let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+            for certificate in
+                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?
+            {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        let client = builder.build().map_err(FetcherError::Client)?;
+        Ok(Self {
+            client,
+            config,
+            deadlines,
+        })
+    }
+
+    /// Checks an address without connecting to it.
+    pub fn check(&self, text: &str) -> Result<Url, AddressError> {
+        address::check(text, &self.config)
+    }
+
+    /// Downloads the document at an address that [`Fetcher::check`] accepted.
+    pub async fn fetch(&self, url: &Url) -> Result<Vec<u8>, DocumentError> {
+        // One deadline for all redirects and the body together; reqwest's own counts per request.
+        let total = self.deadlines.total;
+        tokio::time::timeout(total, self.fetch_within(url.clone()))
+            .await
+            .unwrap_or_else(|_| Err(unavailable(format!("not complete after {total:?}"))))
+    }
+
+    async fn fetch_within(&self, mut url: Url) -> Result<Vec<u8>, DocumentError> {
+        for _ in 0..=REDIRECTS_MAX {
+            address::check_url(&url, &self.config).map_err(|error| unavailable(error.to_string()))?;
+            let response = self
+                .client
+                .get(url.clone())
+                .send()
+                .await
+                .map_err(|error| self.describe(&error))?;
+            let status = response.status();
+            if !status.is_redirection() {
+                return self.read(status, response).await;
+            }
+            let target = response
+                .headers()
+                .get(LOCATION)
+                .and_then(|value| value.to_str().ok());
+            url = target.and_then(|target| url.join(target).ok()).ok_or_else(|| {
+                unavailable(format!("the server answered {status} without a usable address"))
+            })?;
+        }
+        Err(unavailable(format!("more than {REDIRECTS_MAX} redirects")))
+    }
+
+    async fn read(&self, status: StatusCode, response: Response) -> Result<Vec<u8>, DocumentError> {
+        if !status.is_success() {
+            return Err(unavailable(format!("the server answered {status}")));
+        }
+        let limit = self.config.bytes_max;
+        let too_large = || DocumentError::TooLarge(format!("more than {limit} bytes"));
+        let announced = response
+            .content_length()
+            .and_then(|length| usize::try_from(length).ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        // The announced length is a hint of a stranger: it never reserves more than it is worth.
+        let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(1024 * 1024));
+        let mut stream = response.bytes_stream();
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|error| self.describe(&error))?;
+            if bytes.len() + piece.len() > limit {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
+    }
+
+    /// A transport error in words; the address, which may carry a signature, stays out.
+    fn describe(&self, error: &reqwest::Error) -> DocumentError {
+        let mut source: Option<&dyn std::error::Error> = Some(error);
+        while let Some(current) = source {
+            if let Some(refused) = current.downcast_ref::<AddressError>() {
+                return unavailable(refused.to_string());
+            }
+            source = current.source();
+        }
+        unavailable(if error.is_timeout() {
+            format!("nothing came for {:?}", self.deadlines.idle)
+        } else if error.is_connect() {
+            "no secure connection to the server could be made".to_owned()
+        } else {
+            "the connection broke off".to_owned()
+        })
+    }
+}
+
+/// Makes ring the process's TLS provider; reqwest is built without one of its own.
+pub fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Fails only where one is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+fn unavailable(reason: String) -> DocumentError {
+    DocumentError::Unavailable(reason)
+}
+
+/// Resolves names and keeps only what may be connected to, so that no second look-up can differ.
+#[derive(Debug)]
+struct PublicResolver {
+    allow_private: bool,
+}
+
+impl Resolve for PublicResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allow_private = self.allow_private;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
+                .await?
+                .filter(|found| allow_private || address::is_public(found.ip()))
+                .collect();
+            if found.is_empty() {
+                return Err(AddressError::NotPublic(name.as_str().to_owned()).into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}

@@ -1,0 +1,4 @@
+//! Getting a document and reading it: SSRF-safe download, extraction in a limited child process.
+
+pub mod address;
+pub mod fetch;

@@ -1,0 +1,124 @@
+//! Running headers and footers: lines that come back on most pages.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Page;
+
+/// How many lines at the top and at the bottom of a page may be furniture.
+const REACH_LINES: usize = 4;
+/// A line that comes back on at least this share of the pages is furniture.
+const REPEATS_SHARE: f64 = 0.6;
+/// Fewer repeats than this prove nothing.
+const REPEATS_MIN: usize = 3;
+
+/// Marks the furniture of every page. Lines that differ only in their digits, as page numbers do, count as equal;
+/// left and right pages may carry different lines.
+pub(super) fn mark(pages: &mut [Page]) {
+    let candidates: Vec<Vec<(usize, String)>> = pages.iter().map(candidates).collect();
+    let repeated: HashSet<&str> = [None, Some(0), Some(1)]
+        .into_iter()
+        .flat_map(|parity| repeated(&candidates, parity))
+        .collect();
+    let found: Vec<Vec<usize>> = candidates
+        .iter()
+        .map(|lines| {
+            lines.iter().filter(|(_, key)| repeated.contains(key.as_str())).map(|(index, _)| *index).collect()
+        })
+        .collect();
+    for (page, furniture) in pages.iter_mut().zip(found) {
+        page.furniture_lines = furniture;
+    }
+}
+
+/// The lines near the page's edges, with the keys by which they are compared.
+fn candidates(page: &Page) -> Vec<(usize, String)> {
+    let lines: Vec<(usize, &str)> =
+        page.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
+    let count = lines.len();
+    lines
+        .into_iter()
+        .enumerate()
+        .filter(|(position, _)| *position < REACH_LINES || position + REACH_LINES >= count)
+        .map(|(_, (index, line))| (index, key(line)))
+        .collect()
+}
+
+/// The line with every number as `#` and without what surrounds a page number ("- 7 -", "| 7").
+fn key(line: &str) -> String {
+    let mut key = String::with_capacity(line.len());
+    for c in line.trim().chars() {
+        let c = if c.is_numeric() { '#' } else { c };
+        if !(c == '#' && key.ends_with('#')) {
+            key.extend(c.to_lowercase());
+        }
+    }
+    key
+}
+
+/// The keys that come back on most pages: of all, or of those at even or odd places.
+fn repeated(candidates: &[Vec<(usize, String)>], parity: Option<usize>) -> Vec<&str> {
+    let mut pages = 0;
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for (place, lines) in candidates.iter().enumerate() {
+        if lines.is_empty() || parity.is_some_and(|parity| place % 2 != parity) {
+            continue;
+        }
+        pages += 1;
+        let keys: HashSet<&str> = lines.iter().map(|(_, key)| key.as_str()).collect();
+        for key in keys {
+            *counts.entry(key).or_default() += 1;
+        }
+    }
+    let enough = |count: usize| count >= REPEATS_MIN && count as f64 >= REPEATS_SHARE * f64::from(pages);
+    counts.into_iter().filter(|(_, count)| enough(*count)).map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marked(texts: &[String]) -> Vec<Vec<usize>> {
+        let mut pages: Vec<Page> = texts
+            .iter()
+            .zip(1..)
+            .map(|(text, number)| Page {
+                number,
+                text: text.clone(),
+                readable: 1.0,
+                furniture_lines: Vec::new(),
+            })
+            .collect();
+        mark(&mut pages);
+        pages.into_iter().map(|page| page.furniture_lines).collect()
+    }
+
+    fn page(number: usize, header: &str, footer: &str) -> String {
+        let words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"];
+        let word = words[number % words.len()];
+        format!("{header}\n\nA first line on {word}\nand one more {word}\n\nthen {word}\nnext {word}\nlast {word}\n\n{footer}")
+    }
+
+    #[test]
+    fn headers_and_page_numbers_are_marked_and_nothing_else() {
+        let pages: Vec<String> = (1..=6).map(|n| page(n, "Northern Table 2026", &format!("Page {n} of 12"))).collect();
+        assert_eq!(marked(&pages), vec![vec![0, 9]; 6]);
+    }
+
+    #[test]
+    fn left_and_right_pages_may_differ() {
+        let pages: Vec<String> = (0..8)
+            .map(|n| page(n, if n % 2 == 0 { "Northern Table" } else { "Trend report" }, &n.to_string()))
+            .collect();
+        assert_eq!(marked(&pages), vec![vec![0, 9]; 8]);
+    }
+
+    #[test]
+    fn a_cover_without_header_is_no_obstacle_and_two_pages_prove_nothing() {
+        let mut pages: Vec<String> = (0..6).map(|n| page(n, "Northern Table", "")).collect();
+        pages[0] = "A cover of its own".to_owned();
+        let marked_pages = marked(&pages);
+        assert_eq!(marked_pages[0], Vec::<usize>::new());
+        assert_eq!(marked_pages[1], vec![0]);
+        assert_eq!(marked(&pages[4..]), vec![Vec::<usize>::new(); 2]);
+    }
+}

@@ -1,0 +1,278 @@
+//! The device that the PDF interpreter draws on: it keeps the text and throws the picture away.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+use hayro_interpret::font::{Glyph as FontGlyph, GlyphRun, OutlineGlyph};
+use hayro_interpret::hayro_cmap::{BfString, WritingMode};
+use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect, Shape, Vec2};
+use hayro_interpret::{
+    BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, SoftMask,
+};
+use skrifa::MetadataProvider;
+
+use super::glyph::{Glyph, GlyphPage, Overprints, Rule};
+
+/// The most glyphs of one page that are kept: the densest page met had 21,000.
+const GLYPHS_PER_PAGE_MAX: usize = 200_000;
+/// The most rules of one page that are kept; a page with more is a drawing, not a table.
+const RULES_PER_PAGE_MAX: usize = 2_000;
+/// Text may stick out of the page by this much and still be read.
+const BLEED_POINTS: f64 = 2.0;
+/// A rule or the band behind a table's row is at most this tall; a taller box frames whole columns.
+const RULE_HEIGHT_MAX_POINTS: f64 = 40.0;
+/// A path with more elements is a curve or an icon, not a rule.
+const RULE_ELEMENTS_MAX: usize = 8;
+
+/// Per font: glyph index to character, from the font's own charmap.
+pub(super) type Charmaps = HashMap<u128, HashMap<u32, char>>;
+
+/// A font of which this many glyphs had to be recovered from its charmap says nothing itself about its characters.
+const RECOVERED_MIN: usize = 3;
+
+/// Collects one page.
+pub(super) struct TextDevice<'m> {
+    page: GlyphPage,
+    bounds: Rect,
+    overprints: Overprints,
+    /// Shared by the pages of a document: reading a charmap costs more than a page.
+    charmaps: &'m mut Charmaps,
+    /// Per font: how many glyphs were recovered from its charmap.
+    recovered: HashMap<u128, usize>,
+    /// The fonts whose charmap is asked first.
+    charmap_first: HashSet<u128>,
+}
+
+impl<'m> TextDevice<'m> {
+    /// A device for a page of this size. `charmap_first` are fonts that the interpreter knows less about than they
+    /// do themselves.
+    pub(super) fn new(width: f64, height: f64, charmaps: &'m mut Charmaps, charmap_first: HashSet<u128>) -> Self {
+        Self {
+            page: GlyphPage { width, height, ..GlyphPage::default() },
+            bounds: Rect::new(0.0, 0.0, width, height).inflate(BLEED_POINTS, BLEED_POINTS),
+            overprints: Overprints::new(width, height),
+            charmaps,
+            recovered: HashMap::new(),
+            charmap_first,
+        }
+    }
+
+    pub(super) fn finish(self) -> GlyphPage {
+        self.page
+    }
+
+    /// Fonts that name hardly any character. For such a font the interpreter guesses a standard encoding, which is
+    /// right for none of its codes; the page is then read again with their charmaps first.
+    pub(super) fn unnamed_fonts(&self) -> HashSet<u128> {
+        self.recovered.iter().filter(|(_, count)| **count >= RECOVERED_MIN).map(|(font, _)| *font).collect()
+    }
+
+    fn keep(&mut self, text: &str, origin: Point, end: Point, size: f64, direction: Vec2) {
+        let centre = origin.midpoint(end);
+        // Also false for coordinates that are not numbers.
+        if text.is_empty() || !self.bounds.contains(centre) || !size.is_finite() {
+            return;
+        }
+        let blank = text.chars().all(char::is_whitespace);
+        if !blank && !self.overprints.insert(text, origin, size) {
+            return;
+        }
+        if self.page.glyphs.len() >= GLYPHS_PER_PAGE_MAX {
+            self.page.overflowed = true;
+            return;
+        }
+        if !blank {
+            self.page.printed += 1;
+            self.page.unmapped += usize::from(text.contains(char::REPLACEMENT_CHARACTER));
+        }
+        let text_start = self.page.text.len() as u32;
+        self.page.text.push_str(text);
+        let text_end = self.page.text.len() as u32;
+        self.page.glyphs.push(Glyph { text_start, text_end, origin, end, size, direction });
+    }
+
+    /// Appends what the glyph says to `text`: by the document's tables, else by the font's own charmap, else U+FFFD.
+    fn read(&mut self, glyph: &FontGlyph<'_>, text: &mut String) {
+        text.clear();
+        if !self.charmap_first.is_empty()
+            && let FontGlyph::Outline(outline) = glyph
+            && let Some((font, c)) = self.recover(outline)
+            && self.charmap_first.contains(&font)
+        {
+            return push_readable(c, text);
+        }
+        match glyph.as_unicode() {
+            Some(BfString::Char(c)) => push_readable(c, text),
+            Some(BfString::String(s)) => s.chars().for_each(|c| push_readable(c, text)),
+            None => text.push(char::REPLACEMENT_CHARACTER),
+        }
+        if text.contains(char::REPLACEMENT_CHARACTER)
+            && let FontGlyph::Outline(outline) = glyph
+            && let Some((font, c)) = self.recover(outline)
+        {
+            *self.recovered.entry(font).or_default() += 1;
+            text.clear();
+            push_readable(c, text);
+        }
+    }
+
+    /// The glyph's font and what the font's own charmap calls the glyph.
+    fn recover(&mut self, glyph: &OutlineGlyph) -> Option<(u128, char)> {
+        let font = glyph.font_data()?;
+        let charmap = match self.charmaps.entry(font.cache_key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let bytes: &[u8] = (*font.data).as_ref();
+                unknown.insert(reversed_charmap(bytes))
+            }
+        };
+        charmap.get(&glyph.glyph_id().to_u32()).map(|c| (font.cache_key, *c))
+    }
+
+    fn note_rule(&mut self, bounds: Rect) {
+        if bounds.height() > RULE_HEIGHT_MAX_POINTS
+            || bounds.width() < bounds.height()
+            || self.page.rules.len() >= RULES_PER_PAGE_MAX
+        {
+            return;
+        }
+        self.page.rules.push(Rule { x0: bounds.x0, x1: bounds.x1, top: bounds.y0, bottom: bounds.y1 });
+    }
+}
+
+fn reversed_charmap(font: &[u8]) -> HashMap<u32, char> {
+    let mut charmap = HashMap::new();
+    if let Ok(font) = skrifa::FontRef::new(font) {
+        for (code, glyph) in font.charmap().mappings() {
+            if let Some(c) = char::from_u32(code).filter(|c| !is_private_use(*c)) {
+                charmap.entry(glyph.to_u32()).or_insert(c);
+            }
+        }
+    }
+    charmap
+}
+
+const fn is_private_use(c: char) -> bool {
+    matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..)
+}
+
+/// Appends a character as a reader would type it: ligatures in letters, symbol-font bullets as bullets.
+fn push_readable(c: char, text: &mut String) {
+    match c {
+        '\u{fb00}' => text.push_str("ff"),
+        '\u{fb01}' => text.push_str("fi"),
+        '\u{fb02}' => text.push_str("fl"),
+        '\u{fb03}' => text.push_str("ffi"),
+        '\u{fb04}' => text.push_str("ffl"),
+        '\u{fb05}' | '\u{fb06}' => text.push_str("st"),
+        // Where the Symbol and Wingdings fonts keep their bullets.
+        '\u{f0a7}' | '\u{f0b7}' | '\u{f06c}' | '\u{f06e}' => text.push('\u{2022}'),
+        '\u{200b}' | '\u{2060}' | '\u{feff}' => {}
+        c if c.is_whitespace() => text.push(' '),
+        c if is_private_use(c) => text.push(char::REPLACEMENT_CHARACTER),
+        c if c.is_control() => {}
+        c => text.push(c),
+    }
+}
+
+/// How far the glyph moves the pen, in thousandths of its size.
+fn advance(glyph: &FontGlyph<'_>) -> Option<f64> {
+    let advance = match glyph {
+        FontGlyph::Outline(outline) => outline.advance_width(),
+        FontGlyph::Type3(type3) => type3.advance_width(),
+    };
+    advance.map(f64::from).filter(|advance| *advance > 0.0)
+}
+
+/// Where the pen stands after the glyph. Fonts without widths are measured by the next glyph.
+fn end_of(glyph: &FontGlyph<'_>, placed: Affine, next_origin: Option<Point>, size: f64, dir: Vec2) -> Point {
+    let origin = placed * Point::ZERO;
+    if let Some(advance) = advance(glyph) {
+        return placed * Point::new(advance, 0.0);
+    }
+    match next_origin {
+        Some(next) if (0.0..1.2 * size).contains(&(next - origin).dot(dir)) => next,
+        _ => origin + dir * (0.5 * size),
+    }
+}
+
+impl<'a> Device<'a> for TextDevice<'_> {
+    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, _: &DrawMode) {
+        let glyphs = run.glyphs();
+        let mut text = String::new();
+        for (index, glyph) in glyphs.iter().enumerate() {
+            let placed = props.transform * glyph.transform();
+            let origin = placed * Point::ZERO;
+            let size = (placed * Point::new(0.0, 1000.0) - origin).hypot();
+            let along = placed * Point::new(1000.0, 0.0) - origin;
+            let next_origin = glyphs.get(index + 1).map(|next| props.transform * next.transform() * Point::ZERO);
+            let (direction, end) = if run.writing_mode() == WritingMode::Vertical {
+                (Vec2::new(0.0, 1.0), origin + Vec2::new(0.0, size))
+            } else {
+                let direction = if along.hypot() > 0.0 { along.normalize() } else { Vec2::new(1.0, 0.0) };
+                (direction, end_of(glyph, placed, next_origin, size, direction))
+            };
+            self.read(glyph, &mut text);
+            self.keep(&text, origin, end, size, direction);
+        }
+    }
+
+    fn draw_path(&mut self, path: &BezPath, props: DrawProps<'a>, _: &DrawMode) {
+        if path.elements().len() <= RULE_ELEMENTS_MAX {
+            self.note_rule((props.transform * path).bounding_box());
+        }
+    }
+
+    fn draw_rect(&mut self, rect: &Rect, props: DrawProps<'a>, _: &DrawMode) {
+        self.note_rule(props.transform.transform_rect_bbox(*rect));
+    }
+
+    fn draw_image(&mut self, image: Image<'a, '_>, props: ImageDrawProps<'a>) {
+        let size = Rect::new(0.0, 0.0, f64::from(image.width()), f64::from(image.height()));
+        let drawn = props.transform.transform_rect_bbox(size).intersect(self.bounds);
+        let share = drawn.area() / self.bounds.area().max(1.0);
+        if share > self.page.image_share {
+            self.page.image_share = share.min(1.0);
+        }
+    }
+
+    fn push_clip_path(&mut self, _: &ClipPath) {}
+    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
+    fn pop_clip(&mut self) {}
+    fn pop_transparency_group(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(c: char) -> String {
+        let mut text = String::new();
+        push_readable(c, &mut text);
+        text
+    }
+
+    #[test]
+    fn ligatures_bullets_and_blanks_become_what_a_reader_types() {
+        assert_eq!(read('\u{fb03}'), "ffi");
+        assert_eq!(read('\u{f0b7}'), "\u{2022}");
+        assert_eq!(read('\u{a0}'), " ");
+        assert_eq!(read('\u{0}'), "");
+        assert_eq!(read('\u{e123}'), "\u{fffd}");
+        assert_eq!(read('\u{2010}'), "\u{2010}", "hyphens are kept verbatim");
+    }
+
+    #[test]
+    fn text_outside_the_page_and_printed_twice_is_dropped() {
+        let mut charmaps = Charmaps::new();
+        let mut device = TextDevice::new(100.0, 100.0, &mut charmaps, HashSet::new());
+        let right = Vec2::new(1.0, 0.0);
+        for (text, x) in [("a", 10.0), ("a", 10.3), ("b", 300.0), ("c", f64::NAN), ("\u{fffd}", 40.0)] {
+            device.keep(text, Point::new(x, 50.0), Point::new(x + 5.0, 50.0), 10.0, right);
+        }
+        let page = device.finish();
+        assert_eq!(page.text, "a\u{fffd}");
+        assert_eq!((page.printed, page.unmapped), (2, 1));
+        assert!((page.readable() - 0.5).abs() < 1e-9);
+    }
+}

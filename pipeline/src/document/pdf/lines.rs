@@ -1,0 +1,182 @@
+//! Segments of one region joined to lines and paragraphs.
+
+use super::segment::Segment;
+
+/// A line: its segments from left to right.
+#[derive(Debug, Clone)]
+pub(super) struct Line<'s> {
+    pub(super) segments: Vec<&'s Segment>,
+    pub(super) baseline: f64,
+    pub(super) size: f64,
+}
+
+impl Line<'_> {
+    pub(super) fn x0(&self) -> f64 {
+        self.segments.iter().map(|segment| segment.x0).fold(f64::INFINITY, f64::min)
+    }
+
+    pub(super) fn x1(&self) -> f64 {
+        self.segments.iter().map(|segment| segment.x1).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    pub(super) fn chars(&self) -> usize {
+        self.segments.iter().map(|segment| segment.text.len()).sum()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = String::with_capacity(self.chars() + self.segments.len());
+        let mut last: Option<&Segment> = None;
+        for segment in &self.segments {
+            if let Some(last) = last {
+                let touching = segment.x0 - last.x1 < 0.17 * last.size.min(segment.size);
+                if last.blank_after || !touching {
+                    text.push(' ');
+                }
+            }
+            text.push_str(&segment.text);
+            last = Some(segment);
+        }
+        text
+    }
+
+    /// Whether the segment stands on this line.
+    fn takes(&self, segment: &Segment) -> bool {
+        let shift = (segment.baseline - self.baseline).abs();
+        let (small, large) = (segment.size.min(self.size), segment.size.max(self.size));
+        let overlapping = self
+            .segments
+            .iter()
+            .any(|other| segment.x0 < other.x1 - 0.3 * small && other.x0 < segment.x1 - 0.3 * small);
+        if overlapping {
+            return false;
+        }
+        if shift <= 0.3 * small {
+            return true;
+        }
+        // A superscript that was drawn apart from its word: short, small, and right behind it.
+        shift <= 0.45 * large
+            && small < 0.8 * large
+            && self.segments.iter().any(|other| {
+                let (script, base) = if segment.size < other.size { (segment, *other) } else { (*other, segment) };
+                script.text.len() <= 4 && (script.x0 - base.x1).abs() < 0.3 * large
+            })
+    }
+}
+
+/// Joins segments to lines, from top to bottom.
+pub(super) fn lines<'s>(segments: &[&'s Segment]) -> Vec<Line<'s>> {
+    /// A segment may belong to one of the last few lines: columns of cells are not quite level.
+    const OPEN_LINES: usize = 4;
+    let mut sorted = segments.to_vec();
+    sorted.sort_by(|a, b| a.baseline.total_cmp(&b.baseline).then(a.x0.total_cmp(&b.x0)));
+    let mut lines: Vec<Line<'s>> = Vec::new();
+    for segment in sorted {
+        let home = lines.iter_mut().rev().take(OPEN_LINES).find(|line| line.takes(segment));
+        if let Some(line) = home {
+            if segment.size > 1.2 * line.size {
+                (line.size, line.baseline) = (segment.size, segment.baseline);
+            }
+            line.segments.push(segment);
+        } else {
+            lines.push(Line { segments: vec![segment], baseline: segment.baseline, size: segment.size });
+        }
+    }
+    for line in &mut lines {
+        line.segments.sort_by(|a, b| a.x0.total_cmp(&b.x0));
+    }
+    lines.sort_by(|a, b| a.baseline.total_cmp(&b.baseline));
+    lines
+}
+
+/// The usual distance between the lines of a paragraph here; `None` where no two lines are near each other.
+pub(super) fn leading(lines: &[Line<'_>]) -> Option<f64> {
+    let mut steps: Vec<f64> = lines
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [one, next] if same_size(one, next) => Some(next.baseline - one.baseline),
+            _ => None,
+        })
+        .filter(|step| *step > 0.5)
+        .collect();
+    steps.sort_by(f64::total_cmp);
+    let step = *steps.get(steps.len().saturating_sub(1) / 2)?;
+    let size = lines.iter().map(|line| line.size).fold(0.0, f64::max);
+    (step < 2.2 * size).then_some(step)
+}
+
+fn same_size(one: &Line<'_>, next: &Line<'_>) -> bool {
+    one.size < 1.09 * next.size && next.size < 1.09 * one.size
+}
+
+/// Whether a new paragraph starts with `next`.
+pub(super) fn breaks(one: &Line<'_>, next: &Line<'_>, leading: Option<f64>) -> bool {
+    let step = next.baseline - one.baseline;
+    if !same_size(one, next) {
+        return true;
+    }
+    match leading {
+        Some(leading) => step > 1.3 * leading && step > 1.15 * one.size,
+        None => step > 1.7 * one.size,
+    }
+}
+
+/// Appends the segments as lines, with an empty line between paragraphs.
+pub(super) fn write(segments: &[&Segment], out: &mut String) {
+    let lines = lines(segments);
+    let leading = leading(&lines);
+    let mut last: Option<&Line<'_>> = None;
+    for line in &lines {
+        if let Some(last) = last {
+            out.push_str(if breaks(last, line, leading) { "\n\n" } else { "\n" });
+        }
+        out.push_str(&line.text());
+        last = Some(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(text: &str, x0: f64, baseline: f64, size: f64) -> Segment {
+        let x1 = x0 + text.len() as f64 * size * 0.5;
+        Segment { text: text.to_owned(), x0, x1, baseline, size, blank_after: false }
+    }
+
+    fn written(segments: &[Segment]) -> String {
+        let mut out = String::new();
+        write(&segments.iter().collect::<Vec<_>>(), &mut out);
+        out
+    }
+
+    #[test]
+    fn cells_of_a_row_join_in_order_and_paragraphs_are_separated() {
+        let page = [
+            segment("12 %", 200.0, 100.2, 10.0),
+            segment("Oat drinks", 10.0, 100.0, 10.0),
+            segment("Rice drinks", 10.0, 112.0, 10.0),
+            segment("A new paragraph.", 10.0, 140.0, 10.0),
+        ];
+        assert_eq!(written(&page), "Oat drinks 12 %\nRice drinks\n\nA new paragraph.");
+    }
+
+    #[test]
+    fn a_superscript_drawn_apart_joins_its_word_and_a_small_note_beside_a_big_figure_does_not() {
+        let script = [segment("growth", 10.0, 100.0, 10.0), segment("4", 40.5, 96.0, 6.0)];
+        assert_eq!(written(&script), "growth4");
+        let figure = [
+            segment("42%", 10.0, 100.0, 40.0),
+            segment("of shoppers", 80.0, 88.0, 9.0),
+            segment("read labels", 80.0, 99.0, 9.0),
+        ];
+        let text = written(&figure);
+        assert!(text.contains("of shoppers") && text.contains("read labels"), "{text}");
+    }
+
+    #[test]
+    fn wide_leading_is_no_paragraph_break() {
+        let page: Vec<Segment> =
+            (0..5).map(|row| segment("even lines", 10.0, 20.0 * f64::from(row), 10.0)).collect();
+        assert_eq!(written(&page).matches("\n\n").count(), 0);
+    }
+}

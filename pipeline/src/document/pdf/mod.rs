@@ -1,0 +1,283 @@
+//! PDF: text in reading order, from the geometry of the glyphs.
+//!
+//! `hayro-interpret` runs the page's drawing instructions against [`device::TextDevice`], which keeps every glyph with
+//! its place; [`segment`], [`order`] and [`lines`] make text of them. `pdf-extract` is asked for a second opinion
+//! where the first engine fails or leaves more than a fifth of a page unread.
+
+mod device;
+mod glyph;
+mod lines;
+mod order;
+mod second_opinion;
+mod segment;
+mod title;
+
+use std::collections::HashSet;
+
+use hayro_interpret::hayro_syntax::page::Page as PdfPage;
+use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
+use hayro_interpret::kurbo::{Affine, Rect};
+use hayro_interpret::{Context, InterpreterCache, InterpreterSettings, interpret_page};
+
+use self::device::{Charmaps, TextDevice};
+use self::glyph::GlyphPage;
+use self::order::Block;
+use self::second_opinion::SecondOpinion;
+use super::raw::{RawDocument, RawPage};
+use super::{DocumentError, PAGES_MAX, TEXT_BYTES_MAX};
+
+/// Below this readable share a page is worth a second opinion.
+const READABLE_ENOUGH: f64 = 0.8;
+/// Below this readable share a document counts as unreadable as a whole.
+const DOCUMENT_READABLE_MIN: f64 = 0.5;
+/// A page with an image of at least this share of its area and fewer letters than `SCAN_LETTERS_MAX` is a scan.
+const SCAN_IMAGE_SHARE: f64 = 0.5;
+const SCAN_LETTERS_MAX: usize = 40;
+/// A title stands on the cover or right behind it.
+const HEADING_PAGES: usize = 2;
+
+/// Reads a PDF.
+pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
+    let pdf = match Pdf::new(bytes.to_vec()) {
+        Ok(pdf) => pdf,
+        Err(LoadPdfError::Decryption(
+            DecryptionError::PasswordProtected | DecryptionError::UnsupportedAlgorithm,
+        )) => return Err(DocumentError::Encrypted),
+        Err(LoadPdfError::Decryption(DecryptionError::MissingIDEntry | DecryptionError::InvalidEncryption)) => {
+            return Err(DocumentError::Corrupt("its encryption is invalid".to_owned()));
+        }
+        Err(LoadPdfError::Invalid) => return second_opinion_only(bytes),
+    };
+    if pdf.pages().len() > PAGES_MAX {
+        return Err(DocumentError::TooLarge(format!(
+            "{} pages; at most {PAGES_MAX} are read",
+            pdf.pages().len()
+        )));
+    }
+    let mut reading = Reading::new(bytes);
+    let cache = InterpreterCache::new();
+    let mut charmaps = Charmaps::new();
+    for page in pdf.pages().iter() {
+        let glyphs = glyphs(page, &cache, &mut charmaps);
+        reading.add(&glyphs)?;
+    }
+    let title = pdf.metadata().title.as_deref().and_then(title::from_metadata);
+    reading.finish(title)
+}
+
+/// The glyphs of a page as it is shown: its rotation applied, its crop box at the origin, y downwards.
+fn glyphs<'a>(page: &PdfPage<'a>, cache: &InterpreterCache<'a>, charmaps: &mut Charmaps) -> GlyphPage {
+    let device = interpreted(page, cache, charmaps, HashSet::new());
+    let unnamed = device.unnamed_fonts();
+    if unnamed.is_empty() {
+        return device.finish();
+    }
+    interpreted(page, cache, charmaps, unnamed).finish()
+}
+
+fn interpreted<'a, 'm>(
+    page: &PdfPage<'a>,
+    cache: &InterpreterCache<'a>,
+    charmaps: &'m mut Charmaps,
+    charmap_first: HashSet<u128>,
+) -> TextDevice<'m> {
+    let (width, height) = page.render_dimensions();
+    let (width, height) = (f64::from(width), f64::from(height));
+    let transform = Affine::new(page.initial_transform(true).as_coeffs());
+    let bounds = Rect::new(0.0, 0.0, width, height);
+    let mut context = Context::new(transform, bounds, cache, page.xref(), InterpreterSettings::default());
+    let mut device = TextDevice::new(width, height, charmaps, charmap_first);
+    interpret_page(page, &mut context, &mut device);
+    device
+}
+
+/// The text of a page in reading order: its main writing direction first, turned text after it.
+fn text_of(page: &GlyphPage) -> String {
+    let texts: Vec<String> = segment::frames(page).iter().map(text_of_frame).collect();
+    texts.join("\n\n")
+}
+
+fn text_of_frame(frame: &segment::Frame) -> String {
+    let mut text = String::new();
+    let mut last: Option<Block<'_>> = None;
+    for block in order::blocks(frame) {
+        let block_text = block.text();
+        if let Some(last) = &last {
+            let joined = block.continues_table(last) || runs_on(&text, &block_text);
+            text.push_str(if joined { "\n" } else { "\n\n" });
+        }
+        text.push_str(&block_text);
+        last = Some(block);
+    }
+    text
+}
+
+/// Whether a sentence goes on from the end of one column to the start of the next.
+fn runs_on(before: &str, after: &str) -> bool {
+    let last_line = before.rsplit('\n').next().unwrap_or_default();
+    let open = last_line.chars().next_back().is_some_and(|c| c.is_lowercase() || matches!(c, ',' | '-' | '\u{2010}'));
+    // A short line is a caption or a heading, not the end of a full column.
+    open && last_line.len() > 20 && after.chars().next().is_some_and(char::is_lowercase)
+}
+
+/// The pages read so far, and what was seen on the way.
+struct Reading<'b> {
+    bytes: &'b [u8],
+    /// Opened when the first page needs it; `None` within when it cannot be opened.
+    second: Option<Option<SecondOpinion>>,
+    document: RawDocument,
+    text_bytes: usize,
+    printed: usize,
+    unread: f64,
+    scanned: Vec<usize>,
+    by_second: Vec<usize>,
+    heading: Option<String>,
+}
+
+impl<'b> Reading<'b> {
+    fn new(bytes: &'b [u8]) -> Self {
+        Self {
+            bytes,
+            second: None,
+            document: RawDocument::default(),
+            text_bytes: 0,
+            printed: 0,
+            unread: 0.0,
+            scanned: Vec::new(),
+            by_second: Vec::new(),
+            heading: None,
+        }
+    }
+
+    fn add(&mut self, glyphs: &GlyphPage) -> Result<(), DocumentError> {
+        let number = self.document.pages.len() + 1;
+        if glyphs.overflowed {
+            return Err(DocumentError::TooLarge(format!("page {number} draws too many characters")));
+        }
+        let mut page = RawPage { text: text_of(glyphs), readable: glyphs.readable() };
+        if page.readable < READABLE_ENOUGH
+            && let Some(better) = self.ask_second(number).filter(|second| second.readable > page.readable)
+        {
+            page = better;
+            self.by_second.push(number);
+        }
+        let letters = page.text.chars().filter(|c| c.is_alphanumeric()).count();
+        if glyphs.image_share >= SCAN_IMAGE_SHARE && letters < SCAN_LETTERS_MAX {
+            self.scanned.push(number);
+        }
+        if self.heading.is_none() && number <= HEADING_PAGES {
+            self.heading = title::from_page(glyphs);
+        }
+        self.text_bytes += page.text.len();
+        if self.text_bytes > TEXT_BYTES_MAX {
+            return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
+        }
+        self.printed += glyphs.printed;
+        self.unread += glyphs.printed as f64 * (1.0 - page.readable);
+        self.document.pages.push(page);
+        Ok(())
+    }
+
+    fn ask_second(&mut self, number: usize) -> Option<RawPage> {
+        self.second.get_or_insert_with(|| SecondOpinion::open(self.bytes)).as_ref()?.page(number)
+    }
+
+    fn finish(mut self, title: Option<String>) -> Result<RawDocument, DocumentError> {
+        let pages = self.document.pages.len();
+        if pages == 0 {
+            return Err(DocumentError::Corrupt("it has no pages".to_owned()));
+        }
+        if self.printed > 0 && self.unread > (1.0 - DOCUMENT_READABLE_MIN) * self.printed as f64 {
+            return Err(DocumentError::NoText(
+                "its fonts do not say which characters they show; export it again or run OCR on it".to_owned(),
+            ));
+        }
+        let blank = self.document.pages.iter().filter(|page| page.text.is_empty()).count();
+        let scans_with_text = self.scanned.iter().filter(|number| !self.is_blank(**number)).count();
+        if !self.scanned.is_empty() && blank + scans_with_text == pages {
+            return Err(DocumentError::NoText(
+                "its pages are scanned images without a text layer; run OCR on it first".to_owned(),
+            ));
+        }
+        let warnings = &mut self.document.warnings;
+        if !self.scanned.is_empty() {
+            warnings.push(format!(
+                "{} looks scanned or is all image; what the image says was not read.",
+                page_list(&self.scanned)
+            ));
+        }
+        if !self.by_second.is_empty() {
+            warnings.push(format!(
+                "{} was read by the second engine, because the fonts hide their characters from the first.",
+                page_list(&self.by_second)
+            ));
+        }
+        self.document.title = title.or(self.heading);
+        Ok(self.document)
+    }
+
+    fn is_blank(&self, number: usize) -> bool {
+        self.document.pages.get(number - 1).is_none_or(|page| page.text.is_empty())
+    }
+}
+
+/// "Page 3", "Pages 3, 5 and 8", "Pages 3, 5, 8, 9, 10 and 12 more".
+fn page_list(numbers: &[usize]) -> String {
+    const NAMED_MAX: usize = 5;
+    let named: Vec<String> = numbers.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    match (numbers.len(), named.split_last()) {
+        (_, None) => String::new(),
+        (1, Some((only, _))) => format!("Page {only}"),
+        (count, Some((last, first))) if count <= NAMED_MAX => format!("Each of pages {} and {last}", first.join(", ")),
+        (count, Some(_)) => format!("Each of pages {} and {} more", named.join(", "), count - NAMED_MAX),
+    }
+}
+
+fn second_opinion_only(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
+    let damaged = || DocumentError::Corrupt("the PDF's structure cannot be read".to_owned());
+    let second = SecondOpinion::open(bytes).ok_or_else(damaged)?;
+    let count = second.page_count();
+    if count > PAGES_MAX {
+        return Err(DocumentError::TooLarge(format!("{count} pages; at most {PAGES_MAX} are read")));
+    }
+    let mut document = RawDocument::default();
+    let mut text_bytes = 0;
+    for number in 1..=count {
+        let page = second.page(number).unwrap_or(RawPage { text: String::new(), readable: 0.0 });
+        text_bytes += page.text.len();
+        if text_bytes > TEXT_BYTES_MAX {
+            return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
+        }
+        document.pages.push(page);
+    }
+    if document.pages.iter().all(|page| page.text.is_empty()) {
+        return Err(damaged());
+    }
+    document.warnings.push("The PDF is damaged; it was read by the second engine and may lack parts.".to_owned());
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_goes_on_in_the_next_column_without_a_paragraph_between() {
+        assert!(runs_on("the first column ends with an open", "sentence that goes on"));
+        assert!(!runs_on("the first column ends with a stop.", "sentence"));
+        assert!(!runs_on("the first column ends with an open", "Heading"));
+        assert!(!runs_on("a caption", "and"));
+    }
+
+    #[test]
+    fn lists_of_pages_stay_short() {
+        assert_eq!(page_list(&[3]), "Page 3");
+        assert_eq!(page_list(&[3, 5]), "Each of pages 3 and 5");
+        assert_eq!(page_list(&[1, 2, 3, 4, 5, 6, 7]), "Each of pages 1, 2, 3, 4, 5 and 2 more");
+    }
+
+    #[test]
+    fn garbage_is_damaged() {
+        assert!(matches!(extract(b"%PDF-1.7\ngarbage"), Err(DocumentError::Corrupt(_))));
+    }
+}

@@ -1,0 +1,95 @@
+//! Sections for formats without pages: a new one at every main heading, each of which becomes a page.
+
+use super::raw::RawPage;
+use super::text;
+
+/// A document without any heading is divided into blocks when it is longer than this many characters.
+const UNDIVIDED_CHARS_MAX: usize = 2 * text::BLOCK_CHARS;
+
+/// Collects blocks of text into sections.
+#[derive(Debug, Default)]
+pub(super) struct Sections {
+    done: Vec<String>,
+    current: String,
+}
+
+impl Sections {
+    /// Starts a new section, unless the current one is still empty.
+    pub(super) fn divide(&mut self) {
+        if !self.current.trim().is_empty() {
+            self.done.push(std::mem::take(&mut self.current));
+        }
+        self.current.clear();
+    }
+
+    /// Adds a paragraph, heading or other block, apart from what stands before it.
+    pub(super) fn block(&mut self, text: &str) {
+        self.add(text, "\n\n");
+    }
+
+    /// Adds a line that belongs to the block before it: an item of a list, a row of a table.
+    pub(super) fn line(&mut self, text: &str) {
+        self.add(text, "\n");
+    }
+
+    fn add(&mut self, text: &str, separator: &str) {
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        if !self.current.is_empty() {
+            self.current.push_str(separator);
+        }
+        self.current.push_str(text);
+    }
+
+    /// The sections as pages.
+    pub(super) fn pages(mut self) -> Vec<RawPage> {
+        self.divide();
+        let undivided = match self.done.as_slice() {
+            [only] if only.chars().count() > UNDIVIDED_CHARS_MAX => Some(text::blocks(only)),
+            _ => None,
+        };
+        undivided.unwrap_or(self.done).into_iter().map(RawPage::new).collect()
+    }
+}
+
+/// The cells of a row, as every format writes them.
+pub(super) fn row(cells: &[String]) -> String {
+    let cells: Vec<String> =
+        cells.iter().map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    if cells.iter().all(String::is_empty) { String::new() } else { cells.join(" | ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_are_divided_at_headings_and_never_empty() {
+        let mut sections = Sections::default();
+        sections.divide();
+        sections.block("Before");
+        sections.divide();
+        sections.divide();
+        sections.block("Heading");
+        sections.line("\u{2022} item");
+        let texts: Vec<String> = sections.pages().into_iter().map(|page| page.text).collect();
+        assert_eq!(texts, ["Before", "Heading\n\u{2022} item"]);
+    }
+
+    #[test]
+    fn a_long_document_without_headings_is_divided_at_paragraphs() {
+        let mut sections = Sections::default();
+        for _ in 0..20 {
+            sections.block(&"word ".repeat(100));
+        }
+        assert_eq!(sections.pages().len(), 4);
+    }
+
+    #[test]
+    fn rows_without_text_are_nothing() {
+        assert_eq!(row(&["a\nb".to_owned(), String::new(), "c".to_owned()]), "a b |  | c");
+        assert_eq!(row(&[String::new(), " ".to_owned()]), "");
+    }
+}

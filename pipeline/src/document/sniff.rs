@@ -1,0 +1,219 @@
+//! What a document is, told from its bytes.
+
+use super::archive::Archive;
+use super::{DocumentError, Format, text};
+
+/// The format of these bytes; the name decides only between plain text and Markdown.
+pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, DocumentError> {
+    if bytes.is_empty() {
+        return Err(DocumentError::NoText("the file is empty".to_owned()));
+    }
+    if is_pdf(bytes) {
+        return Ok(Format::Pdf);
+    }
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
+        return container(bytes);
+    }
+    if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        return Err(compound(bytes));
+    }
+    if let Some(name) = known_binary(bytes) {
+        return Err(unsupported(name));
+    }
+    if is_binary(bytes) {
+        return Err(unsupported("an unknown binary format"));
+    }
+    let start = start(bytes);
+    if start.trim().is_empty() && bytes.len() <= START_BYTES {
+        return Err(DocumentError::NoText("the file holds only white space".to_owned()));
+    }
+    let name = source_name.to_ascii_lowercase();
+    Ok(if is_html(&start, &name) {
+        Format::Html
+    } else if is_markdown(&start, &name) {
+        Format::Markdown
+    } else {
+        Format::Text
+    })
+}
+
+const START_BYTES: usize = 8_192;
+
+/// The first characters, decoded.
+fn start(bytes: &[u8]) -> String {
+    text::decode(bytes.get(..START_BYTES).unwrap_or(bytes))
+}
+
+/// The mark may come after some junk: readers accept it within the first 1024 bytes.
+fn is_pdf(bytes: &[u8]) -> bool {
+    const JUNK_BYTES_MAX: usize = 1_024;
+    let start = bytes.get(..JUNK_BYTES_MAX).unwrap_or(bytes);
+    let mark = start.windows(5).position(|window| window == b"%PDF-");
+    // A text that speaks about PDF has words before the mark; junk is a stray line or a mail header at most.
+    mark.is_some_and(|at| at == 0 || is_binary(bytes) || start.get(..at).is_some_and(|junk| !junk.contains(&b' ')))
+}
+
+fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
+    let mut archive = Archive::open(bytes)?;
+    if archive.contains("word/document.xml") {
+        return Ok(Format::Docx);
+    }
+    if archive.contains("ppt/presentation.xml") {
+        return Ok(Format::Pptx);
+    }
+    if archive.contains("xl/workbook.xml") {
+        return Err(unsupported("an Excel workbook"));
+    }
+    let mime = if archive.contains("mimetype") { archive.read("mimetype")?.unwrap_or_default() } else { String::new() };
+    if mime.contains("opendocument") {
+        return Err(unsupported("an OpenDocument file"));
+    }
+    if mime.contains("epub") {
+        return Err(unsupported("an EPUB book"));
+    }
+    let pages = archive.names().any(|name| name.ends_with(".iwa"));
+    Err(unsupported(if pages { "an Apple iWork file" } else { "a ZIP archive" }))
+}
+
+/// The container of old Office files, and of new ones with a password.
+fn compound(bytes: &[u8]) -> DocumentError {
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    if bytes.windows(name.len()).any(|window| window == name) {
+        DocumentError::Encrypted
+    } else {
+        unsupported("an old Office file: .doc, .xls or .ppt")
+    }
+}
+
+fn known_binary(bytes: &[u8]) -> Option<&'static str> {
+    let marks: [(&[u8], &'static str); 17] = [
+        (b"\x89PNG", "a PNG image"),
+        (b"\xff\xd8\xff", "a JPEG image"),
+        (b"GIF8", "a GIF image"),
+        (b"II*\0", "a TIFF image"),
+        (b"MM\0*", "a TIFF image"),
+        (b"BM", "a BMP image"),
+        (b"{\\rtf", "an RTF document"),
+        (b"%!PS", "a PostScript file"),
+        (b"\x1f\x8b", "a gzip archive"),
+        (b"7z\xbc\xaf", "a 7z archive"),
+        (b"Rar!", "a RAR archive"),
+        (b"BZh", "a bzip2 archive"),
+        (b"\xfd7zXZ", "an xz archive"),
+        (b"\x7fELF", "a program"),
+        (b"MZ", "a program"),
+        (b"OggS", "a sound or video file"),
+        (b"ID3", "a sound file"),
+    ];
+    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+        return Some("a WebP image");
+    }
+    let (_, name) = marks.into_iter().find(|(mark, _)| bytes.starts_with(mark))?;
+    // Marks of letters alone may start a text.
+    let letters = matches!(name, "a BMP image" | "a program" | "a bzip2 archive" | "a sound file");
+    (!letters || is_binary(bytes)).then_some(name)
+}
+
+/// Text has hardly any control characters, in whichever encoding.
+fn is_binary(bytes: &[u8]) -> bool {
+    const CONTROLS_PER_CHAR_MAX: f64 = 0.02;
+    let start = start(bytes);
+    let chars = start.chars().count().max(1);
+    let odd = start
+        .chars()
+        .filter(|c| (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1a}' | '\u{1b}')) || is_lost(*c))
+        .count();
+    start.contains('\0') || odd as f64 > CONTROLS_PER_CHAR_MAX * chars as f64
+}
+
+/// What no table could decode, and what no text contains.
+const fn is_lost(c: char) -> bool {
+    matches!(c, char::REPLACEMENT_CHARACTER | '\u{fffe}' | '\u{ffff}')
+}
+
+fn is_html(start: &str, name: &str) -> bool {
+    let lower = start.trim_start().to_ascii_lowercase();
+    let tag = |tag: &str| lower.contains(&format!("<{tag}>")) || lower.contains(&format!("<{tag} "));
+    let begins = lower.starts_with("<!doctype html") || lower.starts_with("<html") || lower.starts_with("<head");
+    let named = name.ends_with(".html") || name.ends_with(".htm") || name.ends_with(".xhtml");
+    let markup = lower.starts_with('<') && (tag("html") || tag("body"));
+    begins || markup || (named && ["html", "body", "p", "div", "h1", "article", "main", "table"].into_iter().any(tag))
+}
+
+fn is_markdown(start: &str, name: &str) -> bool {
+    if name.ends_with(".md") || name.ends_with(".markdown") {
+        return true;
+    }
+    if name.ends_with(".txt") || name.ends_with(".text") {
+        return false;
+    }
+    let heading = |line: &&str| {
+        let hashes = line.bytes().take_while(|byte| *byte == b'#').count();
+        (1..=6).contains(&hashes) && line.get(hashes..).is_some_and(|rest| rest.starts_with(' '))
+    };
+    let headings = start.lines().filter(heading).count();
+    let fenced = start.lines().filter(|line| line.starts_with("```")).count() >= 2;
+    let linked = start.contains("](http");
+    headings >= 2 || (headings == 1 && (fenced || linked))
+}
+
+fn unsupported(what: &str) -> DocumentError {
+    DocumentError::Unsupported(format!("it looks like {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::archive::tests::zip;
+    use super::*;
+
+    fn refused(bytes: &[u8]) -> String {
+        match format("upload", bytes) {
+            Err(DocumentError::Unsupported(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn formats_are_told_from_bytes_and_not_from_names() {
+        assert_eq!(format("x.docx", b"%PDF-1.7\n").unwrap(), Format::Pdf);
+        assert_eq!(format("x.pdf", b"\n<!DOCTYPE html><p>a").unwrap(), Format::Html);
+        assert_eq!(format("x.pdf", b"Just a text about %PDF- marks.").unwrap(), Format::Text);
+        assert_eq!(format("x", b"\0\x01junk%PDF-1.4 and more").unwrap(), Format::Pdf);
+        assert_eq!(format("x", &zip(&[("word/document.xml", b"")])).unwrap(), Format::Docx);
+        assert_eq!(format("x", &zip(&[("ppt/presentation.xml", b"")])).unwrap(), Format::Pptx);
+    }
+
+    #[test]
+    fn names_decide_between_text_and_markdown() {
+        assert_eq!(format("a.md", b"plain").unwrap(), Format::Markdown);
+        assert_eq!(format("a.txt", b"# One\n\n# Two").unwrap(), Format::Text);
+        assert_eq!(format("upload", b"# One\n\ntext\n\n## Two").unwrap(), Format::Markdown);
+        assert_eq!(format("upload", b"#hashtag and text").unwrap(), Format::Text);
+        assert_eq!(format("a.html", b"<p>a</p>").unwrap(), Format::Html);
+        assert_eq!(format("a.txt", b"if a <b and c> d").unwrap(), Format::Text);
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        assert!(refused(b"\x89PNG\r\n\x1a\n\0\0").contains("PNG"));
+        assert!(refused(b"{\\rtf1 text}").contains("RTF"));
+        assert!(refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest").contains("old Office"));
+        assert!(refused(&zip(&[("a.txt", b"a")])).contains("ZIP"));
+        assert!(refused(&zip(&[("xl/workbook.xml", b"")])).contains("Excel"));
+        assert!(refused(&zip(&[("mimetype", b"application/epub+zip")])).contains("EPUB"));
+        assert!(refused(&[0x00, 0x01, 0x02, 0xfe, 0x90, 0x00]).contains("binary"));
+    }
+
+    #[test]
+    fn an_office_file_with_a_password_is_encrypted() {
+        let mut bytes = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec();
+        bytes.extend("EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes));
+        assert_eq!(format("x.docx", &bytes), Err(DocumentError::Encrypted));
+    }
+
+    #[test]
+    fn nothing_and_blanks_hold_no_text() {
+        assert!(matches!(format("x", b""), Err(DocumentError::NoText(reason)) if reason == "the file is empty"));
+        assert!(matches!(format("x", b" \n\t "), Err(DocumentError::NoText(_))));
+    }
+}

@@ -1,0 +1,51 @@
+//! The form of text that every page has: plain blanks, lines without trailing blanks, single empty lines.
+
+/// Tidies a page's text. Letters, hyphens and punctuation stay as they are: quotes must be found verbatim.
+pub(super) fn tidy(text: &str) -> String {
+    let mut tidy = String::with_capacity(text.len());
+    let mut empty_lines = 0;
+    for line in text.split('\n') {
+        let line: String = line.chars().filter_map(plain).collect();
+        let line = line.trim_end();
+        if line.trim_start().is_empty() {
+            empty_lines += 1;
+            continue;
+        }
+        if !tidy.is_empty() {
+            tidy.push_str(if empty_lines > 0 { "\n\n" } else { "\n" });
+        }
+        tidy.push_str(line);
+        empty_lines = 0;
+    }
+    tidy
+}
+
+/// All of a title's words in one line.
+pub(super) fn one_line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter_map(plain).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Blanks of any width become a plain one; characters that print nothing and mean nothing to a reader go.
+fn plain(c: char) -> Option<char> {
+    match c {
+        '\u{200b}' | '\u{2060}' | '\u{feff}' => None,
+        '\u{2028}' | '\u{2029}' => Some(' '),
+        c if c.is_whitespace() && c != '\r' => Some(' '),
+        c if c.is_control() => None,
+        c => Some(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_blanks_take_their_form() {
+        assert_eq!(tidy("\n\n a\u{a0}b \r\n\n\n\nc\u{0}\td\n"), " a b\n\nc d");
+        assert_eq!(tidy("non-\nalcoholic, \u{2010}"), "non-\nalcoholic, \u{2010}");
+        assert_eq!(tidy(" \n\t"), "");
+        assert_eq!(one_line("A\n title \u{2028}of two"), "A title of two");
+    }
+}

@@ -1,0 +1,426 @@
+//! The stage loop: what is stored is never asked for again, and stopping tears nothing.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pipeline::{
+    analyst::{Analyst, AnalystError, Answer, Provenance, StageInput, fallback::WithLastResort},
+    brand::{BrandId, BrandProfile},
+    clock::{Clock, Timestamp},
+    document::{Document, Format, Page},
+    engine::{Engine, Event, Finished, Job},
+    failure::{FailureCode, RunFailure},
+    llm::{Disposition, LlmError, LlmErrorCode, Usage},
+    record::StageRecord,
+    run::{RunId, Stage},
+    stages::StageOutput,
+    store::{RunStore, StoreDisposition, StoreError},
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+/// Goes back a second at each look: records must not end before they begin.
+#[derive(Debug, Default)]
+struct BackwardClock(AtomicU32);
+
+impl Clock for BackwardClock {
+    fn now(&self) -> Timestamp {
+        let looks = self.0.fetch_add(1, Ordering::Relaxed);
+        "2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap() - Duration::from_secs(u64::from(looks))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[derive(Debug, Default)]
+struct MemoryStore {
+    stages: Mutex<BTreeMap<Stage, StageRecord>>,
+    report: Mutex<Option<String>>,
+    is_full: bool,
+}
+
+#[async_trait]
+impl RunStore for MemoryStore {
+    async fn load_stage(&self, _: &RunId, stage: Stage) -> Result<Option<StageRecord>, StoreError> {
+        Ok(self.stages.lock().unwrap().get(&stage).cloned())
+    }
+
+    async fn store_stage(&self, _: &RunId, record: &StageRecord) -> Result<(), StoreError> {
+        if self.is_full {
+            let message = "/full/run.json: No space left on device (os error 28)".to_owned();
+            return Err(StoreError {
+                message,
+                disposition: StoreDisposition::Retry,
+            });
+        }
+        self.stages
+            .lock()
+            .unwrap()
+            .insert(record.meta.stage, record.clone());
+        Ok(())
+    }
+
+    async fn store_report(&self, _: &RunId, markdown: &str) -> Result<(), StoreError> {
+        *self.report.lock().unwrap() = Some(markdown.to_owned());
+        Ok(())
+    }
+}
+
+/// Answers every stage the same, remembers what it was asked, and makes trouble at stage 3 if told to.
+#[derive(Debug, Default)]
+struct ScriptedAnalyst {
+    asked: Mutex<Vec<Stage>>,
+    budgets: Mutex<Vec<Option<f64>>>,
+    at_stage_3: Trouble,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum Trouble {
+    #[default]
+    None,
+    Fails(LlmErrorCode),
+    Hangs,
+}
+
+impl ScriptedAnalyst {
+    fn with(at_stage_3: Trouble) -> Arc<Self> {
+        Arc::new(Self {
+            at_stage_3,
+            ..Self::default()
+        })
+    }
+}
+
+fn answer(stage: Stage) -> Answer {
+    let evidence = json!([{"quote": "Shops that lend tools sell more paint.", "page": 1}]);
+    let value = match stage {
+        Stage::InputProcessing => {
+            let item = json!({
+                "title": "Tool library", "summary": "Shops lend tools to customers.", "mechanism": "Lending builds trust.",
+                "key_elements": ["lending"], "evidence": evidence,
+            });
+            json!({"inspirations": [item, item]})
+        }
+        Stage::SignalAmplification => json!({"trends": [{
+            "name": "Access over ownership", "category": "BEHAVIORAL", "strength": "MEDIUM",
+            "strength_rationale": "Seen in one document.", "direction": "GROWING", "inspirations": ["I1"], "evidence": evidence,
+        }]}),
+        Stage::GeneralTranslation => json!({"lessons": [{
+            "title": "Lend first", "principle": "Lending lowers the first step.", "why_it_works": "Trying costs little.",
+            "job_to_be_done": {"functional": "Get the job done", "emotional": null, "social": null},
+            "transfers_to": ["retail"], "constraints_removed": [], "inspirations": ["I1"], "trends": ["T1"],
+        }]}),
+        Stage::BrandContextualization => {
+            let item = json!({
+                "title": "Lend a kit", "pitch": "Lend a starter kit.", "why_this_brand": "It sells such kits.",
+                "profile_links": [{"field": "product_portfolio", "entry": "Kits"}], "target_customers": ["Beginners"],
+                "first_steps": ["Try it in one shop"], "risks": ["Loss"], "effort": "LOW", "horizon": "NOW", "lessons": ["L1"],
+            });
+            json!({"brand_context": "The brand sells kits.", "opportunities": [item, item, item]})
+        }
+    };
+    Answer {
+        output: StageOutput::from_json(stage, value).unwrap(),
+        provenance: Provenance {
+            provider: "scripted".into(),
+            model: "scripted-1".into(),
+            prompt_version: "1".into(),
+            usage: Usage {
+                cost_usd: 0.25,
+                ..Usage::default()
+            },
+            attempts: 1,
+        },
+        warnings: vec![],
+    }
+}
+
+#[async_trait]
+impl Analyst for ScriptedAnalyst {
+    async fn answer(
+        &self,
+        stage: Stage,
+        input: &StageInput<'_>,
+        _: &CancellationToken,
+    ) -> Result<Answer, AnalystError> {
+        self.asked.lock().unwrap().push(stage);
+        self.budgets.lock().unwrap().push(input.spend_limit_usd);
+        match self.at_stage_3 {
+            Trouble::Hangs if stage == Stage::GeneralTranslation => std::future::pending().await,
+            Trouble::Fails(code) if stage == Stage::GeneralTranslation => Err(LlmError {
+                code,
+                message: "the model's endpoint answered 503".into(),
+                disposition: Disposition::Retry { after: None },
+                usage: Usage {
+                    cost_usd: 0.5,
+                    ..Usage::default()
+                },
+                attempts: 4,
+            }
+            .into()),
+            _ => Ok(answer(stage)),
+        }
+    }
+}
+
+struct World {
+    run: RunId,
+    document: Document,
+    brand: BrandProfile,
+    store: Arc<MemoryStore>,
+}
+
+impl World {
+    fn new() -> Self {
+        let yaml = "
+brand_name: Acme
+country: Canada
+industry: Tools
+positioning: Tools for all.
+product_portfolio: [Kits, Paint, Brushes]
+target_customers: [Beginners, Painters]
+recent_innovations: [A kit, A brush]
+strategic_priorities: [Grow, Lend, Last]
+brand_values: [Craft, Care, Calm]
+";
+        let page = Page {
+            number: 1,
+            text: "Shops that lend tools sell more paint.".into(),
+            readable: 1.0,
+            furniture_lines: vec![],
+        };
+        Self {
+            run: RunId::parse("r1").unwrap(),
+            document: Document {
+                source_name: "a.txt".into(),
+                format: Format::Text,
+                title: None,
+                pages: vec![page],
+                warnings: vec![],
+            },
+            brand: BrandProfile::from_yaml(BrandId::parse("acme").unwrap(), yaml, None).unwrap(),
+            store: Arc::new(MemoryStore::default()),
+        }
+    }
+
+    async fn run(&self, analyst: Arc<dyn Analyst>) -> Result<Finished, RunFailure> {
+        self.run_with(analyst, 0.0, &|_| {}, &CancellationToken::new())
+            .await
+    }
+
+    async fn run_with(
+        &self,
+        analyst: Arc<dyn Analyst>,
+        lost_usd: f64,
+        events: &(dyn Fn(Event) + Send + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<Finished, RunFailure> {
+        let engine = Engine {
+            analyst,
+            store: self.store.clone(),
+            clock: Arc::new(BackwardClock::default()),
+            cost_limit_usd: Some(1.0),
+        };
+        let job = Job {
+            run: &self.run,
+            document: &self.document,
+            brand: &self.brand,
+            lost_usd,
+            mode: "FILE_ONLY",
+            flags_revision: 0,
+        };
+        engine.run(job, events, cancel).await
+    }
+}
+
+#[tokio::test]
+async fn a_run_asks_each_stage_once_and_stores_each_before_the_next() {
+    let world = World::new();
+    let analyst = Arc::new(ScriptedAnalyst::default());
+    let events = Mutex::new(Vec::new());
+    let note = |event: Event| {
+        let stored = world.store.stages.lock().unwrap().len();
+        events.lock().unwrap().push(match event {
+            Event::Started { stage } => format!("started {} with {stored} stored", stage.number()),
+            Event::Stored { stage, .. } => format!("stored {} with {stored} stored", stage.number()),
+            Event::Reused { stage, .. } => format!("reused {}", stage.number()),
+            Event::ReportStored => "report".to_owned(),
+        });
+    };
+    let finished = world
+        .run_with(analyst.clone(), 0.0, &note, &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(*analyst.asked.lock().unwrap(), Stage::ALL);
+    let expected: Vec<String> = (1..=4)
+        .flat_map(|n| {
+            [
+                format!("started {n} with {} stored", n - 1),
+                format!("stored {n} with {n} stored"),
+            ]
+        })
+        .chain(["report".to_owned()])
+        .collect();
+    assert_eq!(*events.lock().unwrap(), expected);
+    assert_eq!(
+        world.store.report.lock().unwrap().as_ref(),
+        Some(&finished.report)
+    );
+    for record in &finished.records {
+        assert!(
+            record.meta.finished_at >= record.meta.started_at,
+            "{:?}",
+            record.meta
+        );
+    }
+    // Equal work has equal digests.
+    let again = World::new()
+        .run(Arc::new(ScriptedAnalyst::default()))
+        .await
+        .unwrap();
+    for (one, two) in finished.records.iter().zip(&again.records) {
+        assert_eq!(one.meta.payload_sha256, two.meta.payload_sha256);
+    }
+}
+
+#[tokio::test]
+async fn a_stored_stage_is_never_asked_for_again() {
+    let world = World::new();
+    let failure = world
+        .run(ScriptedAnalyst::with(Trouble::Fails(LlmErrorCode::LlmError)))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.code, failure.stage),
+        (FailureCode::LlmError, Some(Stage::GeneralTranslation))
+    );
+    assert!(failure.can_retry);
+    assert!(
+        (failure.usage.cost_usd - 0.5).abs() < 1e-9,
+        "what the failure cost is not forgotten"
+    );
+
+    let analyst = Arc::new(ScriptedAnalyst::default());
+    world
+        .run_with(analyst.clone(), 0.5, &|_| {}, &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(
+        *analyst.asked.lock().unwrap(),
+        [Stage::GeneralTranslation, Stage::BrandContextualization]
+    );
+    // 1.00 less two stored stages of 0.25 and the 0.50 that were lost leaves nothing, and never less.
+    assert_eq!(*analyst.budgets.lock().unwrap(), [Some(0.0), Some(0.0)]);
+
+    let nobody = Arc::new(ScriptedAnalyst::default());
+    world.run(nobody.clone()).await.unwrap();
+    assert!(
+        nobody.asked.lock().unwrap().is_empty(),
+        "a finished run asks nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_stage_that_was_lost_is_run_again_and_says_so() {
+    let world = World::new();
+    world.run(Arc::new(ScriptedAnalyst::default())).await.unwrap();
+    world
+        .store
+        .stages
+        .lock()
+        .unwrap()
+        .remove(&Stage::SignalAmplification);
+    let analyst = Arc::new(ScriptedAnalyst::default());
+    let finished = world.run(analyst.clone()).await.unwrap();
+    assert_eq!(*analyst.asked.lock().unwrap(), [Stage::SignalAmplification]);
+    let warnings = &finished.records[1].meta.warnings;
+    assert!(
+        warnings.iter().any(|warning| warning.contains("run again")),
+        "{warnings:?}"
+    );
+}
+
+#[tokio::test]
+async fn cancellation_ends_a_stage_in_flight_and_keeps_what_is_stored() {
+    let world = World::new();
+    let cancel = CancellationToken::new();
+    let cancel_at_stage_3 = |event: Event| {
+        if matches!(
+            event,
+            Event::Started {
+                stage: Stage::GeneralTranslation
+            }
+        ) {
+            cancel.cancel();
+        }
+    };
+    let analyst = ScriptedAnalyst::with(Trouble::Hangs);
+    let failure = world
+        .run_with(analyst, 0.0, &cancel_at_stage_3, &cancel)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.code, failure.stage),
+        (FailureCode::Cancelled, Some(Stage::GeneralTranslation))
+    );
+    assert_eq!(world.store.stages.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_ends_the_run_in_its_own_words() {
+    let mut world = World::new();
+    world.store = Arc::new(MemoryStore {
+        is_full: true,
+        ..MemoryStore::default()
+    });
+    let failure = world.run(Arc::new(ScriptedAnalyst::default())).await.unwrap_err();
+    assert_eq!(
+        (failure.code, failure.stage),
+        (FailureCode::StorageUnavailable, Some(Stage::InputProcessing))
+    );
+    assert!(
+        failure.message.contains("/full/run.json") && failure.message.contains("os error 28"),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn the_last_resort_answers_only_when_models_are_down_and_never_hides_it() {
+    for (code, is_down) in [
+        (LlmErrorCode::LlmError, true),
+        (LlmErrorCode::LlmTimeout, true),
+        (LlmErrorCode::LlmRateLimit, true),
+        (LlmErrorCode::LlmCredits, true),
+        (LlmErrorCode::LlmAuth, false),
+        (LlmErrorCode::LlmInvalidOutput, false),
+    ] {
+        let last_resort = Arc::new(ScriptedAnalyst::default());
+        let both = WithLastResort::new(ScriptedAnalyst::with(Trouble::Fails(code)), last_resort.clone());
+        let result = World::new().run(Arc::new(both)).await;
+        assert_eq!(result.is_ok(), is_down, "{code:?}");
+        if let Ok(finished) = result {
+            assert_eq!(*last_resort.asked.lock().unwrap(), [Stage::GeneralTranslation]);
+            let meta = &finished.records[2].meta;
+            assert!(
+                meta.warnings[0].contains("No model could be reached"),
+                "{:?}",
+                meta.warnings
+            );
+            assert!(
+                (meta.usage.cost_usd - 0.75).abs() < 1e-9,
+                "the failed attempts are counted: {:?}",
+                meta.usage
+            );
+            assert_eq!(meta.attempts, 5);
+        }
+    }
+}
