@@ -9,6 +9,9 @@
     clippy::indexing_slicing
 )]
 
+mod architecture;
+mod documents;
 mod fetch;
 mod openrouter;
+mod run;
 mod support;

@@ -17,7 +17,10 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         None => HashMap::new(),
     };
     let mut notes = HashMap::new();
-    for (part, element) in [("word/footnotes.xml", "footnote"), ("word/endnotes.xml", "endnote")] {
+    for (part, element) in [
+        ("word/footnotes.xml", "footnote"),
+        ("word/endnotes.xml", "endnote"),
+    ] {
         if let Some(xml) = archive.read(part)? {
             read_notes(&xml, element, &mut notes)?;
         }
@@ -102,7 +105,9 @@ fn read_notes(xml: &str, element: &str, notes: &mut HashMap<String, String>) -> 
         Xml::End(name) if name == element => notes.extend(current.take()),
         Xml::Start(start) => {
             in_text = start.name == "t";
-            if matches!(start.name, "p" | "tab" | "br") && let Some((_, text)) = &mut current {
+            if matches!(start.name, "p" | "tab" | "br")
+                && let Some((_, text)) = &mut current
+            {
                 text.push(' ');
             }
         }
@@ -189,11 +194,17 @@ impl<'d> Body<'d> {
             "noBreakHyphen" => self.push("\u{2011}"),
             "br" if element.attribute("type").as_deref() == Some("page") => self.page_break(),
             "br" | "cr" => self.push("\n"),
-            "pageBreakBefore" if element.attribute("val").is_none_or(|value| value != "0" && value != "false") => {
+            "pageBreakBefore"
+                if element
+                    .attribute("val")
+                    .is_none_or(|value| value != "0" && value != "false") =>
+            {
                 self.divide();
             }
             "pStyle" => {
-                let role = element.attribute("val").and_then(|id| self.styles.get(&id).copied());
+                let role = element
+                    .attribute("val")
+                    .and_then(|id| self.styles.get(&id).copied());
                 self.with_paragraph(|paragraph| paragraph.role = role);
             }
             "outlineLvl" => {
@@ -263,8 +274,15 @@ impl<'d> Body<'d> {
             }
             _ => {}
         }
-        let item = matches!((paragraph.role, paragraph.in_list), (Some(Role::ListItem), _) | (None, true));
-        let text = if item { format!("\u{2022} {text}") } else { text.to_owned() };
+        let item = matches!(
+            (paragraph.role, paragraph.in_list),
+            (Some(Role::ListItem), _) | (None, true)
+        );
+        let text = if item {
+            format!("\u{2022} {text}")
+        } else {
+            text.to_owned()
+        };
         if item && self.after_list_item {
             self.sections.line(&text);
         } else {
@@ -275,7 +293,9 @@ impl<'d> Body<'d> {
 
     /// A row of the outermost table becomes a line; one of a table in a cell becomes text of that cell.
     fn finish_row(&mut self) {
-        let Some(mut table) = self.tables.pop() else { return };
+        let Some(mut table) = self.tables.pop() else {
+            return;
+        };
         let line = row(&table.cells);
         table.cells.clear();
         if let Some(cell) = self.tables.last_mut().and_then(|outer| outer.cells.last_mut()) {
@@ -309,7 +329,11 @@ impl<'d> Body<'d> {
         }
         if let Some(paragraph) = self.paragraphs.last_mut() {
             let text = std::mem::take(&mut paragraph.text);
-            let before = Paragraph { text, role: paragraph.role, in_list: paragraph.in_list };
+            let before = Paragraph {
+                text,
+                role: paragraph.role,
+                in_list: paragraph.in_list,
+            };
             self.finish(&before);
         }
         self.divide();
@@ -350,7 +374,12 @@ mod tests {
     }
 
     fn texts(body: &str) -> Vec<String> {
-        extract(&document(body)).unwrap().pages.into_iter().map(|page| page.text).collect()
+        extract(&document(body))
+            .unwrap()
+            .pages
+            .into_iter()
+            .map(|page| page.text)
+            .collect()
     }
 
     #[test]
@@ -371,9 +400,17 @@ mod tests {
         .concat();
         assert_eq!(
             texts(&body),
-            ["The title", "First\n\n\u{2022} one\n\u{2022} two\n\na | b\nc | ", "Second\n\nR&D text"].map(str::trim_end)
+            [
+                "The title",
+                "First\n\n\u{2022} one\n\u{2022} two\n\na | b\nc | ",
+                "Second\n\nR&D text"
+            ]
+            .map(str::trim_end)
         );
-        assert_eq!(extract(&document(&body)).unwrap().title.as_deref(), Some("The title"));
+        assert_eq!(
+            extract(&document(&body)).unwrap().title.as_deref(),
+            Some("The title")
+        );
     }
 
     #[test]

@@ -52,7 +52,10 @@ impl Writer {
             Event::SoftBreak => self.block.push(' '),
             Event::HardBreak => self.block.push('\n'),
             Event::Rule => self.end_block(),
-            Event::Html(_) | Event::InlineHtml(_) | Event::FootnoteReference(_) | Event::TaskListMarker(_) => {}
+            Event::Html(_)
+            | Event::InlineHtml(_)
+            | Event::FootnoteReference(_)
+            | Event::TaskListMarker(_) => {}
         }
     }
 
@@ -127,7 +130,11 @@ impl Writer {
         if block.trim().is_empty() {
             return;
         }
-        let text = if self.in_item { format!("\u{2022} {}", block.trim()) } else { block };
+        let text = if self.in_item {
+            format!("\u{2022} {}", block.trim())
+        } else {
+            block
+        };
         if self.in_item && self.after_item {
             self.sections.line(&text);
         } else {

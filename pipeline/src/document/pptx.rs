@@ -13,7 +13,10 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let mut archive = Archive::open(bytes)?;
     let names = slide_names(&mut archive)?;
     if names.len() > PAGES_MAX {
-        return Err(DocumentError::TooLarge(format!("{} slides; at most {PAGES_MAX} are read", names.len())));
+        return Err(DocumentError::TooLarge(format!(
+            "{} slides; at most {PAGES_MAX} are read",
+            names.len()
+        )));
     }
     let mut document = RawDocument::default();
     let mut first_title = None;
@@ -50,10 +53,16 @@ fn slide_names(archive: &mut Archive<'_>) -> Result<Vec<String>, DocumentError> 
 }
 
 fn notes_of(archive: &mut Archive<'_>, slide: &str) -> Result<Option<String>, DocumentError> {
-    let Some(links) = archive.read(&office::relationships_part(slide))? else { return Ok(None) };
+    let Some(links) = archive.read(&office::relationships_part(slide))? else {
+        return Ok(None);
+    };
     let links = office::relationships(slide, &links)?;
-    let Some(link) = links.values().find(|link| link.kind == "notesSlide") else { return Ok(None) };
-    let Some(xml) = archive.read(&link.target)? else { return Ok(None) };
+    let Some(link) = links.values().find(|link| link.kind == "notesSlide") else {
+        return Ok(None);
+    };
+    let Some(xml) = archive.read(&link.target)? else {
+        return Ok(None);
+    };
     Ok(Some(Slide::read(&xml, Part::Notes)?.text()))
 }
 
@@ -150,7 +159,12 @@ impl Slide {
 
     /// The title first, wherever it stands in the file.
     fn text(&self) -> String {
-        let blocks: Vec<&str> = self.title.iter().chain(&self.blocks).map(String::as_str).collect();
+        let blocks: Vec<&str> = self
+            .title
+            .iter()
+            .chain(&self.blocks)
+            .map(String::as_str)
+            .collect();
         blocks.join("\n\n")
     }
 }
@@ -170,7 +184,9 @@ mod tests {
     fn links(links: &[(&str, &str, &str)]) -> String {
         let links: String = links
             .iter()
-            .map(|(id, kind, target)| format!("<Relationship Id=\"{id}\" Type=\"http://x/{kind}\" Target=\"{target}\"/>"))
+            .map(|(id, kind, target)| {
+                format!("<Relationship Id=\"{id}\" Type=\"http://x/{kind}\" Target=\"{target}\"/>")
+            })
             .collect();
         format!("<Relationships>{links}</Relationships>")
     }
@@ -179,9 +195,18 @@ mod tests {
     fn slides_come_in_the_order_of_the_presentation_with_tables_and_notes() {
         let table = "<p:graphicFrame><a:tbl><a:tr><a:tc><a:txBody><a:p><a:r><a:t>a</a:t></a:r></a:p></a:txBody></a:tc>\
                      <a:tc><a:txBody><a:p><a:r><a:t>b</a:t></a:r></a:p></a:txBody></a:tc></a:tr></a:tbl></p:graphicFrame>";
-        let first = format!("<p:sld>{}{}{}</p:sld>", shape("sldNum", "1"), shape("body", "Body"), shape("title", "Title"));
+        let first = format!(
+            "<p:sld>{}{}{}</p:sld>",
+            shape("sldNum", "1"),
+            shape("body", "Body"),
+            shape("title", "Title")
+        );
         let second = format!("<p:sld>{table}</p:sld>");
-        let notes = format!("<p:notes>{}{}</p:notes>", shape("body", "Say this."), shape("sldNum", "1"));
+        let notes = format!(
+            "<p:notes>{}{}</p:notes>",
+            shape("body", "Say this."),
+            shape("sldNum", "1")
+        );
         let bytes = zip(&[
             ("ppt/presentation.xml", br#"<p:presentation><p:sldIdLst><p:sldId id="1" r:id="r9"/><p:sldId id="2" r:id="r1"/></p:sldIdLst></p:presentation>"#),
             ("ppt/_rels/presentation.xml.rels", links(&[("r1", "slide", "slides/slide1.xml"), ("r9", "slide", "slides/slide2.xml")]).as_bytes()),

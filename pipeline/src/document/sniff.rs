@@ -25,7 +25,9 @@ pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, Document
     }
     let start = start(bytes);
     if start.trim().is_empty() && bytes.len() <= START_BYTES {
-        return Err(DocumentError::NoText("the file holds only white space".to_owned()));
+        return Err(DocumentError::NoText(
+            "the file holds only white space".to_owned(),
+        ));
     }
     let name = source_name.to_ascii_lowercase();
     Ok(if is_html(&start, &name) {
@@ -50,7 +52,9 @@ fn is_pdf(bytes: &[u8]) -> bool {
     let start = bytes.get(..JUNK_BYTES_MAX).unwrap_or(bytes);
     let mark = start.windows(5).position(|window| window == b"%PDF-");
     // A text that speaks about PDF has words before the mark; junk is a stray line or a mail header at most.
-    mark.is_some_and(|at| at == 0 || is_binary(bytes) || start.get(..at).is_some_and(|junk| !junk.contains(&b' ')))
+    mark.is_some_and(|at| {
+        at == 0 || is_binary(bytes) || start.get(..at).is_some_and(|junk| !junk.contains(&b' '))
+    })
 }
 
 fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
@@ -64,7 +68,11 @@ fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
     if archive.contains("xl/workbook.xml") {
         return Err(unsupported("an Excel workbook"));
     }
-    let mime = if archive.contains("mimetype") { archive.read("mimetype")?.unwrap_or_default() } else { String::new() };
+    let mime = if archive.contains("mimetype") {
+        archive.read("mimetype")?.unwrap_or_default()
+    } else {
+        String::new()
+    };
     if mime.contains("opendocument") {
         return Err(unsupported("an OpenDocument file"));
     }
@@ -72,12 +80,19 @@ fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
         return Err(unsupported("an EPUB book"));
     }
     let pages = archive.names().any(|name| name.ends_with(".iwa"));
-    Err(unsupported(if pages { "an Apple iWork file" } else { "a ZIP archive" }))
+    Err(unsupported(if pages {
+        "an Apple iWork file"
+    } else {
+        "a ZIP archive"
+    }))
 }
 
 /// The container of old Office files, and of new ones with a password.
 fn compound(bytes: &[u8]) -> DocumentError {
-    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let name: Vec<u8> = "EncryptedPackage"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     if bytes.windows(name.len()).any(|window| window == name) {
         DocumentError::Encrypted
     } else {
@@ -110,7 +125,10 @@ fn known_binary(bytes: &[u8]) -> Option<&'static str> {
     }
     let (_, name) = marks.into_iter().find(|(mark, _)| bytes.starts_with(mark))?;
     // Marks of letters alone may start a text.
-    let letters = matches!(name, "a BMP image" | "a program" | "a bzip2 archive" | "a sound file");
+    let letters = matches!(
+        name,
+        "a BMP image" | "a program" | "a bzip2 archive" | "a sound file"
+    );
     (!letters || is_binary(bytes)).then_some(name)
 }
 
@@ -121,7 +139,10 @@ fn is_binary(bytes: &[u8]) -> bool {
     let chars = start.chars().count().max(1);
     let odd = start
         .chars()
-        .filter(|c| (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1a}' | '\u{1b}')) || is_lost(*c))
+        .filter(|c| {
+            (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1a}' | '\u{1b}'))
+                || is_lost(*c)
+        })
         .count();
     start.contains('\0') || odd as f64 > CONTROLS_PER_CHAR_MAX * chars as f64
 }
@@ -134,10 +155,16 @@ const fn is_lost(c: char) -> bool {
 fn is_html(start: &str, name: &str) -> bool {
     let lower = start.trim_start().to_ascii_lowercase();
     let tag = |tag: &str| lower.contains(&format!("<{tag}>")) || lower.contains(&format!("<{tag} "));
-    let begins = lower.starts_with("<!doctype html") || lower.starts_with("<html") || lower.starts_with("<head");
+    let begins =
+        lower.starts_with("<!doctype html") || lower.starts_with("<html") || lower.starts_with("<head");
     let named = name.ends_with(".html") || name.ends_with(".htm") || name.ends_with(".xhtml");
     let markup = lower.starts_with('<') && (tag("html") || tag("body"));
-    begins || markup || (named && ["html", "body", "p", "div", "h1", "article", "main", "table"].into_iter().any(tag))
+    begins
+        || markup
+        || (named
+            && ["html", "body", "p", "div", "h1", "article", "main", "table"]
+                .into_iter()
+                .any(tag))
 }
 
 fn is_markdown(start: &str, name: &str) -> bool {
@@ -177,17 +204,29 @@ mod tests {
     fn formats_are_told_from_bytes_and_not_from_names() {
         assert_eq!(format("x.docx", b"%PDF-1.7\n").unwrap(), Format::Pdf);
         assert_eq!(format("x.pdf", b"\n<!DOCTYPE html><p>a").unwrap(), Format::Html);
-        assert_eq!(format("x.pdf", b"Just a text about %PDF- marks.").unwrap(), Format::Text);
+        assert_eq!(
+            format("x.pdf", b"Just a text about %PDF- marks.").unwrap(),
+            Format::Text
+        );
         assert_eq!(format("x", b"\0\x01junk%PDF-1.4 and more").unwrap(), Format::Pdf);
-        assert_eq!(format("x", &zip(&[("word/document.xml", b"")])).unwrap(), Format::Docx);
-        assert_eq!(format("x", &zip(&[("ppt/presentation.xml", b"")])).unwrap(), Format::Pptx);
+        assert_eq!(
+            format("x", &zip(&[("word/document.xml", b"")])).unwrap(),
+            Format::Docx
+        );
+        assert_eq!(
+            format("x", &zip(&[("ppt/presentation.xml", b"")])).unwrap(),
+            Format::Pptx
+        );
     }
 
     #[test]
     fn names_decide_between_text_and_markdown() {
         assert_eq!(format("a.md", b"plain").unwrap(), Format::Markdown);
         assert_eq!(format("a.txt", b"# One\n\n# Two").unwrap(), Format::Text);
-        assert_eq!(format("upload", b"# One\n\ntext\n\n## Two").unwrap(), Format::Markdown);
+        assert_eq!(
+            format("upload", b"# One\n\ntext\n\n## Two").unwrap(),
+            Format::Markdown
+        );
         assert_eq!(format("upload", b"#hashtag and text").unwrap(), Format::Text);
         assert_eq!(format("a.html", b"<p>a</p>").unwrap(), Format::Html);
         assert_eq!(format("a.txt", b"if a <b and c> d").unwrap(), Format::Text);
@@ -213,7 +252,9 @@ mod tests {
 
     #[test]
     fn nothing_and_blanks_hold_no_text() {
-        assert!(matches!(format("x", b""), Err(DocumentError::NoText(reason)) if reason == "the file is empty"));
+        assert!(
+            matches!(format("x", b""), Err(DocumentError::NoText(reason)) if reason == "the file is empty")
+        );
         assert!(matches!(format("x", b" \n\t "), Err(DocumentError::NoText(_))));
     }
 }

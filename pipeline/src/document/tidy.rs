@@ -22,7 +22,11 @@ pub(super) fn tidy(text: &str) -> String {
 
 /// All of a title's words in one line.
 pub(super) fn one_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter_map(plain).collect();
+    let plain: String = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter_map(plain)
+        .collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
