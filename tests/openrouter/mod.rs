@@ -1,6 +1,7 @@
 //! Every fault that a client must survive, against the stand-in: what the user is told, and how many requests it
 //! took. The faults are those of real endpoints; each test is named after one.
 
+mod binary;
 mod connections;
 mod contents;
 mod statuses;
