@@ -14,8 +14,6 @@ mod resilience;
 mod retry_after;
 mod sentences;
 mod sse;
-#[cfg(test)]
-mod tests;
 pub mod wire;
 
 pub use fault::{Failure, Fault, Upstream};

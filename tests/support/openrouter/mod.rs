@@ -62,8 +62,8 @@ pub(crate) enum Reply {
     ResetMidBody,
     /// A TCP reset instead of any response.
     ResetBeforeHeaders,
-    /// A whole answer with its finish reason, then a reset instead of the stream's end.
-    ResetAfterFinish,
+    /// A whole answer with its finish reason, then the connection closes instead of the stream's end.
+    LostAfterFinish,
     /// Nothing, until the client hangs up.
     HangBeforeHeaders,
     /// Half an answer, then nothing, until the client hangs up.

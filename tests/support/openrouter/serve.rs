@@ -287,14 +287,11 @@ impl Exchange<'_> {
                 http::reset(self.socket)?;
             }
             Reply::ResetBeforeHeaders => http::reset(self.socket)?,
-            Reply::ResetAfterFinish => {
+            Reply::LostAfterFinish => {
                 self.open_stream().await?;
                 let text = self.answer(Wrapping::None);
                 self.send_deltas(&text).await?;
                 self.send_finish(&json!("stop")).await?;
-                // The client must have taken it in: a reset discards what still lies in its buffers.
-                sleep(std::time::Duration::from_millis(50)).await;
-                http::reset(self.socket)?;
             }
             Reply::HangBeforeHeaders => self.hang().await,
             Reply::HangMidBody => {

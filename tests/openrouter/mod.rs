@@ -1,24 +1,24 @@
 //! Every fault that a client must survive, against the stand-in: what the user is told, and how many requests it
 //! took. The faults are those of real endpoints; each test is named after one.
 
-#[path = "../../../tests/support/openrouter/mod.rs"]
-mod standin;
-
-mod faults;
+mod binary;
+mod connections;
+mod contents;
+mod statuses;
 mod whole;
 
 use std::{sync::Arc, time::Duration};
 
+use backend::llm::{OpenRouter, OpenRouterConfig, openrouter::RetryConfig};
 use pipeline::{
-    llm::{Completion, CompletionRequest, LlmClient, LlmError, PromptBlock},
+    llm::{Completion, CompletionRequest, LlmClient, LlmError, LlmErrorCode, PromptBlock},
     run::{RunId, Stage},
     stages::schema,
     testing::ManualClock,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{OpenRouter, OpenRouterConfig, openrouter::RetryConfig};
-use standin::{Options, Reply, StandIn, Wrapping};
+use crate::support::openrouter::{Options, Reply, StandIn, Wrapping};
 
 /// A key that must appear nowhere.
 const KEY: &str = "sk-or-v1-0123456789abcdef";
@@ -86,4 +86,42 @@ async fn until(condition: impl Fn() -> bool) {
     while !condition() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// The endpoint replies so every time: the call fails with this code and sentence after so many requests.
+async fn fails(reply: Reply, code: LlmErrorCode, sentence: &str, calls: usize) -> LlmError {
+    let standin = start(std::iter::repeat_n(reply, 10));
+    let error = ask(config(&standin)).await.unwrap_err();
+    assert_eq!(error.code, code, "{}", error.message);
+    assert!(
+        error.message.contains(sentence),
+        "{:?} does not say {sentence:?}",
+        error.message
+    );
+    assert_eq!(
+        (standin.calls(), error.attempts as usize),
+        (calls, calls),
+        "{}",
+        error.message
+    );
+    assert!(!error.message.contains(KEY) && error.message.chars().count() < 600);
+    error
+}
+
+/// The endpoint replies so once: the next request brings the answer.
+async fn recovers(reply: Reply) -> Completion {
+    let standin = start([reply.clone()]);
+    let completion = ask(config(&standin))
+        .await
+        .unwrap_or_else(|error| panic!("{reply:?}: {error}"));
+    assert_eq!((standin.calls(), completion.attempts), (2, 2), "{reply:?}");
+    completion
+}
+
+/// The endpoint replies so: it is taken at once.
+async fn is_taken(reply: Reply) -> Completion {
+    let standin = start([reply]);
+    let completion = ask(config(&standin)).await.unwrap();
+    assert_eq!((standin.calls(), completion.attempts), (1, 1));
+    completion
 }

@@ -216,3 +216,31 @@ async fn a_made_up_quote_in_the_right_schema_is_left_to_the_quote_check() {
     );
     assert_eq!(standin.calls(), 1);
 }
+
+#[test]
+fn the_stand_in_lists_models_and_tells_what_a_key_may_still_spend() {
+    use std::io::{Read, Write};
+    let standin = StandIn::start(Options {
+        api_key: Some(KEY.to_owned()),
+        ..Options::default()
+    });
+    let address = standin.base_url().replace("http://", "").replace("/api/v1", "");
+    let get = |path: &str, key: &str| {
+        let mut socket = std::net::TcpStream::connect(&address).unwrap();
+        write!(
+            socket,
+            "GET /api/v1{path} HTTP/1.1\r\nAuthorization: Bearer {key}\r\n\r\n"
+        )
+        .unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut response = String::new();
+        socket.read_to_string(&mut response).unwrap();
+        response
+    };
+    assert!(get("/key", KEY).contains("\"limit_remaining\":7.5"));
+    assert!(get("/key", "another").starts_with("HTTP/1.1 401"));
+    assert!(
+        get("/models", KEY).contains("\"prompt\":\"0.000003\""),
+        "prices are decimal strings"
+    );
+}
