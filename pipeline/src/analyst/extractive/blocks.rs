@@ -152,12 +152,18 @@ fn heading(line: &str, page: u32) -> Block {
     Block {
         page,
         kind: Kind::Heading,
-        text: number
-            .unwrap_or(bare)
-            .trim_end_matches([':', '.'])
-            .trim()
-            .to_owned(),
+        text: without_capitals(number.unwrap_or(bare).trim_end_matches([':', '.']).trim()),
         marked: number.is_some() || (1..=2).contains(&hashes),
+    }
+}
+
+/// "MORNING: THE MARKET HALL" → "Morning: the market hall".
+fn without_capitals(heading: &str) -> String {
+    let shouted = heading.contains(' ') && !heading.chars().any(char::is_lowercase);
+    if shouted {
+        words::capitalised(&heading.to_lowercase())
+    } else {
+        heading.to_owned()
     }
 }
 
@@ -208,7 +214,9 @@ fn looks_like_heading(line: &str) -> bool {
             .next()
             .is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"".contains(c))
         && !bare.ends_with(['.', '!', ',', ';', '-', '‐', '–', '%', '”'])
-        && !bare.contains([';', '@'])
+        && !bare.contains([';', '@', '·'])
+        && !bare.starts_with("By ")
+        && !is_dated(bare)
         && !bare.contains(". ")
         && !bare.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with('.')
         && !bare.contains(['|', '\t', '\u{fffd}'])
@@ -218,6 +226,17 @@ fn looks_like_heading(line: &str) -> bool {
         )
         && !is_caption(bare)
         && !words::figures(bare).iter().any(|figure| figure.ends_with('%'))
+}
+
+/// "September 2026": a line that states a date is a byline or a caption.
+fn is_dated(line: &str) -> bool {
+    let tokens: Vec<&str> = line.split([' ', ',']).collect();
+    tokens.windows(2).any(|pair| match pair {
+        [month, year] => {
+            MONTHS.contains(month) && year.len() == 4 && year.chars().all(|c| c.is_ascii_digit())
+        }
+        _ => false,
+    })
 }
 
 /// The text of a numbered heading after its number.

@@ -1,7 +1,5 @@
 //! Stage 1: what in the document is worth transferring.
 
-use std::collections::BTreeMap;
-
 use super::{
     analysis::{Analysis, Sentence},
     clusters,
@@ -143,7 +141,17 @@ impl Parts {
                 .is_some_and(|s| s.role == Role::Mechanism)
         });
         let value = |index: usize, s: &Sentence| {
-            let role = if s.role == Role::Mechanism { 0.5 } else { 0.0 };
+            let role = match s.role {
+                Role::Mechanism => 0.5,
+                Role::Reason => 0.3,
+                Role::Context => -0.2,
+                _ => 0.0,
+            };
+            // "In the spring of 2023 …" tells when, not how.
+            let timed = ["In ", "At ", "Since ", "From ", "By ", "After "]
+                .iter()
+                .any(|start| s.text.starts_with(start));
+            let role = if timed { role - 0.25 } else { role };
             let opens = if Some(index) == first_under_heading {
                 0.6
             } else {
@@ -152,11 +160,7 @@ impl Parts {
             let named = if s.names.is_empty() { 0.0 } else { -0.25 };
             let figures = if s.figures.is_empty() { 0.0 } else { -0.2 };
             let leans = if s.leans { -0.6 } else { 0.0 };
-            let quoted = if s.text.starts_with(['“', '"', '‘']) {
-                -0.5
-            } else {
-                0.0
-            };
+            let quoted = if is_spoken(s) { -0.5 } else { 0.0 };
             role + opens + named + figures + leans + quoted + f64::from(s.cause.min(8)) * 0.08 + s.score * 0.5
         };
         let mut best: Option<(f64, usize)> = None;
@@ -184,7 +188,7 @@ impl Parts {
 
     /// Two to four sentences: what it is, what was done, what came of it.
     fn summary(&self, analysis: &Analysis, short: bool, explained: &[usize]) -> Vec<usize> {
-        let standing = |s: &Sentence| (!s.leans && !s.text.starts_with(['“', '"', '‘'])).then_some(s.score);
+        let standing = |s: &Sentence| (!s.leans && !is_spoken(s)).then_some(s.score);
         let lead = self.best(analysis, explained, |s| {
             (s.role == Role::Lead).then(|| standing(s)).flatten()
         });
@@ -253,6 +257,14 @@ impl Parts {
     }
 }
 
+/// Somebody's own words: they colour a story, and explain nothing alone.
+fn is_spoken(s: &Sentence) -> bool {
+    s.text.starts_with(['“', '"', '‘'])
+        || ["I ", "We ", "My ", "Our "]
+            .iter()
+            .any(|start| s.text.starts_with(start))
+}
+
 /// How well a sentence states what came of a case: a measured outcome, best with its reason.
 pub(super) fn result_value(s: &Sentence) -> Option<f64> {
     let outcome = lexicon().marker_weight("result", &s.plain);
@@ -295,29 +307,6 @@ fn title(analysis: &Analysis, topics: &[usize]) -> String {
     words::listed(&bare)
 }
 
-/// The name of several words, or else of one, that a topic's sentences give most often.
-fn principal_name(texts: &[&Sentence]) -> Option<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in texts.iter().flat_map(|s| &s.names) {
-        *counts.entry(name).or_default() += 1;
-    }
-    let several: BTreeMap<&str, usize> = counts
-        .iter()
-        .filter(|(name, _)| name.contains(' '))
-        .map(|(name, _)| (*name, uses(texts, name)))
-        .collect();
-    let pool = if several.is_empty() { counts } else { several };
-    pool.iter()
-        .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
-        .map(|(name, _)| (*name).to_owned())
-}
-
-/// How many sentences hold a name, or its first word as its short form.
-fn uses(texts: &[&Sentence], name: &str) -> usize {
-    let head = name.split(' ').next().unwrap_or(name);
-    texts.iter().filter(|s| s.text.contains(head)).count()
-}
-
 /// Who, what, and how much: names, key phrases, and clauses with figures.
 fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<String> {
     let mut elements: Vec<String> = Vec::new();
@@ -325,7 +314,7 @@ fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<
         let own =
             |s: &&Sentence| !matches!(s.role, Role::Aside | Role::Counter | Role::Outlook | Role::Matter);
         let texts: Vec<&Sentence> = analysis.of_topic(*topic).map(|(_, s)| s).filter(own).collect();
-        elements.extend(principal_name(&texts));
+        elements.extend(phrases::principal_name(&texts));
         let count = if topics.len() > 1 { 2 } else { 4 };
         let phrases = phrases::key_phrases(texts.iter().map(|s| s.text.as_str()), &analysis.rarity, count);
         elements.extend(phrases.iter().map(|phrase| words::capitalised(phrase)));

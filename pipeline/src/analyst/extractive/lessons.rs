@@ -21,7 +21,7 @@ const JOB_CHARS_MAX: usize = 480;
 const CONSTRAINT_CHARS_MAX: usize = 390;
 const TRANSFERS_MAX: usize = 6;
 /// A short general section ("1. Publish the tally") this like a topic speaks of it.
-const MAXIM_LIKENESS_MIN: f64 = 0.10;
+const MAXIM_LIKENESS_MIN: f64 = 0.12;
 
 pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslation {
     let mut sources: Vec<(usize, Vec<&Inspiration>)> = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
     let mut lessons: Vec<Lesson> = Vec::new();
     for (topic, from) in &sources {
         let maxim = maxims.iter().find(|(of, _)| of == topic).map(|(_, maxim)| *maxim);
-        lessons.extend(lesson(analysis, *topic, from, maxim, earlier.trends()));
+        lessons.extend(lesson(analysis, *topic, from, maxim, earlier.trends(), &lessons));
     }
     let room = LESSONS_MAX.saturating_sub(lessons.len());
     lessons.extend(
@@ -87,9 +87,25 @@ fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
         if general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
             continue;
         }
+        // Only what stands under the maxim itself: doubts and programmes further down speak of everything.
+        let own = analysis
+            .of_topic(minor)
+            .filter(|(_, s)| matches!(s.role, Role::Lead | Role::Context));
+        let mut stems = words::content_stems(&section.heading);
+        stems.extend(own.flat_map(|(_, s)| s.stems.iter().cloned()));
+        let vector = ranking::vector(&stems, &analysis.rarity);
         for topic in topics {
             if let Some(major) = analysis.topics.get(*topic) {
-                pairs.push((ranking::cosine(&section.vector, &major.vector), *topic, minor));
+                // A maxim in the words of a topic's kind of mechanism is surely about it.
+                let kinds = plays::kinds_of(&topic_stems(analysis, *topic), &analysis.rarity);
+                let signs = kinds
+                    .iter()
+                    .filter(|(sureness, _)| *sureness >= 0.6)
+                    .map(|(_, play)| play.signs(&stems))
+                    .max()
+                    .unwrap_or(0);
+                let likeness = ranking::cosine(&vector, &major.vector) + signs.min(3) as f64 * 0.1;
+                pairs.push((likeness, *topic, minor));
             }
         }
     }
@@ -109,6 +125,7 @@ fn lesson(
     from: &[&Inspiration],
     maxim: Option<usize>,
     trends: &[Trend],
+    others: &[Lesson],
 ) -> Option<Lesson> {
     let subject = analysis.topics.get(topic)?;
     let general = maxim
@@ -125,21 +142,18 @@ fn lesson(
         }
         (None, None) => seen_in_document(&first.mechanism),
     };
-    let used: Vec<usize> = general.clone().unwrap_or_default();
+    let used: Vec<usize> = general.clone().unwrap_or_else(|| explained.into_iter().collect());
     let why = why_it_works(analysis, topic, &used, &cited).unwrap_or_else(|| first.mechanism.clone());
-    let stems: Vec<String> = analysis
-        .of_topic(topic)
-        .flat_map(|(_, s)| s.stems.iter().cloned())
-        .collect();
-    let kinds = plays::kinds_of(&stems, &analysis.rarity);
+    let kinds = plays::kinds_of(&topic_stems(analysis, topic), &analysis.rarity);
     let title = maxim
         .and_then(|minor| analysis.topics.get(minor))
         .map(|minor| minor.heading.clone())
         .or_else(|| {
             kinds
-                .first()
-                .filter(|(_, play)| play.kind != plays::GENERIC)
+                .iter()
+                .filter(|(sureness, play)| *sureness >= 0.5 && play.kind != plays::GENERIC)
                 .map(|(_, play)| play.label.to_owned())
+                .find(|label| others.iter().all(|other| other.title != *label))
         })
         .unwrap_or_else(|| subject.heading.clone());
     let ids: Vec<String> = from
@@ -152,7 +166,7 @@ fn lesson(
         title: words::clipped(&title, TITLE_CHARS_MAX),
         principle: words::clipped(&principle, PRINCIPLE_CHARS_MAX),
         why_it_works: words::clipped(&why, WHY_CHARS_MAX),
-        job_to_be_done: job(analysis, topic, first, &cited),
+        job_to_be_done: job(analysis, topic, &cited),
         transfers_to: transfers_to(analysis, topic),
         constraints_removed: constraints_removed(analysis, topic, &used, &cited),
         trends: trends_of(analysis, topic, &ids, trends),
@@ -173,6 +187,13 @@ fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
     cited.contains(&s.page) || !s.text.chars().any(|c| c.is_ascii_digit())
 }
 
+fn topic_stems(analysis: &Analysis, topic: usize) -> Vec<String> {
+    analysis
+        .of_topic(topic)
+        .flat_map(|(_, s)| s.stems.iter().cloned())
+        .collect()
+}
+
 /// A lesson from an inspiration that cannot be traced to a part of the document.
 fn bare_lesson(analysis: &Analysis, inspiration: &Inspiration) -> Lesson {
     Lesson {
@@ -185,7 +206,10 @@ fn bare_lesson(analysis: &Analysis, inspiration: &Inspiration) -> Lesson {
             emotional: None,
             social: None,
         },
-        transfers_to: industries_in(analysis.sentences.iter().flat_map(|s| s.stems.iter()), &[]),
+        transfers_to: or_not_named(industries_in(
+            analysis.sentences.iter().flat_map(|s| s.stems.iter()),
+            &[],
+        )),
         constraints_removed: Vec::new(),
         inspirations: vec![inspiration.id.clone()],
         trends: Vec::new(),
@@ -202,6 +226,7 @@ fn seen_in_document(text: &str) -> String {
 
 /// The sentence of a section that speaks most generally, and the next one where it goes on from it.
 fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>> {
+    let major = analysis.topics.get(topic).is_some_and(|topic| topic.major);
     let mut best: Option<(f64, usize)> = None;
     for (index, sentence) in analysis.of_topic(topic) {
         let Some(value) = generality(sentence) else {
@@ -209,6 +234,10 @@ fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>> {
         };
         if best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt()) {
             best = Some((value, index));
+        }
+        // A short section opens with what it wants to say.
+        if !major {
+            break;
         }
     }
     let (_, first) = best?;
@@ -226,7 +255,7 @@ fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>> {
 
 /// How general a sentence is, if it can be read without its document.
 fn generality(s: &Sentence) -> Option<f64> {
-    let fit = s.quotable && !s.leans && (7..=34).contains(&s.word_count) && speaks_generally(s);
+    let fit = s.quotable && !s.leans && (6..=34).contains(&s.word_count) && speaks_generally(s);
     let role = match s.role {
         Role::Lead => 0.5,
         Role::Mechanism => 0.35,
@@ -258,7 +287,10 @@ fn generality(s: &Sentence) -> Option<f64> {
         "buyers",
         "households",
     ]);
-    fit.then(|| {
+    // "In two huts …": a place or a date makes a case of it. Without a cue, only what opens or explains is general.
+    let cased = s.text.starts_with("In ") || s.text.starts_with("At ") || s.text.starts_with("From ");
+    let cued = rule || people || matches!(s.role, Role::Lead | Role::Mechanism);
+    (fit && cued && !cased).then(|| {
         role + s.score * 0.3
             + if bare_subject { 0.5 } else { 0.0 }
             + if rule { 0.25 } else { 0.0 }
@@ -308,7 +340,7 @@ fn speaks_generally(s: &Sentence) -> bool {
         .iter()
         .any(|token| PAST.contains(token) || LOCAL.contains(token));
     let digits = s.text.chars().any(|c| c.is_ascii_digit());
-    let quoted = s.text.contains(['“', '"', '(', '‘', ';']);
+    let quoted = s.text.contains(['“', '"', '(', '‘', ';', ':']);
     let past = tokens.windows(2).any(|pair| match pair {
         [before, word] => {
             let regular = word.len() > 4 && word.ends_with("ed") && !word.ends_with("eed");
@@ -321,7 +353,11 @@ fn speaks_generally(s: &Sentence) -> bool {
         || tokens
             .iter()
             .take(4)
-            .any(|token| matches!(*token, "it" | "them" | "they" | "its" | "their"));
+            .any(|token| matches!(*token, "it" | "them" | "its"))
+        || tokens
+            .iter()
+            .take(2)
+            .any(|token| matches!(*token, "they" | "their"));
     s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
 }
 
@@ -484,7 +520,7 @@ const JOBS: [(&str, [&str; 5]); 3] = [
     ),
 ];
 
-fn job(analysis: &Analysis, topic: usize, inspiration: &Inspiration, cited: &BTreeSet<u32>) -> JobToBeDone {
+fn job(analysis: &Analysis, topic: usize, cited: &BTreeSet<u32>) -> JobToBeDone {
     let [functional, emotional, social] =
         JOBS.map(|(name, openings)| job_of(analysis, topic, name, &openings, cited));
     JobToBeDone {
@@ -493,12 +529,15 @@ fn job(analysis: &Analysis, topic: usize, inspiration: &Inspiration, cited: &BTr
             let gained = analysis
                 .of_topic(topic)
                 .find(|(_, s)| is_covered(s, cited) && inspirations::result_value(s).is_some());
-            let text = gained.map_or(inspiration.summary.as_str(), |(_, s)| {
-                sentences::main_clause(&s.text)
-            });
-            words::clipped(
-                &format!("Not named by the document; the outcome it reports is: {text}"),
-                JOB_CHARS_MAX,
+            gained.map_or_else(
+                || "Not named by the document.".to_owned(),
+                |(_, s)| {
+                    let outcome = sentences::main_clause(&s.text);
+                    words::clipped(
+                        &format!("Not named by the document; the outcome it reports: {outcome}."),
+                        JOB_CHARS_MAX,
+                    )
+                },
             )
         }),
         emotional,
@@ -513,16 +552,27 @@ fn job_of(
     openings: &[&str],
     cited: &BTreeSet<u32>,
 ) -> Option<String> {
-    let own = analysis.of_topic(topic).filter(|(_, s)| {
-        // Shorter than a quote may be: "Functionally, a runner can plan."
-        let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
-        whole
-            && is_covered(s, cited)
-            && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
-    });
+    // A topic made by position may have its jobs named in another stretch of the same story.
+    let by_position = analysis
+        .topics
+        .get(topic)
+        .is_some_and(|topic| !topic.named_by_document);
+    let own = analysis
+        .sentences
+        .iter()
+        .filter(|s| by_position || s.topic == Some(topic))
+        .filter(|s| {
+            // Shorter than a quote may be: "Functionally, a runner can plan."
+            let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
+            whole
+                && is_covered(s, cited)
+                && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
+        });
     let (_, sentence) = own
-        .map(|(_, s)| (lexicon().marker_weight(name, &s.plain), s))
-        .filter(|(weight, s)| *weight >= 4 || (*weight >= 2 && s.role == Role::Reason && !s.leans))
+        .map(|s| (lexicon().marker_weight(name, &s.plain), s))
+        .filter(|(weight, s)| {
+            *weight >= 4 || (*weight >= 2 && s.role == Role::Reason && !s.leans && s.topic == Some(topic))
+        })
         .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.text.cmp(&a.1.text)))?;
     let rest = openings
         .iter()
@@ -547,10 +597,17 @@ fn transfers_to(analysis: &Analysis, topic: usize) -> Vec<String> {
     }
     let mut own = industries_in(analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter()), &seen);
     if own.len() < 3 {
-        let more = industries_in(analysis.usable().flat_map(|(_, s)| s.stems.iter()), &own);
-        own = more;
+        own = industries_in(analysis.usable().flat_map(|(_, s)| s.stems.iter()), &own);
     }
-    own
+    or_not_named(own)
+}
+
+fn or_not_named(industries: Vec<String>) -> Vec<String> {
+    if industries.is_empty() {
+        vec!["Not named by the document".to_owned()]
+    } else {
+        industries
+    }
 }
 
 /// Industries by how often the words for them occur, after those already known.
@@ -568,9 +625,6 @@ fn industries_in<'a>(stems: impl Iterator<Item = &'a String>, known: &[String]) 
         if !found.iter().any(|item| item == name) {
             found.push(name.to_owned());
         }
-    }
-    if found.is_empty() {
-        found.push("Not named by the document".to_owned());
     }
     found.truncate(TRANSFERS_MAX);
     found

@@ -256,7 +256,7 @@ fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64
         .iter()
         .enumerate()
         .filter(|(_, sign)| stems.contains(*sign))
-        .map(|(order, _)| if order < SURE_SIGNS { 0.28 } else { 0.18 })
+        .map(|(order, _)| if order < SURE_SIGNS { 0.32 } else { 0.12 })
         .sum::<f64>()
         .min(1.2);
     let shared = subject.nearness(entry).min(0.8);

@@ -85,11 +85,12 @@ fn choose(matches: &[Match]) -> Vec<Match> {
     chosen
 }
 
-/// Risks that an opportunity before has named.
+/// What an opportunity before has named, and the next one should not.
 #[derive(Debug, Default)]
 struct Told {
     sentences: Vec<usize>,
     constraints: Vec<String>,
+    innovations: Vec<String>,
 }
 
 /// Everything that one opportunity is written from.
@@ -104,7 +105,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn opportunity(&self, told: &mut Told) -> Opportunity {
-        let links = self.links();
+        let links = self.links(told);
         let effort = self.found.variant.effort;
         let result = self.result();
         Opportunity {
@@ -207,10 +208,12 @@ impl Writer<'_> {
         )
     }
 
-    fn links(&self) -> Vec<(ProfileField, String)> {
+    fn links(&self, told: &mut Told) -> Vec<(ProfileField, String)> {
         let mut links = vec![(ProfileField::ProductPortfolio, self.entry.to_owned())];
         let (theme, matter) = (self.theme(), self.matter());
         let brand = self.brand;
+        let innovations = told.innovations.clone();
+        let known: Vec<&str> = innovations.iter().map(String::as_str).collect();
         let lists = [
             (
                 ProfileField::StrategicPriorities,
@@ -236,9 +239,12 @@ impl Writer<'_> {
             ),
         ];
         for (field, entries, text, needed, words_min) in lists {
-            if let Some((value, entry)) = matching::nearest_entry(entries, text, &[], words_min)
+            if let Some((value, entry)) = matching::nearest_entry(entries, text, &known, words_min)
                 && value >= needed
             {
+                if field == ProfileField::RecentInnovations {
+                    told.innovations.push(entry.to_owned());
+                }
                 links.push((field, entry.to_owned()));
             }
         }
@@ -268,7 +274,7 @@ impl Writer<'_> {
         } else {
             match self.order % 3 {
                 0 => format!(
-                    "{brand} already has the product to carry it: {product}, in its profile’s words “{described}”."
+                    "{brand} would not need a new product for it: its profile lists {product}, “{described}”."
                 ),
                 1 => {
                     format!("The portfolio of {brand} offers a fitting start with {product} (“{described}”).")
@@ -278,9 +284,9 @@ impl Writer<'_> {
         };
         if let Some(priority) = find(ProfileField::StrategicPriorities) {
             text.push_str(&match self.order % 3 {
-                0 => format!(" It would serve a stated priority: “{priority}”."),
+                0 => format!(" The nearest of its stated priorities is “{priority}”."),
                 1 => {
-                    format!(" Among its priorities stands “{priority}”, to which this is one concrete step.")
+                    format!(" Among its priorities stands “{priority}”.")
                 }
                 _ => format!(" The profile names as a priority: “{priority}”."),
             });
@@ -369,7 +375,7 @@ impl Writer<'_> {
                     && !s.leans
                     && s.role == Role::Counter
                     && !told.sentences.contains(index)
-                    && self.subject.topic.is_none_or(|topic| s.topic == Some(topic))
+                    && self.concerns(s)
                     && s.text.chars().count() < 420
             })
             .map(|(index, _)| index)
@@ -408,6 +414,18 @@ impl Writer<'_> {
             risks.push("The document names no counter-signal for this case, so what speaks against it must still be found out.".to_owned());
         }
         risks
+    }
+
+    /// Whether a counter-signal speaks of the lesson's case. In a document of one story, each does.
+    fn concerns(&self, s: &Sentence) -> bool {
+        self.subject.topic.is_none_or(|topic| {
+            let one_story = self
+                .analysis
+                .topics
+                .get(topic)
+                .is_some_and(|topic| !topic.named_by_document);
+            one_story || s.topic == Some(topic)
+        })
     }
 
     /// The rule that the brand context states.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{lexicon::lexicon, words};
+use super::{analysis::Sentence, lexicon::lexicon, words};
 
 /// The proper names of a document, by how often they occur.
 #[derive(Debug, Default)]
@@ -94,6 +94,30 @@ fn is_name_word(word: &str) -> bool {
         && !lexicon().is_starter(&word.to_lowercase())
 }
 
+/// The name of several words, or else of one, that a topic's sentences give most often.
+pub(super) fn principal_name(texts: &[&Sentence]) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in texts.iter().flat_map(|s| &s.names) {
+        *counts.entry(name).or_default() += 1;
+    }
+    let several: BTreeMap<&str, usize> = counts
+        .keys()
+        .filter(|name| name.contains(' '))
+        .map(|name| (*name, uses(texts, name)))
+        .collect();
+    counts.retain(|_, count| *count >= 2);
+    let pool = if several.is_empty() { counts } else { several };
+    pool.iter()
+        .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
+        .map(|(name, _)| (*name).to_owned())
+}
+
+/// How many sentences hold a name, or its first word as its short form.
+fn uses(texts: &[&Sentence], name: &str) -> usize {
+    let head = name.split(' ').next().unwrap_or(name);
+    texts.iter().filter(|s| s.text.contains(head)).count()
+}
+
 /// Key phrases of some sentences out of a document: noun-like runs of content words, weighted by how often
 /// they occur and by how rare their words are elsewhere (`rarity`, per stem).
 pub(super) fn key_phrases<'s>(
@@ -118,10 +142,9 @@ pub(super) fn key_phrases<'s>(
             .iter()
             .filter(|text| words::holds(text, words::plain(&phrase).trim()))
             .count();
-        // A run of three that is said once is as often a subject with its verb.
-        if uses >= 2 || stems.len() == 2 {
-            let once = if uses < 2 { 0.3 } else { 1.0 };
-            scores.insert(key, (weight * uses.max(1) as f64 * once, phrase));
+        // What is said once may be any two words; what is said again is a term.
+        if uses >= 2 {
+            scores.insert(key, (weight * uses as f64, phrase));
         }
     }
     let mut ranked: Vec<(f64, String)> = scores.into_values().collect();

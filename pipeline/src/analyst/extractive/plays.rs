@@ -21,6 +21,13 @@ pub(super) struct Play {
     pub(super) variants: Vec<Variant>,
 }
 
+impl Play {
+    /// How many of some stems are signs of this kind.
+    pub(super) fn signs(&self, stems: &[String]) -> usize {
+        stems.iter().filter(|stem| self.triggers.contains(*stem)).count()
+    }
+}
+
 /// What a brand can do with it, for products of one class.
 #[derive(Debug)]
 pub(super) struct Variant {

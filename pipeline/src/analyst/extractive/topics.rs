@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    analysis::Analysis,
+    analysis::{Analysis, Sentence},
     blocks::{Block, Kind},
+    inspirations,
     lexicon::{Role, lexicon},
-    phrases, ranking, words,
+    phrases, ranking, sentences, words,
 };
 use crate::{
     document::Document,
@@ -15,6 +16,8 @@ use crate::{
 
 /// Fewer quotable sentences than this make no topic of their own.
 const TOPIC_SENTENCES_MIN: usize = 5;
+/// A headline is no longer than this.
+const HEADLINE_CHARS_MAX: usize = 120;
 /// The most topics that are carried on.
 const TOPICS_MAX: usize = 8;
 
@@ -356,42 +359,30 @@ fn by_position(analysis: &mut Analysis) {
         .filter(|(_, sentence)| !matches!(sentence.role, Role::Counter | Role::Outlook))
         .map(|(index, _)| index)
         .collect();
-    let count = (usable.len() / 8).clamp(2, 4);
-    let candidates: Vec<usize> = usable
-        .iter()
-        .copied()
-        .filter(|i| analysis.sentence(*i).is_some_and(|s| !s.leans))
-        .collect();
-    let pool = if candidates.len() >= count {
-        &candidates
-    } else {
-        &usable
-    };
-    let mut seeds = ranking::pick(analysis, pool, count, &[], |sentence| {
-        sentence.score + f64::from(sentence.cause.min(6)) * 0.15
-    });
-    seeds.sort_unstable();
-    if seeds.len() < 2 {
+    // Fewer than four quotable sentences cannot make two topics, and one story rarely holds more than three.
+    let count = (usable.len() / 14).clamp(2, 3);
+    if usable.len() < 4 {
         return;
     }
     let first = analysis.topics.len();
     for topic in &mut analysis.topics {
         topic.major = false;
     }
+    let share = usable.len().div_ceil(count);
+    let starts: Vec<usize> = usable
+        .chunks(share)
+        .filter_map(|chunk| chunk.first().copied())
+        .collect();
     for (index, sentence) in analysis.sentences.iter_mut().enumerate() {
-        if sentence.role == Role::Matter {
-            sentence.topic = None;
-            continue;
-        }
-        let nearest = seeds
+        let stretch = starts
             .iter()
-            .enumerate()
-            .min_by_key(|(_, seed)| seed.abs_diff(index))
-            .map(|(n, _)| n);
-        sentence.topic = nearest.map(|n| first + n);
+            .filter(|start| **start <= index)
+            .count()
+            .saturating_sub(1);
+        sentence.topic = (sentence.role != Role::Matter).then_some(first + stretch);
     }
-    for seed in seeds {
-        let heading = heading_from(analysis, seed, analysis.topics.len());
+    for stretch in 0..starts.len() {
+        let heading = heading_from(analysis, first + stretch);
         analysis.topics.push(Topic {
             heading,
             ..Topic::default()
@@ -399,40 +390,59 @@ fn by_position(analysis: &mut Analysis) {
     }
 }
 
-/// A title from a sentence's name and key phrase.
-fn heading_from(analysis: &Analysis, seed: usize, topic: usize) -> String {
-    let of_topic = analysis
+/// A title from what came of a stretch of text, else from its name and key phrase.
+fn heading_from(analysis: &Analysis, topic: usize) -> String {
+    if let Some((_, text)) = headline(analysis, topic) {
+        return text;
+    }
+    let own: Vec<&Sentence> = analysis
         .of_topic(topic)
-        .map(|(_, sentence)| sentence.text.as_str());
-    let own = analysis.sentence(seed);
-    let in_seed = phrases::key_phrases(own.iter().map(|s| s.text.as_str()), &analysis.rarity, 1);
-    let phrase = in_seed.into_iter().next().or_else(|| {
-        phrases::key_phrases(of_topic, &analysis.rarity, 1)
-            .into_iter()
-            .next()
+        .map(|(_, sentence)| sentence)
+        .filter(|sentence| sentence.quotable && !matches!(sentence.role, Role::Counter | Role::Outlook))
+        .collect();
+    let known: Vec<&str> = analysis
+        .topics
+        .iter()
+        .map(|topic| topic.heading.as_str())
+        .collect();
+    let phrase = phrases::key_phrases(
+        own.iter().map(|sentence| sentence.text.as_str()),
+        &analysis.rarity,
+        4,
+    )
+    .into_iter()
+    .find(|phrase| {
+        known
+            .iter()
+            .all(|heading| !words::plain(heading).contains(&words::plain(phrase)))
     });
-    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, sentence) in analysis.of_topic(topic) {
-        for name in &sentence.names {
-            *names.entry(name).or_default() += 1;
+    match (phrases::principal_name(&own), phrase) {
+        (Some(name), Some(phrase)) => format!("{name}: {phrase}"),
+        (Some(name), None) => name,
+        (None, Some(phrase)) => words::capitalised(&phrase),
+        (None, None) => own
+            .iter()
+            .max_by(|a, b| a.score.total_cmp(&b.score).then(b.text.cmp(&a.text)))
+            .map(|sentence| words::clipped(sentences::main_clause(&sentence.text), HEADLINE_CHARS_MAX))
+            .unwrap_or_default(),
+    }
+}
+
+/// What came of a case as a clause that can stand alone, with the index of its sentence.
+pub(super) fn headline(analysis: &Analysis, topic: usize) -> Option<(usize, String)> {
+    let mut best: Option<(f64, usize, String)> = None;
+    for (index, sentence) in analysis.of_topic(topic).filter(|(_, sentence)| sentence.quotable) {
+        let clause = sentences::main_clause(&sentence.text);
+        let Some(value) = inspirations::result_value(sentence) else {
+            continue;
+        };
+        if clause.chars().count() <= HEADLINE_CHARS_MAX
+            && best
+                .as_ref()
+                .is_none_or(|(best, ..)| value.total_cmp(best).is_gt())
+        {
+            best = Some((value, index, clause.to_owned()));
         }
     }
-    let name = names
-        .iter()
-        .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
-        .map(|(name, _)| (*name).to_owned());
-    match (name, phrase) {
-        (Some(name), Some(phrase)) => format!("{name}: {phrase}"),
-        (None, Some(phrase)) => words::capitalised(&phrase),
-        (Some(name), None) => name,
-        (None, None) => own.map_or_else(String::new, |s| {
-            s.text
-                .split_whitespace()
-                .take(7)
-                .collect::<Vec<_>>()
-                .join(" ")
-                .trim_end_matches(['.', ',', ';', ':'])
-                .to_owned()
-        }),
-    }
+    best.map(|(_, index, clause)| (index, clause))
 }

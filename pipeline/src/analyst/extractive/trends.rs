@@ -6,7 +6,7 @@ use super::{
     analysis::{Analysis, Sentence},
     clusters, inspirations,
     lexicon::{Role, lexicon},
-    phrases, ranking, sentences, words,
+    phrases, ranking, sentences, topics, words,
 };
 use crate::stages::{Category, Direction, Outputs, SignalAmplification, Strength, Trend};
 
@@ -29,13 +29,13 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> SignalAmplificat
             )
         })
         .collect();
-    let mut topics: Vec<usize> = clusters::majors(analysis).collect();
+    let mut chosen: Vec<usize> = clusters::majors(analysis).collect();
     let weight = |topic: &usize| analysis.topics.get(*topic).map_or(0.0, |topic| topic.weight);
-    topics.sort_by(|a, b| weight(b).total_cmp(&weight(a)).then(a.cmp(b)));
-    topics.truncate(TRENDS_MAX);
-    topics.sort_unstable();
+    chosen.sort_by(|a, b| weight(b).total_cmp(&weight(a)).then(a.cmp(b)));
+    chosen.truncate(TRENDS_MAX);
+    chosen.sort_unstable();
     let mut trends: Vec<Trend> = Vec::new();
-    for topic in topics {
+    for topic in chosen {
         let ids = behind
             .iter()
             .filter(|(_, topics)| topics.contains(&topic))
@@ -67,6 +67,17 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
     } else {
         chosen
     };
+    let headline = if topic.named_by_document {
+        None
+    } else {
+        topics::headline(analysis, index)
+    };
+    if let Some((sentence, _)) = &headline
+        && !chosen.contains(sentence)
+    {
+        chosen.insert(0, *sentence);
+        chosen.truncate(QUOTES_MAX);
+    }
     chosen.sort_unstable();
     let evidence: Vec<_> = chosen
         .iter()
@@ -76,10 +87,10 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
         return None;
     }
     let signals = Signals::read(analysis, index, &own);
-    let name = if topic.named_by_document {
-        topic.heading.clone()
-    } else {
-        phrase_name(analysis, index, others)
+    let name = match headline {
+        Some((_, clause)) => clause,
+        None if topic.named_by_document => topic.heading.clone(),
+        None => phrase_name(analysis, index, others),
     };
     let category = topic.labels.category.unwrap_or_else(|| category(&own));
     let direction = topic.labels.direction.unwrap_or_else(|| direction(&own));
@@ -198,15 +209,11 @@ impl Signals {
             .map(|page| words::count_in_words(*page as usize))
             .collect();
         let mut text = format!(
-            "{opening} {} on {} ({}) {} it, {figures}",
+            "{opening} {} on {} ({}) {} it up, {figures}",
             words::capitalised(&words::counted(self.sentences, "sentence", "sentences")),
             words::counted(self.pages.len(), "page", "pages"),
             words::listed(&pages),
-            if self.sentences == 1 {
-                "takes up"
-            } else {
-                "take up"
-            },
+            if self.sentences == 1 { "takes" } else { "take" },
         );
         let example = chosen
             .iter()
