@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod corpus;
 mod documents;
 mod fetch;
 mod openrouter;
