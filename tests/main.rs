@@ -14,5 +14,6 @@ mod corpus;
 mod documents;
 mod fetch;
 mod openrouter;
+mod plug;
 mod run;
 mod support;
