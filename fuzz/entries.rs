@@ -3,7 +3,7 @@
 use pipeline::run::Stage;
 
 /// Any bytes as a document, through the entry that the isolated child uses.
-pub fn document(bytes: &[u8]) {
+pub(crate) fn document(bytes: &[u8]) {
     if let Ok(document) = pipeline::document::extract("fuzz", bytes) {
         assert!(!document.pages.is_empty(), "a document has a page");
         assert!(document.pages.iter().all(|page| (0.0..=1.0).contains(&page.readable)), "readable is a share");
@@ -11,7 +11,7 @@ pub fn document(bytes: &[u8]) {
 }
 
 /// Any bytes as a response of the model's endpoint, and its text as the answer of each stage.
-pub fn answer(bytes: &[u8]) {
+pub(crate) fn answer(bytes: &[u8]) {
     const BYTES_MAX: usize = 1024 * 1024;
     let _ = backend::llm::wire::decode_error(500, bytes);
     if let Ok(reply) = backend::llm::wire::decode(bytes, BYTES_MAX) {

@@ -1,5 +1,8 @@
 //! The stage loop: what is stored is never asked for again, and stopping tears nothing.
 
+// All of this is tests, but clippy's exceptions for tests do not reach shared helpers.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::{
     collections::BTreeMap,
     sync::{
