@@ -200,12 +200,7 @@ fn a_finished_run_is_not_run_again() {
         .output()
         .unwrap();
     assert_ok(&output);
-    assert_eq!(
-        stderr(&output).matches("already stored").count(),
-        4,
-        "{}",
-        stderr(&output)
-    );
+    assert_eq!(reused(&stderr(&output)), 4, "{}", stderr(&output));
     assert!(STAGE_FILES.map(|file| run.json(file)) == before, "the stages are as they were");
     assert_eq!(run.report(), report);
 }

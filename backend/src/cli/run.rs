@@ -220,15 +220,12 @@ impl Command<'_> {
     fn show(&self, event: Event) {
         match event {
             Event::Started { stage } => self.progress.begin(&stage_name(stage)),
-            Event::Reused { stage, meta } => {
-                self.progress.line(&format!(
-                    "= {:<32}           already stored, {}",
-                    stage_name(stage),
-                    verified(&meta)
-                ));
+            Event::Reused { meta, item_count } => {
+                let name = stage_name(meta.stage);
+                self.progress.line(&format!("= {name:<32} stored   {}", found(&meta, item_count)));
             }
-            Event::Stored { meta, .. } => {
-                self.progress.done(&verified(&meta));
+            Event::Stored { meta, item_count, .. } => {
+                self.progress.done(&found(&meta, item_count));
                 for warning in &meta.warnings {
                     self.progress.line(&format!("  ! {warning}"));
                 }
@@ -300,18 +297,14 @@ fn stage_name(stage: Stage) -> String {
     format!("stage {} {}", stage.number(), stage.title())
 }
 
-/// What a stage's look-up found, in words.
-fn verified(meta: &StageMeta) -> String {
-    let found = &meta.grounding;
-    if found.quotes == 0 {
-        return "done".to_owned();
+/// What a stage brought, in words.
+fn found(meta: &StageMeta, item_count: usize) -> String {
+    let items = meta.stage.items();
+    let grounding = &meta.grounding;
+    if grounding.quotes == 0 {
+        return format!("{item_count} {items}");
     }
-    let verified = found.quotes.saturating_sub(found.absent);
-    format!(
-        "{verified} of {} quotes verified ({})",
-        found.quotes,
-        percent(found.share)
-    )
+    format!("{item_count} {items}, {} of {} quotes verified", grounding.verified(), grounding.quotes)
 }
 
 fn is_address(source: &str) -> bool {
@@ -371,8 +364,4 @@ fn shell_word(text: &str) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
-}
-
-fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
