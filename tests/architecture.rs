@@ -18,8 +18,19 @@ const RULES: &[Rule] = &[
         scope: "pipeline/src",
         except: &[],
         forbidden: &[
-            "backend::", "axum", "sqlx", "reqwest", "std::env", "std::fs", "std::net", "std::process", "SystemTime",
-            "Instant::now", "tokio::time", "tokio::net", "tokio::fs",
+            "backend::",
+            "axum",
+            "sqlx",
+            "reqwest",
+            "std::env",
+            "std::fs",
+            "std::net",
+            "std::process",
+            "SystemTime",
+            "Instant::now",
+            "tokio::time",
+            "tokio::net",
+            "tokio::fs",
         ],
         why: "the pipeline is pure: the world comes in through its seams",
     },
@@ -38,19 +49,37 @@ const RULES: &[Rule] = &[
     Rule {
         scope: "backend/src/storage",
         except: &[],
-        forbidden: &["crate::http", "crate::cli", "crate::app", "crate::llm", "crate::documents"],
+        forbidden: &[
+            "crate::http",
+            "crate::cli",
+            "crate::app",
+            "crate::llm",
+            "crate::documents",
+        ],
         why: "storage is a leaf behind its seam",
     },
     Rule {
         scope: "backend/src/llm",
         except: &[],
-        forbidden: &["crate::http", "crate::cli", "crate::app", "crate::storage", "crate::documents"],
+        forbidden: &[
+            "crate::http",
+            "crate::cli",
+            "crate::app",
+            "crate::storage",
+            "crate::documents",
+        ],
         why: "the model's client is a leaf behind its seam",
     },
     Rule {
         scope: "backend/src/documents",
         except: &[],
-        forbidden: &["crate::http", "crate::cli", "crate::app", "crate::storage", "crate::llm"],
+        forbidden: &[
+            "crate::http",
+            "crate::cli",
+            "crate::app",
+            "crate::storage",
+            "crate::llm",
+        ],
         why: "documents are a leaf behind their seam",
     },
     Rule {
@@ -62,7 +91,13 @@ const RULES: &[Rule] = &[
     Rule {
         scope: "backend/src",
         except: &["backend/src/app.rs", "backend/src/llm", "backend/src/storage"],
-        forbidden: &["ExtractiveAnalyst", "ModelAnalyst", "WithLastResort", "OpenRouter::new", "FileStore::new"],
+        forbidden: &[
+            "ExtractiveAnalyst",
+            "ModelAnalyst",
+            "WithLastResort",
+            "OpenRouter::new",
+            "FileStore::new",
+        ],
         why: "only app.rs names concrete adapters",
     },
 ];
@@ -107,7 +142,9 @@ fn code_lines(text: &str) -> Vec<(usize, &str)> {
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.unwrap().path();

@@ -1,13 +1,13 @@
 //! `innovation extract FILE`: what the stages will see of a document.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use pipeline::document::{Document, DocumentError};
 use serde::Serialize;
 
+use super::fail;
 use crate::documents::isolate;
 
 /// What `--json` prints when the document cannot be read.
@@ -22,12 +22,39 @@ struct FailureDetail<'e> {
     message: String,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The document
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print JSON: pages, their readable share, warnings
+    #[arg(long)]
+    json: bool,
+}
+
 /// Prints the document's text, its pages joined by form feeds, or the whole document as JSON.
-pub async fn run(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args) -> ExitCode {
+    match print(&args).await {
+        Ok(code) => code,
+        // A reader that has gone (`| head`) has what it wanted.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("{error:#}")),
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+async fn print(args: &Args) -> anyhow::Result<ExitCode> {
+    let (file, json) = (args.file.as_path(), args.json);
     let source_name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-    let result = match read(file).with_context(|| format!("cannot read {}", file.display()))? {
-        Some(bytes) => isolate::extract(&source_name, bytes).await,
-        None => Err(isolate::input_too_large()),
+    let result = match read(file) {
+        Ok(Some(bytes)) => isolate::extract(&source_name, bytes).await,
+        Ok(None) => Err(isolate::input_too_large()),
+        Err(error) => Err(DocumentError::Unavailable(format!("{}: {error}", file.display()))),
     };
     let mut out = std::io::stdout().lock();
     match result {

@@ -34,12 +34,19 @@ impl Config {
 
     /// Reads a set of variables.
     pub fn from_variables(variables: BTreeMap<String, String>) -> Result<Self, Problems> {
-        let mut reader = Reader { variables, problems: Vec::new() };
+        let mut reader = Reader {
+            variables,
+            problems: Vec::new(),
+        };
         let process = ProcessConfig::read(&mut reader);
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
         if reader.problems.is_empty() {
-            Ok(Self { process, analyst, documents })
+            Ok(Self {
+                process,
+                analyst,
+                documents,
+            })
         } else {
             Err(Problems(reader.problems))
         }
@@ -65,7 +72,11 @@ impl fmt::Display for Problems {
         let plural = if self.0.len() == 1 { "" } else { "s" };
         write!(f, "the configuration has {} problem{plural}:", self.0.len())?;
         for problem in &self.0 {
-            write!(f, "\n  {}: {}; for example {}={}", problem.variable, problem.what, problem.variable, problem.example)?;
+            write!(
+                f,
+                "\n  {}: {}; for example {}={}",
+                problem.variable, problem.what, problem.variable, problem.example
+            )?;
         }
         Ok(())
     }
@@ -81,15 +92,28 @@ pub struct Reader {
 impl Reader {
     /// A variable's text, trimmed; unset and empty are the same.
     fn text(&self, variable: &str) -> Option<&str> {
-        self.variables.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.variables
+            .get(variable)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
     }
 
     fn problem(&mut self, variable: &'static str, what: impl Into<String>, example: &'static str) {
-        self.problems.push(Problem { variable, what: what.into(), example });
+        self.problems.push(Problem {
+            variable,
+            what: what.into(),
+            example,
+        });
     }
 
     /// A parsed value; the default where it is unset, and (with a problem noted) where it does not parse.
-    fn value<T: FromStr>(&mut self, variable: &'static str, default: T, what: &str, example: &'static str) -> T {
+    fn value<T: FromStr>(
+        &mut self,
+        variable: &'static str,
+        default: T,
+        what: &str,
+        example: &'static str,
+    ) -> T {
         match self.text(variable).map(str::parse) {
             None => default,
             Some(Ok(value)) => value,
@@ -102,7 +126,9 @@ impl Reader {
 
     /// `true 1 yes on` (any case) are true; `false 0 no off` are false; anything else is a problem.
     fn switch(&mut self, variable: &'static str, default: bool) -> bool {
-        let Some(text) = self.text(variable) else { return default };
+        let Some(text) = self.text(variable) else {
+            return default;
+        };
         match text.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => true,
             "false" | "0" | "no" | "off" => false,
@@ -116,7 +142,13 @@ impl Reader {
     /// A comma-separated list without empty entries.
     fn list(&self, variable: &str) -> Vec<String> {
         self.text(variable)
-            .map(|text| text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect())
+            .map(|text| {
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|entry| !entry.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            })
             .unwrap_or_default()
     }
 }
@@ -126,7 +158,10 @@ mod tests {
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -148,7 +183,15 @@ mod tests {
         ]))
         .unwrap_err();
         let named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
-        assert_eq!(named, ["ENVIRONMENT", "ANALYST", "LLM_TIMEOUT_SECONDS", "MAX_DOCUMENT_BYTES"]);
+        assert_eq!(
+            named,
+            [
+                "ENVIRONMENT",
+                "ANALYST",
+                "LLM_TIMEOUT_SECONDS",
+                "MAX_DOCUMENT_BYTES"
+            ]
+        );
         assert!(!problems.to_string().contains("s3cret"), "{problems}");
     }
 

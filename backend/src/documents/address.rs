@@ -19,7 +19,9 @@ pub enum AddressError {
     UserInfo,
     #[error("the document address must not contain a fragment (#…)")]
     Fragment,
-    #[error("the document address must use port 443 (other ports: BLOB_ALLOW_PRIVATE_NETWORK, not in production)")]
+    #[error(
+        "the document address must use port 443 (other ports: BLOB_ALLOW_PRIVATE_NETWORK, not in production)"
+    )]
     Port,
     #[error("documents are not fetched from {0}; allowed hosts are set by BLOB_ALLOWED_HOSTS")]
     Host(String),
@@ -50,7 +52,11 @@ pub fn check_url(url: &Url, config: &DocumentsConfig) -> Result<(), AddressError
         return Err(AddressError::Port);
     }
     let host = url.host().ok_or(AddressError::NotAUrl)?;
-    if !config.allowed_hosts.iter().any(|entry| matches_entry(&host, entry)) {
+    if !config
+        .allowed_hosts
+        .iter()
+        .any(|entry| matches_entry(&host, entry))
+    {
         return Err(AddressError::Host(host.to_string()));
     }
     let literal = match host {
@@ -71,7 +77,9 @@ pub fn check_url(url: &Url, config: &DocumentsConfig) -> Result<(), AddressError
 fn matches_entry(host: &Host<&str>, entry: &str) -> bool {
     if let (Some(suffix), Host::Domain(name)) = (entry.strip_prefix("*."), host) {
         let name = name.trim_end_matches('.');
-        return name.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
+        return name
+            .strip_suffix(suffix)
+            .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
     }
     match (Host::parse(entry), host) {
         (Ok(Host::Domain(allowed)), Host::Domain(name)) => allowed == name.trim_end_matches('.'),
@@ -145,7 +153,10 @@ mod tests {
 
     #[test]
     fn only_the_allowed_hosts_pass() {
-        let config = config(&["*.public.blob.vercel-storage.com", "blob.vercel-storage.com"], false);
+        let config = config(
+            &["*.public.blob.vercel-storage.com", "blob.vercel-storage.com"],
+            false,
+        );
         for good in [
             "https://abc.public.blob.vercel-storage.com/report.pdf",
             "https://ABC.public.blob.vercel-storage.com./report.pdf",
@@ -154,7 +165,10 @@ mod tests {
             assert!(check(good, &config).is_ok(), "{good}: {:?}", check(good, &config));
         }
         for (bad, why) in [
-            ("https://evil.com/abc.public.blob.vercel-storage.com/x.pdf", "path"),
+            (
+                "https://evil.com/abc.public.blob.vercel-storage.com/x.pdf",
+                "path",
+            ),
             ("https://public.blob.vercel-storage.com/x", "the suffix itself"),
             ("https://evilpublic.blob.vercel-storage.com/x", "no dot"),
             ("https://blob.vercel-storage.com.evil.com/x", "prefix"),
@@ -173,7 +187,10 @@ mod tests {
     #[test]
     fn an_allowed_address_must_still_be_public() {
         let literal = config(&["127.0.0.1", "[::ffff:10.0.0.1]", "93.184.216.34"], false);
-        assert_eq!(check("https://127.0.0.1/x", &literal), Err(AddressError::NotPublic("127.0.0.1".into())));
+        assert_eq!(
+            check("https://127.0.0.1/x", &literal),
+            Err(AddressError::NotPublic("127.0.0.1".into()))
+        );
         assert!(check("https://[::ffff:10.0.0.1]/x", &literal).is_err());
         assert!(check("https://93.184.216.34/x", &literal).is_ok());
         // The URL standard knows more spellings of 127.0.0.1; all of them are that address.
@@ -186,10 +203,29 @@ mod tests {
     #[test]
     fn special_purpose_addresses_are_not_public() {
         for special in [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.0.0.8",
-            "192.168.1.1", "198.18.0.1", "203.0.113.9", "224.0.0.1", "255.255.255.255", "::", "::1",
-            "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "fc00::1", "fe80::1", "ff02::1",
-            "2001:db8::1", "2001::1", "fec0::1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.0.0.8",
+            "192.168.1.1",
+            "198.18.0.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fe80::1",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "fec0::1",
         ] {
             assert!(!is_public(special.parse().unwrap()), "{special}");
         }

@@ -94,7 +94,9 @@ impl FileStore {
         let store = self.clone();
         let run = run.clone();
         let opening = tokio::task::spawn_blocking(move || store.open_run_blocking(&run, request));
-        opening.await.map_err(|error| failed(&self.root, &io::Error::other(error)))?
+        opening
+            .await
+            .map_err(|error| failed(&self.root, &io::Error::other(error)))?
     }
 
     fn open_run_blocking(&self, run: &RunId, request: Request) -> Result<OpenRun, OpenError> {
@@ -127,16 +129,25 @@ impl FileStore {
         let mut manifest = match self.read_manifest(run)? {
             Some(manifest) if manifest.request.asks_the_same(&request) => manifest,
             Some(manifest) => {
-                let what =
-                    if manifest.request.brand_id == request.brand_id { "document" } else { "brand" };
-                return Err(OpenError::OtherRequest { run: run.clone(), what });
+                let what = if manifest.request.brand_id == request.brand_id {
+                    "document"
+                } else {
+                    "brand"
+                };
+                return Err(OpenError::OtherRequest {
+                    run: run.clone(),
+                    what,
+                });
             }
             None => self.new_manifest(run, request),
         };
         manifest.status = RunStatus::Processing;
         manifest.error = None;
         self.write_manifest(&mut manifest)?;
-        Ok(OpenRun { manifest, _lock: lock })
+        Ok(OpenRun {
+            manifest,
+            _lock: lock,
+        })
     }
 
     fn new_manifest(&self, run: &RunId, request: Request) -> Manifest {
@@ -170,7 +181,11 @@ impl FileStore {
             .map_err(|error| failed(&path, &io::Error::other(error)))?
     }
 
-    fn update_blocking(&self, run: &RunId, change: impl FnOnce(&mut Manifest)) -> Result<Manifest, StoreError> {
+    fn update_blocking(
+        &self,
+        run: &RunId,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<Manifest, StoreError> {
         let path = self.folder(run).join(MANIFEST_FILE);
         let missing = || failed(&path, &io::Error::from(io::ErrorKind::NotFound));
         let mut manifest = self.read_manifest(run)?.ok_or_else(missing)?;
@@ -182,7 +197,9 @@ impl FileStore {
     /// The run's manifest, if there is one. A damaged one is set aside: the stage files prove themselves.
     fn read_manifest(&self, run: &RunId) -> Result<Option<Manifest>, StoreError> {
         let path = self.folder(run).join(MANIFEST_FILE);
-        let Some(bytes) = read_bounded(&path).map_err(|error| failed(&path, &error))? else { return Ok(None) };
+        let Some(bytes) = read_bounded(&path).map_err(|error| failed(&path, &error))? else {
+            return Ok(None);
+        };
         match serde_json::from_slice::<Manifest>(&bytes) {
             Ok(manifest) if manifest.version > MANIFEST_VERSION => Err(StoreError {
                 message: format!(
@@ -212,7 +229,10 @@ impl FileStore {
     /// Keeps a damaged file for whoever looks into it, under a name that no run reads.
     fn set_aside(&self, path: &Path, reason: &str) -> Result<(), StoreError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-        let aside = path.with_file_name(format!("{name}.corrupt-{}", self.clock.now().format("%Y%m%dT%H%M%S%3fZ")));
+        let aside = path.with_file_name(format!(
+            "{name}.corrupt-{}",
+            self.clock.now().format("%Y%m%dT%H%M%S%3fZ")
+        ));
         atomic::rename(path, &aside).map_err(|error| failed(path, &error))?;
         tracing::warn!(path = %path.display(), kept_as = %aside.display(), reason, "damaged file set aside");
         Ok(())
@@ -220,7 +240,9 @@ impl FileStore {
 
     fn load_stage_blocking(&self, run: &RunId, stage: Stage) -> Result<Option<StageRecord>, StoreError> {
         let path = self.folder(run).join(stage.file());
-        let known = self.read_manifest(run)?.and_then(|manifest| manifest.stages.get(&stage).cloned());
+        let known = self
+            .read_manifest(run)?
+            .and_then(|manifest| manifest.stages.get(&stage).cloned());
         let Some(bytes) = read_bounded(&path).map_err(|error| failed(&path, &error))? else {
             if known.is_some() {
                 tracing::warn!(path = %path.display(), "stored stage is missing; it will be run again");
@@ -232,9 +254,10 @@ impl FileStore {
             .and_then(|record| {
                 let digest = record.sha256().map_err(|error| error.to_string())?;
                 match known {
-                    Some(known) if known.record_sha256 != digest => {
-                        Err(format!("has record digest {digest}, the manifest says {}", known.record_sha256))
-                    }
+                    Some(known) if known.record_sha256 != digest => Err(format!(
+                        "has record digest {digest}, the manifest says {}",
+                        known.record_sha256
+                    )),
                     _ => Ok(record),
                 }
             });
@@ -255,7 +278,8 @@ impl FileStore {
             disposition: StoreDisposition::Fail,
         };
         let digest = record.sha256().map_err(ours)?;
-        let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| failed(&path, &io::Error::other(error)))?;
+        let mut bytes =
+            serde_json::to_vec_pretty(record).map_err(|error| failed(&path, &io::Error::other(error)))?;
         bytes.push(b'\n');
         match atomic::create(&path, &bytes) {
             Ok(()) => {}
@@ -265,7 +289,10 @@ impl FileStore {
                     .and_then(|bytes| StageRecord::from_bytes(stage, &bytes).ok());
                 if existing.and_then(|record| record.sha256().ok()).as_ref() != Some(&digest) {
                     return Err(StoreError {
-                        message: format!("{} already holds a different record; both are kept", path.display()),
+                        message: format!(
+                            "{} already holds a different record; both are kept",
+                            path.display()
+                        ),
                         disposition: StoreDisposition::Fail,
                     });
                 }
@@ -288,7 +315,10 @@ impl FileStore {
     fn store_report_blocking(&self, run: &RunId, markdown: &str) -> Result<(), StoreError> {
         let path = self.report_path(run);
         atomic::replace(&path, markdown.as_bytes()).map_err(|error| failed(&path, &error))?;
-        let stored = StoredReport { file: REPORT_FILE.to_owned(), sha256: sha256_hex(markdown.as_bytes()) };
+        let stored = StoredReport {
+            file: REPORT_FILE.to_owned(),
+            sha256: sha256_hex(markdown.as_bytes()),
+        };
         self.update_blocking(run, |manifest| manifest.report = Some(stored))?;
         Ok(())
     }
@@ -311,7 +341,11 @@ impl FileStore {
             }
         };
         attempt
-            .retry(ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_max_times(RETRIES_MAX))
+            .retry(
+                ExponentialBuilder::default()
+                    .with_min_delay(Duration::from_millis(50))
+                    .with_max_times(RETRIES_MAX),
+            )
             .when(|error| error.disposition == StoreDisposition::Retry)
             .notify(|error, delay| tracing::warn!(%error, ?delay, "file write failed; trying again"))
             .await
@@ -330,18 +364,23 @@ impl RunStore for FileStore {
 
     async fn store_stage(&self, run: &RunId, record: &StageRecord) -> Result<(), StoreError> {
         let (id, record) = (run.clone(), Arc::new(record.clone()));
-        self.write(run, move |store| store.store_stage_blocking(&id, &record)).await
+        self.write(run, move |store| store.store_stage_blocking(&id, &record))
+            .await
     }
 
     async fn store_report(&self, run: &RunId, markdown: &str) -> Result<(), StoreError> {
         let (id, markdown) = (run.clone(), Arc::<str>::from(markdown));
-        self.write(run, move |store| store.store_report_blocking(&id, &markdown)).await
+        self.write(run, move |store| store.store_report_blocking(&id, &markdown))
+            .await
     }
 }
 
 /// An I/O error with the path it met; the error's text names the errno.
 fn failed(path: &Path, error: &io::Error) -> StoreError {
-    StoreError { message: format!("{}: {error}", path.display()), disposition: StoreDisposition::Retry }
+    StoreError {
+        message: format!("{}: {error}", path.display()),
+        disposition: StoreDisposition::Retry,
+    }
 }
 
 /// A file's bytes; none where there is no file.
@@ -353,7 +392,10 @@ fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     };
     let length = fs::File::metadata(&file)?.len();
     if length > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{length} bytes, at most {FILE_BYTES_MAX} are read")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{length} bytes, at most {FILE_BYTES_MAX} are read"),
+        ));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;

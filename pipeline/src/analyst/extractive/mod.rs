@@ -1,1 +1,121 @@
 //! The built-in analyst: deterministic, offline, every line of evidence a true quote.
+//!
+//! It reads the document with the eyes of an indexer, not of a strategist: it finds headings, sentences, names,
+//! figures and signal words, chooses what says most, and lets the document speak. What it adds of its own are
+//! templates for what a brand could do with a kind of mechanism; they claim nothing about the world.
+//!
+//! * Text: [`blocks`] → [`sentences`] → [`analysis`], weighed by [`ranking`], grouped by [`topics`].
+//! * Stages: [`inspirations`], [`trends`], [`lessons`], [`opportunities`] (with [`matching`] and [`plays`]).
+//! * Words: [`lexicon`], from the lists in `lexicon/*.txt`.
+//!
+//! No hash map is iterated and no float is compared without a tie-break, so equal input gives equal bytes.
+
+mod analysis;
+mod blocks;
+mod clusters;
+mod inspirations;
+mod lessons;
+mod lexicon;
+mod matching;
+mod opportunities;
+mod phrases;
+mod plays;
+mod ranking;
+mod sentences;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod trends;
+mod words;
+
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::{Analyst, AnalystError, Answer, Provenance, StageInput};
+use crate::{
+    llm::{LlmError, LlmErrorCode, Usage},
+    record::sha256_hex,
+    run::Stage,
+    stages::StageOutput,
+};
+
+/// Raised with every change of the rules in code; the word lists are covered by their own hash.
+const RULES_REVISION: &str = "1";
+
+/// The analyst that needs neither key nor network.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExtractiveAnalyst;
+
+impl ExtractiveAnalyst {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+
+    /// What its answers follow from: the hash of the word lists and of the rules' revision.
+    #[must_use]
+    pub fn version() -> &'static str {
+        static VERSION: LazyLock<String> = LazyLock::new(|| {
+            let mut all = format!("rules {RULES_REVISION}\n");
+            for source in lexicon::SOURCES {
+                all.push_str(source);
+                all.push('\0');
+            }
+            sha256_hex(all.as_bytes())
+        });
+        &VERSION
+    }
+}
+
+#[async_trait]
+impl Analyst for ExtractiveAnalyst {
+    async fn answer(
+        &self,
+        stage: Stage,
+        input: &StageInput<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, AnalystError> {
+        if cancel.is_cancelled() {
+            return Err(AnalystError::Llm(LlmError {
+                code: LlmErrorCode::Cancelled,
+                message: "the run was cancelled".to_owned(),
+                disposition: crate::llm::Disposition::Fail,
+                usage: Usage::default(),
+                attempts: 0,
+            }));
+        }
+        let analysis = analysis::Analysis::of(input.document);
+        let output = match stage {
+            Stage::InputProcessing => StageOutput::InputProcessing(inspirations::answer(&analysis)?),
+            Stage::SignalAmplification => {
+                StageOutput::SignalAmplification(trends::answer(&analysis, input.earlier))
+            }
+            Stage::GeneralTranslation => {
+                StageOutput::GeneralTranslation(lessons::answer(&analysis, input.earlier))
+            }
+            Stage::BrandContextualization => StageOutput::BrandContextualization(opportunities::answer(
+                &analysis,
+                input.earlier,
+                input.brand,
+            )),
+        };
+        let warnings = if stage == Stage::InputProcessing {
+            analysis.warnings
+        } else {
+            Vec::new()
+        };
+        Ok(Answer {
+            output,
+            provenance: Provenance {
+                provider: "extractive".to_owned(),
+                model: format!("extractive-{RULES_REVISION}"),
+                prompt_version: Self::version().to_owned(),
+                usage: Usage::default(),
+                attempts: 1,
+            },
+            warnings,
+        })
+    }
+}

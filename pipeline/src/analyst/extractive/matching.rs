@@ -1,0 +1,324 @@
+//! Lessons × the brand's profile: which lesson could be carried by which product, and by what else in the
+//! profile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    analysis::Analysis,
+    clusters,
+    lexicon::lexicon,
+    plays::{self, Play, Variant},
+    words,
+};
+use crate::{
+    brand::BrandProfile,
+    stages::{Inspiration, Lesson, Outputs},
+};
+
+/// So many of a variant's first signs count more.
+const SURE_SIGNS: usize = 5;
+/// What a lesson loses on a product of another class than its own case: it can be carried over, but less surely.
+const OTHER_CLASS_FACTOR: f64 = 0.7;
+
+/// What a lesson is about, gathered from everything that earlier stages and the document say of it.
+#[derive(Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) lesson: &'a Lesson,
+    pub(super) inspirations: Vec<&'a Inspiration>,
+    /// The part of the document behind it, where it can be told.
+    pub(super) topic: Option<usize>,
+    kinds: Vec<(f64, &'static Play)>,
+    concepts: BTreeMap<&'static str, f64>,
+    class: &'static str,
+}
+
+/// A lesson carried by a product.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Match {
+    pub(super) score: f64,
+    /// Indexes into the subjects and the profile's portfolio.
+    pub(super) subject: usize,
+    pub(super) product: usize,
+    pub(super) play: &'static Play,
+    pub(super) variant: &'static Variant,
+}
+
+pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Subject<'a>> {
+    earlier
+        .lessons()
+        .iter()
+        .map(|lesson| {
+            let inspirations: Vec<&Inspiration> = earlier
+                .inspirations()
+                .iter()
+                .filter(|inspiration| lesson.inspirations.contains(&inspiration.id))
+                .collect();
+            let topic = topic_of(analysis, lesson, &inspirations);
+            let mut stems = words::content_stems(&lesson_text(lesson));
+            match topic {
+                Some(topic) => stems.extend(
+                    analysis
+                        .of_topic(topic)
+                        .flat_map(|(_, s)| s.stems.iter().cloned()),
+                ),
+                None => {
+                    for inspiration in &inspirations {
+                        stems.extend(words::content_stems(&inspiration.title));
+                        stems.extend(words::content_stems(&inspiration.summary));
+                        stems.extend(words::content_stems(&inspiration.mechanism));
+                    }
+                }
+            }
+            let heading = topic
+                .and_then(|topic| analysis.topics.get(topic))
+                .map(|topic| topic.heading.as_str());
+            // What a text calls itself says more of its kind than what it mentions.
+            for _ in 0..3 {
+                stems.extend(words::content_stems(&lesson.title));
+                stems.extend(heading.iter().flat_map(|heading| words::content_stems(heading)));
+            }
+            Subject {
+                lesson,
+                inspirations,
+                topic,
+                kinds: plays::kinds_of(&stems, &analysis.rarity),
+                concepts: concept_shares(&stems),
+                class: class_of_stems(&stems).unwrap_or("any"),
+            }
+        })
+        .collect()
+}
+
+fn lesson_text(lesson: &Lesson) -> String {
+    let mut text = format!(
+        "{} {} {} {}",
+        lesson.title, lesson.principle, lesson.why_it_works, lesson.job_to_be_done.functional
+    );
+    for part in lesson
+        .constraints_removed
+        .iter()
+        .chain(&lesson.job_to_be_done.social)
+        .chain(&lesson.job_to_be_done.emotional)
+    {
+        text.push(' ');
+        text.push_str(part);
+    }
+    text
+}
+
+/// The topic with most of the lesson's own sentences; without any, the one most like it.
+fn topic_of(analysis: &Analysis, lesson: &Lesson, inspirations: &[&Inspiration]) -> Option<usize> {
+    let plain = words::plain(&lesson_text(lesson));
+    let mut best: Option<(usize, usize)> = None;
+    for topic in clusters::majors(analysis) {
+        let held = analysis
+            .of_topic(topic)
+            .filter(|(_, s)| s.word_count > 5 && plain.contains(&s.plain))
+            .count();
+        if held > 0 && best.is_none_or(|(most, _)| held > most) {
+            best = Some((held, topic));
+        }
+    }
+    best.map(|(_, topic)| topic)
+        .or_else(|| clusters::nearest(analysis, &plain))
+        .or_else(|| {
+            inspirations
+                .first()
+                .and_then(|first| clusters::topics_behind(analysis, first).first().copied())
+        })
+}
+
+/// The share of each concept among a text's words that stand for any.
+fn concept_shares(stems: &[String]) -> BTreeMap<&'static str, f64> {
+    let mut shares: BTreeMap<&'static str, f64> = BTreeMap::new();
+    for concept in &lexicon().concepts {
+        let count = stems.iter().filter(|stem| concept.stems.contains(*stem)).count();
+        if count > 0 {
+            shares.insert(concept.name, count as f64);
+        }
+    }
+    let total: f64 = shares.values().sum();
+    for share in shares.values_mut() {
+        *share /= total.max(1.0);
+    }
+    shares
+}
+
+/// The concepts that a text of the profile stands for.
+pub(super) fn concepts_of(text: &str) -> BTreeSet<&'static str> {
+    let stems: BTreeSet<String> = words::stems_of_phrase(text).into_iter().collect();
+    lexicon()
+        .concepts
+        .iter()
+        .filter(|concept| concept.stems.intersection(&stems).next().is_some())
+        .map(|concept| concept.name)
+        .collect()
+}
+
+/// The class of a product: food, durable, service, or nothing that the word lists know.
+pub(super) fn class_of(entry: &str, industry: &str) -> &'static str {
+    class_of_stems(&words::stems_of_phrase(entry))
+        .or_else(|| class_of_stems(&words::stems_of_phrase(industry)))
+        .unwrap_or("any")
+}
+
+/// The class that most of some stems stand for.
+fn class_of_stems(stems: &[String]) -> Option<&'static str> {
+    ["food", "durable", "service"]
+        .into_iter()
+        .rev()
+        .map(|class| {
+            let concepts = lexicon()
+                .concepts
+                .iter()
+                .filter(|concept| concept.broader == class);
+            (
+                concepts
+                    .map(|concept| stems.iter().filter(|stem| concept.stems.contains(*stem)).count())
+                    .sum::<usize>(),
+                class,
+            )
+        })
+        .filter(|(hits, _)| *hits > 0)
+        .max_by_key(|(hits, _)| *hits)
+        .map(|(_, class)| class)
+}
+
+/// The name of a profile's entry without what it says of it: "Quechua - hiking gear" → "Quechua". A common noun
+/// ("Footwear - hiking shoes") is written as one.
+pub(super) fn short_name(entry: &str) -> String {
+    let cut = [" - ", " – ", " — ", " (", ": ", ", "]
+        .iter()
+        .filter_map(|mark| entry.find(mark))
+        .filter(|at| *at > 1)
+        .min();
+    let name = words::clipped(
+        entry.get(..cut.unwrap_or(entry.len())).unwrap_or(entry).trim(),
+        60,
+    );
+    let mut tokens = name.split_whitespace();
+    let first = tokens.next().unwrap_or_default();
+    let common = tokens.all(|token| !token.chars().any(char::is_uppercase)) && {
+        let stem = words::stem(first);
+        COMMON_NOUNS.contains(&stem.as_str())
+            || lexicon()
+                .concepts
+                .iter()
+                .any(|concept| concept.stems.contains(&stem))
+    };
+    let plain_case = first.chars().skip(1).all(|c| c.is_lowercase() || c == '-');
+    if common && plain_case {
+        words::lowercased(&name)
+    } else {
+        name
+    }
+}
+
+/// First words of common product names, stemmed, besides those that stand for a concept.
+const COMMON_NOUNS: [&str; 4] = ["pack", "accessori", "product", "cloth"];
+
+/// Every lesson with every product that could carry it, best first.
+pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Match> {
+    let mut found: Vec<Match> = Vec::new();
+    for (subject_index, subject) in subjects.iter().enumerate() {
+        for (product_index, entry) in brand.product_portfolio.iter().enumerate() {
+            let class = class_of(entry, &brand.industry);
+            for (sureness, play) in subject.kinds.iter().take(4) {
+                let variant = play
+                    .variants
+                    .iter()
+                    .find(|variant| variant.class == class || variant.class == "any");
+                let Some(variant) = variant else { continue };
+                let score = score(subject, entry, brand, *sureness, variant);
+                found.push(Match {
+                    score,
+                    subject: subject_index,
+                    product: product_index,
+                    play,
+                    variant,
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then((a.subject, a.product).cmp(&(b.subject, b.product)))
+    });
+    found
+}
+
+fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64, variant: &Variant) -> f64 {
+    let stems: BTreeSet<String> = words::stems_of_phrase(entry).into_iter().collect();
+    // The first signs of a list are the surest.
+    let fit: f64 = variant
+        .fits
+        .iter()
+        .enumerate()
+        .filter(|(_, sign)| stems.contains(*sign))
+        .map(|(order, _)| if order < SURE_SIGNS { 0.32 } else { 0.12 })
+        .sum::<f64>()
+        .min(1.2);
+    let shared = subject.nearness(entry).min(0.8);
+    let pull: f64 = brand
+        .strategic_priorities
+        .iter()
+        .chain(&brand.recent_innovations)
+        .map(|text| {
+            words::stems_of_phrase(text)
+                .iter()
+                .filter(|stem| variant.fits.contains(*stem))
+                .count()
+                .min(3) as f64
+        })
+        .sum::<f64>()
+        .min(5.0)
+        * 0.03;
+    // The kind must be clear before anything else counts.
+    let class = class_of(entry, &brand.industry);
+    let carried_over = subject.class != "any" && class != subject.class && class != "service";
+    let factor = if carried_over { OTHER_CLASS_FACTOR } else { 1.0 };
+    factor * sureness * sureness * (0.25 + fit + shared + pull)
+}
+
+impl Subject<'_> {
+    /// How much of what the lesson is about a text of the profile is about too, 0 to 1.
+    pub(super) fn nearness(&self, text: &str) -> f64 {
+        concepts_of(text)
+            .iter()
+            .filter_map(|concept| self.concepts.get(concept))
+            .sum()
+    }
+}
+
+/// The entry of a profile's list that has most to do with some text, with how much; the first on a tie.
+///
+/// `words_min` content words must be shared outright; concepts alone do not tell enough for every list.
+pub(super) fn nearest_entry<'e>(
+    entries: &'e [String],
+    text: &str,
+    taken: &[&str],
+    words_min: usize,
+) -> Option<(f64, &'e str)> {
+    // Words of every profile.
+    const BLAND: [&str; 6] = ["product", "brand", "develop", "rang", "line", "custom"];
+    let concepts = concepts_of(text);
+    let stems: BTreeSet<String> = words::content_stems(text).into_iter().collect();
+    let mut best: Option<(f64, &str)> = None;
+    for entry in entries.iter().filter(|entry| !taken.contains(&entry.as_str())) {
+        let own: BTreeSet<String> = words::content_stems(entry).into_iter().collect();
+        let shared_words = own
+            .iter()
+            .filter(|stem| stems.contains(*stem) && !BLAND.contains(&stem.as_str()))
+            .count();
+        let shared_concepts = concepts_of(entry).intersection(&concepts).count();
+        let value = shared_words as f64 + shared_concepts as f64 * 0.7;
+        if value > 0.0
+            && shared_words >= words_min
+            && best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt())
+        {
+            best = Some((value, entry));
+        }
+    }
+    best
+}

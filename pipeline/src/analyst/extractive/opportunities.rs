@@ -1,0 +1,513 @@
+//! Stage 4: what one brand could do with the lessons.
+//!
+//! A pitch says what the brand could do (a template of the lesson's kind, on a product of the profile) and what
+//! the document reports of the case behind it (a quote). Nothing else is claimed.
+
+use super::{
+    analysis::{Analysis, Sentence},
+    inspirations,
+    lexicon::{Role, lexicon},
+    matching::{self, Match, Subject},
+    ranking, sentences, words,
+};
+use crate::{
+    brand::BrandProfile,
+    stages::{
+        BrandContextualization, Effort, Evidence, Horizon, Opportunity, Outputs, ProfileField, ProfileLink,
+    },
+};
+
+const OPPORTUNITIES_MIN: usize = 3;
+const OPPORTUNITIES_MAX: usize = 5;
+/// Beyond the third, an opportunity must reach this share of the best one's score.
+const SCORE_SHARE_MIN: f64 = 0.40;
+
+pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfile) -> BrandContextualization {
+    let subjects = matching::subjects(analysis, earlier);
+    let chosen = choose(&matching::matches(&subjects, brand));
+    let mut told = Told::default();
+    let mut opportunities: Vec<Opportunity> = Vec::new();
+    for (order, found) in chosen.iter().enumerate() {
+        let (Some(subject), Some(entry)) = (
+            subjects.get(found.subject),
+            brand.product_portfolio.get(found.product),
+        ) else {
+            continue;
+        };
+        let writer = Writer {
+            analysis,
+            subject,
+            brand,
+            entry,
+            found,
+            order,
+        };
+        opportunities.push(writer.opportunity(&mut told));
+    }
+    let brand_context = brand_context(&opportunities, &subjects, &chosen, brand);
+    BrandContextualization {
+        brand_context,
+        opportunities,
+    }
+}
+
+/// A product this near to what a lesson is about can be measured by the lesson's own case.
+const NEAR_MIN: f64 = 0.12;
+
+/// The best matches: other lessons and other products each time, as far as there are any.
+fn choose(matches: &[Match]) -> Vec<Match> {
+    let mut chosen: Vec<Match> = Vec::new();
+    let best = matches.first().map_or(0.0, |found| found.score);
+    for strict in [true, false] {
+        for found in matches {
+            let wanted = if strict {
+                OPPORTUNITIES_MAX
+            } else {
+                OPPORTUNITIES_MIN
+            };
+            let weak = chosen.len() >= OPPORTUNITIES_MIN && found.score < best * SCORE_SHARE_MIN;
+            if chosen.len() >= wanted || weak {
+                break;
+            }
+            let same_lesson = chosen.iter().any(|other| other.subject == found.subject);
+            let same_product = chosen.iter().any(|other| other.product == found.product);
+            let same_kind = chosen.iter().any(|other| other.play.kind == found.play.kind);
+            let clash = if strict {
+                same_lesson || same_product || same_kind
+            } else {
+                same_product && (same_lesson || same_kind)
+            };
+            if !clash {
+                chosen.push(*found);
+            }
+        }
+    }
+    chosen
+}
+
+/// What an opportunity before has named, and the next one should not.
+#[derive(Debug, Default)]
+struct Told {
+    sentences: Vec<usize>,
+    constraints: Vec<String>,
+    innovations: Vec<String>,
+}
+
+/// Everything that one opportunity is written from.
+struct Writer<'a> {
+    analysis: &'a Analysis,
+    subject: &'a Subject<'a>,
+    brand: &'a BrandProfile,
+    entry: &'a str,
+    found: &'a Match,
+    order: usize,
+}
+
+impl Writer<'_> {
+    fn opportunity(&self, told: &mut Told) -> Opportunity {
+        let links = self.links(told);
+        let effort = self.found.variant.effort;
+        let result = self.result();
+        Opportunity {
+            id: String::new(),
+            title: words::clipped(&words::capitalised(&self.filled(self.found.variant.title)), 160),
+            pitch: words::clipped(&self.pitch(result), 1_450),
+            why_this_brand: words::clipped(&self.why(&links), 1_450),
+            target_customers: self.customers(),
+            first_steps: self.steps(result),
+            risks: self.risks(told),
+            effort,
+            horizon: self.horizon(effort, &links),
+            lessons: vec![self.subject.lesson.id.clone()],
+            profile_links: links
+                .into_iter()
+                .map(|(field, entry)| ProfileLink { field, entry })
+                .collect(),
+        }
+    }
+
+    fn filled(&self, template: &str) -> String {
+        template
+            .replace("{brand}", &self.brand.brand_name)
+            .replace("{product}", &matching::short_name(self.entry))
+    }
+
+    /// What the document measured of the case behind the lesson.
+    fn result(&self) -> Option<&Sentence> {
+        let topic = self.subject.topic?;
+        let evidence: Vec<&Evidence> = self
+            .subject
+            .inspirations
+            .iter()
+            .flat_map(|i| &i.evidence)
+            .collect();
+        // Its figures must stand on a page that the lesson's inspirations cite.
+        let own = self
+            .analysis
+            .of_topic(topic)
+            .filter(|(_, s)| s.quotable && evidence.iter().any(|e| e.page == s.page));
+        let mut best: Option<(f64, &Sentence)> = None;
+        for (_, s) in own {
+            let cited = if evidence.iter().any(|e| e.quote == s.text) {
+                1.0
+            } else {
+                0.0
+            };
+            if let Some(value) = inspirations::result_value(s).map(|value| value + cited)
+                && best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt())
+            {
+                best = Some((value, s));
+            }
+        }
+        best.map(|(_, s)| s)
+    }
+
+    fn case_name(&self) -> Option<String> {
+        let topic = self.analysis.topics.get(self.subject.topic?)?;
+        topic
+            .case
+            .clone()
+            .or_else(|| topic.named_by_document.then(|| topic.heading.clone()))
+    }
+
+    fn pitch(&self, result: Option<&Sentence>) -> String {
+        let mut pitch = self.filled(self.found.variant.pitch);
+        if let Some(result) = result {
+            let case = self
+                .case_name()
+                .map_or_else(String::new, |case| format!(" ({case})"));
+            let opening = match self.order % 3 {
+                0 => format!("The document reports of its case{case}:"),
+                1 => format!("The case behind it{case} is described so:"),
+                _ => format!("What the document found there{case}:"),
+            };
+            pitch.push_str(&format!(" {opening} “{}”", inner_quotes(&result.text)));
+        }
+        pitch
+    }
+
+    /// Text that the choice of profile entries is made by: what would be done, to what, for what reason.
+    fn theme(&self) -> String {
+        format!(
+            "{} {} {} {} {}",
+            self.filled(self.found.variant.title),
+            self.filled(self.found.variant.pitch),
+            self.subject.lesson.title,
+            self.found.play.serves,
+            self.entry
+        )
+    }
+
+    /// A narrower text, for entries that must have to do with the product itself.
+    fn matter(&self) -> String {
+        format!(
+            "{} {} {}",
+            self.filled(self.found.variant.title),
+            self.found.play.serves,
+            self.entry
+        )
+    }
+
+    fn links(&self, told: &mut Told) -> Vec<(ProfileField, String)> {
+        let mut links = vec![(ProfileField::ProductPortfolio, self.entry.to_owned())];
+        let (theme, matter) = (self.theme(), self.matter());
+        let brand = self.brand;
+        let innovations = told.innovations.clone();
+        let known: Vec<&str> = innovations.iter().map(String::as_str).collect();
+        let lists = [
+            (
+                ProfileField::StrategicPriorities,
+                &brand.strategic_priorities,
+                &theme,
+                1.4,
+                0,
+            ),
+            (
+                ProfileField::RecentInnovations,
+                &brand.recent_innovations,
+                &matter,
+                1.7,
+                1,
+            ),
+            (ProfileField::BrandValues, &brand.brand_values, &theme, 1.4, 0),
+            (
+                ProfileField::TargetCustomers,
+                &brand.target_customers,
+                &matter,
+                1.7,
+                0,
+            ),
+        ];
+        for (field, entries, text, needed, words_min) in lists {
+            if let Some((value, entry)) = matching::nearest_entry(entries, text, &known, words_min)
+                && value >= needed
+            {
+                if field == ProfileField::RecentInnovations {
+                    told.innovations.push(entry.to_owned());
+                }
+                links.push((field, entry.to_owned()));
+            }
+        }
+        links
+            .iter_mut()
+            .for_each(|(_, entry)| *entry = entry.chars().take(500).collect());
+        links
+    }
+
+    fn why(&self, links: &[(ProfileField, String)]) -> String {
+        let find = |wanted: ProfileField| {
+            links
+                .iter()
+                .find(|(field, _)| *field == wanted)
+                .map(|(_, entry)| entry.trim_end_matches('.'))
+        };
+        let brand = &self.brand.brand_name;
+        let product = matching::short_name(self.entry);
+        let described = self
+            .entry
+            .get(product.len()..)
+            .unwrap_or_default()
+            .trim_start_matches([' ', '-', '–', '—', ':'])
+            .trim_end_matches('.');
+        let mut text = if described.is_empty() || product.ends_with('…') {
+            format!("{brand} has “{}” in its portfolio.", self.entry)
+        } else {
+            match self.order % 3 {
+                0 => format!(
+                    "{brand} would not need a new product for it: its profile lists {product}, “{described}”."
+                ),
+                1 => {
+                    format!("The portfolio of {brand} offers a fitting start with {product} (“{described}”).")
+                }
+                _ => format!("With {product} (“{described}”), {brand} would not start from nothing."),
+            }
+        };
+        if let Some(priority) = find(ProfileField::StrategicPriorities) {
+            text.push_str(&match self.order % 3 {
+                0 => format!(" The nearest of its stated priorities is “{priority}”."),
+                1 => {
+                    format!(" Among its priorities stands “{priority}”.")
+                }
+                _ => format!(" The profile names as a priority: “{priority}”."),
+            });
+        }
+        if let Some(innovation) = find(ProfileField::RecentInnovations) {
+            text.push_str(&match self.order % 2 {
+                0 => format!(" Of its recent innovations, the nearest is “{innovation}”."),
+                _ => format!(" A recent innovation touches the same ground: “{innovation}”."),
+            });
+        }
+        if let Some(value) = find(ProfileField::BrandValues) {
+            text.push_str(&match self.order % 2 {
+                0 => format!(" It is in keeping with a value that the brand names: “{value}”."),
+                _ => format!(" Among its values, it answers to “{value}”."),
+            });
+        }
+        text
+    }
+
+    fn customers(&self) -> Vec<String> {
+        let theme = format!(
+            "{} {} {}",
+            self.theme(),
+            self.subject.lesson.principle,
+            self.subject.lesson.job_to_be_done.functional
+        );
+        let mut chosen: Vec<&str> = Vec::new();
+        while let Some((value, entry)) =
+            matching::nearest_entry(&self.brand.target_customers, &theme, &chosen, 0)
+        {
+            if chosen.len() >= 2 || (!chosen.is_empty() && value < 2.0) {
+                break;
+            }
+            chosen.push(entry);
+        }
+        if chosen.is_empty() {
+            chosen.extend(self.brand.target_customers.first().map(String::as_str));
+        }
+        chosen
+            .into_iter()
+            .map(|entry| entry.chars().take(300).collect())
+            .collect()
+    }
+
+    fn steps(&self, result: Option<&Sentence>) -> Vec<String> {
+        let mut steps: Vec<String> = self
+            .found
+            .variant
+            .steps
+            .iter()
+            .map(|step| words::clipped(&self.filled(step), 500))
+            .collect();
+        // What a case of another field measured is no measure for this one.
+        let near = self.subject.nearness(self.entry) >= NEAR_MIN;
+        let yardstick = result
+            .filter(|_| near)
+            .map(|s| sentences::main_clause(&s.text))
+            .filter(|clause| !words::figures(clause).is_empty());
+        if let Some(clause) = yardstick {
+            let clause = inner_quotes(clause);
+            let step = match self.order % 3 {
+                0 => format!(
+                    "Fix the figure that decides before the start; the document’s own case reports: “{clause}”."
+                ),
+                1 => format!("Take the document’s result as the yardstick, not as a promise: “{clause}”."),
+                _ => format!(
+                    "Agree how far from the reported case the result may fall before the trial ends: “{clause}”."
+                ),
+            };
+            steps.push(words::clipped(&step, 500));
+        }
+        steps.truncate(6);
+        steps
+    }
+
+    /// Counter-signals of the document that no opportunity before has named, and the profile's own limits.
+    fn risks(&self, told: &mut Told) -> Vec<String> {
+        let mut risks: Vec<String> = Vec::new();
+        let counters: Vec<usize> = self
+            .analysis
+            .sentences
+            .iter()
+            .enumerate()
+            .filter(|(index, s)| {
+                s.quotable
+                    && !s.leans
+                    && s.role == Role::Counter
+                    && !told.sentences.contains(index)
+                    && self.concerns(s)
+                    && s.text.chars().count() < 420
+            })
+            .map(|(index, _)| index)
+            .collect();
+        let product = words::content_stems(&self.theme());
+        let chosen = ranking::pick(self.analysis, &counters, 2, &[], |s| {
+            let near = s
+                .stems
+                .iter()
+                .filter(|stem| product.contains(stem))
+                .count()
+                .min(4) as f64
+                * 0.1;
+            near + f64::from(lexicon().marker_weight("counter", &s.plain).min(9)) * 0.08 + s.score * 0.3
+        });
+        for index in chosen {
+            if let Some(s) = self.analysis.sentence(index) {
+                risks.push(format!("The document warns: “{}”", inner_quotes(&s.text)));
+                told.sentences.push(index);
+            }
+        }
+        let theme = format!("{} {}", self.theme(), self.found.variant.steps.join(" "));
+        let known: Vec<&str> = told.constraints.iter().map(String::as_str).collect();
+        let limit = matching::nearest_entry(&self.brand.constraints, &theme, &known, 0)
+            .filter(|(value, _)| *value >= 1.0 || risks.is_empty())
+            .map(|(_, constraint)| constraint.to_owned());
+        if let Some(constraint) = limit {
+            let limit = constraint.trim_end_matches('.');
+            risks.push(words::clipped(
+                &format!("A limit from the brand’s own profile: {limit}."),
+                500,
+            ));
+            told.constraints.push(constraint);
+        }
+        if risks.is_empty() {
+            risks.push("The document names no counter-signal for this case, so what speaks against it must still be found out.".to_owned());
+        }
+        risks
+    }
+
+    /// Whether a counter-signal speaks of the lesson's case. In a document of one story, each does.
+    fn concerns(&self, s: &Sentence) -> bool {
+        self.subject.topic.is_none_or(|topic| {
+            let one_story = self
+                .analysis
+                .topics
+                .get(topic)
+                .is_some_and(|topic| !topic.named_by_document);
+            one_story || s.topic == Some(topic)
+        })
+    }
+
+    /// The rule that the brand context states.
+    fn horizon(&self, effort: Effort, links: &[(ProfileField, String)]) -> Horizon {
+        let prepared = links
+            .iter()
+            .any(|(field, _)| *field == ProfileField::RecentInnovations);
+        match (effort, prepared) {
+            (Effort::Low, _) | (Effort::Medium, true) => Horizon::Now,
+            (Effort::Medium, false) | (Effort::High, true) => Horizon::Next,
+            (Effort::High, false) => Horizon::Later,
+        }
+    }
+}
+
+/// Double quotation marks inside a quotation become single ones.
+fn inner_quotes(text: &str) -> String {
+    text.replace('“', "‘").replace('”', "’")
+}
+
+fn brand_context(
+    opportunities: &[Opportunity],
+    subjects: &[Subject<'_>],
+    chosen: &[Match],
+    brand: &BrandProfile,
+) -> String {
+    let products: Vec<String> = chosen
+        .iter()
+        .filter_map(|found| brand.product_portfolio.get(found.product))
+        .map(|entry| matching::short_name(entry))
+        .collect();
+    let mut text = format!(
+        "For {} ({}), {} from the document {} held against the profile. What decided were the products that can carry a lesson: {}.",
+        brand.brand_name,
+        brand.country,
+        words::counted(subjects.len(), "lesson", "lessons"),
+        if subjects.len() == 1 { "was" } else { "were" },
+        words::listed(&unique(products)),
+    );
+    let entries = |field: ProfileField| -> Vec<String> {
+        let all = opportunities
+            .iter()
+            .flat_map(|o| &o.profile_links)
+            .filter(|link| link.field == field);
+        unique(
+            all.map(|link| format!("“{}”", link.entry.trim_end_matches('.')))
+                .collect(),
+        )
+    };
+    let priorities = entries(ProfileField::StrategicPriorities);
+    if !priorities.is_empty() {
+        text.push_str(&format!(
+            " Of its priorities, these spoke for the choice: {}.",
+            words::listed(&priorities)
+        ));
+    }
+    let left_out: Vec<String> = subjects
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| chosen.iter().all(|found| found.subject != *index))
+        .map(|(_, subject)| format!("“{}”", subject.lesson.title))
+        .collect();
+    if !left_out.is_empty() {
+        text.push_str(&format!(
+            " Left aside, because other lessons had a nearer product: {}.",
+            words::listed(&left_out)
+        ));
+    }
+    text.push_str(
+        " Effort follows the kind of change: labels, tastings and single events are low; a new service or a reformulation is medium; \
+         new packaging cycles, measured standards and networks are high. Low effort can start now; medium effort now where a recent \
+         innovation prepares it, else next; high effort next where one does, else later.",
+    );
+    words::clipped(&text, 1_950)
+}
+
+fn unique(items: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for item in items {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
+}

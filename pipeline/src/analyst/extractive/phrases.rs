@@ -1,0 +1,214 @@
+//! Proper names and key phrases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::{analysis::Sentence, lexicon::lexicon, words};
+
+/// The proper names of a document, by how often they occur.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    counts: BTreeMap<String, usize>,
+    /// First words of names of several words: "Fjellvik" for "Fjellvik Outfitters".
+    heads: BTreeSet<String>,
+}
+
+impl Names {
+    /// Collects names: capitalised sequences that do not merely begin a sentence.
+    pub(super) fn collect<'s>(sentences: impl Iterator<Item = &'s str>) -> Self {
+        let mut names = Self::default();
+        for sentence in sentences {
+            for (initial, name) in capitalised_runs(sentence) {
+                let several = name.contains(' ');
+                if initial && !several {
+                    continue;
+                }
+                if several {
+                    names.heads.extend(name.split(' ').next().map(str::to_owned));
+                }
+                *names.counts.entry(name).or_default() += 1;
+            }
+        }
+        names
+    }
+
+    /// The names in one sentence, in order.
+    pub(super) fn of(&self, sentence: &str) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for (initial, name) in capitalised_runs(sentence) {
+            let known = !initial || self.counts.contains_key(&name) || self.heads.contains(&name);
+            if known && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+        found
+    }
+}
+
+/// Runs of capitalised words, with whether they begin the sentence.
+fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
+    let mut runs: Vec<(bool, String)> = Vec::new();
+    let mut current: Vec<String> = Vec::new();
+    let mut initial = true;
+    let mut close = |current: &mut Vec<String>, initial: bool| {
+        while current.last().is_some_and(|word| word == "&") {
+            current.pop();
+        }
+        if !current.is_empty() {
+            runs.push((initial, current.join(" ")));
+            current.clear();
+        }
+    };
+    for (index, token) in sentence.split_whitespace().enumerate() {
+        let opens = token.starts_with(['“', '"', '(', '‘']);
+        let bare = token.trim_matches(|c: char| !c.is_alphanumeric() && c != '&');
+        let (bare, possessive) = match bare.strip_suffix("’s").or_else(|| bare.strip_suffix("'s")) {
+            Some(bare) => (bare, true),
+            None => (bare, false),
+        };
+        if opens {
+            close(&mut current, initial);
+        }
+        let after_quote = opens && token.chars().count() > 1;
+        if is_name_word(bare) || (bare == "&" && !current.is_empty()) {
+            if current.is_empty() {
+                initial = index == 0 || after_quote;
+            }
+            current.push(bare.to_owned());
+            if possessive || token.ends_with([',', '.', ';', ':', '!', '?', '”', ')', '"']) {
+                close(&mut current, initial);
+            }
+        } else {
+            close(&mut current, initial);
+        }
+    }
+    close(&mut current, initial);
+    runs
+}
+
+fn is_name_word(word: &str) -> bool {
+    word.chars().next().is_some_and(char::is_uppercase)
+        && word.chars().filter(|c| c.is_alphabetic()).count() > 1
+        && !lexicon().is_stopword(&word.to_lowercase())
+        && !lexicon().is_starter(&word.to_lowercase())
+}
+
+/// The name of several words, or else of one, that a topic's sentences give most often.
+pub(super) fn principal_name(texts: &[&Sentence]) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in texts.iter().flat_map(|s| &s.names) {
+        *counts.entry(name).or_default() += 1;
+    }
+    let several: BTreeMap<&str, usize> = counts
+        .keys()
+        .filter(|name| name.contains(' '))
+        .map(|name| (*name, uses(texts, name)))
+        .collect();
+    counts.retain(|_, count| *count >= 2);
+    let pool = if several.is_empty() { counts } else { several };
+    pool.iter()
+        .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
+        .map(|(name, _)| (*name).to_owned())
+}
+
+/// How many sentences hold a name, or its first word as its short form.
+fn uses(texts: &[&Sentence], name: &str) -> usize {
+    let head = name.split(' ').next().unwrap_or(name);
+    texts.iter().filter(|s| s.text.contains(head)).count()
+}
+
+/// Key phrases of some sentences out of a document: noun-like runs of content words, weighted by how often
+/// they occur and by how rare their words are elsewhere (`rarity`, per stem).
+pub(super) fn key_phrases<'s>(
+    sentences: impl Iterator<Item = &'s str>,
+    rarity: &BTreeMap<String, f64>,
+    count_max: usize,
+) -> Vec<String> {
+    let sentences: Vec<&str> = sentences.collect();
+    let plain: Vec<String> = sentences.iter().map(|sentence| words::plain(sentence)).collect();
+    let mut scores: BTreeMap<String, (f64, String)> = BTreeMap::new();
+    for phrase in sentences.iter().flat_map(|sentence| candidates(sentence)) {
+        let stems = words::stems_of_phrase(&phrase);
+        let key = stems.join(" ");
+        if scores.contains_key(&key) {
+            continue;
+        }
+        let weight: f64 = stems
+            .iter()
+            .map(|stem| rarity.get(stem).copied().unwrap_or(1.0))
+            .sum();
+        let uses = plain
+            .iter()
+            .filter(|text| words::holds(text, words::plain(&phrase).trim()))
+            .count();
+        // What is said once may be any two words; what is said again is a term.
+        if uses >= 2 {
+            scores.insert(key, (weight * uses as f64, phrase));
+        }
+    }
+    let mut ranked: Vec<(f64, String)> = scores.into_values().collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let mut kept: Vec<String> = Vec::new();
+    for (_, phrase) in ranked {
+        let stems = words::stems_of_phrase(&phrase);
+        let overlaps = kept.iter().any(|other| {
+            let others = words::stems_of_phrase(other);
+            stems.iter().any(|stem| others.contains(stem))
+        });
+        if !overlaps {
+            kept.push(phrase);
+        }
+        if kept.len() == count_max {
+            break;
+        }
+    }
+    kept
+}
+
+/// Runs of two or three lower-case content words after a determiner: what English puts a noun phrase behind.
+fn candidates(sentence: &str) -> Vec<String> {
+    const DETERMINERS: [&str; 14] = [
+        "a", "an", "the", "its", "their", "every", "each", "no", "of", "with", "one", "into", "as", "this",
+    ];
+    let mut found = Vec::new();
+    let tokens: Vec<&str> = sentence.split_whitespace().collect();
+    let mut index = 0;
+    while let Some(token) = tokens.get(index) {
+        index += 1;
+        if !DETERMINERS.contains(&token.to_lowercase().as_str()) {
+            continue;
+        }
+        let mut run: Vec<&str> = Vec::new();
+        let mut closed = false;
+        while let Some(next) = tokens.get(index + run.len()).filter(|_| run.len() < 4) {
+            let bare = next.trim_matches(|c: char| !c.is_alphanumeric());
+            if !is_phrase_word(bare) || next.starts_with(['“', '(', '"']) {
+                closed = true;
+                break;
+            }
+            run.push(bare);
+            if next.ends_with([',', '.', ';', ':', ')', '”', '!', '?']) {
+                closed = true;
+                break;
+            }
+        }
+        let ends_as_noun = run.last().is_some_and(|last| {
+            !["ly", "ed", "ing", "ous", "ful", "ive", "able", "ish"]
+                .iter()
+                .any(|suffix| last.ends_with(suffix))
+        });
+        if closed && (2..=3).contains(&run.len()) && ends_as_noun {
+            found.push(run.join(" "));
+        }
+    }
+    found
+}
+
+fn is_phrase_word(word: &str) -> bool {
+    word.chars().count() > 2
+        && word.chars().all(|c| c.is_alphabetic() || c == '-')
+        && word.chars().next().is_some_and(char::is_lowercase)
+        && word.unicode_words().all(words::is_content)
+        && !word.ends_with("ly")
+}

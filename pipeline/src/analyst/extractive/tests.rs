@@ -1,0 +1,365 @@
+use proptest::prelude::*;
+
+use super::{ExtractiveAnalyst, analysis::Analysis, blocks, sentences};
+use crate::{
+    analyst::{Analyst, AnalystError, Answer, StageInput},
+    brand::{BrandId, BrandProfile},
+    document::{Document, Format, Page},
+    grounding::{self, PageIndex},
+    run::{RunId, Stage},
+    stages::{Outputs, QuoteStatus, StageOutput, references, schema},
+};
+
+const BRANDS: [(&str, &str); 4] = [
+    (
+        "lactalis-canada",
+        include_str!("../../../../data/brand-profiles/lactalis-canada.yaml"),
+    ),
+    (
+        "mccormick-usa",
+        include_str!("../../../../data/brand-profiles/mccormick-usa.yaml"),
+    ),
+    (
+        "columbia-sportswear",
+        include_str!("../../../../data/brand-profiles/columbia-sportswear.yaml"),
+    ),
+    (
+        "decathlon",
+        include_str!("../../../../data/brand-profiles/decathlon.yaml"),
+    ),
+];
+
+const SAMPLES: [(&str, &[u8]); 6] = [
+    (
+        "trend-report.pdf",
+        include_bytes!("../../../../data/samples/trend-report.pdf"),
+    ),
+    (
+        "case-study.docx",
+        include_bytes!("../../../../data/samples/case-study.docx"),
+    ),
+    (
+        "case-study.pdf",
+        include_bytes!("../../../../data/samples/case-study.pdf"),
+    ),
+    (
+        "spotted-innovation.html",
+        include_bytes!("../../../../data/samples/spotted-innovation.html"),
+    ),
+    (
+        "spotted-innovation.md",
+        include_bytes!("../../../../data/samples/spotted-innovation.md"),
+    ),
+    (
+        "field-notes.txt",
+        include_bytes!("../../../../data/samples/field-notes.txt"),
+    ),
+];
+
+fn brand(id: &str, yaml: &str) -> BrandProfile {
+    BrandProfile::from_yaml(BrandId::parse(id).unwrap(), yaml, None).unwrap()
+}
+
+fn document(pages: &[&str]) -> Document {
+    let pages = pages.iter().zip(1..);
+    Document {
+        source_name: "test.txt".to_owned(),
+        format: Format::Text,
+        title: None,
+        pages: pages
+            .map(|(text, number)| Page {
+                number,
+                text: (*text).to_owned(),
+                readable: 1.0,
+                furniture_lines: Vec::new(),
+            })
+            .collect(),
+        warnings: Vec::new(),
+    }
+}
+
+fn ask(
+    stage: Stage,
+    document: &Document,
+    brand: &BrandProfile,
+    earlier: &Outputs,
+) -> Result<Answer, AnalystError> {
+    let run = RunId::parse("test").unwrap();
+    let input = StageInput {
+        run: &run,
+        document,
+        brand,
+        earlier,
+        spend_limit_usd: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()))
+}
+
+/// Without the ids and statuses that the pipeline sets later.
+fn payload(output: &StageOutput) -> serde_json::Value {
+    fn strip(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(map) => {
+                map.remove("id");
+                map.values_mut().for_each(strip);
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(output).unwrap();
+    strip(&mut value);
+    value
+}
+
+/// All four stages as the engine runs them; checks schema, quotes, numbers and references on the way.
+fn run(document: &Document, brand: &BrandProfile) -> Result<Outputs, AnalystError> {
+    let index = PageIndex::new(document);
+    let mut earlier = Outputs::default();
+    for stage in Stage::ALL {
+        let answer = ask(stage, document, brand, &earlier)?;
+        let again = ask(stage, document, brand, &earlier)?;
+        assert_eq!(answer, again, "{stage} is deterministic");
+        let mut output = answer.output;
+        schema::of(stage)
+            .check(&payload(&output))
+            .unwrap_or_else(|e| panic!("{stage}: {e:?}\n{:#}", payload(&output)));
+        output.assign_ids();
+        let (found, _) = grounding::ground(&mut output, &earlier, &index, brand);
+        assert_eq!(found.verbatim, found.quotes, "{stage}: {output:#?}");
+        assert!(
+            output
+                .evidence_mut()
+                .iter()
+                .all(|evidence| evidence.status == Some(QuoteStatus::Verbatim))
+        );
+        let broken = references::check(&mut output, &earlier, brand);
+        assert!(broken.is_empty(), "{stage}: {broken:?}");
+        earlier.insert(output);
+    }
+    Ok(earlier)
+}
+
+#[test]
+fn every_sample_and_brand_gives_verbatim_quotes_and_valid_outputs() {
+    for (name, bytes) in SAMPLES {
+        let document = crate::document::extract(name, bytes).unwrap();
+        for (id, yaml) in BRANDS {
+            let outputs = run(&document, &brand(id, yaml)).unwrap_or_else(|e| panic!("{name} × {id}: {e}"));
+            assert!(outputs.opportunities().len() >= 3, "{name} × {id}");
+        }
+    }
+}
+
+#[test]
+fn brands_get_different_opportunities_from_one_document() {
+    let (name, bytes) = SAMPLES[0];
+    let document = crate::document::extract(name, bytes).unwrap();
+    let mut titles: Vec<String> = Vec::new();
+    let mut count = 0;
+    for (id, yaml) in BRANDS {
+        let outputs = run(&document, &brand(id, yaml)).unwrap();
+        count += outputs.opportunities().len();
+        titles.extend(
+            outputs
+                .opportunities()
+                .iter()
+                .map(|opportunity| opportunity.title.clone()),
+        );
+    }
+    titles.sort();
+    titles.dedup();
+    assert_eq!(titles.len(), count, "{titles:#?}");
+}
+
+#[test]
+fn profile_entries_are_word_for_word() {
+    let (name, bytes) = SAMPLES[0];
+    let document = crate::document::extract(name, bytes).unwrap();
+    for (id, yaml) in BRANDS {
+        let brand = brand(id, yaml);
+        for opportunity in run(&document, &brand).unwrap().opportunities() {
+            for link in &opportunity.profile_links {
+                assert!(brand.entries(link.field).contains(&link.entry), "{link:?}");
+            }
+            assert!(
+                opportunity
+                    .target_customers
+                    .iter()
+                    .all(|entry| brand.target_customers.contains(entry))
+            );
+        }
+    }
+}
+
+#[test]
+fn the_sample_report_yields_what_its_authors_meant() {
+    let (name, bytes) = SAMPLES[0];
+    let document = crate::document::extract(name, bytes).unwrap();
+    let outputs = run(&document, &brand(BRANDS[0].0, BRANDS[0].1)).unwrap();
+    let titles: Vec<&str> = outputs
+        .inspirations()
+        .iter()
+        .map(|inspiration| inspiration.title.as_str())
+        .collect();
+    for trend in [
+        "Proof you can touch",
+        "The refill that pays back",
+        "Borrow first",
+        "Quiet protein",
+        "Dressed for heat",
+    ] {
+        assert!(titles.iter().any(|title| title.contains(trend)), "{titles:?}");
+    }
+    let lessons: Vec<&str> = outputs
+        .lessons()
+        .iter()
+        .map(|lesson| lesson.title.as_str())
+        .collect();
+    assert!(
+        lessons.contains(&"Publish the tally") && lessons.contains(&"Sell late"),
+        "{lessons:?}"
+    );
+    let text = format!("{outputs:?}");
+    assert!(
+        !text.contains("previous instructions"),
+        "what a document orders is not taken up"
+    );
+}
+
+#[test]
+fn too_little_text_is_an_error_and_not_an_invention() {
+    let brand = brand(BRANDS[0].0, BRANDS[0].1);
+    for text in [
+        "",
+        "Hello.",
+        "One short sentence about refills stands here alone.",
+        "12 13 14\n15 16 17\n",
+    ] {
+        let error = ask(
+            Stage::InputProcessing,
+            &document(&[text]),
+            &brand,
+            &Outputs::default(),
+        )
+        .unwrap_err();
+        assert!(
+            matches!(error, AnalystError::TooLittleText(_)),
+            "{text:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_is_warned_of_what_the_analysis_rests_on() {
+    let german =
+        "Der Händler verleiht komplette Ausrüstungen, und die Gebühr wird beim Kauf angerechnet. ".repeat(12);
+    let warnings = Analysis::of(&document(&[&german])).warnings;
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.contains("does not look like English")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn abbreviations_decimals_and_footnote_marks_do_not_split_or_stick() {
+    let text = "Dr. A. Meyer of Foods Inc. saw 2.5 million jars, e.g. in the U.S. market, in 2024. Returns fell.1 \
+                Where did they go? “We asked.” They stayed.";
+    assert_eq!(
+        sentences::split(text),
+        [
+            "Dr. A. Meyer of Foods Inc. saw 2.5 million jars, e.g. in the U.S. market, in 2024.",
+            "Returns fell.",
+            "Where did they go?",
+            "“We asked.”",
+            "They stayed."
+        ]
+    );
+}
+
+#[test]
+fn hyphens_at_line_ends_are_kept_or_dropped_as_the_word_demands() {
+    let page =
+        "The firm sells non-\nalcoholic drinks and tested proto‐\ntypes of a well-\ndesigned bottle.\n";
+    let blocks = blocks::blocks(&document(&[page]));
+    assert_eq!(
+        blocks[0].text,
+        "The firm sells non-alcoholic drinks and tested prototypes of a well-designed bottle."
+    );
+}
+
+#[test]
+fn headings_tables_and_captions_stay_out_of_sentences() {
+    let page = "1 Borrow first\nA loan used to be the alternative to a sale in most of the shops.\n\n\
+                Measure 2024 2025\n\nReturn rate\n\n16%\n\nFigure 2. Share of kits that came back.\n\n\
+                How it works\nThe library lends a kit because people want to try it first.\n";
+    let analysis = Analysis::of(&document(&[page]));
+    let texts: Vec<&str> = analysis
+        .sentences
+        .iter()
+        .filter(|s| s.quotable)
+        .map(|s| s.text.as_str())
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "A loan used to be the alternative to a sale in most of the shops.",
+            "The library lends a kit because people want to try it first."
+        ]
+    );
+}
+
+#[test]
+fn debris_is_never_quotable() {
+    for text in [
+        "Spice 41% 58% 62% 12% 9% 7% 33%.",
+        "This sentence has an open (bracket and never closes it at all.",
+        "This sentence holds what could not be \u{fffd} read on the page.",
+        "Trend | Lead case | Headline result | Strength.",
+        "All rights reserved by the publisher of this report in 2026.",
+        "lower case beginnings come from a sentence that was cut.",
+        "Too short to say.",
+    ] {
+        assert!(!sentences::is_quotable(text), "{text}");
+    }
+}
+
+#[test]
+fn the_version_is_a_digest() {
+    assert_eq!(ExtractiveAnalyst::version().len(), 64);
+}
+
+/// Lines that documents are made of, with the debris that extraction leaves.
+fn any_line() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        "[A-Z][a-z]{2,9}( [a-z]{1,9}){5,14} because [a-z]{3,8} of the [a-z]{4,8} fell by [0-9]{1,2}%\\.",
+        "[A-Z][a-z]{2,9}( [a-z]{1,9}){3,10}\\.",
+        "The [a-z]{3,9} is a [a-z]{3,9} that (deposit|refill|claim|repair|loan) [a-z]{2,8} for the people of [A-Z][a-z]{3,8}\\.",
+        "[0-9]{1,2} [A-Z][a-z]{3,9}( [a-z]{2,8}){0,4}",
+        "(How it works|Counter-signals|The case: Blue Door|Contents|1\\. Sell late)",
+        "[•\\-–] [A-Za-z ]{3,40}",
+        "\\PC{0,60}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_documents_give_valid_outputs_or_a_typed_refusal(
+        pages in proptest::collection::vec(proptest::collection::vec(any_line(), 0..40), 1..5),
+        which in 0_usize..4,
+    ) {
+        let pages: Vec<String> = pages.iter().map(|lines| lines.join("\n")).collect();
+        let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+        let brand = brand(BRANDS[which].0, BRANDS[which].1);
+        match run(&document(&pages), &brand) {
+            Ok(outputs) => prop_assert!(!outputs.opportunities().is_empty()),
+            Err(error) => prop_assert!(matches!(error, AnalystError::TooLittleText(_)), "{error}"),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The form in which quotes and pages are compared, with the way back to the document's own words.
+//!
+//! A [`Skeleton`] holds a text's characters without white space and dashes; what stood between two of them
+//! is kept beside them as a [`Gap`]. So one plain substring search finds a quote whatever the line breaks,
+//! and the gaps then decide whether it really is the same text: `non-⏎alcoholic` is both `non-alcoholic`
+//! and `nonalcoholic`, but `10-15` is never `1015` and `no table` is never `notable`.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// What stands between two characters of a skeleton.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gap {
+    None,
+    Space,
+    /// A dash that belongs to the text, with or without white space around it.
+    Dash,
+    /// A hyphen between letters at the end of a line (or a soft hyphen there): it may belong to the word
+    /// or only to the line.
+    LineEndHyphen,
+}
+
+/// A text in the form in which it is compared. All three have one entry a byte of `text`.
+#[derive(Debug, Default)]
+pub(super) struct Skeleton {
+    /// Compatibility-composed (NFKC: no ligatures), quotation marks folded to `'`; no white space, dashes,
+    /// soft hyphens, superscript digits (footnote marks) or invisible characters. Case is kept.
+    pub(super) text: String,
+    /// Where in the original the grapheme stands that the byte comes from.
+    offsets: Vec<u32>,
+    /// What stands before the character; `None` for a character's later bytes.
+    gaps: Vec<Gap>,
+}
+
+enum Class {
+    Dropped,
+    Space,
+    LineBreak,
+    Dash,
+    SoftHyphen,
+    Kept(char),
+}
+
+/// What has been seen since the last character that was kept.
+#[derive(Default)]
+struct Pending {
+    space: bool,
+    dash: bool,
+    soft_hyphen: bool,
+    /// A line break came after the dash or soft hyphen.
+    broken_after: bool,
+}
+
+impl Skeleton {
+    pub(super) fn new(original: &str) -> Self {
+        let mut skeleton = Self {
+            text: String::with_capacity(original.len()),
+            offsets: Vec::with_capacity(original.len()),
+            gaps: Vec::with_capacity(original.len()),
+        };
+        let mut pending = Pending::default();
+        let mut last = None;
+        let bytes = original.as_bytes();
+        let mut at = 0;
+        while let Some(rest) = original.get(at..).filter(|rest| !rest.is_empty()) {
+            let ascii = bytes.get(at).filter(|byte| byte.is_ascii());
+            let alone = bytes.get(at + 1).is_none_or(u8::is_ascii);
+            // An ASCII character before another one is a grapheme of its own (`\r\n` is space either way).
+            if let (Some(byte), true) = (ascii, alone) {
+                skeleton.take(char::from(*byte), at, &mut pending, &mut last);
+                at += 1;
+                continue;
+            }
+            let Some(grapheme) = rest.graphemes(true).next() else {
+                break;
+            };
+            for c in grapheme.chars().map(fold).nfkc() {
+                skeleton.take(c, at, &mut pending, &mut last);
+            }
+            at += grapheme.len();
+        }
+        skeleton
+    }
+
+    fn take(&mut self, c: char, at: usize, pending: &mut Pending, last: &mut Option<char>) {
+        match classify(c) {
+            Class::Dropped => {}
+            Class::Space => pending.space = true,
+            Class::LineBreak => {
+                pending.space = true;
+                pending.broken_after |= pending.dash || pending.soft_hyphen;
+            }
+            Class::Dash => {
+                // A dash after white space, or a second one, is never a hyphen at the end of a line.
+                pending.broken_after = false;
+                pending.space |= pending.dash;
+                pending.dash = true;
+            }
+            Class::SoftHyphen => pending.soft_hyphen = true,
+            Class::Kept(c) => {
+                let gap = gap(pending, *last, c);
+                self.push(c, at, gap);
+                *pending = Pending::default();
+                *last = Some(c);
+            }
+        }
+    }
+
+    fn push(&mut self, c: char, at: usize, gap: Gap) {
+        self.text.push(c);
+        // Texts are far below 4 GiB (`document::TEXT_BYTES_MAX`).
+        self.offsets.push(u32::try_from(at).unwrap_or(u32::MAX));
+        self.gaps.push(gap);
+        for _ in 1..c.len_utf8() {
+            self.offsets.push(u32::try_from(at).unwrap_or(u32::MAX));
+            self.gaps.push(Gap::None);
+        }
+    }
+
+    /// What stands before the character at this byte.
+    pub(super) fn gap(&self, byte: usize) -> Gap {
+        self.gaps.get(byte).copied().unwrap_or(Gap::None)
+    }
+
+    /// The first byte of the skeleton that comes from the original's byte `offset` or later.
+    pub(super) fn byte_of(&self, offset: usize) -> usize {
+        self.offsets.partition_point(|at| (*at as usize) < offset)
+    }
+
+    /// The original's bytes from which the bytes `start..end` of the skeleton come.
+    pub(super) fn original_range(&self, original: &str, start: usize, end: usize) -> std::ops::Range<usize> {
+        let offset = |byte: usize| self.offsets.get(byte).map(|at| *at as usize);
+        let from = offset(start).unwrap_or(original.len());
+        let to = end
+            .checked_sub(1)
+            .and_then(offset)
+            .and_then(|at| Some(at + original.get(at..)?.graphemes(true).next()?.len()))
+            .unwrap_or(original.len());
+        from..to.max(from)
+    }
+
+    /// Whether the bytes `at..at + quote.len()`, whose characters equal the quote's, also have its gaps and
+    /// begin and end where words and numbers do.
+    pub(super) fn agrees(&self, at: usize, quote: &Self) -> bool {
+        let end = at + quote.text.len();
+        if self.cuts(at) || self.cuts(end) {
+            return false;
+        }
+        let mut previous = None;
+        for (byte, c) in quote.text.char_indices() {
+            if let Some(before) = previous
+                && !same_gap(self.gap(at + byte), quote.gap(byte), before, c)
+            {
+                return false;
+            }
+            previous = Some(c);
+        }
+        true
+    }
+
+    /// Whether a border before this byte cuts a word or a number (`2|5 %`, `2.|5`, `2|.5`).
+    pub(super) fn cuts(&self, byte: usize) -> bool {
+        let (Some(before), Some(after)) = (self.text.get(..byte), self.text.get(byte..)) else {
+            return true;
+        };
+        let (Some(left), Some(right)) = (before.chars().next_back(), after.chars().next()) else {
+            return false;
+        };
+        if self.gap(byte) != Gap::None || is_unspaced_script(left) || is_unspaced_script(right) {
+            return false;
+        }
+        if left.is_alphanumeric() && right.is_alphanumeric() {
+            return true;
+        }
+        let separator = |c: char| matches!(c, '.' | ',');
+        if separator(left) && right.is_ascii_digit() {
+            let separator_at = byte - left.len_utf8();
+            return self.gap(separator_at) == Gap::None
+                && before.chars().rev().nth(1).is_some_and(|c| c.is_ascii_digit());
+        }
+        if left.is_ascii_digit() && separator(right) {
+            let next_at = byte + right.len_utf8();
+            return self.gap(next_at) == Gap::None
+                && after.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
+        }
+        false
+    }
+}
+
+fn gap(pending: &Pending, last: Option<char>, next: char) -> Gap {
+    let between_letters = last.is_some_and(char::is_alphabetic) && next.is_alphabetic();
+    if pending.dash {
+        return if pending.broken_after && between_letters {
+            Gap::LineEndHyphen
+        } else {
+            Gap::Dash
+        };
+    }
+    if pending.soft_hyphen && pending.broken_after && between_letters {
+        return Gap::LineEndHyphen;
+    }
+    if pending.space { Gap::Space } else { Gap::None }
+}
+
+/// Whether a page's gap may stand for a quote's.
+fn same_gap(page: Gap, quote: Gap, before: char, after: char) -> bool {
+    match (page, quote) {
+        (Gap::Dash, Gap::Dash | Gap::LineEndHyphen)
+        | (Gap::LineEndHyphen, Gap::None | Gap::Dash | Gap::LineEndHyphen)
+        | (Gap::None, Gap::LineEndHyphen) => true,
+        (Gap::None | Gap::Space, Gap::None | Gap::Space) => {
+            let matters = |c: char| c.is_alphanumeric() && !is_unspaced_script(c);
+            page == quote || !(matters(before) && matters(after))
+        }
+        _ => false,
+    }
+}
+
+/// Han, Kana and their punctuation are written without spaces, so a line break in them means nothing.
+fn is_unspaced_script(c: char) -> bool {
+    matches!(u32::from(c), 0x2E80..=0x9FFF | 0xF900..=0xFAFF | 0x2_0000..=0x3_FFFF)
+}
+
+/// Folds what NFKC would tear apart or leave different.
+fn fold(c: char) -> char {
+    match c {
+        '‘' | '’' | '‚' | '‛' | '`' | '´' | '′' | '‵' | 'ʼ' | '"' | '“' | '”' | '„' | '‟' | '«' | '»'
+        | '‹' | '›' | '″' | '‶' | '＂' | '＇' => '\'',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
+        // Footnote marks: no text quotes them, and NFKC would glue them to the word or number before.
+        '¹' | '²' | '³' | '⁰' | '⁴'..='⁹' => '\u{200b}',
+        _ => c,
+    }
+}
+
+fn classify(c: char) -> Class {
+    match c {
+        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Class::LineBreak,
+        '-' => Class::Dash,
+        '\u{ad}' => Class::SoftHyphen,
+        '"' | '`' => Class::Kept('\''),
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => {
+            Class::Dropped
+        }
+        _ if c.is_whitespace() || c.is_control() => Class::Space,
+        _ => Class::Kept(c),
+    }
+}
+
+/// A text for people: white space collapsed, soft hyphens and invisible characters left out.
+pub(super) fn tidy(text: &str) -> String {
+    let mut tidied = String::with_capacity(text.len());
+    let mut space = false;
+    let mut broken_hyphen = false;
+    for c in text.chars() {
+        match classify(c) {
+            Class::Dropped | Class::SoftHyphen => {}
+            Class::LineBreak => {
+                // `non-⏎alcoholic` is one word: its hyphen stays, the break goes.
+                broken_hyphen |= !space && tidied.ends_with(['-', '\u{2010}']);
+                space = true;
+            }
+            Class::Space => space = true,
+            Class::Dash | Class::Kept(_) => {
+                if space && !tidied.is_empty() && !(broken_hyphen && c.is_alphanumeric()) {
+                    tidied.push(' ');
+                }
+                tidied.push(c);
+                space = false;
+                broken_hyphen = false;
+            }
+        }
+    }
+    tidied
+}

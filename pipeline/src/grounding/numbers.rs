@@ -1,0 +1,500 @@
+//! Numbers in texts: found, brought to one form, compared.
+//!
+//! `1,000` = `1000` = `1 000`; `31%` = `31 percent` = `31 per cent`; `1.2 million` = `1,200,000`. Ordinals
+//! (`2nd`), numbers of lists (`1.`, `(2)`) and names (`I1`, `CO2`, `COVID-19`, `5G`) are not numbers.
+
+use std::collections::{HashMap, HashSet};
+
+use unicode_normalization::UnicodeNormalization;
+
+/// What a number counts, where the text says so right beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Unit {
+    None,
+    Percent,
+    Money,
+}
+
+/// A decimal without leading or trailing zeros, times a power of ten: equal for equal values.
+type Value = (String, i32);
+
+/// A number in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Number {
+    /// As the text has it.
+    pub(super) written: String,
+    /// What it may mean: `1.000` is one thousand or one.
+    values: Vec<Value>,
+    /// Of `1 000`, the numbers that it is if the space does not group digits.
+    parts: Vec<Value>,
+    unit: Unit,
+}
+
+impl Number {
+    /// Whether two numbers have a meaning in common.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.unit == other.unit && self.values.iter().any(|value| other.values.contains(value))
+    }
+}
+
+/// The numbers that stand in some texts.
+#[derive(Debug, Default)]
+pub(super) struct NumberSet {
+    values: HashMap<Value, HashSet<Unit>>,
+}
+
+impl NumberSet {
+    pub(super) fn add(&mut self, text: &str) {
+        let text = prepared(text);
+        for number in numbers(&text, true) {
+            for value in number.values.iter().chain(&number.parts) {
+                self.values.entry(value.clone()).or_default().insert(number.unit);
+            }
+        }
+        const WORDS: [&str; 13] = [
+            "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+            "twelve",
+        ];
+        for word in text.split(|c: char| !c.is_alphanumeric()) {
+            if let Some(value) = WORDS.iter().position(|known| known.eq_ignore_ascii_case(word)) {
+                self.values
+                    .entry(value_of(&value.to_string(), "", 0))
+                    .or_default()
+                    .insert(Unit::None);
+            }
+        }
+    }
+
+    /// Whether the number stands in one of the texts. A number without a unit on either side agrees with
+    /// any unit: a table has its `%` in the heading.
+    pub(super) fn holds(&self, number: &Number) -> bool {
+        let stands = |value: &Value| {
+            self.values.get(value).is_some_and(|units| {
+                number.unit == Unit::None || units.contains(&Unit::None) || units.contains(&number.unit)
+            })
+        };
+        number.values.iter().any(stands) || (!number.parts.is_empty() && number.parts.iter().all(stands))
+    }
+}
+
+/// The numbers of a claim.
+pub(super) fn in_claim(text: &str) -> Vec<Number> {
+    numbers(&prepared(text), false)
+}
+
+/// Whether a quote has the digits of the document's words, in their order. Footnote marks of the document
+/// (`shoppers4`, `shoppers.4`) may be missing from the quote.
+pub(super) fn same_digits(quote: &str, words: &str) -> bool {
+    let (quote, words) = (prepared(quote), prepared(words));
+    let quoted: Vec<String> = digit_runs(&quote).map(|run| run.digits).collect();
+    let mut quoted = quoted.iter().peekable();
+    for run in digit_runs(&words) {
+        if quoted.peek() == Some(&&run.digits) {
+            quoted.next();
+        } else if !run.footnote {
+            return false;
+        }
+    }
+    quoted.next().is_none()
+}
+
+struct DigitRun {
+    /// Without separators of thousands.
+    digits: String,
+    footnote: bool,
+}
+
+fn digit_runs(text: &str) -> impl Iterator<Item = DigitRun> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        if !is_digit(&chars, at) {
+            at += 1;
+            continue;
+        }
+        let token = token(&chars, at);
+        let before: Vec<char> = chars
+            .get(..at)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .take(4)
+            .copied()
+            .collect();
+        let letters = |from: usize, count: usize| {
+            before
+                .get(from..from + count)
+                .is_some_and(|found| found.iter().all(|c| c.is_alphabetic()))
+        };
+        let punctuated = before
+            .first()
+            .is_some_and(|c| matches!(c, '.' | ',' | ';' | ':' | '”' | '"' | ')'));
+        runs.push(DigitRun {
+            footnote: token.text.len() <= 2 && (letters(0, 3) || (punctuated && letters(1, 2))),
+            digits: match token.shape {
+                Shape::Plain | Shape::Grouped | Shape::Spaced => {
+                    token.text.chars().filter(char::is_ascii_digit).collect()
+                }
+                Shape::Decimal { .. } | Shape::Compound => token.text.replace(',', "."),
+            },
+        });
+        at = token.end;
+    }
+    runs.into_iter()
+}
+
+/// Digits in their plain form; footnote marks become spaces, so that `2019³` is not `20193`.
+fn prepared(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '¹' | '²' | '³' | '⁰' | '⁴'..='⁹' => ' ',
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+            '\u{2019}' => '\'',
+            _ => c,
+        })
+        .nfkc()
+        .collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Plain,
+    /// `1,000` or `1'000'000.5`: separators can only group thousands.
+    Grouped,
+    /// `1 000`.
+    Spaced,
+    /// `2.5`; with three digits after it (`1.000`, `1,000`) the separator may group thousands.
+    Decimal {
+        maybe_grouped: bool,
+    },
+    /// A date, a version: each part is a number.
+    Compound,
+}
+
+struct Token {
+    text: String,
+    shape: Shape,
+    end: usize,
+}
+
+fn is_digit(chars: &[char], at: usize) -> bool {
+    chars.get(at).is_some_and(char::is_ascii_digit)
+}
+
+/// The number that starts with the digit at `at`.
+fn token(chars: &[char], at: usize) -> Token {
+    let digits_from = |from: usize| {
+        chars
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|c| c.is_ascii_digit())
+            .count()
+    };
+    let mut lengths = vec![digits_from(at)];
+    let mut separators = Vec::new();
+    let mut end = at + digits_from(at);
+    while let Some(separator) = chars.get(end).filter(|c| matches!(c, '.' | ',' | '\'')) {
+        let length = digits_from(end + 1);
+        if length == 0 {
+            break;
+        }
+        separators.push(*separator);
+        lengths.push(length);
+        end += 1 + length;
+    }
+    let short_start = lengths.first().is_some_and(|length| *length <= 3);
+    let mut shape = match separators.as_slice() {
+        [] => Shape::Plain,
+        [one] => match lengths.last() {
+            Some(3) if short_start && *one == ',' || *one == '\'' => Shape::Grouped,
+            last => Shape::Decimal {
+                maybe_grouped: short_start && last == Some(&3),
+            },
+        },
+        [first, middle @ .., last] => {
+            let grouped = short_start
+                && middle.iter().all(|separator| separator == first)
+                && lengths.iter().skip(1).rev().skip(1).all(|length| *length == 3);
+            match (grouped, first == last, lengths.last()) {
+                (true, true, Some(3)) | (true, false, _) => Shape::Grouped,
+                _ => Shape::Compound,
+            }
+        }
+    };
+    if shape == Shape::Plain && short_start {
+        while chars.get(end) == Some(&' ') && digits_from(end + 1) == 3 {
+            end += 4;
+            shape = Shape::Spaced;
+        }
+    }
+    Token {
+        text: chars.get(at..end).unwrap_or_default().iter().collect(),
+        shape,
+        end,
+    }
+}
+
+/// All numbers of a prepared text; with `names`, also those that are parts of names and lists.
+fn numbers(text: &str, names: bool) -> Vec<Number> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        if !is_digit(&chars, at) {
+            at += 1;
+            continue;
+        }
+        let token = token(&chars, at);
+        let suffix: String = chars
+            .get(token.end..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|c| c.is_alphabetic())
+            .take(12)
+            .collect();
+        if names || !(is_name(&chars, at, &suffix) || is_list_number(&chars, at, &token)) {
+            found.push(number(&chars, at, &token, &suffix));
+        }
+        at = token.end;
+    }
+    found
+}
+
+/// `I1`, `CO2`, `COVID-19`, `5G`, `2nd`.
+fn is_name(chars: &[char], at: usize, suffix: &str) -> bool {
+    let back = |count: usize| at.checked_sub(count).and_then(|before| chars.get(before));
+    let letter = |c: Option<&char>| c.is_some_and(|c| c.is_alphabetic());
+    letter(back(1))
+        || (back(1) == Some(&'-') && letter(back(2)))
+        || matches!(suffix, "st" | "nd" | "rd" | "th" | "D" | "G")
+}
+
+/// `1.` or `2)` at the start of a line, `(3)` anywhere.
+fn is_list_number(chars: &[char], at: usize, token: &Token) -> bool {
+    if token.text.len() > 2 {
+        return false;
+    }
+    let before = chars.get(..at).unwrap_or_default();
+    let line_start = before
+        .iter()
+        .rev()
+        .find(|c| **c != ' ')
+        .is_none_or(|c| *c == '\n');
+    match chars.get(token.end) {
+        Some(')') => line_start || before.last() == Some(&'('),
+        Some('.') => line_start && chars.get(token.end + 1).is_none_or(|c| c.is_whitespace()),
+        _ => false,
+    }
+}
+
+fn number(chars: &[char], at: usize, token: &Token, suffix: &str) -> Number {
+    let rest: String = chars
+        .get(token.end..)
+        .unwrap_or_default()
+        .iter()
+        .take(24)
+        .collect();
+    let word = rest.trim_start_matches([' ', '-', '\n']).to_lowercase();
+    let mut values = Vec::new();
+    for scale in scales(suffix, &word) {
+        values.extend(readings(token, scale));
+    }
+    let parts = match token.shape {
+        Shape::Spaced => token.text.split(' ').map(|part| value_of(part, "", 0)).collect(),
+        Shape::Compound => token
+            .text
+            .split(['.', ',', '\''])
+            .map(|part| value_of(part, "", 0))
+            .collect(),
+        _ => Vec::new(),
+    };
+    Number {
+        written: written(chars, at, token, suffix),
+        values,
+        parts,
+        unit: unit(chars, at, &word),
+    }
+}
+
+fn written(chars: &[char], at: usize, token: &Token, suffix: &str) -> String {
+    let sign = at.checked_sub(1).and_then(|before| chars.get(before));
+    let mut written: String = sign.filter(|c| is_currency(**c)).into_iter().collect();
+    written.push_str(&token.text);
+    if chars.get(token.end) == Some(&'%') {
+        written.push('%');
+    }
+    written.push_str(suffix);
+    written
+}
+
+/// The powers of ten by which a word after a number multiplies it. A single letter may also be a unit
+/// (`5 m`), so both meanings are kept.
+fn scales(suffix: &str, word: &str) -> Vec<i32> {
+    let first = word
+        .split(|c: char| !c.is_alphabetic())
+        .next()
+        .unwrap_or_default();
+    match first {
+        "thousand" => vec![3],
+        "million" | "millions" | "mn" | "mio" | "mln" => vec![6],
+        "billion" | "billions" | "bn" => vec![9],
+        "trillion" | "trillions" | "tn" => vec![12],
+        _ => match suffix {
+            "k" | "K" => vec![3, 0],
+            "m" | "M" => vec![6, 0],
+            "b" | "B" => vec![9, 0],
+            _ => vec![0],
+        },
+    }
+}
+
+fn unit(chars: &[char], at: usize, word: &str) -> Unit {
+    let before = chars
+        .get(..at)
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .find(|c| **c != ' ');
+    let starts = |prefix: &[&str]| prefix.iter().any(|prefix| word.starts_with(prefix));
+    if starts(&["%", "percent", "per cent", "pct"]) {
+        Unit::Percent
+    } else if before.is_some_and(|c| is_currency(*c)) || word.starts_with(is_currency) {
+        Unit::Money
+    } else {
+        Unit::None
+    }
+}
+
+const fn is_currency(c: char) -> bool {
+    matches!(c, '$' | '€' | '£' | '¥' | '₹')
+}
+
+fn readings(token: &Token, scale: i32) -> Vec<Value> {
+    let digits: String = token.text.chars().filter(char::is_ascii_digit).collect();
+    let split = token.text.rsplit_once(['.', ',', '\'']);
+    match (token.shape, split) {
+        (Shape::Compound, _) => Vec::new(),
+        (Shape::Decimal { maybe_grouped }, Some((whole, fraction))) => {
+            let mut values = vec![value_of(whole, fraction, scale)];
+            if maybe_grouped {
+                values.push(value_of(&digits, "", scale));
+            }
+            values
+        }
+        (Shape::Grouped, Some((whole, fraction))) if fraction.len() != 3 || mixed(&token.text) => {
+            let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
+            vec![value_of(&whole, fraction, scale)]
+        }
+        _ => vec![value_of(&digits, "", scale)],
+    }
+}
+
+/// Whether a grouped number ends in a fraction: its last separator is not the one that groups.
+fn mixed(text: &str) -> bool {
+    let mut separators = text.chars().filter(|c| !c.is_ascii_digit());
+    let first = separators.next();
+    separators.next_back().is_some_and(|last| Some(last) != first)
+}
+
+fn value_of(whole: &str, fraction: &str, scale: i32) -> Value {
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0').trim_end_matches('0');
+    if significant.is_empty() {
+        return ("0".to_owned(), 0);
+    }
+    let zeros = digits.len() - digits.trim_end_matches('0').len();
+    let places = i32::try_from(fraction.len()).unwrap_or(i32::MAX);
+    let zeros = i32::try_from(zeros).unwrap_or(0);
+    (
+        significant.to_owned(),
+        scale.saturating_sub(places).saturating_add(zeros),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> Vec<String> {
+        in_claim(text).into_iter().map(|number| number.written).collect()
+    }
+
+    fn stands(page: &str, claim: &str) -> bool {
+        let mut set = NumberSet::default();
+        set.add(page);
+        let claimed = in_claim(claim);
+        assert!(!claimed.is_empty(), "{claim}");
+        claimed.iter().all(|number| set.holds(number))
+    }
+
+    #[test]
+    fn one_number_has_many_spellings() {
+        for (page, claim) in [
+            ("1,000 shops", "1000"),
+            ("1 000 shops", "1,000"),
+            ("1\u{a0}000 shops", "1000"),
+            ("1'000'000.50", "1000000.5"),
+            ("1.000 Läden", "1,000"),
+            ("31% of them", "31 percent"),
+            ("31 per cent", "31%"),
+            ("31\nper cent", "31 %"),
+            ("31\u{ff05}", "31%"),
+            ("a table: 31", "31%"),
+            ("$1.2 million", "$1,200,000"),
+            ("€5bn", "5 billion"),
+            ("20k shops", "20,000"),
+            ("from 2019³ on", "in 2019"),
+            ("three shops", "3 shops"),
+            ("2024-11-21", "in 2024"),
+            ("10–15%", "10 to 15 percent"),
+            ("3.50", "3.5"),
+            ("the 12.5 % rise", "12.5%"),
+        ] {
+            assert!(stands(page, claim), "{claim} stands in {page}");
+        }
+    }
+
+    #[test]
+    fn other_numbers_do_not_stand() {
+        for (page, claim) in [
+            ("31%", "13%"),
+            ("31%", "$31"),
+            ("3.5 million", "35 million"),
+            ("3 shops", "3 million"),
+            ("10-15", "1015"),
+            ("1,000", "10,000"),
+            ("25 %", "5 %"),
+        ] {
+            assert!(!stands(page, claim), "{claim} does not stand in {page}");
+        }
+    }
+
+    #[test]
+    fn names_ordinals_and_lists_are_not_numbers() {
+        assert!(written("I1, T2 and L3 (1) show CO2, COVID-19, B2B, 5G, 3D and the 2nd").is_empty());
+        assert!(written("1. first\n2) second").is_empty());
+        assert_eq!(
+            written("about 31% of 1,000 for $5 in 2024, 20k"),
+            ["31%", "1,000", "$5", "2024", "20k"]
+        );
+    }
+
+    #[test]
+    fn altered_digits_differ_and_footnote_marks_do_not() {
+        assert!(same_digits(
+            "31% of shoppers bought in 2024",
+            "31% of shoppers4 bought in 2024"
+        ));
+        assert!(same_digits(
+            "31% of shoppers. In 1000 shops",
+            "31% of shoppers.12 In 1,000 shops"
+        ));
+        assert!(!same_digits("13% of shoppers", "31% of shoppers"));
+        assert!(!same_digits("31% of shoppers in 2024", "31% of shoppers"));
+        assert!(!same_digits("of shoppers", "31% of shoppers"));
+        assert!(!same_digits("in Q3", "in Q4"));
+        assert!(!same_digits("2.5 litres", "25 litres"));
+    }
+}
