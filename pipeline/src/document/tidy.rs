@@ -8,8 +8,11 @@ pub(super) fn tidy(text: &str) -> String {
     let mut empty_lines = 0;
     for line in text.split('\n') {
         let is_plain = line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        let line: Cow<'_, str> =
-            if is_plain { line.into() } else { line.chars().filter_map(plain).collect() };
+        let line: Cow<'_, str> = if is_plain {
+            line.into()
+        } else {
+            line.chars().filter_map(plain).collect()
+        };
         let line = line.trim_end();
         if line.trim_start().is_empty() {
             empty_lines += 1;

@@ -229,7 +229,9 @@ impl<'a> Device<'a> for TextDevice<'_> {
         let mut placed = glyphs.first().map(|first| props.transform * first.transform());
         for (index, glyph) in glyphs.iter().enumerate() {
             let Some(here) = placed else { break };
-            let next = glyphs.get(index + 1).map(|next| props.transform * next.transform());
+            let next = glyphs
+                .get(index + 1)
+                .map(|next| props.transform * next.transform());
             let next_origin = next.map(|next| next * Point::ZERO);
             let origin = here * Point::ZERO;
             let [along_x, along_y, up_x, up_y, ..] = here.as_coeffs();
@@ -238,7 +240,11 @@ impl<'a> Device<'a> for TextDevice<'_> {
             let (direction, end) = if run.writing_mode() == WritingMode::Vertical {
                 (Vec2::new(0.0, 1.0), origin + Vec2::new(0.0, size))
             } else {
-                let direction = if along.hypot2() > 0.0 { along.normalize() } else { Vec2::new(1.0, 0.0) };
+                let direction = if along.hypot2() > 0.0 {
+                    along.normalize()
+                } else {
+                    Vec2::new(1.0, 0.0)
+                };
                 (direction, end_of(glyph, here, next_origin, size, direction))
             };
             self.read(glyph, &mut text);

@@ -52,7 +52,10 @@ pub(super) struct Frame {
 /// is read like any other, and a label turned by a quarter does not end up within the lines beside it.
 pub(super) fn frames(page: &GlyphPage) -> Vec<Frame> {
     let mut by_direction: BTreeMap<i32, Vec<&Glyph>> = BTreeMap::new();
-    for run in page.glyphs.chunk_by(|one, next| direction_key(one) == direction_key(next)) {
+    for run in page
+        .glyphs
+        .chunk_by(|one, next| direction_key(one) == direction_key(next))
+    {
         if let Some(first) = run.first() {
             by_direction.entry(direction_key(first)).or_default().extend(run);
         }
