@@ -112,17 +112,17 @@ pub(crate) fn deep_objects() -> Vec<u8> {
     )
 }
 
-/// A page tree with 400,000 pages that are one page.
+/// A page tree with 400,000 pages, each as short as a page can be: together less than a document may have.
 pub(crate) fn many_pages() -> Vec<u8> {
     const PAGES: usize = 400_000;
-    let mut kids = format!("<</Type/Pages/Count {PAGES}/Kids[");
+    let mut root = format!("<</Type/Pages/Count {PAGES}/MediaBox[0 0 9 9]/Kids[");
     let mut objects = vec![CATALOG.to_vec(), Vec::new()];
     for page in 0..PAGES {
-        write!(kids, "{} 0 R ", page + 3).unwrap();
-        objects.push(b"<</Type/Page/Parent 2 0 R>>".to_vec());
+        write!(root, "{} 0 R ", page + 3).unwrap();
+        objects.push(b"<<>>".to_vec());
     }
-    kids.push_str("]>>");
-    objects[1] = kids.into_bytes();
+    root.push_str("]>>");
+    objects[1] = root.into_bytes();
     pdf(&objects)
 }
 
