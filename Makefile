@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test check bench fuzz setup
+.PHONY: help run test check audit bench fuzz setup
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,9 @@ test: setup check ## everything: format, lints, all tests; ends in the test runn
 check: ## format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+audit: ## licences, sources and known vulnerabilities of all dependencies (needs cargo-deny and the network)
+	cargo deny check
 
 bench: ## measure: pages per second, grounding, digests
 	cargo bench -p backend

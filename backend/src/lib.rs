@@ -1,11 +1,14 @@
 //! Everything that touches the world: configuration, files, the network, child processes, the terminal.
 //!
-//! This library exists so that benches and fuzz targets can reach
-//! the same code.
+//! The binary `innovation` is [`cli::main`]; this library exists so that benches and fuzz targets can reach
+//! the same code. Only [`app`] names concrete adapters.
 
+pub mod app;
 pub mod brands;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod documents;
 pub mod lifecycle;
+pub mod llm;
 pub mod storage;

@@ -1,3 +1,5 @@
 //! The binary `innovation`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    backend::cli::main()
+}

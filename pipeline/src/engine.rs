@@ -52,17 +52,14 @@ pub struct Job<'a> {
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The stage is already stored and will not be asked for.
-    Reused {
-        stage: Stage,
-        meta: StageMeta,
-    },
+    Reused { meta: StageMeta, item_count: usize },
     Started {
         stage: Stage,
     },
     /// The stage's record is durable.
     Stored {
-        stage: Stage,
         meta: StageMeta,
+        item_count: usize,
         elapsed: Duration,
     },
     /// The report is durable.
@@ -92,11 +89,8 @@ impl Engine {
 
         for (position, (stage, found)) in stored.iter().enumerate() {
             if let Some(record) = found {
-                events(Event::Reused {
-                    stage: *stage,
-                    meta: record.meta.clone(),
-                });
-                progress.take(record.clone())?;
+                let item_count = progress.take(record.clone())?;
+                events(Event::Reused { meta: record.meta.clone(), item_count });
                 continue;
             }
             if cancel.is_cancelled() {
@@ -117,12 +111,9 @@ impl Engine {
                 .await
                 .map_err(|error| RunFailure::from_store(Some(*stage), &error))?;
             let elapsed = self.clock.monotonic().saturating_sub(started);
-            events(Event::Stored {
-                stage: *stage,
-                meta: record.meta.clone(),
-                elapsed,
-            });
-            progress.take(record)?;
+            let meta = record.meta.clone();
+            let item_count = progress.take(record)?;
+            events(Event::Stored { meta, item_count, elapsed });
         }
 
         let report = self.report(&job, &progress.records).await?;
@@ -237,13 +228,13 @@ struct Progress {
 }
 
 impl Progress {
-    fn take(&mut self, record: StageRecord) -> Result<(), RunFailure> {
-        let output = record
-            .output()
-            .map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
+    /// Takes a stored record in; returns how many items it holds.
+    fn take(&mut self, record: StageRecord) -> Result<usize, RunFailure> {
+        let output = record.output().map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
+        let item_count = output.item_count();
         self.outputs.insert(output);
         self.spent_usd += record.meta.usage.cost_usd;
         self.records.push(record);
-        Ok(())
+        Ok(item_count)
     }
 }

@@ -1,5 +1,6 @@
 //! Stage records: what is stored of a stage, its canonical form and its digests.
 
+use chrono::SubsecRound as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -45,6 +46,9 @@ pub struct StageMeta {
     /// SHA-256 (hex) of the payload's RFC 8785 form, without `meta`: equal for equal work.
     pub payload_sha256: String,
 }
+
+/// Decimals of a second in stored timestamps.
+const MILLIS_DIGITS: u16 = 3;
 
 /// Timestamps with exactly three decimals, as Postgres' TIMESTAMP(3) keeps them.
 pub mod millis {
@@ -104,8 +108,9 @@ impl StageRecord {
             prompt_version: provenance.prompt_version.clone(),
             usage: provenance.usage,
             attempts: provenance.attempts,
-            started_at: circumstances.started_at,
-            finished_at: circumstances.finished_at,
+            // As precise as they are written, so that a record read back equals the one that was stored.
+            started_at: circumstances.started_at.trunc_subsecs(MILLIS_DIGITS),
+            finished_at: circumstances.finished_at.trunc_subsecs(MILLIS_DIGITS),
             mode: circumstances.mode,
             flags_revision: circumstances.flags_revision,
             warnings: circumstances.warnings,

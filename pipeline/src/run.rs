@@ -147,6 +147,17 @@ impl Stage {
         }
     }
 
+    /// What the stage finds, in the plural.
+    #[must_use]
+    pub const fn items(self) -> &'static str {
+        match self {
+            Self::InputProcessing => "inspirations",
+            Self::SignalAmplification => "trends",
+            Self::GeneralTranslation => "lessons",
+            Self::BrandContextualization => "opportunities",
+        }
+    }
+
     /// Where the stage's record lies under the run's folder.
     #[must_use]
     pub const fn file(self) -> &'static str {

@@ -1,5 +1,8 @@
 //! The stage loop: what is stored is never asked for again, and stopping tears nothing.
 
+// All of this is tests, but clippy's exceptions for tests do not reach shared helpers.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -251,8 +254,8 @@ async fn a_run_asks_each_stage_once_and_stores_each_before_the_next() {
         let stored = world.store.stages.lock().unwrap().len();
         events.lock().unwrap().push(match event {
             Event::Started { stage } => format!("started {} with {stored} stored", stage.number()),
-            Event::Stored { stage, .. } => format!("stored {} with {stored} stored", stage.number()),
-            Event::Reused { stage, .. } => format!("reused {}", stage.number()),
+            Event::Stored { meta, .. } => format!("stored {} with {stored} stored", meta.stage.number()),
+            Event::Reused { meta, .. } => format!("reused {}", meta.stage.number()),
             Event::ReportStored => "report".to_owned(),
         });
     };

@@ -52,7 +52,7 @@ impl ProcessConfig {
         let base_dir = match reader.text("APP_BASE_DIR") {
             Some(dir) => PathBuf::from(dir),
             None if on_railway => PathBuf::from("/app"),
-            None => PathBuf::from("."),
+            None => PathBuf::new(),
         };
         // People at a terminal see progress lines; a log line is for what went wrong.
         let log_level = reader.text("LOG_LEVEL").unwrap_or("warn").to_ascii_lowercase();

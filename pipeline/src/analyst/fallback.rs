@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Analyst, AnalystError, Answer, StageInput};
 use crate::{
-    llm::{LlmError, LlmErrorCode},
+    llm::{Disposition, LlmError, LlmErrorCode},
     run::Stage,
 };
 
@@ -27,16 +27,16 @@ impl WithLastResort {
     }
 }
 
-/// Whether the failure means that no model can be reached. A refused key or an answer that breaks the
-/// schema is not that: somebody must look at it, and a weaker answer would hide it.
+/// Whether the failure means that no model can be reached now. A refused key, an unknown model or an answer
+/// that breaks the schema is not that: somebody must look at it, and a weaker answer would hide it.
 const fn is_down(error: &LlmError) -> bool {
-    matches!(
-        error.code,
-        LlmErrorCode::LlmError
-            | LlmErrorCode::LlmTimeout
-            | LlmErrorCode::LlmRateLimit
-            | LlmErrorCode::LlmCredits
-    )
+    match error.code {
+        LlmErrorCode::LlmError | LlmErrorCode::LlmTimeout | LlmErrorCode::LlmRateLimit => {
+            matches!(error.disposition, Disposition::Retry { .. })
+        }
+        LlmErrorCode::LlmCredits => true,
+        LlmErrorCode::LlmAuth | LlmErrorCode::LlmInvalidOutput | LlmErrorCode::Cancelled => false,
+    }
 }
 
 #[async_trait]

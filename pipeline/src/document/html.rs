@@ -227,7 +227,7 @@ impl Reading {
         match kind(name) {
             Kind::Hidden => self.hide(name, tag.kind, opens),
             Kind::Surrounding if self.scope == Scope::Main && name != "header" => {
-                self.hide(name, tag.kind, opens)
+                self.hide(name, tag.kind, opens);
             }
             Kind::Surrounding => self.end_block(),
             _ if !self.hidden.is_empty() => {}

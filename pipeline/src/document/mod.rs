@@ -210,3 +210,6 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
         warnings: raw.warnings,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn long_text_is_divided_at_paragraphs_and_loses_nothing() {
         let paragraph = "A sentence of some length that stands here. ".repeat(20);
-        let text = vec![paragraph.trim(); 12].join("\n\n");
+        let text = [paragraph.trim(); 12].join("\n\n");
         let pages = pages(text.as_bytes());
         assert_eq!(pages.len(), 3);
         assert!(pages.iter().all(|page| page.trim().ends_with("here.")));

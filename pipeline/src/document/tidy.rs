@@ -1,11 +1,18 @@
 //! The form of text that every page has: plain blanks, lines without trailing blanks, single empty lines.
 
+use std::borrow::Cow;
+
 /// Tidies a page's text. Letters, hyphens and punctuation stay as they are: quotes must be found verbatim.
 pub(super) fn tidy(text: &str) -> String {
     let mut tidy = String::with_capacity(text.len());
     let mut empty_lines = 0;
     for line in text.split('\n') {
-        let line: String = line.chars().filter_map(plain).collect();
+        let is_plain = line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let line: Cow<'_, str> = if is_plain {
+            line.into()
+        } else {
+            line.chars().filter_map(plain).collect()
+        };
         let line = line.trim_end();
         if line.trim_start().is_empty() {
             empty_lines += 1;

@@ -82,6 +82,17 @@ impl StageOutput {
         }
     }
 
+    /// How many inspirations, trends, lessons or opportunities it holds.
+    #[must_use]
+    pub const fn item_count(&self) -> usize {
+        match self {
+            Self::InputProcessing(out) => out.inspirations.len(),
+            Self::SignalAmplification(out) => out.trends.len(),
+            Self::GeneralTranslation(out) => out.lessons.len(),
+            Self::BrandContextualization(out) => out.opportunities.len(),
+        }
+    }
+
     /// Reads the answer of `stage` from JSON that already satisfies the stage's schema.
     pub fn from_json(stage: Stage, value: serde_json::Value) -> Result<Self, serde_json::Error> {
         Ok(match stage {

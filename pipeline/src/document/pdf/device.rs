@@ -120,6 +120,7 @@ impl<'m> TextDevice<'m> {
             return push_readable(c, text);
         }
         match glyph.as_unicode() {
+            Some(BfString::Char(c)) if c.is_ascii_graphic() => return text.push(c),
             Some(BfString::Char(c)) => push_readable(c, text),
             Some(BfString::String(s)) => s.chars().for_each(|c| push_readable(c, text)),
             None => text.push(char::REPLACEMENT_CHARACTER),
@@ -225,26 +226,30 @@ impl<'a> Device<'a> for TextDevice<'_> {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, _: &DrawMode) {
         let glyphs = run.glyphs();
         let mut text = String::new();
+        let mut placed = glyphs.first().map(|first| props.transform * first.transform());
         for (index, glyph) in glyphs.iter().enumerate() {
-            let placed = props.transform * glyph.transform();
-            let origin = placed * Point::ZERO;
-            let size = (placed * Point::new(0.0, 1000.0) - origin).hypot();
-            let along = placed * Point::new(1000.0, 0.0) - origin;
-            let next_origin = glyphs
+            let Some(here) = placed else { break };
+            let next = glyphs
                 .get(index + 1)
-                .map(|next| props.transform * next.transform() * Point::ZERO);
+                .map(|next| props.transform * next.transform());
+            let next_origin = next.map(|next| next * Point::ZERO);
+            let origin = here * Point::ZERO;
+            let [along_x, along_y, up_x, up_y, ..] = here.as_coeffs();
+            let size = 1000.0 * up_x.hypot(up_y);
+            let along = Vec2::new(along_x, along_y);
             let (direction, end) = if run.writing_mode() == WritingMode::Vertical {
                 (Vec2::new(0.0, 1.0), origin + Vec2::new(0.0, size))
             } else {
-                let direction = if along.hypot() > 0.0 {
+                let direction = if along.hypot2() > 0.0 {
                     along.normalize()
                 } else {
                     Vec2::new(1.0, 0.0)
                 };
-                (direction, end_of(glyph, placed, next_origin, size, direction))
+                (direction, end_of(glyph, here, next_origin, size, direction))
             };
             self.read(glyph, &mut text);
             self.keep(&text, origin, end, size, direction);
+            placed = next;
         }
     }
 

@@ -106,20 +106,20 @@ pub(super) fn lines<'s>(segments: &[&'s Segment]) -> Vec<Line<'s>> {
     lines
 }
 
-/// The usual distance between the lines of a paragraph here; `None` where no two lines are near each other.
+/// The usual distance between the lines of a paragraph here, as a multiple of their size; `None` where no two lines
+/// are near each other.
 pub(super) fn leading(lines: &[Line<'_>]) -> Option<f64> {
     let mut steps: Vec<f64> = lines
         .windows(2)
         .filter_map(|pair| match pair {
-            [one, next] if same_size(one, next) => Some(next.baseline - one.baseline),
+            [one, next] if same_size(one, next) => Some((next.baseline - one.baseline) / one.size.max(0.01)),
             _ => None,
         })
-        .filter(|step| *step > 0.5)
+        .filter(|step| *step > 0.05)
         .collect();
     steps.sort_by(f64::total_cmp);
     let step = *steps.get(steps.len().saturating_sub(1) / 2)?;
-    let size = lines.iter().map(|line| line.size).fold(0.0, f64::max);
-    (step < 2.2 * size).then_some(step)
+    (step < 2.2).then_some(step)
 }
 
 fn same_size(one: &Line<'_>, next: &Line<'_>) -> bool {
@@ -128,13 +128,18 @@ fn same_size(one: &Line<'_>, next: &Line<'_>) -> bool {
 
 /// Whether a new paragraph starts with `next`.
 pub(super) fn breaks(one: &Line<'_>, next: &Line<'_>, leading: Option<f64>) -> bool {
-    let step = next.baseline - one.baseline;
+    const ROW_PITCH_MAX: f64 = 2.6;
+    let step = (next.baseline - one.baseline) / one.size.max(0.01);
     if !same_size(one, next) {
         return true;
     }
+    // Rows of a table stand wider than lines of text.
+    if one.segments.len() > 1 && next.segments.len() > 1 && step < ROW_PITCH_MAX {
+        return false;
+    }
     match leading {
-        Some(leading) => step > 1.3 * leading && step > 1.15 * one.size,
-        None => step > 1.7 * one.size,
+        Some(leading) => step > 1.3 * leading && step > 1.15,
+        None => step > 1.7,
     }
 }
 

@@ -128,7 +128,11 @@ fn runs_on(before: &str, after: &str) -> bool {
         .next_back()
         .is_some_and(|c| c.is_lowercase() || matches!(c, ',' | '-' | '\u{2010}'));
     // A short line is a caption or a heading, not the end of a full column.
-    open && last_line.len() > 20 && after.chars().next().is_some_and(char::is_lowercase)
+    open && last_line.len() > 20
+        && after
+            .chars()
+            .next()
+            .is_some_and(|c| c.is_lowercase() || c.is_ascii_digit())
 }
 
 /// The pages read so far, and what was seen on the way.
@@ -320,6 +324,10 @@ mod tests {
         ));
         assert!(!runs_on("the first column ends with a stop.", "sentence"));
         assert!(!runs_on("the first column ends with an open", "Heading"));
+        assert!(runs_on(
+            "the panel was in the field from 2 to",
+            "27 March 2026; and"
+        ));
         assert!(!runs_on("a caption", "and"));
     }
 

@@ -459,6 +459,7 @@ fn tight_lines(lines: &[Line<'_>]) -> usize {
 /// The cells of a group of lines, if it is one row of cells in which text wraps.
 fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Block<'s>>> {
     const LINES_MAX: usize = 8;
+    const ROW_LINES_MAX: usize = 3;
     const CELL_GAP: f64 = 1.0;
     if !(2..=LINES_MAX).contains(&group.len()) {
         return None;
@@ -488,8 +489,11 @@ fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Block<'s>>> {
     if first.segments.len() >= cells.len() && fewer {
         return Some(vec![Block::Row(cells)]);
     }
-    // Texts side by side: each of several lines, each of words.
+    // Texts side by side: each of several lines, each of words. Three or more short ones are a full row.
     let texts = cells.iter().all(|cell| cell.len() >= 2 && is_wordy(cell));
+    if texts && cells.len() >= 3 && group.len() <= ROW_LINES_MAX {
+        return Some(vec![Block::Row(cells)]);
+    }
     texts.then(|| cells.into_iter().map(Block::Lines).collect())
 }
 

@@ -52,8 +52,13 @@ pub(super) struct Frame {
 /// is read like any other, and a label turned by a quarter does not end up within the lines beside it.
 pub(super) fn frames(page: &GlyphPage) -> Vec<Frame> {
     let mut by_direction: BTreeMap<i32, Vec<&Glyph>> = BTreeMap::new();
-    for glyph in &page.glyphs {
-        by_direction.entry(direction_key(glyph)).or_default().push(glyph);
+    for run in page
+        .glyphs
+        .chunk_by(|one, next| direction_key(one) == direction_key(next))
+    {
+        if let Some(first) = run.first() {
+            by_direction.entry(direction_key(first)).or_default().extend(run);
+        }
     }
     let mut frames: Vec<Frame> = by_direction
         .into_iter()
@@ -67,6 +72,10 @@ const DEGREES_PER_KEY: f64 = 15.0;
 
 /// The writing direction in steps of 15 degrees, from -11 to 12; 0 is to the right.
 fn direction_key(glyph: &Glyph) -> i32 {
+    // Nearly every glyph; the angle costs more than all else that is done with it here.
+    if glyph.direction.x > 0.999 {
+        return 0;
+    }
     let degrees = glyph.direction.y.atan2(glyph.direction.x).to_degrees();
     let key = (degrees / DEGREES_PER_KEY).round() as i32;
     if key == -12 { 12 } else { key }

@@ -1,0 +1,111 @@
+//! `innovation extract FILE`: what the stages will see of a document.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use pipeline::document::{Document, DocumentError};
+use serde::Serialize;
+
+use super::fail;
+use crate::documents::isolate;
+
+/// What `--json` prints when the document cannot be read.
+#[derive(Debug, Serialize)]
+struct Failure<'e> {
+    error: FailureDetail<'e>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureDetail<'e> {
+    code: &'e str,
+    message: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The document
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print JSON: pages, their readable share, warnings
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the document's text, its pages joined by form feeds, or the whole document as JSON.
+pub async fn run(args: Args) -> ExitCode {
+    match print(&args).await {
+        Ok(code) => code,
+        // A reader that has gone (`| head`) has what it wanted.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("{error:#}")),
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+async fn print(args: &Args) -> anyhow::Result<ExitCode> {
+    let (file, json) = (args.file.as_path(), args.json);
+    let source_name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    let result = match read(file) {
+        Ok(Some(bytes)) => isolate::extract(&source_name, bytes).await,
+        Ok(None) => Err(isolate::input_too_large()),
+        Err(error) => Err(DocumentError::Unavailable(format!("{}: {error}", file.display()))),
+    };
+    let mut out = std::io::stdout().lock();
+    match result {
+        Ok(document) if json => write_json(&mut out, &document)?,
+        Ok(document) => write_text(&mut out, &document)?,
+        Err(error) => {
+            report(&mut out, &error, json)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file's bytes; `None` if it has more than a document may have. No more than that is ever read.
+fn read(file: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let file = std::fs::File::open(file)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if length > isolate::INPUT_BYTES_MAX {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(length + 1);
+    file.take(isolate::INPUT_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= isolate::INPUT_BYTES_MAX).then_some(bytes))
+}
+
+fn write_text(out: &mut impl Write, document: &Document) -> std::io::Result<()> {
+    for (index, page) in document.pages.iter().enumerate() {
+        if index > 0 {
+            out.write_all(b"\x0c")?;
+        }
+        writeln!(out, "{}", page.text)?;
+    }
+    Ok(())
+}
+
+fn write_json(out: &mut impl Write, value: &impl Serialize) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn report(out: &mut impl Write, error: &DocumentError, json: bool) -> anyhow::Result<()> {
+    if json {
+        let error = FailureDetail {
+            code: error.code(),
+            message: error.to_string(),
+        };
+        write_json(out, &Failure { error })
+    } else {
+        Ok(writeln!(std::io::stderr().lock(), "{}: {error}", error.code())?)
+    }
+}

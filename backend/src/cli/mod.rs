@@ -1,0 +1,111 @@
+//! The command line: one file a command. Errors and progress go to stderr, results to stdout.
+
+pub mod brands;
+pub mod extract;
+pub mod progress;
+pub mod run;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{config::Config, documents::isolate};
+
+/// 0 ok · 1 failed · 64 wrong usage (EX_USAGE of sysexits; clap's own 2 means something else here).
+const EXIT_USAGE: u8 = 64;
+
+/// Turns a document and a brand into a report of opportunities, every claim traced to a page.
+#[derive(Debug, Parser)]
+#[command(name = "innovation", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole pipeline on a document, here and now
+    Run(run::Args),
+    /// List the brands that have a profile
+    Brands(brands::Args),
+    /// Show what the stages will see of a document
+    Extract(extract::Args),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // The isolated child: no configuration, no runtime, nothing but the parser.
+    if arguments
+        .get(1)
+        .is_some_and(|first| first == isolate::CHILD_ARGUMENT)
+    {
+        return isolate::child_main();
+    }
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing better can be done where even stderr is gone.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(EXIT_USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let config = match Config::from_environment() {
+        Ok(config) => config,
+        Err(problems) => return fail(&problems),
+    };
+    start_logs(&config.process.log_level);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(args, config).await,
+            Command::Brands(args) => brands::run(&args, &config),
+            Command::Extract(args) => extract::run(args).await,
+        }
+    });
+    // A write that was given up may still hang on a dead disk; it must not hold the process.
+    runtime.shutdown_background();
+    code
+}
+
+fn start_logs(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}
+
+/// Says why, on stderr.
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    say(&format!("innovation: {error}"));
+    ExitCode::FAILURE
+}
+
+/// Prints a line for people.
+fn say(line: &str) {
+    use std::io::Write as _;
+    // A closed stderr must not end the command.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Prints a result; a reader that has gone (`| head`) is no error.
+fn put(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a result as one line of JSON.
+fn put_json(value: &serde_json::Value) {
+    put(&format!("{value}\n"));
+}

@@ -1,0 +1,105 @@
+//! Progress for people: a spinner with the elapsed time on a terminal, plain lines elsewhere.
+
+use std::{
+    io::IsTerminal as _,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::say;
+
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Steps that begin, end, and take their time.
+#[derive(Debug)]
+pub struct Progress {
+    mode: Mode,
+    current: Mutex<Option<Step>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Silent,
+    Plain,
+    Terminal,
+}
+
+#[derive(Debug)]
+struct Step {
+    name: String,
+    began: Instant,
+    spinner: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Progress on stderr; none at all where `silent`.
+    #[must_use]
+    pub fn new(silent: bool) -> Self {
+        let mode = match (silent, std::io::stderr().is_terminal()) {
+            (true, _) => Mode::Silent,
+            (false, true) => Mode::Terminal,
+            (false, false) => Mode::Plain,
+        };
+        Self {
+            mode,
+            current: Mutex::new(None),
+        }
+    }
+
+    /// A line of its own.
+    pub fn line(&self, text: &str) {
+        if self.mode != Mode::Silent {
+            say(text);
+        }
+    }
+
+    /// A step begins.
+    pub fn begin(&self, name: &str) {
+        let spinner = (self.mode == Mode::Terminal).then(|| {
+            let bar = ProgressBar::new_spinner();
+            // The template is a constant; were it wrong, the default style would do.
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg:<32} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar.set_message(name.to_owned());
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        let step = Step {
+            name: name.to_owned(),
+            began: Instant::now(),
+            spinner,
+        };
+        *self
+            .current
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(step);
+    }
+
+    /// The step is done, with what it brought.
+    pub fn done(&self, result: &str) {
+        self.end('✓', result);
+    }
+
+    /// The step did not succeed.
+    pub fn failed(&self, reason: &str) {
+        self.end('✗', reason);
+    }
+
+    fn end(&self, mark: char, text: &str) {
+        let step = self
+            .current
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        let Some(step) = step else { return };
+        if let Some(spinner) = &step.spinner {
+            spinner.finish_and_clear();
+        }
+        let seconds = step.began.elapsed().as_secs_f64();
+        self.line(&format!("{mark} {:<32} {seconds:>6.1} s  {text}", step.name));
+    }
+}

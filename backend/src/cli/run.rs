@@ -1,0 +1,365 @@
+//! `innovation run`: the whole pipeline on one document, here and now.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use pipeline::{
+    brand::{BrandId, BrandProfile},
+    document::{Document, DocumentError},
+    engine::{Event, Job},
+    failure::{FailureCode, RunFailure},
+    record::{StageMeta, sha256_hex},
+    run::{RunId, RunStatus, Stage},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{fail, progress::Progress, put, put_json};
+use crate::{
+    app::{App, Overrides},
+    config::{AnalystChoice, Config},
+    documents::isolate,
+    lifecycle,
+    storage::{
+        files::OpenError,
+        manifest::{DocumentSummary, Manifest, Request},
+    },
+};
+
+/// A run on the command line keeps its results in files, whatever the flags of a service say.
+const MODE: &str = "FILE_ONLY";
+
+/// The longest name of a document that is kept, in characters: as long as file systems allow, nearly.
+const NAME_CHARS_MAX: usize = 200;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The document: a file, or an https address on an allowed host
+    #[arg(value_name = "FILE|URL")]
+    source: OsString,
+    /// The brand, by the name of its profile (see `innovation brands`)
+    #[arg(long, value_name = "ID")]
+    brand: BrandId,
+    /// Names the run; give the id of a stopped run to go on with it
+    #[arg(long, value_name = "ID")]
+    run_id: Option<RunId>,
+    /// Where runs are kept [default: data/test-outputs]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Who answers [default: a model when OPENROUTER_API_KEY is set, else the extractive analyst]
+    #[arg(long, value_enum)]
+    analyst: Option<AnalystChoice>,
+    /// Print the result as JSON on stdout and no progress
+    #[arg(long)]
+    json: bool,
+    /// Open the report when it is done
+    #[arg(long)]
+    open: bool,
+}
+
+/// Runs the pipeline and tells where the report lies.
+pub async fn run(args: Args, config: Config) -> ExitCode {
+    let bytes_max = config.documents.bytes_max;
+    let app = match App::new(
+        config,
+        Overrides {
+            output_dir: args.out.clone(),
+            analyst: args.analyst,
+        },
+    ) {
+        Ok(app) => app,
+        Err(error) => return fail(&error),
+    };
+    let cancel = CancellationToken::new();
+    lifecycle::cancel_on_signals(cancel.clone());
+    let run_id = args
+        .run_id
+        .clone()
+        .unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
+    let progress = Progress::new(args.json);
+    let command = Command {
+        app: &app,
+        args: &args,
+        run_id: &run_id,
+        progress: &progress,
+        cancel: &cancel,
+        bytes_max,
+    };
+    match command.execute().await {
+        Ok(manifest) => command.succeeded(&manifest),
+        Err(failure) => command.failed(&failure),
+    }
+}
+
+struct Command<'a> {
+    app: &'a App,
+    args: &'a Args,
+    run_id: &'a RunId,
+    progress: &'a Progress,
+    cancel: &'a CancellationToken,
+    bytes_max: usize,
+}
+
+impl Command<'_> {
+    async fn execute(&self) -> Result<Manifest, RunFailure> {
+        let brand = self.app.brands.load(&self.args.brand)?;
+        let name = source_name(&self.args.source);
+        self.progress.line(&format!(
+            "Run {}: {name} for {}, by the {}",
+            self.run_id, brand.brand_name, self.app.analyst_name
+        ));
+        let bytes = self.read_document().await?;
+        let request = Request {
+            source: name.clone(),
+            document_sha256: sha256_hex(&bytes),
+            brand_id: self.args.brand.clone(),
+        };
+        let open = self
+            .app
+            .store
+            .open_run(self.run_id, request)
+            .await
+            .map_err(open_failure)?;
+        let result = self.work(&name, bytes, &brand, open.manifest.lost_usd).await;
+        let (status, error, lost_usd) = match &result {
+            Ok(()) => (RunStatus::Completed, None, 0.0),
+            Err(failure) if failure.code == FailureCode::Cancelled => (
+                RunStatus::Cancelled,
+                Some(failure.clone()),
+                failure.usage.cost_usd,
+            ),
+            Err(failure) => (RunStatus::Failed, Some(failure.clone()), failure.usage.cost_usd),
+        };
+        let closing = self.app.store.update(self.run_id, move |manifest| {
+            manifest.status = status;
+            manifest.error = error;
+            manifest.lost_usd += lost_usd;
+        });
+        let closed = closing
+            .await
+            .map_err(|error| RunFailure::from_store(None, &error));
+        result.and(closed)
+    }
+
+    async fn read_document(&self) -> Result<Vec<u8>, RunFailure> {
+        let Some(source) = address(&self.args.source) else {
+            return read_file(Path::new(&self.args.source), self.bytes_max).await;
+        };
+        let url = self.app.fetcher.check(source).map_err(|error| {
+            RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false)
+        })?;
+        self.progress.begin("download");
+        let fetched = tokio::select! {
+            () = self.cancel.cancelled() => Err(RunFailure::cancelled(None)),
+            fetched = self.app.fetcher.fetch(&url) => fetched.map_err(RunFailure::from),
+        };
+        match &fetched {
+            Ok(bytes) => self.progress.done(&format!("{} bytes", bytes.len())),
+            Err(failure) => self.progress.failed(&failure.message),
+        }
+        fetched
+    }
+
+    async fn work(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        brand: &BrandProfile,
+        lost_usd: f64,
+    ) -> Result<(), RunFailure> {
+        let document = self.extract(name, bytes).await?;
+        let summary = DocumentSummary {
+            format: document.format,
+            title: document.title.clone(),
+            pages: document.pages.len(),
+        };
+        self.app
+            .store
+            .update(self.run_id, move |manifest| manifest.document = Some(summary))
+            .await
+            .map_err(|error| RunFailure::from_store(None, &error))?;
+        let job = Job {
+            run: self.run_id,
+            document: &document,
+            brand,
+            lost_usd,
+            mode: MODE,
+            flags_revision: 0,
+        };
+        let result = self
+            .app
+            .engine
+            .run(job, &|event| self.show(event), self.cancel)
+            .await;
+        if let Err(failure) = &result {
+            self.progress.failed(&failure.message);
+        }
+        result.map(|_| ())
+    }
+
+    async fn extract(&self, name: &str, bytes: Vec<u8>) -> Result<Document, RunFailure> {
+        self.progress.begin("document");
+        let extracted = tokio::select! {
+            () = self.cancel.cancelled() => Err(RunFailure::cancelled(None)),
+            extracted = isolate::extract(name, bytes) => extracted.map_err(RunFailure::from),
+        };
+        match &extracted {
+            Ok(document) => {
+                let pages = document.pages.len();
+                self.progress
+                    .done(&format!("{pages} page{}", if pages == 1 { "" } else { "s" }));
+                for warning in &document.warnings {
+                    self.progress.line(&format!("  ! {warning}"));
+                }
+            }
+            Err(failure) => self.progress.failed(&failure.message),
+        }
+        extracted
+    }
+
+    fn show(&self, event: Event) {
+        match event {
+            Event::Started { stage } => self.progress.begin(&stage_name(stage)),
+            Event::Reused { meta, item_count } => {
+                let name = stage_name(meta.stage);
+                self.progress.line(&format!("= {name:<32} stored   {}", found(&meta, item_count)));
+            }
+            Event::Stored { meta, item_count, .. } => {
+                self.progress.done(&found(&meta, item_count));
+                for warning in &meta.warnings {
+                    self.progress.line(&format!("  ! {warning}"));
+                }
+            }
+            Event::ReportStored => {}
+        }
+    }
+
+    fn succeeded(&self, manifest: &Manifest) -> ExitCode {
+        let report = self.app.store.report_path(self.run_id);
+        if self.args.json {
+            put_json(&self.result(Some(manifest), None));
+        } else {
+            self.progress.line("\nReport:");
+            put(&format!("{}\n", report.display()));
+        }
+        if self.args.open
+            && let Err(error) = open::that_detached(&report)
+        {
+            return fail(&format!(
+                "the report is done, but no program could be started to open it: {error}"
+            ));
+        }
+        ExitCode::SUCCESS
+    }
+
+    fn failed(&self, failure: &RunFailure) -> ExitCode {
+        if self.args.json {
+            put_json(&self.result(None, Some(failure)));
+        }
+        let code = fail(failure);
+        if failure.can_retry {
+            self.progress.line(&format!(
+                "What is stored stays. To go on: innovation run {} --brand {} --run-id {}{}",
+                shell_word(&self.args.source.to_string_lossy()),
+                self.args.brand,
+                self.run_id,
+                self.args
+                    .out
+                    .as_ref()
+                    .map(|dir| format!(" --out {}", shell_word(&dir.to_string_lossy())))
+                    .unwrap_or_default(),
+            ));
+        }
+        code
+    }
+
+    /// The result for machines. Field names are stable.
+    fn result(&self, manifest: Option<&Manifest>, failure: Option<&RunFailure>) -> Value {
+        let folder = self.app.store.folder(self.run_id);
+        let status = match failure {
+            None => "complete",
+            Some(_) => "failed",
+        };
+        json!({
+            "run_id": self.run_id,
+            "status": status,
+            "brand_id": self.args.brand,
+            "folder": folder,
+            "report": manifest.and_then(|manifest| manifest.report.as_ref()).map(|report| folder.join(&report.file)),
+            "stages": manifest.map(|manifest| &manifest.stages),
+            "document": manifest.map(|manifest| &manifest.document),
+            "error": failure,
+        })
+    }
+}
+
+fn stage_name(stage: Stage) -> String {
+    format!("stage {} {}", stage.number(), stage.title())
+}
+
+/// What a stage brought, in words.
+fn found(meta: &StageMeta, item_count: usize) -> String {
+    let items = meta.stage.items();
+    let grounding = &meta.grounding;
+    if grounding.quotes == 0 {
+        return format!("{item_count} {items}");
+    }
+    format!("{item_count} {items}, {} of {} quotes verified", grounding.verified(), grounding.quotes)
+}
+
+/// The source as an address, where it is one. A file's name may hold anything, also what is not UTF-8.
+fn address(source: &OsStr) -> Option<&str> {
+    source.to_str().filter(|source| source.contains("://"))
+}
+
+/// The document's name for people: a file's name, or the last part of an address without its query, which
+/// may hold a signature.
+fn source_name(source: &OsStr) -> String {
+    let source = source.to_string_lossy();
+    let path = if source.contains("://") { source.split(['?', '#']).next().unwrap_or(&source) } else { &source };
+    let name = Path::new(path).file_name().map_or("document".into(), OsStr::to_string_lossy);
+    name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
+}
+
+async fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, RunFailure> {
+    use tokio::io::AsyncReadExt as _;
+    let unreadable = |error: std::io::Error| {
+        RunFailure::from(DocumentError::Unavailable(format!("{}: {error}", path.display())))
+    };
+    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large from one that just fits.
+    file.take(bytes_max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(unreadable)?;
+    if bytes.len() > bytes_max {
+        return Err(DocumentError::TooLarge(format!("more than {bytes_max} bytes")).into());
+    }
+    Ok(bytes)
+}
+
+fn open_failure(error: OpenError) -> RunFailure {
+    match error {
+        OpenError::Store(error) => RunFailure::from_store(None, &error),
+        busy @ OpenError::Busy(_) => {
+            RunFailure::new(FailureCode::StorageUnavailable, None, busy.to_string(), true)
+        }
+        other @ OpenError::OtherRequest { .. } => {
+            RunFailure::new(FailureCode::StorageUnavailable, None, other.to_string(), false)
+        }
+    }
+}
+
+/// A text as one word of a POSIX shell.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%+,@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

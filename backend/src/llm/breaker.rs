@@ -1,0 +1,241 @@
+//! A circuit breaker: stops asking an endpoint that keeps failing, and tries it again with one probe.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// When the breaker opens and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerConfig {
+    /// How far back requests count.
+    pub window: Duration,
+    /// Fewer requests than this within the window never open it.
+    pub requests_min: u32,
+    /// How long it stays open before a probe is let through.
+    pub open_for: Duration,
+}
+
+impl Default for BreakerConfig {
+    /// More than half of at least 10 requests within a minute; open for 30 s.
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(60),
+            requests_min: 10,
+            open_for: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Shared by all calls of one client.
+#[derive(Debug)]
+pub struct Breaker {
+    config: BreakerConfig,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed(Window),
+    Open {
+        until: Instant,
+    },
+    /// One request is under way to find out whether the endpoint is back.
+    Probing,
+}
+
+/// Requests of the recent past, counted in slices of the window so that it stays small at any rate.
+#[derive(Debug, Default)]
+struct Window {
+    slices: VecDeque<Slice>,
+}
+
+#[derive(Debug)]
+struct Slice {
+    start: Instant,
+    requests: u32,
+    failures: u32,
+}
+
+/// Slices a window is divided into.
+const SLICES: u32 = 60;
+
+/// The permission to make one request. It must be told how the request went; dropped without, as when the run is
+/// cancelled, it counts as neither.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    breaker: &'a Breaker,
+    is_probe: bool,
+    settled: bool,
+}
+
+impl Breaker {
+    #[must_use]
+    pub fn new(config: BreakerConfig) -> Self {
+        Self {
+            config,
+            state: Mutex::new(State::Closed(Window::default())),
+        }
+    }
+
+    /// Asks to make a request; refused with the time until it is worth asking again.
+    pub fn acquire(&self) -> Result<Permit<'_>, Duration> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let is_probe = match *state {
+            State::Closed(_) => false,
+            State::Open { until } if until <= now => {
+                *state = State::Probing;
+                true
+            }
+            State::Open { until } => return Err(until - now),
+            // How long the probe takes is not known; a second from now is soon enough to look again.
+            State::Probing => return Err(Duration::from_secs(1)),
+        };
+        Ok(Permit {
+            breaker: self,
+            is_probe,
+            settled: false,
+        })
+    }
+
+    fn settle(&self, is_probe: bool, failed: bool) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        match (&mut *state, is_probe) {
+            (_, true) if failed => {
+                *state = State::Open {
+                    until: now + self.config.open_for,
+                }
+            }
+            (_, true) => *state = State::Closed(Window::default()),
+            (State::Closed(window), false) => {
+                let (requests, failures) = window.count(now, self.config.window, failed);
+                if failed && requests >= self.config.requests_min && failures * 2 > requests {
+                    *state = State::Open {
+                        until: now + self.config.open_for,
+                    };
+                }
+            }
+            // It was begun before the breaker opened, and says nothing new.
+            (State::Open { .. } | State::Probing, false) => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Window {
+    /// Counts one request; returns requests and failures within the window.
+    fn count(&mut self, now: Instant, length: Duration, failed: bool) -> (u32, u32) {
+        while self
+            .slices
+            .front()
+            .is_some_and(|slice| now.duration_since(slice.start) >= length)
+        {
+            self.slices.pop_front();
+        }
+        if self
+            .slices
+            .back()
+            .is_none_or(|slice| now.duration_since(slice.start) >= length / SLICES)
+        {
+            self.slices.push_back(Slice {
+                start: now,
+                requests: 0,
+                failures: 0,
+            });
+        }
+        if let Some(slice) = self.slices.back_mut() {
+            slice.requests += 1;
+            slice.failures += u32::from(failed);
+        }
+        self.slices.iter().fold((0, 0), |(requests, failures), slice| {
+            (requests + slice.requests, failures + slice.failures)
+        })
+    }
+}
+
+impl Permit<'_> {
+    /// The endpoint worked, whatever it answered.
+    pub fn succeeded(mut self) {
+        self.settled = true;
+        self.breaker.settle(self.is_probe, false);
+    }
+
+    /// The endpoint did not work.
+    pub fn failed(mut self) {
+        self.settled = true;
+        self.breaker.settle(self.is_probe, true);
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if self.is_probe && !self.settled {
+            // The next request becomes the probe.
+            *self.breaker.lock() = State::Open {
+                until: Instant::now(),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fail(breaker: &Breaker, times: u32) {
+        (0..times).for_each(|_| breaker.acquire().unwrap().failed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_opens_when_more_than_half_of_ten_fail() {
+        let breaker = Breaker::new(BreakerConfig::default());
+        (0..5).for_each(|_| breaker.acquire().unwrap().succeeded());
+        fail(&breaker, 5);
+        assert!(breaker.acquire().is_ok(), "half is not more than half");
+        fail(&breaker, 1);
+        assert_eq!(breaker.acquire().unwrap_err(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nine_failures_do_not_open_it_and_old_ones_do_not_count() {
+        let breaker = Breaker::new(BreakerConfig::default());
+        fail(&breaker, 9);
+        assert!(breaker.acquire().is_ok());
+        tokio::time::advance(Duration::from_secs(61)).await;
+        fail(&breaker, 9);
+        assert!(breaker.acquire().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_its_time_it_lets_one_probe_through() {
+        let breaker = Breaker::new(BreakerConfig::default());
+        fail(&breaker, 10);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let probe = breaker.acquire().unwrap();
+        assert!(breaker.acquire().is_err(), "one at a time");
+        probe.failed();
+        assert_eq!(breaker.acquire().unwrap_err(), Duration::from_secs(30));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        breaker.acquire().unwrap().succeeded();
+        fail(&breaker, 9);
+        assert!(breaker.acquire().is_ok(), "closed, and counting anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_probe_makes_room_for_another() {
+        let breaker = Breaker::new(BreakerConfig::default());
+        fail(&breaker, 10);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        drop(breaker.acquire().unwrap());
+        breaker.acquire().unwrap().succeeded();
+        assert!(breaker.acquire().is_ok());
+    }
+}

@@ -1,0 +1,20 @@
+//! The model behind the [`pipeline::llm::LlmClient`] seam: OpenRouter, or any endpoint that speaks its wire format.
+//!
+//! * [`openrouter`]: the client, its settings, one HTTP request.
+//! * [`request`] and [`wire`]: what goes out and what comes back, tolerant of what it does not know.
+//! * [`resilience`]: which failure is worth another attempt, when, and what the user is told; [`breaker`] stops
+//!   asking an endpoint that keeps failing.
+
+pub mod breaker;
+mod fault;
+pub mod openrouter;
+mod redact;
+mod request;
+mod resilience;
+mod retry_after;
+mod sentences;
+mod sse;
+pub mod wire;
+
+pub use fault::{Failure, Fault, Upstream};
+pub use openrouter::{OpenRouter, OpenRouterConfig, OpenRouterError};

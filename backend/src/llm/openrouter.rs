@@ -1,0 +1,371 @@
+//! The client: its settings, and one HTTP request.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use pipeline::{
+    clock::Clock,
+    llm::{Completion, CompletionRequest, LlmClient, LlmError, LlmErrorCode, Usage},
+};
+use reqwest::{
+    Response, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{
+    breaker::{Breaker, BreakerConfig},
+    fault::{Failure, Fault},
+    redact::Redactor,
+    request,
+    resilience::{Jitter, Resilience, Success},
+    retry_after,
+    sentences::Explain,
+    wire::{self, Decoder, Reply},
+};
+
+pub use super::resilience::RetryConfig;
+
+/// OpenRouter's public address.
+pub const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
+/// The most of an error's body that is read: its message is cut to 200 characters anyway.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// How long making a connection may take. A healthy one takes less than a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Settings of the client.
+#[derive(Debug, Clone)]
+pub struct OpenRouterConfig {
+    /// `OPENROUTER_BASE_URL`: of OpenRouter, or of any endpoint that speaks its wire format; http or https.
+    pub base_url: String,
+    /// `OPENROUTER_API_KEY`.
+    pub api_key: SecretString,
+    /// `LLM_MODEL`.
+    pub model: String,
+    /// `LLM_FALLBACK_MODELS`, in order of preference.
+    pub fallback_models: Vec<String>,
+    /// `LLM_TIMEOUT_SECONDS`: of a whole call, retries and waits included.
+    pub total_timeout: Duration,
+    /// The longest silence, before the headers and between any two pieces of the answer.
+    pub idle_timeout: Duration,
+    /// Sent as `HTTP-Referer`, by which OpenRouter tells applications apart.
+    pub http_referer: Option<String>,
+    /// Sent as `X-OpenRouter-Title`.
+    pub title: Option<String>,
+    /// The most bytes of an answer that are read. The longest real one has about 100 kB; streamed, 30 times that.
+    pub response_bytes_max: usize,
+    pub retry: RetryConfig,
+    pub breaker: BreakerConfig,
+    /// Seeds the random part of waits; different in every process, or replicas retry in step.
+    pub jitter_seed: u64,
+}
+
+impl OpenRouterConfig {
+    /// The defaults with this key and model.
+    #[must_use]
+    pub fn new(api_key: SecretString, model: impl Into<String>) -> Self {
+        Self {
+            base_url: DEFAULT_BASE_URL.to_owned(),
+            api_key,
+            model: model.into(),
+            fallback_models: Vec::new(),
+            total_timeout: Duration::from_secs(180),
+            idle_timeout: Duration::from_secs(60),
+            http_referer: None,
+            title: None,
+            response_bytes_max: 8 * 1024 * 1024,
+            retry: RetryConfig::default(),
+            breaker: BreakerConfig::default(),
+            jitter_seed: 0,
+        }
+    }
+}
+
+/// Why settings make no client.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenRouterError {
+    #[error("OPENROUTER_BASE_URL is not an http or https address")]
+    BaseUrl,
+    #[error("OPENROUTER_API_KEY is empty or holds characters that no key has")]
+    ApiKey,
+    #[error("{0} holds characters that cannot be sent in a header")]
+    Header(&'static str),
+    #[error("the HTTP client cannot be set up")]
+    Http(#[source] reqwest::Error),
+}
+
+/// A model behind OpenRouter or an endpoint like it. One for the whole process: the breaker and the connections are
+/// shared by all runs.
+#[derive(Debug)]
+pub struct OpenRouter {
+    http: reqwest::Client,
+    completions: Url,
+    authorization: HeaderValue,
+    model: String,
+    fallback_models: Vec<String>,
+    idle_timeout: Duration,
+    response_bytes_max: usize,
+    resilience: Resilience,
+    redactor: Redactor,
+    clock: Arc<dyn Clock>,
+}
+
+impl OpenRouter {
+    /// A client; opens no connection. The clock is for waits that the endpoint states as dates.
+    pub fn new(config: OpenRouterConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenRouterError> {
+        // Fails when somebody installed one before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let completions = completions_url(&config.base_url)?;
+        let mut http = reqwest::Client::builder()
+            .default_headers(identity_headers(&config)?)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // The key must not follow a redirect to somebody else.
+            .redirect(reqwest::redirect::Policy::none());
+        if is_loopback(&completions) {
+            http = http.no_proxy();
+        }
+        Ok(Self {
+            http: http.build().map_err(OpenRouterError::Http)?,
+            completions,
+            authorization: authorization(&config.api_key)?,
+            model: config.model,
+            fallback_models: config.fallback_models,
+            idle_timeout: config.idle_timeout,
+            response_bytes_max: config.response_bytes_max,
+            resilience: Resilience {
+                retry: config.retry,
+                breaker: Breaker::new(config.breaker),
+                jitter: Jitter::new(config.jitter_seed),
+                total_timeout: config.total_timeout,
+            },
+            redactor: Redactor::new(config.api_key),
+            clock,
+        })
+    }
+
+    /// One request, from its first byte to a judged answer.
+    async fn attempt(&self, body: Vec<u8>, deadline: Instant) -> Result<Reply, Failure> {
+        let request = self
+            .http
+            .post(self.completions.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "text/event-stream, application/json")
+            .header(AUTHORIZATION, self.authorization.clone())
+            .body(body);
+        let response = self
+            .within(deadline, request.send())
+            .await?
+            .map_err(|error| Fault::Connection(connection_fault(&error)))?;
+        let status = response.status();
+        let generation_id = header(response.headers(), "x-generation-id");
+        let result = if status.is_success() {
+            self.read_answer(response, deadline).await
+        } else {
+            Err(self.read_error(response, deadline).await)
+        };
+        tracing::debug!(
+            status = status.as_u16(),
+            generation_id = generation_id.as_deref().unwrap_or_default(),
+            answered = result.is_ok(),
+            "model request"
+        );
+        result.map(|reply| Reply {
+            generation_id: generation_id.or(reply.generation_id),
+            ..reply
+        })
+    }
+
+    async fn read_answer(&self, mut response: Response, deadline: Instant) -> Result<Reply, Failure> {
+        let mut decoder = Decoder::new(self.response_bytes_max);
+        loop {
+            let fault = match self.within(deadline, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => match decoder.push(&bytes) {
+                    Ok(false) => continue,
+                    Ok(true) => {
+                        self.end_stream(&mut response).await;
+                        return decoder.finish();
+                    }
+                    Err(fault) => fault,
+                },
+                Ok(Ok(None)) => return decoder.finish(),
+                Ok(Err(error)) => Fault::Connection(connection_fault(&error)),
+                Err(fault) => fault,
+            };
+            // Trouble after the model's last word: asking again would pay twice for an answer that is here.
+            let trouble_only_behind =
+                matches!(fault, Fault::Connection(_) | Fault::Idle(_) | Fault::Deadline);
+            return if trouble_only_behind && decoder.has_finish_reason() {
+                decoder.finish()
+            } else {
+                Err(decoder.failure(fault))
+            };
+        }
+    }
+
+    /// Reads the end mark that usually lies right behind the answer, so that the connection can be used again.
+    async fn end_stream(&self, response: &mut Response) {
+        const PATIENCE: Duration = Duration::from_millis(20);
+        let _ = tokio::time::timeout(PATIENCE, response.chunk()).await;
+    }
+
+    async fn read_error(&self, mut response: Response, deadline: Instant) -> Failure {
+        let status = response.status();
+        let asked_wait = retry_after::from_headers(response.headers(), self.clock.now());
+        let mut body = Vec::new();
+        while body.len() < ERROR_BYTES_MAX {
+            // What arrives of the body is enough: the status has already said what happened.
+            match self.within(deadline, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
+                _ => break,
+            }
+        }
+        let mut upstream = wire::decode_error(status.as_u16(), &body);
+        upstream.retry_after = asked_wait.or(upstream.retry_after);
+        if status == StatusCode::TOO_MANY_REQUESTS && upstream.retry_after.is_none() {
+            upstream.retry_after = retry_after::from_rate_limit(&body, self.clock.now());
+        }
+        Fault::Upstream(upstream).into()
+    }
+
+    /// Waits for `future`, but no longer than silence or the whole call may last.
+    async fn within<F: Future>(&self, deadline: Instant, future: F) -> Result<F::Output, Fault> {
+        let idle_until = Instant::now() + self.idle_timeout;
+        tokio::time::timeout_at(idle_until.min(deadline), future)
+            .await
+            .map_err(|_| {
+                if deadline <= idle_until {
+                    Fault::Deadline
+                } else {
+                    Fault::Idle(self.idle_timeout)
+                }
+            })
+    }
+}
+
+#[async_trait]
+impl LlmClient for OpenRouter {
+    async fn complete(
+        &self,
+        request: &CompletionRequest,
+        spend_limit_usd: Option<f64>,
+        cancel: &CancellationToken,
+    ) -> Result<Completion, LlmError> {
+        let body = request::body(request, &self.model, &self.fallback_models).map_err(|_| LlmError {
+            code: LlmErrorCode::LlmError,
+            message: "the request cannot be written as JSON, which is a defect of this program".to_owned(),
+            disposition: pipeline::llm::Disposition::Fail,
+            usage: Usage::default(),
+            attempts: 0,
+        })?;
+        let explain = Explain {
+            redactor: &self.redactor,
+            model: &self.model,
+            output_tokens_max: request.output_tokens_max,
+        };
+        let Success {
+            reply,
+            usage,
+            attempts,
+        } = self
+            .resilience
+            .call(&explain, spend_limit_usd, cancel, |deadline| {
+                self.attempt(body.clone(), deadline)
+            })
+            .await?;
+        Ok(Completion {
+            text: reply.text,
+            model: reply.model.unwrap_or_else(|| self.model.clone()),
+            provider: reply.provider,
+            generation_id: reply.generation_id,
+            usage,
+            attempts,
+            finish_reason: reply.finish_reason,
+        })
+    }
+}
+
+fn completions_url(base: &str) -> Result<Url, OpenRouterError> {
+    let url = format!("{}/chat/completions", base.trim().trim_end_matches('/'));
+    let url = Url::parse(&url).map_err(|_| OpenRouterError::BaseUrl)?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        Ok(url)
+    } else {
+        Err(OpenRouterError::BaseUrl)
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn authorization(key: &SecretString) -> Result<HeaderValue, OpenRouterError> {
+    let key = key.expose_secret();
+    if key.trim().is_empty() {
+        return Err(OpenRouterError::ApiKey);
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| OpenRouterError::ApiKey)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn identity_headers(config: &OpenRouterConfig) -> Result<HeaderMap, OpenRouterError> {
+    let mut headers = HeaderMap::new();
+    let named = [
+        ("http-referer", &config.http_referer),
+        ("x-openrouter-title", &config.title),
+    ];
+    for (name, value) in named {
+        if let Some(value) = value {
+            let value = HeaderValue::from_str(value).map_err(|_| OpenRouterError::Header(name))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    Ok(headers)
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    const CHARS_MAX: usize = 100;
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.chars().take(CHARS_MAX).collect())
+}
+
+/// What happened to a connection, in words without addresses.
+fn connection_fault(error: &reqwest::Error) -> &'static str {
+    use std::io::ErrorKind;
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            match io.kind() {
+                ErrorKind::ConnectionRefused => return "the connection was refused",
+                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
+                    return "the connection was reset";
+                }
+                ErrorKind::UnexpectedEof => return "the connection was closed in the middle of the answer",
+                _ => {}
+            }
+        }
+        let text = cause.to_string();
+        if text.contains("dns error") {
+            return "its name could not be resolved";
+        }
+        if text.contains("certificate") {
+            return "its certificate was not accepted";
+        }
+        source = cause.source();
+    }
+    if error.is_timeout() {
+        "making a connection took too long"
+    } else if error.is_connect() {
+        "no connection could be made"
+    } else {
+        "the connection was closed before the answer was whole"
+    }
+}

@@ -1,0 +1,72 @@
+//! The body of `POST /chat/completions`.
+
+use pipeline::llm::{CompletionRequest, PromptBlock};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Anthropic takes at most this many cache breakpoints in one request.
+const CACHE_BREAKPOINTS_MAX: usize = 4;
+/// The longest schema name that OpenRouter takes, in characters.
+const SCHEMA_NAME_CHARS_MAX: usize = 64;
+
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    /// Tried in order when the one before fails; OpenRouter wants the first model in it, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    models: Vec<&'a str>,
+    messages: Value,
+    response_format: Value,
+    provider: Value,
+    max_tokens: u32,
+    /// So that an idle endpoint can be told from a slow one, and so that hanging up stops the billing.
+    stream: bool,
+}
+
+/// Writes the body: strict structured output, streaming, and a cache mark on blocks that are worth it where the
+/// model honours one.
+pub(super) fn body(
+    request: &CompletionRequest,
+    model: &str,
+    fallback_models: &[String],
+) -> serde_json::Result<Vec<u8>> {
+    let name: String = request.schema_name.chars().take(SCHEMA_NAME_CHARS_MAX).collect();
+    let models = if fallback_models.is_empty() {
+        Vec::new()
+    } else {
+        std::iter::once(model)
+            .chain(fallback_models.iter().map(String::as_str))
+            .collect()
+    };
+    serde_json::to_vec(&Body {
+        model,
+        models,
+        messages: json!([
+            {"role": "system", "content": request.system},
+            {"role": "user", "content": content(&request.blocks, model.starts_with("anthropic/"))},
+        ]),
+        response_format: json!({
+            "type": "json_schema",
+            "json_schema": {"name": name, "strict": true, "schema": request.schema},
+        }),
+        // Without it a provider that knows no schemas may be chosen, and ignores ours.
+        provider: json!({"require_parameters": true}),
+        max_tokens: request.output_tokens_max,
+        stream: true,
+    })
+}
+
+fn content(blocks: &[PromptBlock], with_cache_marks: bool) -> Vec<Value> {
+    let mut marks_left = CACHE_BREAKPOINTS_MAX;
+    blocks
+        .iter()
+        .map(|block| {
+            if with_cache_marks && block.cacheable && marks_left > 0 {
+                marks_left -= 1;
+                json!({"type": "text", "text": block.text, "cache_control": {"type": "ephemeral"}})
+            } else {
+                json!({"type": "text", "text": block.text})
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,365 @@
+//! One call: as many requests as make sense within its deadline, its attempts and the run's money.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use pipeline::llm::{LlmError, Usage};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    breaker::Breaker,
+    fault::{Failure, Fault},
+    sentences::{self, Circumstances},
+    wire::Reply,
+};
+
+/// How often and how fast a failed request is made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryConfig {
+    /// Requests of one call, the first included; at least 1.
+    pub attempts_max: u32,
+    /// The wait before the second request; it doubles from then on. Half of each wait is random.
+    pub backoff_initial: Duration,
+    pub backoff_max: Duration,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            attempts_max: 5,
+            backoff_initial: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Random fractions from a seed (SplitMix64): enough to spread retries, and repeatable in tests.
+#[derive(Debug)]
+pub(super) struct Jitter(AtomicU64);
+
+impl Jitter {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// The next fraction, 0 to 1.
+    fn next(&self) -> f64 {
+        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut bits = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// What all calls of a client share.
+#[derive(Debug)]
+pub(super) struct Resilience {
+    pub(super) retry: RetryConfig,
+    pub(super) breaker: Breaker,
+    pub(super) jitter: Jitter,
+    /// The whole time of one call, waits included.
+    pub(super) total_timeout: Duration,
+}
+
+/// An answer, and what the whole call took.
+#[derive(Debug)]
+pub(super) struct Success {
+    pub(super) reply: Reply,
+    pub(super) usage: Usage,
+    pub(super) attempts: u32,
+}
+
+impl Resilience {
+    /// Makes requests with `attempt` (which gets the call's deadline) until one is answered or another makes no
+    /// sense.
+    pub(super) async fn call<F, Fut>(
+        &self,
+        explain: &sentences::Explain<'_>,
+        spend_limit_usd: Option<f64>,
+        cancel: &CancellationToken,
+        attempt: F,
+    ) -> Result<Success, LlmError>
+    where
+        F: Fn(Instant) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<Reply, Failure>> + Send,
+    {
+        let deadline = Instant::now() + self.total_timeout;
+        let mut usage = Usage::default();
+        let mut attempts = 0;
+        loop {
+            if cancel.is_cancelled() {
+                return Err(sentences::cancelled(usage, attempts));
+            }
+            if spend_limit_usd.is_some_and(|limit| usage.cost_usd >= limit) {
+                return Err(sentences::spend_limit(usage, attempts));
+            }
+            let permit = self
+                .breaker
+                .acquire()
+                .map_err(|wait| sentences::paused(wait, usage, attempts))?;
+            attempts += 1;
+            let result = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(sentences::cancelled(usage, attempts)),
+                result = attempt(deadline) => result,
+            };
+            let failure = match result {
+                Ok(reply) => {
+                    permit.succeeded();
+                    usage += reply.usage;
+                    return Ok(Success {
+                        reply,
+                        usage,
+                        attempts,
+                    });
+                }
+                Err(failure) => failure,
+            };
+            usage += failure.usage;
+            if failure.fault.counts_against_endpoint() {
+                permit.failed();
+            } else {
+                permit.succeeded();
+            }
+
+            let wait = self.wait_before_next(&failure.fault, attempts);
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(wait) = wait.filter(|wait| *wait < left) else {
+                let given_up_with = Circumstances {
+                    attempts,
+                    left,
+                    total: self.total_timeout,
+                };
+                return Err(explain.failure(&failure.fault, &given_up_with, usage));
+            };
+            tracing::debug!(
+                attempts,
+                wait_ms = wait.as_millis() as u64,
+                "model request failed; trying again"
+            );
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(sentences::cancelled(usage, attempts)),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// How long to wait before the next request; none if it makes no sense or too many have been made.
+    fn wait_before_next(&self, fault: &Fault, attempts: u32) -> Option<Duration> {
+        if !fault.is_retryable() || attempts >= self.retry.attempts_max {
+            return None;
+        }
+        let doublings = attempts.saturating_sub(1).min(16);
+        let full = self
+            .retry
+            .backoff_initial
+            .saturating_mul(1 << doublings)
+            .min(self.retry.backoff_max);
+        let jitter = self.jitter.next();
+        let backoff = full.mul_f64(0.5 + 0.5 * jitter);
+        Some(match fault.retry_after() {
+            // Never before the time asked for; the jitter keeps many runs from coming back at once.
+            Some(asked) => asked
+                .saturating_add(self.retry.backoff_initial.mul_f64(jitter))
+                .max(backoff),
+            None => backoff,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use pipeline::llm::{Disposition, LlmErrorCode};
+
+    use super::*;
+    use crate::llm::{breaker::BreakerConfig, fault::Upstream, redact::Redactor};
+
+    fn resilience() -> Resilience {
+        Resilience {
+            retry: RetryConfig::default(),
+            breaker: Breaker::new(BreakerConfig::default()),
+            jitter: Jitter::new(7),
+            total_timeout: Duration::from_secs(180),
+        }
+    }
+
+    fn upstream(status: u16, retry_after: Option<u64>) -> Fault {
+        let retry_after = retry_after.map(Duration::from_secs);
+        Fault::Upstream(Upstream {
+            status: Some(status),
+            retry_after,
+            ..Upstream::default()
+        })
+    }
+
+    fn reply() -> Reply {
+        Reply {
+            text: "x".to_owned(),
+            model: None,
+            provider: None,
+            generation_id: None,
+            finish_reason: Some("stop".to_owned()),
+            usage: Usage {
+                cost_usd: 0.5,
+                ..Usage::default()
+            },
+        }
+    }
+
+    /// Makes one call whose requests fail with `faults` in turn and then succeed; returns when each was made.
+    async fn call(
+        resilience: &Resilience,
+        limit: Option<f64>,
+        faults: Vec<Fault>,
+    ) -> (Result<Success, LlmError>, Vec<Duration>) {
+        let start = Instant::now();
+        let made = Mutex::new(Vec::new());
+        let redactor = Redactor::new("k".into());
+        let explain = sentences::Explain {
+            redactor: &redactor,
+            model: "a/b",
+            output_tokens_max: 10,
+        };
+        let result = resilience
+            .call(&explain, limit, &CancellationToken::new(), |_| {
+                let mut made = made.lock().unwrap();
+                let fault = faults.get(made.len()).cloned();
+                made.push(start.elapsed());
+                async {
+                    let usage = Usage {
+                        cost_usd: 0.25,
+                        ..Usage::default()
+                    };
+                    fault.map_or(Ok(reply()), |fault| Err(Failure { fault, usage }))
+                }
+            })
+            .await;
+        (result, made.into_inner().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_grow_and_are_partly_random() {
+        let (result, made) = call(&resilience(), None, vec![upstream(503, None); 4]).await;
+        let success = result.unwrap();
+        assert_eq!(success.attempts, 5);
+        assert!(
+            (success.usage.cost_usd - 1.5).abs() < 1e-9,
+            "failed requests are counted"
+        );
+        for (pair, full_ms) in made.windows(2).zip([500, 1000, 2000, 4000]) {
+            let wait = (pair[1] - pair[0]).as_millis();
+            assert!((full_ms / 2..=full_ms + 2).contains(&wait), "{wait} of {full_ms}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_limited() {
+        let (result, made) = call(&resilience(), None, vec![upstream(500, None); 9]).await;
+        let error = result.unwrap_err();
+        assert_eq!((made.len(), error.attempts), (5, 5));
+        assert_eq!(error.disposition, Disposition::Retry { after: None });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_after_is_never_cut_short() {
+        let (result, made) = call(&resilience(), None, vec![upstream(429, Some(40))]).await;
+        assert!(result.is_ok());
+        assert!(
+            made[1] >= Duration::from_secs(40) && made[1] < Duration::from_secs(41),
+            "{made:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_after_beyond_the_deadline_fails_at_once() {
+        let (result, made) = call(&resilience(), None, vec![upstream(429, Some(7_200))]).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.code, LlmErrorCode::LlmRateLimit);
+        assert_eq!(
+            error.disposition,
+            Disposition::Retry {
+                after: Some(Duration::from_secs(7_200))
+            }
+        );
+        assert!(error.message.contains("2 h"), "{}", error.message);
+        assert_eq!(made, [Duration::ZERO]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_request_starts_once_the_money_is_used_up() {
+        let (result, made) = call(&resilience(), Some(0.5), vec![upstream(503, None); 4]).await;
+        let error = result.unwrap_err();
+        assert_eq!((error.code, made.len()), (LlmErrorCode::LlmCredits, 2));
+        assert!(
+            error.message.contains("LLM_MAX_COST_PER_RUN_USD"),
+            "{}",
+            error.message
+        );
+        let (result, made) = call(&resilience(), Some(0.0), Vec::new()).await;
+        assert_eq!(
+            (result.unwrap_err().code, made.len()),
+            (LlmErrorCode::LlmCredits, 0)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_breaker_refuses_at_once_and_says_for_how_long() {
+        let resilience = resilience();
+        for _ in 0..2 {
+            let _ = call(&resilience, None, vec![upstream(503, None); 5]).await;
+        }
+        let (result, made) = call(&resilience, None, Vec::new()).await;
+        let error = result.unwrap_err();
+        assert!(made.is_empty());
+        assert_eq!(error.code, LlmErrorCode::LlmError);
+        assert!(
+            matches!(error.disposition, Disposition::Retry { after: Some(_) }),
+            "{error:?}"
+        );
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(
+            call(&resilience, None, Vec::new()).await.0.is_ok(),
+            "the probe closes it"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_requests_do_not_open_the_breaker() {
+        let resilience = resilience();
+        for _ in 0..20 {
+            let (result, made) = call(&resilience, None, vec![upstream(402, None)]).await;
+            assert_eq!(
+                (result.unwrap_err().code, made.len()),
+                (LlmErrorCode::LlmCredits, 1)
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cancelling_ends_a_wait() {
+        let cancel = CancellationToken::new();
+        let redactor = Redactor::new("k".into());
+        let explain = sentences::Explain {
+            redactor: &redactor,
+            model: "a/b",
+            output_tokens_max: 10,
+        };
+        let resilience = resilience();
+        let call = resilience.call(&explain, None, &cancel, |_| async {
+            Err(upstream(429, Some(60)).into())
+        });
+        let (result, ()) = tokio::join!(call, async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            cancel.cancel();
+        });
+        let error = result.unwrap_err();
+        assert_eq!((error.code, error.attempts), (LlmErrorCode::Cancelled, 1));
+    }
+}

@@ -1,0 +1,275 @@
+//! What the user is told when a call fails: a code, a sentence with the next step, and whether to try again.
+
+use std::time::Duration;
+
+use pipeline::llm::{Disposition, LlmError, LlmErrorCode, Usage};
+
+use super::{
+    fault::{Fault, Upstream},
+    redact::Redactor,
+};
+
+/// What sentences need to know about the client and the request.
+#[derive(Debug)]
+pub(super) struct Explain<'a> {
+    pub(super) redactor: &'a Redactor,
+    pub(super) model: &'a str,
+    pub(super) output_tokens_max: u32,
+}
+
+/// When a call was given up.
+#[derive(Debug)]
+pub(super) struct Circumstances {
+    pub(super) attempts: u32,
+    /// What was left of the call's time.
+    pub(super) left: Duration,
+    pub(super) total: Duration,
+}
+
+pub(super) fn cancelled(usage: Usage, attempts: u32) -> LlmError {
+    let message = "the run was stopped while a model was being asked".to_owned();
+    LlmError {
+        code: LlmErrorCode::Cancelled,
+        message,
+        disposition: Disposition::Fail,
+        usage,
+        attempts,
+    }
+}
+
+pub(super) fn spend_limit(usage: Usage, attempts: u32) -> LlmError {
+    LlmError {
+        code: LlmErrorCode::LlmCredits,
+        message: "the run has used up what it may spend (LLM_MAX_COST_PER_RUN_USD); raise the limit and retry the run \
+                  to go on after the stages that are stored"
+            .to_owned(),
+        disposition: Disposition::Fail,
+        usage,
+        attempts,
+    }
+}
+
+pub(super) fn paused(wait: Duration, usage: Usage, attempts: u32) -> LlmError {
+    LlmError {
+        code: LlmErrorCode::LlmError,
+        message: format!(
+            "the model's endpoint has failed too often within a minute, so it is not asked for another {}; retry the \
+             run then",
+            time(wait)
+        ),
+        disposition: Disposition::Retry { after: Some(wait) },
+        usage,
+        attempts,
+    }
+}
+
+impl Explain<'_> {
+    /// The error of a call that was given up with this fault.
+    pub(super) fn failure(&self, fault: &Fault, call: &Circumstances, usage: Usage) -> LlmError {
+        let (code, message) = self.code_and_message(fault, call);
+        let disposition = if fault.is_retryable() || matches!(fault, Fault::Deadline) {
+            Disposition::Retry {
+                after: fault.retry_after(),
+            }
+        } else {
+            Disposition::Fail
+        };
+        LlmError {
+            code,
+            message,
+            disposition,
+            usage,
+            attempts: call.attempts,
+        }
+    }
+
+    fn code_and_message(&self, fault: &Fault, call: &Circumstances) -> (LlmErrorCode, String) {
+        use LlmErrorCode::{LlmError, LlmInvalidOutput, LlmTimeout};
+        let model = self.redactor.clean(self.model);
+        let tried = attempts(call.attempts);
+        match fault {
+            Fault::Upstream(upstream) => self.upstream(upstream, call),
+            Fault::Connection(what) => (
+                LlmError,
+                format!(
+                    "the model's endpoint gave no answer: {what} ({tried}); check OPENROUTER_BASE_URL and the network, \
+                     then retry the run"
+                ),
+            ),
+            Fault::Idle(limit) => (
+                LlmTimeout,
+                format!(
+                    "the model's endpoint sent nothing for {} ({tried}); retry the run later",
+                    time(*limit)
+                ),
+            ),
+            Fault::Deadline => (
+                LlmTimeout,
+                format!(
+                    "no whole answer came within {} ({tried}); raise LLM_TIMEOUT_SECONDS or choose a faster model with \
+                     LLM_MODEL",
+                    time(call.total)
+                ),
+            ),
+            Fault::NotAnAnswer(what) => (
+                LlmError,
+                format!(
+                    "the endpoint answered with {what} instead of a model's answer ({tried}); check OPENROUTER_BASE_URL, \
+                     or retry the run later"
+                ),
+            ),
+            Fault::CutOff => (
+                LlmError,
+                format!("the endpoint's answer broke off before its end ({tried}); retry the run later"),
+            ),
+            Fault::TooLarge(bytes) => (
+                LlmInvalidOutput,
+                format!(
+                    "the endpoint's answer is larger than {bytes} bytes, which no stage needs; check \
+                     OPENROUTER_BASE_URL, or choose another model with LLM_MODEL"
+                ),
+            ),
+            Fault::EmptyContent => (
+                LlmInvalidOutput,
+                format!(
+                    "{model} answered with nothing ({tried}); retry the run, or choose another model with LLM_MODEL"
+                ),
+            ),
+            Fault::LengthLimit => (
+                LlmInvalidOutput,
+                format!(
+                    "{model} was cut off at the limit of {} tokens before its answer was complete; choose a model that \
+                     answers more briefly with LLM_MODEL",
+                    self.output_tokens_max
+                ),
+            ),
+            Fault::ContentFilter => (
+                LlmInvalidOutput,
+                format!(
+                    "the provider's content filter withheld the answer of {model}; choose another model with LLM_MODEL, or \
+                     use another document"
+                ),
+            ),
+            Fault::Refusal(words) => (
+                LlmInvalidOutput,
+                format!(
+                    "{model} declined to answer{}; choose another model with LLM_MODEL, or use another document",
+                    self.quoted(words)
+                ),
+            ),
+        }
+    }
+
+    fn upstream(&self, upstream: &Upstream, call: &Circumstances) -> (LlmErrorCode, String) {
+        use LlmErrorCode::{LlmAuth, LlmCredits, LlmError, LlmRateLimit};
+        let model = self.redactor.clean(self.model);
+        let tried = attempts(call.attempts);
+        let status = upstream
+            .status
+            .map_or_else(|| "no status".to_owned(), |status| status.to_string());
+        let said = format!("({status}{})", self.quoted(&upstream.message));
+        match upstream.status {
+            Some(401) => (
+                LlmAuth,
+                format!("the endpoint does not accept OPENROUTER_API_KEY {said}; set a valid key"),
+            ),
+            Some(403) => (
+                LlmAuth,
+                format!(
+                    "the endpoint does not allow this request {said}; check what OPENROUTER_API_KEY may use, and whether \
+                     the document breaks the provider's rules"
+                ),
+            ),
+            Some(402) => (
+                LlmCredits,
+                format!(
+                    "the account behind OPENROUTER_API_KEY has no credits left {said}; add credits, then retry the run"
+                ),
+            ),
+            Some(404) => (
+                LlmError,
+                format!(
+                    "the endpoint has no model {model} that can answer by a schema {said}; check LLM_MODEL and \
+                     LLM_FALLBACK_MODELS"
+                ),
+            ),
+            Some(413) => (
+                LlmError,
+                format!(
+                    "the prompt is too large for the endpoint {said}; use a shorter document or a model with a larger context"
+                ),
+            ),
+            Some(429) => (LlmRateLimit, rate_limit(upstream, call, &said)),
+            Some(300..=399) => (
+                LlmError,
+                format!(
+                    "the endpoint redirects elsewhere {said}, which is not followed; check OPENROUTER_BASE_URL"
+                ),
+            ),
+            Some(400..=407 | 409..=499) => (
+                LlmError,
+                format!("the endpoint refused the request {said}; check LLM_MODEL and OPENROUTER_BASE_URL"),
+            ),
+            _ => match upstream.retry_after.filter(|after| *after >= call.left) {
+                Some(after) => (
+                    LlmError,
+                    format!(
+                        "the model's endpoint is not available {said} and asks to wait {}, longer than the {} left of \
+                         LLM_TIMEOUT_SECONDS; retry the run then",
+                        time(after),
+                        time(call.left)
+                    ),
+                ),
+                None => (
+                    LlmError,
+                    format!("the model's endpoint failed {said}, {tried}; retry the run later"),
+                ),
+            },
+        }
+    }
+
+    /// The endpoint's words, cleaned, behind a colon.
+    fn quoted(&self, words: &str) -> String {
+        let words = self.redactor.clean(words);
+        if words.is_empty() {
+            words
+        } else {
+            format!(": {words}")
+        }
+    }
+}
+
+fn rate_limit(upstream: &Upstream, call: &Circumstances, said: &str) -> String {
+    match upstream.retry_after {
+        Some(after) if after >= call.left => format!(
+            "the endpoint limits the rate of requests {said} and asks to wait {}, longer than the {} left of \
+             LLM_TIMEOUT_SECONDS; retry the run then",
+            time(after),
+            time(call.left)
+        ),
+        _ => format!(
+            "the endpoint limits the rate of requests {said}, {}; retry the run later",
+            attempts(call.attempts)
+        ),
+    }
+}
+
+fn attempts(count: u32) -> String {
+    if count == 1 {
+        "1 attempt".to_owned()
+    } else {
+        format!("{count} attempts")
+    }
+}
+
+/// A duration for people, rounded up: nobody should come back too early.
+fn time(duration: Duration) -> String {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, 0) => format!("{m} min"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, 0, _) => format!("{h} h"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}

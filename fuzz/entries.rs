@@ -1,0 +1,26 @@
+//! What the fuzz targets do with their bytes; `make test` does the same with the corpus.
+
+use pipeline::run::Stage;
+
+/// Any bytes as a document, through the entry that the isolated child uses.
+pub(crate) fn document(bytes: &[u8]) {
+    if let Ok(document) = pipeline::document::extract("fuzz", bytes) {
+        assert!(!document.pages.is_empty(), "a document has a page");
+        assert!(document.pages.iter().all(|page| (0.0..=1.0).contains(&page.readable)), "readable is a share");
+    }
+}
+
+/// Any bytes as a response of the model's endpoint, and its text as the answer of each stage.
+pub(crate) fn answer(bytes: &[u8]) {
+    const BYTES_MAX: usize = 1024 * 1024;
+    let _ = backend::llm::wire::decode_error(500, bytes);
+    if let Ok(reply) = backend::llm::wire::decode(bytes, BYTES_MAX) {
+        assert!(!reply.text.trim().is_empty(), "an empty answer is none");
+        for stage in Stage::ALL {
+            let _ = pipeline::analyst::model::parse_answer(stage, &reply.text);
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = pipeline::analyst::model::parse_answer(Stage::InputProcessing, text);
+    }
+}

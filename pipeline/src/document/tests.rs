@@ -1,0 +1,97 @@
+use proptest::prelude::*;
+
+use super::archive::tests::zip;
+use super::*;
+
+/// Bytes that look a little like a document, so that a parser gets further than its first look.
+fn documents() -> impl Strategy<Value = Vec<u8>> {
+    let starts = prop_oneof![
+        Just(""),
+        Just("<!doctype html><main>"),
+        Just("<html><table><tr><td>"),
+        Just("# Heading\n\n"),
+        Just("| a | b |\n|---|---|\n"),
+        Just("\u{feff}"),
+        Just("{\\rtf"),
+        Just("RIFF"),
+    ];
+    let pieces = prop_oneof![
+        any::<Vec<u8>>(),
+        "[<>/a-z\"'= \n]{0,40}".prop_map(String::into_bytes),
+        "(<(/?)(p|div|td|tr|table|nav|main|h1|li|pre|script|title|br)>|[a-z &;#]{0,9}){0,20}"
+            .prop_map(String::into_bytes),
+        "[#*_`\\[\\]()|>\\- \na-z0-9]{0,60}".prop_map(String::into_bytes),
+        "\\PC{0,30}".prop_map(String::into_bytes),
+    ];
+    (starts, prop::collection::vec(pieces, 0..8)).prop_map(|(start, pieces)| {
+        let mut bytes = start.as_bytes().to_vec();
+        pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        bytes
+    })
+}
+
+fn check(document: &Document) {
+    assert!(!document.pages.is_empty());
+    for (page, number) in document.pages.iter().zip(1..) {
+        assert_eq!(page.number, number);
+        assert!((0.0..=1.0).contains(&page.readable));
+        assert!(!page.text.contains(['\0', '\r', '\t']) && !page.text.contains("\n\n\n"));
+        let lines = page.text.lines().count();
+        assert!(page.furniture_lines.iter().all(|index| *index < lines));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_extraction_panic(bytes in documents(), name in "(a|a\\.md|a\\.html|a\\.txt|)") {
+        if let Ok(document) = extract(&name, &bytes) {
+            check(&document);
+        }
+    }
+
+    #[test]
+    fn no_xml_makes_extraction_panic(
+        body in "(<(/?)(w:p|w:r|w:t|w:tbl|w:tr|w:tc|w:br w:type=\"page\"|mc:Fallback|w:pPr)(/?)>|[a-z&;]{0,9}){0,30}"
+    ) {
+        let xml = format!("<w:document>{body}</w:document>");
+        for part in ["word/document.xml", "ppt/presentation.xml"] {
+            if let Ok(document) = extract("a", &zip(&[(part, xml.as_bytes())])) {
+                check(&document);
+            }
+        }
+    }
+
+    #[test]
+    fn plain_text_keeps_its_words(text in "[a-zA-Z0-9 ,.\n]{1,400}") {
+        if let Ok(document) = extract("a.txt", text.as_bytes()) {
+            let read: Vec<&str> = document.pages.iter().flat_map(|page| page.text.split_whitespace()).collect();
+            prop_assert_eq!(read, text.split_whitespace().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn more_text_than_allowed_is_too_large() {
+    let text = b"Words of a long text. ".repeat(TEXT_BYTES_MAX / 20);
+    assert!(matches!(
+        extract("long.txt", &text),
+        Err(DocumentError::TooLarge(_))
+    ));
+}
+
+#[test]
+fn more_pages_than_allowed_are_too_large() {
+    let text = b"page\x0c".repeat(PAGES_MAX + 1);
+    assert!(matches!(
+        extract("long.txt", &text),
+        Err(DocumentError::TooLarge(_))
+    ));
+}
+
+#[test]
+fn a_document_without_words_holds_no_text() {
+    assert!(matches!(
+        extract("a.html", b"<html><p>-</p></html>"),
+        Err(DocumentError::NoText(_))
+    ));
+}

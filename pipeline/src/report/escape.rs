@@ -1,0 +1,126 @@
+//! Untrusted text in Markdown: shown as it is, able to do nothing.
+//!
+//! Documents, models and profiles may hold anything. What could open HTML, a link, an image, emphasis, code,
+//! a table cell, mathematics, an entity, a mention or an automatic link is escaped; parentheses, periods and
+//! hyphens in the middle of a line cannot, and stay readable.
+
+use std::borrow::Cow;
+
+/// Invisible; keeps `@` from making a mention or a mail address, which some renderers recognise even
+/// behind a backslash.
+const WORD_JOINER: char = '\u{2060}';
+
+/// Text in the middle of a line. White space is collapsed, control and direction characters are left out.
+pub(super) fn inline(text: &str) -> String {
+    let chars: Vec<char> = plain(text).chars().collect();
+    let mut escaped = String::with_capacity(chars.len() + chars.len() / 16);
+    for (at, c) in chars.iter().enumerate() {
+        let rest = chars.get(at + 1..).unwrap_or_default();
+        if needs_backslash(*c, chars.get(..at).unwrap_or_default(), rest) {
+            escaped.push('\\');
+        }
+        escaped.push(*c);
+        if *c == '@' && rest.first().is_some_and(|next| next.is_alphanumeric()) {
+            escaped.push(WORD_JOINER);
+        }
+    }
+    escaped
+}
+
+/// Text at the start of a line or list item, where it must not become a list, rule or heading.
+pub(super) fn line(text: &str) -> String {
+    let escaped = inline(text);
+    let digits = escaped.chars().take_while(char::is_ascii_digit).count();
+    let mark = match escaped.chars().nth(digits) {
+        Some('.' | ')') if digits > 0 => digits,
+        Some('-' | '+' | '=' | ':') if digits == 0 => 0,
+        _ => return escaped,
+    };
+    // Digits are one byte each, so `mark` is a border between characters.
+    let (before, after) = escaped.split_at(mark);
+    format!("{before}\\{after}")
+}
+
+/// The text without what nobody sees: one line, no control or direction characters.
+pub(super) fn plain(text: &str) -> String {
+    let visible: Cow<'_, str> = if text.contains(is_hidden) {
+        text.chars().filter(|c| !is_hidden(*c)).collect::<String>().into()
+    } else {
+        text.into()
+    };
+    visible.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && !c.is_whitespace())
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn needs_backslash(c: char, before: &[char], rest: &[char]) -> bool {
+    match c {
+        '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '^' | '$' | '{' | '}' => true,
+        '&' => is_entity(rest),
+        // `https://…`, `mailto:…`; not `12:30`, not `Note: …`.
+        ':' => rest.first().is_some_and(|next| {
+            let after_word = before.last().is_some_and(char::is_ascii_alphabetic);
+            *next == '/' || (after_word && !next.is_whitespace())
+        }),
+        '.' => {
+            let mut last = before.iter().rev().take(3);
+            before.len() >= 3 && last.all(|c| c.eq_ignore_ascii_case(&'w'))
+        }
+        _ => false,
+    }
+}
+
+/// Whether what follows an ampersand makes it an entity: `amp;`, `#60;`.
+fn is_entity(rest: &[char]) -> bool {
+    let length = rest
+        .iter()
+        .take_while(|c| c.is_ascii_alphanumeric() || **c == '#')
+        .count();
+    length > 0 && rest.get(length) == Some(&';')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_stays_readable() {
+        let text = "Sales rose (by 31%) in 2024 - well-known R&D, 12:30, Note: it's fine! 1.5 million; a/b.";
+        assert_eq!(inline(text), text);
+        assert_eq!(line("1.5 million"), "1\\.5 million");
+    }
+
+    #[test]
+    fn what_could_act_is_escaped() {
+        for (text, escaped) in [
+            ("<b>&lt;&#60; & co;", "\\<b\\>\\&lt;\\&\\#60; & co;"),
+            ("[a](b) ![c](d)", "\\[a\\](b) !\\[c\\](d)"),
+            (
+                "https://x.y www.x.y WWW.X a@b.c mailto:a",
+                "https\\://x.y www\\.x.y WWW\\.X a@\u{2060}b.c mailto\\:a",
+            ),
+            (
+                "a\n# b | c\t`d` ~~e~~ $f$",
+                "a \\# b \\| c \\`d\\` \\~\\~e\\~\\~ \\$f\\$",
+            ),
+            ("\u{202e}a\u{0}b\u{ad}\\", "ab\\\\"),
+        ] {
+            assert_eq!(inline(text), escaped);
+        }
+        for (text, escaped) in [
+            ("- a", "\\- a"),
+            ("+ a", "\\+ a"),
+            ("===", "\\==="),
+            ("12. a", "12\\. a"),
+            ("1) a", "1\\) a"),
+            ("# a", "\\# a"),
+            (": a", "\\: a"),
+            ("    code", "code"),
+        ] {
+            assert_eq!(line(text), escaped);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The report's body: opportunities, lessons, trends, inspirations.
+
+use super::{
+    escape::{inline, line},
+    evidence::Appendix,
+};
+use crate::{
+    brand::BrandProfile,
+    stages::{
+        Category, Direction, Effort, Horizon, Inspiration, Lesson, Opportunity, Outputs, ProfileField,
+        Strength, Trend,
+    },
+};
+
+pub(super) fn render(out: &mut String, outputs: &Outputs, brand: &BrandProfile, evidence: &Appendix<'_>) {
+    section(out, "Opportunities", outputs.opportunities(), |out, item| {
+        opportunity(out, item, brand, evidence);
+    });
+    if let Some(context) = &outputs.context {
+        out.push_str(&format!(
+            "### What about {} mattered\n\n",
+            inline(&brand.brand_name)
+        ));
+        paragraph(out, &context.brand_context);
+    }
+    section(out, "Lessons", outputs.lessons(), |out, item| {
+        lesson(out, item, evidence)
+    });
+    section(out, "Trends", outputs.trends(), |out, item| {
+        trend(out, item, evidence)
+    });
+    section(out, "Inspirations", outputs.inspirations(), |out, item| {
+        inspiration(out, item, evidence);
+    });
+}
+
+fn section<T>(out: &mut String, title: &str, items: &[T], mut write: impl FnMut(&mut String, &T)) {
+    if items.is_empty() {
+        return;
+    }
+    out.push_str(&format!("## {title}\n\n"));
+    for item in items {
+        write(out, item);
+    }
+}
+
+fn opportunity(out: &mut String, item: &Opportunity, brand: &BrandProfile, evidence: &Appendix<'_>) {
+    heading(out, &item.id, &item.title);
+    paragraph(out, &item.pitch);
+    bullet(
+        out,
+        &format!("Why {}", inline(&brand.brand_name)),
+        &inline(&item.why_this_brand),
+    );
+    let links: Vec<String> = item
+        .profile_links
+        .iter()
+        .map(|link| format!("{} ({})", inline(&link.entry), field_name(link.field)))
+        .collect();
+    bullet(out, "Builds on", &or_nothing(&links.join("; ")));
+    bullet(out, "For", &join(&item.target_customers, "; "));
+    bullet(out, "Effort", effort(item.effort));
+    bullet(out, "Horizon", horizon(item.horizon));
+    bullet(out, "Lessons", &join(&item.lessons, ", "));
+    bullet(out, "Evidence", &evidence.of_opportunity(item));
+    out.push('\n');
+    list(out, "First steps", &item.first_steps, |at| format!("{at}."));
+    list(out, "Risks", &item.risks, |_| "-".to_owned());
+}
+
+fn lesson(out: &mut String, item: &Lesson, evidence: &Appendix<'_>) {
+    heading(out, &item.id, &item.title);
+    paragraph(out, &item.principle);
+    bullet(out, "Why it works", &inline(&item.why_it_works));
+    let job = &item.job_to_be_done;
+    bullet(out, "Job to be done", &inline(&job.functional));
+    if let Some(text) = &job.emotional {
+        bullet(out, "Emotional job", &inline(text));
+    }
+    if let Some(text) = &job.social {
+        bullet(out, "Social job", &inline(text));
+    }
+    bullet(out, "Transfers to", &join(&item.transfers_to, "; "));
+    if !item.constraints_removed.is_empty() {
+        bullet(out, "Constraints removed", &join(&item.constraints_removed, "; "));
+    }
+    let sources: Vec<String> = item.inspirations.iter().chain(&item.trends).cloned().collect();
+    bullet(out, "Learned from", &join(&sources, ", "));
+    bullet(out, "Evidence", &evidence.of_lesson(item));
+    out.push('\n');
+}
+
+fn trend(out: &mut String, item: &Trend, evidence: &Appendix<'_>) {
+    heading(out, &item.id, &item.name);
+    out.push_str(&format!(
+        "{}, {}, of {} strength.\n\n",
+        category(item.category),
+        direction(item.direction),
+        strength(item.strength)
+    ));
+    bullet(out, "Why this strength", &inline(&item.strength_rationale));
+    if !item.inspirations.is_empty() {
+        bullet(out, "Shown by", &join(&item.inspirations, ", "));
+    }
+    bullet(out, "Evidence", &evidence.labels(&item.evidence));
+    out.push('\n');
+}
+
+fn inspiration(out: &mut String, item: &Inspiration, evidence: &Appendix<'_>) {
+    heading(out, &item.id, &item.title);
+    paragraph(out, &item.summary);
+    bullet(out, "Mechanism", &inline(&item.mechanism));
+    bullet(out, "Key elements", &join(&item.key_elements, "; "));
+    bullet(out, "Evidence", &evidence.labels(&item.evidence));
+    out.push('\n');
+}
+
+/// A titled list; `marker` makes the marker of each entry, counted from 1.
+fn list(out: &mut String, title: &str, entries: &[String], marker: impl Fn(usize) -> String) {
+    if entries.is_empty() {
+        return;
+    }
+    out.push_str(&format!("{title}:\n\n"));
+    for (at, entry) in (1..).zip(entries) {
+        out.push_str(&format!("{} {}\n", marker(at), line(entry)));
+    }
+    out.push('\n');
+}
+
+fn heading(out: &mut String, id: &str, title: &str) {
+    out.push_str(&format!("### {} · {}\n\n", inline(id), inline(title)));
+}
+
+fn paragraph(out: &mut String, text: &str) {
+    out.push_str(&line(text));
+    out.push_str("\n\n");
+}
+
+/// A labelled line; both texts are Markdown already.
+fn bullet(out: &mut String, label: &str, text: &str) {
+    out.push_str(&format!("- **{label}:** {text}\n"));
+}
+
+fn join(texts: &[String], separator: &str) -> String {
+    let escaped: Vec<String> = texts.iter().map(|text| inline(text)).collect();
+    or_nothing(&escaped.join(separator))
+}
+
+fn or_nothing(text: &str) -> String {
+    if text.is_empty() {
+        "none".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+const fn field_name(field: ProfileField) -> &'static str {
+    match field {
+        ProfileField::ProductPortfolio => "product portfolio",
+        ProfileField::TargetCustomers => "target customers",
+        ProfileField::RecentInnovations => "recent innovations",
+        ProfileField::StrategicPriorities => "strategic priorities",
+        ProfileField::BrandValues => "brand values",
+    }
+}
+
+const fn effort(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+    }
+}
+
+const fn horizon(horizon: Horizon) -> &'static str {
+    match horizon {
+        Horizon::Now => "now (within six months)",
+        Horizon::Next => "next (within six to eighteen months)",
+        Horizon::Later => "later (beyond eighteen months)",
+    }
+}
+
+const fn category(category: Category) -> &'static str {
+    match category {
+        Category::Behavioral => "Behavioral",
+        Category::Technological => "Technological",
+        Category::Cultural => "Cultural",
+        Category::Economic => "Economic",
+    }
+}
+
+const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Emerging => "emerging",
+        Direction::Growing => "growing",
+        Direction::Stable => "stable",
+        Direction::Declining => "declining",
+    }
+}
+
+const fn strength(strength: Strength) -> &'static str {
+    match strength {
+        Strength::High => "high",
+        Strength::Medium => "medium",
+        Strength::Low => "low",
+    }
+}

@@ -1,0 +1,392 @@
+use proptest::prelude::*;
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    analyst::Provenance, brand::BrandId, llm::Usage, record::Circumstances, run::Stage, stages::StageOutput,
+};
+
+/// A small set of records in which `text` makes the field's text of its name.
+fn payloads(text: impl Fn(&str) -> String) -> [Value; 4] {
+    let t = |name: &str| Value::String(text(name));
+    [
+        json!({"inspirations": [{
+            "id": "I1", "title": t("Refill bars"), "summary": t("Shops let people refill."),
+            "mechanism": t("The bottle stays."), "key_elements": [t("bar"), t("deposit")],
+            "evidence": [
+                {"quote": t("People bring their own bottle"), "page": 3, "status": "verbatim"},
+                {"quote": t("INVENTED"), "page": 4, "status": "absent"},
+            ]
+        }]}),
+        json!({"trends": [{
+            "id": "T1", "name": t("Reuse"), "category": "BEHAVIORAL", "strength": "HIGH",
+            "strength_rationale": t("Two cases say so."), "direction": "GROWING", "inspirations": ["I1"],
+            "evidence": [
+                {"quote": t("People bring their own bottle"), "page": 3, "status": "verbatim"},
+                {"quote": t("Deposits doubled"), "page": 7, "status": "wrong_page"},
+            ]
+        }]}),
+        json!({"lessons": [{
+            "id": "L1", "title": t("Keep the container"), "principle": t("Sell the content."),
+            "why_it_works": t("It saves."),
+            "job_to_be_done": {"functional": t("Carry"), "emotional": t("Feel good"), "social": null},
+            "transfers_to": [t("Food"), t("Care")], "constraints_removed": [t("Waste")],
+            "inspirations": ["I1"], "trends": ["T1"]
+        }]}),
+        json!({"brand_context": t("It has dairies."), "opportunities": [{
+            "id": "O1", "title": t("Milk on tap"), "pitch": t("Refill milk in shops."),
+            "why_this_brand": t("It owns the dairies."),
+            "profile_links": [{"field": "product_portfolio", "entry": t("Milk")}],
+            "target_customers": [t("Families")], "first_steps": [t("Try one shop")], "risks": [t("Hygiene")],
+            "effort": "MEDIUM", "horizon": "NEXT", "lessons": ["L1"]
+        }]}),
+    ]
+}
+
+fn record(
+    stage: Stage,
+    payload: Value,
+    provider: &str,
+    grounding: StageGrounding,
+    warnings: Vec<String>,
+) -> StageRecord {
+    let started_at = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let output = StageOutput::from_json(stage, payload).unwrap();
+    let extractive = provider == EXTRACTIVE;
+    StageRecord::new(
+        &output,
+        &Provenance {
+            provider: provider.to_owned(),
+            model: if extractive {
+                "extractive-1"
+            } else {
+                "maker/model-4.5"
+            }
+            .to_owned(),
+            prompt_version: "v".to_owned(),
+            usage: if extractive {
+                Usage::default()
+            } else {
+                Usage {
+                    prompt_tokens: 12_345,
+                    completion_tokens: 678,
+                    cached_tokens: 0,
+                    cost_usd: 0.0123,
+                }
+            },
+            attempts: 1,
+        },
+        Circumstances {
+            started_at,
+            finished_at: started_at + chrono::TimeDelta::milliseconds(8_200 * i64::from(stage.number())),
+            mode: "FILE_ONLY".to_owned(),
+            flags_revision: 0,
+            warnings,
+            grounding,
+        },
+    )
+    .unwrap()
+}
+
+fn grounding(quotes: u32, verbatim: u32) -> StageGrounding {
+    StageGrounding {
+        quotes,
+        verbatim,
+        absent: quotes - verbatim,
+        share: Some(share_of(verbatim, quotes)),
+        ..StageGrounding::default()
+    }
+}
+
+fn share_of(verbatim: u32, quotes: u32) -> f64 {
+    if quotes == 0 {
+        0.0
+    } else {
+        f64::from(verbatim) / f64::from(quotes)
+    }
+}
+
+fn records(
+    text: impl Fn(&str) -> String,
+    provider: &str,
+    groundings: [StageGrounding; 2],
+) -> Vec<StageRecord> {
+    let warning = text("I1: a quote was left out.");
+    let [first, second] = groundings;
+    let details = [
+        (first, vec![warning]),
+        (second, Vec::new()),
+        (
+            StageGrounding {
+                unsupported_numbers: 1,
+                ..StageGrounding::default()
+            },
+            Vec::new(),
+        ),
+        (StageGrounding::default(), Vec::new()),
+    ];
+    Stage::ALL
+        .into_iter()
+        .zip(payloads(text))
+        .zip(details)
+        .map(|((stage, payload), (grounding, warnings))| {
+            record(stage, payload, provider, grounding, warnings)
+        })
+        .collect()
+}
+
+fn brand(text: impl Fn(&str) -> String) -> BrandProfile {
+    let mut brand = BrandProfile::from_yaml(
+        BrandId::parse("acme").unwrap(),
+        "brand_name: Acme\ncountry: Canada\nindustry: Food\npositioning: Dairy\n\
+         product_portfolio: [Milk, B, C]\ntarget_customers: [A, B]\nrecent_innovations: [A, B]\n\
+         strategic_priorities: [A, B, C]\nbrand_values: [A, B, C]\n",
+        None,
+    )
+    .unwrap();
+    brand.brand_name = text(&brand.brand_name);
+    brand.country = text(&brand.country);
+    brand
+}
+
+fn report(text: impl Fn(&str) -> String + Copy, provider: &str, groundings: [StageGrounding; 2]) -> String {
+    let records = records(text, provider, groundings);
+    let brand = brand(text);
+    render(&ReportInput {
+        run: &RunId::parse("run-1").unwrap(),
+        document_title: &text("Reuse report"),
+        document_source: &text("reuse.pdf"),
+        page_count: 12,
+        document_warnings: &[text("Page 2 is hardly readable.")],
+        brand: &brand,
+        records: &records,
+    })
+    .unwrap()
+}
+
+#[test]
+fn the_report_of_a_small_run() {
+    let markdown = report(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]);
+    assert_eq!(markdown, include_str!("golden.md"), "{markdown}");
+}
+
+#[test]
+fn the_extractive_analyst_is_named_at_the_head() {
+    let markdown = report(str::to_owned, EXTRACTIVE, [grounding(2, 1), grounding(2, 2)]);
+    let head = markdown.split("## Opportunities").next().unwrap();
+    assert!(
+        head.contains("written by the built-in extractive analyst, not by a language model"),
+        "{head}"
+    );
+    assert!(
+        markdown.contains("| extractive | extractive-1 | – | – |"),
+        "{markdown}"
+    );
+    let mut mixed = records(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]);
+    for record in &mut mixed[2..] {
+        record.meta.provider = EXTRACTIVE.to_owned();
+    }
+    let brand = brand(str::to_owned);
+    let markdown = render(&ReportInput {
+        run: &RunId::parse("run-1").unwrap(),
+        document_title: "reuse.pdf",
+        document_source: "reuse.pdf",
+        page_count: 1,
+        document_warnings: &[],
+        brand: &brand,
+        records: &mixed,
+    })
+    .unwrap();
+    assert!(
+        markdown.contains("Stages 3 and 4 were answered by the built-in"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("From “reuse.pdf”, 1 page, this"), "{markdown}");
+}
+
+#[test]
+fn poor_grounding_stands_at_the_top() {
+    for (groundings, warning) in [
+        (
+            [grounding(4, 0), grounding(2, 0)],
+            "> This report cites 6 quotes, and none could be found",
+        ),
+        (
+            [grounding(0, 0), grounding(0, 0)],
+            "> This report cites no quote at all",
+        ),
+        (
+            [grounding(4, 1), grounding(2, 1)],
+            "> This report cites 6 quotes, and only 2 (33%) could be found",
+        ),
+        (
+            [grounding(4, 4), grounding(2, 0)],
+            "> Stage 2 (signal amplification) cites 2 quotes, and none",
+        ),
+    ] {
+        let markdown = report(str::to_owned, "maker", groundings);
+        let start = markdown.split("## ").next().unwrap();
+        assert!(
+            start.contains("> **Warning**\n>\n") && start.contains(warning),
+            "{start}"
+        );
+    }
+    let markdown = report(str::to_owned, "maker", [grounding(2, 1), grounding(2, 1)]);
+    assert!(!markdown.contains("**Warning**"), "half is enough");
+}
+
+#[test]
+fn absent_quotes_never_appear() {
+    let markdown = report(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]);
+    assert!(!markdown.contains("INVENTED"));
+    assert!(markdown.contains("1 quote that could not be found there was left out"));
+}
+
+#[test]
+fn shares_are_rounded_honestly() {
+    for (share, text) in [
+        (0.0, "0%"),
+        (0.001, "1%"),
+        (0.5, "50%"),
+        (0.999, "99%"),
+        (1.0, "100%"),
+    ] {
+        assert_eq!(percent(share), text);
+    }
+}
+
+/// What a renderer with every extension makes of the report: its structure without its words.
+#[derive(Debug, PartialEq)]
+struct Structure {
+    headings: usize,
+    tables: usize,
+    cells: usize,
+    items: usize,
+    quotes: usize,
+    strong: usize,
+    others: Vec<String>,
+}
+
+fn structure(markdown: &str) -> Structure {
+    let mut found = Structure {
+        headings: 0,
+        tables: 0,
+        cells: 0,
+        items: 0,
+        quotes: 0,
+        strong: 0,
+        others: vec![],
+    };
+    for event in Parser::new_ext(markdown, Options::all()) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => found.headings += 1,
+            Event::Start(Tag::Table(_)) => found.tables += 1,
+            Event::Start(Tag::TableCell) => found.cells += 1,
+            Event::Start(Tag::Item) => found.items += 1,
+            Event::Start(Tag::BlockQuote(_)) => found.quotes += 1,
+            Event::Start(Tag::Strong) => found.strong += 1,
+            Event::Start(Tag::Paragraph | Tag::List(_) | Tag::TableHead | Tag::TableRow)
+            | Event::End(_)
+            | Event::Text(_) => {}
+            other => found.others.push(format!("{other:?}")),
+        }
+    }
+    found
+}
+
+/// The words of the first heading, as a reader sees them.
+fn first_heading(markdown: &str) -> String {
+    let options = Options::all() - Options::ENABLE_SMART_PUNCTUATION;
+    Parser::new_ext(markdown, options)
+        .take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))))
+        .filter_map(|event| match event {
+            Event::Text(text) => Some(text.replace('\u{2060}', "")),
+            _ => None,
+        })
+        .collect()
+}
+
+fn autolinks(markdown: &str) -> bool {
+    let lower = markdown.to_lowercase();
+    let mail = lower
+        .match_indices('@')
+        .any(|(at, _)| lower[at + 1..].chars().next().is_some_and(char::is_alphanumeric));
+    mail || lower.contains("://")
+        && lower
+            .match_indices("://")
+            .any(|(at, _)| !lower[..at].ends_with('\\'))
+        || lower.contains("www.")
+}
+
+fn assert_tame(hostile: &str) {
+    let expected = structure(&report(
+        str::to_owned,
+        "maker",
+        [grounding(2, 1), grounding(2, 2)],
+    ));
+    assert!(expected.others.is_empty(), "{expected:?}");
+    let markdown = report(
+        |name: &str| format!("{hostile} {name} {hostile}"),
+        "maker",
+        [grounding(2, 1), grounding(2, 2)],
+    );
+    assert_eq!(structure(&markdown), expected, "{hostile:?}\n{markdown}");
+    assert!(!autolinks(&markdown), "{hostile:?}\n{markdown}");
+    let seen = format!(
+        "Opportunities for {}",
+        plain(&format!("{hostile} Acme {hostile}"))
+    );
+    assert_eq!(first_heading(&markdown), seen.trim_end(), "nothing is lost");
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    for hostile in [
+        "<script>alert(1)</script>",
+        "<!-- x",
+        "]]><?php",
+        "[a](javascript:alert(1))",
+        "![a](https://evil.example/x.png)",
+        "[a]: https://evil.example",
+        "[^1]",
+        "<https://evil.example>",
+        "https://evil.example www.evil.example evil@evil.example",
+        "# heading",
+        "\n\n# heading\n\n",
+        "text\n===\n---",
+        "***bold*** __b__ ~~s~~ `c` ```c",
+        "| a | b |\n|---|---|\n| c | d |",
+        "a | b \\| c \\",
+        "> quote",
+        "- item",
+        "+ item",
+        "1. item",
+        "1) item",
+        "    code",
+        "$x$ $$y$$",
+        "- [ ] task",
+        "&lt;b&gt; &#60;b&#62;",
+        "{#id .class}",
+        ": definition",
+        "\u{202e}right to left\u{0}",
+        "---\ntitle: x\n---",
+        "[[wiki|link]]",
+        "> [!NOTE]",
+        "^up^ ~down~",
+        "{.class}",
+    ] {
+        assert_tame(hostile);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_text_changes_the_structure(
+        hostile in "[\\[\\]()<>*_`#|~!\\\\&;:\\-+=.@/$^{}\" \n\ta1wx]{1,24}|\\PC{1,24}",
+    ) {
+        assert_tame(&hostile);
+    }
+}

@@ -1,0 +1,507 @@
+//! Documents through the binary: every format and fixture, and what no document may do to its reader.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use backend::documents::isolate::{INPUT_BYTES_MAX, Isolation, Limits};
+use pipeline::document::{Document, DocumentError, Format};
+
+use crate::support::hostile;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_innovation");
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn fixture(name: &str) -> PathBuf {
+    root().join("tests/fixtures/documents").join(name)
+}
+
+fn sample(name: &str) -> PathBuf {
+    root().join("data/samples").join(name)
+}
+
+fn extract(file: &Path, options: &[&str]) -> Output {
+    Command::new(PROGRAM)
+        .arg("extract")
+        .arg(file)
+        .args(options)
+        .output()
+        .unwrap()
+}
+
+fn text(file: &Path) -> String {
+    let output = extract(file, &[]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn document(file: &Path) -> Document {
+    let output = extract(file, &["--json"]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The code of the error, which both forms of the output carry.
+fn refused(file: &Path) -> String {
+    let json = extract(file, &["--json"]);
+    assert_eq!(json.status.code(), Some(1));
+    let error: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let code = error["error"]["code"].as_str().unwrap().to_owned();
+    let plain = extract(file, &[]);
+    assert_eq!(
+        (plain.status.code(), plain.stdout.as_slice()),
+        (Some(1), &b""[..])
+    );
+    assert!(String::from_utf8_lossy(&plain.stderr).starts_with(&format!("{code}: ")));
+    code
+}
+
+fn assert_in_order(text: &str, needles: &[&str]) {
+    let mut from = 0;
+    for needle in needles {
+        let at = text[from..]
+            .find(needle)
+            .unwrap_or_else(|| panic!("{needle:?} is not where it should be:\n{text}"));
+        from += at + needle.len();
+    }
+}
+
+#[test]
+fn fixtures_that_cannot_be_read_say_why() {
+    for (name, code) in [
+        ("encrypted-user.pdf", "DOCUMENT_ENCRYPTED"),
+        ("encrypted-user-rc4.pdf", "DOCUMENT_ENCRYPTED"),
+        ("image-only.pdf", "DOCUMENT_NO_TEXT"),
+        ("truncated.pdf", "DOCUMENT_CORRUPT"),
+        ("not-a-pdf.pdf", "DOCUMENT_CORRUPT"),
+        ("empty.pdf", "DOCUMENT_NO_TEXT"),
+        ("empty.txt", "DOCUMENT_NO_TEXT"),
+        ("xxe.docx", "DOCUMENT_CORRUPT"),
+        ("entity-bomb.docx", "DOCUMENT_CORRUPT"),
+        ("binary.bin", "DOCUMENT_UNSUPPORTED"),
+    ] {
+        assert_eq!(refused(&fixture(name)), code, "{name}");
+    }
+}
+
+#[test]
+fn an_owner_password_alone_keeps_nobody_from_reading() {
+    let document = document(&fixture("encrypted-owner.pdf"));
+    assert_eq!(document.pages.len(), 2);
+    assert!(document.pages[0].text.contains("4,120 customers"));
+}
+
+#[test]
+fn columns_that_are_drawn_line_by_line_come_out_whole() {
+    let text = text(&fixture("two-column.pdf"));
+    assert_in_order(
+        &text,
+        &[
+            "A title that runs across",
+            "Left column, line one",
+            "the left column comes to its end.",
+            "Right column, line one",
+        ],
+    );
+}
+
+#[test]
+fn overprints_and_text_off_the_page_are_dropped() {
+    let text = text(&fixture("overprint.pdf"));
+    assert_eq!(text.matches("Fake bold heading printed three times").count(), 1);
+    assert_eq!(text.matches("Refill prices fell by 22% per gram.").count(), 1);
+    assert!(text.contains("the very very same word"));
+    assert!(!text.contains("OUTSIDE"));
+}
+
+#[test]
+fn fonts_that_name_no_characters_are_read_by_their_charmap() {
+    let document = document(&fixture("no-tounicode.pdf"));
+    let page = &document.pages[0];
+    for line in [
+        "Only the charmap of the font knows these letters.",
+        "Sales rose by 26% after the fifth week.",
+        "The second font is a Type0 font with Identity-H.",
+        "A caf\u{e9} in Qu\u{e9}bec sold 310 bottles.",
+    ] {
+        assert!(page.text.contains(line), "{}", page.text);
+    }
+    assert!((page.readable - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn hyphens_stay_as_printed_and_ligatures_become_letters() {
+    let text = text(&fixture("hyphens.pdf"));
+    assert!(text.contains("savoury non-\nalcoholic drink"));
+    assert!(text.contains("con\u{ad}\nfirmed in a well\u{2011}known report of 2024\u{2013}25."));
+    assert!(text.contains("An efficient office found a flavour that fits: staff baffled rivals."));
+}
+
+#[test]
+fn rotated_pages_and_turned_notes_read_like_others() {
+    let document = document(&fixture("rotated.pdf"));
+    assert!(
+        document.pages[0]
+            .text
+            .starts_with("Page one is stored sideways and shown upright.\nThe refill counter")
+    );
+    assert!(
+        document.pages[1]
+            .text
+            .starts_with("Page two is stored upright and shown sideways.\nA deposit")
+    );
+    assert!(
+        document.pages[2]
+            .text
+            .lines()
+            .any(|line| line.starts_with("Vertical margin note: preprint"))
+    );
+}
+
+#[test]
+fn running_headers_are_marked_and_kept() {
+    let document = document(&fixture("headers.pdf"));
+    assert_eq!(document.pages.len(), 6);
+    for page in &document.pages {
+        let body = page.body();
+        assert!(page.text.contains(&format!("Page {} of 6", page.number)));
+        assert!(
+            !body.contains("of 6") && !body.contains("The Patient Shelf"),
+            "{body}"
+        );
+        assert!(body.contains(&format!("Chapter {}: ", page.number)));
+        assert_eq!(body.matches("says so in different words").count(), 12);
+    }
+}
+
+#[test]
+fn text_is_read_in_every_encoding() {
+    let expected = text(&fixture("utf16le-bom.txt"));
+    assert!(
+        expected.contains("\u{201c}We run a very slow survey,\u{201d}")
+            && expected.contains("\u{20ac}3; a caf\u{e9} in Qu\u{e9}bec")
+    );
+    assert_eq!(text(&fixture("utf16be-bom.txt")), expected);
+    assert_eq!(text(&fixture("utf16le.txt")), expected);
+    assert!(
+        text(&fixture("windows-1252.txt"))
+            .contains("The tin\u{2019}s deposit is \u{20ac}3; a caf\u{e9} in Qu\u{e9}bec")
+    );
+}
+
+#[test]
+fn the_trend_report_reads_in_order() {
+    let document = document(&sample("trend-report.pdf"));
+    assert_eq!((document.format, document.pages.len()), (Format::Pdf, 13));
+    assert!(document.title.unwrap().starts_with("The Patient Shelf"));
+    assert_in_order(
+        &document.pages[1].text,
+        &[
+            "Executive summary 3",
+            "About the report",
+            "2 to\n27 March 2026",
+            "How to read the signals",
+            "1. The seven countries",
+        ],
+    );
+    assert_in_order(
+        &document.pages[2].text,
+        &[
+            "Speed is no longer scarce",
+            "loan and\n",
+            "repair programmes",
+            "1 \u{b7} Proof you can touch Fjellvik Outfitters, Bergen",
+        ],
+    );
+    assert!(
+        document.pages[2]
+            .text
+            .contains("Returns of shell jackets down 31% within six\nmonths")
+    );
+    for page in document.pages.iter().skip(1) {
+        assert_eq!(
+            page.furniture_lines.len(),
+            2,
+            "page {}:\n{}",
+            page.number,
+            page.text
+        );
+        assert!((page.readable - 1.0).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn the_case_study_says_the_same_as_pdf_and_as_docx() {
+    let sentence = "Food waste fell from 33% to 4% of the weight delivered";
+    let (pdf, docx) = (
+        document(&sample("case-study.pdf")),
+        document(&sample("case-study.docx")),
+    );
+    assert_eq!((pdf.format, docx.format), (Format::Pdf, Format::Docx));
+    assert_eq!(pdf.title, docx.title);
+    assert!(text(&sample("case-study.pdf")).contains(sentence));
+    let docx = text(&sample("case-study.docx"));
+    assert!(docx.contains(sentence));
+    assert!(docx.contains("Food thrown away, share of weight | 33% | 4%"));
+    assert!(docx.contains("Based on 412 arrivals in six huts"), "the footnote");
+    assert!(docx.contains("\u{2022} Nothing spoils within nine months"));
+}
+
+#[test]
+fn the_web_page_holds_its_article_only() {
+    let html = text(&sample("spotted-innovation.html"));
+    assert!(!html.contains("MUST-NOT-APPEAR"));
+    let markdown = document(&sample("spotted-innovation.md"));
+    assert_eq!(markdown.format, Format::Markdown);
+    for needle in [
+        "A cycle costs 19 kroner.",
+        "Jackets dried | 186,000",
+        "\u{2022} The wait is visible.",
+    ] {
+        assert!(
+            html.contains(needle) && markdown.pages.iter().any(|page| page.text.contains(needle)),
+            "{needle}"
+        );
+    }
+    assert_eq!(
+        html.matches('\u{c}').count() + 1,
+        document(&sample("spotted-innovation.html")).pages.len()
+    );
+}
+
+#[test]
+fn the_deck_has_a_page_a_slide_with_tables_and_notes() {
+    let document = document(&sample("briefing.pptx"));
+    assert_eq!((document.format, document.pages.len()), (Format::Pptx, 7));
+    assert!(document.pages[3].text.contains("Bottles returned | 68% | 81%"));
+    assert!(
+        document.pages[3]
+            .text
+            .contains("Spoilage fell when the lockers began to order by weather forecast")
+    );
+}
+
+#[test]
+fn plain_text_is_one_page_when_it_is_short() {
+    let document = document(&sample("field-notes.txt"));
+    assert_eq!(document.format, Format::Text);
+    assert!(document.title.unwrap().starts_with("FIELD NOTES"));
+}
+
+#[test]
+fn a_missing_file_is_no_document_error() {
+    let output = extract(Path::new("/no/such/file.pdf"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/file.pdf"));
+}
+
+/// What became of a hostile document.
+struct Survived {
+    elapsed: Duration,
+    /// The parent's own peak memory; its child's is not part of it.
+    peak_bytes: u64,
+    /// The error's code, or the text.
+    result: Result<String, String>,
+}
+
+/// Runs the binary on the document and watches the memory of the process itself while it lasts.
+fn survive(name: &str, bytes: &[u8]) -> Survived {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(name);
+    std::fs::write(&file, bytes).unwrap();
+    let output = std::fs::File::create(folder.path().join("out")).unwrap();
+    let started = Instant::now();
+    let mut process = Command::new(PROGRAM)
+        .arg("extract")
+        .arg(&file)
+        .arg("--json")
+        .stdout(output)
+        .spawn()
+        .unwrap();
+    let mut peak_bytes = 0;
+    let status = loop {
+        peak_bytes = peak_bytes.max(high_water_mark(process.id()).unwrap_or(0));
+        if let Some(status) = process.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let elapsed = started.elapsed();
+    let said = std::fs::read(folder.path().join("out")).unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    let result = if status.success() {
+        let document: Document = serde_json::from_value(said).unwrap();
+        Ok(document
+            .pages
+            .iter()
+            .map(|page| page.text.as_str())
+            .collect::<Vec<_>>()
+            .join("\n"))
+    } else {
+        Err(said["error"]["code"].as_str().unwrap().to_owned())
+    };
+    Survived {
+        elapsed,
+        peak_bytes,
+        result,
+    }
+}
+
+/// `VmHWM` of a process, where there is `/proc`.
+fn high_water_mark(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Asserts that the document ends in time with one of these codes, without growing the parent.
+fn assert_survives(name: &str, bytes: &[u8], codes: &[&str]) -> Survived {
+    const PARENT_BYTES_MAX: u64 = 100 * 1024 * 1024;
+    let survived = survive(name, bytes);
+    println!(
+        "{name}: {:?} in {:?}, parent {} MiB",
+        outcome(&survived.result),
+        survived.elapsed,
+        survived.peak_bytes >> 20
+    );
+    assert!(
+        survived.elapsed < Duration::from_secs(11),
+        "{name}: {:?}",
+        survived.elapsed
+    );
+    assert!(
+        survived.peak_bytes < PARENT_BYTES_MAX + bytes.len() as u64,
+        "{name}: {} bytes",
+        survived.peak_bytes
+    );
+    match &survived.result {
+        Err(code) => assert!(codes.contains(&code.as_str()), "{name}: {code}"),
+        Ok(_) => assert!(codes.contains(&"OK"), "{name} was read"),
+    }
+    survived
+}
+
+fn outcome(result: &Result<String, String>) -> &str {
+    result.as_ref().map_or_else(String::as_str, |_| "read")
+}
+
+const TOO_MUCH: &[&str] = &["DOCUMENT_TOO_LARGE", "DOCUMENT_TIMEOUT"];
+
+#[test]
+fn a_flate_bomb_is_survived() {
+    assert_survives("flate-bomb.pdf", &hostile::flate_bomb(), TOO_MUCH);
+}
+
+#[test]
+fn a_form_that_draws_itself_is_survived() {
+    assert_survives(
+        "self-referencing.pdf",
+        &hostile::self_referencing_form(),
+        &["OK", "DOCUMENT_TIMEOUT"],
+    );
+}
+
+#[test]
+fn exponential_forms_are_survived() {
+    assert_survives("exponential.pdf", &hostile::exponential_forms(), TOO_MUCH);
+}
+
+#[test]
+fn deeply_nested_objects_are_survived() {
+    assert_survives(
+        "deep.pdf",
+        &hostile::deep_objects(),
+        &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT", "DOCUMENT_TIMEOUT"],
+    );
+}
+
+#[test]
+fn a_page_tree_of_400_000_pages_is_survived() {
+    let bytes = hostile::many_pages();
+    assert!(
+        bytes.len() < INPUT_BYTES_MAX,
+        "else its size would be refused and not its pages"
+    );
+    assert_survives("many-pages.pdf", &bytes, TOO_MUCH);
+}
+
+#[test]
+fn a_page_tree_that_leads_back_to_itself_is_survived() {
+    assert_survives(
+        "loop.pdf",
+        &hostile::page_tree_loop(),
+        &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT"],
+    );
+}
+
+#[test]
+fn a_document_without_its_table_is_read_all_the_same() {
+    let survived = assert_survives("truncated-xref.pdf", &hostile::truncated_xref(), &["OK"]);
+    assert!(survived.result.unwrap().contains("The table is missing"));
+}
+
+#[test]
+fn zip_bombs_are_survived() {
+    assert_survives("bomb.docx", &hostile::zip_bomb(), &["DOCUMENT_TOO_LARGE"]);
+    assert_survives("entries.docx", &hostile::many_entries(), &["DOCUMENT_TOO_LARGE"]);
+}
+
+#[test]
+fn xml_and_html_bombs_are_survived() {
+    assert_survives("laughs.docx", &hostile::billion_laughs(), &["DOCUMENT_CORRUPT"]);
+    assert_survives(
+        "deep.docx",
+        &hostile::deep_xml(),
+        &["DOCUMENT_CORRUPT", "DOCUMENT_TOO_LARGE"],
+    );
+    let html = assert_survives("deep.html", &hostile::deep_html(), &["OK"]);
+    assert_in_order(
+        &html.result.unwrap(),
+        &["Words at the start", "Words at the heart"],
+    );
+}
+
+#[test]
+fn too_long_a_document_is_refused_before_it_is_read() {
+    assert_survives("long.txt", &hostile::too_long(), &["DOCUMENT_TOO_LARGE"]);
+}
+
+#[tokio::test]
+async fn wall_time_ends_a_child_and_leaves_none_behind() {
+    let isolation = Isolation {
+        program: Some(PROGRAM.into()),
+        limits: Limits {
+            wall_timeout: Duration::from_millis(300),
+            ..Limits::default()
+        },
+    };
+    let result = isolation
+        .extract("exponential.pdf", hostile::exponential_forms())
+        .await;
+    assert!(matches!(result, Err(DocumentError::Timeout(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn many_documents_at_once_are_all_read() {
+    let bytes = std::fs::read(sample("case-study.pdf")).unwrap();
+    let isolation = Isolation {
+        program: Some(PROGRAM.into()),
+        ..Isolation::default()
+    };
+    let readings = (0..8).map(|_| isolation.extract("case-study.pdf", bytes.clone()));
+    for document in futures_util::future::join_all(readings).await {
+        assert_eq!(document.unwrap().pages.len(), 3);
+    }
+}

@@ -1,0 +1,127 @@
+//! Every fault that a client must survive, against the stand-in: what the user is told, and how many requests it
+//! took. The faults are those of real endpoints; each test is named after one.
+
+mod binary;
+mod connections;
+mod contents;
+mod statuses;
+mod whole;
+
+use std::{sync::Arc, time::Duration};
+
+use backend::llm::{OpenRouter, OpenRouterConfig, openrouter::RetryConfig};
+use pipeline::{
+    llm::{Completion, CompletionRequest, LlmClient, LlmError, LlmErrorCode, PromptBlock},
+    run::{RunId, Stage},
+    stages::schema,
+    testing::ManualClock,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::openrouter::{Options, Reply, StandIn, Wrapping};
+
+/// A key that must appear nowhere.
+const KEY: &str = "sk-or-v1-0123456789abcdef";
+/// Requests of one call in these tests.
+const ATTEMPTS: usize = 3;
+
+/// The client's settings for tests: the same rules in less time.
+fn config(standin: &StandIn) -> OpenRouterConfig {
+    OpenRouterConfig {
+        base_url: standin.base_url(),
+        fallback_models: vec!["acme/second".to_owned()],
+        total_timeout: Duration::from_secs(20),
+        idle_timeout: Duration::from_secs(10),
+        retry: RetryConfig {
+            attempts_max: ATTEMPTS as u32,
+            backoff_initial: Duration::from_millis(4),
+            backoff_max: Duration::from_millis(20),
+        },
+        ..OpenRouterConfig::new(KEY.into(), "anthropic/claude-sonnet-4.5")
+    }
+}
+
+fn client(config: OpenRouterConfig) -> OpenRouter {
+    OpenRouter::new(config, Arc::new(ManualClock::new())).unwrap()
+}
+
+fn request() -> CompletionRequest {
+    let document =
+        "<<<BEGIN document 1>>>\n<<<PAGE 1 1>>>\nShoppers bring the bottle back.\n<<<END document 1>>>";
+    let schema = schema::of(Stage::InputProcessing);
+    CompletionRequest {
+        run: RunId::parse("r1").unwrap(),
+        stage: Stage::InputProcessing,
+        system: "Rules.".to_owned(),
+        blocks: vec![
+            PromptBlock {
+                text: document.to_owned(),
+                cacheable: true,
+            },
+            PromptBlock {
+                text: "Task.".to_owned(),
+                cacheable: false,
+            },
+        ],
+        schema_name: schema.name.to_owned(),
+        schema: schema.json.clone(),
+        output_tokens_max: 1_234,
+    }
+}
+
+async fn ask(config: OpenRouterConfig) -> Result<Completion, LlmError> {
+    client(config)
+        .complete(&request(), None, &CancellationToken::new())
+        .await
+}
+
+fn start(script: impl IntoIterator<Item = Reply>) -> StandIn {
+    let standin = StandIn::start(Options::default());
+    standin.script(script);
+    standin
+}
+
+/// Waits for something that another thread is about to do; the test's own time limit is the runner's.
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The endpoint replies so every time: the call fails with this code and sentence after so many requests.
+async fn fails(reply: Reply, code: LlmErrorCode, sentence: &str, calls: usize) -> LlmError {
+    let standin = start(std::iter::repeat_n(reply, 10));
+    let error = ask(config(&standin)).await.unwrap_err();
+    assert_eq!(error.code, code, "{}", error.message);
+    assert!(
+        error.message.contains(sentence),
+        "{:?} does not say {sentence:?}",
+        error.message
+    );
+    assert_eq!(
+        (standin.calls(), error.attempts as usize),
+        (calls, calls),
+        "{}",
+        error.message
+    );
+    assert!(!error.message.contains(KEY) && error.message.chars().count() < 600);
+    error
+}
+
+/// The endpoint replies so once: the next request brings the answer.
+async fn recovers(reply: Reply) -> Completion {
+    let standin = start([reply.clone()]);
+    let completion = ask(config(&standin))
+        .await
+        .unwrap_or_else(|error| panic!("{reply:?}: {error}"));
+    assert_eq!((standin.calls(), completion.attempts), (2, 2), "{reply:?}");
+    completion
+}
+
+/// The endpoint replies so: it is taken at once.
+async fn is_taken(reply: Reply) -> Completion {
+    let standin = start([reply]);
+    let completion = ask(config(&standin)).await.unwrap();
+    assert_eq!((standin.calls(), completion.attempts), (1, 1));
+    completion
+}

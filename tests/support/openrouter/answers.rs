@@ -1,0 +1,166 @@
+//! Answers a prompt of ours as a careful model would: with true quotes on their right pages, and with ids and
+//! profile entries that the prompt really holds.
+
+use serde_json::{Value, json};
+
+/// The answer to the stage that the schema's name tells.
+pub(crate) fn answer(schema_name: &str, prompt: &str) -> Value {
+    match schema_name {
+        "input_processing" => inspirations(&quotes(prompt)),
+        "signal_amplification" => trends(&quotes(prompt), &ids(prompt, "inspirations")),
+        "general_translation" => lessons(&ids(prompt, "inspirations"), &ids(prompt, "trends")),
+        "brand_contextualization" => {
+            opportunities(&ids(prompt, "lessons"), &material(prompt, "brand-profile"))
+        }
+        other => json!({"error": format!("the stand-in knows no stage {other}")}),
+    }
+}
+
+struct Quote {
+    page: u64,
+    text: String,
+}
+
+/// The longest line of every page, as evidence.
+fn quotes(prompt: &str) -> Vec<Quote> {
+    let mut quotes: Vec<Quote> = Vec::new();
+    let mut page = None;
+    for line in enclosed(prompt, "document").unwrap_or_default().lines() {
+        if let Some(marker) = line.strip_prefix("<<<PAGE ") {
+            page = marker.split(' ').next().and_then(|number| number.parse().ok());
+            continue;
+        }
+        let (Some(page), line) = (page, line.trim()) else {
+            continue;
+        };
+        let text: String = line.chars().take(600).collect();
+        match quotes.last_mut().filter(|quote| quote.page == page) {
+            Some(quote) if quote.text.len() < text.len() => quote.text = text,
+            None if !text.is_empty() => quotes.push(Quote { page, text }),
+            _ => {}
+        }
+    }
+    quotes.sort_by_key(|quote| std::cmp::Reverse(quote.text.len().min(80)));
+    quotes.truncate(3);
+    quotes
+}
+
+/// What stands between the marker lines of a kind of material.
+fn enclosed<'a>(prompt: &'a str, kind: &str) -> Option<&'a str> {
+    let start = prompt.find(&format!("<<<BEGIN {kind} "))?;
+    let body = &prompt[start + prompt[start..].find('\n')? + 1..];
+    Some(&body[..body.find(&format!("<<<END {kind} "))?])
+}
+
+fn material(prompt: &str, kind: &str) -> Value {
+    enclosed(prompt, kind)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
+}
+
+fn ids(prompt: &str, kind: &str) -> Vec<String> {
+    let items = &material(prompt, kind)[kind];
+    items
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item["id"].as_str())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn evidence(quote: &Quote) -> Value {
+    json!([{"quote": quote.text, "page": quote.page}])
+}
+
+fn title(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().take(6).collect();
+    format!("On {}", words.join(" ").chars().take(120).collect::<String>())
+}
+
+fn inspirations(quotes: &[Quote]) -> Value {
+    let items: Vec<Value> = quotes
+        .iter()
+        .cycle()
+        .take(quotes.len().max(2))
+        .map(|quote| {
+            json!({
+                "title": title(&quote.text),
+                "summary": format!("The document reports: {}", quote.text),
+                "mechanism": "What people already do is made easier, and so they do it more often.",
+                "key_elements": ["an existing habit", "less effort"],
+                "evidence": evidence(quote),
+            })
+        })
+        .collect();
+    json!({"inspirations": items})
+}
+
+fn trends(quotes: &[Quote], inspirations: &[String]) -> Value {
+    let items: Vec<Value> = quotes
+        .iter()
+        .map(|quote| {
+            json!({
+                "name": title(&quote.text),
+                "category": "BEHAVIORAL",
+                "strength": "MEDIUM",
+                "strength_rationale": "One case of the document shows it at first hand.",
+                "direction": "GROWING",
+                "inspirations": inspirations,
+                "evidence": evidence(quote),
+            })
+        })
+        .collect();
+    json!({"trends": items})
+}
+
+fn lessons(inspirations: &[String], trends: &[String]) -> Value {
+    let items: Vec<Value> = inspirations
+        .iter()
+        .map(|inspiration| {
+            json!({
+                "title": format!("Build on the habit behind {inspiration}"),
+                "principle": "A habit that exists is cheaper to extend than a new one is to create.",
+                "why_it_works": "People repeat what costs them no decision.",
+                "job_to_be_done": {"functional": "Get a routine done with less effort", "emotional": null, "social": null},
+                "transfers_to": ["groceries", "personal care"],
+                "constraints_removed": [],
+                "inspirations": [inspiration],
+                "trends": trends,
+            })
+        })
+        .collect();
+    json!({"lessons": items})
+}
+
+fn opportunities(lessons: &[String], profile: &Value) -> Value {
+    let entry = |field: &str, position: usize| {
+        let entries = profile[field].as_array().map(Vec::as_slice).unwrap_or_default();
+        entries
+            .get(position % entries.len().max(1))
+            .and_then(Value::as_str)
+            .unwrap_or("nothing")
+            .to_owned()
+    };
+    let name = profile["brand_name"].as_str().unwrap_or("The brand");
+    let items: Vec<Value> = (0..3)
+        .map(|position| {
+            let product = entry("product_portfolio", position);
+            let customers = entry("target_customers", position);
+            json!({
+                "title": format!("{name}: a routine around {}", product.chars().take(80).collect::<String>()),
+                "pitch": format!("{name} offers {product} where the routine of {customers} already takes place."),
+                "why_this_brand": format!("{name} has {product} and reaches {customers}."),
+                "profile_links": [{"field": "product_portfolio", "entry": product},
+                    {"field": "strategic_priorities", "entry": entry("strategic_priorities", position)}],
+                "target_customers": [customers],
+                "first_steps": ["Watch the routine in ten households and note where it stops"],
+                "risks": ["The routine may be too rare to carry an offer of its own"],
+                "effort": "MEDIUM",
+                "horizon": "NEXT",
+                "lessons": lessons.iter().cycle().skip(position).take(1).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    json!({"brand_context": format!("What counted most for {name} was its portfolio."), "opportunities": items})
+}
