@@ -52,7 +52,10 @@ pub struct Job<'a> {
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The stage is already stored and will not be asked for.
-    Reused { meta: StageMeta, item_count: usize },
+    Reused {
+        meta: StageMeta,
+        item_count: usize,
+    },
     Started {
         stage: Stage,
     },
@@ -90,7 +93,10 @@ impl Engine {
         for (position, (stage, found)) in stored.iter().enumerate() {
             if let Some(record) = found {
                 let item_count = progress.take(record.clone())?;
-                events(Event::Reused { meta: record.meta.clone(), item_count });
+                events(Event::Reused {
+                    meta: record.meta.clone(),
+                    item_count,
+                });
                 continue;
             }
             if cancel.is_cancelled() {
@@ -113,7 +119,11 @@ impl Engine {
             let elapsed = self.clock.monotonic().saturating_sub(started);
             let meta = record.meta.clone();
             let item_count = progress.take(record)?;
-            events(Event::Stored { meta, item_count, elapsed });
+            events(Event::Stored {
+                meta,
+                item_count,
+                elapsed,
+            });
         }
 
         let report = self.report(&job, &progress.records).await?;
@@ -230,7 +240,9 @@ struct Progress {
 impl Progress {
     /// Takes a stored record in; returns how many items it holds.
     fn take(&mut self, record: StageRecord) -> Result<usize, RunFailure> {
-        let output = record.output().map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
+        let output = record
+            .output()
+            .map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
         let item_count = output.item_count();
         self.outputs.insert(output);
         self.spent_usd += record.meta.usage.cost_usd;

@@ -3,6 +3,8 @@
 //! After an intended change of the rules: `UPDATE_GOLDEN=1 cargo test -p pipeline --test golden`, and read the
 //! difference.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // The helpers are tests too, but not marked so.
+
 use std::path::PathBuf;
 
 use pipeline::{
