@@ -24,9 +24,7 @@ fn document() -> Document {
     let text = std::fs::read_to_string(folder().join("tests/golden/document.txt")).unwrap();
     // Each numbered section is a page of its own.
     let starts: Vec<usize> = text.match_indices("\n\n").map(|(at, _)| at + 2).collect();
-    let numbered = starts
-        .into_iter()
-        .filter(|at| text[*at..].starts_with(|c: char| c.is_ascii_digit()));
+    let numbered = starts.into_iter().filter(|at| text[*at..].starts_with(|c: char| c.is_ascii_digit()));
     let mut borders: Vec<usize> = std::iter::once(0).chain(numbered).collect();
     borders.push(text.len());
     let pages = borders.windows(2).zip(1..).map(|(pair, number)| Page {
@@ -46,12 +44,8 @@ fn document() -> Document {
 
 fn brand(id: &str) -> BrandProfile {
     let path = folder().join(format!("../data/brand-profiles/{id}.yaml"));
-    BrandProfile::from_yaml(
-        BrandId::parse(id).unwrap(),
-        &std::fs::read_to_string(path).unwrap(),
-        None,
-    )
-    .unwrap()
+    BrandProfile::from_yaml(BrandId::parse(id).unwrap(), &std::fs::read_to_string(path).unwrap(), None)
+        .unwrap()
 }
 
 /// The payloads of all four stages, as they are stored.
@@ -69,24 +63,14 @@ async fn payloads(id: &str) -> String {
             earlier: &earlier,
             spend_limit_usd: None,
         };
-        let answer = ExtractiveAnalyst::new()
-            .answer(stage, &input, &Default::default())
-            .await
-            .unwrap();
+        let answer = ExtractiveAnalyst::new().answer(stage, &input, &Default::default()).await.unwrap();
         assert_eq!(answer.provenance.provider, "extractive");
         assert_eq!(answer.provenance.prompt_version, ExtractiveAnalyst::version());
         let mut output = answer.output;
         output.assign_ids();
         let (found, _) = grounding::ground(&mut output, &earlier, &index, &brand);
-        assert_eq!(
-            (found.verbatim, found.unsupported_numbers),
-            (found.quotes, 0),
-            "{stage}"
-        );
-        all.insert(
-            format!("stage{}", stage.number()),
-            serde_json::to_value(&output).unwrap(),
-        );
+        assert_eq!((found.verbatim, found.unsupported_numbers), (found.quotes, 0), "{stage}");
+        all.insert(format!("stage{}", stage.number()), serde_json::to_value(&output).unwrap());
         earlier.insert(output);
     }
     serde_json::to_string_pretty(&all).unwrap() + "\n"
@@ -94,11 +78,7 @@ async fn payloads(id: &str) -> String {
 
 async fn check(id: &str) {
     let found = payloads(id).await;
-    assert_eq!(
-        found,
-        payloads(id).await,
-        "the same input twice gives the same bytes"
-    );
+    assert_eq!(found, payloads(id).await, "the same input twice gives the same bytes");
     let path = folder().join(format!("tests/golden/{id}.json"));
     #[allow(clippy::disallowed_methods)]
     // The one switch of these tests, and it must be asked for explicitly.
@@ -107,11 +87,7 @@ async fn check(id: &str) {
         std::fs::write(&path, &found).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap();
-    assert!(
-        found == expected,
-        "{id} differs from {}; found:\n{found}",
-        path.display()
-    );
+    assert!(found == expected, "{id} differs from {}; found:\n{found}", path.display());
 }
 
 #[tokio::test]

@@ -59,12 +59,7 @@ impl Analysis {
         let rarity = ranking::rarity(&found);
         ranking::score(&mut found, &rarity);
         let warnings = warnings(&blocks, &found, document);
-        let mut analysis = Self {
-            sentences: found,
-            topics: places.topics,
-            rarity,
-            warnings,
-        };
+        let mut analysis = Self { sentences: found, topics: places.topics, rarity, warnings };
         topics::settle(&mut analysis);
         analysis
     }
@@ -75,10 +70,7 @@ impl Analysis {
 
     /// A topic's sentences with their indexes, in order.
     pub(super) fn of_topic(&self, topic: usize) -> impl Iterator<Item = (usize, &Sentence)> {
-        self.sentences
-            .iter()
-            .enumerate()
-            .filter(move |(_, sentence)| sentence.topic == Some(topic))
+        self.sentences.iter().enumerate().filter(move |(_, sentence)| sentence.topic == Some(topic))
     }
 
     /// Whether `second` directly follows `first` in the same paragraph.
@@ -98,17 +90,12 @@ impl Analysis {
 
 /// A text without white space and hyphens: what line breaks can change.
 fn compact(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐' | '\u{ad}'))
-        .collect()
+    text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐' | '\u{ad}')).collect()
 }
 
 fn read_sentences(blocks: &[Block], places: &[Place], document: &Document) -> Vec<Sentence> {
-    let pages: BTreeMap<u32, String> = document
-        .pages
-        .iter()
-        .map(|page| (page.number, compact(&page.text)))
-        .collect();
+    let pages: BTreeMap<u32, String> =
+        document.pages.iter().map(|page| (page.number, compact(&page.text))).collect();
     let mut found = Vec::new();
     for ((index, block), place) in blocks.iter().enumerate().zip(places) {
         if !matches!(block.kind, Kind::Prose | Kind::Item) {
@@ -139,9 +126,7 @@ fn read_sentences(blocks: &[Block], places: &[Place], document: &Document) -> Ve
                 block: index,
                 // The last clause is the proof that joining lines has glued nothing together.
                 quotable: sentences::is_quotable(&text)
-                    && pages
-                        .get(&block.page)
-                        .is_some_and(|page| page.contains(&compact(&text))),
+                    && pages.get(&block.page).is_some_and(|page| page.contains(&compact(&text))),
                 leans: lexicon().leans(&plain),
                 figures: words::figures(&text),
                 names: Vec::new(),
@@ -163,16 +148,9 @@ fn read_sentences(blocks: &[Block], places: &[Place], document: &Document) -> Ve
 fn warnings(blocks: &[Block], found: &[Sentence], document: &Document) -> Vec<String> {
     let mut warnings = Vec::new();
     let quotable = found.iter().filter(|sentence| sentence.quotable).count();
-    let all: Vec<&str> = document
-        .pages
-        .iter()
-        .flat_map(|page| page.text.unicode_words())
-        .take(20_000)
-        .collect();
-    let function_words = all
-        .iter()
-        .filter(|word| is_stopword(&word.to_lowercase()))
-        .count();
+    let all: Vec<&str> =
+        document.pages.iter().flat_map(|page| page.text.unicode_words()).take(20_000).collect();
+    let function_words = all.iter().filter(|word| is_stopword(&word.to_lowercase())).count();
     if all.len() > 80 && function_words * 100 < all.len() * 25 {
         warnings.push(
             "The document does not look like English prose; the built-in analyst knows English only, so its choice may miss the point.".to_owned(),

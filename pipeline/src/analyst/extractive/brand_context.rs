@@ -29,14 +29,8 @@ pub(super) fn write(
         words::listed(&unique(products)),
     );
     let entries = |field: ProfileField| -> Vec<String> {
-        let all = opportunities
-            .iter()
-            .flat_map(|o| &o.profile_links)
-            .filter(|link| link.field == field);
-        unique(
-            all.map(|link| format!("“{}”", link.entry.trim_end_matches('.')))
-                .collect(),
-        )
+        let all = opportunities.iter().flat_map(|o| &o.profile_links).filter(|link| link.field == field);
+        unique(all.map(|link| format!("“{}”", link.entry.trim_end_matches('.'))).collect())
     };
     let priorities = entries(ProfileField::StrategicPriorities);
     if !priorities.is_empty() {

@@ -14,8 +14,7 @@ const JOB_CHARS_MAX: usize = 480;
 
 /// Whether a sentence names a job to be done; it is not used for anything else.
 pub(super) fn is_job(s: &Sentence) -> bool {
-    JOBS.iter()
-        .any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
+    JOBS.iter().any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
 }
 
 /// The kinds of job, with the openings that a document may give them.
@@ -85,30 +84,21 @@ fn job_of(
     cited: &BTreeSet<u32>,
 ) -> Option<String> {
     // A topic made by position may have its jobs named in another stretch of the same story.
-    let by_position = analysis
-        .topics
-        .get(topic)
-        .is_some_and(|topic| !topic.named_by_document);
-    let own = analysis
-        .sentences
-        .iter()
-        .filter(|s| by_position || s.topic == Some(topic))
-        .filter(|s| {
-            // Shorter than a quote may be: "Functionally, a runner can plan."
-            let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
-            whole
-                && lessons::is_covered(s, cited)
-                && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
-        });
+    let by_position = analysis.topics.get(topic).is_some_and(|topic| !topic.named_by_document);
+    let own = analysis.sentences.iter().filter(|s| by_position || s.topic == Some(topic)).filter(|s| {
+        // Shorter than a quote may be: "Functionally, a runner can plan."
+        let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
+        whole
+            && lessons::is_covered(s, cited)
+            && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
+    });
     let (_, sentence) = own
         .map(|s| (lexicon().marker_weight(name, &s.plain), s))
         .filter(|(weight, s)| {
             *weight >= 4 || (*weight >= 2 && s.role == Role::Reason && !s.leans && s.topic == Some(topic))
         })
         .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.text.cmp(&a.1.text)))?;
-    let rest = openings
-        .iter()
-        .find_map(|opening| sentence.text.strip_prefix(opening))
-        .unwrap_or(&sentence.text);
+    let rest =
+        openings.iter().find_map(|opening| sentence.text.strip_prefix(opening)).unwrap_or(&sentence.text);
     Some(words::clipped(&words::capitalised(rest), JOB_CHARS_MAX))
 }

@@ -47,9 +47,7 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
         .inspirations()
         .iter()
         .filter_map(|inspiration| {
-            let own = sources
-                .iter()
-                .filter(|(_, from)| from.iter().any(|other| other.id == inspiration.id));
+            let own = sources.iter().filter(|(_, from)| from.iter().any(|other| other.id == inspiration.id));
             own.map(|(topic, _)| *topic)
                 .max_by(|a, b| plain_weight(*a).total_cmp(&plain_weight(*b)).then(b.cmp(a)))
         })
@@ -69,17 +67,11 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
         lessons.extend(lesson(analysis, *topic, from, maxim, earlier.trends(), &lessons));
     }
     let room = LESSONS_MAX.saturating_sub(lessons.len());
-    lessons.extend(
-        without_topic
-            .into_iter()
-            .take(room)
-            .map(|inspiration| bare_lesson(analysis, inspiration)),
-    );
+    lessons
+        .extend(without_topic.into_iter().take(room).map(|inspiration| bare_lesson(analysis, inspiration)));
     for index in 1..lessons.len() {
         let (before, rest) = lessons.split_at_mut(index);
-        if let Some(lesson) = rest
-            .first_mut()
-            .filter(|lesson| before.iter().any(|b| b.title == lesson.title))
+        if let Some(lesson) = rest.first_mut().filter(|lesson| before.iter().any(|b| b.title == lesson.title))
         {
             lesson.title = words::clipped(
                 &format!("{} ({})", lesson.title, lesson.inspirations.join(", ")),
@@ -93,19 +85,12 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
 /// Pairs topics with the short sections that put them generally; each is used once, the most alike first.
 fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
-    for (minor, section) in analysis
-        .topics
-        .iter()
-        .enumerate()
-        .filter(|(_, topic)| !topic.major)
-    {
+    for (minor, section) in analysis.topics.iter().enumerate().filter(|(_, topic)| !topic.major) {
         if principles::general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
             continue;
         }
         // Only what stands under the maxim itself: doubts and programmes further down speak of everything.
-        let own = analysis
-            .of_topic(minor)
-            .filter(|(_, s)| matches!(s.role, Role::Lead | Role::Context));
+        let own = analysis.of_topic(minor).filter(|(_, s)| matches!(s.role, Role::Lead | Role::Context));
         let mut stems = words::content_stems(&section.heading);
         stems.extend(own.flat_map(|(_, s)| s.stems.iter().cloned()));
         let vector = ranking::vector(&stems, &analysis.rarity);
@@ -152,11 +137,7 @@ fn lesson(
     let principle = match &general {
         Some(indexes) => inspirations::prose(analysis, indexes, PRINCIPLE_CHARS_MAX),
         None if explained.is_empty() => seen_in_document(&first.mechanism),
-        None => seen_in_document(&inspirations::prose(
-            analysis,
-            &explained,
-            PRINCIPLE_CHARS_MAX - 40,
-        )),
+        None => seen_in_document(&inspirations::prose(analysis, &explained, PRINCIPLE_CHARS_MAX - 40)),
     };
     let used: Vec<usize> = general.unwrap_or(explained);
     let why = why_it_works(analysis, topic, &used, &cited).unwrap_or_else(|| first.mechanism.clone());
@@ -172,11 +153,7 @@ fn lesson(
                 .find(|label| others.iter().all(|other| other.title != *label))
         })
         .unwrap_or_else(|| subject.heading.clone());
-    let ids: Vec<String> = from
-        .iter()
-        .map(|inspiration| inspiration.id.clone())
-        .take(5)
-        .collect();
+    let ids: Vec<String> = from.iter().map(|inspiration| inspiration.id.clone()).take(5).collect();
     Some(Lesson {
         id: String::new(),
         title: words::clipped(&title, TITLE_CHARS_MAX),
@@ -192,10 +169,7 @@ fn lesson(
 
 /// The pages that a lesson's inspirations cite.
 fn cited_pages(from: &[&Inspiration]) -> BTreeSet<u32> {
-    from.iter()
-        .flat_map(|inspiration| &inspiration.evidence)
-        .map(|evidence| evidence.page)
-        .collect()
+    from.iter().flat_map(|inspiration| &inspiration.evidence).map(|evidence| evidence.page).collect()
 }
 
 /// A figure may be named only where the lesson's evidence covers its page.
@@ -204,10 +178,7 @@ pub(super) fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
 }
 
 fn topic_stems(analysis: &Analysis, topic: usize) -> Vec<String> {
-    analysis
-        .of_topic(topic)
-        .flat_map(|(_, s)| s.stems.iter().cloned())
-        .collect()
+    analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter().cloned()).collect()
 }
 
 /// A lesson from an inspiration that cannot be traced to a part of the document.
@@ -234,10 +205,7 @@ fn bare_lesson(analysis: &Analysis, inspiration: &Inspiration) -> Lesson {
 
 fn seen_in_document(text: &str) -> String {
     let inner = text.replace(['“', '”'], "\"");
-    words::clipped(
-        &format!("Principle seen in the document: “{inner}”"),
-        PRINCIPLE_CHARS_MAX,
-    )
+    words::clipped(&format!("Principle seen in the document: “{inner}”"), PRINCIPLE_CHARS_MAX)
 }
 
 fn best_of<'a>(
@@ -272,9 +240,7 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
             Role::Result => 0.2,
             _ => 0.0,
         };
-        let because = [" because ", " since ", " as a result "]
-            .iter()
-            .any(|mark| s.plain.contains(mark));
+        let because = [" because ", " since ", " as a result "].iter().any(|mark| s.plain.contains(mark));
         role + if because { 0.6 } else { 0.0 } + f64::from(s.cause.min(6)) * 0.06 + s.score * 0.3
     })?;
     let next = analysis.sentence(first + 1).filter(|s| {
@@ -292,17 +258,9 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
 
 /// Industries in which the document has seen it, then those that the document speaks of besides.
 fn transfers_to(analysis: &Analysis, topic: usize) -> Vec<String> {
-    let seen = analysis
-        .topics
-        .get(topic)
-        .map(|topic| topic.labels.seen_in.clone())
-        .unwrap_or_default();
+    let seen = analysis.topics.get(topic).map(|topic| topic.labels.seen_in.clone()).unwrap_or_default();
     if seen.len() >= 3 {
-        return seen
-            .into_iter()
-            .map(|item| words::clipped(&item, 120))
-            .take(TRANSFERS_MAX)
-            .collect();
+        return seen.into_iter().map(|item| words::clipped(&item, 120)).take(TRANSFERS_MAX).collect();
     }
     let mut own = industries_in(analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter()), &seen);
     if own.len() < 3 {
@@ -312,11 +270,7 @@ fn transfers_to(analysis: &Analysis, topic: usize) -> Vec<String> {
 }
 
 fn or_not_named(industries: Vec<String>) -> Vec<String> {
-    if industries.is_empty() {
-        vec!["Not named by the document".to_owned()]
-    } else {
-        industries
-    }
+    if industries.is_empty() { vec!["Not named by the document".to_owned()] } else { industries }
 }
 
 /// Industries by how often the words for them occur, after those already known.
@@ -362,19 +316,11 @@ fn constraints_removed(
         .map(|(index, _)| index)
         .collect();
     let mut chosen = ranking::pick(analysis, &candidates, 2, used, |s| {
-        let place = if matches!(s.role, Role::Mechanism | Role::Result | Role::Case) {
-            0.2
-        } else {
-            0.0
-        };
+        let place = if matches!(s.role, Role::Mechanism | Role::Result | Role::Case) { 0.2 } else { 0.0 };
         f64::from(lexicon().marker_weight("barrier", &s.plain).min(9)) * 0.1 + s.score * 0.3 + place
     });
     chosen.sort_unstable();
-    chosen
-        .iter()
-        .filter_map(|index| analysis.sentence(*index))
-        .map(|s| s.text.clone())
-        .collect()
+    chosen.iter().filter_map(|index| analysis.sentence(*index)).map(|s| s.text.clone()).collect()
 }
 
 /// Trends whose quotes stand in the topic, else those that name one of the lesson's inspirations.
@@ -382,12 +328,7 @@ fn trends_of(analysis: &Analysis, topic: usize, ids: &[String], trends: &[Trend]
     let own: BTreeSet<&str> = analysis.of_topic(topic).map(|(_, s)| s.text.as_str()).collect();
     let by_quote: Vec<String> = trends
         .iter()
-        .filter(|trend| {
-            trend
-                .evidence
-                .iter()
-                .any(|evidence| own.contains(evidence.quote.as_str()))
-        })
+        .filter(|trend| trend.evidence.iter().any(|evidence| own.contains(evidence.quote.as_str())))
         .map(|trend| trend.id.clone())
         .take(6)
         .collect();
@@ -396,21 +337,8 @@ fn trends_of(analysis: &Analysis, topic: usize, ids: &[String], trends: &[Trend]
     }
     let shared = |trend: &&Trend| trend.inspirations.iter().any(|id| ids.contains(id));
     let untraced = |trend: &&Trend| {
-        let quotes: Vec<&str> = trend
-            .evidence
-            .iter()
-            .map(|evidence| evidence.quote.as_str())
-            .collect();
-        !analysis
-            .sentences
-            .iter()
-            .any(|s| quotes.contains(&s.text.as_str()))
+        let quotes: Vec<&str> = trend.evidence.iter().map(|evidence| evidence.quote.as_str()).collect();
+        !analysis.sentences.iter().any(|s| quotes.contains(&s.text.as_str()))
     };
-    trends
-        .iter()
-        .filter(shared)
-        .filter(untraced)
-        .map(|trend| trend.id.clone())
-        .take(6)
-        .collect()
+    trends.iter().filter(shared).filter(untraced).map(|trend| trend.id.clone()).take(6).collect()
 }

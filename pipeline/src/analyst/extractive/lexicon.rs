@@ -25,18 +25,8 @@ const CONCEPTS: &str = include_str!("lexicon/concepts.txt");
 const PLAYS: &str = include_str!("lexicon/plays.txt");
 
 /// Every list in a fixed order: what the rules' version is computed from.
-pub(super) const SOURCES: [&str; 10] = [
-    STOPWORDS,
-    ABBREVIATIONS,
-    OPENERS,
-    HEADINGS,
-    BOILERPLATE,
-    SIGNALS,
-    MARKERS,
-    INDUSTRIES,
-    CONCEPTS,
-    PLAYS,
-];
+pub(super) const SOURCES: [&str; 10] =
+    [STOPWORDS, ABBREVIATIONS, OPENERS, HEADINGS, BOILERPLATE, SIGNALS, MARKERS, INDUSTRIES, CONCEPTS, PLAYS];
 
 /// What a heading says about the text under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,17 +84,11 @@ pub(super) fn lexicon() -> &'static Lexicon {
 }
 
 fn lines(source: &'static str) -> impl Iterator<Item = &'static str> {
-    source
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn stems(list: &str) -> BTreeSet<String> {
-    list.split([' ', '|'])
-        .filter(|word| !word.is_empty())
-        .flat_map(words::content_stems)
-        .collect()
+    list.split([' ', '|']).filter(|word| !word.is_empty()).flat_map(words::content_stems).collect()
 }
 
 /// The words of every line that begins with `key`.
@@ -122,10 +106,7 @@ impl Lexicon {
             let mut parts = line.splitn(3, ' ');
             if let (Some(name), Some(weight), Some(list)) = (parts.next(), parts.next(), parts.next()) {
                 let weight = weight.parse().unwrap_or(1);
-                markers
-                    .entry(name)
-                    .or_default()
-                    .push((weight, list.split('|').collect()));
+                markers.entry(name).or_default().push((weight, list.split('|').collect()));
             }
         }
         Self {
@@ -157,11 +138,7 @@ impl Lexicon {
             concepts: lines(CONCEPTS)
                 .filter_map(|line| {
                     let mut parts = line.splitn(3, '|');
-                    Some(Concept {
-                        name: parts.next()?,
-                        broader: parts.next()?,
-                        stems: stems(parts.next()?),
-                    })
+                    Some(Concept { name: parts.next()?, broader: parts.next()?, stems: stems(parts.next()?) })
                 })
                 .collect(),
             plays: plays::read(PLAYS),
@@ -185,12 +162,9 @@ impl Lexicon {
     /// Whether a sentence in plain form leans on the one before it.
     pub(super) fn leans(&self, plain: &str) -> bool {
         let text = plain.trim_start();
-        text.split(' ')
-            .next()
-            .is_some_and(|word| self.leaning.contains(word))
+        text.split(' ').next().is_some_and(|word| self.leaning.contains(word))
             || self.leaning_phrases.iter().any(|phrase| {
-                text.strip_prefix(phrase)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+                text.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
             })
     }
 
@@ -215,9 +189,7 @@ impl Lexicon {
             .or_else(|| {
                 // "Method, limits and acknowledgements", "Limits and open questions": a list of roles.
                 let first = heading.split([',', '&']).next()?.split(" and ").next()?;
-                (first.len() < heading.len())
-                    .then(|| self.heading_role(first))
-                    .flatten()
+                (first.len() < heading.len()).then(|| self.heading_role(first)).flatten()
             })
     }
 

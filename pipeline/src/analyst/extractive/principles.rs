@@ -24,9 +24,7 @@ pub(super) fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>
     }
     let (_, first) = best?;
     let mut chosen = vec![first];
-    let next = analysis
-        .sentence(first + 1)
-        .filter(|_| analysis.adjoins(first, first + 1));
+    let next = analysis.sentence(first + 1).filter(|_| analysis.adjoins(first, first + 1));
     if next.is_some_and(|s| {
         s.word_count >= 4 && s.word_count <= 30 && speaks_generally(s) && continues_thought(s)
     }) {
@@ -59,16 +57,8 @@ fn generality(s: &Sentence) -> Option<f64> {
         "but",
         "enough",
     ]);
-    let people = cue(&[
-        "people",
-        "customers",
-        "companies",
-        "anyone",
-        "everyone",
-        "users",
-        "buyers",
-        "households",
-    ]);
+    let people =
+        cue(&["people", "customers", "companies", "anyone", "everyone", "users", "buyers", "households"]);
     // "In two huts …": a place or a date makes a case of it. Without a cue, only what opens or explains is general.
     let cased = s.text.starts_with("In ") || s.text.starts_with("At ") || s.text.starts_with("From ");
     let cued = rule || people || matches!(s.role, Role::Lead | Role::Mechanism);
@@ -88,9 +78,8 @@ fn speaks_generally(s: &Sentence) -> bool {
         "wanted", "used",
     ];
     // The same word is a participle: "is sold", "have paid".
-    const PAST_OR_PARTICIPLE: [&str; 9] = [
-        "said", "found", "brought", "bought", "sold", "paid", "left", "made", "got",
-    ];
+    const PAST_OR_PARTICIPLE: [&str; 9] =
+        ["said", "found", "brought", "bought", "sold", "paid", "left", "made", "got"];
     const LOCAL: [&str; 24] = [
         "now",
         "here",
@@ -118,9 +107,7 @@ fn speaks_generally(s: &Sentence) -> bool {
         "he",
     ];
     let tokens: Vec<&str> = s.plain.split_whitespace().collect();
-    let local = tokens
-        .iter()
-        .any(|token| PAST.contains(token) || LOCAL.contains(token));
+    let local = tokens.iter().any(|token| PAST.contains(token) || LOCAL.contains(token));
     let digits = s.text.chars().any(|c| c.is_ascii_digit());
     let quoted = s.text.contains(['“', '"', '(', '‘', ';', ':']);
     let past = tokens.windows(2).any(|pair| match pair {
@@ -132,14 +119,8 @@ fn speaks_generally(s: &Sentence) -> bool {
     });
     // "Recipe boxes preserve it": the word it stands for is in another sentence.
     let points_back = tokens.last().is_some_and(|token| matches!(*token, "it" | "them"))
-        || tokens
-            .iter()
-            .take(4)
-            .any(|token| matches!(*token, "it" | "them" | "its"))
-        || tokens
-            .iter()
-            .take(2)
-            .any(|token| matches!(*token, "they" | "their"));
+        || tokens.iter().take(4).any(|token| matches!(*token, "it" | "them" | "its"))
+        || tokens.iter().take(2).any(|token| matches!(*token, "they" | "their"));
     s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
 }
 
@@ -182,16 +163,8 @@ fn is_participle_after(word: &str) -> bool {
 
 /// Whether a sentence goes on from the one before without pointing at anything else.
 fn continues_thought(s: &Sentence) -> bool {
-    const OPENINGS: [&str; 8] = [
-        "they ",
-        "then ",
-        "it ",
-        "one decision",
-        "what helps",
-        "what comes",
-        "instead ",
-        "once ",
-    ];
+    const OPENINGS: [&str; 8] =
+        ["they ", "then ", "it ", "one decision", "what helps", "what comes", "instead ", "once "];
     let text = s.plain.trim_start();
     OPENINGS.iter().any(|opening| text.starts_with(opening))
 }
