@@ -19,7 +19,7 @@ use crate::{
     config::{AnalystChoice, AnalystConfig, Config},
     documents::fetch::{Deadlines, Fetcher, FetcherError},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError},
-    storage::files::FileStore,
+    storage::{files::FileStore, router::Router},
 };
 
 /// Where runs are kept under the base directory.
@@ -30,7 +30,7 @@ const OUTPUT_DIR: &str = "data/test-outputs";
 pub struct App {
     pub brands: BrandFolder,
     pub fetcher: Fetcher,
-    pub store: FileStore,
+    pub router: Arc<Router>,
     pub engine: Engine,
     pub clock: Arc<dyn Clock>,
     /// Who will answer, for people.
@@ -62,15 +62,14 @@ impl App {
     pub fn new(config: Config, overrides: Overrides) -> Result<Self, WiringError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let root = overrides.output_dir.unwrap_or_else(|| config.process.base_dir.join(OUTPUT_DIR));
-        let store = FileStore::new(root, clock.clone());
         let choice = overrides.analyst.unwrap_or(config.analyst.choice);
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
         let (analyst, analyst_name) = analyst(choice, config.analyst, &clock)?;
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
-            engine: Engine { analyst, store: Arc::new(store.clone()), clock: clock.clone(), cost_limit_usd },
-            store,
+            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
+            router: Arc::new(Router::files_only(FileStore::new(root, clock.clone()), clock.clone())),
             clock,
             analyst_name,
         })

@@ -22,14 +22,13 @@ use crate::{
     report::{self, ReportInput},
     run::{RunId, Stage},
     stages::{Outputs, references},
-    store::RunStore,
+    store::{RunStore, WriteMode},
 };
 
 /// Runs stages. Cheap to clone; holds no state of any run.
 #[derive(Debug, Clone)]
 pub struct Engine {
     pub analyst: Arc<dyn Analyst>,
-    pub store: Arc<dyn RunStore>,
     pub clock: Arc<dyn Clock>,
     /// What all stages of one run may cost together, in US dollars.
     pub cost_limit_usd: Option<f64>,
@@ -39,13 +38,11 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
     pub run: &'a RunId,
+    pub store: &'a dyn RunStore,
     pub document: &'a Document,
     pub brand: &'a BrandProfile,
     /// What earlier attempts spent without storing a stage, in US dollars; it counts against the limit.
     pub lost_usd: f64,
-    /// The storage mode and flag revision in force, for the records' `meta`.
-    pub mode: &'a str,
-    pub flags_revision: u64,
 }
 
 /// What happens in a run, as it happens.
@@ -65,8 +62,6 @@ pub enum Event {
         item_count: usize,
         elapsed: Duration,
     },
-    /// The report is durable.
-    ReportStored,
 }
 
 /// A finished run.
@@ -78,14 +73,14 @@ pub struct Finished {
 }
 
 impl Engine {
-    /// Takes the run from where it stands to its report.
+    /// Takes the run from where it stands to its report, which is stored with the run's end.
     pub async fn run(
         &self,
         job: Job<'_>,
         events: &(dyn Fn(Event) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<Finished, RunFailure> {
-        let stored = self.load_all(job.run).await?;
+        let stored = load_all(job.store).await?;
         let mut progress = Progress::default();
         // Built at the first stage that is really run: resuming a finished run needs no index.
         let mut index: Option<PageIndex> = None;
@@ -104,8 +99,9 @@ impl Engine {
             let index = index.get_or_insert_with(|| PageIndex::new(job.document));
             let later_is_stored = stored.iter().skip(position + 1).any(|(_, record)| record.is_some());
             let record = self.answer(*stage, &job, &progress, index, later_is_stored, cancel).await?;
-            self.store
-                .store_stage(job.run, &record)
+            let record = job
+                .store
+                .store_stage(record)
                 .await
                 .map_err(|error| RunFailure::from_store(Some(*stage), &error))?;
             let elapsed = self.clock.monotonic().saturating_sub(started);
@@ -114,22 +110,8 @@ impl Engine {
             events(Event::Stored { meta, item_count, elapsed });
         }
 
-        let report = self.report(&job, &progress.records).await?;
-        events(Event::ReportStored);
+        let report = report(&job, &progress.records)?;
         Ok(Finished { records: progress.records, report })
-    }
-
-    async fn load_all(&self, run: &RunId) -> Result<Vec<(Stage, Option<StageRecord>)>, RunFailure> {
-        let mut stored = Vec::with_capacity(Stage::ALL.len());
-        for stage in Stage::ALL {
-            let record = self
-                .store
-                .load_stage(run, stage)
-                .await
-                .map_err(|error| RunFailure::from_store(Some(stage), &error))?;
-            stored.push((stage, record));
-        }
-        Ok(stored)
     }
 
     /// Asks the analyst, checks references, quotes and numbers, and makes the record.
@@ -175,6 +157,7 @@ impl Engine {
             );
         }
         let finished_at: Timestamp = self.clock.now();
+        let WriteMode { mode, flags_revision } = job.store.write_mode();
         StageRecord::new(
             &output,
             &provenance,
@@ -182,32 +165,39 @@ impl Engine {
                 started_at,
                 // A wall clock may be set back while a stage runs; a record never ends before it began.
                 finished_at: finished_at.max(started_at),
-                mode: job.mode.to_owned(),
-                flags_revision: job.flags_revision,
+                mode,
+                flags_revision,
                 warnings,
                 grounding,
             },
         )
         .map_err(|error| RunFailure::from_record(Some(stage), &error))
     }
+}
 
-    async fn report(&self, job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> {
-        let markdown = report::render(&ReportInput {
-            run: job.run,
-            document_title: job.document.title.as_deref().unwrap_or(&job.document.source_name),
-            document_source: &job.document.source_name,
-            page_count: job.document.pages.len(),
-            document_warnings: &job.document.warnings,
-            brand: job.brand,
-            records,
+fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> {
+    report::render(&ReportInput {
+        run: job.run,
+        document_title: job.document.title.as_deref().unwrap_or(&job.document.source_name),
+        document_source: &job.document.source_name,
+        page_count: job.document.pages.len(),
+        document_warnings: &job.document.warnings,
+        brand: job.brand,
+        records,
+    })
+    .map_err(|error| RunFailure::from_record(None, &error))
+}
+
+/// Every stage with its stored record, in order.
+async fn load_all(store: &dyn RunStore) -> Result<Vec<(Stage, Option<StageRecord>)>, RunFailure> {
+    let mut records = store.load_stages().await.map_err(|error| RunFailure::from_store(None, &error))?;
+    Ok(Stage::ALL
+        .into_iter()
+        .map(|stage| {
+            let found = records.iter().position(|record| record.meta.stage == stage);
+            (stage, found.map(|position| records.swap_remove(position)))
         })
-        .map_err(|error| RunFailure::from_record(None, &error))?;
-        self.store
-            .store_report(job.run, &markdown)
-            .await
-            .map_err(|error| RunFailure::from_store(None, &error))?;
-        Ok(markdown)
-    }
+        .collect())
 }
 
 /// What a run has earned so far.

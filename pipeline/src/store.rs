@@ -2,10 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{
-    record::StageRecord,
-    run::{RunId, Stage},
-};
+use crate::record::StageRecord;
 
 /// Why storage could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -25,24 +22,26 @@ pub enum StoreDisposition {
     Fail,
 }
 
-/// A stored stage, as the store knows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
-    pub record: StageRecord,
-    pub record_sha256: String,
+/// The circumstances of a write, which the store knows and stamps into the records' `meta`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteMode {
+    /// The storage mode in force.
+    pub mode: String,
+    /// The revision of the flags that say so.
+    pub flags_revision: u64,
 }
 
-/// Where runs keep what they have earned.
+/// Where one run keeps what it has earned.
 #[async_trait]
 pub trait RunStore: Send + Sync + std::fmt::Debug {
-    /// The stage's record, if it is stored and its digests match; a damaged one is set aside and counts as
-    /// missing.
-    async fn load_stage(&self, run: &RunId, stage: Stage) -> Result<Option<StageRecord>, StoreError>;
+    /// The records that are stored and whose digests match, at most one a stage; a damaged one counts as missing.
+    async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError>;
 
-    /// Stores a stage durably. When it returns, a crash can no longer lose the record. An equal record
-    /// that is already there is success; a different one is a conflict.
-    async fn store_stage(&self, run: &RunId, record: &StageRecord) -> Result<(), StoreError>;
+    /// How a record made now would be written.
+    fn write_mode(&self) -> WriteMode;
 
-    /// Stores the report, durably. An older one is replaced: it is derived from the stages.
-    async fn store_report(&self, run: &RunId, markdown: &str) -> Result<(), StoreError>;
+    /// Stores a stage durably and returns the record as it is stored (its mode may have changed meanwhile). When it
+    /// returns, a crash can no longer lose the record. An equal record that is already there is success; a different
+    /// one is a conflict.
+    async fn store_stage(&self, record: StageRecord) -> Result<StageRecord, StoreError>;
 }

@@ -24,7 +24,7 @@ use pipeline::{
     record::StageRecord,
     run::{RunId, Stage},
     stages::StageOutput,
-    store::{RunStore, StoreDisposition, StoreError},
+    store::{RunStore, StoreDisposition, StoreError, WriteMode},
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -47,28 +47,26 @@ impl Clock for BackwardClock {
 #[derive(Debug, Default)]
 struct MemoryStore {
     stages: Mutex<BTreeMap<Stage, StageRecord>>,
-    report: Mutex<Option<String>>,
     is_full: bool,
 }
 
 #[async_trait]
 impl RunStore for MemoryStore {
-    async fn load_stage(&self, _: &RunId, stage: Stage) -> Result<Option<StageRecord>, StoreError> {
-        Ok(self.stages.lock().unwrap().get(&stage).cloned())
+    async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError> {
+        Ok(self.stages.lock().unwrap().values().cloned().collect())
     }
 
-    async fn store_stage(&self, _: &RunId, record: &StageRecord) -> Result<(), StoreError> {
+    fn write_mode(&self) -> WriteMode {
+        WriteMode { mode: "FILE_ONLY".to_owned(), flags_revision: 7 }
+    }
+
+    async fn store_stage(&self, record: StageRecord) -> Result<StageRecord, StoreError> {
         if self.is_full {
             let message = "/full/run.json: No space left on device (os error 28)".to_owned();
             return Err(StoreError { message, disposition: StoreDisposition::Retry });
         }
         self.stages.lock().unwrap().insert(record.meta.stage, record.clone());
-        Ok(())
-    }
-
-    async fn store_report(&self, _: &RunId, markdown: &str) -> Result<(), StoreError> {
-        *self.report.lock().unwrap() = Some(markdown.to_owned());
-        Ok(())
+        Ok(record)
     }
 }
 
@@ -211,19 +209,13 @@ brand_values: [Craft, Care, Calm]
         events: &(dyn Fn(Event) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<Finished, RunFailure> {
-        let engine = Engine {
-            analyst,
-            store: self.store.clone(),
-            clock: Arc::new(BackwardClock::default()),
-            cost_limit_usd: Some(1.0),
-        };
+        let engine = Engine { analyst, clock: Arc::new(BackwardClock::default()), cost_limit_usd: Some(1.0) };
         let job = Job {
             run: &self.run,
+            store: &*self.store,
             document: &self.document,
             brand: &self.brand,
             lost_usd,
-            mode: "FILE_ONLY",
-            flags_revision: 0,
         };
         engine.run(job, events, cancel).await
     }
@@ -240,19 +232,18 @@ async fn a_run_asks_each_stage_once_and_stores_each_before_the_next() {
             Event::Started { stage } => format!("started {} with {stored} stored", stage.number()),
             Event::Stored { meta, .. } => format!("stored {} with {stored} stored", meta.stage.number()),
             Event::Reused { meta, .. } => format!("reused {}", meta.stage.number()),
-            Event::ReportStored => "report".to_owned(),
         });
     };
     let finished = world.run_with(analyst.clone(), 0.0, &note, &CancellationToken::new()).await.unwrap();
     assert_eq!(*analyst.asked.lock().unwrap(), Stage::ALL);
     let expected: Vec<String> = (1..=4)
         .flat_map(|n| [format!("started {n} with {} stored", n - 1), format!("stored {n} with {n} stored")])
-        .chain(["report".to_owned()])
         .collect();
     assert_eq!(*events.lock().unwrap(), expected);
-    assert_eq!(world.store.report.lock().unwrap().as_ref(), Some(&finished.report));
+    assert!(finished.report.starts_with("# "));
     for record in &finished.records {
         assert!(record.meta.finished_at >= record.meta.started_at, "{:?}", record.meta);
+        assert_eq!((record.meta.mode.as_str(), record.meta.flags_revision), ("FILE_ONLY", 7));
     }
     // Equal work has equal digests.
     let again = World::new().run(Arc::new(ScriptedAnalyst::default())).await.unwrap();

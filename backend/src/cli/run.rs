@@ -9,10 +9,10 @@ use std::{
 use pipeline::{
     brand::{BrandId, BrandProfile},
     document::{Document, DocumentError},
-    engine::{Event, Job},
+    engine::{Event, Finished, Job},
     failure::{FailureCode, RunFailure},
     record::{StageMeta, sha256_hex},
-    run::{RunId, RunStatus, Stage},
+    run::{RunId, Stage},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -24,13 +24,14 @@ use crate::{
     documents::isolate,
     lifecycle,
     storage::{
-        files::OpenError,
-        manifest::{DocumentSummary, Manifest, Request},
+        End, Fence, NewRun, Request, Store as _,
+        files::{
+            OpenError,
+            manifest::{DocumentSummary, Manifest},
+        },
+        leased::LeasedRun,
     },
 };
-
-/// A run on the command line keeps its results in files, whatever the flags of a service say.
-const MODE: &str = "FILE_ONLY";
 
 /// The longest name of a document that is kept, in characters: as long as file systems allow, nearly.
 const NAME_CHARS_MAX: usize = 200;
@@ -97,27 +98,35 @@ impl Command<'_> {
             self.run_id, brand.brand_name, self.app.analyst_name
         ));
         let bytes = self.read_document().await?;
-        let request = Request {
-            source: name.clone(),
-            document_sha256: sha256_hex(&bytes),
-            brand_id: self.args.brand.clone(),
+        let request = Request::by_document(name.clone(), &sha256_hex(&bytes), self.args.brand.clone())
+            .map_err(|error| RunFailure::from_record(None, &error))?;
+        let new = NewRun { id: self.run_id.clone(), request, accepted_at: self.app.clock.now() };
+        let files = self.app.router.files();
+        let owner = uuid::Uuid::now_v7().to_string();
+        let (fence, manifest) = files.open(&new, &owner).await.map_err(open_failure)?;
+        let result = self.work(&fence, &name, bytes, &brand, manifest.lost_usd).await;
+        let end = match &result {
+            Ok(finished) => End::Completed { records: &finished.records, report: &finished.report },
+            Err(failure) => End::Failed(failure),
         };
-        let open = self.app.store.open_run(self.run_id, request).await.map_err(open_failure)?;
-        let result = self.work(&name, bytes, &brand, open.manifest.lost_usd).await;
-        let (status, error, lost_usd) = match &result {
-            Ok(()) => (RunStatus::Completed, None, 0.0),
-            Err(failure) if failure.code == FailureCode::Cancelled => {
-                (RunStatus::Cancelled, Some(failure.clone()), failure.usage.cost_usd)
-            }
-            Err(failure) => (RunStatus::Failed, Some(failure.clone()), failure.usage.cost_usd),
-        };
-        let closing = self.app.store.update(self.run_id, move |manifest| {
-            manifest.status = status;
-            manifest.error = error;
-            manifest.lost_usd += lost_usd;
-        });
-        let closed = closing.await.map_err(|error| RunFailure::from_store(None, &error));
-        result.and(closed)
+        let closed = self
+            .app
+            .router
+            .finish(&fence, end, self.app.clock.now())
+            .await
+            .map_err(|error| RunFailure::from_store(None, &error.into()));
+        result?;
+        closed?;
+        let manifest = files.manifest(self.run_id).await;
+        manifest.ok().flatten().ok_or_else(|| {
+            let path = files.folder(self.run_id);
+            RunFailure::new(
+                FailureCode::StorageUnavailable,
+                None,
+                format!("{}: the manifest has gone", path.display()),
+                true,
+            )
+        })
     }
 
     async fn read_document(&self) -> Result<Vec<u8>, RunFailure> {
@@ -141,29 +150,33 @@ impl Command<'_> {
 
     async fn work(
         &self,
+        fence: &Fence,
         name: &str,
         bytes: Vec<u8>,
         brand: &BrandProfile,
         lost_usd: f64,
-    ) -> Result<(), RunFailure> {
+    ) -> Result<Finished, RunFailure> {
+        let sha256 = sha256_hex(&bytes);
         let document = self.extract(name, bytes).await?;
         let summary = DocumentSummary {
             format: document.format,
             title: document.title.clone(),
             pages: document.pages.len(),
+            sha256,
         };
-        self.app
-            .store
-            .update(self.run_id, move |manifest| manifest.document = Some(summary))
+        let router = &self.app.router;
+        router
+            .files()
+            .describe_document(fence, summary)
             .await
-            .map_err(|error| RunFailure::from_store(None, &error))?;
-        let job =
-            Job { run: self.run_id, document: &document, brand, lost_usd, mode: MODE, flags_revision: 0 };
+            .map_err(|error| RunFailure::from_store(None, &error.into()))?;
+        let store = LeasedRun::new(router, fence);
+        let job = Job { run: self.run_id, store: &store, document: &document, brand, lost_usd };
         let result = self.app.engine.run(job, &|event| self.show(event), self.cancel).await;
         if let Err(failure) = &result {
             self.progress.failed(&failure.message);
         }
-        result.map(|_| ())
+        result
     }
 
     async fn extract(&self, name: &str, bytes: Vec<u8>) -> Result<Document, RunFailure> {
@@ -198,12 +211,11 @@ impl Command<'_> {
                     self.progress.line(&format!("  ! {warning}"));
                 }
             }
-            Event::ReportStored => {}
         }
     }
 
     fn succeeded(&self, manifest: &Manifest) -> ExitCode {
-        let report = self.app.store.report_path(self.run_id);
+        let report = self.app.router.files().report_path(self.run_id);
         if self.args.json {
             put_json(&self.result(Some(manifest), None));
         } else {
@@ -241,7 +253,7 @@ impl Command<'_> {
 
     /// The result for machines. Field names are stable.
     fn result(&self, manifest: Option<&Manifest>, failure: Option<&RunFailure>) -> Value {
-        let folder = self.app.store.folder(self.run_id);
+        let folder = self.app.router.files().folder(self.run_id);
         let status = match failure {
             None => "complete",
             Some(_) => "failed",
@@ -305,7 +317,7 @@ async fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, RunFailure>
 
 fn open_failure(error: OpenError) -> RunFailure {
     match error {
-        OpenError::Store(error) => RunFailure::from_store(None, &error),
+        OpenError::Store(error) => RunFailure::from_store(None, &error.into()),
         busy @ OpenError::Busy(_) => {
             RunFailure::new(FailureCode::StorageUnavailable, None, busy.to_string(), true)
         }

@@ -28,6 +28,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     flush_folder_of(path)
 }
 
+/// Creates an empty file, durably, if it is not there.
+pub fn touch(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.and_then(|_| flush_folder_of(path)),
+    }
+}
+
 /// Renames a file within its folder, durably.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;

@@ -1,5 +1,273 @@
-//! Where runs are kept. Files only so far: `{root}/{run_id}/stage{n}/{name}.json`, `report.md`, `run.json`.
+//! Where runs are kept, behind one seam: files, Postgres, memory (for tests), and the router over them, which alone
+//! knows the storage modes.
+//!
+//! # Invariants
+//!
+//! * A run is accepted when its request is durable, and never twice.
+//! * Every write of a worker names the fence that its claim gave it; a claim by somebody else makes it stale.
+//! * A stage, once stored, is never replaced: an equal record is success, a different one is a conflict.
+//! * A terminal status never changes within a generation.
 
 pub mod atomic;
+pub mod breaker;
 pub mod files;
-pub mod manifest;
+pub mod leased;
+mod merge;
+pub mod mode;
+pub mod router;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pipeline::{
+    brand::BrandId,
+    clock::Timestamp,
+    failure::RunFailure,
+    record::{RecordError, StageRecord, sha256_canonical},
+    run::{RunId, RunStatus, Stage},
+    store::{StoreDisposition, StoreError},
+};
+use serde::{Deserialize, Serialize};
+
+/// What was asked. The same run id with another request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The document's name for people: a file name, or the last part of its address.
+    pub source: String,
+    /// Where the document is fetched from; none for a run on the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_url: Option<String>,
+    pub brand_id: BrandId,
+    /// The user by the frontend's own name for them (a Clerk id).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// SHA-256 (hex) of what makes two requests the same work.
+    pub digest: String,
+}
+
+impl Request {
+    /// A request by address. The same work is the same address for the same company.
+    pub fn by_url(
+        source: String,
+        document_url: String,
+        brand_id: BrandId,
+        user_id: Option<String>,
+    ) -> Result<Self, RecordError> {
+        let digest = sha256_canonical(&(&document_url, &brand_id))?;
+        Ok(Self { source, document_url: Some(document_url), brand_id, user_id, digest })
+    }
+
+    /// A request with the document at hand. The same work is the same bytes for the same brand.
+    pub fn by_document(
+        source: String,
+        document_sha256: &str,
+        brand_id: BrandId,
+    ) -> Result<Self, RecordError> {
+        let digest = sha256_canonical(&(document_sha256, &brand_id))?;
+        Ok(Self { source, document_url: None, brand_id, user_id: None, digest })
+    }
+}
+
+/// A run to be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    pub id: RunId,
+    pub request: Request,
+    /// When it was asked for; kept when the row is inserted later than that.
+    pub accepted_at: Timestamp,
+}
+
+/// In whose name, and for how long, a run is worked on without a sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The replica's id.
+    pub owner: String,
+    pub duration: Duration,
+}
+
+/// The right to write to a run, until somebody else claims it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    pub run: RunId,
+    pub owner: String,
+    /// The fencing token: raised by every claim and by a cancellation.
+    pub epoch: i32,
+    /// Raised by a retry; a higher generation wins.
+    pub generation: i32,
+    /// Whether the database knows the run. One that was accepted by file alone has no row to be fenced by.
+    pub has_row: bool,
+}
+
+/// What became of a run that asked to be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is new, or a row that waited for it; with a fence where a lease was asked for.
+    New(Option<Fence>),
+    /// It has been accepted before, with the same request.
+    Existing(RunStatus),
+    /// The id is taken by another request.
+    OtherRequest,
+}
+
+/// A run as a store holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub id: RunId,
+    /// None for a row that the frontend has created and nobody has asked `/run` for.
+    pub request: Option<Request>,
+    pub status: RunStatus,
+    pub generation: i32,
+    pub epoch: i32,
+    /// When `/run` accepted it.
+    pub accepted_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub stages: BTreeMap<Stage, HeldStage>,
+    pub report: Option<String>,
+    pub failure: Option<RunFailure>,
+    /// US dollars spent on answers that never became a stage.
+    pub lost_usd: f64,
+    /// Whether somebody works on it.
+    pub is_leased: bool,
+    /// Who knows the run.
+    pub places: Places,
+}
+
+/// Which stores hold a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Places {
+    pub database: bool,
+    pub files: bool,
+}
+
+impl Places {
+    pub const DATABASE: Self = Self { database: true, files: false };
+    pub const FILES: Self = Self { database: false, files: true };
+
+    /// The places of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { database: self.database || other.database, files: self.files || other.files }
+    }
+}
+
+/// A stored stage and the digest of its whole record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldStage {
+    pub record: StageRecord,
+    pub sha256: String,
+    pub places: Places,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy)]
+pub enum End<'a> {
+    /// With all four records, in order, and the report made of them.
+    Completed { records: &'a [StageRecord], report: &'a str },
+    /// Without a report. The code `CANCELLED` is the status `CANCELLED`, every other is `FAILED`.
+    Failed(&'a RunFailure),
+}
+
+impl End<'_> {
+    /// The status that the run will have.
+    #[must_use]
+    pub fn status(&self) -> RunStatus {
+        match self {
+            Self::Completed { .. } => RunStatus::Completed,
+            Self::Failed(failure) if failure.code == pipeline::failure::FailureCode::Cancelled => {
+                RunStatus::Cancelled
+            }
+            Self::Failed(_) => RunStatus::Failed,
+        }
+    }
+}
+
+/// Why a store could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StorageError {
+    pub kind: StorageErrorKind,
+    /// A sentence for operators: the place and the cause, never a credential or a host.
+    pub message: String,
+}
+
+/// What a failed call means for what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageErrorKind {
+    /// Nothing was written; the same call may work later.
+    Unavailable,
+    /// No answer came in time: it may have been written, or may still be. Only an idempotent or fenced call may be
+    /// made again.
+    Ambiguous,
+    /// A table, a column or a permission is missing. Trying again helps only after a migration.
+    Schema,
+    /// Somebody else has the run now, or has ended it.
+    Fenced,
+    /// Another record is there already; both are kept.
+    Conflict,
+    /// The call makes no sense to this store, now or later.
+    Refused,
+}
+
+impl StorageError {
+    #[must_use]
+    pub fn new(kind: StorageErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// Whether the store itself is at fault, which is what its breaker counts.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self.kind,
+            StorageErrorKind::Unavailable | StorageErrorKind::Ambiguous | StorageErrorKind::Schema
+        )
+    }
+}
+
+impl From<StorageError> for StoreError {
+    fn from(error: StorageError) -> Self {
+        let disposition = if error.is_outage() { StoreDisposition::Retry } else { StoreDisposition::Fail };
+        Self { message: error.message, disposition }
+    }
+}
+
+/// A place that keeps runs.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Records a request durably, or tells that it was recorded before. Of many at once, one is new.
+    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError>;
+
+    /// Takes up to `limit` accepted, unfinished runs that nobody holds, oldest first, but none of `held`: what this
+    /// process works on already.
+    async fn claim(
+        &self,
+        lease: &Lease,
+        limit: usize,
+        held: &HashSet<RunId>,
+    ) -> Result<Vec<Fence>, StorageError>;
+
+    /// Says that the runs are still worked on; returns those that are no longer the caller's.
+    async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
+
+    /// Gives a run back unfinished, so that anybody may claim it at once.
+    async fn release(&self, fence: &Fence) -> Result<(), StorageError>;
+
+    /// The run with all that is stored of it.
+    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError>;
+
+    /// Stores a stage durably.
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError>;
+
+    /// Remembers that the other store lacks these stages (none: only the run's end).
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError>;
+
+    /// Ends the run, durably, with its report and all that belongs to its end. Ending it again in the same way is
+    /// success.
+    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError>;
+
+    /// Whether the store would take a write now.
+    async fn probe(&self) -> Result<(), StorageError>;
+}

@@ -1,0 +1,265 @@
+//! The breaker in front of the database: while it is open, nobody waits for a database that is not there.
+//!
+//! Real traffic never finds out whether the database is back: a probe does, and closes the breaker.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use pipeline::clock::Clock;
+use tokio::sync::Notify;
+
+use super::{StorageError, StorageErrorKind};
+
+/// When a breaker opens.
+#[derive(Debug, Clone, Copy)]
+pub struct BreakerConfig {
+    /// So many failures in a row. Three tell an outage from a hiccup within one write's retries.
+    pub consecutive_failures_max: u32,
+    /// More than this share of failed calls …
+    pub failure_share_max: f64,
+    /// … among at least so many …
+    pub calls_min: usize,
+    /// … within this time: a database that answers every other write is not one to rely on.
+    pub window: Duration,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self {
+            consecutive_failures_max: 3,
+            failure_share_max: 0.5,
+            calls_min: 10,
+            window: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The most calls that a window remembers: beyond that the share no longer changes by much.
+const CALLS_MAX: usize = 1_000;
+
+/// The breaker's state, for health and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BreakerState {
+    Closed,
+    /// Open since this reading of the monotonic clock, for this reason.
+    Open {
+        since: Duration,
+        is_schema: bool,
+        reason: String,
+    },
+}
+
+/// Counts what happens to calls and says whether one may be made.
+#[derive(Debug)]
+pub struct Breaker {
+    config: BreakerConfig,
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+    opened: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: BreakerState,
+    consecutive_failures: u32,
+    /// When each call ended, and whether it failed.
+    calls: VecDeque<(Duration, bool)>,
+}
+
+impl Breaker {
+    #[must_use]
+    pub fn new(config: BreakerConfig, clock: Arc<dyn Clock>) -> Self {
+        let inner = Inner { state: BreakerState::Closed, consecutive_failures: 0, calls: VecDeque::new() };
+        Self { config, clock, inner: Mutex::new(inner), opened: Notify::new() }
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn state(&self) -> BreakerState {
+        self.lock().state.clone()
+    }
+
+    /// An error without a call, while the breaker is open.
+    pub fn admit(&self) -> Result<(), StorageError> {
+        match &self.lock().state {
+            BreakerState::Closed => Ok(()),
+            BreakerState::Open { is_schema, reason, .. } => Err(StorageError::new(
+                if *is_schema { StorageErrorKind::Schema } else { StorageErrorKind::Unavailable },
+                reason.clone(),
+            )),
+        }
+    }
+
+    /// Whether calls are let through.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().state == BreakerState::Closed
+    }
+
+    /// Takes note of how a call ended. A schema failure opens at once: nothing but a migration mends it.
+    pub fn record<T>(&self, result: &Result<T, StorageError>) {
+        let now = self.clock.monotonic();
+        let failure = result.as_ref().err().filter(|error| error.is_outage());
+        let mut inner = self.lock();
+        if inner.calls.len() == CALLS_MAX {
+            inner.calls.pop_front();
+        }
+        inner.calls.push_back((now, failure.is_some()));
+        let Some(error) = failure else {
+            inner.consecutive_failures = 0;
+            return;
+        };
+        inner.consecutive_failures += 1;
+        let is_schema = error.kind == StorageErrorKind::Schema;
+        if inner.state == BreakerState::Closed && (is_schema || self.is_too_much(&mut inner, now)) {
+            inner.state = BreakerState::Open { since: now, is_schema, reason: error.message.clone() };
+            drop(inner);
+            tracing::error!(reason = %error.message, is_schema, "database breaker opened");
+            self.opened.notify_one();
+        }
+    }
+
+    fn is_too_much(&self, inner: &mut Inner, now: Duration) -> bool {
+        let oldest = now.saturating_sub(self.config.window);
+        while inner.calls.front().is_some_and(|(at, _)| *at < oldest) {
+            inner.calls.pop_front();
+        }
+        let failed = inner.calls.iter().filter(|(_, failed)| *failed).count();
+        #[allow(clippy::cast_precision_loss)] // At most CALLS_MAX.
+        let share = failed as f64 / inner.calls.len().max(1) as f64;
+        inner.consecutive_failures >= self.config.consecutive_failures_max
+            || (inner.calls.len() >= self.config.calls_min && share > self.config.failure_share_max)
+    }
+
+    /// What a probe of an open breaker found.
+    pub fn probed(&self, result: Result<(), StorageError>) {
+        let mut inner = self.lock();
+        let BreakerState::Open { since, is_schema, reason } = &mut inner.state else { return };
+        match result {
+            Ok(()) => {
+                let open_for = self.clock.monotonic().saturating_sub(*since);
+                inner.state = BreakerState::Closed;
+                inner.consecutive_failures = 0;
+                inner.calls.clear();
+                drop(inner);
+                tracing::info!(?open_for, "database breaker closed");
+            }
+            Err(error) => {
+                *is_schema = error.kind == StorageErrorKind::Schema;
+                *reason = error.message;
+            }
+        }
+    }
+
+    /// Returns when the breaker is open.
+    pub async fn wait_until_open(&self) {
+        while self.is_closed() {
+            self.opened.notified().await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::clock::Timestamp;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct HandClock(Mutex<Duration>);
+
+    impl Clock for HandClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::default()
+        }
+
+        fn monotonic(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    fn breaker() -> (Breaker, Arc<HandClock>) {
+        let clock = Arc::new(HandClock::default());
+        (Breaker::new(BreakerConfig::default(), clock.clone()), clock)
+    }
+
+    fn failed(kind: StorageErrorKind) -> Result<(), StorageError> {
+        Err(StorageError::new(kind, "connection refused"))
+    }
+
+    #[test]
+    fn three_failures_in_a_row_open_it_and_a_probe_closes_it() {
+        let (breaker, _) = breaker();
+        for _ in 0..2 {
+            breaker.record(&failed(StorageErrorKind::Unavailable));
+        }
+        breaker.record(&Ok(()));
+        for _ in 0..2 {
+            breaker.record(&failed(StorageErrorKind::Ambiguous));
+            assert!(breaker.admit().is_ok());
+        }
+        breaker.record(&failed(StorageErrorKind::Unavailable));
+        assert_eq!(breaker.admit().unwrap_err().kind, StorageErrorKind::Unavailable);
+        breaker.probed(failed(StorageErrorKind::Unavailable));
+        assert!(!breaker.is_closed());
+        breaker.probed(Ok(()));
+        assert!(breaker.admit().is_ok());
+        breaker.record(&failed(StorageErrorKind::Unavailable));
+        assert!(breaker.is_closed(), "counting begins anew");
+    }
+
+    #[test]
+    fn a_share_of_failures_opens_it_within_the_window_only() {
+        let (breaker, clock) = breaker();
+        for round in 0..30 {
+            *clock.0.lock().unwrap() = Duration::from_secs(4 * round);
+            breaker.record(&failed(StorageErrorKind::Unavailable));
+            breaker.record(&failed(StorageErrorKind::Unavailable));
+            breaker.record(&Ok(()));
+            if round < 3 {
+                assert!(breaker.is_closed(), "round {round}");
+            }
+        }
+        assert!(!breaker.is_closed());
+        let (slow, clock) = self::breaker();
+        for round in 0..30 {
+            *clock.0.lock().unwrap() = Duration::from_secs(60 * round);
+            slow.record(&failed(StorageErrorKind::Unavailable));
+            slow.record(&Ok(()));
+        }
+        assert!(slow.is_closed());
+    }
+
+    #[test]
+    fn a_schema_failure_opens_it_at_once_and_what_is_nobodys_fault_never() {
+        let (breaker, _) = breaker();
+        for kind in [StorageErrorKind::Fenced, StorageErrorKind::Conflict, StorageErrorKind::Refused] {
+            for _ in 0..20 {
+                breaker.record(&failed(kind));
+            }
+        }
+        assert!(breaker.is_closed());
+        breaker.record(&failed(StorageErrorKind::Schema));
+        assert!(matches!(breaker.state(), BreakerState::Open { is_schema: true, .. }));
+        assert_eq!(breaker.admit().unwrap_err().kind, StorageErrorKind::Schema);
+    }
+
+    #[tokio::test]
+    async fn the_prober_is_woken_by_the_opening() {
+        let (breaker, _) = breaker();
+        let breaker = Arc::new(breaker);
+        let waiting = tokio::spawn({
+            let breaker = breaker.clone();
+            async move { breaker.wait_until_open().await }
+        });
+        breaker.record(&failed(StorageErrorKind::Schema));
+        waiting.await.unwrap();
+    }
+}

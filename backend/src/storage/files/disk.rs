@@ -1,0 +1,626 @@
+//! What the file store does on the disk: one blocking function an operation, each under the run's lock.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use pipeline::{
+    clock::{Clock, Timestamp},
+    record::{StageRecord, sha256_hex},
+    run::{RunId, RunStatus, Stage},
+};
+
+use super::{
+    super::{
+        Acceptance, End, Fence, HeldStage, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind,
+        atomic,
+    },
+    Twin,
+    manifest::{DatabaseSide, MANIFEST_VERSION, Manifest, StoredReport, StoredStage},
+    owners::{Owners, remove_file},
+};
+
+pub(super) const MANIFEST_FILE: &str = "run.json";
+pub(super) const REPORT_FILE: &str = "report.md";
+const LOCK_FILE: &str = ".lock";
+const SPOOL_FILE: &str = "document";
+
+/// Names of accepted runs that have not ended: what a start has to look at, however many have.
+const OPEN_FOLDER: &str = ".open";
+/// Names of ended runs of which the database lacks something.
+const UNSYNCED_FOLDER: &str = ".unsynced";
+const OWNERS_FOLDER: &str = ".owners";
+
+/// The largest file that is read back. A record of a 400-page report has some 100 KB.
+const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Runs below one folder.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) root: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+    owners: Owners,
+}
+
+/// Why a run could not be opened by its id.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("run {0} is being worked on by another process; wait for it or choose another --run-id")]
+    Busy(RunId),
+    #[error("run {run} already exists for another {what}; choose another --run-id")]
+    OtherRequest { run: RunId, what: &'static str },
+    #[error(transparent)]
+    Store(#[from] StorageError),
+}
+
+impl Disk {
+    pub(super) fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        let owners = Owners::new(root.join(OWNERS_FOLDER));
+        Self { root, clock, owners }
+    }
+
+    pub(super) fn folder(&self, run: &RunId) -> PathBuf {
+        // A `RunId` has no separator and no dot, so the path stays below the root and is none of our own folders.
+        self.root.join(run.as_str())
+    }
+
+    pub(super) fn spool_path(&self, run: &RunId) -> PathBuf {
+        self.folder(run).join(SPOOL_FILE)
+    }
+
+    /// Holds the run's lock: changes of its manifest are read, compared and written by one at a time.
+    fn lock(&self, run: &RunId) -> Result<File, StorageError> {
+        let path = self.folder(run).join(LOCK_FILE);
+        let at = at(&path);
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at)?;
+        file.lock().map_err(at)?;
+        Ok(file)
+    }
+
+    /// Locks a run that may be new.
+    fn lock_new(&self, run: &RunId) -> Result<File, StorageError> {
+        let folder = self.folder(run);
+        atomic::create_folder(&folder).map_err(at(&folder))?;
+        self.lock(run)
+    }
+
+    pub(super) fn accept(
+        &self,
+        new: &NewRun,
+        owner: Option<&str>,
+        twin: Twin,
+    ) -> Result<Acceptance, StorageError> {
+        let _lock = self.lock_new(&new.id)?;
+        if let Some(manifest) = self.read_manifest(&new.id)? {
+            return Ok(if manifest.request.digest == new.request.digest {
+                Acceptance::Existing(manifest.status)
+            } else {
+                Acceptance::OtherRequest
+            });
+        }
+        self.mark(OPEN_FOLDER, &new.id)?;
+        let mut manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
+        manifest.database = twin.side();
+        let fence = owner.map(|owner| self.own(&mut manifest, owner)).transpose()?;
+        self.write_manifest(&mut manifest)?;
+        Ok(Acceptance::New(fence))
+    }
+
+    fn new_manifest(&self, run: &RunId, request: Request, accepted_at: Timestamp) -> Manifest {
+        Manifest {
+            version: MANIFEST_VERSION,
+            run_id: run.clone(),
+            status: RunStatus::Processing,
+            request,
+            generation: 1,
+            epoch: 0,
+            owner: None,
+            document: None,
+            accepted_at,
+            updated_at: self.clock.now(),
+            finished_at: None,
+            stages: std::collections::BTreeMap::new(),
+            report: None,
+            error: None,
+            lost_usd: 0.0,
+            database: None,
+        }
+    }
+
+    /// Enters the owner in the manifest (not yet written) and gives it its fence.
+    fn own(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
+        self.owners.hold(owner).map_err(at(&self.root))?;
+        manifest.owner = Some(owner.to_owned());
+        manifest.epoch += 1;
+        Ok(fence_of(manifest, owner))
+    }
+
+    fn is_held(&self, manifest: &Manifest) -> Result<bool, StorageError> {
+        match &manifest.owner {
+            Some(owner) => self.owners.is_alive(owner).map_err(at(&self.root)),
+            None => Ok(false),
+        }
+    }
+
+    /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
+    pub(super) fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
+        let _lock = self.lock_new(&new.id)?;
+        let mut manifest = match self.read_manifest(&new.id)? {
+            None => self.new_manifest(&new.id, new.request.clone(), new.accepted_at),
+            Some(manifest) if manifest.request.digest != new.request.digest => {
+                let same_brand = manifest.request.brand_id == new.request.brand_id;
+                let what = if same_brand { "document" } else { "brand" };
+                return Err(OpenError::OtherRequest { run: new.id.clone(), what });
+            }
+            Some(manifest) if self.is_held(&manifest)? => return Err(OpenError::Busy(new.id.clone())),
+            Some(manifest) => manifest,
+        };
+        if manifest.has_ended() {
+            manifest.generation += 1;
+            manifest.status = RunStatus::Processing;
+            manifest.finished_at = None;
+            manifest.error = None;
+        }
+        let fence = self.take(&mut manifest, owner)?;
+        Ok((fence, manifest))
+    }
+
+    /// Takes a run over: clears away what a killed process left, and believes only what proves itself.
+    fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
+        let run = manifest.run_id.clone();
+        let folder = self.folder(&run);
+        atomic::remove_temporaries(&folder).map_err(at(&folder))?;
+        for stage in Stage::ALL {
+            let path = folder.join(stage.file());
+            if let Some(stage_folder) = path.parent().filter(|folder| folder.is_dir()) {
+                atomic::remove_temporaries(stage_folder).map_err(at(stage_folder))?;
+            }
+            let known = manifest.stages.get(&stage).cloned();
+            match read_stage(&path, stage, known.as_ref())? {
+                Found::Record(record, sha256) => {
+                    // A crash between the stage file and the manifest: the file has proved itself.
+                    if known.is_none() {
+                        let twin = manifest.database.map_or(Twin::None, |_| Twin::Lacks);
+                        manifest.stages.insert(stage, self.stored_stage(&record, sha256, twin));
+                    }
+                }
+                Found::Nothing => {
+                    if manifest.stages.remove(&stage).is_some() {
+                        tracing::warn!(path = %path.display(), "stored stage is missing; it will be run again");
+                    }
+                }
+                Found::Damaged(reason) => {
+                    self.set_aside(&path, &reason)?;
+                    manifest.stages.remove(&stage);
+                }
+            }
+        }
+        let fence = self.own(manifest, owner)?;
+        self.write_manifest(manifest)?;
+        Ok(fence)
+    }
+
+    pub(super) fn claim(
+        &self,
+        owner: &str,
+        limit: usize,
+        held: &HashSet<RunId>,
+        without_row_only: bool,
+    ) -> Result<Vec<Fence>, StorageError> {
+        let mut open = self.marked(OPEN_FOLDER)?;
+        open.retain(|run| !held.contains(run));
+        let mut waiting = Vec::new();
+        for run in open {
+            // Without the lock: a look that is wrong is put right under it.
+            match self.read_manifest(&run) {
+                Ok(Some(manifest)) if manifest.has_ended() => self.unmark(OPEN_FOLDER, &run)?,
+                Ok(Some(manifest)) if without_row_only && manifest.has_row() => {}
+                Ok(Some(manifest)) => waiting.push((manifest.accepted_at, run)),
+                // Accepted nowhere: the process died before it wrote the manifest, or its folder has gone.
+                Ok(None) => {}
+                Err(error) => tracing::error!(run_id = %run, %error, "run cannot be taken up"),
+            }
+        }
+        waiting.sort();
+        let mut fences = Vec::new();
+        for (_, run) in waiting {
+            if fences.len() == limit {
+                break;
+            }
+            let _lock = self.lock(&run)?;
+            let Some(mut manifest) = self.read_manifest(&run)? else { continue };
+            if !manifest.has_ended() && !self.is_held(&manifest)? {
+                fences.push(self.take(&mut manifest, owner)?);
+            }
+        }
+        Ok(fences)
+    }
+
+    pub(super) fn release(&self, fence: &Fence) -> Result<(), StorageError> {
+        self.update(fence, |manifest| manifest.owner = None)
+    }
+
+    /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
+    pub(super) fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        let Some(manifest) = self.read_manifest(run)? else { return Ok(None) };
+        let folder = self.folder(run);
+        let mut stages = std::collections::BTreeMap::new();
+        for stage in Stage::ALL {
+            let path = folder.join(stage.file());
+            match read_stage(&path, stage, manifest.stages.get(&stage))? {
+                Found::Record(record, sha256) => {
+                    stages.insert(stage, HeldStage { record: *record, sha256, places: Places::FILES });
+                }
+                Found::Nothing => {}
+                Found::Damaged(reason) => {
+                    tracing::warn!(path = %path.display(), reason, "damaged stage file");
+                }
+            }
+        }
+        let report_path = folder.join(REPORT_FILE);
+        let report = match &manifest.report {
+            Some(stored) => read_bounded(&report_path)
+                .map_err(at(&report_path))?
+                .filter(|bytes| sha256_hex(bytes) == stored.sha256)
+                .and_then(|bytes| String::from_utf8(bytes).ok()),
+            None => None,
+        };
+        let is_leased = self.is_held(&manifest)?;
+        Ok(Some(Snapshot {
+            id: manifest.run_id,
+            request: Some(manifest.request),
+            status: manifest.status,
+            generation: manifest.generation,
+            epoch: manifest.epoch,
+            accepted_at: Some(manifest.accepted_at),
+            finished_at: manifest.finished_at,
+            stages,
+            report,
+            failure: manifest.error,
+            lost_usd: manifest.lost_usd,
+            is_leased,
+            places: Places::FILES,
+        }))
+    }
+
+    pub(super) fn store_stage(
+        &self,
+        fence: &Fence,
+        record: &StageRecord,
+        twin: Twin,
+    ) -> Result<(), StorageError> {
+        let stage = record.meta.stage;
+        let path = self.folder(&fence.run).join(stage.file());
+        let sha256 = digest(record)?;
+        let mut bytes =
+            serde_json::to_vec_pretty(record).map_err(|error| at(&path)(io::Error::other(error)))?;
+        bytes.push(b'\n');
+        let _lock = self.lock(&fence.run)?;
+        let mut manifest = self.fenced_manifest(fence)?;
+        if let Some(folder) = path.parent() {
+            atomic::create_folder(folder).map_err(at(folder))?;
+        }
+        match atomic::create(&path, &bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match read_stage(&path, stage, manifest.stages.get(&stage))? {
+                    Found::Record(_, existing) if existing == sha256 => {}
+                    Found::Record(..) => {
+                        return Err(StorageError::new(
+                            StorageErrorKind::Conflict,
+                            format!("{} already holds a different record; both are kept", path.display()),
+                        ));
+                    }
+                    Found::Nothing => return Err(at(&path)(io::ErrorKind::Interrupted.into())),
+                    Found::Damaged(reason) => {
+                        self.set_aside(&path, &reason)?;
+                        atomic::create(&path, &bytes).map_err(at(&path))?;
+                    }
+                }
+            }
+            created => created.map_err(at(&path))?,
+        }
+        manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
+        self.write_manifest(&mut manifest)?;
+        tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
+        Ok(())
+    }
+
+    fn stored_stage(&self, record: &StageRecord, record_sha256: String, twin: Twin) -> StoredStage {
+        StoredStage {
+            file: record.meta.stage.file().to_owned(),
+            record_sha256,
+            payload_sha256: record.meta.payload_sha256.clone(),
+            stored_at: self.clock.now(),
+            unsynced: twin == Twin::Lacks,
+        }
+    }
+
+    pub(super) fn finish(
+        &self,
+        fence: &Fence,
+        end: End<'_>,
+        at_time: Timestamp,
+        twin: Twin,
+    ) -> Result<(), StorageError> {
+        let run = &fence.run;
+        let _lock = self.lock(run)?;
+        let mut manifest = match self.fenced_manifest(fence) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                // An earlier attempt whose answer was lost has done it.
+                let done = self.read_manifest(run)?.is_some_and(|manifest| {
+                    manifest.status == end.status()
+                        && (manifest.generation, manifest.epoch) == (fence.generation, fence.epoch)
+                });
+                return if done { Ok(()) } else { Err(error) };
+            }
+        };
+        let report_path = self.folder(run).join(REPORT_FILE);
+        match end {
+            End::Completed { report, .. } => {
+                atomic::replace(&report_path, report.as_bytes()).map_err(at(&report_path))?;
+                let sha256 = sha256_hex(report.as_bytes());
+                manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
+                manifest.error = None;
+            }
+            End::Failed(failure) => {
+                manifest.lost_usd += failure.usage.cost_usd;
+                manifest.error = Some(failure.clone());
+            }
+        }
+        manifest.status = end.status();
+        manifest.finished_at = Some(at_time.max(manifest.accepted_at));
+        manifest.owner = None;
+        manifest.database = match twin {
+            Twin::None => manifest.database,
+            Twin::Has => Some(DatabaseSide { has_row: true, has_end: true }),
+            Twin::Lacks => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
+        };
+        if manifest.is_unsynced() {
+            self.mark(UNSYNCED_FOLDER, run)?;
+        }
+        self.write_manifest(&mut manifest)?;
+        // From here on nothing of the run hangs on these.
+        self.unmark(OPEN_FOLDER, run)?;
+        let spool = self.spool_path(run);
+        remove_file(&spool).map_err(at(&spool))
+    }
+
+    /// Changes the manifest under the fence.
+    pub(super) fn update(
+        &self,
+        fence: &Fence,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<(), StorageError> {
+        let _lock = self.lock(&fence.run)?;
+        let mut manifest = self.fenced_manifest(fence)?;
+        change(&mut manifest);
+        self.write_manifest(&mut manifest)
+    }
+
+    /// The manifest, if the fence still holds. One from before the claim is brought up to it.
+    fn fenced_manifest(&self, fence: &Fence) -> Result<Manifest, StorageError> {
+        let run = &fence.run;
+        let Some(mut manifest) = self.read_manifest(run)? else {
+            return Err(StorageError::new(
+                StorageErrorKind::Refused,
+                format!("there is no run {run} in files"),
+            ));
+        };
+        let newer = (manifest.generation, manifest.epoch) > (fence.generation, fence.epoch);
+        if newer || (manifest.has_ended() && manifest.generation == fence.generation) {
+            let what = if newer { "has been taken by somebody else" } else { "has ended" };
+            return Err(StorageError::new(StorageErrorKind::Fenced, format!("run {run} {what}")));
+        }
+        manifest.generation = fence.generation;
+        manifest.epoch = fence.epoch;
+        manifest.owner = Some(fence.owner.clone());
+        Ok(manifest)
+    }
+
+    /// Makes sure that a run which the database has given us stands in files too, with its owner alive.
+    pub(super) fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+        self.owners.hold(&fence.owner).map_err(at(&self.root))?;
+        let _lock = self.lock_new(&new.id)?;
+        let mut manifest = match self.read_manifest(&new.id)? {
+            Some(manifest) => manifest,
+            None => {
+                self.mark(OPEN_FOLDER, &new.id)?;
+                self.new_manifest(&new.id, new.request.clone(), new.accepted_at)
+            }
+        };
+        let side = manifest.database.get_or_insert_default();
+        side.has_row = true;
+        if manifest.generation < fence.generation {
+            manifest.generation = fence.generation;
+            manifest.status = RunStatus::Processing;
+            manifest.error = None;
+            manifest.finished_at = None;
+            self.mark(OPEN_FOLDER, &new.id)?;
+        }
+        if manifest.has_ended() || manifest.epoch > fence.epoch {
+            return self.write_manifest(&mut manifest);
+        }
+        manifest.epoch = fence.epoch;
+        // `take` raises the epoch by one; the database has done so already.
+        manifest.epoch -= 1;
+        self.take(&mut manifest, &fence.owner).map(drop)
+    }
+
+    pub(super) fn read_manifest(&self, run: &RunId) -> Result<Option<Manifest>, StorageError> {
+        let path = self.folder(run).join(MANIFEST_FILE);
+        let Some(bytes) = read_bounded(&path).map_err(at(&path))? else { return Ok(None) };
+        match serde_json::from_slice::<Manifest>(&bytes) {
+            Ok(manifest) if manifest.version > MANIFEST_VERSION => Err(StorageError::new(
+                StorageErrorKind::Refused,
+                format!(
+                    "{} was written by a newer version of this program (layout {}, known is {MANIFEST_VERSION}); use that version",
+                    path.display(),
+                    manifest.version
+                ),
+            )),
+            Ok(manifest) => Ok(Some(manifest)),
+            // The stage files prove themselves; what was asked is told anew by whoever asks.
+            Err(error) => {
+                self.set_aside(&path, &error.to_string())?;
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn write_manifest(&self, manifest: &mut Manifest) -> Result<(), StorageError> {
+        let path = self.folder(&manifest.run_id).join(MANIFEST_FILE);
+        manifest.updated_at = self.clock.now().max(manifest.accepted_at);
+        let mut bytes =
+            serde_json::to_vec_pretty(manifest).map_err(|error| at(&path)(io::Error::other(error)))?;
+        bytes.push(b'\n');
+        atomic::replace(&path, &bytes).map_err(at(&path))
+    }
+
+    pub(super) fn mark_end_synced(&self, run: &RunId) -> Result<(), StorageError> {
+        let _lock = self.lock(run)?;
+        if let Some(mut manifest) = self.read_manifest(run)? {
+            manifest.database = Some(DatabaseSide { has_row: true, has_end: true });
+            if !manifest.is_unsynced() {
+                self.unmark(UNSYNCED_FOLDER, run)?;
+            }
+            self.write_manifest(&mut manifest)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a damaged file for whoever looks into it, under a name that no run reads.
+    fn set_aside(&self, path: &Path, reason: &str) -> Result<(), StorageError> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+        let aside =
+            path.with_file_name(format!("{name}.corrupt-{}", self.clock.now().format("%Y%m%dT%H%M%S%3fZ")));
+        atomic::rename(path, &aside).map_err(at(path))?;
+        tracing::warn!(path = %path.display(), kept_as = %aside.display(), reason, "damaged file set aside");
+        Ok(())
+    }
+
+    /// Keeps the document for a resumed run, durably.
+    pub(super) fn spool(&self, run: &RunId, bytes: &[u8]) -> Result<(), StorageError> {
+        let path = self.spool_path(run);
+        atomic::replace(&path, bytes).map_err(at(&path))
+    }
+
+    /// The spooled document, if it is there.
+    pub(super) fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
+        let path = self.spool_path(run);
+        read_bounded(&path).map_err(at(&path))
+    }
+
+    /// How many ended runs the database lacks something of.
+    pub(super) fn unsynced_count(&self) -> Result<usize, StorageError> {
+        Ok(self.marked(UNSYNCED_FOLDER)?.len())
+    }
+
+    /// How many accepted runs have not ended.
+    pub(super) fn open_count(&self) -> Result<usize, StorageError> {
+        Ok(self.marked(OPEN_FOLDER)?.len())
+    }
+
+    /// Whether the disk takes a durable write now.
+    pub(super) fn probe(&self) -> Result<(), StorageError> {
+        atomic::create_folder(&self.root).map_err(at(&self.root))?;
+        let path = self.root.join(".probe");
+        atomic::replace(&path, b"writable\n").map_err(at(&path))
+    }
+
+    fn mark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {
+        let folder = self.root.join(folder);
+        atomic::create_folder(&folder).map_err(at(&folder))?;
+        let path = folder.join(run.as_str());
+        atomic::touch(&path).map_err(at(&path))
+    }
+
+    fn unmark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {
+        let path = self.root.join(folder).join(run.as_str());
+        // Not flushed: a mark that comes back after a crash is looked at once more.
+        remove_file(&path).map_err(at(&path))
+    }
+
+    fn marked(&self, folder: &str) -> Result<Vec<RunId>, StorageError> {
+        let folder = self.root.join(folder);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(at(&folder)(error)),
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(at(&folder))?.file_name();
+            runs.extend(name.to_str().and_then(|name| RunId::parse(name).ok()));
+        }
+        Ok(runs)
+    }
+}
+
+fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
+    Fence {
+        run: manifest.run_id.clone(),
+        owner: owner.to_owned(),
+        epoch: manifest.epoch,
+        generation: manifest.generation,
+        has_row: manifest.has_row(),
+    }
+}
+
+/// What stands at a stage's place.
+enum Found {
+    Record(Box<StageRecord>, String),
+    Nothing,
+    Damaged(String),
+}
+
+/// Reads a stage file and proves it: by its own payload digest, and by the manifest's where that names it.
+fn read_stage(path: &Path, stage: Stage, known: Option<&StoredStage>) -> Result<Found, StorageError> {
+    let Some(bytes) = read_bounded(path).map_err(at(path))? else { return Ok(Found::Nothing) };
+    let record = match StageRecord::from_bytes(stage, &bytes) {
+        Ok(record) => record,
+        Err(error) => return Ok(Found::Damaged(error.to_string())),
+    };
+    let sha256 = digest(&record)?;
+    Ok(match known {
+        Some(known) if known.record_sha256 != sha256 => {
+            Found::Damaged(format!("has record digest {sha256}, the manifest says {}", known.record_sha256))
+        }
+        _ => Found::Record(Box::new(record), sha256),
+    })
+}
+
+/// The digest of a whole record, kept beside it.
+fn digest(record: &StageRecord) -> Result<String, StorageError> {
+    record.sha256().map_err(|error| {
+        StorageError::new(StorageErrorKind::Refused, format!("the record of {} {error}", record.meta.stage))
+    })
+}
+
+/// An I/O error with the path it met; the error's text names the errno.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError + Copy {
+    move |error| StorageError::new(StorageErrorKind::Unavailable, format!("{}: {error}", path.display()))
+}
+
+/// A file's bytes; none where there is no file.
+fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = fs::File::metadata(&file)?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{length} bytes, at most {FILE_BYTES_MAX} are read"),
+        ));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}

@@ -1,0 +1,141 @@
+//! A run's manifest, `run.json`: what was asked, how far it has come, who works on it, and the digest of everything
+//! stored.
+
+use std::collections::BTreeMap;
+
+use pipeline::{
+    clock::Timestamp,
+    document::Format,
+    failure::RunFailure,
+    record::millis,
+    run::{RunId, RunStatus, Stage},
+};
+use serde::{Deserialize, Serialize};
+
+use super::super::Request;
+
+/// The newest layout of the manifest that this program writes.
+pub const MANIFEST_VERSION: u32 = 1;
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub version: u32,
+    pub run_id: RunId,
+    pub status: RunStatus,
+    pub request: Request,
+    /// Raised by a retry.
+    pub generation: i32,
+    /// The fencing token: raised by every claim.
+    pub epoch: i32,
+    /// Who works on it, while somebody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Known once the document has been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<DocumentSummary>,
+    #[serde(with = "millis")]
+    pub accepted_at: Timestamp,
+    #[serde(with = "millis")]
+    pub updated_at: Timestamp,
+    #[serde(default, with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// By stage number.
+    pub stages: BTreeMap<Stage, StoredStage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<StoredReport>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RunFailure>,
+    /// US dollars that were spent on answers that never became a stage.
+    #[serde(default)]
+    pub lost_usd: f64,
+    /// How the database stands to this run; none for a run that no database is meant to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseSide>,
+}
+
+/// What the database has of a run, as far as the writer knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DatabaseSide {
+    /// Whether it has the run's row.
+    pub has_row: bool,
+    /// Whether the row has the run's end.
+    pub has_end: bool,
+}
+
+/// What the document turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentSummary {
+    pub format: Format,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    pub pages: usize,
+    /// SHA-256 (hex) of its bytes, by which another fetch of it is known to be the same.
+    pub sha256: String,
+}
+
+/// A stage whose record is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredStage {
+    /// Relative to the run's folder.
+    pub file: String,
+    pub record_sha256: String,
+    pub payload_sha256: String,
+    #[serde(with = "millis")]
+    pub stored_at: Timestamp,
+    /// The database lacks it and is meant to have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsynced: bool,
+}
+
+/// A report that is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredReport {
+    /// Relative to the run's folder.
+    pub file: String,
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// Whether the run has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.status != RunStatus::Processing
+    }
+
+    /// Whether the database has the run's row.
+    #[must_use]
+    pub fn has_row(&self) -> bool {
+        self.database.is_some_and(|side| side.has_row)
+    }
+
+    /// Whether the database is meant to have something of this run that it lacks.
+    #[must_use]
+    pub fn is_unsynced(&self) -> bool {
+        self.database.is_some_and(|side| !side.has_row || (self.has_ended() && !side.has_end))
+            || self.stages.values().any(|stage| stage.unsynced)
+    }
+}
+
+/// As [`millis`], where there may be none.
+mod optional_millis {
+    use chrono::{DateTime, Utc};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[allow(clippy::ref_option)] // What serde calls it with.
+    pub(super) fn serialize<S: Serializer>(
+        at: &Option<DateTime<Utc>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => super::millis::serialize(at, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<DateTime<Utc>>, D::Error> {
+        Option::deserialize(deserializer)
+    }
+}

@@ -1,0 +1,336 @@
+//! Runs in files: `{root}/{run_id}/stage{n}/{name}.json`, `report.md`, `run.json`; atomic, durable, digest-checked
+//! on read.
+//!
+//! # Invariants
+//!
+//! * A stage file is created once and never replaced; a different record for it is a conflict.
+//! * The stage file is durable before the manifest names it. After a crash in between, the record's own payload
+//!   digest still proves it.
+//! * A manifest changes under its run's lock, and only for the fence that it names.
+
+mod disk;
+pub mod manifest;
+mod owners;
+
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable as _};
+use pipeline::{
+    clock::{Clock, Timestamp},
+    failure::RunFailure,
+    record::StageRecord,
+    run::{RunId, Stage},
+};
+
+pub use self::disk::OpenError;
+use self::{
+    disk::{Disk, REPORT_FILE, at},
+    manifest::{DatabaseSide, DocumentSummary, Manifest},
+};
+use super::{Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store};
+
+/// How long one attempt at a write may take before it is given up (a dead network disk never answers).
+/// It may still finish later, which does no harm: stage files are create-only, and manifests fenced.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Further attempts after a failed write.
+const RETRIES_MAX: usize = 3;
+
+/// What the database has of the same write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twin {
+    /// No database is meant to have it.
+    None,
+    Has,
+    /// It is to be brought there later.
+    Lacks,
+}
+
+impl Twin {
+    fn side(self) -> Option<DatabaseSide> {
+        match self {
+            Self::None => None,
+            Self::Has => Some(DatabaseSide { has_row: true, has_end: false }),
+            Self::Lacks => Some(DatabaseSide::default()),
+        }
+    }
+}
+
+/// Runs below one folder. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    disk: Arc<Disk>,
+}
+
+impl FileStore {
+    /// A store below `root`; nothing is created until a run is accepted.
+    #[must_use]
+    pub fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self { disk: Arc::new(Disk::new(root, clock)) }
+    }
+
+    /// The folder that holds all runs.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.disk.root
+    }
+
+    /// The run's folder.
+    #[must_use]
+    pub fn folder(&self, run: &RunId) -> PathBuf {
+        self.disk.folder(run)
+    }
+
+    /// Where the run's report lies.
+    #[must_use]
+    pub fn report_path(&self, run: &RunId) -> PathBuf {
+        self.folder(run).join(REPORT_FILE)
+    }
+
+    /// Opens a run by its id for work here and now: a new one, or one that asks the same and that nobody works on.
+    pub async fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
+        let (disk, new, owner) = (self.disk.clone(), new.clone(), owner.to_owned());
+        let opening = tokio::task::spawn_blocking(move || disk.open(&new, &owner));
+        opening.await.map_err(|error| at(self.root())(io::Error::other(error)))?
+    }
+
+    /// As [`Store::accept`], noting what the database has of the run.
+    pub async fn accept_beside(
+        &self,
+        new: &NewRun,
+        lease: Option<&Lease>,
+        twin: Twin,
+    ) -> Result<Acceptance, StorageError> {
+        let (new, owner) = (Arc::new(new.clone()), lease.map(|lease| lease.owner.clone()));
+        self.write(&new.id.clone(), move |disk| disk.accept(&new, owner.as_deref(), twin)).await
+    }
+
+    /// Makes sure that a run which the database has given us stands in files too.
+    pub async fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+        let (new, fence) = (Arc::new(new.clone()), Arc::new(fence.clone()));
+        self.write(&new.id.clone(), move |disk| disk.adopt(&new, &fence)).await
+    }
+
+    /// As [`Store::store_stage`], noting what the database has of it.
+    pub async fn store_stage_beside(
+        &self,
+        fence: &Fence,
+        record: &StageRecord,
+        twin: Twin,
+    ) -> Result<(), StorageError> {
+        let (fence, record) = (Arc::new(fence.clone()), Arc::new(record.clone()));
+        self.write(&fence.run.clone(), move |disk| disk.store_stage(&fence, &record, twin)).await
+    }
+
+    /// As [`Store::finish`], noting what the database has of it.
+    pub async fn finish_beside(
+        &self,
+        fence: &Fence,
+        end: End<'_>,
+        at: Timestamp,
+        twin: Twin,
+    ) -> Result<(), StorageError> {
+        let fence = Arc::new(fence.clone());
+        let run = fence.run.clone();
+        let end: Arc<OwnedEnd> = Arc::new(end.into());
+        self.write(&run, move |disk| disk.finish(&fence, end.borrowed(), at, twin)).await
+    }
+
+    /// Notes what the document turned out to be.
+    pub async fn describe_document(
+        &self,
+        fence: &Fence,
+        summary: DocumentSummary,
+    ) -> Result<(), StorageError> {
+        let fence = Arc::new(fence.clone());
+        self.write(&fence.run.clone(), move |disk| {
+            disk.update(&fence, |manifest| manifest.document = Some(summary.clone()))
+        })
+        .await
+    }
+
+    /// Keeps the document for a resumed run, durably.
+    pub async fn spool(&self, run: &RunId, bytes: Arc<[u8]>) -> Result<(), StorageError> {
+        let id = run.clone();
+        self.write(run, move |disk| disk.spool(&id, &bytes)).await
+    }
+
+    /// The spooled document, if it is there.
+    pub async fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
+        let id = run.clone();
+        self.blocking(run, move |disk| disk.spooled(&id)).await
+    }
+
+    /// The manifest alone, if there is one.
+    pub async fn manifest(&self, run: &RunId) -> Result<Option<Manifest>, StorageError> {
+        let id = run.clone();
+        self.blocking(run, move |disk| disk.read_manifest(&id)).await
+    }
+
+    /// As [`Store::claim`], if wanted only of runs that the database has no row of: it hands out the others.
+    pub async fn claim_where(
+        &self,
+        lease: &Lease,
+        limit: usize,
+        held: &HashSet<RunId>,
+        without_row_only: bool,
+    ) -> Result<Vec<Fence>, StorageError> {
+        let (disk, owner, held) = (self.disk.clone(), lease.owner.clone(), held.clone());
+        run_blocking(self.root(), move || disk.claim(&owner, limit, &held, without_row_only)).await
+    }
+
+    /// Notes that the database has everything of an ended run.
+    pub async fn mark_end_synced(&self, run: &RunId) -> Result<(), StorageError> {
+        let id = run.clone();
+        self.write(run, move |disk| disk.mark_end_synced(&id)).await
+    }
+
+    /// How many ended runs the database lacks something of.
+    pub async fn unsynced_count(&self) -> Result<usize, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.unsynced_count()).await
+    }
+
+    /// How many accepted runs have not ended.
+    pub async fn open_count(&self) -> Result<usize, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.open_count()).await
+    }
+
+    /// Runs blocking work, bounded in time.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        run: &RunId,
+        work: impl FnOnce(&Disk) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(&self.folder(run), move || work(&disk)).await
+    }
+
+    /// Runs a blocking write, bounded in time, a few times where trying again can help.
+    async fn write<T: Send + 'static>(
+        &self,
+        run: &RunId,
+        work: impl Fn(&Disk) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
+    ) -> Result<T, StorageError> {
+        let attempt = || self.blocking(run, work.clone());
+        attempt
+            .retry(
+                ExponentialBuilder::default()
+                    .with_min_delay(Duration::from_millis(50))
+                    .with_max_times(RETRIES_MAX),
+            )
+            .when(StorageError::is_outage)
+            .notify(|error, delay| tracing::warn!(%error, ?delay, "file write failed; trying again"))
+            .await
+    }
+}
+
+async fn run_blocking<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::time::timeout(ATTEMPT_TIMEOUT, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => Err(at(path)(io::Error::other(error))),
+        Err(_) => Err(StorageError::new(
+            StorageErrorKind::Ambiguous,
+            format!("{}: no answer from the disk within {ATTEMPT_TIMEOUT:?}", path.display()),
+        )),
+    }
+}
+
+/// An [`End`] that may cross to another thread.
+enum OwnedEnd {
+    Completed { records: Vec<StageRecord>, report: String },
+    Failed(RunFailure),
+}
+
+impl From<End<'_>> for OwnedEnd {
+    fn from(end: End<'_>) -> Self {
+        match end {
+            End::Completed { records, report } => {
+                Self::Completed { records: records.to_vec(), report: report.to_owned() }
+            }
+            End::Failed(failure) => Self::Failed(failure.clone()),
+        }
+    }
+}
+
+impl OwnedEnd {
+    fn borrowed(&self) -> End<'_> {
+        match self {
+            Self::Completed { records, report } => End::Completed { records, report },
+            Self::Failed(failure) => End::Failed(failure),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FileStore {
+    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+        self.accept_beside(run, lease, Twin::None).await
+    }
+
+    async fn claim(
+        &self,
+        lease: &Lease,
+        limit: usize,
+        held: &HashSet<RunId>,
+    ) -> Result<Vec<Fence>, StorageError> {
+        self.claim_where(lease, limit, held, false).await
+    }
+
+    async fn renew(&self, _: &Lease, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        // The owner's locked file says so, as long as the process lives.
+        Ok(Vec::new())
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
+        let fence = Arc::new(fence.clone());
+        self.write(&fence.run.clone(), move |disk| disk.release(&fence)).await
+    }
+
+    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        let id = run.clone();
+        self.blocking(run, move |disk| disk.load(&id)).await
+    }
+
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        self.store_stage_beside(fence, record, Twin::None).await
+    }
+
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        let (fence, stages) = (Arc::new(fence.clone()), Arc::<[Stage]>::from(stages));
+        self.write(&fence.run.clone(), move |disk| {
+            disk.update(&fence, |manifest| {
+                manifest.database.get_or_insert_default();
+                for stage in stages.iter() {
+                    if let Some(stored) = manifest.stages.get_mut(stage) {
+                        stored.unsynced = true;
+                    }
+                }
+            })
+        })
+        .await
+    }
+
+    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
+        self.finish_beside(fence, end, at, Twin::None).await
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.probe()).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Which processes are alive, as far as one disk can tell: each holds a locked file as long as it lives.
+//!
+//! The operating system gives the lock back when a process ends, however it ends. A lease by time would keep a run
+//! waiting after a restart, and would have to be renewed for every run on every disk.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use super::super::atomic;
+
+/// The locked files of this process, by owner, kept until the store goes.
+#[derive(Debug)]
+pub(super) struct Owners {
+    folder: PathBuf,
+    held: Mutex<HashMap<String, File>>,
+}
+
+impl Owners {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, held: Mutex::default() }
+    }
+
+    /// Makes this owner alive for other processes, and clears away what dead ones left.
+    pub(super) fn hold(&self, owner: &str) -> io::Result<()> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.contains_key(owner) {
+            return Ok(());
+        }
+        atomic::create_folder(&self.folder)?;
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if !is_locked(&path)? {
+                remove_file(&path)?;
+            }
+        }
+        let file = File::options().create(true).truncate(false).write(true).open(self.path(owner))?;
+        file.lock()?;
+        held.insert(owner.to_owned(), file);
+        Ok(())
+    }
+
+    /// Whether a process that lives holds this name.
+    pub(super) fn is_alive(&self, owner: &str) -> io::Result<bool> {
+        if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(owner) {
+            return Ok(true);
+        }
+        is_locked(&self.path(owner))
+    }
+
+    fn path(&self, owner: &str) -> PathBuf {
+        // An owner is an id that a process of ours gave itself; anything else stays in this folder too.
+        let name: String = owner.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        self.folder.join(format!("{name}.lock"))
+    }
+}
+
+impl Drop for Owners {
+    fn drop(&mut self) {
+        let held = std::mem::take(self.held.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for owner in held.keys() {
+            // The next process would remove it.
+            let _ = remove_file(&self.path(owner));
+        }
+    }
+}
+
+fn is_locked(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Removes a file that may have gone.
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,32 @@
+//! One view of a run that two stores hold.
+
+use pipeline::run::RunStatus;
+
+use super::Snapshot;
+
+/// Merges what the database and the files say. The higher generation wins; within one, an ended run does, and then
+/// the database. Stages are joined: equal ones stand in both places, and where two differ the winner's is shown.
+#[must_use]
+pub(super) fn merge(row: Option<Snapshot>, file: Option<Snapshot>) -> Option<Snapshot> {
+    let (row, file) = match (row, file) {
+        (Some(row), Some(file)) => (row, file),
+        (one, other) => return one.or(other),
+    };
+    let rank = |snapshot: &Snapshot| (snapshot.generation, snapshot.status != RunStatus::Processing);
+    let (mut winner, other) = if rank(&file) > rank(&row) { (file, row) } else { (row, file) };
+    for (stage, held) in other.stages {
+        match winner.stages.get_mut(&stage) {
+            Some(ours) if ours.sha256 == held.sha256 => ours.places = ours.places.and(held.places),
+            Some(_) => {}
+            None => {
+                winner.stages.insert(stage, held);
+            }
+        }
+    }
+    winner.places = winner.places.and(other.places);
+    winner.is_leased |= other.is_leased;
+    winner.request = winner.request.or(other.request);
+    winner.accepted_at = winner.accepted_at.or(other.accepted_at);
+    winner.report = winner.report.or(other.report);
+    Some(winner)
+}

@@ -1,0 +1,109 @@
+//! The operator's two flags and the storage mode that they say.
+
+use std::fmt;
+
+/// Where stage outputs go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    DatabaseOnly,
+    DualWrite,
+    FileOnly,
+    /// Both flags are off: nothing may be accepted.
+    Invalid,
+}
+
+impl Mode {
+    /// The mode's name, in health, logs and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DatabaseOnly => "DATABASE_ONLY",
+            Self::DualWrite => "DUAL_WRITE",
+            Self::FileOnly => "FILE_ONLY",
+            Self::Invalid => "INVALID",
+        }
+    }
+
+    /// Whether the database is written to.
+    #[must_use]
+    pub const fn has_database(self) -> bool {
+        matches!(self, Self::DatabaseOnly | Self::DualWrite)
+    }
+
+    /// Whether files are written.
+    #[must_use]
+    pub const fn has_files(self) -> bool {
+        matches!(self, Self::FileOnly | Self::DualWrite)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One reading of the flags. A write looks at one of them, from its beginning to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flags {
+    /// `ENABLE_DATABASE_WRITES`
+    pub database_writes: bool,
+    /// `ENABLE_FILE_FALLBACK`
+    pub file_fallback: bool,
+    /// Raised by every change, from 1.
+    pub revision: u64,
+}
+
+impl Flags {
+    /// The configured mode.
+    #[must_use]
+    pub const fn mode(self) -> Mode {
+        match (self.database_writes, self.file_fallback) {
+            (true, false) => Mode::DatabaseOnly,
+            (true, true) => Mode::DualWrite,
+            (false, true) => Mode::FileOnly,
+            (false, false) => Mode::Invalid,
+        }
+    }
+}
+
+/// A flag's value in words: true for `true 1 yes on` in any case, false for everything else.
+#[must_use]
+pub fn is_true(text: &str) -> bool {
+    matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on")
+}
+
+/// Whether a flag's value is one of the words that people mean as true or false; others deserve a warning.
+#[must_use]
+pub fn is_known(text: &str) -> bool {
+    is_true(text) || matches!(text.trim().to_ascii_lowercase().as_str(), "false" | "0" | "no" | "off")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_flags_make_four_modes() {
+        let mode = |database_writes, file_fallback| {
+            Flags { database_writes, file_fallback, revision: 1 }.mode().as_str()
+        };
+        assert_eq!(mode(true, false), "DATABASE_ONLY");
+        assert_eq!(mode(true, true), "DUAL_WRITE");
+        assert_eq!(mode(false, true), "FILE_ONLY");
+        assert_eq!(mode(false, false), "INVALID");
+    }
+
+    #[test]
+    fn only_the_known_words_are_true() {
+        for word in ["true", "TRUE", " 1 ", "yes", "On"] {
+            assert!(is_true(word) && is_known(word), "{word}");
+        }
+        for word in ["false", "0", "no", "OFF"] {
+            assert!(!is_true(word) && is_known(word), "{word}");
+        }
+        for word in ["", "enabled", "2", "y"] {
+            assert!(!is_true(word) && !is_known(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,576 @@
+//! The one place that knows the storage modes: which stores a write goes to, and what happens when one of them fails.
+//!
+//! Its behaviour is the failure table of README.md, "When something fails", row by row.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pipeline::{
+    clock::{Clock, Timestamp},
+    record::StageRecord,
+    run::{RunId, RunStatus, Stage},
+};
+use tokio::sync::watch;
+
+use super::{
+    Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    breaker::{Breaker, BreakerState},
+    files::{FileStore, Twin},
+    merge::merge,
+    mode::{Flags, Mode},
+};
+
+/// Between two attempts at a write that the database did not take: at first, and at most. A second is short beside
+/// an outage and long beside a write.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
+/// The database and its breaker.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub store: Arc<dyn Store>,
+    pub breaker: Arc<Breaker>,
+}
+
+/// What the operator decides.
+#[derive(Debug, Clone, Copy)]
+pub struct RouterConfig {
+    /// How long an output is kept in memory while the only store there is does not take it.
+    pub retry_deadline: Duration,
+    /// Whether no other process accepts or works on runs. Only then is a file a guard against running twice.
+    pub is_alone: bool,
+}
+
+/// Routes every call by the mode in force.
+#[derive(Debug)]
+pub struct Router {
+    files: FileStore,
+    database: Option<Database>,
+    flags: watch::Receiver<Flags>,
+    config: RouterConfig,
+    clock: Arc<dyn Clock>,
+    /// The last file write's failure, until one succeeds.
+    file_alarm: Mutex<Option<String>>,
+}
+
+/// How storage stands, for health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageState {
+    pub flags: Flags,
+    /// What the flags say.
+    pub mode: Mode,
+    /// What is happening now.
+    pub effective_mode: Mode,
+    /// Why the two differ.
+    pub reason: Option<String>,
+    /// None without a database.
+    pub breaker: Option<BreakerState>,
+    /// Path and errno of the last failed file write, while none has succeeded since.
+    pub file_alarm: Option<String>,
+}
+
+/// One thing to be written.
+#[derive(Debug, Clone, Copy)]
+enum Write<'a> {
+    Stage(&'a StageRecord),
+    End(End<'a>, Timestamp),
+}
+
+impl Router {
+    #[must_use]
+    pub fn new(
+        files: FileStore,
+        database: Option<Database>,
+        flags: watch::Receiver<Flags>,
+        config: RouterConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { files, database, flags, config, clock, file_alarm: Mutex::default() }
+    }
+
+    /// Files and nothing else, whatever the flags of a service say: for work on the command line.
+    #[must_use]
+    pub fn files_only(files: FileStore, clock: Arc<dyn Clock>) -> Self {
+        let flags = Flags { database_writes: false, file_fallback: true, revision: 0 };
+        let config = RouterConfig { retry_deadline: Duration::ZERO, is_alone: true };
+        Self::new(files, None, watch::channel(flags).1, config, clock)
+    }
+
+    /// The flags as they are now.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        *self.flags.borrow()
+    }
+
+    /// The files under this router.
+    #[must_use]
+    pub fn files(&self) -> &FileStore {
+        &self.files
+    }
+
+    /// The database under this router, if there is one.
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
+    /// How storage stands.
+    #[must_use]
+    pub fn state(&self) -> StorageState {
+        let flags = self.flags();
+        let mode = flags.mode();
+        let breaker = self.database.as_ref().map(|database| database.breaker.state());
+        let (effective_mode, reason) = match (mode, &breaker) {
+            (Mode::DatabaseOnly | Mode::DualWrite, None) => {
+                (Mode::FileOnly, Some("DATABASE_URL is not set".to_owned()))
+            }
+            (Mode::DualWrite, Some(BreakerState::Open { reason, .. })) => {
+                (Mode::FileOnly, Some(format!("the database breaker is open: {reason}")))
+            }
+            _ => (mode, None),
+        };
+        let file_alarm = self.alarm().clone();
+        StorageState { flags, mode, effective_mode, reason, breaker, file_alarm }
+    }
+
+    /// The configured mode, or the only one that is possible.
+    fn mode(&self) -> Mode {
+        let mode = self.flags().mode();
+        if mode.has_database() && self.database.is_none() { Mode::FileOnly } else { mode }
+    }
+
+    /// The database, if it may be called: in a mode that has it, with the breaker closed.
+    fn open_database(&self, mode: Mode) -> Option<&Database> {
+        self.database.as_ref().filter(|database| mode.has_database() && database.breaker.is_closed())
+    }
+
+    /// Stores a stage as the flags say, and as long as they say it. Returns the record as it is stored: its `meta`
+    /// names the mode under which it was.
+    pub async fn write_stage(
+        &self,
+        fence: &Fence,
+        mut record: StageRecord,
+    ) -> Result<StageRecord, StorageError> {
+        let mut may_be_stored = false;
+        let mut retries = Retries::new(self);
+        loop {
+            let flags = self.flags();
+            // A record that may stand somewhere already must not change.
+            if !may_be_stored {
+                flags.mode().as_str().clone_into(&mut record.meta.mode);
+                record.meta.flags_revision = flags.revision;
+            }
+            match self.attempt(fence, Write::Stage(&record)).await {
+                Ok(()) => return Ok(record),
+                Err(error) => {
+                    may_be_stored |= error.kind == StorageErrorKind::Ambiguous;
+                    retries.next(error).await?;
+                }
+            }
+        }
+    }
+
+    /// Writes once, as the mode says.
+    async fn attempt(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
+        match self.mode() {
+            Mode::Invalid => Err(StorageError::new(
+                StorageErrorKind::Unavailable,
+                "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
+            )),
+            Mode::FileOnly => {
+                let twin = if self.database.is_some() { Twin::Lacks } else { Twin::None };
+                self.write_file(fence, write, twin).await
+            }
+            Mode::DatabaseOnly => self.write_database(fence, write).await,
+            Mode::DualWrite => self.write_both(fence, write).await,
+        }
+    }
+
+    /// The fenced database write first, the file right after: a container's disk may be gone a second later.
+    async fn write_both(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
+        let in_database = self.write_database(fence, write).await;
+        let twin = match &in_database {
+            Ok(()) => Twin::Has,
+            Err(error) if error.is_outage() => Twin::Lacks,
+            Err(error) => return Err(error.clone()),
+        };
+        match (in_database, self.write_file(fence, write, twin).await) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Ok(()), Err(error)) => {
+                tracing::error!(run_id = %fence.run, %error, "file write failed; the database has it");
+                self.mark_missing_file(fence, write).await;
+                Ok(())
+            }
+            (Err(error), Ok(())) => {
+                tracing::warn!(run_id = %fence.run, %error, "database write failed; the file has it, unsynced");
+                Ok(())
+            }
+            (Err(database), Err(file)) => {
+                // Either may have been written: the record must not change any more.
+                let ambiguous = [&database, &file].iter().any(|e| e.kind == StorageErrorKind::Ambiguous);
+                let kind = if file.is_outage() && !ambiguous {
+                    StorageErrorKind::Unavailable
+                } else if ambiguous {
+                    StorageErrorKind::Ambiguous
+                } else {
+                    file.kind
+                };
+                Err(StorageError::new(kind, format!("database: {database}; file: {file}")))
+            }
+        }
+    }
+
+    async fn write_database(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
+        let Some(database) = &self.database else {
+            return Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set"));
+        };
+        if !fence.has_row {
+            return Err(StorageError::new(
+                StorageErrorKind::Unavailable,
+                "the run was accepted by file while the database was away",
+            ));
+        }
+        database
+            .call(|store| async move {
+                match write {
+                    Write::Stage(record) => store.store_stage(fence, record).await,
+                    Write::End(end, at) => store.finish(fence, end, at).await,
+                }
+            })
+            .await?;
+        if let Write::Stage(record) = write {
+            let stage = record.meta.stage.number();
+            tracing::info!(run_id = %fence.run, stage, "[{}] Wrote Stage {stage} to database", fence.run);
+        }
+        Ok(())
+    }
+
+    async fn write_file(&self, fence: &Fence, write: Write<'_>, twin: Twin) -> Result<(), StorageError> {
+        let written = match write {
+            Write::Stage(record) => self.files.store_stage_beside(fence, record, twin).await,
+            Write::End(end, at) => self.files.finish_beside(fence, end, at, twin).await,
+        };
+        self.note_file(&written);
+        written
+    }
+
+    /// The database has what the files lack; should it not take the note either, the files' own state shows it.
+    async fn mark_missing_file(&self, fence: &Fence, write: Write<'_>) {
+        let Some(database) = &self.database else { return };
+        let stages: &[Stage] = match &write {
+            Write::Stage(record) => &[record.meta.stage],
+            Write::End(..) => &[],
+        };
+        if let Err(error) =
+            database.call(|store| async move { store.mark_unsynced(fence, stages).await }).await
+        {
+            tracing::warn!(run_id = %fence.run, %error, "the missing file could not be noted");
+        }
+    }
+
+    fn note_file<T>(&self, result: &Result<T, StorageError>) {
+        match result {
+            Ok(_) => *self.alarm() = None,
+            Err(error) if error.is_outage() => *self.alarm() = Some(error.message.clone()),
+            Err(_) => {}
+        }
+    }
+
+    fn alarm(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.file_alarm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Acceptance by file alone: only where a file is a guard against running twice.
+    async fn accept_by_file(
+        &self,
+        run: &NewRun,
+        lease: Option<&Lease>,
+        cause: Option<StorageError>,
+    ) -> Result<Acceptance, StorageError> {
+        if !self.config.is_alone {
+            return Err(cause.unwrap_or_else(|| {
+                StorageError::new(
+                    StorageErrorKind::Unavailable,
+                    "files alone do not keep several replicas from running it twice (SINGLE_REPLICA)",
+                )
+            }));
+        }
+        let twin = if self.database.is_some() { Twin::Lacks } else { Twin::None };
+        let accepted = self.files.accept_beside(run, lease, twin).await;
+        self.note_file(&accepted);
+        accepted
+    }
+
+    async fn accept_in_both(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+        // What was accepted by file while the database was away is not new to us.
+        if let Some(manifest) = self.files.manifest(&run.id).await.unwrap_or_default()
+            && !manifest.has_row()
+        {
+            return Ok(if manifest.request.digest == run.request.digest {
+                Acceptance::Existing(manifest.status)
+            } else {
+                Acceptance::OtherRequest
+            });
+        }
+        let accepted = match &self.database {
+            Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,
+            None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
+        };
+        match accepted {
+            Ok(Acceptance::New(fence)) => {
+                let filed = match &fence {
+                    Some(fence) => self.files.adopt(run, fence).await,
+                    None => self.files.accept_beside(run, None, Twin::Has).await.map(drop),
+                };
+                self.note_file(&filed);
+                if let Err(error) = filed {
+                    tracing::error!(run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
+                }
+                Ok(Acceptance::New(fence))
+            }
+            Ok(other) => Ok(other),
+            Err(error) if error.is_outage() => {
+                tracing::warn!(run_id = %run.id, %error, "the database did not take the run; accepting by file");
+                self.accept_by_file(run, lease, Some(error)).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Brings the side up that misses what the other has, after a claim. True if the run has ended already, on
+    /// either side, and nothing is left to do.
+    pub async fn heal(&self, fence: &Fence) -> Result<bool, StorageError> {
+        let mode = self.mode();
+        if mode != Mode::DualWrite || !fence.has_row {
+            return Ok(false);
+        }
+        let Some(database) = self.open_database(mode) else { return Ok(false) };
+        let run = &fence.run;
+        let row = database.call(|store| async move { store.load(run).await }).await?;
+        let Some(row) = row else { return Ok(false) };
+        if let (Some(request), Some(accepted_at)) = (row.request.clone(), row.accepted_at) {
+            let new = NewRun { id: run.clone(), request, accepted_at };
+            let adopted = self.files.adopt(&new, fence).await;
+            self.note_file(&adopted);
+        }
+        let Some(file) = self.files.load(run).await? else { return Ok(false) };
+        for (stage, held) in &file.stages {
+            if !row.stages.contains_key(stage) {
+                self.write_database(fence, Write::Stage(&held.record)).await?;
+                self.files.store_stage_beside(fence, &held.record, Twin::Has).await?;
+            }
+        }
+        if file.status != RunStatus::Processing && file.generation >= row.generation {
+            let at = file.finished_at.unwrap_or_else(|| self.clock.now());
+            let records: Vec<StageRecord> = file.stages.into_values().map(|held| held.record).collect();
+            let end = match (&file.failure, &file.report) {
+                (None, Some(report)) => End::Completed { records: &records, report },
+                (Some(failure), _) => End::Failed(failure),
+                (None, None) => return Ok(false),
+            };
+            self.write_database(fence, Write::End(end, at)).await?;
+            self.files.mark_end_synced(run).await?;
+            return Ok(true);
+        }
+        for (stage, held) in &row.stages {
+            if !file.stages.contains_key(stage) {
+                self.write_file(fence, Write::Stage(&held.record), Twin::Has).await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Ends in files what somebody else has ended in the database.
+    pub async fn follow_database(&self, fence: &Fence) -> Result<(), StorageError> {
+        let mode = self.mode();
+        let Some(database) = self.open_database(mode).filter(|_| mode.has_files() && fence.has_row) else {
+            return Ok(());
+        };
+        let run = &fence.run;
+        let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
+            return Ok(());
+        };
+        if row.status == RunStatus::Processing {
+            return Ok(());
+        }
+        let failure = row.failure.unwrap_or_else(|| pipeline::failure::RunFailure::cancelled(None));
+        self.files.finish_beside(fence, End::Failed(&failure), self.clock.now(), Twin::Has).await
+    }
+}
+
+impl Database {
+    /// Makes a call, if the breaker admits it, and tells the breaker how it went.
+    pub async fn call<'a, T, F>(
+        &'a self,
+        call: impl FnOnce(&'a dyn Store) -> F + Send,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>> + Send,
+    {
+        self.breaker.admit()?;
+        let result = call(&*self.store).await;
+        self.breaker.record(&result);
+        result
+    }
+}
+
+/// The waits between attempts, until the deadline.
+struct Retries<'a> {
+    router: &'a Router,
+    deadline: Duration,
+    wait: Duration,
+}
+
+impl<'a> Retries<'a> {
+    fn new(router: &'a Router) -> Self {
+        let deadline = router.clock.monotonic() + router.config.retry_deadline;
+        Self { router, deadline, wait: BACKOFF.0 }
+    }
+
+    /// Waits before the next attempt; the error where there should be none.
+    async fn next(&mut self, error: StorageError) -> Result<(), StorageError> {
+        // The file store has retried by itself, and a full disk does not empty while we wait.
+        let is_worth_it = error.is_outage() && self.router.mode() != Mode::FileOnly;
+        if !is_worth_it || self.router.clock.monotonic() >= self.deadline {
+            return Err(error);
+        }
+        tracing::warn!(%error, wait = ?self.wait, "storage did not take a write; it is kept in memory and tried again");
+        // Half fixed, half random: replicas that lost the database together do not come back together.
+        let jitter = self.wait.mul_f64(0.5 + 0.5 * rand_unit());
+        tokio::time::sleep(jitter).await;
+        self.wait = (self.wait * 2).min(BACKOFF.1);
+        Ok(())
+    }
+}
+
+/// A number in 0..1 from a random UUID, which is at hand.
+fn rand_unit() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}
+
+#[async_trait]
+impl Store for Router {
+    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+        match self.mode() {
+            Mode::Invalid => Err(StorageError::new(
+                StorageErrorKind::Refused,
+                "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
+            )),
+            Mode::FileOnly => self.accept_by_file(run, lease, None).await,
+            Mode::DatabaseOnly => match &self.database {
+                Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,
+                None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
+            },
+            Mode::DualWrite => self.accept_in_both(run, lease).await,
+        }
+    }
+
+    async fn claim(
+        &self,
+        lease: &Lease,
+        limit: usize,
+        held: &HashSet<RunId>,
+    ) -> Result<Vec<Fence>, StorageError> {
+        let mode = self.mode();
+        let mut fences = Vec::new();
+        let mut database_error = None;
+        if mode.has_database()
+            && let Some(database) = &self.database
+        {
+            match database.call(|store| async move { store.claim(lease, limit, held).await }).await {
+                Ok(claimed) => fences = claimed,
+                Err(error) if mode.has_files() => database_error = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if mode.has_files() && self.config.is_alone && fences.len() < limit {
+            let mut skipped = held.clone();
+            skipped.extend(fences.iter().map(|fence| fence.run.clone()));
+            let without_row_only = mode.has_database() && database_error.is_none();
+            let more =
+                self.files.claim_where(lease, limit - fences.len(), &skipped, without_row_only).await?;
+            fences.extend(more);
+        }
+        Ok(fences)
+    }
+
+    async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        match self.open_database(self.mode()) {
+            Some(database) => {
+                let with_row: Vec<Fence> = fences.iter().filter(|fence| fence.has_row).cloned().collect();
+                let with_row = &with_row;
+                database.call(|store| async move { store.renew(lease, with_row).await }).await
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
+        let mode = self.mode();
+        let mut released = Ok(());
+        if fence.has_row
+            && let Some(database) = self.open_database(mode)
+        {
+            released = database.call(|store| async move { store.release(fence).await }).await;
+        }
+        if mode.has_files() {
+            released = self.files.release(fence).await.and(released);
+        }
+        released
+    }
+
+    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        let mode = self.mode();
+        let row = match &self.database {
+            Some(database) if mode.has_database() => {
+                database.call(|store| async move { store.load(run).await }).await
+            }
+            Some(_) => Err(StorageError::new(
+                StorageErrorKind::Unavailable,
+                "the database, which may know the run, is switched off",
+            )),
+            None => Ok(None),
+        };
+        // Files are looked at in every mode: an earlier one may have written them.
+        let file = self.files.load(run).await;
+        match (row, file) {
+            (Ok(row), Ok(file)) => Ok(merge(row, file)),
+            (Ok(Some(row)), Err(_)) => Ok(Some(row)),
+            (Err(_), Ok(Some(file))) => Ok(Some(file)),
+            // What cannot be looked up is not known to be missing.
+            (Err(error), _) | (Ok(None), Err(error)) => Err(error),
+        }
+    }
+
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        self.write_stage(fence, record.clone()).await.map(drop)
+    }
+
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        self.files.mark_unsynced(fence, stages).await
+    }
+
+    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
+        let mut retries = Retries::new(self);
+        loop {
+            match self.attempt(fence, Write::End(end, at)).await {
+                Ok(()) => return Ok(()),
+                Err(error) => retries.next(error).await?,
+            }
+        }
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        let mode = self.mode();
+        if mode.has_files() && self.files.probe().await.is_ok() {
+            return Ok(());
+        }
+        match &self.database {
+            Some(database) if mode.has_database() => database.store.probe().await,
+            _ => self.files.probe().await,
+        }
+    }
+}
