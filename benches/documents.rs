@@ -40,9 +40,8 @@ fn report() -> Vec<u8> {
         let mut content = format!("BT /F 8 Tf 50 770 Td (The report) Tj 440 0 Td (Page {page}) Tj ET\n");
         for line in 0..LINES {
             for (side, x) in [50, 310].into_iter().enumerate() {
-                let text: Vec<&str> = (0..6)
-                    .map(|at| words[(page * 7 + line * 3 + side + at * at) % words.len()])
-                    .collect();
+                let text: Vec<&str> =
+                    (0..6).map(|at| words[(page * 7 + line * 3 + side + at * at) % words.len()]).collect();
                 let y = 730 - 14 * line;
                 writeln!(content, "BT /F 9 Tf {x} {y} Td ({}.) Tj ET", text.join(" ")).unwrap();
             }
@@ -53,10 +52,7 @@ fn report() -> Vec<u8> {
             "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents {} 0 R/Resources<</Font<</F 3 0 R>>>>>>",
             number + 1
         ));
-        objects.push(format!(
-            "<</Length {}>>stream\n{content}\nendstream",
-            content.len() + 1
-        ));
+        objects.push(format!("<</Length {}>>stream\n{content}\nendstream", content.len() + 1));
     }
     objects[1] = format!("<</Type/Pages/Count {PAGES}/Kids[{kids}]>>");
     let mut pdf = "%PDF-1.7\n".to_owned();
@@ -66,12 +62,8 @@ fn report() -> Vec<u8> {
         write!(pdf, "{} 0 obj\n{object}\nendobj\n", index + 1).unwrap();
     }
     let start = pdf.len();
-    write!(
-        pdf,
-        "{table}trailer\n<</Size {}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n",
-        objects.len() + 1
-    )
-    .unwrap();
+    write!(pdf, "{table}trailer\n<</Size {}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1)
+        .unwrap();
     pdf.into_bytes()
 }
 
@@ -86,10 +78,8 @@ fn in_process(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn isolated_child(bencher: Bencher<'_, '_>) {
     let bytes = report();
-    let isolation = Isolation {
-        program: Some(env!("CARGO_BIN_EXE_innovation").into()),
-        ..Isolation::default()
-    };
+    let isolation =
+        Isolation { program: Some(env!("CARGO_BIN_EXE_innovation").into()), ..Isolation::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     bencher.counter(ItemsCount::new(PAGES)).bench(|| {
         let document = runtime.block_on(isolation.extract("report.pdf", bytes.clone()));

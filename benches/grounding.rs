@@ -73,12 +73,7 @@ fn answer(document: &Document, kinds: &[Kind]) -> StageOutput {
         .map(|(at, kind)| {
             let page = 1 + at * PAGES / QUOTES;
             let text = document.page(page).map_or("", |page| &page.text);
-            let quote = text
-                .split_whitespace()
-                .skip(40)
-                .take(40)
-                .collect::<Vec<_>>()
-                .join(" ");
+            let quote = text.split_whitespace().skip(40).take(40).collect::<Vec<_>>().join(" ");
             match kind {
                 Kind::Verbatim => (quote, page),
                 Kind::WrongPage => (quote, (page + PAGES / 2) % PAGES + 1),
@@ -86,11 +81,7 @@ fn answer(document: &Document, kinds: &[Kind]) -> StageOutput {
                 Kind::Absent => (words(1_000_000 + at, 40), page),
             }
         })
-        .map(|(quote, page)| Evidence {
-            quote,
-            page,
-            status: None,
-        })
+        .map(|(quote, page)| Evidence { quote, page, status: None })
         .collect();
     StageOutput::InputProcessing(InputProcessing {
         inspirations: vec![Inspiration {
@@ -117,9 +108,7 @@ fn bench_kinds(bencher: Bencher<'_, '_>, kinds: &[Kind]) {
     let answer = answer(&document, kinds);
     let Some(brand) = brand() else { return };
     let earlier = Outputs::default();
-    bencher
-        .with_inputs(|| answer.clone())
-        .bench_refs(|output| ground(output, &earlier, &index, &brand));
+    bencher.with_inputs(|| answer.clone()).bench_refs(|output| ground(output, &earlier, &index, &brand));
 }
 
 #[divan::bench]
@@ -135,10 +124,7 @@ fn quotes_30_verbatim(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn quotes_30_mixed(bencher: Bencher<'_, '_>) {
-    bench_kinds(
-        bencher,
-        &[Kind::Verbatim, Kind::WrongPage, Kind::Near, Kind::Absent],
-    );
+    bench_kinds(bencher, &[Kind::Verbatim, Kind::WrongPage, Kind::Near, Kind::Absent]);
 }
 
 #[divan::bench]
@@ -163,7 +149,5 @@ fn canonical_digest_of_100_kb(bencher: Bencher<'_, '_>) {
         .collect();
     let record = serde_json::json!({ "inspirations": items });
     let bytes = record.to_string().len();
-    bencher
-        .counter(divan::counter::BytesCount::new(bytes))
-        .bench(|| sha256_canonical(black_box(&record)));
+    bencher.counter(divan::counter::BytesCount::new(bytes)).bench(|| sha256_canonical(black_box(&record)));
 }

@@ -6,7 +6,10 @@ use pipeline::run::Stage;
 pub(crate) fn document(bytes: &[u8]) {
     if let Ok(document) = pipeline::document::extract("fuzz", bytes) {
         assert!(!document.pages.is_empty(), "a document has a page");
-        assert!(document.pages.iter().all(|page| (0.0..=1.0).contains(&page.readable)), "readable is a share");
+        assert!(
+            document.pages.iter().all(|page| (0.0..=1.0).contains(&page.readable)),
+            "readable is a share"
+        );
     }
 }
 

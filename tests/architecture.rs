@@ -49,37 +49,19 @@ const RULES: &[Rule] = &[
     Rule {
         scope: "backend/src/storage",
         except: &[],
-        forbidden: &[
-            "crate::http",
-            "crate::cli",
-            "crate::app",
-            "crate::llm",
-            "crate::documents",
-        ],
+        forbidden: &["crate::http", "crate::cli", "crate::app", "crate::llm", "crate::documents"],
         why: "storage is a leaf behind its seam",
     },
     Rule {
         scope: "backend/src/llm",
         except: &[],
-        forbidden: &[
-            "crate::http",
-            "crate::cli",
-            "crate::app",
-            "crate::storage",
-            "crate::documents",
-        ],
+        forbidden: &["crate::http", "crate::cli", "crate::app", "crate::storage", "crate::documents"],
         why: "the model's client is a leaf behind its seam",
     },
     Rule {
         scope: "backend/src/documents",
         except: &[],
-        forbidden: &[
-            "crate::http",
-            "crate::cli",
-            "crate::app",
-            "crate::storage",
-            "crate::llm",
-        ],
+        forbidden: &["crate::http", "crate::cli", "crate::app", "crate::storage", "crate::llm"],
         why: "documents are a leaf behind their seam",
     },
     Rule {

@@ -24,31 +24,18 @@ fn sample(name: &str) -> PathBuf {
 }
 
 fn extract(file: &Path, options: &[&str]) -> Output {
-    Command::new(PROGRAM)
-        .arg("extract")
-        .arg(file)
-        .args(options)
-        .output()
-        .unwrap()
+    Command::new(PROGRAM).arg("extract").arg(file).args(options).output().unwrap()
 }
 
 fn text(file: &Path) -> String {
     let output = extract(file, &[]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn document(file: &Path) -> Document {
     let output = extract(file, &["--json"]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -59,10 +46,7 @@ fn refused(file: &Path) -> String {
     let error: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     let code = error["error"]["code"].as_str().unwrap().to_owned();
     let plain = extract(file, &[]);
-    assert_eq!(
-        (plain.status.code(), plain.stdout.as_slice()),
-        (Some(1), &b""[..])
-    );
+    assert_eq!((plain.status.code(), plain.stdout.as_slice()), (Some(1), &b""[..]));
     assert!(String::from_utf8_lossy(&plain.stderr).starts_with(&format!("{code}: ")));
     code
 }
@@ -156,17 +140,8 @@ fn rotated_pages_and_turned_notes_read_like_others() {
             .text
             .starts_with("Page one is stored sideways and shown upright.\nThe refill counter")
     );
-    assert!(
-        document.pages[1]
-            .text
-            .starts_with("Page two is stored upright and shown sideways.\nA deposit")
-    );
-    assert!(
-        document.pages[2]
-            .text
-            .lines()
-            .any(|line| line.starts_with("Vertical margin note: preprint"))
-    );
+    assert!(document.pages[1].text.starts_with("Page two is stored upright and shown sideways.\nA deposit"));
+    assert!(document.pages[2].text.lines().any(|line| line.starts_with("Vertical margin note: preprint")));
 }
 
 #[test]
@@ -176,10 +151,7 @@ fn running_headers_are_marked_and_kept() {
     for page in &document.pages {
         let body = page.body();
         assert!(page.text.contains(&format!("Page {} of 6", page.number)));
-        assert!(
-            !body.contains("of 6") && !body.contains("The Patient Shelf"),
-            "{body}"
-        );
+        assert!(!body.contains("of 6") && !body.contains("The Patient Shelf"), "{body}");
         assert!(body.contains(&format!("Chapter {}: ", page.number)));
         assert_eq!(body.matches("says so in different words").count(), 12);
     }
@@ -224,19 +196,9 @@ fn the_trend_report_reads_in_order() {
             "1 \u{b7} Proof you can touch Fjellvik Outfitters, Bergen",
         ],
     );
-    assert!(
-        document.pages[2]
-            .text
-            .contains("Returns of shell jackets down 31% within six\nmonths")
-    );
+    assert!(document.pages[2].text.contains("Returns of shell jackets down 31% within six\nmonths"));
     for page in document.pages.iter().skip(1) {
-        assert_eq!(
-            page.furniture_lines.len(),
-            2,
-            "page {}:\n{}",
-            page.number,
-            page.text
-        );
+        assert_eq!(page.furniture_lines.len(), 2, "page {}:\n{}", page.number, page.text);
         assert!((page.readable - 1.0).abs() < 1e-9);
     }
 }
@@ -244,10 +206,7 @@ fn the_trend_report_reads_in_order() {
 #[test]
 fn the_case_study_says_the_same_as_pdf_and_as_docx() {
     let sentence = "Food waste fell from 33% to 4% of the weight delivered";
-    let (pdf, docx) = (
-        document(&sample("case-study.pdf")),
-        document(&sample("case-study.docx")),
-    );
+    let (pdf, docx) = (document(&sample("case-study.pdf")), document(&sample("case-study.docx")));
     assert_eq!((pdf.format, docx.format), (Format::Pdf, Format::Docx));
     assert_eq!(pdf.title, docx.title);
     assert!(text(&sample("case-study.pdf")).contains(sentence));
@@ -264,20 +223,13 @@ fn the_web_page_holds_its_article_only() {
     assert!(!html.contains("MUST-NOT-APPEAR"));
     let markdown = document(&sample("spotted-innovation.md"));
     assert_eq!(markdown.format, Format::Markdown);
-    for needle in [
-        "A cycle costs 19 kroner.",
-        "Jackets dried | 186,000",
-        "\u{2022} The wait is visible.",
-    ] {
+    for needle in ["A cycle costs 19 kroner.", "Jackets dried | 186,000", "\u{2022} The wait is visible."] {
         assert!(
             html.contains(needle) && markdown.pages.iter().any(|page| page.text.contains(needle)),
             "{needle}"
         );
     }
-    assert_eq!(
-        html.matches('\u{c}').count() + 1,
-        document(&sample("spotted-innovation.html")).pages.len()
-    );
+    assert_eq!(html.matches('\u{c}').count() + 1, document(&sample("spotted-innovation.html")).pages.len());
 }
 
 #[test]
@@ -286,9 +238,7 @@ fn the_deck_has_a_page_a_slide_with_tables_and_notes() {
     assert_eq!((document.format, document.pages.len()), (Format::Pptx, 7));
     assert!(document.pages[3].text.contains("Bottles returned | 68% | 81%"));
     assert!(
-        document.pages[3]
-            .text
-            .contains("Spoilage fell when the lockers began to order by weather forecast")
+        document.pages[3].text.contains("Spoilage fell when the lockers began to order by weather forecast")
     );
 }
 
@@ -322,13 +272,8 @@ fn survive(name: &str, bytes: &[u8]) -> Survived {
     std::fs::write(&file, bytes).unwrap();
     let output = std::fs::File::create(folder.path().join("out")).unwrap();
     let started = Instant::now();
-    let mut process = Command::new(PROGRAM)
-        .arg("extract")
-        .arg(&file)
-        .arg("--json")
-        .stdout(output)
-        .spawn()
-        .unwrap();
+    let mut process =
+        Command::new(PROGRAM).arg("extract").arg(&file).arg("--json").stdout(output).spawn().unwrap();
     let mut peak_bytes = 0;
     let status = loop {
         peak_bytes = peak_bytes.max(high_water_mark(process.id()).unwrap_or(0));
@@ -342,20 +287,11 @@ fn survive(name: &str, bytes: &[u8]) -> Survived {
     let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
     let result = if status.success() {
         let document: Document = serde_json::from_value(said).unwrap();
-        Ok(document
-            .pages
-            .iter()
-            .map(|page| page.text.as_str())
-            .collect::<Vec<_>>()
-            .join("\n"))
+        Ok(document.pages.iter().map(|page| page.text.as_str()).collect::<Vec<_>>().join("\n"))
     } else {
         Err(said["error"]["code"].as_str().unwrap().to_owned())
     };
-    Survived {
-        elapsed,
-        peak_bytes,
-        result,
-    }
+    Survived { elapsed, peak_bytes, result }
 }
 
 /// `VmHWM` of a process, where there is `/proc`.
@@ -376,11 +312,7 @@ fn assert_survives(name: &str, bytes: &[u8], codes: &[&str]) -> Survived {
         survived.elapsed,
         survived.peak_bytes >> 20
     );
-    assert!(
-        survived.elapsed < Duration::from_secs(11),
-        "{name}: {:?}",
-        survived.elapsed
-    );
+    assert!(survived.elapsed < Duration::from_secs(11), "{name}: {:?}", survived.elapsed);
     assert!(
         survived.peak_bytes < PARENT_BYTES_MAX + bytes.len() as u64,
         "{name}: {} bytes",
@@ -406,11 +338,7 @@ fn a_flate_bomb_is_survived() {
 
 #[test]
 fn a_form_that_draws_itself_is_survived() {
-    assert_survives(
-        "self-referencing.pdf",
-        &hostile::self_referencing_form(),
-        &["OK", "DOCUMENT_TIMEOUT"],
-    );
+    assert_survives("self-referencing.pdf", &hostile::self_referencing_form(), &["OK", "DOCUMENT_TIMEOUT"]);
 }
 
 #[test]
@@ -430,20 +358,13 @@ fn deeply_nested_objects_are_survived() {
 #[test]
 fn a_page_tree_of_400_000_pages_is_survived() {
     let bytes = hostile::many_pages();
-    assert!(
-        bytes.len() < INPUT_BYTES_MAX,
-        "else its size would be refused and not its pages"
-    );
+    assert!(bytes.len() < INPUT_BYTES_MAX, "else its size would be refused and not its pages");
     assert_survives("many-pages.pdf", &bytes, TOO_MUCH);
 }
 
 #[test]
 fn a_page_tree_that_leads_back_to_itself_is_survived() {
-    assert_survives(
-        "loop.pdf",
-        &hostile::page_tree_loop(),
-        &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT"],
-    );
+    assert_survives("loop.pdf", &hostile::page_tree_loop(), &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT"]);
 }
 
 #[test]
@@ -461,16 +382,9 @@ fn zip_bombs_are_survived() {
 #[test]
 fn xml_and_html_bombs_are_survived() {
     assert_survives("laughs.docx", &hostile::billion_laughs(), &["DOCUMENT_CORRUPT"]);
-    assert_survives(
-        "deep.docx",
-        &hostile::deep_xml(),
-        &["DOCUMENT_CORRUPT", "DOCUMENT_TOO_LARGE"],
-    );
+    assert_survives("deep.docx", &hostile::deep_xml(), &["DOCUMENT_CORRUPT", "DOCUMENT_TOO_LARGE"]);
     let html = assert_survives("deep.html", &hostile::deep_html(), &["OK"]);
-    assert_in_order(
-        &html.result.unwrap(),
-        &["Words at the start", "Words at the heart"],
-    );
+    assert_in_order(&html.result.unwrap(), &["Words at the start", "Words at the heart"]);
 }
 
 #[test]
@@ -482,24 +396,16 @@ fn too_long_a_document_is_refused_before_it_is_read() {
 async fn wall_time_ends_a_child_and_leaves_none_behind() {
     let isolation = Isolation {
         program: Some(PROGRAM.into()),
-        limits: Limits {
-            wall_timeout: Duration::from_millis(300),
-            ..Limits::default()
-        },
+        limits: Limits { wall_timeout: Duration::from_millis(300), ..Limits::default() },
     };
-    let result = isolation
-        .extract("exponential.pdf", hostile::exponential_forms())
-        .await;
+    let result = isolation.extract("exponential.pdf", hostile::exponential_forms()).await;
     assert!(matches!(result, Err(DocumentError::Timeout(_))), "{result:?}");
 }
 
 #[tokio::test]
 async fn many_documents_at_once_are_all_read() {
     let bytes = std::fs::read(sample("case-study.pdf")).unwrap();
-    let isolation = Isolation {
-        program: Some(PROGRAM.into()),
-        ..Isolation::default()
-    };
+    let isolation = Isolation { program: Some(PROGRAM.into()), ..Isolation::default() };
     let readings = (0..8).map(|_| isolation.extract("case-study.pdf", bytes.clone()));
     for document in futures_util::future::join_all(readings).await {
         assert_eq!(document.unwrap().pages.len(), 3);

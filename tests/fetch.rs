@@ -28,20 +28,14 @@ impl BlobStore {
         let issuer = rcgen::Issuer::new(authority, authority_key);
         let key = rcgen::KeyPair::generate().unwrap();
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let certificate = rcgen::CertificateParams::new(names)
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
+        let certificate = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
         let ca = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(ca.path(), authority_certificate.pem()).unwrap();
 
         backend::documents::fetch::install_crypto();
         let config = rustls::ServerConfig::builder()
             .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                key.serialize_der().try_into().unwrap(),
-            )
+            .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -74,10 +68,7 @@ impl BlobStore {
 
     /// Fetches with deadlines short enough for a test; the kinds of waiting stay the same.
     async fn fetch(&self, path: &str) -> Result<Vec<u8>, DocumentError> {
-        let deadlines = Deadlines {
-            total: Duration::from_millis(1500),
-            idle: Duration::from_millis(500),
-        };
+        let deadlines = Deadlines { total: Duration::from_millis(1500), idle: Duration::from_millis(500) };
         let fetcher = Fetcher::new(self.config(), deadlines).unwrap();
         fetcher.fetch(&fetcher.check(&self.url(path)).unwrap()).await
     }
@@ -98,9 +89,7 @@ async fn answer(mut stream: TlsStream<TcpStream>) -> std::io::Result<()> {
         "/endless" => {
             stream.write_all(chunked.as_bytes()).await?;
             loop {
-                stream
-                    .write_all(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).as_bytes())
-                    .await?;
+                stream.write_all(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).as_bytes()).await?;
             }
         }
         "/hang" => std::future::pending().await,
@@ -112,36 +101,20 @@ async fn answer(mut stream: TlsStream<TcpStream>) -> std::io::Result<()> {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-        "/short" => {
-            stream
-                .write_all(format!("{}cut off", head(700)).as_bytes())
-                .await?
-        }
-        "/gone" => {
-            stream
-                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
-                .await?
-        }
+        "/short" => stream.write_all(format!("{}cut off", head(700)).as_bytes()).await?,
+        "/gone" => stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await?,
         "/once" => {
-            stream
-                .write_all(b"HTTP/1.1 302 Found\r\nlocation: /good\r\ncontent-length: 0\r\n\r\n")
-                .await?
+            stream.write_all(b"HTTP/1.1 302 Found\r\nlocation: /good\r\ncontent-length: 0\r\n\r\n").await?
         }
         "/circle" => {
-            stream
-                .write_all(b"HTTP/1.1 302 Found\r\nlocation: /circle\r\ncontent-length: 0\r\n\r\n")
-                .await?
+            stream.write_all(b"HTTP/1.1 302 Found\r\nlocation: /circle\r\ncontent-length: 0\r\n\r\n").await?
         }
         "/inside" => {
             let head =
                 "HTTP/1.1 302 Found\r\nlocation: https://169.254.169.254/latest\r\ncontent-length: 0\r\n\r\n";
             stream.write_all(head.as_bytes()).await?;
         }
-        _ => {
-            stream
-                .write_all(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n")
-                .await?
-        }
+        _ => stream.write_all(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n").await?,
     }
     stream.shutdown().await
 }
@@ -164,11 +137,7 @@ async fn every_fault_of_a_server_ends_in_words_and_in_time() {
         ("short", "DOCUMENT_UNAVAILABLE", "broke off"),
         ("gone", "DOCUMENT_UNAVAILABLE", "404"),
         ("circle", "DOCUMENT_UNAVAILABLE", "redirects"),
-        (
-            "inside",
-            "DOCUMENT_UNAVAILABLE",
-            "not fetched from 169.254.169.254",
-        ),
+        ("inside", "DOCUMENT_UNAVAILABLE", "not fetched from 169.254.169.254"),
     ] {
         let error = store.fetch(path).await.unwrap_err();
         assert_eq!(error.code(), code, "{path}: {error}");
@@ -184,10 +153,7 @@ async fn a_name_that_resolves_to_a_private_address_is_not_connected_to() {
     let fetcher = Fetcher::new(config, Deadlines::default()).unwrap();
     let url = fetcher.check("https://localhost/good").unwrap();
     let error = fetcher.fetch(&url).await.unwrap_err();
-    assert!(
-        error.to_string().contains("localhost is not a public address"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("localhost is not a public address"), "{error}");
 }
 
 #[tokio::test]
@@ -196,10 +162,7 @@ async fn an_unknown_certificate_is_refused() {
     let mut config = store.config();
     config.extra_ca_file = None;
     let fetcher = Fetcher::new(config, Deadlines::default()).unwrap();
-    let error = fetcher
-        .fetch(&fetcher.check(&store.url("good")).unwrap())
-        .await
-        .unwrap_err();
+    let error = fetcher.fetch(&fetcher.check(&store.url("good")).unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("no secure connection"), "{error}");
 }
 
@@ -211,11 +174,6 @@ fn a_missing_root_certificate_is_named() {
         extra_ca_file: Some("/no/such/file.pem".into()),
         bytes_max: 1,
     };
-    let error = Fetcher::new(config, Deadlines::default())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("EXTRA_CA_FILE") && error.contains("/no/such/file.pem"),
-        "{error}"
-    );
+    let error = Fetcher::new(config, Deadlines::default()).unwrap_err().to_string();
+    assert!(error.contains("EXTRA_CA_FILE") && error.contains("/no/such/file.pem"), "{error}");
 }

@@ -2,12 +2,7 @@
 
 // All of this binary is tests, but clippy's exceptions for tests reach only functions marked as such, not the
 // helpers and stand-ins that they share.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod architecture;
 mod corpus;

@@ -144,7 +144,9 @@ fn when_every_model_is_down_the_built_in_analyst_answers_only_if_allowed() {
     let run = Run::new();
     let dead = |run: &Run, allowed: &str| {
         let mut command = run.command(&sample("spotted-innovation.md"), "decathlon", &["--json"]);
-        command.env("OPENROUTER_API_KEY", "sk-or-v1-test").env("OPENROUTER_BASE_URL", format!("http://{nobody}"));
+        command
+            .env("OPENROUTER_API_KEY", "sk-or-v1-test")
+            .env("OPENROUTER_BASE_URL", format!("http://{nobody}"));
         command.env("LLM_TIMEOUT_SECONDS", "1").env("LLM_OFFLINE_FALLBACK", allowed);
         command.output().unwrap()
     };
@@ -166,7 +168,8 @@ fn when_every_model_is_down_the_built_in_analyst_answers_only_if_allowed() {
 fn a_run_stops_at_its_cost_limit() {
     let standin = StandIn::start(Options { cost_usd: 0.30, ..Options::default() });
     let run = Run::new();
-    let limited = command(&run, &standin, &["--json"]).env("LLM_MAX_COST_PER_RUN_USD", "0.50").output().unwrap();
+    let limited =
+        command(&run, &standin, &["--json"]).env("LLM_MAX_COST_PER_RUN_USD", "0.50").output().unwrap();
     assert_eq!(limited.status.code(), Some(1));
     let result: Value = serde_json::from_slice(&limited.stdout).unwrap();
     assert_eq!(result["error"]["code"], "LLM_CREDITS", "{result}");

@@ -15,12 +15,7 @@ const SAMPLES: [&str; 7] = [
     "spotted-innovation.md",
     "field-notes.txt",
 ];
-const BRANDS: [&str; 4] = [
-    "lactalis-canada",
-    "mccormick-usa",
-    "columbia-sportswear",
-    "decathlon",
-];
+const BRANDS: [&str; 4] = ["lactalis-canada", "mccormick-usa", "columbia-sportswear", "decathlon"];
 
 /// The pages that the stages saw, by number, reduced to letters, digits and single spaces, so that this
 /// check shares nothing with the look-up it checks.
@@ -28,36 +23,20 @@ fn pages(source: &Path) -> BTreeMap<u64, String> {
     let output = innovation(&["extract", "--json"]).arg(source).output().unwrap();
     assert_ok(&output);
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let page = |page: &Value| {
-        (
-            page["number"].as_u64().unwrap(),
-            reduced(page["text"].as_str().unwrap()),
-        )
-    };
+    let page = |page: &Value| (page["number"].as_u64().unwrap(), reduced(page["text"].as_str().unwrap()));
     document["pages"].as_array().unwrap().iter().map(page).collect()
 }
 
 /// Letters and digits only, lower case: blind to white space, hyphenation, ligatures' spelling and marks.
 fn reduced(text: &str) -> String {
-    let text = text
-        .replace('ﬁ', "fi")
-        .replace('ﬂ', "fl")
-        .replace('ﬀ', "ff")
-        .replace('ﬃ', "ffi")
-        .replace('ﬄ', "ffl");
-    text.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    let text =
+        text.replace('ﬁ', "fi").replace('ﬂ', "fl").replace('ﬀ', "ff").replace('ﬃ', "ffi").replace('ﬄ', "ffl");
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn payload(record: &Value) -> Value {
     let mut record = record.clone();
-    record
-        .as_object_mut()
-        .unwrap()
-        .remove("meta")
-        .expect("a record has meta");
+    record.as_object_mut().unwrap().remove("meta").expect("a record has meta");
     record
 }
 
@@ -72,10 +51,7 @@ fn every_brand(sample_name: &str) {
     let mut opportunities = Vec::new();
     for brand in BRANDS {
         let run = Run::new();
-        let output = run
-            .command(&source, brand, &["--analyst", "extractive", "--json"])
-            .output()
-            .unwrap();
+        let output = run.command(&source, brand, &["--analyst", "extractive", "--json"]).output().unwrap();
         assert_ok(&output);
         let result: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(result["status"], "complete", "{sample_name} {brand}");
@@ -89,15 +65,9 @@ fn every_brand(sample_name: &str) {
             .chain(records[1]["trends"].as_array().unwrap())
         {
             for evidence in item["evidence"].as_array().unwrap() {
-                let (quote, page) = (
-                    evidence["quote"].as_str().unwrap(),
-                    evidence["page"].as_u64().unwrap(),
-                );
+                let (quote, page) = (evidence["quote"].as_str().unwrap(), evidence["page"].as_u64().unwrap());
                 assert_eq!(evidence["status"], "verbatim", "{sample_name} {brand}: {quote}");
-                assert!(
-                    pages[&page].contains(&reduced(quote)),
-                    "{sample_name} {brand} page {page}: {quote}"
-                );
+                assert!(pages[&page].contains(&reduced(quote)), "{sample_name} {brand} page {page}: {quote}");
                 quotes += 1;
             }
         }
@@ -112,19 +82,12 @@ fn every_brand(sample_name: &str) {
         let manifest = run.json("run.json");
         assert_eq!(manifest["status"], "COMPLETED");
         assert_eq!(manifest["stages"].as_object().unwrap().len(), 4);
-        assert!(
-            run.report().contains("extractive"),
-            "the report says who wrote it"
-        );
+        assert!(run.report().contains("extractive"), "the report says who wrote it");
         opportunities.push(records[3]["opportunities"].to_string());
     }
     opportunities.sort();
     opportunities.dedup();
-    assert_eq!(
-        opportunities.len(),
-        BRANDS.len(),
-        "{sample_name}: two brands got the same opportunities"
-    );
+    assert_eq!(opportunities.len(), BRANDS.len(), "{sample_name}: two brands got the same opportunities");
 }
 
 #[test]
@@ -167,19 +130,11 @@ fn the_same_input_twice_gives_the_same_bytes() {
     let (one, two) = (Run::new(), Run::new());
     for run in [&one, &two] {
         let source = sample("trend-report.pdf");
-        assert_ok(
-            &run.command(&source, "decathlon", &["--analyst", "extractive"])
-                .output()
-                .unwrap(),
-        );
+        assert_ok(&run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap());
     }
     for file in STAGE_FILES {
         let (first, second) = (one.json(file), two.json(file));
-        assert_eq!(
-            payload(&first).to_string(),
-            payload(&second).to_string(),
-            "{file}"
-        );
+        assert_eq!(payload(&first).to_string(), payload(&second).to_string(), "{file}");
         assert_eq!(first["meta"]["payload_sha256"], second["meta"]["payload_sha256"]);
     }
 }
@@ -188,17 +143,10 @@ fn the_same_input_twice_gives_the_same_bytes() {
 fn a_finished_run_is_not_run_again() {
     let run = Run::new();
     let source = sample("field-notes.txt");
-    assert_ok(
-        &run.command(&source, "decathlon", &["--analyst", "extractive"])
-            .output()
-            .unwrap(),
-    );
+    assert_ok(&run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap());
     let before = STAGE_FILES.map(|file| run.json(file));
     let report = run.report();
-    let output = run
-        .command(&source, "decathlon", &["--analyst", "extractive"])
-        .output()
-        .unwrap();
+    let output = run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap();
     assert_ok(&output);
     assert_eq!(reused(&stderr(&output)), 4, "{}", stderr(&output));
     assert!(STAGE_FILES.map(|file| run.json(file)) == before, "the stages are as they were");
@@ -209,19 +157,12 @@ fn a_finished_run_is_not_run_again() {
 fn a_damaged_stage_is_kept_aside_and_only_it_is_run_again() {
     let run = Run::new();
     let source = sample("trend-report.pdf");
-    assert_ok(
-        &run.command(&source, "decathlon", &["--analyst", "extractive"])
-            .output()
-            .unwrap(),
-    );
+    assert_ok(&run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap());
     let whole = run.json(STAGE_FILES[1]);
     let path = run.folder().join(STAGE_FILES[1]);
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    let output = run
-        .command(&source, "decathlon", &["--analyst", "extractive"])
-        .output()
-        .unwrap();
+    let output = run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap();
     assert_ok(&output);
     let said = stderr(&output);
     assert_eq!(reused(&said), 3, "{said}");
@@ -239,28 +180,17 @@ fn a_damaged_stage_is_kept_aside_and_only_it_is_run_again() {
 fn the_same_id_for_other_work_is_refused() {
     let run = Run::new();
     let notes = sample("field-notes.txt");
-    assert_ok(
-        &run.command(&notes, "decathlon", &["--analyst", "extractive"])
-            .output()
-            .unwrap(),
-    );
+    assert_ok(&run.command(&notes, "decathlon", &["--analyst", "extractive"]).output().unwrap());
     let before = run.json("run.json");
     for (source, brand, what) in [
         (sample("spotted-innovation.md"), "decathlon", "another document"),
         (notes, "mccormick-usa", "another brand"),
     ] {
-        let output = run
-            .command(&source, brand, &["--analyst", "extractive"])
-            .output()
-            .unwrap();
+        let output = run.command(&source, brand, &["--analyst", "extractive"]).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains(what), "{}", stderr(&output));
     }
-    assert_eq!(
-        run.json("run.json"),
-        before,
-        "nothing of the first run was touched"
-    );
+    assert_eq!(run.json("run.json"), before, "nothing of the first run was touched");
 }
 
 #[test]
@@ -271,11 +201,7 @@ fn a_full_disk_ends_the_run_with_path_and_errno_and_a_retry_finishes_it() {
     // disk would; the signal that goes with it is ignored, so that the write itself fails.
     let limited = run.command(&source, "decathlon", &["--analyst", "extractive", "--json"]);
     let mut shell = std::process::Command::new("bash");
-    shell.env_clear().envs(
-        limited
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    shell.env_clear().envs(limited.get_envs().filter_map(|(name, value)| Some((name, value?))));
     shell
         .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "bash"])
         .arg(limited.get_program())
@@ -285,19 +211,12 @@ fn a_full_disk_ends_the_run_with_path_and_errno_and_a_retry_finishes_it() {
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["error"]["code"], "STORAGE_UNAVAILABLE", "{result}");
     let message = result["error"]["message"].as_str().unwrap();
-    assert!(
-        message.contains("inspirations.json") && message.contains("os error 27"),
-        "{message}"
-    );
+    assert!(message.contains("inspirations.json") && message.contains("os error 27"), "{message}");
     assert_eq!(result["error"]["can_retry"], true);
     let left: Vec<_> = std::fs::read_dir(run.folder().join("stage1")).unwrap().collect();
     assert!(left.is_empty(), "no half file is left: {left:?}");
 
-    assert_ok(
-        &run.command(&source, "decathlon", &["--analyst", "extractive"])
-            .output()
-            .unwrap(),
-    );
+    assert_ok(&run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap());
     assert_eq!(run.json("run.json")["status"], "COMPLETED");
 }
 
@@ -310,50 +229,17 @@ fn what_is_typed_wrongly_is_named_with_the_next_step() {
         (innovation(&["run"]), 64, "--brand"),
         (innovation(&["fly"]), 64, "unrecognized subcommand"),
         (innovation(&["run", "x.pdf", "--brand", "../etc"]), 64, "brand id"),
-        (
-            innovation(&["run", "x.pdf", "--brand", "decathlon", "--run-id", "a/b"]),
-            64,
-            "run id",
-        ),
+        (innovation(&["run", "x.pdf", "--brand", "decathlon", "--run-id", "a/b"]), 64, "run id"),
         (run.command(nowhere, "decathlon", &[]), 1, "DOCUMENT_UNAVAILABLE"),
-        (
-            run.command(&notes, "acme", &[]),
-            1,
-            "known brands: columbia-sportswear, decathlon",
-        ),
-        (
-            run.command(&notes, "decathlon", &["--analyst", "model"]),
-            1,
-            "OPENROUTER_API_KEY",
-        ),
-        (
-            run.command(Path::new("http://example.com/a.pdf"), "decathlon", &[]),
-            1,
-            "https://",
-        ),
-        (
-            run.command(Path::new("https://example.com/a.pdf"), "decathlon", &[]),
-            1,
-            "BLOB_ALLOWED_HOSTS",
-        ),
-        (
-            run.command(Path::new("https://169.254.169.254/a"), "decathlon", &[]),
-            1,
-            "BLOB_ALLOWED_HOSTS",
-        ),
+        (run.command(&notes, "acme", &[]), 1, "known brands: columbia-sportswear, decathlon"),
+        (run.command(&notes, "decathlon", &["--analyst", "model"]), 1, "OPENROUTER_API_KEY"),
+        (run.command(Path::new("http://example.com/a.pdf"), "decathlon", &[]), 1, "https://"),
+        (run.command(Path::new("https://example.com/a.pdf"), "decathlon", &[]), 1, "BLOB_ALLOWED_HOSTS"),
+        (run.command(Path::new("https://169.254.169.254/a"), "decathlon", &[]), 1, "BLOB_ALLOWED_HOSTS"),
     ] {
         let output = command.output().unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{command:?}\n{}",
-            stderr(&output)
-        );
-        assert!(
-            stderr(&output).contains(words),
-            "{command:?}\n{}",
-            stderr(&output)
-        );
+        assert_eq!(output.status.code(), Some(code), "{command:?}\n{}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{command:?}\n{}", stderr(&output));
         assert!(output.stdout.is_empty(), "errors go to stderr: {command:?}");
     }
 }
@@ -361,11 +247,7 @@ fn what_is_typed_wrongly_is_named_with_the_next_step() {
 #[test]
 fn all_problems_of_the_environment_are_told_at_once() {
     let mut command = innovation(&["brands"]);
-    command.envs([
-        ("ANALYST", "oracle"),
-        ("LLM_TIMEOUT_SECONDS", "soon"),
-        ("MAX_DOCUMENT_BYTES", "0"),
-    ]);
+    command.envs([("ANALYST", "oracle"), ("LLM_TIMEOUT_SECONDS", "soon"), ("MAX_DOCUMENT_BYTES", "0")]);
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     for variable in ["ANALYST", "LLM_TIMEOUT_SECONDS", "MAX_DOCUMENT_BYTES"] {
@@ -378,35 +260,16 @@ fn brands_are_listed_and_a_broken_profile_is_told_with_all_its_problems() {
     let output = innovation(&["brands", "--json"]).output().unwrap();
     assert_ok(&output);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let ids: Vec<_> = listed["brands"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|brand| brand["id"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        ids,
-        [
-            "columbia-sportswear",
-            "decathlon",
-            "lactalis-canada",
-            "mccormick-usa"
-        ]
-    );
+    let ids: Vec<_> =
+        listed["brands"].as_array().unwrap().iter().map(|brand| brand["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["columbia-sportswear", "decathlon", "lactalis-canada", "mccormick-usa"]);
     assert_eq!(listed["brands"][2]["brand_name"], "Lactalis");
 
     let base = tempfile::tempdir().unwrap();
     let profiles = base.path().join("data/brand-profiles");
     std::fs::create_dir_all(&profiles).unwrap();
-    std::fs::write(
-        profiles.join("broken.yaml"),
-        "brand_name: Broken\nproduct_portfolio: [one]\n",
-    )
-    .unwrap();
-    let output = innovation(&["brands"])
-        .env("APP_BASE_DIR", base.path())
-        .output()
-        .unwrap();
+    std::fs::write(profiles.join("broken.yaml"), "brand_name: Broken\nproduct_portfolio: [one]\n").unwrap();
+    let output = innovation(&["brands"]).env("APP_BASE_DIR", base.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
     for field in ["product_portfolio", "country", "brand_values", "BRAND_INVALID"] {

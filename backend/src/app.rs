@@ -61,9 +61,7 @@ impl App {
     /// Wires the parts as the configuration says.
     pub fn new(config: Config, overrides: Overrides) -> Result<Self, WiringError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let root = overrides
-            .output_dir
-            .unwrap_or_else(|| config.process.base_dir.join(OUTPUT_DIR));
+        let root = overrides.output_dir.unwrap_or_else(|| config.process.base_dir.join(OUTPUT_DIR));
         let store = FileStore::new(root, clock.clone());
         let choice = overrides.analyst.unwrap_or(config.analyst.choice);
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
@@ -71,12 +69,7 @@ impl App {
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
-            engine: Engine {
-                analyst,
-                store: Arc::new(store.clone()),
-                clock: clock.clone(),
-                cost_limit_usd,
-            },
+            engine: Engine { analyst, store: Arc::new(store.clone()), clock: clock.clone(), cost_limit_usd },
             store,
             clock,
             analyst_name,

@@ -26,10 +26,7 @@ impl BrandFolder {
     #[must_use]
     pub fn new(base_dir: &Path) -> Self {
         let data = base_dir.join("data");
-        Self {
-            profiles: data.join("brand-profiles"),
-            research: data.join("brand-research"),
-        }
+        Self { profiles: data.join("brand-profiles"), research: data.join("brand-research") }
     }
 
     /// The ids of all profiles, sorted.
@@ -38,9 +35,7 @@ impl BrandFolder {
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let is_yaml = path.extension().is_some_and(|extension| extension == "yaml");
-                is_yaml
-                    .then(|| BrandId::parse(path.file_stem()?.to_str()?).ok())
-                    .flatten()
+                is_yaml.then(|| BrandId::parse(path.file_stem()?.to_str()?).ok()).flatten()
             })
             .take(BRANDS_MAX)
             .collect();
@@ -61,12 +56,7 @@ impl BrandFolder {
         let yaml = match std::fs::read_to_string(&path) {
             Ok(yaml) => yaml,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(RunFailure::new(
-                    FailureCode::BrandNotFound,
-                    None,
-                    self.not_found(id),
-                    false,
-                ));
+                return Err(RunFailure::new(FailureCode::BrandNotFound, None, self.not_found(id), false));
             }
             Err(error) => return Err(unreadable(&path, &error)),
         };
@@ -77,12 +67,7 @@ impl BrandFolder {
             Err(error) => return Err(unreadable(&research_path, &error)),
         };
         BrandProfile::from_yaml(id.clone(), &yaml, research).map_err(|problems| {
-            RunFailure::new(
-                FailureCode::BrandInvalid,
-                None,
-                format!("{}: {problems}", path.display()),
-                false,
-            )
+            RunFailure::new(FailureCode::BrandInvalid, None, format!("{}: {problems}", path.display()), false)
         })
     }
 
@@ -95,10 +80,7 @@ impl BrandFolder {
                 self.profiles.display()
             )
         } else {
-            format!(
-                "there is no brand {id} in {}; known brands: {known}",
-                self.profiles.display()
-            )
+            format!("there is no brand {id} in {}; known brands: {known}", self.profiles.display())
         }
     }
 }

@@ -52,7 +52,10 @@ pub struct Job<'a> {
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The stage is already stored and will not be asked for.
-    Reused { meta: StageMeta, item_count: usize },
+    Reused {
+        meta: StageMeta,
+        item_count: usize,
+    },
     Started {
         stage: Stage,
     },
@@ -99,13 +102,8 @@ impl Engine {
             events(Event::Started { stage: *stage });
             let started = self.clock.monotonic();
             let index = index.get_or_insert_with(|| PageIndex::new(job.document));
-            let later_is_stored = stored
-                .iter()
-                .skip(position + 1)
-                .any(|(_, record)| record.is_some());
-            let record = self
-                .answer(*stage, &job, &progress, index, later_is_stored, cancel)
-                .await?;
+            let later_is_stored = stored.iter().skip(position + 1).any(|(_, record)| record.is_some());
+            let record = self.answer(*stage, &job, &progress, index, later_is_stored, cancel).await?;
             self.store
                 .store_stage(job.run, &record)
                 .await
@@ -118,10 +116,7 @@ impl Engine {
 
         let report = self.report(&job, &progress.records).await?;
         events(Event::ReportStored);
-        Ok(Finished {
-            records: progress.records,
-            report,
-        })
+        Ok(Finished { records: progress.records, report })
     }
 
     async fn load_all(&self, run: &RunId) -> Result<Vec<(Stage, Option<StageRecord>)>, RunFailure> {
@@ -157,11 +152,7 @@ impl Engine {
                 .cost_limit_usd
                 .map(|limit| (limit - progress.spent_usd - job.lost_usd).max(0.0)),
         };
-        let Answer {
-            mut output,
-            provenance,
-            mut warnings,
-        } = tokio::select! {
+        let Answer { mut output, provenance, mut warnings } = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
             answer = self.analyst.answer(stage, &input, cancel) => answer.map_err(|error| match error {
@@ -230,7 +221,8 @@ struct Progress {
 impl Progress {
     /// Takes a stored record in; returns how many items it holds.
     fn take(&mut self, record: StageRecord) -> Result<usize, RunFailure> {
-        let output = record.output().map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
+        let output =
+            record.output().map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
         let item_count = output.item_count();
         self.outputs.insert(output);
         self.spent_usd += record.meta.usage.cost_usd;

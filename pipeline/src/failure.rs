@@ -91,24 +91,13 @@ impl RunFailure {
     /// A failure that spent nothing.
     #[must_use]
     pub fn new(code: FailureCode, stage: Option<Stage>, message: impl Into<String>, can_retry: bool) -> Self {
-        Self {
-            code,
-            stage,
-            message: message.into(),
-            can_retry,
-            usage: Usage::default(),
-        }
+        Self { code, stage, message: message.into(), can_retry, usage: Usage::default() }
     }
 
     /// The run was told to stop.
     #[must_use]
     pub fn cancelled(stage: Option<Stage>) -> Self {
-        Self::new(
-            FailureCode::Cancelled,
-            stage,
-            "the run was stopped before it was finished",
-            true,
-        )
+        Self::new(FailureCode::Cancelled, stage, "the run was stopped before it was finished", true)
     }
 
     /// An analyst had no answer for `stage`.
@@ -126,10 +115,7 @@ impl RunFailure {
                     LlmErrorCode::Cancelled => FailureCode::Cancelled,
                 };
                 let can_retry = matches!(error.disposition, Disposition::Retry { .. });
-                Self {
-                    usage: error.usage,
-                    ..Self::new(code, Some(stage), error.message, can_retry)
-                }
+                Self { usage: error.usage, ..Self::new(code, Some(stage), error.message, can_retry) }
             }
             AnalystError::TooLittleText(_) => {
                 Self::new(FailureCode::DocumentNoText, Some(stage), error.to_string(), false)
@@ -143,23 +129,13 @@ impl RunFailure {
     /// Storage did not take or give what the stage needed.
     #[must_use]
     pub fn from_store(stage: Option<Stage>, error: &StoreError) -> Self {
-        Self::new(
-            FailureCode::StorageUnavailable,
-            stage,
-            error.message.clone(),
-            true,
-        )
+        Self::new(FailureCode::StorageUnavailable, stage, error.message.clone(), true)
     }
 
     /// A record could not be made or read: a defect of ours.
     #[must_use]
     pub fn from_record(stage: Option<Stage>, error: &RecordError) -> Self {
-        Self::new(
-            FailureCode::Internal,
-            stage,
-            format!("the stage's record {error}"),
-            true,
-        )
+        Self::new(FailureCode::Internal, stage, format!("the stage's record {error}"), true)
     }
 }
 
@@ -185,11 +161,7 @@ mod tests {
 
     #[test]
     fn a_code_is_spelled_the_same_in_json_and_in_text() {
-        for code in [
-            FailureCode::DocumentNoText,
-            FailureCode::LlmInvalidOutput,
-            FailureCode::Internal,
-        ] {
+        for code in [FailureCode::DocumentNoText, FailureCode::LlmInvalidOutput, FailureCode::Internal] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
     }

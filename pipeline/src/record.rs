@@ -96,9 +96,7 @@ impl StageRecord {
         circumstances: Circumstances,
     ) -> Result<Self, RecordError> {
         let Value::Object(payload) = serde_json::to_value(output).map_err(RecordError::Shape)? else {
-            return Err(RecordError::Shape(serde::de::Error::custom(
-                "the payload is not an object",
-            )));
+            return Err(RecordError::Shape(serde::de::Error::custom("the payload is not an object")));
         };
         let payload_sha256 = sha256_canonical(&payload)?;
         let meta = StageMeta {
@@ -124,17 +122,11 @@ impl StageRecord {
     pub fn from_bytes(stage: Stage, bytes: &[u8]) -> Result<Self, RecordError> {
         let record: Self = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
         if record.meta.stage != stage {
-            return Err(RecordError::WrongStage {
-                expected: stage,
-                found: record.meta.stage,
-            });
+            return Err(RecordError::WrongStage { expected: stage, found: record.meta.stage });
         }
         let computed = sha256_canonical(&record.payload)?;
         if computed != record.meta.payload_sha256 {
-            return Err(RecordError::Digest {
-                stated: record.meta.payload_sha256,
-                computed,
-            });
+            return Err(RecordError::Digest { stated: record.meta.payload_sha256, computed });
         }
         Ok(record)
     }
@@ -165,11 +157,9 @@ pub fn sha256_canonical<T: Serialize>(value: &T) -> Result<String, RecordError> 
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

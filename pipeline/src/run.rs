@@ -25,14 +25,10 @@ pub struct RunIdError {
 impl RunId {
     /// Checks and takes a run id that somebody gave.
     pub fn parse(text: &str) -> Result<Self, RunIdError> {
-        if is_safe_name(text, RUN_ID_BYTES_MAX, |b| {
-            b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
-        }) {
+        if is_safe_name(text, RUN_ID_BYTES_MAX, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
             Ok(Self(text.to_owned()))
         } else {
-            Err(RunIdError {
-                given: shortened(text),
-            })
+            Err(RunIdError { given: shortened(text) })
         }
     }
 
@@ -79,10 +75,7 @@ impl std::str::FromStr for RunId {
 /// True for 1 to `bytes_max` allowed bytes of which the first is alphanumeric: safe as a path component.
 pub(crate) fn is_safe_name(text: &str, bytes_max: usize, allowed: impl Fn(u8) -> bool) -> bool {
     text.len() <= bytes_max
-        && text
-            .bytes()
-            .next()
-            .is_some_and(|first| first.is_ascii_alphanumeric())
+        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && text.bytes().all(allowed)
 }
 

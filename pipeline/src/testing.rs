@@ -35,20 +35,14 @@ impl Call {
     #[must_use]
     pub fn prompt(&self) -> String {
         let blocks = self.request.blocks.iter().map(|block| block.text.as_str());
-        std::iter::once(self.request.system.as_str())
-            .chain(blocks)
-            .collect::<Vec<_>>()
-            .join("\n\n")
+        std::iter::once(self.request.system.as_str()).chain(blocks).collect::<Vec<_>>().join("\n\n")
     }
 }
 
 impl ScriptedLlm {
     #[must_use]
     pub fn new(replies: impl IntoIterator<Item = Result<Completion, LlmError>>) -> Self {
-        Self {
-            replies: Mutex::new(replies.into_iter().collect()),
-            calls: Mutex::default(),
-        }
+        Self { replies: Mutex::new(replies.into_iter().collect()), calls: Mutex::default() }
     }
 
     /// What was asked so far, in order.
@@ -66,19 +60,12 @@ impl LlmClient for ScriptedLlm {
         spend_limit_usd: Option<f64>,
         cancel: &CancellationToken,
     ) -> Result<Completion, LlmError> {
-        lock(&self.calls).push(Call {
-            request: request.clone(),
-            spend_limit_usd,
-        });
+        lock(&self.calls).push(Call { request: request.clone(), spend_limit_usd });
         if cancel.is_cancelled() {
             return Err(llm_error(LlmErrorCode::Cancelled, "cancelled", Disposition::Fail));
         }
         lock(&self.replies).pop_front().unwrap_or_else(|| {
-            Err(llm_error(
-                LlmErrorCode::LlmError,
-                "the script holds no further reply",
-                Disposition::Fail,
-            ))
+            Err(llm_error(LlmErrorCode::LlmError, "the script holds no further reply", Disposition::Fail))
         })
     }
 }
@@ -91,12 +78,7 @@ pub fn completion(text: impl Into<String>) -> Completion {
         model: "test/model".to_owned(),
         provider: Some("Test".to_owned()),
         generation_id: Some("gen-test".to_owned()),
-        usage: Usage {
-            prompt_tokens: 100,
-            completion_tokens: 50,
-            cached_tokens: 0,
-            cost_usd: 0.01,
-        },
+        usage: Usage { prompt_tokens: 100, completion_tokens: 50, cached_tokens: 0, cost_usd: 0.01 },
         attempts: 1,
         finish_reason: Some("stop".to_owned()),
     }
@@ -105,13 +87,7 @@ pub fn completion(text: impl Into<String>) -> Completion {
 /// A failed call that took 1 attempt and spent nothing.
 #[must_use]
 pub fn llm_error(code: LlmErrorCode, message: &str, disposition: Disposition) -> LlmError {
-    LlmError {
-        code,
-        message: message.to_owned(),
-        disposition,
-        usage: Usage::default(),
-        attempts: 1,
-    }
+    LlmError { code, message: message.to_owned(), disposition, usage: Usage::default(), attempts: 1 }
 }
 
 /// An answer to the stage that satisfies its schema and means nothing.
@@ -180,10 +156,7 @@ impl ManualClock {
 
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        Self {
-            start,
-            passed: Mutex::default(),
-        }
+        Self { start, passed: Mutex::default() }
     }
 
     /// Moves both of its times forward.

@@ -20,16 +20,8 @@ fn every_shipped_profile_is_valid() {
         }
         ids.push(id.to_string());
     }
-    for expected in [
-        "columbia-sportswear",
-        "decathlon",
-        "lactalis-canada",
-        "mccormick-usa",
-    ] {
-        assert!(
-            ids.iter().any(|id| id == expected),
-            "{expected} is missing: {ids:?}"
-        );
+    for expected in ["columbia-sportswear", "decathlon", "lactalis-canada", "mccormick-usa"] {
+        assert!(ids.iter().any(|id| id == expected), "{expected} is missing: {ids:?}");
     }
 }
 

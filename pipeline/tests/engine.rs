@@ -60,15 +60,9 @@ impl RunStore for MemoryStore {
     async fn store_stage(&self, _: &RunId, record: &StageRecord) -> Result<(), StoreError> {
         if self.is_full {
             let message = "/full/run.json: No space left on device (os error 28)".to_owned();
-            return Err(StoreError {
-                message,
-                disposition: StoreDisposition::Retry,
-            });
+            return Err(StoreError { message, disposition: StoreDisposition::Retry });
         }
-        self.stages
-            .lock()
-            .unwrap()
-            .insert(record.meta.stage, record.clone());
+        self.stages.lock().unwrap().insert(record.meta.stage, record.clone());
         Ok(())
     }
 
@@ -96,10 +90,7 @@ enum Trouble {
 
 impl ScriptedAnalyst {
     fn with(at_stage_3: Trouble) -> Arc<Self> {
-        Arc::new(Self {
-            at_stage_3,
-            ..Self::default()
-        })
+        Arc::new(Self { at_stage_3, ..Self::default() })
     }
 }
 
@@ -137,10 +128,7 @@ fn answer(stage: Stage) -> Answer {
             provider: "scripted".into(),
             model: "scripted-1".into(),
             prompt_version: "1".into(),
-            usage: Usage {
-                cost_usd: 0.25,
-                ..Usage::default()
-            },
+            usage: Usage { cost_usd: 0.25, ..Usage::default() },
             attempts: 1,
         },
         warnings: vec![],
@@ -163,10 +151,7 @@ impl Analyst for ScriptedAnalyst {
                 code,
                 message: "the model's endpoint answered 503".into(),
                 disposition: Disposition::Retry { after: None },
-                usage: Usage {
-                    cost_usd: 0.5,
-                    ..Usage::default()
-                },
+                usage: Usage { cost_usd: 0.5, ..Usage::default() },
                 attempts: 4,
             }
             .into()),
@@ -216,8 +201,7 @@ brand_values: [Craft, Care, Calm]
     }
 
     async fn run(&self, analyst: Arc<dyn Analyst>) -> Result<Finished, RunFailure> {
-        self.run_with(analyst, 0.0, &|_| {}, &CancellationToken::new())
-            .await
+        self.run_with(analyst, 0.0, &|_| {}, &CancellationToken::new()).await
     }
 
     async fn run_with(
@@ -259,37 +243,19 @@ async fn a_run_asks_each_stage_once_and_stores_each_before_the_next() {
             Event::ReportStored => "report".to_owned(),
         });
     };
-    let finished = world
-        .run_with(analyst.clone(), 0.0, &note, &CancellationToken::new())
-        .await
-        .unwrap();
+    let finished = world.run_with(analyst.clone(), 0.0, &note, &CancellationToken::new()).await.unwrap();
     assert_eq!(*analyst.asked.lock().unwrap(), Stage::ALL);
     let expected: Vec<String> = (1..=4)
-        .flat_map(|n| {
-            [
-                format!("started {n} with {} stored", n - 1),
-                format!("stored {n} with {n} stored"),
-            ]
-        })
+        .flat_map(|n| [format!("started {n} with {} stored", n - 1), format!("stored {n} with {n} stored")])
         .chain(["report".to_owned()])
         .collect();
     assert_eq!(*events.lock().unwrap(), expected);
-    assert_eq!(
-        world.store.report.lock().unwrap().as_ref(),
-        Some(&finished.report)
-    );
+    assert_eq!(world.store.report.lock().unwrap().as_ref(), Some(&finished.report));
     for record in &finished.records {
-        assert!(
-            record.meta.finished_at >= record.meta.started_at,
-            "{:?}",
-            record.meta
-        );
+        assert!(record.meta.finished_at >= record.meta.started_at, "{:?}", record.meta);
     }
     // Equal work has equal digests.
-    let again = World::new()
-        .run(Arc::new(ScriptedAnalyst::default()))
-        .await
-        .unwrap();
+    let again = World::new().run(Arc::new(ScriptedAnalyst::default())).await.unwrap();
     for (one, two) in finished.records.iter().zip(&again.records) {
         assert_eq!(one.meta.payload_sha256, two.meta.payload_sha256);
     }
@@ -298,58 +264,32 @@ async fn a_run_asks_each_stage_once_and_stores_each_before_the_next() {
 #[tokio::test]
 async fn a_stored_stage_is_never_asked_for_again() {
     let world = World::new();
-    let failure = world
-        .run(ScriptedAnalyst::with(Trouble::Fails(LlmErrorCode::LlmError)))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (failure.code, failure.stage),
-        (FailureCode::LlmError, Some(Stage::GeneralTranslation))
-    );
+    let failure = world.run(ScriptedAnalyst::with(Trouble::Fails(LlmErrorCode::LlmError))).await.unwrap_err();
+    assert_eq!((failure.code, failure.stage), (FailureCode::LlmError, Some(Stage::GeneralTranslation)));
     assert!(failure.can_retry);
-    assert!(
-        (failure.usage.cost_usd - 0.5).abs() < 1e-9,
-        "what the failure cost is not forgotten"
-    );
+    assert!((failure.usage.cost_usd - 0.5).abs() < 1e-9, "what the failure cost is not forgotten");
 
     let analyst = Arc::new(ScriptedAnalyst::default());
-    world
-        .run_with(analyst.clone(), 0.5, &|_| {}, &CancellationToken::new())
-        .await
-        .unwrap();
-    assert_eq!(
-        *analyst.asked.lock().unwrap(),
-        [Stage::GeneralTranslation, Stage::BrandContextualization]
-    );
+    world.run_with(analyst.clone(), 0.5, &|_| {}, &CancellationToken::new()).await.unwrap();
+    assert_eq!(*analyst.asked.lock().unwrap(), [Stage::GeneralTranslation, Stage::BrandContextualization]);
     // 1.00 less two stored stages of 0.25 and the 0.50 that were lost leaves nothing, and never less.
     assert_eq!(*analyst.budgets.lock().unwrap(), [Some(0.0), Some(0.0)]);
 
     let nobody = Arc::new(ScriptedAnalyst::default());
     world.run(nobody.clone()).await.unwrap();
-    assert!(
-        nobody.asked.lock().unwrap().is_empty(),
-        "a finished run asks nothing"
-    );
+    assert!(nobody.asked.lock().unwrap().is_empty(), "a finished run asks nothing");
 }
 
 #[tokio::test]
 async fn a_stage_that_was_lost_is_run_again_and_says_so() {
     let world = World::new();
     world.run(Arc::new(ScriptedAnalyst::default())).await.unwrap();
-    world
-        .store
-        .stages
-        .lock()
-        .unwrap()
-        .remove(&Stage::SignalAmplification);
+    world.store.stages.lock().unwrap().remove(&Stage::SignalAmplification);
     let analyst = Arc::new(ScriptedAnalyst::default());
     let finished = world.run(analyst.clone()).await.unwrap();
     assert_eq!(*analyst.asked.lock().unwrap(), [Stage::SignalAmplification]);
     let warnings = &finished.records[1].meta.warnings;
-    assert!(
-        warnings.iter().any(|warning| warning.contains("run again")),
-        "{warnings:?}"
-    );
+    assert!(warnings.iter().any(|warning| warning.contains("run again")), "{warnings:?}");
 }
 
 #[tokio::test]
@@ -357,34 +297,20 @@ async fn cancellation_ends_a_stage_in_flight_and_keeps_what_is_stored() {
     let world = World::new();
     let cancel = CancellationToken::new();
     let cancel_at_stage_3 = |event: Event| {
-        if matches!(
-            event,
-            Event::Started {
-                stage: Stage::GeneralTranslation
-            }
-        ) {
+        if matches!(event, Event::Started { stage: Stage::GeneralTranslation }) {
             cancel.cancel();
         }
     };
     let analyst = ScriptedAnalyst::with(Trouble::Hangs);
-    let failure = world
-        .run_with(analyst, 0.0, &cancel_at_stage_3, &cancel)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (failure.code, failure.stage),
-        (FailureCode::Cancelled, Some(Stage::GeneralTranslation))
-    );
+    let failure = world.run_with(analyst, 0.0, &cancel_at_stage_3, &cancel).await.unwrap_err();
+    assert_eq!((failure.code, failure.stage), (FailureCode::Cancelled, Some(Stage::GeneralTranslation)));
     assert_eq!(world.store.stages.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn a_store_that_fails_ends_the_run_in_its_own_words() {
     let mut world = World::new();
-    world.store = Arc::new(MemoryStore {
-        is_full: true,
-        ..MemoryStore::default()
-    });
+    world.store = Arc::new(MemoryStore { is_full: true, ..MemoryStore::default() });
     let failure = world.run(Arc::new(ScriptedAnalyst::default())).await.unwrap_err();
     assert_eq!(
         (failure.code, failure.stage),
@@ -413,11 +339,7 @@ async fn the_last_resort_answers_only_when_models_are_down_and_never_hides_it() 
         if let Ok(finished) = result {
             assert_eq!(*last_resort.asked.lock().unwrap(), [Stage::GeneralTranslation]);
             let meta = &finished.records[2].meta;
-            assert!(
-                meta.warnings[0].contains("No model could be reached"),
-                "{:?}",
-                meta.warnings
-            );
+            assert!(meta.warnings[0].contains("No model could be reached"), "{:?}", meta.warnings);
             assert!(
                 (meta.usage.cost_usd - 0.75).abs() < 1e-9,
                 "the failed attempts are counted: {:?}",

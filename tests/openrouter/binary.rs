@@ -7,18 +7,13 @@ use crate::support::{Run, STAGE_FILES, assert_ok, sample, stderr};
 
 fn command(run: &Run, standin: &StandIn) -> std::process::Command {
     let mut command = run.command(&sample("spotted-innovation.md"), "lactalis-canada", &["--json"]);
-    command
-        .env("OPENROUTER_API_KEY", KEY)
-        .env("OPENROUTER_BASE_URL", standin.base_url());
+    command.env("OPENROUTER_API_KEY", KEY).env("OPENROUTER_BASE_URL", standin.base_url());
     command
 }
 
 #[test]
 fn a_run_with_a_model_ends_in_a_report_with_true_quotes() {
-    let standin = StandIn::start(Options {
-        api_key: Some(KEY.to_owned()),
-        ..Options::default()
-    });
+    let standin = StandIn::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
     let run = Run::new();
     assert_ok(&command(&run, &standin).output().unwrap());
     assert_eq!(standin.calls(), 4);
@@ -40,29 +35,16 @@ fn a_run_that_fails_goes_on_where_it_stopped_and_pays_for_no_stage_twice() {
     let no_credits = json!({"error": {"code": 402, "message": format!("key {KEY} has no credits")}});
     standin.script([
         Reply::Answer(Wrapping::None),
-        Reply::Status {
-            status: 402,
-            headers: Vec::new(),
-            body: no_credits,
-        },
+        Reply::Status { status: 402, headers: Vec::new(), body: no_credits },
     ]);
     let run = Run::new();
     let failed = command(&run, &standin).output().unwrap();
     assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
     let said = stderr(&failed) + &String::from_utf8_lossy(&failed.stdout);
-    assert!(
-        said.contains("LLM_CREDITS") && said.contains("add credits"),
-        "{said}"
-    );
+    assert!(said.contains("LLM_CREDITS") && said.contains("add credits"), "{said}");
     assert!(!said.contains(KEY), "{said}");
 
     assert_ok(&command(&run, &standin).output().unwrap());
-    assert_eq!(
-        (
-            standin.calls_of("input_processing"),
-            standin.calls_of("signal_amplification")
-        ),
-        (1, 2)
-    );
+    assert_eq!((standin.calls_of("input_processing"), standin.calls_of("signal_amplification")), (1, 2));
     assert_eq!(standin.calls(), 5);
 }

@@ -9,10 +9,7 @@ use super::*;
 #[tokio::test]
 async fn a_slow_drip_is_ended_by_the_total_deadline() {
     for comments in [true, false] {
-        let standin = start([Reply::Drip {
-            every: Duration::from_millis(20),
-            comments,
-        }]);
+        let standin = start([Reply::Drip { every: Duration::from_millis(20), comments }]);
         let timeouts = OpenRouterConfig {
             total_timeout: Duration::from_millis(1_500),
             idle_timeout: Duration::from_secs(1),
@@ -25,10 +22,7 @@ async fn a_slow_drip_is_ended_by_the_total_deadline() {
             error.message.contains("no whole answer came within")
                 && error.message.contains("LLM_TIMEOUT_SECONDS")
         );
-        assert!(
-            started.elapsed() >= Duration::from_millis(1_500),
-            "comments and pieces count as life"
-        );
+        assert!(started.elapsed() >= Duration::from_millis(1_500), "comments and pieces count as life");
         assert_eq!(standin.calls(), 1);
         until(|| standin.hung_up() == 1).await;
     }
@@ -38,26 +32,16 @@ async fn a_slow_drip_is_ended_by_the_total_deadline() {
 async fn a_hang_before_the_headers_or_in_the_answer_is_ended_by_the_idle_deadline() {
     for reply in [Reply::HangBeforeHeaders, Reply::HangMidBody] {
         let standin = start([reply.clone(), reply.clone(), reply.clone(), reply.clone()]);
-        let timeouts = OpenRouterConfig {
-            idle_timeout: Duration::from_millis(100),
-            ..config(&standin)
-        };
+        let timeouts = OpenRouterConfig { idle_timeout: Duration::from_millis(100), ..config(&standin) };
         let error = ask(timeouts.clone()).await.unwrap_err();
         assert_eq!(error.code, LlmErrorCode::LlmTimeout, "{reply:?}");
-        assert!(
-            error.message.contains("sent nothing for 1 s (3 attempts)"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains("sent nothing for 1 s (3 attempts)"), "{}", error.message);
         // One hang is left: the second request of the next call brings the answer. It may take its time.
         assert_eq!(
-            ask(OpenRouterConfig {
-                idle_timeout: Duration::from_millis(900),
-                ..timeouts
-            })
-            .await
-            .unwrap()
-            .attempts,
+            ask(OpenRouterConfig { idle_timeout: Duration::from_millis(900), ..timeouts })
+                .await
+                .unwrap()
+                .attempts,
             2
         );
         until(|| standin.hung_up() == 4).await;
@@ -68,13 +52,8 @@ async fn a_hang_before_the_headers_or_in_the_answer_is_ended_by_the_idle_deadlin
 async fn a_reset_is_tried_again() {
     for reply in [Reply::ResetMidBody, Reply::ResetBeforeHeaders] {
         recovers(reply.clone()).await;
-        fails(
-            reply,
-            LlmErrorCode::LlmError,
-            "the model's endpoint gave no answer: the connection was",
-            3,
-        )
-        .await;
+        fails(reply, LlmErrorCode::LlmError, "the model's endpoint gave no answer: the connection was", 3)
+            .await;
     }
 }
 
@@ -91,9 +70,7 @@ async fn a_refused_connection_is_tried_again_and_named() {
     let error = ask(settings).await.unwrap_err();
     assert_eq!((error.code, error.attempts), (LlmErrorCode::LlmError, 3));
     assert!(
-        error
-            .message
-            .contains("the connection was refused (3 attempts); check OPENROUTER_BASE_URL"),
+        error.message.contains("the connection was refused (3 attempts); check OPENROUTER_BASE_URL"),
         "{}",
         error.message
     );
@@ -101,10 +78,7 @@ async fn a_refused_connection_is_tried_again_and_named() {
 
 #[tokio::test]
 async fn cancelling_hangs_up_so_that_billing_stops() {
-    let standin = start([Reply::Drip {
-        every: Duration::from_millis(5),
-        comments: false,
-    }]);
+    let standin = start([Reply::Drip { every: Duration::from_millis(5), comments: false }]);
     let cancel = CancellationToken::new();
     let client = client(config(&standin));
     let asked = request();
@@ -137,10 +111,8 @@ async fn logged(action: impl Future<Output = ()>) -> String {
         }
     }
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     // With only one subscriber alive, tracing asks the thread that meets an event first whether anybody wants it,
     // and that may be another test's thread, without a subscriber. A second one makes it ask them all.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
@@ -156,28 +128,13 @@ async fn the_key_appears_nowhere_even_when_the_endpoint_echoes_it() {
     let echo =
         json!({"error": {"code": 401, "message": format!("Bad key '{KEY}' in \"Bearer {KEY}\"\u{1b}[31m")}});
     let standin = start([
-        Reply::Status {
-            status: 503,
-            headers: Vec::new(),
-            body: echo.clone(),
-        },
-        Reply::Status {
-            status: 401,
-            headers: Vec::new(),
-            body: echo,
-        },
+        Reply::Status { status: 503, headers: Vec::new(), body: echo.clone() },
+        Reply::Status { status: 401, headers: Vec::new(), body: echo },
     ]);
     let client = client(config(&standin));
     let log = logged(async {
-        let error = client
-            .complete(&request(), None, &CancellationToken::new())
-            .await
-            .unwrap_err();
-        assert!(
-            error.message.contains("Bad key '[redacted]'"),
-            "{}",
-            error.message
-        );
+        let error = client.complete(&request(), None, &CancellationToken::new()).await.unwrap_err();
+        assert!(error.message.contains("Bad key '[redacted]'"), "{}", error.message);
         for shown in [
             error.message.clone(),
             format!("{error:?}"),
@@ -189,10 +146,7 @@ async fn the_key_appears_nowhere_even_when_the_endpoint_echoes_it() {
     })
     .await;
     assert!(log.contains("model request"), "{log}");
-    assert!(
-        !log.contains(KEY) && !log.contains("Shoppers") && !log.contains("Rules."),
-        "{log}"
-    );
+    assert!(!log.contains(KEY) && !log.contains("Shoppers") && !log.contains("Rules."), "{log}");
 }
 
 #[test]
@@ -200,9 +154,7 @@ fn settings_that_make_no_client_are_named() {
     let with = |change: fn(&mut OpenRouterConfig)| {
         let mut config = OpenRouterConfig::new(KEY.into(), "m");
         change(&mut config);
-        OpenRouter::new(config, Arc::new(ManualClock::new()))
-            .unwrap_err()
-            .to_string()
+        OpenRouter::new(config, Arc::new(ManualClock::new())).unwrap_err().to_string()
     };
     assert!(with(|c| c.base_url = "ftp://x".to_owned()).contains("OPENROUTER_BASE_URL"));
     assert!(with(|c| c.base_url = "nonsense".to_owned()).contains("OPENROUTER_BASE_URL"));

@@ -6,10 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn choice(message: Value, finish_reason: Value) -> Reply {
-    Reply::Choice {
-        message,
-        finish_reason,
-    }
+    Reply::Choice { message, finish_reason }
 }
 
 #[tokio::test]
@@ -20,19 +17,13 @@ async fn a_200_that_holds_an_error_is_judged_by_its_code() {
     recovers(Reply::ErrorInside(json!({"message": "no code at all"}))).await;
     let credits = Reply::ErrorInside(json!({"code": 402, "message": "m"}));
     let error = fails(credits, LlmErrorCode::LlmCredits, "no credits left", 1).await;
-    assert!(
-        (error.usage.cost_usd - 0.01).abs() < 1e-9,
-        "what it cost is counted"
-    );
+    assert!((error.usage.cost_usd - 0.01).abs() < 1e-9, "what it cost is counted");
 }
 
 #[tokio::test]
 async fn an_error_inside_the_choice_is_not_taken_for_content() {
     let completion = recovers(Reply::ErrorInChoice(json!({"code": 502, "message": "m"}))).await;
-    assert!(
-        (completion.usage.cost_usd - 0.02).abs() < 1e-9,
-        "both requests are counted"
-    );
+    assert!((completion.usage.cost_usd - 0.02).abs() < 1e-9, "both requests are counted");
 }
 
 #[tokio::test]
@@ -45,28 +36,16 @@ async fn an_error_in_the_middle_of_a_stream_is_tried_again() {
 
 #[tokio::test]
 async fn leading_newlines_do_no_harm() {
-    let standin = StandIn::start(Options {
-        streams: false,
-        ..Options::default()
-    });
+    let standin = StandIn::start(Options { streams: false, ..Options::default() });
     standin.script([Reply::Answer(Wrapping::LeadingNewlines)]);
     assert!(ask(config(&standin)).await.unwrap().text.contains("inspirations"));
-    assert!(
-        is_taken(Reply::Answer(Wrapping::LeadingNewlines))
-            .await
-            .text
-            .contains("inspirations")
-    );
+    assert!(is_taken(Reply::Answer(Wrapping::LeadingNewlines)).await.text.contains("inspirations"));
 }
 
 #[tokio::test]
 async fn white_space_null_or_no_content_is_tried_again() {
-    for message in [
-        json!({"content": " \n\t"}),
-        json!({"content": ""}),
-        json!({"content": null}),
-        json!({}),
-    ] {
+    for message in [json!({"content": " \n\t"}), json!({"content": ""}), json!({"content": null}), json!({})]
+    {
         recovers(choice(message.clone(), json!("stop"))).await;
         fails(
             choice(message, json!("stop")),
@@ -81,25 +60,13 @@ async fn white_space_null_or_no_content_is_tried_again() {
 #[tokio::test]
 async fn truncated_json_is_tried_again() {
     recovers(Reply::JsonCut).await;
-    fails(
-        Reply::JsonCut,
-        LlmErrorCode::LlmError,
-        "broke off before its end (3 attempts)",
-        3,
-    )
-    .await;
+    fails(Reply::JsonCut, LlmErrorCode::LlmError, "broke off before its end (3 attempts)", 3).await;
 }
 
 #[tokio::test]
 async fn a_stream_without_its_end_is_tried_again() {
     recovers(Reply::StreamCut).await;
-    fails(
-        Reply::StreamCut,
-        LlmErrorCode::LlmError,
-        "broke off before its end",
-        3,
-    )
-    .await;
+    fails(Reply::StreamCut, LlmErrorCode::LlmError, "broke off before its end", 3).await;
 }
 
 #[tokio::test]
@@ -109,45 +76,19 @@ async fn an_html_page_is_not_an_answer() {
         body: b"\n<!DOCTYPE html><html>Bad gateway</html>".to_vec(),
     };
     recovers(page()).await;
-    let error = fails(
-        page(),
-        LlmErrorCode::LlmError,
-        "an HTML page instead of a model's answer",
-        3,
-    )
-    .await;
+    let error = fails(page(), LlmErrorCode::LlmError, "an HTML page instead of a model's answer", 3).await;
     assert!(!error.message.contains("gateway"));
-    let error = Reply::Status {
-        status: 502,
-        headers: Vec::new(),
-        body: json!("<html>Bad gateway</html>"),
-    };
+    let error = Reply::Status { status: 502, headers: Vec::new(), body: json!("<html>Bad gateway</html>") };
     fails(error, LlmErrorCode::LlmError, "failed (502)", 3).await;
 }
 
 #[tokio::test]
 async fn a_wrong_content_type_matters_only_if_the_content_is_wrong_too() {
-    recovers(Reply::Raw {
-        content_type: "text/plain",
-        body: b"upstream connect error".to_vec(),
-    })
-    .await;
-    recovers(Reply::Raw {
-        content_type: "application/json",
-        body: Vec::new(),
-    })
-    .await;
+    recovers(Reply::Raw { content_type: "text/plain", body: b"upstream connect error".to_vec() }).await;
+    recovers(Reply::Raw { content_type: "application/json", body: Vec::new() }).await;
     let body = json!({"choices": [{"finish_reason": "stop", "message": {"content": "fine"}}]});
     let body = body.to_string().into_bytes();
-    assert_eq!(
-        is_taken(Reply::Raw {
-            content_type: "text/html",
-            body
-        })
-        .await
-        .text,
-        "fine"
-    );
+    assert_eq!(is_taken(Reply::Raw { content_type: "text/html", body }).await.text, "fine");
 }
 
 #[tokio::test]
@@ -155,70 +96,35 @@ async fn a_body_of_200_mb_is_not_read_to_its_end() {
     let standin = start([Reply::Huge { bytes: 200_000_000 }]);
     let error = ask(config(&standin)).await.unwrap_err();
     assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmInvalidOutput, 1));
-    assert!(
-        error.message.contains("larger than 8388608 bytes"),
-        "{}",
-        error.message
-    );
+    assert!(error.message.contains("larger than 8388608 bytes"), "{}", error.message);
     until(|| standin.hung_up() == 1).await;
-    assert!(
-        standin.bytes_sent() < 40_000_000,
-        "{} bytes were taken",
-        standin.bytes_sent()
-    );
+    assert!(standin.bytes_sent() < 40_000_000, "{} bytes were taken", standin.bytes_sent());
 }
 
 #[tokio::test]
 async fn an_answer_cut_off_at_its_length_is_not_asked_again() {
     let reply = choice(json!({"content": "{\"inspirations\": ["}), json!("length"));
-    let error = fails(
-        reply,
-        LlmErrorCode::LlmInvalidOutput,
-        "cut off at the limit of 1234 tokens",
-        1,
-    )
-    .await;
+    let error = fails(reply, LlmErrorCode::LlmInvalidOutput, "cut off at the limit of 1234 tokens", 1).await;
     assert_eq!(error.disposition, Disposition::Fail);
-    assert!(
-        (error.usage.cost_usd - 0.01).abs() < 1e-9,
-        "it is paid all the same"
-    );
+    assert!((error.usage.cost_usd - 0.01).abs() < 1e-9, "it is paid all the same");
 }
 
 #[tokio::test]
 async fn a_refusal_is_shown_and_not_asked_again() {
-    let reply = choice(
-        json!({"content": null, "refusal": "I can't help with that."}),
-        json!("stop"),
-    );
-    fails(
-        reply,
-        LlmErrorCode::LlmInvalidOutput,
-        "declined to answer: I can't help with that.;",
-        1,
-    )
-    .await;
+    let reply = choice(json!({"content": null, "refusal": "I can't help with that."}), json!("stop"));
+    fails(reply, LlmErrorCode::LlmInvalidOutput, "declined to answer: I can't help with that.;", 1).await;
 }
 
 #[tokio::test]
 async fn a_content_filter_is_not_asked_again() {
     let reply = choice(json!({"content": ""}), json!("content_filter"));
-    fails(
-        reply,
-        LlmErrorCode::LlmInvalidOutput,
-        "content filter withheld the answer",
-        1,
-    )
-    .await;
+    fails(reply, LlmErrorCode::LlmInvalidOutput, "content filter withheld the answer", 1).await;
 }
 
 #[tokio::test]
 async fn an_unknown_finish_reason_is_passed_on_with_the_content() {
     let completion = is_taken(choice(json!({"content": "text"}), json!("pause_turn"))).await;
-    assert_eq!(
-        (completion.text.as_str(), completion.finish_reason.as_deref()),
-        ("text", Some("pause_turn"))
-    );
+    assert_eq!((completion.text.as_str(), completion.finish_reason.as_deref()), ("text", Some("pause_turn")));
     assert!(!completion.is_finished());
     let completion = is_taken(choice(json!({"content": "text"}), json!(null))).await;
     assert_eq!(completion.finish_reason, None);

@@ -54,14 +54,8 @@ fn request() -> CompletionRequest {
         stage: Stage::InputProcessing,
         system: "Rules.".to_owned(),
         blocks: vec![
-            PromptBlock {
-                text: document.to_owned(),
-                cacheable: true,
-            },
-            PromptBlock {
-                text: "Task.".to_owned(),
-                cacheable: false,
-            },
+            PromptBlock { text: document.to_owned(), cacheable: true },
+            PromptBlock { text: "Task.".to_owned(), cacheable: false },
         ],
         schema_name: schema.name.to_owned(),
         schema: schema.json.clone(),
@@ -70,9 +64,7 @@ fn request() -> CompletionRequest {
 }
 
 async fn ask(config: OpenRouterConfig) -> Result<Completion, LlmError> {
-    client(config)
-        .complete(&request(), None, &CancellationToken::new())
-        .await
+    client(config).complete(&request(), None, &CancellationToken::new()).await
 }
 
 fn start(script: impl IntoIterator<Item = Reply>) -> StandIn {
@@ -93,17 +85,8 @@ async fn fails(reply: Reply, code: LlmErrorCode, sentence: &str, calls: usize) -
     let standin = start(std::iter::repeat_n(reply, 10));
     let error = ask(config(&standin)).await.unwrap_err();
     assert_eq!(error.code, code, "{}", error.message);
-    assert!(
-        error.message.contains(sentence),
-        "{:?} does not say {sentence:?}",
-        error.message
-    );
-    assert_eq!(
-        (standin.calls(), error.attempts as usize),
-        (calls, calls),
-        "{}",
-        error.message
-    );
+    assert!(error.message.contains(sentence), "{:?} does not say {sentence:?}", error.message);
+    assert_eq!((standin.calls(), error.attempts as usize), (calls, calls), "{}", error.message);
     assert!(!error.message.contains(KEY) && error.message.chars().count() < 600);
     error
 }
@@ -111,9 +94,7 @@ async fn fails(reply: Reply, code: LlmErrorCode, sentence: &str, calls: usize) -
 /// The endpoint replies so once: the next request brings the answer.
 async fn recovers(reply: Reply) -> Completion {
     let standin = start([reply.clone()]);
-    let completion = ask(config(&standin))
-        .await
-        .unwrap_or_else(|error| panic!("{reply:?}: {error}"));
+    let completion = ask(config(&standin)).await.unwrap_or_else(|error| panic!("{reply:?}: {error}"));
     assert_eq!((standin.calls(), completion.attempts), (2, 2), "{reply:?}");
     completion
 }

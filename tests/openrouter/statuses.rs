@@ -7,20 +7,12 @@ use super::*;
 
 fn status(status: u16) -> Reply {
     let body = json!({"error": {"code": status, "message": "as scripted"}});
-    Reply::Status {
-        status,
-        headers: Vec::new(),
-        body,
-    }
+    Reply::Status { status, headers: Vec::new(), body }
 }
 
 fn status_after(status: u16, retry_after: &str) -> Reply {
     let body = json!({"error": {"code": status, "message": "as scripted"}});
-    Reply::Status {
-        status,
-        headers: vec![("Retry-After", retry_after.to_owned())],
-        body,
-    }
+    Reply::Status { status, headers: vec![("Retry-After", retry_after.to_owned())], body }
 }
 
 #[tokio::test]
@@ -56,19 +48,8 @@ async fn rate_limit_without_retry_after_backs_off() {
 #[tokio::test]
 async fn rate_limit_with_retry_after_beyond_the_deadline_fails_at_once() {
     let reply = status_after(429, "5400");
-    let error = fails(
-        reply,
-        LlmErrorCode::LlmRateLimit,
-        "asks to wait 1 h 30 min, longer than the",
-        1,
-    )
-    .await;
-    assert_eq!(
-        error.disposition,
-        Disposition::Retry {
-            after: Some(Duration::from_secs(5_400))
-        }
-    );
+    let error = fails(reply, LlmErrorCode::LlmRateLimit, "asks to wait 1 h 30 min, longer than the", 1).await;
+    assert_eq!(error.disposition, Disposition::Retry { after: Some(Duration::from_secs(5_400)) });
 }
 
 #[tokio::test]
@@ -76,77 +57,33 @@ async fn rate_limit_that_resets_tomorrow_says_when() {
     // OpenRouter's own 429s carry no Retry-After but X-RateLimit-Reset, in milliseconds since 1970.
     let body = json!({"error": {"code": 429, "message": "free-models-per-day"}});
     let headers = vec![("X-RateLimit-Reset", "1767268800000".to_owned())];
-    fails(
-        Reply::Status {
-            status: 429,
-            headers,
-            body,
-        },
-        LlmErrorCode::LlmRateLimit,
-        "wait 12 h",
-        1,
-    )
-    .await;
+    fails(Reply::Status { status: 429, headers, body }, LlmErrorCode::LlmRateLimit, "wait 12 h", 1).await;
 }
 
 #[tokio::test]
 async fn no_credits_stops_asking() {
-    let error = fails(
-        status(402),
-        LlmErrorCode::LlmCredits,
-        "no credits left (402: as scripted); add credits",
-        1,
-    )
-    .await;
+    let error =
+        fails(status(402), LlmErrorCode::LlmCredits, "no credits left (402: as scripted); add credits", 1)
+            .await;
     assert_eq!(error.disposition, Disposition::Fail);
 }
 
 #[tokio::test]
 async fn a_refused_key_stops_asking() {
-    let error = fails(
-        status(401),
-        LlmErrorCode::LlmAuth,
-        "does not accept OPENROUTER_API_KEY",
-        1,
-    )
-    .await;
+    let error = fails(status(401), LlmErrorCode::LlmAuth, "does not accept OPENROUTER_API_KEY", 1).await;
     assert_eq!(error.disposition, Disposition::Fail);
-    fails(
-        status(403),
-        LlmErrorCode::LlmAuth,
-        "does not allow this request (403",
-        1,
-    )
-    .await;
+    fails(status(403), LlmErrorCode::LlmAuth, "does not allow this request (403", 1).await;
 }
 
 #[tokio::test]
 async fn an_unknown_model_stops_asking() {
-    fails(
-        status(404),
-        LlmErrorCode::LlmError,
-        "check LLM_MODEL and LLM_FALLBACK_MODELS",
-        1,
-    )
-    .await;
+    fails(status(404), LlmErrorCode::LlmError, "check LLM_MODEL and LLM_FALLBACK_MODELS", 1).await;
 }
 
 #[tokio::test]
 async fn a_malformed_or_too_large_request_is_not_repeated() {
-    fails(
-        status(400),
-        LlmErrorCode::LlmError,
-        "refused the request (400: as scripted)",
-        1,
-    )
-    .await;
-    fails(
-        status(422),
-        LlmErrorCode::LlmError,
-        "refused the request (422: as scripted)",
-        1,
-    )
-    .await;
+    fails(status(400), LlmErrorCode::LlmError, "refused the request (400: as scripted)", 1).await;
+    fails(status(422), LlmErrorCode::LlmError, "refused the request (422: as scripted)", 1).await;
     fails(status(413), LlmErrorCode::LlmError, "prompt is too large", 1).await;
 }
 
@@ -154,26 +91,16 @@ async fn a_malformed_or_too_large_request_is_not_repeated() {
 async fn server_trouble_is_tried_again() {
     for code in [408, 500, 502, 503, 504, 524, 529] {
         recovers(status(code)).await;
-        let error = fails(
-            status(code),
-            LlmErrorCode::LlmError,
-            "as scripted), 3 attempts; retry the run later",
-            3,
-        )
-        .await;
+        let error =
+            fails(status(code), LlmErrorCode::LlmError, "as scripted), 3 attempts; retry the run later", 3)
+                .await;
         assert!(error.message.contains(&code.to_string()));
     }
 }
 
 #[tokio::test]
 async fn unavailable_for_longer_than_the_deadline_fails_at_once() {
-    fails(
-        status_after(503, "60"),
-        LlmErrorCode::LlmError,
-        "asks to wait 1 min",
-        1,
-    )
-    .await;
+    fails(status_after(503, "60"), LlmErrorCode::LlmError, "asks to wait 1 min", 1).await;
 }
 
 #[tokio::test]
@@ -181,11 +108,7 @@ async fn an_availability_error_without_a_code_is_believed() {
     let error = |retryable: bool| {
         let availability = json!({"retryable": retryable, "retry_after": 0.01, "fallback_models": ["x"]});
         let error = json!({"message": "busy", "http_status": 503, "error_type": "availability", "availability": availability});
-        Reply::Status {
-            status: 503,
-            headers: Vec::new(),
-            body: json!({"error": error}),
-        }
+        Reply::Status { status: 503, headers: Vec::new(), body: json!({"error": error}) }
     };
     recovers(error(true)).await;
     fails(error(false), LlmErrorCode::LlmError, "(503: busy), 1 attempt", 1).await;
@@ -194,11 +117,7 @@ async fn an_availability_error_without_a_code_is_believed() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let headers = vec![("Location", "http://127.0.0.1:9/".to_owned())];
-    let reply = Reply::Status {
-        status: 307,
-        headers,
-        body: json!({}),
-    };
+    let reply = Reply::Status { status: 307, headers, body: json!({}) };
     fails(reply, LlmErrorCode::LlmError, "redirects elsewhere", 1).await;
 }
 
@@ -212,11 +131,7 @@ async fn an_endpoint_that_keeps_failing_is_left_alone() {
     }
     assert_eq!(standin.calls(), 10, "the tenth failure opens the breaker");
     let error = client.complete(&request(), None, &cancel).await.unwrap_err();
-    assert!(
-        error.message.contains("not asked for another 30 s"),
-        "{}",
-        error.message
-    );
+    assert!(error.message.contains("not asked for another 30 s"), "{}", error.message);
     assert!(matches!(error.disposition, Disposition::Retry { after: Some(_) }));
 }
 
@@ -224,15 +139,8 @@ async fn an_endpoint_that_keeps_failing_is_left_alone() {
 async fn no_request_starts_when_the_runs_money_is_used_up() {
     let standin = start([Reply::ErrorInside(json!({"code": 503, "message": "m"}))]);
     let client = client(config(&standin));
-    let error = client
-        .complete(&request(), Some(0.01), &CancellationToken::new())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.code, standin.calls()),
-        (LlmErrorCode::LlmCredits, 1),
-        "the failed request spent it"
-    );
+    let error = client.complete(&request(), Some(0.01), &CancellationToken::new()).await.unwrap_err();
+    assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmCredits, 1), "the failed request spent it");
     assert!(error.message.contains("LLM_MAX_COST_PER_RUN_USD"));
     assert_eq!(error.disposition, Disposition::Fail);
 }

@@ -27,11 +27,7 @@ fn document() -> Document {
         source_name: "report.pdf".to_owned(),
         format: Format::Pdf,
         title: None,
-        pages: vec![
-            page(1, "Cover"),
-            page(2, LINE),
-            page(3, "Prices fell by 12 % in one year."),
-        ],
+        pages: vec![page(1, "Cover"), page(2, LINE), page(3, "Prices fell by 12 % in one year.")],
         warnings: Vec::new(),
     }
 }
@@ -59,37 +55,21 @@ async fn answer(client: &Arc<OpenRouter>, stage: Stage, earlier: &Outputs) -> Re
 }
 
 async fn first_stage(standin: &StandIn) -> Result<Answer, AnalystError> {
-    answer(
-        &Arc::new(client(config(standin))),
-        Stage::InputProcessing,
-        &Outputs::default(),
-    )
-    .await
+    answer(&Arc::new(client(config(standin))), Stage::InputProcessing, &Outputs::default()).await
 }
 
 #[tokio::test]
 async fn four_stages_are_answered_streamed_or_not() {
     for streams in [true, false] {
-        let standin = StandIn::start(Options {
-            streams,
-            api_key: Some(KEY.to_owned()),
-            ..Options::default()
-        });
+        let standin =
+            StandIn::start(Options { streams, api_key: Some(KEY.to_owned()), ..Options::default() });
         let client = Arc::new(client(config(&standin)));
         let mut outputs = Outputs::default();
         for stage in Stage::ALL {
-            let Answer {
-                mut output,
-                provenance,
-                warnings,
-            } = answer(&client, stage, &outputs).await.unwrap();
+            let Answer { mut output, provenance, warnings } = answer(&client, stage, &outputs).await.unwrap();
             assert_eq!(provenance.provider, "Stand-In");
             assert!((provenance.usage.cost_usd - 0.01).abs() < 1e-9);
-            assert_eq!(
-                provenance.usage.cached_tokens > 0,
-                stage == Stage::SignalAmplification,
-                "{stage}"
-            );
+            assert_eq!(provenance.usage.cached_tokens > 0, stage == Stage::SignalAmplification, "{stage}");
             assert!(warnings.is_empty());
             for evidence in output.evidence_mut() {
                 let page = document().page(evidence.page).unwrap().text.clone();
@@ -101,11 +81,7 @@ async fn four_stages_are_answered_streamed_or_not() {
         assert_eq!(outputs.lessons()[0].inspirations, ["I1"]);
         assert_eq!(outputs.opportunities()[0].lessons, ["L1"]);
         assert_eq!(outputs.opportunities()[1].profile_links[0].entry, "Cheese");
-        assert_eq!(
-            (standin.calls(), standin.connections()),
-            (4, 1),
-            "one connection serves them all"
-        );
+        assert_eq!((standin.calls(), standin.connections()), (4, 1), "one connection serves them all");
     }
 }
 
@@ -117,20 +93,12 @@ async fn the_request_is_strict_streaming_and_cacheable() {
     settings.title = Some("Innovation".to_owned());
     let completion = ask(settings).await.unwrap();
     assert_eq!(completion.generation_id.as_deref(), Some("gen-stand-in"));
-    let [request] = &standin.requests()[..] else {
-        panic!("one request")
-    };
-    assert_eq!(
-        request.header("authorization"),
-        Some(format!("Bearer {KEY}").as_str())
-    );
+    let [request] = &standin.requests()[..] else { panic!("one request") };
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
     assert_eq!(request.header("http-referer"), Some("https://example.com"));
     assert_eq!(request.header("x-openrouter-title"), Some("Innovation"));
     let body = &request.body;
-    assert_eq!(
-        body["models"],
-        json!(["anthropic/claude-sonnet-4.5", "acme/second"])
-    );
+    assert_eq!(body["models"], json!(["anthropic/claude-sonnet-4.5", "acme/second"]));
     assert_eq!(body["stream"], true);
     assert_eq!(body["max_tokens"], 1_234);
     assert_eq!(body["provider"], json!({"require_parameters": true}));
@@ -139,21 +107,15 @@ async fn the_request_is_strict_streaming_and_cacheable() {
         (&schema["strict"], &schema["schema"]),
         (&json!(true), &schema::of(Stage::InputProcessing).json)
     );
-    assert_eq!(
-        body["messages"][1]["content"][0]["cache_control"],
-        json!({"type": "ephemeral"})
-    );
+    assert_eq!(body["messages"][1]["content"][0]["cache_control"], json!({"type": "ephemeral"}));
     assert!(body["messages"][1]["content"][1].get("cache_control").is_none());
 }
 
 #[tokio::test]
 async fn only_anthropic_models_get_cache_marks_and_no_fallback_means_no_list() {
     let standin = start([]);
-    let settings = OpenRouterConfig {
-        model: "acme/one".to_owned(),
-        fallback_models: Vec::new(),
-        ..config(&standin)
-    };
+    let settings =
+        OpenRouterConfig { model: "acme/one".to_owned(), fallback_models: Vec::new(), ..config(&standin) };
     ask(settings).await.unwrap();
     let body = &standin.requests()[0].body;
     assert!(body["messages"][1]["content"][0].get("cache_control").is_none());
@@ -163,14 +125,8 @@ async fn only_anthropic_models_get_cache_marks_and_no_fallback_means_no_list() {
 #[tokio::test]
 async fn the_model_that_really_answered_is_named() {
     let gone = vec!["anthropic/claude-sonnet-4.5".to_owned()];
-    let standin = StandIn::start(Options {
-        unavailable_models: gone,
-        ..Options::default()
-    });
-    assert_eq!(
-        first_stage(&standin).await.unwrap().provenance.model,
-        "acme/second"
-    );
+    let standin = StandIn::start(Options { unavailable_models: gone, ..Options::default() });
+    assert_eq!(first_stage(&standin).await.unwrap().provenance.model, "acme/second");
 }
 
 #[tokio::test]
@@ -191,47 +147,28 @@ async fn schema_invalid_or_truncated_content_is_asked_for_once_more() {
         assert!((provenance.usage.cost_usd - 0.02).abs() < 1e-9);
 
         let standin = start([Reply::Answer(wrapping), Reply::Answer(wrapping)]);
-        let Err(AnalystError::Llm(error)) = first_stage(&standin).await else {
-            panic!("{wrapping:?}")
-        };
+        let Err(AnalystError::Llm(error)) = first_stage(&standin).await else { panic!("{wrapping:?}") };
         assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmInvalidOutput, 2));
-        assert!(
-            error.message.contains("neither answer satisfies the schema"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains("neither answer satisfies the schema"), "{}", error.message);
     }
 }
 
 #[tokio::test]
 async fn a_made_up_quote_in_the_right_schema_is_left_to_the_quote_check() {
     let standin = start([Reply::Answer(Wrapping::MadeUpQuote)]);
-    let StageOutput::InputProcessing(output) = first_stage(&standin).await.unwrap().output else {
-        panic!()
-    };
-    assert!(
-        output.inspirations[0].evidence[0]
-            .quote
-            .starts_with("Nobody ever wrote")
-    );
+    let StageOutput::InputProcessing(output) = first_stage(&standin).await.unwrap().output else { panic!() };
+    assert!(output.inspirations[0].evidence[0].quote.starts_with("Nobody ever wrote"));
     assert_eq!(standin.calls(), 1);
 }
 
 #[test]
 fn the_stand_in_lists_models_and_tells_what_a_key_may_still_spend() {
     use std::io::{Read, Write};
-    let standin = StandIn::start(Options {
-        api_key: Some(KEY.to_owned()),
-        ..Options::default()
-    });
+    let standin = StandIn::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
     let address = standin.base_url().replace("http://", "").replace("/api/v1", "");
     let get = |path: &str, key: &str| {
         let mut socket = std::net::TcpStream::connect(&address).unwrap();
-        write!(
-            socket,
-            "GET /api/v1{path} HTTP/1.1\r\nAuthorization: Bearer {key}\r\n\r\n"
-        )
-        .unwrap();
+        write!(socket, "GET /api/v1{path} HTTP/1.1\r\nAuthorization: Bearer {key}\r\n\r\n").unwrap();
         socket.shutdown(std::net::Shutdown::Write).unwrap();
         let mut response = String::new();
         socket.read_to_string(&mut response).unwrap();
@@ -239,8 +176,5 @@ fn the_stand_in_lists_models_and_tells_what_a_key_may_still_spend() {
     };
     assert!(get("/key", KEY).contains("\"limit_remaining\":7.5"));
     assert!(get("/key", "another").starts_with("HTTP/1.1 401"));
-    assert!(
-        get("/models", KEY).contains("\"prompt\":\"0.000003\""),
-        "prices are decimal strings"
-    );
+    assert!(get("/models", KEY).contains("\"prompt\":\"0.000003\""), "prices are decimal strings");
 }

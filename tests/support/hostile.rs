@@ -20,12 +20,8 @@ fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
     for offset in offsets {
         write!(bytes, "{offset:010} 00000 n \n").unwrap();
     }
-    write!(
-        bytes,
-        "trailer\n<</Size {}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n",
-        objects.len() + 1
-    )
-    .unwrap();
+    write!(bytes, "trailer\n<</Size {}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1)
+        .unwrap();
     bytes
 }
 
@@ -62,11 +58,7 @@ fn deflated(chunk: &[u8], times: usize) -> Vec<u8> {
 pub(crate) fn flate_bomb() -> Vec<u8> {
     let inner = deflated(&vec![b' '; 1 << 20], 6 * 1024);
     let outer = deflated(&inner, 1);
-    one_page(
-        stream("/Filter[/FlateDecode/FlateDecode]", &outer),
-        "",
-        Vec::new(),
-    )
+    one_page(stream("/Filter[/FlateDecode/FlateDecode]", &outer), "", Vec::new())
 }
 
 /// A form that draws itself.
@@ -135,25 +127,16 @@ pub(crate) fn page_tree_loop() -> Vec<u8> {
 
 /// A readable page whose cross-reference table was cut off.
 pub(crate) fn truncated_xref() -> Vec<u8> {
-    let whole = one_page(
-        stream("", b"BT /F 12 Tf 50 700 Td (The table is missing) Tj ET"),
-        "",
-        Vec::new(),
-    );
+    let whole = one_page(stream("", b"BT /F 12 Tf 50 700 Td (The table is missing) Tj ET"), "", Vec::new());
     let cut = whole.windows(4).rposition(|window| window == b"xref").unwrap();
-    let start = whole[..cut]
-        .windows(4)
-        .rposition(|window| window == b"xref")
-        .unwrap();
+    let start = whole[..cut].windows(4).rposition(|window| window == b"xref").unwrap();
     whole[..start + 12].to_vec()
 }
 
 fn zip(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in parts {
-        writer
-            .start_file(*name, zip::write::SimpleFileOptions::default())
-            .unwrap();
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
         writer.write_all(bytes).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -162,9 +145,7 @@ fn zip(parts: &[(&str, &[u8])]) -> Vec<u8> {
 /// A DOCX whose main part inflates to 1 GB of blanks.
 pub(crate) fn zip_bomb() -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    writer
-        .start_file("word/document.xml", zip::write::SimpleFileOptions::default())
-        .unwrap();
+    writer.start_file("word/document.xml", zip::write::SimpleFileOptions::default()).unwrap();
     let blanks = vec![b' '; 1 << 20];
     for _ in 0..1024 {
         writer.write_all(&blanks).unwrap();
@@ -174,9 +155,7 @@ pub(crate) fn zip_bomb() -> Vec<u8> {
 
 /// A DOCX with 100,000 further parts.
 pub(crate) fn many_entries() -> Vec<u8> {
-    let names: Vec<String> = (0..100_000)
-        .map(|index| format!("word/media/{index}.png"))
-        .collect();
+    let names: Vec<String> = (0..100_000).map(|index| format!("word/media/{index}.png")).collect();
     let mut parts: Vec<(&str, &[u8])> = vec![("word/document.xml", b"<w:document/>")];
     parts.extend(names.iter().map(|name| (name.as_str(), &b""[..])));
     zip(&parts)
@@ -196,19 +175,13 @@ pub(crate) fn billion_laughs() -> Vec<u8> {
 /// A DOCX whose XML is nested a million deep.
 pub(crate) fn deep_xml() -> Vec<u8> {
     const DEPTH: usize = 1_000_000;
-    zip(&[(
-        "word/document.xml",
-        format!("{}{}", "<w:p>".repeat(DEPTH), "</w:p>".repeat(DEPTH)).as_bytes(),
-    )])
+    zip(&[("word/document.xml", format!("{}{}", "<w:p>".repeat(DEPTH), "</w:p>".repeat(DEPTH)).as_bytes())])
 }
 
 /// HTML nested a million deep, with words at its heart.
 pub(crate) fn deep_html() -> Vec<u8> {
-    format!(
-        "<!doctype html><p>Words at the start</p>{}<p>Words at the heart</p>",
-        "<div><b>".repeat(500_000)
-    )
-    .into_bytes()
+    format!("<!doctype html><p>Words at the start</p>{}<p>Words at the heart</p>", "<div><b>".repeat(500_000))
+        .into_bytes()
 }
 
 /// Text of more than the 25 MiB that a document may have.

@@ -12,10 +12,7 @@ use serde_json::Value;
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
 /// A sample document of the repository.
@@ -37,9 +34,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn new() -> Self {
-        Self {
-            out: tempfile::tempdir().unwrap(),
-        }
+        Self { out: tempfile::tempdir().unwrap() }
     }
 
     /// `innovation run SOURCE --brand BRAND --run-id r1 --out …` and what else is given.
@@ -70,12 +65,8 @@ impl Run {
 }
 
 /// The record files of the four stages.
-pub(crate) const STAGE_FILES: [&str; 4] = [
-    "stage1/inspirations.json",
-    "stage2/trends.json",
-    "stage3/lessons.json",
-    "stage4/context.json",
-];
+pub(crate) const STAGE_FILES: [&str; 4] =
+    ["stage1/inspirations.json", "stage2/trends.json", "stage3/lessons.json", "stage4/context.json"];
 
 /// What a command wrote to stderr.
 pub(crate) fn stderr(output: &Output) -> String {

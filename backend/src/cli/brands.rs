@@ -52,9 +52,5 @@ pub fn run(args: &Args, config: &Config) -> ExitCode {
     if args.json {
         put_json(&json!({ "brands": listed }));
     }
-    if sound {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -77,8 +77,7 @@ fn read(file: &Path) -> std::io::Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let mut bytes = Vec::with_capacity(length + 1);
-    file.take(isolate::INPUT_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(isolate::INPUT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() <= isolate::INPUT_BYTES_MAX).then_some(bytes))
 }
 
@@ -100,10 +99,7 @@ fn write_json(out: &mut impl Write, value: &impl Serialize) -> anyhow::Result<()
 
 fn report(out: &mut impl Write, error: &DocumentError, json: bool) -> anyhow::Result<()> {
     if json {
-        let error = FailureDetail {
-            code: error.code(),
-            message: error.to_string(),
-        };
+        let error = FailureDetail { code: error.code(), message: error.to_string() };
         write_json(out, &Failure { error })
     } else {
         Ok(writeln!(std::io::stderr().lock(), "{}: {error}", error.code())?)

@@ -37,10 +37,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The isolated child: no configuration, no runtime, nothing but the parser.
-    if arguments
-        .get(1)
-        .is_some_and(|first| first == isolate::CHILD_ARGUMENT)
-    {
+    if arguments.get(1).is_some_and(|first| first == isolate::CHILD_ARGUMENT) {
         return isolate::child_main();
     }
     let cli = match Cli::try_parse_from(arguments) {
@@ -48,11 +45,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nothing better can be done where even stderr is gone.
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(EXIT_USAGE)
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
     let config = match Config::from_environment() {
@@ -78,11 +71,7 @@ pub fn main() -> ExitCode {
 
 fn start_logs(level: &str) {
     let filter = tracing_subscriber::EnvFilter::new(level);
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
 /// Says why, on stderr.

@@ -43,10 +43,7 @@ impl Progress {
             (false, true) => Mode::Terminal,
             (false, false) => Mode::Plain,
         };
-        Self {
-            mode,
-            current: Mutex::new(None),
-        }
+        Self { mode, current: Mutex::new(None) }
     }
 
     /// A line of its own.
@@ -68,15 +65,8 @@ impl Progress {
             bar.enable_steady_tick(TICK);
             bar
         });
-        let step = Step {
-            name: name.to_owned(),
-            began: Instant::now(),
-            spinner,
-        };
-        *self
-            .current
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(step);
+        let step = Step { name: name.to_owned(), began: Instant::now(), spinner };
+        *self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(step);
     }
 
     /// The step is done, with what it brought.
@@ -90,11 +80,7 @@ impl Progress {
     }
 
     fn end(&self, mark: char, text: &str) {
-        let step = self
-            .current
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
+        let step = self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let Some(step) = step else { return };
         if let Some(spinner) = &step.spinner {
             spinner.finish_and_clear();

@@ -59,31 +59,16 @@ pub struct Args {
 /// Runs the pipeline and tells where the report lies.
 pub async fn run(args: Args, config: Config) -> ExitCode {
     let bytes_max = config.documents.bytes_max;
-    let app = match App::new(
-        config,
-        Overrides {
-            output_dir: args.out.clone(),
-            analyst: args.analyst,
-        },
-    ) {
+    let app = match App::new(config, Overrides { output_dir: args.out.clone(), analyst: args.analyst }) {
         Ok(app) => app,
         Err(error) => return fail(&error),
     };
     let cancel = CancellationToken::new();
     lifecycle::cancel_on_signals(cancel.clone());
-    let run_id = args
-        .run_id
-        .clone()
-        .unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
+    let run_id = args.run_id.clone().unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
     let progress = Progress::new(args.json);
-    let command = Command {
-        app: &app,
-        args: &args,
-        run_id: &run_id,
-        progress: &progress,
-        cancel: &cancel,
-        bytes_max,
-    };
+    let command =
+        Command { app: &app, args: &args, run_id: &run_id, progress: &progress, cancel: &cancel, bytes_max };
     match command.execute().await {
         Ok(manifest) => command.succeeded(&manifest),
         Err(failure) => command.failed(&failure),
@@ -113,20 +98,13 @@ impl Command<'_> {
             document_sha256: sha256_hex(&bytes),
             brand_id: self.args.brand.clone(),
         };
-        let open = self
-            .app
-            .store
-            .open_run(self.run_id, request)
-            .await
-            .map_err(open_failure)?;
+        let open = self.app.store.open_run(self.run_id, request).await.map_err(open_failure)?;
         let result = self.work(&name, bytes, &brand, open.manifest.lost_usd).await;
         let (status, error, lost_usd) = match &result {
             Ok(()) => (RunStatus::Completed, None, 0.0),
-            Err(failure) if failure.code == FailureCode::Cancelled => (
-                RunStatus::Cancelled,
-                Some(failure.clone()),
-                failure.usage.cost_usd,
-            ),
+            Err(failure) if failure.code == FailureCode::Cancelled => {
+                (RunStatus::Cancelled, Some(failure.clone()), failure.usage.cost_usd)
+            }
             Err(failure) => (RunStatus::Failed, Some(failure.clone()), failure.usage.cost_usd),
         };
         let closing = self.app.store.update(self.run_id, move |manifest| {
@@ -134,9 +112,7 @@ impl Command<'_> {
             manifest.error = error;
             manifest.lost_usd += lost_usd;
         });
-        let closed = closing
-            .await
-            .map_err(|error| RunFailure::from_store(None, &error));
+        let closed = closing.await.map_err(|error| RunFailure::from_store(None, &error));
         result.and(closed)
     }
 
@@ -178,19 +154,9 @@ impl Command<'_> {
             .update(self.run_id, move |manifest| manifest.document = Some(summary))
             .await
             .map_err(|error| RunFailure::from_store(None, &error))?;
-        let job = Job {
-            run: self.run_id,
-            document: &document,
-            brand,
-            lost_usd,
-            mode: MODE,
-            flags_revision: 0,
-        };
-        let result = self
-            .app
-            .engine
-            .run(job, &|event| self.show(event), self.cancel)
-            .await;
+        let job =
+            Job { run: self.run_id, document: &document, brand, lost_usd, mode: MODE, flags_revision: 0 };
+        let result = self.app.engine.run(job, &|event| self.show(event), self.cancel).await;
         if let Err(failure) = &result {
             self.progress.failed(&failure.message);
         }
@@ -206,8 +172,7 @@ impl Command<'_> {
         match &extracted {
             Ok(document) => {
                 let pages = document.pages.len();
-                self.progress
-                    .done(&format!("{pages} page{}", if pages == 1 { "" } else { "s" }));
+                self.progress.done(&format!("{pages} page{}", if pages == 1 { "" } else { "s" }));
                 for warning in &document.warnings {
                     self.progress.line(&format!("  ! {warning}"));
                 }
@@ -245,9 +210,7 @@ impl Command<'_> {
         if self.args.open
             && let Err(error) = open::that_detached(&report)
         {
-            return fail(&format!(
-                "the report is done, but no program could be started to open it: {error}"
-            ));
+            return fail(&format!("the report is done, but no program could be started to open it: {error}"));
         }
         ExitCode::SUCCESS
     }
@@ -314,15 +277,8 @@ fn is_address(source: &str) -> bool {
 /// The document's name for people: a file's name, or the last part of an address without its query, which
 /// may hold a signature.
 fn source_name(source: &str) -> String {
-    let path = if is_address(source) {
-        source.split(['?', '#']).next().unwrap_or(source)
-    } else {
-        source
-    };
-    let name = Path::new(path)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or("document");
+    let path = if is_address(source) { source.split(['?', '#']).next().unwrap_or(source) } else { source };
+    let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("document");
     name.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
@@ -334,10 +290,7 @@ async fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, RunFailure>
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too large from one that just fits.
-    file.take(bytes_max as u64 + 1)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(unreadable)?;
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
     if bytes.len() > bytes_max {
         return Err(DocumentError::TooLarge(format!("more than {bytes_max} bytes")).into());
     }

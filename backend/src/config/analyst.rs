@@ -53,53 +53,27 @@ pub struct AnalystConfig {
 
 impl AnalystConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let choice = reader.value(
-            "ANALYST",
-            AnalystChoice::Auto,
-            "must be auto, extractive or model",
-            "auto",
-        );
+        let choice =
+            reader.value("ANALYST", AnalystChoice::Auto, "must be auto, extractive or model", "auto");
         let api_key = reader.text("OPENROUTER_API_KEY").map(SecretString::from);
-        let base_url = reader
-            .text("OPENROUTER_BASE_URL")
-            .unwrap_or(DEFAULT_BASE_URL)
-            .trim_end_matches('/')
-            .to_owned();
+        let base_url =
+            reader.text("OPENROUTER_BASE_URL").unwrap_or(DEFAULT_BASE_URL).trim_end_matches('/').to_owned();
         if !Url::parse(&base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         {
-            reader.problem(
-                "OPENROUTER_BASE_URL",
-                "must be an http or https address",
-                DEFAULT_BASE_URL,
-            );
+            reader.problem("OPENROUTER_BASE_URL", "must be an http or https address", DEFAULT_BASE_URL);
         }
         let model = reader.text("LLM_MODEL").unwrap_or(DEFAULT_MODEL).to_owned();
         let fallback_models = reader.list("LLM_FALLBACK_MODELS");
-        let seconds: u64 = reader.value(
-            "LLM_TIMEOUT_SECONDS",
-            180,
-            "must be a whole number of seconds, 1 to 3600",
-            "180",
-        );
+        let seconds: u64 =
+            reader.value("LLM_TIMEOUT_SECONDS", 180, "must be a whole number of seconds, 1 to 3600", "180");
         if !(1..=3600).contains(&seconds) {
-            reader.problem(
-                "LLM_TIMEOUT_SECONDS",
-                "must be a whole number of seconds, 1 to 3600",
-                "180",
-            );
+            reader.problem("LLM_TIMEOUT_SECONDS", "must be a whole number of seconds, 1 to 3600", "180");
         }
         let cost: Option<f64> = reader.text("LLM_MAX_COST_PER_RUN_USD").map(|text| {
-            text.parse::<f64>()
-                .ok()
-                .filter(|usd| usd.is_finite() && *usd > 0.0)
-                .unwrap_or(f64::NAN)
+            text.parse::<f64>().ok().filter(|usd| usd.is_finite() && *usd > 0.0).unwrap_or(f64::NAN)
         });
         if cost.is_some_and(f64::is_nan) {
-            reader.problem(
-                "LLM_MAX_COST_PER_RUN_USD",
-                "must be an amount in US dollars above 0",
-                "0.50",
-            );
+            reader.problem("LLM_MAX_COST_PER_RUN_USD", "must be an amount in US dollars above 0", "0.50");
         }
         let offline_fallback = reader.switch("LLM_OFFLINE_FALLBACK", false);
         Self {

@@ -23,10 +23,8 @@ impl DocumentsConfig {
     pub(super) fn read(reader: &mut Reader, environment: Environment) -> Self {
         let mut allowed_hosts = reader.list("BLOB_ALLOWED_HOSTS");
         if allowed_hosts.is_empty() {
-            allowed_hosts = vec![
-                "*.public.blob.vercel-storage.com".to_owned(),
-                "blob.vercel-storage.com".to_owned(),
-            ];
+            allowed_hosts =
+                vec!["*.public.blob.vercel-storage.com".to_owned(), "blob.vercel-storage.com".to_owned()];
         }
         for host in &mut allowed_hosts {
             *host = host.to_ascii_lowercase();
@@ -56,11 +54,6 @@ impl DocumentsConfig {
         if !(1..=DEFAULT_BYTES_MAX).contains(&bytes_max) {
             reader.problem("MAX_DOCUMENT_BYTES", what, "26214400");
         }
-        Self {
-            allowed_hosts,
-            allow_private_network,
-            extra_ca_file,
-            bytes_max,
-        }
+        Self { allowed_hosts, allow_private_network, extra_ca_file, bytes_max }
     }
 }

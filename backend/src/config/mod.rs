@@ -34,19 +34,12 @@ impl Config {
 
     /// Reads a set of variables.
     pub fn from_variables(variables: BTreeMap<String, String>) -> Result<Self, Problems> {
-        let mut reader = Reader {
-            variables,
-            problems: Vec::new(),
-        };
+        let mut reader = Reader { variables, problems: Vec::new() };
         let process = ProcessConfig::read(&mut reader);
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
         if reader.problems.is_empty() {
-            Ok(Self {
-                process,
-                analyst,
-                documents,
-            })
+            Ok(Self { process, analyst, documents })
         } else {
             Err(Problems(reader.problems))
         }
@@ -92,18 +85,11 @@ pub struct Reader {
 impl Reader {
     /// A variable's text, trimmed; unset and empty are the same.
     fn text(&self, variable: &str) -> Option<&str> {
-        self.variables
-            .get(variable)
-            .map(|value| value.trim())
-            .filter(|value| !value.is_empty())
+        self.variables.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     fn problem(&mut self, variable: &'static str, what: impl Into<String>, example: &'static str) {
-        self.problems.push(Problem {
-            variable,
-            what: what.into(),
-            example,
-        });
+        self.problems.push(Problem { variable, what: what.into(), example });
     }
 
     /// A parsed value; the default where it is unset, and (with a problem noted) where it does not parse.
@@ -143,11 +129,7 @@ impl Reader {
     fn list(&self, variable: &str) -> Vec<String> {
         self.text(variable)
             .map(|text| {
-                text.split(',')
-                    .map(str::trim)
-                    .filter(|entry| !entry.is_empty())
-                    .map(str::to_owned)
-                    .collect()
+                text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
             })
             .unwrap_or_default()
     }
@@ -158,10 +140,7 @@ mod tests {
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
@@ -183,15 +162,7 @@ mod tests {
         ]))
         .unwrap_err();
         let named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
-        assert_eq!(
-            named,
-            [
-                "ENVIRONMENT",
-                "ANALYST",
-                "LLM_TIMEOUT_SECONDS",
-                "MAX_DOCUMENT_BYTES"
-            ]
-        );
+        assert_eq!(named, ["ENVIRONMENT", "ANALYST", "LLM_TIMEOUT_SECONDS", "MAX_DOCUMENT_BYTES"]);
         assert!(!problems.to_string().contains("s3cret"), "{problems}");
     }
 

@@ -59,10 +59,6 @@ impl ProcessConfig {
         if log_level.parse::<tracing_subscriber::EnvFilter>().is_err() {
             reader.problem("LOG_LEVEL", "must be error, warn, info, debug or trace", "info");
         }
-        Self {
-            environment,
-            base_dir,
-            log_level,
-        }
+        Self { environment, base_dir, log_level }
     }
 }

@@ -52,11 +52,7 @@ pub fn check_url(url: &Url, config: &DocumentsConfig) -> Result<(), AddressError
         return Err(AddressError::Port);
     }
     let host = url.host().ok_or(AddressError::NotAUrl)?;
-    if !config
-        .allowed_hosts
-        .iter()
-        .any(|entry| matches_entry(&host, entry))
-    {
+    if !config.allowed_hosts.iter().any(|entry| matches_entry(&host, entry)) {
         return Err(AddressError::Host(host.to_string()));
     }
     let literal = match host {
@@ -77,9 +73,7 @@ pub fn check_url(url: &Url, config: &DocumentsConfig) -> Result<(), AddressError
 fn matches_entry(host: &Host<&str>, entry: &str) -> bool {
     if let (Some(suffix), Host::Domain(name)) = (entry.strip_prefix("*."), host) {
         let name = name.trim_end_matches('.');
-        return name
-            .strip_suffix(suffix)
-            .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
+        return name.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
     }
     match (Host::parse(entry), host) {
         (Ok(Host::Domain(allowed)), Host::Domain(name)) => allowed == name.trim_end_matches('.'),
@@ -153,10 +147,7 @@ mod tests {
 
     #[test]
     fn only_the_allowed_hosts_pass() {
-        let config = config(
-            &["*.public.blob.vercel-storage.com", "blob.vercel-storage.com"],
-            false,
-        );
+        let config = config(&["*.public.blob.vercel-storage.com", "blob.vercel-storage.com"], false);
         for good in [
             "https://abc.public.blob.vercel-storage.com/report.pdf",
             "https://ABC.public.blob.vercel-storage.com./report.pdf",
@@ -165,10 +156,7 @@ mod tests {
             assert!(check(good, &config).is_ok(), "{good}: {:?}", check(good, &config));
         }
         for (bad, why) in [
-            (
-                "https://evil.com/abc.public.blob.vercel-storage.com/x.pdf",
-                "path",
-            ),
+            ("https://evil.com/abc.public.blob.vercel-storage.com/x.pdf", "path"),
             ("https://public.blob.vercel-storage.com/x", "the suffix itself"),
             ("https://evilpublic.blob.vercel-storage.com/x", "no dot"),
             ("https://blob.vercel-storage.com.evil.com/x", "prefix"),
@@ -187,10 +175,7 @@ mod tests {
     #[test]
     fn an_allowed_address_must_still_be_public() {
         let literal = config(&["127.0.0.1", "[::ffff:10.0.0.1]", "93.184.216.34"], false);
-        assert_eq!(
-            check("https://127.0.0.1/x", &literal),
-            Err(AddressError::NotPublic("127.0.0.1".into()))
-        );
+        assert_eq!(check("https://127.0.0.1/x", &literal), Err(AddressError::NotPublic("127.0.0.1".into())));
         assert!(check("https://[::ffff:10.0.0.1]/x", &literal).is_err());
         assert!(check("https://93.184.216.34/x", &literal).is_ok());
         // The URL standard knows more spellings of 127.0.0.1; all of them are that address.

@@ -35,10 +35,7 @@ pub struct Deadlines {
 impl Default for Deadlines {
     /// 30 s for at most 25 MiB is 7 Mbit/s; a blob store that is silent for 10 s has gone.
     fn default() -> Self {
-        Self {
-            total: Duration::from_secs(30),
-            idle: Duration::from_secs(10),
-        }
+        Self { total: Duration::from_secs(30), idle: Duration::from_secs(10) }
     }
 }
 
@@ -71,14 +68,9 @@ impl Fetcher {
             .connect_timeout(deadlines.idle)
             .read_timeout(deadlines.idle)
             .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicResolver {
-                allow_private: config.allow_private_network,
-            }));
+            .dns_resolver(Arc::new(PublicResolver { allow_private: config.allow_private_network }));
         if let Some(path) = &config.extra_ca_file {
-            let wrong = |reason: String| FetcherError::ExtraCa {
-                path: path.display().to_string(),
-                reason,
-            };
+            let wrong = |reason: String| FetcherError::ExtraCa { path: path.display().to_string(), reason };
             let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
             for certificate in
                 reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?
@@ -87,11 +79,7 @@ impl Fetcher {
             }
         }
         let client = builder.build().map_err(FetcherError::Client)?;
-        Ok(Self {
-            client,
-            config,
-            deadlines,
-        })
+        Ok(Self { client, config, deadlines })
     }
 
     /// Checks an address without connecting to it.
@@ -111,20 +99,13 @@ impl Fetcher {
     async fn fetch_within(&self, mut url: Url) -> Result<Vec<u8>, DocumentError> {
         for _ in 0..=REDIRECTS_MAX {
             address::check_url(&url, &self.config).map_err(|error| unavailable(error.to_string()))?;
-            let response = self
-                .client
-                .get(url.clone())
-                .send()
-                .await
-                .map_err(|error| self.describe(&error))?;
+            let response =
+                self.client.get(url.clone()).send().await.map_err(|error| self.describe(&error))?;
             let status = response.status();
             if !status.is_redirection() {
                 return self.read(status, response).await;
             }
-            let target = response
-                .headers()
-                .get(LOCATION)
-                .and_then(|value| value.to_str().ok());
+            let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             url = target.and_then(|target| url.join(target).ok()).ok_or_else(|| {
                 unavailable(format!("the server answered {status} without a usable address"))
             })?;
@@ -138,9 +119,7 @@ impl Fetcher {
         }
         let limit = self.config.bytes_max;
         let too_large = || DocumentError::TooLarge(format!("more than {limit} bytes"));
-        let announced = response
-            .content_length()
-            .and_then(|length| usize::try_from(length).ok());
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
         if announced.is_some_and(|length| length > limit) {
             return Err(too_large());
         }

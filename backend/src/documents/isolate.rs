@@ -60,10 +60,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            wall_timeout: Duration::from_millis(10_500),
-            output_bytes_max: OUTPUT_BYTES_MAX,
-        }
+        Self { wall_timeout: Duration::from_millis(10_500), output_bytes_max: OUTPUT_BYTES_MAX }
     }
 }
 
@@ -102,17 +99,12 @@ impl Isolation {
             Err(_) => {
                 // An error here means that the child has just ended by itself.
                 let _ = child.kill().await;
-                return Err(DocumentError::Timeout(format!(
-                    "more than {:?}",
-                    self.limits.wall_timeout
-                )));
+                return Err(DocumentError::Timeout(format!("more than {:?}", self.limits.wall_timeout)));
             }
         };
         if ended.output.len() > self.limits.output_bytes_max {
             let _ = child.kill().await;
-            return Err(DocumentError::TooLarge(
-                "its text is longer than allowed".to_owned(),
-            ));
+            return Err(DocumentError::TooLarge("its text is longer than allowed".to_owned()));
         }
         let status = child.wait().await.map_err(|error| not_started(&error))?;
         // Megabytes of JSON would hold up the other tasks of this thread.
@@ -153,10 +145,7 @@ async fn exchange(
     /// The runtime's last words before an abort are short.
     const COMPLAINT_BYTES_MAX: usize = 4_096;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let header = Header {
-        source_name: source_name.to_owned(),
-        bytes: bytes.len(),
-    };
+    let header = Header { source_name: source_name.to_owned(), bytes: bytes.len() };
     let mut header = serde_json::to_vec(&header)?;
     header.push(b'\n');
     let send = async {
@@ -173,10 +162,7 @@ async fn exchange(
         read_bounded(stdout, output_bytes_max + 1),
         read_tail(stderr, COMPLAINT_BYTES_MAX)
     );
-    Ok(Ended {
-        output: output?,
-        complaint: complaint?,
-    })
+    Ok(Ended { output: output?, complaint: complaint? })
 }
 
 /// Reads to the end or to the limit; what is beyond stays unread, and the writer gets a broken pipe.
@@ -203,11 +189,7 @@ impl Ended {
     fn verdict(self, status: ExitStatus) -> Result<Document, DocumentError> {
         if status.success() {
             // Some parsers print what they do not understand; the answer is the last line.
-            let answer = self
-                .output
-                .rsplit(|byte| *byte == b'\n')
-                .next()
-                .unwrap_or_default();
+            let answer = self.output.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
             return match serde_json::from_slice(answer) {
                 Ok(Answer::Document(document)) => Ok(document),
                 Ok(Answer::Error(error)) => Err(error),
@@ -276,10 +258,8 @@ fn not_started(error: &io::Error) -> DocumentError {
 #[must_use]
 pub fn child_main() -> ExitCode {
     limit_this_process();
-    let answer = std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(answer)
-        .map(std::thread::JoinHandle::join);
+    let answer =
+        std::thread::Builder::new().stack_size(STACK_BYTES).spawn(answer).map(std::thread::JoinHandle::join);
     let answer = match answer {
         Ok(Ok(Ok(answer))) => answer,
         Ok(Err(_panic)) => Answer::Error(corrupt("its parts contradict each other")),
@@ -324,13 +304,7 @@ fn limit_this_process() {
     let limit = |resource: Resource, current: u64, maximum: u64| {
         // A lower limit that this process was started with stays.
         let hard = getrlimit(resource).maximum.unwrap_or(u64::MAX).min(maximum);
-        let _ = setrlimit(
-            resource,
-            Rlimit {
-                current: Some(current.min(hard)),
-                maximum: Some(hard),
-            },
-        );
+        let _ = setrlimit(resource, Rlimit { current: Some(current.min(hard)), maximum: Some(hard) });
     };
     // The soft limit ends the child with SIGXCPU, which tells the reason; the hard one a second later with SIGKILL.
     limit(Resource::Cpu, CPU_SECONDS_MAX, CPU_SECONDS_MAX + 1);
@@ -348,54 +322,38 @@ mod tests {
     use super::*;
 
     fn child(program: &str, wall_timeout: Duration, output_bytes_max: usize) -> Isolation {
-        Isolation {
-            program: Some(program.into()),
-            limits: Limits {
-                wall_timeout,
-                output_bytes_max,
-            },
-        }
+        Isolation { program: Some(program.into()), limits: Limits { wall_timeout, output_bytes_max } }
     }
 
     #[tokio::test]
     async fn a_child_that_says_too_much_is_stopped() {
-        let result = child("yes", Duration::from_secs(10), 100_000)
-            .extract("a", vec![b'a'; 1 << 20])
-            .await;
+        let result = child("yes", Duration::from_secs(10), 100_000).extract("a", vec![b'a'; 1 << 20]).await;
         assert!(matches!(result, Err(DocumentError::TooLarge(reason)) if reason.contains("text")));
     }
 
     #[tokio::test]
     async fn a_child_that_does_not_end_is_stopped() {
-        let result = child("yes", Duration::from_millis(50), usize::MAX / 2)
-            .extract("a", Vec::new())
-            .await;
+        let result = child("yes", Duration::from_millis(50), usize::MAX / 2).extract("a", Vec::new()).await;
         assert!(matches!(result, Err(DocumentError::Timeout(_))));
     }
 
     #[tokio::test]
     async fn a_child_without_an_answer_is_told_from_one_that_cannot_start() {
         let wall = Duration::from_secs(10);
-        let result = child("false", wall, 1_000)
-            .extract("a", vec![b'a'; 1 << 20])
-            .await;
+        let result = child("false", wall, 1_000).extract("a", vec![b'a'; 1 << 20]).await;
         assert!(matches!(result, Err(DocumentError::Corrupt(_))));
         let result = child("true", wall, 1_000).extract("a", Vec::new()).await;
         assert!(
             matches!(result, Err(DocumentError::Corrupt(reason)) if reason.contains("without an answer"))
         );
-        let result = child("/no/such/program", wall, 1_000)
-            .extract("a", Vec::new())
-            .await;
+        let result = child("/no/such/program", wall, 1_000).extract("a", Vec::new()).await;
         assert!(matches!(result, Err(DocumentError::Unavailable(_))));
     }
 
     #[tokio::test]
     async fn input_over_the_limit_starts_no_child() {
         let bytes = vec![b'a'; INPUT_BYTES_MAX + 1];
-        let result = child("/no/such/program", Duration::from_secs(1), 1)
-            .extract("a", bytes)
-            .await;
+        let result = child("/no/such/program", Duration::from_secs(1), 1).extract("a", bytes).await;
         assert_eq!(result, Err(input_too_large()));
     }
 
@@ -403,23 +361,13 @@ mod tests {
     fn the_ends_of_a_child_have_their_words() {
         use std::os::unix::process::ExitStatusExt;
         let verdict = |raw: i32, complaint: &[u8]| {
-            let ended = Ended {
-                output: Vec::new(),
-                complaint: complaint.to_vec(),
-            };
+            let ended = Ended { output: Vec::new(), complaint: complaint.to_vec() };
             ended.verdict(ExitStatus::from_raw(raw)).unwrap_err()
         };
         assert_eq!(verdict(24, b"").code(), "DOCUMENT_TIMEOUT");
         assert_eq!(verdict(9, b"").code(), "DOCUMENT_TOO_LARGE");
-        assert_eq!(
-            verdict(6, b"memory allocation of 64 bytes failed").code(),
-            "DOCUMENT_TOO_LARGE"
-        );
-        assert!(
-            verdict(6, b"thread has overflowed its stack")
-                .to_string()
-                .contains("nested too deeply")
-        );
+        assert_eq!(verdict(6, b"memory allocation of 64 bytes failed").code(), "DOCUMENT_TOO_LARGE");
+        assert!(verdict(6, b"thread has overflowed its stack").to_string().contains("nested too deeply"));
         assert_eq!(verdict(11, b"").code(), "DOCUMENT_CORRUPT");
     }
 }

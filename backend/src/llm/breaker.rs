@@ -22,11 +22,7 @@ pub struct BreakerConfig {
 impl Default for BreakerConfig {
     /// More than half of at least 10 requests within a minute; open for 30 s.
     fn default() -> Self {
-        Self {
-            window: Duration::from_secs(60),
-            requests_min: 10,
-            open_for: Duration::from_secs(30),
-        }
+        Self { window: Duration::from_secs(60), requests_min: 10, open_for: Duration::from_secs(30) }
     }
 }
 
@@ -75,10 +71,7 @@ pub struct Permit<'a> {
 impl Breaker {
     #[must_use]
     pub fn new(config: BreakerConfig) -> Self {
-        Self {
-            config,
-            state: Mutex::new(State::Closed(Window::default())),
-        }
+        Self { config, state: Mutex::new(State::Closed(Window::default())) }
     }
 
     /// Asks to make a request; refused with the time until it is worth asking again.
@@ -95,29 +88,19 @@ impl Breaker {
             // How long the probe takes is not known; a second from now is soon enough to look again.
             State::Probing => return Err(Duration::from_secs(1)),
         };
-        Ok(Permit {
-            breaker: self,
-            is_probe,
-            settled: false,
-        })
+        Ok(Permit { breaker: self, is_probe, settled: false })
     }
 
     fn settle(&self, is_probe: bool, failed: bool) {
         let now = Instant::now();
         let mut state = self.lock();
         match (&mut *state, is_probe) {
-            (_, true) if failed => {
-                *state = State::Open {
-                    until: now + self.config.open_for,
-                }
-            }
+            (_, true) if failed => *state = State::Open { until: now + self.config.open_for },
             (_, true) => *state = State::Closed(Window::default()),
             (State::Closed(window), false) => {
                 let (requests, failures) = window.count(now, self.config.window, failed);
                 if failed && requests >= self.config.requests_min && failures * 2 > requests {
-                    *state = State::Open {
-                        until: now + self.config.open_for,
-                    };
+                    *state = State::Open { until: now + self.config.open_for };
                 }
             }
             // It was begun before the breaker opened, and says nothing new.
@@ -133,23 +116,11 @@ impl Breaker {
 impl Window {
     /// Counts one request; returns requests and failures within the window.
     fn count(&mut self, now: Instant, length: Duration, failed: bool) -> (u32, u32) {
-        while self
-            .slices
-            .front()
-            .is_some_and(|slice| now.duration_since(slice.start) >= length)
-        {
+        while self.slices.front().is_some_and(|slice| now.duration_since(slice.start) >= length) {
             self.slices.pop_front();
         }
-        if self
-            .slices
-            .back()
-            .is_none_or(|slice| now.duration_since(slice.start) >= length / SLICES)
-        {
-            self.slices.push_back(Slice {
-                start: now,
-                requests: 0,
-                failures: 0,
-            });
+        if self.slices.back().is_none_or(|slice| now.duration_since(slice.start) >= length / SLICES) {
+            self.slices.push_back(Slice { start: now, requests: 0, failures: 0 });
         }
         if let Some(slice) = self.slices.back_mut() {
             slice.requests += 1;
@@ -179,9 +150,7 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.is_probe && !self.settled {
             // The next request becomes the probe.
-            *self.breaker.lock() = State::Open {
-                until: Instant::now(),
-            };
+            *self.breaker.lock() = State::Open { until: Instant::now() };
         }
     }
 }

@@ -14,10 +14,7 @@ pub struct Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self {
-            fault,
-            usage: Usage::default(),
-        }
+        Self { fault, usage: Usage::default() }
     }
 }
 

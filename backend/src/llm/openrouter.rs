@@ -172,10 +172,7 @@ impl OpenRouter {
             answered = result.is_ok(),
             "model request"
         );
-        result.map(|reply| Reply {
-            generation_id: generation_id.or(reply.generation_id),
-            ..reply
-        })
+        result.map(|reply| Reply { generation_id: generation_id.or(reply.generation_id), ..reply })
     }
 
     async fn read_answer(&self, mut response: Response, deadline: Instant) -> Result<Reply, Failure> {
@@ -233,15 +230,9 @@ impl OpenRouter {
     /// Waits for `future`, but no longer than silence or the whole call may last.
     async fn within<F: Future>(&self, deadline: Instant, future: F) -> Result<F::Output, Fault> {
         let idle_until = Instant::now() + self.idle_timeout;
-        tokio::time::timeout_at(idle_until.min(deadline), future)
-            .await
-            .map_err(|_| {
-                if deadline <= idle_until {
-                    Fault::Deadline
-                } else {
-                    Fault::Idle(self.idle_timeout)
-                }
-            })
+        tokio::time::timeout_at(idle_until.min(deadline), future).await.map_err(|_| {
+            if deadline <= idle_until { Fault::Deadline } else { Fault::Idle(self.idle_timeout) }
+        })
     }
 }
 
@@ -265,15 +256,9 @@ impl LlmClient for OpenRouter {
             model: &self.model,
             output_tokens_max: request.output_tokens_max,
         };
-        let Success {
-            reply,
-            usage,
-            attempts,
-        } = self
+        let Success { reply, usage, attempts } = self
             .resilience
-            .call(&explain, spend_limit_usd, cancel, |deadline| {
-                self.attempt(body.clone(), deadline)
-            })
+            .call(&explain, spend_limit_usd, cancel, |deadline| self.attempt(body.clone(), deadline))
             .await?;
         Ok(Completion {
             text: reply.text,
@@ -318,10 +303,7 @@ fn authorization(key: &SecretString) -> Result<HeaderValue, OpenRouterError> {
 
 fn identity_headers(config: &OpenRouterConfig) -> Result<HeaderMap, OpenRouterError> {
     let mut headers = HeaderMap::new();
-    let named = [
-        ("http-referer", &config.http_referer),
-        ("x-openrouter-title", &config.title),
-    ];
+    let named = [("http-referer", &config.http_referer), ("x-openrouter-title", &config.title)];
     for (name, value) in named {
         if let Some(value) = value {
             let value = HeaderValue::from_str(value).map_err(|_| OpenRouterError::Header(name))?;

@@ -21,16 +21,8 @@ impl Redactor {
     /// The text in one line of at most 200 characters, with keys replaced before anything is cut off.
     pub(super) fn clean(&self, text: &str) -> String {
         let text = self.without_key(text);
-        let one_line: String = text
-            .chars()
-            .map(|c| {
-                if c.is_control() || c.is_whitespace() {
-                    ' '
-                } else {
-                    c
-                }
-            })
-            .collect();
+        let one_line: String =
+            text.chars().map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).collect();
         let words: Vec<&str> = one_line.split(' ').filter(|word| !word.is_empty()).collect();
         // Once more: a line break in the middle of a key is gone now.
         let text = without_key_like_words(&self.without_key(&words.join(" ")));
@@ -43,11 +35,7 @@ impl Redactor {
 
     fn without_key(&self, text: &str) -> String {
         let key = self.key.expose_secret();
-        if key.is_empty() {
-            text.to_owned()
-        } else {
-            text.replace(key, REDACTED)
-        }
+        if key.is_empty() { text.to_owned() } else { text.replace(key, REDACTED) }
     }
 }
 
@@ -62,11 +50,7 @@ fn without_key_like_words(text: &str) -> String {
         let (word, after) = found.split_at(length);
         clean.push_str(before);
         let inside_word = before.ends_with(|c: char| c.is_alphanumeric());
-        clean.push_str(if inside_word || word.chars().count() < 8 {
-            word
-        } else {
-            REDACTED
-        });
+        clean.push_str(if inside_word || word.chars().count() < 8 { word } else { REDACTED });
         rest = after;
     }
     clean.push_str(rest);
@@ -89,10 +73,7 @@ mod tests {
             clean("Bearer topsecret-1234, key sk-or-v1-abcdef!"),
             "Bearer [redacted], key [redacted]!"
         );
-        assert_eq!(
-            clean("a risk-averse desk-bound sk-x"),
-            "a risk-averse desk-bound sk-x"
-        );
+        assert_eq!(clean("a risk-averse desk-bound sk-x"), "a risk-averse desk-bound sk-x");
     }
 
     #[test]

@@ -34,9 +34,7 @@ pub(super) fn body(
     let models = if fallback_models.is_empty() {
         Vec::new()
     } else {
-        std::iter::once(model)
-            .chain(fallback_models.iter().map(String::as_str))
-            .collect()
+        std::iter::once(model).chain(fallback_models.iter().map(String::as_str)).collect()
     };
     serde_json::to_vec(&Body {
         model,

@@ -97,10 +97,7 @@ impl Resilience {
             if spend_limit_usd.is_some_and(|limit| usage.cost_usd >= limit) {
                 return Err(sentences::spend_limit(usage, attempts));
             }
-            let permit = self
-                .breaker
-                .acquire()
-                .map_err(|wait| sentences::paused(wait, usage, attempts))?;
+            let permit = self.breaker.acquire().map_err(|wait| sentences::paused(wait, usage, attempts))?;
             attempts += 1;
             let result = tokio::select! {
                 biased;
@@ -111,11 +108,7 @@ impl Resilience {
                 Ok(reply) => {
                     permit.succeeded();
                     usage += reply.usage;
-                    return Ok(Success {
-                        reply,
-                        usage,
-                        attempts,
-                    });
+                    return Ok(Success { reply, usage, attempts });
                 }
                 Err(failure) => failure,
             };
@@ -129,11 +122,7 @@ impl Resilience {
             let wait = self.wait_before_next(&failure.fault, attempts);
             let left = deadline.saturating_duration_since(Instant::now());
             let Some(wait) = wait.filter(|wait| *wait < left) else {
-                let given_up_with = Circumstances {
-                    attempts,
-                    left,
-                    total: self.total_timeout,
-                };
+                let given_up_with = Circumstances { attempts, left, total: self.total_timeout };
                 return Err(explain.failure(&failure.fault, &given_up_with, usage));
             };
             tracing::debug!(
@@ -155,18 +144,12 @@ impl Resilience {
             return None;
         }
         let doublings = attempts.saturating_sub(1).min(16);
-        let full = self
-            .retry
-            .backoff_initial
-            .saturating_mul(1 << doublings)
-            .min(self.retry.backoff_max);
+        let full = self.retry.backoff_initial.saturating_mul(1 << doublings).min(self.retry.backoff_max);
         let jitter = self.jitter.next();
         let backoff = full.mul_f64(0.5 + 0.5 * jitter);
         Some(match fault.retry_after() {
             // Never before the time asked for; the jitter keeps many runs from coming back at once.
-            Some(asked) => asked
-                .saturating_add(self.retry.backoff_initial.mul_f64(jitter))
-                .max(backoff),
+            Some(asked) => asked.saturating_add(self.retry.backoff_initial.mul_f64(jitter)).max(backoff),
             None => backoff,
         })
     }
@@ -192,11 +175,7 @@ mod tests {
 
     fn upstream(status: u16, retry_after: Option<u64>) -> Fault {
         let retry_after = retry_after.map(Duration::from_secs);
-        Fault::Upstream(Upstream {
-            status: Some(status),
-            retry_after,
-            ..Upstream::default()
-        })
+        Fault::Upstream(Upstream { status: Some(status), retry_after, ..Upstream::default() })
     }
 
     fn reply() -> Reply {
@@ -206,10 +185,7 @@ mod tests {
             provider: None,
             generation_id: None,
             finish_reason: Some("stop".to_owned()),
-            usage: Usage {
-                cost_usd: 0.5,
-                ..Usage::default()
-            },
+            usage: Usage { cost_usd: 0.5, ..Usage::default() },
         }
     }
 
@@ -222,21 +198,14 @@ mod tests {
         let start = Instant::now();
         let made = Mutex::new(Vec::new());
         let redactor = Redactor::new("k".into());
-        let explain = sentences::Explain {
-            redactor: &redactor,
-            model: "a/b",
-            output_tokens_max: 10,
-        };
+        let explain = sentences::Explain { redactor: &redactor, model: "a/b", output_tokens_max: 10 };
         let result = resilience
             .call(&explain, limit, &CancellationToken::new(), |_| {
                 let mut made = made.lock().unwrap();
                 let fault = faults.get(made.len()).cloned();
                 made.push(start.elapsed());
                 async {
-                    let usage = Usage {
-                        cost_usd: 0.25,
-                        ..Usage::default()
-                    };
+                    let usage = Usage { cost_usd: 0.25, ..Usage::default() };
                     fault.map_or(Ok(reply()), |fault| Err(Failure { fault, usage }))
                 }
             })
@@ -249,10 +218,7 @@ mod tests {
         let (result, made) = call(&resilience(), None, vec![upstream(503, None); 4]).await;
         let success = result.unwrap();
         assert_eq!(success.attempts, 5);
-        assert!(
-            (success.usage.cost_usd - 1.5).abs() < 1e-9,
-            "failed requests are counted"
-        );
+        assert!((success.usage.cost_usd - 1.5).abs() < 1e-9, "failed requests are counted");
         for (pair, full_ms) in made.windows(2).zip([500, 1000, 2000, 4000]) {
             let wait = (pair[1] - pair[0]).as_millis();
             assert!((full_ms / 2..=full_ms + 2).contains(&wait), "{wait} of {full_ms}");
@@ -271,10 +237,7 @@ mod tests {
     async fn a_retry_after_is_never_cut_short() {
         let (result, made) = call(&resilience(), None, vec![upstream(429, Some(40))]).await;
         assert!(result.is_ok());
-        assert!(
-            made[1] >= Duration::from_secs(40) && made[1] < Duration::from_secs(41),
-            "{made:?}"
-        );
+        assert!(made[1] >= Duration::from_secs(40) && made[1] < Duration::from_secs(41), "{made:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -282,12 +245,7 @@ mod tests {
         let (result, made) = call(&resilience(), None, vec![upstream(429, Some(7_200))]).await;
         let error = result.unwrap_err();
         assert_eq!(error.code, LlmErrorCode::LlmRateLimit);
-        assert_eq!(
-            error.disposition,
-            Disposition::Retry {
-                after: Some(Duration::from_secs(7_200))
-            }
-        );
+        assert_eq!(error.disposition, Disposition::Retry { after: Some(Duration::from_secs(7_200)) });
         assert!(error.message.contains("2 h"), "{}", error.message);
         assert_eq!(made, [Duration::ZERO]);
     }
@@ -297,16 +255,9 @@ mod tests {
         let (result, made) = call(&resilience(), Some(0.5), vec![upstream(503, None); 4]).await;
         let error = result.unwrap_err();
         assert_eq!((error.code, made.len()), (LlmErrorCode::LlmCredits, 2));
-        assert!(
-            error.message.contains("LLM_MAX_COST_PER_RUN_USD"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains("LLM_MAX_COST_PER_RUN_USD"), "{}", error.message);
         let (result, made) = call(&resilience(), Some(0.0), Vec::new()).await;
-        assert_eq!(
-            (result.unwrap_err().code, made.len()),
-            (LlmErrorCode::LlmCredits, 0)
-        );
+        assert_eq!((result.unwrap_err().code, made.len()), (LlmErrorCode::LlmCredits, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -319,15 +270,9 @@ mod tests {
         let error = result.unwrap_err();
         assert!(made.is_empty());
         assert_eq!(error.code, LlmErrorCode::LlmError);
-        assert!(
-            matches!(error.disposition, Disposition::Retry { after: Some(_) }),
-            "{error:?}"
-        );
+        assert!(matches!(error.disposition, Disposition::Retry { after: Some(_) }), "{error:?}");
         tokio::time::advance(Duration::from_secs(30)).await;
-        assert!(
-            call(&resilience, None, Vec::new()).await.0.is_ok(),
-            "the probe closes it"
-        );
+        assert!(call(&resilience, None, Vec::new()).await.0.is_ok(), "the probe closes it");
     }
 
     #[tokio::test(start_paused = true)]
@@ -335,10 +280,7 @@ mod tests {
         let resilience = resilience();
         for _ in 0..20 {
             let (result, made) = call(&resilience, None, vec![upstream(402, None)]).await;
-            assert_eq!(
-                (result.unwrap_err().code, made.len()),
-                (LlmErrorCode::LlmCredits, 1)
-            );
+            assert_eq!((result.unwrap_err().code, made.len()), (LlmErrorCode::LlmCredits, 1));
         }
     }
 
@@ -346,15 +288,10 @@ mod tests {
     async fn cancelling_ends_a_wait() {
         let cancel = CancellationToken::new();
         let redactor = Redactor::new("k".into());
-        let explain = sentences::Explain {
-            redactor: &redactor,
-            model: "a/b",
-            output_tokens_max: 10,
-        };
+        let explain = sentences::Explain { redactor: &redactor, model: "a/b", output_tokens_max: 10 };
         let resilience = resilience();
-        let call = resilience.call(&explain, None, &cancel, |_| async {
-            Err(upstream(429, Some(60)).into())
-        });
+        let call =
+            resilience.call(&explain, None, &cancel, |_| async { Err(upstream(429, Some(60)).into()) });
         let (result, ()) = tokio::join!(call, async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             cancel.cancel();

@@ -28,13 +28,7 @@ pub(super) struct Circumstances {
 
 pub(super) fn cancelled(usage: Usage, attempts: u32) -> LlmError {
     let message = "the run was stopped while a model was being asked".to_owned();
-    LlmError {
-        code: LlmErrorCode::Cancelled,
-        message,
-        disposition: Disposition::Fail,
-        usage,
-        attempts,
-    }
+    LlmError { code: LlmErrorCode::Cancelled, message, disposition: Disposition::Fail, usage, attempts }
 }
 
 pub(super) fn spend_limit(usage: Usage, attempts: u32) -> LlmError {
@@ -68,19 +62,11 @@ impl Explain<'_> {
     pub(super) fn failure(&self, fault: &Fault, call: &Circumstances, usage: Usage) -> LlmError {
         let (code, message) = self.code_and_message(fault, call);
         let disposition = if fault.is_retryable() || matches!(fault, Fault::Deadline) {
-            Disposition::Retry {
-                after: fault.retry_after(),
-            }
+            Disposition::Retry { after: fault.retry_after() }
         } else {
             Disposition::Fail
         };
-        LlmError {
-            code,
-            message,
-            disposition,
-            usage,
-            attempts: call.attempts,
-        }
+        LlmError { code, message, disposition, usage, attempts: call.attempts }
     }
 
     fn code_and_message(&self, fault: &Fault, call: &Circumstances) -> (LlmErrorCode, String) {
@@ -164,15 +150,12 @@ impl Explain<'_> {
         use LlmErrorCode::{LlmAuth, LlmCredits, LlmError, LlmRateLimit};
         let model = self.redactor.clean(self.model);
         let tried = attempts(call.attempts);
-        let status = upstream
-            .status
-            .map_or_else(|| "no status".to_owned(), |status| status.to_string());
+        let status = upstream.status.map_or_else(|| "no status".to_owned(), |status| status.to_string());
         let said = format!("({status}{})", self.quoted(&upstream.message));
         match upstream.status {
-            Some(401) => (
-                LlmAuth,
-                format!("the endpoint does not accept OPENROUTER_API_KEY {said}; set a valid key"),
-            ),
+            Some(401) => {
+                (LlmAuth, format!("the endpoint does not accept OPENROUTER_API_KEY {said}; set a valid key"))
+            }
             Some(403) => (
                 LlmAuth,
                 format!(
@@ -220,10 +203,9 @@ impl Explain<'_> {
                         time(call.left)
                     ),
                 ),
-                None => (
-                    LlmError,
-                    format!("the model's endpoint failed {said}, {tried}; retry the run later"),
-                ),
+                None => {
+                    (LlmError, format!("the model's endpoint failed {said}, {tried}; retry the run later"))
+                }
             },
         }
     }
@@ -231,11 +213,7 @@ impl Explain<'_> {
     /// The endpoint's words, cleaned, behind a colon.
     fn quoted(&self, words: &str) -> String {
         let words = self.redactor.clean(words);
-        if words.is_empty() {
-            words
-        } else {
-            format!(": {words}")
-        }
+        if words.is_empty() { words } else { format!(": {words}") }
     }
 }
 
@@ -255,11 +233,7 @@ fn rate_limit(upstream: &Upstream, call: &Circumstances, said: &str) -> String {
 }
 
 fn attempts(count: u32) -> String {
-    if count == 1 {
-        "1 attempt".to_owned()
-    } else {
-        format!("{count} attempts")
-    }
+    if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
 }
 
 /// A duration for people, rounded up: nobody should come back too early.

@@ -59,12 +59,7 @@ enum Body {
 impl Decoder {
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes_max,
-            bytes_seen: 0,
-            body: Body::Undecided(Vec::new()),
-            answer: Answer::default(),
-        }
+        Self { bytes_max, bytes_seen: 0, body: Body::Undecided(Vec::new()), answer: Answer::default() }
     }
 
     /// Takes in the next bytes; true when the answer is complete and the rest can be left unread.
@@ -99,12 +94,7 @@ impl Decoder {
     }
 
     fn push_events(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
-        let Self {
-            body: Body::Stream(events),
-            answer,
-            ..
-        } = self
-        else {
+        let Self { body: Body::Stream(events), answer, .. } = self else {
             return Ok(false);
         };
         let mut fault = None;
@@ -171,10 +161,7 @@ impl Decoder {
     /// The failure of this request, with what it has cost.
     #[must_use]
     pub fn failure(&self, fault: Fault) -> Failure {
-        Failure {
-            fault,
-            usage: self.answer.usage,
-        }
+        Failure { fault, usage: self.answer.usage }
     }
 }
 
@@ -248,11 +235,7 @@ impl Answer {
         if let Some(error) = &chunk.error {
             return Err(Fault::Upstream(error_body::upstream(error, None)));
         }
-        let Some(choice) = chunk
-            .choices
-            .unwrap_or_default()
-            .into_iter()
-            .find(|c| c.index.unwrap_or(0) == 0)
+        let Some(choice) = chunk.choices.unwrap_or_default().into_iter().find(|c| c.index.unwrap_or(0) == 0)
         else {
             return Ok(());
         };
@@ -261,8 +244,7 @@ impl Answer {
         }
         if let Some(message) = choice.message.or(choice.delta) {
             self.text.push_str(&message.text());
-            self.refusal
-                .push_str(message.refusal.as_deref().unwrap_or_default());
+            self.refusal.push_str(message.refusal.as_deref().unwrap_or_default());
         }
         if let Some(reason) = choice.finish_reason {
             self.finish_reason = Some(label_of_reason(&reason));
@@ -297,12 +279,7 @@ impl Answer {
 
 /// A name from outside, fit for records: one line, at most 100 characters.
 fn label(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(100)
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    text.chars().filter(|c| !c.is_control()).take(100).collect::<String>().trim().to_owned()
 }
 
 /// Finish reasons are compared without case; Gemini's and older OpenAI's spellings differ by it.
@@ -360,10 +337,9 @@ impl Message {
     fn text(&self) -> String {
         match &self.content {
             Value::String(text) => text.clone(),
-            Value::Array(parts) => parts
-                .iter()
-                .filter_map(|part| part.get("text").and_then(Value::as_str))
-                .collect(),
+            Value::Array(parts) => {
+                parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
+            }
             _ => String::new(),
         }
     }
@@ -397,19 +373,12 @@ impl UsageBody {
             Value::String(text) => text.trim().parse().unwrap_or(0.0),
             value => value.as_f64().unwrap_or(0.0),
         };
-        let details = self
-            .prompt_tokens_details
-            .as_ref()
-            .and_then(|details| details.cached_tokens);
+        let details = self.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
         Usage {
             prompt_tokens: tokens(self.prompt_tokens),
             completion_tokens: tokens(self.completion_tokens),
             cached_tokens: tokens(details.or(self.cached_tokens)),
-            cost_usd: if cost.is_finite() {
-                cost.clamp(0.0, 1e6)
-            } else {
-                0.0
-            },
+            cost_usd: if cost.is_finite() { cost.clamp(0.0, 1e6) } else { 0.0 },
         }
     }
 }
@@ -417,11 +386,7 @@ impl UsageBody {
 /// A value of the expected type, or none: a field that changed its type must not cost an answer that is paid for.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    Ok(if value.is_null() {
-        None
-    } else {
-        serde_json::from_value(value).ok()
-    })
+    Ok(if value.is_null() { None } else { serde_json::from_value(value).ok() })
 }
 
 #[cfg(test)]

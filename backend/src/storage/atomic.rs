@@ -66,10 +66,7 @@ pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
 
 /// Makes the folder's entries durable: without it, a crash can forget a file that was flushed.
 fn flush_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 
@@ -82,15 +79,10 @@ struct Temporary {
 impl Temporary {
     fn write(target: &Path, bytes: &[u8]) -> io::Result<Self> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let name = target
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or("file");
+        let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("file");
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let path = target.with_file_name(format!(
-            ".{name}.{}-{number}{TEMPORARY_SUFFIX}",
-            std::process::id()
-        ));
+        let path =
+            target.with_file_name(format!(".{name}.{}-{number}{TEMPORARY_SUFFIX}", std::process::id()));
         let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
         // From here on a failure removes the file again.
         let temporary = Self { path, remove: true };
@@ -122,18 +114,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         create(&path, b"first").unwrap();
-        assert_eq!(
-            create(&path, b"second").unwrap_err().kind(),
-            io::ErrorKind::AlreadyExists
-        );
+        assert_eq!(create(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"first");
         replace(&path, b"third").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"third");
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]

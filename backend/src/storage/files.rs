@@ -94,9 +94,7 @@ impl FileStore {
         let store = self.clone();
         let run = run.clone();
         let opening = tokio::task::spawn_blocking(move || store.open_run_blocking(&run, request));
-        opening
-            .await
-            .map_err(|error| failed(&self.root, &io::Error::other(error)))?
+        opening.await.map_err(|error| failed(&self.root, &io::Error::other(error)))?
     }
 
     fn open_run_blocking(&self, run: &RunId, request: Request) -> Result<OpenRun, OpenError> {
@@ -129,25 +127,15 @@ impl FileStore {
         let mut manifest = match self.read_manifest(run)? {
             Some(manifest) if manifest.request.asks_the_same(&request) => manifest,
             Some(manifest) => {
-                let what = if manifest.request.brand_id == request.brand_id {
-                    "document"
-                } else {
-                    "brand"
-                };
-                return Err(OpenError::OtherRequest {
-                    run: run.clone(),
-                    what,
-                });
+                let what = if manifest.request.brand_id == request.brand_id { "document" } else { "brand" };
+                return Err(OpenError::OtherRequest { run: run.clone(), what });
             }
             None => self.new_manifest(run, request),
         };
         manifest.status = RunStatus::Processing;
         manifest.error = None;
         self.write_manifest(&mut manifest)?;
-        Ok(OpenRun {
-            manifest,
-            _lock: lock,
-        })
+        Ok(OpenRun { manifest, _lock: lock })
     }
 
     fn new_manifest(&self, run: &RunId, request: Request) -> Manifest {
@@ -229,10 +217,8 @@ impl FileStore {
     /// Keeps a damaged file for whoever looks into it, under a name that no run reads.
     fn set_aside(&self, path: &Path, reason: &str) -> Result<(), StoreError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-        let aside = path.with_file_name(format!(
-            "{name}.corrupt-{}",
-            self.clock.now().format("%Y%m%dT%H%M%S%3fZ")
-        ));
+        let aside =
+            path.with_file_name(format!("{name}.corrupt-{}", self.clock.now().format("%Y%m%dT%H%M%S%3fZ")));
         atomic::rename(path, &aside).map_err(|error| failed(path, &error))?;
         tracing::warn!(path = %path.display(), kept_as = %aside.display(), reason, "damaged file set aside");
         Ok(())
@@ -240,24 +226,20 @@ impl FileStore {
 
     fn load_stage_blocking(&self, run: &RunId, stage: Stage) -> Result<Option<StageRecord>, StoreError> {
         let path = self.folder(run).join(stage.file());
-        let known = self
-            .read_manifest(run)?
-            .and_then(|manifest| manifest.stages.get(&stage).cloned());
+        let known = self.read_manifest(run)?.and_then(|manifest| manifest.stages.get(&stage).cloned());
         let Some(bytes) = read_bounded(&path).map_err(|error| failed(&path, &error))? else {
             if known.is_some() {
                 tracing::warn!(path = %path.display(), "stored stage is missing; it will be run again");
             }
             return Ok(None);
         };
-        let record = StageRecord::from_bytes(stage, &bytes)
-            .map_err(|error| error.to_string())
-            .and_then(|record| {
+        let record =
+            StageRecord::from_bytes(stage, &bytes).map_err(|error| error.to_string()).and_then(|record| {
                 let digest = record.sha256().map_err(|error| error.to_string())?;
                 match known {
-                    Some(known) if known.record_sha256 != digest => Err(format!(
-                        "has record digest {digest}, the manifest says {}",
-                        known.record_sha256
-                    )),
+                    Some(known) if known.record_sha256 != digest => {
+                        Err(format!("has record digest {digest}, the manifest says {}", known.record_sha256))
+                    }
                     _ => Ok(record),
                 }
             });
@@ -315,10 +297,7 @@ impl FileStore {
     fn store_report_blocking(&self, run: &RunId, markdown: &str) -> Result<(), StoreError> {
         let path = self.report_path(run);
         atomic::replace(&path, markdown.as_bytes()).map_err(|error| failed(&path, &error))?;
-        let stored = StoredReport {
-            file: REPORT_FILE.to_owned(),
-            sha256: sha256_hex(markdown.as_bytes()),
-        };
+        let stored = StoredReport { file: REPORT_FILE.to_owned(), sha256: sha256_hex(markdown.as_bytes()) };
         self.update_blocking(run, |manifest| manifest.report = Some(stored))?;
         Ok(())
     }
@@ -364,23 +343,18 @@ impl RunStore for FileStore {
 
     async fn store_stage(&self, run: &RunId, record: &StageRecord) -> Result<(), StoreError> {
         let (id, record) = (run.clone(), Arc::new(record.clone()));
-        self.write(run, move |store| store.store_stage_blocking(&id, &record))
-            .await
+        self.write(run, move |store| store.store_stage_blocking(&id, &record)).await
     }
 
     async fn store_report(&self, run: &RunId, markdown: &str) -> Result<(), StoreError> {
         let (id, markdown) = (run.clone(), Arc::<str>::from(markdown));
-        self.write(run, move |store| store.store_report_blocking(&id, &markdown))
-            .await
+        self.write(run, move |store| store.store_report_blocking(&id, &markdown)).await
     }
 }
 
 /// An I/O error with the path it met; the error's text names the errno.
 fn failed(path: &Path, error: &io::Error) -> StoreError {
-    StoreError {
-        message: format!("{}: {error}", path.display()),
-        disposition: StoreDisposition::Retry,
-    }
+    StoreError { message: format!("{}: {error}", path.display()), disposition: StoreDisposition::Retry }
 }
 
 /// A file's bytes; none where there is no file.

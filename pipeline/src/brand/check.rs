@@ -34,11 +34,7 @@ pub(super) fn profile(
     let mut checker = Checker::default();
     checker.file_size(yaml);
     let research_notes = checker.notes(&id, research_notes);
-    let root = if checker.problems.is_empty() {
-        yaml::parse(yaml)
-    } else {
-        Ok(Node::Null)
-    };
+    let root = if checker.problems.is_empty() { yaml::parse(yaml) } else { Ok(Node::Null) };
     let profile = match root {
         Ok(Node::Mapping(pairs)) => Some(checker.fields(&id, &pairs, research_notes)),
         // A file or notes too large to look into have been reported already.
@@ -155,12 +151,7 @@ impl Checker {
             };
             if let Some((_, first)) = seen.iter().find(|(earlier, _)| *earlier == name) {
                 let place = first.map_or_else(String::new, |first| format!(" (first on line {first})"));
-                self.add(
-                    &joined(path, &name),
-                    line,
-                    format!("stands twice{place}"),
-                    "keep one of the two",
-                );
+                self.add(&joined(path, &name), line, format!("stands twice{place}"), "keep one of the two");
             } else {
                 seen.push((name, line));
             }
@@ -177,12 +168,7 @@ impl Checker {
         match &value.value {
             Node::Null if !required => None,
             Node::Null => {
-                self.add(
-                    name,
-                    yaml::line(key),
-                    "is empty",
-                    "write its value after the colon",
-                );
+                self.add(name, yaml::line(key), "is empty", "write its value after the colon");
                 None
             }
             _ => self.entry(name, value),
@@ -230,16 +216,8 @@ impl Checker {
         items: &[Spanned<Node>],
     ) -> Vec<String> {
         if items.len() < entries_min {
-            let message = format!(
-                "has {} where at least {entries_min} are needed",
-                count(items.len())
-            );
-            self.add(
-                name,
-                line,
-                message,
-                format!("add {} more", entries_min - items.len()),
-            );
+            let message = format!("has {} where at least {entries_min} are needed", count(items.len()));
+            self.add(name, line, message, format!("add {} more", entries_min - items.len()));
         }
         self.list_length(name, line, items.len());
         items
@@ -276,12 +254,7 @@ impl Checker {
                     Node::List(_) => "write one text, or one entry a line",
                     _ => "put it in quotes",
                 };
-                self.add(
-                    path,
-                    line,
-                    format!("is {} where text is expected", other.kind()),
-                    advice,
-                );
+                self.add(path, line, format!("is {} where text is expected", other.kind()), advice);
                 None
             }
         }
@@ -358,9 +331,7 @@ impl Checker {
 }
 
 fn find<'a>(name: &str, pairs: &'a Pairs) -> Option<&'a (Spanned<Node>, Spanned<Node>)> {
-    pairs
-        .iter()
-        .find(|(key, _)| matches!(&key.value, Node::Text(text) if text == name))
+    pairs.iter().find(|(key, _)| matches!(&key.value, Node::Text(text) if text == name))
 }
 
 fn is_known(name: &str) -> bool {
@@ -370,11 +341,7 @@ fn is_known(name: &str) -> bool {
 }
 
 fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn count(entries: usize) -> String {

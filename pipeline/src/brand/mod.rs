@@ -47,9 +47,7 @@ impl BrandId {
         }) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(BrandIdError {
-                given: shortened(text),
-            })
+            Err(BrandIdError { given: shortened(text) })
         }
     }
 

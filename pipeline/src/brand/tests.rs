@@ -41,15 +41,9 @@ fn a_good_profile_is_read_with_its_unknown_fields_and_notes() {
     assert_eq!(profile.tone.as_deref(), Some("plain"));
     assert!(profile.competitors.is_empty());
     assert_eq!(profile.other["founded"], 1884);
-    assert_eq!(
-        profile.other["sites"],
-        serde_json::json!({"head": "Oslo", "others": ["Bergen"]})
-    );
+    assert_eq!(profile.other["sites"], serde_json::json!({"head": "Oslo", "others": ["Bergen"]}));
     assert_eq!(profile.research_notes.as_deref(), Some("Notes."));
-    assert_eq!(
-        profile.entries(ProfileField::TargetCustomers),
-        ["Families", "Students"]
-    );
+    assert_eq!(profile.entries(ProfileField::TargetCustomers), ["Families", "Students"]);
     // What is stored can be read back.
     let json = serde_json::to_string(&profile).unwrap();
     assert_eq!(serde_json::from_str::<BrandProfile>(&json).unwrap(), profile);
@@ -119,19 +113,12 @@ fn an_empty_file_and_a_list_are_not_profiles() {
 
 #[test]
 fn what_is_not_yaml_names_its_line() {
-    for yaml in [
-        "brand_name: Acme\ncountry: [a, b\nindustry: Food\n",
-        "brand_name: \"Acme\n",
-        "a: b: c\n",
-    ] {
+    for yaml in ["brand_name: Acme\ncountry: [a, b\nindustry: Food\n", "brand_name: \"Acme\n", "a: b: c\n"] {
         let found = problems(yaml);
         assert_eq!(found.len(), 1, "{yaml:?}");
         assert!(found[0].message.starts_with("is not YAML"), "{found:?}");
         assert!(found[0].line.is_some(), "{yaml:?}: {found:?}");
-        assert!(
-            !found[0].message.contains('\n'),
-            "one problem is one line: {found:?}"
-        );
+        assert!(!found[0].message.contains('\n'), "one problem is one line: {found:?}");
     }
 }
 
@@ -143,10 +130,7 @@ fn limits_are_kept_by_known_and_unknown_fields() {
         "{GOOD}tone: {long}\ncompetitors: {many}\nnotes: {{deep: [{long}], many: {many}}}\nbell: \"\\a\"\n"
     ));
     let fields: Vec<&str> = found.iter().map(|problem| problem.field.as_str()).collect();
-    assert_eq!(
-        fields,
-        ["tone", "competitors", "notes.deep[1]", "notes.many", "bell"]
-    );
+    assert_eq!(fields, ["tone", "competitors", "notes.deep[1]", "notes.many", "bell"]);
     assert!(found.iter().all(|problem| problem.line.is_some()));
 
     assert!(BrandProfile::from_yaml(id(), &GOOD.replace("Acme", &"x".repeat(TEXT_CHARS_MAX)), None).is_ok());
@@ -170,11 +154,7 @@ fn alias_bombs_and_deep_nesting_are_refused() {
         bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
     }
     let deep = "a: ".to_owned() + &"[".repeat(10_000) + &"]".repeat(10_000);
-    let text_bomb = format!(
-        "a: &a {}\nb: [{}]\n",
-        "x".repeat(200_000),
-        vec!["*a"; 90].join(", ")
-    );
+    let text_bomb = format!("a: &a {}\nb: [{}]\n", "x".repeat(200_000), vec!["*a"; 90].join(", "));
     for yaml in [bomb, deep, text_bomb] {
         let found = problems(&yaml);
         assert!(found[0].message.starts_with("is not YAML"), "{:?}", found[0]);

@@ -78,9 +78,8 @@ pub(super) fn line<T>(node: &Spanned<T>) -> Option<u64> {
 
 /// Reads a file's YAML; an error is the one problem that keeps anything else from being checked.
 pub(super) fn parse(yaml: &str) -> Result<Node, BrandProblem> {
-    serde_yaml::from_str_with_options::<Spanned<Node>>(yaml, options())
-        .map(|root| root.value)
-        .map_err(|error| {
+    serde_yaml::from_str_with_options::<Spanned<Node>>(yaml, options()).map(|root| root.value).map_err(
+        |error| {
             let plain = error.without_snippet();
             BrandProblem {
                 field: "file".to_owned(),
@@ -90,7 +89,8 @@ pub(super) fn parse(yaml: &str) -> Result<Node, BrandProblem> {
                          character needs quotes"
                     .to_owned(),
             }
-        })
+        },
+    )
 }
 
 fn options() -> Options {
@@ -146,9 +146,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
-        Number::from_f64(value)
-            .map(Node::Number)
-            .ok_or_else(|| E::custom("a number that is not finite"))
+        Number::from_f64(value).map(Node::Number).ok_or_else(|| E::custom("a number that is not finite"))
     }
 
     fn visit_i128<E>(self, value: i128) -> Result<Node, E> {

@@ -34,10 +34,7 @@ impl<'b> Archive<'b> {
                 zip.len()
             )));
         }
-        Ok(Self {
-            zip,
-            bytes_left: TOTAL_BYTES_MAX,
-        })
+        Ok(Self { zip, bytes_left: TOTAL_BYTES_MAX })
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {
@@ -45,10 +42,7 @@ impl<'b> Archive<'b> {
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        self.zip
-            .file_names()
-            .filter_map(Result::ok)
-            .map(std::borrow::Cow::into_owned)
+        self.zip.file_names().filter_map(Result::ok).map(std::borrow::Cow::into_owned)
     }
 
     /// The text of a part; `None` if the container has no such part.
@@ -71,9 +65,7 @@ impl<'b> Archive<'b> {
             .map_err(|_| damaged(&format!("its part {name} cannot be inflated")))?;
         let read = bytes.len() as u64;
         if read > limit {
-            return Err(DocumentError::TooLarge(format!(
-                "its part {name} inflates beyond what is allowed"
-            )));
+            return Err(DocumentError::TooLarge(format!("its part {name} inflates beyond what is allowed")));
         }
         self.bytes_left -= read;
         Ok(Some(decode(&bytes)))
@@ -81,18 +73,14 @@ impl<'b> Archive<'b> {
 
     /// The text of a part without which there is no document.
     pub(super) fn read_required(&mut self, name: &str) -> Result<String, DocumentError> {
-        self.read(name)?
-            .ok_or_else(|| damaged(&format!("its part {name} is missing")))
+        self.read(name)?.ok_or_else(|| damaged(&format!("its part {name} is missing")))
     }
 }
 
 /// XML is UTF-8 unless a byte order mark says otherwise.
 fn decode(bytes: &[u8]) -> String {
     let (encoding, mark) = encoding_rs::Encoding::for_bom(bytes).unwrap_or((encoding_rs::UTF_8, 0));
-    encoding
-        .decode_without_bom_handling(bytes.get(mark..).unwrap_or_default())
-        .0
-        .into_owned()
+    encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0.into_owned()
 }
 
 fn damaged(reason: &str) -> DocumentError {
@@ -109,9 +97,7 @@ pub(super) mod tests {
     pub(in crate::document) fn zip(parts: &[(&str, &[u8])]) -> Vec<u8> {
         let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
         for (name, bytes) in parts {
-            writer
-                .start_file(*name, zip::write::SimpleFileOptions::default())
-                .unwrap();
+            writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
             writer.write_all(bytes).unwrap();
         }
         writer.finish().unwrap().into_inner()
@@ -124,27 +110,18 @@ pub(super) mod tests {
         assert!(matches!(archive.read("bomb"), Err(DocumentError::TooLarge(_))));
         assert_eq!(archive.read("part").unwrap().as_deref(), Some("text"));
         assert_eq!(archive.read("other").unwrap(), None);
-        assert!(matches!(
-            archive.read_required("other"),
-            Err(DocumentError::Corrupt(_))
-        ));
+        assert!(matches!(archive.read_required("other"), Err(DocumentError::Corrupt(_))));
     }
 
     #[test]
     fn too_many_entries_are_refused() {
         let names: Vec<String> = (0..=ENTRIES_MAX).map(|n| n.to_string()).collect();
         let parts: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
-        assert!(matches!(
-            Archive::open(&zip(&parts)),
-            Err(DocumentError::TooLarge(_))
-        ));
+        assert!(matches!(Archive::open(&zip(&parts)), Err(DocumentError::TooLarge(_))));
     }
 
     #[test]
     fn no_container_is_corrupt() {
-        assert!(matches!(
-            Archive::open(b"PK\x03\x04 torn"),
-            Err(DocumentError::Corrupt(_))
-        ));
+        assert!(matches!(Archive::open(b"PK\x03\x04 torn"), Err(DocumentError::Corrupt(_))));
     }
 }

@@ -17,10 +17,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         None => HashMap::new(),
     };
     let mut notes = HashMap::new();
-    for (part, element) in [
-        ("word/footnotes.xml", "footnote"),
-        ("word/endnotes.xml", "endnote"),
-    ] {
+    for (part, element) in [("word/footnotes.xml", "footnote"), ("word/endnotes.xml", "endnote")] {
         if let Some(xml) = archive.read(part)? {
             read_notes(&xml, element, &mut notes)?;
         }
@@ -195,16 +192,12 @@ impl<'d> Body<'d> {
             "br" if element.attribute("type").as_deref() == Some("page") => self.page_break(),
             "br" | "cr" => self.push("\n"),
             "pageBreakBefore"
-                if element
-                    .attribute("val")
-                    .is_none_or(|value| value != "0" && value != "false") =>
+                if element.attribute("val").is_none_or(|value| value != "0" && value != "false") =>
             {
                 self.divide();
             }
             "pStyle" => {
-                let role = element
-                    .attribute("val")
-                    .and_then(|id| self.styles.get(&id).copied());
+                let role = element.attribute("val").and_then(|id| self.styles.get(&id).copied());
                 self.with_paragraph(|paragraph| paragraph.role = role);
             }
             "outlineLvl" => {
@@ -274,15 +267,8 @@ impl<'d> Body<'d> {
             }
             _ => {}
         }
-        let item = matches!(
-            (paragraph.role, paragraph.in_list),
-            (Some(Role::ListItem), _) | (None, true)
-        );
-        let text = if item {
-            format!("\u{2022} {text}")
-        } else {
-            text.to_owned()
-        };
+        let item = matches!((paragraph.role, paragraph.in_list), (Some(Role::ListItem), _) | (None, true));
+        let text = if item { format!("\u{2022} {text}") } else { text.to_owned() };
         if item && self.after_list_item {
             self.sections.line(&text);
         } else {
@@ -329,11 +315,7 @@ impl<'d> Body<'d> {
         }
         if let Some(paragraph) = self.paragraphs.last_mut() {
             let text = std::mem::take(&mut paragraph.text);
-            let before = Paragraph {
-                text,
-                role: paragraph.role,
-                in_list: paragraph.in_list,
-            };
+            let before = Paragraph { text, role: paragraph.role, in_list: paragraph.in_list };
             self.finish(&before);
         }
         self.divide();
@@ -374,12 +356,7 @@ mod tests {
     }
 
     fn texts(body: &str) -> Vec<String> {
-        extract(&document(body))
-            .unwrap()
-            .pages
-            .into_iter()
-            .map(|page| page.text)
-            .collect()
+        extract(&document(body)).unwrap().pages.into_iter().map(|page| page.text).collect()
     }
 
     #[test]
@@ -400,17 +377,10 @@ mod tests {
         .concat();
         assert_eq!(
             texts(&body),
-            [
-                "The title",
-                "First\n\n\u{2022} one\n\u{2022} two\n\na | b\nc | ",
-                "Second\n\nR&D text"
-            ]
-            .map(str::trim_end)
+            ["The title", "First\n\n\u{2022} one\n\u{2022} two\n\na | b\nc | ", "Second\n\nR&D text"]
+                .map(str::trim_end)
         );
-        assert_eq!(
-            extract(&document(&body)).unwrap().title.as_deref(),
-            Some("The title")
-        );
+        assert_eq!(extract(&document(&body)).unwrap().title.as_deref(), Some("The title"));
     }
 
     #[test]

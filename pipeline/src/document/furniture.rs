@@ -15,18 +15,12 @@ const REPEATS_MIN: usize = 3;
 /// left and right pages may carry different lines.
 pub(super) fn mark(pages: &mut [Page]) {
     let candidates: Vec<Vec<(usize, String)>> = pages.iter().map(candidates).collect();
-    let repeated: HashSet<&str> = [None, Some(0), Some(1)]
-        .into_iter()
-        .flat_map(|parity| repeated(&candidates, parity))
-        .collect();
+    let repeated: HashSet<&str> =
+        [None, Some(0), Some(1)].into_iter().flat_map(|parity| repeated(&candidates, parity)).collect();
     let found: Vec<Vec<usize>> = candidates
         .iter()
         .map(|lines| {
-            lines
-                .iter()
-                .filter(|(_, key)| repeated.contains(key.as_str()))
-                .map(|(index, _)| *index)
-                .collect()
+            lines.iter().filter(|(_, key)| repeated.contains(key.as_str())).map(|(index, _)| *index).collect()
         })
         .collect();
     for (page, furniture) in pages.iter_mut().zip(found) {
@@ -36,12 +30,8 @@ pub(super) fn mark(pages: &mut [Page]) {
 
 /// The lines near the page's edges, with the keys by which they are compared.
 fn candidates(page: &Page) -> Vec<(usize, String)> {
-    let lines: Vec<(usize, &str)> = page
-        .text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<(usize, &str)> =
+        page.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
     let count = lines.len();
     lines
         .into_iter()
@@ -78,11 +68,7 @@ fn repeated(candidates: &[Vec<(usize, String)>], parity: Option<usize>) -> Vec<&
         }
     }
     let enough = |count: usize| count >= REPEATS_MIN && count as f64 >= REPEATS_SHARE * f64::from(pages);
-    counts
-        .into_iter()
-        .filter(|(_, count)| enough(*count))
-        .map(|(key, _)| key)
-        .collect()
+    counts.into_iter().filter(|(_, count)| enough(*count)).map(|(key, _)| key).collect()
 }
 
 #[cfg(test)]
@@ -114,26 +100,15 @@ mod tests {
 
     #[test]
     fn headers_and_page_numbers_are_marked_and_nothing_else() {
-        let pages: Vec<String> = (1..=6)
-            .map(|n| page(n, "Northern Table 2026", &format!("Page {n} of 12")))
-            .collect();
+        let pages: Vec<String> =
+            (1..=6).map(|n| page(n, "Northern Table 2026", &format!("Page {n} of 12"))).collect();
         assert_eq!(marked(&pages), vec![vec![0, 9]; 6]);
     }
 
     #[test]
     fn left_and_right_pages_may_differ() {
         let pages: Vec<String> = (0..8)
-            .map(|n| {
-                page(
-                    n,
-                    if n % 2 == 0 {
-                        "Northern Table"
-                    } else {
-                        "Trend report"
-                    },
-                    &n.to_string(),
-                )
-            })
+            .map(|n| page(n, if n % 2 == 0 { "Northern Table" } else { "Trend report" }, &n.to_string()))
             .collect();
         assert_eq!(marked(&pages), vec![vec![0, 9]; 8]);
     }

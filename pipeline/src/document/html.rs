@@ -23,27 +23,16 @@ use super::{DocumentError, text};
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let source = decode(bytes);
     let whole = read(&source, Scope::Everything);
-    let main = if whole.has_main {
-        Some(read(&source, Scope::Main))
-    } else {
-        None
-    };
+    let main = if whole.has_main { Some(read(&source, Scope::Main)) } else { None };
     let page = main.filter(|main| main.words > 0).unwrap_or(whole);
-    Ok(RawDocument {
-        title: page.title(),
-        pages: page.sections.pages(),
-        warnings: text::warnings(&source),
-    })
+    Ok(RawDocument { title: page.title(), pages: page.sections.pages(), warnings: text::warnings(&source) })
 }
 
 /// By the byte order mark, else by what the page declares in its first bytes, else as plain text.
 fn decode(bytes: &[u8]) -> String {
     const DECLARED_WITHIN_BYTES: usize = 1_024;
     if encoding_rs::Encoding::for_bom(bytes).is_none() && std::str::from_utf8(bytes).is_err() {
-        let start = bytes
-            .get(..DECLARED_WITHIN_BYTES)
-            .unwrap_or(bytes)
-            .to_ascii_lowercase();
+        let start = bytes.get(..DECLARED_WITHIN_BYTES).unwrap_or(bytes).to_ascii_lowercase();
         if let Some(encoding) = declared(&start).and_then(encoding_rs::Encoding::for_label) {
             return encoding.decode_without_bom_handling(bytes).0.into_owned();
         }
@@ -55,13 +44,8 @@ fn declared(start: &[u8]) -> Option<&[u8]> {
     let mark = b"charset=";
     let at = start.windows(mark.len()).position(|window| window == mark)? + mark.len();
     let label = start.get(at..)?;
-    let label = label
-        .strip_prefix(b"\"")
-        .or_else(|| label.strip_prefix(b"'"))
-        .unwrap_or(label);
-    let end = label
-        .iter()
-        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))?;
+    let label = label.strip_prefix(b"\"").or_else(|| label.strip_prefix(b"'")).unwrap_or(label);
+    let end = label.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))?;
     label.get(..end)
 }
 
@@ -252,11 +236,8 @@ impl Reading {
             Kind::Cell => self.end_cell(),
             Kind::Preformatted => {
                 self.end_block();
-                self.preformatted = if opens {
-                    self.preformatted + 1
-                } else {
-                    self.preformatted.saturating_sub(1)
-                };
+                self.preformatted =
+                    if opens { self.preformatted + 1 } else { self.preformatted.saturating_sub(1) };
             }
             Kind::LineBreak => self.block.push('\n'),
             Kind::Inline => {}
@@ -339,11 +320,7 @@ impl Reading {
             self.first_heading.get_or_insert_with(|| block.trim().to_owned());
         }
         let item = std::mem::take(&mut self.item);
-        let text = if item {
-            format!("\u{2022} {}", block.trim())
-        } else {
-            block
-        };
+        let text = if item { format!("\u{2022} {}", block.trim()) } else { block };
         if item && self.last == Last::Item {
             self.sections.line(&text);
         } else {
@@ -386,12 +363,7 @@ mod tests {
     use super::*;
 
     fn texts(source: &str) -> Vec<String> {
-        extract(source.as_bytes())
-            .unwrap()
-            .pages
-            .into_iter()
-            .map(|page| page.text)
-            .collect()
+        extract(source.as_bytes()).unwrap().pages.into_iter().map(|page| page.text).collect()
     }
 
     #[test]
@@ -407,28 +379,19 @@ mod tests {
                 "Next\n\n\u{2022} one\n\u{2022} two\n\na | b\nc | d e"
             ]
         );
-        assert_eq!(
-            extract(page.as_bytes()).unwrap().title.as_deref(),
-            Some("The title")
-        );
+        assert_eq!(extract(page.as_bytes()).unwrap().title.as_deref(), Some("The title"));
     }
 
     #[test]
     fn without_a_main_element_everything_but_navigation_counts() {
-        assert_eq!(
-            texts("<nav>Menu</nav><header>Top</header><p>Text</p><main></main>"),
-            ["Top\n\nText"]
-        );
+        assert_eq!(texts("<nav>Menu</nav><header>Top</header><p>Text</p><main></main>"), ["Top\n\nText"]);
     }
 
     #[test]
     fn declared_encodings_are_believed_where_bytes_allow() {
         let page = b"<html><meta charset=\"iso-8859-2\"><p>\xb1</p>";
         assert_eq!(extract(page).unwrap().pages[0].text, "\u{105}");
-        assert_eq!(
-            texts("<html><meta charset=\"iso-8859-2\"><p>\u{e9}</p>"),
-            ["\u{e9}"]
-        );
+        assert_eq!(texts("<html><meta charset=\"iso-8859-2\"><p>\u{e9}</p>"), ["\u{e9}"]);
     }
 
     #[test]

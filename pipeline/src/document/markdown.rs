@@ -19,11 +19,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         writer.on(event);
     }
     writer.end_block();
-    Ok(RawDocument {
-        title: writer.title,
-        pages: writer.sections.pages(),
-        warnings: text::warnings(&source),
-    })
+    Ok(RawDocument { title: writer.title, pages: writer.sections.pages(), warnings: text::warnings(&source) })
 }
 
 #[derive(Debug, Default)]
@@ -130,11 +126,7 @@ impl Writer {
         if block.trim().is_empty() {
             return;
         }
-        let text = if self.in_item {
-            format!("\u{2022} {}", block.trim())
-        } else {
-            block
-        };
+        let text = if self.in_item { format!("\u{2022} {}", block.trim()) } else { block };
         if self.in_item && self.after_item {
             self.sections.line(&text);
         } else {

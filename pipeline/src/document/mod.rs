@@ -182,33 +182,17 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
         let text = tidy::tidy(&page.text);
         text_bytes += text.len();
         has_words = has_words || text.chars().any(char::is_alphanumeric);
-        pages.push(Page {
-            number,
-            text,
-            readable: page.readable,
-            furniture_lines: Vec::new(),
-        });
+        pages.push(Page { number, text, readable: page.readable, furniture_lines: Vec::new() });
     }
     if text_bytes > TEXT_BYTES_MAX {
-        return Err(DocumentError::TooLarge(format!(
-            "more than {TEXT_BYTES_MAX} bytes of text"
-        )));
+        return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
     }
     if !has_words {
         return Err(DocumentError::NoText("it holds no words".to_owned()));
     }
     furniture::mark(&mut pages);
-    let title = raw
-        .title
-        .map(|title| tidy::one_line(&title))
-        .filter(|title| !title.is_empty());
-    Ok(Document {
-        source_name: source_name.to_owned(),
-        format,
-        title,
-        pages,
-        warnings: raw.warnings,
-    })
+    let title = raw.title.map(|title| tidy::one_line(&title)).filter(|title| !title.is_empty());
+    Ok(Document { source_name: source_name.to_owned(), format, title, pages, warnings: raw.warnings })
 }
 
 #[cfg(test)]

@@ -39,20 +39,10 @@ pub(super) fn relationships(source: &str, xml: &str) -> Result<HashMap<String, R
         if element.name != "Relationship" || element.attribute("TargetMode").as_deref() == Some("External") {
             return;
         }
-        let attributes = (
-            element.attribute("Id"),
-            element.attribute("Type"),
-            element.attribute("Target"),
-        );
+        let attributes = (element.attribute("Id"), element.attribute("Type"), element.attribute("Target"));
         if let (Some(id), Some(kind), Some(target)) = attributes {
             let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
-            relationships.insert(
-                id,
-                Relationship {
-                    kind,
-                    target: resolve(source, &target),
-                },
-            );
+            relationships.insert(id, Relationship { kind, target: resolve(source, &target) });
         }
     })?;
     Ok(relationships)
@@ -92,15 +82,9 @@ mod tests {
     #[test]
     fn targets_are_resolved_against_their_part() {
         let source = "ppt/slides/slide1.xml";
-        assert_eq!(
-            resolve(source, "../notesSlides/notesSlide1.xml"),
-            "ppt/notesSlides/notesSlide1.xml"
-        );
+        assert_eq!(resolve(source, "../notesSlides/notesSlide1.xml"), "ppt/notesSlides/notesSlide1.xml");
         assert_eq!(resolve(source, "/ppt/media/a.png"), "ppt/media/a.png");
-        assert_eq!(
-            resolve("ppt/presentation.xml", "slides/slide2.xml"),
-            "ppt/slides/slide2.xml"
-        );
+        assert_eq!(resolve("ppt/presentation.xml", "slides/slide2.xml"), "ppt/slides/slide2.xml");
         assert_eq!(resolve("a.xml", "../../../b.xml"), "b.xml");
         assert_eq!(relationships_part(source), "ppt/slides/_rels/slide1.xml.rels");
     }
@@ -109,10 +93,7 @@ mod tests {
     fn default_titles_are_no_titles() {
         let core =
             |title: &str| format!("<cp:coreProperties><dc:title>{title}</dc:title></cp:coreProperties>");
-        assert_eq!(
-            core_title(&core("Field &amp; barn")).unwrap().as_deref(),
-            Some("Field & barn")
-        );
+        assert_eq!(core_title(&core("Field &amp; barn")).unwrap().as_deref(), Some("Field & barn"));
         assert_eq!(core_title(&core("PowerPoint Presentation")).unwrap(), None);
         assert_eq!(core_title(&core(" ")).unwrap(), None);
     }

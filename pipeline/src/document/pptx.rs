@@ -13,10 +13,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let mut archive = Archive::open(bytes)?;
     let names = slide_names(&mut archive)?;
     if names.len() > PAGES_MAX {
-        return Err(DocumentError::TooLarge(format!(
-            "{} slides; at most {PAGES_MAX} are read",
-            names.len()
-        )));
+        return Err(DocumentError::TooLarge(format!("{} slides; at most {PAGES_MAX} are read", names.len())));
     }
     let mut document = RawDocument::default();
     let mut first_title = None;
@@ -159,12 +156,7 @@ impl Slide {
 
     /// The title first, wherever it stands in the file.
     fn text(&self) -> String {
-        let blocks: Vec<&str> = self
-            .title
-            .iter()
-            .chain(&self.blocks)
-            .map(String::as_str)
-            .collect();
+        let blocks: Vec<&str> = self.title.iter().chain(&self.blocks).map(String::as_str).collect();
         blocks.join("\n\n")
     }
 }
@@ -202,11 +194,7 @@ mod tests {
             shape("title", "Title")
         );
         let second = format!("<p:sld>{table}</p:sld>");
-        let notes = format!(
-            "<p:notes>{}{}</p:notes>",
-            shape("body", "Say this."),
-            shape("sldNum", "1")
-        );
+        let notes = format!("<p:notes>{}{}</p:notes>", shape("body", "Say this."), shape("sldNum", "1"));
         let bytes = zip(&[
             ("ppt/presentation.xml", br#"<p:presentation><p:sldIdLst><p:sldId id="1" r:id="r9"/><p:sldId id="2" r:id="r1"/></p:sldIdLst></p:presentation>"#),
             ("ppt/_rels/presentation.xml.rels", links(&[("r1", "slide", "slides/slide1.xml"), ("r9", "slide", "slides/slide2.xml")]).as_bytes()),

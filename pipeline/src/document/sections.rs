@@ -50,25 +50,15 @@ impl Sections {
             [only] if only.chars().count() > UNDIVIDED_CHARS_MAX => Some(text::blocks(only)),
             _ => None,
         };
-        undivided
-            .unwrap_or(self.done)
-            .into_iter()
-            .map(RawPage::new)
-            .collect()
+        undivided.unwrap_or(self.done).into_iter().map(RawPage::new).collect()
     }
 }
 
 /// The cells of a row, as every format writes them.
 pub(super) fn row(cells: &[String]) -> String {
-    let cells: Vec<String> = cells
-        .iter()
-        .map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
-    if cells.iter().all(String::is_empty) {
-        String::new()
-    } else {
-        cells.join(" | ")
-    }
+    let cells: Vec<String> =
+        cells.iter().map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    if cells.iter().all(String::is_empty) { String::new() } else { cells.join(" | ") }
 }
 
 #[cfg(test)]
@@ -99,10 +89,7 @@ mod tests {
 
     #[test]
     fn rows_without_text_are_nothing() {
-        assert_eq!(
-            row(&["a\nb".to_owned(), String::new(), "c".to_owned()]),
-            "a b |  | c"
-        );
+        assert_eq!(row(&["a\nb".to_owned(), String::new(), "c".to_owned()]), "a b |  | c");
         assert_eq!(row(&[String::new(), " ".to_owned()]), "");
     }
 }

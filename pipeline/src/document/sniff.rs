@@ -25,9 +25,7 @@ pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, Document
     }
     let start = start(bytes);
     if start.trim().is_empty() && bytes.len() <= START_BYTES {
-        return Err(DocumentError::NoText(
-            "the file holds only white space".to_owned(),
-        ));
+        return Err(DocumentError::NoText("the file holds only white space".to_owned()));
     }
     let name = source_name.to_ascii_lowercase();
     Ok(if is_html(&start, &name) {
@@ -80,19 +78,12 @@ fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
         return Err(unsupported("an EPUB book"));
     }
     let pages = archive.names().any(|name| name.ends_with(".iwa"));
-    Err(unsupported(if pages {
-        "an Apple iWork file"
-    } else {
-        "a ZIP archive"
-    }))
+    Err(unsupported(if pages { "an Apple iWork file" } else { "a ZIP archive" }))
 }
 
 /// The container of old Office files, and of new ones with a password.
 fn compound(bytes: &[u8]) -> DocumentError {
-    let name: Vec<u8> = "EncryptedPackage"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
     if bytes.windows(name.len()).any(|window| window == name) {
         DocumentError::Encrypted
     } else {
@@ -125,10 +116,7 @@ fn known_binary(bytes: &[u8]) -> Option<&'static str> {
     }
     let (_, name) = marks.into_iter().find(|(mark, _)| bytes.starts_with(mark))?;
     // Marks of letters alone may start a text.
-    let letters = matches!(
-        name,
-        "a BMP image" | "a program" | "a bzip2 archive" | "a sound file"
-    );
+    let letters = matches!(name, "a BMP image" | "a program" | "a bzip2 archive" | "a sound file");
     (!letters || is_binary(bytes)).then_some(name)
 }
 
@@ -161,10 +149,7 @@ fn is_html(start: &str, name: &str) -> bool {
     let markup = lower.starts_with('<') && (tag("html") || tag("body"));
     begins
         || markup
-        || (named
-            && ["html", "body", "p", "div", "h1", "article", "main", "table"]
-                .into_iter()
-                .any(tag))
+        || (named && ["html", "body", "p", "div", "h1", "article", "main", "table"].into_iter().any(tag))
 }
 
 fn is_markdown(start: &str, name: &str) -> bool {
@@ -204,29 +189,17 @@ mod tests {
     fn formats_are_told_from_bytes_and_not_from_names() {
         assert_eq!(format("x.docx", b"%PDF-1.7\n").unwrap(), Format::Pdf);
         assert_eq!(format("x.pdf", b"\n<!DOCTYPE html><p>a").unwrap(), Format::Html);
-        assert_eq!(
-            format("x.pdf", b"Just a text about %PDF- marks.").unwrap(),
-            Format::Text
-        );
+        assert_eq!(format("x.pdf", b"Just a text about %PDF- marks.").unwrap(), Format::Text);
         assert_eq!(format("x", b"\0\x01junk%PDF-1.4 and more").unwrap(), Format::Pdf);
-        assert_eq!(
-            format("x", &zip(&[("word/document.xml", b"")])).unwrap(),
-            Format::Docx
-        );
-        assert_eq!(
-            format("x", &zip(&[("ppt/presentation.xml", b"")])).unwrap(),
-            Format::Pptx
-        );
+        assert_eq!(format("x", &zip(&[("word/document.xml", b"")])).unwrap(), Format::Docx);
+        assert_eq!(format("x", &zip(&[("ppt/presentation.xml", b"")])).unwrap(), Format::Pptx);
     }
 
     #[test]
     fn names_decide_between_text_and_markdown() {
         assert_eq!(format("a.md", b"plain").unwrap(), Format::Markdown);
         assert_eq!(format("a.txt", b"# One\n\n# Two").unwrap(), Format::Text);
-        assert_eq!(
-            format("upload", b"# One\n\ntext\n\n## Two").unwrap(),
-            Format::Markdown
-        );
+        assert_eq!(format("upload", b"# One\n\ntext\n\n## Two").unwrap(), Format::Markdown);
         assert_eq!(format("upload", b"#hashtag and text").unwrap(), Format::Text);
         assert_eq!(format("a.html", b"<p>a</p>").unwrap(), Format::Html);
         assert_eq!(format("a.txt", b"if a <b and c> d").unwrap(), Format::Text);

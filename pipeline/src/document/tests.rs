@@ -73,25 +73,16 @@ proptest! {
 #[test]
 fn more_text_than_allowed_is_too_large() {
     let text = b"Words of a long text. ".repeat(TEXT_BYTES_MAX / 20);
-    assert!(matches!(
-        extract("long.txt", &text),
-        Err(DocumentError::TooLarge(_))
-    ));
+    assert!(matches!(extract("long.txt", &text), Err(DocumentError::TooLarge(_))));
 }
 
 #[test]
 fn more_pages_than_allowed_are_too_large() {
     let text = b"page\x0c".repeat(PAGES_MAX + 1);
-    assert!(matches!(
-        extract("long.txt", &text),
-        Err(DocumentError::TooLarge(_))
-    ));
+    assert!(matches!(extract("long.txt", &text), Err(DocumentError::TooLarge(_))));
 }
 
 #[test]
 fn a_document_without_words_holds_no_text() {
-    assert!(matches!(
-        extract("a.html", b"<html><p>-</p></html>"),
-        Err(DocumentError::NoText(_))
-    ));
+    assert!(matches!(extract("a.html", b"<html><p>-</p></html>"), Err(DocumentError::NoText(_))));
 }

@@ -12,10 +12,7 @@ pub(super) const BLOCK_CHARS: usize = 3_000;
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let text = decode(bytes);
     let pages: Vec<String> = if text.trim_matches('\u{c}').contains('\u{c}') {
-        text.trim_end_matches('\u{c}')
-            .split('\u{c}')
-            .map(str::to_owned)
-            .collect()
+        text.trim_end_matches('\u{c}').split('\u{c}').map(str::to_owned).collect()
     } else {
         blocks(&text)
     };
@@ -32,9 +29,7 @@ pub(super) fn warnings(text: &str) -> Vec<String> {
     if lost == 0 {
         return Vec::new();
     }
-    vec![format!(
-        "{lost} characters could not be decoded and stand as U+FFFD."
-    )]
+    vec![format!("{lost} characters could not be decoded and stand as U+FFFD.")]
 }
 
 /// The first line, if it reads like a title: short, without a full stop, and alone or in capitals.
@@ -44,9 +39,7 @@ fn title(text: &str) -> Option<String> {
     let first = lines.next()?;
     let capitals = first.chars().any(char::is_alphabetic) && !first.chars().any(char::is_lowercase);
     let alone = capitals
-        || lines
-            .next()
-            .is_none_or(|next| next.is_empty() || next.chars().all(|c| matches!(c, '=' | '-')));
+        || lines.next().is_none_or(|next| next.is_empty() || next.chars().all(|c| matches!(c, '=' | '-')));
     let like_a_title =
         first.chars().count() <= TITLE_CHARS_MAX && !first.ends_with(['.', ',', ';', ':']) && alone;
     like_a_title.then(|| first.to_owned())
@@ -55,10 +48,7 @@ fn title(text: &str) -> Option<String> {
 /// Decodes text: by its byte order mark, else UTF-16 if every other byte is zero, else UTF-8, else Windows-1252.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or_else(|| (guess(bytes), 0));
-    encoding
-        .decode_without_bom_handling(bytes.get(mark..).unwrap_or_default())
-        .0
-        .into_owned()
+    encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0.into_owned()
 }
 
 fn guess(bytes: &[u8]) -> &'static Encoding {
@@ -76,14 +66,7 @@ pub(super) fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     const SAMPLE_BYTES: usize = 4_096;
     let sample = bytes.get(..SAMPLE_BYTES).unwrap_or(bytes);
     let pairs = sample.len() / 2;
-    let zeros = |offset: usize| {
-        sample
-            .iter()
-            .skip(offset)
-            .step_by(2)
-            .filter(|byte| **byte == 0)
-            .count()
-    };
+    let zeros = |offset: usize| sample.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
     if pairs < 2 {
         None
@@ -139,10 +122,7 @@ fn pieces(line: &str) -> Vec<&str> {
     let mut rest = line;
     while let Some((limit, _)) = rest.char_indices().nth(BLOCK_CHARS) {
         let head = rest.get(..limit).unwrap_or(rest);
-        let end = head
-            .rfind(char::is_whitespace)
-            .filter(|end| *end > 0)
-            .unwrap_or(limit);
+        let end = head.rfind(char::is_whitespace).filter(|end| *end > 0).unwrap_or(limit);
         let (piece, tail) = rest.split_at(end);
         pieces.push(piece);
         rest = tail.trim_start();
@@ -156,12 +136,7 @@ mod tests {
     use super::*;
 
     fn pages(bytes: &[u8]) -> Vec<String> {
-        extract(bytes)
-            .unwrap()
-            .pages
-            .into_iter()
-            .map(|page| page.text)
-            .collect()
+        extract(bytes).unwrap().pages.into_iter().map(|page| page.text).collect()
     }
 
     const TEXT: &str = "Caf\u{e9} notes \u{2013} 4 \u{20ac}";
@@ -186,10 +161,7 @@ mod tests {
 
     #[test]
     fn utf8_that_was_cut_off_is_not_taken_for_windows_1252() {
-        assert_eq!(
-            decode("Caf\u{e9} \u{2013}".as_bytes().split_last().unwrap().1),
-            "Caf\u{e9} \u{fffd}"
-        );
+        assert_eq!(decode("Caf\u{e9} \u{2013}".as_bytes().split_last().unwrap().1), "Caf\u{e9} \u{fffd}");
     }
 
     #[test]

@@ -8,11 +8,8 @@ pub(super) fn tidy(text: &str) -> String {
     let mut empty_lines = 0;
     for line in text.split('\n') {
         let is_plain = line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        let line: Cow<'_, str> = if is_plain {
-            line.into()
-        } else {
-            line.chars().filter_map(plain).collect()
-        };
+        let line: Cow<'_, str> =
+            if is_plain { line.into() } else { line.chars().filter_map(plain).collect() };
         let line = line.trim_end();
         if line.trim_start().is_empty() {
             empty_lines += 1;
@@ -29,11 +26,8 @@ pub(super) fn tidy(text: &str) -> String {
 
 /// All of a title's words in one line.
 pub(super) fn one_line(text: &str) -> String {
-    let plain: String = text
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter_map(plain)
-        .collect();
+    let plain: String =
+        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter_map(plain).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

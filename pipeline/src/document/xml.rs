@@ -30,24 +30,14 @@ impl Element<'_> {
             .with_checks(false)
             .flatten()
             .find(|attribute| local(attribute.key.as_ref()) == name)?;
-        attribute
-            .normalized_value(quick_xml::XmlVersion::default())
-            .ok()
-            .map(std::borrow::Cow::into_owned)
+        attribute.normalized_value(quick_xml::XmlVersion::default()).ok().map(std::borrow::Cow::into_owned)
     }
 
     /// Like [`Self::attribute`], with the prefix: `r:id` beside `id`.
     pub(super) fn prefixed_attribute(&self, name: &str) -> Option<String> {
-        let attribute = self
-            .start
-            .attributes()
-            .with_checks(false)
-            .flatten()
-            .find(|it| it.key.as_ref() == name)?;
-        attribute
-            .normalized_value(quick_xml::XmlVersion::default())
-            .ok()
-            .map(std::borrow::Cow::into_owned)
+        let attribute =
+            self.start.attributes().with_checks(false).flatten().find(|it| it.key.as_ref() == name)?;
+        attribute.normalized_value(quick_xml::XmlVersion::default()).ok().map(std::borrow::Cow::into_owned)
     }
 }
 
@@ -60,25 +50,17 @@ pub(super) fn walk(xml: &str, mut on: impl FnMut(Xml<'_>)) -> Result<(), Documen
     let mut reader = Reader::from_str(xml);
     let mut depth = 0_usize;
     loop {
-        let event = reader
-            .read_event()
-            .map_err(|_| damaged("its XML is not well-formed"))?;
+        let event = reader.read_event().map_err(|_| damaged("its XML is not well-formed"))?;
         match event {
             Event::Start(start) => {
                 depth += 1;
                 if depth > DEPTH_MAX {
                     return Err(damaged("its XML is nested too deeply"));
                 }
-                on(Xml::Start(Element {
-                    name: local(start.name().as_ref()),
-                    start: &start,
-                }));
+                on(Xml::Start(Element { name: local(start.name().as_ref()), start: &start }));
             }
             Event::Empty(start) => {
-                on(Xml::Start(Element {
-                    name: local(start.name().as_ref()),
-                    start: &start,
-                }));
+                on(Xml::Start(Element { name: local(start.name().as_ref()), start: &start }));
                 on(Xml::End(local(start.name().as_ref())));
             }
             Event::End(end) => {

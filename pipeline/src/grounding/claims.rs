@@ -65,23 +65,14 @@ pub(super) fn of<'a>(output: &'a StageOutput, earlier: &'a Outputs) -> Vec<ItemC
                     ("pitch", &item.pitch),
                     ("why_this_brand", &item.why_this_brand),
                 ];
-                texts.extend(
-                    item.target_customers
-                        .iter()
-                        .map(|text| ("target_customers", text.as_str())),
-                );
+                texts.extend(item.target_customers.iter().map(|text| ("target_customers", text.as_str())));
                 let evidence = earlier
                     .lessons()
                     .iter()
                     .filter(|lesson| item.lessons.contains(&lesson.id))
                     .flat_map(|lesson| lesson_evidence(lesson, earlier))
                     .collect();
-                ItemClaims {
-                    id: &item.id,
-                    texts,
-                    evidence,
-                    from_profile: true,
-                }
+                ItemClaims { id: &item.id, texts, evidence, from_profile: true }
             });
             std::iter::once(context).chain(opportunities).collect()
         }
@@ -89,36 +80,17 @@ pub(super) fn of<'a>(output: &'a StageOutput, earlier: &'a Outputs) -> Vec<ItemC
 }
 
 fn inspiration(item: &Inspiration) -> ItemClaims<'_> {
-    let mut texts = vec![
-        ("title", item.title.as_str()),
-        ("summary", &item.summary),
-        ("mechanism", &item.mechanism),
-    ];
-    texts.extend(
-        item.key_elements
-            .iter()
-            .map(|text| ("key_elements", text.as_str())),
-    );
-    ItemClaims {
-        id: &item.id,
-        texts,
-        evidence: item.evidence.iter().collect(),
-        from_profile: false,
-    }
+    let mut texts =
+        vec![("title", item.title.as_str()), ("summary", &item.summary), ("mechanism", &item.mechanism)];
+    texts.extend(item.key_elements.iter().map(|text| ("key_elements", text.as_str())));
+    ItemClaims { id: &item.id, texts, evidence: item.evidence.iter().collect(), from_profile: false }
 }
 
 fn trend<'a>(item: &'a Trend, earlier: &'a Outputs) -> ItemClaims<'a> {
     ItemClaims {
         id: &item.id,
-        texts: vec![
-            ("name", &item.name),
-            ("strength_rationale", &item.strength_rationale),
-        ],
-        evidence: item
-            .evidence
-            .iter()
-            .chain(inspirations_evidence(&item.inspirations, earlier))
-            .collect(),
+        texts: vec![("name", &item.name), ("strength_rationale", &item.strength_rationale)],
+        evidence: item.evidence.iter().chain(inspirations_evidence(&item.inspirations, earlier)).collect(),
         from_profile: false,
     }
 }
@@ -133,17 +105,8 @@ fn lesson<'a>(item: &'a Lesson, earlier: &'a Outputs) -> ItemClaims<'a> {
     ];
     let optional = job.emotional.iter().chain(&job.social);
     texts.extend(optional.map(|text| ("job_to_be_done", text.as_str())));
-    texts.extend(
-        item.constraints_removed
-            .iter()
-            .map(|text| ("constraints_removed", text.as_str())),
-    );
-    ItemClaims {
-        id: &item.id,
-        texts,
-        evidence: lesson_evidence(item, earlier),
-        from_profile: false,
-    }
+    texts.extend(item.constraints_removed.iter().map(|text| ("constraints_removed", text.as_str())));
+    ItemClaims { id: &item.id, texts, evidence: lesson_evidence(item, earlier), from_profile: false }
 }
 
 fn lesson_evidence<'a>(lesson: &'a Lesson, earlier: &'a Outputs) -> Vec<&'a Evidence> {
@@ -159,33 +122,24 @@ fn lesson_evidence<'a>(lesson: &'a Lesson, earlier: &'a Outputs) -> Vec<&'a Evid
 }
 
 fn inspirations_evidence<'a>(ids: &'a [String], earlier: &'a Outputs) -> impl Iterator<Item = &'a Evidence> {
-    earlier
-        .inspirations()
-        .iter()
-        .filter(|item| ids.contains(&item.id))
-        .flat_map(|item| &item.evidence)
+    earlier.inspirations().iter().filter(|item| ids.contains(&item.id)).flat_map(|item| &item.evidence)
 }
 
 /// Everything that a brand's profile says.
 pub(super) fn profile_texts(brand: &BrandProfile) -> Vec<String> {
-    let mut texts: Vec<String> = [
-        &brand.brand_name,
-        &brand.country,
-        &brand.industry,
-        &brand.positioning,
-    ]
-    .into_iter()
-    .chain(&brand.product_portfolio)
-    .chain(&brand.target_customers)
-    .chain(&brand.recent_innovations)
-    .chain(&brand.strategic_priorities)
-    .chain(&brand.brand_values)
-    .chain(&brand.competitors)
-    .chain(&brand.constraints)
-    .chain(&brand.tone)
-    .chain(&brand.research_notes)
-    .cloned()
-    .collect();
+    let mut texts: Vec<String> = [&brand.brand_name, &brand.country, &brand.industry, &brand.positioning]
+        .into_iter()
+        .chain(&brand.product_portfolio)
+        .chain(&brand.target_customers)
+        .chain(&brand.recent_innovations)
+        .chain(&brand.strategic_priorities)
+        .chain(&brand.brand_values)
+        .chain(&brand.competitors)
+        .chain(&brand.constraints)
+        .chain(&brand.tone)
+        .chain(&brand.research_notes)
+        .cloned()
+        .collect();
     texts.extend(brand.other.values().map(ToString::to_string));
     texts
 }

@@ -74,11 +74,7 @@ pub fn run_share(stages: &[StageGrounding]) -> Option<f64> {
 }
 
 fn share(verified: u32, quotes: u32) -> f64 {
-    if quotes == 0 {
-        0.0
-    } else {
-        f64::from(verified) / f64::from(quotes)
-    }
+    if quotes == 0 { 0.0 } else { f64::from(verified) / f64::from(quotes) }
 }
 
 /// A document's pages, prepared once for looking up many quotes.
@@ -123,9 +119,7 @@ impl PageIndex {
     /// Normalises every page of the document.
     #[must_use]
     pub fn new(document: &Document) -> Self {
-        Self {
-            pages: document.pages.iter().map(IndexedPage::new).collect(),
-        }
+        Self { pages: document.pages.iter().map(IndexedPage::new).collect() }
     }
 
     fn page(&self, number: u32) -> Option<&IndexedPage> {
@@ -138,10 +132,7 @@ impl PageIndex {
             .into_iter()
             .filter_map(|first| {
                 let first_end = end_of(self.page(first)?.body().trim_end());
-                let text = format!(
-                    "{first_end}\n{}",
-                    start_of(self.page(first + 1)?.body().trim_start())
-                );
+                let text = format!("{first_end}\n{}", start_of(self.page(first + 1)?.body().trim_start()));
                 let skeleton = Skeleton::new(&text);
                 Some(IndexedPage {
                     number: cited,
@@ -157,15 +148,11 @@ impl PageIndex {
 
 /// The last [`JOINT_BYTES`] of a page, from the start of a word.
 fn end_of(text: &str) -> &str {
-    let tail = text
-        .get(text.ceil_char_boundary(text.len().saturating_sub(JOINT_BYTES))..)
-        .unwrap_or(text);
+    let tail = text.get(text.ceil_char_boundary(text.len().saturating_sub(JOINT_BYTES))..).unwrap_or(text);
     if tail.len() == text.len() {
         return tail;
     }
-    tail.find(char::is_whitespace)
-        .and_then(|at| tail.get(at..))
-        .unwrap_or_default()
+    tail.find(char::is_whitespace).and_then(|at| tail.get(at..)).unwrap_or_default()
 }
 
 /// The first [`JOINT_BYTES`] of a page, to the end of a word.
@@ -174,9 +161,7 @@ fn start_of(text: &str) -> &str {
     if head.len() == text.len() {
         return head;
     }
-    head.rfind(char::is_whitespace)
-        .and_then(|at| head.get(..at))
-        .unwrap_or_default()
+    head.rfind(char::is_whitespace).and_then(|at| head.get(..at)).unwrap_or_default()
 }
 
 /// Looks up every quote and number of an answer; sets statuses, corrects pages, counts, warns.
@@ -217,13 +202,8 @@ fn look_up_quotes(
 ) {
     let items = owners(output);
     let mut evidence = output.evidence_mut();
-    let cited: Vec<Cited<'_>> = evidence
-        .iter()
-        .map(|evidence| Cited {
-            quote: &evidence.quote,
-            page: evidence.page,
-        })
-        .collect();
+    let cited: Vec<Cited<'_>> =
+        evidence.iter().map(|evidence| Cited { quote: &evidence.quote, page: evidence.page }).collect();
     let findings = search::locate(index, &cited);
     for ((evidence, Finding { status, page, words }), item) in evidence.iter_mut().zip(findings).zip(items) {
         grounding.count(status);
@@ -246,16 +226,12 @@ fn look_up_quotes(
 fn owners(output: &StageOutput) -> Vec<String> {
     let repeat = |id: &String, count: usize| vec![id.clone(); count];
     match output {
-        StageOutput::InputProcessing(out) => out
-            .inspirations
-            .iter()
-            .flat_map(|item| repeat(&item.id, item.evidence.len()))
-            .collect(),
-        StageOutput::SignalAmplification(out) => out
-            .trends
-            .iter()
-            .flat_map(|item| repeat(&item.id, item.evidence.len()))
-            .collect(),
+        StageOutput::InputProcessing(out) => {
+            out.inspirations.iter().flat_map(|item| repeat(&item.id, item.evidence.len())).collect()
+        }
+        StageOutput::SignalAmplification(out) => {
+            out.trends.iter().flat_map(|item| repeat(&item.id, item.evidence.len())).collect()
+        }
         StageOutput::GeneralTranslation(_) | StageOutput::BrandContextualization(_) => Vec::new(),
     }
 }
@@ -284,9 +260,7 @@ fn check_numbers(
         }
         item.verified_quotes().for_each(|quote| known.add(quote));
         if item.from_profile {
-            claims::profile_texts(brand)
-                .iter()
-                .for_each(|text| known.add(text));
+            claims::profile_texts(brand).iter().for_each(|text| known.add(text));
         }
         let mut told: Vec<numbers::Number> = Vec::new();
         for (field, number) in numbers {

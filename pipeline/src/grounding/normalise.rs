@@ -190,11 +190,7 @@ impl Skeleton {
 fn gap(pending: &Pending, last: Option<char>, next: char) -> Gap {
     let between_letters = last.is_some_and(char::is_alphabetic) && next.is_alphabetic();
     if pending.dash {
-        return if pending.broken_after && between_letters {
-            Gap::LineEndHyphen
-        } else {
-            Gap::Dash
-        };
+        return if pending.broken_after && between_letters { Gap::LineEndHyphen } else { Gap::Dash };
     }
     if pending.soft_hyphen && pending.broken_after && between_letters {
         return Gap::LineEndHyphen;

@@ -57,10 +57,7 @@ impl NumberSet {
         ];
         for word in text.split(|c: char| !c.is_alphanumeric()) {
             if let Some(value) = WORDS.iter().position(|known| known.eq_ignore_ascii_case(word)) {
-                self.values
-                    .entry(value_of(&value.to_string(), "", 0))
-                    .or_default()
-                    .insert(Unit::None);
+                self.values.entry(value_of(&value.to_string(), "", 0)).or_default().insert(Unit::None);
             }
         }
     }
@@ -114,22 +111,11 @@ fn digit_runs(text: &str) -> impl Iterator<Item = DigitRun> {
             continue;
         }
         let token = token(&chars, at);
-        let before: Vec<char> = chars
-            .get(..at)
-            .unwrap_or_default()
-            .iter()
-            .rev()
-            .take(4)
-            .copied()
-            .collect();
+        let before: Vec<char> = chars.get(..at).unwrap_or_default().iter().rev().take(4).copied().collect();
         let letters = |from: usize, count: usize| {
-            before
-                .get(from..from + count)
-                .is_some_and(|found| found.iter().all(|c| c.is_alphabetic()))
+            before.get(from..from + count).is_some_and(|found| found.iter().all(|c| c.is_alphabetic()))
         };
-        let punctuated = before
-            .first()
-            .is_some_and(|c| matches!(c, '.' | ',' | ';' | ':' | '”' | '"' | ')'));
+        let punctuated = before.first().is_some_and(|c| matches!(c, '.' | ',' | ';' | ':' | '”' | '"' | ')'));
         runs.push(DigitRun {
             footnote: token.text.len() <= 2 && (letters(0, 3) || (punctuated && letters(1, 2))),
             digits: match token.shape {
@@ -184,14 +170,8 @@ fn is_digit(chars: &[char], at: usize) -> bool {
 
 /// The number that starts with the digit at `at`.
 fn token(chars: &[char], at: usize) -> Token {
-    let digits_from = |from: usize| {
-        chars
-            .get(from..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(|c| c.is_ascii_digit())
-            .count()
-    };
+    let digits_from =
+        |from: usize| chars.get(from..).unwrap_or_default().iter().take_while(|c| c.is_ascii_digit()).count();
     let mut lengths = vec![digits_from(at)];
     let mut separators = Vec::new();
     let mut end = at + digits_from(at);
@@ -209,9 +189,7 @@ fn token(chars: &[char], at: usize) -> Token {
         [] => Shape::Plain,
         [one] => match lengths.last() {
             Some(3) if short_start && *one == ',' || *one == '\'' => Shape::Grouped,
-            last => Shape::Decimal {
-                maybe_grouped: short_start && last == Some(&3),
-            },
+            last => Shape::Decimal { maybe_grouped: short_start && last == Some(&3) },
         },
         [first, middle @ .., last] => {
             let grouped = short_start
@@ -229,11 +207,7 @@ fn token(chars: &[char], at: usize) -> Token {
             shape = Shape::Spaced;
         }
     }
-    Token {
-        text: chars.get(at..end).unwrap_or_default().iter().collect(),
-        shape,
-        end,
-    }
+    Token { text: chars.get(at..end).unwrap_or_default().iter().collect(), shape, end }
 }
 
 /// All numbers of a prepared text; with `names`, also those that are parts of names and lists.
@@ -277,11 +251,7 @@ fn is_list_number(chars: &[char], at: usize, token: &Token) -> bool {
         return false;
     }
     let before = chars.get(..at).unwrap_or_default();
-    let line_start = before
-        .iter()
-        .rev()
-        .find(|c| **c != ' ')
-        .is_none_or(|c| *c == '\n');
+    let line_start = before.iter().rev().find(|c| **c != ' ').is_none_or(|c| *c == '\n');
     match chars.get(token.end) {
         Some(')') => line_start || before.last() == Some(&'('),
         Some('.') => line_start && chars.get(token.end + 1).is_none_or(|c| c.is_whitespace()),
@@ -290,12 +260,7 @@ fn is_list_number(chars: &[char], at: usize, token: &Token) -> bool {
 }
 
 fn number(chars: &[char], at: usize, token: &Token, suffix: &str) -> Number {
-    let rest: String = chars
-        .get(token.end..)
-        .unwrap_or_default()
-        .iter()
-        .take(24)
-        .collect();
+    let rest: String = chars.get(token.end..).unwrap_or_default().iter().take(24).collect();
     let word = rest.trim_start_matches([' ', '-', '\n']).to_lowercase();
     let mut values = Vec::new();
     for scale in scales(suffix, &word) {
@@ -303,19 +268,10 @@ fn number(chars: &[char], at: usize, token: &Token, suffix: &str) -> Number {
     }
     let parts = match token.shape {
         Shape::Spaced => token.text.split(' ').map(|part| value_of(part, "", 0)).collect(),
-        Shape::Compound => token
-            .text
-            .split(['.', ',', '\''])
-            .map(|part| value_of(part, "", 0))
-            .collect(),
+        Shape::Compound => token.text.split(['.', ',', '\'']).map(|part| value_of(part, "", 0)).collect(),
         _ => Vec::new(),
     };
-    Number {
-        written: written(chars, at, token, suffix),
-        values,
-        parts,
-        unit: unit(chars, at, &word),
-    }
+    Number { written: written(chars, at, token, suffix), values, parts, unit: unit(chars, at, &word) }
 }
 
 fn written(chars: &[char], at: usize, token: &Token, suffix: &str) -> String {
@@ -332,10 +288,7 @@ fn written(chars: &[char], at: usize, token: &Token, suffix: &str) -> String {
 /// The powers of ten by which a word after a number multiplies it. A single letter may also be a unit
 /// (`5 m`), so both meanings are kept.
 fn scales(suffix: &str, word: &str) -> Vec<i32> {
-    let first = word
-        .split(|c: char| !c.is_alphabetic())
-        .next()
-        .unwrap_or_default();
+    let first = word.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
     match first {
         "thousand" => vec![3],
         "million" | "millions" | "mn" | "mio" | "mln" => vec![6],
@@ -351,12 +304,7 @@ fn scales(suffix: &str, word: &str) -> Vec<i32> {
 }
 
 fn unit(chars: &[char], at: usize, word: &str) -> Unit {
-    let before = chars
-        .get(..at)
-        .unwrap_or_default()
-        .iter()
-        .rev()
-        .find(|c| **c != ' ');
+    let before = chars.get(..at).unwrap_or_default().iter().rev().find(|c| **c != ' ');
     let starts = |prefix: &[&str]| prefix.iter().any(|prefix| word.starts_with(prefix));
     if starts(&["%", "percent", "per cent", "pct"]) {
         Unit::Percent
@@ -407,10 +355,7 @@ fn value_of(whole: &str, fraction: &str, scale: i32) -> Value {
     let zeros = digits.len() - digits.trim_end_matches('0').len();
     let places = i32::try_from(fraction.len()).unwrap_or(i32::MAX);
     let zeros = i32::try_from(zeros).unwrap_or(0);
-    (
-        significant.to_owned(),
-        scale.saturating_sub(places).saturating_add(zeros),
-    )
+    (significant.to_owned(), scale.saturating_sub(places).saturating_add(zeros))
 }
 
 #[cfg(test)]
@@ -475,22 +420,13 @@ mod tests {
     fn names_ordinals_and_lists_are_not_numbers() {
         assert!(written("I1, T2 and L3 (1) show CO2, COVID-19, B2B, 5G, 3D and the 2nd").is_empty());
         assert!(written("1. first\n2) second").is_empty());
-        assert_eq!(
-            written("about 31% of 1,000 for $5 in 2024, 20k"),
-            ["31%", "1,000", "$5", "2024", "20k"]
-        );
+        assert_eq!(written("about 31% of 1,000 for $5 in 2024, 20k"), ["31%", "1,000", "$5", "2024", "20k"]);
     }
 
     #[test]
     fn altered_digits_differ_and_footnote_marks_do_not() {
-        assert!(same_digits(
-            "31% of shoppers bought in 2024",
-            "31% of shoppers4 bought in 2024"
-        ));
-        assert!(same_digits(
-            "31% of shoppers. In 1000 shops",
-            "31% of shoppers.12 In 1,000 shops"
-        ));
+        assert!(same_digits("31% of shoppers bought in 2024", "31% of shoppers4 bought in 2024"));
+        assert!(same_digits("31% of shoppers. In 1000 shops", "31% of shoppers.12 In 1,000 shops"));
         assert!(!same_digits("13% of shoppers", "31% of shoppers"));
         assert!(!same_digits("31% of shoppers in 2024", "31% of shoppers"));
         assert!(!same_digits("of shoppers", "31% of shoppers"));

@@ -46,22 +46,15 @@ pub(super) struct Finding {
 
 impl Finding {
     const fn new(status: QuoteStatus, page: u32) -> Self {
-        Self {
-            status,
-            page,
-            words: None,
-        }
+        Self { status, page, words: None }
     }
 }
 
 /// Looks up all quotes of an answer.
 pub(super) fn locate(index: &PageIndex, cited: &[Cited<'_>]) -> Vec<Finding> {
     let needles: Vec<Skeleton> = cited.iter().map(|cited| needle(cited.quote)).collect();
-    let mut findings: Vec<Option<Finding>> = cited
-        .iter()
-        .zip(&needles)
-        .map(|(cited, needle)| exact(index, cited.page, needle))
-        .collect();
+    let mut findings: Vec<Option<Finding>> =
+        cited.iter().zip(&needles).map(|(cited, needle)| exact(index, cited.page, needle)).collect();
     near(index, cited, &needles, &mut findings);
     cited
         .iter()
@@ -156,25 +149,17 @@ fn near(index: &PageIndex, cited: &[Cited<'_>], needles: &[Skeleton], findings: 
         .filter_map(|(index, ((cited, needle), _))| Wanted::new(index, *cited, needle))
         .collect();
     let (pieces, texts) = pieces(&wanted);
-    let automaton = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::Standard)
-        .build(texts);
+    let automaton =
+        AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(texts);
     // An automaton can only fail to build beyond 2^31 states; quotes are 600 characters long.
     let Ok(automaton) = automaton else { return };
-    let joints: Vec<IndexedPage> = wanted
-        .iter()
-        .flat_map(|wanted| index.joints(wanted.cited.page))
-        .collect();
+    let joints: Vec<IndexedPage> = wanted.iter().flat_map(|wanted| index.joints(wanted.cited.page)).collect();
     let pages: Vec<&IndexedPage> = index.pages.iter().chain(&joints).collect();
     let mut hits: Vec<HashMap<(usize, i64), Hit>> = Vec::new();
     hits.resize_with(wanted.len(), HashMap::new);
     let mut hits_left = HITS_MAX;
     for (page_at, page) in pages.iter().enumerate() {
-        for found in automaton
-            .find_overlapping_iter(&page.skeleton.text)
-            .take(hits_left)
-        {
+        for found in automaton.find_overlapping_iter(&page.skeleton.text).take(hits_left) {
             hits_left -= 1;
             let Some(piece) = pieces.get(found.pattern().as_usize()) else {
                 continue;
@@ -189,11 +174,7 @@ fn near(index: &PageIndex, cited: &[Cited<'_>], needles: &[Skeleton], findings: 
             let diagonal = signed(found.start()) - signed(piece.offset);
             places
                 .entry((page_at, diagonal.div_euclid(signed(edits_max + 1))))
-                .or_insert(Hit {
-                    byte: found.start(),
-                    offset: piece.offset,
-                    count: 0,
-                })
+                .or_insert(Hit { byte: found.start(), offset: piece.offset, count: 0 })
                 .count += 1;
         }
     }
@@ -230,12 +211,7 @@ impl<'a> Wanted<'a> {
             reason = "a share of a quote's length is a small positive number"
         )]
         let edits_max = ((chars.len() as f64 * EDITS_SHARE_MAX) as usize).min(EDITS_MAX);
-        Some(Self {
-            index,
-            cited,
-            chars,
-            edits_max,
-        })
+        Some(Self { index, cited, chars, edits_max })
     }
 }
 
@@ -247,10 +223,7 @@ fn pieces(wanted: &[Wanted<'_>]) -> (Vec<Piece>, Vec<String>) {
         let length = wanted.chars.len();
         for part in 0..parts {
             let (start, end) = (part * length / parts, (part + 1) * length / parts);
-            pieces.push(Piece {
-                wanted: at,
-                offset: start,
-            });
+            pieces.push(Piece { wanted: at, offset: start });
             texts.push(wanted.chars.get(start..end).unwrap_or_default().iter().collect());
         }
     }
@@ -266,56 +239,28 @@ fn best(wanted: &Wanted<'_>, pages: &[&IndexedPage], places: HashMap<(usize, i64
         .collect();
     candidates.sort_by_key(|(page_at, page, hit)| {
         let distance = page.number.abs_diff(cited);
-        (
-            std::cmp::Reverse(hit.count),
-            distance,
-            *page_at,
-            hit.byte,
-            hit.offset,
-        )
+        (std::cmp::Reverse(hit.count), distance, *page_at, hit.byte, hit.offset)
     });
     candidates.truncate(CANDIDATES_MAX);
     candidates
         .into_iter()
         .filter_map(|(_, page, hit)| {
             let (edits, words) = words_at(wanted, page, hit)?;
-            Some((
-                (
-                    page.number != cited,
-                    edits,
-                    page.number.abs_diff(cited),
-                    page.number,
-                ),
-                words,
-            ))
+            Some(((page.number != cited, edits, page.number.abs_diff(cited), page.number), words))
         })
         .min_by(|(left, _), (right, _)| left.cmp(right))
-        .map(|((_, _, _, page), words)| Finding {
-            status: QuoteStatus::Near,
-            page,
-            words: Some(words),
-        })
+        .map(|((_, _, _, page), words)| Finding { status: QuoteStatus::Near, page, words: Some(words) })
 }
 
 /// The document's words at a hit, if they are within the bound and hold the quote's numbers.
 fn words_at(wanted: &Wanted<'_>, page: &IndexedPage, hit: Hit) -> Option<(usize, String)> {
     let skeleton = &page.skeleton;
-    let before: Vec<char> = skeleton
-        .text
-        .get(..hit.byte)?
-        .chars()
-        .rev()
-        .take(hit.offset + wanted.edits_max)
-        .collect();
+    let before: Vec<char> =
+        skeleton.text.get(..hit.byte)?.chars().rev().take(hit.offset + wanted.edits_max).collect();
     let from = hit.byte - before.iter().map(|c| c.len_utf8()).sum::<usize>();
     let length = before.len() + wanted.chars.len() - hit.offset + wanted.edits_max;
-    let (places, chars): (Vec<usize>, Vec<char>) = skeleton
-        .text
-        .get(from..)?
-        .char_indices()
-        .take(length)
-        .map(|(at, c)| (from + at, c))
-        .unzip();
+    let (places, chars): (Vec<usize>, Vec<char>) =
+        skeleton.text.get(from..)?.char_indices().take(length).map(|(at, c)| (from + at, c)).unzip();
     let alignment = align(&wanted.chars, &chars, before.len(), hit.offset, wanted.edits_max)?;
     let mut start = *places.get(alignment.start)?;
     let mut end = places
@@ -395,18 +340,8 @@ fn align(quote: &[char], text: &[char], hit: usize, offset: usize, edits_max: us
         .enumerate()
         .filter(|(_, (cost, _))| *cost <= edits_max)
         .filter_map(|(band, (edits, start))| {
-            Some(Alignment {
-                edits: *edits,
-                start: *start,
-                end: column(quote.len(), band)?,
-            })
+            Some(Alignment { edits: *edits, start: *start, end: column(quote.len(), band)? })
         })
         .filter(|found| found.end > found.start)
-        .min_by_key(|found| {
-            (
-                found.edits,
-                (found.end - found.start).abs_diff(quote.len()),
-                found.end,
-            )
-        })
+        .min_by_key(|found| (found.edits, (found.end - found.start).abs_diff(quote.len()), found.end))
 }

@@ -55,47 +55,26 @@ fn verbatim_up_to_layout() {
         "refills and re-turns",
         "Shoppers",
     ] {
-        assert_eq!(
-            status(&[OTHER, PAGE], quote, 2),
-            QuoteStatus::Verbatim,
-            "{quote:?}"
-        );
+        assert_eq!(status(&[OTHER, PAGE], quote, 2), QuoteStatus::Verbatim, "{quote:?}");
     }
 }
 
 #[test]
 fn parts_of_words_and_numbers_are_not_quotes() {
     let page = "It grew by 25% to 2.5 million, or 1,250 sites; no table is alike, and 10-15 remain.";
-    for quote in [
-        "5%",
-        "25% to 2",
-        "5 million",
-        "250 sites",
-        "row by",
-        "notable is alike",
-        "1015 remain",
-        "to 2,5",
-    ] {
+    for quote in
+        ["5%", "25% to 2", "5 million", "250 sites", "row by", "notable is alike", "1015 remain", "to 2,5"]
+    {
         assert_eq!(status(&[page], quote, 1), QuoteStatus::Absent, "{quote:?}");
     }
-    for quote in [
-        "25%",
-        "2.5 million",
-        "1,250 sites",
-        "no table",
-        "10-15 remain",
-        "10–15 remain",
-    ] {
+    for quote in ["25%", "2.5 million", "1,250 sites", "no table", "10-15 remain", "10–15 remain"] {
         assert_eq!(status(&[page], quote, 1), QuoteStatus::Verbatim, "{quote:?}");
     }
 }
 
 #[test]
 fn a_place_that_overlaps_a_false_one_is_found() {
-    assert_eq!(
-        status(&["In row 1 11 of 5 were red"], "11 of 5", 1),
-        QuoteStatus::Verbatim
-    );
+    assert_eq!(status(&["In row 1 11 of 5 were red"], "11 of 5", 1), QuoteStatus::Verbatim);
     assert_eq!(status(&["column 1 11"], "11", 1), QuoteStatus::Verbatim);
 }
 
@@ -108,21 +87,11 @@ fn a_document_that_repeats_itself_for_megabytes_does_not_stop_the_search() {
 
 #[test]
 fn a_wrong_page_becomes_the_nearest_right_one() {
-    let pages = [
-        "The same words here.",
-        OTHER,
-        OTHER,
-        OTHER,
-        "The same words here.",
-    ];
+    let pages = ["The same words here.", OTHER, OTHER, OTHER, "The same words here."];
     assert_eq!(find(&pages, "the very same", 2).status, QuoteStatus::Absent);
     assert_eq!(
         find(&pages, "The same words", 4),
-        Finding {
-            status: QuoteStatus::WrongPage,
-            page: 5,
-            words: None
-        }
+        Finding { status: QuoteStatus::WrongPage, page: 5, words: None }
     );
     assert_eq!(find(&pages, "The same words", 2).page, 1);
     assert_eq!(find(&pages, "The same words", 99).page, 5);
@@ -130,27 +99,14 @@ fn a_wrong_page_becomes_the_nearest_right_one() {
 
 #[test]
 fn a_typing_mistake_is_near_and_gives_way_to_the_documents_words() {
-    let found = find(
-        &[OTHER, PAGE],
-        "shoppers want les sugar. In 2024, 31% of tham bought",
-        2,
-    );
+    let found = find(&[OTHER, PAGE], "shoppers want les sugar. In 2024, 31% of tham bought", 2);
     assert_eq!(found.status, QuoteStatus::Near);
-    assert_eq!(
-        found.words.as_deref(),
-        Some("Shoppers want less sugar. In 2024, 31% of them bought")
-    );
+    assert_eq!(found.words.as_deref(), Some("Shoppers want less sugar. In 2024, 31% of them bought"));
     let elsewhere = find(&[OTHER, PAGE], "The efficient bottel isn't heavy", 1);
     assert_eq!((elsewhere.status, elsewhere.page), (QuoteStatus::Near, 2));
-    assert_eq!(
-        elsewhere.words.as_deref(),
-        Some("The ef\u{fb01}cient bottle isn\u{2019}t heavy")
-    );
+    assert_eq!(elsewhere.words.as_deref(), Some("The ef\u{fb01}cient bottle isn\u{2019}t heavy"));
     let hyphenated = find(&[PAGE], "sales of nonalcoolic beer rose by 1,000 hectoliters", 1);
-    assert_eq!(
-        hyphenated.words.as_deref(),
-        Some("sales of non-alcoholic beer rose by 1,000 hectolitres")
-    );
+    assert_eq!(hyphenated.words.as_deref(), Some("sales of non-alcoholic beer rose by 1,000 hectolitres"));
 }
 
 #[test]
@@ -190,22 +146,8 @@ fn quotes_may_span_a_page_border_but_not_its_running_lines() {
     let index = PageIndex::new(&document);
     let at = |quote, page| search::locate(&index, &[Cited { quote, page }]).remove(0);
     let spanning = "of this page goes on over the border to the next one";
-    assert_eq!(
-        at(spanning, 1),
-        Finding {
-            status: QuoteStatus::Verbatim,
-            page: 1,
-            words: None
-        }
-    );
-    assert_eq!(
-        at(spanning, 2),
-        Finding {
-            status: QuoteStatus::Verbatim,
-            page: 2,
-            words: None
-        }
-    );
+    assert_eq!(at(spanning, 1), Finding { status: QuoteStatus::Verbatim, page: 1, words: None });
+    assert_eq!(at(spanning, 2), Finding { status: QuoteStatus::Verbatim, page: 2, words: None });
     let near = at("of this pagge goes on over the border to the next one", 1);
     assert_eq!((near.status, near.page), (QuoteStatus::Near, 1));
     assert_eq!(near.words.as_deref(), Some(spanning));
@@ -230,11 +172,7 @@ fn inspiration(summary: &str, evidence: &[(&str, u32)]) -> Inspiration {
         key_elements: vec!["One".to_owned()],
         evidence: evidence
             .iter()
-            .map(|(quote, page)| Evidence {
-                quote: (*quote).to_owned(),
-                page: *page,
-                status: None,
-            })
+            .map(|(quote, page)| Evidence { quote: (*quote).to_owned(), page: *page, status: None })
             .collect(),
     }
 }
@@ -263,16 +201,9 @@ fn counts_statuses_and_warnings_agree() {
     let (mut output, grounding, warnings) = grounded(vec![
         inspiration(
             "Sales rose by 1000 hectolitres in 2024",
-            &[
-                ("31% of them bought", 2),
-                ("Shoppers want less sugar", 1),
-                ("An invented line, it is", 2),
-            ],
+            &[("31% of them bought", 2), ("Shoppers want less sugar", 1), ("An invented line, it is", 2)],
         ),
-        inspiration(
-            "12% said 12 percent in 2024",
-            &[("The efficient bottel isn't heavy", 2)],
-        ),
+        inspiration("12% said 12 percent in 2024", &[("The efficient bottel isn't heavy", 2)]),
     ]);
     let expected = StageGrounding {
         quotes: 4,
@@ -304,19 +235,13 @@ fn no_usable_quote_is_a_warning_that_comes_first() {
     for evidence in [&[][..], &[("Never written anywhere in here", 1)][..]] {
         let (_, grounding, warnings) = grounded(vec![inspiration("Nothing to count", evidence)]);
         assert_eq!(grounding.share, Some(0.0));
-        assert!(
-            warnings[0].starts_with("NO QUOTE OF THIS STAGE STANDS"),
-            "{warnings:?}"
-        );
+        assert!(warnings[0].starts_with("NO QUOTE OF THIS STAGE STANDS"), "{warnings:?}");
     }
 }
 
 #[test]
 fn opportunities_may_use_the_numbers_of_their_evidence_and_of_the_profile() {
-    let (first, _, _) = grounded(vec![inspiration(
-        "Less sugar",
-        &[("Shoppers want less sugar", 2)],
-    )]);
+    let (first, _, _) = grounded(vec![inspiration("Less sugar", &[("Shoppers want less sugar", 2)])]);
     let mut earlier = Outputs::default();
     earlier.insert(first);
     earlier.insert(
@@ -345,10 +270,7 @@ fn opportunities_may_use_the_numbers_of_their_evidence_and_of_the_profile() {
         warnings,
         ["O1: the number 77 in its pitch does not stand on the cited page (2) or in the brand's profile."]
     );
-    assert_eq!(
-        (grounding.quotes, grounding.share, grounding.unsupported_numbers),
-        (0, None, 1)
-    );
+    assert_eq!((grounding.quotes, grounding.share, grounding.unsupported_numbers), (0, None, 1));
 }
 
 /// Pages of words as documents have them, with punctuation, ligatures and non-Latin scripts.

@@ -75,10 +75,7 @@ fn needs_backslash(c: char, before: &[char], rest: &[char]) -> bool {
 
 /// Whether what follows an ampersand makes it an entity: `amp;`, `#60;`.
 fn is_entity(rest: &[char]) -> bool {
-    let length = rest
-        .iter()
-        .take_while(|c| c.is_ascii_alphanumeric() || **c == '#')
-        .count();
+    let length = rest.iter().take_while(|c| c.is_ascii_alphanumeric() || **c == '#').count();
     length > 0 && rest.get(length) == Some(&';')
 }
 
@@ -102,10 +99,7 @@ mod tests {
                 "https://x.y www.x.y WWW.X a@b.c mailto:a",
                 "https\\://x.y www\\.x.y WWW\\.X a@\u{2060}b.c mailto\\:a",
             ),
-            (
-                "a\n# b | c\t`d` ~~e~~ $f$",
-                "a \\# b \\| c \\`d\\` \\~\\~e\\~\\~ \\$f\\$",
-            ),
+            ("a\n# b | c\t`d` ~~e~~ $f$", "a \\# b \\| c \\`d\\` \\~\\~e\\~\\~ \\$f\\$"),
             ("\u{202e}a\u{0}b\u{ad}\\", "ab\\\\"),
         ] {
             assert_eq!(inline(text), escaped);

@@ -23,11 +23,7 @@ pub(super) struct Appendix<'a> {
 
 impl<'a> Appendix<'a> {
     pub(super) fn new(outputs: &'a Outputs) -> Self {
-        let mut appendix = Self {
-            outputs,
-            entries: Vec::new(),
-            absent: 0,
-        };
+        let mut appendix = Self { outputs, entries: Vec::new(), absent: 0 };
         for item in outputs.inspirations() {
             appendix.take(&item.id, &item.evidence);
         }
@@ -52,20 +48,13 @@ impl<'a> Appendix<'a> {
                         entry.cited_by.push(item);
                     }
                 }
-                None => self.entries.push(Entry {
-                    quote,
-                    page: evidence.page,
-                    status,
-                    cited_by: vec![item],
-                }),
+                None => self.entries.push(Entry { quote, page: evidence.page, status, cited_by: vec![item] }),
             }
         }
     }
 
     fn position(&self, quote: &str, page: u32) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| entry.page == page && entry.quote == quote)
+        self.entries.iter().position(|entry| entry.page == page && entry.quote == quote)
     }
 
     /// `E1 (p. 7), E3 (p. 9)` for what an item cites, `none` for an item without a usable quote.
@@ -81,11 +70,7 @@ impl<'a> Appendix<'a> {
             .into_iter()
             .filter_map(|at| Some(format!("E{} (p. {})", at + 1, self.entries.get(at)?.page)))
             .collect();
-        if labels.is_empty() {
-            "none".to_owned()
-        } else {
-            labels.join(", ")
-        }
+        if labels.is_empty() { "none".to_owned() } else { labels.join(", ") }
     }
 
     /// The evidence behind a lesson: that of the inspirations and trends it comes from.
@@ -109,11 +94,7 @@ impl<'a> Appendix<'a> {
         inspirations
             .filter(|item| lesson.inspirations.contains(&item.id))
             .flat_map(|item| &item.evidence)
-            .chain(
-                trends
-                    .filter(|item| lesson.trends.contains(&item.id))
-                    .flat_map(|item| &item.evidence),
-            )
+            .chain(trends.filter(|item| lesson.trends.contains(&item.id)).flat_map(|item| &item.evidence))
             .collect()
     }
 
@@ -123,13 +104,9 @@ impl<'a> Appendix<'a> {
             "Every quote was looked up in the text of the document; only those that stand there are listed.",
         );
         if self.absent > 0 {
-            let (quotes, were) = (
-                plural(self.absent, "quote"),
-                if self.absent == 1 { "was" } else { "were" },
-            );
-            out.push_str(&format!(
-                " {quotes} that could not be found there {were} left out."
-            ));
+            let (quotes, were) =
+                (plural(self.absent, "quote"), if self.absent == 1 { "was" } else { "were" });
+            out.push_str(&format!(" {quotes} that could not be found there {were} left out."));
         }
         out.push_str("\n\n");
         if self.entries.is_empty() {
@@ -159,10 +136,7 @@ impl<'a> Appendix<'a> {
 
 /// The quote without a pair of quotation marks of its own around it.
 fn unquoted(quote: &str) -> &str {
-    let inner = quote
-        .strip_prefix(['"', '“', '„', '«'])
-        .and_then(|rest| rest.strip_suffix(['"', '”', '“', '»']));
-    inner
-        .filter(|inner| !inner.contains(['"', '“', '”', '„', '«', '»']))
-        .unwrap_or(quote)
+    let inner =
+        quote.strip_prefix(['"', '“', '„', '«']).and_then(|rest| rest.strip_suffix(['"', '”', '“', '»']));
+    inner.filter(|inner| !inner.contains(['"', '“', '”', '„', '«', '»'])).unwrap_or(quote)
 }

@@ -49,10 +49,7 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, crate::record::RecordEr
     }
     let appendix = Appendix::new(&outputs);
     let mut out = String::new();
-    out.push_str(&format!(
-        "# Opportunities for {}\n\n",
-        inline(&input.brand.brand_name)
-    ));
+    out.push_str(&format!("# Opportunities for {}\n\n", inline(&input.brand.brand_name)));
     notes(&mut out, input);
     summary(&mut out, input, &outputs);
     sections::render(&mut out, &outputs, input.brand, &appendix);
@@ -85,11 +82,8 @@ fn notes(out: &mut String, input: &ReportInput<'_>) {
 }
 
 fn grounding_warnings(input: &ReportInput<'_>) -> Vec<String> {
-    let stages: Vec<StageGrounding> = input
-        .records
-        .iter()
-        .map(|record| record.meta.grounding.clone())
-        .collect();
+    let stages: Vec<StageGrounding> =
+        input.records.iter().map(|record| record.meta.grounding.clone()).collect();
     let run = run_share(&stages);
     if let Some(share) = run.filter(|share| *share < SHARE_WARNED) {
         let verified = stages.iter().map(StageGrounding::verified).sum();
@@ -102,17 +96,8 @@ fn grounding_warnings(input: &ReportInput<'_>) -> Vec<String> {
         .filter_map(|record| {
             let grounding = &record.meta.grounding;
             let share = grounding.share.filter(|share| *share < SHARE_WARNED)?;
-            let who = format!(
-                "Stage {} ({})",
-                record.meta.stage.number(),
-                record.meta.stage.title()
-            );
-            Some(grounding_warning(
-                &who,
-                share,
-                grounding.verified(),
-                grounding.quotes,
-            ))
+            let who = format!("Stage {} ({})", record.meta.stage.number(), record.meta.stage.title());
+            Some(grounding_warning(&who, share, grounding.verified(), grounding.quotes))
         })
         .collect()
 }
@@ -139,11 +124,7 @@ fn summary(out: &mut String, input: &ReportInput<'_>, outputs: &Outputs) {
     if plain(input.document_title) != plain(input.document_source) {
         document.push_str(&format!(" ({})", inline(input.document_source)));
     }
-    let titles: Vec<String> = outputs
-        .opportunities()
-        .iter()
-        .map(|item| inline(&item.title))
-        .collect();
+    let titles: Vec<String> = outputs.opportunities().iter().map(|item| inline(&item.title)).collect();
     let mut text = format!(
         "From {document}, {}, this report draws {} for {} ({}; {})",
         plural(input.page_count, "page"),
@@ -162,11 +143,8 @@ fn summary(out: &mut String, input: &ReportInput<'_>, outputs: &Outputs) {
         plural(outputs.trends().len(), "trend"),
         plural(outputs.inspirations().len(), "inspiration")
     ));
-    let stages: Vec<StageGrounding> = input
-        .records
-        .iter()
-        .map(|record| record.meta.grounding.clone())
-        .collect();
+    let stages: Vec<StageGrounding> =
+        input.records.iter().map(|record| record.meta.grounding.clone()).collect();
     if let Some(share) = run_share(&stages) {
         let quotes: u32 = stages.iter().map(|stage| stage.quotes).sum();
         let verified: u32 = stages.iter().map(StageGrounding::verified).sum();
@@ -201,11 +179,7 @@ fn listed(texts: &[String]) -> String {
 /// A share as whole percent; only a full share is 100 %, and only an empty one 0 %.
 fn percent(share: f64) -> String {
     let rounded = (share * 100.0).round();
-    let honest = if share < 1.0 && share > 0.0 {
-        rounded.clamp(1.0, 99.0)
-    } else {
-        rounded
-    };
+    let honest = if share < 1.0 && share > 0.0 { rounded.clamp(1.0, 99.0) } else { rounded };
     format!("{honest:.0}%")
 }
 

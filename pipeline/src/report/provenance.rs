@@ -34,19 +34,14 @@ pub(super) fn render(out: &mut String, input: &ReportInput<'_>) {
             found(&meta.grounding, meta.grounding.share)
         ));
     }
-    let groundings: Vec<StageGrounding> = input
-        .records
-        .iter()
-        .map(|record| record.meta.grounding.clone())
-        .collect();
-    let total = groundings
-        .iter()
-        .fold(StageGrounding::default(), |mut total, stage| {
-            total.quotes += stage.quotes;
-            total.verbatim += stage.verified();
-            total.unsupported_numbers += stage.unsupported_numbers;
-            total
-        });
+    let groundings: Vec<StageGrounding> =
+        input.records.iter().map(|record| record.meta.grounding.clone()).collect();
+    let total = groundings.iter().fold(StageGrounding::default(), |mut total, stage| {
+        total.quotes += stage.quotes;
+        total.verbatim += stage.verified();
+        total.unsupported_numbers += stage.unsupported_numbers;
+        total
+    });
     out.push_str(&format!(
         "| **Total** | | | {} | {} | {} | {attempts} | {} |\n\n",
         tokens(&usage),
@@ -60,17 +55,10 @@ pub(super) fn render(out: &mut String, input: &ReportInput<'_>) {
 
 fn warnings(out: &mut String, input: &ReportInput<'_>) {
     out.push_str("### Warnings\n\n");
-    let document = input
-        .document_warnings
-        .iter()
-        .map(|warning| ("Document".to_owned(), warning));
+    let document = input.document_warnings.iter().map(|warning| ("Document".to_owned(), warning));
     let stages = input.records.iter().flat_map(|record| {
         let stage = format!("Stage {}", record.meta.stage.number());
-        record
-            .meta
-            .warnings
-            .iter()
-            .map(move |warning| (stage.clone(), warning))
+        record.meta.warnings.iter().map(move |warning| (stage.clone(), warning))
     });
     let mut any = false;
     for (source, warning) in document.chain(stages) {
@@ -88,12 +76,7 @@ fn elapsed_millis(meta: &StageMeta) -> u64 {
 
 fn found(grounding: &StageGrounding, share: Option<f64>) -> String {
     let mut text = match share {
-        Some(share) => format!(
-            "{} of {} ({})",
-            grounding.verified(),
-            grounding.quotes,
-            percent(share)
-        ),
+        Some(share) => format!("{} of {} ({})", grounding.verified(), grounding.quotes, percent(share)),
         None => "–".to_owned(),
     };
     if grounding.unsupported_numbers > 0 {
@@ -107,11 +90,7 @@ fn tokens(usage: &Usage) -> String {
     if usage.prompt_tokens == 0 && usage.completion_tokens == 0 {
         return "–".to_owned();
     }
-    format!(
-        "{} / {}",
-        grouped(usage.prompt_tokens),
-        grouped(usage.completion_tokens)
-    )
+    format!("{} / {}", grouped(usage.prompt_tokens), grouped(usage.completion_tokens))
 }
 
 fn cost(usage: &Usage) -> String {
@@ -164,11 +143,7 @@ mod tests {
         }
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1,234,567");
-        let usage = Usage {
-            prompt_tokens: 1,
-            cost_usd: 0.012_34,
-            ..Usage::default()
-        };
+        let usage = Usage { prompt_tokens: 1, cost_usd: 0.012_34, ..Usage::default() };
         assert_eq!(cost(&usage), "US$0.0123");
         assert_eq!(cost(&Usage::default()), "–");
     }

@@ -17,18 +17,11 @@ pub(super) fn render(out: &mut String, outputs: &Outputs, brand: &BrandProfile, 
         opportunity(out, item, brand, evidence);
     });
     if let Some(context) = &outputs.context {
-        out.push_str(&format!(
-            "### What about {} mattered\n\n",
-            inline(&brand.brand_name)
-        ));
+        out.push_str(&format!("### What about {} mattered\n\n", inline(&brand.brand_name)));
         paragraph(out, &context.brand_context);
     }
-    section(out, "Lessons", outputs.lessons(), |out, item| {
-        lesson(out, item, evidence)
-    });
-    section(out, "Trends", outputs.trends(), |out, item| {
-        trend(out, item, evidence)
-    });
+    section(out, "Lessons", outputs.lessons(), |out, item| lesson(out, item, evidence));
+    section(out, "Trends", outputs.trends(), |out, item| trend(out, item, evidence));
     section(out, "Inspirations", outputs.inspirations(), |out, item| {
         inspiration(out, item, evidence);
     });
@@ -47,11 +40,7 @@ fn section<T>(out: &mut String, title: &str, items: &[T], mut write: impl FnMut(
 fn opportunity(out: &mut String, item: &Opportunity, brand: &BrandProfile, evidence: &Appendix<'_>) {
     heading(out, &item.id, &item.title);
     paragraph(out, &item.pitch);
-    bullet(
-        out,
-        &format!("Why {}", inline(&brand.brand_name)),
-        &inline(&item.why_this_brand),
-    );
+    bullet(out, &format!("Why {}", inline(&brand.brand_name)), &inline(&item.why_this_brand));
     let links: Vec<String> = item
         .profile_links
         .iter()
@@ -147,11 +136,7 @@ fn join(texts: &[String], separator: &str) -> String {
 }
 
 fn or_nothing(text: &str) -> String {
-    if text.is_empty() {
-        "none".to_owned()
-    } else {
-        text.to_owned()
-    }
+    if text.is_empty() { "none".to_owned() } else { text.to_owned() }
 }
 
 const fn field_name(field: ProfileField) -> &'static str {

@@ -58,22 +58,12 @@ fn record(
         &output,
         &Provenance {
             provider: provider.to_owned(),
-            model: if extractive {
-                "extractive-1"
-            } else {
-                "maker/model-4.5"
-            }
-            .to_owned(),
+            model: if extractive { "extractive-1" } else { "maker/model-4.5" }.to_owned(),
             prompt_version: "v".to_owned(),
             usage: if extractive {
                 Usage::default()
             } else {
-                Usage {
-                    prompt_tokens: 12_345,
-                    completion_tokens: 678,
-                    cached_tokens: 0,
-                    cost_usd: 0.0123,
-                }
+                Usage { prompt_tokens: 12_345, completion_tokens: 678, cached_tokens: 0, cost_usd: 0.0123 }
             },
             attempts: 1,
         },
@@ -100,11 +90,7 @@ fn grounding(quotes: u32, verbatim: u32) -> StageGrounding {
 }
 
 fn share_of(verbatim: u32, quotes: u32) -> f64 {
-    if quotes == 0 {
-        0.0
-    } else {
-        f64::from(verbatim) / f64::from(quotes)
-    }
+    if quotes == 0 { 0.0 } else { f64::from(verbatim) / f64::from(quotes) }
 }
 
 fn records(
@@ -117,13 +103,7 @@ fn records(
     let details = [
         (first, vec![warning]),
         (second, Vec::new()),
-        (
-            StageGrounding {
-                unsupported_numbers: 1,
-                ..StageGrounding::default()
-            },
-            Vec::new(),
-        ),
+        (StageGrounding { unsupported_numbers: 1, ..StageGrounding::default() }, Vec::new()),
         (StageGrounding::default(), Vec::new()),
     ];
     Stage::ALL
@@ -175,14 +155,8 @@ fn the_report_of_a_small_run() {
 fn the_extractive_analyst_is_named_at_the_head() {
     let markdown = report(str::to_owned, EXTRACTIVE, [grounding(2, 1), grounding(2, 2)]);
     let head = markdown.split("## Opportunities").next().unwrap();
-    assert!(
-        head.contains("written by the built-in extractive analyst, not by a language model"),
-        "{head}"
-    );
-    assert!(
-        markdown.contains("| extractive | extractive-1 | – | – |"),
-        "{markdown}"
-    );
+    assert!(head.contains("written by the built-in extractive analyst, not by a language model"), "{head}");
+    assert!(markdown.contains("| extractive | extractive-1 | – | – |"), "{markdown}");
     let mut mixed = records(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]);
     for record in &mut mixed[2..] {
         record.meta.provider = EXTRACTIVE.to_owned();
@@ -198,39 +172,21 @@ fn the_extractive_analyst_is_named_at_the_head() {
         records: &mixed,
     })
     .unwrap();
-    assert!(
-        markdown.contains("Stages 3 and 4 were answered by the built-in"),
-        "{markdown}"
-    );
+    assert!(markdown.contains("Stages 3 and 4 were answered by the built-in"), "{markdown}");
     assert!(markdown.contains("From “reuse.pdf”, 1 page, this"), "{markdown}");
 }
 
 #[test]
 fn poor_grounding_stands_at_the_top() {
     for (groundings, warning) in [
-        (
-            [grounding(4, 0), grounding(2, 0)],
-            "> This report cites 6 quotes, and none could be found",
-        ),
-        (
-            [grounding(0, 0), grounding(0, 0)],
-            "> This report cites no quote at all",
-        ),
-        (
-            [grounding(4, 1), grounding(2, 1)],
-            "> This report cites 6 quotes, and only 2 (33%) could be found",
-        ),
-        (
-            [grounding(4, 4), grounding(2, 0)],
-            "> Stage 2 (signal amplification) cites 2 quotes, and none",
-        ),
+        ([grounding(4, 0), grounding(2, 0)], "> This report cites 6 quotes, and none could be found"),
+        ([grounding(0, 0), grounding(0, 0)], "> This report cites no quote at all"),
+        ([grounding(4, 1), grounding(2, 1)], "> This report cites 6 quotes, and only 2 (33%) could be found"),
+        ([grounding(4, 4), grounding(2, 0)], "> Stage 2 (signal amplification) cites 2 quotes, and none"),
     ] {
         let markdown = report(str::to_owned, "maker", groundings);
         let start = markdown.split("## ").next().unwrap();
-        assert!(
-            start.contains("> **Warning**\n>\n") && start.contains(warning),
-            "{start}"
-        );
+        assert!(start.contains("> **Warning**\n>\n") && start.contains(warning), "{start}");
     }
     let markdown = report(str::to_owned, "maker", [grounding(2, 1), grounding(2, 1)]);
     assert!(!markdown.contains("**Warning**"), "half is enough");
@@ -245,13 +201,7 @@ fn absent_quotes_never_appear() {
 
 #[test]
 fn shares_are_rounded_honestly() {
-    for (share, text) in [
-        (0.0, "0%"),
-        (0.001, "1%"),
-        (0.5, "50%"),
-        (0.999, "99%"),
-        (1.0, "100%"),
-    ] {
+    for (share, text) in [(0.0, "0%"), (0.001, "1%"), (0.5, "50%"), (0.999, "99%"), (1.0, "100%")] {
         assert_eq!(percent(share), text);
     }
 }
@@ -269,15 +219,8 @@ struct Structure {
 }
 
 fn structure(markdown: &str) -> Structure {
-    let mut found = Structure {
-        headings: 0,
-        tables: 0,
-        cells: 0,
-        items: 0,
-        quotes: 0,
-        strong: 0,
-        others: vec![],
-    };
+    let mut found =
+        Structure { headings: 0, tables: 0, cells: 0, items: 0, quotes: 0, strong: 0, others: vec![] };
     for event in Parser::new_ext(markdown, Options::all()) {
         match event {
             Event::Start(Tag::Heading { .. }) => found.headings += 1,
@@ -312,19 +255,12 @@ fn autolinks(markdown: &str) -> bool {
     let mail = lower
         .match_indices('@')
         .any(|(at, _)| lower[at + 1..].chars().next().is_some_and(char::is_alphanumeric));
-    mail || lower.contains("://")
-        && lower
-            .match_indices("://")
-            .any(|(at, _)| !lower[..at].ends_with('\\'))
+    mail || lower.contains("://") && lower.match_indices("://").any(|(at, _)| !lower[..at].ends_with('\\'))
         || lower.contains("www.")
 }
 
 fn assert_tame(hostile: &str) {
-    let expected = structure(&report(
-        str::to_owned,
-        "maker",
-        [grounding(2, 1), grounding(2, 2)],
-    ));
+    let expected = structure(&report(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]));
     assert!(expected.others.is_empty(), "{expected:?}");
     let markdown = report(
         |name: &str| format!("{hostile} {name} {hostile}"),
@@ -333,10 +269,7 @@ fn assert_tame(hostile: &str) {
     );
     assert_eq!(structure(&markdown), expected, "{hostile:?}\n{markdown}");
     assert!(!autolinks(&markdown), "{hostile:?}\n{markdown}");
-    let seen = format!(
-        "Opportunities for {}",
-        plain(&format!("{hostile} Acme {hostile}"))
-    );
+    let seen = format!("Opportunities for {}", plain(&format!("{hostile} Acme {hostile}")));
     assert_eq!(first_heading(&markdown), seen.trim_end(), "nothing is lost");
 }
 

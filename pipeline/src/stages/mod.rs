@@ -124,16 +124,12 @@ impl StageOutput {
     /// Every piece of evidence in the answer.
     pub fn evidence_mut(&mut self) -> Vec<&mut Evidence> {
         match self {
-            Self::InputProcessing(out) => out
-                .inspirations
-                .iter_mut()
-                .flat_map(|item| &mut item.evidence)
-                .collect(),
-            Self::SignalAmplification(out) => out
-                .trends
-                .iter_mut()
-                .flat_map(|item| &mut item.evidence)
-                .collect(),
+            Self::InputProcessing(out) => {
+                out.inspirations.iter_mut().flat_map(|item| &mut item.evidence).collect()
+            }
+            Self::SignalAmplification(out) => {
+                out.trends.iter_mut().flat_map(|item| &mut item.evidence).collect()
+            }
             Self::GeneralTranslation(_) | Self::BrandContextualization(_) => Vec::new(),
         }
     }

@@ -60,11 +60,7 @@ impl StageSchema {
                 format!("{path}: {what}")
             })
             .collect();
-        if violations.is_empty() {
-            Ok(())
-        } else {
-            Err(violations)
-        }
+        if violations.is_empty() { Ok(()) } else { Err(violations) }
     }
 }
 
@@ -93,11 +89,7 @@ fn build<T: JsonSchema>(name: &'static str) -> StageSchema {
     settings.inline_subschemas = true;
     let mut json = settings.into_generator().into_root_schema_for::<T>().to_value();
     reduce(&mut json);
-    StageSchema {
-        name,
-        validator: jsonschema::validator_for(&json).ok(),
-        json,
-    }
+    StageSchema { name, validator: jsonschema::validator_for(&json).ok(), json }
 }
 
 /// Reduces a generated schema to [`KEYWORDS`]; every property becomes required (strict mode asks for it)
@@ -116,10 +108,7 @@ fn reduce(schema: &mut Value) {
         object.clear();
         object.insert(
             "anyOf".to_owned(),
-            Value::Array(vec![
-                Value::Object(value_schema),
-                serde_json::json!({"type": "null"}),
-            ]),
+            Value::Array(vec![Value::Object(value_schema), serde_json::json!({"type": "null"})]),
         );
     }
     if let Some(Value::Object(properties)) = object.get_mut("properties") {
@@ -174,12 +163,8 @@ mod tests {
 
     #[test]
     fn a_violation_names_its_place() {
-        let violations = of(Stage::InputProcessing)
-            .check(&serde_json::json!({"inspirations": [{}]}))
-            .unwrap_err();
-        assert!(
-            violations.iter().any(|v| v.starts_with("/inspirations")),
-            "{violations:?}"
-        );
+        let violations =
+            of(Stage::InputProcessing).check(&serde_json::json!({"inspirations": [{}]})).unwrap_err();
+        assert!(violations.iter().any(|v| v.starts_with("/inspirations")), "{violations:?}");
     }
 }

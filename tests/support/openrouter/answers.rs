@@ -53,20 +53,12 @@ fn enclosed<'a>(prompt: &'a str, kind: &str) -> Option<&'a str> {
 }
 
 fn material(prompt: &str, kind: &str) -> Value {
-    enclosed(prompt, kind)
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default()
+    enclosed(prompt, kind).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 fn ids(prompt: &str, kind: &str) -> Vec<String> {
     let items = &material(prompt, kind)[kind];
-    items
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|item| item["id"].as_str())
-        .map(str::to_owned)
-        .collect()
+    items.as_array().into_iter().flatten().filter_map(|item| item["id"].as_str()).map(str::to_owned).collect()
 }
 
 fn evidence(quote: &Quote) -> Value {
@@ -136,11 +128,7 @@ fn lessons(inspirations: &[String], trends: &[String]) -> Value {
 fn opportunities(lessons: &[String], profile: &Value) -> Value {
     let entry = |field: &str, position: usize| {
         let entries = profile[field].as_array().map(Vec::as_slice).unwrap_or_default();
-        entries
-            .get(position % entries.len().max(1))
-            .and_then(Value::as_str)
-            .unwrap_or("nothing")
-            .to_owned()
+        entries.get(position % entries.len().max(1)).and_then(Value::as_str).unwrap_or("nothing").to_owned()
     };
     let name = profile["brand_name"].as_str().unwrap_or("The brand");
     let items: Vec<Value> = (0..3)

@@ -19,10 +19,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -50,10 +47,7 @@ pub(crate) async fn read_request(socket: &mut TcpStream) -> io::Result<Option<Re
         headers,
         body: bytes.split_off(head_end + 4),
     };
-    let length: usize = request
-        .header("content-length")
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(0);
+    let length: usize = request.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
     while request.body.len() < length {
         if socket.read_buf(&mut request.body).await? == 0 {
             return Ok(None);

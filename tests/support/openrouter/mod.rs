@@ -38,16 +38,9 @@ pub(crate) enum Reply {
     /// A choice with this message and this finish reason.
     Choice { message: Value, finish_reason: Value },
     /// A response with this status, these headers and an error body (a text is sent as an HTML page).
-    Status {
-        status: u16,
-        headers: Vec<(&'static str, String)>,
-        body: Value,
-    },
+    Status { status: u16, headers: Vec<(&'static str, String)>, body: Value },
     /// Any bytes with any content type, and a 200.
-    Raw {
-        content_type: &'static str,
-        body: Vec<u8>,
-    },
+    Raw { content_type: &'static str, body: Vec<u8> },
     /// A 200 whose body is a top-level error; it costs as much as an answer.
     ErrorInside(Value),
     /// A 200 with an error inside the choice, beside partial content.
@@ -127,16 +120,11 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// The stage, by the name of its schema.
     pub(crate) fn schema_name(&self) -> &str {
-        self.body["response_format"]["json_schema"]["name"]
-            .as_str()
-            .unwrap_or_default()
+        self.body["response_format"]["json_schema"]["name"].as_str().unwrap_or_default()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -178,10 +166,7 @@ impl StandIn {
         let (stop, stopped) = oneshot::channel();
         let shared = state.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
                     () = serve::accept(listener, shared) => {}
@@ -189,12 +174,7 @@ impl StandIn {
                 }
             });
         });
-        Self {
-            address,
-            state,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { address, state, stop: Some(stop), thread: Some(thread) }
     }
 
     /// What `OPENROUTER_BASE_URL` is set to.
@@ -219,10 +199,7 @@ impl StandIn {
 
     /// Completion requests so far for the stage with this schema name.
     pub(crate) fn calls_of(&self, schema_name: &str) -> usize {
-        lock(&self.state.recorded)
-            .iter()
-            .filter(|request| request.schema_name() == schema_name)
-            .count()
+        lock(&self.state.recorded).iter().filter(|request| request.schema_name() == schema_name).count()
     }
 
     /// Connections that were opened.

@@ -46,10 +46,7 @@ pub(super) async fn accept(listener: std::net::TcpListener, state: Arc<State>) {
 async fn connection(mut socket: TcpStream, state: &State) -> io::Result<()> {
     socket.set_nodelay(true)?;
     while let Ok(Some(request)) = http::read_request(&mut socket).await {
-        let goes_on = match (
-            request.method.as_str(),
-            request.path.trim_start_matches("/api/v1"),
-        ) {
+        let goes_on = match (request.method.as_str(), request.path.trim_start_matches("/api/v1")) {
             ("POST", "/chat/completions") => completion(&mut socket, state, &request).await?,
             ("GET", "/models") => send_json(&mut socket, 200, &[], &models()).await?,
             ("GET", "/key") if !is_allowed(state, &request) => {
@@ -79,14 +76,8 @@ fn key() -> Value {
 }
 
 fn is_allowed(state: &State, request: &Request) -> bool {
-    let given = request
-        .header("authorization")
-        .and_then(|value| value.strip_prefix("Bearer "));
-    state
-        .options
-        .api_key
-        .as_deref()
-        .is_none_or(|key| given == Some(key))
+    let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    state.options.api_key.as_deref().is_none_or(|key| given == Some(key))
 }
 
 /// Records and answers a completion request. True when the connection can be used again.
@@ -94,15 +85,9 @@ async fn completion(socket: &mut TcpStream, state: &State, request: &Request) ->
     let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
         return refuse(socket, 400, "Invalid JSON body").await;
     };
-    let recorded = Recorded {
-        at: Instant::now(),
-        headers: request.headers.clone(),
-        body: body.clone(),
-    };
+    let recorded = Recorded { at: Instant::now(), headers: request.headers.clone(), body: body.clone() };
     lock(&state.recorded).push(recorded);
-    let reply = lock(&state.script)
-        .pop_front()
-        .unwrap_or(Reply::Answer(Wrapping::None));
+    let reply = lock(&state.script).pop_front().unwrap_or(Reply::Answer(Wrapping::None));
     sleep(state.options.latency).await;
     if !is_allowed(state, request) {
         return refuse(socket, 401, "No auth credentials found").await;
@@ -113,14 +98,7 @@ async fn completion(socket: &mut TcpStream, state: &State, request: &Request) ->
     let Some(model) = answering_model(state, &body) else {
         return refuse(socket, 503, "No models available").await;
     };
-    Exchange {
-        socket,
-        state,
-        body: &body,
-        model,
-    }
-    .play(reply)
-    .await
+    Exchange { socket, state, body: &body, model }.play(reply).await
 }
 
 /// What OpenRouter would find wrong with the body.
@@ -133,16 +111,11 @@ fn complaint(body: &Value) -> Option<String> {
     if let Some(key) = unknown {
         return Some(format!("provider: Unrecognized key: {key}"));
     }
-    let name = body["response_format"]["json_schema"]["name"]
-        .as_str()
-        .unwrap_or_default();
+    let name = body["response_format"]["json_schema"]["name"].as_str().unwrap_or_default();
     if name.is_empty() || name.len() > 64 {
         return Some("response_format.json_schema.name must have 1 to 64 characters".to_owned());
     }
-    body["messages"]
-        .as_array()
-        .is_none()
-        .then(|| "messages is required".to_owned())
+    body["messages"].as_array().is_none().then(|| "messages is required".to_owned())
 }
 
 /// The first model of the request that is available.
@@ -156,13 +129,7 @@ fn answering_model(state: &State, body: &Value) -> Option<String> {
 }
 
 async fn refuse(socket: &mut TcpStream, status: u16, message: &str) -> io::Result<bool> {
-    send_json(
-        socket,
-        status,
-        &[],
-        &json!({"error": {"code": status, "message": message}}),
-    )
-    .await
+    send_json(socket, status, &[], &json!({"error": {"code": status, "message": message}})).await
 }
 
 async fn send_json(
@@ -171,14 +138,7 @@ async fn send_json(
     headers: &[(&'static str, String)],
     body: &Value,
 ) -> io::Result<bool> {
-    send(
-        socket,
-        status,
-        "application/json",
-        headers,
-        body.to_string().as_bytes(),
-    )
-    .await
+    send(socket, status, "application/json", headers, body.to_string().as_bytes()).await
 }
 
 async fn send(
@@ -212,28 +172,17 @@ impl Exchange<'_> {
         match reply {
             Reply::Answer(wrapping) => {
                 let text = self.answer(wrapping);
-                self.send_choice(json!({"role": "assistant", "content": text}), json!("stop"))
-                    .await
+                self.send_choice(json!({"role": "assistant", "content": text}), json!("stop")).await
             }
             Reply::Content(text) => {
-                self.send_choice(json!({"role": "assistant", "content": text}), json!("stop"))
-                    .await
+                self.send_choice(json!({"role": "assistant", "content": text}), json!("stop")).await
             }
-            Reply::Choice {
-                message,
-                finish_reason,
-            } => self.send_choice(message, finish_reason).await,
+            Reply::Choice { message, finish_reason } => self.send_choice(message, finish_reason).await,
             // A text stands for the page of a proxy that knows no JSON.
-            Reply::Status {
-                status,
-                headers,
-                body: Value::String(page),
-            } => send(self.socket, status, "text/html", &headers, page.as_bytes()).await,
-            Reply::Status {
-                status,
-                headers,
-                body,
-            } => send_json(self.socket, status, &headers, &body).await,
+            Reply::Status { status, headers, body: Value::String(page) } => {
+                send(self.socket, status, "text/html", &headers, page.as_bytes()).await
+            }
+            Reply::Status { status, headers, body } => send_json(self.socket, status, &headers, &body).await,
             Reply::Raw { content_type, body } => send(self.socket, 200, content_type, &[], &body).await,
             Reply::ErrorInside(error) => {
                 let body = json!({"error": error, "usage": self.usage()});
@@ -262,17 +211,8 @@ impl Exchange<'_> {
             }
             Reply::JsonCut => {
                 let text = self.answer(Wrapping::None);
-                let whole = self
-                    .completion(choice(json!({"content": text}), json!("stop")))
-                    .to_string();
-                send(
-                    self.socket,
-                    200,
-                    "application/json",
-                    &[],
-                    &whole.as_bytes()[..whole.len() / 2],
-                )
-                .await
+                let whole = self.completion(choice(json!({"content": text}), json!("stop"))).to_string();
+                send(self.socket, 200, "application/json", &[], &whole.as_bytes()[..whole.len() / 2]).await
             }
             fault => self.break_off(fault).await,
         }
@@ -311,10 +251,8 @@ impl Exchange<'_> {
                 }
             }
             Reply::Huge { bytes } => {
-                let head = [
-                    ("Content-Type", "application/json".to_owned()),
-                    ("Content-Length", bytes.to_string()),
-                ];
+                let head =
+                    [("Content-Type", "application/json".to_owned()), ("Content-Length", bytes.to_string())];
                 http::write_head(self.socket, 200, &head).await?;
                 self.socket
                     .write_all(br#"{"choices":[{"finish_reason":"stop","message":{"content":""#)
@@ -337,9 +275,7 @@ impl Exchange<'_> {
 
     /// The text of a valid answer to the request, wrapped.
     fn answer(&self, wrapping: Wrapping) -> String {
-        let name = self.body["response_format"]["json_schema"]["name"]
-            .as_str()
-            .unwrap_or_default();
+        let name = self.body["response_format"]["json_schema"]["name"].as_str().unwrap_or_default();
         let mut value = answers::answer(name, &self.prompt());
         match wrapping {
             Wrapping::MadeUpQuote => {
@@ -348,10 +284,7 @@ impl Exchange<'_> {
                 }
             }
             Wrapping::SchemaInvalid => {
-                if let Some(first) = value
-                    .as_object_mut()
-                    .and_then(|fields| fields.values_mut().next())
-                {
+                if let Some(first) = value.as_object_mut().and_then(|fields| fields.values_mut().next()) {
                     *first = json!("not a list");
                 }
             }
@@ -385,10 +318,7 @@ impl Exchange<'_> {
     fn usage(&self) -> Value {
         let mut cached_tokens = 0;
         let parts = self.body["messages"].as_array().into_iter().flatten();
-        for part in parts
-            .filter_map(|message| message["content"].as_array())
-            .flatten()
-        {
+        for part in parts.filter_map(|message| message["content"].as_array()).flatten() {
             let text = part["text"].as_str().unwrap_or_default();
             if part.get("cache_control").is_some() && !lock(&self.state.cached).insert(text.to_owned()) {
                 cached_tokens += text.len() / 4;

@@ -15,10 +15,7 @@ pub fn decode_error(status: u16, body: &[u8]) -> Upstream {
     match serde_json::from_slice::<Value>(body) {
         Ok(body) => upstream(body.get("error").unwrap_or(&body), Some(status)),
         // A proxy's page tells people nothing that the status does not.
-        Err(_) => Upstream {
-            status: Some(status),
-            ..Upstream::default()
-        },
+        Err(_) => Upstream { status: Some(status), ..Upstream::default() },
     }
 }
 
@@ -49,9 +46,7 @@ pub(super) fn unexplained() -> Upstream {
 /// A status as a number, as digits, or as one of the names that OpenAI-like endpoints use.
 fn status(code: &Value) -> Option<u16> {
     if let Some(number) = code.as_u64() {
-        return u16::try_from(number)
-            .ok()
-            .filter(|number| (100..=999).contains(number));
+        return u16::try_from(number).ok().filter(|number| (100..=999).contains(number));
     }
     match code.as_str()?.trim() {
         "invalid_api_key" => Some(401),
@@ -64,21 +59,13 @@ fn status(code: &Value) -> Option<u16> {
 }
 
 fn message(error: &Value, metadata: Option<&Value>) -> String {
-    let own = error
-        .as_str()
-        .or_else(|| error.get("message").and_then(Value::as_str))
-        .unwrap_or_default();
-    let raw = metadata
-        .and_then(|m| m.get("raw"))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let own = error.as_str().or_else(|| error.get("message").and_then(Value::as_str)).unwrap_or_default();
+    let raw = metadata.and_then(|m| m.get("raw")).and_then(Value::as_str).unwrap_or_default();
     if raw.is_empty() || !(own.is_empty() || own == GENERIC) {
         return own.to_owned();
     }
-    let provider = metadata
-        .and_then(|m| m.get("provider_name"))
-        .and_then(Value::as_str)
-        .unwrap_or("the provider");
+    let provider =
+        metadata.and_then(|m| m.get("provider_name")).and_then(Value::as_str).unwrap_or("the provider");
     format!("{provider} says: {raw}")
 }
 

@@ -38,12 +38,7 @@ fn hello() -> Reply {
         provider: Some("P".to_owned()),
         generation_id: Some("gen-1".to_owned()),
         finish_reason: Some("stop".to_owned()),
-        usage: Usage {
-            prompt_tokens: 10,
-            completion_tokens: 5,
-            cached_tokens: 4,
-            cost_usd: 0.25,
-        },
+        usage: Usage { prompt_tokens: 10, completion_tokens: 5, cached_tokens: 4, cost_usd: 0.25 },
     }
 }
 
@@ -56,11 +51,7 @@ fn one_body_and_a_stream_say_the_same() {
     assert_eq!(decode(&stop("hello"), BYTES_MAX), Ok(hello()));
     assert_eq!(decode(&stream(), BYTES_MAX), Ok(hello()));
     let padded = [b"\n\n \r\n".as_slice(), &stop("hello")].concat();
-    assert_eq!(
-        decode(&padded, BYTES_MAX),
-        Ok(hello()),
-        "leading newlines keep a connection alive"
-    );
+    assert_eq!(decode(&padded, BYTES_MAX), Ok(hello()), "leading newlines keep a connection alive");
 }
 
 #[test]
@@ -78,10 +69,7 @@ fn content_may_come_in_parts_and_fields_in_unknown_types() {
 #[test]
 fn the_order_of_judgement_is_error_then_reason_then_content() {
     let with = |choice: Value| fault(&json_body(choice));
-    assert_eq!(
-        with(json!({"finish_reason": "length", "message": {"content": "x"}})),
-        Fault::LengthLimit
-    );
+    assert_eq!(with(json!({"finish_reason": "length", "message": {"content": "x"}})), Fault::LengthLimit);
     assert_eq!(
         with(json!({"finish_reason": "content_filter", "message": {"content": null}})),
         Fault::ContentFilter
@@ -95,47 +83,26 @@ fn the_order_of_judgement_is_error_then_reason_then_content() {
         );
     }
     let inside = json!({"finish_reason": "error", "message": {"content": "half"}, "error": {"code": 503, "message": "m"}});
-    assert!(matches!(
-        with(inside),
-        Fault::Upstream(Upstream {
-            status: Some(503),
-            ..
-        })
-    ));
+    assert!(matches!(with(inside), Fault::Upstream(Upstream { status: Some(503), .. })));
     assert!(matches!(
         with(json!({"finish_reason": "error"})),
         Fault::Upstream(Upstream { status: None, .. })
     ));
     let top = br#"{"error": {"code": "429", "message": "m"}, "usage": {"cost": 0.5}}"#;
     let failure = decode(top, BYTES_MAX).unwrap_err();
-    assert!(matches!(
-        failure.fault,
-        Fault::Upstream(Upstream {
-            status: Some(429),
-            ..
-        })
-    ));
-    assert!(
-        (failure.usage.cost_usd - 0.5).abs() < 1e-9,
-        "the cost of a failure is kept"
-    );
+    assert!(matches!(failure.fault, Fault::Upstream(Upstream { status: Some(429), .. })));
+    assert!((failure.usage.cost_usd - 0.5).abs() < 1e-9, "the cost of a failure is kept");
 }
 
 #[test]
 fn what_is_no_answer_is_told_apart() {
-    assert_eq!(
-        fault(b"<!DOCTYPE html><html>"),
-        Fault::NotAnAnswer("an HTML page")
-    );
+    assert_eq!(fault(b"<!DOCTYPE html><html>"), Fault::NotAnAnswer("an HTML page"));
     assert_eq!(fault(b""), Fault::NotAnAnswer("an empty body"));
     assert_eq!(fault(b" \n"), Fault::NotAnAnswer("an empty body"));
     assert_eq!(fault(b"upstream down"), Fault::NotAnAnswer(TEXT));
     assert_eq!(fault(b"[1]"), Fault::NotAnAnswer(TEXT));
     assert_eq!(fault(b"{\"a\" 1}"), Fault::NotAnAnswer(BROKEN_JSON));
-    assert_eq!(
-        fault(b"{\"ok\": true}"),
-        Fault::NotAnAnswer("JSON that is no chat completion")
-    );
+    assert_eq!(fault(b"{\"ok\": true}"), Fault::NotAnAnswer("JSON that is no chat completion"));
     let whole = stop("hello");
     assert_eq!(fault(&whole[..whole.len() - 4]), Fault::CutOff);
     assert_eq!(decode(&whole, 20).unwrap_err().fault, Fault::TooLarge(20));
@@ -156,32 +123,23 @@ fn a_stream_without_its_end_is_cut_off_unless_the_model_had_finished() {
 fn a_stream_may_fail_in_the_middle() {
     let chunk = json!({"choices": [{"delta": {"content": "half"}}], "usage": {"cost": 0.1}});
     let error = json!({"error": {"code": 502, "message": "gone"}, "choices": [{"delta": {"content": ""}, "finish_reason": "error"}]});
-    let failure = decode(
-        format!("data: {chunk}\n\ndata: {error}\n\n").as_bytes(),
-        BYTES_MAX,
-    )
-    .unwrap_err();
+    let failure = decode(format!("data: {chunk}\n\ndata: {error}\n\n").as_bytes(), BYTES_MAX).unwrap_err();
     assert!(matches!(&failure.fault, Fault::Upstream(u) if u.status == Some(502) && u.message == "gone"));
     assert!((failure.usage.cost_usd - 0.1).abs() < 1e-9);
 }
 
 #[test]
 fn a_stream_that_ends_without_a_reason_is_taken_if_it_says_done() {
-    let reply = decode(
-        b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n",
-        BYTES_MAX,
-    )
-    .unwrap();
+    let reply =
+        decode(b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n", BYTES_MAX)
+            .unwrap();
     assert_eq!(reply.finish_reason, None);
 }
 
 #[test]
 fn error_bodies_in_all_their_shapes() {
     let read = |status, body: Value| decode_error(status, body.to_string().as_bytes());
-    assert_eq!(
-        read(429, json!({"error": {"code": 429, "message": "slow"}})).message,
-        "slow"
-    );
+    assert_eq!(read(429, json!({"error": {"code": 429, "message": "slow"}})).message, "slow");
     assert_eq!(read(429, json!({"error": "plain"})).message, "plain");
     assert_eq!(read(400, json!({"message": "bare"})).message, "bare");
     let passed_on = json!({"error": {"code": 502, "message": GENERIC_MESSAGE, "metadata": {"raw": "overloaded", "provider_name": "Acme"}}});
@@ -189,19 +147,11 @@ fn error_bodies_in_all_their_shapes() {
     let availability = json!({"error": {"message": "busy", "http_status": 503, "error_type": "availability",
         "availability": {"retryable": false, "retry_after": "1.5", "fallback_models": []}}});
     let inside = fault(availability.to_string().as_bytes());
-    let Fault::Upstream(upstream) = inside else {
-        panic!("{inside:?}")
-    };
+    let Fault::Upstream(upstream) = inside else { panic!("{inside:?}") };
     assert_eq!(upstream.status, Some(503));
     assert_eq!(upstream.retryable, Some(false));
     assert_eq!(upstream.retry_after, Some(std::time::Duration::from_millis(1500)));
-    assert_eq!(
-        decode_error(500, b"<html>"),
-        Upstream {
-            status: Some(500),
-            ..Upstream::default()
-        }
-    );
+    assert_eq!(decode_error(500, b"<html>"), Upstream { status: Some(500), ..Upstream::default() });
 }
 
 const GENERIC_MESSAGE: &str = "Provider returned error";

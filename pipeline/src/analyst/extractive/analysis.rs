@@ -59,12 +59,7 @@ impl Analysis {
         let rarity = ranking::rarity(&found);
         ranking::score(&mut found, &rarity);
         let warnings = warnings(&blocks, &found, document);
-        let mut analysis = Self {
-            sentences: found,
-            topics: places.topics,
-            rarity,
-            warnings,
-        };
+        let mut analysis = Self { sentences: found, topics: places.topics, rarity, warnings };
         topics::settle(&mut analysis);
         analysis
     }
@@ -75,10 +70,7 @@ impl Analysis {
 
     /// A topic's sentences with their indexes, in order.
     pub(super) fn of_topic(&self, topic: usize) -> impl Iterator<Item = (usize, &Sentence)> {
-        self.sentences
-            .iter()
-            .enumerate()
-            .filter(move |(_, sentence)| sentence.topic == Some(topic))
+        self.sentences.iter().enumerate().filter(move |(_, sentence)| sentence.topic == Some(topic))
     }
 
     /// Whether `second` directly follows `first` in the same paragraph.
@@ -147,16 +139,9 @@ fn read_sentences(blocks: &[Block], places: &[Place]) -> Vec<Sentence> {
 fn warnings(blocks: &[Block], found: &[Sentence], document: &Document) -> Vec<String> {
     let mut warnings = Vec::new();
     let quotable = found.iter().filter(|sentence| sentence.quotable).count();
-    let all: Vec<&str> = document
-        .pages
-        .iter()
-        .flat_map(|page| page.text.unicode_words())
-        .take(20_000)
-        .collect();
-    let function_words = all
-        .iter()
-        .filter(|word| lexicon().is_stopword(&word.to_lowercase()))
-        .count();
+    let all: Vec<&str> =
+        document.pages.iter().flat_map(|page| page.text.unicode_words()).take(20_000).collect();
+    let function_words = all.iter().filter(|word| lexicon().is_stopword(&word.to_lowercase())).count();
     if all.len() > 80 && function_words * 100 < all.len() * 25 {
         warnings.push(
             "The document does not look like English prose; the built-in analyst knows English only, so its choice may miss the point.".to_owned(),

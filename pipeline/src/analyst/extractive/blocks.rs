@@ -108,20 +108,11 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>
     if let Some(item) = lines.first().and_then(|line| item_text(line)) {
         let skipped = lines.first().map_or(0, |line| line.len() - item.len());
         let text = text.get(skipped..).unwrap_or(&text).trim().to_owned();
-        let kind = if ends_sentence(&text) {
-            Kind::Item
-        } else {
-            Kind::Other
-        };
+        let kind = if ends_sentence(&text) { Kind::Item } else { Kind::Other };
         if numbered(lines.first().unwrap_or(&"")).is_some() && kind == Kind::Other && lines.len() <= 2 {
             all.push(heading(&joiner.join(lines), page));
         } else {
-            all.push(Block {
-                page,
-                kind,
-                text,
-                marked: false,
-            });
+            all.push(Block { page, kind, text, marked: false });
         }
         return;
     }
@@ -129,19 +120,9 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>
     if only_line_is_heading {
         all.push(heading(&text, page));
     } else if is_caption(&text) || text.unicode_words().count() < 5 {
-        all.push(Block {
-            page,
-            kind: Kind::Other,
-            text,
-            marked: false,
-        });
+        all.push(Block { page, kind: Kind::Other, text, marked: false });
     } else {
-        all.push(Block {
-            page,
-            kind: Kind::Prose,
-            text,
-            marked: false,
-        });
+        all.push(Block { page, kind: Kind::Prose, text, marked: false });
     }
 }
 
@@ -160,11 +141,7 @@ fn heading(line: &str, page: u32) -> Block {
 /// "MORNING: THE MARKET HALL" → "Morning: the market hall".
 fn without_capitals(heading: &str) -> String {
     let shouted = heading.contains(' ') && !heading.chars().any(char::is_lowercase);
-    if shouted {
-        words::capitalised(&heading.to_lowercase())
-    } else {
-        heading.to_owned()
-    }
+    if shouted { words::capitalised(&heading.to_lowercase()) } else { heading.to_owned() }
 }
 
 /// A heading leads to prose; what does not is a cell, a label, a line of a list of contents.
@@ -179,9 +156,7 @@ fn settle_headings(all: &mut [Block]) {
         }
         let rest = kinds.get(index + 1..).unwrap_or_default();
         let headings = rest.iter().take_while(|(kind, _)| *kind == Kind::Heading).count();
-        let leads = rest
-            .get(headings)
-            .is_some_and(|(kind, _)| matches!(kind, Kind::Prose | Kind::Item));
+        let leads = rest.get(headings).is_some_and(|(kind, _)| matches!(kind, Kind::Prose | Kind::Item));
         let one_word = block.text.unicode_words().count() < 2;
         let doubtful = run >= DEBRIS_RUN_MIN && (one_word || headings > 0);
         let certain = kinds.get(index).is_some_and(|(_, certain)| *certain);
@@ -201,18 +176,11 @@ fn looks_like_heading(line: &str) -> bool {
     let marked = line.trim_start_matches('#').trim();
     let bare = numbered(marked).unwrap_or(marked);
     let count = bare.unicode_words().count();
-    let last = bare
-        .unicode_words()
-        .next_back()
-        .unwrap_or_default()
-        .to_lowercase();
+    let last = bare.unicode_words().next_back().unwrap_or_default().to_lowercase();
     (1..=HEADING_WORDS_MAX).contains(&count)
         && bare.chars().count() <= HEADING_CHARS_MAX
         && bare.chars().filter(|c| c.is_alphabetic()).count() >= 3
-        && bare
-            .chars()
-            .next()
-            .is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"".contains(c))
+        && bare.chars().next().is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"".contains(c))
         && !bare.ends_with(['.', '!', ',', ';', '-', '‐', '–', '%', '”'])
         && !bare.contains([';', '@', '·'])
         && !bare.starts_with("By ")
@@ -246,10 +214,7 @@ fn numbered(line: &str) -> Option<&str> {
     let rest = rest.trim_start_matches([' ', ')', '·', ':', '–', '—', '-', '\u{a0}']);
     // "27 March 2026" at a line's start is a date, and 164 is no section.
     let first_digits = number.split('.').next()?;
-    let dated = rest
-        .split_whitespace()
-        .next()
-        .is_some_and(|word| MONTHS.contains(&word));
+    let dated = rest.split_whitespace().next().is_some_and(|word| MONTHS.contains(&word));
     let plausible = !dated && (1..=2).contains(&first_digits.len()) && number.len() <= 6;
     (plausible
         && rest.len() < line.len() - number.len() + usize::from(number.ends_with('.'))
@@ -265,23 +230,12 @@ fn item_text(line: &str) -> Option<&str> {
     }
     let digits = line.chars().take_while(char::is_ascii_digit).count();
     let rest = line.get(digits..)?;
-    ((1..=2).contains(&digits))
-        .then(|| rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") ")))
-        .flatten()
+    ((1..=2).contains(&digits)).then(|| rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") "))).flatten()
 }
 
 fn is_caption(text: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "Figure",
-        "Fig.",
-        "Table",
-        "Chart",
-        "Exhibit",
-        "Source:",
-        "Photo",
-        "Image",
-        "Illustration",
-    ];
+    const WORDS: [&str; 9] =
+        ["Figure", "Fig.", "Table", "Chart", "Exhibit", "Source:", "Photo", "Image", "Illustration"];
     WORDS.iter().any(|word| {
         text.strip_prefix(word).is_some_and(|rest| {
             word.ends_with(':')
@@ -295,9 +249,7 @@ fn is_caption(text: &str) -> bool {
 }
 
 fn starts_like_sentence(line: &str) -> bool {
-    line.chars()
-        .next()
-        .is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"€$£".contains(c))
+    line.chars().next().is_some_and(|c| c.is_uppercase() || c.is_ascii_digit() || "“‘\"€$£".contains(c))
 }
 
 fn continues(text: &str) -> bool {
@@ -363,18 +315,10 @@ impl Joiner {
         if left.ends_with('\u{ad}') {
             return false;
         }
-        let head = left
-            .split_whitespace()
-            .next_back()
-            .unwrap_or_default()
-            .trim_end_matches(HYPHENS);
-        let head = head
-            .trim_start_matches(|c: char| !c.is_alphanumeric())
-            .to_lowercase();
+        let head = left.split_whitespace().next_back().unwrap_or_default().trim_end_matches(HYPHENS);
+        let head = head.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         let tail = right.split_whitespace().next().unwrap_or_default();
-        let tail = tail
-            .trim_end_matches(|c: char| !c.is_alphanumeric())
-            .to_lowercase();
+        let tail = tail.trim_end_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         if self.compounds.contains(&format!("{head}-{tail}")) {
             return true;
         }

@@ -58,11 +58,8 @@ fn most_alike(analysis: &Analysis, clusters: &[Vec<usize>]) -> Option<(usize, us
 /// The topics that an inspiration came from, whoever wrote it: those that its quotes stand in, else the one
 /// most like its words.
 pub(super) fn topics_behind(analysis: &Analysis, inspiration: &Inspiration) -> Vec<usize> {
-    let quotes: Vec<String> = inspiration
-        .evidence
-        .iter()
-        .map(|evidence| words::plain(&evidence.quote))
-        .collect();
+    let quotes: Vec<String> =
+        inspiration.evidence.iter().map(|evidence| words::plain(&evidence.quote)).collect();
     let by_quote: Vec<usize> = majors(analysis)
         .filter(|topic| {
             analysis
@@ -73,10 +70,7 @@ pub(super) fn topics_behind(analysis: &Analysis, inspiration: &Inspiration) -> V
     if !by_quote.is_empty() {
         return by_quote;
     }
-    let text = format!(
-        "{} {} {}",
-        inspiration.title, inspiration.summary, inspiration.mechanism
-    );
+    let text = format!("{} {} {}", inspiration.title, inspiration.summary, inspiration.mechanism);
     nearest(analysis, &text).into_iter().collect()
 }
 
@@ -84,22 +78,12 @@ pub(super) fn topics_behind(analysis: &Analysis, inspiration: &Inspiration) -> V
 pub(super) fn nearest(analysis: &Analysis, text: &str) -> Option<usize> {
     let vector = ranking::vector(&words::content_stems(text), &analysis.rarity);
     majors(analysis)
-        .filter_map(|topic| {
-            Some((
-                ranking::cosine(&vector, &analysis.topics.get(topic)?.vector),
-                topic,
-            ))
-        })
+        .filter_map(|topic| Some((ranking::cosine(&vector, &analysis.topics.get(topic)?.vector), topic)))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
         .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
         .map(|(_, topic)| topic)
 }
 
 pub(super) fn majors(analysis: &Analysis) -> impl Iterator<Item = usize> {
-    analysis
-        .topics
-        .iter()
-        .enumerate()
-        .filter(|(_, topic)| topic.major)
-        .map(|(index, _)| index)
+    analysis.topics.iter().enumerate().filter(|(_, topic)| topic.major).map(|(index, _)| index)
 }

@@ -21,10 +21,8 @@ const QUOTES_MAX: usize = 4;
 
 /// Two to five inspirations, or an error when the document does not hold two.
 pub(super) fn answer(analysis: &Analysis) -> Result<InputProcessing, AnalystError> {
-    let mut inspirations: Vec<Inspiration> = clusters::clusters(analysis)
-        .iter()
-        .filter_map(|topics| inspiration(analysis, topics))
-        .collect();
+    let mut inspirations: Vec<Inspiration> =
+        clusters::clusters(analysis).iter().filter_map(|topics| inspiration(analysis, topics)).collect();
     inspirations.truncate(clusters::INSPIRATIONS_MAX);
     if inspirations.len() < 2 {
         let usable = analysis.usable().count();
@@ -51,11 +49,8 @@ fn inspiration(analysis: &Analysis, topics: &[usize]) -> Option<Inspiration> {
     }
     quotes.sort_unstable();
     quotes.dedup();
-    let evidence: Vec<Evidence> = quotes
-        .iter()
-        .filter_map(|index| quote(analysis, *index))
-        .take(QUOTES_MAX)
-        .collect();
+    let evidence: Vec<Evidence> =
+        quotes.iter().filter_map(|index| quote(analysis, *index)).take(QUOTES_MAX).collect();
     let elements = key_elements(analysis, topics, &quotes);
     let title = words::clipped(&title(analysis, topics), TITLE_CHARS_MAX);
     let summary = prose(analysis, &summary, SUMMARY_CHARS_MAX);
@@ -75,11 +70,7 @@ fn inspiration(analysis: &Analysis, topics: &[usize]) -> Option<Inspiration> {
 /// A sentence as evidence.
 pub(super) fn quote(analysis: &Analysis, index: usize) -> Option<Evidence> {
     let sentence = analysis.sentence(index).filter(|sentence| sentence.quotable)?;
-    Some(Evidence {
-        quote: sentence.text.clone(),
-        page: sentence.page.clamp(1, 2000),
-        status: None,
-    })
+    Some(Evidence { quote: sentence.text.clone(), page: sentence.page.clamp(1, 2000), status: None })
 }
 
 /// Whole sentences in document order, as many as fit.
@@ -135,11 +126,11 @@ impl Parts {
 
     /// What explains the case: one or two sentences that stand next to each other.
     fn mechanism(&self, analysis: &Analysis, short: bool) -> Vec<usize> {
-        let first_under_heading = self.usable.iter().copied().find(|index| {
-            analysis
-                .sentence(*index)
-                .is_some_and(|s| s.role == Role::Mechanism)
-        });
+        let first_under_heading = self
+            .usable
+            .iter()
+            .copied()
+            .find(|index| analysis.sentence(*index).is_some_and(|s| s.role == Role::Mechanism));
         let value = |index: usize, s: &Sentence| {
             let role = match s.role {
                 Role::Mechanism => 0.5,
@@ -152,11 +143,7 @@ impl Parts {
                 .iter()
                 .any(|start| s.text.starts_with(start));
             let role = if timed { role - 0.25 } else { role };
-            let opens = if Some(index) == first_under_heading {
-                0.6
-            } else {
-                0.0
-            };
+            let opens = if Some(index) == first_under_heading { 0.6 } else { 0.0 };
             let named = if s.names.is_empty() { 0.0 } else { -0.25 };
             let figures = if s.figures.is_empty() { 0.0 } else { -0.2 };
             let leans = if s.leans { -0.6 } else { 0.0 };
@@ -176,9 +163,7 @@ impl Parts {
         let Some((_, first)) = best else { return Vec::new() };
         let mut chosen = vec![first];
         let words = analysis.sentence(first).map_or(0, |s| s.word_count);
-        let next = analysis
-            .sentence(first + 1)
-            .filter(|_| analysis.adjoins(first, first + 1));
+        let next = analysis.sentence(first + 1).filter(|_| analysis.adjoins(first, first + 1));
         let room = if short { 14 } else { 26 };
         if next.is_some_and(|s| s.quotable && (words < room || s.leans) && s.word_count + words < 75) {
             chosen.push(first + 1);
@@ -189,9 +174,7 @@ impl Parts {
     /// Two to four sentences: what it is, what was done, what came of it.
     fn summary(&self, analysis: &Analysis, short: bool, explained: &[usize]) -> Vec<usize> {
         let standing = |s: &Sentence| (!s.leans && !is_spoken(s)).then_some(s.score);
-        let lead = self.best(analysis, explained, |s| {
-            (s.role == Role::Lead).then(|| standing(s)).flatten()
-        });
+        let lead = self.best(analysis, explained, |s| (s.role == Role::Lead).then(|| standing(s)).flatten());
         let mut chosen: Vec<usize> = Vec::new();
         if !short || self.result(analysis, explained).is_none() {
             chosen.extend(lead);
@@ -214,9 +197,7 @@ impl Parts {
         // The first sentence about the case introduces its name; a later one may take it for granted.
         let introduction = self.usable.iter().copied().find(|index| {
             !taken.contains(index)
-                && analysis
-                    .sentence(*index)
-                    .is_some_and(|s| s.role == Role::Case && !s.leans)
+                && analysis.sentence(*index).is_some_and(|s| s.role == Role::Case && !s.leans)
         });
         chosen.extend(introduction.or(case));
         let taken: Vec<usize> = chosen.iter().chain(explained).copied().collect();
@@ -238,9 +219,8 @@ impl Parts {
         chosen.extend(self.result(analysis, &[]));
         chosen.extend(explained.first());
         let count = if short { 2 } else { QUOTES_MAX };
-        let with_figures = told
-            .iter()
-            .filter(|index| analysis.sentence(**index).is_some_and(|s| !s.figures.is_empty()));
+        let with_figures =
+            told.iter().filter(|index| analysis.sentence(**index).is_some_and(|s| !s.figures.is_empty()));
         chosen.extend(with_figures);
         chosen.extend(told);
         let mut unique: Vec<usize> = Vec::new();
@@ -260,9 +240,7 @@ impl Parts {
 /// Somebody's own words: they colour a story, and explain nothing alone.
 fn is_spoken(s: &Sentence) -> bool {
     s.text.starts_with(['“', '"', '‘'])
-        || ["I ", "We ", "My ", "Our "]
-            .iter()
-            .any(|start| s.text.starts_with(start))
+        || ["I ", "We ", "My ", "Our "].iter().any(|start| s.text.starts_with(start))
 }
 
 /// How well a sentence states what came of a case: a measured outcome, best with its reason.
@@ -277,11 +255,7 @@ pub(super) fn result_value(s: &Sentence) -> Option<f64> {
     .then(|| {
         let reason = if s.cause > 0 { 0.35 } else { 0.0 };
         let named = if s.names.is_empty() { 0.0 } else { 0.15 };
-        let place = if matches!(s.role, Role::Case | Role::Result) {
-            0.3
-        } else {
-            0.0
-        };
+        let place = if matches!(s.role, Role::Case | Role::Result) { 0.3 } else { 0.0 };
         s.score + reason + named + place + f64::from(outcome.min(9)) * 0.03
     })
 }
@@ -331,19 +305,12 @@ fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<
         });
     elements.extend(clauses.take(2));
     if elements.is_empty() {
-        let name = quotes
-            .iter()
-            .filter_map(|index| analysis.sentence(*index))
-            .flat_map(|s| s.names.iter())
-            .next();
+        let name =
+            quotes.iter().filter_map(|index| analysis.sentence(*index)).flat_map(|s| s.names.iter()).next();
         elements.extend(name.cloned().or_else(|| {
             let topic = analysis.topics.get(*topics.first()?)?;
             Some(topic.heading.clone()).filter(|heading| !heading.is_empty())
         }));
     }
-    elements
-        .iter()
-        .map(|element| words::clipped(element, ELEMENT_CHARS_MAX))
-        .take(8)
-        .collect()
+    elements.iter().map(|element| words::clipped(element, ELEMENT_CHARS_MAX)).take(8).collect()
 }

@@ -54,17 +54,11 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
         lessons.extend(lesson(analysis, *topic, from, maxim, earlier.trends(), &lessons));
     }
     let room = LESSONS_MAX.saturating_sub(lessons.len());
-    lessons.extend(
-        without_topic
-            .into_iter()
-            .take(room)
-            .map(|inspiration| bare_lesson(analysis, inspiration)),
-    );
+    lessons
+        .extend(without_topic.into_iter().take(room).map(|inspiration| bare_lesson(analysis, inspiration)));
     for index in 1..lessons.len() {
         let (before, rest) = lessons.split_at_mut(index);
-        if let Some(lesson) = rest
-            .first_mut()
-            .filter(|lesson| before.iter().any(|b| b.title == lesson.title))
+        if let Some(lesson) = rest.first_mut().filter(|lesson| before.iter().any(|b| b.title == lesson.title))
         {
             lesson.title = words::clipped(
                 &format!("{} ({})", lesson.title, lesson.inspirations.join(", ")),
@@ -78,19 +72,12 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
 /// Pairs topics with the short sections that put them generally; each is used once, the most alike first.
 fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
-    for (minor, section) in analysis
-        .topics
-        .iter()
-        .enumerate()
-        .filter(|(_, topic)| !topic.major)
-    {
+    for (minor, section) in analysis.topics.iter().enumerate().filter(|(_, topic)| !topic.major) {
         if general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
             continue;
         }
         // Only what stands under the maxim itself: doubts and programmes further down speak of everything.
-        let own = analysis
-            .of_topic(minor)
-            .filter(|(_, s)| matches!(s.role, Role::Lead | Role::Context));
+        let own = analysis.of_topic(minor).filter(|(_, s)| matches!(s.role, Role::Lead | Role::Context));
         let mut stems = words::content_stems(&section.heading);
         stems.extend(own.flat_map(|(_, s)| s.stems.iter().cloned()));
         let vector = ranking::vector(&stems, &analysis.rarity);
@@ -128,9 +115,7 @@ fn lesson(
     others: &[Lesson],
 ) -> Option<Lesson> {
     let subject = analysis.topics.get(topic)?;
-    let general = maxim
-        .and_then(|minor| general_of(analysis, minor))
-        .or_else(|| general_of(analysis, topic));
+    let general = maxim.and_then(|minor| general_of(analysis, minor)).or_else(|| general_of(analysis, topic));
     let first = from.first()?;
     let cited = cited_pages(from);
     let explained = explanation(analysis, topic, &cited);
@@ -156,11 +141,7 @@ fn lesson(
                 .find(|label| others.iter().all(|other| other.title != *label))
         })
         .unwrap_or_else(|| subject.heading.clone());
-    let ids: Vec<String> = from
-        .iter()
-        .map(|inspiration| inspiration.id.clone())
-        .take(5)
-        .collect();
+    let ids: Vec<String> = from.iter().map(|inspiration| inspiration.id.clone()).take(5).collect();
     Some(Lesson {
         id: String::new(),
         title: words::clipped(&title, TITLE_CHARS_MAX),
@@ -176,10 +157,7 @@ fn lesson(
 
 /// The pages that a lesson's inspirations cite.
 fn cited_pages(from: &[&Inspiration]) -> BTreeSet<u32> {
-    from.iter()
-        .flat_map(|inspiration| &inspiration.evidence)
-        .map(|evidence| evidence.page)
-        .collect()
+    from.iter().flat_map(|inspiration| &inspiration.evidence).map(|evidence| evidence.page).collect()
 }
 
 /// A figure may be named only where the lesson's evidence covers its page.
@@ -188,10 +166,7 @@ fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
 }
 
 fn topic_stems(analysis: &Analysis, topic: usize) -> Vec<String> {
-    analysis
-        .of_topic(topic)
-        .flat_map(|(_, s)| s.stems.iter().cloned())
-        .collect()
+    analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter().cloned()).collect()
 }
 
 /// A lesson from an inspiration that cannot be traced to a part of the document.
@@ -218,10 +193,7 @@ fn bare_lesson(analysis: &Analysis, inspiration: &Inspiration) -> Lesson {
 
 fn seen_in_document(text: &str) -> String {
     let inner = text.replace(['“', '”'], "\"");
-    words::clipped(
-        &format!("Principle seen in the document: “{inner}”"),
-        PRINCIPLE_CHARS_MAX,
-    )
+    words::clipped(&format!("Principle seen in the document: “{inner}”"), PRINCIPLE_CHARS_MAX)
 }
 
 /// The sentence of a section that speaks most generally, and the next one where it goes on from it.
@@ -242,9 +214,7 @@ fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>> {
     }
     let (_, first) = best?;
     let mut chosen = vec![first];
-    let next = analysis
-        .sentence(first + 1)
-        .filter(|_| analysis.adjoins(first, first + 1));
+    let next = analysis.sentence(first + 1).filter(|_| analysis.adjoins(first, first + 1));
     if next.is_some_and(|s| {
         s.word_count >= 4 && s.word_count <= 30 && speaks_generally(s) && continues_thought(s)
     }) {
@@ -277,16 +247,8 @@ fn generality(s: &Sentence) -> Option<f64> {
         "but",
         "enough",
     ]);
-    let people = cue(&[
-        "people",
-        "customers",
-        "companies",
-        "anyone",
-        "everyone",
-        "users",
-        "buyers",
-        "households",
-    ]);
+    let people =
+        cue(&["people", "customers", "companies", "anyone", "everyone", "users", "buyers", "households"]);
     // "In two huts …": a place or a date makes a case of it. Without a cue, only what opens or explains is general.
     let cased = s.text.starts_with("In ") || s.text.starts_with("At ") || s.text.starts_with("From ");
     let cued = rule || people || matches!(s.role, Role::Lead | Role::Mechanism);
@@ -306,9 +268,8 @@ fn speaks_generally(s: &Sentence) -> bool {
         "wanted", "used",
     ];
     // The same word is a participle: "is sold", "have paid".
-    const PAST_OR_PARTICIPLE: [&str; 9] = [
-        "said", "found", "brought", "bought", "sold", "paid", "left", "made", "got",
-    ];
+    const PAST_OR_PARTICIPLE: [&str; 9] =
+        ["said", "found", "brought", "bought", "sold", "paid", "left", "made", "got"];
     const LOCAL: [&str; 24] = [
         "now",
         "here",
@@ -336,9 +297,7 @@ fn speaks_generally(s: &Sentence) -> bool {
         "he",
     ];
     let tokens: Vec<&str> = s.plain.split_whitespace().collect();
-    let local = tokens
-        .iter()
-        .any(|token| PAST.contains(token) || LOCAL.contains(token));
+    let local = tokens.iter().any(|token| PAST.contains(token) || LOCAL.contains(token));
     let digits = s.text.chars().any(|c| c.is_ascii_digit());
     let quoted = s.text.contains(['“', '"', '(', '‘', ';', ':']);
     let past = tokens.windows(2).any(|pair| match pair {
@@ -350,14 +309,8 @@ fn speaks_generally(s: &Sentence) -> bool {
     });
     // "Recipe boxes preserve it": the word it stands for is in another sentence.
     let points_back = tokens.last().is_some_and(|token| matches!(*token, "it" | "them"))
-        || tokens
-            .iter()
-            .take(4)
-            .any(|token| matches!(*token, "it" | "them" | "its"))
-        || tokens
-            .iter()
-            .take(2)
-            .any(|token| matches!(*token, "they" | "their"));
+        || tokens.iter().take(4).any(|token| matches!(*token, "it" | "them" | "its"))
+        || tokens.iter().take(2).any(|token| matches!(*token, "they" | "their"));
     s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
 }
 
@@ -400,16 +353,8 @@ fn is_participle_after(word: &str) -> bool {
 
 /// Whether a sentence goes on from the one before without pointing at anything else.
 fn continues_thought(s: &Sentence) -> bool {
-    const OPENINGS: [&str; 8] = [
-        "they ",
-        "then ",
-        "it ",
-        "one decision",
-        "what helps",
-        "what comes",
-        "instead ",
-        "once ",
-    ];
+    const OPENINGS: [&str; 8] =
+        ["they ", "then ", "it ", "one decision", "what helps", "what comes", "instead ", "once "];
     let text = s.plain.trim_start();
     OPENINGS.iter().any(|opening| text.starts_with(opening))
 }
@@ -462,9 +407,7 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
             Role::Result => 0.2,
             _ => 0.0,
         };
-        let because = [" because ", " since ", " as a result "]
-            .iter()
-            .any(|mark| s.plain.contains(mark));
+        let because = [" because ", " since ", " as a result "].iter().any(|mark| s.plain.contains(mark));
         role + if because { 0.6 } else { 0.0 } + f64::from(s.cause.min(6)) * 0.06 + s.score * 0.3
     })?;
     let next = analysis.sentence(first + 1).filter(|s| {
@@ -482,8 +425,7 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
 
 /// Whether a sentence names a job to be done; it is not used for anything else.
 fn is_job(s: &Sentence) -> bool {
-    JOBS.iter()
-        .any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
+    JOBS.iter().any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
 }
 
 /// The kinds of job, with the openings that a document may give them.
@@ -553,47 +495,30 @@ fn job_of(
     cited: &BTreeSet<u32>,
 ) -> Option<String> {
     // A topic made by position may have its jobs named in another stretch of the same story.
-    let by_position = analysis
-        .topics
-        .get(topic)
-        .is_some_and(|topic| !topic.named_by_document);
-    let own = analysis
-        .sentences
-        .iter()
-        .filter(|s| by_position || s.topic == Some(topic))
-        .filter(|s| {
-            // Shorter than a quote may be: "Functionally, a runner can plan."
-            let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
-            whole
-                && is_covered(s, cited)
-                && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
-        });
+    let by_position = analysis.topics.get(topic).is_some_and(|topic| !topic.named_by_document);
+    let own = analysis.sentences.iter().filter(|s| by_position || s.topic == Some(topic)).filter(|s| {
+        // Shorter than a quote may be: "Functionally, a runner can plan."
+        let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
+        whole
+            && is_covered(s, cited)
+            && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
+    });
     let (_, sentence) = own
         .map(|s| (lexicon().marker_weight(name, &s.plain), s))
         .filter(|(weight, s)| {
             *weight >= 4 || (*weight >= 2 && s.role == Role::Reason && !s.leans && s.topic == Some(topic))
         })
         .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.text.cmp(&a.1.text)))?;
-    let rest = openings
-        .iter()
-        .find_map(|opening| sentence.text.strip_prefix(opening))
-        .unwrap_or(&sentence.text);
+    let rest =
+        openings.iter().find_map(|opening| sentence.text.strip_prefix(opening)).unwrap_or(&sentence.text);
     Some(words::clipped(&words::capitalised(rest), JOB_CHARS_MAX))
 }
 
 /// Industries in which the document has seen it, then those that the document speaks of besides.
 fn transfers_to(analysis: &Analysis, topic: usize) -> Vec<String> {
-    let seen = analysis
-        .topics
-        .get(topic)
-        .map(|topic| topic.labels.seen_in.clone())
-        .unwrap_or_default();
+    let seen = analysis.topics.get(topic).map(|topic| topic.labels.seen_in.clone()).unwrap_or_default();
     if seen.len() >= 3 {
-        return seen
-            .into_iter()
-            .map(|item| words::clipped(&item, 120))
-            .take(TRANSFERS_MAX)
-            .collect();
+        return seen.into_iter().map(|item| words::clipped(&item, 120)).take(TRANSFERS_MAX).collect();
     }
     let mut own = industries_in(analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter()), &seen);
     if own.len() < 3 {
@@ -603,11 +528,7 @@ fn transfers_to(analysis: &Analysis, topic: usize) -> Vec<String> {
 }
 
 fn or_not_named(industries: Vec<String>) -> Vec<String> {
-    if industries.is_empty() {
-        vec!["Not named by the document".to_owned()]
-    } else {
-        industries
-    }
+    if industries.is_empty() { vec!["Not named by the document".to_owned()] } else { industries }
 }
 
 /// Industries by how often the words for them occur, after those already known.
@@ -653,19 +574,11 @@ fn constraints_removed(
         .map(|(index, _)| index)
         .collect();
     let mut chosen = ranking::pick(analysis, &candidates, 2, used, |s| {
-        let place = if matches!(s.role, Role::Mechanism | Role::Result | Role::Case) {
-            0.2
-        } else {
-            0.0
-        };
+        let place = if matches!(s.role, Role::Mechanism | Role::Result | Role::Case) { 0.2 } else { 0.0 };
         f64::from(lexicon().marker_weight("barrier", &s.plain).min(9)) * 0.1 + s.score * 0.3 + place
     });
     chosen.sort_unstable();
-    chosen
-        .iter()
-        .filter_map(|index| analysis.sentence(*index))
-        .map(|s| s.text.clone())
-        .collect()
+    chosen.iter().filter_map(|index| analysis.sentence(*index)).map(|s| s.text.clone()).collect()
 }
 
 /// Trends whose quotes stand in the topic, else those that name one of the lesson's inspirations.
@@ -673,12 +586,7 @@ fn trends_of(analysis: &Analysis, topic: usize, ids: &[String], trends: &[Trend]
     let own: BTreeSet<&str> = analysis.of_topic(topic).map(|(_, s)| s.text.as_str()).collect();
     let by_quote: Vec<String> = trends
         .iter()
-        .filter(|trend| {
-            trend
-                .evidence
-                .iter()
-                .any(|evidence| own.contains(evidence.quote.as_str()))
-        })
+        .filter(|trend| trend.evidence.iter().any(|evidence| own.contains(evidence.quote.as_str())))
         .map(|trend| trend.id.clone())
         .take(6)
         .collect();
@@ -687,21 +595,8 @@ fn trends_of(analysis: &Analysis, topic: usize, ids: &[String], trends: &[Trend]
     }
     let shared = |trend: &&Trend| trend.inspirations.iter().any(|id| ids.contains(id));
     let untraced = |trend: &&Trend| {
-        let quotes: Vec<&str> = trend
-            .evidence
-            .iter()
-            .map(|evidence| evidence.quote.as_str())
-            .collect();
-        !analysis
-            .sentences
-            .iter()
-            .any(|s| quotes.contains(&s.text.as_str()))
+        let quotes: Vec<&str> = trend.evidence.iter().map(|evidence| evidence.quote.as_str()).collect();
+        !analysis.sentences.iter().any(|s| quotes.contains(&s.text.as_str()))
     };
-    trends
-        .iter()
-        .filter(shared)
-        .filter(untraced)
-        .map(|trend| trend.id.clone())
-        .take(6)
-        .collect()
+    trends.iter().filter(shared).filter(untraced).map(|trend| trend.id.clone()).take(6).collect()
 }

@@ -25,18 +25,8 @@ const CONCEPTS: &str = include_str!("lexicon/concepts.txt");
 const PLAYS: &str = include_str!("lexicon/plays.txt");
 
 /// Every list in a fixed order: what the rules' version is computed from.
-pub(super) const SOURCES: [&str; 10] = [
-    STOPWORDS,
-    ABBREVIATIONS,
-    OPENERS,
-    HEADINGS,
-    BOILERPLATE,
-    SIGNALS,
-    MARKERS,
-    INDUSTRIES,
-    CONCEPTS,
-    PLAYS,
-];
+pub(super) const SOURCES: [&str; 10] =
+    [STOPWORDS, ABBREVIATIONS, OPENERS, HEADINGS, BOILERPLATE, SIGNALS, MARKERS, INDUSTRIES, CONCEPTS, PLAYS];
 
 /// What a heading says about the text under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,17 +78,11 @@ pub(super) fn lexicon() -> &'static Lexicon {
 }
 
 fn lines(source: &'static str) -> impl Iterator<Item = &'static str> {
-    source
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn stems(list: &str) -> BTreeSet<String> {
-    list.split([' ', '|'])
-        .filter(|word| !word.is_empty())
-        .flat_map(words::stems_of_phrase)
-        .collect()
+    list.split([' ', '|']).filter(|word| !word.is_empty()).flat_map(words::stems_of_phrase).collect()
 }
 
 /// The words of every line that begins with `key`.
@@ -116,10 +100,7 @@ impl Lexicon {
             let mut parts = line.splitn(3, ' ');
             if let (Some(name), Some(weight), Some(list)) = (parts.next(), parts.next(), parts.next()) {
                 let weight = weight.parse().unwrap_or(1);
-                markers
-                    .entry(name)
-                    .or_default()
-                    .push((weight, list.split('|').collect()));
+                markers.entry(name).or_default().push((weight, list.split('|').collect()));
             }
         }
         Self {
@@ -152,11 +133,7 @@ impl Lexicon {
             concepts: lines(CONCEPTS)
                 .filter_map(|line| {
                     let mut parts = line.splitn(3, '|');
-                    Some(Concept {
-                        name: parts.next()?,
-                        broader: parts.next()?,
-                        stems: stems(parts.next()?),
-                    })
+                    Some(Concept { name: parts.next()?, broader: parts.next()?, stems: stems(parts.next()?) })
                 })
                 .collect(),
             plays: plays::read(PLAYS),
@@ -184,12 +161,9 @@ impl Lexicon {
     /// Whether a sentence in plain form leans on the one before it.
     pub(super) fn leans(&self, plain: &str) -> bool {
         let text = plain.trim_start();
-        text.split(' ')
-            .next()
-            .is_some_and(|word| self.leaning.contains(word))
+        text.split(' ').next().is_some_and(|word| self.leaning.contains(word))
             || self.leaning_phrases.iter().any(|phrase| {
-                text.strip_prefix(phrase)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+                text.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
             })
     }
 
@@ -214,9 +188,7 @@ impl Lexicon {
             .or_else(|| {
                 // "Method, limits and acknowledgements", "Limits and open questions": a list of roles.
                 let first = heading.split([',', '&']).next()?.split(" and ").next()?;
-                (first.len() < heading.len())
-                    .then(|| self.heading_role(first))
-                    .flatten()
+                (first.len() < heading.len()).then(|| self.heading_role(first)).flatten()
             })
     }
 
@@ -230,10 +202,7 @@ impl Lexicon {
             groups
                 .iter()
                 .map(|(weight, phrases)| {
-                    let hits = phrases
-                        .iter()
-                        .filter(|phrase| words::holds(plain, phrase))
-                        .count();
+                    let hits = phrases.iter().filter(|phrase| words::holds(plain, phrase)).count();
                     weight * u32::try_from(hits.min(3)).unwrap_or(3)
                 })
                 .sum()

@@ -56,11 +56,9 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
             let topic = topic_of(analysis, lesson, &inspirations);
             let mut stems = words::content_stems(&lesson_text(lesson));
             match topic {
-                Some(topic) => stems.extend(
-                    analysis
-                        .of_topic(topic)
-                        .flat_map(|(_, s)| s.stems.iter().cloned()),
-                ),
+                Some(topic) => {
+                    stems.extend(analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter().cloned()))
+                }
                 None => {
                     for inspiration in &inspirations {
                         stems.extend(words::content_stems(&inspiration.title));
@@ -69,9 +67,8 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
                     }
                 }
             }
-            let heading = topic
-                .and_then(|topic| analysis.topics.get(topic))
-                .map(|topic| topic.heading.as_str());
+            let heading =
+                topic.and_then(|topic| analysis.topics.get(topic)).map(|topic| topic.heading.as_str());
             // What a text calls itself says more of its kind than what it mentions.
             for _ in 0..3 {
                 stems.extend(words::content_stems(&lesson.title));
@@ -111,21 +108,15 @@ fn topic_of(analysis: &Analysis, lesson: &Lesson, inspirations: &[&Inspiration])
     let plain = words::plain(&lesson_text(lesson));
     let mut best: Option<(usize, usize)> = None;
     for topic in clusters::majors(analysis) {
-        let held = analysis
-            .of_topic(topic)
-            .filter(|(_, s)| s.word_count > 5 && plain.contains(&s.plain))
-            .count();
+        let held =
+            analysis.of_topic(topic).filter(|(_, s)| s.word_count > 5 && plain.contains(&s.plain)).count();
         if held > 0 && best.is_none_or(|(most, _)| held > most) {
             best = Some((held, topic));
         }
     }
-    best.map(|(_, topic)| topic)
-        .or_else(|| clusters::nearest(analysis, &plain))
-        .or_else(|| {
-            inspirations
-                .first()
-                .and_then(|first| clusters::topics_behind(analysis, first).first().copied())
-        })
+    best.map(|(_, topic)| topic).or_else(|| clusters::nearest(analysis, &plain)).or_else(|| {
+        inspirations.first().and_then(|first| clusters::topics_behind(analysis, first).first().copied())
+    })
 }
 
 /// The share of each concept among a text's words that stand for any.
@@ -168,10 +159,7 @@ fn class_of_stems(stems: &[String]) -> Option<&'static str> {
         .into_iter()
         .rev()
         .map(|class| {
-            let concepts = lexicon()
-                .concepts
-                .iter()
-                .filter(|concept| concept.broader == class);
+            let concepts = lexicon().concepts.iter().filter(|concept| concept.broader == class);
             (
                 concepts
                     .map(|concept| stems.iter().filter(|stem| concept.stems.contains(*stem)).count())
@@ -192,26 +180,16 @@ pub(super) fn short_name(entry: &str) -> String {
         .filter_map(|mark| entry.find(mark))
         .filter(|at| *at > 1)
         .min();
-    let name = words::clipped(
-        entry.get(..cut.unwrap_or(entry.len())).unwrap_or(entry).trim(),
-        60,
-    );
+    let name = words::clipped(entry.get(..cut.unwrap_or(entry.len())).unwrap_or(entry).trim(), 60);
     let mut tokens = name.split_whitespace();
     let first = tokens.next().unwrap_or_default();
     let common = tokens.all(|token| !token.chars().any(char::is_uppercase)) && {
         let stem = words::stem(first);
         COMMON_NOUNS.contains(&stem.as_str())
-            || lexicon()
-                .concepts
-                .iter()
-                .any(|concept| concept.stems.contains(&stem))
+            || lexicon().concepts.iter().any(|concept| concept.stems.contains(&stem))
     };
     let plain_case = first.chars().skip(1).all(|c| c.is_lowercase() || c == '-');
-    if common && plain_case {
-        words::lowercased(&name)
-    } else {
-        name
-    }
+    if common && plain_case { words::lowercased(&name) } else { name }
 }
 
 /// First words of common product names, stemmed, besides those that stand for a concept.
@@ -224,26 +202,16 @@ pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
         for (product_index, entry) in brand.product_portfolio.iter().enumerate() {
             let class = class_of(entry, &brand.industry);
             for (sureness, play) in subject.kinds.iter().take(4) {
-                let variant = play
-                    .variants
-                    .iter()
-                    .find(|variant| variant.class == class || variant.class == "any");
+                let variant =
+                    play.variants.iter().find(|variant| variant.class == class || variant.class == "any");
                 let Some(variant) = variant else { continue };
                 let score = score(subject, entry, brand, *sureness, variant);
-                found.push(Match {
-                    score,
-                    subject: subject_index,
-                    product: product_index,
-                    play,
-                    variant,
-                });
+                found.push(Match { score, subject: subject_index, product: product_index, play, variant });
             }
         }
     }
     found.sort_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then((a.subject, a.product).cmp(&(b.subject, b.product)))
+        b.score.total_cmp(&a.score).then((a.subject, a.product).cmp(&(b.subject, b.product)))
     });
     found
 }
@@ -265,11 +233,8 @@ fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64
         .iter()
         .chain(&brand.recent_innovations)
         .map(|text| {
-            words::stems_of_phrase(text)
-                .iter()
-                .filter(|stem| variant.fits.contains(*stem))
-                .count()
-                .min(3) as f64
+            words::stems_of_phrase(text).iter().filter(|stem| variant.fits.contains(*stem)).count().min(3)
+                as f64
         })
         .sum::<f64>()
         .min(5.0)
@@ -284,10 +249,7 @@ fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64
 impl Subject<'_> {
     /// How much of what the lesson is about a text of the profile is about too, 0 to 1.
     pub(super) fn nearness(&self, text: &str) -> f64 {
-        concepts_of(text)
-            .iter()
-            .filter_map(|concept| self.concepts.get(concept))
-            .sum()
+        concepts_of(text).iter().filter_map(|concept| self.concepts.get(concept)).sum()
     }
 }
 
@@ -307,10 +269,8 @@ pub(super) fn nearest_entry<'e>(
     let mut best: Option<(f64, &str)> = None;
     for entry in entries.iter().filter(|entry| !taken.contains(&entry.as_str())) {
         let own: BTreeSet<String> = words::content_stems(entry).into_iter().collect();
-        let shared_words = own
-            .iter()
-            .filter(|stem| stems.contains(*stem) && !BLAND.contains(&stem.as_str()))
-            .count();
+        let shared_words =
+            own.iter().filter(|stem| stems.contains(*stem) && !BLAND.contains(&stem.as_str())).count();
         let shared_concepts = concepts_of(entry).intersection(&concepts).count();
         let value = shared_words as f64 + shared_concepts as f64 * 0.7;
         if value > 0.0

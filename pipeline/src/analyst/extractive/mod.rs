@@ -101,11 +101,7 @@ impl Analyst for ExtractiveAnalyst {
                 input.brand,
             )),
         };
-        let warnings = if stage == Stage::InputProcessing {
-            analysis.warnings
-        } else {
-            Vec::new()
-        };
+        let warnings = if stage == Stage::InputProcessing { analysis.warnings } else { Vec::new() };
         Ok(Answer {
             output,
             provenance: Provenance {

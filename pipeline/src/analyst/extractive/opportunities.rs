@@ -28,27 +28,16 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfil
     let mut told = Told::default();
     let mut opportunities: Vec<Opportunity> = Vec::new();
     for (order, found) in chosen.iter().enumerate() {
-        let (Some(subject), Some(entry)) = (
-            subjects.get(found.subject),
-            brand.product_portfolio.get(found.product),
-        ) else {
+        let (Some(subject), Some(entry)) =
+            (subjects.get(found.subject), brand.product_portfolio.get(found.product))
+        else {
             continue;
         };
-        let writer = Writer {
-            analysis,
-            subject,
-            brand,
-            entry,
-            found,
-            order,
-        };
+        let writer = Writer { analysis, subject, brand, entry, found, order };
         opportunities.push(writer.opportunity(&mut told));
     }
     let brand_context = brand_context(&opportunities, &subjects, &chosen, brand);
-    BrandContextualization {
-        brand_context,
-        opportunities,
-    }
+    BrandContextualization { brand_context, opportunities }
 }
 
 /// A product this near to what a lesson is about can be measured by the lesson's own case.
@@ -60,11 +49,7 @@ fn choose(matches: &[Match]) -> Vec<Match> {
     let best = matches.first().map_or(0.0, |found| found.score);
     for strict in [true, false] {
         for found in matches {
-            let wanted = if strict {
-                OPPORTUNITIES_MAX
-            } else {
-                OPPORTUNITIES_MIN
-            };
+            let wanted = if strict { OPPORTUNITIES_MAX } else { OPPORTUNITIES_MIN };
             let weak = chosen.len() >= OPPORTUNITIES_MIN && found.score < best * SCORE_SHARE_MIN;
             if chosen.len() >= wanted || weak {
                 break;
@@ -119,10 +104,7 @@ impl Writer<'_> {
             effort,
             horizon: self.horizon(effort, &links),
             lessons: vec![self.subject.lesson.id.clone()],
-            profile_links: links
-                .into_iter()
-                .map(|(field, entry)| ProfileLink { field, entry })
-                .collect(),
+            profile_links: links.into_iter().map(|(field, entry)| ProfileLink { field, entry }).collect(),
         }
     }
 
@@ -135,12 +117,7 @@ impl Writer<'_> {
     /// What the document measured of the case behind the lesson.
     fn result(&self) -> Option<&Sentence> {
         let topic = self.subject.topic?;
-        let evidence: Vec<&Evidence> = self
-            .subject
-            .inspirations
-            .iter()
-            .flat_map(|i| &i.evidence)
-            .collect();
+        let evidence: Vec<&Evidence> = self.subject.inspirations.iter().flat_map(|i| &i.evidence).collect();
         // Its figures must stand on a page that the lesson's inspirations cite.
         let own = self
             .analysis
@@ -148,11 +125,7 @@ impl Writer<'_> {
             .filter(|(_, s)| s.quotable && evidence.iter().any(|e| e.page == s.page));
         let mut best: Option<(f64, &Sentence)> = None;
         for (_, s) in own {
-            let cited = if evidence.iter().any(|e| e.quote == s.text) {
-                1.0
-            } else {
-                0.0
-            };
+            let cited = if evidence.iter().any(|e| e.quote == s.text) { 1.0 } else { 0.0 };
             if let Some(value) = inspirations::result_value(s).map(|value| value + cited)
                 && best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt())
             {
@@ -164,18 +137,13 @@ impl Writer<'_> {
 
     fn case_name(&self) -> Option<String> {
         let topic = self.analysis.topics.get(self.subject.topic?)?;
-        topic
-            .case
-            .clone()
-            .or_else(|| topic.named_by_document.then(|| topic.heading.clone()))
+        topic.case.clone().or_else(|| topic.named_by_document.then(|| topic.heading.clone()))
     }
 
     fn pitch(&self, result: Option<&Sentence>) -> String {
         let mut pitch = self.filled(self.found.variant.pitch);
         if let Some(result) = result {
-            let case = self
-                .case_name()
-                .map_or_else(String::new, |case| format!(" ({case})"));
+            let case = self.case_name().map_or_else(String::new, |case| format!(" ({case})"));
             let opening = match self.order % 3 {
                 0 => format!("The document reports of its case{case}:"),
                 1 => format!("The case behind it{case} is described so:"),
@@ -200,12 +168,7 @@ impl Writer<'_> {
 
     /// A narrower text, for entries that must have to do with the product itself.
     fn matter(&self) -> String {
-        format!(
-            "{} {} {}",
-            self.filled(self.found.variant.title),
-            self.found.play.serves,
-            self.entry
-        )
+        format!("{} {} {}", self.filled(self.found.variant.title), self.found.play.serves, self.entry)
     }
 
     fn links(&self, told: &mut Told) -> Vec<(ProfileField, String)> {
@@ -215,28 +178,10 @@ impl Writer<'_> {
         let innovations = told.innovations.clone();
         let known: Vec<&str> = innovations.iter().map(String::as_str).collect();
         let lists = [
-            (
-                ProfileField::StrategicPriorities,
-                &brand.strategic_priorities,
-                &theme,
-                1.4,
-                0,
-            ),
-            (
-                ProfileField::RecentInnovations,
-                &brand.recent_innovations,
-                &matter,
-                1.7,
-                1,
-            ),
+            (ProfileField::StrategicPriorities, &brand.strategic_priorities, &theme, 1.4, 0),
+            (ProfileField::RecentInnovations, &brand.recent_innovations, &matter, 1.7, 1),
             (ProfileField::BrandValues, &brand.brand_values, &theme, 1.4, 0),
-            (
-                ProfileField::TargetCustomers,
-                &brand.target_customers,
-                &matter,
-                1.7,
-                0,
-            ),
+            (ProfileField::TargetCustomers, &brand.target_customers, &matter, 1.7, 0),
         ];
         for (field, entries, text, needed, words_min) in lists {
             if let Some((value, entry)) = matching::nearest_entry(entries, text, &known, words_min)
@@ -248,18 +193,13 @@ impl Writer<'_> {
                 links.push((field, entry.to_owned()));
             }
         }
-        links
-            .iter_mut()
-            .for_each(|(_, entry)| *entry = entry.chars().take(500).collect());
+        links.iter_mut().for_each(|(_, entry)| *entry = entry.chars().take(500).collect());
         links
     }
 
     fn why(&self, links: &[(ProfileField, String)]) -> String {
         let find = |wanted: ProfileField| {
-            links
-                .iter()
-                .find(|(field, _)| *field == wanted)
-                .map(|(_, entry)| entry.trim_end_matches('.'))
+            links.iter().find(|(field, _)| *field == wanted).map(|(_, entry)| entry.trim_end_matches('.'))
         };
         let brand = &self.brand.brand_name;
         let product = matching::short_name(self.entry);
@@ -325,20 +265,12 @@ impl Writer<'_> {
         if chosen.is_empty() {
             chosen.extend(self.brand.target_customers.first().map(String::as_str));
         }
-        chosen
-            .into_iter()
-            .map(|entry| entry.chars().take(300).collect())
-            .collect()
+        chosen.into_iter().map(|entry| entry.chars().take(300).collect()).collect()
     }
 
     fn steps(&self, result: Option<&Sentence>) -> Vec<String> {
-        let mut steps: Vec<String> = self
-            .found
-            .variant
-            .steps
-            .iter()
-            .map(|step| words::clipped(&self.filled(step), 500))
-            .collect();
+        let mut steps: Vec<String> =
+            self.found.variant.steps.iter().map(|step| words::clipped(&self.filled(step), 500)).collect();
         // What a case of another field measured is no measure for this one.
         let near = self.subject.nearness(self.entry) >= NEAR_MIN;
         let yardstick = result
@@ -382,13 +314,7 @@ impl Writer<'_> {
             .collect();
         let product = words::content_stems(&self.theme());
         let chosen = ranking::pick(self.analysis, &counters, 2, &[], |s| {
-            let near = s
-                .stems
-                .iter()
-                .filter(|stem| product.contains(stem))
-                .count()
-                .min(4) as f64
-                * 0.1;
+            let near = s.stems.iter().filter(|stem| product.contains(stem)).count().min(4) as f64 * 0.1;
             near + f64::from(lexicon().marker_weight("counter", &s.plain).min(9)) * 0.08 + s.score * 0.3
         });
         for index in chosen {
@@ -404,10 +330,7 @@ impl Writer<'_> {
             .map(|(_, constraint)| constraint.to_owned());
         if let Some(constraint) = limit {
             let limit = constraint.trim_end_matches('.');
-            risks.push(words::clipped(
-                &format!("A limit from the brand’s own profile: {limit}."),
-                500,
-            ));
+            risks.push(words::clipped(&format!("A limit from the brand’s own profile: {limit}."), 500));
             told.constraints.push(constraint);
         }
         if risks.is_empty() {
@@ -419,20 +342,14 @@ impl Writer<'_> {
     /// Whether a counter-signal speaks of the lesson's case. In a document of one story, each does.
     fn concerns(&self, s: &Sentence) -> bool {
         self.subject.topic.is_none_or(|topic| {
-            let one_story = self
-                .analysis
-                .topics
-                .get(topic)
-                .is_some_and(|topic| !topic.named_by_document);
+            let one_story = self.analysis.topics.get(topic).is_some_and(|topic| !topic.named_by_document);
             one_story || s.topic == Some(topic)
         })
     }
 
     /// The rule that the brand context states.
     fn horizon(&self, effort: Effort, links: &[(ProfileField, String)]) -> Horizon {
-        let prepared = links
-            .iter()
-            .any(|(field, _)| *field == ProfileField::RecentInnovations);
+        let prepared = links.iter().any(|(field, _)| *field == ProfileField::RecentInnovations);
         match (effort, prepared) {
             (Effort::Low, _) | (Effort::Medium, true) => Horizon::Now,
             (Effort::Medium, false) | (Effort::High, true) => Horizon::Next,
@@ -466,14 +383,8 @@ fn brand_context(
         words::listed(&unique(products)),
     );
     let entries = |field: ProfileField| -> Vec<String> {
-        let all = opportunities
-            .iter()
-            .flat_map(|o| &o.profile_links)
-            .filter(|link| link.field == field);
-        unique(
-            all.map(|link| format!("“{}”", link.entry.trim_end_matches('.')))
-                .collect(),
-        )
+        let all = opportunities.iter().flat_map(|o| &o.profile_links).filter(|link| link.field == field);
+        unique(all.map(|link| format!("“{}”", link.entry.trim_end_matches('.'))).collect())
     };
     let priorities = entries(ProfileField::StrategicPriorities);
     if !priorities.is_empty() {

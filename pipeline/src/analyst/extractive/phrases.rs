@@ -100,16 +100,11 @@ pub(super) fn principal_name(texts: &[&Sentence]) -> Option<String> {
     for name in texts.iter().flat_map(|s| &s.names) {
         *counts.entry(name).or_default() += 1;
     }
-    let several: BTreeMap<&str, usize> = counts
-        .keys()
-        .filter(|name| name.contains(' '))
-        .map(|name| (*name, uses(texts, name)))
-        .collect();
+    let several: BTreeMap<&str, usize> =
+        counts.keys().filter(|name| name.contains(' ')).map(|name| (*name, uses(texts, name))).collect();
     counts.retain(|_, count| *count >= 2);
     let pool = if several.is_empty() { counts } else { several };
-    pool.iter()
-        .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
-        .map(|(name, _)| (*name).to_owned())
+    pool.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(name, _)| (*name).to_owned())
 }
 
 /// How many sentences hold a name, or its first word as its short form.
@@ -134,14 +129,8 @@ pub(super) fn key_phrases<'s>(
         if scores.contains_key(&key) {
             continue;
         }
-        let weight: f64 = stems
-            .iter()
-            .map(|stem| rarity.get(stem).copied().unwrap_or(1.0))
-            .sum();
-        let uses = plain
-            .iter()
-            .filter(|text| words::holds(text, words::plain(&phrase).trim()))
-            .count();
+        let weight: f64 = stems.iter().map(|stem| rarity.get(stem).copied().unwrap_or(1.0)).sum();
+        let uses = plain.iter().filter(|text| words::holds(text, words::plain(&phrase).trim())).count();
         // What is said once may be any two words; what is said again is a term.
         if uses >= 2 {
             scores.insert(key, (weight * uses as f64, phrase));
@@ -168,9 +157,8 @@ pub(super) fn key_phrases<'s>(
 
 /// Runs of two or three lower-case content words after a determiner: what English puts a noun phrase behind.
 fn candidates(sentence: &str) -> Vec<String> {
-    const DETERMINERS: [&str; 14] = [
-        "a", "an", "the", "its", "their", "every", "each", "no", "of", "with", "one", "into", "as", "this",
-    ];
+    const DETERMINERS: [&str; 14] =
+        ["a", "an", "the", "its", "their", "every", "each", "no", "of", "with", "one", "into", "as", "this"];
     let mut found = Vec::new();
     let tokens: Vec<&str> = sentence.split_whitespace().collect();
     let mut index = 0;

@@ -45,11 +45,7 @@ pub(super) const GENERIC: &str = "generic";
 
 pub(super) fn read(source: &'static str) -> Vec<Play> {
     let mut plays: Vec<Play> = Vec::new();
-    for line in source
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
+    for line in source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             match (name.split_once('.'), plays.last_mut()) {
                 (Some((_, class)), Some(play)) => play.variants.push(Variant {
@@ -73,12 +69,7 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
         let (Some((key, value)), Some(play)) = (line.split_once(": "), plays.last_mut()) else {
             continue;
         };
-        let stems = || {
-            value
-                .split_whitespace()
-                .flat_map(words::stems_of_phrase)
-                .collect::<Vec<String>>()
-        };
+        let stems = || value.split_whitespace().flat_map(words::stems_of_phrase).collect::<Vec<String>>();
         match (key, play.variants.last_mut()) {
             ("label", _) => play.label = value,
             ("serves", _) => play.serves = value,
@@ -108,10 +99,8 @@ pub(super) fn kinds_of(stems: &[String], rarity: &BTreeMap<String, f64>) -> Vec<
     }
     let mut found: Vec<(f64, &Play)> = Vec::new();
     for play in &lexicon().plays {
-        let hits: Vec<(&&str, &usize)> = counts
-            .iter()
-            .filter(|(stem, _)| play.triggers.contains(**stem))
-            .collect();
+        let hits: Vec<(&&str, &usize)> =
+            counts.iter().filter(|(stem, _)| play.triggers.contains(**stem)).collect();
         if hits.len() >= TRIGGERS_MIN {
             let sum: f64 = hits
                 .iter()
@@ -129,13 +118,7 @@ pub(super) fn kinds_of(stems: &[String], rarity: &BTreeMap<String, f64>) -> Vec<
         *sum /= best;
     }
     if found.is_empty() {
-        found.extend(
-            lexicon()
-                .plays
-                .iter()
-                .filter(|play| play.kind == GENERIC)
-                .map(|play| (1.0, play)),
-        );
+        found.extend(lexicon().plays.iter().filter(|play| play.kind == GENERIC).map(|play| (1.0, play)));
     }
     found
 }

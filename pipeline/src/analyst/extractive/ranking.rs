@@ -21,10 +21,7 @@ pub(super) fn rarity(sentences: &[Sentence]) -> BTreeMap<String, f64> {
         }
     }
     let total = sentences.len() as f64;
-    counts
-        .into_iter()
-        .map(|(stem, count)| (stem.to_owned(), (1.0 + total / count).ln()))
-        .collect()
+    counts.into_iter().map(|(stem, count)| (stem.to_owned(), (1.0 + total / count).ln())).collect()
 }
 
 /// Scores every sentence: closeness to the centroid of its topic, and cues of what it carries.
@@ -78,10 +75,7 @@ pub(super) fn vector(stems: &[String], rarity: &BTreeMap<String, f64>) -> BTreeM
 /// Cosine similarity, 0 to 1 for non-negative vectors.
 pub(super) fn cosine(a: &BTreeMap<String, f64>, b: &BTreeMap<String, f64>) -> f64 {
     let (small, large) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    let dot: f64 = small
-        .iter()
-        .filter_map(|(stem, x)| large.get(stem).map(|y| x * y))
-        .sum();
+    let dot: f64 = small.iter().filter_map(|(stem, x)| large.get(stem).map(|y| x * y)).sum();
     let norm = |v: &BTreeMap<String, f64>| v.values().map(|x| x * x).sum::<f64>().sqrt();
     let norms = norm(a) * norm(b);
     if norms > 0.0 { dot / norms } else { 0.0 }
@@ -100,20 +94,12 @@ pub(super) fn pick(
     let vectors: BTreeMap<usize, BTreeMap<String, f64>> = candidates
         .iter()
         .chain(already)
-        .filter_map(|index| {
-            Some((
-                *index,
-                vector(&analysis.sentence(*index)?.stems, &analysis.rarity),
-            ))
-        })
+        .filter_map(|index| Some((*index, vector(&analysis.sentence(*index)?.stems, &analysis.rarity))))
         .collect();
     let mut picked: Vec<usize> = Vec::new();
     while picked.len() < count {
         let mut best: Option<(f64, usize)> = None;
-        for index in candidates
-            .iter()
-            .filter(|index| !picked.contains(index) && !already.contains(index))
-        {
+        for index in candidates.iter().filter(|index| !picked.contains(index) && !already.contains(index)) {
             let Some(sentence) = analysis.sentence(*index) else {
                 continue;
             };

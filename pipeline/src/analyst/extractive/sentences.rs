@@ -55,9 +55,7 @@ fn end_of_sentence(text: &str, chars: &[(usize, char)], index: usize) -> Option<
     let mut next = after;
     if !before_is_digit {
         while next < after + 2
-            && chars
-                .get(next)
-                .is_some_and(|(_, c)| c.is_ascii_digit() || "¹²³⁴⁵⁶⁷⁸⁹".contains(*c))
+            && chars.get(next).is_some_and(|(_, c)| c.is_ascii_digit() || "¹²³⁴⁵⁶⁷⁸⁹".contains(*c))
         {
             next += 1;
         }
@@ -65,10 +63,7 @@ fn end_of_sentence(text: &str, chars: &[(usize, char)], index: usize) -> Option<
     let next_at = chars.get(next).map_or(text.len(), |(at, _)| *at);
     let rest = text.get(next_at..)?;
     if rest.trim().is_empty() {
-        return Some(End {
-            text: text_end,
-            next: next_at,
-        });
+        return Some(End { text: text_end, next: next_at });
     }
     if !rest.starts_with(char::is_whitespace) {
         return None;
@@ -81,28 +76,19 @@ fn end_of_sentence(text: &str, chars: &[(usize, char)], index: usize) -> Option<
         return None;
     }
     if stop == '.' && text_end == at + 1 {
-        let token = text
-            .get(..at)?
-            .split(|c: char| c.is_whitespace() || OPENERS.contains(c))
-            .next_back()?;
+        let token = text.get(..at)?.split(|c: char| c.is_whitespace() || OPENERS.contains(c)).next_back()?;
         if !stop_ends(token, following) {
             return None;
         }
     }
-    Some(End {
-        text: text_end,
-        next: next_at,
-    })
+    Some(End { text: text_end, next: next_at })
 }
 
 /// Whether the full stop after `token` ends a sentence when `following` comes next.
 fn stop_ends(token: &str, following: &str) -> bool {
     let lower = token.to_lowercase();
-    let next_word: String = following
-        .chars()
-        .take_while(|c| c.is_alphabetic())
-        .collect::<String>()
-        .to_lowercase();
+    let next_word: String =
+        following.chars().take_while(|c| c.is_alphabetic()).collect::<String>().to_lowercase();
     if lexicon().may_end(&lower) {
         return lexicon().is_starter(&next_word);
     }
@@ -139,10 +125,7 @@ fn starts_well(sentence: &str) -> bool {
 }
 
 fn ends_well(sentence: &str) -> bool {
-    sentence
-        .trim_end_matches(|c| CLOSERS.contains(c))
-        .ends_with(['.', '!', '?'])
-        && !sentence.ends_with("..")
+    sentence.trim_end_matches(|c| CLOSERS.contains(c)).ends_with(['.', '!', '?']) && !sentence.ends_with("..")
 }
 
 fn is_balanced(sentence: &str) -> bool {
@@ -195,13 +178,6 @@ pub(super) fn main_clause(sentence: &str) -> &str {
         ": ",
         ", compared with ",
     ];
-    let cut = CUTS
-        .iter()
-        .filter_map(|cut| sentence.find(cut))
-        .filter(|at| *at > 24)
-        .min();
-    sentence
-        .get(..cut.unwrap_or(sentence.len()))
-        .unwrap_or(sentence)
-        .trim_end_matches(['.', ',', ' ', '!'])
+    let cut = CUTS.iter().filter_map(|cut| sentence.find(cut)).filter(|at| *at > 24).min();
+    sentence.get(..cut.unwrap_or(sentence.len())).unwrap_or(sentence).trim_end_matches(['.', ',', ' ', '!'])
 }

@@ -11,49 +11,19 @@ use crate::{
 };
 
 const BRANDS: [(&str, &str); 4] = [
-    (
-        "lactalis-canada",
-        include_str!("../../../../data/brand-profiles/lactalis-canada.yaml"),
-    ),
-    (
-        "mccormick-usa",
-        include_str!("../../../../data/brand-profiles/mccormick-usa.yaml"),
-    ),
-    (
-        "columbia-sportswear",
-        include_str!("../../../../data/brand-profiles/columbia-sportswear.yaml"),
-    ),
-    (
-        "decathlon",
-        include_str!("../../../../data/brand-profiles/decathlon.yaml"),
-    ),
+    ("lactalis-canada", include_str!("../../../../data/brand-profiles/lactalis-canada.yaml")),
+    ("mccormick-usa", include_str!("../../../../data/brand-profiles/mccormick-usa.yaml")),
+    ("columbia-sportswear", include_str!("../../../../data/brand-profiles/columbia-sportswear.yaml")),
+    ("decathlon", include_str!("../../../../data/brand-profiles/decathlon.yaml")),
 ];
 
 const SAMPLES: [(&str, &[u8]); 6] = [
-    (
-        "trend-report.pdf",
-        include_bytes!("../../../../data/samples/trend-report.pdf"),
-    ),
-    (
-        "case-study.docx",
-        include_bytes!("../../../../data/samples/case-study.docx"),
-    ),
-    (
-        "case-study.pdf",
-        include_bytes!("../../../../data/samples/case-study.pdf"),
-    ),
-    (
-        "spotted-innovation.html",
-        include_bytes!("../../../../data/samples/spotted-innovation.html"),
-    ),
-    (
-        "spotted-innovation.md",
-        include_bytes!("../../../../data/samples/spotted-innovation.md"),
-    ),
-    (
-        "field-notes.txt",
-        include_bytes!("../../../../data/samples/field-notes.txt"),
-    ),
+    ("trend-report.pdf", include_bytes!("../../../../data/samples/trend-report.pdf")),
+    ("case-study.docx", include_bytes!("../../../../data/samples/case-study.docx")),
+    ("case-study.pdf", include_bytes!("../../../../data/samples/case-study.pdf")),
+    ("spotted-innovation.html", include_bytes!("../../../../data/samples/spotted-innovation.html")),
+    ("spotted-innovation.md", include_bytes!("../../../../data/samples/spotted-innovation.md")),
+    ("field-notes.txt", include_bytes!("../../../../data/samples/field-notes.txt")),
 ];
 
 fn brand(id: &str, yaml: &str) -> BrandProfile {
@@ -85,13 +55,7 @@ fn ask(
     earlier: &Outputs,
 ) -> Result<Answer, AnalystError> {
     let run = RunId::parse("test").unwrap();
-    let input = StageInput {
-        run: &run,
-        document,
-        brand,
-        earlier,
-        spend_limit_usd: None,
-    };
+    let input = StageInput { run: &run, document, brand, earlier, spend_limit_usd: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()))
 }
@@ -128,12 +92,7 @@ fn run(document: &Document, brand: &BrandProfile) -> Result<Outputs, AnalystErro
         output.assign_ids();
         let (found, _) = grounding::ground(&mut output, &earlier, &index, brand);
         assert_eq!(found.verbatim, found.quotes, "{stage}: {output:#?}");
-        assert!(
-            output
-                .evidence_mut()
-                .iter()
-                .all(|evidence| evidence.status == Some(QuoteStatus::Verbatim))
-        );
+        assert!(output.evidence_mut().iter().all(|evidence| evidence.status == Some(QuoteStatus::Verbatim)));
         let broken = references::check(&mut output, &earlier, brand);
         assert!(broken.is_empty(), "{stage}: {broken:?}");
         earlier.insert(output);
@@ -161,12 +120,7 @@ fn brands_get_different_opportunities_from_one_document() {
     for (id, yaml) in BRANDS {
         let outputs = run(&document, &brand(id, yaml)).unwrap();
         count += outputs.opportunities().len();
-        titles.extend(
-            outputs
-                .opportunities()
-                .iter()
-                .map(|opportunity| opportunity.title.clone()),
-        );
+        titles.extend(outputs.opportunities().iter().map(|opportunity| opportunity.title.clone()));
     }
     titles.sort();
     titles.dedup();
@@ -183,12 +137,7 @@ fn profile_entries_are_word_for_word() {
             for link in &opportunity.profile_links {
                 assert!(brand.entries(link.field).contains(&link.entry), "{link:?}");
             }
-            assert!(
-                opportunity
-                    .target_customers
-                    .iter()
-                    .all(|entry| brand.target_customers.contains(entry))
-            );
+            assert!(opportunity.target_customers.iter().all(|entry| brand.target_customers.contains(entry)));
         }
     }
 }
@@ -198,11 +147,8 @@ fn the_sample_report_yields_what_its_authors_meant() {
     let (name, bytes) = SAMPLES[0];
     let document = crate::document::extract(name, bytes).unwrap();
     let outputs = run(&document, &brand(BRANDS[0].0, BRANDS[0].1)).unwrap();
-    let titles: Vec<&str> = outputs
-        .inspirations()
-        .iter()
-        .map(|inspiration| inspiration.title.as_str())
-        .collect();
+    let titles: Vec<&str> =
+        outputs.inspirations().iter().map(|inspiration| inspiration.title.as_str()).collect();
     for trend in [
         "Proof you can touch",
         "The refill that pays back",
@@ -212,42 +158,19 @@ fn the_sample_report_yields_what_its_authors_meant() {
     ] {
         assert!(titles.iter().any(|title| title.contains(trend)), "{titles:?}");
     }
-    let lessons: Vec<&str> = outputs
-        .lessons()
-        .iter()
-        .map(|lesson| lesson.title.as_str())
-        .collect();
-    assert!(
-        lessons.contains(&"Publish the tally") && lessons.contains(&"Sell late"),
-        "{lessons:?}"
-    );
+    let lessons: Vec<&str> = outputs.lessons().iter().map(|lesson| lesson.title.as_str()).collect();
+    assert!(lessons.contains(&"Publish the tally") && lessons.contains(&"Sell late"), "{lessons:?}");
     let text = format!("{outputs:?}");
-    assert!(
-        !text.contains("previous instructions"),
-        "what a document orders is not taken up"
-    );
+    assert!(!text.contains("previous instructions"), "what a document orders is not taken up");
 }
 
 #[test]
 fn too_little_text_is_an_error_and_not_an_invention() {
     let brand = brand(BRANDS[0].0, BRANDS[0].1);
-    for text in [
-        "",
-        "Hello.",
-        "One short sentence about refills stands here alone.",
-        "12 13 14\n15 16 17\n",
-    ] {
-        let error = ask(
-            Stage::InputProcessing,
-            &document(&[text]),
-            &brand,
-            &Outputs::default(),
-        )
-        .unwrap_err();
-        assert!(
-            matches!(error, AnalystError::TooLittleText(_)),
-            "{text:?}: {error}"
-        );
+    for text in ["", "Hello.", "One short sentence about refills stands here alone.", "12 13 14\n15 16 17\n"]
+    {
+        let error = ask(Stage::InputProcessing, &document(&[text]), &brand, &Outputs::default()).unwrap_err();
+        assert!(matches!(error, AnalystError::TooLittleText(_)), "{text:?}: {error}");
     }
 }
 
@@ -256,12 +179,7 @@ fn a_reader_is_warned_of_what_the_analysis_rests_on() {
     let german =
         "Der Händler verleiht komplette Ausrüstungen, und die Gebühr wird beim Kauf angerechnet. ".repeat(12);
     let warnings = Analysis::of(&document(&[&german])).warnings;
-    assert!(
-        warnings
-            .iter()
-            .any(|warning| warning.contains("does not look like English")),
-        "{warnings:?}"
-    );
+    assert!(warnings.iter().any(|warning| warning.contains("does not look like English")), "{warnings:?}");
 }
 
 #[test]
@@ -297,12 +215,8 @@ fn headings_tables_and_captions_stay_out_of_sentences() {
                 Measure 2024 2025\n\nReturn rate\n\n16%\n\nFigure 2. Share of kits that came back.\n\n\
                 How it works\nThe library lends a kit because people want to try it first.\n";
     let analysis = Analysis::of(&document(&[page]));
-    let texts: Vec<&str> = analysis
-        .sentences
-        .iter()
-        .filter(|s| s.quotable)
-        .map(|s| s.text.as_str())
-        .collect();
+    let texts: Vec<&str> =
+        analysis.sentences.iter().filter(|s| s.quotable).map(|s| s.text.as_str()).collect();
     assert_eq!(
         texts,
         [

@@ -65,11 +65,7 @@ pub(super) fn places(blocks: &[Block], document: &Document) -> Places {
     let outline = Outline::of(blocks, document);
     let mut of_block = Vec::with_capacity(blocks.len());
     let mut topics: Vec<Topic> = Vec::new();
-    let mut place = Place {
-        role: Role::Context,
-        topic: None,
-        opens_topic: false,
-    };
+    let mut place = Place { role: Role::Context, topic: None, opens_topic: false };
     for block in blocks {
         match block.kind {
             Kind::Heading => {
@@ -79,11 +75,7 @@ pub(super) fn places(blocks: &[Block], document: &Document) -> Places {
                         named_by_document: true,
                         ..Topic::default()
                     });
-                    place = Place {
-                        role: Role::Context,
-                        topic: Some(topics.len() - 1),
-                        opens_topic: true,
-                    };
+                    place = Place { role: Role::Context, topic: Some(topics.len() - 1), opens_topic: true };
                 } else {
                     place = outline.under(block, place, &mut topics);
                 }
@@ -135,10 +127,8 @@ impl Outline {
                 Kind::Prose => {}
             }
         }
-        let main = blocks
-            .iter()
-            .filter(|block| outline.is_main(block) && outline.may_be_topic(block))
-            .count();
+        let main =
+            blocks.iter().filter(|block| outline.is_main(block) && outline.may_be_topic(block)).count();
         outline.has_levels = main >= 2;
         outline
     }
@@ -167,35 +157,15 @@ impl Outline {
             if let Some(topic) = place.topic.and_then(|index| topics.get_mut(index)) {
                 topic.case.get_or_insert_with(|| name.to_owned());
             }
-            return Place {
-                role: Role::Case,
-                opens_topic: false,
-                ..place
-            };
+            return Place { role: Role::Case, opens_topic: false, ..place };
         }
         let plain = words::plain(&block.text);
         match lexicon().heading_role(&block.text) {
-            Some(role @ (Role::Matter | Role::Summary)) => Place {
-                role,
-                topic: None,
-                opens_topic: false,
-            },
+            Some(role @ (Role::Matter | Role::Summary)) => Place { role, topic: None, opens_topic: false },
             // "What would change our minds" after the last topic speaks of them all.
-            Some(role) => Place {
-                role,
-                opens_topic: false,
-                ..place
-            },
-            None if plain == self.title => Place {
-                role: Role::Lead,
-                topic: None,
-                opens_topic: false,
-            },
-            None => Place {
-                role: Role::Aside,
-                opens_topic: false,
-                ..place
-            },
+            Some(role) => Place { role, opens_topic: false, ..place },
+            None if plain == self.title => Place { role: Role::Lead, topic: None, opens_topic: false },
+            None => Place { role: Role::Aside, opens_topic: false, ..place },
         }
     }
 }
@@ -240,11 +210,7 @@ impl Labels {
             && let Some((_, list)) = text.split_once("Seen in ")
         {
             let line = list.split(['.', '\n']).next().unwrap_or(list);
-            let items: Vec<&str> = line
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty())
-                .collect();
+            let items: Vec<&str> = line.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
             if items.iter().all(|item| item.split(' ').count() <= 4) {
                 self.seen_in = items.into_iter().take(6).map(words::capitalised).collect();
             }
@@ -256,14 +222,9 @@ impl Labels {
 fn reason_after(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("Strength")?;
     let (_, reason) = rest.split_once(": ")?;
-    let end = ["Direction", "Category", "Seen in", "."]
-        .iter()
-        .filter_map(|cut| reason.find(cut))
-        .min();
+    let end = ["Direction", "Category", "Seen in", "."].iter().filter_map(|cut| reason.find(cut)).min();
     let reason = reason.get(..end.unwrap_or(reason.len()))?.trim();
-    (3..=80)
-        .contains(&reason.chars().count())
-        .then(|| reason.to_owned())
+    (3..=80).contains(&reason.chars().count()).then(|| reason.to_owned())
 }
 
 fn category_named(word: &str) -> Option<Category> {
@@ -322,10 +283,7 @@ fn weigh(analysis: &mut Analysis) {
         let mut scores: Vec<f64> = Vec::new();
         let mut stems: Vec<String> = Vec::new();
         let mut evidence = 0_u32;
-        for (_, sentence) in analysis
-            .of_topic(index)
-            .filter(|(_, sentence)| sentence.role != Role::Aside)
-        {
+        for (_, sentence) in analysis.of_topic(index).filter(|(_, sentence)| sentence.role != Role::Aside) {
             stems.extend_from_slice(&sentence.stems);
             if sentence.quotable {
                 scores.push(sentence.score);
@@ -334,10 +292,7 @@ fn weigh(analysis: &mut Analysis) {
         }
         let vector = ranking::vector(&stems, &analysis.rarity);
         scores.sort_by(|a, b| b.total_cmp(a));
-        let positional = analysis
-            .topics
-            .get(index)
-            .is_some_and(|topic| !topic.named_by_document);
+        let positional = analysis.topics.get(index).is_some_and(|topic| !topic.named_by_document);
         if let Some(topic) = analysis.topics.get_mut(index) {
             topic.major =
                 scores.len() >= TOPIC_SENTENCES_MIN && evidence >= 2 || positional && scores.len() >= 2;
@@ -369,24 +324,14 @@ fn by_position(analysis: &mut Analysis) {
         topic.major = false;
     }
     let share = usable.len().div_ceil(count);
-    let starts: Vec<usize> = usable
-        .chunks(share)
-        .filter_map(|chunk| chunk.first().copied())
-        .collect();
+    let starts: Vec<usize> = usable.chunks(share).filter_map(|chunk| chunk.first().copied()).collect();
     for (index, sentence) in analysis.sentences.iter_mut().enumerate() {
-        let stretch = starts
-            .iter()
-            .filter(|start| **start <= index)
-            .count()
-            .saturating_sub(1);
+        let stretch = starts.iter().filter(|start| **start <= index).count().saturating_sub(1);
         sentence.topic = (sentence.role != Role::Matter).then_some(first + stretch);
     }
     for stretch in 0..starts.len() {
         let heading = heading_from(analysis, first + stretch);
-        analysis.topics.push(Topic {
-            heading,
-            ..Topic::default()
-        });
+        analysis.topics.push(Topic { heading, ..Topic::default() });
     }
 }
 
@@ -400,22 +345,10 @@ fn heading_from(analysis: &Analysis, topic: usize) -> String {
         .map(|(_, sentence)| sentence)
         .filter(|sentence| sentence.quotable && !matches!(sentence.role, Role::Counter | Role::Outlook))
         .collect();
-    let known: Vec<&str> = analysis
-        .topics
-        .iter()
-        .map(|topic| topic.heading.as_str())
-        .collect();
-    let phrase = phrases::key_phrases(
-        own.iter().map(|sentence| sentence.text.as_str()),
-        &analysis.rarity,
-        4,
-    )
-    .into_iter()
-    .find(|phrase| {
-        known
-            .iter()
-            .all(|heading| !words::plain(heading).contains(&words::plain(phrase)))
-    });
+    let known: Vec<&str> = analysis.topics.iter().map(|topic| topic.heading.as_str()).collect();
+    let phrase = phrases::key_phrases(own.iter().map(|sentence| sentence.text.as_str()), &analysis.rarity, 4)
+        .into_iter()
+        .find(|phrase| known.iter().all(|heading| !words::plain(heading).contains(&words::plain(phrase))));
     match (phrases::principal_name(&own), phrase) {
         (Some(name), Some(phrase)) => format!("{name}: {phrase}"),
         (Some(name), None) => name,
@@ -437,9 +370,7 @@ pub(super) fn headline(analysis: &Analysis, topic: usize) -> Option<(usize, Stri
             continue;
         };
         if clause.chars().count() <= HEADLINE_CHARS_MAX
-            && best
-                .as_ref()
-                .is_none_or(|(best, ..)| value.total_cmp(best).is_gt())
+            && best.as_ref().is_none_or(|(best, ..)| value.total_cmp(best).is_gt())
         {
             best = Some((value, index, clause.to_owned()));
         }

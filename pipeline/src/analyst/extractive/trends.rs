@@ -22,12 +22,7 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> SignalAmplificat
     let behind: Vec<(String, Vec<usize>)> = earlier
         .inspirations()
         .iter()
-        .map(|inspiration| {
-            (
-                inspiration.id.clone(),
-                clusters::topics_behind(analysis, inspiration),
-            )
-        })
+        .map(|inspiration| (inspiration.id.clone(), clusters::topics_behind(analysis, inspiration)))
         .collect();
     let mut chosen: Vec<usize> = clusters::majors(analysis).collect();
     let weight = |topic: &usize| analysis.topics.get(*topic).map_or(0.0, |topic| topic.weight);
@@ -56,22 +51,12 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
         .of_topic(index)
         .filter(|(_, s)| s.quotable && !matches!(s.role, Role::Matter | Role::Aside))
         .collect();
-    let candidates: Vec<usize> = own
-        .iter()
-        .filter(|(_, s)| s.role != Role::Counter)
-        .map(|(i, _)| *i)
-        .collect();
+    let candidates: Vec<usize> =
+        own.iter().filter(|(_, s)| s.role != Role::Counter).map(|(i, _)| *i).collect();
     let chosen = ranking::pick(analysis, &candidates, QUOTES_MAX, &[], signal_value);
-    let mut chosen: Vec<usize> = if chosen.is_empty() {
-        own.iter().map(|(i, _)| *i).take(1).collect()
-    } else {
-        chosen
-    };
-    let headline = if topic.named_by_document {
-        None
-    } else {
-        topics::headline(analysis, index)
-    };
+    let mut chosen: Vec<usize> =
+        if chosen.is_empty() { own.iter().map(|(i, _)| *i).take(1).collect() } else { chosen };
+    let headline = if topic.named_by_document { None } else { topics::headline(analysis, index) };
     if let Some((sentence, _)) = &headline
         && !chosen.contains(sentence)
     {
@@ -79,10 +64,7 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
         chosen.truncate(QUOTES_MAX);
     }
     chosen.sort_unstable();
-    let evidence: Vec<_> = chosen
-        .iter()
-        .filter_map(|i| inspirations::quote(analysis, *i))
-        .collect();
+    let evidence: Vec<_> = chosen.iter().filter_map(|i| inspirations::quote(analysis, *i)).collect();
     if evidence.is_empty() {
         return None;
     }
@@ -109,24 +91,10 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
 
 /// How much a sentence shows of a movement among people: figures, adoption, change over time.
 fn signal_value(s: &Sentence) -> f64 {
-    let hit = |name: &str| {
-        s.stems
-            .iter()
-            .filter(|stem| lexicon().signal(name, stem))
-            .count()
-            .min(3) as f64
-    };
+    let hit = |name: &str| s.stems.iter().filter(|stem| lexicon().signal(name, stem)).count().min(3) as f64;
     let figures = s.figures.len().min(3) as f64 * 0.15;
-    let place = if matches!(s.role, Role::Context | Role::Lead) {
-        0.15
-    } else {
-        0.0
-    };
-    let quoted = if s.text.starts_with(['“', '"', '‘']) {
-        -0.4
-    } else {
-        0.0
-    };
+    let place = if matches!(s.role, Role::Context | Role::Lead) { 0.15 } else { 0.0 };
+    let quoted = if s.text.starts_with(['“', '"', '‘']) { -0.4 } else { 0.0 };
     s.score + figures + place + quoted + 0.12 * (hit("adoption") + hit("growing") + hit("declining"))
 }
 
@@ -143,11 +111,7 @@ impl Signals {
         let key: BTreeSet<&str> = analysis.topics.get(index).map_or_else(BTreeSet::new, |topic| {
             let mut ranked: Vec<(&String, &f64)> = topic.vector.iter().collect();
             ranked.sort_by(|a, b| b.1.total_cmp(a.1).then_with(|| a.0.cmp(b.0)));
-            ranked
-                .into_iter()
-                .take(KEY_STEMS)
-                .map(|(stem, _)| stem.as_str())
-                .collect()
+            ranked.into_iter().take(KEY_STEMS).map(|(stem, _)| stem.as_str()).collect()
         });
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
         for name in analysis.of_topic(index).flat_map(|(_, s)| &s.names) {
@@ -159,12 +123,8 @@ impl Signals {
             .usable()
             .map(|(_, s)| s)
             .filter(|s| {
-                let held: BTreeSet<&str> = s
-                    .stems
-                    .iter()
-                    .map(String::as_str)
-                    .filter(|stem| key.contains(stem))
-                    .collect();
+                let held: BTreeSet<&str> =
+                    s.stems.iter().map(String::as_str).filter(|stem| key.contains(stem)).collect();
                 s.topic == Some(index)
                     || held.len() >= 2
                     || s.names.iter().any(|name| names.contains_key(name.as_str()))
@@ -203,11 +163,8 @@ impl Signals {
             0 => "without a figure".to_owned(),
             count => format!("with {}", words::counted(count, "figure", "figures")),
         };
-        let pages: Vec<String> = self
-            .pages
-            .iter()
-            .map(|page| words::count_in_words(*page as usize))
-            .collect();
+        let pages: Vec<String> =
+            self.pages.iter().map(|page| words::count_in_words(*page as usize)).collect();
         let mut text = format!(
             "{opening} {} on {} ({}) {} it up, {figures}",
             words::capitalised(&words::counted(self.sentences, "sentence", "sentences")),
@@ -221,10 +178,9 @@ impl Signals {
             .map(|s| sentences::main_clause(&s.text))
             .find(|clause| !words::figures(clause).is_empty());
         match example {
-            Some(clause) => text.push_str(&format!(
-                ", for example: “{}”.",
-                clause.replace('“', "‘").replace('”', "’")
-            )),
+            Some(clause) => {
+                text.push_str(&format!(", for example: “{}”.", clause.replace('“', "‘").replace('”', "’")))
+            }
             None => text.push('.'),
         }
         if self.counters > 0 {
@@ -247,10 +203,7 @@ const fn word(strength: Strength) -> &'static str {
 }
 
 fn hits(own: &[(usize, &Sentence)], name: &str) -> usize {
-    own.iter()
-        .flat_map(|(_, s)| &s.stems)
-        .filter(|stem| lexicon().signal(name, stem))
-        .count()
+    own.iter().flat_map(|(_, s)| &s.stems).filter(|stem| lexicon().signal(name, stem)).count()
 }
 
 /// The category with the most signal words; ties go to the first of the list.
@@ -319,10 +272,7 @@ fn from_inspirations(earlier: &Outputs) -> Vec<Trend> {
                 .evidence
                 .iter()
                 .take(2)
-                .map(|evidence| crate::stages::Evidence {
-                    status: None,
-                    ..evidence.clone()
-                })
+                .map(|evidence| crate::stages::Evidence { status: None, ..evidence.clone() })
                 .collect(),
         })
         .collect()

@@ -30,19 +30,14 @@ pub(super) fn plain(text: &str) -> String {
 pub(super) fn holds(plain: &str, phrase: &str) -> bool {
     plain.match_indices(phrase).any(|(at, _)| {
         plain.get(..at).is_some_and(|before| before.ends_with(' '))
-            && plain
-                .get(at + phrase.len()..)
-                .is_some_and(|after| after.starts_with(' '))
+            && plain.get(at + phrase.len()..).is_some_and(|after| after.starts_with(' '))
     })
 }
 
 /// The stem of one word.
 pub(super) fn stem(word: &str) -> String {
     let lower = word.to_lowercase();
-    let bare = lower
-        .strip_suffix("'s")
-        .or_else(|| lower.strip_suffix("’s"))
-        .unwrap_or(&lower);
+    let bare = lower.strip_suffix("'s").or_else(|| lower.strip_suffix("’s")).unwrap_or(&lower);
     Stemmer::create(Algorithm::English).stem(bare).into_owned()
 }
 
@@ -53,10 +48,7 @@ pub(super) fn stems_of_phrase(phrase: &str) -> Vec<String> {
 
 /// The stems of a text's content words, in order: no stop words, no bare numbers, no single letters.
 pub(super) fn content_stems(text: &str) -> Vec<String> {
-    text.unicode_words()
-        .filter(|word| is_content(word))
-        .map(stem)
-        .collect()
+    text.unicode_words().filter(|word| is_content(word)).map(stem).collect()
 }
 
 /// Whether a word can carry a topic.
@@ -68,9 +60,7 @@ pub(super) fn is_content(word: &str) -> bool {
 
 /// The figures of a text: percentages, sums, quantities, multiples, with their unit; bare years are left out.
 pub(super) fn figures(text: &str) -> Vec<String> {
-    const SCALES: [&str; 7] = [
-        "million", "billion", "times", "percent", "points", "per cent", "thousand",
-    ];
+    const SCALES: [&str; 7] = ["million", "billion", "times", "percent", "points", "per cent", "thousand"];
     let mut found: Vec<String> = Vec::new();
     let tokens: Vec<&str> = text.split_whitespace().collect();
     for (index, token) in tokens.iter().enumerate() {
@@ -78,16 +68,12 @@ pub(super) fn figures(text: &str) -> Vec<String> {
             token.trim_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '%' | '€' | '$' | '£' | '°')));
         let starts = bare.trim_start_matches(|c: char| c.is_alphabetic() || matches!(c, '€' | '$' | '£'));
         let is_figure = starts.chars().next().is_some_and(|c| c.is_ascii_digit())
-            && starts
-                .chars()
-                .all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | '%' | '°' | 'C' | 'F'));
+            && starts.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | '%' | '°' | 'C' | 'F'));
         if !is_figure || is_year(bare) {
             continue;
         }
         let mut figure = bare.to_owned();
-        let unit = tokens
-            .get(index + 1)
-            .map(|next| next.trim_end_matches(|c: char| !c.is_alphanumeric()));
+        let unit = tokens.get(index + 1).map(|next| next.trim_end_matches(|c: char| !c.is_alphanumeric()));
         match unit {
             Some(unit) if SCALES.contains(&unit) => {
                 figure.push(' ');
@@ -106,10 +92,7 @@ pub(super) fn figures(text: &str) -> Vec<String> {
 
 /// Whether a token is a calendar year, alone or as a span.
 fn is_year(token: &str) -> bool {
-    token.len() == 4
-        && token
-            .parse::<u32>()
-            .is_ok_and(|year| (1900..=2100).contains(&year))
+    token.len() == 4 && token.parse::<u32>().is_ok_and(|year| (1900..=2100).contains(&year))
 }
 
 /// A text of at most `chars_max` characters: cut at a word, with an ellipsis.
@@ -118,10 +101,7 @@ pub(super) fn clipped(text: &str, chars_max: usize) -> String {
         return text.to_owned();
     }
     let start: String = text.chars().take(chars_max.saturating_sub(1)).collect();
-    let at_word = start
-        .rfind(' ')
-        .filter(|at| *at > start.len() / 2)
-        .unwrap_or(start.len());
+    let at_word = start.rfind(' ').filter(|at| *at > start.len() / 2).unwrap_or(start.len());
     let kept = start.get(..at_word).unwrap_or(&start);
     format!("{}…", kept.trim_end_matches([' ', ',', ';', ':', '–', '-']))
 }
@@ -141,17 +121,13 @@ pub(super) fn listed<S: AsRef<str>>(items: &[S]) -> String {
 /// Upper case for the first letter.
 pub(super) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// Lower case for the first letter.
 pub(super) fn lowercased(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// A count in words up to 99: digits would read like a figure of the document's.
@@ -178,9 +154,8 @@ pub(super) fn count_in_words(count: usize) -> String {
         "eighteen",
         "nineteen",
     ];
-    const TENS: [&str; 10] = [
-        "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-    ];
+    const TENS: [&str; 10] =
+        ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     if let Some(word) = ONES.get(count) {
         return (*word).to_owned();
     }
@@ -193,9 +168,5 @@ pub(super) fn count_in_words(count: usize) -> String {
 
 /// A count with its noun.
 pub(super) fn counted(count: usize, singular: &str, plural: &str) -> String {
-    format!(
-        "{} {}",
-        count_in_words(count),
-        if count == 1 { singular } else { plural }
-    )
+    format!("{} {}", count_in_words(count), if count == 1 { singular } else { plural })
 }

@@ -51,19 +51,11 @@ fn sheet_tokens(sheet: &Sheet) -> usize {
 /// Chooses what fits into `budget_tokens`.
 pub(super) fn fit(title: &str, sheets: Vec<Sheet>, budget_tokens: usize) -> Fitted {
     if sheets.iter().map(sheet_tokens).sum::<usize>() <= budget_tokens {
-        return Fitted {
-            sheets,
-            left_out: Vec::new(),
-            shortened: Vec::new(),
-        };
+        return Fitted { sheets, left_out: Vec::new(), shortened: Vec::new() };
     }
     let order = by_relevance(title, &sheets);
     let mut slots: Vec<Option<Sheet>> = sheets.into_iter().map(Some).collect();
-    let mut fitted = Fitted {
-        sheets: Vec::new(),
-        left_out: Vec::new(),
-        shortened: Vec::new(),
-    };
+    let mut fitted = Fitted { sheets: Vec::new(), left_out: Vec::new(), shortened: Vec::new() };
     let mut room = budget_tokens;
     for position in order {
         let Some(mut sheet) = slots.get_mut(position).and_then(Option::take) else {
@@ -129,10 +121,7 @@ fn by_relevance(title: &str, sheets: &[Sheet]) -> Vec<usize> {
         .collect();
     // The first page names the document and its subject; it goes first whatever its score.
     scored.sort_by(|(a, score_a), (b, score_b)| {
-        (*b == 0)
-            .cmp(&(*a == 0))
-            .then(score_b.total_cmp(score_a))
-            .then(a.cmp(b))
+        (*b == 0).cmp(&(*a == 0)).then(score_b.total_cmp(score_a)).then(a.cmp(b))
     });
     scored.into_iter().map(|(position, _)| position).collect()
 }
@@ -168,10 +157,7 @@ fn query<'a>(
 /// The words of a text that can carry a meaning, in lower case, counted.
 fn term_counts(text: &str) -> BTreeMap<String, f64> {
     let mut counts = BTreeMap::new();
-    for word in text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| word.chars().nth(2).is_some())
-    {
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().nth(2).is_some()) {
         *counts.entry(word.to_lowercase()).or_insert(0.0) += 1.0;
     }
     counts
@@ -190,25 +176,11 @@ pub(super) fn page_list(numbers: &[u32]) -> String {
     let shown: Vec<String> = ranges
         .iter()
         .take(RANGES_MAX)
-        .map(|(first, last)| {
-            if first == last {
-                first.to_string()
-            } else {
-                format!("{first}–{last}")
-            }
-        })
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}–{last}") })
         .collect();
-    let more: u32 = ranges
-        .iter()
-        .skip(RANGES_MAX)
-        .map(|(first, last)| last - first + 1)
-        .sum();
+    let more: u32 = ranges.iter().skip(RANGES_MAX).map(|(first, last)| last - first + 1).sum();
     let shown = shown.join(", ");
-    if more == 0 {
-        shown
-    } else {
-        format!("{shown} and {more} more")
-    }
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 #[cfg(test)]
@@ -216,14 +188,7 @@ mod tests {
     use super::*;
 
     fn sheets(texts: &[&str]) -> Vec<Sheet> {
-        texts
-            .iter()
-            .zip(1..)
-            .map(|(text, number)| Sheet {
-                number,
-                text: (*text).to_owned(),
-            })
-            .collect()
+        texts.iter().zip(1..).map(|(text, number)| Sheet { number, text: (*text).to_owned() }).collect()
     }
 
     fn numbers(fitted: &Fitted) -> Vec<u32> {
@@ -247,10 +212,7 @@ mod tests {
         let fitted = fit("Refill", pages.clone(), budget);
         assert_eq!(numbers(&fitted), [1, 3, 5]);
         assert_eq!(fitted.left_out, [2, 4, 6]);
-        assert!(
-            fitted.sheets.iter().all(|sheet| pages.contains(sheet)),
-            "pages are whole"
-        );
+        assert!(fitted.sheets.iter().all(|sheet| pages.contains(sheet)), "pages are whole");
         assert_eq!(fit("Refill", pages, budget), fitted, "the same again");
     }
 

@@ -40,11 +40,7 @@ impl Default for ModelOptions {
     /// For models with a context of 200,000 tokens; the longest answers that satisfy a schema have about
     /// 12,000 tokens.
     fn default() -> Self {
-        Self {
-            document_tokens_max: 120_000,
-            notes_tokens_max: 20_000,
-            output_tokens_max: 16_000,
-        }
+        Self { document_tokens_max: 120_000, notes_tokens_max: 20_000, output_tokens_max: 16_000 }
     }
 }
 
@@ -71,14 +67,8 @@ impl Analyst for ModelAnalyst {
         cancel: &CancellationToken,
     ) -> Result<Answer, AnalystError> {
         let mut prompt = prompt::build(stage, input, &self.options)?;
-        let first = self
-            .client
-            .complete(
-                &self.request(stage, input, &prompt),
-                input.spend_limit_usd,
-                cancel,
-            )
-            .await?;
+        let first =
+            self.client.complete(&self.request(stage, input, &prompt), input.spend_limit_usd, cancel).await?;
         let violations = match judge(stage, &first) {
             Ok(output) => return Ok(answer(stage, output, first, prompt.warnings)),
             Err(violations) => violations,
@@ -86,13 +76,8 @@ impl Analyst for ModelAnalyst {
         tracing::debug!(run = %input.run, %stage, violations = violations.len(), "answer refused; asking once more");
 
         prompt.add_refusal(&first.text, &violations);
-        let limit_usd = input
-            .spend_limit_usd
-            .map(|limit| (limit - first.usage.cost_usd).max(0.0));
-        let second = self
-            .client
-            .complete(&self.request(stage, input, &prompt), limit_usd, cancel)
-            .await;
+        let limit_usd = input.spend_limit_usd.map(|limit| (limit - first.usage.cost_usd).max(0.0));
+        let second = self.client.complete(&self.request(stage, input, &prompt), limit_usd, cancel).await;
         let mut second = second.map_err(|mut error| {
             error.usage += first.usage;
             error.attempts += first.attempts;
@@ -163,12 +148,7 @@ fn provider_label(named: Option<String>) -> String {
 fn invalid_output(stage: Stage, model: &str, violations: &[String], usage: Usage, attempts: u32) -> LlmError {
     /// The model's answer may be quoted in a violation; a person needs the first few.
     const SHOWN_MAX: usize = 3;
-    let shown = violations
-        .iter()
-        .take(SHOWN_MAX)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join("; ");
+    let shown = violations.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
     LlmError {
         code: LlmErrorCode::LlmInvalidOutput,
         message: format!(

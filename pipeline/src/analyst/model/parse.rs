@@ -73,11 +73,7 @@ mod tests {
             format!("```\n{bare}\n```\nI hope this helps."),
             format!("Here {{as asked}} is the object, {{}}: {bare} Done."),
         ] {
-            assert_eq!(
-                parse_answer(Stage::InputProcessing, &text).as_ref(),
-                Ok(&expected),
-                "{text}"
-            );
+            assert_eq!(parse_answer(Stage::InputProcessing, &text).as_ref(), Ok(&expected), "{text}");
         }
     }
 
@@ -92,10 +88,7 @@ mod tests {
     fn truncated_json_is_not_completed() {
         let whole = answer();
         let violations = parse_answer(Stage::InputProcessing, &whole[..whole.len() - 3]).unwrap_err();
-        assert!(
-            violations[0].contains("not one JSON object (EOF"),
-            "{violations:?}"
-        );
+        assert!(violations[0].contains("not one JSON object (EOF"), "{violations:?}");
     }
 
     #[test]

@@ -69,11 +69,7 @@ pub(super) fn build(
     input: &StageInput<'_>,
     options: &ModelOptions,
 ) -> Result<Prompt, AnalystError> {
-    let mut prompt = Prompt {
-        system: RULES.trim_end().to_owned(),
-        blocks: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut prompt = Prompt { system: RULES.trim_end().to_owned(), blocks: Vec::new(), warnings: Vec::new() };
     match stage {
         Stage::InputProcessing => prompt.add_document(input.document, options)?,
         Stage::SignalAmplification => {
@@ -97,10 +93,7 @@ pub(super) fn build(
 
 impl Prompt {
     fn add(&mut self, text: String) {
-        self.blocks.push(PromptBlock {
-            text,
-            cacheable: false,
-        });
+        self.blocks.push(PromptBlock { text, cacheable: false });
     }
 
     /// What is added for the second and last try, behind the same prompt.
@@ -119,18 +112,11 @@ impl Prompt {
     fn add_document(&mut self, document: &Document, options: &ModelOptions) -> Result<(), AnalystError> {
         let title = document.title.as_deref().unwrap_or_default();
         let fitted = fit::fit(title, sheets(document), options.document_tokens_max);
-        if !fitted
-            .sheets
-            .iter()
-            .any(|sheet| sheet.text.contains(char::is_alphanumeric))
-        {
+        if !fitted.sheets.iter().any(|sheet| sheet.text.contains(char::is_alphanumeric)) {
             return Err(AnalystError::TooLittleText("no page has any words".to_owned()));
         }
         self.warn_of_omissions(&fitted, options.document_tokens_max);
-        self.blocks.push(PromptBlock {
-            text: document_block(document, &fitted),
-            cacheable: true,
-        });
+        self.blocks.push(PromptBlock { text: document_block(document, &fitted), cacheable: true });
         Ok(())
     }
 
@@ -158,15 +144,8 @@ impl Prompt {
         if let Value::Object(fields) = &mut profile {
             fields.remove("research_notes");
         }
-        self.add(format!(
-            "# The brand's profile\n\n{}",
-            enclose("brand-profile", &pretty(&profile)?)
-        ));
-        let Some(notes) = brand
-            .research_notes
-            .as_deref()
-            .filter(|notes| !notes.trim().is_empty())
-        else {
+        self.add(format!("# The brand's profile\n\n{}", enclose("brand-profile", &pretty(&profile)?)));
+        let Some(notes) = brand.research_notes.as_deref().filter(|notes| !notes.trim().is_empty()) else {
             return Ok(());
         };
         let kept = paragraphs_within(notes, options.notes_tokens_max);
@@ -176,10 +155,7 @@ impl Prompt {
                 options.notes_tokens_max
             ));
         }
-        self.add(format!(
-            "# Research notes on the brand\n\n{}",
-            enclose("research-notes", kept)
-        ));
+        self.add(format!("# Research notes on the brand\n\n{}", enclose("research-notes", kept)));
         Ok(())
     }
 }
@@ -189,10 +165,7 @@ fn sheets(document: &Document) -> Vec<Sheet> {
     document
         .pages
         .iter()
-        .map(|page| Sheet {
-            number: page.number,
-            text: defused(&page.body()).trim().to_owned(),
-        })
+        .map(|page| Sheet { number: page.number, text: defused(&page.body()).trim().to_owned() })
         .filter(|sheet| !sheet.text.is_empty())
         .collect()
 }
@@ -225,15 +198,8 @@ fn document_block(document: &Document, fitted: &Fitted) -> String {
 }
 
 fn inspirations(input: &StageInput<'_>) -> Result<String, AnalystError> {
-    let mut found = input
-        .earlier
-        .inspirations
-        .clone()
-        .ok_or_else(|| missing(Stage::InputProcessing))?;
-    found
-        .inspirations
-        .iter_mut()
-        .for_each(|item| keep_found_quotes(&mut item.evidence));
+    let mut found = input.earlier.inspirations.clone().ok_or_else(|| missing(Stage::InputProcessing))?;
+    found.inspirations.iter_mut().for_each(|item| keep_found_quotes(&mut item.evidence));
     Ok(format!(
         "# The inspirations found in the document\n\n{}",
         enclose("inspirations", &pretty(&to_json(&found)?)?)
@@ -241,31 +207,14 @@ fn inspirations(input: &StageInput<'_>) -> Result<String, AnalystError> {
 }
 
 fn trends(input: &StageInput<'_>) -> Result<String, AnalystError> {
-    let mut found = input
-        .earlier
-        .trends
-        .clone()
-        .ok_or_else(|| missing(Stage::SignalAmplification))?;
-    found
-        .trends
-        .iter_mut()
-        .for_each(|item| keep_found_quotes(&mut item.evidence));
-    Ok(format!(
-        "# The trends behind them\n\n{}",
-        enclose("trends", &pretty(&to_json(&found)?)?)
-    ))
+    let mut found = input.earlier.trends.clone().ok_or_else(|| missing(Stage::SignalAmplification))?;
+    found.trends.iter_mut().for_each(|item| keep_found_quotes(&mut item.evidence));
+    Ok(format!("# The trends behind them\n\n{}", enclose("trends", &pretty(&to_json(&found)?)?)))
 }
 
 fn lessons(input: &StageInput<'_>) -> Result<String, AnalystError> {
-    let found = input
-        .earlier
-        .lessons
-        .as_ref()
-        .ok_or_else(|| missing(Stage::GeneralTranslation))?;
-    Ok(format!(
-        "# The lessons\n\n{}",
-        enclose("lessons", &pretty(&to_json(found)?)?)
-    ))
+    let found = input.earlier.lessons.as_ref().ok_or_else(|| missing(Stage::GeneralTranslation))?;
+    Ok(format!("# The lessons\n\n{}", enclose("lessons", &pretty(&to_json(found)?)?)))
 }
 
 /// Drops quotes that stand nowhere in the document, so that nothing is built on them, and the look-up's
@@ -283,10 +232,7 @@ fn paragraphs_within(text: &str, tokens_max: usize) -> &str {
         return text;
     };
     let start = text.get(..limit).unwrap_or(text);
-    start
-        .rfind("\n\n")
-        .and_then(|end| start.get(..end))
-        .unwrap_or(start)
+    start.rfind("\n\n").and_then(|end| start.get(..end)).unwrap_or(start)
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, AnalystError> {

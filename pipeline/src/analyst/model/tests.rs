@@ -74,10 +74,7 @@ async fn ask(
         spend_limit_usd: Some(1.0),
     };
     let result = analyst.answer(stage, &input, &CancellationToken::new()).await;
-    Asked {
-        result,
-        calls: llm.calls(),
-    }
+    Asked { result, calls: llm.calls() }
 }
 
 async fn ask_simply(stage: Stage, replies: Vec<Result<Completion, LlmError>>) -> Asked {
@@ -105,15 +102,10 @@ async fn every_stage_is_asked_with_its_schema_and_answered_with_its_provenance()
         assert_eq!(answer.provenance.model, "test/model");
         assert_eq!(answer.provenance.prompt_version, prompt::version(stage));
         assert!(answer.warnings.is_empty());
-        let [call] = &asked.calls[..] else {
-            panic!("one call")
-        };
+        let [call] = &asked.calls[..] else { panic!("one call") };
         assert_eq!(call.request.schema, schema::of(stage).json);
         assert_eq!(call.request.schema_name, schema::of(stage).name);
-        assert!(
-            call.prompt().contains(&schema::of(stage).json.to_string()),
-            "the prompt holds the schema"
-        );
+        assert!(call.prompt().contains(&schema::of(stage).json.to_string()), "the prompt holds the schema");
         assert!(!call.prompt().contains("{{"), "no placeholder is left");
         assert_eq!(call.spend_limit_usd, Some(1.0));
     }
@@ -127,12 +119,7 @@ async fn stages_1_and_2_share_their_first_bytes_and_say_so_to_the_cache() {
     assert_eq!(first.system, second.system);
     assert_eq!(first.blocks[0].text, second.blocks[0].text);
     assert!(first.blocks[0].cacheable && second.blocks[0].cacheable);
-    assert!(
-        first.blocks[1..]
-            .iter()
-            .chain(&second.blocks[1..])
-            .all(|block| !block.cacheable)
-    );
+    assert!(first.blocks[1..].iter().chain(&second.blocks[1..]).all(|block| !block.cacheable));
 }
 
 #[tokio::test]
@@ -158,11 +145,7 @@ async fn each_stage_sees_what_it_may_read() {
     ] {
         assert!(fourth.contains(seen), "{seen}");
     }
-    assert_eq!(
-        fourth.matches("everywhere").count(),
-        1,
-        "the notes stand in their own block only"
-    );
+    assert_eq!(fourth.matches("everywhere").count(), 1, "the notes stand in their own block only");
 }
 
 #[tokio::test]
@@ -221,10 +204,7 @@ async fn a_long_document_is_sent_in_part_and_the_answer_names_the_pages_left_out
     let dull = "lorem ipsum dolor sit amet consetetur ".repeat(20);
     let other = "sed eirmod tempor invidunt labore magna ".repeat(20);
     let document = document(&["cover", &dull, "customers adopted the refill trial", &other]);
-    let options = ModelOptions {
-        document_tokens_max: 100,
-        ..ModelOptions::default()
-    };
+    let options = ModelOptions { document_tokens_max: 100, ..ModelOptions::default() };
     let asked = ask(
         Stage::InputProcessing,
         &document,
@@ -239,10 +219,7 @@ async fn a_long_document_is_sent_in_part_and_the_answer_names_the_pages_left_out
     // Pages 2 and 4 are longer than the whole budget: what room is left goes to the first of them.
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("pages 4 were not read"), "{warnings:?}");
-    assert!(
-        warnings[1].contains("Only the beginning of page 2"),
-        "{warnings:?}"
-    );
+    assert!(warnings[1].contains("Only the beginning of page 2"), "{warnings:?}");
     assert!(prompt.contains("Pages 4 of the document are not shown"));
 }
 
@@ -283,63 +260,33 @@ async fn quotes_that_stand_nowhere_are_not_passed_on() {
 #[tokio::test]
 async fn an_answer_that_breaks_the_schema_is_asked_for_once_more_with_what_is_wrong() {
     let bad = completion(r#"{"inspirations": [{"title": "x"}]}"#);
-    let asked = ask_simply(
-        Stage::InputProcessing,
-        vec![Ok(bad), good(Stage::InputProcessing)],
-    )
-    .await;
+    let asked = ask_simply(Stage::InputProcessing, vec![Ok(bad), good(Stage::InputProcessing)]).await;
     let answer = asked.result.unwrap();
     assert_eq!(answer.provenance.attempts, 2);
-    assert!(
-        (answer.provenance.usage.cost_usd - 0.02).abs() < 1e-9,
-        "both answers are counted"
-    );
+    assert!((answer.provenance.usage.cost_usd - 0.02).abs() < 1e-9, "both answers are counted");
     assert_eq!(answer.provenance.usage.prompt_tokens, 200);
-    let [first, second] = &asked.calls[..] else {
-        panic!("two calls")
-    };
+    let [first, second] = &asked.calls[..] else { panic!("two calls") };
     assert!(second.prompt().contains("/inspirations") && second.prompt().contains(r#"{"title": "x"}"#));
-    assert_eq!(
-        first.request.blocks[0].text, second.request.blocks[0].text,
-        "the cached block is the same"
-    );
-    assert_eq!(
-        second.spend_limit_usd,
-        Some(0.99),
-        "the first answer counts against the limit"
-    );
+    assert_eq!(first.request.blocks[0].text, second.request.blocks[0].text, "the cached block is the same");
+    assert_eq!(second.spend_limit_usd, Some(0.99), "the first answer counts against the limit");
 }
 
 #[tokio::test]
 async fn two_answers_that_break_the_schema_end_in_invalid_output() {
     let bad = || Ok(completion("I am sorry, I cannot help with that."));
-    let asked = ask_simply(
-        Stage::InputProcessing,
-        vec![bad(), bad(), good(Stage::InputProcessing)],
-    )
-    .await;
-    let Err(AnalystError::Llm(error)) = asked.result else {
-        panic!("{:?}", asked.result)
-    };
+    let asked = ask_simply(Stage::InputProcessing, vec![bad(), bad(), good(Stage::InputProcessing)]).await;
+    let Err(AnalystError::Llm(error)) = asked.result else { panic!("{:?}", asked.result) };
     assert_eq!(error.code, LlmErrorCode::LlmInvalidOutput);
     assert_eq!((asked.calls.len(), error.attempts), (2, 2));
     assert!((error.usage.cost_usd - 0.02).abs() < 1e-9);
-    assert!(
-        error.message.contains("LLM_MODEL") && error.message.contains("stage 1"),
-        "{}",
-        error.message
-    );
+    assert!(error.message.contains("LLM_MODEL") && error.message.contains("stage 1"), "{}", error.message);
 }
 
 #[tokio::test]
 async fn truncated_json_is_asked_for_again_and_never_completed() {
     let whole = example_answer(Stage::InputProcessing).to_string();
     let cut = completion(&whole[..whole.len() - 2]);
-    let asked = ask_simply(
-        Stage::InputProcessing,
-        vec![Ok(cut), good(Stage::InputProcessing)],
-    )
-    .await;
+    let asked = ask_simply(Stage::InputProcessing, vec![Ok(cut), good(Stage::InputProcessing)]).await;
     assert!(asked.result.is_ok());
     assert_eq!(asked.calls.len(), 2);
 }
@@ -363,15 +310,9 @@ async fn a_clients_error_is_passed_on_and_not_asked_again() {
 
 #[tokio::test]
 async fn an_error_at_the_second_try_still_counts_the_first() {
-    let error = llm_error(
-        LlmErrorCode::LlmTimeout,
-        "too slow",
-        Disposition::Retry { after: None },
-    );
+    let error = llm_error(LlmErrorCode::LlmTimeout, "too slow", Disposition::Retry { after: None });
     let asked = ask_simply(Stage::InputProcessing, vec![Ok(completion("no")), Err(error)]).await;
-    let Err(AnalystError::Llm(error)) = asked.result else {
-        panic!("{:?}", asked.result)
-    };
+    let Err(AnalystError::Llm(error)) = asked.result else { panic!("{:?}", asked.result) };
     assert_eq!((error.code, error.attempts), (LlmErrorCode::LlmTimeout, 2));
     assert!((error.usage.cost_usd - 0.01).abs() < 1e-9);
 }
@@ -388,11 +329,9 @@ async fn an_unknown_finish_reason_is_accepted_and_noted() {
 
 #[tokio::test]
 async fn no_endpoint_can_pass_for_the_built_in_analyst() {
-    for (named, shown) in [
-        (Some("Extractive"), "endpoint:Extractive"),
-        (None, "not stated"),
-        (Some("Groq"), "Groq"),
-    ] {
+    for (named, shown) in
+        [(Some("Extractive"), "endpoint:Extractive"), (None, "not stated"), (Some("Groq"), "Groq")]
+    {
         let mut reply = completion(example_answer(Stage::InputProcessing).to_string());
         reply.provider = named.map(str::to_owned);
         let asked = ask_simply(Stage::InputProcessing, vec![Ok(reply)]).await;
@@ -404,9 +343,5 @@ async fn no_endpoint_can_pass_for_the_built_in_analyst() {
 fn prompt_versions_differ_by_stage_and_are_short_hashes() {
     let versions: std::collections::BTreeSet<_> = Stage::ALL.map(prompt::version).into_iter().collect();
     assert_eq!(versions.len(), 4);
-    assert!(
-        versions
-            .iter()
-            .all(|v| v.len() == 16 && v.bytes().all(|b| b.is_ascii_hexdigit()))
-    );
+    assert!(versions.iter().all(|v| v.len() == 16 && v.bytes().all(|b| b.is_ascii_hexdigit())));
 }

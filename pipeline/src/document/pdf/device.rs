@@ -51,11 +51,7 @@ impl<'m> TextDevice<'m> {
         charmap_first: HashSet<u128>,
     ) -> Self {
         Self {
-            page: GlyphPage {
-                width,
-                height,
-                ..GlyphPage::default()
-            },
+            page: GlyphPage { width, height, ..GlyphPage::default() },
             bounds: Rect::new(0.0, 0.0, width, height).inflate(BLEED_POINTS, BLEED_POINTS),
             overprints: Overprints::new(width, height),
             charmaps,
@@ -71,11 +67,7 @@ impl<'m> TextDevice<'m> {
     /// Fonts that name hardly any character. For such a font the interpreter guesses a standard encoding, which is
     /// right for none of its codes; the page is then read again with their charmaps first.
     pub(super) fn unnamed_fonts(&self) -> HashSet<u128> {
-        self.recovered
-            .iter()
-            .filter(|(_, count)| **count >= RECOVERED_MIN)
-            .map(|(font, _)| *font)
-            .collect()
+        self.recovered.iter().filter(|(_, count)| **count >= RECOVERED_MIN).map(|(font, _)| *font).collect()
     }
 
     fn keep(&mut self, text: &str, origin: Point, end: Point, size: f64, direction: Vec2) {
@@ -99,14 +91,7 @@ impl<'m> TextDevice<'m> {
         let text_start = self.page.text.len() as u32;
         self.page.text.push_str(text);
         let text_end = self.page.text.len() as u32;
-        self.page.glyphs.push(Glyph {
-            text_start,
-            text_end,
-            origin,
-            end,
-            size,
-            direction,
-        });
+        self.page.glyphs.push(Glyph { text_start, text_end, origin, end, size, direction });
     }
 
     /// Appends what the glyph says to `text`: by the document's tables, else by the font's own charmap, else U+FFFD.
@@ -145,9 +130,7 @@ impl<'m> TextDevice<'m> {
                 unknown.insert(reversed_charmap(bytes))
             }
         };
-        charmap
-            .get(&glyph.glyph_id().to_u32())
-            .map(|c| (font.cache_key, *c))
+        charmap.get(&glyph.glyph_id().to_u32()).map(|c| (font.cache_key, *c))
     }
 
     fn note_rule(&mut self, bounds: Rect) {
@@ -157,12 +140,7 @@ impl<'m> TextDevice<'m> {
         {
             return;
         }
-        self.page.rules.push(Rule {
-            x0: bounds.x0,
-            x1: bounds.x1,
-            top: bounds.y0,
-            bottom: bounds.y1,
-        });
+        self.page.rules.push(Rule { x0: bounds.x0, x1: bounds.x1, top: bounds.y0, bottom: bounds.y1 });
     }
 }
 
@@ -229,9 +207,7 @@ impl<'a> Device<'a> for TextDevice<'_> {
         let mut placed = glyphs.first().map(|first| props.transform * first.transform());
         for (index, glyph) in glyphs.iter().enumerate() {
             let Some(here) = placed else { break };
-            let next = glyphs
-                .get(index + 1)
-                .map(|next| props.transform * next.transform());
+            let next = glyphs.get(index + 1).map(|next| props.transform * next.transform());
             let next_origin = next.map(|next| next * Point::ZERO);
             let origin = here * Point::ZERO;
             let [along_x, along_y, up_x, up_y, ..] = here.as_coeffs();
@@ -240,11 +216,7 @@ impl<'a> Device<'a> for TextDevice<'_> {
             let (direction, end) = if run.writing_mode() == WritingMode::Vertical {
                 (Vec2::new(0.0, 1.0), origin + Vec2::new(0.0, size))
             } else {
-                let direction = if along.hypot2() > 0.0 {
-                    along.normalize()
-                } else {
-                    Vec2::new(1.0, 0.0)
-                };
+                let direction = if along.hypot2() > 0.0 { along.normalize() } else { Vec2::new(1.0, 0.0) };
                 (direction, end_of(glyph, here, next_origin, size, direction))
             };
             self.read(glyph, &mut text);
@@ -303,13 +275,7 @@ mod tests {
         let mut charmaps = Charmaps::new();
         let mut device = TextDevice::new(100.0, 100.0, &mut charmaps, HashSet::new());
         let right = Vec2::new(1.0, 0.0);
-        for (text, x) in [
-            ("a", 10.0),
-            ("a", 10.3),
-            ("b", 300.0),
-            ("c", f64::NAN),
-            ("\u{fffd}", 40.0),
-        ] {
+        for (text, x) in [("a", 10.0), ("a", 10.3), ("b", 300.0), ("c", f64::NAN), ("\u{fffd}", 40.0)] {
             device.keep(text, Point::new(x, 50.0), Point::new(x + 5.0, 50.0), 10.0, right);
         }
         let page = device.finish();

@@ -46,18 +46,12 @@ pub(super) struct GlyphPage {
 
 impl GlyphPage {
     pub(super) fn text_of(&self, glyph: &Glyph) -> &str {
-        self.text
-            .get(glyph.text_start as usize..glyph.text_end as usize)
-            .unwrap_or_default()
+        self.text.get(glyph.text_start as usize..glyph.text_end as usize).unwrap_or_default()
     }
 
     /// The share of printed glyphs that could be read; 1 for a page that prints none.
     pub(super) fn readable(&self) -> f64 {
-        if self.printed == 0 {
-            1.0
-        } else {
-            1.0 - self.unmapped as f64 / self.printed as f64
-        }
+        if self.printed == 0 { 1.0 } else { 1.0 - self.unmapped as f64 / self.printed as f64 }
     }
 }
 
@@ -92,12 +86,7 @@ impl Overprints {
     pub(super) fn new(width: f64, height: f64) -> Self {
         let cells = |length: f64| ((length / CELL_POINTS) as usize + 1).min(CELLS_PER_SIDE_MAX);
         let (columns, rows) = (cells(width), cells(height));
-        Self {
-            columns,
-            rows,
-            heads: vec![NONE; columns * rows],
-            entries: Vec::new(),
-        }
+        Self { columns, rows, heads: vec![NONE; columns * rows], entries: Vec::new() }
     }
 
     /// Notes a print; false when the same text stands there already.
@@ -108,11 +97,7 @@ impl Overprints {
         let row_of = |y: f64| ((y.max(0.0) / CELL_POINTS) as usize).min(self.rows - 1);
         for row in row_of(origin.y - reach)..=row_of(origin.y + reach) {
             for column in column_of(origin.x - reach)..=column_of(origin.x + reach) {
-                let mut next = self
-                    .heads
-                    .get(row * self.columns + column)
-                    .copied()
-                    .unwrap_or(NONE);
+                let mut next = self.heads.get(row * self.columns + column).copied().unwrap_or(NONE);
                 while let Some(entry) = self.entries.get(next as usize) {
                     if entry.hash == hash && (entry.origin - origin).hypot() < reach {
                         return false;
@@ -124,11 +109,7 @@ impl Overprints {
         let cell = row_of(origin.y) * self.columns + column_of(origin.x);
         if let Some(head) = self.heads.get_mut(cell) {
             let index = self.entries.len() as u32;
-            self.entries.push(Entry {
-                origin,
-                hash,
-                next: *head,
-            });
+            self.entries.push(Entry { origin, hash, next: *head });
             *head = index;
         }
         true

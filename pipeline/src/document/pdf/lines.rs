@@ -12,17 +12,11 @@ pub(super) struct Line<'s> {
 
 impl Line<'_> {
     pub(super) fn x0(&self) -> f64 {
-        self.segments
-            .iter()
-            .map(|segment| segment.x0)
-            .fold(f64::INFINITY, f64::min)
+        self.segments.iter().map(|segment| segment.x0).fold(f64::INFINITY, f64::min)
     }
 
     pub(super) fn x1(&self) -> f64 {
-        self.segments
-            .iter()
-            .map(|segment| segment.x1)
-            .fold(f64::NEG_INFINITY, f64::max)
+        self.segments.iter().map(|segment| segment.x1).fold(f64::NEG_INFINITY, f64::max)
     }
 
     pub(super) fn chars(&self) -> usize {
@@ -63,11 +57,8 @@ impl Line<'_> {
         shift <= 0.45 * large
             && small < 0.8 * large
             && self.segments.iter().any(|other| {
-                let (script, base) = if segment.size < other.size {
-                    (segment, *other)
-                } else {
-                    (*other, segment)
-                };
+                let (script, base) =
+                    if segment.size < other.size { (segment, *other) } else { (*other, segment) };
                 script.text.len() <= 4 && (script.x0 - base.x1).abs() < 0.3 * large
             })
     }
@@ -81,22 +72,14 @@ pub(super) fn lines<'s>(segments: &[&'s Segment]) -> Vec<Line<'s>> {
     sorted.sort_by(|a, b| a.baseline.total_cmp(&b.baseline).then(a.x0.total_cmp(&b.x0)));
     let mut lines: Vec<Line<'s>> = Vec::new();
     for segment in sorted {
-        let home = lines
-            .iter_mut()
-            .rev()
-            .take(OPEN_LINES)
-            .find(|line| line.takes(segment));
+        let home = lines.iter_mut().rev().take(OPEN_LINES).find(|line| line.takes(segment));
         if let Some(line) = home {
             if segment.size > 1.2 * line.size {
                 (line.size, line.baseline) = (segment.size, segment.baseline);
             }
             line.segments.push(segment);
         } else {
-            lines.push(Line {
-                segments: vec![segment],
-                baseline: segment.baseline,
-                size: segment.size,
-            });
+            lines.push(Line { segments: vec![segment], baseline: segment.baseline, size: segment.size });
         }
     }
     for line in &mut lines {
@@ -163,14 +146,7 @@ mod tests {
 
     fn segment(text: &str, x0: f64, baseline: f64, size: f64) -> Segment {
         let x1 = x0 + text.len() as f64 * size * 0.5;
-        Segment {
-            text: text.to_owned(),
-            x0,
-            x1,
-            baseline,
-            size,
-            blank_after: false,
-        }
+        Segment { text: text.to_owned(), x0, x1, baseline, size, blank_after: false }
     }
 
     fn written(segments: &[Segment]) -> String {
@@ -192,10 +168,7 @@ mod tests {
 
     #[test]
     fn a_superscript_drawn_apart_joins_its_word_and_a_small_note_beside_a_big_figure_does_not() {
-        let script = [
-            segment("growth", 10.0, 100.0, 10.0),
-            segment("4", 40.5, 96.0, 6.0),
-        ];
+        let script = [segment("growth", 10.0, 100.0, 10.0), segment("4", 40.5, 96.0, 6.0)];
         assert_eq!(written(&script), "growth4");
         let figure = [
             segment("42%", 10.0, 100.0, 40.0),
@@ -203,17 +176,13 @@ mod tests {
             segment("read labels", 80.0, 99.0, 9.0),
         ];
         let text = written(&figure);
-        assert!(
-            text.contains("of shoppers") && text.contains("read labels"),
-            "{text}"
-        );
+        assert!(text.contains("of shoppers") && text.contains("read labels"), "{text}");
     }
 
     #[test]
     fn wide_leading_is_no_paragraph_break() {
-        let page: Vec<Segment> = (0..5)
-            .map(|row| segment("even lines", 10.0, 20.0 * f64::from(row), 10.0))
-            .collect();
+        let page: Vec<Segment> =
+            (0..5).map(|row| segment("even lines", 10.0, 20.0 * f64::from(row), 10.0)).collect();
         assert_eq!(written(&page).matches("\n\n").count(), 0);
     }
 }

@@ -87,13 +87,7 @@ fn interpreted<'a, 'm>(
     let (width, height) = (f64::from(width), f64::from(height));
     let transform = Affine::new(page.initial_transform(true).as_coeffs());
     let bounds = Rect::new(0.0, 0.0, width, height);
-    let mut context = Context::new(
-        transform,
-        bounds,
-        cache,
-        page.xref(),
-        InterpreterSettings::default(),
-    );
+    let mut context = Context::new(transform, bounds, cache, page.xref(), InterpreterSettings::default());
     let mut device = TextDevice::new(width, height, charmaps, charmap_first);
     interpret_page(page, &mut context, &mut device);
     device
@@ -129,10 +123,7 @@ fn runs_on(before: &str, after: &str) -> bool {
         .is_some_and(|c| c.is_lowercase() || matches!(c, ',' | '-' | '\u{2010}'));
     // A short line is a caption or a heading, not the end of a full column.
     open && last_line.len() > 20
-        && after
-            .chars()
-            .next()
-            .is_some_and(|c| c.is_lowercase() || c.is_ascii_digit())
+        && after.chars().next().is_some_and(|c| c.is_lowercase() || c.is_ascii_digit())
 }
 
 /// The pages read so far, and what was seen on the way.
@@ -167,18 +158,11 @@ impl<'b> Reading<'b> {
     fn add(&mut self, glyphs: &GlyphPage) -> Result<(), DocumentError> {
         let number = self.document.pages.len() + 1;
         if glyphs.overflowed {
-            return Err(DocumentError::TooLarge(format!(
-                "page {number} draws too many characters"
-            )));
+            return Err(DocumentError::TooLarge(format!("page {number} draws too many characters")));
         }
-        let mut page = RawPage {
-            text: text_of(glyphs),
-            readable: glyphs.readable(),
-        };
+        let mut page = RawPage { text: text_of(glyphs), readable: glyphs.readable() };
         if page.readable < READABLE_ENOUGH
-            && let Some(better) = self
-                .ask_second(number)
-                .filter(|second| second.readable > page.readable)
+            && let Some(better) = self.ask_second(number).filter(|second| second.readable > page.readable)
         {
             page = better;
             self.by_second.push(number);
@@ -192,9 +176,7 @@ impl<'b> Reading<'b> {
         }
         self.text_bytes += page.text.len();
         if self.text_bytes > TEXT_BYTES_MAX {
-            return Err(DocumentError::TooLarge(format!(
-                "more than {TEXT_BYTES_MAX} bytes of text"
-            )));
+            return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
         }
         self.printed += glyphs.printed;
         self.unread += glyphs.printed as f64 * (1.0 - page.readable);
@@ -203,10 +185,7 @@ impl<'b> Reading<'b> {
     }
 
     fn ask_second(&mut self, number: usize) -> Option<RawPage> {
-        self.second
-            .get_or_insert_with(|| SecondOpinion::open(self.bytes))
-            .as_ref()?
-            .page(number)
+        self.second.get_or_insert_with(|| SecondOpinion::open(self.bytes)).as_ref()?.page(number)
     }
 
     fn finish(mut self, title: Option<String>) -> Result<RawDocument, DocumentError> {
@@ -220,17 +199,8 @@ impl<'b> Reading<'b> {
                     .to_owned(),
             ));
         }
-        let blank = self
-            .document
-            .pages
-            .iter()
-            .filter(|page| page.text.is_empty())
-            .count();
-        let scans_with_text = self
-            .scanned
-            .iter()
-            .filter(|number| !self.is_blank(**number))
-            .count();
+        let blank = self.document.pages.iter().filter(|page| page.text.is_empty()).count();
+        let scans_with_text = self.scanned.iter().filter(|number| !self.is_blank(**number)).count();
         if !self.scanned.is_empty() && blank + scans_with_text == pages {
             return Err(DocumentError::NoText(
                 "its pages are scanned images without a text layer; run OCR on it first".to_owned(),
@@ -254,10 +224,7 @@ impl<'b> Reading<'b> {
     }
 
     fn is_blank(&self, number: usize) -> bool {
-        self.document
-            .pages
-            .get(number - 1)
-            .is_none_or(|page| page.text.is_empty())
+        self.document.pages.get(number - 1).is_none_or(|page| page.text.is_empty())
     }
 }
 
@@ -271,11 +238,7 @@ fn page_list(numbers: &[usize]) -> String {
         (count, Some((last, first))) if count <= NAMED_MAX => {
             format!("Each of pages {} and {last}", first.join(", "))
         }
-        (count, Some(_)) => format!(
-            "Each of pages {} and {} more",
-            named.join(", "),
-            count - NAMED_MAX
-        ),
+        (count, Some(_)) => format!("Each of pages {} and {} more", named.join(", "), count - NAMED_MAX),
     }
 }
 
@@ -284,22 +247,15 @@ fn second_opinion_only(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let second = SecondOpinion::open(bytes).ok_or_else(damaged)?;
     let count = second.page_count();
     if count > PAGES_MAX {
-        return Err(DocumentError::TooLarge(format!(
-            "{count} pages; at most {PAGES_MAX} are read"
-        )));
+        return Err(DocumentError::TooLarge(format!("{count} pages; at most {PAGES_MAX} are read")));
     }
     let mut document = RawDocument::default();
     let mut text_bytes = 0;
     for number in 1..=count {
-        let page = second.page(number).unwrap_or(RawPage {
-            text: String::new(),
-            readable: 0.0,
-        });
+        let page = second.page(number).unwrap_or(RawPage { text: String::new(), readable: 0.0 });
         text_bytes += page.text.len();
         if text_bytes > TEXT_BYTES_MAX {
-            return Err(DocumentError::TooLarge(format!(
-                "more than {TEXT_BYTES_MAX} bytes of text"
-            )));
+            return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
         }
         document.pages.push(page);
     }
@@ -318,16 +274,10 @@ mod tests {
 
     #[test]
     fn a_sentence_goes_on_in_the_next_column_without_a_paragraph_between() {
-        assert!(runs_on(
-            "the first column ends with an open",
-            "sentence that goes on"
-        ));
+        assert!(runs_on("the first column ends with an open", "sentence that goes on"));
         assert!(!runs_on("the first column ends with a stop.", "sentence"));
         assert!(!runs_on("the first column ends with an open", "Heading"));
-        assert!(runs_on(
-            "the panel was in the field from 2 to",
-            "27 March 2026; and"
-        ));
+        assert!(runs_on("the panel was in the field from 2 to", "27 March 2026; and"));
         assert!(!runs_on("a caption", "and"));
     }
 
@@ -335,17 +285,11 @@ mod tests {
     fn lists_of_pages_stay_short() {
         assert_eq!(page_list(&[3]), "Page 3");
         assert_eq!(page_list(&[3, 5]), "Each of pages 3 and 5");
-        assert_eq!(
-            page_list(&[1, 2, 3, 4, 5, 6, 7]),
-            "Each of pages 1, 2, 3, 4, 5 and 2 more"
-        );
+        assert_eq!(page_list(&[1, 2, 3, 4, 5, 6, 7]), "Each of pages 1, 2, 3, 4, 5 and 2 more");
     }
 
     #[test]
     fn garbage_is_damaged() {
-        assert!(matches!(
-            extract(b"%PDF-1.7\ngarbage"),
-            Err(DocumentError::Corrupt(_))
-        ));
+        assert!(matches!(extract(b"%PDF-1.7\ngarbage"), Err(DocumentError::Corrupt(_))));
     }
 }

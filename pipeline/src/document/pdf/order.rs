@@ -54,10 +54,7 @@ impl<'s> Block<'s> {
         if !matches!((last, self), (Self::Row(_), _) | (_, Self::Row(_))) {
             return false;
         }
-        let bottom = last
-            .segments()
-            .map(|segment| segment.baseline)
-            .fold(f64::NEG_INFINITY, f64::max);
+        let bottom = last.segments().map(|segment| segment.baseline).fold(f64::NEG_INFINITY, f64::max);
         let Some(first) = self.segments().min_by(|a, b| a.baseline.total_cmp(&b.baseline)) else {
             return false;
         };
@@ -80,11 +77,7 @@ pub(super) fn blocks(frame: &Frame) -> Vec<Block<'_>> {
         return vec![Block::Lines(all)];
     }
     let (body_top, body_bottom) = body(frame);
-    let cutter = Cutter {
-        rules: &frame.rules,
-        body_top,
-        body_bottom,
-    };
+    let cutter = Cutter { rules: &frame.rules, body_top, body_bottom };
     let mut blocks = Vec::new();
     cutter.cut(all, 0, &mut blocks);
     blocks
@@ -95,26 +88,17 @@ pub(super) fn blocks(frame: &Frame) -> Vec<Block<'_>> {
 fn body(frame: &Frame) -> (f64, f64) {
     let height = frame.bottom - frame.top;
     let bands = merged(
-        frame
-            .segments
-            .iter()
-            .map(|it| (it.top() - 0.2 * it.size, it.bottom() + 0.2 * it.size))
-            .collect(),
+        frame.segments.iter().map(|it| (it.top() - 0.2 * it.size, it.bottom() + 0.2 * it.size)).collect(),
     );
     let mut body = (f64::NEG_INFINITY, f64::INFINITY);
     if bands.len() < 2 {
         return body;
     }
-    if let Some((_, bottom)) = bands
-        .first()
-        .filter(|(_, bottom)| *bottom < frame.top + MARGIN_SHARE * height)
+    if let Some((_, bottom)) = bands.first().filter(|(_, bottom)| *bottom < frame.top + MARGIN_SHARE * height)
     {
         body.0 = *bottom;
     }
-    if let Some((top, _)) = bands
-        .last()
-        .filter(|(top, _)| *top > frame.bottom - MARGIN_SHARE * height)
-    {
+    if let Some((top, _)) = bands.last().filter(|(top, _)| *top > frame.bottom - MARGIN_SHARE * height) {
         body.1 = *top;
     }
     body
@@ -135,20 +119,12 @@ struct Columns<'s> {
 
 impl<'s> Columns<'s> {
     fn new(left: Vec<&'s Segment>, right: Vec<&'s Segment>) -> Option<Self> {
-        let top = left
-            .iter()
-            .chain(&right)
-            .map(|segment| segment.baseline)
-            .reduce(f64::min)?;
+        let top = left.iter().chain(&right).map(|segment| segment.baseline).reduce(f64::min)?;
         (!left.is_empty() && !right.is_empty()).then_some(Self { left, right, top })
     }
 
     fn chars(&self) -> usize {
-        self.left
-            .iter()
-            .chain(&self.right)
-            .map(|segment| segment.text.len())
-            .sum()
+        self.left.iter().chain(&self.right).map(|segment| segment.text.len()).sum()
     }
 
     /// The largest part of the stretch that reads as columns, when the whole does not: a table of contents above
@@ -157,16 +133,10 @@ impl<'s> Columns<'s> {
         /// Both sides of a band of prose have segments of some length.
         const PROSE_CHARS_MIN: usize = 12;
         let all: Vec<&'s Segment> = self.left.iter().chain(&self.right).copied().collect();
-        let bands = merged(
-            all.iter()
-                .map(|it| (it.top() - 0.1 * it.size, it.bottom() + 0.1 * it.size))
-                .collect(),
-        );
+        let bands =
+            merged(all.iter().map(|it| (it.top() - 0.1 * it.size, it.bottom() + 0.1 * it.size)).collect());
         let in_band = |side: &[&'s Segment], (top, bottom): (f64, f64)| -> Vec<&'s Segment> {
-            side.iter()
-                .copied()
-                .filter(|it| it.baseline > top && it.baseline < bottom)
-                .collect()
+            side.iter().copied().filter(|it| it.baseline > top && it.baseline < bottom).collect()
         };
         let long = |side: &[&Segment]| {
             side.iter().map(|it| it.text.len()).sum::<usize>() >= PROSE_CHARS_MIN * side.len()
@@ -198,21 +168,13 @@ impl Cutter<'_> {
         if region.is_empty() {
             return;
         }
-        let columns = if depth < DEPTH_MAX {
-            self.columns(&region)
-        } else {
-            None
-        };
+        let columns = if depth < DEPTH_MAX { self.columns(&region) } else { None };
         let Some(columns) = columns else {
             cells(&region, blocks);
             return;
         };
-        let taken: std::collections::HashSet<*const Segment> = columns
-            .left
-            .iter()
-            .chain(&columns.right)
-            .map(|segment| std::ptr::from_ref(*segment))
-            .collect();
+        let taken: std::collections::HashSet<*const Segment> =
+            columns.left.iter().chain(&columns.right).map(|segment| std::ptr::from_ref(*segment)).collect();
         let (above, below): (Vec<_>, Vec<_>) = region
             .into_iter()
             .filter(|segment| !taken.contains(&std::ptr::from_ref(*segment)))
@@ -231,11 +193,7 @@ impl Cutter<'_> {
                 if best.as_ref().is_some_and(|(most, _)| columns.chars() <= *most) {
                     continue;
                 }
-                let found = if read_as_columns(&columns) {
-                    Some(columns)
-                } else {
-                    columns.core()
-                };
+                let found = if read_as_columns(&columns) { Some(columns) } else { columns.core() };
                 if let Some(found) = found
                     && best.as_ref().is_none_or(|(most, _)| found.chars() > *most)
                 {
@@ -281,11 +239,7 @@ impl Cutter<'_> {
     fn ruled_walls(&self, start: f64) -> Vec<(f64, f64)> {
         const GUTTER_REACH: f64 = 10.0;
         let mut walls: Vec<(f64, f64)> = Vec::new();
-        for rule in self
-            .rules
-            .iter()
-            .filter(|rule| rule.x0 < start && rule.x1 > start - GUTTER_REACH)
-        {
+        for rule in self.rules.iter().filter(|rule| rule.x0 < start && rule.x1 > start - GUTTER_REACH) {
             let level = |other: &&Rule| {
                 (other.top - rule.top).abs() < 1.0 && (other.bottom - rule.bottom).abs() < 1.0
             };
@@ -378,11 +332,7 @@ fn read_as_columns(columns: &Columns<'_>) -> bool {
     const PROSE_CHARS_MIN: f64 = 18.0;
     const PROSE_FILL_MIN: f64 = 0.65;
     let (left, right) = (Side::new(&columns.left), Side::new(&columns.right));
-    let (few, many) = if left.lines.len() < right.lines.len() {
-        (&left, &right)
-    } else {
-        (&right, &left)
-    };
+    let (few, many) = if left.lines.len() < right.lines.len() { (&left, &right) } else { (&right, &left) };
     if few.lines.len() < 2 || many.lines.len() < 3 || few.mean_chars < WORDS_CHARS_MIN {
         return false;
     }
@@ -404,9 +354,7 @@ fn read_as_columns(columns: &Columns<'_>) -> bool {
 /// The share of the one side's lines that have a line of the other at their level.
 fn level_share(few: &Side<'_>, many: &Side<'_>) -> f64 {
     let level = few.lines.iter().filter(|line| {
-        many.lines
-            .iter()
-            .any(|other| (other.baseline - line.baseline).abs() < 0.15 * line.size)
+        many.lines.iter().any(|other| (other.baseline - line.baseline).abs() < 0.15 * line.size)
     });
     level.count() as f64 / few.lines.len().max(1) as f64
 }
@@ -464,10 +412,8 @@ fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Block<'s>>> {
     if !(2..=LINES_MAX).contains(&group.len()) {
         return None;
     }
-    let mut segments: Vec<&'s Segment> = group
-        .iter()
-        .flat_map(|line| line.segments.iter().copied())
-        .collect();
+    let mut segments: Vec<&'s Segment> =
+        group.iter().flat_map(|line| line.segments.iter().copied()).collect();
     segments.sort_by(|a, b| a.x0.total_cmp(&b.x0));
     let mut cells: Vec<(f64, Vec<&'s Segment>)> = Vec::new();
     for segment in segments {
@@ -498,13 +444,8 @@ fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Block<'s>>> {
 }
 
 fn is_wordy(cell: &[&Segment]) -> bool {
-    let words: usize = cell
-        .iter()
-        .map(|segment| segment.text.split_whitespace().count())
-        .sum();
-    let letters = cell
-        .iter()
-        .any(|segment| segment.text.chars().any(char::is_alphabetic));
+    let words: usize = cell.iter().map(|segment| segment.text.split_whitespace().count()).sum();
+    let letters = cell.iter().any(|segment| segment.text.chars().any(char::is_alphabetic));
     letters && words * 2 >= cell.len() * 3
 }
 

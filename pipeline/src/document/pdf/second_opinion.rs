@@ -56,11 +56,7 @@ fn readable_share(text: &str) -> f64 {
         printed += 1;
         unreadable += usize::from(c == char::REPLACEMENT_CHARACTER || c.is_control());
     }
-    if printed == 0 {
-        0.0
-    } else {
-        1.0 - unreadable as f64 / printed as f64
-    }
+    if printed == 0 { 0.0 } else { 1.0 - unreadable as f64 / printed as f64 }
 }
 
 #[cfg(test)]

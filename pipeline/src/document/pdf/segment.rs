@@ -52,18 +52,13 @@ pub(super) struct Frame {
 /// is read like any other, and a label turned by a quarter does not end up within the lines beside it.
 pub(super) fn frames(page: &GlyphPage) -> Vec<Frame> {
     let mut by_direction: BTreeMap<i32, Vec<&Glyph>> = BTreeMap::new();
-    for run in page
-        .glyphs
-        .chunk_by(|one, next| direction_key(one) == direction_key(next))
-    {
+    for run in page.glyphs.chunk_by(|one, next| direction_key(one) == direction_key(next)) {
         if let Some(first) = run.first() {
             by_direction.entry(direction_key(first)).or_default().extend(run);
         }
     }
-    let mut frames: Vec<Frame> = by_direction
-        .into_iter()
-        .map(|(key, glyphs)| frame(page, key, &glyphs))
-        .collect();
+    let mut frames: Vec<Frame> =
+        by_direction.into_iter().map(|(key, glyphs)| frame(page, key, &glyphs)).collect();
     frames.sort_by_key(|frame| std::cmp::Reverse(frame.glyphs));
     frames
 }
@@ -83,12 +78,8 @@ fn direction_key(glyph: &Glyph) -> i32 {
 
 fn frame(page: &GlyphPage, key: i32, glyphs: &[&Glyph]) -> Frame {
     let turn = Affine::rotate(-(f64::from(key) * DEGREES_PER_KEY).to_radians());
-    let extent = turn.transform_rect_bbox(hayro_interpret::kurbo::Rect::new(
-        0.0,
-        0.0,
-        page.width,
-        page.height,
-    ));
+    let extent =
+        turn.transform_rect_bbox(hayro_interpret::kurbo::Rect::new(0.0, 0.0, page.width, page.height));
     let rules = page.rules.iter().map(|rule| {
         let turned = turn.transform_rect_bbox(hayro_interpret::kurbo::Rect::new(
             rule.x0,
@@ -96,29 +87,16 @@ fn frame(page: &GlyphPage, key: i32, glyphs: &[&Glyph]) -> Frame {
             rule.x1,
             rule.bottom,
         ));
-        Rule {
-            x0: turned.x0,
-            x1: turned.x1,
-            top: turned.y0,
-            bottom: turned.y1,
-        }
+        Rule { x0: turned.x0, x1: turned.x1, top: turned.y0, bottom: turned.y1 }
     });
-    let mut builder = Builder {
-        page,
-        segments: Vec::new(),
-        open: Vec::new(),
-    };
+    let mut builder = Builder { page, segments: Vec::new(), open: Vec::new() };
     for glyph in glyphs {
         builder.push(Placed::new(page, glyph, turn));
     }
     builder.close();
     Frame {
         segments: builder.segments,
-        rules: if key == 0 {
-            page.rules.clone()
-        } else {
-            rules.collect()
-        },
+        rules: if key == 0 { page.rules.clone() } else { rules.collect() },
         top: extent.y0,
         bottom: extent.y1,
         glyphs: glyphs.len(),
@@ -221,14 +199,7 @@ impl Builder<'_> {
             blank = false;
         }
         let size = printed.iter().map(|placed| placed.glyph.size).sum::<f64>() / printed.len() as f64;
-        Some(Segment {
-            text,
-            x0,
-            x1,
-            baseline: base.start.y,
-            size,
-            blank_after: blank,
-        })
+        Some(Segment { text, x0, x1, baseline: base.start.y, size, blank_after: blank })
     }
 }
 
@@ -269,34 +240,19 @@ mod tests {
             let text_start = page.text.len() as u32;
             page.text.push(c);
             let text_end = page.text.len() as u32;
-            page.glyphs.push(Glyph {
-                text_start,
-                text_end,
-                origin: at,
-                end,
-                size,
-                direction,
-            });
+            page.glyphs.push(Glyph { text_start, text_end, origin: at, end, size, direction });
             at = end + direction * spacing;
         }
     }
 
     fn page() -> GlyphPage {
-        GlyphPage {
-            width: 600.0,
-            height: 800.0,
-            ..GlyphPage::default()
-        }
+        GlyphPage { width: 600.0, height: 800.0, ..GlyphPage::default() }
     }
 
     const RIGHT: Vec2 = Vec2::new(1.0, 0.0);
 
     fn texts(page: &GlyphPage) -> Vec<String> {
-        frames(page)
-            .into_iter()
-            .flat_map(|frame| frame.segments)
-            .map(|segment| segment.text)
-            .collect()
+        frames(page).into_iter().flat_map(|frame| frame.segments).map(|segment| segment.text).collect()
     }
 
     #[test]
@@ -328,22 +284,8 @@ mod tests {
     #[test]
     fn turned_text_forms_a_frame_of_its_own() {
         let mut page = page();
-        draw(
-            &mut page,
-            "along the page",
-            Point::new(10.0, 10.0),
-            10.0,
-            0.0,
-            RIGHT,
-        );
-        draw(
-            &mut page,
-            "upwards",
-            Point::new(5.0, 300.0),
-            10.0,
-            0.0,
-            Vec2::new(0.0, -1.0),
-        );
+        draw(&mut page, "along the page", Point::new(10.0, 10.0), 10.0, 0.0, RIGHT);
+        draw(&mut page, "upwards", Point::new(5.0, 300.0), 10.0, 0.0, Vec2::new(0.0, -1.0));
         assert_eq!(texts(&page), ["along the page", "upwards"]);
     }
 }

@@ -11,17 +11,10 @@ pub(super) fn from_metadata(bytes: &[u8]) -> Option<String> {
     let title = decode(bytes);
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
     let lower = title.to_lowercase();
-    let file_name = [
-        ".doc", ".docx", ".ppt", ".pptx", ".indd", ".pdf", ".html", ".htm", ".tex", ".dvi", ".xlsx",
-    ];
-    let by_program = [
-        "untitled",
-        "microsoft word -",
-        "microsoft powerpoint -",
-        "powerpoint pr",
-        "document1",
-        "slide 1",
-    ];
+    let file_name =
+        [".doc", ".docx", ".ppt", ".pptx", ".indd", ".pdf", ".html", ".htm", ".tex", ".dvi", ".xlsx"];
+    let by_program =
+        ["untitled", "microsoft word -", "microsoft powerpoint -", "powerpoint pr", "document1", "slide 1"];
     let sensible = title.chars().filter(|c| c.is_alphabetic()).count() >= TITLE_LETTERS_MIN
         && title.chars().count() <= TITLE_CHARS_MAX
         && !title.contains(char::REPLACEMENT_CHARACTER)
@@ -33,21 +26,12 @@ pub(super) fn from_metadata(bytes: &[u8]) -> Option<String> {
 /// A PDF text string: UTF-16 or UTF-8 by its mark, else PDFDocEncoding, whose letters are those of Windows-1252.
 fn decode(bytes: &[u8]) -> String {
     match bytes {
-        [0xfe, 0xff, rest @ ..] => encoding_rs::UTF_16BE
-            .decode_without_bom_handling(rest)
-            .0
-            .into_owned(),
-        [0xff, 0xfe, rest @ ..] => encoding_rs::UTF_16LE
-            .decode_without_bom_handling(rest)
-            .0
-            .into_owned(),
+        [0xfe, 0xff, rest @ ..] => encoding_rs::UTF_16BE.decode_without_bom_handling(rest).0.into_owned(),
+        [0xff, 0xfe, rest @ ..] => encoding_rs::UTF_16LE.decode_without_bom_handling(rest).0.into_owned(),
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
         _ => match std::str::from_utf8(bytes) {
             Ok(text) => text.to_owned(),
-            Err(_) => encoding_rs::WINDOWS_1252
-                .decode_without_bom_handling(bytes)
-                .0
-                .into_owned(),
+            Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
         },
     }
 }
@@ -59,9 +43,7 @@ pub(super) fn from_page(page: &GlyphPage) -> Option<String> {
     let segments: Vec<&segment::Segment> = frames.first()?.segments.iter().collect();
     let lines = lines::lines(&segments);
     let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();
-    let titles = lines
-        .iter()
-        .filter(|line| letters(&line.text()) >= TITLE_LETTERS_MIN);
+    let titles = lines.iter().filter(|line| letters(&line.text()) >= TITLE_LETTERS_MIN);
     let largest = titles.clone().map(|line| line.size).fold(0.0, f64::max);
     let mut sizes: Vec<f64> = lines.iter().map(|line| line.size).collect();
     sizes.sort_by(f64::total_cmp);
@@ -93,10 +75,7 @@ mod tests {
 
     #[test]
     fn metadata_titles_of_programs_are_no_titles() {
-        assert_eq!(
-            from_metadata(b"Northern  Table 2026"),
-            Some("Northern Table 2026".to_owned())
-        );
+        assert_eq!(from_metadata(b"Northern  Table 2026"), Some("Northern Table 2026".to_owned()));
         assert_eq!(from_metadata(b"Microsoft Word - report_final.docx"), None);
         assert_eq!(from_metadata(b"Untitled-1"), None);
         assert_eq!(from_metadata(b"report.indd"), None);

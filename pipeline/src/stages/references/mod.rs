@@ -10,11 +10,7 @@ use crate::{brand::BrandProfile, run::shortened};
 #[must_use]
 pub fn check(output: &mut StageOutput, earlier: &Outputs, brand: &BrandProfile) -> Vec<String> {
     let mut warnings = Vec::new();
-    let inspirations: Vec<&str> = earlier
-        .inspirations()
-        .iter()
-        .map(|item| item.id.as_str())
-        .collect();
+    let inspirations: Vec<&str> = earlier.inspirations().iter().map(|item| item.id.as_str()).collect();
     let trends: Vec<&str> = earlier.trends().iter().map(|item| item.id.as_str()).collect();
     let lessons: Vec<&str> = earlier.lessons().iter().map(|item| item.id.as_str()).collect();
     match output {
@@ -34,12 +30,7 @@ pub fn check(output: &mut StageOutput, earlier: &Outputs, brand: &BrandProfile) 
         }
         StageOutput::BrandContextualization(out) => {
             for item in &mut out.opportunities {
-                ids(
-                    &item.id,
-                    Kind("lesson", &lessons),
-                    &mut item.lessons,
-                    &mut warnings,
-                );
+                ids(&item.id, Kind("lesson", &lessons), &mut item.lessons, &mut warnings);
                 profile_links::check(&item.id, &mut item.profile_links, brand, &mut warnings);
             }
         }

@@ -31,10 +31,8 @@ pub(super) fn check(
                     ));
                 }
                 if kept.contains(&found) {
-                    warnings.push(format!(
-                        "{item}: a second link to {:?} was dropped.",
-                        shortened(&found.entry)
-                    ));
+                    warnings
+                        .push(format!("{item}: a second link to {:?} was dropped.", shortened(&found.entry)));
                 } else {
                     kept.push(found);
                 }
@@ -64,17 +62,13 @@ enum Found {
 /// The whole entry first, then a part that names it; the named field first, then the others.
 fn find(link: &ProfileLink, brand: &BrandProfile) -> Found {
     let wanted = words(&link.entry);
-    let others: Vec<ProfileField> = ProfileField::ALL
-        .into_iter()
-        .filter(|field| *field != link.field)
-        .collect();
+    let others: Vec<ProfileField> =
+        ProfileField::ALL.into_iter().filter(|field| *field != link.field).collect();
     for names in [is_same as fn(&[String], &str) -> bool, is_named_by] {
         for fields in [&[link.field][..], &others] {
             let mut matching = fields.iter().flat_map(|field| {
                 let entries = brand.entries(*field).iter();
-                entries
-                    .filter(|entry| names(&wanted, entry))
-                    .map(|entry| (*field, entry))
+                entries.filter(|entry| names(&wanted, entry)).map(|entry| (*field, entry))
             });
             let Some((field, entry)) = matching.next() else {
                 continue;
@@ -121,9 +115,5 @@ fn words(text: &str) -> Vec<String> {
         .filter(|c| !is_combining_mark(*c) && !matches!(c, '\'' | '’' | '‘' | '`' | '®' | '™' | '\u{ad}'))
         .flat_map(char::to_lowercase)
         .collect();
-    folded
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+    folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

@@ -24,19 +24,14 @@ fn earlier() -> Outputs {
     let mut earlier = Outputs::default();
     let inspiration =
         json!({"title": "t", "summary": "s", "mechanism": "m", "key_elements": [], "evidence": []});
-    let mut first = output(
-        Stage::InputProcessing,
-        json!({"inspirations": [inspiration, inspiration]}),
-    );
+    let mut first = output(Stage::InputProcessing, json!({"inspirations": [inspiration, inspiration]}));
     first.assign_ids();
     earlier.insert(first);
     let mut second = output(Stage::SignalAmplification, json!({"trends": [trend(&json!([]))]}));
     second.assign_ids();
     earlier.insert(second);
-    let mut third = output(
-        Stage::GeneralTranslation,
-        json!({"lessons": [lesson(&json!(["I1"]), &json!([]))]}),
-    );
+    let mut third =
+        output(Stage::GeneralTranslation, json!({"lessons": [lesson(&json!(["I1"]), &json!([]))]}));
     third.assign_ids();
     earlier.insert(third);
     earlier
@@ -88,18 +83,13 @@ fn references_to_nothing_and_duplicates_are_dropped() {
 fn a_list_that_may_be_empty_needs_no_warning() {
     let (_, warnings) = checked(Stage::SignalAmplification, json!({"trends": [trend(&json!([]))]}));
     assert!(warnings.is_empty(), "{warnings:?}");
-    let (_, warnings) = checked(
-        Stage::SignalAmplification,
-        json!({"trends": [trend(&json!(["X"]))]}),
-    );
+    let (_, warnings) = checked(Stage::SignalAmplification, json!({"trends": [trend(&json!(["X"]))]}));
     assert_eq!(warnings.len(), 2);
 }
 
 fn links(links: &[(ProfileField, &str)]) -> (Vec<(ProfileField, String)>, Vec<String>) {
-    let links: Vec<Value> = links
-        .iter()
-        .map(|(field, entry)| json!({"field": field, "entry": entry}))
-        .collect();
+    let links: Vec<Value> =
+        links.iter().map(|(field, entry)| json!({"field": field, "entry": entry})).collect();
     let (value, warnings) = checked(
         Stage::BrandContextualization,
         json!({"brand_context": "c", "opportunities": [{
@@ -110,31 +100,16 @@ fn links(links: &[(ProfileField, &str)]) -> (Vec<(ProfileField, String)>, Vec<St
     );
     let kept: Vec<crate::stages::ProfileLink> =
         serde_json::from_value(value["opportunities"][0]["profile_links"].clone()).unwrap();
-    (
-        kept.into_iter().map(|link| (link.field, link.entry)).collect(),
-        warnings,
-    )
+    (kept.into_iter().map(|link| (link.field, link.entry)).collect(), warnings)
 }
 
 #[test]
 fn links_become_the_profiles_own_entries() {
     use ProfileField::{BrandValues, ProductPortfolio, TargetCustomers};
     for (field, given, entry) in [
-        (
-            ProductPortfolio,
-            "Cracker Barrel",
-            "Cracker Barrel - cheddar cheese",
-        ),
-        (
-            ProductPortfolio,
-            "cracker barrel – Cheddar cheese.",
-            "Cracker Barrel - cheddar cheese",
-        ),
-        (
-            ProductPortfolio,
-            "Cracker Barrel slices",
-            "Cracker Barrel - cheddar cheese",
-        ),
+        (ProductPortfolio, "Cracker Barrel", "Cracker Barrel - cheddar cheese"),
+        (ProductPortfolio, "cracker barrel – Cheddar cheese.", "Cracker Barrel - cheddar cheese"),
+        (ProductPortfolio, "Cracker Barrel slices", "Cracker Barrel - cheddar cheese"),
         (ProductPortfolio, "P’tit Quebec", "P'tit Québec - everyday cheese"),
         (ProductPortfolio, "P’TIT QUÉBEC", "P'tit Québec - everyday cheese"),
         (ProductPortfolio, "Enjoy", "Enjoy! - plant-based drinks"),

@@ -5,82 +5,42 @@ const SIZE: f64 = 10.0;
 
 fn put(frame: &mut Frame, text: &str, x0: f64, baseline: f64, size: f64) {
     let x1 = x0 + text.len() as f64 * size * 0.45;
-    frame.segments.push(Segment {
-        text: text.to_owned(),
-        x0,
-        x1,
-        baseline,
-        size,
-        blank_after: false,
-    });
+    frame.segments.push(Segment { text: text.to_owned(), x0, x1, baseline, size, blank_after: false });
 }
 
 fn page() -> Frame {
-    Frame {
-        bottom: 800.0,
-        ..Frame::default()
-    }
+    Frame { bottom: 800.0, ..Frame::default() }
 }
 
 /// A column of prose whose lines name their column and number.
 fn column_line(name: &str, index: usize) -> String {
-    let filler = [
-        "about the shelf of plants now",
-        "and of what the shoppers want",
-        "or so the visitors all say",
-    ];
+    let filler =
+        ["about the shelf of plants now", "and of what the shoppers want", "or so the visitors all say"];
     format!("{name}{index:02} {}", filler[index % 3])
 }
 
 fn position(text: &str, needle: &str) -> usize {
-    text.find(needle)
-        .unwrap_or_else(|| panic!("{needle:?} is missing in:\n{text}"))
+    text.find(needle).unwrap_or_else(|| panic!("{needle:?} is missing in:\n{text}"))
 }
 
 fn assert_order(text: &str, needles: &[&str]) {
     for pair in needles.windows(2) {
-        assert!(
-            position(text, pair[0]) < position(text, pair[1]),
-            "{pair:?} in:\n{text}"
-        );
+        assert!(position(text, pair[0]) < position(text, pair[1]), "{pair:?} in:\n{text}");
     }
 }
 
 #[test]
 fn columns_that_the_file_interleaves_come_out_whole() {
     let mut frame = page();
-    put(
-        &mut frame,
-        "A full-width title that runs over both of the columns",
-        50.0,
-        100.0,
-        20.0,
-    );
+    put(&mut frame, "A full-width title that runs over both of the columns", 50.0, 100.0, 20.0);
     for row in 0..20 {
         let baseline = 140.0 + 14.0 * row as f64;
         put(&mut frame, &column_line("L", row), 50.0, baseline, SIZE);
         put(&mut frame, &column_line("R", row), 310.0, baseline, SIZE);
     }
-    put(
-        &mut frame,
-        "A closing line over the full width of the page, below both columns",
-        50.0,
-        450.0,
-        SIZE,
-    );
+    put(&mut frame, "A closing line over the full width of the page, below both columns", 50.0, 450.0, SIZE);
     let text = text_of_frame(&frame);
-    assert_order(
-        &text,
-        &[
-            "A full-width title",
-            "L00",
-            "L01",
-            "L19",
-            "R00",
-            "R19",
-            "A closing line",
-        ],
-    );
+    assert_order(&text, &["A full-width title", "L00", "L01", "L19", "R00", "R19", "A closing line"]);
     assert!(text.contains("L00 about the shelf of plants now\nL01 "), "{text}");
 }
 
@@ -89,41 +49,20 @@ fn three_columns_are_read_from_left_to_right() {
     let mut frame = page();
     for row in 0..15 {
         for (name, x0) in [("A", 40.0), ("B", 220.0), ("C", 400.0)] {
-            put(
-                &mut frame,
-                &column_line(name, row),
-                x0,
-                140.0 + 13.0 * row as f64,
-                SIZE,
-            );
+            put(&mut frame, &column_line(name, row), x0, 140.0 + 13.0 * row as f64, SIZE);
         }
     }
-    assert_order(
-        &text_of_frame(&frame),
-        &["A00", "A14", "B00", "B14", "C00", "C14"],
-    );
+    assert_order(&text_of_frame(&frame), &["A00", "A14", "B00", "B14", "C00", "C14"]);
 }
 
 #[test]
 fn columns_off_the_common_grid_are_columns() {
     let mut frame = page();
     for row in 0..6 {
-        put(
-            &mut frame,
-            &column_line("L", row),
-            50.0,
-            140.0 + 14.0 * row as f64,
-            SIZE,
-        );
+        put(&mut frame, &column_line("L", row), 50.0, 140.0 + 14.0 * row as f64, SIZE);
     }
     for row in 0..4 {
-        put(
-            &mut frame,
-            &column_line("S", row),
-            320.0,
-            145.0 + 12.0 * row as f64,
-            8.0,
-        );
+        put(&mut frame, &column_line("S", row), 320.0, 145.0 + 12.0 * row as f64, 8.0);
     }
     assert_order(&text_of_frame(&frame), &["L00", "L05", "S00", "S03"]);
 }
@@ -131,10 +70,7 @@ fn columns_off_the_common_grid_are_columns() {
 #[test]
 fn a_table_is_read_row_by_row() {
     let mut frame = page();
-    let rows = [
-        ("Plant-based drinks", "4.2 %", "high"),
-        ("Fermented foods", "11 %", "medium"),
-    ];
+    let rows = [("Plant-based drinks", "4.2 %", "high"), ("Fermented foods", "11 %", "medium")];
     for (index, row) in rows.iter().cycle().take(8).enumerate() {
         let baseline = 200.0 + 18.0 * index as f64;
         put(&mut frame, row.0, 50.0, baseline, SIZE);
@@ -142,10 +78,7 @@ fn a_table_is_read_row_by_row() {
         put(&mut frame, row.2, 400.0, baseline, SIZE);
     }
     let text = text_of_frame(&frame);
-    assert!(
-        text.starts_with("Plant-based drinks 4.2 % high\nFermented foods 11 % medium\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("Plant-based drinks 4.2 % high\nFermented foods 11 % medium\n"), "{text}");
 }
 
 #[test]
@@ -155,25 +88,9 @@ fn a_ruled_table_above_two_columns_is_not_cut_by_their_gutter() {
         let baseline = 120.0 + 20.0 * row as f64;
         let label = format!("T{row} a category of products and its name");
         put(&mut frame, &label, 50.0, baseline, SIZE);
-        put(
-            &mut frame,
-            "what it means for shoppers at the shelf",
-            312.0,
-            baseline,
-            SIZE,
-        );
-        frame.rules.push(Rule {
-            x0: 50.0,
-            x1: 305.0,
-            top: baseline + 6.0,
-            bottom: baseline + 6.5,
-        });
-        frame.rules.push(Rule {
-            x0: 305.0,
-            x1: 560.0,
-            top: baseline + 6.0,
-            bottom: baseline + 6.5,
-        });
+        put(&mut frame, "what it means for shoppers at the shelf", 312.0, baseline, SIZE);
+        frame.rules.push(Rule { x0: 50.0, x1: 305.0, top: baseline + 6.0, bottom: baseline + 6.5 });
+        frame.rules.push(Rule { x0: 305.0, x1: 560.0, top: baseline + 6.0, bottom: baseline + 6.5 });
     }
     for row in 0..20 {
         let baseline = 230.0 + 14.0 * row as f64;
@@ -181,10 +98,7 @@ fn a_ruled_table_above_two_columns_is_not_cut_by_their_gutter() {
         put(&mut frame, &column_line("R", row), 312.0, baseline, SIZE);
     }
     let text = text_of_frame(&frame);
-    assert!(
-        text.contains("T1 a category of products and its name what it means for shoppers"),
-        "{text}"
-    );
+    assert!(text.contains("T1 a category of products and its name what it means for shoppers"), "{text}");
     assert_order(&text, &["T0", "T3", "L00", "L19", "R00", "R19"]);
 }
 
@@ -199,19 +113,10 @@ fn rows_whose_cells_wrap_keep_every_cell_whole() {
         put(&mut frame, "maker of dairy products", 312.0, top + 12.0, SIZE);
     }
     let text = text_of_frame(&frame);
-    assert!(
-        text.contains("The signal that was seen\nin two of the markets"),
-        "{text}"
-    );
-    assert!(
-        text.contains("What it could mean to a\nmaker of dairy products"),
-        "{text}"
-    );
+    assert!(text.contains("The signal that was seen\nin two of the markets"), "{text}");
+    assert!(text.contains("What it could mean to a\nmaker of dairy products"), "{text}");
     let first_cells = position(&text, "What it could mean");
-    assert!(
-        text[first_cells..].contains("The signal"),
-        "rows stay in order:\n{text}"
-    );
+    assert!(text[first_cells..].contains("The signal"), "rows stay in order:\n{text}");
 }
 
 #[test]
@@ -220,32 +125,16 @@ fn a_list_with_labels_stays_in_lines() {
     for row in 0..10 {
         let baseline = 120.0 + 14.0 * row as f64;
         put(&mut frame, "1.", 50.0, baseline, SIZE);
-        put(
-            &mut frame,
-            "An item of a list that is about as wide as the page",
-            65.0,
-            baseline,
-            SIZE,
-        );
+        put(&mut frame, "An item of a list that is about as wide as the page", 65.0, baseline, SIZE);
     }
-    assert!(
-        text_of_frame(&frame).starts_with("1. An item of a list"),
-        "{}",
-        text_of_frame(&frame)
-    );
+    assert!(text_of_frame(&frame).starts_with("1. An item of a list"), "{}", text_of_frame(&frame));
 }
 
 #[test]
 fn one_column_of_text_is_left_alone() {
     let mut frame = page();
     for row in 0..30 {
-        put(
-            &mut frame,
-            &format!("P{row:02} {}", "words ".repeat(14)),
-            50.0,
-            100.0 + 14.0 * row as f64,
-            SIZE,
-        );
+        put(&mut frame, &format!("P{row:02} {}", "words ".repeat(14)), 50.0, 100.0 + 14.0 * row as f64, SIZE);
     }
     let text = text_of_frame(&frame);
     assert_eq!(text.matches("\n\n").count(), 0);
