@@ -2,12 +2,19 @@
 
 // All of this binary is tests, but clippy's exceptions for tests reach only functions marked as such, not the
 // helpers and stand-ins that they share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 mod architecture;
 mod corpus;
 mod documents;
 mod fetch;
+mod golden;
 mod openrouter;
 mod plug;
 mod run;

@@ -1,6 +1,7 @@
 //! `innovation run`: the whole pipeline on one document, here and now.
 
 use std::{
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -31,11 +32,14 @@ use crate::{
 /// A run on the command line keeps its results in files, whatever the flags of a service say.
 const MODE: &str = "FILE_ONLY";
 
+/// The longest name of a document that is kept, in characters: as long as file systems allow, nearly.
+const NAME_CHARS_MAX: usize = 200;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The document: a file, or an https address on an allowed host
     #[arg(value_name = "FILE|URL")]
-    source: String,
+    source: OsString,
     /// The brand, by the name of its profile (see `innovation brands`)
     #[arg(long, value_name = "ID")]
     brand: BrandId,
@@ -117,10 +121,9 @@ impl Command<'_> {
     }
 
     async fn read_document(&self) -> Result<Vec<u8>, RunFailure> {
-        let source = &self.args.source;
-        if !is_address(source) {
-            return read_file(Path::new(source), self.bytes_max).await;
-        }
+        let Some(source) = address(&self.args.source) else {
+            return read_file(Path::new(&self.args.source), self.bytes_max).await;
+        };
         let url = self.app.fetcher.check(source).map_err(|error| {
             RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false)
         })?;
@@ -223,7 +226,7 @@ impl Command<'_> {
         if failure.can_retry {
             self.progress.line(&format!(
                 "What is stored stays. To go on: innovation run {} --brand {} --run-id {}{}",
-                shell_word(&self.args.source),
+                shell_word(&self.args.source.to_string_lossy()),
                 self.args.brand,
                 self.run_id,
                 self.args
@@ -270,16 +273,19 @@ fn found(meta: &StageMeta, item_count: usize) -> String {
     format!("{item_count} {items}, {} of {} quotes verified", grounding.verified(), grounding.quotes)
 }
 
-fn is_address(source: &str) -> bool {
-    source.contains("://")
+/// The source as an address, where it is one. A file's name may hold anything, also what is not UTF-8.
+fn address(source: &OsStr) -> Option<&str> {
+    source.to_str().filter(|source| source.contains("://"))
 }
 
 /// The document's name for people: a file's name, or the last part of an address without its query, which
 /// may hold a signature.
-fn source_name(source: &str) -> String {
-    let path = if is_address(source) { source.split(['?', '#']).next().unwrap_or(source) } else { source };
-    let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("document");
-    name.chars().filter(|c| !c.is_control()).take(200).collect()
+fn source_name(source: &OsStr) -> String {
+    let source = source.to_string_lossy();
+    let path =
+        if source.contains("://") { source.split(['?', '#']).next().unwrap_or(&source) } else { &source };
+    let name = Path::new(path).file_name().map_or("document".into(), OsStr::to_string_lossy);
+    name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
 }
 
 async fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, RunFailure> {

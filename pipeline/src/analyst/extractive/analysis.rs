@@ -6,7 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     blocks::{self, Block, Kind},
-    lexicon::{Role, lexicon},
+    lexicon::{Role, is_stopword, lexicon},
     phrases::Names,
     ranking, sentences,
     topics::{self, Place, Topic},
@@ -15,7 +15,7 @@ use super::{
 use crate::document::Document;
 
 /// A heading that runs into its paragraph is no longer than this.
-const RUN_IN_WORDS_MAX: usize = 6;
+const RUN_IN_WORDS_MAX: usize = 4;
 
 /// One sentence of the document.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Analysis {
     pub(super) fn of(document: &Document) -> Self {
         let blocks = blocks::blocks(document);
         let places = topics::places(&blocks, document);
-        let mut found = read_sentences(&blocks, &places.of_block);
+        let mut found = read_sentences(&blocks, &places.of_block, document);
         let rarity = ranking::rarity(&found);
         ranking::score(&mut found, &rarity);
         let warnings = warnings(&blocks, &found, document);
@@ -88,7 +88,14 @@ impl Analysis {
     }
 }
 
-fn read_sentences(blocks: &[Block], places: &[Place]) -> Vec<Sentence> {
+/// A text without white space and hyphens: what line breaks can change.
+fn compact(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐' | '\u{ad}')).collect()
+}
+
+fn read_sentences(blocks: &[Block], places: &[Place], document: &Document) -> Vec<Sentence> {
+    let pages: BTreeMap<u32, String> =
+        document.pages.iter().map(|page| (page.number, compact(&page.text))).collect();
     let mut found = Vec::new();
     for ((index, block), place) in blocks.iter().enumerate().zip(places) {
         if !matches!(block.kind, Kind::Prose | Kind::Item) {
@@ -117,7 +124,9 @@ fn read_sentences(blocks: &[Block], places: &[Place]) -> Vec<Sentence> {
                 role,
                 topic: place.topic,
                 block: index,
-                quotable: sentences::is_quotable(&text),
+                // The last clause is the proof that joining lines has glued nothing together.
+                quotable: sentences::is_quotable(&text)
+                    && pages.get(&block.page).is_some_and(|page| page.contains(&compact(&text))),
                 leans: lexicon().leans(&plain),
                 figures: words::figures(&text),
                 names: Vec::new(),
@@ -141,7 +150,7 @@ fn warnings(blocks: &[Block], found: &[Sentence], document: &Document) -> Vec<St
     let quotable = found.iter().filter(|sentence| sentence.quotable).count();
     let all: Vec<&str> =
         document.pages.iter().flat_map(|page| page.text.unicode_words()).take(20_000).collect();
-    let function_words = all.iter().filter(|word| lexicon().is_stopword(&word.to_lowercase())).count();
+    let function_words = all.iter().filter(|word| is_stopword(&word.to_lowercase())).count();
     if all.len() > 80 && function_words * 100 < all.len() * 25 {
         warnings.push(
             "The document does not look like English prose; the built-in analyst knows English only, so its choice may miss the point.".to_owned(),

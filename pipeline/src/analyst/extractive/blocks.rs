@@ -77,7 +77,29 @@ fn groups(page: &Page) -> Vec<Group<'_>> {
     if !current.lines.is_empty() {
         all.push(current);
     }
-    all
+    all.iter().flat_map(split_at_headings).collect()
+}
+
+/// Cuts a run of lines before each heading that stands between two paragraphs without an empty line.
+///
+/// A line that begins after a full stop, ends without one, is clearly shorter than the others, and is followed
+/// by a new sentence is no line of a paragraph.
+fn split_at_headings<'p>(group: &Group<'p>) -> Vec<Group<'p>> {
+    let width = group.lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let mut parts: Vec<Group<'_>> = vec![Group { lines: Vec::new(), cut_off: group.cut_off }];
+    for (index, line) in group.lines.iter().enumerate() {
+        let after_sentence =
+            index > 0 && group.lines.get(index - 1).is_some_and(|before| ends_sentence(before));
+        let before_sentence = group.lines.get(index + 1).is_some_and(|next| starts_like_sentence(next));
+        let short = line.chars().count() * 10 < width * 7;
+        if after_sentence && before_sentence && short && looks_like_heading(line) {
+            parts.push(Group::default());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.lines.push(line);
+        }
+    }
+    parts
 }
 
 fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>) {
@@ -93,11 +115,19 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>
         all.push(heading(first, page));
         lines = rest;
     }
-    let text = joiner.join(lines);
+    let item = lines.first().and_then(|line| item_text(line));
+    let text = match (item, lines) {
+        (Some(item), [_, rest @ ..]) => {
+            let mut bare = vec![item];
+            bare.extend_from_slice(rest);
+            joiner.join(&bare)
+        }
+        _ => joiner.join(lines),
+    };
     if text.is_empty() {
         return;
     }
-    if let Some(last) = all.last_mut().filter(|_| !group.cut_off && continues(&text)) {
+    if let Some(last) = all.last_mut().filter(|_| item.is_none() && !group.cut_off && continues(&text)) {
         // The end of a column, or an empty line, in the middle of a sentence.
         let same_page = last.page == page;
         if same_page && matches!(last.kind, Kind::Prose | Kind::Item) && !ends_sentence(&last.text) {
@@ -105,9 +135,7 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>
             return;
         }
     }
-    if let Some(item) = lines.first().and_then(|line| item_text(line)) {
-        let skipped = lines.first().map_or(0, |line| line.len() - item.len());
-        let text = text.get(skipped..).unwrap_or(&text).trim().to_owned();
+    if item.is_some() {
         let kind = if ends_sentence(&text) { Kind::Item } else { Kind::Other };
         if numbered(lines.first().unwrap_or(&"")).is_some() && kind == Kind::Other && lines.len() <= 2 {
             all.push(heading(&joiner.join(lines), page));

@@ -16,6 +16,7 @@ const TITLE_CHARS_MAX: usize = 160;
 const SUMMARY_CHARS_MAX: usize = 1_400;
 const MECHANISM_CHARS_MAX: usize = 950;
 const ELEMENT_CHARS_MAX: usize = 200;
+const ELEMENTS_MAX: usize = 8;
 /// Quotes of one inspiration.
 const QUOTES_MAX: usize = 4;
 
@@ -65,6 +66,11 @@ fn inspiration(analysis: &Analysis, topics: &[usize]) -> Option<Inspiration> {
         key_elements: elements,
         evidence,
     })
+}
+
+/// What explains a topic's case: one or two sentences that stand next to each other.
+pub(super) fn explanation(analysis: &Analysis, topic: usize) -> Vec<usize> {
+    Parts::of(analysis, topic).mechanism(analysis, false)
 }
 
 /// A sentence as evidence.
@@ -211,7 +217,7 @@ impl Parts {
     }
 
     fn result(&self, analysis: &Analysis, taken: &[usize]) -> Option<usize> {
-        self.best(analysis, taken, |s| result_value(s))
+        self.best(analysis, taken, result_value)
     }
 
     fn quotes(&self, analysis: &Analysis, short: bool, told: &[usize], explained: &[usize]) -> Vec<usize> {
@@ -287,8 +293,11 @@ fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<
     for topic in topics {
         let own =
             |s: &&Sentence| !matches!(s.role, Role::Aside | Role::Counter | Role::Outlook | Role::Matter);
-        let texts: Vec<&Sentence> = analysis.of_topic(*topic).map(|(_, s)| s).filter(own).collect();
+        let texts: Vec<&Sentence> =
+            analysis.of_topic(*topic).map(|(_, s)| s).filter(|s| s.quotable).filter(own).collect();
         elements.extend(phrases::principal_name(&texts));
+        let case = analysis.topics.get(*topic).and_then(|topic| topic.case.as_deref());
+        elements.extend(case.map(words::capitalised));
         let count = if topics.len() > 1 { 2 } else { 4 };
         let phrases = phrases::key_phrases(texts.iter().map(|s| s.text.as_str()), &analysis.rarity, count);
         elements.extend(phrases.iter().map(|phrase| words::capitalised(phrase)));
@@ -312,5 +321,11 @@ fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<
             Some(topic.heading.clone()).filter(|heading| !heading.is_empty())
         }));
     }
-    elements.iter().map(|element| words::clipped(element, ELEMENT_CHARS_MAX)).take(8).collect()
+    let mut unique: Vec<String> = Vec::new();
+    for element in elements.iter().map(|element| words::clipped(element, ELEMENT_CHARS_MAX)) {
+        if !unique.contains(&element) && unique.len() < ELEMENTS_MAX {
+            unique.push(element);
+        }
+    }
+    unique
 }

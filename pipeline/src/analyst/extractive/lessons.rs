@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use super::{
     analysis::{Analysis, Sentence},
-    clusters, inspirations,
+    clusters, inspirations, jobs,
     lexicon::{Role, lexicon},
-    plays, ranking, sentences, words,
+    plays, principles, ranking, words,
 };
 use crate::stages::{GeneralTranslation, Inspiration, JobToBeDone, Lesson, Outputs, Trend};
 
@@ -40,10 +40,23 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
     }
     let all: Vec<usize> = sources.iter().map(|(topic, _)| *topic).collect();
     let maxims = maxims(analysis, &all);
-    // What the document itself puts generally comes first, should there be too many.
+    let plain_weight = |topic: usize| analysis.topics.get(topic).map_or(0.0, |topic| topic.weight);
+    // Should there be too many: every inspiration teaches something, and what the document itself puts
+    // generally comes before what it does not.
+    let heaviest: BTreeSet<usize> = earlier
+        .inspirations()
+        .iter()
+        .filter_map(|inspiration| {
+            let own = sources.iter().filter(|(_, from)| from.iter().any(|other| other.id == inspiration.id));
+            own.map(|(topic, _)| *topic)
+                .max_by(|a, b| plain_weight(*a).total_cmp(&plain_weight(*b)).then(b.cmp(a)))
+        })
+        .collect();
     let weight = |topic: usize| {
         let general = maxims.iter().any(|(of, _)| *of == topic);
-        analysis.topics.get(topic).map_or(0.0, |topic| topic.weight) + if general { 2.0 } else { 0.0 }
+        plain_weight(topic)
+            + if general { 2.0 } else { 0.0 }
+            + if heaviest.contains(&topic) { 4.0 } else { 0.0 }
     };
     sources.sort_by(|a, b| weight(b.0).total_cmp(&weight(a.0)).then(a.0.cmp(&b.0)));
     sources.truncate(LESSONS_MAX);
@@ -73,7 +86,7 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
 fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
     for (minor, section) in analysis.topics.iter().enumerate().filter(|(_, topic)| !topic.major) {
-        if general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
+        if principles::general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
             continue;
         }
         // Only what stands under the maxim itself: doubts and programmes further down speak of everything.
@@ -85,13 +98,12 @@ fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
             if let Some(major) = analysis.topics.get(*topic) {
                 // A maxim in the words of a topic's kind of mechanism is surely about it.
                 let kinds = plays::kinds_of(&topic_stems(analysis, *topic), &analysis.rarity);
-                let signs = kinds
+                let shared = kinds
                     .iter()
-                    .filter(|(sureness, _)| *sureness >= 0.6)
-                    .map(|(_, play)| play.signs(&stems))
-                    .max()
-                    .unwrap_or(0);
-                let likeness = ranking::cosine(&vector, &major.vector) + signs.min(3) as f64 * 0.1;
+                    .map(|(sureness, play)| sureness * sureness * play.signs(&stems).min(4) as f64)
+                    .max_by(f64::total_cmp)
+                    .unwrap_or(0.0);
+                let likeness = ranking::cosine(&vector, &major.vector) + shared * 0.1;
                 pairs.push((likeness, *topic, minor));
             }
         }
@@ -115,19 +127,19 @@ fn lesson(
     others: &[Lesson],
 ) -> Option<Lesson> {
     let subject = analysis.topics.get(topic)?;
-    let general = maxim.and_then(|minor| general_of(analysis, minor)).or_else(|| general_of(analysis, topic));
+    let general = maxim
+        .and_then(|minor| principles::general_of(analysis, minor))
+        .or_else(|| principles::general_of(analysis, topic));
     let first = from.first()?;
     let cited = cited_pages(from);
-    let explained = explanation(analysis, topic, &cited);
-    let principle = match (&general, explained) {
-        (Some(indexes), _) => inspirations::prose(analysis, indexes, PRINCIPLE_CHARS_MAX),
-        (None, Some(index)) => {
-            let text = analysis.sentence(index).map_or("", |s| s.text.as_str());
-            seen_in_document(text)
-        }
-        (None, None) => seen_in_document(&first.mechanism),
+    let mut explained = inspirations::explanation(analysis, topic);
+    explained.retain(|index| analysis.sentence(*index).is_some_and(|s| is_covered(s, &cited)));
+    let principle = match &general {
+        Some(indexes) => inspirations::prose(analysis, indexes, PRINCIPLE_CHARS_MAX),
+        None if explained.is_empty() => seen_in_document(&first.mechanism),
+        None => seen_in_document(&inspirations::prose(analysis, &explained, PRINCIPLE_CHARS_MAX - 40)),
     };
-    let used: Vec<usize> = general.clone().unwrap_or_else(|| explained.into_iter().collect());
+    let used: Vec<usize> = general.unwrap_or(explained);
     let why = why_it_works(analysis, topic, &used, &cited).unwrap_or_else(|| first.mechanism.clone());
     let kinds = plays::kinds_of(&topic_stems(analysis, topic), &analysis.rarity);
     let title = maxim
@@ -147,7 +159,7 @@ fn lesson(
         title: words::clipped(&title, TITLE_CHARS_MAX),
         principle: words::clipped(&principle, PRINCIPLE_CHARS_MAX),
         why_it_works: words::clipped(&why, WHY_CHARS_MAX),
-        job_to_be_done: job(analysis, topic, &cited),
+        job_to_be_done: jobs::job(analysis, topic, &cited),
         transfers_to: transfers_to(analysis, topic),
         constraints_removed: constraints_removed(analysis, topic, &used, &cited),
         trends: trends_of(analysis, topic, &ids, trends),
@@ -161,7 +173,7 @@ fn cited_pages(from: &[&Inspiration]) -> BTreeSet<u32> {
 }
 
 /// A figure may be named only where the lesson's evidence covers its page.
-fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
+pub(super) fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
     cited.contains(&s.page) || !s.text.chars().any(|c| c.is_ascii_digit())
 }
 
@@ -196,185 +208,6 @@ fn seen_in_document(text: &str) -> String {
     words::clipped(&format!("Principle seen in the document: “{inner}”"), PRINCIPLE_CHARS_MAX)
 }
 
-/// The sentence of a section that speaks most generally, and the next one where it goes on from it.
-fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>> {
-    let major = analysis.topics.get(topic).is_some_and(|topic| topic.major);
-    let mut best: Option<(f64, usize)> = None;
-    for (index, sentence) in analysis.of_topic(topic) {
-        let Some(value) = generality(sentence) else {
-            continue;
-        };
-        if best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt()) {
-            best = Some((value, index));
-        }
-        // A short section opens with what it wants to say.
-        if !major {
-            break;
-        }
-    }
-    let (_, first) = best?;
-    let mut chosen = vec![first];
-    let next = analysis.sentence(first + 1).filter(|_| analysis.adjoins(first, first + 1));
-    if next.is_some_and(|s| {
-        s.word_count >= 4 && s.word_count <= 30 && speaks_generally(s) && continues_thought(s)
-    }) {
-        chosen.push(first + 1);
-    }
-    Some(chosen)
-}
-
-/// How general a sentence is, if it can be read without its document.
-fn generality(s: &Sentence) -> Option<f64> {
-    let fit = s.quotable && !s.leans && (6..=34).contains(&s.word_count) && speaks_generally(s);
-    let role = match s.role {
-        Role::Lead => 0.5,
-        Role::Mechanism => 0.35,
-        Role::Context | Role::Reason | Role::Case => 0.0,
-        _ => return None,
-    };
-    let cue = |phrases: &[&str]| phrases.iter().any(|phrase| words::holds(&s.plain, phrase));
-    let bare_subject = !s.text.starts_with("The ");
-    let rule = cue(&[
-        "should",
-        "must",
-        "when",
-        "until",
-        "only",
-        "if",
-        "what",
-        "instead of",
-        "once",
-        "but",
-        "enough",
-    ]);
-    let people =
-        cue(&["people", "customers", "companies", "anyone", "everyone", "users", "buyers", "households"]);
-    // "In two huts …": a place or a date makes a case of it. Without a cue, only what opens or explains is general.
-    let cased = s.text.starts_with("In ") || s.text.starts_with("At ") || s.text.starts_with("From ");
-    let cued = rule || people || matches!(s.role, Role::Lead | Role::Mechanism);
-    (fit && cued && !cased).then(|| {
-        role + s.score * 0.3
-            + if bare_subject { 0.5 } else { 0.0 }
-            + if rule { 0.25 } else { 0.0 }
-            + if people { 0.15 } else { 0.0 }
-            + f64::from(s.cause.min(6)) * 0.04
-    })
-}
-
-/// No names, no figures, no past tense, no first person, no word for the document itself.
-fn speaks_generally(s: &Sentence) -> bool {
-    const PAST: [&str; 15] = [
-        "was", "were", "had", "did", "took", "gave", "fell", "rose", "came", "went", "began", "ran", "grew",
-        "wanted", "used",
-    ];
-    // The same word is a participle: "is sold", "have paid".
-    const PAST_OR_PARTICIPLE: [&str; 9] =
-        ["said", "found", "brought", "bought", "sold", "paid", "left", "made", "got"];
-    const LOCAL: [&str; 24] = [
-        "now",
-        "here",
-        "we",
-        "our",
-        "us",
-        "i",
-        "my",
-        "you",
-        "your",
-        "report",
-        "panel",
-        "figure",
-        "table",
-        "chapter",
-        "section",
-        "article",
-        "today",
-        "yesterday",
-        "last",
-        "this",
-        "these",
-        "ago",
-        "says",
-        "he",
-    ];
-    let tokens: Vec<&str> = s.plain.split_whitespace().collect();
-    let local = tokens.iter().any(|token| PAST.contains(token) || LOCAL.contains(token));
-    let digits = s.text.chars().any(|c| c.is_ascii_digit());
-    let quoted = s.text.contains(['“', '"', '(', '‘', ';', ':']);
-    let past = tokens.windows(2).any(|pair| match pair {
-        [before, word] => {
-            let regular = word.len() > 4 && word.ends_with("ed") && !word.ends_with("eed");
-            (regular || PAST_OR_PARTICIPLE.contains(word)) && !is_participle_after(before)
-        }
-        _ => false,
-    });
-    // "Recipe boxes preserve it": the word it stands for is in another sentence.
-    let points_back = tokens.last().is_some_and(|token| matches!(*token, "it" | "them"))
-        || tokens.iter().take(4).any(|token| matches!(*token, "it" | "them" | "its"))
-        || tokens.iter().take(2).any(|token| matches!(*token, "they" | "their"));
-    s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
-}
-
-/// After these a word in "-ed" is a participle and tells nothing of the tense.
-fn is_participle_after(word: &str) -> bool {
-    const BEFORE: [&str; 30] = [
-        "have",
-        "has",
-        "is",
-        "are",
-        "be",
-        "been",
-        "being",
-        "not",
-        "a",
-        "an",
-        "the",
-        "can",
-        "more",
-        "most",
-        "well",
-        "or",
-        "and",
-        "too",
-        "than",
-        "those",
-        "get",
-        "as",
-        "of",
-        "no",
-        "it",
-        "until",
-        "once",
-        "everything",
-        "with",
-        "every",
-    ];
-    BEFORE.contains(&word) || word.ends_with("ly")
-}
-
-/// Whether a sentence goes on from the one before without pointing at anything else.
-fn continues_thought(s: &Sentence) -> bool {
-    const OPENINGS: [&str; 8] =
-        ["they ", "then ", "it ", "one decision", "what helps", "what comes", "instead ", "once "];
-    let text = s.plain.trim_start();
-    OPENINGS.iter().any(|opening| text.starts_with(opening))
-}
-
-/// The sentence that explains a topic's case, whole and standing alone.
-fn explanation(analysis: &Analysis, topic: usize, cited: &BTreeSet<u32>) -> Option<usize> {
-    let candidates = analysis.of_topic(topic).filter(|(_, s)| {
-        s.quotable
-            && !s.leans
-            && is_covered(s, cited)
-            && !s.text.contains(['“', '"'])
-            && matches!(s.role, Role::Mechanism | Role::Case | Role::Lead | Role::Context)
-    });
-    best_of(candidates, |s| {
-        let role = if s.role == Role::Mechanism { 0.6 } else { 0.0 };
-        let figures = if s.figures.is_empty() { 0.1 } else { 0.0 };
-        role + figures + f64::from(s.cause.min(8)) * 0.1 + s.score * 0.4
-    })
-}
-
 fn best_of<'a>(
     candidates: impl Iterator<Item = (usize, &'a Sentence)>,
     value: impl Fn(&Sentence) -> f64,
@@ -396,7 +229,7 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
             && !s.leans
             && is_covered(s, cited)
             && !used.contains(index)
-            && !is_job(s)
+            && !jobs::is_job(s)
             && !s.text.starts_with(['“', '"'])
             && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
     };
@@ -415,103 +248,12 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
             && s.quotable
             && s.leans
             && s.word_count <= 30
-            && !is_job(s)
+            && !jobs::is_job(s)
             && is_covered(s, cited)
     });
     let mut indexes = vec![first];
     indexes.extend(next.map(|_| first + 1));
     Some(inspirations::prose(analysis, &indexes, WHY_CHARS_MAX))
-}
-
-/// Whether a sentence names a job to be done; it is not used for anything else.
-fn is_job(s: &Sentence) -> bool {
-    JOBS.iter().any(|(name, _)| lexicon().marker_weight(name, &s.plain) >= 4)
-}
-
-/// The kinds of job, with the openings that a document may give them.
-const JOBS: [(&str, [&str; 5]); 3] = [
-    (
-        "functional",
-        [
-            "The functional job is ",
-            "The functional one is ",
-            "Functionally, ",
-            "The functional benefit is ",
-            "For the guest, the functional job is ",
-        ],
-    ),
-    (
-        "emotional",
-        [
-            "The emotional job is ",
-            "The emotional one is ",
-            "Emotionally, ",
-            "The emotional benefit is ",
-            "The emotional need is ",
-        ],
-    ),
-    (
-        "social",
-        [
-            "The social job is ",
-            "The social one is ",
-            "Socially, ",
-            "The social benefit is ",
-            "The social need is ",
-        ],
-    ),
-];
-
-fn job(analysis: &Analysis, topic: usize, cited: &BTreeSet<u32>) -> JobToBeDone {
-    let [functional, emotional, social] =
-        JOBS.map(|(name, openings)| job_of(analysis, topic, name, &openings, cited));
-    JobToBeDone {
-        // The schema wants a functional job; what people get is the nearest the document comes to one.
-        functional: functional.unwrap_or_else(|| {
-            let gained = analysis
-                .of_topic(topic)
-                .find(|(_, s)| is_covered(s, cited) && inspirations::result_value(s).is_some());
-            gained.map_or_else(
-                || "Not named by the document.".to_owned(),
-                |(_, s)| {
-                    let outcome = sentences::main_clause(&s.text);
-                    words::clipped(
-                        &format!("Not named by the document; the outcome it reports: {outcome}."),
-                        JOB_CHARS_MAX,
-                    )
-                },
-            )
-        }),
-        emotional,
-        social,
-    }
-}
-
-fn job_of(
-    analysis: &Analysis,
-    topic: usize,
-    name: &str,
-    openings: &[&str],
-    cited: &BTreeSet<u32>,
-) -> Option<String> {
-    // A topic made by position may have its jobs named in another stretch of the same story.
-    let by_position = analysis.topics.get(topic).is_some_and(|topic| !topic.named_by_document);
-    let own = analysis.sentences.iter().filter(|s| by_position || s.topic == Some(topic)).filter(|s| {
-        // Shorter than a quote may be: "Functionally, a runner can plan."
-        let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
-        whole
-            && is_covered(s, cited)
-            && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
-    });
-    let (_, sentence) = own
-        .map(|s| (lexicon().marker_weight(name, &s.plain), s))
-        .filter(|(weight, s)| {
-            *weight >= 4 || (*weight >= 2 && s.role == Role::Reason && !s.leans && s.topic == Some(topic))
-        })
-        .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.text.cmp(&a.1.text)))?;
-    let rest =
-        openings.iter().find_map(|opening| sentence.text.strip_prefix(opening)).unwrap_or(&sentence.text);
-    Some(words::clipped(&words::capitalised(rest), JOB_CHARS_MAX))
 }
 
 /// Industries in which the document has seen it, then those that the document speaks of besides.
@@ -540,7 +282,7 @@ fn industries_in<'a>(stems: impl Iterator<Item = &'a String>, known: &[String]) 
         .map(|(name, words)| (stems.iter().filter(|stem| words.contains(**stem)).count(), *name))
         .filter(|(count, _)| *count >= 2)
         .collect();
-    counts.sort_by(|a, b| b.0.cmp(&a.0));
+    counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     let mut found: Vec<String> = known.to_vec();
     for (_, name) in counts {
         if !found.iter().any(|item| item == name) {
@@ -568,7 +310,7 @@ fn constraints_removed(
                 && s.text.chars().count() <= CONSTRAINT_CHARS_MAX
                 && !s.text.starts_with(['“', '"'])
                 && lexicon().marker_weight("barrier", &s.plain) >= 3
-                && !is_job(s)
+                && !jobs::is_job(s)
                 && matches!(s.role, Role::Mechanism | Role::Case | Role::Result | Role::Reason)
         })
         .map(|(index, _)| index)

@@ -56,7 +56,6 @@ pub(super) struct Concept {
 
 #[derive(Debug)]
 pub(super) struct Lexicon {
-    stopwords: BTreeSet<&'static str>,
     never_end: BTreeSet<&'static str>,
     maybe_end: BTreeSet<&'static str>,
     starters: BTreeSet<&'static str>,
@@ -71,6 +70,13 @@ pub(super) struct Lexicon {
     pub(super) plays: Vec<Play>,
 }
 
+/// Whether a word in lower case carries no topic. A list of its own, because the others are read with it.
+pub(super) fn is_stopword(lowercase: &str) -> bool {
+    static STOPWORD_SET: LazyLock<BTreeSet<&str>> =
+        LazyLock::new(|| lines(STOPWORDS).flat_map(str::split_whitespace).collect());
+    STOPWORD_SET.contains(lowercase)
+}
+
 /// The lists, parsed at first use.
 pub(super) fn lexicon() -> &'static Lexicon {
     static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
@@ -82,7 +88,7 @@ fn lines(source: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 fn stems(list: &str) -> BTreeSet<String> {
-    list.split([' ', '|']).filter(|word| !word.is_empty()).flat_map(words::stems_of_phrase).collect()
+    list.split([' ', '|']).filter(|word| !word.is_empty()).flat_map(words::content_stems).collect()
 }
 
 /// The words of every line that begins with `key`.
@@ -104,7 +110,6 @@ impl Lexicon {
             }
         }
         Self {
-            stopwords: lines(STOPWORDS).flat_map(str::split_whitespace).collect(),
             never_end: keyed(ABBREVIATIONS, "never"),
             maybe_end: keyed(ABBREVIATIONS, "maybe"),
             starters: keyed(OPENERS, "starter"),
@@ -138,10 +143,6 @@ impl Lexicon {
                 .collect(),
             plays: plays::read(PLAYS),
         }
-    }
-
-    pub(super) fn is_stopword(&self, lowercase: &str) -> bool {
-        self.stopwords.contains(lowercase)
     }
 
     /// A full stop after this token never ends a sentence.
@@ -198,11 +199,17 @@ impl Lexicon {
 
     /// How strongly a sentence in plain form carries a kind of marker; each phrase counts once.
     pub(super) fn marker_weight(&self, name: &str, plain: &str) -> u32 {
+        let words: BTreeSet<&str> = plain.split_whitespace().collect();
+        // Most phrases are ruled out by their first word; only the rest are searched for.
+        let occurs = |phrase: &&&str| match phrase.split_once(' ') {
+            None => words.contains(**phrase),
+            Some((first, _)) => words.contains(first) && words::holds(plain, phrase),
+        };
         self.markers.get(name).map_or(0, |groups| {
             groups
                 .iter()
                 .map(|(weight, phrases)| {
-                    let hits = phrases.iter().filter(|phrase| words::holds(plain, phrase)).count();
+                    let hits = phrases.iter().filter(occurs).count();
                     weight * u32::try_from(hits.min(3)).unwrap_or(3)
                 })
                 .sum()

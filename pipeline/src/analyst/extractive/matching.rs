@@ -18,7 +18,7 @@ use crate::{
 /// So many of a variant's first signs count more.
 const SURE_SIGNS: usize = 5;
 /// What a lesson loses on a product of another class than its own case: it can be carried over, but less surely.
-const OTHER_CLASS_FACTOR: f64 = 0.7;
+const OTHER_CLASS_FACTOR: f64 = 0.65;
 
 /// What a lesson is about, gathered from everything that earlier stages and the document say of it.
 #[derive(Debug)]
@@ -210,10 +210,16 @@ pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
             }
         }
     }
+    // What shows no sign of carrying is kept last, so that a poor profile still gets its three.
     found.sort_by(|a, b| {
         b.score.total_cmp(&a.score).then((a.subject, a.product).cmp(&(b.subject, b.product)))
     });
     found
+}
+
+/// Only what fits any product does without a sign in the profile's own words.
+fn play_needs_signs(variant: &Variant) -> bool {
+    variant.class != "any"
 }
 
 fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64, variant: &Variant) -> f64 {
@@ -227,6 +233,9 @@ fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64
         .map(|(order, _)| if order < SURE_SIGNS { 0.32 } else { 0.12 })
         .sum::<f64>()
         .min(1.2);
+    if fit <= 0.0 && play_needs_signs(variant) {
+        return 0.0;
+    }
     let shared = subject.nearness(entry).min(0.8);
     let pull: f64 = brand
         .strategic_priorities
@@ -240,13 +249,18 @@ fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64
         .min(5.0)
         * 0.03;
     // The kind must be clear before anything else counts.
-    let class = class_of(entry, &brand.industry);
-    let carried_over = subject.class != "any" && class != subject.class && class != "service";
+    let carried_over = subject.is_foreign_to(entry, brand);
     let factor = if carried_over { OTHER_CLASS_FACTOR } else { 1.0 };
     factor * sureness * sureness * (0.25 + fit + shared + pull)
 }
 
 impl Subject<'_> {
+    /// Whether a product is of another field than the lesson's own case. What is done for durable goods is mostly
+    /// a service, so these two are one field.
+    pub(super) fn is_foreign_to(&self, entry: &str, brand: &BrandProfile) -> bool {
+        self.class != "any" && (class_of(entry, &brand.industry) == "food") != (self.class == "food")
+    }
+
     /// How much of what the lesson is about a text of the profile is about too, 0 to 1.
     pub(super) fn nearness(&self, text: &str) -> f64 {
         concepts_of(text).iter().filter_map(|concept| self.concepts.get(concept)).sum()

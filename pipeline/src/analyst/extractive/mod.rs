@@ -5,21 +5,24 @@
 //! templates for what a brand could do with a kind of mechanism; they claim nothing about the world.
 //!
 //! * Text: [`blocks`] → [`sentences`] → [`analysis`], weighed by [`ranking`], grouped by [`topics`].
-//! * Stages: [`inspirations`], [`trends`], [`lessons`], [`opportunities`] (with [`matching`] and [`plays`]).
+//! * Stages: [`inspirations`], [`trends`], [`lessons`], [`opportunities`] (with [`principles`], [`jobs`], [`matching`], [`plays`], [`brand_context`]).
 //! * Words: [`lexicon`], from the lists in `lexicon/*.txt`.
 //!
 //! No hash map is iterated and no float is compared without a tie-break, so equal input gives equal bytes.
 
 mod analysis;
 mod blocks;
+mod brand_context;
 mod clusters;
 mod inspirations;
+mod jobs;
 mod lessons;
 mod lexicon;
 mod matching;
 mod opportunities;
 mod phrases;
 mod plays;
+mod principles;
 mod ranking;
 mod sentences;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use super::{
     analysis::{Analysis, Sentence},
-    inspirations,
+    brand_context, inspirations,
     lexicon::{Role, lexicon},
     matching::{self, Match, Subject},
     ranking, sentences, words,
@@ -20,7 +20,7 @@ use crate::{
 const OPPORTUNITIES_MIN: usize = 3;
 const OPPORTUNITIES_MAX: usize = 5;
 /// Beyond the third, an opportunity must reach this share of the best one's score.
-const SCORE_SHARE_MIN: f64 = 0.40;
+const SCORE_SHARE_MIN: f64 = 0.30;
 
 pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfile) -> BrandContextualization {
     let subjects = matching::subjects(analysis, earlier);
@@ -36,12 +36,9 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfil
         let writer = Writer { analysis, subject, brand, entry, found, order };
         opportunities.push(writer.opportunity(&mut told));
     }
-    let brand_context = brand_context(&opportunities, &subjects, &chosen, brand);
+    let brand_context = brand_context::write(&opportunities, &subjects, &chosen, brand);
     BrandContextualization { brand_context, opportunities }
 }
-
-/// A product this near to what a lesson is about can be measured by the lesson's own case.
-const NEAR_MIN: f64 = 0.12;
 
 /// The best matches: other lessons and other products each time, as far as there are any.
 fn choose(matches: &[Match]) -> Vec<Match> {
@@ -272,7 +269,7 @@ impl Writer<'_> {
         let mut steps: Vec<String> =
             self.found.variant.steps.iter().map(|step| words::clipped(&self.filled(step), 500)).collect();
         // What a case of another field measured is no measure for this one.
-        let near = self.subject.nearness(self.entry) >= NEAR_MIN;
+        let near = !self.subject.is_foreign_to(self.entry, self.brand);
         let yardstick = result
             .filter(|_| near)
             .map(|s| sentences::main_clause(&s.text))
@@ -308,6 +305,8 @@ impl Writer<'_> {
                     && s.role == Role::Counter
                     && !told.sentences.contains(index)
                     && self.concerns(s)
+                    // A way out is no warning.
+                    && !s.plain.contains(" solved ")
                     && s.text.chars().count() < 420
             })
             .map(|(index, _)| index)
@@ -319,7 +318,12 @@ impl Writer<'_> {
         });
         for index in chosen {
             if let Some(s) = self.analysis.sentence(index) {
-                risks.push(format!("The document warns: “{}”", inner_quotes(&s.text)));
+                let opening = if self.subject.is_foreign_to(self.entry, self.brand) {
+                    "Of its own case, in another field, the document warns"
+                } else {
+                    "The document warns"
+                };
+                risks.push(format!("{opening}: “{}”", inner_quotes(&s.text)));
                 told.sentences.push(index);
             }
         }
@@ -361,64 +365,4 @@ impl Writer<'_> {
 /// Double quotation marks inside a quotation become single ones.
 fn inner_quotes(text: &str) -> String {
     text.replace('“', "‘").replace('”', "’")
-}
-
-fn brand_context(
-    opportunities: &[Opportunity],
-    subjects: &[Subject<'_>],
-    chosen: &[Match],
-    brand: &BrandProfile,
-) -> String {
-    let products: Vec<String> = chosen
-        .iter()
-        .filter_map(|found| brand.product_portfolio.get(found.product))
-        .map(|entry| matching::short_name(entry))
-        .collect();
-    let mut text = format!(
-        "For {} ({}), {} from the document {} held against the profile. What decided were the products that can carry a lesson: {}.",
-        brand.brand_name,
-        brand.country,
-        words::counted(subjects.len(), "lesson", "lessons"),
-        if subjects.len() == 1 { "was" } else { "were" },
-        words::listed(&unique(products)),
-    );
-    let entries = |field: ProfileField| -> Vec<String> {
-        let all = opportunities.iter().flat_map(|o| &o.profile_links).filter(|link| link.field == field);
-        unique(all.map(|link| format!("“{}”", link.entry.trim_end_matches('.'))).collect())
-    };
-    let priorities = entries(ProfileField::StrategicPriorities);
-    if !priorities.is_empty() {
-        text.push_str(&format!(
-            " Of its priorities, these spoke for the choice: {}.",
-            words::listed(&priorities)
-        ));
-    }
-    let left_out: Vec<String> = subjects
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| chosen.iter().all(|found| found.subject != *index))
-        .map(|(_, subject)| format!("“{}”", subject.lesson.title))
-        .collect();
-    if !left_out.is_empty() {
-        text.push_str(&format!(
-            " Left aside, because other lessons had a nearer product: {}.",
-            words::listed(&left_out)
-        ));
-    }
-    text.push_str(
-        " Effort follows the kind of change: labels, tastings and single events are low; a new service or a reformulation is medium; \
-         new packaging cycles, measured standards and networks are high. Low effort can start now; medium effort now where a recent \
-         innovation prepares it, else next; high effort next where one does, else later.",
-    );
-    words::clipped(&text, 1_950)
-}
-
-fn unique(items: Vec<String>) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
-    for item in items {
-        if !kept.contains(&item) {
-            kept.push(item);
-        }
-    }
-    kept
 }

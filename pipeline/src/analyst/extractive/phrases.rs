@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{analysis::Sentence, lexicon::lexicon, words};
+use super::{
+    analysis::Sentence,
+    lexicon::{is_stopword, lexicon},
+    words,
+};
 
 /// The proper names of a document, by how often they occur.
 #[derive(Debug, Default)]
@@ -71,7 +75,9 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
             close(&mut current, initial);
         }
         let after_quote = opens && token.chars().count() > 1;
-        if is_name_word(bare) || (bare == "&" && !current.is_empty()) {
+        let inside = !current.is_empty() && !opens;
+        let goes_on = inside && bare.len() > 1 && bare.starts_with(char::is_uppercase);
+        if is_name_word(bare) || goes_on || (bare == "&" && inside) {
             if current.is_empty() {
                 initial = index == 0 || after_quote;
             }
@@ -90,7 +96,7 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
 fn is_name_word(word: &str) -> bool {
     word.chars().next().is_some_and(char::is_uppercase)
         && word.chars().filter(|c| c.is_alphabetic()).count() > 1
-        && !lexicon().is_stopword(&word.to_lowercase())
+        && !is_stopword(&word.to_lowercase())
         && !lexicon().is_starter(&word.to_lowercase())
 }
 

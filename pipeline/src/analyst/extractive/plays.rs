@@ -69,7 +69,7 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
         let (Some((key, value)), Some(play)) = (line.split_once(": "), plays.last_mut()) else {
             continue;
         };
-        let stems = || value.split_whitespace().flat_map(words::stems_of_phrase).collect::<Vec<String>>();
+        let stems = || value.split_whitespace().flat_map(words::content_stems).collect::<Vec<String>>();
         match (key, play.variants.last_mut()) {
             ("label", _) => play.label = value,
             ("serves", _) => play.serves = value,

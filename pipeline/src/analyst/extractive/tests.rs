@@ -227,6 +227,16 @@ fn headings_tables_and_captions_stay_out_of_sentences() {
 }
 
 #[test]
+fn a_heading_between_two_paragraphs_needs_no_empty_line() {
+    let page = "A loan is the most honest advertisement that any shop can think of.\nCounter-signals\n\
+                Cleaning and inspection cost more than small shops can usually carry.\n";
+    let found = blocks::blocks(&document(&[page]));
+    let texts: Vec<&str> = found.iter().map(|block| block.text.as_str()).collect();
+    assert_eq!(texts[1], "Counter-signals", "{texts:?}");
+    assert_eq!(texts.len(), 3);
+}
+
+#[test]
 fn debris_is_never_quotable() {
     for text in [
         "Spice 41% 58% 62% 12% 9% 7% 33%.",
@@ -261,7 +271,7 @@ fn any_line() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn random_documents_give_valid_outputs_or_a_typed_refusal(

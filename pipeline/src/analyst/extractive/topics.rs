@@ -18,6 +18,8 @@ use crate::{
 const TOPIC_SENTENCES_MIN: usize = 5;
 /// A headline is no longer than this.
 const HEADLINE_CHARS_MAX: usize = 120;
+/// A title made from any clause is no longer than this.
+const TITLE_CLAUSE_CHARS_MAX: usize = 90;
 /// The most topics that are carried on.
 const TOPICS_MAX: usize = 8;
 
@@ -351,14 +353,25 @@ fn heading_from(analysis: &Analysis, topic: usize) -> String {
         .find(|phrase| known.iter().all(|heading| !words::plain(heading).contains(&words::plain(phrase))));
     match (phrases::principal_name(&own), phrase) {
         (Some(name), Some(phrase)) => format!("{name}: {phrase}"),
-        (Some(name), None) => name,
         (None, Some(phrase)) => words::capitalised(&phrase),
-        (None, None) => own
+        (name, None) => own
             .iter()
+            .filter(|sentence| !sentence.leans)
             .max_by(|a, b| a.score.total_cmp(&b.score).then(b.text.cmp(&a.text)))
-            .map(|sentence| words::clipped(sentences::main_clause(&sentence.text), HEADLINE_CHARS_MAX))
+            .map(|sentence| short_clause(&sentence.text))
+            .or(name)
             .unwrap_or_default(),
     }
+}
+
+/// A sentence's main clause, cut at its first comma where it is long.
+fn short_clause(sentence: &str) -> String {
+    let clause = sentences::main_clause(sentence);
+    if clause.chars().count() <= TITLE_CLAUSE_CHARS_MAX {
+        return clause.to_owned();
+    }
+    let cut = clause.find(", ").filter(|at| *at > 12).unwrap_or(clause.len());
+    words::clipped(clause.get(..cut).unwrap_or(clause), TITLE_CLAUSE_CHARS_MAX)
 }
 
 /// What came of a case as a clause that can stand alone, with the index of its sentence.

@@ -3,7 +3,7 @@
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::lexicon::lexicon;
+use super::lexicon::is_stopword;
 
 /// The most figures that are kept of one sentence.
 const FIGURES_MAX: usize = 8;
@@ -55,7 +55,7 @@ pub(super) fn content_stems(text: &str) -> Vec<String> {
 pub(super) fn is_content(word: &str) -> bool {
     let lower = word.to_lowercase();
     let bare = lower.split(['\'', '’']).next().unwrap_or_default();
-    bare.chars().count() > 1 && bare.chars().any(char::is_alphabetic) && !lexicon().is_stopword(bare)
+    bare.chars().count() > 1 && bare.chars().any(char::is_alphabetic) && !is_stopword(bare)
 }
 
 /// The figures of a text: percentages, sums, quantities, multiples, with their unit; bare years are left out.
