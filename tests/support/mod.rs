@@ -2,6 +2,7 @@
 
 pub(crate) mod hostile;
 pub(crate) mod openrouter;
+pub(crate) mod postgres;
 
 use std::{
     path::{Path, PathBuf},

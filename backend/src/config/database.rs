@@ -16,10 +16,7 @@ pub struct DatabaseConfig {
 
 impl DatabaseConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        Self {
-            url: address(reader, "DATABASE_URL"),
-            direct_url: address(reader, "DATABASE_URL_NON_POOLING"),
-        }
+        Self { url: address(reader, "DATABASE_URL"), direct_url: address(reader, "DATABASE_URL_NON_POOLING") }
     }
 
     /// The address for what needs a session of its own (advisory locks, LISTEN): the direct one, if there is one.
@@ -50,10 +47,8 @@ mod tests {
     use super::super::Config;
 
     fn config(pairs: &[(&str, &str)]) -> Result<Config, super::super::Problems> {
-        let variables: BTreeMap<_, _> = pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let variables: BTreeMap<_, _> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Config::from_variables(variables)
     }
 
