@@ -6,7 +6,7 @@
 use std::{
     fs::File,
     net::TcpListener,
-    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -50,10 +50,12 @@ pub(crate) enum Stop {
 /// A PostgreSQL server.
 #[derive(Debug)]
 pub(crate) struct Postgres {
-    folder: TempDir,
     port: u16,
-    server: Option<Server>,
+    server: Option<Child>,
     databases: AtomicU32,
+    // Dropped in this order: who guards the folder, then the folder.
+    _watchdog: Watchdog,
+    folder: TempDir,
 }
 
 impl Postgres {
@@ -62,11 +64,13 @@ impl Postgres {
         let template = template();
         loop {
             let folder = new_folder();
+            let watchdog = Watchdog::new(folder.path());
             copy(&template, &folder.path().join("data"));
             let port = free_port();
             // Another test may have taken the port in the meantime.
-            if let Some(server) = Server::start(folder.path(), port) {
-                return Self { folder, port, server: Some(server), databases: AtomicU32::new(0) };
+            if let Some(server) = start_server(folder.path(), port) {
+                let databases = AtomicU32::new(0);
+                return Self { port, server: Some(server), databases, _watchdog: watchdog, folder };
             }
         }
     }
@@ -89,21 +93,27 @@ impl Postgres {
 
     /// Stops the server and waits until it is gone; what it holds stays.
     pub(crate) fn stop(&mut self, how: Stop) {
-        self.server.take().expect("the server is running").stop(how);
+        let mut server = self.server.take().expect("the server is running");
+        let signal = match how {
+            Stop::Fast => Signal::INT,
+            Stop::Immediate => Signal::QUIT,
+        };
+        kill_process(Pid::from_child(&server), signal).unwrap();
+        server.wait().unwrap();
     }
 
     /// Starts a stopped server again, on the same port.
     pub(crate) fn start_again(&mut self) {
         assert!(self.server.is_none(), "the server is running");
-        let server = Server::start(self.folder.path(), self.port);
+        let server = start_server(self.folder.path(), self.port);
         self.server = Some(server.expect("the server's port is still free"));
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.stop(Stop::Immediate);
+        if self.server.is_some() {
+            self.stop(Stop::Immediate);
         }
     }
 }
@@ -127,73 +137,63 @@ pub(crate) async fn try_query(url: &str, sql: &str) -> sqlx::Result<Vec<Vec<Opti
     Ok(rows?.iter().map(|row| (0..row.len()).map(|index| text(row, index)).collect()).collect())
 }
 
-/// The server's process, and one that stops it and clears the folder should this one be killed.
-#[derive(Debug)]
-struct Server {
-    process: Child,
-    watchdog: Child,
-}
-
-impl Server {
-    /// `None` where the port is taken.
-    fn start(folder: &Path, port: u16) -> Option<Self> {
-        let log = folder.join("log");
-        let mut command = unprivileged(&program("postgres"));
-        command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string()]);
-        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
-        let log_file = File::options().create(true).append(true).open(&log).unwrap();
-        let process = command.stderr(log_file).spawn().unwrap();
-        let watchdog = watchdog(&process, folder);
-        let mut server = Self { process, watchdog };
-        let deadline = Instant::now() + START_TIMEOUT;
-        while !server.is_ready(folder) {
-            let said = || std::fs::read_to_string(&log).unwrap();
-            if let Some(status) = server.process.try_wait().unwrap() {
-                server.dismiss_watchdog();
-                assert!(said().contains("could not bind"), "postgres ended with {status}:\n{}", said());
-                return None;
-            }
-            assert!(Instant::now() < deadline, "postgres does not get ready:\n{}", said());
-            std::thread::sleep(Duration::from_millis(5));
+/// Starts the server; `None` where the port is taken.
+fn start_server(folder: &Path, port: u16) -> Option<Child> {
+    let log = folder.join("log");
+    let mut command = unprivileged(&program("postgres"));
+    command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string()]);
+    command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+    let log_file = File::options().create(true).append(true).open(&log).unwrap();
+    let mut server = command.stderr(log_file).spawn().unwrap();
+    let deadline = Instant::now() + START_TIMEOUT;
+    while !is_ready(&server, folder) {
+        let said = || std::fs::read_to_string(&log).unwrap();
+        if let Some(status) = server.try_wait().unwrap() {
+            assert!(said().contains("could not bind"), "postgres ended with {status}:\n{}", said());
+            return None;
         }
-        Some(server)
+        assert!(Instant::now() < deadline, "postgres does not get ready:\n{}", said());
+        std::thread::sleep(Duration::from_millis(5));
     }
+    Some(server)
+}
 
-    /// Whether it accepts connections, as `pg_ctl` finds out: by the first and the eighth line of a file.
-    fn is_ready(&self, folder: &Path) -> bool {
-        let state = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
-        let mut lines = state.lines();
-        let is_ours = lines.next() == Some(&self.process.id().to_string());
-        is_ours && lines.nth(6).is_some_and(|line| line.trim_end() == "ready")
-    }
+/// Whether it accepts connections, as `pg_ctl` finds out: by the first and the eighth line of a file.
+fn is_ready(server: &Child, folder: &Path) -> bool {
+    let state = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+    let mut lines = state.lines();
+    let is_ours = lines.next() == Some(&server.id().to_string());
+    is_ours && lines.nth(6).is_some_and(|line| line.trim_end() == "ready")
+}
 
-    fn stop(mut self, how: Stop) {
-        // First, or it might stop whoever gets the process's id next.
-        self.dismiss_watchdog();
-        let signal = match how {
-            Stop::Fast => Signal::INT,
-            Stop::Immediate => Signal::QUIT,
-        };
-        // It may have ended by itself.
-        let _ = kill_process(Pid::from_child(&self.process), signal);
-        let status = self.process.wait().unwrap();
-        assert!(status.signal().is_none(), "postgres died: {status}");
-    }
+/// Stops the server and clears its folder, should this process be killed.
+#[derive(Debug)]
+struct Watchdog(Child);
 
-    fn dismiss_watchdog(&mut self) {
-        self.watchdog.kill().unwrap();
-        self.watchdog.wait().unwrap();
+impl Watchdog {
+    fn new(folder: &Path) -> Self {
+        // Its input ends when this process does, however that ends. The server removes the file when it is gone.
+        let script = r#"
+            read -r _
+            if read -r server < "$0/data/postmaster.pid"; then
+                kill -QUIT "$server"
+                for _ in $(seq 100); do [ -e "$0/data/postmaster.pid" ] || break; sleep 0.1; done
+            fi
+            rm -rf "$0""#;
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // A group of its own: whoever stops the test stops the test's group.
+        Self(command.process_group(0).spawn().unwrap())
     }
 }
 
-/// Waits for the end of its input, which it gets when this process ends, however it ends.
-fn watchdog(server: &Child, folder: &Path) -> Child {
-    let script = r#"read -r _; kill -QUIT "$0"; while kill -0 "$0"; do sleep 0.1; done; rm -rf "$1""#;
-    let mut command = Command::new("sh");
-    command.args(["-c", script, &server.id().to_string()]).arg(folder);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    // A group of its own: whoever stops the test stops the test's group.
-    command.process_group(0).spawn().unwrap()
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // Killing what has ended is no error, and what was killed can be waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A folder that the server's user owns.
