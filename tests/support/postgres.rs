@@ -172,14 +172,14 @@ struct Watchdog(Child);
 
 impl Watchdog {
     fn new(folder: &Path) -> Self {
-        // Its input ends when this process does, however that ends. The server removes the file when it is gone.
+        // Its input ends when this process does, however that ends. The server removes the file when it is gone;
+        // looked at for some seconds, for a killed test may leave a copy or a start under way.
         let script = r#"
             read -r _
-            if read -r server < "$0/data/postmaster.pid"; then
-                kill -QUIT "$server"
-                for _ in $(seq 100); do [ -e "$0/data/postmaster.pid" ] || break; sleep 0.1; done
-            fi
-            rm -rf "$0""#;
+            for _ in $(seq 20); do
+                { read -r server < "$0/data/postmaster.pid" && kill -QUIT "$server"; } || rm -rf "$0"
+                sleep 0.2
+            done"#;
         let mut command = Command::new("sh");
         command.args(["-c", script]).arg(folder);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
