@@ -115,11 +115,17 @@ pub(super) async fn begin(
 }
 
 /// Notes that its script has run: two statements, as Prisma makes them.
-pub(super) async fn finish(connection: &mut PgConnection, id: &str, now: Timestamp) -> Result<(), MigrateError> {
-    let count =
-        sqlx::query("UPDATE _prisma_migrations SET applied_steps_count = applied_steps_count + 1 WHERE id = $1");
+pub(super) async fn finish(
+    connection: &mut PgConnection,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), MigrateError> {
+    let count = sqlx::query(
+        "UPDATE _prisma_migrations SET applied_steps_count = applied_steps_count + 1 WHERE id = $1",
+    );
     execute(connection, count.bind(id)).await?;
-    let finish = sqlx::query("UPDATE _prisma_migrations SET finished_at = $2::text::timestamptz WHERE id = $1");
+    let finish =
+        sqlx::query("UPDATE _prisma_migrations SET finished_at = $2::text::timestamptz WHERE id = $1");
     execute(connection, finish.bind(id).bind(now.to_rfc3339())).await
 }
 
@@ -130,8 +136,13 @@ pub(super) async fn fail(connection: &mut PgConnection, id: &str, logs: &str) ->
 }
 
 /// Marks one attempt as rolled back.
-pub(super) async fn roll_back(connection: &mut PgConnection, id: &str, now: Timestamp) -> Result<(), MigrateError> {
-    let update = sqlx::query("UPDATE _prisma_migrations SET rolled_back_at = $2::text::timestamptz WHERE id = $1");
+pub(super) async fn roll_back(
+    connection: &mut PgConnection,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), MigrateError> {
+    let update =
+        sqlx::query("UPDATE _prisma_migrations SET rolled_back_at = $2::text::timestamptz WHERE id = $1");
     execute(connection, update.bind(id).bind(now.to_rfc3339())).await
 }
 
@@ -155,9 +166,5 @@ async fn execute(
     connection: &mut PgConnection,
     query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
 ) -> Result<(), MigrateError> {
-    query
-        .execute(connection)
-        .await
-        .map(|_| ())
-        .map_err(|error| unreachable(&error))
+    query.execute(connection).await.map(|_| ()).map_err(|error| unreachable(&error))
 }

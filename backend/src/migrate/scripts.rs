@@ -4,8 +4,8 @@ use pipeline::record::sha256_hex;
 
 /// One migration: a folder of `prisma/migrations/`.
 #[derive(Debug, Clone, Copy)]
-pub struct Migration {
-    pub name: &'static str,
+pub struct Migration<'a> {
+    pub name: &'a str,
     pub sql: &'static str,
 }
 
@@ -20,7 +20,7 @@ macro_rules! migrations {
 
 /// All migrations in the order of their names, which is the order in which they are applied.
 /// A test compares this list with the folder.
-pub const MIGRATIONS: &[Migration] = migrations![
+pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20251022123459_init",
     "20251022130135_add_document_model",
     "20251022130947_add_document_model",
@@ -36,7 +36,7 @@ pub const MIGRATIONS: &[Migration] = migrations![
 /// but with tables, is taken to hold.
 pub(super) const LIVE_BEFORE_US: usize = 3;
 
-impl Migration {
+impl Migration<'_> {
     /// What Prisma records: SHA-256 of the script's bytes, in lowercase hex.
     #[must_use]
     pub fn checksum(&self) -> String {
@@ -48,9 +48,7 @@ impl Migration {
     pub fn has_checksum(&self, recorded: &str) -> bool {
         let unix = self.sql.replace("\r\n", "\n");
         let windows = unix.replace('\n', "\r\n");
-        [self.sql, &unix, &windows]
-            .iter()
-            .any(|text| sha256_hex(text.as_bytes()) == recorded)
+        [self.sql, &unix, &windows].iter().any(|text| sha256_hex(text.as_bytes()) == recorded)
     }
 
     /// The index that a failed `CREATE INDEX CONCURRENTLY` leaves behind, invalid.
@@ -62,8 +60,7 @@ impl Migration {
 }
 
 /// The migration with this name.
-#[must_use]
-pub fn find(name: &str) -> Option<&'static Migration> {
+pub(super) fn find(name: &str) -> Option<&'static Migration<'static>> {
     MIGRATIONS.iter().find(|migration| migration.name == name)
 }
 
@@ -91,10 +88,8 @@ mod tests {
     fn an_index_that_is_built_concurrently_stands_alone_in_its_script() {
         // Only a lone statement escapes the implicit transaction, in which Postgres refuses to build that way.
         for migration in MIGRATIONS.iter().filter(|migration| migration.sql.contains("CONCURRENTLY")) {
-            let statements = migration
-                .sql
-                .lines()
-                .filter(|line| !line.starts_with("--") && !line.trim().is_empty());
+            let statements =
+                migration.sql.lines().filter(|line| !line.starts_with("--") && !line.trim().is_empty());
             assert_eq!(statements.count(), 1, "{}", migration.name);
             assert!(migration.concurrent_index().is_some(), "{}", migration.name);
         }

@@ -3,10 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection,
-    postgres::PgConnectOptions,
-};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use url::Url;
 
 use super::MigrateError;
@@ -25,8 +22,29 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the driver understands of an address's query; the rest (`connection_limit`, `pgbouncer`, …) is for Prisma.
 const DRIVER_PARAMETERS: &[&str] = &[
-    "sslmode", "sslrootcert", "sslcert", "sslkey", "host", "hostaddr", "port", "dbname", "user", "password", "options",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "options",
 ];
+
+/// Whether an address leads through a pooler, as far as it tells: by Prisma's parameter, by the names that Neon and
+/// Supabase give to theirs, or by the port of the latter.
+pub(super) fn is_pooled(address: &SecretString) -> bool {
+    Url::parse(address.expose_secret()).is_ok_and(|url| {
+        let host = url.host_str().unwrap_or_default();
+        url.query_pairs().any(|(key, value)| key == "pgbouncer" && value == "true")
+            || host.split('.').any(|label| label == "pooler" || label.ends_with("-pooler"))
+            || url.port() == Some(6543)
+    })
+}
 
 /// Opens the connection, in the schema that the address names (`?schema=`, else `public`).
 pub(super) async fn open(address: &SecretString) -> Result<PgConnection, MigrateError> {
@@ -38,18 +56,14 @@ pub(super) async fn open(address: &SecretString) -> Result<PgConnection, Migrate
             what: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
         })?
         .map_err(|error| unreachable(&error))?;
-    sqlx::query("SELECT set_config('search_path', quote_ident($1), false)")
-        .bind(schema)
-        .execute(&mut connection)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    // A role's own statement timeout is for a service; a build of an index takes what it takes.
+    let settings = "SELECT set_config('search_path', quote_ident($1), false), set_config('statement_timeout', '0', false)";
+    sqlx::query(settings).bind(schema).execute(&mut connection).await.map_err(|error| unreachable(&error))?;
     Ok(connection)
 }
 
 fn options(address: &SecretString) -> Result<(PgConnectOptions, String), MigrateError> {
-    let malformed = || MigrateError::Unreachable {
-        what: "the address is malformed".to_owned(),
-    };
+    let malformed = || MigrateError::Unreachable { what: "the address is malformed".to_owned() };
     let mut url = Url::parse(address.expose_secret()).map_err(|_| malformed())?;
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let schema = pairs
@@ -89,9 +103,7 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), MigrateErr
     };
     tokio::time::timeout(LOCK_WAIT, looking)
         .await
-        .unwrap_or(Err(MigrateError::Locked {
-            seconds: LOCK_WAIT.as_secs(),
-        }))
+        .unwrap_or(Err(MigrateError::Locked { seconds: LOCK_WAIT.as_secs() }))
 }
 
 /// Says goodbye, so that the server does not log a lost connection. Nothing depends on it.
@@ -133,8 +145,22 @@ mod tests {
     }
 
     #[test]
+    fn poolers_are_recognised() {
+        let pooled = |address: &str| is_pooled(&SecretString::from(address));
+        assert!(pooled("postgresql://u@h/db?pgbouncer=true"));
+        assert!(pooled("postgresql://u@ep-cool-1-pooler.eu-central-1.aws.neon.tech/db"));
+        assert!(pooled("postgresql://u@aws-0-eu.pooler.supabase.com:5432/db"));
+        assert!(pooled("postgresql://u@db.example.com:6543/db"));
+        assert!(!pooled("postgresql://u@postgres.railway.internal:5432/railway"));
+    }
+
+    #[test]
     fn a_refusal_does_not_name_the_user() {
-        let error = unreachable(&sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
-        assert_eq!(error.to_string(), "the database could not be asked: the connection failed (connection refused)");
+        let error =
+            unreachable(&sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
+        assert_eq!(
+            error.to_string(),
+            "the database could not be asked: the connection failed (connection refused)"
+        );
     }
 }

@@ -1,5 +1,5 @@
 -- Takes back 20251029043929_add_stage_outputs_and_report: what the five columns hold is lost.
--- Run by: innovation migrate rollback stage-outputs --method drop
+-- Run by: innovation migrate rollback 20251029043929_add_stage_outputs_and_report --method drop
 -- which also marks the migration as rolled back, so that the next deploy adds the columns again.
 ALTER TABLE "PipelineRun"
   DROP COLUMN IF EXISTS "stage1Output",

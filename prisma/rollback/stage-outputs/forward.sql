@@ -1,5 +1,5 @@
 -- Removes the stage output columns by a migration of its own: what they hold is lost.
--- Run by: innovation migrate rollback stage-outputs --method forward
+-- Run by: innovation migrate rollback 20251029043929_add_stage_outputs_and_report --method forward
 ALTER TABLE "PipelineRun"
   DROP COLUMN IF EXISTS "stage1Output";
 ALTER TABLE "PipelineRun"
