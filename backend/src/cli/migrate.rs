@@ -73,13 +73,20 @@ struct RollbackArgs {
 
 /// Runs a migration command.
 pub async fn run(args: Args, config: &Config) -> ExitCode {
+    let json = args.command.output().json;
+    let failure = match args.command {
+        Command::Status(_) => ExitCode::from(EXIT_COULD_NOT_CHECK),
+        _ => ExitCode::FAILURE,
+    };
     let migrator = match Migrator::new(&config.database, Arc::new(SystemClock::default())) {
         Ok(migrator) => migrator,
-        Err(error) => return failed(&error, args.command.output().json, ExitCode::FAILURE),
+        Err(error) => return failed(&error, json, failure),
     };
-    let json = args.command.output().json;
     let done = match args.command {
-        Command::Status(_) => return status(&migrator, json).await,
+        Command::Status(_) => match migrator.status().await {
+            Ok(status) => return show(&status, json),
+            Err(error) => Err(error),
+        },
         Command::Deploy(_) => migrator.deploy().await.map(|applied| deployed(&applied)),
         Command::Resolve(resolve) => self::resolve(&migrator, resolve.how).await,
         Command::Rollback(args) => rollback(&migrator, &args).await,
@@ -93,7 +100,7 @@ pub async fn run(args: Args, config: &Config) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(error) => failed(&error, json, ExitCode::FAILURE),
+        Err(error) => failed(&error, json, failure),
     }
 }
 
@@ -113,15 +120,11 @@ struct Done {
     json: Value,
 }
 
-async fn status(migrator: &Migrator, json: bool) -> ExitCode {
-    let status = match migrator.status().await {
-        Ok(status) => status,
-        Err(error) => return failed(&error, json, ExitCode::from(EXIT_COULD_NOT_CHECK)),
-    };
+fn show(status: &Status, json: bool) -> ExitCode {
     if json {
         put_json(&json!({ "status": status, "next": status.next() }));
     } else {
-        put(&listing(&status));
+        put(&listing(status));
         tell_next(&status.next());
     }
     if status.schema == SchemaState::Current { ExitCode::SUCCESS } else { ExitCode::FAILURE }

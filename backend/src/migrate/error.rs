@@ -64,12 +64,6 @@ impl MigrateError {
         }
     }
 
-    /// Whether the state of the database is unknown (as opposed to known and wrong).
-    #[must_use]
-    pub fn is_could_not_check(&self) -> bool {
-        matches!(self, Self::NotConfigured | Self::Unreachable { .. } | Self::Locked { .. })
-    }
-
     /// The exact commands to type next; where there are several, all in this order.
     #[must_use]
     pub fn next(&self) -> Vec<String> {

@@ -30,6 +30,7 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261121100200_index_claimable_runs_by_user",
     "20261121100300_index_leased_runs",
     "20261121100400_index_unsynced_runs",
+    "20261121100500_index_runs_by_age",
 ];
 
 /// How many of them were live before this service had its own: what a database without a record of migrations,
