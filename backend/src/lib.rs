@@ -11,4 +11,5 @@ pub mod config;
 pub mod documents;
 pub mod lifecycle;
 pub mod llm;
+pub mod migrate;
 pub mod storage;

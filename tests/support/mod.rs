@@ -2,6 +2,8 @@
 
 pub(crate) mod hostile;
 pub(crate) mod openrouter;
+pub(crate) mod postgres;
+pub(crate) mod prisma;
 
 use std::{
     path::{Path, PathBuf},

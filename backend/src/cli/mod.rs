@@ -2,6 +2,7 @@
 
 pub mod brands;
 pub mod extract;
+pub mod migrate;
 pub mod progress;
 pub mod run;
 
@@ -11,7 +12,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{config::Config, documents::isolate};
 
-/// 0 ok · 1 failed · 64 wrong usage (EX_USAGE of sysexits; clap's own 2 means something else here).
+/// 0 ok · 1 failed · 3 could not check · 64 wrong usage (EX_USAGE of sysexits; clap's own 2 means something else here).
+const EXIT_COULD_NOT_CHECK: u8 = 3;
 const EXIT_USAGE: u8 = 64;
 
 /// Turns a document and a brand into a report of opportunities, every claim traced to a page.
@@ -30,6 +32,8 @@ enum Command {
     Brands(brands::Args),
     /// Show what the stages will see of a document
     Extract(extract::Args),
+    /// Bring the database's schema up to date, or take a change of it back
+    Migrate(migrate::Args),
 }
 
 /// Runs the command line of this process.
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args, config).await,
             Command::Brands(args) => brands::run(&args, &config),
             Command::Extract(args) => extract::run(args).await,
+            Command::Migrate(args) => migrate::run(args, &config).await,
         }
     });
     // A write that was given up may still hang on a dead disk; it must not hold the process.

@@ -4,12 +4,14 @@
 //! to correct the environment once, not once a variable.
 
 pub mod analyst;
+pub mod database;
 pub mod documents;
 pub mod process;
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 pub use analyst::{AnalystChoice, AnalystConfig};
+pub use database::DatabaseConfig;
 pub use documents::DocumentsConfig;
 pub use process::{Environment, ProcessConfig};
 
@@ -19,6 +21,7 @@ pub struct Config {
     pub process: ProcessConfig,
     pub analyst: AnalystConfig,
     pub documents: DocumentsConfig,
+    pub database: DatabaseConfig,
 }
 
 impl Config {
@@ -38,8 +41,9 @@ impl Config {
         let process = ProcessConfig::read(&mut reader);
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
+        let database = DatabaseConfig::read(&mut reader);
         if reader.problems.is_empty() {
-            Ok(Self { process, analyst, documents })
+            Ok(Self { process, analyst, documents, database })
         } else {
             Err(Problems(reader.problems))
         }

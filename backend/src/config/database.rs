@@ -1,0 +1,237 @@
+//! Where the database is, and how long anything may wait for it.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::Reader;
+
+/// How the database is reached. The addresses hold credentials: neither `Debug` nor any error shows them.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `DATABASE_URL`; may lead through a pooler.
+    pub url: Option<SecretString>,
+    /// `DATABASE_URL_NON_POOLING`; leads to the server itself.
+    pub direct_url: Option<SecretString>,
+    /// Connections that are kept open.
+    pub pool_min: u32,
+    /// Connections that are opened at most.
+    pub pool_max: u32,
+    /// How long one is waited for.
+    pub acquire_timeout: Duration,
+    /// After how long the server gives a statement up.
+    pub statement_timeout: Duration,
+    /// After how long the server gives up waiting for a lock.
+    pub lock_timeout: Duration,
+    /// After how long a write is given up as a whole, whatever the network does.
+    pub write_timeout: Duration,
+    /// For how long a write is tried where there is nowhere else to write to.
+    pub retry_deadline: Duration,
+}
+
+impl DatabaseConfig {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let config = Self {
+            url: address(reader, "DATABASE_URL"),
+            direct_url: address(reader, "DATABASE_URL_NON_POOLING"),
+            pool_min: number(
+                reader,
+                "DATABASE_POOL_MIN",
+                1,
+                0..=1000,
+                "must be a whole number, 0 to 1000",
+                "1",
+            ),
+            pool_max: number(
+                reader,
+                "DATABASE_POOL_SIZE",
+                15,
+                1..=1000,
+                "must be a whole number, 1 to 1000",
+                "15",
+            ),
+            acquire_timeout: milliseconds(
+                reader,
+                "DATABASE_ACQUIRE_TIMEOUT_MS",
+                1000,
+                1..=1000,
+                "must be a whole number of milliseconds, 1 to 1000: a write has a file to fall back to",
+                "1000",
+            ),
+            statement_timeout: milliseconds(
+                reader,
+                "DATABASE_STATEMENT_TIMEOUT_MS",
+                1500,
+                1..=60_000,
+                MILLISECONDS,
+                "1500",
+            ),
+            lock_timeout: milliseconds(
+                reader,
+                "DATABASE_LOCK_TIMEOUT_MS",
+                1000,
+                1..=60_000,
+                MILLISECONDS,
+                "1000",
+            ),
+            write_timeout: milliseconds(
+                reader,
+                "DATABASE_WRITE_TIMEOUT_MS",
+                2000,
+                1..=60_000,
+                MILLISECONDS,
+                "2000",
+            ),
+            retry_deadline: Duration::from_secs(number(
+                reader,
+                "DATABASE_RETRY_DEADLINE_SECONDS",
+                300,
+                1..=86_400,
+                "must be a whole number of seconds, 1 to 86400",
+                "300",
+            )),
+        };
+        config.check_together(reader);
+        config
+    }
+
+    /// What only makes sense together: whoever waits inside must give up before whoever waits outside.
+    fn check_together(&self, reader: &mut Reader) {
+        if self.pool_min > self.pool_max {
+            let what = "must not exceed DATABASE_POOL_SIZE";
+            reader.problem("DATABASE_POOL_MIN", what, "1");
+        }
+        if self.lock_timeout > self.statement_timeout {
+            let what = "must not exceed DATABASE_STATEMENT_TIMEOUT_MS";
+            reader.problem("DATABASE_LOCK_TIMEOUT_MS", what, "1000");
+        }
+        if self.statement_timeout >= self.write_timeout {
+            let what = "must be shorter than DATABASE_WRITE_TIMEOUT_MS";
+            reader.problem("DATABASE_STATEMENT_TIMEOUT_MS", what, "1500");
+        }
+        if self.acquire_timeout >= self.write_timeout {
+            let what = "must be shorter than DATABASE_WRITE_TIMEOUT_MS";
+            reader.problem("DATABASE_ACQUIRE_TIMEOUT_MS", what, "1000");
+        }
+        if self.retry_deadline < self.write_timeout {
+            let what = "must not be shorter than DATABASE_WRITE_TIMEOUT_MS";
+            reader.problem("DATABASE_RETRY_DEADLINE_SECONDS", what, "300");
+        }
+    }
+
+    /// The address for what needs a session of its own (advisory locks, LISTEN): the direct one, if there is one.
+    #[must_use]
+    pub fn session_url(&self) -> Option<&SecretString> {
+        self.direct_url.as_ref().or(self.url.as_ref())
+    }
+}
+
+const MILLISECONDS: &str = "must be a whole number of milliseconds, 1 to 60000";
+
+fn milliseconds(
+    reader: &mut Reader,
+    variable: &'static str,
+    default: u64,
+    range: RangeInclusive<u64>,
+    what: &str,
+    example: &'static str,
+) -> Duration {
+    Duration::from_millis(number(reader, variable, default, range, what, example))
+}
+
+/// A number in a range; the default stands in for one that is not, so that it causes no second problem.
+fn number<T: std::str::FromStr + PartialOrd + Copy>(
+    reader: &mut Reader,
+    variable: &'static str,
+    default: T,
+    range: RangeInclusive<T>,
+    what: &str,
+    example: &'static str,
+) -> T {
+    let value = reader.value(variable, default, what, example);
+    if range.contains(&value) {
+        return value;
+    }
+    reader.problem(variable, what, example);
+    default
+}
+
+fn address(reader: &mut Reader, variable: &'static str) -> Option<SecretString> {
+    let address = SecretString::from(reader.text(variable)?);
+    let sound = Url::parse(address.expose_secret())
+        .is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql") && !url.cannot_be_a_base());
+    if !sound {
+        reader.problem(
+            variable,
+            "must be a postgresql:// address (special characters of the password percent-encoded)",
+            "postgresql://user:password@host:5432/database",
+        );
+    }
+    Some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::Config;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, super::super::Problems> {
+        let variables: BTreeMap<_, _> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::from_variables(variables)
+    }
+
+    #[test]
+    fn the_direct_address_is_preferred_for_sessions() {
+        use secrecy::ExposeSecret as _;
+        let both = config(&[
+            ("DATABASE_URL", "postgresql://pool/db"),
+            ("DATABASE_URL_NON_POOLING", "postgres://direct/db"),
+        ])
+        .unwrap();
+        let session = both.database.session_url().unwrap().expose_secret().to_owned();
+        assert_eq!(session, "postgres://direct/db");
+        let one = config(&[("DATABASE_URL", "postgresql://pool/db")]).unwrap();
+        assert!(one.database.session_url().is_some());
+        assert!(config(&[]).unwrap().database.session_url().is_none());
+    }
+
+    #[test]
+    fn neither_debug_nor_a_problem_shows_an_address() {
+        let debug = format!("{:?}", config(&[("DATABASE_URL", "postgresql://u:hush@h/db")]).unwrap());
+        assert!(!debug.contains("hush"), "{debug}");
+        let problems = config(&[("DATABASE_URL", "mysql://u:hush@h/db")]).unwrap_err().to_string();
+        assert!(problems.contains("DATABASE_URL") && !problems.contains("hush"), "{problems}");
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract_and_fit_together() {
+        let database = config(&[]).unwrap().database;
+        assert_eq!((database.pool_min, database.pool_max), (1, 15));
+        assert_eq!(database.write_timeout.as_millis(), 2000);
+        assert_eq!(database.retry_deadline.as_secs(), 300);
+    }
+
+    #[test]
+    fn whoever_waits_inside_gives_up_first() {
+        let problems = config(&[
+            ("DATABASE_POOL_MIN", "20"),
+            ("DATABASE_LOCK_TIMEOUT_MS", "5000"),
+            ("DATABASE_STATEMENT_TIMEOUT_MS", "2000"),
+            ("DATABASE_ACQUIRE_TIMEOUT_MS", "4000"),
+        ])
+        .unwrap_err();
+        let named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
+        assert_eq!(
+            named,
+            [
+                "DATABASE_ACQUIRE_TIMEOUT_MS",
+                "DATABASE_POOL_MIN",
+                "DATABASE_LOCK_TIMEOUT_MS",
+                "DATABASE_STATEMENT_TIMEOUT_MS"
+            ]
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! Migrations: this binary carries those of `prisma/migrations/` and applies them under Prisma's own protocol, so
+//! that either tool can take over from the other at any time.
+
+mod apply;
+mod error;
+mod ledger;
+mod rollback;
+mod scripts;
+mod session;
+mod status;
+
+use std::sync::Arc;
+
+use pipeline::clock::Clock;
+use secrecy::SecretString;
+use sqlx::PgConnection;
+
+pub use error::MigrateError;
+use ledger::Row;
+pub use rollback::{Method, Rollback};
+pub use scripts::{MIGRATIONS, Migration};
+pub use status::{MigrationStatus, SchemaState, State, Status};
+
+use crate::config::DatabaseConfig;
+
+/// The migrations of one database.
+#[derive(Debug, Clone)]
+pub struct Migrator {
+    address: SecretString,
+    clock: Arc<dyn Clock>,
+}
+
+impl Migrator {
+    /// Refuses an address that leads through a pooler: Prisma's lock belongs to a session.
+    pub fn new(config: &DatabaseConfig, clock: Arc<dyn Clock>) -> Result<Self, MigrateError> {
+        let address = config.session_url().ok_or(MigrateError::NotConfigured)?.clone();
+        if session::is_pooled(&address) {
+            return Err(MigrateError::Pooled);
+        }
+        Ok(Self { address, clock })
+    }
+
+    /// What is applied, pending and failed. Changes nothing and waits for nobody.
+    pub async fn status(&self) -> Result<Status, MigrateError> {
+        let mut connection = session::open(&self.address).await?;
+        let rows = ledger::read(&mut connection).await;
+        session::close(connection).await;
+        Ok(Status::new(rows?))
+    }
+
+    /// Applies what is pending; the answer names it, in order.
+    pub async fn deploy(&self) -> Result<Vec<&'static str>, MigrateError> {
+        let mut connection = self.locked().await?;
+        let applied = self.deploy_locked(&mut connection).await;
+        session::close(connection).await;
+        applied
+    }
+
+    async fn deploy_locked(&self, connection: &mut PgConnection) -> Result<Vec<&'static str>, MigrateError> {
+        let rows = match ledger::read(connection).await? {
+            Some(rows) => rows,
+            None if ledger::has_tables(connection).await? => return Err(MigrateError::NotEmpty),
+            None => {
+                ledger::create(connection).await?;
+                Vec::new()
+            }
+        };
+        refuse_failed(&rows)?;
+        let mut applied = Vec::new();
+        for migration in MIGRATIONS {
+            if rows.iter().any(|row| row.migration_name == migration.name && row.is_applied()) {
+                continue;
+            }
+            apply::apply(connection, migration, self.clock.as_ref()).await?;
+            applied.push(migration.name);
+        }
+        Ok(applied)
+    }
+
+    /// Records a migration as applied without running it.
+    pub async fn resolve_applied(&self, name: &str) -> Result<(), MigrateError> {
+        let migration = scripts::find(name).ok_or_else(|| unknown(name))?;
+        let mut connection = self.locked().await?;
+        let resolved = self.resolve_applied_locked(&mut connection, migration).await;
+        session::close(connection).await;
+        resolved
+    }
+
+    async fn resolve_applied_locked(
+        &self,
+        connection: &mut PgConnection,
+        migration: &Migration<'_>,
+    ) -> Result<(), MigrateError> {
+        let rows = match ledger::read(connection).await? {
+            Some(rows) => rows,
+            None => {
+                ledger::create(connection).await?;
+                Vec::new()
+            }
+        };
+        let attempts: Vec<_> = rows.iter().filter(|row| row.migration_name == migration.name).collect();
+        if attempts.iter().any(|row| row.is_applied()) {
+            return Err(MigrateError::AlreadyApplied { name: migration.name.to_owned() });
+        }
+        for row in attempts.into_iter().filter(|row| row.is_failed()) {
+            ledger::roll_back(connection, &row.id, self.clock.now()).await?;
+        }
+        ledger::record_applied(connection, migration.name, &migration.checksum(), self.clock.now()).await
+    }
+
+    /// Marks a failed migration as rolled back, so that the next deploy tries it again.
+    pub async fn resolve_rolled_back(&self, name: &str) -> Result<(), MigrateError> {
+        let mut connection = self.locked().await?;
+        let resolved = self.resolve_rolled_back_locked(&mut connection, name).await;
+        session::close(connection).await;
+        resolved
+    }
+
+    async fn resolve_rolled_back_locked(
+        &self,
+        connection: &mut PgConnection,
+        name: &str,
+    ) -> Result<(), MigrateError> {
+        let rows = ledger::read(connection).await?.unwrap_or_default();
+        let attempts: Vec<_> = rows.iter().filter(|row| row.migration_name == name).collect();
+        if attempts.is_empty() {
+            return Err(MigrateError::NeverApplied { name: name.to_owned() });
+        }
+        let failed: Vec<_> = attempts.iter().filter(|row| row.is_failed()).collect();
+        if failed.is_empty() && attempts.iter().any(|row| row.is_applied()) {
+            return Err(MigrateError::NotFailed { name: name.to_owned() });
+        }
+        if let Some(migration) = scripts::find(name) {
+            apply::drop_leftover(connection, migration).await?;
+        }
+        for row in failed {
+            ledger::roll_back(connection, &row.id, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// What a rollback would do and what it would lose.
+    pub async fn plan_rollback(&self, name: &str, method: Method) -> Result<Rollback, MigrateError> {
+        let mut connection = session::open(&self.address).await?;
+        let plan = rollback::plan(&mut connection, name, method, self.clock.now()).await;
+        session::close(connection).await;
+        plan
+    }
+
+    /// Rolls back. `confirmed` is the name of the database that the caller means.
+    pub async fn rollback(
+        &self,
+        name: &str,
+        method: Method,
+        confirmed: &str,
+    ) -> Result<Rollback, MigrateError> {
+        let mut connection = self.locked().await?;
+        let plan = rollback::plan(&mut connection, name, method, self.clock.now()).await;
+        let done = match plan {
+            Ok(plan) if plan.database != confirmed => {
+                Err(MigrateError::NotConfirmed { name: name.to_owned(), method, database: plan.database })
+            }
+            Ok(plan) => rollback::carry_out(&mut connection, &plan, self.clock.as_ref()).await.map(|()| plan),
+            Err(error) => Err(error),
+        };
+        session::close(connection).await;
+        done
+    }
+
+    async fn locked(&self) -> Result<PgConnection, MigrateError> {
+        let mut connection = session::open(&self.address).await?;
+        session::lock(&mut connection).await?;
+        Ok(connection)
+    }
+}
+
+fn unknown(name: &str) -> MigrateError {
+    MigrateError::UnknownMigration { name: name.to_owned() }
+}
+
+fn refuse_failed(rows: &[Row]) -> Result<(), MigrateError> {
+    let names: Vec<_> =
+        rows.iter().filter(|row| row.is_failed()).map(|row| row.migration_name.clone()).collect();
+    if names.is_empty() { Ok(()) } else { Err(MigrateError::Failed { names }) }
+}

@@ -1,0 +1,205 @@
+//! Takes the stage outputs' migration back: at once, or by a migration of its own.
+
+use pipeline::clock::{Clock, Timestamp};
+use serde::Serialize;
+use sqlx::{Connection as _, PgConnection};
+
+use super::{
+    MigrateError, Migration, apply,
+    ledger::{self, Row},
+    session::unreachable,
+};
+
+/// The migration that can be taken back.
+pub(super) const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
+
+/// What it added.
+const COLUMNS: [&str; 5] =
+    ["stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown"];
+
+/// What the names of the two migrations that `forward` and `restore` make end with.
+const ROLLBACK_SUFFIX: &str = "_rollback_stage_outputs";
+const RESTORE_SUFFIX: &str = "_restore_stage_outputs";
+
+/// How it is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Drop the columns and mark the migration as rolled back: the next deploy adds them again, empty
+    Drop,
+    /// Drop the columns by a new migration: they stay away, for every tool, until `restore`
+    Forward,
+    /// Undo `forward` by a new migration: the columns are back, empty
+    Restore,
+}
+
+impl Method {
+    /// As it is typed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Forward => "forward",
+            Self::Restore => "restore",
+        }
+    }
+
+    /// The command that does it.
+    #[must_use]
+    pub fn command(self, name: &str, database: &str) -> String {
+        format!("innovation migrate rollback {name} --method {} --confirm {database}", self.word())
+    }
+
+    /// The script, as it lies in `prisma/rollback/stage-outputs/`.
+    #[must_use]
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Drop => include_str!("../../../prisma/rollback/stage-outputs/drop.sql"),
+            Self::Forward => include_str!("../../../prisma/rollback/stage-outputs/forward.sql"),
+            Self::Restore => include_str!("../../../prisma/rollback/stage-outputs/restore.sql"),
+        }
+    }
+}
+
+/// A rollback: planned, or done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rollback {
+    /// The migration that is taken back.
+    pub name: String,
+    pub method: Method,
+    /// The name of the database.
+    pub database: String,
+    /// The migration that is made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_migration: Option<String>,
+    /// Runs whose outputs are lost in this database.
+    pub runs_with_outputs: i64,
+    pub sql: &'static str,
+}
+
+impl Rollback {
+    /// What to type when it is done.
+    #[must_use]
+    pub fn next(&self) -> Vec<String> {
+        let Some(new) = &self.new_migration else {
+            return vec!["innovation migrate deploy".to_owned()];
+        };
+        // The folder must hold it too, byte for byte, or Prisma calls the histories diverged.
+        let folder = format!("prisma/migrations/{new}");
+        let script = format!("prisma/rollback/stage-outputs/{}.sql", self.method.word());
+        vec![format!("mkdir {folder} && cp {script} {folder}/migration.sql && git add {folder}")]
+    }
+}
+
+/// What is to be done, if it can be.
+pub(super) async fn plan(
+    connection: &mut PgConnection,
+    name: &str,
+    method: Method,
+    now: Timestamp,
+) -> Result<Rollback, MigrateError> {
+    if name != STAGE_OUTPUTS {
+        return Err(match super::scripts::find(name) {
+            Some(_) => MigrateError::NoRollback { name: name.to_owned() },
+            None => super::unknown(name),
+        });
+    }
+    let rows = ledger::read(connection).await?.unwrap_or_default();
+    super::refuse_failed(&rows)?;
+    if !rows.iter().any(|row| row.migration_name == name && row.is_applied()) {
+        return Err(MigrateError::NeverApplied { name: name.to_owned() });
+    }
+    let is_away = is_away(&rows);
+    match method {
+        Method::Drop | Method::Forward if is_away => {
+            return Err(nothing("the columns are away already by a migration of their own"));
+        }
+        Method::Restore if !is_away => {
+            return Err(nothing("only what `--method forward` took away can be restored"));
+        }
+        Method::Drop | Method::Forward | Method::Restore => {}
+    }
+    let new_migration = match method {
+        Method::Drop => None,
+        Method::Forward => Some(format!("{}{ROLLBACK_SUFFIX}", now.format("%Y%m%d%H%M%S"))),
+        Method::Restore => Some(format!("{}{RESTORE_SUFFIX}", now.format("%Y%m%d%H%M%S"))),
+    };
+    let database = sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut *connection).await;
+    Ok(Rollback {
+        name: name.to_owned(),
+        method,
+        database: database.map_err(|error| unreachable(&error))?,
+        new_migration,
+        runs_with_outputs: runs_with_outputs(connection).await?,
+        sql: method.sql(),
+    })
+}
+
+fn nothing(what: &'static str) -> MigrateError {
+    MigrateError::NothingToDo { what, next: "innovation migrate status" }
+}
+
+/// Whether the last word of the two kinds of migration was to take the columns away.
+fn is_away(rows: &[Row]) -> bool {
+    rows.iter()
+        .filter(|row| row.is_applied())
+        .map(|row| row.migration_name.as_str())
+        .rfind(|name| name.ends_with(ROLLBACK_SUFFIX) || name.ends_with(RESTORE_SUFFIX))
+        .is_some_and(|name| name.ends_with(ROLLBACK_SUFFIX))
+}
+
+/// Someone may have dropped some of the columns by hand.
+async fn runs_with_outputs(connection: &mut PgConnection) -> Result<i64, MigrateError> {
+    let present: Vec<String> = sqlx::query_scalar(
+        "SELECT attname::text FROM pg_attribute
+         WHERE attrelid = to_regclass('\"PipelineRun\"') AND attname = ANY($1) AND NOT attisdropped",
+    )
+    .bind(COLUMNS)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(|error| unreachable(&error))?;
+    if present.is_empty() {
+        return Ok(0);
+    }
+    // The names are among ours.
+    let columns = format!("\"{}\"", present.join("\", \""));
+    let count = format!("SELECT count(*) FROM \"PipelineRun\" WHERE num_nonnulls({columns}) > 0");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(count))
+        .fetch_one(connection)
+        .await
+        .map_err(|error| unreachable(&error))
+}
+
+/// Does what was planned.
+pub(super) async fn carry_out(
+    connection: &mut PgConnection,
+    rollback: &Rollback,
+    clock: &dyn Clock,
+) -> Result<(), MigrateError> {
+    match &rollback.new_migration {
+        Some(name) => {
+            let migration = Migration { name, sql: rollback.sql };
+            apply::apply(connection, &migration, clock).await
+        }
+        None => drop_and_mark(connection, rollback, clock.now()).await,
+    }
+}
+
+/// Drops the columns and marks the migration, both or neither.
+async fn drop_and_mark(
+    connection: &mut PgConnection,
+    rollback: &Rollback,
+    now: Timestamp,
+) -> Result<(), MigrateError> {
+    apply::wait_at_most(connection, apply::TABLE_WAIT).await?;
+    let mut transaction = connection.begin().await.map_err(|error| unreachable(&error))?;
+    sqlx::raw_sql(rollback.sql).execute(&mut *transaction).await.map_err(|error| {
+        let failure = apply::Failure::new(&error);
+        MigrateError::Rollback { sqlstate: failure.sqlstate, message: failure.message }
+    })?;
+    let rows = ledger::read(&mut transaction).await?.unwrap_or_default();
+    for row in rows.iter().filter(|row| row.migration_name == rollback.name && row.is_applied()) {
+        ledger::roll_back(&mut transaction, &row.id, now).await?;
+    }
+    transaction.commit().await.map_err(|error| unreachable(&error))
+}

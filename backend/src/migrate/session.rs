@@ -1,0 +1,166 @@
+//! One connection of its own to the database, and Prisma's lock on it.
+
+use std::{borrow::Cow, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use url::Url;
+
+use super::MigrateError;
+
+/// Prisma's key: whoever migrates this database, with either tool, holds this lock.
+const LOCK_KEY: i64 = 72_707_369;
+
+/// How long the lock is waited for, as Prisma does.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Between two looks at the lock.
+const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// A server that swallows packets must not hold a deployment for ever.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the driver understands of an address's query; the rest (`connection_limit`, `pgbouncer`, …) is for Prisma.
+const DRIVER_PARAMETERS: &[&str] = &[
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "options",
+];
+
+/// Whether an address leads through a pooler, as far as it tells: by Prisma's parameter, by the names that Neon and
+/// Supabase give to theirs, or by the port of the latter.
+pub(super) fn is_pooled(address: &SecretString) -> bool {
+    Url::parse(address.expose_secret()).is_ok_and(|url| {
+        let host = url.host_str().unwrap_or_default();
+        url.query_pairs().any(|(key, value)| key == "pgbouncer" && value == "true")
+            || host.split('.').any(|label| label == "pooler" || label.ends_with("-pooler"))
+            || url.port() == Some(6543)
+    })
+}
+
+/// Opens the connection, in the schema that the address names (`?schema=`, else `public`).
+pub(super) async fn open(address: &SecretString) -> Result<PgConnection, MigrateError> {
+    let (options, schema) = options(address)?;
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
+    let mut connection = connecting
+        .await
+        .map_err(|_| MigrateError::Unreachable {
+            what: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+        })?
+        .map_err(|error| unreachable(&error))?;
+    // A role's own statement timeout is for a service; a build of an index takes what it takes.
+    let settings = "SELECT set_config('search_path', quote_ident($1), false), set_config('statement_timeout', '0', false)";
+    sqlx::query(settings).bind(schema).execute(&mut connection).await.map_err(|error| unreachable(&error))?;
+    Ok(connection)
+}
+
+fn options(address: &SecretString) -> Result<(PgConnectOptions, String), MigrateError> {
+    let malformed = || MigrateError::Unreachable { what: "the address is malformed".to_owned() };
+    let mut url = Url::parse(address.expose_secret()).map_err(|_| malformed())?;
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let schema = pairs
+        .iter()
+        .find(|(key, _)| key == "schema")
+        .map_or(Cow::Borrowed("public"), |(_, value)| Cow::Owned(value.clone()));
+    url.set_query(None);
+    for (key, value) in &pairs {
+        if DRIVER_PARAMETERS.contains(&key.as_str()) {
+            url.query_pairs_mut().append_pair(key, value);
+        }
+    }
+    let options = PgConnectOptions::from_url(&url)
+        .map_err(|_| malformed())?
+        .application_name("innovation migrate")
+        .disable_statement_logging();
+    Ok((options, schema.into_owned()))
+}
+
+/// Takes Prisma's lock; closing the connection gives it back.
+///
+/// Prisma waits inside `pg_advisory_lock`. We look again and again instead: a waiting statement keeps a snapshot, and
+/// `CREATE INDEX CONCURRENTLY` of the one who holds the lock waits for snapshots, so that the two would deadlock.
+pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let looking = async {
+        loop {
+            let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+                .bind(LOCK_KEY)
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(|error| unreachable(&error))?;
+            if taken {
+                return Ok(());
+            }
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+    };
+    tokio::time::timeout(LOCK_WAIT, looking)
+        .await
+        .unwrap_or(Err(MigrateError::Locked { seconds: LOCK_WAIT.as_secs() }))
+}
+
+/// Says goodbye, so that the server does not log a lost connection. Nothing depends on it.
+pub(super) async fn close(connection: PgConnection) {
+    let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+}
+
+/// What went wrong, in words that hold neither address nor user.
+pub(super) fn unreachable(error: &sqlx::Error) -> MigrateError {
+    let what = match error {
+        sqlx::Error::Io(error) => format!("the connection failed ({})", error.kind()),
+        sqlx::Error::Tls(_) => "TLS could not be agreed on".to_owned(),
+        sqlx::Error::Configuration(_) => "the address is malformed".to_owned(),
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            Some("28P01" | "28000") => "the server refused the user or the password".to_owned(),
+            Some("3D000") => "the server has no database of that name".to_owned(),
+            Some("42501") => "the user lacks a permission".to_owned(),
+            code => format!("{} (SQLSTATE {})", error.message(), code.unwrap_or("unknown")),
+        },
+        _ => "the connection broke".to_owned(),
+    };
+    MigrateError::Unreachable { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_meant_for_prisma_is_not_given_to_the_driver() {
+        let address = SecretString::from(
+            "postgresql://u:p%40ss@db.internal:6432/app?schema=inno&connection_limit=5&pgbouncer=true&sslmode=require",
+        );
+        let (options, schema) = options(&address).unwrap();
+        assert_eq!(schema, "inno");
+        assert_eq!(options.get_host(), "db.internal");
+        assert_eq!(options.get_port(), 6432);
+        assert_eq!(options.get_database(), Some("app"));
+    }
+
+    #[test]
+    fn poolers_are_recognised() {
+        let pooled = |address: &str| is_pooled(&SecretString::from(address));
+        assert!(pooled("postgresql://u@h/db?pgbouncer=true"));
+        assert!(pooled("postgresql://u@ep-cool-1-pooler.eu-central-1.aws.neon.tech/db"));
+        assert!(pooled("postgresql://u@aws-0-eu.pooler.supabase.com:5432/db"));
+        assert!(pooled("postgresql://u@db.example.com:6543/db"));
+        assert!(!pooled("postgresql://u@postgres.railway.internal:5432/railway"));
+    }
+
+    #[test]
+    fn a_refusal_does_not_name_the_user() {
+        let error =
+            unreachable(&sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
+        assert_eq!(
+            error.to_string(),
+            "the database could not be asked: the connection failed (connection refused)"
+        );
+    }
+}

@@ -1,0 +1,107 @@
+//! What is applied, pending and failed.
+
+use serde::Serialize;
+
+use super::{MIGRATIONS, MigrateError, ledger::Row};
+
+/// Where a migration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Applied,
+    Pending,
+    /// Begun, and neither finished nor resolved.
+    Failed,
+}
+
+/// One migration of this version.
+#[derive(Debug, Clone, Serialize)]
+pub struct MigrationStatus {
+    pub name: &'static str,
+    pub state: State,
+    /// When it was applied, in RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_at: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<String>,
+    /// Whether the script that was applied is another than this version's.
+    pub differs: bool,
+}
+
+/// The schema as a whole, in the words of health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaState {
+    Current,
+    /// Something of this version is not applied.
+    Behind,
+    /// A migration failed, this version's or another's.
+    Failed,
+}
+
+/// What a database has of this version's migrations.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    pub schema: SchemaState,
+    pub migrations: Vec<MigrationStatus>,
+    /// Migrations that the database has and this version does not: a newer version's. Ours only add, so an older
+    /// version works on.
+    pub unknown: Vec<String>,
+    /// Failed ones among the unknown.
+    pub unknown_failed: Vec<String>,
+}
+
+impl Status {
+    pub(super) fn new(rows: Option<Vec<Row>>) -> Self {
+        let rows = rows.unwrap_or_default();
+        let migrations: Vec<_> = MIGRATIONS
+            .iter()
+            .map(|migration| {
+                let mut attempts = rows.iter().filter(|row| row.migration_name == migration.name);
+                // A failed attempt blocks everything, whatever came before or after it.
+                let failed = attempts.clone().find(|row| row.is_failed());
+                let applied = attempts.rfind(|row| row.is_applied());
+                let state = match (failed, applied) {
+                    (Some(_), _) => State::Failed,
+                    (None, Some(_)) => State::Applied,
+                    (None, None) => State::Pending,
+                };
+                MigrationStatus {
+                    name: migration.name,
+                    state,
+                    applied_at: applied.and_then(|row| row.finished_at.clone()),
+                    logs: failed.and_then(|row| row.logs.clone()),
+                    differs: applied.is_some_and(|row| !migration.has_checksum(&row.checksum)),
+                }
+            })
+            .collect();
+        let strangers = rows.iter().filter(|row| super::scripts::find(&row.migration_name).is_none());
+        let names = |keep: fn(&Row) -> bool| {
+            strangers.clone().filter(|row| keep(row)).map(|row| row.migration_name.clone()).collect()
+        };
+        let unknown_failed: Vec<String> = names(Row::is_failed);
+        let has = |state| migrations.iter().any(|migration| migration.state == state);
+        let schema = match () {
+            () if has(State::Failed) || !unknown_failed.is_empty() => SchemaState::Failed,
+            () if has(State::Pending) => SchemaState::Behind,
+            () => SchemaState::Current,
+        };
+        Self { schema, unknown: names(Row::is_applied), unknown_failed, migrations }
+    }
+
+    /// The exact commands to type next.
+    #[must_use]
+    pub fn next(&self) -> Vec<String> {
+        match self.schema {
+            SchemaState::Current => Vec::new(),
+            SchemaState::Behind => vec!["innovation migrate deploy".to_owned()],
+            SchemaState::Failed => {
+                let ours = self.migrations.iter().filter(|migration| migration.state == State::Failed);
+                let names =
+                    ours.map(|migration| migration.name.to_owned()).chain(self.unknown_failed.clone());
+                MigrateError::Failed { names: names.collect() }.next()
+            }
+        }
+    }
+}

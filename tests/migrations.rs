@@ -1,0 +1,277 @@
+//! `innovation migrate`, alone and in turns with the real Prisma.
+
+mod rollback;
+mod with_prisma;
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    innovation,
+    postgres::{Postgres, query, try_query},
+    prisma::{Said, migration_names},
+    stderr,
+};
+
+const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
+
+/// `innovation migrate ARGUMENTS…` on a database.
+fn migrate(url: &str, arguments: &[&str]) -> Output {
+    innovation(&["migrate"]).args(arguments).env("DATABASE_URL", url).output().unwrap()
+}
+
+#[track_caller]
+fn assert_migrated(url: &str, arguments: &[&str]) -> String {
+    let output = migrate(url, arguments);
+    assert!(output.status.success(), "{arguments:?}: {:?}\n{}", output.status, stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(output)))
+}
+
+/// One column of a query's answer.
+async fn column(url: &str, sql: &str) -> Vec<String> {
+    let rows = query(url, sql).await;
+    rows.into_iter().map(|mut row| row.remove(0).unwrap_or_else(|| "NULL".to_owned())).collect()
+}
+
+/// Every table, column, index, key and enum of a database, and what it has recorded of migrations.
+async fn schema(url: &str) -> Vec<String> {
+    let mut schema = column(
+        url,
+        "SELECT concat_ws(' ', table_name, column_name, udt_name, datetime_precision, is_nullable, column_default)
+         FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1",
+    )
+    .await;
+    schema
+        .extend(column(url, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1").await);
+    schema.extend(
+        column(
+            url,
+            "SELECT concat_ws(' ', conname, pg_get_constraintdef(oid)) FROM pg_constraint
+             WHERE connamespace = 'public'::regnamespace ORDER BY 1",
+        )
+        .await,
+    );
+    schema.extend(column(url, "SELECT enumlabel::text FROM pg_enum ORDER BY enumsortorder").await);
+    schema.extend(
+        column(
+            url,
+            "SELECT concat_ws(' ', migration_name, checksum, applied_steps_count, logs IS NULL, length(id),
+                              finished_at >= started_at, rolled_back_at IS NULL)
+             FROM _prisma_migrations ORDER BY started_at",
+        )
+        .await,
+    );
+    schema
+}
+
+#[track_caller]
+fn assert_same_schema(left: &[String], right: &[String]) {
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|line| !those.contains(line)).cloned().collect()
+    };
+    assert_eq!(only(left, right), only(right, left));
+    assert_eq!(left.len(), right.len());
+}
+
+#[tokio::test]
+async fn an_empty_database_gets_everything_once() {
+    let server = Postgres::start();
+    let url = server.url();
+    let before = migrate(&url, &["status", "--json"]);
+    assert_eq!(before.status.code(), Some(1));
+    assert_eq!(json_of(&before)["status"]["schema"], "behind");
+    assert_eq!(json_of(&before)["next"], json!(["innovation migrate deploy"]));
+
+    let applied = assert_migrated(&url, &["deploy", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&applied).unwrap()["applied"], json!(migration_names()));
+    assert!(assert_migrated(&url, &["status"]).contains("applied"));
+    assert_eq!(assert_migrated(&url, &["deploy"]), "nothing is pending\n");
+    // None of the indexes was left half built.
+    assert_eq!(column(&url, "SELECT count(*) FROM pg_index WHERE NOT indisvalid").await, ["0"]);
+}
+
+#[tokio::test]
+async fn many_who_deploy_at_once_apply_everything_once_between_them() {
+    let server = Postgres::start();
+    let url = server.url();
+    let deploys: Vec<_> = (0..4)
+        .map(|_| innovation(&["migrate", "deploy", "--json"]).env("DATABASE_URL", &url).spawn().unwrap())
+        .collect();
+    for deploy in deploys {
+        assert!(deploy.wait_with_output().unwrap().status.success());
+    }
+    let rows = column(&url, "SELECT migration_name FROM _prisma_migrations ORDER BY started_at").await;
+    assert_eq!(rows, migration_names());
+}
+
+#[tokio::test]
+async fn who_waits_for_the_lock_as_prisma_does_makes_no_index_fail() {
+    let server = Postgres::start();
+    let url = server.fresh_database().await;
+    let (held, waiting) = (url.clone(), url.clone());
+    // Holds the lock until the deploy and another waiter stand in line; the waiter holds a snapshot meanwhile, for
+    // which CREATE INDEX CONCURRENTLY waits while the waiter waits for it.
+    let in_line = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let holder = tokio::spawn(async move {
+        let hold = format!(
+            "SELECT pg_advisory_lock(72707369);
+             DO $$ BEGIN WHILE ({in_line}) = 0 LOOP PERFORM pg_sleep(0.01); END LOOP; END $$;"
+        );
+        query(&held, &hold).await;
+    });
+    while column(&url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted").await == ["0"]
+    {
+        tokio::task::yield_now().await;
+    }
+    let deploy = innovation(&["migrate", "deploy"]).env("DATABASE_URL", &url).spawn().unwrap();
+    let waiter = tokio::spawn(async move {
+        try_query(&waiting, "SET statement_timeout = '10s'; SELECT pg_advisory_lock(72707369)").await
+    });
+    holder.await.unwrap();
+    let deploy = tokio::task::spawn_blocking(|| deploy.wait_with_output().unwrap()).await.unwrap();
+    assert!(deploy.status.success());
+    waiter.await.unwrap().ok();
+    assert!(assert_migrated(&url, &["status"]).contains("applied"));
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_given_back_is_not_waited_for_for_ever() {
+    let server = Postgres::start();
+    let url = server.url();
+    let held = url.clone();
+    let holder = tokio::spawn(async move {
+        try_query(&held, "SELECT pg_advisory_lock(72707369); SELECT pg_sleep(60)").await
+    });
+    while column(&url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").await == ["0"] {
+        tokio::task::yield_now().await;
+    }
+    let output = migrate(&url, &["deploy"]);
+    Said::new(&output).assert(false, "P1002");
+    assert!(column(&url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await == ["0"]);
+    holder.abort();
+}
+
+#[tokio::test]
+async fn a_database_with_tables_and_no_record_is_told_how_to_say_what_it_holds() {
+    let server = Postgres::start();
+    let url = server.fresh_database().await;
+    for name in &migration_names()[..3] {
+        let path = crate::support::root().join("prisma/migrations").join(name).join("migration.sql");
+        query(&url, &std::fs::read_to_string(path).unwrap()).await;
+    }
+    let refused = migrate(&url, &["deploy", "--json"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(json_of(&refused)["error"]["code"], "P3005");
+    // What it says is what helps.
+    for command in json_of(&refused)["error"]["next"].as_array().unwrap() {
+        let words: Vec<_> = command.as_str().unwrap().split(' ').collect();
+        assert_migrated(&url, &words[2..]);
+    }
+    assert_migrated(&url, &["status"]);
+    Said::new(&migrate(&url, &["resolve", "--applied", STAGE_OUTPUTS])).assert(false, "P3008");
+}
+
+#[tokio::test]
+async fn a_failed_migration_blocks_until_it_is_resolved() {
+    let server = Postgres::start();
+    let url = server.url();
+    let server_says = |output: &Output| Said::new(output);
+    query(&url, "CREATE SCHEMA elsewhere; CREATE TYPE \"RunStatus\" AS ENUM ('OTHER')").await;
+    server_says(&migrate(&url, &["deploy"])).assert(false, "P3018");
+    let name = &migration_names()[0];
+    let status = migrate(&url, &["status", "--json"]);
+    assert_eq!(status.status.code(), Some(1));
+    let failed = &json_of(&status)["status"]["migrations"][0];
+    assert_eq!((&failed["state"], &failed["name"]), (&json!("failed"), &json!(name)));
+    assert!(failed["logs"].as_str().unwrap().contains("42710"), "{failed}");
+    server_says(&migrate(&url, &["deploy"])).assert(false, "P3009");
+    server_says(&migrate(&url, &["resolve", "--rolled-back", "20990101000000_never"])).assert(false, "P3011");
+    server_says(&migrate(&url, &["resolve", "--applied", "20990101000000_never"])).assert(false, "P3017");
+
+    query(&url, "DROP TYPE \"RunStatus\"").await;
+    assert_migrated(&url, &["resolve", "--rolled-back", name]);
+    assert_migrated(&url, &["deploy"]);
+    server_says(&migrate(&url, &["resolve", "--rolled-back", name])).assert(false, "P3012");
+    assert_eq!(
+        column(&url, "SELECT concat(finished_at IS NULL, rolled_back_at IS NULL) FROM _prisma_migrations ORDER BY started_at LIMIT 2").await,
+        ["tf", "ft"]
+    );
+}
+
+#[tokio::test]
+async fn an_index_that_was_given_up_half_built_is_cleared_and_built_again() {
+    let server = Postgres::start();
+    let url = server.fresh_database().await;
+    assert_migrated(&url, &["deploy"]);
+    let indexes =
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = '\"PipelineRun\"'::regclass";
+    let all = column(&url, &format!("{indexes} ORDER BY 1")).await;
+    let name = migration_names().into_iter().find(|name| name.ends_with("index_leased_runs")).unwrap();
+    query(&url, "DROP INDEX \"PipelineRun_leased_idx\"").await;
+    query(&url, &format!("DELETE FROM _prisma_migrations WHERE migration_name = '{name}'")).await;
+
+    // A transaction that has written holds the build up, until someone cancels it.
+    let held = url.clone();
+    let writer = tokio::spawn(async move {
+        try_query(&held, "BEGIN; LOCK TABLE \"PipelineRun\" IN ROW EXCLUSIVE MODE; SELECT pg_sleep(60)").await
+    });
+    while column(&url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await == ["0"] {
+        tokio::task::yield_now().await;
+    }
+    let deploy = innovation(&["migrate", "deploy"])
+        .env("DATABASE_URL", &url)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+                  WHERE application_name = 'innovation migrate' AND wait_event_type = 'Lock' AND query LIKE '%CONCURRENTLY%'";
+    while query(&url, cancel).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let deploy = deploy.wait_with_output().unwrap();
+    Said::new(&deploy).assert(false, "P3018");
+    query(&url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
+    writer.await.unwrap().unwrap_err();
+    assert_eq!(column(&url, &format!("{indexes} AND NOT indisvalid")).await.len(), 1);
+
+    assert_migrated(&url, &["resolve", "--rolled-back", &name]);
+    assert_migrated(&url, &["deploy"]);
+    assert_eq!(column(&url, &format!("{indexes} AND indisvalid ORDER BY 1")).await, all);
+}
+
+#[test]
+fn what_cannot_be_asked_is_said_without_secrets() {
+    let unconfigured = innovation(&["migrate", "status"]).output().unwrap();
+    assert_eq!(unconfigured.status.code(), Some(3));
+    assert!(stderr(&unconfigured).contains("DATABASE_URL"), "{}", stderr(&unconfigured));
+
+    let nobody = "postgresql://operator:hush@127.0.0.1:1/secret_name";
+    for (arguments, code) in [(vec!["status", "--json"], 3), (vec!["deploy", "--json"], 1)] {
+        let output = migrate(nobody, &arguments);
+        assert_eq!(output.status.code(), Some(code));
+        assert_eq!(json_of(&output)["error"]["code"], "P1001");
+        let said = Said::new(&output).text;
+        assert!(!["hush", "operator", "127.0.0.1"].iter().any(|secret| said.contains(secret)), "{said}");
+    }
+    let pooled = migrate("postgresql://u:hush@h:6432/db?pgbouncer=true", &["deploy"]);
+    Said::new(&pooled).assert(false, "DATABASE_URL_NON_POOLING");
+    for wrong in [&["resolve"][..], &["rollback", STAGE_OUTPUTS], &["nonsense"]] {
+        assert_eq!(migrate(nobody, wrong).status.code(), Some(64), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_direct_address_is_the_one_that_is_used() {
+    let server = Postgres::start();
+    let output = innovation(&["migrate", "deploy"])
+        .env("DATABASE_URL", "postgresql://u@127.0.0.1:1/db?pgbouncer=true")
+        .env("DATABASE_URL_NON_POOLING", server.url())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}

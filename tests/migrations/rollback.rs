@@ -1,0 +1,109 @@
+//! Both rollbacks of the stage outputs, and the ways back from them.
+
+use serde_json::json;
+
+use super::{STAGE_OUTPUTS, assert_migrated, column, json_of, migrate};
+use crate::support::{
+    postgres::{Postgres, query},
+    prisma::{Prisma, Said},
+    root,
+};
+
+const OUTPUT_COLUMNS: &str = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'PipelineRun'
+    AND column_name IN ('stage1Output', 'stage2Output', 'stage3Output', 'stage4Output', 'fullReportMarkdown')";
+
+/// A migrated database with one run that has an output.
+async fn migrated(server: &Postgres) -> (String, String) {
+    let url = server.fresh_database().await;
+    assert_migrated(&url, &["deploy"]);
+    query(
+        &url,
+        r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'c', 'e', now());
+           INSERT INTO "PipelineRun" ("id", "userId", "documentName", "companyName", "pipelineVersion", "stage1Output")
+           VALUES ('r', 'u', 'd', 'c', '1', '{}'), ('s', 'u', 'd', 'c', '1', NULL)"#,
+    )
+    .await;
+    let database = url.rsplit('/').next().unwrap().to_owned();
+    (url, database)
+}
+
+fn rollback<'a>(method: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["rollback", STAGE_OUTPUTS, "--method", method];
+    arguments.extend(more);
+    arguments
+}
+
+#[tokio::test]
+async fn nothing_is_rolled_back_without_the_name_of_the_database() {
+    let server = Postgres::start();
+    let (url, database) = migrated(&server).await;
+    let plan = assert_migrated(&url, &rollback("drop", &["--dry-run", "--json"]));
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["rollback"]["runs_with_outputs"], 1);
+    assert_eq!(plan["done"], false);
+    let command = format!("innovation migrate rollback {STAGE_OUTPUTS} --method drop --confirm {database}");
+    assert_eq!(plan["next"], json!([command]));
+    for more in [&["--json"][..], &["--json", "--confirm", "production"]] {
+        let refused = migrate(&url, &rollback("drop", more));
+        assert_eq!(refused.status.code(), Some(1));
+        assert_eq!(json_of(&refused)["error"]["code"], "NOT_CONFIRMED");
+        assert_eq!(json_of(&refused)["error"]["next"], json!([command]));
+    }
+    assert_eq!(column(&url, OUTPUT_COLUMNS).await, ["5"]);
+    Said::new(&migrate(&url, &["rollback", "20251022123459_init", "--method", "drop", "--dry-run"]))
+        .assert(false, "NO_ROLLBACK");
+}
+
+#[tokio::test]
+async fn dropped_columns_come_back_with_the_next_deploy_of_either_tool() {
+    let server = Postgres::start();
+    let (url, database) = migrated(&server).await;
+    let prisma = Prisma::of_repository(&url);
+    assert_migrated(&url, &rollback("drop", &["--confirm", &database]));
+    assert_eq!(column(&url, OUTPUT_COLUMNS).await, ["0"]);
+    prisma.run(&["migrate", "status"]).assert(false, STAGE_OUTPUTS);
+    assert_eq!(json_of(&migrate(&url, &["status", "--json"]))["status"]["schema"], "behind");
+    Said::new(&migrate(&url, &rollback("drop", &["--dry-run"]))).assert(false, "P3011");
+
+    assert_migrated(&url, &["deploy"]);
+    assert_eq!(column(&url, OUTPUT_COLUMNS).await, ["5"]);
+    prisma.run(&["migrate", "status"]).assert(true, "up to date");
+
+    assert_migrated(&url, &rollback("drop", &["--confirm", &database]));
+    prisma.run(&["migrate", "deploy"]).assert(true, "successfully applied");
+    assert_eq!(column(&url, OUTPUT_COLUMNS).await, ["5"]);
+    assert_migrated(&url, &["status"]);
+}
+
+#[tokio::test]
+async fn a_forward_rollback_is_a_migration_and_so_is_its_undoing() {
+    let server = Postgres::start();
+    let (url, database) = migrated(&server).await;
+    let prisma = Prisma::copy(&url, usize::MAX);
+    Said::new(&migrate(&url, &rollback("restore", &["--confirm", &database]))).assert(false, "NOTHING_TO_DO");
+    for (method, columns) in [("forward", "0"), ("restore", "5")] {
+        let done = assert_migrated(&url, &rollback(method, &["--confirm", &database, "--json"]));
+        let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+        assert_eq!(column(&url, OUTPUT_COLUMNS).await, [columns]);
+        assert_eq!(assert_migrated(&url, &["deploy"]), "nothing is pending\n");
+
+        // With the script in the folder, as the command says, the histories agree.
+        let name = done["rollback"]["new_migration"].as_str().unwrap();
+        let script = root().join(format!("prisma/rollback/stage-outputs/{method}.sql"));
+        assert!(done["next"][0].as_str().unwrap().contains(name), "{done}");
+        prisma.add_migration(name, &std::fs::read_to_string(script).unwrap());
+        prisma.run(&["migrate", "status"]).assert(true, "up to date");
+        prisma.run(&["migrate", "deploy"]).assert(true, "No pending migrations");
+        Said::new(&migrate(&url, &rollback(method, &["--dry-run"]))).assert(false, "NOTHING_TO_DO");
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_that_cannot_have_the_table_changes_nothing() {
+    let server = Postgres::start();
+    let (url, database) = migrated(&server).await;
+    query(&url, "CREATE VIEW uses_it AS SELECT \"stage1Output\" FROM \"PipelineRun\"").await;
+    Said::new(&migrate(&url, &rollback("drop", &["--confirm", &database]))).assert(false, "2BP01");
+    assert_eq!(column(&url, OUTPUT_COLUMNS).await, ["5"]);
+    assert_migrated(&url, &["status"]);
+}
