@@ -1,0 +1,270 @@
+//! The use cases over runs: submit one, look at one.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use pipeline::{
+    brand::BrandId,
+    clock::{Clock, Timestamp},
+    failure::{FailureCode, RunFailure},
+    run::{RunId, RunStatus, Stage},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    brands::BrandFolder,
+    documents::{address::AddressError, fetch::Fetcher},
+    storage::{
+        Acceptance, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind, Store as _,
+        mode::Mode, router::Router,
+    },
+    worker::Worker,
+};
+
+/// What a client asks for.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// Named by the client, or to be made.
+    pub run_id: Option<RunId>,
+    pub document_url: String,
+    pub brand_id: BrandId,
+    pub user_id: Option<String>,
+}
+
+/// A run that is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    pub run_id: RunId,
+    pub status: RunStatus,
+}
+
+/// Why a run is not accepted. Nothing of it is stored then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error("{0}")]
+    BrandNotFound(String),
+    #[error("run {0} already exists for another document or company; choose another run_id")]
+    OtherRequest(RunId),
+    #[error(
+        "storage is switched off (ENABLE_DATABASE_WRITES and ENABLE_FILE_FALLBACK are both false), so nothing is accepted"
+    )]
+    PersistenceDisabled,
+    #[error("this replica is stopping; try again")]
+    Draining,
+    /// Storage does not take it now.
+    #[error("the run could not be recorded; try again")]
+    Unavailable(#[source] StorageError),
+}
+
+/// Why a run cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    #[error("there is no run {0}")]
+    NotFound(RunId),
+    /// A store that may know it cannot be asked.
+    #[error("the run could not be looked up; try again")]
+    Unavailable(#[source] StorageError),
+}
+
+/// One run, as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunView {
+    pub run_id: RunId,
+    pub status: RunStatus,
+    /// The stage that is being worked on, or would be next.
+    pub current_stage: Option<Stage>,
+    pub stages: Vec<StageView>,
+    pub brand_id: Option<BrandId>,
+    pub brand_name: Option<String>,
+    /// The storage mode now.
+    pub mode: Mode,
+    pub accepted_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub error: Option<RunFailure>,
+    /// Who knows the run.
+    pub stored_in: Places,
+    pub report: Option<String>,
+}
+
+/// How far a stage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageStatus {
+    Pending,
+    Running,
+    Complete,
+    Failed,
+}
+
+/// One stage of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageView {
+    pub stage: Stage,
+    pub status: StageStatus,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// The whole record: the payload's fields and `meta`.
+    pub output: Option<Map<String, Value>>,
+    pub stored_in: Places,
+}
+
+/// The use cases.
+#[derive(Debug)]
+pub struct Runs {
+    router: Arc<Router>,
+    worker: Worker,
+    fetcher: Fetcher,
+    brands: BrandFolder,
+    clock: Arc<dyn Clock>,
+    accepting: Mutex<HashMap<RunId, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+impl Runs {
+    #[must_use]
+    pub fn new(
+        router: Arc<Router>,
+        worker: Worker,
+        fetcher: Fetcher,
+        brands: BrandFolder,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { router, worker, fetcher, brands, clock, accepting: Mutex::default() }
+    }
+
+    /// Accepts a run, once: when this returns, the request is durable and will be worked on.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        let url = self.fetcher.check(&submission.document_url)?;
+        match self.brands.load(&submission.brand_id) {
+            Err(failure) if failure.code == FailureCode::BrandNotFound => {
+                return Err(SubmitError::BrandNotFound(failure.message));
+            }
+            // A profile that is there and wrong is the run's error, which its owner sees.
+            _ => {}
+        }
+        if self.worker.is_stopping() {
+            return Err(SubmitError::Draining);
+        }
+        let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
+        let name = url
+            .path_segments()
+            .and_then(|mut segments| segments.next_back())
+            .filter(|name| !name.is_empty())
+            .unwrap_or("document")
+            .to_owned();
+        let request = Request::by_url(name, submission.document_url, submission.brand_id, submission.user_id)
+            .map_err(|error| {
+                SubmitError::Unavailable(StorageError::new(StorageErrorKind::Refused, error.to_string()))
+            })?;
+        let new = NewRun { id: run_id.clone(), request, accepted_at: self.clock.now() };
+
+        // One at a time for one id: between two stores there is no transaction.
+        let turn = self.turn(&run_id);
+        let _turn = turn.lock().await;
+        if self.worker.is_working_on(&run_id) {
+            // Accepted by this very process; asking the stores would only tell the same later.
+            let known = self.router.load(&run_id).await.ok().flatten();
+            return match known.and_then(|known| Some((known.status, known.request?.digest))) {
+                Some((_, digest)) if digest != new.request.digest => Err(SubmitError::OtherRequest(run_id)),
+                Some((status, _)) => Ok(Submitted { run_id, status }),
+                None => Ok(Submitted { run_id, status: RunStatus::Processing }),
+            };
+        }
+        let slot = self.worker.reserve();
+        let lease = slot.as_ref().map(|_| self.worker.lease());
+        match self.router.accept(&new, lease).await {
+            Ok(Acceptance::New(fence)) => {
+                match (slot, fence) {
+                    (Some(slot), Some(fence)) => self.worker.start(slot, fence),
+                    _ => self.worker.wake(),
+                }
+                Ok(Submitted { run_id, status: RunStatus::Processing })
+            }
+            Ok(Acceptance::Existing(status)) => Ok(Submitted { run_id, status }),
+            Ok(Acceptance::OtherRequest) => Err(SubmitError::OtherRequest(run_id)),
+            Err(_) if self.router.flags().mode() == Mode::Invalid => Err(SubmitError::PersistenceDisabled),
+            Err(error) => {
+                tracing::error!(run_id = %run_id, %error, "a run could not be recorded");
+                Err(SubmitError::Unavailable(error))
+            }
+        }
+    }
+
+    /// One run, from wherever the truth is.
+    pub async fn view(&self, run_id: &RunId) -> Result<RunView, QueryError> {
+        match self.router.load(run_id).await {
+            Ok(Some(snapshot)) => Ok(self.view_of(snapshot)),
+            Ok(None) => Err(QueryError::NotFound(run_id.clone())),
+            Err(error) => Err(QueryError::Unavailable(error)),
+        }
+    }
+
+    fn view_of(&self, snapshot: Snapshot) -> RunView {
+        let current_stage = (snapshot.status == RunStatus::Processing)
+            .then(|| Stage::ALL.into_iter().find(|stage| !snapshot.stages.contains_key(stage)))
+            .flatten();
+        let is_worked_on = snapshot.is_leased || self.worker.is_working_on(&snapshot.id);
+        let failed_at = snapshot.failure.as_ref().and_then(|failure| failure.stage);
+        let mut held = snapshot.stages;
+        let stages = Stage::ALL
+            .into_iter()
+            .map(|stage| match held.remove(&stage) {
+                Some(held) => StageView {
+                    stage,
+                    status: StageStatus::Complete,
+                    started_at: Some(held.record.meta.started_at),
+                    completed_at: Some(held.record.meta.finished_at),
+                    output: serde_json::to_value(&held.record).ok().and_then(|value| match value {
+                        Value::Object(fields) => Some(fields),
+                        _ => None,
+                    }),
+                    stored_in: held.places,
+                },
+                None => StageView {
+                    stage,
+                    status: if failed_at == Some(stage) {
+                        StageStatus::Failed
+                    } else if is_worked_on && current_stage == Some(stage) {
+                        StageStatus::Running
+                    } else {
+                        StageStatus::Pending
+                    },
+                    started_at: None,
+                    completed_at: None,
+                    output: None,
+                    stored_in: Places::default(),
+                },
+            })
+            .collect();
+        let brand_id = snapshot.request.map(|request| request.brand_id);
+        RunView {
+            run_id: snapshot.id,
+            status: snapshot.status,
+            current_stage,
+            stages,
+            brand_name: brand_id.as_ref().and_then(|id| Some(self.brands.load(id).ok()?.brand_name)),
+            brand_id,
+            mode: self.router.flags().mode(),
+            accepted_at: snapshot.accepted_at,
+            finished_at: snapshot.finished_at,
+            error: snapshot.failure,
+            stored_in: snapshot.places,
+            report: snapshot.report,
+        }
+    }
+
+    /// The lock of those who ask for the same id at the same time.
+    fn turn(&self, run_id: &RunId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = accepting.get(run_id).and_then(Weak::upgrade) {
+            return turn;
+        }
+        // Whoever is alone clears up: the map holds only ids that are being asked for.
+        accepting.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        accepting.insert(run_id.clone(), Arc::downgrade(&turn));
+        turn
+    }
+}

@@ -1,0 +1,252 @@
+//! One run, from its document to its end.
+
+use std::sync::Arc;
+
+use pipeline::{
+    brand::BrandProfile,
+    document::Document,
+    engine::{Event, Finished, Job},
+    failure::{FailureCode, RunFailure},
+    record::sha256_hex,
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::Tools;
+use crate::{
+    documents::isolate,
+    storage::{
+        End, Fence, Snapshot, StorageError, StorageErrorKind, Store as _, files::manifest::DocumentSummary,
+        leased::LeasedRun, router::Router,
+    },
+};
+
+/// How many documents are in memory as bytes at once, each of at most 25 MiB.
+const DOCUMENTS_MAX: usize = 8;
+
+static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
+
+/// Between two attempts to write an end that storage did not take.
+const END_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How the work on a run came out.
+enum Outcome {
+    Finished(Finished),
+    Failed(RunFailure),
+    /// Somebody else has it, or has ended it.
+    Lost,
+    /// This process stops; the run goes on elsewhere.
+    Stopped,
+}
+
+/// Works on a run and writes its end. Never panics, never returns an error: a run's trouble is the run's.
+pub(super) async fn work(
+    router: &Router,
+    tools: &Tools,
+    fence: &Fence,
+    lost: &CancellationToken,
+    stopping: &CancellationToken,
+) {
+    let run_id = &fence.run;
+    match router.heal(fence).await {
+        Ok(true) => {
+            tracing::info!("[{run_id}] had ended in files; the database knows it now");
+            return;
+        }
+        Ok(false) => {}
+        Err(error) if error.kind == StorageErrorKind::Fenced => return,
+        // The run goes on with what is there; what is missing is marked.
+        Err(error) => tracing::warn!(%error, "[{run_id}] the stores could not be brought together"),
+    }
+    tracing::info!(epoch = fence.epoch, "[{run_id}] started");
+    match outcome(router, tools, fence, lost, stopping).await {
+        Outcome::Finished(finished) => {
+            let end = End::Completed { records: &finished.records, report: &finished.report };
+            write_end(router, tools, fence, end, stopping).await;
+        }
+        Outcome::Failed(failure) => {
+            tracing::warn!(code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
+            write_end(router, tools, fence, End::Failed(&failure), stopping).await;
+        }
+        Outcome::Lost => {
+            tracing::warn!("[{run_id}] is no longer ours; stopped working on it");
+            if let Err(error) = router.follow_database(fence).await {
+                tracing::warn!(%error, "[{run_id}] its end could not be noted in files");
+            }
+        }
+        Outcome::Stopped => match router.release(fence).await {
+            Ok(()) => tracing::info!("[{run_id}] given back"),
+            Err(error) => tracing::warn!(%error, "[{run_id}] could not be given back; its lease will end"),
+        },
+    }
+}
+
+/// Writes the end until some store has it: a run that has ended must not be run again because nobody knows.
+async fn write_end(
+    router: &Router,
+    tools: &Tools,
+    fence: &Fence,
+    end: End<'_>,
+    stopping: &CancellationToken,
+) {
+    let run_id = &fence.run;
+    let at = tools.clock.now();
+    loop {
+        match router.finish(fence, end, at).await {
+            Ok(()) => {
+                tracing::info!(status = ?end.status(), "[{run_id}] ended");
+                return;
+            }
+            Err(error) if !error.is_outage() => {
+                tracing::error!(%error, "[{run_id}] its end was refused");
+                if let Err(error) = router.follow_database(fence).await {
+                    tracing::warn!(%error, "[{run_id}] its end could not be noted in files");
+                }
+                return;
+            }
+            Err(error) => tracing::error!(%error, "[{run_id}] its end could not be stored; trying on"),
+        }
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(END_RETRY) => {}
+        }
+    }
+}
+
+async fn outcome(
+    router: &Router,
+    tools: &Tools,
+    fence: &Fence,
+    lost: &CancellationToken,
+    stopping: &CancellationToken,
+) -> Outcome {
+    let cancel = CancellationToken::new();
+    let store = LeasedRun::new(router, fence);
+    let execution = execute(router, tools, fence, &store, &cancel);
+    tokio::pin!(execution);
+    let stop = async {
+        tokio::select! {
+            () = lost.cancelled() => {}
+            () = stopping.cancelled() => {}
+        }
+    };
+    let result = tokio::select! {
+        result = &mut execution => result,
+        () = stop => {
+            cancel.cancel();
+            execution.await
+        }
+    };
+    match result {
+        Ok(finished) => Outcome::Finished(finished),
+        Err(_) if store.is_lost() || lost.is_cancelled() => Outcome::Lost,
+        Err(failure) if failure.code == FailureCode::Cancelled && stopping.is_cancelled() => Outcome::Stopped,
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
+
+async fn execute(
+    router: &Router,
+    tools: &Tools,
+    fence: &Fence,
+    store: &LeasedRun<'_>,
+    cancel: &CancellationToken,
+) -> Result<Finished, RunFailure> {
+    let unavailable = |error: StorageError| RunFailure::from_store(None, &error.into());
+    let snapshot = router.load(&fence.run).await.map_err(unavailable)?;
+    let internal = |what: &str| RunFailure::new(FailureCode::Internal, None, what, false);
+    let Snapshot { request, lost_usd, .. } = snapshot.ok_or_else(|| internal("the run's record has gone"))?;
+    let request = request.ok_or_else(|| internal("the run's record does not say what was asked"))?;
+    let brand = tools.brands.load(&request.brand_id)?;
+    let url = request.document_url.ok_or_else(|| internal("the run's record names no document"))?;
+    let document = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
+        document = read_document(router, tools, fence, &request.source, &url) => document?,
+    };
+    answer(tools, fence, store, &document, &brand, lost_usd, cancel).await
+}
+
+async fn answer(
+    tools: &Tools,
+    fence: &Fence,
+    store: &LeasedRun<'_>,
+    document: &Document,
+    brand: &BrandProfile,
+    lost_usd: f64,
+    cancel: &CancellationToken,
+) -> Result<Finished, RunFailure> {
+    let run_id = &fence.run;
+    let job = Job { run: run_id, store, document, brand, lost_usd };
+    let note = |event: Event| match event {
+        Event::Reused { meta, .. } => {
+            tracing::info!(stage = meta.stage.number(), "[{run_id}] stage is stored already");
+        }
+        Event::Started { stage } => tracing::info!(stage = stage.number(), "[{run_id}] stage started"),
+        Event::Stored { meta, elapsed, .. } => {
+            tracing::info!(
+                stage = meta.stage.number(),
+                provider = meta.provider,
+                model = meta.model,
+                cost_usd = meta.usage.cost_usd,
+                elapsed_ms = elapsed.as_millis(),
+                "[{run_id}] stage stored"
+            );
+        }
+    };
+    tools.engine.run(job, &note, cancel).await
+}
+
+/// The spooled document, or the fetched one, spooled; then its pages.
+async fn read_document(
+    router: &Router,
+    tools: &Tools,
+    fence: &Fence,
+    source_name: &str,
+    url: &str,
+) -> Result<Document, RunFailure> {
+    // The semaphore is never closed; without a permit the bytes would still be bounded.
+    let _permit = DOCUMENTS.acquire().await;
+    let has_files = router.flags().mode().has_files();
+    let spooled = if has_files { router.files().spooled(&fence.run).await.ok().flatten() } else { None };
+    let bytes = match spooled {
+        Some(bytes) => bytes,
+        None => {
+            let url: Url = tools.fetcher.check(url).map_err(|error| {
+                RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false)
+            })?;
+            let bytes = tools.fetcher.fetch(&url).await?;
+            if has_files {
+                spool(router, fence, &bytes).await;
+            }
+            bytes
+        }
+    };
+    let sha256 = sha256_hex(&bytes);
+    let document = isolate::extract(source_name, bytes).await?;
+    if has_files {
+        describe(router, fence, &document, sha256).await;
+    }
+    Ok(document)
+}
+
+/// Keeps the document for a resumed run. Without it, a resumed run fetches again.
+async fn spool(router: &Router, fence: &Fence, bytes: &[u8]) {
+    let bytes: Arc<[u8]> = bytes.into();
+    if let Err(error) = router.files().spool(&fence.run, bytes).await {
+        tracing::warn!(%error, "[{}] the document could not be spooled", fence.run);
+    }
+}
+
+async fn describe(router: &Router, fence: &Fence, document: &Document, sha256: String) {
+    let summary = DocumentSummary {
+        format: document.format,
+        title: document.title.clone(),
+        pages: document.pages.len(),
+        sha256,
+    };
+    if let Err(error) = router.files().describe_document(fence, summary).await {
+        tracing::warn!(%error, "[{}] the document could not be described in the manifest", fence.run);
+    }
+}

@@ -1,0 +1,252 @@
+//! The worker: claims runs, works on each in a task of its own, keeps their leases, and never ends because a store did.
+
+mod execute;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use pipeline::{clock::Clock, engine::Engine, run::RunId};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
+
+use crate::{
+    brands::BrandFolder,
+    documents::fetch::Fetcher,
+    storage::{Fence, Lease, Store as _, router::Router},
+};
+
+/// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The most runs that one look takes, so that replicas share a backlog.
+const CLAIM_MAX: usize = 32;
+
+/// A lease is renewed five times before it ends: four renewals may fail.
+const RENEWALS_PER_LEASE: u32 = 5;
+
+/// How much the worker does.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub lease: Lease,
+    /// Runs that are worked on at once.
+    pub concurrent_runs_max: usize,
+}
+
+/// What a run needs besides its stores.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    pub engine: Engine,
+    pub fetcher: Fetcher,
+    pub brands: BrandFolder,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Works on runs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    inner: Arc<Inner>,
+}
+
+/// The right to work on one more run.
+#[derive(Debug)]
+pub struct Slot {
+    _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Inner {
+    router: Arc<Router>,
+    tools: Tools,
+    config: WorkerConfig,
+    slots: Arc<Semaphore>,
+    active: Mutex<HashMap<RunId, Active>>,
+    wake: Notify,
+    tasks: TaskTracker,
+    /// No new runs.
+    draining: CancellationToken,
+    /// No runs.
+    stopping: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Active {
+    fence: Fence,
+    /// Somebody else has the run now: stop, and write nothing.
+    lost: CancellationToken,
+}
+
+impl Worker {
+    #[must_use]
+    pub fn new(router: Arc<Router>, tools: Tools, config: WorkerConfig) -> Self {
+        let slots = Arc::new(Semaphore::new(config.concurrent_runs_max));
+        let inner = Inner {
+            router,
+            tools,
+            config,
+            slots,
+            active: Mutex::default(),
+            wake: Notify::new(),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// In whose name this worker works.
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        &self.inner.config.lease
+    }
+
+    /// Whether no new runs are taken.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.inner.draining.is_cancelled()
+    }
+
+    /// Whether a task of this process has the run.
+    #[must_use]
+    pub fn is_working_on(&self, run: &RunId) -> bool {
+        self.active().contains_key(run)
+    }
+
+    /// How many runs this process works on.
+    #[must_use]
+    pub fn active_count(&self) -> usize {
+        self.active().len()
+    }
+
+    /// A free slot, if there is one.
+    #[must_use]
+    pub fn reserve(&self) -> Option<Slot> {
+        if self.is_stopping() {
+            return None;
+        }
+        self.inner.slots.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
+    }
+
+    /// Says that there may be work.
+    pub fn wake(&self) {
+        self.inner.wake.notify_one();
+    }
+
+    /// Works on a run, in a task of its own.
+    pub fn start(&self, slot: Slot, fence: Fence) {
+        let run = fence.run.clone();
+        let lost = CancellationToken::new();
+        let active = Active { fence: fence.clone(), lost: lost.clone() };
+        if self.active().insert(run.clone(), active).is_some() {
+            // Not possible while claims leave out what is held; two tasks would be one too many.
+            tracing::error!(run_id = %run, "run claimed twice by one process");
+        }
+        let worker = self.clone();
+        let span = tracing::info_span!("run", run_id = %run);
+        let work = async move {
+            let inner = &worker.inner;
+            execute::work(&inner.router, &inner.tools, &fence, &lost, &inner.stopping).await;
+            worker.active().remove(&run);
+            drop(slot);
+            worker.wake();
+        };
+        self.inner.tasks.spawn(work.instrument(span));
+    }
+
+    /// Claims and renews until told to stop.
+    pub async fn run(&self) {
+        tokio::join!(self.claim_until_told(), self.renew_until_stopped());
+    }
+
+    async fn claim_until_told(&self) {
+        let mut was_failing = false;
+        while !self.is_stopping() {
+            let free = self.inner.slots.available_permits().min(CLAIM_MAX);
+            if free > 0 {
+                let held: HashSet<RunId> = self.active().keys().cloned().collect();
+                match self.inner.router.claim(self.lease(), free, &held).await {
+                    Ok(fences) => {
+                        was_failing = false;
+                        for fence in fences {
+                            self.start_claimed(fence).await;
+                        }
+                    }
+                    // Once an outage, not once a second.
+                    Err(error) if !was_failing => {
+                        was_failing = true;
+                        tracing::warn!(%error, "no work could be claimed; trying on");
+                    }
+                    Err(_) => {}
+                }
+            }
+            tokio::select! {
+                () = self.inner.wake.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = self.inner.draining.cancelled() => {}
+            }
+        }
+    }
+
+    async fn start_claimed(&self, fence: Fence) {
+        // An accepted run may have taken the slot since; the claimed one goes back rather than beyond the limit.
+        match self.reserve() {
+            Some(slot) => self.start(slot, fence),
+            None => {
+                if let Err(error) = self.inner.router.release(&fence).await {
+                    tracing::warn!(run_id = %fence.run, %error, "run could not be given back; its lease will end");
+                }
+            }
+        }
+    }
+
+    async fn renew_until_stopped(&self) {
+        let every = self.lease().duration / RENEWALS_PER_LEASE;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = self.inner.stopping.cancelled() => return,
+            }
+            let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
+            if fences.is_empty() {
+                if self.is_stopping() {
+                    return;
+                }
+                continue;
+            }
+            match self.inner.router.renew(self.lease(), &fences).await {
+                Ok(lost) => {
+                    let active = self.active();
+                    for run in &lost {
+                        if let Some(active) = active.get(run) {
+                            active.lost.cancel();
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
+            }
+        }
+    }
+
+    /// Takes no new runs, waits for those under way up to the window, and gives back what is not finished then.
+    pub async fn drain(&self, window: Duration) {
+        self.inner.draining.cancel();
+        self.inner.tasks.close();
+        if tokio::time::timeout(window, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!(runs = self.active_count(), "drain window over; giving runs back");
+            self.inner.stopping.cancel();
+            // Each gives its lease back, which is one bounded write.
+            let _ = tokio::time::timeout(GIVE_BACK_TIMEOUT, self.inner.tasks.wait()).await;
+        }
+        self.inner.stopping.cancel();
+    }
+
+    fn active(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Active>> {
+        self.inner.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For giving back what a drain did not finish: a write's own limit, and a little.
+const GIVE_BACK_TIMEOUT: Duration = Duration::from_millis(2_500);
