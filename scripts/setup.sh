@@ -10,14 +10,34 @@ if ! cargo nextest --version >/dev/null 2>&1; then
   cargo install cargo-nextest --locked --quiet
 fi
 
-if ! has_postgres; then
+# Installs Debian's packages, or says what a machine without apt needs.
+install() {
+  local what=$1 hint=$2; shift 2
   if ! command -v apt-get >/dev/null; then
-    echo "no PostgreSQL server found: install one (on macOS: brew install postgresql) and try again" >&2
+    echo "no $what found: install it ($hint) and try again" >&2
     exit 1
   fi
-  echo "installing the PostgreSQL server (once)"
-  as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+  echo "installing $what (once)"
   as_root apt-get update -qq
-  # No cluster of the system's own: tests start theirs, in a temporary directory on a free port.
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# No cluster of the system's own is used: tests start theirs, in a temporary directory on a free port.
+has_postgres || install 'PostgreSQL server' 'on macOS: brew install postgresql' postgresql
+
+# The migration tests take turns with the real Prisma on the same database.
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+  install 'Node.js' 'on macOS: brew install node' nodejs npm
+fi
+if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a == 20 && b >= 19 ? 0 : 1)'; then
+  echo "Node.js $(node --version) is too old for Prisma 7: install 20.19 or newer (https://nodejs.org) and try again" >&2
+  exit 1
+fi
+prisma=$(dirname "$0")/../tests/support/prisma
+if ! [ "$prisma/node_modules/.package-lock.json" -nt "$prisma/package-lock.json" ]; then
+  echo "installing the Prisma CLI and client (once)"
+  npm ci --prefix "$prisma" --loglevel=error
+  # npm keeps an unchanged file's time; it must be the newer of the two.
+  touch "$prisma/node_modules/.package-lock.json"
 fi

@@ -3,7 +3,7 @@
 mod rollback;
 mod with_prisma;
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::support::{
     innovation,
     postgres::{Postgres, query, try_query},
     prisma::{Said, migration_names},
-    stderr,
+    root, stderr,
 };
 
 const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
@@ -109,34 +109,55 @@ async fn many_who_deploy_at_once_apply_everything_once_between_them() {
     assert_eq!(rows, migration_names());
 }
 
+/// The database as it was live before this service had migrations of its own.
+async fn live(url: &str) {
+    for name in &migration_names()[..3] {
+        let path = root().join("prisma/migrations").join(name).join("migration.sql");
+        query(url, &std::fs::read_to_string(path).unwrap()).await;
+    }
+}
+
+/// Waits until a query's answer is not zero.
+async fn until(url: &str, count: &str) {
+    while column(url, count).await == ["0"] {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn who_waits_for_the_lock_as_prisma_does_makes_no_index_fail() {
     let server = Postgres::start();
     let url = server.fresh_database().await;
-    let (held, waiting) = (url.clone(), url.clone());
-    // Holds the lock until the deploy and another waiter stand in line; the waiter holds a snapshot meanwhile, for
-    // which CREATE INDEX CONCURRENTLY waits while the waiter waits for it.
-    let in_line = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
-    let holder = tokio::spawn(async move {
-        let hold = format!(
-            "SELECT pg_advisory_lock(72707369);
-             DO $$ BEGIN WHILE ({in_line}) = 0 LOOP PERFORM pg_sleep(0.01); END LOOP; END $$;"
-        );
-        query(&held, &hold).await;
-    });
-    while column(&url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted").await == ["0"]
-    {
-        tokio::task::yield_now().await;
+    live(&url).await;
+    for name in &migration_names()[..3] {
+        assert_migrated(&url, &["resolve", "--applied", name]);
     }
-    let deploy = innovation(&["migrate", "deploy"]).env("DATABASE_URL", &url).spawn().unwrap();
-    let waiter = tokio::spawn(async move {
-        try_query(&waiting, "SET statement_timeout = '10s'; SELECT pg_advisory_lock(72707369)").await
+    // A reader holds the first script up, while the deploy holds Prisma's lock.
+    let read = "BEGIN; LOCK TABLE \"PipelineRun\" IN ACCESS SHARE MODE; SELECT pg_sleep(60)";
+    let reader = tokio::spawn({
+        let url = url.clone();
+        async move { try_query(&url, read).await }
     });
-    holder.await.unwrap();
+    until(&url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
+    let deploy =
+        innovation(&["migrate", "deploy"]).env("DATABASE_URL", &url).stderr(Stdio::piped()).spawn().unwrap();
+    until(&url, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted").await;
+    // Whoever waits as Prisma does holds a snapshot, and an index that is built concurrently waits for snapshots.
+    // Its server sees the deadlock late, so that it is the deploy's to notice.
+    let wait =
+        "SET deadlock_timeout = '1min'; SET statement_timeout = '4s'; SELECT pg_advisory_lock(72707369)";
+    let waiter = tokio::spawn({
+        let url = url.clone();
+        async move { try_query(&url, wait).await }
+    });
+    until(&url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").await;
+    query(&url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
+    reader.await.unwrap().unwrap_err();
+
     let deploy = tokio::task::spawn_blocking(|| deploy.wait_with_output().unwrap()).await.unwrap();
-    assert!(deploy.status.success());
-    waiter.await.unwrap().ok();
-    assert!(assert_migrated(&url, &["status"]).contains("applied"));
+    Said::new(&deploy).assert(true, "deadlock detected");
+    waiter.await.unwrap().unwrap_err();
+    assert_migrated(&url, &["status"]);
 }
 
 #[tokio::test]
@@ -147,9 +168,7 @@ async fn a_lock_that_is_not_given_back_is_not_waited_for_for_ever() {
     let holder = tokio::spawn(async move {
         try_query(&held, "SELECT pg_advisory_lock(72707369); SELECT pg_sleep(60)").await
     });
-    while column(&url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").await == ["0"] {
-        tokio::task::yield_now().await;
-    }
+    until(&url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").await;
     let output = migrate(&url, &["deploy"]);
     Said::new(&output).assert(false, "P1002");
     assert!(column(&url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await == ["0"]);
@@ -160,10 +179,7 @@ async fn a_lock_that_is_not_given_back_is_not_waited_for_for_ever() {
 async fn a_database_with_tables_and_no_record_is_told_how_to_say_what_it_holds() {
     let server = Postgres::start();
     let url = server.fresh_database().await;
-    for name in &migration_names()[..3] {
-        let path = crate::support::root().join("prisma/migrations").join(name).join("migration.sql");
-        query(&url, &std::fs::read_to_string(path).unwrap()).await;
-    }
+    live(&url).await;
     let refused = migrate(&url, &["deploy", "--json"]);
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(json_of(&refused)["error"]["code"], "P3005");
@@ -180,23 +196,22 @@ async fn a_database_with_tables_and_no_record_is_told_how_to_say_what_it_holds()
 async fn a_failed_migration_blocks_until_it_is_resolved() {
     let server = Postgres::start();
     let url = server.url();
-    let server_says = |output: &Output| Said::new(output);
-    query(&url, "CREATE SCHEMA elsewhere; CREATE TYPE \"RunStatus\" AS ENUM ('OTHER')").await;
-    server_says(&migrate(&url, &["deploy"])).assert(false, "P3018");
+    query(&url, "CREATE TYPE \"RunStatus\" AS ENUM ('OTHER')").await;
+    Said::new(&migrate(&url, &["deploy"])).assert(false, "P3018");
     let name = &migration_names()[0];
     let status = migrate(&url, &["status", "--json"]);
     assert_eq!(status.status.code(), Some(1));
     let failed = &json_of(&status)["status"]["migrations"][0];
     assert_eq!((&failed["state"], &failed["name"]), (&json!("failed"), &json!(name)));
     assert!(failed["logs"].as_str().unwrap().contains("42710"), "{failed}");
-    server_says(&migrate(&url, &["deploy"])).assert(false, "P3009");
-    server_says(&migrate(&url, &["resolve", "--rolled-back", "20990101000000_never"])).assert(false, "P3011");
-    server_says(&migrate(&url, &["resolve", "--applied", "20990101000000_never"])).assert(false, "P3017");
+    Said::new(&migrate(&url, &["deploy"])).assert(false, "P3009");
+    Said::new(&migrate(&url, &["resolve", "--rolled-back", "20990101000000_never"])).assert(false, "P3011");
+    Said::new(&migrate(&url, &["resolve", "--applied", "20990101000000_never"])).assert(false, "P3017");
 
     query(&url, "DROP TYPE \"RunStatus\"").await;
     assert_migrated(&url, &["resolve", "--rolled-back", name]);
     assert_migrated(&url, &["deploy"]);
-    server_says(&migrate(&url, &["resolve", "--rolled-back", name])).assert(false, "P3012");
+    Said::new(&migrate(&url, &["resolve", "--rolled-back", name])).assert(false, "P3012");
     assert_eq!(
         column(&url, "SELECT concat(finished_at IS NULL, rolled_back_at IS NULL) FROM _prisma_migrations ORDER BY started_at LIMIT 2").await,
         ["tf", "ft"]
@@ -220,14 +235,9 @@ async fn an_index_that_was_given_up_half_built_is_cleared_and_built_again() {
     let writer = tokio::spawn(async move {
         try_query(&held, "BEGIN; LOCK TABLE \"PipelineRun\" IN ROW EXCLUSIVE MODE; SELECT pg_sleep(60)").await
     });
-    while column(&url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await == ["0"] {
-        tokio::task::yield_now().await;
-    }
-    let deploy = innovation(&["migrate", "deploy"])
-        .env("DATABASE_URL", &url)
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    until(&url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
+    let deploy =
+        innovation(&["migrate", "deploy"]).env("DATABASE_URL", &url).stderr(Stdio::piped()).spawn().unwrap();
     let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
                   WHERE application_name = 'innovation migrate' AND wait_event_type = 'Lock' AND query LIKE '%CONCURRENTLY%'";
     while query(&url, cancel).await.is_empty() {

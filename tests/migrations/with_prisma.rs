@@ -4,6 +4,7 @@ use super::{STAGE_OUTPUTS, assert_migrated, assert_same_schema, json_of, migrate
 use crate::support::{
     postgres::{Postgres, query},
     prisma::{Prisma, Said, migration_names},
+    root,
 };
 
 #[tokio::test]
@@ -48,7 +49,7 @@ async fn the_schema_is_what_the_migrations_make_and_prisma_sees_no_drift() {
     let url = server.url();
     assert_migrated(&url, &["deploy"]);
     let prisma = Prisma::of_repository(&url);
-    let schema = crate::support::root().join("prisma/schema.prisma");
+    let schema = root().join("prisma/schema.prisma");
     let schema = schema.to_str().unwrap();
     let diff = ["migrate", "diff", "--exit-code", "--from-config-datasource", "--to-schema", schema];
     prisma.run(&diff).assert(true, "No difference detected");
@@ -144,7 +145,7 @@ async fn what_one_marks_as_applied_the_other_does_not_run() {
     let names = migration_names();
     for url in [&one, &two] {
         for name in &names[..4] {
-            let path = crate::support::root().join("prisma/migrations").join(name).join("migration.sql");
+            let path = root().join("prisma/migrations").join(name).join("migration.sql");
             query(url, &std::fs::read_to_string(path).unwrap()).await;
         }
     }
