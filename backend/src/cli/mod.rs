@@ -10,7 +10,10 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Config, documents::isolate};
+use crate::{
+    config::{Config, Purpose},
+    documents::isolate,
+};
 
 /// 0 ok · 1 failed · 3 could not check · 64 wrong usage (EX_USAGE of sysexits; clap's own 2 means something else here).
 const EXIT_COULD_NOT_CHECK: u8 = 3;
@@ -52,11 +55,12 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let config = match Config::from_environment() {
+    let config = match Config::from_environment(Purpose::Command) {
         Ok(config) => config,
         Err(problems) => return fail(&problems),
     };
-    start_logs(&config.process.log_level);
+    // People at a terminal see progress lines; a log line is for what went wrong.
+    start_logs(config.process.log_level.as_deref().unwrap_or("warn"));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),

@@ -35,16 +35,14 @@ impl DatabaseConfig {
         let config = Self {
             url: address(reader, "DATABASE_URL"),
             direct_url: address(reader, "DATABASE_URL_NON_POOLING"),
-            pool_min: number(
-                reader,
+            pool_min: reader.number(
                 "DATABASE_POOL_MIN",
                 1,
                 0..=1000,
                 "must be a whole number, 0 to 1000",
                 "1",
             ),
-            pool_max: number(
-                reader,
+            pool_max: reader.number(
                 "DATABASE_POOL_SIZE",
                 15,
                 1..=1000,
@@ -83,8 +81,7 @@ impl DatabaseConfig {
                 MILLISECONDS,
                 "2000",
             ),
-            retry_deadline: Duration::from_secs(number(
-                reader,
+            retry_deadline: Duration::from_secs(reader.number(
                 "DATABASE_RETRY_DEADLINE_SECONDS",
                 300,
                 1..=86_400,
@@ -137,24 +134,7 @@ fn milliseconds(
     what: &str,
     example: &'static str,
 ) -> Duration {
-    Duration::from_millis(number(reader, variable, default, range, what, example))
-}
-
-/// A number in a range; the default stands in for one that is not, so that it causes no second problem.
-fn number<T: std::str::FromStr + PartialOrd + Copy>(
-    reader: &mut Reader,
-    variable: &'static str,
-    default: T,
-    range: RangeInclusive<T>,
-    what: &str,
-    example: &'static str,
-) -> T {
-    let value = reader.value(variable, default, what, example);
-    if range.contains(&value) {
-        return value;
-    }
-    reader.problem(variable, what, example);
-    default
+    Duration::from_millis(reader.number(variable, default, range, what, example))
 }
 
 fn address(reader: &mut Reader, variable: &'static str) -> Option<SecretString> {
@@ -180,7 +160,7 @@ mod tests {
     fn config(pairs: &[(&str, &str)]) -> Result<Config, super::super::Problems> {
         let variables: BTreeMap<_, _> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Config::from_variables(variables)
+        Config::from_variables(variables, super::super::Purpose::Command)
     }
 
     #[test]

@@ -6,14 +6,18 @@
 pub mod analyst;
 pub mod database;
 pub mod documents;
+pub mod modes;
 pub mod process;
+pub mod work;
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr};
 
 pub use analyst::{AnalystChoice, AnalystConfig};
 pub use database::DatabaseConfig;
 pub use documents::DocumentsConfig;
-pub use process::{Environment, ProcessConfig};
+pub use modes::ModesConfig;
+pub use process::{Environment, LogFormat, ProcessConfig};
+pub use work::{Role, WorkConfig};
 
 /// All of the configuration.
 #[derive(Debug, Clone)]
@@ -22,31 +26,72 @@ pub struct Config {
     pub analyst: AnalystConfig,
     pub documents: DocumentsConfig,
     pub database: DatabaseConfig,
+    pub modes: ModesConfig,
+    pub work: WorkConfig,
+    /// What is odd and yet no reason not to start; logged at start.
+    pub warnings: Vec<String>,
+}
+
+/// What the configuration is for: a service must have more set than a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Command,
+    Service,
 }
 
 impl Config {
     /// Reads the process's environment.
-    pub fn from_environment() -> Result<Self, Problems> {
+    pub fn from_environment(purpose: Purpose) -> Result<Self, Problems> {
         // The one place that may: everything else is given a `Config`.
         #[allow(clippy::disallowed_methods)]
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self::from_variables(variables)
+        Self::from_variables(variables, purpose)
     }
 
     /// Reads a set of variables.
-    pub fn from_variables(variables: BTreeMap<String, String>) -> Result<Self, Problems> {
-        let mut reader = Reader { variables, problems: Vec::new() };
+    pub fn from_variables(variables: BTreeMap<String, String>, purpose: Purpose) -> Result<Self, Problems> {
+        let mut reader = Reader { variables, problems: Vec::new(), warnings: Vec::new() };
         let process = ProcessConfig::read(&mut reader);
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
         let database = DatabaseConfig::read(&mut reader);
+        let modes = ModesConfig::read(&mut reader);
+        let work = WorkConfig::read(&mut reader);
+        if purpose == Purpose::Service {
+            check_together(&mut reader, &process, &database, &modes, &work);
+        }
         if reader.problems.is_empty() {
-            Ok(Self { process, analyst, documents, database })
+            let warnings = reader.warnings;
+            Ok(Self { process, analyst, documents, database, modes, work, warnings })
         } else {
             Err(Problems(reader.problems))
         }
+    }
+}
+
+/// What only makes sense together.
+fn check_together(
+    reader: &mut Reader,
+    process: &ProcessConfig,
+    database: &DatabaseConfig,
+    modes: &ModesConfig,
+    work: &WorkConfig,
+) {
+    if database.write_timeout >= work.lease {
+        reader.problem(
+            "LEASE_SECONDS",
+            "must be longer than DATABASE_WRITE_TIMEOUT_MS: a lease must outlive the write that renews it",
+            "15",
+        );
+    }
+    if process.environment.is_strict() && modes.database_writes && database.url.is_none() {
+        reader.problem(
+            "DATABASE_URL",
+            "is required in staging and production while ENABLE_DATABASE_WRITES is true",
+            "postgresql://user:password@host:5432/database",
+        );
     }
 }
 
@@ -84,6 +129,7 @@ impl fmt::Display for Problems {
 pub struct Reader {
     variables: BTreeMap<String, String>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 impl Reader {
@@ -94,6 +140,27 @@ impl Reader {
 
     fn problem(&mut self, variable: &'static str, what: impl Into<String>, example: &'static str) {
         self.problems.push(Problem { variable, what: what.into(), example });
+    }
+
+    fn warning(&mut self, what: String) {
+        self.warnings.push(what);
+    }
+
+    /// A number in a range; the default stands in for one that is not, so that it causes no second problem.
+    fn number<T: FromStr + PartialOrd + Copy>(
+        &mut self,
+        variable: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+        what: &str,
+        example: &'static str,
+    ) -> T {
+        let value = self.value(variable, default, what, example);
+        if range.contains(&value) {
+            return value;
+        }
+        self.problem(variable, what, example);
+        default
     }
 
     /// A parsed value; the default where it is unset, and (with a problem noted) where it does not parse.
@@ -143,13 +210,17 @@ impl Reader {
 mod tests {
     use super::*;
 
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, Problems> {
+        Config::from_variables(variables(pairs), Purpose::Command)
+    }
+
     fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
     fn an_empty_environment_is_a_working_development_machine() {
-        let config = Config::from_variables(BTreeMap::new()).unwrap();
+        let config = read(&[]).unwrap();
         assert_eq!(config.process.environment, Environment::Development);
         assert_eq!(config.analyst.choice, AnalystChoice::Auto);
         assert!(config.analyst.api_key.is_none());
@@ -158,12 +229,12 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_at_once_without_their_values() {
-        let problems = Config::from_variables(variables(&[
+        let problems = read(&[
             ("ANALYST", "oracle"),
             ("LLM_TIMEOUT_SECONDS", "s3cret"),
             ("MAX_DOCUMENT_BYTES", "-1"),
             ("ENVIRONMENT", "moon"),
-        ]))
+        ])
         .unwrap_err();
         let named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
         assert_eq!(named, ["ENVIRONMENT", "ANALYST", "LLM_TIMEOUT_SECONDS", "MAX_DOCUMENT_BYTES"]);
@@ -172,18 +243,40 @@ mod tests {
 
     #[test]
     fn the_key_is_not_shown_by_debug() {
-        let config =
-            Config::from_variables(variables(&[("OPENROUTER_API_KEY", "sk-or-v1-very-secret")])).unwrap();
+        let config = read(&[("OPENROUTER_API_KEY", "sk-or-v1-very-secret")]).unwrap();
         assert!(!format!("{config:?}").contains("very-secret"));
     }
 
     #[test]
     fn production_refuses_private_networks() {
-        let problems = Config::from_variables(variables(&[
-            ("RAILWAY_ENVIRONMENT", "production"),
-            ("BLOB_ALLOW_PRIVATE_NETWORK", "true"),
-        ]))
-        .unwrap_err();
+        let problems = read(&[("RAILWAY_ENVIRONMENT", "production"), ("BLOB_ALLOW_PRIVATE_NETWORK", "true")])
+            .unwrap_err();
         assert_eq!(problems.0.first().unwrap().variable, "BLOB_ALLOW_PRIVATE_NETWORK");
+    }
+
+    #[test]
+    fn a_service_in_production_needs_a_database_unless_it_is_switched_off() {
+        let service = |pairs: &[(&str, &str)]| Config::from_variables(variables(pairs), Purpose::Service);
+        let problems = service(&[("ENVIRONMENT", "prod"), ("LEASE_SECONDS", "2")]).unwrap_err();
+        let named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
+        assert_eq!(named, ["LEASE_SECONDS", "DATABASE_URL"]);
+        assert!(service(&[("ENVIRONMENT", "prod"), ("ENABLE_DATABASE_WRITES", "no")]).is_ok());
+        assert!(service(&[]).is_ok());
+        assert!(read(&[("ENVIRONMENT", "prod")]).is_ok(), "a command needs none");
+    }
+
+    #[test]
+    fn a_drain_ends_before_the_platform_kills() {
+        let problems =
+            read(&[("DRAIN_SECONDS", "30"), ("RAILWAY_DEPLOYMENT_DRAINING_SECONDS", "30")]).unwrap_err();
+        assert_eq!(problems.0.first().unwrap().variable, "DRAIN_SECONDS");
+    }
+
+    #[test]
+    fn a_flag_that_is_no_word_for_true_is_false_and_told() {
+        let config = read(&[("ENABLE_DATABASE_WRITES", "enabled"), ("ENABLE_FILE_FALLBACK", "YES")]).unwrap();
+        assert!(!config.modes.database_writes && config.modes.file_fallback);
+        assert_eq!(config.warnings.len(), 1);
+        assert!(config.warnings[0].contains("ENABLE_DATABASE_WRITES"));
     }
 }

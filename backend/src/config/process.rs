@@ -1,6 +1,6 @@
-//! The process: where it runs and where its base directory is.
+//! The process: where it runs, what it listens on, what it says.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use super::Reader;
 
@@ -10,6 +10,23 @@ pub enum Environment {
     Development,
     Staging,
     Production,
+}
+
+impl Environment {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+
+    /// Whether defaults are not good enough.
+    #[must_use]
+    pub const fn is_strict(self) -> bool {
+        matches!(self, Self::Staging | Self::Production)
+    }
 }
 
 impl FromStr for Environment {
@@ -25,14 +42,44 @@ impl FromStr for Environment {
     }
 }
 
-/// Where the process runs.
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Where and how the process runs.
 #[derive(Debug, Clone)]
 pub struct ProcessConfig {
     pub environment: Environment,
+    pub host: IpAddr,
+    pub port: u16,
     /// The folder that holds `data/`.
     pub base_dir: PathBuf,
-    /// A `tracing` filter such as `info` or `warn,backend=debug`.
-    pub log_level: String,
+    /// A `tracing` filter such as `info` or `warn,backend=debug`; none where nobody has said.
+    pub log_level: Option<String>,
+    pub log_format: LogFormat,
+    /// How long runs under way may take after the first SIGTERM.
+    pub drain: Duration,
+    /// The commit that was built.
+    pub git_sha: Option<String>,
+    /// The platform's name for this replica.
+    pub replica: Option<String>,
+    /// Where the platform keeps files beyond a deployment, if it does.
+    pub volume: Option<PathBuf>,
 }
 
 impl ProcessConfig {
@@ -54,11 +101,49 @@ impl ProcessConfig {
             None if on_railway => PathBuf::from("/app"),
             None => PathBuf::new(),
         };
-        // People at a terminal see progress lines; a log line is for what went wrong.
-        let log_level = reader.text("LOG_LEVEL").unwrap_or("warn").to_ascii_lowercase();
-        if log_level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        let log_level = reader.text("LOG_LEVEL").map(str::to_ascii_lowercase);
+        if log_level.as_ref().is_some_and(|level| level.parse::<tracing_subscriber::EnvFilter>().is_err()) {
             reader.problem("LOG_LEVEL", "must be error, warn, info, debug or trace", "info");
         }
-        Self { environment, base_dir, log_level }
+        let log_format =
+            if environment == Environment::Production { LogFormat::Json } else { LogFormat::Text };
+        let log_format = reader.value("LOG_FORMAT", log_format, "must be json or text", "json");
+        let host = reader.value("HOST", IpAddr::from([0, 0, 0, 0]), "must be an IP address", "0.0.0.0");
+        let port = reader.value("PORT", 8000, "must be a port number, 0 to 65535", "8000");
+        let drain = Self::read_drain(reader);
+        let git_sha = reader
+            .text("RAILWAY_GIT_COMMIT_SHA")
+            .or(option_env!("RAILWAY_GIT_COMMIT_SHA"))
+            .map(str::to_owned);
+        Self {
+            environment,
+            host,
+            port,
+            base_dir,
+            log_level,
+            log_format,
+            drain,
+            git_sha,
+            replica: reader.text("RAILWAY_REPLICA_ID").map(str::to_owned),
+            volume: reader.text("RAILWAY_VOLUME_MOUNT_PATH").map(PathBuf::from),
+        }
+    }
+
+    /// The drain must be over before the platform kills.
+    fn read_drain(reader: &mut Reader) -> Duration {
+        let what = "must be a whole number of seconds, 0 to 3600";
+        let drain = reader.number("DRAIN_SECONDS", 25, 0..=3600, what, "25");
+        let platform = "RAILWAY_DEPLOYMENT_DRAINING_SECONDS";
+        if reader.text(platform).is_some() {
+            let window = reader.number(platform, 30, 0..=86_400, what, "30");
+            if window <= drain {
+                reader.problem(
+                    "DRAIN_SECONDS",
+                    format!("must be less than {platform}, after which the platform kills"),
+                    "25",
+                );
+            }
+        }
+        Duration::from_secs(drain)
     }
 }

@@ -1,0 +1,35 @@
+//! The storage flags as the environment says them, and the file that may say otherwise later.
+
+use std::path::PathBuf;
+
+use super::Reader;
+use crate::storage::mode::{is_known, is_true};
+
+/// Where stage outputs go.
+#[derive(Debug, Clone)]
+pub struct ModesConfig {
+    pub database_writes: bool,
+    pub file_fallback: bool,
+    /// Watched while the service runs; goes over the environment, key by key.
+    pub flags_file: Option<PathBuf>,
+}
+
+impl ModesConfig {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        Self {
+            database_writes: flag(reader, "ENABLE_DATABASE_WRITES"),
+            file_fallback: flag(reader, "ENABLE_FILE_FALLBACK"),
+            flags_file: reader.text("FLAGS_FILE").map(PathBuf::from),
+        }
+    }
+}
+
+/// Unset is true. A word that is neither true nor false counts as false, as it always has, but not silently.
+fn flag(reader: &mut Reader, variable: &'static str) -> bool {
+    let Some(text) = reader.text(variable) else { return true };
+    let (value, is_known) = (is_true(text), is_known(text));
+    if !is_known {
+        reader.warning(format!("{variable} is neither true nor false and counts as false"));
+    }
+    value
+}

@@ -1,0 +1,74 @@
+//! How much is worked on at once, and for how long.
+
+use std::{str::FromStr, time::Duration};
+
+use super::Reader;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Serves requests and works on runs.
+    All,
+    /// Serves requests.
+    Web,
+    /// Works on runs; serves health and metrics.
+    Worker,
+}
+
+impl Role {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Web => "web",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::All, Self::Web, Self::Worker]
+            .into_iter()
+            .find(|role| role.as_str() == text.to_ascii_lowercase())
+            .ok_or(())
+    }
+}
+
+/// The worker's limits.
+#[derive(Debug, Clone)]
+pub struct WorkConfig {
+    pub role: Role,
+    /// How long a run stays a worker's without a sign of life. Renewed five times within it.
+    pub lease: Duration,
+    pub concurrent_runs_max: usize,
+    /// Whether no other process accepts or works on runs; none where nobody has said.
+    pub single_replica: Option<bool>,
+}
+
+impl WorkConfig {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let role = reader.value("ROLE", Role::All, "must be all, web or worker", "all");
+        let lease = Duration::from_secs(reader.number(
+            "LEASE_SECONDS",
+            15,
+            1..=3600,
+            "must be a whole number of seconds, 1 to 3600",
+            "15",
+        ));
+        let concurrent_runs_max = reader.number(
+            "MAX_CONCURRENT_RUNS",
+            256,
+            1..=100_000,
+            "must be a whole number, 1 to 100000",
+            "256",
+        );
+        let single_replica = match reader.text("SINGLE_REPLICA") {
+            Some(_) => Some(reader.switch("SINGLE_REPLICA", true)),
+            None => None,
+        };
+        Self { role, lease, concurrent_runs_max, single_replica }
+    }
+}
