@@ -43,9 +43,9 @@ impl Migrator {
     /// What is applied, pending and failed. Changes nothing and waits for nobody.
     pub async fn status(&self) -> Result<Status, MigrateError> {
         let mut connection = session::open(&self.address).await?;
-        let rows = ledger::read(&mut connection).await;
+        let status = read_status(&mut connection).await;
         session::close(connection).await;
-        Ok(Status::new(rows?))
+        status
     }
 
     /// Applies what is pending; the answer names it, in order.
@@ -172,6 +172,11 @@ impl Migrator {
         session::lock(&mut connection).await?;
         Ok(connection)
     }
+}
+
+/// [`Migrator::status`] on a connection that is there already, be it through a pooler.
+pub async fn read_status(connection: &mut PgConnection) -> Result<Status, MigrateError> {
+    Ok(Status::new(ledger::read(connection).await?))
 }
 
 fn unknown(name: &str) -> MigrateError {
