@@ -96,6 +96,16 @@ async fn an_empty_database_gets_everything_once() {
 }
 
 #[tokio::test]
+async fn a_schema_of_another_name_is_made_and_used() {
+    let server = Postgres::start();
+    let url = server.url() + "?schema=of%20its%20own&connection_limit=5";
+    assert_migrated(&url, &["deploy"]);
+    assert_migrated(&url, &["status"]);
+    let tables = "SELECT DISTINCT schemaname::text FROM pg_tables WHERE tablename IN ('PipelineRun', '_prisma_migrations')";
+    assert_eq!(column(&server.url(), tables).await, ["of its own"]);
+}
+
+#[tokio::test]
 async fn many_who_deploy_at_once_apply_everything_once_between_them() {
     let server = Postgres::start();
     let url = server.url();
