@@ -65,6 +65,19 @@ const RULES: &[Rule] = &[
         why: "documents are a leaf behind their seam",
     },
     Rule {
+        scope: "backend/src/migrate",
+        except: &[],
+        forbidden: &[
+            "crate::http",
+            "crate::cli",
+            "crate::app",
+            "crate::storage",
+            "crate::llm",
+            "crate::documents",
+        ],
+        why: "migrations know the database and nothing else",
+    },
+    Rule {
         scope: "backend/src",
         except: &["backend/src/config"],
         forbidden: &["env::var(", "env::var_os(", "env::vars("],

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     innovation,
-    postgres::{Postgres, query, try_query},
+    postgres::{Postgres, Stop, query, try_query},
     prisma::{Said, migration_names},
     root, stderr,
 };
@@ -93,6 +93,16 @@ async fn an_empty_database_gets_everything_once() {
     assert_eq!(assert_migrated(&url, &["deploy"]), "nothing is pending\n");
     // None of the indexes was left half built.
     assert_eq!(column(&url, "SELECT count(*) FROM pg_index WHERE NOT indisvalid").await, ["0"]);
+}
+
+#[tokio::test]
+async fn a_schema_of_another_name_is_made_and_used() {
+    let server = Postgres::start();
+    let url = server.url() + "?schema=of%20its%20own&connection_limit=5";
+    assert_migrated(&url, &["deploy"]);
+    assert_migrated(&url, &["status"]);
+    let tables = "SELECT DISTINCT schemaname::text FROM pg_tables WHERE tablename IN ('PipelineRun', '_prisma_migrations')";
+    assert_eq!(column(&server.url(), tables).await, ["of its own"]);
 }
 
 #[tokio::test]
@@ -252,6 +262,55 @@ async fn an_index_that_was_given_up_half_built_is_cleared_and_built_again() {
     assert_migrated(&url, &["resolve", "--rolled-back", &name]);
     assert_migrated(&url, &["deploy"]);
     assert_eq!(column(&url, &format!("{indexes} AND indisvalid ORDER BY 1")).await, all);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_in_mid_script_leaves_a_failed_migration_that_can_be_resolved() {
+    let mut server = Postgres::start();
+    let url = server.url();
+    live(&url).await;
+    for name in &migration_names()[..3] {
+        assert_migrated(&url, &["resolve", "--applied", name]);
+    }
+    let read = "BEGIN; LOCK TABLE \"PipelineRun\" IN ACCESS SHARE MODE; SELECT pg_sleep(60)";
+    let reader = tokio::spawn({
+        let url = url.clone();
+        async move { try_query(&url, read).await }
+    });
+    until(&url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
+    let deploy =
+        innovation(&["migrate", "deploy"]).env("DATABASE_URL", &url).stderr(Stdio::piped()).spawn().unwrap();
+    until(&url, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted").await;
+    server.stop(Stop::Immediate);
+    Said::new(&deploy.wait_with_output().unwrap()).assert(false, STAGE_OUTPUTS);
+    reader.await.unwrap().unwrap_err();
+
+    server.start_again();
+    let refused = json_of(&migrate(&url, &["deploy", "--json"]));
+    assert_eq!(refused["error"]["code"], "P3009");
+    for command in refused["error"]["next"].as_array().unwrap() {
+        let words: Vec<_> = command.as_str().unwrap().split(' ').collect();
+        assert_migrated(&url, &words[2..]);
+    }
+    assert_migrated(&url, &["status"]);
+}
+
+#[tokio::test]
+async fn an_older_version_works_on_and_a_changed_script_is_told() {
+    let server = Postgres::start();
+    let url = server.url();
+    assert_migrated(&url, &["deploy"]);
+    query(
+        &url,
+        "INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at)
+         VALUES ('1', 'abc', '20990101000000_newer', now());
+         UPDATE _prisma_migrations SET checksum = 'abc' WHERE migration_name LIKE '%_init'",
+    )
+    .await;
+    let listing = assert_migrated(&url, &["status"]);
+    assert!(listing.contains("20990101000000_newer") && listing.contains("not of this version"), "{listing}");
+    assert_eq!(listing.matches("by another script").count(), 1, "{listing}");
+    assert_eq!(assert_migrated(&url, &["deploy"]), "nothing is pending\n");
 }
 
 #[test]

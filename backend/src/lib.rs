@@ -8,6 +8,7 @@ pub mod brands;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod database;
 pub mod documents;
 pub mod flags;
 pub mod lifecycle;

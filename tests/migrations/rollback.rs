@@ -59,6 +59,8 @@ async fn dropped_columns_come_back_with_the_next_deploy_of_either_tool() {
     let server = Postgres::start();
     let (url, database) = migrated(&server).await;
     let prisma = Prisma::of_repository(&url);
+    // What an operator would try first.
+    prisma.run(&["migrate", "resolve", "--rolled-back", STAGE_OUTPUTS]).assert(false, "P3012");
     assert_migrated(&url, &rollback("drop", &["--confirm", &database]));
     assert_eq!(column(&url, OUTPUT_COLUMNS).await, ["0"]);
     prisma.run(&["migrate", "status"]).assert(false, STAGE_OUTPUTS);

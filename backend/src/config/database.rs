@@ -2,10 +2,10 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
+use secrecy::SecretString;
 
 use super::Reader;
+use crate::database::Address;
 
 /// How the database is reached. The addresses hold credentials: neither `Debug` nor any error shows them.
 #[derive(Debug, Clone)]
@@ -139,14 +139,8 @@ fn milliseconds(
 
 fn address(reader: &mut Reader, variable: &'static str) -> Option<SecretString> {
     let address = SecretString::from(reader.text(variable)?);
-    let sound = Url::parse(address.expose_secret())
-        .is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql") && !url.cannot_be_a_base());
-    if !sound {
-        reader.problem(
-            variable,
-            "must be a postgresql:// address (special characters of the password percent-encoded)",
-            "postgresql://user:password@host:5432/database",
-        );
+    if let Err(malformed) = Address::parse(&address) {
+        reader.problem(variable, malformed.to_string(), "postgresql://user:password@host:5432/database");
     }
     Some(address)
 }

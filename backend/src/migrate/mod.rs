@@ -12,7 +12,6 @@ mod status;
 use std::sync::Arc;
 
 use pipeline::clock::Clock;
-use secrecy::SecretString;
 use sqlx::PgConnection;
 
 pub use error::MigrateError;
@@ -21,20 +20,22 @@ pub use rollback::{Method, Rollback};
 pub use scripts::{MIGRATIONS, Migration};
 pub use status::{MigrationStatus, SchemaState, State, Status};
 
-use crate::config::DatabaseConfig;
+use crate::{config::DatabaseConfig, database::Address};
 
 /// The migrations of one database.
 #[derive(Debug, Clone)]
 pub struct Migrator {
-    address: SecretString,
+    address: Address,
     clock: Arc<dyn Clock>,
 }
 
 impl Migrator {
     /// Refuses an address that leads through a pooler: Prisma's lock belongs to a session.
     pub fn new(config: &DatabaseConfig, clock: Arc<dyn Clock>) -> Result<Self, MigrateError> {
-        let address = config.session_url().ok_or(MigrateError::NotConfigured)?.clone();
-        if session::is_pooled(&address) {
+        let address = config.session_url().ok_or(MigrateError::NotConfigured)?;
+        let address = Address::parse(address)
+            .map_err(|malformed| MigrateError::Unreachable { what: format!("its address {malformed}") })?;
+        if address.is_pooled {
             return Err(MigrateError::Pooled);
         }
         Ok(Self { address, clock })
@@ -43,9 +44,9 @@ impl Migrator {
     /// What is applied, pending and failed. Changes nothing and waits for nobody.
     pub async fn status(&self) -> Result<Status, MigrateError> {
         let mut connection = session::open(&self.address).await?;
-        let rows = ledger::read(&mut connection).await;
+        let status = read_status(&mut connection).await;
         session::close(connection).await;
-        Ok(Status::new(rows?))
+        status
     }
 
     /// Applies what is pending; the answer names it, in order.
@@ -57,6 +58,7 @@ impl Migrator {
     }
 
     async fn deploy_locked(&self, connection: &mut PgConnection) -> Result<Vec<&'static str>, MigrateError> {
+        session::ensure_schema(connection, &self.address.schema).await?;
         let rows = match ledger::read(connection).await? {
             Some(rows) => rows,
             None if ledger::has_tables(connection).await? => return Err(MigrateError::NotEmpty),
@@ -172,6 +174,11 @@ impl Migrator {
         session::lock(&mut connection).await?;
         Ok(connection)
     }
+}
+
+/// [`Migrator::status`] on a connection that is there already, be it through a pooler.
+pub async fn read_status(connection: &mut PgConnection) -> Result<Status, MigrateError> {
+    Ok(Status::new(ledger::read(connection).await?))
 }
 
 fn unknown(name: &str) -> MigrateError {
