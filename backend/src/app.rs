@@ -16,10 +16,19 @@ use pipeline::{
 use crate::{
     brands::BrandFolder,
     clock::SystemClock,
-    config::{AnalystChoice, AnalystConfig, Config},
+    config::{AnalystChoice, AnalystConfig, Config, DatabaseConfig},
     documents::fetch::{Deadlines, Fetcher, FetcherError},
+    flags::{Defaults, FlagSource},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError},
-    storage::{files::FileStore, router::Router},
+    runs::Runs,
+    storage::{
+        Lease,
+        breaker::{Breaker, BreakerConfig},
+        files::FileStore,
+        //PG postgres::PostgresStore,
+        router::{Database, Router, RouterConfig},
+    },
+    worker::{Tools, Worker, WorkerConfig},
 };
 
 /// Where runs are kept under the base directory.
@@ -74,6 +83,76 @@ impl App {
             analyst_name,
         })
     }
+}
+
+/// A service, wired and not yet started.
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub runs: Arc<Runs>,
+    pub worker: Worker,
+    pub router: Arc<Router>,
+    pub flags: FlagSource,
+    pub brands: BrandFolder,
+    pub clock: Arc<dyn Clock>,
+    /// This process, among the replicas.
+    pub replica: String,
+    pub analyst_name: String,
+}
+
+impl Service {
+    /// Wires the parts as the configuration says. Waits for nothing: a service starts without its database.
+    pub fn new(config: Config) -> Result<Self, WiringError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let modes = &config.modes;
+        let flags = FlagSource::new(
+            Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
+            modes.flags_file.clone(),
+        );
+        let database = database(&config.database, &clock)?;
+        let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
+        let router = Arc::new(Router::new(
+            files,
+            database,
+            flags.subscribe(),
+            RouterConfig {
+                retry_deadline: config.database.retry_deadline,
+                is_alone: config.work.single_replica.unwrap_or(true),
+            },
+            clock.clone(),
+        ));
+        // New at every start: what an earlier process of the same container held is not this one's.
+        let replica = uuid::Uuid::now_v7().to_string();
+        let cost_limit_usd = config.analyst.cost_per_run_usd_max;
+        let (analyst, analyst_name) = analyst(config.analyst.choice, config.analyst, &clock)?;
+        let brands = BrandFolder::new(&config.process.base_dir);
+        let fetcher = Fetcher::new(config.documents, Deadlines::default())?;
+        let tools = Tools {
+            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
+            fetcher: fetcher.clone(),
+            brands: brands.clone(),
+            clock: clock.clone(),
+        };
+        let worker = Worker::new(
+            router.clone(),
+            tools,
+            WorkerConfig {
+                lease: Lease { owner: replica.clone(), duration: config.work.lease },
+                concurrent_runs_max: config.work.concurrent_runs_max,
+            },
+        );
+        let runs =
+            Arc::new(Runs::new(router.clone(), worker.clone(), fetcher, brands.clone(), clock.clone()));
+        Ok(Self { runs, worker, router, flags, brands, clock, replica, analyst_name })
+    }
+}
+
+fn database(config: &DatabaseConfig, clock: &Arc<dyn Clock>) -> Result<Option<Database>, WiringError> {
+    if config.url.is_none() {
+        return Ok(None);
+    }
+    let store = Arc::new(PostgresStore::new(config)?);
+    let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
+    Ok(Some(Database { store, breaker }))
 }
 
 fn analyst(

@@ -1,9 +1,11 @@
 //! What whole-system tests share: the real binary in a folder of its own, with an environment of its own.
 
+pub(crate) mod blob;
 pub(crate) mod hostile;
 pub(crate) mod openrouter;
 pub(crate) mod postgres;
 pub(crate) mod prisma;
+pub(crate) mod service;
 
 use std::{
     path::{Path, PathBuf},

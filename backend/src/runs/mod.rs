@@ -17,7 +17,7 @@ use crate::{
     brands::BrandFolder,
     documents::{address::AddressError, fetch::Fetcher},
     storage::{
-        Acceptance, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind, Store as _,
+        Acceptance, End, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind, Store as _,
         mode::Mode, router::Router,
     },
     worker::Worker,
@@ -194,10 +194,21 @@ impl Runs {
 
     /// One run, from wherever the truth is.
     pub async fn view(&self, run_id: &RunId) -> Result<RunView, QueryError> {
-        match self.router.load(run_id).await {
-            Ok(Some(snapshot)) => Ok(self.view_of(snapshot)),
-            Ok(None) => Err(QueryError::NotFound(run_id.clone())),
-            Err(error) => Err(QueryError::Unavailable(error)),
+        let unstored = self.worker.unstored_failure(run_id);
+        match (self.router.load(run_id).await, unstored) {
+            (Ok(Some(mut snapshot)), unstored) => {
+                // The run has failed, and no store has taken that yet.
+                if snapshot.status == RunStatus::Processing
+                    && let Some(failure) = unstored
+                {
+                    snapshot.status = End::Failed(&failure).status();
+                    snapshot.failure = Some(failure);
+                }
+                Ok(self.view_of(snapshot))
+            }
+            (_, Some(failure)) => Ok(self.view_of(Snapshot::of_failure(run_id.clone(), failure))),
+            (Ok(None), None) => Err(QueryError::NotFound(run_id.clone())),
+            (Err(error), None) => Err(QueryError::Unavailable(error)),
         }
     }
 

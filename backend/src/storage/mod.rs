@@ -14,6 +14,7 @@ pub mod files;
 pub mod leased;
 mod merge;
 pub mod mode;
+pub mod probe;
 pub mod router;
 
 use std::{
@@ -135,6 +136,28 @@ pub struct Snapshot {
     pub places: Places,
 }
 
+impl Snapshot {
+    /// A run that has failed while no store can tell more of it.
+    #[must_use]
+    pub fn of_failure(id: RunId, failure: RunFailure) -> Self {
+        Self {
+            id,
+            request: None,
+            status: End::Failed(&failure).status(),
+            generation: 1,
+            epoch: 0,
+            accepted_at: None,
+            finished_at: None,
+            stages: BTreeMap::new(),
+            report: None,
+            failure: Some(failure),
+            lost_usd: 0.0,
+            is_leased: true,
+            places: Places::default(),
+        }
+    }
+}
+
 /// Which stores hold a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Places {
@@ -207,6 +230,8 @@ pub enum StorageErrorKind {
     Fenced,
     /// Another record is there already; both are kept.
     Conflict,
+    /// This store does not know the run.
+    Unknown,
     /// The call makes no sense to this store, now or later.
     Refused,
 }
@@ -239,6 +264,9 @@ impl From<StorageError> for StoreError {
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// Records a request durably, or tells that it was recorded before. Of many at once, one is new.
     async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError>;
+
+    /// Makes a run known here that was accepted elsewhere, under the fence that it has there. It may be known already.
+    async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError>;
 
     /// Takes up to `limit` accepted, unfinished runs that nobody holds, oldest first, but none of `held`: what this
     /// process works on already.

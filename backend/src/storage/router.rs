@@ -3,7 +3,7 @@
 //! Its behaviour is the failure table of README.md, "When something fails", row by row.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -54,6 +54,17 @@ pub struct Router {
     clock: Arc<dyn Clock>,
     /// The last file write's failure, until one succeeds.
     file_alarm: Mutex<Option<String>>,
+    /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
+    /// flip or an outage.
+    known: Mutex<HashMap<RunId, Known>>,
+}
+
+/// A run that this process works on.
+#[derive(Debug, Clone)]
+struct Known {
+    new: Arc<NewRun>,
+    /// Whether the database has its row.
+    has_row: bool,
 }
 
 /// How storage stands, for health.
@@ -88,7 +99,7 @@ impl Router {
         config: RouterConfig,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { files, database, flags, config, clock, file_alarm: Mutex::default() }
+        Self { files, database, flags, config, clock, file_alarm: Mutex::default(), known: Mutex::default() }
     }
 
     /// Files and nothing else, whatever the flags of a service say: for work on the command line.
@@ -227,11 +238,8 @@ impl Router {
         let Some(database) = &self.database else {
             return Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set"));
         };
-        if !fence.has_row {
-            return Err(StorageError::new(
-                StorageErrorKind::Unavailable,
-                "the run was accepted by file while the database was away",
-            ));
+        if !self.has_row(fence) {
+            self.give_row(database, fence).await?;
         }
         database
             .call(|store| async move {
@@ -249,12 +257,69 @@ impl Router {
     }
 
     async fn write_file(&self, fence: &Fence, write: Write<'_>, twin: Twin) -> Result<(), StorageError> {
-        let written = match write {
-            Write::Stage(record) => self.files.store_stage_beside(fence, record, twin).await,
-            Write::End(end, at) => self.files.finish_beside(fence, end, at, twin).await,
-        };
+        let mut written = self.files_write(fence, write, twin).await;
+        if matches!(&written, Err(error) if error.kind == StorageErrorKind::Unknown)
+            && let Some(known) = self.known(&fence.run)
+        {
+            // Accepted by the database alone, before a flip.
+            written = self.files.adopt(&known.new, fence).await;
+            if written.is_ok() {
+                written = self.files_write(fence, write, twin).await;
+            }
+        }
         self.note_file(&written);
         written
+    }
+
+    async fn files_write(&self, fence: &Fence, write: Write<'_>, twin: Twin) -> Result<(), StorageError> {
+        match write {
+            Write::Stage(record) => self.files.store_stage_beside(fence, record, twin).await,
+            Write::End(end, at) => self.files.finish_beside(fence, end, at, twin).await,
+        }
+    }
+
+    /// Remembers what a run is about, while this process works on it.
+    pub fn remember(&self, fence: &Fence, new: NewRun) {
+        let known = Known { new: Arc::new(new), has_row: fence.has_row };
+        self.lock_known().insert(fence.run.clone(), known);
+    }
+
+    /// The run is no longer worked on here.
+    pub fn forget(&self, run: &RunId) {
+        self.lock_known().remove(run);
+    }
+
+    fn known(&self, run: &RunId) -> Option<Known> {
+        self.lock_known().get(run).cloned()
+    }
+
+    fn has_row(&self, fence: &Fence) -> bool {
+        fence.has_row || self.known(&fence.run).is_some_and(|known| known.has_row)
+    }
+
+    fn lock_known(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings a run into the database that was accepted by file, with what the files have of it.
+    async fn give_row(&self, database: &Database, fence: &Fence) -> Result<(), StorageError> {
+        let Some(known) = self.known(&fence.run) else {
+            return Err(StorageError::new(StorageErrorKind::Unavailable, "the database does not know the run"));
+        };
+        let new = &*known.new;
+        database.call(|store| async move { store.adopt(new, fence).await }).await?;
+        if let Some(file) = self.files.load(&fence.run).await? {
+            for held in file.stages.values() {
+                let record = &held.record;
+                database.call(|store| async move { store.store_stage(fence, record).await }).await?;
+                self.files.store_stage_beside(fence, record, Twin::Has).await?;
+            }
+        }
+        if let Some(known) = self.lock_known().get_mut(&fence.run) {
+            known.has_row = true;
+        }
+        tracing::info!(run_id = %fence.run, "[{}] is in the database now", fence.run);
+        Ok(())
     }
 
     /// The database has what the files lack; should it not take the note either, the files' own state shows it.
@@ -340,53 +405,66 @@ impl Router {
         }
     }
 
-    /// Brings the side up that misses what the other has, after a claim. True if the run has ended already, on
-    /// either side, and nothing is left to do.
+    /// Brings the side up that misses what the other has, after a claim. True if the run has ended already, in
+    /// files, and nothing is left to do.
     pub async fn heal(&self, fence: &Fence) -> Result<bool, StorageError> {
         let mode = self.mode();
-        if mode != Mode::DualWrite || !fence.has_row {
-            return Ok(false);
-        }
-        let Some(database) = self.open_database(mode) else { return Ok(false) };
+        let Some(database) = self.open_database(mode).filter(|_| fence.has_row) else { return Ok(false) };
         let run = &fence.run;
-        let row = database.call(|store| async move { store.load(run).await }).await?;
-        let Some(row) = row else { return Ok(false) };
-        if let (Some(request), Some(accepted_at)) = (row.request.clone(), row.accepted_at) {
+        let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
+            return Ok(false);
+        };
+        if mode.has_files()
+            && let (Some(request), Some(accepted_at)) = (row.request.clone(), row.accepted_at)
+        {
             let new = NewRun { id: run.clone(), request, accepted_at };
-            let adopted = self.files.adopt(&new, fence).await;
-            self.note_file(&adopted);
+            self.note_file(&self.files.adopt(&new, fence).await);
         }
         let Some(file) = self.files.load(run).await? else { return Ok(false) };
         for (stage, held) in &file.stages {
             if !row.stages.contains_key(stage) {
                 self.write_database(fence, Write::Stage(&held.record)).await?;
-                self.files.store_stage_beside(fence, &held.record, Twin::Has).await?;
+                self.files.mark_stage_synced(run, *stage).await?;
             }
         }
-        if file.status != RunStatus::Processing && file.generation >= row.generation {
-            let at = file.finished_at.unwrap_or_else(|| self.clock.now());
-            let records: Vec<StageRecord> = file.stages.into_values().map(|held| held.record).collect();
-            let end = match (&file.failure, &file.report) {
-                (None, Some(report)) => End::Completed { records: &records, report },
-                (Some(failure), _) => End::Failed(failure),
-                (None, None) => return Ok(false),
-            };
-            self.write_database(fence, Write::End(end, at)).await?;
-            self.files.mark_end_synced(run).await?;
-            return Ok(true);
+        let has_ended = file.status != RunStatus::Processing && file.generation >= row.generation;
+        if has_ended {
+            return self.end_as_in_files(fence, row, file).await;
         }
-        for (stage, held) in &row.stages {
-            if !file.stages.contains_key(stage) {
-                self.write_file(fence, Write::Stage(&held.record), Twin::Has).await?;
+        if mode.has_files() {
+            for (stage, held) in &row.stages {
+                if !file.stages.contains_key(stage) {
+                    self.write_file(fence, Write::Stage(&held.record), Twin::Has).await?;
+                }
             }
         }
         Ok(false)
     }
 
+    /// Writes the end that the files know into the database.
+    async fn end_as_in_files(
+        &self,
+        fence: &Fence,
+        row: Snapshot,
+        file: Snapshot,
+    ) -> Result<bool, StorageError> {
+        let at = file.finished_at.unwrap_or_else(|| self.clock.now());
+        let Some(whole) = merge(Some(row), Some(file)) else { return Ok(false) };
+        let records: Vec<StageRecord> = whole.stages.into_values().map(|held| held.record).collect();
+        let end = match (&whole.failure, &whole.report) {
+            (Some(failure), _) => End::Failed(failure),
+            (None, Some(report)) => End::Completed { records: &records, report },
+            (None, None) => return Ok(false),
+        };
+        self.write_database(fence, Write::End(end, at)).await?;
+        self.files.mark_end_synced(&fence.run).await?;
+        Ok(true)
+    }
+
     /// Ends in files what somebody else has ended in the database.
     pub async fn follow_database(&self, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
-        let Some(database) = self.open_database(mode).filter(|_| mode.has_files() && fence.has_row) else {
+        let Some(database) = self.open_database(mode).filter(|_| mode.has_files() && self.has_row(fence)) else {
             return Ok(());
         };
         let run = &fence.run;
@@ -447,7 +525,7 @@ impl<'a> Retries<'a> {
 }
 
 /// A number in 0..1 from a random UUID, which is at hand.
-fn rand_unit() -> f64 {
+pub(super) fn rand_unit() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
 
@@ -466,6 +544,14 @@ impl Store for Router {
             },
             Mode::DualWrite => self.accept_in_both(run, lease).await,
         }
+    }
+
+    async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+        let mode = self.mode();
+        if let Some(database) = self.open_database(mode) {
+            database.call(|store| async move { store.adopt(run, fence).await }).await?;
+        }
+        if mode.has_files() { self.files.adopt(run, fence).await } else { Ok(()) }
     }
 
     async fn claim(
@@ -500,7 +586,8 @@ impl Store for Router {
     async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         match self.open_database(self.mode()) {
             Some(database) => {
-                let with_row: Vec<Fence> = fences.iter().filter(|fence| fence.has_row).cloned().collect();
+                let with_row: Vec<Fence> =
+                    fences.iter().filter(|fence| self.has_row(fence)).cloned().collect();
                 let with_row = &with_row;
                 database.call(|store| async move { store.renew(lease, with_row).await }).await
             }
@@ -511,7 +598,7 @@ impl Store for Router {
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
         let mut released = Ok(());
-        if fence.has_row
+        if self.has_row(fence)
             && let Some(database) = self.open_database(mode)
         {
             released = database.call(|store| async move { store.release(fence).await }).await;

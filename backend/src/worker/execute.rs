@@ -13,11 +13,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::Tools;
+use super::{Inner, Tools};
 use crate::{
     documents::isolate,
     storage::{
-        End, Fence, Snapshot, StorageError, StorageErrorKind, Store as _, files::manifest::DocumentSummary,
+        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _, files::manifest::DocumentSummary,
         leased::LeasedRun, router::Router,
     },
 };
@@ -41,13 +41,8 @@ enum Outcome {
 }
 
 /// Works on a run and writes its end. Never panics, never returns an error: a run's trouble is the run's.
-pub(super) async fn work(
-    router: &Router,
-    tools: &Tools,
-    fence: &Fence,
-    lost: &CancellationToken,
-    stopping: &CancellationToken,
-) {
+pub(super) async fn work(inner: &Inner, fence: &Fence, lost: &CancellationToken) {
+    let Inner { router, tools, stopping, .. } = inner;
     let run_id = &fence.run;
     match router.heal(fence).await {
         Ok(true) => {
@@ -67,7 +62,9 @@ pub(super) async fn work(
         }
         Outcome::Failed(failure) => {
             tracing::warn!(code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
+            inner.unstored().insert(run_id.clone(), failure.clone());
             write_end(router, tools, fence, End::Failed(&failure), stopping).await;
+            inner.unstored().remove(run_id);
         }
         Outcome::Lost => {
             tracing::warn!("[{run_id}] is no longer ours; stopped working on it");
@@ -156,9 +153,11 @@ async fn execute(
     let unavailable = |error: StorageError| RunFailure::from_store(None, &error.into());
     let snapshot = router.load(&fence.run).await.map_err(unavailable)?;
     let internal = |what: &str| RunFailure::new(FailureCode::Internal, None, what, false);
-    let Snapshot { request, lost_usd, .. } = snapshot.ok_or_else(|| internal("the run's record has gone"))?;
+    let Snapshot { request, accepted_at, lost_usd, .. } = snapshot.ok_or_else(|| internal("the run's record has gone"))?;
     let request = request.ok_or_else(|| internal("the run's record does not say what was asked"))?;
     let brand = tools.brands.load(&request.brand_id)?;
+    let new = NewRun { id: fence.run.clone(), request: request.clone(), accepted_at: accepted_at.unwrap_or_default() };
+    router.remember(fence, new);
     let url = request.document_url.ok_or_else(|| internal("the run's record names no document"))?;
     let document = tokio::select! {
         biased;

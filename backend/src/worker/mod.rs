@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pipeline::{clock::Clock, engine::Engine, run::RunId};
+use pipeline::{clock::Clock, engine::Engine, failure::RunFailure, run::RunId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
@@ -64,6 +64,8 @@ struct Inner {
     config: WorkerConfig,
     slots: Arc<Semaphore>,
     active: Mutex<HashMap<RunId, Active>>,
+    /// Failures that no store has taken yet: what a client sees until one does.
+    unstored: Mutex<HashMap<RunId, RunFailure>>,
     wake: Notify,
     tasks: TaskTracker,
     /// No new runs.
@@ -89,6 +91,7 @@ impl Worker {
             config,
             slots,
             active: Mutex::default(),
+            unstored: Mutex::default(),
             wake: Notify::new(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -113,6 +116,12 @@ impl Worker {
     #[must_use]
     pub fn is_working_on(&self, run: &RunId) -> bool {
         self.active().contains_key(run)
+    }
+
+    /// How a run of this process has failed, while no store has taken that yet.
+    #[must_use]
+    pub fn unstored_failure(&self, run: &RunId) -> Option<RunFailure> {
+        self.inner.unstored().get(run).cloned()
     }
 
     /// How many runs this process works on.
@@ -148,7 +157,8 @@ impl Worker {
         let span = tracing::info_span!("run", run_id = %run);
         let work = async move {
             let inner = &worker.inner;
-            execute::work(&inner.router, &inner.tools, &fence, &lost, &inner.stopping).await;
+            execute::work(inner, &fence, &lost).await;
+            inner.router.forget(&run);
             worker.active().remove(&run);
             drop(slot);
             worker.wake();
@@ -245,6 +255,12 @@ impl Worker {
 
     fn active(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Active>> {
         self.inner.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn unstored(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, RunFailure>> {
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

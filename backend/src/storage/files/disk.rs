@@ -324,6 +324,9 @@ impl Disk {
             created => created.map_err(at(&path))?,
         }
         manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
+        if twin == Twin::Has {
+            manifest.database.get_or_insert_default().has_row = true;
+        }
         self.write_manifest(&mut manifest)?;
         tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())
@@ -434,7 +437,7 @@ impl Disk {
             }
         };
         let side = manifest.database.get_or_insert_default();
-        side.has_row = true;
+        side.has_row |= fence.has_row;
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
             manifest.status = RunStatus::Processing;
@@ -482,15 +485,27 @@ impl Disk {
     }
 
     pub(super) fn mark_end_synced(&self, run: &RunId) -> Result<(), StorageError> {
-        let _lock = self.lock(run)?;
-        if let Some(mut manifest) = self.read_manifest(run)? {
+        self.mark_synced(run, |manifest| {
             manifest.database = Some(DatabaseSide { has_row: true, has_end: true });
-            if !manifest.is_unsynced() {
-                self.unmark(UNSYNCED_FOLDER, run)?;
+        })
+    }
+
+    pub(super) fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
+        self.mark_synced(run, |manifest| {
+            manifest.database.get_or_insert_default().has_row = true;
+            if let Some(stored) = manifest.stages.get_mut(&stage) {
+                stored.unsynced = false;
             }
-            self.write_manifest(&mut manifest)?;
-        }
-        Ok(())
+        })
+    }
+
+    /// Changes what the manifest says of the database, of a run in any state.
+    fn mark_synced(&self, run: &RunId, change: impl FnOnce(&mut Manifest)) -> Result<(), StorageError> {
+        let _lock = self.lock(run)?;
+        let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
+        change(&mut manifest);
+        self.write_manifest(&mut manifest)?;
+        if manifest.is_unsynced() { Ok(()) } else { self.unmark(UNSYNCED_FOLDER, run) }
     }
 
     /// Keeps a damaged file for whoever looks into it, under a name that no run reads.

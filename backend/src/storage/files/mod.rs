@@ -112,12 +112,6 @@ impl FileStore {
         self.write(&new.id.clone(), move |disk| disk.accept(&new, owner.as_deref(), twin)).await
     }
 
-    /// Makes sure that a run which the database has given us stands in files too.
-    pub async fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
-        let (new, fence) = (Arc::new(new.clone()), Arc::new(fence.clone()));
-        self.write(&new.id.clone(), move |disk| disk.adopt(&new, &fence)).await
-    }
-
     /// As [`Store::store_stage`], noting what the database has of it.
     pub async fn store_stage_beside(
         &self,
@@ -184,6 +178,12 @@ impl FileStore {
     ) -> Result<Vec<Fence>, StorageError> {
         let (disk, owner, held) = (self.disk.clone(), lease.owner.clone(), held.clone());
         run_blocking(self.root(), move || disk.claim(&owner, limit, &held, without_row_only)).await
+    }
+
+    /// Notes that the database has a stage.
+    pub async fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
+        let id = run.clone();
+        self.write(run, move |disk| disk.mark_stage_synced(&id, stage)).await
     }
 
     /// Notes that the database has everything of an ended run.
@@ -277,6 +277,11 @@ impl OwnedEnd {
 impl Store for FileStore {
     async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         self.accept_beside(run, lease, Twin::None).await
+    }
+
+    async fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+        let (new, fence) = (Arc::new(new.clone()), Arc::new(fence.clone()));
+        self.write(&new.id.clone(), move |disk| disk.adopt(&new, &fence)).await
     }
 
     async fn claim(

@@ -1,0 +1,45 @@
+//! Pulling the plug on storage, under the running service: whole runs, a real PostgreSQL, the real binary.
+//!
+//! Every test asserts what the client sees, that the run ends, that both stores agree where both hold it, and how many
+//! model calls were paid.
+
+mod database;
+mod disk;
+mod idempotency;
+mod modes;
+mod stopping;
+
+use std::time::Duration;
+
+use crate::support::{
+    openrouter::{Options, StandIn},
+    service::World,
+};
+
+/// The names of the stages' schemas, by which model calls are told apart.
+const SCHEMAS: [&str; 4] =
+    ["input_processing", "signal_amplification", "general_translation", "brand_contextualization"];
+
+/// How often the model was asked for each stage.
+fn calls(model: &StandIn) -> [usize; 4] {
+    SCHEMAS.map(|schema| model.calls_of(schema))
+}
+
+/// Slow enough that a test can act while a run is under way, whatever else the machine does.
+fn slow_model() -> Options {
+    Options { latency: Duration::from_millis(400), ..Options::default() }
+}
+
+/// A world with a database and a slow model.
+async fn slow_world() -> World {
+    let mut world = World::with_model(slow_model()).await;
+    world.postgres = Some(crate::support::postgres::Postgres::start());
+    world.migrate();
+    world
+}
+
+/// The flags of each mode.
+const DATABASE_ONLY: &[(&str, &str)] = &[("ENABLE_FILE_FALLBACK", "false")];
+const DUAL_WRITE: &[(&str, &str)] = &[];
+const FILE_ONLY: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false")];
+const INVALID: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false"), ("ENABLE_FILE_FALLBACK", "false")];

@@ -1,0 +1,185 @@
+//! The four modes, and flips between them while a run is under way.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, INVALID, calls, slow_model, slow_world};
+use crate::support::service::World;
+
+#[tokio::test]
+async fn dual_write_keeps_everything_in_both_and_writes_the_frontends_rows() {
+    let world = World::with_database().await;
+    let service = world.serve(DUAL_WRITE).await;
+    let answer = service.submit(&world.request("run-1")).await;
+    assert_eq!((&answer["run_id"], &answer["status"]), (&"run-1".into(), &"running".into()));
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    assert_eq!(status["mode"], "DUAL_WRITE");
+    for stage in 1..=4 {
+        let stage = &status["stages"][stage.to_string()];
+        assert_eq!(stage["stored_in"], serde_json::json!(["database", "file"]));
+        assert_eq!(stage["output"]["meta"]["mode"], "DUAL_WRITE");
+    }
+    world.assert_both_agree("run-1").await;
+    assert_eq!(calls(&world.model), [1; 4]);
+    let cards = world.value(r#"SELECT count(*)::text FROM "OpportunityCard" WHERE "runId"='run-1'"#).await;
+    let opportunities = status["stages"]["4"]["output"]["opportunities"].as_array().unwrap().len();
+    assert_eq!(cards, opportunities.to_string());
+    for (table, rows) in [("InspirationReport", "1"), ("StageOutput", "5")] {
+        let count = world.value(&format!(r#"SELECT count(*)::text FROM "{table}" WHERE "runId"='run-1'"#)).await;
+        assert_eq!(count, rows, "{table}");
+    }
+    let user = r#"SELECT "email" FROM "User" JOIN "PipelineRun" r ON r."userId"="User"."id" WHERE r."id"='run-1'"#;
+    assert_eq!(world.value(user).await, "user-user_2abc@temp.com");
+    let log = service.log();
+    for line in ["[run-1] Wrote Stage 4 to database", "[run-1] Wrote Stage 4 to file", "Mode: DUAL_WRITE"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn database_only_writes_no_file() {
+    let world = World::with_database().await;
+    let service = world.serve(DATABASE_ONLY).await;
+    service.submit(&world.request("run-1")).await;
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    assert_eq!(status["stages"]["1"]["stored_in"], serde_json::json!(["database"]));
+    assert!(!world.run_folder("run-1").exists());
+    assert_eq!(calls(&world.model), [1; 4]);
+    let log = service.log();
+    assert!(log.contains("Wrote Stage 1 to database") && !log.contains("to file"), "{log}");
+}
+
+#[tokio::test]
+async fn file_only_never_opens_a_database_connection() {
+    let world = World::files_only().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgresql://u:p@{}/db", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = connections.clone();
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let service = world.serve(&[("ENABLE_DATABASE_WRITES", "false"), ("DATABASE_URL", &url)]).await;
+    service.submit(&world.request("run-1")).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    let (_, health) = service.get("/health").await.unwrap();
+    assert_eq!(health["mode"], "FILE_ONLY");
+    assert_eq!(health["database_connection"], "skipped");
+    service.get("/health/deep").await.unwrap();
+    assert_eq!(connections.load(Ordering::Relaxed), 0);
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn without_a_database_url_a_developers_service_works_by_file_and_says_why() {
+    let world = World::files_only().await;
+    let service = world.serve(DUAL_WRITE).await;
+    service.submit(&world.request("run-1")).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    let (status, health) = service.get("/health").await.unwrap();
+    assert_eq!((status, &health["effective_mode"]), (200, &"FILE_ONLY".into()), "{health}");
+    assert_eq!(world.json("run-1", "run.json")["database"], serde_json::Value::Null, "nothing to be synced");
+}
+
+#[tokio::test]
+async fn with_both_flags_off_nothing_is_accepted_and_the_process_lives() {
+    let world = World::with_database().await;
+    let service = world.serve(INVALID).await;
+    let (status, problem) = service.post(&world.request("run-1")).await.unwrap();
+    assert_eq!((status, &problem["code"]), (503, &"persistence_disabled".into()), "{problem}");
+    assert_eq!(service.get("/health/live").await.unwrap().0, 200);
+    assert_eq!(service.get("/health/ready").await.unwrap().0, 503);
+    assert_eq!(service.get("/health").await.unwrap().0, 503);
+    assert_eq!(world.value(r#"SELECT count(*)::text FROM "PipelineRun""#).await, "0");
+    assert!(!world.run_folder("run-1").exists());
+}
+
+/// Replaces the flags file as an operator should.
+fn flip(path: &Path, database: bool, files: bool) {
+    let next = path.with_extension("next");
+    let text = format!("ENABLE_DATABASE_WRITES={database}\nENABLE_FILE_FALLBACK={files}\n");
+    std::fs::write(&next, text).unwrap();
+    std::fs::rename(next, path).unwrap();
+}
+
+#[tokio::test]
+async fn a_flip_in_mid_run_reaches_the_next_stage_in_every_direction() {
+    let modes = [("DATABASE_ONLY", true, false), ("DUAL_WRITE", true, true), ("FILE_ONLY", false, true)];
+    let world = slow_world().await;
+    let flags = world.folder.path().join("flags");
+    flip(&flags, true, true);
+    let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap())]).await;
+    for (from, from_database, from_files) in modes {
+        for (to, to_database, to_files) in modes.into_iter().filter(|(to, ..)| *to != from) {
+            flip(&flags, from_database, from_files);
+            service.wait_for_path("/health", |_, health| health["mode"] == from).await;
+            let run_id = format!("{from}-to-{to}").to_lowercase();
+            let before: usize = calls(&world.model).iter().sum();
+            service.submit(&world.request(&run_id)).await;
+            service.wait_for(&run_id, |status| status["stages"]["1"]["status"] == "complete").await;
+            flip(&flags, to_database, to_files);
+            service.wait_for_path("/health", |_, health| health["mode"] == to).await;
+            // Whatever store has a stage, the client sees it as soon as it may be looked at.
+            let log_line = format!("[{run_id}] ended");
+            while !service.log().contains(&log_line) {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            flip(&flags, true, true);
+            service.wait_for_path("/health", |_, health| health["mode"] == "DUAL_WRITE").await;
+            let status = service.wait_for(&run_id, |status| status["status"] == "complete").await;
+            let first = &status["stages"]["1"]["output"]["meta"]["mode"];
+            let last = &status["stages"]["4"]["output"]["meta"]["mode"];
+            assert_eq!((first, last), (&from.into(), &to.into()), "{run_id}");
+            let after: usize = calls(&world.model).iter().sum();
+            assert_eq!(after - before, 4, "{run_id}: each stage is paid once");
+        }
+    }
+    let log = service.log();
+    assert!(log.contains("old_mode") && log.contains("new_mode"), "{log}");
+}
+
+#[tokio::test]
+async fn a_bad_flags_file_changes_nothing_and_is_told() {
+    let world = World::with_model(slow_model()).await;
+    let flags = world.folder.path().join("flags");
+    flip(&flags, false, true);
+    let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap())]).await;
+    std::fs::write(&flags, "ENABLE_DATABASE_WRITES=false\nENABLE_FILE_FALL").unwrap();
+    service.wait_for_path("/health/deep", |_, deep| deep.to_string().contains("the last good flags stay")).await;
+    let (_, health) = service.get("/health").await.unwrap();
+    assert_eq!(health["mode"], "FILE_ONLY");
+    service.submit(&world.request("run-1")).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+}
+
+#[tokio::test]
+async fn rolled_back_to_files_and_forward_again_nothing_is_missing() {
+    // Scenario by scenario as an operator does it: DUAL_WRITE, an emergency, FILE_ONLY, and back, by restart.
+    let world = World::with_database().await;
+    for (run_id, environment, mode) in
+        [("before", DUAL_WRITE, "DUAL_WRITE"), ("during", FILE_ONLY, "FILE_ONLY"), ("after", DUAL_WRITE, "DUAL_WRITE")]
+    {
+        let mut service = world.serve(environment).await;
+        service.submit(&world.request(run_id)).await;
+        let status = service.ended(run_id).await;
+        assert_eq!((&status["status"], &status["mode"]), (&"complete".into(), &mode.into()), "{status}");
+        service.signal("TERM");
+        assert_eq!(service.wait().await, Some(0), "{}", service.log());
+    }
+    world.assert_both_agree("before").await;
+    world.assert_both_agree("after").await;
+    assert_eq!(calls(&world.model), [3; 4]);
+    let service = world.serve(DUAL_WRITE).await;
+    let during = service.ended("during").await;
+    assert_eq!(during["stages"]["1"]["stored_in"], serde_json::json!(["file"]));
+    assert_eq!(world.json("during", "run.json")["database"]["has_row"], false, "marked for reconciliation");
+}

@@ -1,0 +1,283 @@
+//! The real binary as a service, in a folder of its own, with everything around it on loopback.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    blob::BlobStore,
+    openrouter::{Options, StandIn},
+    postgres::Postgres,
+    root,
+};
+
+/// How long anything may take before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a service lives in: a blob store, a model, a folder, and (where wanted) a database.
+pub(crate) struct World {
+    pub(crate) blob: BlobStore,
+    pub(crate) model: StandIn,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) postgres: Option<Postgres>,
+}
+
+impl World {
+    /// Without a database.
+    pub(crate) async fn files_only() -> Self {
+        Self::with_model(Options::default()).await
+    }
+
+    pub(crate) async fn with_model(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        std::os::unix::fs::symlink(root().join("data/brand-profiles"), data.join("brand-profiles")).unwrap();
+        Self { blob: BlobStore::start().await, model: StandIn::start(options), folder, postgres: None }
+    }
+
+    /// With a PostgreSQL that has our migrations.
+    pub(crate) async fn with_database() -> Self {
+        let world = Self { postgres: Some(Postgres::start()), ..Self::files_only().await };
+        world.migrate();
+        world
+    }
+
+    pub(crate) fn postgres(&mut self) -> &mut Postgres {
+        self.postgres.as_mut().unwrap()
+    }
+
+    pub(crate) fn database_url(&self) -> String {
+        self.postgres.as_ref().unwrap().url()
+    }
+
+    /// `innovation migrate deploy`
+    pub(crate) fn migrate(&self) {
+        let output = super::innovation(&["migrate", "deploy"])
+            .env("DATABASE_URL", self.database_url())
+            .output()
+            .unwrap();
+        super::assert_ok(&output);
+    }
+
+    /// Asks the database, past the service.
+    pub(crate) async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        super::postgres::query(&self.database_url(), sql).await
+    }
+
+    /// The one value that a query gives.
+    pub(crate) async fn value(&self, sql: &str) -> String {
+        let rows = self.query(sql).await;
+        let value = rows.into_iter().next().and_then(|row| row.into_iter().next());
+        value.unwrap_or_else(|| panic!("{sql}: no row")).unwrap_or_default()
+    }
+
+    /// Starts a service, and waits until it answers.
+    pub(crate) async fn serve(&self, environment: &[(&str, &str)]) -> Service {
+        let mut command = self.command(environment);
+        let port = free_port();
+        command.env("PORT", port.to_string());
+        Service::start(command, port, self.folder.path()).await
+    }
+
+    /// `innovation serve`, as [`World::serve`] starts it, without its port.
+    pub(crate) fn command(&self, environment: &[(&str, &str)]) -> Command {
+        let mut command = super::innovation(&["serve"]);
+        command
+            .env("APP_BASE_DIR", self.folder.path())
+            .env("HOST", "127.0.0.1")
+            .env("LOG_LEVEL", "info")
+            .env("OPENROUTER_API_KEY", "sk-or-v1-test")
+            .env("OPENROUTER_BASE_URL", self.model.base_url())
+            .env("BLOB_ALLOWED_HOSTS", "localhost,127.0.0.1")
+            .env("BLOB_ALLOW_PRIVATE_NETWORK", "true")
+            .env("EXTRA_CA_FILE", self.blob.ca.path());
+        if self.postgres.is_some() {
+            command.env("DATABASE_URL", self.database_url());
+        }
+        command.envs(environment.iter().copied());
+        command
+    }
+
+    /// A request for a sample document.
+    pub(crate) fn request(&self, run_id: &str) -> Value {
+        json!({
+            "run_id": run_id,
+            "blob_url": self.blob.url("sample/spotted-innovation.md"),
+            "company_id": "decathlon",
+            "user_id": "user_2abc",
+        })
+    }
+
+    /// The run's folder.
+    pub(crate) fn run_folder(&self, run_id: &str) -> PathBuf {
+        self.folder.path().join("data/test-outputs").join(run_id)
+    }
+
+    /// A JSON file below the run's folder.
+    pub(crate) fn json(&self, run_id: &str, name: &str) -> Value {
+        let path = self.run_folder(run_id).join(name);
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    /// Asserts that database and files hold the same four stages and the same report, by digest.
+    pub(crate) async fn assert_both_agree(&self, run_id: &str) {
+        let row = self
+            .query(&format!(
+                r#"SELECT "status"::text, "stage1Digest", "stage2Digest", "stage3Digest", "stage4Digest", "reportDigest"
+                   FROM "PipelineRun" WHERE "id" = '{run_id}'"#
+            ))
+            .await;
+        let row: Vec<String> = row[0].iter().map(|value| value.clone().unwrap_or_default()).collect();
+        let manifest = self.json(run_id, "run.json");
+        assert_eq!(row[0], manifest["status"], "{manifest}");
+        for stage in 1..=4 {
+            assert_eq!(row[stage], manifest["stages"][stage.to_string()]["record_sha256"], "stage {stage}");
+        }
+        assert_eq!(row[5], manifest["report"]["sha256"]);
+        assert!(!manifest.to_string().contains("unsynced"), "{manifest}");
+    }
+}
+
+/// A running service. Dropping it kills it.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) port: u16,
+    log: PathBuf,
+    client: reqwest::Client,
+}
+
+impl Service {
+    async fn start(mut command: Command, port: u16, folder: &Path) -> Self {
+        let log = folder.join(format!("service-{port}.log"));
+        let file = std::fs::File::create(&log).unwrap();
+        let child =
+            command.stdout(file.try_clone().unwrap()).stderr(file).stdin(Stdio::null()).spawn().unwrap();
+        backend::documents::fetch::install_crypto();
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let mut service = Self { child, port, log, client };
+        let deadline = Instant::now() + PATIENCE;
+        while service.get("/health/live").await.is_none() {
+            let ended = service.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the service ended: {ended:?}\n{}", service.log());
+            assert!(Instant::now() < deadline, "the service did not answer\n{}", service.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        service
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// A GET; none where there is no answer at all.
+    pub(crate) async fn get(&self, path: &str) -> Option<(u16, Value)> {
+        let response = self.client.get(self.url(path)).send().await.ok()?;
+        let status = response.status().as_u16();
+        let text = response.text().await.ok()?;
+        Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// `POST /run`; none where there is no answer at all.
+    pub(crate) async fn post(&self, body: &Value) -> Option<(u16, Value)> {
+        let request = self.client.post(self.url("/run")).header("content-type", "application/json");
+        let response = request.body(body.to_string()).send().await.ok()?;
+        let status = response.status().as_u16();
+        let text = response.text().await.ok()?;
+        Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// `POST /run`, accepted.
+    #[track_caller]
+    pub(crate) fn submit<'a>(&'a self, body: &'a Value) -> impl Future<Output = Value> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            let (status, answer) = self.post(body).await.unwrap();
+            assert_eq!(status, 202, "{caller}: {answer}\n{}", self.log());
+            answer
+        }
+    }
+
+    /// The run's status when it has ended.
+    pub(crate) async fn ended(&self, run_id: &str) -> Value {
+        self.wait_for(run_id, |status| status["status"] != "running").await
+    }
+
+    /// The run's status when it is as wanted.
+    pub(crate) async fn wait_for(&self, run_id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        let path = format!("/status/{run_id}");
+        loop {
+            let answer = self.get(&path).await;
+            if let Some((200, status)) = &answer
+                && is_wanted(status)
+            {
+                return status.clone();
+            }
+            assert!(Instant::now() < deadline, "{run_id}: {answer:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a GET of `path` answers as wanted.
+    pub(crate) async fn wait_for_path(&self, path: &str, is_wanted: impl Fn(u16, &Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get(path).await;
+            if let Some((code, body)) = &answer
+                && is_wanted(*code, body)
+            {
+                return body.clone();
+            }
+            assert!(Instant::now() < deadline, "{path}: {answer:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end, and tells its exit code.
+    pub(crate) async fn wait(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the service did not end\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
