@@ -236,7 +236,7 @@ impl FileStore {
         let record =
             StageRecord::from_bytes(stage, &bytes).map_err(|error| error.to_string()).and_then(|record| {
                 let digest = record.sha256().map_err(|error| error.to_string())?;
-                match known {
+                match &known {
                     Some(known) if known.record_sha256 != digest => {
                         Err(format!("has record digest {digest}, the manifest says {}", known.record_sha256))
                     }
@@ -244,7 +244,13 @@ impl FileStore {
                 }
             });
         match record {
-            Ok(record) => Ok(Some(record)),
+            Ok(record) => {
+                // A crash between the stage file and the manifest: the file has proved itself, so it is named now.
+                if known.is_none() {
+                    self.name_stage(run, &record)?;
+                }
+                Ok(Some(record))
+            }
             Err(reason) => {
                 self.set_aside(&path, &reason)?;
                 Ok(None)
@@ -252,14 +258,25 @@ impl FileStore {
         }
     }
 
+    /// Enters a durable stage file in the manifest.
+    fn name_stage(&self, run: &RunId, record: &StageRecord) -> Result<(), StoreError> {
+        let stage = record.meta.stage;
+        let stored = StoredStage {
+            file: stage.file().to_owned(),
+            record_sha256: digest(record)?,
+            payload_sha256: record.meta.payload_sha256.clone(),
+            stored_at: self.clock.now(),
+        };
+        self.update_blocking(run, |manifest| {
+            manifest.stages.insert(stage, stored);
+        })?;
+        Ok(())
+    }
+
     fn store_stage_blocking(&self, run: &RunId, record: &StageRecord) -> Result<(), StoreError> {
         let stage = record.meta.stage;
         let path = self.folder(run).join(stage.file());
-        let ours = |error: pipeline::record::RecordError| StoreError {
-            message: format!("the record of {stage} {error}"),
-            disposition: StoreDisposition::Fail,
-        };
-        let digest = record.sha256().map_err(ours)?;
+        let digest = digest(record)?;
         let mut bytes =
             serde_json::to_vec_pretty(record).map_err(|error| failed(&path, &io::Error::other(error)))?;
         bytes.push(b'\n');
@@ -281,15 +298,7 @@ impl FileStore {
             }
             Err(error) => return Err(failed(&path, &error)),
         }
-        let stored = StoredStage {
-            file: stage.file().to_owned(),
-            record_sha256: digest,
-            payload_sha256: record.meta.payload_sha256.clone(),
-            stored_at: self.clock.now(),
-        };
-        self.update_blocking(run, |manifest| {
-            manifest.stages.insert(stage, stored);
-        })?;
+        self.name_stage(run, record)?;
         tracing::info!(run_id = %run, stage = stage.number(), "[{run}] Wrote Stage {} to file", stage.number());
         Ok(())
     }
@@ -350,6 +359,14 @@ impl RunStore for FileStore {
         let (id, markdown) = (run.clone(), Arc::<str>::from(markdown));
         self.write(run, move |store| store.store_report_blocking(&id, &markdown)).await
     }
+}
+
+/// The digest of a whole record, kept beside it.
+fn digest(record: &StageRecord) -> Result<String, StoreError> {
+    record.sha256().map_err(|error| StoreError {
+        message: format!("the record of {} {error}", record.meta.stage),
+        disposition: StoreDisposition::Fail,
+    })
 }
 
 /// An I/O error with the path it met; the error's text names the errno.

@@ -205,3 +205,15 @@ async fn the_report_is_replaced_and_its_digest_kept() {
     let manifest = store.read_manifest(&run).unwrap().unwrap();
     assert_eq!(manifest.report.unwrap().sha256, sha256_hex(b"# Two\n"));
 }
+
+#[tokio::test]
+async fn a_stage_whose_file_came_before_a_crash_is_named_by_the_manifest_again() {
+    let Fixture { store, run, folder: _folder } = fixture();
+    let _open = store.open_run(&run, request("doc", "acme")).await.unwrap();
+    store.store_stage(&run, &record("One")).await.unwrap();
+    // As a kill between the two writes leaves it.
+    store.update(&run, |manifest| manifest.stages.clear()).await.unwrap();
+    assert_eq!(store.load_stage(&run, Stage::InputProcessing).await.unwrap(), Some(record("One")));
+    let manifest = store.read_manifest(&run).unwrap().unwrap();
+    assert_eq!(manifest.stages[&Stage::InputProcessing].record_sha256, record("One").sha256().unwrap());
+}
