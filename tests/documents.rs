@@ -246,7 +246,7 @@ fn the_deck_has_a_page_a_slide_with_tables_and_notes() {
 fn plain_text_is_one_page_when_it_is_short() {
     let document = document(&sample("field-notes.txt"));
     assert_eq!(document.format, Format::Text);
-    assert!(document.title.unwrap().starts_with("FIELD NOTES"));
+    assert!(document.title.unwrap().starts_with("Field Notes: Saturday Market"));
 }
 
 #[test]

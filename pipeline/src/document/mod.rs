@@ -13,6 +13,7 @@ mod sections;
 mod sniff;
 mod text;
 mod tidy;
+pub(crate) mod titles;
 mod xml;
 
 use serde::{Deserialize, Serialize};
@@ -192,6 +193,7 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
     }
     furniture::mark(&mut pages);
     let title = raw.title.map(|title| tidy::one_line(&title)).filter(|title| !title.is_empty());
+    let title = title.map(|title| titles::without_shouting(&title, &titles::abbreviations(&pages)));
     Ok(Document { source_name: source_name.to_owned(), format, title, pages, warnings: raw.warnings })
 }
 

@@ -1,6 +1,9 @@
 //! What all four stages work on: the document's sentences, weighed, and its topics.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -9,10 +12,10 @@ use super::{
     lexicon::{Role, is_stopword, lexicon},
     phrases::Names,
     ranking, sentences,
-    topics::{self, Place, Topic},
+    topics::{self, Places, Topic},
     words,
 };
-use crate::document::Document;
+use crate::{document::Document, record::sha256_hex};
 
 /// A heading that runs into its paragraph is no longer than this.
 const RUN_IN_WORDS_MAX: usize = 4;
@@ -26,12 +29,16 @@ pub(super) struct Sentence {
     pub(super) plain: String,
     pub(super) word_count: usize,
     pub(super) stems: Vec<String>,
+    /// See [`words::stemmed`].
+    pub(super) stemmed: String,
     pub(super) role: Role,
     /// Index into [`Analysis::topics`].
     pub(super) topic: Option<usize>,
     /// The paragraph it stands in.
     pub(super) block: usize,
     pub(super) quotable: bool,
+    /// It speaks against its case, by its words or by the heading that it stands under.
+    pub(super) objects: bool,
     /// It leans on the sentence before it.
     pub(super) leans: bool,
     pub(super) figures: Vec<String>,
@@ -51,11 +58,44 @@ pub(super) struct Analysis {
     pub(super) warnings: Vec<String>,
 }
 
+/// The latest analyses, by the digest of what they were made from: the four stages ask for the same one in turn.
+static LATEST: Mutex<VecDeque<(String, Arc<Analysis>)>> = Mutex::new(VecDeque::new());
+/// So many analyses are kept, of documents no longer than this; an analysis is several times as large as its text.
+const KEPT_MAX: usize = 4;
+const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// The digest of everything that an analysis follows from.
+fn digest(document: &Document) -> String {
+    let mut all = document.title.clone().unwrap_or_default();
+    for page in &document.pages {
+        all.push_str(&format!("\u{0}{} {:?}\u{0}{}", page.number, page.furniture_lines, page.text));
+    }
+    sha256_hex(all.as_bytes())
+}
+
 impl Analysis {
+    /// The analysis of a document, from the latest ones where it is among them.
+    pub(super) fn cached(document: &Document) -> Arc<Self> {
+        if document.pages.iter().map(|page| page.text.len()).sum::<usize>() > KEPT_BYTES_MAX {
+            return Arc::new(Self::of(document));
+        }
+        let key = digest(document);
+        // What a panicking thread left is whole: entries are only pushed and popped.
+        let latest = || LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = latest().iter().find(|(known, _)| *known == key) {
+            return Arc::clone(found);
+        }
+        let analysis = Arc::new(Self::of(document));
+        let mut latest = latest();
+        latest.push_front((key, Arc::clone(&analysis)));
+        latest.truncate(KEPT_MAX);
+        analysis
+    }
+
     pub(super) fn of(document: &Document) -> Self {
         let blocks = blocks::blocks(document);
-        let places = topics::places(&blocks, document);
-        let mut found = read_sentences(&blocks, &places.of_block, document);
+        let mut places = topics::places(&blocks, document);
+        let mut found = read_sentences(&blocks, &mut places, document);
         let rarity = ranking::rarity(&found);
         ranking::score(&mut found, &rarity);
         let warnings = warnings(&blocks, &found, document);
@@ -93,11 +133,12 @@ fn compact(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐' | '\u{ad}')).collect()
 }
 
-fn read_sentences(blocks: &[Block], places: &[Place], document: &Document) -> Vec<Sentence> {
+fn read_sentences(blocks: &[Block], places: &mut Places, document: &Document) -> Vec<Sentence> {
     let pages: BTreeMap<u32, String> =
         document.pages.iter().map(|page| (page.number, compact(&page.text))).collect();
     let mut found = Vec::new();
-    for ((index, block), place) in blocks.iter().enumerate().zip(places) {
+    let mut stems = words::Stems::default();
+    for ((index, block), place) in blocks.iter().enumerate().zip(&places.of_block) {
         if !matches!(block.kind, Kind::Prose | Kind::Item) {
             continue;
         }
@@ -109,6 +150,7 @@ fn read_sentences(blocks: &[Block], places: &[Place], document: &Document) -> Ve
             .and_then(|first| lexicon().heading_role(first.trim_end_matches('.')));
         for (order, text) in texts.into_iter().enumerate() {
             let plain = words::plain(&text);
+            let (content, stemmed) = stems.of(&text);
             // The first words of a topic are its lead, whatever stands above them.
             let role = if let Some(role) = run_in {
                 role
@@ -120,7 +162,9 @@ fn read_sentences(blocks: &[Block], places: &[Place], document: &Document) -> Ve
             found.push(Sentence {
                 page: block.page,
                 word_count: text.unicode_words().count(),
-                stems: words::content_stems(&text),
+                stems: content,
+                stemmed,
+                objects: role == Role::Counter || lexicon().objects(&text, &plain),
                 role,
                 topic: place.topic,
                 block: index,
@@ -137,11 +181,22 @@ fn read_sentences(blocks: &[Block], places: &[Place], document: &Document) -> Ve
             });
         }
     }
-    let names = Names::collect(found.iter().map(|sentence| sentence.text.as_str()));
+    let mut names = Names::collect(found.iter().map(|sentence| sentence.text.as_str()));
+    topics::name_topics(&mut places.topics, &found);
+    places.topics.iter().filter_map(|topic| topic.name.as_deref()).for_each(|name| names.adopt(name));
+    spread_objections(&mut found);
     for sentence in &mut found {
         sentence.names = names.of(&sentence.text);
     }
     found
+}
+
+/// In a paragraph that objects, a sentence with a weak word of objection objects too.
+fn spread_objections(found: &mut [Sentence]) {
+    let blocks: BTreeSet<usize> = found.iter().filter(|s| s.objects).map(|s| s.block).collect();
+    for sentence in found.iter_mut().filter(|s| !s.objects && blocks.contains(&s.block)) {
+        sentence.objects = lexicon().marker_weight("objection", &sentence.plain) > 0;
+    }
 }
 
 /// What a reader should know before trusting the analysis.

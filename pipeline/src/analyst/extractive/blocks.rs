@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{lexicon::lexicon, words};
-use crate::document::{Document, Page};
+use crate::document::{Document, Page, titles};
 
 /// A heading is shorter than this; a longer line without a full stop is a caption or debris.
 const HEADING_WORDS_MAX: usize = 14;
@@ -42,6 +42,7 @@ struct Group<'p> {
 /// All blocks of a document, in order.
 pub(super) fn blocks(document: &Document) -> Vec<Block> {
     let joiner = Joiner::new(document);
+    let abbreviations = titles::abbreviations(&document.pages);
     let mut all = Vec::new();
     for page in &document.pages {
         for group in groups(page) {
@@ -49,6 +50,9 @@ pub(super) fn blocks(document: &Document) -> Vec<Block> {
         }
     }
     settle_headings(&mut all);
+    for heading in all.iter_mut().filter(|block| block.kind == Kind::Heading) {
+        heading.text = titles::without_shouting(&heading.text, &abbreviations);
+    }
     all
 }
 
@@ -147,7 +151,7 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>
     let only_line_is_heading = lines.len() <= 2 && looks_like_heading(&text);
     if only_line_is_heading {
         all.push(heading(&text, page));
-    } else if is_caption(&text) || text.unicode_words().count() < 5 {
+    } else if is_caption(&text) || is_row(&text) || text.unicode_words().count() < 5 {
         all.push(Block { page, kind: Kind::Other, text, marked: false });
     } else {
         all.push(Block { page, kind: Kind::Prose, text, marked: false });
@@ -161,15 +165,9 @@ fn heading(line: &str, page: u32) -> Block {
     Block {
         page,
         kind: Kind::Heading,
-        text: without_capitals(number.unwrap_or(bare).trim_end_matches([':', '.']).trim()),
+        text: number.unwrap_or(bare).trim_end_matches([':', '.']).trim().to_owned(),
         marked: number.is_some() || (1..=2).contains(&hashes),
     }
-}
-
-/// "MORNING: THE MARKET HALL" → "Morning: the market hall".
-fn without_capitals(heading: &str) -> String {
-    let shouted = heading.contains(' ') && !heading.chars().any(char::is_lowercase);
-    if shouted { words::capitalised(&heading.to_lowercase()) } else { heading.to_owned() }
 }
 
 /// A heading leads to prose; what does not is a cell, a label, a line of a list of contents.
@@ -274,6 +272,11 @@ fn is_caption(text: &str) -> bool {
                     .is_some_and(|c| c.is_ascii_digit() || c == ':')
         })
     })
+}
+
+/// Whether a text is the row of a table: its cells stand between bars.
+fn is_row(text: &str) -> bool {
+    text.contains(" | ")
 }
 
 fn starts_like_sentence(line: &str) -> bool {

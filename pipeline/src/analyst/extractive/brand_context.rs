@@ -52,8 +52,8 @@ pub(super) fn write(
         ));
     }
     text.push_str(
-        " Effort follows the kind of change: labels, tastings and single events are low; a new service or a reformulation is medium; \
-         new packaging cycles, measured standards and networks are high. Low effort can start now; medium effort now where a recent \
+        " Effort follows the kind of change: a small trial or other words are low; a new offer, version or place is medium; a new \
+         cycle of material, standard or network is high. Low effort can start now; medium effort now where a recent \
          innovation prepares it, else next; high effort next where one does, else later.",
     );
     words::clipped(&text, 1_950)

@@ -4,7 +4,9 @@ use super::{
     analysis::{Analysis, Sentence},
     clusters,
     lexicon::{Role, lexicon},
-    phrases, ranking, sentences, words,
+    phrases, ranking, sentences,
+    topics::Topic,
+    words,
 };
 use crate::{
     analyst::AnalystError,
@@ -16,6 +18,7 @@ const TITLE_CHARS_MAX: usize = 160;
 const SUMMARY_CHARS_MAX: usize = 1_400;
 const MECHANISM_CHARS_MAX: usize = 950;
 const ELEMENT_CHARS_MAX: usize = 200;
+const WHOLE_CHARS_MAX: usize = 90;
 const ELEMENTS_MAX: usize = 8;
 /// Quotes of one inspiration.
 const QUOTES_MAX: usize = 4;
@@ -105,7 +108,9 @@ impl Parts {
         let usable = analysis
             .of_topic(topic)
             .filter(|(_, s)| {
-                s.quotable && !matches!(s.role, Role::Matter | Role::Counter | Role::Outlook | Role::Aside)
+                s.quotable
+                    && !s.objects
+                    && !matches!(s.role, Role::Matter | Role::Counter | Role::Outlook | Role::Aside)
             })
             .map(|(index, _)| index)
             .collect();
@@ -182,6 +187,12 @@ impl Parts {
         let standing = |s: &Sentence| (!s.leans && !is_spoken(s)).then_some(s.score);
         let lead = self.best(analysis, explained, |s| (s.role == Role::Lead).then(|| standing(s)).flatten());
         let mut chosen: Vec<usize> = Vec::new();
+        // What introduces the case by name is told, even if it explains too.
+        let introduces = |index: &usize| {
+            explained.contains(index)
+                && analysis.sentence(*index).is_some_and(|s| s.role == Role::Lead && !s.names.is_empty())
+        };
+        chosen.extend(self.usable.first().copied().filter(introduces));
         if !short || self.result(analysis, explained).is_none() {
             chosen.extend(lead);
             if let Some(lead) = lead.filter(|lead| analysis.adjoins(*lead, lead + 1)) {
@@ -209,7 +220,8 @@ impl Parts {
         let taken: Vec<usize> = chosen.iter().chain(explained).copied().collect();
         chosen.extend(self.result(analysis, &taken));
         if chosen.is_empty() {
-            chosen.extend(self.best(analysis, &[], |s| Some(s.score)));
+            let apart = self.best(analysis, explained, standing);
+            chosen.extend(apart.or_else(|| self.best(analysis, &[], |s| Some(s.score))));
         }
         chosen.sort_unstable();
         chosen.dedup();
@@ -256,6 +268,7 @@ pub(super) fn result_value(s: &Sentence) -> Option<f64> {
     (outcome > 0
         && !s.figures.is_empty()
         && !s.leans
+        && !s.objects
         && !quoted
         && !matches!(s.role, Role::Aside | Role::Counter | Role::Outlook | Role::Matter))
     .then(|| {
@@ -287,6 +300,12 @@ fn title(analysis: &Analysis, topics: &[usize]) -> String {
     words::listed(&bare)
 }
 
+/// What a heading says after its name: "Halden: a boat for an hour" → "A boat for an hour".
+fn named_thing(topic: &Topic) -> Option<String> {
+    let rest = topic.heading.strip_prefix(topic.name.as_deref()?)?.strip_prefix(": ")?;
+    Some(words::capitalised(rest)).filter(|rest| rest.chars().count() >= 3)
+}
+
 /// Who, what, and how much: names, key phrases, and clauses with figures.
 fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<String> {
     let mut elements: Vec<String> = Vec::new();
@@ -295,9 +314,11 @@ fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<
             |s: &&Sentence| !matches!(s.role, Role::Aside | Role::Counter | Role::Outlook | Role::Matter);
         let texts: Vec<&Sentence> =
             analysis.of_topic(*topic).map(|(_, s)| s).filter(|s| s.quotable).filter(own).collect();
+        let topic = analysis.topics.get(*topic);
+        elements.extend(topic.and_then(|topic| topic.name.clone()));
         elements.extend(phrases::principal_name(&texts));
-        let case = analysis.topics.get(*topic).and_then(|topic| topic.case.as_deref());
-        elements.extend(case.map(words::capitalised));
+        elements.extend(topic.and_then(|topic| topic.case.as_deref()).map(words::capitalised));
+        elements.extend(topic.and_then(named_thing));
         let count = if topics.len() > 1 { 2 } else { 4 };
         let phrases = phrases::key_phrases(texts.iter().map(|s| s.text.as_str()), &analysis.rarity, count);
         elements.extend(phrases.iter().map(|phrase| words::capitalised(phrase)));
@@ -308,7 +329,10 @@ fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<
         .filter(|s| !s.figures.is_empty())
         .filter_map(|s| {
             let clause = sentences::main_clause(&s.text);
-            let fits = clause.chars().count() <= ELEMENT_CHARS_MAX && clause != s.text.trim_end_matches('.');
+            // A whole sentence is an element only where it is short.
+            let whole = clause == s.text.trim_end_matches('.');
+            let length = clause.chars().count();
+            let fits = length <= if whole { WHOLE_CHARS_MAX } else { ELEMENT_CHARS_MAX };
             (fits && !words::figures(clause).is_empty() && !clause.starts_with(['“', '"']))
                 .then(|| clause.to_owned())
         });
@@ -323,7 +347,7 @@ fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<
     }
     let mut unique: Vec<String> = Vec::new();
     for element in elements.iter().map(|element| words::clipped(element, ELEMENT_CHARS_MAX)) {
-        if !unique.contains(&element) && unique.len() < ELEMENTS_MAX {
+        if !unique.iter().any(|other| other.contains(element.as_str())) && unique.len() < ELEMENTS_MAX {
             unique.push(element);
         }
     }

@@ -20,6 +20,8 @@ const WHY_CHARS_MAX: usize = 950;
 const JOB_CHARS_MAX: usize = 480;
 const CONSTRAINT_CHARS_MAX: usize = 390;
 const TRANSFERS_MAX: usize = 6;
+/// Of a topic's kinds so many are held against a maxim.
+const KINDS_MAX: usize = 4;
 /// A short general section ("1. Publish the tally") this like a topic speaks of it.
 const MAXIM_LIKENESS_MIN: f64 = 0.12;
 
@@ -84,23 +86,33 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
 
 /// Pairs topics with the short sections that put them generally; each is used once, the most alike first.
 fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
+    let kinds: Vec<_> = topics
+        .iter()
+        .map(|topic| (*topic, plays::kinds_of(&plays::text_of(analysis, *topic), "", &analysis.rarity)))
+        .collect();
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
     for (minor, section) in analysis.topics.iter().enumerate().filter(|(_, topic)| !topic.major) {
         if principles::general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
             continue;
         }
         // Only what stands under the maxim itself: doubts and programmes further down speak of everything.
-        let own = analysis.of_topic(minor).filter(|(_, s)| matches!(s.role, Role::Lead | Role::Context));
+        let own: Vec<&Sentence> = analysis
+            .of_topic(minor)
+            .map(|(_, s)| s)
+            .filter(|s| matches!(s.role, Role::Lead | Role::Context))
+            .collect();
         let mut stems = words::content_stems(&section.heading);
-        stems.extend(own.flat_map(|(_, s)| s.stems.iter().cloned()));
+        stems.extend(own.iter().flat_map(|s| s.stems.iter().cloned()));
+        let mut text = words::stemmed(&section.heading);
+        own.iter().for_each(|s| text.push_str(&s.stemmed));
         let vector = ranking::vector(&stems, &analysis.rarity);
-        for topic in topics {
+        for (topic, kinds) in &kinds {
             if let Some(major) = analysis.topics.get(*topic) {
                 // A maxim in the words of a topic's kind of mechanism is surely about it.
-                let kinds = plays::kinds_of(&topic_stems(analysis, *topic), &analysis.rarity);
                 let shared = kinds
                     .iter()
-                    .map(|(sureness, play)| sureness * sureness * play.signs(&stems).min(4) as f64)
+                    .take(KINDS_MAX)
+                    .map(|(sureness, play)| sureness * sureness * play.affinity(&text).min(4.0))
                     .max_by(f64::total_cmp)
                     .unwrap_or(0.0);
                 let likeness = ranking::cosine(&vector, &major.vector) + shared * 0.1;
@@ -141,7 +153,8 @@ fn lesson(
     };
     let used: Vec<usize> = general.unwrap_or(explained);
     let why = why_it_works(analysis, topic, &used, &cited).unwrap_or_else(|| first.mechanism.clone());
-    let kinds = plays::kinds_of(&topic_stems(analysis, topic), &analysis.rarity);
+    let titles = words::stemmed(&subject.heading);
+    let kinds = plays::kinds_of(&plays::text_of(analysis, topic), &titles, &analysis.rarity);
     let title = maxim
         .and_then(|minor| analysis.topics.get(minor))
         .map(|minor| minor.heading.clone())
@@ -175,10 +188,6 @@ fn cited_pages(from: &[&Inspiration]) -> BTreeSet<u32> {
 /// A figure may be named only where the lesson's evidence covers its page.
 pub(super) fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
     cited.contains(&s.page) || !s.text.chars().any(|c| c.is_ascii_digit())
-}
-
-fn topic_stems(analysis: &Analysis, topic: usize) -> Vec<String> {
-    analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter().cloned()).collect()
 }
 
 /// A lesson from an inspiration that cannot be traced to a part of the document.
@@ -227,10 +236,13 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
     let candidates = |(index, s): &(usize, &Sentence)| {
         s.quotable
             && !s.leans
+            && !s.objects
             && is_covered(s, cited)
             && !used.contains(index)
             && !jobs::is_job(s)
             && !s.text.starts_with(['“', '"'])
+            // What neither explains nor measures is no reason.
+            && (s.cause > 0 || !s.figures.is_empty() || matches!(s.role, Role::Reason | Role::Mechanism | Role::Result))
             && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
     };
     let first = best_of(analysis.of_topic(topic).filter(candidates), |s| {
@@ -305,6 +317,7 @@ fn constraints_removed(
         .filter(|(index, s)| {
             s.quotable
                 && !s.leans
+                && !s.objects
                 && is_covered(s, cited)
                 && !used.contains(index)
                 && s.text.chars().count() <= CONSTRAINT_CHARS_MAX

@@ -24,6 +24,11 @@ const INDUSTRIES: &str = include_str!("lexicon/industries.txt");
 const CONCEPTS: &str = include_str!("lexicon/concepts.txt");
 const PLAYS: &str = include_str!("lexicon/plays.txt");
 
+/// A heading that begins with "About" and has no more words after it names who speaks.
+const ABOUT_WORDS_MAX: usize = 4;
+/// The weight of one clear word of objection, or of two weaker ones.
+const OBJECTION_MIN: u32 = 4;
+
 /// Every list in a fixed order: what the rules' version is computed from.
 pub(super) const SOURCES: [&str; 10] =
     [STOPWORDS, ABBREVIATIONS, OPENERS, HEADINGS, BOILERPLATE, SIGNALS, MARKERS, INDUSTRIES, CONCEPTS, PLAYS];
@@ -168,6 +173,13 @@ impl Lexicon {
             })
     }
 
+    /// Whether a sentence, also given in plain form, speaks against what it is about: one clear word for it, or two weaker ones.
+    pub(super) fn objects(&self, text: &str, plain: &str) -> bool {
+        // "However old" objects to nothing.
+        let however = text.starts_with("However, ") || text.contains(", however,");
+        however || self.marker_weight("objection", plain) >= OBJECTION_MIN
+    }
+
     /// The role of the text under a heading, where the heading tells.
     ///
     /// A role's words must make up the heading or begin it: "The market for repair" is a topic, "The market"
@@ -175,6 +187,10 @@ impl Lexicon {
     pub(super) fn heading_role(&self, heading: &str) -> Option<Role> {
         let plain = words::plain(heading);
         let plain = plain.trim();
+        // "About Northwind", at the end of a press release.
+        if plain.strip_prefix("about ").is_some_and(|rest| rest.split(' ').count() <= ABOUT_WORDS_MAX) {
+            return Some(Role::Matter);
+        }
         self.headings
             .iter()
             .flat_map(|(role, patterns)| patterns.iter().map(move |pattern| (*role, pattern.trim())))

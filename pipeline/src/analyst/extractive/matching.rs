@@ -19,6 +19,8 @@ use crate::{
 const SURE_SIGNS: usize = 5;
 /// What a lesson loses on a product of another class than its own case: it can be carried over, but less surely.
 const OTHER_CLASS_FACTOR: f64 = 0.65;
+/// Of a lesson's kinds so many are tried, and the fallback.
+const KINDS_MAX: usize = 4;
 
 /// What a lesson is about, gathered from everything that earlier stages and the document say of it.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Subject<'a> {
     /// The part of the document behind it, where it can be told.
     pub(super) topic: Option<usize>,
     kinds: Vec<(f64, &'static Play)>,
+    /// What it is about, stemmed.
+    text: String,
     concepts: BTreeMap<&'static str, f64>,
     class: &'static str,
 }
@@ -54,31 +58,30 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
                 .filter(|inspiration| lesson.inspirations.contains(&inspiration.id))
                 .collect();
             let topic = topic_of(analysis, lesson, &inspirations);
-            let mut stems = words::content_stems(&lesson_text(lesson));
-            match topic {
-                Some(topic) => {
-                    stems.extend(analysis.of_topic(topic).flat_map(|(_, s)| s.stems.iter().cloned()))
-                }
-                None => {
-                    for inspiration in &inspirations {
-                        stems.extend(words::content_stems(&inspiration.title));
-                        stems.extend(words::content_stems(&inspiration.summary));
-                        stems.extend(words::content_stems(&inspiration.mechanism));
-                    }
-                }
-            }
             let heading =
-                topic.and_then(|topic| analysis.topics.get(topic)).map(|topic| topic.heading.as_str());
-            // What a text calls itself says more of its kind than what it mentions.
-            for _ in 0..3 {
-                stems.extend(words::content_stems(&lesson.title));
-                stems.extend(heading.iter().flat_map(|heading| words::content_stems(heading)));
+                topic.and_then(|topic| analysis.topics.get(topic)).map_or("", |topic| topic.heading.as_str());
+            let titles = format!("{} {heading}", lesson.title);
+            let mut own = format!("{titles} {}", lesson_text(lesson));
+            if topic.is_none() {
+                for inspiration in &inspirations {
+                    own.push_str(&format!(" {} {}", inspiration.summary, inspiration.mechanism));
+                }
             }
+            let text = words::stemmed(&own)
+                + &topic.map_or_else(String::new, |topic| plays::text_of(analysis, topic));
+            let mut stems = words::content_stems(&own);
+            stems.extend(
+                topic
+                    .iter()
+                    .flat_map(|topic| analysis.of_topic(*topic))
+                    .flat_map(|(_, s)| s.stems.iter().cloned()),
+            );
             Subject {
                 lesson,
                 inspirations,
                 topic,
-                kinds: plays::kinds_of(&stems, &analysis.rarity),
+                kinds: plays::kinds_of(&text, &words::stemmed(&titles), &analysis.rarity),
+                text,
                 concepts: concept_shares(&stems),
                 class: class_of_stems(&stems).unwrap_or("any"),
             }
@@ -175,11 +178,23 @@ fn class_of_stems(stems: &[String]) -> Option<&'static str> {
 /// The name of a profile's entry without what it says of it: "Quechua - hiking gear" → "Quechua". A common noun
 /// ("Footwear - hiking shoes") is written as one.
 pub(super) fn short_name(entry: &str) -> String {
-    let cut = [" - ", " – ", " — ", " (", ": ", ", "]
-        .iter()
-        .filter_map(|mark| entry.find(mark))
-        .filter(|at| *at > 1)
-        .min();
+    let (name, common) = name_of(entry);
+    if common { words::lowercased(&name) } else { name }
+}
+
+/// A product as a sentence calls it: a proper name as it is, a common noun with its owner ("Northwind’s boots").
+pub(super) fn owned_name(entry: &str, owner: &str) -> String {
+    match name_of(entry) {
+        (name, true) => format!("{owner} {}", words::lowercased(&name)),
+        (name, false) => name,
+    }
+}
+
+/// The name of an entry, and whether it is a common noun.
+fn name_of(entry: &str) -> (String, bool) {
+    let first = |marks: &[&str]| marks.iter().filter_map(|mark| entry.find(mark)).filter(|at| *at > 1).min();
+    // A comma inside a name ("Astra, Bora and Cima - bicycles") ends it only where nothing else does.
+    let cut = first(&[" - ", " – ", " — ", " (", ": "]).or_else(|| first(&[", "]));
     let name = words::clipped(entry.get(..cut.unwrap_or(entry.len())).unwrap_or(entry).trim(), 60);
     let mut tokens = name.split_whitespace();
     let first = tokens.next().unwrap_or_default();
@@ -189,23 +204,59 @@ pub(super) fn short_name(entry: &str) -> String {
             || lexicon().concepts.iter().any(|concept| concept.stems.contains(&stem))
     };
     let plain_case = first.chars().skip(1).all(|c| c.is_lowercase() || c == '-');
-    if common && plain_case { words::lowercased(&name) } else { name }
+    (name, common && plain_case)
 }
 
 /// First words of common product names, stemmed, besides those that stand for a concept.
 const COMMON_NOUNS: [&str; 4] = ["pack", "accessori", "product", "cloth"];
 
+/// Everything of a profile that templates may speak of.
+fn profile_text(brand: &BrandProfile) -> String {
+    let lists = [
+        &brand.product_portfolio,
+        &brand.target_customers,
+        &brand.recent_innovations,
+        &brand.strategic_priorities,
+        &brand.brand_values,
+    ];
+    lists.iter().flat_map(|list| list.iter()).map(|entry| format!("{entry}. ")).collect()
+}
+
+/// A product of the portfolio, with what is asked of it for every lesson.
+struct Carrier {
+    class: &'static str,
+    stems: BTreeSet<String>,
+    concepts: BTreeSet<&'static str>,
+}
+
 /// Every lesson with every product that could carry it, best first.
 pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Match> {
+    let carriers: Vec<Carrier> = brand
+        .product_portfolio
+        .iter()
+        .map(|entry| Carrier {
+            class: class_of(entry, &brand.industry),
+            stems: words::stems_of_phrase(entry).into_iter().collect(),
+            concepts: concepts_of(entry),
+        })
+        .collect();
+    let plans: Vec<Vec<String>> = brand
+        .strategic_priorities
+        .iter()
+        .chain(&brand.recent_innovations)
+        .map(|text| words::stems_of_phrase(text))
+        .collect();
+    let profile = words::stemmed(&profile_text(brand));
     let mut found: Vec<Match> = Vec::new();
     for (subject_index, subject) in subjects.iter().enumerate() {
-        for (product_index, entry) in brand.product_portfolio.iter().enumerate() {
-            let class = class_of(entry, &brand.industry);
-            for (sureness, play) in subject.kinds.iter().take(4) {
-                let variant =
-                    play.variants.iter().find(|variant| variant.class == class || variant.class == "any");
-                let Some(variant) = variant else { continue };
-                let score = score(subject, entry, brand, *sureness, variant);
+        let said = format!("{}{profile}", subject.text);
+        for (product_index, carrier) in carriers.iter().enumerate() {
+            let surest = subject.kinds.iter().take(KINDS_MAX);
+            let fallback =
+                subject.kinds.iter().skip(KINDS_MAX).filter(|(_, play)| play.kind == plays::GENERIC);
+            for (sureness, play) in surest.chain(fallback) {
+                let Some(variant) = play.variant_for(carrier.class, &said) else { continue };
+                let score = score(subject, carrier, &plans, *sureness, variant);
                 found.push(Match { score, subject: subject_index, product: product_index, play, variant });
             }
         }
@@ -222,48 +273,48 @@ fn play_needs_signs(variant: &Variant) -> bool {
     variant.class != "any"
 }
 
-fn score(subject: &Subject<'_>, entry: &str, brand: &BrandProfile, sureness: f64, variant: &Variant) -> f64 {
-    let stems: BTreeSet<String> = words::stems_of_phrase(entry).into_iter().collect();
+/// How well a product carries a lesson; `plans` are the stems of what the profile plans and has lately done.
+fn score(
+    subject: &Subject<'_>,
+    carrier: &Carrier,
+    plans: &[Vec<String>],
+    sureness: f64,
+    variant: &Variant,
+) -> f64 {
     // The first signs of a list are the surest.
     let fit: f64 = variant
         .fits
         .iter()
         .enumerate()
-        .filter(|(_, sign)| stems.contains(*sign))
+        .filter(|(_, sign)| carrier.stems.contains(*sign))
         .map(|(order, _)| if order < SURE_SIGNS { 0.32 } else { 0.12 })
         .sum::<f64>()
         .min(1.2);
     if fit <= 0.0 && play_needs_signs(variant) {
         return 0.0;
     }
-    let shared = subject.nearness(entry).min(0.8);
-    let pull: f64 = brand
-        .strategic_priorities
+    let shared: f64 =
+        carrier.concepts.iter().filter_map(|concept| subject.concepts.get(concept)).sum::<f64>().min(0.8);
+    let pull: f64 = plans
         .iter()
-        .chain(&brand.recent_innovations)
-        .map(|text| {
-            words::stems_of_phrase(text).iter().filter(|stem| variant.fits.contains(*stem)).count().min(3)
-                as f64
-        })
+        .map(|stems| stems.iter().filter(|stem| variant.fits.contains(*stem)).count().min(3) as f64)
         .sum::<f64>()
         .min(5.0)
         * 0.03;
     // The kind must be clear before anything else counts.
-    let carried_over = subject.is_foreign_to(entry, brand);
-    let factor = if carried_over { OTHER_CLASS_FACTOR } else { 1.0 };
+    let factor = if subject.is_of_another_class(carrier.class) { OTHER_CLASS_FACTOR } else { 1.0 };
     factor * sureness * sureness * (0.25 + fit + shared + pull)
 }
 
 impl Subject<'_> {
-    /// Whether a product is of another field than the lesson's own case. What is done for durable goods is mostly
-    /// a service, so these two are one field.
+    /// Whether a product is of another field than the lesson's own case.
     pub(super) fn is_foreign_to(&self, entry: &str, brand: &BrandProfile) -> bool {
-        self.class != "any" && (class_of(entry, &brand.industry) == "food") != (self.class == "food")
+        self.is_of_another_class(class_of(entry, &brand.industry))
     }
 
-    /// How much of what the lesson is about a text of the profile is about too, 0 to 1.
-    pub(super) fn nearness(&self, text: &str) -> f64 {
-        concepts_of(text).iter().filter_map(|concept| self.concepts.get(concept)).sum()
+    /// What is done for durable goods is mostly a service, so these two are one field.
+    fn is_of_another_class(&self, class: &str) -> bool {
+        self.class != "any" && (class == "food") != (self.class == "food")
     }
 }
 

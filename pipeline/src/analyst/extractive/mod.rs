@@ -45,7 +45,7 @@ use crate::{
 };
 
 /// Raised with every change of the rules in code; the word lists are covered by their own hash.
-const RULES_REVISION: &str = "1";
+const RULES_REVISION: &str = "2";
 
 /// The analyst that needs neither key nor network.
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,7 +89,7 @@ impl Analyst for ExtractiveAnalyst {
                 attempts: 0,
             }));
         }
-        let analysis = analysis::Analysis::of(input.document);
+        let analysis = analysis::Analysis::cached(input.document);
         let output = match stage {
             Stage::InputProcessing => StageOutput::InputProcessing(inspirations::answer(&analysis)?),
             Stage::SignalAmplification => {
@@ -104,7 +104,7 @@ impl Analyst for ExtractiveAnalyst {
                 input.brand,
             )),
         };
-        let warnings = if stage == Stage::InputProcessing { analysis.warnings } else { Vec::new() };
+        let warnings = if stage == Stage::InputProcessing { analysis.warnings.clone() } else { Vec::new() };
         Ok(Answer {
             output,
             provenance: Provenance {

@@ -8,7 +8,7 @@ use super::{
     brand_context, inspirations,
     lexicon::{Role, lexicon},
     matching::{self, Match, Subject},
-    ranking, sentences, words,
+    plays, ranking, sentences, words,
 };
 use crate::{
     brand::BrandProfile,
@@ -17,8 +17,12 @@ use crate::{
     },
 };
 
+const RISK_QUOTES_MAX: usize = 2;
+const CASE_CHARS_MAX: usize = 70;
 const OPPORTUNITIES_MIN: usize = 3;
 const OPPORTUNITIES_MAX: usize = 5;
+/// Openings that lean on the sentence before and can be quoted all the same.
+const OBJECTING_OPENINGS: [&str; 4] = ["However, ", "But ", "Nevertheless, ", "Some "];
 /// Beyond the third, an opportunity must reach this share of the best one's score.
 const SCORE_SHARE_MIN: f64 = 0.30;
 
@@ -44,20 +48,23 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfil
 fn choose(matches: &[Match]) -> Vec<Match> {
     let mut chosen: Vec<Match> = Vec::new();
     let best = matches.first().map_or(0.0, |found| found.score);
-    for strict in [true, false] {
+    for pass in [Pass::AllNew, Pass::NewKind, Pass::NewPair] {
         for found in matches {
-            let wanted = if strict { OPPORTUNITIES_MAX } else { OPPORTUNITIES_MIN };
+            let wanted = if pass == Pass::AllNew { OPPORTUNITIES_MAX } else { OPPORTUNITIES_MIN };
             let weak = chosen.len() >= OPPORTUNITIES_MIN && found.score < best * SCORE_SHARE_MIN;
             if chosen.len() >= wanted || weak {
                 break;
             }
             let same_lesson = chosen.iter().any(|other| other.subject == found.subject);
             let same_product = chosen.iter().any(|other| other.product == found.product);
-            let same_kind = chosen.iter().any(|other| other.play.kind == found.play.kind);
-            let clash = if strict {
-                same_lesson || same_product || same_kind
-            } else {
-                same_product && (same_lesson || same_kind)
+            let same_kind = found.play.kind != plays::GENERIC
+                && chosen.iter().any(|other| other.play.kind == found.play.kind);
+            let clash = match pass {
+                Pass::AllNew => same_lesson || same_product || same_kind,
+                Pass::NewKind => {
+                    same_product || same_kind || same_lesson && found.play.kind == plays::GENERIC
+                }
+                Pass::NewPair => same_product && (same_lesson || same_kind),
             };
             if !clash {
                 chosen.push(*found);
@@ -65,6 +72,17 @@ fn choose(matches: &[Match]) -> Vec<Match> {
         }
     }
     chosen
+}
+
+/// How strictly opportunities must differ, the strictest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Another lesson, product and kind.
+    AllNew,
+    /// Another product and kind, and no fallback for a lesson that has been used.
+    NewKind,
+    /// Not the same product with the same lesson or kind.
+    NewPair,
 }
 
 /// What an opportunity before has named, and the next one should not.
@@ -105,10 +123,24 @@ impl Writer<'_> {
         }
     }
 
+    /// A template with its slots filled, for a text that stands alone.
     fn filled(&self, template: &str) -> String {
+        self.filled_with(template, &format!("{}’s", self.brand.brand_name))
+    }
+
+    /// `owner` comes before a product that is called by a common noun ("Northwind’s boots", "its boots").
+    fn filled_with(&self, template: &str, owner: &str) -> String {
+        let product = matching::owned_name(self.entry, owner);
         template
+            .replace("{product}", &product)
+            .replace("{case}", &self.case_in_quotes())
             .replace("{brand}", &self.brand.brand_name)
-            .replace("{product}", &matching::short_name(self.entry))
+    }
+
+    /// The case's name in quotation marks, or the lesson's where it has none.
+    fn case_in_quotes(&self) -> String {
+        let name = self.case_name().unwrap_or_else(|| self.subject.lesson.title.clone());
+        format!("“{}”", words::clipped(&inner_quotes(&name), CASE_CHARS_MAX))
     }
 
     /// What the document measured of the case behind the lesson.
@@ -134,11 +166,12 @@ impl Writer<'_> {
 
     fn case_name(&self) -> Option<String> {
         let topic = self.analysis.topics.get(self.subject.topic?)?;
-        topic.case.clone().or_else(|| topic.named_by_document.then(|| topic.heading.clone()))
+        let heading = || topic.named_by_document.then(|| topic.heading.clone());
+        topic.case.clone().or_else(|| topic.name.clone()).or_else(heading)
     }
 
     fn pitch(&self, result: Option<&Sentence>) -> String {
-        let mut pitch = self.filled(self.found.variant.pitch);
+        let mut pitch = self.filled_with(self.found.variant.pitch, "its");
         if let Some(result) = result {
             let case = self.case_name().map_or_else(String::new, |case| format!(" ({case})"));
             let opening = match self.order % 3 {
@@ -250,7 +283,9 @@ impl Writer<'_> {
             self.subject.lesson.principle,
             self.subject.lesson.job_to_be_done.functional
         );
-        let mut chosen: Vec<&str> = Vec::new();
+        // Who uses the product comes before who might care for the lesson.
+        let users = matching::nearest_entry(&self.brand.target_customers, self.entry, &[], 1);
+        let mut chosen: Vec<&str> = users.map(|(_, entry)| entry).into_iter().collect();
         while let Some((value, entry)) =
             matching::nearest_entry(&self.brand.target_customers, &theme, &chosen, 0)
         {
@@ -299,11 +334,11 @@ impl Writer<'_> {
             .sentences
             .iter()
             .enumerate()
-            .filter(|(index, s)| {
+            .filter(|(_, s)| {
+                // "However, …" leans, but says by itself that it objects.
                 s.quotable
-                    && !s.leans
-                    && s.role == Role::Counter
-                    && !told.sentences.contains(index)
+                    && s.objects
+                    && (!s.leans || OBJECTING_OPENINGS.iter().any(|opening| s.text.starts_with(opening)))
                     && self.concerns(s)
                     // A way out is no warning.
                     && !s.plain.contains(" solved ")
@@ -312,9 +347,16 @@ impl Writer<'_> {
             .map(|(index, _)| index)
             .collect();
         let product = words::content_stems(&self.theme());
-        let chosen = ranking::pick(self.analysis, &counters, 2, &[], |s| {
+        // One that was named before is better than none.
+        let fresh: Vec<usize> =
+            counters.iter().copied().filter(|index| !told.sentences.contains(index)).collect();
+        let (from, count) = if fresh.is_empty() { (&counters, 1) } else { (&fresh, RISK_QUOTES_MAX) };
+        let chosen = ranking::pick(self.analysis, from, count, &[], |s| {
             let near = s.stems.iter().filter(|stem| product.contains(stem)).count().min(4) as f64 * 0.1;
-            near + f64::from(lexicon().marker_weight("counter", &s.plain).min(9)) * 0.08 + s.score * 0.3
+            let under_heading = if s.role == Role::Counter { 0.3 } else { 0.0 };
+            near + under_heading
+                + f64::from(lexicon().marker_weight("counter", &s.plain).min(9)) * 0.08
+                + s.score * 0.3
         });
         for index in chosen {
             if let Some(s) = self.analysis.sentence(index) {

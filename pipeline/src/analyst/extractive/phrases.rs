@@ -10,6 +10,22 @@ use super::{
     words,
 };
 
+/// The labels of a row of a table or of a fact sheet: no part of a name.
+const LABELS: [&str; 12] = [
+    "Category",
+    "Strength",
+    "Direction",
+    "Case",
+    "Measured",
+    "Effect",
+    "Table",
+    "Figure",
+    "Source",
+    "Result",
+    "Trend",
+    "Impact",
+];
+
 /// The proper names of a document, by how often they occur.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -22,10 +38,20 @@ impl Names {
     /// Collects names: capitalised sequences that do not merely begin a sentence.
     pub(super) fn collect<'s>(sentences: impl Iterator<Item = &'s str>) -> Self {
         let mut names = Self::default();
+        let sentences: Vec<&str> = sentences.collect();
+        let common: BTreeSet<&str> = sentences
+            .iter()
+            .flat_map(|s| s.unicode_words())
+            .filter(|word| word.starts_with(char::is_lowercase))
+            .collect();
+        let mut openers: BTreeMap<String, usize> = BTreeMap::new();
         for sentence in sentences {
             for (initial, name) in capitalised_runs(sentence) {
                 let several = name.contains(' ');
                 if initial && !several {
+                    if !common.contains(name.to_lowercase().as_str()) {
+                        *openers.entry(name).or_default() += 1;
+                    }
                     continue;
                 }
                 if several {
@@ -34,7 +60,19 @@ impl Names {
                 *names.counts.entry(name).or_default() += 1;
             }
         }
+        // What opens sentence after sentence and is never written small is a name, unless it is built like a word.
+        let built_like_word =
+            |name: &str| ["s", "ly", "ing", "ed"].iter().any(|ending| name.ends_with(ending));
+        for (name, count) in openers.into_iter().filter(|(name, count)| *count >= 2 && !built_like_word(name))
+        {
+            *names.counts.entry(name).or_default() += count;
+        }
         names
+    }
+
+    /// Takes in a name that stands before the colon of a heading.
+    pub(super) fn adopt(&mut self, name: &str) {
+        self.heads.insert(name.to_owned());
     }
 
     /// The names in one sentence, in order.
@@ -58,6 +96,9 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
     let mut close = |current: &mut Vec<String>, initial: bool| {
         while current.last().is_some_and(|word| word == "&") {
             current.pop();
+        }
+        if current.iter().filter(|word| LABELS.contains(&word.as_str())).count() >= 2 {
+            current.clear();
         }
         if !current.is_empty() {
             runs.push((initial, current.join(" ")));
@@ -161,6 +202,16 @@ pub(super) fn key_phrases<'s>(
     kept
 }
 
+/// Words that open an object or a clause.
+const OBJECT_OPENERS: [&str; 24] = [
+    "a", "an", "the", "it", "its", "them", "their", "that", "this", "these", "those", "no", "every", "each",
+    "all", "one", "two", "three", "how", "what", "whether", "him", "her", "us",
+];
+/// Participles that no ending shows.
+const PARTICIPLES: [&str; 12] = [
+    "worn", "torn", "broken", "lost", "left", "sold", "made", "bought", "given", "taken", "hidden", "frozen",
+];
+
 /// Runs of two or three lower-case content words after a determiner: what English puts a noun phrase behind.
 fn candidates(sentence: &str) -> Vec<String> {
     const DETERMINERS: [&str; 14] =
@@ -182,7 +233,7 @@ fn candidates(sentence: &str) -> Vec<String> {
                 break;
             }
             run.push(bare);
-            if next.ends_with([',', '.', ';', ':', ')', '”', '!', '?']) {
+            if ends_run(next) {
                 closed = true;
                 break;
             }
@@ -192,11 +243,34 @@ fn candidates(sentence: &str) -> Vec<String> {
                 .iter()
                 .any(|suffix| last.ends_with(suffix))
         });
+        // "The rule requires that", "the coat adds a": what an object or a clause follows is a verb.
+        let after = tokens
+            .get(index + run.len())
+            .filter(|_| !tokens.get(index + run.len() - 1).is_some_and(|last| ends_run(last)));
+        let governs = run.last().is_some_and(|last| last.ends_with('s') && !last.ends_with("ss"))
+            && after.is_some_and(|next| {
+                OBJECT_OPENERS.contains(&next.to_lowercase().as_str())
+                    || next.starts_with(|c: char| c.is_ascii_digit())
+            });
+        let participle = run.first().is_some_and(|first| {
+            first.ends_with("ed")
+                || (first.ends_with("ing") && first.len() > 5)
+                || first.ends_with("tten")
+                || PARTICIPLES.contains(first)
+        });
+        if governs || participle {
+            continue;
+        }
         if closed && (2..=3).contains(&run.len()) && ends_as_noun {
             found.push(run.join(" "));
         }
     }
     found
+}
+
+/// A mark at a token's end closes a phrase.
+fn ends_run(token: &str) -> bool {
+    token.ends_with([',', '.', ';', ':', ')', '”', '!', '?'])
 }
 
 fn is_phrase_word(word: &str) -> bool {

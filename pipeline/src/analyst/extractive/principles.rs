@@ -11,7 +11,8 @@ pub(super) fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>
     let major = analysis.topics.get(topic).is_some_and(|topic| topic.major);
     let mut best: Option<(f64, usize)> = None;
     for (index, sentence) in analysis.of_topic(topic) {
-        let Some(value) = generality(sentence) else {
+        let opens = !index.checked_sub(1).is_some_and(|before| analysis.adjoins(before, index));
+        let Some(value) = generality(sentence, opens) else {
             continue;
         };
         if best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt()) {
@@ -33,9 +34,9 @@ pub(super) fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>
     Some(chosen)
 }
 
-/// How general a sentence is, if it can be read without its document.
-fn generality(s: &Sentence) -> Option<f64> {
-    let fit = s.quotable && !s.leans && (6..=34).contains(&s.word_count) && speaks_generally(s);
+/// How general a sentence is, if it can be read without its document; `opens` tells that it begins its paragraph.
+fn generality(s: &Sentence, opens: bool) -> Option<f64> {
+    let fit = s.quotable && !s.leans && !s.objects && (6..=34).contains(&s.word_count) && speaks_generally(s);
     let role = match s.role {
         Role::Lead => 0.5,
         Role::Mechanism => 0.35,
@@ -61,7 +62,7 @@ fn generality(s: &Sentence) -> Option<f64> {
         cue(&["people", "customers", "companies", "anyone", "everyone", "users", "buyers", "households"]);
     // "In two huts …": a place or a date makes a case of it. Without a cue, only what opens or explains is general.
     let cased = s.text.starts_with("In ") || s.text.starts_with("At ") || s.text.starts_with("From ");
-    let cued = rule || people || matches!(s.role, Role::Lead | Role::Mechanism);
+    let cued = rule || people || s.role == Role::Mechanism || opens && bare_subject && s.role == Role::Lead;
     (fit && cued && !cased).then(|| {
         role + s.score * 0.3
             + if bare_subject { 0.5 } else { 0.0 }
@@ -80,7 +81,8 @@ fn speaks_generally(s: &Sentence) -> bool {
     // The same word is a participle: "is sold", "have paid".
     const PAST_OR_PARTICIPLE: [&str; 9] =
         ["said", "found", "brought", "bought", "sold", "paid", "left", "made", "got"];
-    const LOCAL: [&str; 24] = [
+    const LOCAL: [&str; 25] = [
+        "will",
         "now",
         "here",
         "we",
@@ -119,7 +121,7 @@ fn speaks_generally(s: &Sentence) -> bool {
     });
     // "Recipe boxes preserve it": the word it stands for is in another sentence.
     let points_back = tokens.last().is_some_and(|token| matches!(*token, "it" | "them"))
-        || tokens.iter().take(4).any(|token| matches!(*token, "it" | "them" | "its"))
+        || tokens.iter().take(6).any(|token| matches!(*token, "it" | "them" | "its"))
         || tokens.iter().take(2).any(|token| matches!(*token, "they" | "their"));
     s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
 }

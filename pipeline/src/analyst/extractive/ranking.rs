@@ -42,6 +42,8 @@ pub(super) fn score(sentences: &mut [Sentence], rarity: &BTreeMap<String, f64>) 
 }
 
 fn cues(sentence: &Sentence) -> f64 {
+    // What is announced has shown nothing yet.
+    let announced = if sentence.plain.contains(" will ") { -0.25 } else { 0.0 };
     let role = match sentence.role {
         Role::Lead | Role::Result => 0.25,
         Role::Case | Role::Mechanism => 0.20,
@@ -60,7 +62,7 @@ fn cues(sentence: &Sentence) -> f64 {
         _ => -0.10,
     };
     let leans = if sentence.leans { -0.20 } else { 0.0 };
-    role + figures + names + result + cause + length + leans
+    role + figures + names + result + cause + length + leans + announced
 }
 
 /// The TF-IDF vector of some stems.

@@ -252,6 +252,15 @@ fn debris_is_never_quotable() {
 }
 
 #[test]
+fn an_analysis_is_kept_for_the_stages_that_follow() {
+    let first = document(&["A document that nobody else in these tests asks about."]);
+    let second = document(&["A document that nobody else in these tests asks about!"]);
+    let kept = Analysis::cached(&first);
+    assert!(std::sync::Arc::ptr_eq(&kept, &Analysis::cached(&first)));
+    assert!(!std::sync::Arc::ptr_eq(&kept, &Analysis::cached(&second)));
+}
+
+#[test]
 fn the_version_is_a_digest() {
     assert_eq!(ExtractiveAnalyst::version().len(), 64);
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use unicode_segmentation::UnicodeSegmentation;
+
 use super::{
     analysis::{Analysis, Sentence},
     blocks::{Block, Kind},
@@ -16,6 +18,10 @@ use crate::{
 
 /// Fewer quotable sentences than this make no topic of their own.
 const TOPIC_SENTENCES_MIN: usize = 5;
+/// A section that names somebody and measures something needs no more than this.
+const CASE_SENTENCES_MIN: usize = 3;
+/// A name before a colon in a heading has no more words than this.
+const NAME_WORDS_MAX: usize = 4;
 /// A headline is no longer than this.
 const HEADLINE_CHARS_MAX: usize = 120;
 /// A title made from any clause is no longer than this.
@@ -27,6 +33,8 @@ const TOPICS_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     pub(super) heading: String,
+    /// Who or what the heading names before its colon ("Halden: a boat for an hour"), where the text names it too.
+    pub(super) name: Option<String>,
     /// The name of the case that stands for it ("the Open Bench").
     pub(super) case: Option<String>,
     pub(super) labels: Labels,
@@ -172,6 +180,23 @@ impl Outline {
     }
 }
 
+/// Finds the names that headings give before a colon: a word of the text that it never writes small.
+pub(super) fn name_topics(topics: &mut [Topic], sentences: &[Sentence]) {
+    let words: BTreeSet<&str> = sentences.iter().flat_map(|s| s.text.unicode_words()).collect();
+    for topic in topics {
+        topic.name = topic
+            .heading
+            .split_once(": ")
+            .map(|(name, _)| name)
+            .filter(|name| name.split(' ').count() <= NAME_WORDS_MAX && name.starts_with(char::is_uppercase))
+            .filter(|name| {
+                let first = name.unicode_words().next().unwrap_or_default();
+                words.contains(first) && !words.contains(first.to_lowercase().as_str())
+            })
+            .map(str::to_owned);
+    }
+}
+
 /// The name in "The case: the Open Bench".
 fn case_name(heading: &str) -> Option<&str> {
     const PREFIXES: [&str; 8] = [
@@ -294,10 +319,17 @@ fn weigh(analysis: &mut Analysis) {
         }
         let vector = ranking::vector(&stems, &analysis.rarity);
         scores.sort_by(|a, b| b.total_cmp(a));
+        // A short section is a case of its own where it names somebody and measures something.
+        let own: Vec<&Sentence> = analysis.of_topic(index).map(|(_, s)| s).filter(|s| s.quotable).collect();
+        let short_case = own.len() >= CASE_SENTENCES_MIN
+            && own.iter().any(|s| !s.names.is_empty())
+            && own.iter().any(|s| !s.figures.is_empty())
+            && evidence >= 2;
         let positional = analysis.topics.get(index).is_some_and(|topic| !topic.named_by_document);
         if let Some(topic) = analysis.topics.get_mut(index) {
-            topic.major =
-                scores.len() >= TOPIC_SENTENCES_MIN && evidence >= 2 || positional && scores.len() >= 2;
+            topic.major = scores.len() >= TOPIC_SENTENCES_MIN && evidence >= 2
+                || short_case
+                || positional && scores.len() >= 2;
             let strength = match topic.labels.strength {
                 Some((Strength::High, _)) => 1.0,
                 Some((Strength::Medium, _)) => 0.5,
@@ -345,7 +377,7 @@ fn heading_from(analysis: &Analysis, topic: usize) -> String {
     let own: Vec<&Sentence> = analysis
         .of_topic(topic)
         .map(|(_, sentence)| sentence)
-        .filter(|sentence| sentence.quotable && !matches!(sentence.role, Role::Counter | Role::Outlook))
+        .filter(|sentence| sentence.quotable && !sentence.objects && sentence.role != Role::Outlook)
         .collect();
     let known: Vec<&str> = analysis.topics.iter().map(|topic| topic.heading.as_str()).collect();
     let phrase = phrases::key_phrases(own.iter().map(|sentence| sentence.text.as_str()), &analysis.rarity, 4)

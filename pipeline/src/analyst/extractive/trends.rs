@@ -51,8 +51,7 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
         .of_topic(index)
         .filter(|(_, s)| s.quotable && !matches!(s.role, Role::Matter | Role::Aside))
         .collect();
-    let candidates: Vec<usize> =
-        own.iter().filter(|(_, s)| s.role != Role::Counter).map(|(i, _)| *i).collect();
+    let candidates: Vec<usize> = own.iter().filter(|(_, s)| !s.objects).map(|(i, _)| *i).collect();
     let chosen = ranking::pick(analysis, &candidates, QUOTES_MAX, &[], signal_value);
     let mut chosen: Vec<usize> =
         if chosen.is_empty() { own.iter().map(|(i, _)| *i).take(1).collect() } else { chosen };
@@ -134,7 +133,7 @@ impl Signals {
             pages: mentions.iter().map(|s| s.page).collect(),
             sentences: mentions.len(),
             figures: own.iter().map(|(_, s)| s.figures.len()).sum(),
-            counters: own.iter().filter(|(_, s)| s.role == Role::Counter).count(),
+            counters: own.iter().filter(|(_, s)| s.objects).count(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Words: plain form, stems, figures.
 
+use std::collections::HashMap;
+
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -44,6 +46,44 @@ pub(super) fn stem(word: &str) -> String {
 /// The stems of a phrase's words, stop words included.
 pub(super) fn stems_of_phrase(phrase: &str) -> Vec<String> {
     phrase.unicode_words().map(stem).collect()
+}
+
+/// The stems of all words of a text, one space between them and one at each end, so that phrases of stems are found
+/// by a plain substring search.
+pub(super) fn stemmed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push(' ');
+    for word in text.unicode_words() {
+        out.push_str(&stem(word));
+        out.push(' ');
+    }
+    out
+}
+
+/// Stems of many texts: each word is stemmed once. The map is never iterated.
+#[derive(Debug, Default)]
+pub(super) struct Stems {
+    known: HashMap<String, (String, bool)>,
+}
+
+impl Stems {
+    /// A text's [`content_stems`], and the text [`stemmed`].
+    pub(super) fn of(&mut self, text: &str) -> (Vec<String>, String) {
+        let (mut content, mut all) = (Vec::new(), String::with_capacity(text.len() + 2));
+        all.push(' ');
+        for word in text.unicode_words() {
+            let (stem, carries) = match self.known.get(word) {
+                Some(known) => known,
+                None => self.known.entry(word.to_owned()).or_insert_with(|| (stem(word), is_content(word))),
+            };
+            all.push_str(stem);
+            all.push(' ');
+            if *carries {
+                content.push(stem.clone());
+            }
+        }
+        (content, all)
+    }
 }
 
 /// The stems of a text's content words, in order: no stop words, no bare numbers, no single letters.
