@@ -8,6 +8,7 @@ pub mod brands;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod database_address;
 pub mod documents;
 pub mod lifecycle;
 pub mod llm;

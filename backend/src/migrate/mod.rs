@@ -21,7 +21,7 @@ pub use rollback::{Method, Rollback};
 pub use scripts::{MIGRATIONS, Migration};
 pub use status::{MigrationStatus, SchemaState, State, Status};
 
-use crate::config::DatabaseConfig;
+use crate::{config::DatabaseConfig, database_address::is_pooled};
 
 /// The migrations of one database.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Migrator {
     /// Refuses an address that leads through a pooler: Prisma's lock belongs to a session.
     pub fn new(config: &DatabaseConfig, clock: Arc<dyn Clock>) -> Result<Self, MigrateError> {
         let address = config.session_url().ok_or(MigrateError::NotConfigured)?.clone();
-        if session::is_pooled(&address) {
+        if is_pooled(&address) {
             return Err(MigrateError::Pooled);
         }
         Ok(Self { address, clock })

@@ -1,12 +1,12 @@
 //! One connection of its own to the database, and Prisma's lock on it.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
-use url::Url;
+use secrecy::SecretString;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 use super::MigrateError;
+use crate::database_address::{self, MalformedAddress};
 
 /// Prisma's key: whoever migrates this database, with either tool, holds this lock.
 const LOCK_KEY: i64 = 72_707_369;
@@ -20,35 +20,11 @@ const LOCK_POLL: Duration = Duration::from_millis(100);
 /// A server that swallows packets must not hold a deployment for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the driver understands of an address's query; the rest (`connection_limit`, `pgbouncer`, …) is for Prisma.
-const DRIVER_PARAMETERS: &[&str] = &[
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "options",
-];
-
-/// Whether an address leads through a pooler, as far as it tells: by Prisma's parameter, by the names that Neon and
-/// Supabase give to theirs, or by the port of the latter.
-pub(super) fn is_pooled(address: &SecretString) -> bool {
-    Url::parse(address.expose_secret()).is_ok_and(|url| {
-        let host = url.host_str().unwrap_or_default();
-        url.query_pairs().any(|(key, value)| key == "pgbouncer" && value == "true")
-            || host.split('.').any(|label| label == "pooler" || label.ends_with("-pooler"))
-            || url.port() == Some(6543)
-    })
-}
-
 /// Opens the connection, in the schema that the address names (`?schema=`, else `public`).
 pub(super) async fn open(address: &SecretString) -> Result<PgConnection, MigrateError> {
-    let (options, schema) = options(address)?;
+    let (options, schema) = database_address::options(address)
+        .map_err(|error: MalformedAddress| MigrateError::Unreachable { what: error.to_string() })?;
+    let options = options.application_name("innovation migrate");
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
     let mut connection = connecting
         .await
@@ -60,27 +36,6 @@ pub(super) async fn open(address: &SecretString) -> Result<PgConnection, Migrate
     let settings = "SELECT set_config('search_path', quote_ident($1), false), set_config('statement_timeout', '0', false)";
     sqlx::query(settings).bind(schema).execute(&mut connection).await.map_err(|error| unreachable(&error))?;
     Ok(connection)
-}
-
-fn options(address: &SecretString) -> Result<(PgConnectOptions, String), MigrateError> {
-    let malformed = || MigrateError::Unreachable { what: "the address is malformed".to_owned() };
-    let mut url = Url::parse(address.expose_secret()).map_err(|_| malformed())?;
-    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    let schema = pairs
-        .iter()
-        .find(|(key, _)| key == "schema")
-        .map_or(Cow::Borrowed("public"), |(_, value)| Cow::Owned(value.clone()));
-    url.set_query(None);
-    for (key, value) in &pairs {
-        if DRIVER_PARAMETERS.contains(&key.as_str()) {
-            url.query_pairs_mut().append_pair(key, value);
-        }
-    }
-    let options = PgConnectOptions::from_url(&url)
-        .map_err(|_| malformed())?
-        .application_name("innovation migrate")
-        .disable_statement_logging();
-    Ok((options, schema.into_owned()))
 }
 
 /// Takes Prisma's lock; closing the connection gives it back.
@@ -131,28 +86,6 @@ pub(super) fn unreachable(error: &sqlx::Error) -> MigrateError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_meant_for_prisma_is_not_given_to_the_driver() {
-        let address = SecretString::from(
-            "postgresql://u:p%40ss@db.internal:6432/app?schema=inno&connection_limit=5&pgbouncer=true&sslmode=require",
-        );
-        let (options, schema) = options(&address).unwrap();
-        assert_eq!(schema, "inno");
-        assert_eq!(options.get_host(), "db.internal");
-        assert_eq!(options.get_port(), 6432);
-        assert_eq!(options.get_database(), Some("app"));
-    }
-
-    #[test]
-    fn poolers_are_recognised() {
-        let pooled = |address: &str| is_pooled(&SecretString::from(address));
-        assert!(pooled("postgresql://u@h/db?pgbouncer=true"));
-        assert!(pooled("postgresql://u@ep-cool-1-pooler.eu-central-1.aws.neon.tech/db"));
-        assert!(pooled("postgresql://u@aws-0-eu.pooler.supabase.com:5432/db"));
-        assert!(pooled("postgresql://u@db.example.com:6543/db"));
-        assert!(!pooled("postgresql://u@postgres.railway.internal:5432/railway"));
-    }
 
     #[test]
     fn a_refusal_does_not_name_the_user() {

@@ -52,8 +52,7 @@ impl Cleaned {
 
     fn object_at(&mut self, object: Map<String, Value>, depth: usize) -> Map<String, Value> {
         // Most objects need no change of a key; where one does, a key that was clean from the start wins.
-        let (clean, dirty): (Vec<_>, Vec<_>) =
-            object.into_iter().partition(|(key, _)| !key.contains('\0'));
+        let (clean, dirty): (Vec<_>, Vec<_>) = object.into_iter().partition(|(key, _)| !key.contains('\0'));
         let mut result = Map::new();
         for (mut key, value) in clean.into_iter().chain(dirty) {
             self.text(&mut key);
@@ -115,9 +114,12 @@ mod tests {
     }
 
     fn nested(levels: usize) -> Value {
-        (0..levels).fold(json!("core"), |inner, level| {
-            if level % 2 == 0 { json!([inner]) } else { json!({ "in": inner }) }
-        })
+        (0..levels).fold(
+            json!("core"),
+            |inner, level| {
+                if level % 2 == 0 { json!([inner]) } else { json!({ "in": inner }) }
+            },
+        )
     }
 
     /// The first thing that no reader may meet.
