@@ -1,10 +1,13 @@
 //! Stage records: what is stored of a stage, its canonical form and its digests.
 
+mod clean;
+
 use chrono::SubsecRound as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use self::clean::Cleaned;
 use crate::{
     analyst::Provenance, clock::Timestamp, grounding::StageGrounding, llm::Usage, run::Stage,
     stages::StageOutput,
@@ -47,6 +50,9 @@ pub struct StageMeta {
     pub payload_sha256: String,
 }
 
+/// The largest payload that is stored. A 400-page report's has some 100 KB; every store takes several times this.
+pub const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Decimals of a second in stored timestamps.
 const MILLIS_DIGITS: u16 = 3;
 
@@ -84,12 +90,15 @@ pub enum RecordError {
     Shape(#[source] serde_json::Error),
     #[error("is the record of {found}, not of {expected}")]
     WrongStage { expected: Stage, found: Stage },
+    #[error("holds {bytes} bytes, at most {PAYLOAD_BYTES_MAX} are stored")]
+    TooLarge { bytes: usize },
     #[error("says payload digest {stated}, but its payload has {computed}")]
     Digest { stated: String, computed: String },
 }
 
 impl StageRecord {
-    /// Makes the record of an answered stage.
+    /// Makes the record of an answered stage. What no store could hold unchanged is cleaned away first, counted and
+    /// told in the record's warnings.
     pub fn new(
         output: &StageOutput,
         provenance: &Provenance,
@@ -98,11 +107,26 @@ impl StageRecord {
         let Value::Object(payload) = serde_json::to_value(output).map_err(RecordError::Shape)? else {
             return Err(RecordError::Shape(serde::de::Error::custom("the payload is not an object")));
         };
-        let payload_sha256 = sha256_canonical(&payload)?;
+        let mut cleaned = Cleaned::default();
+        let payload = cleaned.object(payload);
+        let canonical = canonical_json(&payload)?;
+        if canonical.len() > PAYLOAD_BYTES_MAX {
+            return Err(RecordError::TooLarge { bytes: canonical.len() });
+        }
+        let payload_sha256 = sha256_hex(&canonical);
+        let mut text = |text: &String| {
+            let mut text = text.clone();
+            cleaned.text(&mut text);
+            text
+        };
+        let provider = text(&provenance.provider);
+        let model = text(&provenance.model);
+        let mut warnings: Vec<String> = circumstances.warnings.iter().map(text).collect();
+        warnings.extend(cleaned.warnings());
         let meta = StageMeta {
             stage: output.stage(),
-            provider: provenance.provider.clone(),
-            model: provenance.model.clone(),
+            provider,
+            model,
             prompt_version: provenance.prompt_version.clone(),
             usage: provenance.usage,
             attempts: provenance.attempts,
@@ -111,7 +135,7 @@ impl StageRecord {
             finished_at: circumstances.finished_at.trunc_subsecs(MILLIS_DIGITS),
             mode: circumstances.mode,
             flags_revision: circumstances.flags_revision,
-            warnings: circumstances.warnings,
+            warnings,
             grounding: circumstances.grounding,
             payload_sha256,
         };
@@ -162,4 +186,53 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::{Evidence, InputProcessing, Inspiration};
+
+    fn record(summary: String) -> Result<StageRecord, RecordError> {
+        let inspiration = Inspiration {
+            id: "I1".into(),
+            title: "A ti\0tle".into(),
+            summary,
+            mechanism: "It works.".into(),
+            key_elements: vec![],
+            evidence: vec![Evidence { quote: "from a P\0DF".into(), page: 1, status: None }],
+        };
+        let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
+        let provenance = Provenance {
+            provider: "test".into(),
+            model: "mo\0del".into(),
+            prompt_version: "1".into(),
+            usage: Usage::default(),
+            attempts: 1,
+        };
+        let circumstances = Circumstances {
+            started_at: Timestamp::default(),
+            finished_at: Timestamp::default(),
+            mode: "FILE_ONLY".into(),
+            flags_revision: 0,
+            warnings: vec!["a\0 warning".into()],
+            grounding: StageGrounding::default(),
+        };
+        StageRecord::new(&output, &provenance, circumstances)
+    }
+
+    #[test]
+    fn a_record_is_clean_before_its_digest_is_taken() {
+        let record = record("A summary.".into()).unwrap();
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(!text.contains("\\u0000"), "{text}");
+        assert_eq!(record.meta.warnings, ["a warning", "4 control characters were removed"]);
+        assert_eq!(StageRecord::from_bytes(Stage::InputProcessing, text.as_bytes()).unwrap(), record);
+    }
+
+    #[test]
+    fn a_payload_that_no_store_should_take_is_refused() {
+        let error = record("x".repeat(PAYLOAD_BYTES_MAX)).unwrap_err();
+        assert!(matches!(error, RecordError::TooLarge { .. }), "{error}");
+    }
 }

@@ -11,9 +11,11 @@
 pub mod atomic;
 pub mod breaker;
 pub mod files;
+pub mod frontend_rows;
 pub mod leased;
 mod merge;
 pub mod mode;
+pub mod postgres;
 pub mod probe;
 pub mod router;
 

@@ -1,0 +1,147 @@
+//! Acceptance: a new row, or the one that the frontend made before it asked.
+
+use pipeline::run::RunStatus;
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use super::{
+    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind},
+    Fault, Held, load, text,
+};
+
+/// The version of the pipeline that the frontend writes too.
+const PIPELINE_VERSION: &str = "1.0";
+
+/// Whose runs without a user are.
+pub(super) const SYSTEM_USER: &str = "system";
+
+/// Rounds in which somebody else may get ahead of us: each time the row is another one than a moment ago.
+const ROUNDS_MAX: usize = 3;
+
+/// One round trip. A row that is there already is adopted if it waits for that: nobody has accepted, ended or worked
+/// on it. Otherwise it is told as it is. Nothing at all comes back if it appeared after this statement began.
+///
+/// $1 run, $2 Clerk id, $3 a new user's id, $4 their email, $5 document name, $6 address, $7 brand, $8 when (ms),
+/// $9 digest, $10 owner, $11 lease (s)
+const ACCEPT: &str = r#"
+WITH taken AS (SELECT "userId" AS "id" FROM "PipelineRun" WHERE "id" = $1),
+person AS (SELECT "id" FROM "User" WHERE "clerkId" = $2),
+new_person AS (
+  INSERT INTO "User" ("id", "clerkId", "email", "updatedAt")
+  SELECT $3, $2, $4, now() AT TIME ZONE 'UTC'
+  WHERE NOT EXISTS (SELECT FROM taken) AND NOT EXISTS (SELECT FROM person)
+  ON CONFLICT DO NOTHING
+  RETURNING "id"
+),
+whose AS (SELECT "id" FROM taken UNION ALL SELECT "id" FROM person UNION ALL SELECT "id" FROM new_person LIMIT 1),
+entered AS (
+  INSERT INTO "PipelineRun" AS r (
+    "id", "userId", "documentName", "documentUrl", "companyName", "status", "pipelineVersion", "createdAt",
+    "updatedAt", "acceptedAt", "requestDigest", "brandId",
+    "leaseOwner", "leaseEpoch", "leaseUntil", "attempts", "startedAt")
+  SELECT $1, whose."id", $5, $6, $7, 'PROCESSING', $12, to_timestamp($8::float8 / 1000) AT TIME ZONE 'UTC',
+    now(), to_timestamp($8::float8 / 1000), $9, $7,
+    $10, ($10::text IS NOT NULL)::int, now() + make_interval(secs => $11), ($10::text IS NOT NULL)::int,
+    CASE WHEN $10::text IS NOT NULL THEN now() END
+  FROM whose
+  ON CONFLICT ("id") DO UPDATE SET
+    "documentUrl" = COALESCE(r."documentUrl", EXCLUDED."documentUrl"),
+    "updatedAt" = now(), "acceptedAt" = EXCLUDED."acceptedAt", "requestDigest" = EXCLUDED."requestDigest",
+    "brandId" = EXCLUDED."brandId", "leaseOwner" = EXCLUDED."leaseOwner",
+    "leaseEpoch" = r."leaseEpoch" + EXCLUDED."leaseEpoch", "leaseUntil" = EXCLUDED."leaseUntil",
+    "attempts" = r."attempts" + EXCLUDED."attempts", "startedAt" = EXCLUDED."startedAt"
+  WHERE r."status" = 'PROCESSING' AND r."acceptedAt" IS NULL
+    AND (r."documentUrl" IS NULL OR r."documentUrl" IS NOT DISTINCT FROM EXCLUDED."documentUrl")
+    AND r."stage1Output" IS NULL AND r."stage2Output" IS NULL AND r."stage3Output" IS NULL
+    AND r."stage4Output" IS NULL
+  RETURNING r."leaseEpoch", r."generation"
+)
+SELECT true AS "isNew", "leaseEpoch", "generation", NULL AS "status", NULL AS "documentUrl",
+       NULL AS "requestDigest", true AS "isAccepted", false AS "hasOutput"
+FROM entered
+UNION ALL
+SELECT false, "leaseEpoch", "generation", "status"::text, "documentUrl", "requestDigest", "acceptedAt" IS NOT NULL,
+       num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") > 0
+FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM entered)"#;
+
+pub(super) async fn accept(
+    held: &mut Held<'_>,
+    run: &NewRun,
+    lease: Option<&Lease>,
+) -> Result<Acceptance, Fault> {
+    for _ in 0..ROUNDS_MAX {
+        let request = &run.request;
+        let clerk_id = text(request.user_id.as_deref().unwrap_or(SYSTEM_USER));
+        let row = held
+            .query(ACCEPT)
+            .bind(run.id.as_str())
+            .bind(&*clerk_id)
+            .bind(Uuid::new_v4().to_string())
+            .bind(format!("user-{clerk_id}@temp.com"))
+            .bind(text(&request.source))
+            .bind(request.document_url.as_deref().map(text))
+            .bind(request.brand_id.as_str())
+            .bind(run.accepted_at.timestamp_millis())
+            .bind(&request.digest)
+            .bind(lease.map(|lease| lease.owner.as_str()))
+            .bind(lease.map(|lease| lease.duration.as_secs_f64()))
+            .bind(PIPELINE_VERSION)
+            .fetch_optional(held.connection()?)
+            .await?;
+        let Some(row) = row else { continue };
+        if row.try_get("isNew")? {
+            let (epoch, generation) = (row.try_get("leaseEpoch")?, row.try_get("generation")?);
+            let fence = lease.map(|lease| Fence {
+                run: run.id.clone(),
+                owner: lease.owner.clone(),
+                epoch,
+                generation,
+                has_row: true,
+            });
+            return Ok(Acceptance::New(fence));
+        }
+        let found = Found {
+            status: load::status(row.try_get("status")?)?,
+            document_url: row.try_get("documentUrl")?,
+            digest: row.try_get("requestDigest")?,
+            is_accepted: row.try_get("isAccepted")?,
+            has_output: row.try_get("hasOutput")?,
+        };
+        if let Some(acceptance) = found.compare(run) {
+            return Ok(acceptance);
+        }
+    }
+    let what = format!("run {}: others changed its row meanwhile, again and again", run.id);
+    Err(Fault::Store(StorageError::new(StorageErrorKind::Unavailable, what)))
+}
+
+/// A row that was there already and was not adopted.
+#[derive(Debug)]
+struct Found {
+    status: RunStatus,
+    document_url: Option<String>,
+    digest: Option<String>,
+    is_accepted: bool,
+    has_output: bool,
+}
+
+impl Found {
+    /// What it means for a request; nothing if the row must have changed since it was read.
+    fn compare(self, run: &NewRun) -> Option<Acceptance> {
+        let request = &run.request;
+        let same_url = self.document_url == request.document_url;
+        let is_same = match &self.digest {
+            Some(digest) if self.is_accepted => *digest == request.digest,
+            // Its status tells whoever asks; it is nobody's work.
+            _ => same_url && self.status != RunStatus::Processing,
+        };
+        if is_same {
+            return Some(Acceptance::Existing(self.status));
+        }
+        let is_adoptable = !self.is_accepted
+            && self.status == RunStatus::Processing
+            && !self.has_output
+            && (same_url || self.document_url.is_none());
+        (!is_adoptable).then_some(Acceptance::OtherRequest)
+    }
+}

@@ -1,0 +1,142 @@
+//! A run as its row holds it, with every record proved by its digests.
+
+use std::collections::BTreeMap;
+
+use pipeline::{
+    brand::BrandId,
+    failure::{FailureCode, RunFailure},
+    record::{StageRecord, sha256_hex},
+    run::{RunId, RunStatus, Stage},
+};
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize as _, de::value::Error as WordError};
+use sqlx::{Row as _, postgres::PgRow};
+
+use super::{
+    super::{HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
+    Fault, Held,
+    accept::SYSTEM_USER,
+    time,
+};
+
+const LOAD: &str = r#"
+SELECT "documentName", "documentUrl", "brandId", "requestDigest", "status"::text AS "status", "generation", "leaseEpoch",
+  (SELECT "clerkId" FROM "User" WHERE "User"."id" = "userId") AS "clerkId",
+  (extract(epoch FROM "acceptedAt") * 1000)::int8 AS "accepted",
+  (extract(epoch FROM "completedAt") * 1000)::int8 AS "completed",
+  "stage1Output"::text, "stage2Output"::text, "stage3Output"::text, "stage4Output"::text,
+  "stage1Digest", "stage2Digest", "stage3Digest", "stage4Digest", "fullReportMarkdown", "reportDigest",
+  "errorCode", "errorStage", "errorMessage", "errorCanRetry", "lostUsd", ("leaseUntil" > now()) IS TRUE AS "isLeased"
+FROM "PipelineRun" WHERE "id" = $1"#;
+
+pub(super) async fn load(held: &mut Held<'_>, run: &RunId) -> Result<Option<Snapshot>, Fault> {
+    let row = held.query(LOAD).bind(run.as_str()).fetch_optional(held.connection()?).await?;
+    row.map(|row| snapshot(run, &row)).transpose()
+}
+
+fn snapshot(run: &RunId, row: &PgRow) -> Result<Snapshot, Fault> {
+    let mut stages = BTreeMap::new();
+    for stage in Stage::ALL {
+        let (output, digest) = columns(stage);
+        let Some(json) = row.try_get::<Option<String>, _>(output)? else { continue };
+        match verified(stage, &json, row.try_get(digest)?) {
+            Ok((record, sha256)) => {
+                stages.insert(stage, HeldStage { record, sha256, places: Places::DATABASE });
+            }
+            Err(reason) => {
+                tracing::warn!(run_id = %run, stage = stage.number(), reason, "damaged stage in the database");
+            }
+        }
+    }
+    let report: Option<String> = row.try_get("fullReportMarkdown")?;
+    let report_digest: Option<String> = row.try_get("reportDigest")?;
+    let is_proved =
+        |report: &String| report_digest.as_ref().is_none_or(|known| *known == sha256_hex(report.as_bytes()));
+    let accepted_at = time(row.try_get("accepted")?);
+    Ok(Snapshot {
+        id: run.clone(),
+        request: if accepted_at.is_some() { request(run, row)? } else { None },
+        status: status(row.try_get("status")?)?,
+        generation: row.try_get("generation")?,
+        epoch: row.try_get("leaseEpoch")?,
+        accepted_at,
+        finished_at: time(row.try_get("completed")?),
+        stages,
+        report: report.filter(is_proved),
+        failure: failure(row)?,
+        lost_usd: row.try_get("lostUsd")?,
+        is_leased: row.try_get("isLeased")?,
+        places: Places::DATABASE,
+    })
+}
+
+/// The columns of a stage's record and of its digest.
+const fn columns(stage: Stage) -> (&'static str, &'static str) {
+    match stage {
+        Stage::InputProcessing => ("stage1Output", "stage1Digest"),
+        Stage::SignalAmplification => ("stage2Output", "stage2Digest"),
+        Stage::GeneralTranslation => ("stage3Output", "stage3Digest"),
+        Stage::BrandContextualization => ("stage4Output", "stage4Digest"),
+    }
+}
+
+/// The record in a column, if it proves itself: by its own payload digest and by the one kept beside it.
+pub(super) fn verified(
+    stage: Stage,
+    json: &str,
+    known: Option<String>,
+) -> Result<(StageRecord, String), String> {
+    let record = StageRecord::from_bytes(stage, json.as_bytes()).map_err(|error| error.to_string())?;
+    let sha256 = record.sha256().map_err(|error| error.to_string())?;
+    match known {
+        Some(known) if known != sha256 => Err(format!("has record digest {sha256}, the row says {known}")),
+        _ => Ok((record, sha256)),
+    }
+}
+
+fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, Fault> {
+    let brand: Option<String> = row.try_get("brandId")?;
+    let digest: Option<String> = row.try_get("requestDigest")?;
+    let (Some(Ok(brand_id)), Some(digest)) = (brand.as_deref().map(BrandId::parse), digest) else {
+        tracing::warn!(run_id = %run, "the row does not say what was asked");
+        return Ok(None);
+    };
+    let user_id: Option<String> = row.try_get("clerkId")?;
+    Ok(Some(Request {
+        source: row.try_get("documentName")?,
+        document_url: row.try_get("documentUrl")?,
+        brand_id,
+        user_id: user_id.filter(|id| id != SYSTEM_USER),
+        digest,
+    }))
+}
+
+fn failure(row: &PgRow) -> Result<Option<RunFailure>, Fault> {
+    let Some(code) = row.try_get::<Option<String>, _>("errorCode")? else { return Ok(None) };
+    // A later version may know codes that this one does not.
+    let code = FailureCode::deserialize(code.as_str().into_deserializer())
+        .unwrap_or_else(|_: WordError| FailureCode::Internal);
+    let stage: Option<i32> = row.try_get("errorStage")?;
+    let stage = stage.and_then(|number| Stage::try_from(u8::try_from(number).ok()?).ok());
+    let message: Option<String> = row.try_get("errorMessage")?;
+    let can_retry: Option<bool> = row.try_get("errorCanRetry")?;
+    Ok(Some(RunFailure::new(code, stage, message.unwrap_or_default(), can_retry.unwrap_or(false))))
+}
+
+/// A status of the database, in its words.
+pub(super) fn status(word: &str) -> Result<RunStatus, Fault> {
+    RunStatus::deserialize(word.into_deserializer()).map_err(|_: WordError| {
+        let what = format!("status {word:?} is unknown to this version");
+        Fault::Store(StorageError::new(StorageErrorKind::Schema, what))
+    })
+}
+
+/// The database's word for a status.
+pub(super) const fn word(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Processing => "PROCESSING",
+        RunStatus::Completed => "COMPLETED",
+        RunStatus::Failed => "FAILED",
+        RunStatus::Cancelled => "CANCELLED",
+    }
+}

@@ -1,0 +1,148 @@
+//! Runs in the database that the frontend shares: the request, the lease, the checkpoints and the result are one row
+//! of `PipelineRun`.
+//!
+//! # Invariants
+//!
+//! * Every write of a worker is one statement that names its fence: owner, epoch, generation, and a status that is
+//!   still `PROCESSING`. No row changed means that somebody else has the run.
+//! * Every call is bounded in time from end to end, the wait for a connection included.
+//! * Times cross the border to SQL as milliseconds since 1970, JSON as text.
+
+mod accept;
+mod fault;
+mod finish;
+mod lease;
+mod load;
+mod pool;
+mod probe;
+mod stage;
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use pipeline::{
+    clock::Timestamp,
+    record::StageRecord,
+    run::{RunId, Stage},
+};
+
+use self::{
+    fault::{Access, Fault},
+    pool::{Held, Pool, bounded},
+};
+use super::{
+    Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    frontend_rows::FrontendRows,
+};
+use crate::{config::DatabaseConfig, database::Malformed};
+
+/// Runs in a PostgreSQL database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PostgresStore {
+    pool: Pool,
+}
+
+/// Connections of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    pub open: u32,
+    pub in_use: u32,
+}
+
+impl PostgresStore {
+    /// A store at the configured address; none without one. Connects to nothing before it is used. Must be called
+    /// within a runtime.
+    pub fn new(config: &DatabaseConfig) -> Result<Option<Self>, Malformed> {
+        let Some(address) = &config.url else { return Ok(None) };
+        Ok(Some(Self { pool: Pool::new(address, config)? }))
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let (open, in_use) = self.pool.counts();
+        Connections { open, in_use }
+    }
+
+    /// Says goodbye to the server; later calls are refused.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+        bounded!(self.pool, Access::Write, |held| accept::accept(held, run, lease))
+    }
+
+    async fn claim(
+        &self,
+        lease: &Lease,
+        limit: usize,
+        held_runs: &HashSet<RunId>,
+    ) -> Result<Vec<Fence>, StorageError> {
+        bounded!(self.pool, Access::Write, |held| lease::claim(held, lease, limit, held_runs))
+    }
+
+    async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        if fences.is_empty() {
+            return Ok(Vec::new());
+        }
+        bounded!(self.pool, Access::Write, |held| lease::renew(held, lease, fences))
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| lease::release(held, fence))
+    }
+
+    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| load::load(held, run))
+    }
+
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        let new = stage::Stored::new(record)?;
+        bounded!(self.pool, Access::Write, |held| stage::store(held, fence, &new))
+    }
+
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| stage::mark_unsynced(held, fence, stages))
+    }
+
+    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
+        match end {
+            End::Completed { records, report } => {
+                let rows = FrontendRows::new(records, report, at).map_err(|error| refused(&error))?;
+                let completed = finish::Completed { records, report, rows: &rows, at };
+                bounded!(self.pool, Access::Write, |held| finish::complete(held, fence, &completed))
+            }
+            End::Failed(failure) => {
+                let status = end.status();
+                bounded!(self.pool, Access::Write, |held| finish::fail(held, fence, failure, status, at))
+            }
+        }
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Read, |held| probe::probe(held))
+    }
+}
+
+fn refused(error: &pipeline::record::RecordError) -> StorageError {
+    StorageError::new(StorageErrorKind::Refused, format!("a stage's record {error}"))
+}
+
+/// The run is somebody else's now, or has ended.
+fn fenced(run: &RunId) -> Fault {
+    let what = format!("run {run} has been taken by somebody else, or has ended");
+    Fault::Store(StorageError::new(StorageErrorKind::Fenced, what))
+}
+
+/// A text without NUL, which no text of Postgres can hold.
+fn text(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "").into() } else { text.into() }
+}
+
+fn time(millis: Option<i64>) -> Option<Timestamp> {
+    millis.and_then(Timestamp::from_timestamp_millis)
+}

@@ -1,0 +1,61 @@
+//! Whether the database would take a write now: every table and column that we use is there, and we may use it.
+
+use sqlx::Row as _;
+
+use super::{
+    super::{StorageError, StorageErrorKind},
+    Fault, Held,
+};
+
+/// Nothing is read: a column that is missing is found when the statement is parsed.
+const PROBE: &str = r#"
+SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
+  ARRAY(
+    SELECT needed.privilege || ' on ' || needed.relation
+    FROM (VALUES
+      ('"User"', 'SELECT'), ('"User"', 'INSERT'),
+      ('"PipelineRun"', 'SELECT'), ('"PipelineRun"', 'INSERT'), ('"PipelineRun"', 'UPDATE'),
+      ('"StageOutput"', 'SELECT'), ('"StageOutput"', 'INSERT'), ('"StageOutput"', 'UPDATE'),
+      ('"OpportunityCard"', 'SELECT'), ('"OpportunityCard"', 'INSERT'),
+      ('"InspirationReport"', 'SELECT'), ('"InspirationReport"', 'INSERT')
+    ) AS needed(relation, privilege)
+    WHERE NOT has_table_privilege(needed.relation, needed.privilege)
+  )
+FROM (SELECT 1) AS always
+LEFT JOIN (
+  SELECT "id", "userId", "documentName", "documentUrl", "companyName", "status", "pipelineVersion", "createdAt",
+    "completedAt", "duration", "stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown",
+    "updatedAt", "acceptedAt", "requestDigest", "brandId", "priority", "generation", "attempts", "leaseOwner",
+    "leaseEpoch", "leaseUntil", "startedAt", "currentStage", "stageStartedAt", "stage1Digest", "stage2Digest",
+    "stage3Digest", "stage4Digest", "reportDigest", "grounding", "lostUsd", "unsyncedStages", "errorCode",
+    "errorStage", "errorMessage", "errorCanRetry"
+  FROM "PipelineRun" LIMIT 0
+) AS run ON true
+LEFT JOIN (SELECT "id", "clerkId", "email", "updatedAt" FROM "User" LIMIT 0) AS person ON true
+LEFT JOIN (
+  SELECT "id", "runId", "stageNumber", "stageName", "status", "output", "completedAt" FROM "StageOutput" LIMIT 0
+) AS output ON true
+LEFT JOIN (
+  SELECT "id", "runId", "number", "title", "content", "updatedAt" FROM "OpportunityCard" LIMIT 0
+) AS card ON true
+LEFT JOIN (
+  SELECT "id", "runId", "selectedTrack", "nonSelectedTrack", "stage1Output", "stage2Output", "stage3Output",
+    "stage4Output", "stage5Output", "updatedAt"
+  FROM "InspirationReport" LIMIT 0
+) AS page ON true"#;
+
+pub(super) async fn probe(held: &mut Held<'_>) -> Result<(), Fault> {
+    // Parsed anew each time: what an earlier plan has seen proves nothing.
+    let row = held.query(PROBE).persistent(false).fetch_one(held.connection()?).await?;
+    let (in_recovery, read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if in_recovery || read_only {
+        let what = "the database is read-only: a standby, or being switched over";
+        return Err(Fault::Store(StorageError::new(StorageErrorKind::Unavailable, what)));
+    }
+    let missing: Vec<String> = row.try_get(2)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the database user lacks {}", missing.join(", "));
+    Err(Fault::Store(StorageError::new(StorageErrorKind::Schema, what)))
+}

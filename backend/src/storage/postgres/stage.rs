@@ -1,0 +1,178 @@
+//! Stages: stored once, never replaced, read back as they are stored.
+
+use pipeline::{
+    record::StageRecord,
+    run::{RunId, Stage},
+};
+use sqlx::Row as _;
+
+use super::{
+    super::{
+        Fence, StorageError, StorageErrorKind,
+        frontend_rows::{REPORT_NUMBER, step_after},
+    },
+    Fault, Held, fenced, load, refused,
+};
+
+/// A record as it goes into its column.
+#[derive(Debug)]
+pub(super) struct Stored {
+    stage: Stage,
+    json: String,
+    sha256: String,
+}
+
+impl Stored {
+    pub(super) fn new(record: &StageRecord) -> Result<Self, StorageError> {
+        let json = serde_json::to_string(record).map_err(|error| {
+            StorageError::new(StorageErrorKind::Refused, format!("a stage's record is no JSON: {error}"))
+        })?;
+        let sha256 = record.sha256().map_err(|error| refused(&error))?;
+        Ok(Self { stage: record.meta.stage, json, sha256 })
+    }
+}
+
+/// Into a free column, over an equal record, or over a damaged one that is still the same ($8): fenced, and read
+/// back. $1 run, $2 owner, $3 epoch, $4 generation, $5 record, $6 its digest, $7 the next step
+macro_rules! store_sql {
+    ($output:literal, $digest:literal) => {
+        concat!(
+            r#"UPDATE "PipelineRun" SET "#,
+            $output,
+            " = $5::jsonb, ",
+            $digest,
+            r#" = $6, "currentStage" = $7, "stageStartedAt" = now(), "attempts" = 0, "updatedAt" = now()
+            WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4
+              AND "status" = 'PROCESSING' AND ("#,
+            $output,
+            " IS NULL OR ",
+            $digest,
+            " = $6 OR ",
+            $output,
+            " = $8::jsonb) RETURNING ",
+            $output,
+            "::text"
+        )
+    };
+}
+
+/// What stands in a column, if the run is still ours. $1 run, $2 owner, $3 epoch, $4 generation
+macro_rules! held_sql {
+    ($output:literal, $digest:literal) => {
+        concat!(
+            "SELECT ",
+            $output,
+            "::text, ",
+            $digest,
+            r#" FROM "PipelineRun" WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4
+              AND "status" = 'PROCESSING'"#
+        )
+    };
+}
+
+const fn statements(stage: Stage) -> (&'static str, &'static str) {
+    match stage {
+        Stage::InputProcessing => (
+            store_sql!(r#""stage1Output""#, r#""stage1Digest""#),
+            held_sql!(r#""stage1Output""#, r#""stage1Digest""#),
+        ),
+        Stage::SignalAmplification => (
+            store_sql!(r#""stage2Output""#, r#""stage2Digest""#),
+            held_sql!(r#""stage2Output""#, r#""stage2Digest""#),
+        ),
+        Stage::GeneralTranslation => (
+            store_sql!(r#""stage3Output""#, r#""stage3Digest""#),
+            held_sql!(r#""stage3Output""#, r#""stage3Digest""#),
+        ),
+        Stage::BrandContextualization => (
+            store_sql!(r#""stage4Output""#, r#""stage4Digest""#),
+            held_sql!(r#""stage4Output""#, r#""stage4Digest""#),
+        ),
+    }
+}
+
+/// One round trip; three more where something is in the way.
+pub(super) async fn store(held: &mut Held<'_>, fence: &Fence, new: &Stored) -> Result<(), Fault> {
+    if write(held, fence, new, None).await? {
+        return Ok(());
+    }
+    let row = held
+        .query(statements(new.stage).1)
+        .bind(fence.run.as_str())
+        .bind(&fence.owner)
+        .bind(fence.epoch)
+        .bind(fence.generation)
+        .fetch_optional(held.connection()?)
+        .await?
+        .ok_or_else(|| fenced(&fence.run))?;
+    let (json, digest): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+    let json = json.unwrap_or_default();
+    match load::verified(new.stage, &json, digest) {
+        Ok((_, sha256)) if sha256 == new.sha256 => return Ok(()),
+        Ok(_) => {}
+        Err(reason) => {
+            let stage = new.stage.number();
+            tracing::warn!(run_id = %fence.run, stage, reason, "a damaged stage in the database is replaced");
+            if write(held, fence, new, Some(&json)).await? {
+                return Ok(());
+            }
+        }
+    }
+    Err(conflict(&fence.run, new.stage, "already holds a different record; both are kept"))
+}
+
+/// Whether the column took it.
+async fn write(
+    held: &mut Held<'_>,
+    fence: &Fence,
+    new: &Stored,
+    damaged: Option<&str>,
+) -> Result<bool, Fault> {
+    let row = held
+        .query(statements(new.stage).0)
+        .bind(fence.run.as_str())
+        .bind(&fence.owner)
+        .bind(fence.epoch)
+        .bind(fence.generation)
+        .bind(&new.json)
+        .bind(&new.sha256)
+        .bind(step_after(new.stage))
+        .bind(damaged)
+        .fetch_optional(held.connection()?)
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    match load::verified(new.stage, row.try_get(0)?, Some(new.sha256.clone())) {
+        Ok(_) => Ok(true),
+        // Cleaned as records are, this cannot be; if it is, nobody may rely on it.
+        Err(reason) => {
+            Err(conflict(&fence.run, new.stage, &format!("does not hold what was stored: {reason}")))
+        }
+    }
+}
+
+fn conflict(run: &RunId, stage: Stage, what: &str) -> Fault {
+    let message = format!("stage {} of run {run} in the database {what}", stage.number());
+    Fault::Store(StorageError::new(StorageErrorKind::Conflict, message))
+}
+
+/// Also after the end, which clears the owner but not the epoch. $1 run, $2 epoch, $3 generation, $4 numbers
+const MARK_UNSYNCED: &str = r#"
+UPDATE "PipelineRun" SET "updatedAt" = now(), "unsyncedStages" = ARRAY(
+  SELECT DISTINCT number FROM unnest("unsyncedStages" || $4::int4[]) AS number ORDER BY number)
+WHERE "id" = $1 AND "leaseEpoch" = $2 AND "generation" = $3 RETURNING "id""#;
+
+pub(super) async fn mark_unsynced(held: &mut Held<'_>, fence: &Fence, stages: &[Stage]) -> Result<(), Fault> {
+    let mut numbers: Vec<i32> = stages.iter().map(|stage| stage.number().into()).collect();
+    if numbers.is_empty() {
+        numbers.push(REPORT_NUMBER);
+    }
+    let marked = held
+        .query(MARK_UNSYNCED)
+        .bind(fence.run.as_str())
+        .bind(fence.epoch)
+        .bind(fence.generation)
+        .bind(numbers)
+        .fetch_optional(held.connection()?)
+        .await?;
+    marked.map(drop).ok_or_else(|| fenced(&fence.run))
+}
