@@ -3,6 +3,7 @@
 //! One file a section. A section never stops at its first problem: whoever starts the program should have
 //! to correct the environment once, not once a variable.
 
+pub mod access;
 pub mod analyst;
 pub mod database;
 pub mod documents;
@@ -10,6 +11,7 @@ pub mod process;
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
+pub use access::{AccessConfig, OriginRule};
 pub use analyst::{AnalystChoice, AnalystConfig};
 pub use database::DatabaseConfig;
 pub use documents::DocumentsConfig;
@@ -22,6 +24,7 @@ pub struct Config {
     pub analyst: AnalystConfig,
     pub documents: DocumentsConfig,
     pub database: DatabaseConfig,
+    pub access: AccessConfig,
 }
 
 impl Config {
@@ -42,8 +45,9 @@ impl Config {
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
         let database = DatabaseConfig::read(&mut reader);
+        let access = AccessConfig::read(&mut reader, process.environment);
         if reader.problems.is_empty() {
-            Ok(Self { process, analyst, documents, database })
+            Ok(Self { process, analyst, documents, database, access })
         } else {
             Err(Problems(reader.problems))
         }
