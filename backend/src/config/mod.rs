@@ -3,6 +3,7 @@
 //! One file a section. A section never stops at its first problem: whoever starts the program should have
 //! to correct the environment once, not once a variable.
 
+pub mod access;
 pub mod analyst;
 pub mod database;
 pub mod documents;
@@ -12,6 +13,7 @@ pub mod work;
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr};
 
+pub use access::{AccessConfig, OriginRule};
 pub use analyst::{AnalystChoice, AnalystConfig};
 pub use database::DatabaseConfig;
 pub use documents::DocumentsConfig;
@@ -26,6 +28,7 @@ pub struct Config {
     pub analyst: AnalystConfig,
     pub documents: DocumentsConfig,
     pub database: DatabaseConfig,
+    pub access: AccessConfig,
     pub modes: ModesConfig,
     pub work: WorkConfig,
     /// What is odd and yet no reason not to start; logged at start.
@@ -57,6 +60,10 @@ impl Config {
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
         let database = DatabaseConfig::read(&mut reader);
+        // A command lets nobody in, so it needs no keys.
+        let strictness =
+            if purpose == Purpose::Service { process.environment } else { Environment::Development };
+        let access = AccessConfig::read(&mut reader, strictness);
         let modes = ModesConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
         if purpose == Purpose::Service {
@@ -64,7 +71,7 @@ impl Config {
         }
         if reader.problems.is_empty() {
             let warnings = reader.warnings;
-            Ok(Self { process, analyst, documents, database, modes, work, warnings })
+            Ok(Self { process, analyst, documents, database, access, modes, work, warnings })
         } else {
             Err(Problems(reader.problems))
         }

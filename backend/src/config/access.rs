@@ -1,0 +1,229 @@
+//! Who may call: keys, origins, and how many proxies stand in front.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::{Host, Url};
+
+use super::{Environment, Reader};
+
+/// The shortest key of a deployment, in bytes: half of what `openssl rand -hex 16` prints.
+const KEY_BYTES_MIN: usize = 16;
+
+/// The most proxies that a request may have come through. More is a mistake, and would let a caller choose its address.
+const PROXY_HOPS_MAX: u8 = 10;
+
+/// Who may call the HTTP API.
+#[derive(Debug, Clone, Default)]
+pub struct AccessConfig {
+    /// `BACKEND_API_KEYS`: any of them opens `/run` and the reads; several at once, for rotation. Empty: no key is
+    /// asked for.
+    pub api_keys: Vec<SecretString>,
+    /// `METRICS_KEY`: asked for by `/metrics` where it is set.
+    pub metrics_key: Option<SecretString>,
+    /// `ALLOWED_ORIGINS`: whose pages may call from a browser.
+    pub allowed_origins: Vec<OriginRule>,
+    /// `TRUSTED_PROXY_HOPS`: so many entries at the end of `X-Forwarded-For` are written by proxies of ours.
+    pub trusted_proxy_hops: u8,
+}
+
+/// An origin that is allowed, or a pattern of origins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginRule {
+    Exact(String),
+    /// One `*` within the first label of the host: what stands before and after it.
+    Pattern {
+        before: String,
+        after: String,
+    },
+}
+
+impl OriginRule {
+    /// Parses `https://app.example.com`, `http://localhost:3000` or `https://my-app-*.vercel.app`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().trim_end_matches('/').to_ascii_lowercase();
+        // A star is no part of a host: what surrounds it is checked with a letter in its place.
+        let url = Url::parse(&text.replacen('*', "x", 1)).ok()?;
+        let is_origin = matches!(url.scheme(), "http" | "https")
+            && url.origin().ascii_serialization() == text.replacen('*', "x", 1);
+        if !is_origin {
+            return None;
+        }
+        let Some((before, after)) = text.split_once('*') else { return Some(Self::Exact(text)) };
+        // Within the first label only, of a host of at least three: `https://*.com` would be everybody.
+        let first_label_only = !before.contains('.') && !after.contains('*');
+        let is_of_a_site = matches!(url.host(), Some(Host::Domain(host)) if host.split('.').count() >= 3);
+        (first_label_only && is_of_a_site && url.scheme() == "https")
+            .then(|| Self::Pattern { before: before.to_owned(), after: after.to_owned() })
+    }
+
+    /// Whether a browser's `Origin` is meant by this rule. The star stands for a part of one label, at least a letter.
+    #[must_use]
+    pub fn allows(&self, origin: &str) -> bool {
+        match self {
+            Self::Exact(allowed) => allowed == origin,
+            Self::Pattern { before, after } => origin
+                .strip_prefix(before.as_str())
+                .and_then(|rest| rest.strip_suffix(after.as_str()))
+                .is_some_and(|label| {
+                    !label.is_empty()
+                        && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                }),
+        }
+    }
+}
+
+impl AccessConfig {
+    pub(super) fn read(reader: &mut Reader, environment: Environment) -> Self {
+        let is_strict = environment != Environment::Development;
+        let api_keys: Vec<SecretString> =
+            reader.list("BACKEND_API_KEYS").into_iter().map(SecretString::from).collect();
+        let allow_unauthenticated = reader.switch("ALLOW_UNAUTHENTICATED", false);
+        if is_strict && api_keys.is_empty() && !allow_unauthenticated {
+            reader.problem(
+                "BACKEND_API_KEYS",
+                "is required here (or, on purpose, ALLOW_UNAUTHENTICATED=true); make a key with `openssl rand -hex 32`",
+                "a-key-of-at-least-16-characters",
+            );
+        }
+        let metrics_key = reader.text("METRICS_KEY").map(SecretString::from);
+        check_keys(reader, "BACKEND_API_KEYS", &api_keys, is_strict);
+        check_keys(reader, "METRICS_KEY", metrics_key.as_slice(), is_strict);
+        let mut allowed_origins = Vec::new();
+        for entry in reader.list("ALLOWED_ORIGINS") {
+            match OriginRule::parse(&entry) {
+                Some(rule) => allowed_origins.push(rule),
+                None => reader.problem(
+                    "ALLOWED_ORIGINS",
+                    format!(
+                        "has the entry {entry:?}, which is neither an origin (scheme, host and port alone) nor an \
+                         https origin with one * in the first part of its host"
+                    ),
+                    "https://app.example.com,https://my-app-*.vercel.app",
+                ),
+            }
+        }
+        let hops = format!("must be the number of proxies in front, 0 to {PROXY_HOPS_MAX}");
+        let mut trusted_proxy_hops = reader.value("TRUSTED_PROXY_HOPS", 0, &hops, "1");
+        if trusted_proxy_hops > PROXY_HOPS_MAX {
+            reader.problem("TRUSTED_PROXY_HOPS", hops, "1");
+            trusted_proxy_hops = 0;
+        }
+        Self { api_keys, metrics_key, allowed_origins, trusted_proxy_hops }
+    }
+}
+
+fn check_keys(reader: &mut Reader, variable: &'static str, keys: &[SecretString], is_strict: bool) {
+    let is_header_text = |key: &SecretString| key.expose_secret().bytes().all(|b| b.is_ascii_graphic());
+    if !keys.iter().all(is_header_text) {
+        reader.problem(
+            variable,
+            "must hold printable ASCII without spaces: keys travel in a header",
+            "a-key-of-at-least-16-characters",
+        );
+    }
+    if is_strict && keys.iter().any(|key| key.expose_secret().len() < KEY_BYTES_MIN) {
+        reader.problem(
+            variable,
+            format!(
+                "has a key of fewer than {KEY_BYTES_MIN} characters; make one with `openssl rand -hex 32`"
+            ),
+            "a-key-of-at-least-16-characters",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{Config, Problems};
+
+    fn read(pairs: &[(&str, &str)]) -> Result<AccessConfig, Problems> {
+        let variables: BTreeMap<_, _> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut reader = Reader { variables: variables.clone(), problems: Vec::new() };
+        let environment = match variables.get("ENVIRONMENT").map(String::as_str) {
+            Some("production") => Environment::Production,
+            Some("staging") => Environment::Staging,
+            _ => Environment::Development,
+        };
+        let access = AccessConfig::read(&mut reader, environment);
+        if reader.problems.is_empty() { Ok(access) } else { Err(Problems(reader.problems)) }
+    }
+
+    #[test]
+    fn keys_are_required_where_it_counts_unless_waived_on_purpose() {
+        assert!(read(&[]).unwrap().api_keys.is_empty());
+        for environment in ["staging", "production"] {
+            let problems = read(&[("ENVIRONMENT", environment)]).unwrap_err();
+            assert_eq!(problems.0.first().unwrap().variable, "BACKEND_API_KEYS");
+            assert!(read(&[("ENVIRONMENT", environment), ("ALLOW_UNAUTHENTICATED", "true")]).is_ok());
+            let keys = "0123456789abcdef, fedcba9876543210,";
+            let access = read(&[("ENVIRONMENT", environment), ("BACKEND_API_KEYS", keys)]).unwrap();
+            assert_eq!(access.api_keys.len(), 2);
+        }
+    }
+
+    #[test]
+    fn all_problems_come_at_once_and_none_shows_a_key() {
+        let problems = read(&[
+            ("ENVIRONMENT", "production"),
+            ("BACKEND_API_KEYS", "0123456789abcdef,hush-hush"),
+            ("METRICS_KEY", "mot de passe très long"),
+            ("ALLOWED_ORIGINS", "*"),
+            ("TRUSTED_PROXY_HOPS", "11"),
+        ])
+        .unwrap_err();
+        let named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
+        assert_eq!(named, ["BACKEND_API_KEYS", "METRICS_KEY", "ALLOWED_ORIGINS", "TRUSTED_PROXY_HOPS"]);
+        assert!(
+            !problems.to_string().contains("hush") && !problems.to_string().contains("passe"),
+            "{problems}"
+        );
+        let access = read(&[("BACKEND_API_KEYS", "hush-hush")]).unwrap();
+        assert!(!format!("{access:?}").contains("hush"));
+    }
+
+    #[test]
+    fn origins_are_exact_or_a_part_of_one_label() {
+        let exact = OriginRule::parse("https://App.example.com/").unwrap();
+        assert!(exact.allows("https://app.example.com"));
+        for other in ["https://app.example.com.evil.com", "http://app.example.com", "null", ""] {
+            assert!(!exact.allows(other), "{other}");
+        }
+        assert!(OriginRule::parse("http://localhost:3000").unwrap().allows("http://localhost:3000"));
+        let previews = OriginRule::parse("https://my-app-*.vercel.app").unwrap();
+        assert!(previews.allows("https://my-app-git-main-team.vercel.app"));
+        for other in [
+            "https://my-app-.vercel.app",
+            "https://my-app-x.evil.com/.vercel.app",
+            "https://my-app-x.y.vercel.app",
+            "https://your-app-x.vercel.app",
+            "http://my-app-x.vercel.app",
+            "https://my-app-x.vercel.app.evil.com",
+        ] {
+            assert!(!previews.allows(other), "{other}");
+        }
+        for bad in [
+            "*",
+            "https://*",
+            "https://*.com",
+            "https://app.*.vercel.app",
+            "https://a-*-*.vercel.app",
+            "http://a-*.vercel.app",
+            "https://app.example.com/path",
+            "app.example.com",
+            "ftp://a.b.c",
+            "null",
+        ] {
+            assert_eq!(OriginRule::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_section_is_part_of_the_configuration() {
+        let variables = [("METRICS_KEY".to_owned(), "k".to_owned())].into();
+        assert!(Config::from_variables(variables).unwrap().access.metrics_key.is_some());
+    }
+}

@@ -1,0 +1,136 @@
+//! A dependency's answer, asked for at most once at a time and kept for a while.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+/// Keeps the last answer of one question.
+///
+/// Whoever asks waits at most `patience`; a question that takes longer goes on by itself, and until it has ended nobody
+/// asks again. So a dependency that hangs costs one task, and a caller never more than `patience`.
+#[derive(Debug)]
+pub struct Cached<T> {
+    keep: Duration,
+    patience: Duration,
+    state: Arc<Mutex<State<T>>>,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    answer: Option<(Instant, T)>,
+    /// The question under way, and since when.
+    asking: Option<(Instant, watch::Receiver<Option<T>>)>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Cached<T> {
+    #[must_use]
+    pub fn new(keep: Duration, patience: Duration) -> Self {
+        let state = State { answer: None, asking: None };
+        Self { keep, patience, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The kept answer while it is fresh, else a new one; none if it does not come in time.
+    pub async fn get<F>(&self, ask: impl FnOnce() -> F) -> Option<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let now = Instant::now();
+        let (since, mut answer) = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((at, answer)) = &state.answer
+                && now.duration_since(*at) < self.keep
+            {
+                return Some(answer.clone());
+            }
+            match &state.asking {
+                // A task that died (a panic) has dropped its sender, and is asked again.
+                Some((since, answer)) if answer.has_changed().is_ok() => (*since, answer.clone()),
+                _ => {
+                    let (sender, receiver) = watch::channel(None);
+                    state.asking = Some((now, receiver.clone()));
+                    tokio::spawn(keep_answer(self.state.clone(), sender, ask()));
+                    (now, receiver)
+                }
+            }
+        };
+        let deadline = since + self.patience;
+        let answered = tokio::time::timeout_at(deadline, answer.wait_for(Option::is_some)).await;
+        answered.ok()?.ok()?.clone()
+    }
+}
+
+async fn keep_answer<T: Clone>(
+    state: Arc<Mutex<State<T>>>,
+    sender: watch::Sender<Option<T>>,
+    question: impl Future<Output = T>,
+) {
+    let answer = question.await;
+    {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.answer = Some((Instant::now(), answer.clone()));
+        state.asking = None;
+    }
+    // Nobody may be waiting any more.
+    let _ = sender.send(Some(answer));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const KEEP: Duration = Duration::from_secs(5);
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn many_who_ask_at_once_cost_one_question_and_the_answer_is_kept() {
+        let cached = Cached::new(KEEP, PATIENCE);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let ask = || {
+            let asked = asked.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                asked.fetch_add(1, Ordering::SeqCst) + 1
+            }
+        };
+        let all = futures_util::future::join_all((0..100).map(|_| cached.get(ask))).await;
+        assert!(all.iter().all(|answer| *answer == Some(1)), "{all:?}");
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(cached.get(ask).await, Some(1));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(cached.get(ask).await, Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_hangs_costs_its_callers_no_more_than_their_patience_together() {
+        let cached = Cached::new(KEEP, PATIENCE);
+        let asked = AtomicUsize::new(0);
+        let hang = || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            async {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                "late"
+            }
+        };
+        let begun = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(cached.get(hang).await, None);
+        }
+        assert!(begun.elapsed() <= PATIENCE + Duration::from_millis(1), "{:?}", begun.elapsed());
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(cached.get(hang).await, Some("late"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_died_is_asked_again() {
+        let cached = Cached::<u8>::new(KEEP, PATIENCE);
+        assert_eq!(cached.get(|| async { panic!("on purpose") }).await, None);
+        assert_eq!(cached.get(|| async { 1 }).await, Some(1));
+    }
+}

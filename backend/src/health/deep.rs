@@ -1,0 +1,327 @@
+//! Level 3: every dependency, each as one check.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{Basic, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
+use crate::{
+    config::Environment,
+    storage::{StorageError, StorageErrorKind, breaker::BreakerState, mode::Mode},
+    telemetry::metrics::Measured,
+};
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    Ok,
+    Warning,
+    Failed,
+    /// It does not apply here.
+    Skipped,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    pub name: &'static str,
+    pub status: CheckStatus,
+    /// A sentence for people; none where there is nothing to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    pub elapsed_ms: u64,
+}
+
+/// Whether the database has our migrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schema {
+    Ok,
+    Behind,
+    Unknown,
+}
+
+/// How storage stands, in numbers and names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StorageReport {
+    pub mode: &'static str,
+    pub effective_mode: &'static str,
+    /// Why the two differ.
+    pub reason: Option<String>,
+    pub flags_revision: u64,
+    /// None without a database.
+    pub breaker: Option<Value>,
+    pub schema: Schema,
+    pub schema_detail: Option<String>,
+    /// Ended runs that the database lacks something of; none while it is not known.
+    pub unsynced: Option<usize>,
+    pub local_disk: Durability,
+    /// What would be left of a run's outputs if this container vanished now.
+    pub durability: Durability,
+}
+
+/// The whole report of `GET /health/deep`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Deep {
+    #[serde(flatten)]
+    pub basic: Basic,
+    pub replica: String,
+    pub storage: StorageReport,
+    /// Accepted runs that nobody works on yet; none while it is not known.
+    pub queue_depth: Option<usize>,
+    pub runs_in_flight: usize,
+    /// The replicas that live; none while it is not known.
+    pub replicas: Option<Vec<String>>,
+    /// `closed`, `open` or `probing`; none with the extractive analyst.
+    pub model_breaker: Option<&'static str>,
+    /// Why the flags file is not believed.
+    pub flags_alarm: Option<String>,
+    pub checks: Vec<Check>,
+}
+
+impl Deep {
+    /// Whether a run would be accepted.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.basic.status != Verdict::Unhealthy
+    }
+}
+
+impl Health {
+    /// Level 3: everything, looked at at once.
+    pub async fn deep(&self) -> Deep {
+        let begun = Instant::now();
+        let (stores, unsynced, queue_depth, replicas, parser) = tokio::join!(
+            self.stores(),
+            self.unsynced_count(),
+            self.queue_depth(),
+            self.replica_names(),
+            self.check_parser(),
+        );
+        let not_ready = self.reason_against(&stores);
+        let mut basic = self.basic_of(&stores, not_ready);
+        let environment = self.sources.identity.environment;
+        let flags_alarm =
+            self.sources.flags.as_ref().and_then(crate::flags::FlagSource::alarm).map(|alarm| {
+                if environment == Environment::Development {
+                    alarm
+                } else {
+                    "FLAGS_FILE is not believed; the last good flags stay; see the log".to_owned()
+                }
+            });
+        let storage = self.storage_report(&stores, unsynced.ok());
+        let model_breaker = self.sources.model.as_ref().map(|model| model.state());
+        let mut checks = self.store_checks(&stores, &basic, begun.elapsed());
+        checks.push(Check::of_schema(&storage));
+        checks.push(parser);
+        checks.push(Check::of_model(model_breaker));
+        checks.push(Check::of_flags(flags_alarm.clone()));
+        checks.push(Check::of_durability(&storage, not_ready));
+        let is_bad = checks.iter().any(|check| check.status == CheckStatus::Failed);
+        if basic.status == Verdict::Healthy && is_bad {
+            basic.status = Verdict::Degraded;
+        }
+        Deep {
+            basic,
+            replica: self.sources.identity.replica.clone(),
+            storage,
+            queue_depth,
+            runs_in_flight: self.sources.worker.active_count(),
+            replicas,
+            model_breaker,
+            flags_alarm,
+            checks,
+        }
+    }
+
+    /// What the metrics' gauges show.
+    pub async fn measured(&self) -> Measured {
+        let (unsynced, queue_depth) = tokio::join!(self.unsynced_count(), self.queue_depth());
+        let state = self.sources.router.state();
+        Measured {
+            version: self.sources.identity.version,
+            git_sha: self.sources.identity.git_sha.clone(),
+            configured_mode: state.mode.as_str(),
+            effective_mode: state.effective_mode.as_str(),
+            runs_in_flight: self.sources.worker.active_count(),
+            unsynced_runs: unsynced.ok(),
+            queue_depth,
+            is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
+            is_file_alarm: state.file_alarm.is_some(),
+        }
+    }
+
+    async fn unsynced_count(&self) -> Result<usize, StorageError> {
+        let files = self.sources.router.files().clone();
+        let counted = self.unsynced.get(|| async move { files.unsynced_count().await }).await;
+        counted.unwrap_or_else(super::no_answer)
+    }
+
+    /// The database's count where it is asked; where files alone hold the work, theirs less what is worked on.
+    async fn queue_depth(&self) -> Option<usize> {
+        let state = self.sources.router.state();
+        match &self.sources.census {
+            Some(census) if state.effective_mode.has_database() => {
+                let census = census.clone();
+                self.queue.get(|| async move { census.queue_depth().await }).await?.ok()
+            }
+            _ if state.effective_mode == Mode::FileOnly => {
+                let files = self.sources.router.files().clone();
+                let open = self.open.get(|| async move { files.open_count().await }).await?.ok()?;
+                Some(open.saturating_sub(self.sources.worker.active_count()))
+            }
+            _ => None,
+        }
+    }
+
+    async fn replica_names(&self) -> Option<Vec<String>> {
+        let census = self.sources.census.clone()?;
+        if !self.sources.router.state().effective_mode.has_database() {
+            return None;
+        }
+        self.replicas.get(|| async move { census.replicas().await }).await?.ok()
+    }
+
+    /// Reads a small document in an isolated child: the same way that a run's document goes.
+    async fn check_parser(&self) -> Check {
+        const DOCUMENT: &[u8] = b"# Self-test\n\nThe parser reads this sentence.\n";
+        let begun = Instant::now();
+        let isolation = self.sources.parser.clone();
+        let read = self
+            .parser
+            .get(|| async move {
+                let read = isolation.extract("self-test.md", DOCUMENT.to_vec()).await;
+                read.map(drop).map_err(|error| error.code())
+            })
+            .await;
+        let (status, detail) = match read {
+            Some(Ok(())) => (CheckStatus::Ok, None),
+            Some(Err(code)) => (CheckStatus::Failed, Some(format!("the self-test failed: {code}"))),
+            None => (CheckStatus::Warning, Some("the self-test has not had its turn yet".to_owned())),
+        };
+        Check { name: "document_parser", status, detail, elapsed_ms: ms(begun.elapsed()) }
+    }
+
+    fn storage_report(&self, stores: &Stores, unsynced: Option<usize>) -> StorageReport {
+        let state = &stores.state;
+        let environment = self.sources.identity.environment;
+        let (schema, schema_detail) = match &stores.database {
+            Some(Ok(())) => (Schema::Ok, None),
+            Some(Err(error)) if error.kind == StorageErrorKind::Schema => {
+                (Schema::Behind, Some(wording::database_error(error, environment)))
+            }
+            Some(Err(_)) => (Schema::Unknown, Some("the database does not answer".to_owned())),
+            None => (Schema::Unknown, Some("the database is not asked in this mode".to_owned())),
+        };
+        let breaker = state.breaker.as_ref().map(|breaker| match breaker {
+            BreakerState::Closed => json!({"state": "closed"}),
+            BreakerState::Open { since, is_schema, .. } => {
+                let open_for = self.sources.clock.monotonic().saturating_sub(*since);
+                json!({"state": "open", "open_for_ms": ms(open_for), "is_schema": is_schema})
+            }
+        });
+        // The router's own sentence ends in the breaker's reason, which may say more than everybody may know.
+        let reason = match (&state.reason, &state.breaker, &stores.database) {
+            (Some(_), Some(BreakerState::Open { .. }), Some(Err(error))) => {
+                Some(format!("the database breaker is open: {}", wording::database_error(error, environment)))
+            }
+            (reason, ..) => reason.clone(),
+        };
+        let durability = if Stores::works(stores.database.as_ref()) {
+            Durability::Durable
+        } else {
+            self.sources.local_disk
+        };
+        StorageReport {
+            mode: state.mode.as_str(),
+            effective_mode: state.effective_mode.as_str(),
+            reason,
+            flags_revision: state.flags.revision,
+            breaker,
+            schema,
+            schema_detail,
+            unsynced,
+            local_disk: self.sources.local_disk,
+            durability,
+        }
+    }
+
+    fn store_checks(&self, stores: &Stores, basic: &Basic, elapsed: Duration) -> Vec<Check> {
+        let environment = self.sources.identity.environment;
+        let database = Check {
+            name: "database",
+            status: match basic.database_connection {
+                Connection::Healthy => CheckStatus::Ok,
+                Connection::Failed => CheckStatus::Failed,
+                Connection::Skipped => CheckStatus::Skipped,
+            },
+            detail: basic.database_error.clone(),
+            elapsed_ms: ms(elapsed),
+        };
+        let alarm = stores.state.file_alarm.as_deref();
+        let (status, detail) = match (&stores.files, alarm) {
+            (None, _) => (CheckStatus::Skipped, None),
+            (Some(Err(error)), _) => {
+                (CheckStatus::Failed, Some(wording::file_error(&error.message, environment)))
+            }
+            (Some(Ok(())), Some(alarm)) => {
+                (CheckStatus::Failed, Some(wording::file_error(alarm, environment)))
+            }
+            (Some(Ok(())), None) => (CheckStatus::Ok, None),
+        };
+        vec![database, Check { name: "files", status, detail, elapsed_ms: ms(elapsed) }]
+    }
+}
+
+impl Check {
+    fn of_schema(storage: &StorageReport) -> Self {
+        let status = match storage.schema {
+            Schema::Ok => CheckStatus::Ok,
+            Schema::Behind => CheckStatus::Failed,
+            Schema::Unknown => CheckStatus::Skipped,
+        };
+        let detail = match storage.schema {
+            Schema::Behind => {
+                let what = storage.schema_detail.as_deref().unwrap_or("the schema is behind");
+                Some(format!("{what}; run `innovation migrate deploy`"))
+            }
+            _ => storage.schema_detail.clone(),
+        };
+        Self { name: "schema", status, detail, elapsed_ms: 0 }
+    }
+
+    fn of_model(breaker: Option<&'static str>) -> Self {
+        let (status, detail) = match breaker {
+            None => (CheckStatus::Skipped, Some("the built-in extractive analyst answers".to_owned())),
+            Some("closed") => (CheckStatus::Ok, None),
+            Some(state) => {
+                (CheckStatus::Warning, Some(format!("the breaker in front of the model is {state}")))
+            }
+        };
+        Self { name: "model", status, detail, elapsed_ms: 0 }
+    }
+
+    fn of_flags(alarm: Option<String>) -> Self {
+        let status = if alarm.is_some() { CheckStatus::Failed } else { CheckStatus::Ok };
+        Self { name: "flags", status, detail: alarm, elapsed_ms: 0 }
+    }
+
+    fn of_durability(storage: &StorageReport, not_ready: Option<NotReady>) -> Self {
+        let is_at_risk =
+            storage.durability == Durability::Ephemeral && not_ready != Some(NotReady::NoStorage);
+        let (status, detail) = if is_at_risk {
+            let what = "what is stored now is on this container's disk alone, which is gone at the next deploy; mount a volume or use the database";
+            (CheckStatus::Warning, Some(what.to_owned()))
+        } else {
+            (CheckStatus::Ok, None)
+        };
+        Self { name: "durability", status, detail, elapsed_ms: 0 }
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,313 @@
+//! How the process and what it depends on are: one model, which the HTTP routes show.
+//!
+//! # Invariants
+//!
+//! * No question to a dependency holds a caller for more than [`PATIENCE`], whatever the dependency does.
+//! * A dependency's failure is an answer, never an error.
+//! * In `FILE_ONLY` mode the database is not asked anything.
+
+pub mod cached;
+pub mod deep;
+mod wording;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use pipeline::{clock::Clock, record::millis};
+use serde::{Serialize, Serializer};
+
+use self::cached::Cached;
+use crate::{
+    config::Environment,
+    documents::isolate::Isolation,
+    flags::FlagSource,
+    storage::{
+        StorageError, StorageErrorKind, Store as _,
+        breaker::BreakerState,
+        mode::Mode,
+        router::{Router, StorageState},
+    },
+    worker::Worker,
+};
+
+/// How long an answer about a store is good for.
+const KEEP: Duration = Duration::from_secs(5);
+
+/// How long anybody waits for one.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the document parser's self-test is good for: it starts a process.
+const PARSER_KEEP: Duration = Duration::from_secs(60);
+
+/// How long the self-test is waited for: its turn may come after two documents.
+const PARSER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Counting looks into every run's folder.
+const COUNT_KEEP: Duration = Duration::from_secs(10);
+
+/// What is running, and where.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub version: &'static str,
+    /// The commit that was built; `unknown` where nobody said.
+    pub git_sha: String,
+    pub environment: Environment,
+    /// This process's name among its replicas.
+    pub replica: String,
+}
+
+/// Whether what is on the local disk outlives the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    Durable,
+    /// Gone at the next deploy.
+    Ephemeral,
+}
+
+impl Durability {
+    /// A deployment's disk is ephemeral unless a volume is mounted (Railway says so by
+    /// `RAILWAY_VOLUME_MOUNT_PATH`); a developer's own is not.
+    #[must_use]
+    pub fn of_local_disk(environment: Environment, has_volume: bool) -> Self {
+        if environment == Environment::Development || has_volume { Self::Durable } else { Self::Ephemeral }
+    }
+}
+
+/// What is known beyond this process: asked of the database.
+#[async_trait]
+pub trait Census: Send + Sync + std::fmt::Debug {
+    /// Accepted runs that nobody works on yet.
+    async fn queue_depth(&self) -> Result<usize, StorageError>;
+
+    /// The names of the replicas that have shown a sign of life lately.
+    async fn replicas(&self) -> Result<Vec<String>, StorageError>;
+}
+
+/// The state of the breaker in front of the model.
+pub trait ModelBreaker: Send + Sync + std::fmt::Debug {
+    /// `closed`, `open` or `probing`.
+    fn state(&self) -> &'static str;
+}
+
+/// What health is computed from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    pub identity: Identity,
+    pub router: Arc<Router>,
+    pub worker: Worker,
+    pub clock: Arc<dyn Clock>,
+    pub local_disk: Durability,
+    /// None where the flags are fixed.
+    pub flags: Option<FlagSource>,
+    /// None without a database.
+    pub census: Option<Arc<dyn Census>>,
+    /// None with the extractive analyst.
+    pub model: Option<Arc<dyn ModelBreaker>>,
+    pub parser: Isolation,
+}
+
+/// Answers questions about health.
+#[derive(Debug)]
+pub struct Health {
+    sources: Sources,
+    database: Cached<Result<(), StorageError>>,
+    files: Cached<Result<(), StorageError>>,
+    unsynced: Cached<Result<usize, StorageError>>,
+    open: Cached<Result<usize, StorageError>>,
+    queue: Cached<Result<usize, StorageError>>,
+    replicas: Cached<Result<Vec<String>, StorageError>>,
+    /// The failure's code.
+    parser: Cached<Result<(), &'static str>>,
+}
+
+/// The verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Healthy,
+    /// It serves, but not as configured.
+    Degraded,
+    /// It cannot accept a run.
+    Unhealthy,
+}
+
+/// How the database answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Connection {
+    Healthy,
+    Failed,
+    /// Nobody asked: the mode has no database, or there is none.
+    Skipped,
+}
+
+/// Level 1: the fields of `GET /health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Basic {
+    pub status: Verdict,
+    #[serde(serialize_with = "name")]
+    pub mode: Mode,
+    #[serde(serialize_with = "name")]
+    pub effective_mode: Mode,
+    pub database_writes: bool,
+    pub file_fallback: bool,
+    pub database_connection: Connection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_error: Option<String>,
+    pub version: &'static str,
+    pub git_sha: String,
+    pub environment: &'static str,
+    #[serde(with = "millis")]
+    pub timestamp: pipeline::clock::Timestamp,
+}
+
+/// Why no run is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotReady {
+    PersistenceDisabled,
+    Draining,
+    NoStorage,
+}
+
+fn name<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(mode.as_str())
+}
+
+/// What the stores say of themselves, each where the mode has it.
+#[derive(Debug, Clone)]
+struct Stores {
+    state: StorageState,
+    /// None where it is not asked.
+    database: Option<Result<(), StorageError>>,
+    files: Option<Result<(), StorageError>>,
+}
+
+impl Stores {
+    fn works(answer: Option<&Result<(), StorageError>>) -> bool {
+        answer.is_some_and(Result::is_ok)
+    }
+}
+
+impl Health {
+    #[must_use]
+    pub fn new(sources: Sources) -> Self {
+        Self {
+            sources,
+            database: Cached::new(KEEP, PATIENCE),
+            files: Cached::new(KEEP, PATIENCE),
+            unsynced: Cached::new(COUNT_KEEP, PATIENCE),
+            open: Cached::new(COUNT_KEEP, PATIENCE),
+            queue: Cached::new(KEEP, PATIENCE),
+            replicas: Cached::new(KEEP, PATIENCE),
+            parser: Cached::new(PARSER_KEEP, PARSER_PATIENCE),
+        }
+    }
+
+    /// What is running.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.sources.identity
+    }
+
+    /// Whether what is on the local disk outlives the container.
+    #[must_use]
+    pub fn local_disk(&self) -> Durability {
+        self.sources.local_disk
+    }
+
+    /// Level 1.
+    pub async fn basic(&self) -> Basic {
+        let stores = self.stores().await;
+        let not_ready = self.reason_against(&stores);
+        self.basic_of(&stores, not_ready)
+    }
+
+    /// Whether a run would be accepted, and if not, why.
+    pub async fn readiness(&self) -> Result<(), NotReady> {
+        let stores = self.stores().await;
+        self.reason_against(&stores).map_or(Ok(()), Err)
+    }
+
+    fn basic_of(&self, stores: &Stores, not_ready: Option<NotReady>) -> Basic {
+        let state = &stores.state;
+        let is_degraded = state.effective_mode != state.mode
+            || state.file_alarm.is_some()
+            || [&stores.database, &stores.files].into_iter().flatten().any(Result::is_err);
+        let status = match (not_ready, is_degraded) {
+            (Some(_), _) => Verdict::Unhealthy,
+            (None, true) => Verdict::Degraded,
+            (None, false) => Verdict::Healthy,
+        };
+        let identity = &self.sources.identity;
+        let (database_connection, database_error) = match &stores.database {
+            Some(Ok(())) => (Connection::Healthy, None),
+            Some(Err(error)) => {
+                (Connection::Failed, Some(wording::database_error(error, identity.environment)))
+            }
+            None if state.mode.has_database() => (Connection::Skipped, state.reason.clone()),
+            None => (Connection::Skipped, None),
+        };
+        Basic {
+            status,
+            mode: state.mode,
+            effective_mode: state.effective_mode,
+            database_writes: state.flags.database_writes,
+            file_fallback: state.flags.file_fallback,
+            database_connection,
+            database_error,
+            version: identity.version,
+            git_sha: identity.git_sha.clone(),
+            environment: wording::environment(identity.environment),
+            timestamp: self.sources.clock.now(),
+        }
+    }
+
+    fn reason_against(&self, stores: &Stores) -> Option<NotReady> {
+        if stores.state.mode == Mode::Invalid {
+            Some(NotReady::PersistenceDisabled)
+        } else if self.sources.worker.is_stopping() {
+            Some(NotReady::Draining)
+        } else if Stores::works(stores.database.as_ref()) || Stores::works(stores.files.as_ref()) {
+            None
+        } else {
+            Some(NotReady::NoStorage)
+        }
+    }
+
+    async fn stores(&self) -> Stores {
+        let state = self.sources.router.state();
+        let has_database = state.mode.has_database() && self.sources.router.database().is_some();
+        // Without a database the files stand in for it, also where the flags do not say so.
+        let has_files = state.mode.has_files() || (state.mode.has_database() && !has_database);
+        let (database, files) = tokio::join!(
+            async { if has_database { Some(self.ask_database(&state).await) } else { None } },
+            async { if has_files { Some(self.ask_files().await) } else { None } },
+        );
+        // The breaker may have opened over the question.
+        Stores { state: self.sources.router.state(), database, files }
+    }
+
+    async fn ask_database(&self, state: &StorageState) -> Result<(), StorageError> {
+        // An open breaker is probed already, and more often than health is asked.
+        if let Some(BreakerState::Open { is_schema, reason, .. }) = &state.breaker {
+            let kind = if *is_schema { StorageErrorKind::Schema } else { StorageErrorKind::Unavailable };
+            return Err(StorageError::new(kind, reason.clone()));
+        }
+        let Some(database) = self.sources.router.database() else {
+            return Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set"));
+        };
+        let store = database.store.clone();
+        let answer = self.database.get(|| async move { store.probe().await }).await;
+        answer.unwrap_or_else(no_answer)
+    }
+
+    async fn ask_files(&self) -> Result<(), StorageError> {
+        let files = self.sources.router.files().clone();
+        self.files.get(|| async move { files.probe().await }).await.unwrap_or_else(no_answer)
+    }
+}
+
+fn no_answer<T>() -> Result<T, StorageError> {
+    Err(StorageError::new(StorageErrorKind::Ambiguous, format!("no answer within {PATIENCE:?}")))
+}

@@ -1,0 +1,59 @@
+//! What of a failure may be told to whoever asks.
+
+use crate::{
+    config::Environment,
+    storage::{StorageError, StorageErrorKind},
+};
+
+/// The environment's name.
+pub(super) const fn environment(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Development => "development",
+        Environment::Staging => "staging",
+        Environment::Production => "production",
+    }
+}
+
+/// What the database's failure is called. A deployment's health is public: there, the kind alone is told, and the log
+/// has the rest.
+pub(super) fn database_error(error: &StorageError, environment: Environment) -> String {
+    if environment == Environment::Development {
+        return error.message.clone();
+    }
+    match error.kind {
+        StorageErrorKind::Schema => "a table, a column or a permission is missing",
+        StorageErrorKind::Ambiguous => "the database does not answer in time",
+        _ => "the database cannot be reached",
+    }
+    .to_owned()
+}
+
+/// What a failed file write is called: a deployment's paths are not for everybody, the cause is.
+pub(super) fn file_error(message: &str, environment: Environment) -> String {
+    if environment == Environment::Development {
+        return message.to_owned();
+    }
+    match message.rsplit_once(": ") {
+        Some((_, cause)) if !cause.contains('/') => format!("a file could not be written: {cause}"),
+        _ => "a file could not be written".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_tells_the_kind_and_the_cause_but_no_place() {
+        let error = StorageError::new(StorageErrorKind::Unavailable, "connect to db.internal:5432: refused");
+        assert_eq!(database_error(&error, Environment::Production), "the database cannot be reached");
+        assert!(database_error(&error, Environment::Development).contains("db.internal"));
+        let message = "/app/data/test-outputs/r1/run.json: No space left on device (os error 28)";
+        assert_eq!(
+            file_error(message, Environment::Production),
+            "a file could not be written: No space left on device (os error 28)"
+        );
+        assert_eq!(file_error("/app/x: a/b", Environment::Staging), "a file could not be written");
+        assert_eq!(file_error(message, Environment::Development), message);
+    }
+}

@@ -1,0 +1,101 @@
+//! Keys: `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+//!
+//! No key: 401. A wrong one: 403, so that an operator sees which of the two it is.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq as _};
+
+use super::{HttpState, error::Problem};
+
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+
+/// Keys that open a door, as digests: equally long whatever a key's length, so that comparing them tells nothing.
+#[derive(Clone)]
+pub struct Keys(Vec<[u8; 32]>);
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({})", self.0.len())
+    }
+}
+
+impl Keys {
+    #[must_use]
+    pub fn new(keys: &[SecretString]) -> Self {
+        Self(keys.iter().map(|key| digest(key.expose_secret())).collect())
+    }
+
+    /// Lets a request in, or says why not. Without keys everybody is let in.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let Some(given) = given(headers) else {
+            return Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "key_required",
+                "a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY",
+            ));
+        };
+        let given = digest(given);
+        // Every key is looked at, also after a match.
+        let is_known = self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&given));
+        if is_known.into() {
+            return Ok(());
+        }
+        tracing::warn!("a request came with a wrong key");
+        Err(Problem::new(StatusCode::FORBIDDEN, "key_refused", "this key is not accepted"))
+    }
+}
+
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+/// The key that a request brings. A header that is no text is a key that nobody has.
+fn given(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    let bearer = bearer.and_then(|text| {
+        let (scheme, key) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let api_key = || headers.get("x-api-key").map(|value| value.to_str().unwrap_or_default().trim());
+    bearer.or_else(api_key)
+}
+
+/// The layer in front of `/run` and the reads.
+pub(super) async fn require_api_key(State(keys): State<Keys>, request: Request, next: Next) -> Response {
+    match keys.check(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => refuse(problem),
+    }
+}
+
+/// A refusal, with the challenge that 401 requires (RFC 9110, 11.6.1).
+pub(super) fn refuse(problem: Problem) -> Response {
+    let challenge = problem.status == StatusCode::UNAUTHORIZED;
+    let mut response = problem.into_response();
+    if challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, BEARER);
+    }
+    response
+}
+
+impl HttpState {
+    /// The keys of `/run` and the reads.
+    pub(super) fn api_keys(&self) -> Keys {
+        Keys::new(&self.access.api_keys)
+    }
+
+    /// The key of `/metrics`.
+    pub(super) fn metrics_keys(&self) -> Keys {
+        Keys::new(self.access.metrics_key.as_slice())
+    }
+}

@@ -1,0 +1,90 @@
+//! Reading a JSON body: bounded in size and time, and refused in words.
+
+use std::time::Duration;
+
+use axum::{
+    body::BodyDataStream,
+    extract::Request,
+    http::{StatusCode, header},
+};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+
+use super::{Limits, error::Problem};
+
+/// How much of a body that is too large is read and dropped, so that its sender gets to see the answer: whoever is cut
+/// off in mid-sentence sees only a broken connection.
+const DRAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads a body as JSON.
+///
+/// 413 beyond the limit, 415 if the caller says that it is something else, 408 if it does not come in time, 400 if it
+/// is not JSON. A body without a content type is taken at its word.
+pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Problem> {
+    let (head, body) = request.into_parts();
+    if let Some(content_type) = head.headers.get(header::CONTENT_TYPE)
+        && !content_type.to_str().is_ok_and(is_json)
+    {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the body must be JSON, with Content-Type: application/json",
+        ));
+    }
+    // Whoever asks before sending need not send.
+    let asks_first = head.headers.contains_key(header::EXPECT);
+    let stated = head.headers.get(header::CONTENT_LENGTH);
+    let stated: Option<usize> = stated.and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut body = body.into_data_stream();
+    if asks_first && stated.is_some_and(|bytes| bytes > limits.body_bytes_max) {
+        return Err(too_large(limits));
+    }
+    let bytes = tokio::time::timeout(limits.body_timeout, read(&mut body, limits));
+    let bytes = bytes.await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not come in time")
+    })??;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // Line and column, never the text itself.
+        let (line, column) = (error.line(), error.column());
+        let detail = format!("the body is not JSON (line {line}, column {column})");
+        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+    })
+}
+
+async fn read(body: &mut BodyDataStream, limits: &Limits) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off before its end")
+        })?;
+        if bytes.len() + chunk.len() > limits.body_bytes_max {
+            drop(bytes);
+            // Without its end either way, the answer is the same.
+            let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(body)).await;
+            return Err(too_large(limits));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+async fn drain(body: &mut BodyDataStream) {
+    let mut dropped = 0;
+    while let Some(Ok(chunk)) = body.next().await {
+        dropped += chunk.len();
+        if dropped > DRAIN_BYTES_MAX {
+            return;
+        }
+    }
+}
+
+fn too_large(limits: &Limits) -> Problem {
+    let detail = format!("the body is larger than {} bytes", limits.body_bytes_max);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}

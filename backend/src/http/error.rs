@@ -1,0 +1,198 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457).
+//!
+//! `detail` and `error` are the same sentence: the frontend reads `error`.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::request_id::RequestId;
+use crate::{
+    health::NotReady,
+    runs::{QueryError, SubmitError},
+};
+
+/// The media type of every error.
+pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// When to come again while storage is away: its breaker looks every two seconds.
+const RETRY_STORAGE: Duration = Duration::from_secs(2);
+
+/// When to come again while this replica stops: another one takes over, or a new one starts.
+const RETRY_DRAINING: Duration = Duration::from_secs(5);
+
+/// When to come again while an operator has switched storage off.
+const RETRY_DISABLED: Duration = Duration::from_secs(30);
+
+/// The longest path that is repeated to a client, in bytes.
+const INSTANCE_BYTES_MAX: usize = 200;
+
+/// What is wrong with one field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldProblem {
+    pub field: &'static str,
+    pub detail: String,
+}
+
+/// An error on its way to a client. The layer [`super::request_id`] writes its body, which names the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub status: StatusCode,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// A sentence for people, fit for strangers.
+    pub detail: String,
+    pub retry_after: Option<Duration>,
+    pub fields: Vec<FieldProblem>,
+}
+
+impl Problem {
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), retry_after: None, fields: Vec::new() }
+    }
+
+    /// 503: the same request may work later.
+    #[must_use]
+    pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after: Duration) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// 422: everything that is wrong with the fields, at once.
+    #[must_use]
+    pub fn fields(fields: Vec<FieldProblem>) -> Self {
+        let detail =
+            fields.iter().map(|problem| format!("{}: {}", problem.field, problem.detail)).collect::<Vec<_>>();
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail.join("; "));
+        Self { fields, ..problem }
+    }
+
+    #[must_use]
+    pub fn storage_unavailable(detail: impl Into<String>) -> Self {
+        Self::unavailable("storage_unavailable", detail, RETRY_STORAGE)
+    }
+
+    #[must_use]
+    pub fn internal() -> Self {
+        let detail = "something went wrong on our side; the log has it under this request_id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// The body, complete.
+    pub(super) fn body(&self, request_id: &RequestId, path: &str) -> Value {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+            "error": self.detail,
+            "instance": shortened(path),
+            "request_id": request_id.as_str(),
+        });
+        if !self.fields.is_empty()
+            && let (Value::Object(body), Ok(fields)) = (&mut body, serde_json::to_value(&self.fields))
+        {
+            body.insert("errors".to_owned(), fields);
+        }
+        body
+    }
+
+    /// The response with its body.
+    pub(super) fn respond(&self, request_id: &RequestId, path: &str) -> Response {
+        let mut response = (self.status, Json(self.body(request_id, path))).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, CONTENT_TYPE);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        response
+    }
+}
+
+fn shortened(path: &str) -> &str {
+    path.get(..path.floor_char_boundary(INSTANCE_BYTES_MAX)).unwrap_or_default()
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        match &error {
+            SubmitError::Address(_) => Self::new(StatusCode::BAD_REQUEST, "forbidden_url", error.to_string()),
+            // The error's own sentence names the folder.
+            SubmitError::BrandNotFound(_) => brand_not_found(),
+            SubmitError::OtherRequest(_) => {
+                Self::new(StatusCode::CONFLICT, "run_conflict", error.to_string())
+            }
+            SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
+            SubmitError::Draining => NotReady::Draining.into(),
+            SubmitError::Unavailable(_) => Self::storage_unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match &error {
+            QueryError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "run_not_found", error.to_string()),
+            QueryError::Unavailable(cause) => {
+                tracing::warn!(error = %cause, "a run could not be looked up");
+                Self::storage_unavailable(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<NotReady> for Problem {
+    fn from(reason: NotReady) -> Self {
+        match reason {
+            NotReady::PersistenceDisabled => Self::unavailable(
+                "persistence_disabled",
+                "storage is switched off (ENABLE_DATABASE_WRITES and ENABLE_FILE_FALLBACK are both false), so nothing is accepted",
+                RETRY_DISABLED,
+            ),
+            NotReady::Draining => {
+                Self::unavailable("draining", "this replica is stopping; try again", RETRY_DRAINING)
+            }
+            NotReady::NoStorage => Self::storage_unavailable("no storage works at the moment; try again"),
+        }
+    }
+}
+
+/// 404 for a brand.
+#[must_use]
+pub fn brand_not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "brand_not_found",
+        "there is no brand with this id; GET /brands lists those there are",
+    )
+}
+
+/// 404 for a path that is no route.
+pub(super) async fn no_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
+}
+
+/// 405; the router adds `Allow`.
+pub(super) async fn no_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this address does not answer to this method; the header Allow lists those it does",
+    )
+}

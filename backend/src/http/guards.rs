@@ -1,0 +1,60 @@
+//! Layers around every handler: a limit of time, and an answer also where one panics.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::FutureExt as _;
+
+use super::{HttpState, error::Problem};
+
+/// Answers 503 when a handler takes too long. What it began (a write) ends by its own limits.
+pub(super) async fn time_limit(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let limit = state.limits.request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!(?limit, "a request took too long");
+            let detail = "this took too long; try again";
+            let after = std::time::Duration::from_secs(5);
+            Problem::unavailable("request_timeout", detail, after).into_response()
+        }
+    }
+}
+
+/// Answers 500 when a handler panics; the panic itself is in the log.
+pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
+    // Nothing of what the handler held is used afterwards.
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            let message = panic
+                .downcast_ref::<&str>()
+                .map(|message| (*message).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            tracing::error!(message, "a handler panicked");
+            Problem::internal().into_response()
+        }
+    }
+}
+
+/// What every answer says to browsers: believe the content type, show it in no frame, tell nobody where from.
+pub(super) async fn security_headers(request: Request, next: Next) -> Response {
+    const HEADERS: [(HeaderName, &str); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        // A page of our own (documentation, the console) brings its own policy.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

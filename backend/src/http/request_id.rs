@@ -1,0 +1,152 @@
+//! A name for every request: in its answer, in every log line, and in its line of the access log.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method},
+    middleware::Next,
+    response::Response,
+};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::{HttpState, client_ip::client_ip, error::Problem};
+use crate::telemetry::metrics;
+
+/// The header, in both directions.
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken over from a caller, in bytes.
+const BYTES_MAX: usize = 100;
+
+/// What a request outside every route is counted under.
+const NO_ROUTE: &str = "none";
+
+/// A request's id: the caller's own if it is a plain name, else a new UUIDv7.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    fn of(request: &Request) -> Self {
+        let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
+        match given.filter(|given| is_plain(given)) {
+            Some(given) => Self(given.to_owned()),
+            None => Self(uuid::Uuid::now_v7().as_hyphenated().to_string()),
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    (1..=BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+}
+
+/// The outermost layer: names the request, writes the body of a [`Problem`], counts and logs.
+pub(super) async fn name_and_log(
+    State(state): State<HttpState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let id = RequestId::of(&request);
+    let method = method_name(request.method());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| NO_ROUTE.to_owned(), |route| route.as_str().to_owned());
+    let path = request.uri().path().to_owned();
+    let client = client_ip(&request, state.access.trusted_proxy_hops);
+    request.extensions_mut().insert(id.clone());
+    let span = tracing::info_span!("request", request_id = id.as_str());
+    async {
+        let mut response = next.run(request).await;
+        let problem = response.extensions_mut().remove::<Problem>();
+        if let Some(problem) = &problem {
+            let headers = std::mem::take(response.headers_mut());
+            response = problem.respond(&id, &path);
+            keep_headers(&mut response, headers);
+        }
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            response.headers_mut().insert(HEADER, value);
+        }
+        let took = begun.elapsed();
+        let status = response.status().as_u16();
+        metrics::request_answered(method, &route, status, took);
+        log(&Line { method, route: &route, status, took, code: problem.map(|problem| problem.code), client });
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// What layers inside have set (`Allow`, `Vary`, …) goes with the body that is written here.
+fn keep_headers(response: &mut Response, headers: axum::http::HeaderMap) {
+    use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+    let mut last = None;
+    for (name, value) in headers {
+        // A header's further values come without its name.
+        last = name.or(last);
+        if let Some(name) = &last
+            && ![CONTENT_TYPE, CONTENT_LENGTH].contains(name)
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+}
+
+/// One line of the access log. No path and no query: both may hold what somebody pasted.
+struct Line<'a> {
+    method: &'static str,
+    route: &'a str,
+    status: u16,
+    took: Duration,
+    code: Option<&'static str>,
+    client: Option<std::net::IpAddr>,
+}
+
+fn log(line: &Line<'_>) {
+    let Line { method, route, status, took, code, client } = line;
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let client = client.map(|client| client.to_string());
+    tracing::info!(method, route, status, duration_ms, code, client, "{method} {route} {status}");
+}
+
+/// Methods are a label of metrics: whatever else a caller invents is one more.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn a_callers_id_is_taken_if_it_is_a_plain_name() {
+        let of = |given: &str| {
+            let request = Request::builder().header(HEADER, given).body(Body::empty()).unwrap();
+            RequestId::of(&request).0
+        };
+        assert_eq!(of("req_1:A-2.b"), "req_1:A-2.b");
+        for bad in ["", " ", "a b", "a\"b", &"x".repeat(101), "é"] {
+            let made = of(bad);
+            assert_eq!(made.len(), 36, "{bad:?} → {made}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What a caller asks for, checked as a whole: every wrong field is named at once.
+
+use pipeline::{brand::BrandId, run::RunId};
+use serde_json::{Map, Value};
+
+use crate::{
+    http::error::{FieldProblem, Problem},
+    runs::Submission,
+};
+
+/// The longest address, in bytes: what browsers and proxies agree on.
+const URL_BYTES_MAX: usize = 2_048;
+
+/// The longest user id, in bytes. Clerk's have about 32.
+const USER_ID_BYTES_MAX: usize = 200;
+
+/// The body of `POST /run`. Fields that we do not know are left alone.
+pub(super) fn parse(body: &Value) -> Result<Submission, Problem> {
+    let Value::Object(body) = body else {
+        let detail = "must be a JSON object with blob_url and company_id".to_owned();
+        return Err(Problem::fields(vec![FieldProblem { field: "body", detail }]));
+    };
+    let mut fields = Fields { body, problems: Vec::new() };
+    let run_id = fields.text("run_id", usize::MAX).map(RunId::parse);
+    let run_id = fields.valid("run_id", run_id);
+    let document_url = fields.text("blob_url", URL_BYTES_MAX).map(str::to_owned);
+    if document_url.is_none() {
+        fields.require("blob_url", "the address of the document");
+    }
+    let brand_id = fields.company();
+    let user_id = fields.text("user_id", USER_ID_BYTES_MAX).map(str::to_owned);
+    match (document_url, brand_id) {
+        (Some(document_url), Some(brand_id)) if fields.problems.is_empty() => {
+            Ok(Submission { run_id, document_url, brand_id, user_id })
+        }
+        _ => Err(Problem::fields(fields.problems)),
+    }
+}
+
+struct Fields<'a> {
+    body: &'a Map<String, Value>,
+    problems: Vec<FieldProblem>,
+}
+
+impl<'a> Fields<'a> {
+    fn problem(&mut self, field: &'static str, detail: impl Into<String>) {
+        self.problems.push(FieldProblem { field, detail: detail.into() });
+    }
+
+    /// Notes that a field is missing, unless something is wrong with it already.
+    fn require(&mut self, field: &'static str, what: &str) {
+        if !self.problems.iter().any(|problem| problem.field == field) {
+            self.problem(field, format!("is required: {what}"));
+        }
+    }
+
+    /// A text, if it is there; null is the same as nothing.
+    fn text(&mut self, field: &'static str, bytes_max: usize) -> Option<&'a str> {
+        match self.body.get(field)? {
+            Value::Null => None,
+            Value::String(text) if text.is_empty() => {
+                self.problem(field, "must not be empty");
+                None
+            }
+            Value::String(text) if text.len() > bytes_max => {
+                self.problem(field, format!("must not be longer than {bytes_max} bytes"));
+                None
+            }
+            Value::String(text) if text.chars().any(char::is_control) => {
+                self.problem(field, "must not contain control characters");
+                None
+            }
+            Value::String(text) => Some(text),
+            _ => {
+                self.problem(field, "must be a string");
+                None
+            }
+        }
+    }
+
+    fn valid<T, E: std::fmt::Display>(
+        &mut self,
+        field: &'static str,
+        parsed: Option<Result<T, E>>,
+    ) -> Option<T> {
+        match parsed? {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(field, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The company, by either of its names.
+    fn company(&mut self) -> Option<BrandId> {
+        let company = self.text("company_id", usize::MAX);
+        let brand = self.text("brand_id", usize::MAX);
+        match (company, brand) {
+            (Some(company), Some(brand)) if company != brand => {
+                self.problem("brand_id", "is another name for company_id and must not differ from it");
+                None
+            }
+            (Some(company), _) => self.valid("company_id", Some(BrandId::parse(company))),
+            (None, Some(brand)) => self.valid("brand_id", Some(BrandId::parse(brand))),
+            (None, None) => {
+                if !self.problems.iter().any(|problem| problem.field == "brand_id") {
+                    self.require("company_id", "the brand to find opportunities for");
+                }
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wrong(body: &Value) -> Vec<&'static str> {
+        let problem = parse(body).unwrap_err();
+        assert_eq!(problem.status, 422);
+        for field in &problem.fields {
+            assert!(problem.detail.contains(&format!("{}: {}", field.field, field.detail)), "{problem:?}");
+        }
+        problem.fields.iter().map(|field| field.field).collect()
+    }
+
+    #[test]
+    fn a_request_is_taken_by_either_name_and_without_what_is_optional() {
+        let body = json!({"blob_url": "https://x.y/z", "brand_id": "decathlon", "run_id": null, "more": [1]});
+        let submission = parse(&body).unwrap();
+        assert_eq!(submission.brand_id.as_str(), "decathlon");
+        assert!(submission.run_id.is_none() && submission.user_id.is_none());
+        let body = json!({
+            "blob_url": "https://x.y/z", "brand_id": "decathlon", "company_id": "decathlon",
+            "run_id": "run-1761234567890-42", "user_id": "user_2abc",
+        });
+        let submission = parse(&body).unwrap();
+        assert_eq!(submission.run_id.unwrap().as_str(), "run-1761234567890-42");
+        assert_eq!(submission.user_id.as_deref(), Some("user_2abc"));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named_at_once() {
+        assert_eq!(wrong(&json!({})), ["blob_url", "company_id"]);
+        let all = json!({"run_id": "../../etc/x", "blob_url": 5, "company_id": "", "user_id": "a\u{0}b"});
+        assert_eq!(wrong(&all), ["run_id", "blob_url", "company_id", "user_id"]);
+        for body in [json!([]), json!("text"), json!(null), json!(1)] {
+            assert_eq!(wrong(&body), ["body"]);
+        }
+        let two = json!({"blob_url": "https://x.y/z", "brand_id": "decathlon", "company_id": "lactalis"});
+        assert_eq!(wrong(&two), ["brand_id"]);
+    }
+
+    #[test]
+    fn hostile_names_are_refused_in_words() {
+        for id in [
+            "",
+            ".",
+            "..",
+            "../../etc/x",
+            "a/b",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "a b",
+            "a\nb",
+            "a\u{0}b",
+            "é",
+            "-a",
+            "%2e",
+        ] {
+            let body = |field: &str| {
+                let mut body = json!({"blob_url": "https://x.y/z", "company_id": "decathlon"});
+                body[field] = json!(id);
+                body
+            };
+            assert_eq!(wrong(&body("run_id")), ["run_id"], "{id:?}");
+            assert_eq!(wrong(&body("company_id")), ["company_id"], "{id:?}");
+        }
+        let long = json!({
+            "blob_url": format!("https://x.y/{}", "z".repeat(3_000)),
+            "company_id": "x".repeat(300), "run_id": "x".repeat(300), "user_id": "x".repeat(300),
+        });
+        assert_eq!(wrong(&long), ["run_id", "blob_url", "company_id", "user_id"]);
+    }
+}

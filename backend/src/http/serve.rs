@@ -1,0 +1,111 @@
+//! The server's loop: bounded connections, a limit for slow headers, a stop that lets answers finish.
+
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tower::ServiceExt as _;
+
+use super::client_ip::Peer;
+
+/// What connections may take.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeLimits {
+    /// Connections at once; further ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// From the end of one request, or the connection's beginning, to the end of the next one's headers. Also how long
+    /// an idle connection is kept.
+    pub header_timeout: Duration,
+    /// How long answers under way may take after the stop.
+    pub stop_timeout: Duration,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4_096,
+            header_timeout: Duration::from_secs(15),
+            stop_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The longest that a failed accept is waited after: no descriptors are left, and some will be.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `shutdown` is done, and then until the answers under way are.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+    limits: ServeLimits,
+) {
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let connections = GracefulShutdown::new();
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        let Some((stream, peer, slot)) = accepted else { continue };
+        let router = router.clone();
+        let service =
+            service_fn(move |request: hyper::Request<Incoming>| answer(router.clone(), request, peer));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // A caller that went away or was too slow is no news.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended early");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.stop_timeout, connections.shutdown()).await.is_err() {
+        tracing::warn!("answers were still under way at the stop; their connections are cut");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, Peer, OwnedSemaphorePermit)> {
+    // The semaphore is never closed.
+    let slot = slots.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Small answers must not wait for more of them; it is an optimisation, and may fail.
+            let _ = stream.set_nodelay(true);
+            Some((stream, Peer(peer), slot))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    request: hyper::Request<Incoming>,
+    peer: Peer,
+) -> Result<axum::response::Response, Infallible> {
+    let mut request: Request = request.map(Body::new);
+    request.extensions_mut().insert(peer);
+    router.oneshot(request).await
+}

@@ -1,0 +1,302 @@
+//! Every metric, by name, in this one file.
+//!
+//! What is counted as it happens lives in one process-wide set, which the functions below add to; what merely *is*
+//! (runs in flight, the breaker) is measured when somebody asks, by [`Measured`]. Labels come from closed sets: a route's
+//! template, never its path.
+
+use std::{
+    fmt,
+    sync::{LazyLock, atomic::AtomicU64},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+
+/// What the text of [`render`] is, for its reader.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const PREFIX: &str = "innovation";
+
+/// Upper bounds in seconds: from a health check to a request that runs into its limit of 30 s.
+const LATENCY_BUCKETS_SECONDS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Where a stage or a run was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Database,
+    File,
+}
+
+impl Place {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::File => "file",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    status: &'static str,
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: u8,
+    provider: String,
+    place: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModeLabels {
+    configured: &'static str,
+    effective: &'static str,
+}
+
+/// What is counted as it happens.
+#[derive(Debug)]
+struct Counted {
+    registry: Registry,
+    http_requests: Family<RequestLabels, Counter>,
+    http_request_duration: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    runs_accepted: Counter,
+    runs_ended: Family<EndLabels, Counter>,
+    stages_stored: Family<StageLabels, Counter>,
+    database_writes: Family<ResultLabels, Counter>,
+    file_write_failures: Counter,
+    llm_cost_usd: Counter<f64, AtomicU64>,
+}
+
+static COUNTED: LazyLock<Counted> = LazyLock::new(Counted::new);
+
+impl Counted {
+    fn new() -> Self {
+        let mut counted = Self {
+            registry: Registry::with_prefix(PREFIX),
+            http_requests: Family::default(),
+            http_request_duration: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS)),
+            runs_accepted: Counter::default(),
+            runs_ended: Family::default(),
+            stages_stored: Family::default(),
+            database_writes: Family::default(),
+            file_write_failures: Counter::default(),
+            llm_cost_usd: Counter::default(),
+        };
+        let registry = &mut counted.registry;
+        registry.register("http_requests", "Answered requests", counted.http_requests.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "From a request's headers to its answer's",
+            counted.http_request_duration.clone(),
+        );
+        registry.register(
+            "runs_accepted",
+            "Runs accepted, repeats not counted",
+            counted.runs_accepted.clone(),
+        );
+        registry.register(
+            "runs_ended",
+            "Runs ended, by status and error code (none: NONE)",
+            counted.runs_ended.clone(),
+        );
+        registry.register(
+            "stages_stored",
+            "Stage outputs stored, by who answered and where they went",
+            counted.stages_stored.clone(),
+        );
+        registry.register("database_writes", "Writes to the database", counted.database_writes.clone());
+        registry.register(
+            "file_write_failures",
+            "Writes to files that failed after their retries",
+            counted.file_write_failures.clone(),
+        );
+        registry.register("llm_cost_usd", "US dollars spent on model calls", counted.llm_cost_usd.clone());
+        counted
+    }
+}
+
+/// A request was answered. `route` is the template (`/status/{run_id}`).
+pub fn request_answered(method: &'static str, route: &str, status: u16, took: Duration) {
+    let labels = RequestLabels { method, route: route.to_owned(), status };
+    COUNTED.http_requests.get_or_create(&labels).inc();
+    let labels = RouteLabels { route: route.to_owned() };
+    COUNTED.http_request_duration.get_or_create(&labels).observe(took.as_secs_f64());
+}
+
+/// A run was accepted that had not been before.
+pub fn run_accepted() {
+    COUNTED.runs_accepted.inc();
+}
+
+/// A run ended; `code` is its error's, if it has one.
+pub fn run_ended(status: pipeline::run::RunStatus, code: Option<pipeline::failure::FailureCode>) {
+    use pipeline::run::RunStatus;
+    let status = match status {
+        RunStatus::Processing => "PROCESSING",
+        RunStatus::Completed => "COMPLETED",
+        RunStatus::Failed => "FAILED",
+        RunStatus::Cancelled => "CANCELLED",
+    };
+    let code = code.map_or("NONE", pipeline::failure::FailureCode::as_str);
+    COUNTED.runs_ended.get_or_create(&EndLabels { status, code }).inc();
+}
+
+/// A stage's output was stored in one place.
+pub fn stage_stored(stage: pipeline::run::Stage, provider: &str, place: Place) {
+    let labels = StageLabels { stage: stage.number(), provider: provider.to_owned(), place: place.as_str() };
+    COUNTED.stages_stored.get_or_create(&labels).inc();
+}
+
+/// A write to the database ended.
+pub fn database_write(is_ok: bool) {
+    let result = if is_ok { "ok" } else { "failed" };
+    COUNTED.database_writes.get_or_create(&ResultLabels { result }).inc();
+}
+
+/// A write to a file failed for good.
+pub fn file_write_failed() {
+    COUNTED.file_write_failures.inc();
+}
+
+/// A model was paid. Amounts that are none are left out.
+pub fn llm_cost(usd: f64) {
+    if usd.is_finite() && usd > 0.0 {
+        COUNTED.llm_cost_usd.inc_by(usd);
+    }
+}
+
+/// How things stand at the moment of asking.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    pub version: &'static str,
+    pub git_sha: String,
+    pub configured_mode: &'static str,
+    pub effective_mode: &'static str,
+    pub runs_in_flight: usize,
+    /// None while it is not known.
+    pub unsynced_runs: Option<usize>,
+    pub queue_depth: Option<usize>,
+    /// None without a database.
+    pub is_database_breaker_open: Option<bool>,
+    /// Whether the last file write failed.
+    pub is_file_alarm: bool,
+}
+
+/// All metrics in the OpenMetrics text format.
+pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    let gauge = |value: usize| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge
+    };
+    let build = Info::new([("version", measured.version.to_owned()), ("git_sha", measured.git_sha.clone())]);
+    registry.register("build", "What is running", build);
+    let mode: Family<ModeLabels, Gauge> = Family::default();
+    let labels = ModeLabels { configured: measured.configured_mode, effective: measured.effective_mode };
+    mode.get_or_create(&labels).set(1);
+    registry.register("storage_mode", "The storage mode: configured, and in effect", mode);
+    registry.register("runs_in_flight", "Runs this process works on", gauge(measured.runs_in_flight));
+    if let Some(runs) = measured.unsynced_runs {
+        registry.register("unsynced_runs", "Ended runs that the database lacks something of", gauge(runs));
+    }
+    if let Some(depth) = measured.queue_depth {
+        registry.register("queue_depth", "Accepted runs that nobody works on yet", gauge(depth));
+    }
+    if let Some(is_open) = measured.is_database_breaker_open {
+        let gauge = gauge(usize::from(is_open));
+        registry.register("database_breaker_open", "1 while the database is not asked", gauge);
+    }
+    let alarm = gauge(usize::from(measured.is_file_alarm));
+    registry.register("file_alarm", "1 while the last file write failed", alarm);
+    let mut text = String::new();
+    encode_registry(&mut text, &COUNTED.registry)?;
+    encode_registry(&mut text, &registry)?;
+    encode_eof(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::{
+        failure::FailureCode,
+        run::{RunStatus, Stage},
+    };
+
+    use super::*;
+
+    fn measured() -> Measured {
+        Measured {
+            version: "1.2.3",
+            git_sha: "abc".to_owned(),
+            configured_mode: "DUAL_WRITE",
+            effective_mode: "FILE_ONLY",
+            runs_in_flight: 3,
+            unsynced_runs: Some(2),
+            queue_depth: None,
+            is_database_breaker_open: Some(true),
+            is_file_alarm: false,
+        }
+    }
+
+    #[test]
+    fn what_happened_and_what_is_stand_in_one_text() {
+        run_accepted();
+        run_ended(RunStatus::Failed, Some(FailureCode::LlmCredits));
+        run_ended(RunStatus::Completed, None);
+        stage_stored(Stage::InputProcessing, "extractive", Place::File);
+        database_write(false);
+        file_write_failed();
+        llm_cost(0.25);
+        llm_cost(f64::NAN);
+        request_answered("GET", "/health", 200, Duration::from_millis(3));
+        let text = render(&measured()).unwrap();
+        for line in [
+            "innovation_runs_accepted_total 1",
+            "innovation_runs_ended_total{status=\"FAILED\",code=\"LLM_CREDITS\"} 1",
+            "innovation_runs_ended_total{status=\"COMPLETED\",code=\"NONE\"} 1",
+            "innovation_stages_stored_total{stage=\"1\",provider=\"extractive\",place=\"file\"} 1",
+            "innovation_database_writes_total{result=\"failed\"} 1",
+            "innovation_file_write_failures_total 1",
+            "innovation_llm_cost_usd_total 0.25",
+            "innovation_http_requests_total{method=\"GET\",route=\"/health\",status=\"200\"} 1",
+            "innovation_http_request_duration_seconds_bucket{le=\"0.005\",route=\"/health\"} 1",
+            "innovation_build_info{version=\"1.2.3\",git_sha=\"abc\"} 1",
+            "innovation_storage_mode{configured=\"DUAL_WRITE\",effective=\"FILE_ONLY\"} 1",
+            "innovation_runs_in_flight 3",
+            "innovation_unsynced_runs 2",
+            "innovation_database_breaker_open 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("queue_depth"), "what is not known is not said");
+        assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
+    }
+}
