@@ -18,5 +18,6 @@ mod golden;
 mod migrations;
 mod openrouter;
 mod plug;
+mod rollback;
 mod run;
 mod support;

@@ -17,15 +17,18 @@ use crate::{
     brands::BrandFolder,
     clock::SystemClock,
     config::{AnalystChoice, AnalystConfig, Config, DatabaseConfig},
-    documents::fetch::{Deadlines, Fetcher, FetcherError},
+    database::Malformed,
+    documents::{fetch::{Deadlines, Fetcher, FetcherError}, isolate::Isolation},
     flags::{Defaults, FlagSource},
+    health::{Durability, Health, Identity, Sources},
+    http::{HttpState, Limits},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError},
     runs::Runs,
     storage::{
         Lease,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
-        //PG postgres::PostgresStore,
+        postgres::PostgresStore,
         router::{Database, Router, RouterConfig},
     },
     worker::{Tools, Worker, WorkerConfig},
@@ -57,6 +60,8 @@ pub enum WiringError {
     Fetcher(#[from] FetcherError),
     #[error(transparent)]
     Client(#[from] OpenRouterError),
+    #[error("DATABASE_URL {0}")]
+    Database(#[from] Malformed),
 }
 
 /// What the caller may set over the configuration.
@@ -88,14 +93,11 @@ impl App {
 /// A service, wired and not yet started.
 #[derive(Debug, Clone)]
 pub struct Service {
-    pub runs: Arc<Runs>,
     pub worker: Worker,
     pub router: Arc<Router>,
     pub flags: FlagSource,
-    pub brands: BrandFolder,
-    pub clock: Arc<dyn Clock>,
-    /// This process, among the replicas.
-    pub replica: String,
+    pub http: HttpState,
+    pub identity: Identity,
     pub analyst_name: String,
 }
 
@@ -124,6 +126,12 @@ impl Service {
         let replica = uuid::Uuid::now_v7().to_string();
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
         let (analyst, analyst_name) = analyst(config.analyst.choice, config.analyst, &clock)?;
+        let identity = Identity {
+            version: env!("CARGO_PKG_VERSION"),
+            git_sha: Identity::commit(config.process.git_sha.as_deref()),
+            environment: config.process.environment,
+            replica: config.process.replica.clone().unwrap_or_else(|| replica.clone()),
+        };
         let brands = BrandFolder::new(&config.process.base_dir);
         let fetcher = Fetcher::new(config.documents, Deadlines::default())?;
         let tools = Tools {
@@ -136,21 +144,40 @@ impl Service {
             router.clone(),
             tools,
             WorkerConfig {
-                lease: Lease { owner: replica.clone(), duration: config.work.lease },
+                lease: Lease { owner: replica, duration: config.work.lease },
                 concurrent_runs_max: config.work.concurrent_runs_max,
             },
         );
         let runs =
             Arc::new(Runs::new(router.clone(), worker.clone(), fetcher, brands.clone(), clock.clone()));
-        Ok(Self { runs, worker, router, flags, brands, clock, replica, analyst_name })
+        let health = Arc::new(Health::new(Sources {
+            identity: identity.clone(),
+            router: router.clone(),
+            worker: worker.clone(),
+            clock,
+            local_disk: Durability::of_local_disk(
+                config.process.environment,
+                config.process.volume.is_some(),
+            ),
+            flags: Some(flags.clone()),
+            census: None,
+            model: None,
+            parser: Isolation::default(),
+        }));
+        let http = HttpState {
+            runs,
+            health,
+            brands,
+            access: Arc::new(config.access),
+            limits: Limits::default(),
+        };
+        Ok(Self { worker, router, flags, http, identity, analyst_name })
     }
 }
 
 fn database(config: &DatabaseConfig, clock: &Arc<dyn Clock>) -> Result<Option<Database>, WiringError> {
-    if config.url.is_none() {
-        return Ok(None);
-    }
-    let store = Arc::new(PostgresStore::new(config)?);
+    let Some(store) = PostgresStore::new(config)? else { return Ok(None) };
+    let store = Arc::new(store);
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
     Ok(Some(Database { store, breaker }))
 }

@@ -79,9 +79,19 @@ impl World {
 
     /// Starts a service, and waits until it answers.
     pub(crate) async fn serve(&self, environment: &[(&str, &str)]) -> Service {
+        self.serve_with(environment, |_| {}).await
+    }
+
+    /// As [`World::serve`], with a last change to the command.
+    pub(crate) async fn serve_with(
+        &self,
+        environment: &[(&str, &str)],
+        change: impl FnOnce(&mut Command),
+    ) -> Service {
         let mut command = self.command(environment);
         let port = free_port();
         command.env("PORT", port.to_string());
+        change(&mut command);
         Service::start(command, port, self.folder.path()).await
     }
 

@@ -5,6 +5,7 @@ pub mod extract;
 pub mod migrate;
 pub mod progress;
 pub mod run;
+pub mod serve;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Run the whole pipeline on a document, here and now
     Run(run::Args),
+    /// Serve the HTTP API and work on runs
+    Serve(serve::Args),
     /// List the brands that have a profile
     Brands(brands::Args),
     /// Show what the stages will see of a document
@@ -55,7 +58,9 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let config = match Config::from_environment(Purpose::Command) {
+    let is_service = matches!(cli.command, Command::Serve(_));
+    let purpose = if is_service { Purpose::Service } else { Purpose::Command };
+    let config = match Config::from_environment(purpose) {
         Ok(config) => config,
         Err(problems) => return fail(&problems),
     };
@@ -68,6 +73,7 @@ pub fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(args, config).await,
+            Command::Serve(args) => serve::run(args, config).await,
             Command::Brands(args) => brands::run(&args, &config),
             Command::Extract(args) => extract::run(args).await,
             Command::Migrate(args) => migrate::run(args, &config).await,

@@ -9,6 +9,7 @@
 //! * Times cross the border to SQL as milliseconds since 1970, JSON as text.
 
 mod accept;
+mod adopt;
 mod fault;
 mod finish;
 mod lease;
@@ -74,6 +75,10 @@ impl PostgresStore {
 impl Store for PostgresStore {
     async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         bounded!(self.pool, Access::Write, |held| accept::accept(held, run, lease))
+    }
+
+    async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| adopt::adopt(held, run, fence))
     }
 
     async fn claim(

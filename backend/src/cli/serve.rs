@@ -1,0 +1,68 @@
+//! `innovation serve`: the HTTP API and the worker, until told to stop.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::fail;
+use crate::{
+    app::Service,
+    config::{Config, Role},
+    http::{self, ServeLimits},
+    lifecycle,
+    storage::probe::probe_when_open,
+    telemetry::logs,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What this process does [default: ROLE, else all]
+    #[arg(long, value_enum)]
+    role: Option<Role>,
+}
+
+/// Serves until the first signal, then drains.
+pub async fn run(args: Args, config: Config) -> ExitCode {
+    let role = args.role.unwrap_or(config.work.role);
+    let address = SocketAddr::from((config.process.host, config.process.port));
+    let drain = config.process.drain;
+    let warnings = config.warnings.clone();
+    let service = match Service::new(config) {
+        Ok(service) => service,
+        Err(error) => return fail(&error),
+    };
+    logs::banner(&service.identity, role.as_str(), &service.router.state(), &service.analyst_name);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(error) => return fail(&format!("{address}: {error}; choose another PORT")),
+    };
+    tracing::info!("listening on {address}");
+
+    tokio::spawn(service.flags.clone().watch());
+    if let Some(database) = service.router.database() {
+        let worker = service.worker.clone();
+        let probing =
+            probe_when_open(database.clone(), service.flags.subscribe(), move || worker.wake());
+        tokio::spawn(probing);
+    }
+    let worker = service.worker.clone();
+    if role != Role::Web {
+        tokio::spawn(async move { worker.run().await });
+    }
+
+    let told = CancellationToken::new();
+    lifecycle::cancel_on_signals(told.clone());
+    let worker = service.worker.clone();
+    let stop = async move {
+        told.cancelled().await;
+        tracing::info!(runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
+        worker.drain(drain).await;
+    };
+    http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
+    tracing::info!("stopped");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,33 @@
+//! A run that was accepted by file while the database was away, brought here under the fence that it has there.
+
+use super::{
+    super::{Acceptance, Fence, NewRun, StorageError, StorageErrorKind},
+    Fault, Held, accept, fenced,
+};
+
+/// Nobody else's, and never back to an older fence. The lease is the default one: the next renewal, which comes within
+/// a fifth of it, sets the configured. $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest
+const TAKE: &str = r#"
+UPDATE "PipelineRun" SET "leaseOwner" = $2, "leaseEpoch" = $3, "generation" = $4,
+  "leaseUntil" = now() + interval '15 seconds', "startedAt" = COALESCE("startedAt", now()), "updatedAt" = now()
+WHERE "id" = $1 AND "status" = 'PROCESSING' AND "requestDigest" = $5
+  AND "leaseEpoch" <= $3 AND "generation" <= $4
+  AND ("leaseOwner" IS NULL OR "leaseOwner" = $2 OR "leaseUntil" < now())
+RETURNING "id""#;
+
+pub(super) async fn adopt(held: &mut Held<'_>, run: &NewRun, fence: &Fence) -> Result<(), Fault> {
+    if accept::accept(held, run, None).await? == Acceptance::OtherRequest {
+        let what = format!("run {} is in the database for another request; both are kept", run.id);
+        return Err(Fault::Store(StorageError::new(StorageErrorKind::Conflict, what)));
+    }
+    let taken = held
+        .query(TAKE)
+        .bind(run.id.as_str())
+        .bind(&fence.owner)
+        .bind(fence.epoch)
+        .bind(fence.generation)
+        .bind(&run.request.digest)
+        .fetch_optional(held.connection()?)
+        .await?;
+    taken.map(drop).ok_or_else(|| fenced(&run.id))
+}

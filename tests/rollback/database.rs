@@ -1,0 +1,263 @@
+//! The database fails in every way that it can, under a running service.
+
+use std::time::{Duration, Instant};
+
+use super::{DATABASE_ONLY, DUAL_WRITE, calls, slow_model, slow_world};
+use crate::support::{
+    postgres::{Postgres, Stop},
+    proxy::Proxy,
+    service::{Service, World},
+};
+
+/// Waits until the run has its first stage.
+async fn after_stage_1(service: &Service, run_id: &str) {
+    service.wait_for(run_id, |status| status["stages"]["1"]["status"] == "complete").await;
+}
+
+/// A database that is away makes DUAL_WRITE effective FILE_ONLY, and says so.
+async fn effective(service: &Service, mode: &str) -> serde_json::Value {
+    service.wait_for_path("/health", |_, health| health["effective_mode"] == mode).await
+}
+
+#[tokio::test]
+async fn a_service_starts_accepts_and_finishes_without_its_database() {
+    let mut world = World::with_database().await;
+    world.postgres().stop(Stop::Fast);
+    let service = world.serve(DUAL_WRITE).await;
+    service.submit(&world.request("run-1")).await;
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["file"]));
+    let health = effective(&service, "FILE_ONLY").await;
+    assert_eq!((&health["status"], &health["mode"]), (&"degraded".into(), &"DUAL_WRITE".into()), "{health}");
+    let manifest = world.json("run-1", "run.json");
+    assert_eq!(manifest["stages"]["1"]["unsynced"], true);
+    assert_eq!(calls(&world.model), [1; 4]);
+    // The next run goes to both as soon as it is back.
+    world.postgres().start_again();
+    effective(&service, "DUAL_WRITE").await;
+    service.submit(&world.request("run-2")).await;
+    assert_eq!(service.ended("run-2").await["status"], "complete");
+    world.assert_both_agree("run-2").await;
+    assert_eq!(calls(&world.model), [2; 4]);
+}
+
+#[tokio::test]
+async fn database_only_refuses_while_its_database_is_away_and_tells_when_to_try_again() {
+    let mut world = World::with_database().await;
+    world.postgres().stop(Stop::Fast);
+    let service = world.serve(DATABASE_ONLY).await;
+    let (status, problem) = service.post(&world.request("run-1")).await.unwrap();
+    assert_eq!(status, 503, "{problem}");
+    let port = world.postgres().url();
+    let port = url::Url::parse(&port).unwrap().port().unwrap().to_string();
+    assert!(!problem.to_string().contains(&port), "no address leaves the service: {problem}");
+    assert_eq!(service.get("/status/run-1").await.unwrap().0, 503, "not known to be missing");
+    assert_eq!(service.get("/health").await.unwrap().0, 503, "no storage works at all");
+    assert_eq!(service.get("/health/live").await.unwrap().0, 200);
+    assert_eq!(calls(&world.model), [0; 4]);
+    world.postgres().start_again();
+    service.wait_for_path("/health", |code, _| code == 200).await;
+    service.submit(&world.request("run-1")).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn dual_write_goes_on_by_file_when_postgres_dies_in_mid_run_and_heals_when_it_is_back() {
+    let mut world = slow_world().await;
+    // A short lease: the row waits for it before it is taken up again.
+    let service = world.serve(&[("LEASE_SECONDS", "3")]).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    world.postgres().stop(Stop::Immediate);
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["file"]));
+    effective(&service, "FILE_ONLY").await;
+    world.postgres().start_again();
+    effective(&service, "DUAL_WRITE").await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await != "COMPLETED" {
+        assert!(Instant::now() < deadline, "{}", service.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    service.wait_for("run-1", |s| s["stages"]["4"]["stored_in"] == serde_json::json!(["database", "file"])).await;
+    world.assert_both_agree("run-1").await;
+    assert_eq!(calls(&world.model), [1; 4], "nothing was paid twice");
+}
+
+#[tokio::test]
+async fn database_only_waits_for_postgres_and_goes_on() {
+    let mut world = slow_world().await;
+    let service = world.serve(DATABASE_ONLY).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    world.postgres().stop(Stop::Immediate);
+    // Until the outage has been met by a write of the run.
+    while !service.log().contains("it is kept in memory and tried again") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.postgres().start_again();
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    assert_eq!(calls(&world.model), [1; 4]);
+    assert!(!world.run_folder("run-1").exists());
+}
+
+#[tokio::test]
+async fn database_only_gives_up_at_its_deadline_and_keeps_what_is_stored() {
+    let mut world = slow_world().await;
+    let environment = [DATABASE_ONLY[0], ("DATABASE_RETRY_DEADLINE_SECONDS", "2")];
+    let service = world.serve(&environment).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    world.postgres().stop(Stop::Immediate);
+    // The client sees it although no store can be told.
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "failed", "{status}");
+    assert_eq!(status["error"]["code"], "STORAGE_UNAVAILABLE", "{status}");
+    world.postgres().start_again();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await != "FAILED" {
+        assert!(Instant::now() < deadline, "{}", service.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let code = world.value(r#"SELECT "errorCode" FROM "PipelineRun""#).await;
+    assert_eq!(code, "STORAGE_UNAVAILABLE");
+    let kept = world.value(r#"SELECT num_nonnulls("stage1Output", "stage2Output")::text FROM "PipelineRun""#).await;
+    assert_eq!(kept, "1", "the earlier stage stays");
+    assert_eq!(calls(&world.model), [1, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
+    let mut world = slow_world().await;
+    let proxy = Proxy::to(&world.postgres().url()).await;
+    let service = world.serve(&[("DATABASE_URL", &proxy.url())]).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    proxy.swallow();
+    let started = Instant::now();
+    let by_file = service
+        .wait_for("run-1", |status| {
+            status["stages"].as_object().unwrap().values().any(|s| s["stored_in"] == serde_json::json!(["file"]))
+        })
+        .await;
+    // The model's own time, the write's limit, and the look itself, which waits for the database too.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}: {by_file}", started.elapsed());
+    let health = Instant::now();
+    assert_eq!(service.get("/health").await.unwrap().0, 200);
+    assert!(health.elapsed() < Duration::from_secs(2), "{:?}", health.elapsed());
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    proxy.heal();
+    effective(&service, "DUAL_WRITE").await;
+    service.submit(&world.request("run-2")).await;
+    assert_eq!(service.ended("run-2").await["status"], "complete");
+    world.assert_both_agree("run-2").await;
+    assert_eq!(calls(&world.model), [2; 4]);
+}
+
+#[tokio::test]
+async fn a_slow_database_is_waited_for_within_its_limit() {
+    let world = slow_world().await;
+    world
+        .query(
+            r#"CREATE FUNCTION dawdle() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(1.2); RETURN NEW; END $$ LANGUAGE plpgsql"#,
+        )
+        .await;
+    let service = world.serve(DUAL_WRITE).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    world
+        .query(r#"CREATE TRIGGER dawdle BEFORE UPDATE OF "stage2Output", "stage3Output", "stage4Output" ON "PipelineRun" FOR EACH ROW EXECUTE FUNCTION dawdle()"#)
+        .await;
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    world.assert_both_agree("run-1").await;
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn a_locked_table_or_an_exhausted_pool_is_an_outage_of_that_write_alone() {
+    let world = slow_world().await;
+    let service = world.serve(&[("DATABASE_POOL_SIZE", "1"), ("LEASE_SECONDS", "60")]).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    let url = world.database_url();
+    let locking = tokio::spawn(async move {
+        let lock = r#"BEGIN; LOCK TABLE "PipelineRun" IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT"#;
+        crate::support::postgres::query(&url, lock).await
+    });
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    locking.await.unwrap();
+    effective(&service, "DUAL_WRITE").await;
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn a_dropped_column_is_a_schema_failure_and_mended_by_its_return() {
+    let world = slow_world().await;
+    let service = world.serve(&[("LEASE_SECONDS", "3")]).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    world.query(r#"ALTER TABLE "PipelineRun" DROP COLUMN "stage3Output""#).await;
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    let deep = service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"]["state"] == "behind").await;
+    assert!(deep["storage"].to_string().contains("stage3Output"), "{deep}");
+    world.query(r#"ALTER TABLE "PipelineRun" ADD COLUMN "stage3Output" JSONB"#).await;
+    effective(&service, "DUAL_WRITE").await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await != "COMPLETED" {
+        assert!(Instant::now() < deadline, "{}", service.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    service.wait_for("run-1", |s| s["stages"]["3"]["stored_in"] == serde_json::json!(["database", "file"])).await;
+    world.assert_both_agree("run-1").await;
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn a_revoked_permission_is_a_schema_failure_and_mended_by_its_return() {
+    let world = World::with_model(slow_model()).await;
+    let world = World { postgres: Some(Postgres::start()), ..world };
+    world.migrate();
+    world.query("CREATE ROLE app LOGIN PASSWORD 'app'").await;
+    world.query("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app").await;
+    let mut url = url::Url::parse(&world.database_url()).unwrap();
+    url.set_username("app").unwrap();
+    url.set_password(Some("app")).unwrap();
+    let service = world.serve(&[("DATABASE_URL", url.as_str()), ("LEASE_SECONDS", "3")]).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    world.query(r#"REVOKE UPDATE ON "PipelineRun" FROM app"#).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    effective(&service, "FILE_ONLY").await;
+    world.query(r#"GRANT UPDATE ON "PipelineRun" TO app"#).await;
+    effective(&service, "DUAL_WRITE").await;
+    service.wait_for("run-1", |s| s["stages"]["4"]["stored_in"] == serde_json::json!(["database", "file"])).await;
+    world.assert_both_agree("run-1").await;
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn on_a_database_without_our_migrations_a_service_starts_and_works_by_file() {
+    let mut world = World::files_only().await;
+    world.postgres = Some(Postgres::start());
+    let service = world.serve(DUAL_WRITE).await;
+    service.submit(&world.request("run-1")).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"]["state"] == "behind").await;
+    let (status, health) = service.get("/health").await.unwrap();
+    assert_eq!((status, &health["status"]), (200, &"degraded".into()), "{health}");
+    // A migration is all it takes.
+    world.migrate();
+    effective(&service, "DUAL_WRITE").await;
+    service.submit(&world.request("run-2")).await;
+    assert_eq!(service.ended("run-2").await["status"], "complete");
+    world.assert_both_agree("run-2").await;
+    assert_eq!(calls(&world.model), [2; 4]);
+}

@@ -1,0 +1,98 @@
+//! The disk fails: read-only, full.
+
+use std::{
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::Command,
+};
+
+use super::{DUAL_WRITE, FILE_ONLY, calls};
+use crate::support::service::World;
+
+/// Makes the folder that holds all runs, and its contents, writable for others or not.
+fn set_writable(world: &World, writable: bool) {
+    let folder = world.folder.path().join("data/test-outputs");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mode = if writable { 0o777 } else { 0o555 };
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A service that is not root, to whom permissions mean something.
+async fn serve_unprivileged(world: &World, environment: &[(&str, &str)]) -> crate::support::service::Service {
+    for path in [world.folder.path(), &world.folder.path().join("data")] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    std::fs::set_permissions(world.blob.ca.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    world
+        .serve_with(environment, |command| {
+            if rustix::process::geteuid().is_root() {
+                // nobody
+                command.uid(65534).gid(65534);
+            }
+        })
+        .await
+}
+
+#[tokio::test]
+async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
+    let world = World::with_database().await;
+    set_writable(&world, false);
+    let service = serve_unprivileged(&world, DUAL_WRITE).await;
+    service.submit(&world.request("run-1")).await;
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["database"]));
+    let (code, health) = service.get("/health").await.unwrap();
+    assert_eq!((code, &health["status"]), (200, &"degraded".into()), "{health}");
+    let log = service.log();
+    assert!(log.contains("test-outputs") && log.contains("os error 13"), "path and errno: {log}");
+    let unsynced = world.value(r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#).await;
+    assert_eq!(unsynced, "{1,2,3,4,5}");
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn in_file_only_a_read_only_folder_refuses_runs() {
+    let world = World::files_only().await;
+    set_writable(&world, false);
+    let service = serve_unprivileged(&world, FILE_ONLY).await;
+    let (status, problem) = service.post(&world.request("run-1")).await.unwrap();
+    assert_eq!(status, 503, "{problem}");
+    assert!(!problem.to_string().contains("test-outputs"), "no path leaves the service: {problem}");
+    assert_eq!(service.get("/health/ready").await.unwrap().0, 503);
+    set_writable(&world, true);
+    service.wait_for_path("/health", |code, _| code == 200).await;
+    service.submit(&world.request("run-1")).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_a_run_by_file_with_path_and_errno_and_spares_the_database() {
+    // A limit of 3 KiB a file lets manifests through and no stage, as a full disk would; the signal that goes with it
+    // is ignored, so that the write itself fails.
+    let limit = |command: &mut Command| {
+        let mut shell = Command::new("bash");
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
+            .args(["-c", "trap '' XFSZ; ulimit -f 3; exec \"$@\"", "bash"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        *command = shell;
+    };
+    let files = World::files_only().await;
+    let service = files.serve_with(FILE_ONLY, limit).await;
+    service.submit(&files.request("run-1")).await;
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "failed", "{status}");
+    assert_eq!(status["error"]["code"], "STORAGE_UNAVAILABLE");
+    let message = status["error"]["message"].as_str().unwrap();
+    assert!(message.contains("stage1/inspirations.json") && message.contains("os error 27"), "{message}");
+    assert_eq!(calls(&files.model), [1, 0, 0, 0]);
+
+    let both = World::with_database().await;
+    let service = both.serve_with(DUAL_WRITE, limit).await;
+    service.submit(&both.request("run-1")).await;
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    assert_eq!(calls(&both.model), [1; 4]);
+}

@@ -1,0 +1,140 @@
+//! The process ends: by SIGKILL, by SIGTERM; and the model or the document fails under it.
+
+use std::time::{Duration, Instant};
+
+use super::{DUAL_WRITE, FILE_ONLY, calls, slow_model, slow_world};
+use crate::support::{
+    openrouter::{Options, Reply},
+    service::World,
+};
+
+#[tokio::test]
+async fn a_killed_service_goes_on_after_its_restart_in_every_mode() {
+    for environment in [FILE_ONLY, DUAL_WRITE, super::DATABASE_ONLY] {
+        let world = slow_world().await;
+        let mut settings = environment.to_vec();
+        settings.push(("LEASE_SECONDS", "3"));
+        let mut service = world.serve(&settings).await;
+        service.submit(&world.request("run-1")).await;
+        service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
+        service.kill();
+        let service = world.serve(&settings).await;
+        let status = service.ended("run-1").await;
+        assert_eq!(status["status"], "complete", "{environment:?}: {status}");
+        let paid = calls(&world.model);
+        assert_eq!((paid[0], paid[1]), (1, 1), "what was stored is never paid again: {paid:?}");
+        assert!(paid.iter().sum::<usize>() <= 5, "at most the call in flight: {paid:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_first_sigterm_lets_runs_finish_and_refuses_new_ones() {
+    let world = World::with_model(slow_model()).await;
+    let mut service = world.serve(FILE_ONLY).await;
+    service.submit(&world.request("run-1")).await;
+    service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    service.signal("TERM");
+    service.wait_for_path("/health/ready", |code, _| code == 503).await;
+    assert_eq!(service.post(&world.request("run-2")).await.unwrap().0, 503);
+    assert_eq!(service.wait().await, Some(0));
+    assert_eq!(world.json("run-1", "run.json")["status"], "COMPLETED");
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn a_drain_that_is_too_short_gives_the_run_back_and_a_second_signal_ends_at_once() {
+    let world = World::with_model(Options { latency: Duration::from_secs(20), ..Options::default() }).await;
+    let mut service = world.serve(&[FILE_ONLY[0], ("DRAIN_SECONDS", "1")]).await;
+    service.submit(&world.request("run-1")).await;
+    service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "running").await;
+    let started = Instant::now();
+    service.signal("TERM");
+    assert_eq!(service.wait().await, Some(0));
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    let manifest = world.json("run-1", "run.json");
+    assert_eq!((&manifest["status"], &manifest["owner"]), (&"PROCESSING".into(), &serde_json::Value::Null));
+
+    let mut service = world.serve(&[FILE_ONLY[0], ("DRAIN_SECONDS", "60")]).await;
+    service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "running").await;
+    let started = Instant::now();
+    service.signal("TERM");
+    service.wait_for_path("/health/ready", |code, _| code == 503).await;
+    service.signal("TERM");
+    assert_eq!(service.wait().await, Some(1));
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_model_that_fails_hangs_or_costs_too_much_fails_the_run_and_nothing_else() {
+    let world = World::files_only().await;
+    let environment =
+        [FILE_ONLY[0], ("LLM_TIMEOUT_SECONDS", "2"), ("LLM_MAX_COST_PER_RUN_USD", "0.015")];
+    let service = world.serve(&environment).await;
+    // 1 cent a call: the second stage is asked for, the third no more.
+    service.submit(&world.request("costly")).await;
+    let status = service.ended("costly").await;
+    assert_eq!(status["status"], "failed", "{status}");
+    assert_eq!(status["stages"]["1"]["status"], "complete");
+    assert!(calls(&world.model).iter().sum::<usize>() <= 2, "{:?}", calls(&world.model));
+
+    world.model.script([Reply::HangBeforeHeaders, Reply::HangBeforeHeaders, Reply::HangBeforeHeaders]);
+    service.submit(&world.request("hanging")).await;
+    let status = service.ended("hanging").await;
+    assert_eq!(status["error"]["code"], "LLM_TIMEOUT", "{status}");
+    let live = Instant::now();
+    assert_eq!(service.get("/health").await.unwrap().0, 200);
+    assert!(live.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_bad_document_fails_its_run_with_its_code_and_costs_nothing() {
+    let world = World::files_only().await;
+    let service = world.serve(FILE_ONLY).await;
+    for (run_id, path, code) in [
+        ("gone", "gone", "DOCUMENT_UNAVAILABLE"),
+        ("inside", "inside", "DOCUMENT_UNAVAILABLE"),
+        ("circle", "circle", "DOCUMENT_UNAVAILABLE"),
+        ("endless", "endless", "DOCUMENT_TOO_LARGE"),
+        ("announced", "announced", "DOCUMENT_TOO_LARGE"),
+    ] {
+        let mut request = world.request(run_id);
+        request["blob_url"] = world.blob.url(path).into();
+        service.submit(&request).await;
+        let status = service.ended(run_id).await;
+        assert_eq!(status["status"], "failed", "{status}");
+        assert_eq!(status["error"]["code"], code, "{path}: {status}");
+    }
+    assert_eq!(calls(&world.model), [0; 4]);
+}
+
+#[tokio::test]
+async fn a_hanging_blob_store_holds_up_nothing_else() {
+    let world = World::files_only().await;
+    let service = world.serve(FILE_ONLY).await;
+    for (number, path) in ["hang", "drip", "hang", "drip"].iter().enumerate() {
+        let mut request = world.request(&format!("slow-{number}"));
+        request["blob_url"] = world.blob.url(path).into();
+        service.submit(&request).await;
+    }
+    for _ in 0..20 {
+        let started = Instant::now();
+        assert_eq!(service.get("/health").await.unwrap().0, 200);
+        assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    }
+    service.submit(&world.request("quick")).await;
+    assert_eq!(service.ended("quick").await["status"], "complete");
+}
+
+#[tokio::test]
+async fn a_resumed_run_reads_the_spooled_document_not_the_blob_again() {
+    let world = World::with_model(slow_model()).await;
+    let mut service = world.serve(FILE_ONLY).await;
+    service.submit(&world.request("run-1")).await;
+    service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    service.kill();
+    world.blob.remove_all();
+    let service = world.serve(FILE_ONLY).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    assert_eq!(world.blob.requests(), 1);
+    assert!(!world.run_folder("run-1").join("document").exists(), "it goes when the run has ended");
+}
