@@ -19,4 +19,5 @@ mod migrations;
 mod openrouter;
 mod plug;
 mod run;
+mod storage;
 mod support;

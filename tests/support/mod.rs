@@ -4,6 +4,7 @@ pub(crate) mod hostile;
 pub(crate) mod openrouter;
 pub(crate) mod postgres;
 pub(crate) mod prisma;
+pub(crate) mod proxy;
 
 use std::{
     path::{Path, PathBuf},
