@@ -20,4 +20,5 @@ mod openrouter;
 mod plug;
 mod rollback;
 mod run;
+mod storage;
 mod support;

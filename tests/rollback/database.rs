@@ -133,8 +133,8 @@ async fn database_only_gives_up_at_its_deadline_and_keeps_what_is_stored() {
 #[tokio::test]
 async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
     let mut world = slow_world().await;
-    let proxy = Proxy::to(&world.postgres().url()).await;
-    let service = world.serve(&[("DATABASE_URL", &proxy.url())]).await;
+    let mut proxy = Proxy::start(address(&world.database_url())).await;
+    let service = world.serve(&[("DATABASE_URL", &proxy.url(&world.database_url()))]).await;
     service.submit(&world.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
     proxy.swallow();
@@ -151,7 +151,7 @@ async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
     assert!(health.elapsed() < Duration::from_secs(2), "{:?}", health.elapsed());
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
-    proxy.heal();
+    proxy.mend().await;
     effective(&service, "DUAL_WRITE").await;
     service.submit(&world.request("run-2")).await;
     assert_eq!(service.ended("run-2").await["status"], "complete");
@@ -260,4 +260,10 @@ async fn on_a_database_without_our_migrations_a_service_starts_and_works_by_file
     assert_eq!(service.ended("run-2").await["status"], "complete");
     world.assert_both_agree("run-2").await;
     assert_eq!(calls(&world.model), [2; 4]);
+}
+
+/// Where a database URL leads.
+fn address(url: &str) -> std::net::SocketAddr {
+    let url = url::Url::parse(url).unwrap();
+    format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap()
 }

@@ -6,6 +6,7 @@ pub(crate) mod openrouter;
 pub(crate) mod postgres;
 pub(crate) mod prisma;
 pub(crate) mod service;
+pub(crate) mod proxy;
 
 use std::{
     path::{Path, PathBuf},

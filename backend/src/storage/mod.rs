@@ -10,9 +10,13 @@
 
 pub mod atomic;
 pub mod breaker;
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
 pub mod files;
 pub mod frontend_rows;
 pub mod leased;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 mod merge;
 pub mod mode;
 pub mod postgres;

@@ -1,0 +1,274 @@
+//! What every store must do: one suite, which memory, files, Postgres and the router pass.
+//!
+//! A case panics where a store does otherwise, as a test does; it is no part of the service.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use pipeline::{
+    analyst::Provenance,
+    brand::BrandId,
+    clock::Timestamp,
+    failure::{FailureCode, RunFailure},
+    grounding::StageGrounding,
+    llm::Usage,
+    record::{Circumstances, StageRecord},
+    run::{RunId, RunStatus, Stage},
+    stages::StageOutput,
+    testing::example_answer,
+};
+
+use super::{Acceptance, End, Fence, Lease, NewRun, Request, StorageErrorKind, Store};
+
+/// A place that several processes share.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// The store as one more process sees it; dropping it is that process's death.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+/// When runs of this suite are accepted, in the order of their names.
+const ACCEPTED_AT: &str = "2026-11-21T11:00:00.123Z";
+const FINISHED_AT: &str = "2026-11-21T11:00:42.500Z";
+
+/// A time from its text.
+#[must_use]
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A lease that outlasts a test.
+#[must_use]
+pub fn lease(owner: &str) -> Lease {
+    Lease { owner: owner.to_owned(), duration: Duration::from_secs(60) }
+}
+
+/// A request for a run, by address.
+#[must_use]
+pub fn new_run(id: &str, url: &str) -> NewRun {
+    let brand = BrandId::parse("acme").unwrap();
+    NewRun {
+        id: RunId::parse(id).unwrap(),
+        request: Request::by_url("report.pdf".into(), url.into(), brand, Some("user_1".into())).unwrap(),
+        accepted_at: at(ACCEPTED_AT),
+    }
+}
+
+/// A record of a stage that means something and differs by `mark`.
+#[must_use]
+pub fn record(stage: Stage, mark: &str) -> StageRecord {
+    let mut output = StageOutput::from_json(stage, example_answer(stage)).unwrap();
+    output.assign_ids();
+    let provenance = Provenance {
+        provider: "test".into(),
+        model: format!("test/{mark}"),
+        prompt_version: "1".into(),
+        // Figures that a careless number format would change.
+        usage: Usage { prompt_tokens: 1_234_567, cost_usd: 0.1 + 0.2, ..Usage::default() },
+        attempts: 1,
+    };
+    let share = (stage.number() <= 2).then_some(12.0 / 13.0);
+    let grounding =
+        StageGrounding { quotes: 13, verbatim: 12, absent: 1, share, ..StageGrounding::default() };
+    let circumstances = Circumstances {
+        started_at: at("2026-11-21T11:00:01.001Z"),
+        finished_at: at("2026-11-21T11:00:09.999Z"),
+        mode: "DUAL_WRITE".into(),
+        flags_revision: 1,
+        warnings: vec!["“quotes”, \\u0000 in letters, a tab\t and 😀".into()],
+        grounding,
+    };
+    StageRecord::new(&output, &provenance, circumstances).unwrap()
+}
+
+/// The records of all stages.
+#[must_use]
+pub fn records() -> Vec<StageRecord> {
+    Stage::ALL.into_iter().map(|stage| record(stage, "one")).collect()
+}
+
+/// A failure that cost something.
+#[must_use]
+pub fn failure() -> RunFailure {
+    let stage = Some(Stage::SignalAmplification);
+    let usage = Usage { cost_usd: 0.25, ..Usage::default() };
+    RunFailure { usage, ..RunFailure::new(FailureCode::LlmTimeout, stage, "no answer in time", true) }
+}
+
+/// Accepts a run as work of `owner`.
+pub async fn accepted(store: &dyn Store, run: &NewRun, owner: &str) -> Fence {
+    match store.accept(run, Some(&lease(owner))).await.unwrap() {
+        Acceptance::New(Some(fence)) => fence,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Runs every case.
+pub async fn holds(place: &dyn Place) {
+    of_fifty_at_once_one_is_accepted(place).await;
+    another_request_is_told_from_the_same(place).await;
+    the_oldest_free_runs_are_claimed(place).await;
+    whoever_lost_a_run_writes_no_more(place).await;
+    a_stage_is_stored_once(place).await;
+    what_is_loaded_is_what_was_stored(place).await;
+    an_end_is_final(place).await;
+    a_released_run_is_free_at_once(place).await;
+    place.open().await.probe().await.unwrap();
+}
+
+async fn of_fifty_at_once_one_is_accepted(place: &dyn Place) {
+    let new = new_run("many", "https://a/many");
+    let store = place.open().await;
+    let all = (0..50).map(|n| {
+        let (store, new) = (store.clone(), new.clone());
+        tokio::spawn(async move { store.accept(&new, Some(&lease(&format!("many-{n}")))).await.unwrap() })
+    });
+    let mut fences = Vec::new();
+    for one in all.collect::<Vec<_>>() {
+        match one.await.unwrap() {
+            Acceptance::New(fence) => fences.extend(fence),
+            other => assert_eq!(other, Acceptance::Existing(RunStatus::Processing)),
+        }
+    }
+    assert_eq!(fences.len(), 1, "accepted once");
+    let fence = &fences[0];
+    assert_eq!((fence.epoch, fence.generation), (1, 1));
+    assert_eq!(store.claim(&lease("thief"), 9, &HashSet::new()).await.unwrap(), [], "it is leased");
+    store.finish(fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+    assert_eq!(store.accept(&new, None).await.unwrap(), Acceptance::Existing(RunStatus::Failed));
+}
+
+async fn another_request_is_told_from_the_same(place: &dyn Place) {
+    let store = place.open().await;
+    let fence = accepted(&*store, &new_run("asked", "https://a/1"), "one").await;
+    let other = store.accept(&new_run("asked", "https://a/2"), None).await.unwrap();
+    assert_eq!(other, Acceptance::OtherRequest);
+    store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+}
+
+async fn the_oldest_free_runs_are_claimed(place: &dyn Place) {
+    let store = place.open().await;
+    for (id, seconds) in [("queue-b", 20), ("queue-a", 30), ("queue-c", 10)] {
+        let mut new = new_run(id, "https://a/queue");
+        new.accepted_at += Duration::from_secs(seconds);
+        assert_eq!(store.accept(&new, None).await.unwrap(), Acceptance::New(None));
+    }
+    let held = HashSet::from([RunId::parse("queue-b").unwrap()]);
+    let first = store.claim(&lease("one"), 1, &held).await.unwrap();
+    assert_eq!(first.iter().map(|fence| fence.run.as_str()).collect::<Vec<_>>(), ["queue-c"]);
+    let rest = store.claim(&lease("one"), 9, &HashSet::new()).await.unwrap();
+    assert_eq!(rest.iter().map(|fence| fence.run.as_str()).collect::<Vec<_>>(), ["queue-b", "queue-a"]);
+    assert_eq!(store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap(), []);
+    assert_eq!(store.renew(&lease("one"), &rest).await.unwrap(), []);
+    for fence in first.iter().chain(&rest) {
+        store.finish(fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+    }
+}
+
+async fn whoever_lost_a_run_writes_no_more(place: &dyn Place) {
+    let dead = place.open().await;
+    let brief = Lease { duration: Duration::ZERO, ..lease("dead") };
+    let new = new_run("fenced", "https://a/fenced");
+    let Acceptance::New(Some(old)) = dead.accept(&new, Some(&brief)).await.unwrap() else {
+        panic!("it is new");
+    };
+    dead.store_stage(&old, &record(Stage::InputProcessing, "one")).await.unwrap();
+    drop(dead);
+    let store = place.open().await;
+    let claimed = store.claim(&lease("heir"), 9, &HashSet::new()).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    let fence = &claimed[0];
+    assert!(fence.epoch > old.epoch);
+    let stage_2 = record(Stage::SignalAmplification, "one");
+    let is_fenced = |result: Result<(), super::StorageError>| {
+        assert_eq!(result.unwrap_err().kind, StorageErrorKind::Fenced);
+    };
+    is_fenced(store.store_stage(&old, &stage_2).await);
+    is_fenced(store.store_stage(&old, &record(Stage::InputProcessing, "one")).await);
+    is_fenced(store.finish(&old, End::Failed(&failure()), at(FINISHED_AT)).await);
+    is_fenced(store.finish(&old, End::Completed { records: &[], report: "" }, at(FINISHED_AT)).await);
+    is_fenced(store.release(&old).await);
+    store.store_stage(fence, &stage_2).await.unwrap();
+    let snapshot = store.load(&new.id).await.unwrap().unwrap();
+    assert_eq!(snapshot.stages.len(), 2, "the dead worker's stage is kept");
+    assert!(snapshot.is_leased && snapshot.epoch == fence.epoch);
+    store.finish(fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+}
+
+async fn a_stage_is_stored_once(place: &dyn Place) {
+    let store = place.open().await;
+    let fence = accepted(&*store, &new_run("once", "https://a/once"), "one").await;
+    let (one, two) = (record(Stage::InputProcessing, "one"), record(Stage::InputProcessing, "two"));
+    store.store_stage(&fence, &one).await.unwrap();
+    store.store_stage(&fence, &one).await.unwrap();
+    let error = store.store_stage(&fence, &two).await.unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Conflict);
+    let snapshot = store.load(&fence.run).await.unwrap().unwrap();
+    let held = &snapshot.stages[&Stage::InputProcessing];
+    assert_eq!(held.record.meta.model, one.meta.model);
+    store.mark_unsynced(&fence, &[Stage::InputProcessing]).await.unwrap();
+    store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+}
+
+async fn what_is_loaded_is_what_was_stored(place: &dyn Place) {
+    let store = place.open().await;
+    let new = new_run("whole", "https://a/whole");
+    assert_eq!(store.load(&new.id).await.unwrap(), None);
+    let fence = accepted(&*store, &new, "one").await;
+    for record in records() {
+        store.store_stage(&fence, &record).await.unwrap();
+    }
+    let report = "# Opportunities\n\n“quotes” 😀\n";
+    let end = End::Completed { records: &records(), report };
+    store.finish(&fence, end, at(FINISHED_AT)).await.unwrap();
+    let snapshot = place.open().await.load(&new.id).await.unwrap().unwrap();
+    assert_eq!(snapshot.request.as_ref(), Some(&new.request));
+    assert_eq!(snapshot.accepted_at, Some(new.accepted_at));
+    assert_eq!((snapshot.status, snapshot.finished_at), (RunStatus::Completed, Some(at(FINISHED_AT))));
+    assert_eq!(snapshot.report.as_deref(), Some(report));
+    assert_eq!((snapshot.failure, snapshot.is_leased), (None, false));
+    assert_eq!(snapshot.stages.len(), 4);
+    for (held, record) in snapshot.stages.values().zip(records()) {
+        assert_eq!(held.sha256, held.record.sha256().unwrap());
+        assert_eq!(held.record.payload, record.payload);
+        assert_eq!(held.record.meta.payload_sha256, record.meta.payload_sha256);
+    }
+}
+
+async fn an_end_is_final(place: &dyn Place) {
+    let store = place.open().await;
+    let fence = accepted(&*store, &new_run("end", "https://a/end"), "one").await;
+    let failed = End::Failed(&failure()).status();
+    for _ in 0..2 {
+        store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+    }
+    let other = End::Completed { records: &records(), report: "# Late\n" };
+    let error = store.finish(&fence, other, at(FINISHED_AT)).await.unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Fenced);
+    let error = store.store_stage(&fence, &record(Stage::InputProcessing, "late")).await.unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Fenced);
+    assert_eq!(store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap(), []);
+    let snapshot = store.load(&fence.run).await.unwrap().unwrap();
+    assert_eq!((snapshot.status, snapshot.report), (failed, None));
+    let told = snapshot.failure.unwrap();
+    assert_eq!((told.code, told.stage), (FailureCode::LlmTimeout, Some(Stage::SignalAmplification)));
+    assert_eq!((told.message.as_str(), told.can_retry), ("no answer in time", true));
+    assert!((snapshot.lost_usd - 0.25).abs() < 1e-9, "counted once: {}", snapshot.lost_usd);
+    let fence = accepted(&*store, &new_run("cancel", "https://a/cancel"), "one").await;
+    let cancelled = RunFailure::cancelled(None);
+    store.finish(&fence, End::Failed(&cancelled), at(FINISHED_AT)).await.unwrap();
+    assert_eq!(store.load(&fence.run).await.unwrap().unwrap().status, RunStatus::Cancelled);
+}
+
+async fn a_released_run_is_free_at_once(place: &dyn Place) {
+    let store = place.open().await;
+    let fence = accepted(&*store, &new_run("back", "https://a/back"), "one").await;
+    store.release(&fence).await.unwrap();
+    let claimed = store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert_eq!((&claimed[0].run, claimed[0].owner.as_str()), (&fence.run, "two"));
+    assert!(claimed[0].epoch > fence.epoch);
+    store.finish(&claimed[0], End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+}

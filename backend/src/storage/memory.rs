@@ -1,0 +1,252 @@
+//! Runs in memory, for tests: the storage seam's rules in their shortest form.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use pipeline::{
+    clock::Timestamp,
+    failure::RunFailure,
+    record::StageRecord,
+    run::{RunId, RunStatus, Stage},
+};
+use tokio::time::Instant;
+
+use super::{
+    Acceptance, End, Fence, HeldStage, Lease, NewRun, Places, Snapshot, StorageError, StorageErrorKind, Store,
+};
+
+/// Until the first renewal.
+const ADOPTED_LEASE: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Runs of one process. Stands where a database would.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    runs: Mutex<HashMap<RunId, Entry>>,
+    outage: Mutex<Option<StorageError>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    new: NewRun,
+    status: RunStatus,
+    epoch: i32,
+    owner: Option<(String, Instant)>,
+    stages: BTreeMap<Stage, (StageRecord, String)>,
+    unsynced: HashSet<Option<Stage>>,
+    report: Option<String>,
+    failure: Option<RunFailure>,
+    lost_usd: f64,
+    finished_at: Option<Timestamp>,
+}
+
+impl MemoryStore {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on every call fails so, until told otherwise.
+    pub fn set_outage(&self, outage: Option<StorageError>) {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = outage;
+    }
+
+    /// The stages that were marked as missing elsewhere (none: the run's end).
+    #[must_use]
+    pub fn unsynced(&self, run: &RunId) -> HashSet<Option<Stage>> {
+        self.lock().get(run).map(|entry| entry.unsynced.clone()).unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Entry>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn up(&self) -> Result<MutexGuard<'_, HashMap<RunId, Entry>>, StorageError> {
+        match &*self.outage.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.lock()),
+        }
+    }
+}
+
+impl Entry {
+    fn is_free(&self) -> bool {
+        self.owner.as_ref().is_none_or(|(_, until)| *until <= Instant::now())
+    }
+
+    fn is_held_by(&self, fence: &Fence) -> bool {
+        self.status == RunStatus::Processing
+            && self.epoch == fence.epoch
+            && self.owner.as_ref().is_some_and(|(owner, _)| *owner == fence.owner)
+    }
+
+    fn take(&mut self, lease: &Lease) -> Fence {
+        self.epoch += 1;
+        self.owner = Some((lease.owner.clone(), Instant::now() + lease.duration));
+        Fence {
+            run: self.new.id.clone(),
+            owner: lease.owner.clone(),
+            epoch: self.epoch,
+            generation: 1,
+            has_row: true,
+        }
+    }
+}
+
+fn fenced(fence: &Fence) -> StorageError {
+    StorageError::new(StorageErrorKind::Fenced, format!("run {} is somebody else's", fence.run))
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+        let mut runs = self.up()?;
+        if let Some(entry) = runs.get(&run.id) {
+            let is_same = entry.new.request.digest == run.request.digest;
+            return Ok(if is_same { Acceptance::Existing(entry.status) } else { Acceptance::OtherRequest });
+        }
+        let entry = runs.entry(run.id.clone()).or_insert_with(|| Entry {
+            new: run.clone(),
+            status: RunStatus::Processing,
+            epoch: 0,
+            owner: None,
+            stages: BTreeMap::new(),
+            unsynced: HashSet::new(),
+            report: None,
+            failure: None,
+            lost_usd: 0.0,
+            finished_at: None,
+        });
+        Ok(Acceptance::New(lease.map(|lease| entry.take(lease))))
+    }
+
+    async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+        if self.accept(run, None).await? == Acceptance::OtherRequest {
+            return Err(StorageError::new(StorageErrorKind::Conflict, "the run is here for another request"));
+        }
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&run.id).filter(|entry| {
+            let is_ours = entry.owner.as_ref().is_some_and(|(owner, _)| *owner == fence.owner);
+            entry.status == RunStatus::Processing && entry.epoch <= fence.epoch && (entry.is_free() || is_ours)
+        });
+        let entry = entry.ok_or_else(|| fenced(fence))?;
+        entry.epoch = fence.epoch;
+        entry.owner = Some((fence.owner.clone(), Instant::now() + ADOPTED_LEASE));
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        lease: &Lease,
+        limit: usize,
+        held: &HashSet<RunId>,
+    ) -> Result<Vec<Fence>, StorageError> {
+        let mut runs = self.up()?;
+        let mut waiting: Vec<&mut Entry> = runs
+            .values_mut()
+            .filter(|entry| entry.status == RunStatus::Processing && entry.is_free())
+            .filter(|entry| !held.contains(&entry.new.id))
+            .collect();
+        waiting.sort_by(|left, right| {
+            (left.new.accepted_at, &left.new.id).cmp(&(right.new.accepted_at, &right.new.id))
+        });
+        Ok(waiting.into_iter().take(limit).map(|entry| entry.take(lease)).collect())
+    }
+
+    async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let mut runs = self.up()?;
+        let mut lost = Vec::new();
+        for fence in fences {
+            match runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence)) {
+                Some(entry) => entry.owner = Some((lease.owner.clone(), Instant::now() + lease.duration)),
+                None => lost.push(fence.run.clone()),
+            }
+        }
+        Ok(lost)
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence));
+        entry.ok_or_else(|| fenced(fence))?.owner = None;
+        Ok(())
+    }
+
+    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        let runs = self.up()?;
+        let Some(entry) = runs.get(run) else { return Ok(None) };
+        let stages = entry.stages.iter().map(|(stage, (record, sha256))| {
+            let places = Places::DATABASE;
+            (*stage, HeldStage { record: record.clone(), sha256: sha256.clone(), places })
+        });
+        Ok(Some(Snapshot {
+            id: run.clone(),
+            request: Some(entry.new.request.clone()),
+            status: entry.status,
+            generation: 1,
+            epoch: entry.epoch,
+            accepted_at: Some(entry.new.accepted_at),
+            finished_at: entry.finished_at,
+            stages: stages.collect(),
+            report: entry.report.clone(),
+            failure: entry.failure.clone(),
+            lost_usd: entry.lost_usd,
+            is_leased: !entry.is_free(),
+            places: Places::DATABASE,
+        }))
+    }
+
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        let sha256 = record
+            .sha256()
+            .map_err(|error| StorageError::new(StorageErrorKind::Refused, error.to_string()))?;
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence));
+        let entry = entry.ok_or_else(|| fenced(fence))?;
+        let (_, existing) =
+            entry.stages.entry(record.meta.stage).or_insert_with(|| (record.clone(), sha256.clone()));
+        if *existing == sha256 {
+            return Ok(());
+        }
+        Err(StorageError::new(StorageErrorKind::Conflict, "another record is there already"))
+    }
+
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&fence.run).filter(|entry| entry.epoch == fence.epoch);
+        let entry = entry.ok_or_else(|| fenced(fence))?;
+        if stages.is_empty() {
+            entry.unsynced.insert(None);
+        }
+        entry.unsynced.extend(stages.iter().copied().map(Some));
+        Ok(())
+    }
+
+    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&fence.run).ok_or_else(|| fenced(fence))?;
+        if entry.epoch == fence.epoch && entry.status == end.status() {
+            return Ok(());
+        }
+        if !entry.is_held_by(fence) {
+            return Err(fenced(fence));
+        }
+        match end {
+            End::Completed { report, .. } => entry.report = Some(report.to_owned()),
+            End::Failed(failure) => {
+                entry.lost_usd += failure.usage.cost_usd;
+                entry.failure = Some(failure.clone());
+            }
+        }
+        entry.status = end.status();
+        entry.finished_at = Some(at.max(entry.new.accepted_at));
+        entry.owner = None;
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        self.up().map(drop)
+    }
+}
