@@ -56,6 +56,24 @@ pub struct Identity {
     pub replica: String,
 }
 
+impl Identity {
+    /// The commit: as the platform says at run time, else as the build was told (`GIT_SHA`).
+    #[must_use]
+    pub fn commit(at_run_time: Option<&str>) -> String {
+        at_run_time.or(option_env!("GIT_SHA")).filter(|sha| !sha.is_empty()).unwrap_or("unknown").to_owned()
+    }
+}
+
+/// The environment's name, in health and logs.
+#[must_use]
+pub const fn environment_name(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Development => "development",
+        Environment::Staging => "staging",
+        Environment::Production => "production",
+    }
+}
+
 /// Whether what is on the local disk outlives the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +106,12 @@ pub trait Census: Send + Sync + std::fmt::Debug {
 pub trait ModelBreaker: Send + Sync + std::fmt::Debug {
     /// `closed`, `open` or `probing`.
     fn state(&self) -> &'static str;
+}
+
+impl ModelBreaker for crate::llm::OpenRouter {
+    fn state(&self) -> &'static str {
+        self.breaker_state()
+    }
 }
 
 /// What health is computed from.
@@ -258,7 +282,7 @@ impl Health {
             database_error,
             version: identity.version,
             git_sha: identity.git_sha.clone(),
-            environment: wording::environment(identity.environment),
+            environment: environment_name(identity.environment),
             timestamp: self.sources.clock.now(),
         }
     }

@@ -5,15 +5,6 @@ use crate::{
     storage::{StorageError, StorageErrorKind},
 };
 
-/// The environment's name.
-pub(super) const fn environment(environment: Environment) -> &'static str {
-    match environment {
-        Environment::Development => "development",
-        Environment::Staging => "staging",
-        Environment::Production => "production",
-    }
-}
-
 /// What the database's failure is called. A deployment's health is public: there, the kind alone is told, and the log
 /// has the rest.
 pub(super) fn database_error(error: &StorageError, environment: Environment) -> String {

@@ -63,7 +63,8 @@ pub(super) async fn name_and_log(
     let path = request.uri().path().to_owned();
     let client = client_ip(&request, state.access.trusted_proxy_hops);
     request.extensions_mut().insert(id.clone());
-    let span = tracing::info_span!("request", request_id = id.as_str());
+    // An error's span is in force at every level of the log: a warning needs its request too.
+    let span = tracing::error_span!("request", request_id = id.as_str());
     async {
         let mut response = next.run(request).await;
         let problem = response.extensions_mut().remove::<Problem>();

@@ -91,6 +91,16 @@ impl Breaker {
         Ok(Permit { breaker: self, is_probe, settled: false })
     }
 
+    /// `closed`, `open` or `probing`, for health. Open until somebody asks after its time is over.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        match *self.lock() {
+            State::Closed(_) => "closed",
+            State::Open { .. } => "open",
+            State::Probing => "probing",
+        }
+    }
+
     fn settle(&self, is_probe: bool, failed: bool) {
         let now = Instant::now();
         let mut state = self.lock();

@@ -146,6 +146,12 @@ impl OpenRouter {
         })
     }
 
+    /// The state of the breaker in front of the endpoint: `closed`, `open` or `probing`.
+    #[must_use]
+    pub fn breaker_state(&self) -> &'static str {
+        self.resilience.breaker.state_name()
+    }
+
     /// One request, from its first byte to a judged answer.
     async fn attempt(&self, body: Vec<u8>, deadline: Instant) -> Result<Reply, Failure> {
         let request = self

@@ -1,3 +1,4 @@
-//! What the process says of itself: metrics.
+//! What the process says of itself: log lines and metrics.
 
+pub mod logs;
 pub mod metrics;

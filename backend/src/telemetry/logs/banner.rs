@@ -1,0 +1,61 @@
+//! The first lines of a process: what it is, and how it will store things.
+
+use crate::{
+    health::{Durability, Identity},
+    storage::router::StorageState,
+};
+
+/// What is said at start.
+#[derive(Debug, Clone, Copy)]
+pub struct Banner<'a> {
+    pub identity: &'a Identity,
+    pub storage: &'a StorageState,
+    /// Where files go, for people.
+    pub files: &'a str,
+    pub local_disk: Durability,
+    /// Who answers, for people.
+    pub analyst: &'a str,
+}
+
+impl Banner<'_> {
+    /// Logs it. Operators search for `Feature Flags Configuration` and the lines below it: their wording stays.
+    pub fn announce(&self) {
+        let Identity { version, git_sha, environment, replica } = self.identity;
+        tracing::info!(
+            version,
+            git_sha,
+            environment = crate::health::environment_name(*environment),
+            replica,
+            analyst = self.analyst,
+            files = self.files,
+            "innovation {version} ({git_sha}) starts"
+        );
+        let state = self.storage;
+        tracing::info!("Feature Flags Configuration:");
+        tracing::info!("  Mode: {}", state.mode);
+        tracing::info!("  Database Writes: {}", word(state.flags.database_writes));
+        tracing::info!("  File Fallback: {}", word(state.flags.file_fallback));
+        if state.effective_mode != state.mode {
+            let reason = state.reason.as_deref().unwrap_or("unknown");
+            tracing::warn!(
+                mode = state.mode.as_str(),
+                effective_mode = state.effective_mode.as_str(),
+                reason,
+                "the storage mode in effect is {}, not {}",
+                state.effective_mode,
+                state.mode
+            );
+        }
+        if state.effective_mode.has_files() && self.local_disk == Durability::Ephemeral {
+            tracing::warn!(
+                files = self.files,
+                "files are on this container's own disk and are gone at the next deploy: mount a volume"
+            );
+        }
+    }
+}
+
+/// As the Python service wrote it.
+const fn word(flag: bool) -> &'static str {
+    if flag { "True" } else { "False" }
+}

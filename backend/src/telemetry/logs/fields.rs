@@ -1,0 +1,147 @@
+//! The fields of an event or a span, and what becomes of their texts.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+
+/// The longest text of one field, in bytes. Whoever logs more logs a document.
+const TEXT_BYTES_MAX: usize = 8 * 1024;
+
+/// Fields by name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fields(BTreeMap<&'static str, Value>);
+
+impl Fields {
+    /// Takes over another's fields, over our own of the same name.
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().map(|(name, value)| (*name, value.clone())));
+    }
+
+    /// The event's sentence, which is a field like any other to `tracing`.
+    pub(super) fn take_message(&mut self) -> String {
+        match self.0.remove("message") {
+            Some(Value::String(message)) => message,
+            Some(other) => other.to_string(),
+            None => String::new(),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.0.iter().map(|(name, value)| (*name, value))
+    }
+
+    pub(super) fn into_inner(self) -> BTreeMap<&'static str, Value> {
+        self.0
+    }
+
+    fn set(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name(), value.into());
+    }
+
+    fn set_text(&mut self, field: &Field, text: &str) {
+        let cut = text.floor_char_boundary(TEXT_BYTES_MAX);
+        let text = match text.get(..cut) {
+            Some(start) if cut < text.len() => format!("{start}… ({} bytes)", text.len()),
+            _ => text.to_owned(),
+        };
+        self.set(field, text);
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.set_text(field, &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.set_text(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.set(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.set(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.set(field, value);
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        match i64::try_from(value) {
+            Ok(value) => self.set(field, value),
+            Err(_) => self.set(field, value.to_string()),
+        }
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) => self.set(field, value),
+            Err(_) => self.set(field, value.to_string()),
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        match serde_json::Number::from_f64(value) {
+            Some(number) => self.set(field, number),
+            // JSON has neither infinities nor NaN.
+            None => self.set(field, value.to_string()),
+        }
+    }
+
+    /// The error and its causes.
+    fn record_error(&mut self, field: &Field, error: &(dyn std::error::Error + 'static)) {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        self.set_text(field, &text);
+    }
+}
+
+/// Whether a terminal, or a reader's eye, would be led astray: control characters and those that turn the direction of
+/// writing.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn without(text: &str, is_allowed: impl Fn(char) -> bool) -> String {
+    if !text.chars().any(is_harmful) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::with_capacity(text.len() + 16), |mut out, c| {
+        if is_harmful(c) && !is_allowed(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+/// A text for a JSON line, which escapes line breaks itself; other control characters come back out of JSON.
+pub(super) fn for_json(text: &str) -> String {
+    without(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// A text on a line of a terminal.
+pub(super) fn for_terminal(text: &str) -> String {
+    without(text, |_| false)
+}
+
+/// The same as a field's value: in quotes where its end would not be seen.
+pub(super) fn quoted(text: &str) -> String {
+    let text = for_terminal(text);
+    if text.is_empty() || text.contains([' ', '"', '=']) {
+        format!("\"{}\"", text.replace('"', "\\\""))
+    } else {
+        text
+    }
+}

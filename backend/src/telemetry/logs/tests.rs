@@ -1,0 +1,168 @@
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use pipeline::clock::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    config::Environment,
+    health::{Durability, Identity},
+    storage::{
+        mode::{Flags, Mode},
+        router::StorageState,
+    },
+};
+
+#[derive(Debug)]
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        "2026-11-21T12:00:00.5Z".parse().unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn logged(format: LogFormat, filter: &str, work: impl FnOnce()) -> Vec<String> {
+    let sink = Sink::default();
+    let writer = {
+        let sink = sink.clone();
+        move || sink.clone()
+    };
+    let subscriber = subscriber(EnvFilter::new(filter), format, Arc::new(Noon), writer);
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = sink.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn json_lines(work: impl FnOnce()) -> Vec<Value> {
+    let lines = logged(LogFormat::Json, "info", work);
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_json_line_has_level_and_message_and_the_fields_of_its_spans() {
+    let lines = json_lines(|| {
+        let run = tracing::info_span!("run", run_id = "r1", stage = tracing::field::Empty).entered();
+        run.record("stage", 1);
+        tracing::warn!(stage = 2, cost_usd = 0.5, ok = true, none = Option::<u8>::None, "stored");
+        tracing::debug!("below the level");
+    });
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let expected = json!({
+        "timestamp": "2026-11-21T12:00:00.500Z", "level": "warn", "message": "stored",
+        "target": "backend::telemetry::logs::tests", "run_id": "r1", "stage": 2, "cost_usd": 0.5, "ok": true,
+    });
+    assert_eq!(*line, expected);
+}
+
+#[test]
+fn a_field_cannot_pass_for_what_every_line_has() {
+    let lines = json_lines(|| tracing::info!(level = "error", timestamp = "never", nan = f64::NAN, "x"));
+    assert_eq!(lines[0]["level"], "info");
+    assert_eq!((&lines[0]["field_level"], &lines[0]["field_timestamp"]), (&json!("error"), &json!("never")));
+    assert_eq!(lines[0]["nan"], "NaN");
+}
+
+#[test]
+fn no_text_breaks_a_line_or_reaches_a_terminal_as_a_command() {
+    let evil = "one\ntwo\u{1b}[31m\u{9b}2J\r\u{7}\u{7f}\u{202e}ever";
+    let lines = logged(LogFormat::Json, "info", || tracing::info!(title = evil, "{evil}"));
+    assert_eq!(lines.len(), 1);
+    assert!(!lines[0].chars().any(char::is_control), "{}", lines[0]);
+    let line: Value = serde_json::from_str(&lines[0]).unwrap();
+    let decoded = line["title"].as_str().unwrap();
+    assert_eq!(decoded, "one\ntwo\\u{1b}[31m\\u{9b}2J\\r\\u{7}\\u{7f}\\u{202e}ever");
+    let lines =
+        logged(LogFormat::Text { is_coloured: false }, "info", || tracing::info!(title = evil, "{evil}"));
+    assert_eq!(lines.len(), 1);
+    assert!(!lines[0].chars().any(char::is_control) && lines[0].contains("one\\ntwo\\u{1b}"), "{}", lines[0]);
+}
+
+#[test]
+fn text_is_for_people() {
+    let lines = logged(LogFormat::Text { is_coloured: false }, "info", || {
+        let _run = tracing::info_span!("run", run_id = "r1").entered();
+        tracing::error!(error = "disk full", "not stored");
+    });
+    assert_eq!(lines, ["2026-11-21T12:00:00.500Z ERROR not stored error=\"disk full\" run_id=r1"]);
+    let lines = logged(LogFormat::Text { is_coloured: true }, "info", || tracing::info!("x"));
+    assert_eq!(lines, ["2026-11-21T12:00:00.500Z \u{1b}[32m INFO\u{1b}[0m x"]);
+}
+
+#[test]
+fn a_line_is_bounded() {
+    let long = "é".repeat(100_000);
+    let lines = json_lines(|| tracing::info!(text = long.as_str(), "x"));
+    let text = lines[0]["text"].as_str().unwrap();
+    assert!(text.len() < 9_000 && text.ends_with("… (200000 bytes)"));
+}
+
+#[test]
+fn the_first_lines_are_the_ones_that_operators_search_for() {
+    let identity = Identity {
+        version: "1.2.3",
+        git_sha: "abc".to_owned(),
+        environment: Environment::Production,
+        replica: "r-1".to_owned(),
+    };
+    let storage = StorageState {
+        flags: Flags { database_writes: true, file_fallback: true, revision: 1 },
+        mode: Mode::DualWrite,
+        effective_mode: Mode::FileOnly,
+        reason: Some("DATABASE_URL is not set".to_owned()),
+        breaker: None,
+        file_alarm: None,
+    };
+    let banner = Banner {
+        identity: &identity,
+        storage: &storage,
+        files: "data/test-outputs",
+        local_disk: Durability::Ephemeral,
+        analyst: "built-in extractive analyst",
+    };
+    let lines = json_lines(|| banner.announce());
+    let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(
+        messages,
+        [
+            "innovation 1.2.3 (abc) starts",
+            "Feature Flags Configuration:",
+            "  Mode: DUAL_WRITE",
+            "  Database Writes: True",
+            "  File Fallback: True",
+            "the storage mode in effect is FILE_ONLY, not DUAL_WRITE",
+            "files are on this container's own disk and are gone at the next deploy: mount a volume",
+        ]
+    );
+    assert_eq!(lines[0]["environment"], "production");
+    assert_eq!(lines[5]["reason"], "DATABASE_URL is not set");
+}
+
+#[test]
+fn formats_have_names() {
+    assert_eq!("JSON".parse(), Ok(LogFormat::Json));
+    assert_eq!("text".parse(), Ok(LogFormat::Text { is_coloured: false }));
+    assert_eq!("xml".parse::<LogFormat>(), Err(()));
+}
