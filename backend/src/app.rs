@@ -18,7 +18,10 @@ use crate::{
     clock::SystemClock,
     config::{AnalystChoice, AnalystConfig, Config, DatabaseConfig},
     database::Malformed,
-    documents::{fetch::{Deadlines, Fetcher, FetcherError}, isolate::Isolation},
+    documents::{
+        fetch::{Deadlines, Fetcher, FetcherError},
+        isolate::Isolation,
+    },
     flags::{Defaults, FlagSource},
     health::{Durability, Health, Identity, Sources},
     http::{HttpState, Limits},
@@ -164,13 +167,8 @@ impl Service {
             model: None,
             parser: Isolation::default(),
         }));
-        let http = HttpState {
-            runs,
-            health,
-            brands,
-            access: Arc::new(config.access),
-            limits: Limits::default(),
-        };
+        let http =
+            HttpState { runs, health, brands, access: Arc::new(config.access), limits: Limits::default() };
         Ok(Self { worker, router, flags, http, identity, analyst_name })
     }
 }

@@ -82,7 +82,9 @@ async fn dual_write_goes_on_by_file_when_postgres_dies_in_mid_run_and_heals_when
         assert!(Instant::now() < deadline, "{}", service.log());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    service.wait_for("run-1", |s| s["stages"]["4"]["stored_in"] == serde_json::json!(["database", "file"])).await;
+    service
+        .wait_for("run-1", |s| s["stages"]["4"]["stored_in"] == serde_json::json!(["database", "file"]))
+        .await;
     world.assert_both_agree("run-1").await;
     assert_eq!(calls(&world.model), [1; 4], "nothing was paid twice");
 }
@@ -125,14 +127,15 @@ async fn database_only_gives_up_at_its_deadline_and_keeps_what_is_stored() {
     }
     let code = world.value(r#"SELECT "errorCode" FROM "PipelineRun""#).await;
     assert_eq!(code, "STORAGE_UNAVAILABLE");
-    let kept = world.value(r#"SELECT num_nonnulls("stage1Output", "stage2Output")::text FROM "PipelineRun""#).await;
+    let kept =
+        world.value(r#"SELECT num_nonnulls("stage1Output", "stage2Output")::text FROM "PipelineRun""#).await;
     assert_eq!(kept, "1", "the earlier stage stays");
     assert_eq!(calls(&world.model), [1, 1, 0, 0]);
 }
 
 #[tokio::test]
 async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
-    let mut world = slow_world().await;
+    let world = slow_world().await;
     let mut proxy = Proxy::start(address(&world.database_url())).await;
     let service = world.serve(&[("DATABASE_URL", &proxy.url(&world.database_url()))]).await;
     service.submit(&world.request("run-1")).await;
@@ -141,7 +144,11 @@ async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
     let started = Instant::now();
     let by_file = service
         .wait_for("run-1", |status| {
-            status["stages"].as_object().unwrap().values().any(|s| s["stored_in"] == serde_json::json!(["file"]))
+            status["stages"]
+                .as_object()
+                .unwrap()
+                .values()
+                .any(|s| s["stored_in"] == serde_json::json!(["file"]))
         })
         .await;
     // The model's own time, the write's limit, and the look itself, which waits for the database too.
@@ -206,7 +213,8 @@ async fn a_dropped_column_is_a_schema_failure_and_mended_by_its_return() {
     world.query(r#"ALTER TABLE "PipelineRun" DROP COLUMN "stage3Output""#).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
-    let deep = service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"]["state"] == "behind").await;
+    let deep =
+        service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"]["state"] == "behind").await;
     assert!(deep["storage"].to_string().contains("stage3Output"), "{deep}");
     world.query(r#"ALTER TABLE "PipelineRun" ADD COLUMN "stage3Output" JSONB"#).await;
     effective(&service, "DUAL_WRITE").await;
@@ -215,7 +223,9 @@ async fn a_dropped_column_is_a_schema_failure_and_mended_by_its_return() {
         assert!(Instant::now() < deadline, "{}", service.log());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    service.wait_for("run-1", |s| s["stages"]["3"]["stored_in"] == serde_json::json!(["database", "file"])).await;
+    service
+        .wait_for("run-1", |s| s["stages"]["3"]["stored_in"] == serde_json::json!(["database", "file"]))
+        .await;
     world.assert_both_agree("run-1").await;
     assert_eq!(calls(&world.model), [1; 4]);
 }
@@ -238,7 +248,9 @@ async fn a_revoked_permission_is_a_schema_failure_and_mended_by_its_return() {
     effective(&service, "FILE_ONLY").await;
     world.query(r#"GRANT UPDATE ON "PipelineRun" TO app"#).await;
     effective(&service, "DUAL_WRITE").await;
-    service.wait_for("run-1", |s| s["stages"]["4"]["stored_in"] == serde_json::json!(["database", "file"])).await;
+    service
+        .wait_for("run-1", |s| s["stages"]["4"]["stored_in"] == serde_json::json!(["database", "file"]))
+        .await;
     world.assert_both_agree("run-1").await;
     assert_eq!(calls(&world.model), [1; 4]);
 }

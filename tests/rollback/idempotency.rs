@@ -19,7 +19,10 @@ async fn frontend_row(world: &World, run_id: &str, url: &str) {
 }
 
 /// Posts the same request many times at once; returns the distinct answers.
-async fn post_many(service: &crate::support::service::Service, body: &serde_json::Value) -> Vec<(u16, String)> {
+async fn post_many(
+    service: &crate::support::service::Service,
+    body: &serde_json::Value,
+) -> Vec<(u16, String)> {
     let posts = (0..100).map(|_| service.post(body));
     let mut answers: Vec<(u16, String)> = futures_util::future::join_all(posts)
         .await

@@ -31,10 +31,12 @@ async fn dual_write_keeps_everything_in_both_and_writes_the_frontends_rows() {
     let opportunities = status["stages"]["4"]["output"]["opportunities"].as_array().unwrap().len();
     assert_eq!(cards, opportunities.to_string());
     for (table, rows) in [("InspirationReport", "1"), ("StageOutput", "5")] {
-        let count = world.value(&format!(r#"SELECT count(*)::text FROM "{table}" WHERE "runId"='run-1'"#)).await;
+        let count =
+            world.value(&format!(r#"SELECT count(*)::text FROM "{table}" WHERE "runId"='run-1'"#)).await;
         assert_eq!(count, rows, "{table}");
     }
-    let user = r#"SELECT "email" FROM "User" JOIN "PipelineRun" r ON r."userId"="User"."id" WHERE r."id"='run-1'"#;
+    let user =
+        r#"SELECT "email" FROM "User" JOIN "PipelineRun" r ON r."userId"="User"."id" WHERE r."id"='run-1'"#;
     assert_eq!(world.value(user).await, "user-user_2abc@temp.com");
     let log = service.log();
     for line in ["[run-1] Wrote Stage 4 to database", "[run-1] Wrote Stage 4 to file", "Mode: DUAL_WRITE"] {
@@ -154,7 +156,9 @@ async fn a_bad_flags_file_changes_nothing_and_is_told() {
     flip(&flags, false, true);
     let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap())]).await;
     std::fs::write(&flags, "ENABLE_DATABASE_WRITES=false\nENABLE_FILE_FALL").unwrap();
-    service.wait_for_path("/health/deep", |_, deep| deep.to_string().contains("the last good flags stay")).await;
+    service
+        .wait_for_path("/health/deep", |_, deep| deep.to_string().contains("the last good flags stay"))
+        .await;
     let (_, health) = service.get("/health").await.unwrap();
     assert_eq!(health["mode"], "FILE_ONLY");
     service.submit(&world.request("run-1")).await;
@@ -165,9 +169,11 @@ async fn a_bad_flags_file_changes_nothing_and_is_told() {
 async fn rolled_back_to_files_and_forward_again_nothing_is_missing() {
     // Scenario by scenario as an operator does it: DUAL_WRITE, an emergency, FILE_ONLY, and back, by restart.
     let world = World::with_database().await;
-    for (run_id, environment, mode) in
-        [("before", DUAL_WRITE, "DUAL_WRITE"), ("during", FILE_ONLY, "FILE_ONLY"), ("after", DUAL_WRITE, "DUAL_WRITE")]
-    {
+    for (run_id, environment, mode) in [
+        ("before", DUAL_WRITE, "DUAL_WRITE"),
+        ("during", FILE_ONLY, "FILE_ONLY"),
+        ("after", DUAL_WRITE, "DUAL_WRITE"),
+    ] {
         let mut service = world.serve(environment).await;
         service.submit(&world.request(run_id)).await;
         let status = service.ended(run_id).await;

@@ -67,8 +67,7 @@ async fn a_drain_that_is_too_short_gives_the_run_back_and_a_second_signal_ends_a
 #[tokio::test]
 async fn a_model_that_fails_hangs_or_costs_too_much_fails_the_run_and_nothing_else() {
     let world = World::files_only().await;
-    let environment =
-        [FILE_ONLY[0], ("LLM_TIMEOUT_SECONDS", "2"), ("LLM_MAX_COST_PER_RUN_USD", "0.015")];
+    let environment = [FILE_ONLY[0], ("LLM_TIMEOUT_SECONDS", "2"), ("LLM_MAX_COST_PER_RUN_USD", "0.015")];
     let service = world.serve(&environment).await;
     // 1 cent a call: the second stage is asked for, the third no more.
     service.submit(&world.request("costly")).await;

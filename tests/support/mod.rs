@@ -5,8 +5,8 @@ pub(crate) mod hostile;
 pub(crate) mod openrouter;
 pub(crate) mod postgres;
 pub(crate) mod prisma;
-pub(crate) mod service;
 pub(crate) mod proxy;
+pub(crate) mod service;
 
 use std::{
     path::{Path, PathBuf},

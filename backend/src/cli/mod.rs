@@ -7,13 +7,15 @@ pub mod progress;
 pub mod run;
 pub mod serve;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{Config, Purpose},
+    clock::SystemClock,
+    config::{self, Config, Purpose},
     documents::isolate,
+    telemetry::logs::{self, LogFormat},
 };
 
 /// 0 ok · 1 failed · 3 could not check · 64 wrong usage (EX_USAGE of sysexits; clap's own 2 means something else here).
@@ -64,8 +66,7 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(problems) => return fail(&problems),
     };
-    // People at a terminal see progress lines; a log line is for what went wrong.
-    start_logs(config.process.log_level.as_deref().unwrap_or("warn"));
+    start_logs(&config, is_service);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
@@ -84,9 +85,19 @@ pub fn main() -> ExitCode {
     code
 }
 
-fn start_logs(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::new(level);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+/// A service says what it does; people at a terminal see progress lines, and a log line is for what went wrong.
+fn start_logs(config: &Config, is_service: bool) {
+    use std::io::IsTerminal as _;
+    let process = &config.process;
+    let default = if is_service { "info" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::new(process.log_level.as_deref().unwrap_or(default));
+    let format = match process.log_format {
+        config::LogFormat::Json if is_service => LogFormat::Json,
+        _ => LogFormat::Text { is_coloured: std::io::stderr().is_terminal() },
+    };
+    let subscriber = logs::subscriber(filter, format, Arc::new(SystemClock::default()), std::io::stderr);
+    // Fails only where one is installed already, which is as good.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Says why, on stderr.

@@ -12,7 +12,7 @@ use crate::{
     http::{self, ServeLimits},
     lifecycle,
     storage::probe::probe_when_open,
-    telemetry::logs,
+    telemetry::logs::Banner,
 };
 
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,15 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
         Ok(service) => service,
         Err(error) => return fail(&error),
     };
-    logs::banner(&service.identity, role.as_str(), &service.router.state(), &service.analyst_name);
+    Banner {
+        identity: &service.identity,
+        storage: &service.router.state(),
+        files: &service.router.files().root().display().to_string(),
+        local_disk: service.http.health.local_disk(),
+        analyst: &service.analyst_name,
+    }
+    .announce();
+    tracing::info!(role = role.as_str(), "role {}", role.as_str());
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -45,8 +53,7 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
     tokio::spawn(service.flags.clone().watch());
     if let Some(database) = service.router.database() {
         let worker = service.worker.clone();
-        let probing =
-            probe_when_open(database.clone(), service.flags.subscribe(), move || worker.wake());
+        let probing = probe_when_open(database.clone(), service.flags.subscribe(), move || worker.wake());
         tokio::spawn(probing);
     }
     let worker = service.worker.clone();

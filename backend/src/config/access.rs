@@ -142,7 +142,7 @@ mod tests {
     fn read(pairs: &[(&str, &str)]) -> Result<AccessConfig, Problems> {
         let variables: BTreeMap<_, _> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut reader = Reader { variables: variables.clone(), problems: Vec::new() };
+        let mut reader = Reader { variables: variables.clone(), problems: Vec::new(), warnings: Vec::new() };
         let environment = match variables.get("ENVIRONMENT").map(String::as_str) {
             Some("production") => Environment::Production,
             Some("staging") => Environment::Staging,
@@ -224,6 +224,12 @@ mod tests {
     #[test]
     fn the_section_is_part_of_the_configuration() {
         let variables = [("METRICS_KEY".to_owned(), "k".to_owned())].into();
-        assert!(Config::from_variables(variables).unwrap().access.metrics_key.is_some());
+        assert!(
+            Config::from_variables(variables, super::super::Purpose::Service)
+                .unwrap()
+                .access
+                .metrics_key
+                .is_some()
+        );
     }
 }

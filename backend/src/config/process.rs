@@ -111,10 +111,7 @@ impl ProcessConfig {
         let host = reader.value("HOST", IpAddr::from([0, 0, 0, 0]), "must be an IP address", "0.0.0.0");
         let port = reader.value("PORT", 8000, "must be a port number, 0 to 65535", "8000");
         let drain = Self::read_drain(reader);
-        let git_sha = reader
-            .text("RAILWAY_GIT_COMMIT_SHA")
-            .or(option_env!("RAILWAY_GIT_COMMIT_SHA"))
-            .map(str::to_owned);
+        let git_sha = reader.text("RAILWAY_GIT_COMMIT_SHA").map(str::to_owned);
         Self {
             environment,
             host,

@@ -129,7 +129,9 @@ impl Store for MemoryStore {
         let mut runs = self.up()?;
         let entry = runs.get_mut(&run.id).filter(|entry| {
             let is_ours = entry.owner.as_ref().is_some_and(|(owner, _)| *owner == fence.owner);
-            entry.status == RunStatus::Processing && entry.epoch <= fence.epoch && (entry.is_free() || is_ours)
+            entry.status == RunStatus::Processing
+                && entry.epoch <= fence.epoch
+                && (entry.is_free() || is_ours)
         });
         let entry = entry.ok_or_else(|| fenced(fence))?;
         entry.epoch = fence.epoch;

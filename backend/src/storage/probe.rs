@@ -12,11 +12,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(2);
 
 /// Probes while the breaker is open, for ever; calls `on_closed` each time it closes. Without a mode that has the
 /// database, it is left alone.
-pub async fn probe_when_open(
-    database: Database,
-    flags: watch::Receiver<Flags>,
-    on_closed: impl Fn() + Send,
-) {
+pub async fn probe_when_open(database: Database, flags: watch::Receiver<Flags>, on_closed: impl Fn() + Send) {
     loop {
         database.breaker.wait_until_open().await;
         while !database.breaker.is_closed() {

@@ -304,7 +304,10 @@ impl Router {
     /// Brings a run into the database that was accepted by file, with what the files have of it.
     async fn give_row(&self, database: &Database, fence: &Fence) -> Result<(), StorageError> {
         let Some(known) = self.known(&fence.run) else {
-            return Err(StorageError::new(StorageErrorKind::Unavailable, "the database does not know the run"));
+            return Err(StorageError::new(
+                StorageErrorKind::Unavailable,
+                "the database does not know the run",
+            ));
         };
         let new = &*known.new;
         database.call(|store| async move { store.adopt(new, fence).await }).await?;
@@ -464,7 +467,8 @@ impl Router {
     /// Ends in files what somebody else has ended in the database.
     pub async fn follow_database(&self, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
-        let Some(database) = self.open_database(mode).filter(|_| mode.has_files() && self.has_row(fence)) else {
+        let Some(database) = self.open_database(mode).filter(|_| mode.has_files() && self.has_row(fence))
+        else {
             return Ok(());
         };
         let run = &fence.run;

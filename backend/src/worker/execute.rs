@@ -17,8 +17,8 @@ use super::{Inner, Tools};
 use crate::{
     documents::isolate,
     storage::{
-        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _, files::manifest::DocumentSummary,
-        leased::LeasedRun, router::Router,
+        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
+        files::manifest::DocumentSummary, leased::LeasedRun, router::Router,
     },
 };
 
@@ -153,10 +153,15 @@ async fn execute(
     let unavailable = |error: StorageError| RunFailure::from_store(None, &error.into());
     let snapshot = router.load(&fence.run).await.map_err(unavailable)?;
     let internal = |what: &str| RunFailure::new(FailureCode::Internal, None, what, false);
-    let Snapshot { request, accepted_at, lost_usd, .. } = snapshot.ok_or_else(|| internal("the run's record has gone"))?;
+    let Snapshot { request, accepted_at, lost_usd, .. } =
+        snapshot.ok_or_else(|| internal("the run's record has gone"))?;
     let request = request.ok_or_else(|| internal("the run's record does not say what was asked"))?;
     let brand = tools.brands.load(&request.brand_id)?;
-    let new = NewRun { id: fence.run.clone(), request: request.clone(), accepted_at: accepted_at.unwrap_or_default() };
+    let new = NewRun {
+        id: fence.run.clone(),
+        request: request.clone(),
+        accepted_at: accepted_at.unwrap_or_default(),
+    };
     router.remember(fence, new);
     let url = request.document_url.ok_or_else(|| internal("the run's record names no document"))?;
     let document = tokio::select! {
