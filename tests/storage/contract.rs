@@ -1,21 +1,21 @@
 //! The contract, kept by every store.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backend::{
     clock::SystemClock,
     storage::{
-        Store,
+        End, StorageError, StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
-        contract::{Place, holds},
+        contract::{Place, accepted, at, failure, holds, new_run, record},
         files::FileStore,
         memory::MemoryStore,
         mode::Flags,
         router::{Database, Router, RouterConfig},
     },
 };
-use pipeline::clock::Clock;
+use pipeline::{clock::Clock, run::Stage};
 use tokio::sync::watch;
 
 use super::{migrated, store};
@@ -113,4 +113,41 @@ async fn a_router_keeps_the_contract_over_postgres_and_files() {
     let folder = tempfile::tempdir().unwrap();
     let database: Arc<dyn Store> = Arc::new(store(&migrated(&server).await));
     holds(&Routers { root: folder.path().join("runs"), database: Some(database) }).await;
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_files_take_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("runs");
+    let database = Arc::new(MemoryStore::new());
+    let place = Routers { root: root.clone(), database: Some(database.clone()) };
+    let store = place.open().await;
+    let known = accepted(&*store, &new_run("known", "https://a/1"), "one").await;
+    let away = StorageError::new(StorageErrorKind::Unavailable, "the database is away");
+    database.set_outage(Some(away));
+    store.store_stage(&known, &record(Stage::InputProcessing, "one")).await.unwrap();
+    let new = accepted(&*store, &new_run("new", "https://a/1"), "one").await;
+    assert!(known.has_row && !new.has_row);
+    for fence in [&known, &new] {
+        store.finish(fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
+    }
+    let files = FileStore::new(root, clock());
+    assert_eq!(files.unsynced_count().await.unwrap(), 2);
+    assert_eq!(files.load(&known.run).await.unwrap().unwrap().stages.len(), 1);
+}
+
+#[tokio::test]
+async fn what_no_file_took_is_marked_in_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("runs");
+    let database = Arc::new(MemoryStore::new());
+    let store = Routers { root: root.clone(), database: Some(database.clone()) }.open().await;
+    let fence = accepted(&*store, &new_run("r1", "https://a/1"), "one").await;
+    // A file where the stage's folder should be.
+    std::fs::write(root.join("r1/stage1"), "in the way").unwrap();
+    store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    assert_eq!(database.unsynced(&fence.run), HashSet::from([Some(Stage::InputProcessing)]));
+    let snapshot = store.load(&fence.run).await.unwrap().unwrap();
+    let places = snapshot.stages[&Stage::InputProcessing].places;
+    assert!(places.database && !places.files);
 }

@@ -1,7 +1,9 @@
 //! What only the database does: rows of the frontend's are adopted, and its tables filled.
 
+use std::collections::HashSet;
+
 use backend::storage::{
-    Acceptance, End, StorageErrorKind, Store as _,
+    Acceptance, End, Lease, StorageErrorKind, Store as _,
     contract::{accepted, at, lease, new_run, record, records},
 };
 use pipeline::run::{RunStatus, Stage};
@@ -32,11 +34,7 @@ async fn a_row_of_the_frontends_is_adopted_once_and_no_other() {
     frontend_row(&url, "fresh", "PROCESSING", "").await;
     let before = store.load(&new_run("fresh", URL).id).await.unwrap().unwrap();
     assert_eq!((before.request, before.accepted_at), (None, None));
-    assert_eq!(
-        store.claim(&lease("one"), 9, &Default::default()).await.unwrap(),
-        [],
-        "nobody has asked for it"
-    );
+    assert_eq!(store.claim(&lease("one"), 9, &HashSet::new()).await.unwrap(), [], "nobody has asked for it");
     let all = (0..50).map(|n| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -156,7 +154,8 @@ async fn a_run_that_the_frontend_has_ended_takes_no_more_writes() {
     query(&url, r#"UPDATE "PipelineRun" SET "status" = 'FAILED'"#).await;
     let error = store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Fenced);
-    assert_eq!(store.renew(&lease("one"), std::slice::from_ref(&fence)).await.unwrap(), [fence.run.clone()]);
+    let lost = store.renew(&lease("one"), std::slice::from_ref(&fence)).await.unwrap();
+    assert_eq!(lost.as_slice(), std::slice::from_ref(&fence.run));
     let end = End::Completed { records: &records(), report: "# R\n" };
     let error = store.finish(&fence, end, at("2026-11-21T12:00:00Z")).await.unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Fenced);
@@ -187,4 +186,59 @@ async fn a_damaged_stage_is_not_believed_and_its_place_is_free() {
         assert_eq!(error.kind, StorageErrorKind::Conflict);
         query(&url, r#"UPDATE "PipelineRun" SET "stage1Output" = NULL"#).await;
     }
+}
+
+#[tokio::test]
+async fn of_many_workers_each_run_has_one() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let store = store(&url);
+    for n in 0..60 {
+        store.accept(&new_run(&format!("r{n}"), URL), None).await.unwrap();
+    }
+    let workers = (0..8).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut runs = Vec::new();
+            while let claimed @ [_, ..] =
+                store.claim(&lease(&format!("w{n}")), 5, &HashSet::new()).await.unwrap().as_slice()
+            {
+                runs.extend(claimed.iter().map(|fence| fence.run.clone()));
+            }
+            runs
+        })
+    });
+    let mut runs = Vec::new();
+    for worker in workers.collect::<Vec<_>>() {
+        runs.extend(worker.await.unwrap());
+    }
+    let distinct: HashSet<_> = runs.iter().collect();
+    assert_eq!((runs.len(), distinct.len()), (60, 60));
+    assert_eq!(
+        value(&url, r#"SELECT string_agg(DISTINCT "leaseEpoch"::text, ' ') FROM "PipelineRun""#).await,
+        "1"
+    );
+}
+
+#[tokio::test]
+async fn attempts_count_only_claims_that_ended_without_a_stage() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let store = store(&url);
+    let attempts = || async { value(&url, r#"SELECT "attempts" FROM "PipelineRun""#).await };
+    let fence = accepted(&store, &new_run("r1", URL), "one").await;
+    assert_eq!(attempts().await, "1");
+    for _ in 0..2 {
+        // Once more, for the first answer may have been lost.
+        store.release(&fence).await.unwrap();
+    }
+    assert_eq!(attempts().await, "0");
+    let brief = Lease { duration: std::time::Duration::ZERO, ..lease("two") };
+    for _ in 0..3 {
+        store.claim(&brief, 1, &HashSet::new()).await.unwrap();
+    }
+    assert_eq!(attempts().await, "3");
+    let fence = store.claim(&lease("two"), 1, &HashSet::new()).await.unwrap().remove(0);
+    store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    assert_eq!(attempts().await, "0");
 }

@@ -302,7 +302,7 @@ fn hostile_text_stays_text() {
         "&lt;b&gt; &#60;b&#62;",
         "{#id .class}",
         ": definition",
-        "\u{202e}right to left\u{0}",
+        "\u{202e}right to left\u{7}",
         "---\ntitle: x\n---",
         "[[wiki|link]]",
         "> [!NOTE]",

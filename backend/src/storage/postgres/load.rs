@@ -8,8 +8,10 @@ use pipeline::{
     record::{StageRecord, sha256_hex},
     run::{RunId, RunStatus, Stage},
 };
-use serde::de::IntoDeserializer as _;
-use serde::{Deserialize as _, de::value::Error as WordError};
+use serde::{
+    Deserialize as _,
+    de::{IntoDeserializer, value::Error as WordError},
+};
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
@@ -114,8 +116,8 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, Fault> {
 fn failure(row: &PgRow) -> Result<Option<RunFailure>, Fault> {
     let Some(code) = row.try_get::<Option<String>, _>("errorCode")? else { return Ok(None) };
     // A later version may know codes that this one does not.
-    let code = FailureCode::deserialize(code.as_str().into_deserializer())
-        .unwrap_or_else(|_: WordError| FailureCode::Internal);
+    let code = FailureCode::deserialize(IntoDeserializer::<WordError>::into_deserializer(code.as_str()))
+        .unwrap_or(FailureCode::Internal);
     let stage: Option<i32> = row.try_get("errorStage")?;
     let stage = stage.and_then(|number| Stage::try_from(u8::try_from(number).ok()?).ok());
     let message: Option<String> = row.try_get("errorMessage")?;
