@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use backend::http::{ServeLimits, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
     time::Instant,
 };
@@ -86,6 +86,26 @@ async fn connections_are_bounded_and_the_next_one_gets_its_turn() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(asked.elapsed() >= Duration::from_millis(200), "it waited: {:?}", asked.elapsed());
     drop(idle);
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_read_its_answers_is_cut_off() {
+    let service = Service::new();
+    let limits = ServeLimits {
+        connections_max: 1,
+        stall_timeout: Duration::from_millis(300),
+        ..ServeLimits::default()
+    };
+    let server = Server::start(&service, limits).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut deaf = socket.connect(server.address).await.unwrap();
+    let asking = async {
+        // More answers than both ends' buffers hold, until the server hangs up.
+        while deaf.write_all(b"GET /brands/decathlon HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {}
+    };
+    tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap();
+    assert!(server.exchange(LIVE).await.starts_with("HTTP/1.1 200"), "its place is free again");
 }
 
 #[tokio::test]
