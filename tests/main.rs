@@ -15,6 +15,7 @@ mod corpus;
 mod documents;
 mod fetch;
 mod golden;
+mod http;
 mod migrations;
 mod openrouter;
 mod plug;

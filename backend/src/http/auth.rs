@@ -50,7 +50,6 @@ impl Keys {
         if is_known.into() {
             return Ok(());
         }
-        tracing::warn!("a request came with a wrong key");
         Err(Problem::new(StatusCode::FORBIDDEN, "key_refused", "this key is not accepted"))
     }
 }

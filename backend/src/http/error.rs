@@ -1,6 +1,19 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457).
 //!
-//! `detail` and `error` are the same sentence: the frontend reads `error`.
+//! `detail` and `error` are the same sentence: the frontend reads `error`. It retries 5xx, and takes 4xx as final.
+//!
+//! | status | `code` |
+//! |---|---|
+//! | 400 | `malformed_json` `broken_body` `forbidden_url` |
+//! | 401, 403 | `key_required` (none came), `key_refused` (a wrong one did) |
+//! | 404 | `run_not_found` `brand_not_found` `not_found` (no route) |
+//! | 405 | `method_not_allowed` |
+//! | 408 | `body_timeout` |
+//! | 409 | `run_conflict` |
+//! | 413, 415 | `body_too_large`, `unsupported_media_type` |
+//! | 422 | `invalid_fields`, each field in `errors` |
+//! | 500 | `internal` `brand_invalid` |
+//! | 503 | `persistence_disabled` `draining` `storage_unavailable` `request_timeout`, all with `Retry-After` |
 
 use std::time::Duration;
 

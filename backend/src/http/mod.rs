@@ -19,6 +19,7 @@ pub mod request_id;
 pub mod router;
 pub mod runs;
 pub mod serve;
+mod stalled;
 
 use std::{sync::Arc, time::Duration};
 

@@ -11,6 +11,7 @@ use axum::{
 };
 use pipeline::run::{RunId, RunStatus};
 use serde_json::json;
+use tracing::Instrument as _;
 
 use super::{HttpState, body, error::Problem};
 
@@ -29,7 +30,7 @@ pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> 
     let submission = submission::parse(&body)?;
     // Accepting goes on when the caller hangs up: half of it must never be the end of it.
     let runs = state.runs.clone();
-    let submitted = tokio::spawn(async move { runs.submit(submission).await });
+    let submitted = tokio::spawn(async move { runs.submit(submission).await }.in_current_span());
     let submitted = submitted.await.map_err(|_| Problem::internal())??;
     let body = json!({
         "run_id": submitted.run_id,

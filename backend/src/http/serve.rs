@@ -1,4 +1,4 @@
-//! The server's loop: bounded connections, a limit for slow headers, a stop that lets answers finish.
+//! The server's loop: bounded connections, limits for slow senders and readers, a stop that lets answers finish.
 
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::client_ip::Peer;
+use super::{client_ip::Peer, stalled::Stalled};
 
 /// What connections may take.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,8 @@ pub struct ServeLimits {
     /// From the end of one request, or the connection's beginning, to the end of the next one's headers. Also how long
     /// an idle connection is kept.
     pub header_timeout: Duration,
+    /// How long a caller may take nothing of its answer.
+    pub stall_timeout: Duration,
     /// How long answers under way may take after the stop.
     pub stop_timeout: Duration,
 }
@@ -33,6 +35,7 @@ impl Default for ServeLimits {
         Self {
             connections_max: 4_096,
             header_timeout: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(5),
         }
     }
@@ -64,7 +67,7 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Stalled::new(stream, limits.stall_timeout)), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             // A caller that went away or was too slow is no news.

@@ -1,0 +1,211 @@
+//! Keys, origins, request ids, and what every answer has.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use axum::{body::Body, http::Request};
+use backend::{
+    clock::SystemClock,
+    telemetry::logs::{self, LogFormat},
+};
+use serde_json::Value;
+
+use super::{Answer, Service, Setup, request};
+
+async fn with_header(service: &Service, path: &str, name: &str, value: &str) -> Answer {
+    service.send(Request::get(path).header(name, value).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn keys_open_runs_and_reads_by_either_header() {
+    let service = Service::with(Setup::with_keys(&["the-old-key-0123456789", "the-new-key-0123456789"]));
+    let answer = service.get("/status/run-1").await;
+    answer.problem(401, "key_required");
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    service.run(&request("run-1")).await.problem(401, "key_required");
+    service.post("not even json").await.problem(401, "key_required");
+    for key in ["the-old-key-0123456789", "the-new-key-0123456789"] {
+        for (name, value) in [
+            ("authorization", format!("Bearer {key}")),
+            ("authorization", format!("bearer  {key}")),
+            ("x-api-key", key.to_owned()),
+        ] {
+            with_header(&service, "/status/run-1", name, &value).await.problem(404, "run_not_found");
+        }
+    }
+    for key in [
+        "the-old-key-012345678",
+        "the-old-key-01234567890",
+        "",
+        "the-old-key-0123456789,the-new-key-0123456789",
+    ] {
+        with_header(&service, "/status/run-1", "x-api-key", key).await.problem(403, "key_refused");
+        with_header(&service, "/api/pipeline/r/status", "authorization", &format!("Bearer {key}"))
+            .await
+            .problem(403, "key_refused");
+    }
+    with_header(&service, "/status/run-1", "authorization", "Basic dGhlOmtleQ==")
+        .await
+        .problem(401, "key_required");
+    for path in [
+        "/health",
+        "/api/health",
+        "/health/live",
+        "/health/ready",
+        "/health/deep",
+        "/brands",
+        "/brands/decathlon",
+    ] {
+        assert_eq!(service.get(path).await.status, 200, "{path} is public");
+    }
+}
+
+#[tokio::test]
+async fn without_keys_everybody_may() {
+    let service = Service::new();
+    with_header(&service, "/status/run-1", "x-api-key", "whatever").await.problem(404, "run_not_found");
+}
+
+async fn preflight(service: &Service, origin: &str) -> Answer {
+    let request = Request::options("/run")
+        .header("origin", origin)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type,x-api-key");
+    service.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn only_the_named_origins_may_call_from_a_browser() {
+    let setup = Setup::with_origins(&["https://app.example.com", "https://my-app-*.vercel.app"]);
+    let service = Service::with(setup);
+    for origin in ["https://app.example.com", "https://my-app-git-main.vercel.app"] {
+        let answer = preflight(&service, origin).await;
+        assert!(answer.status.is_success());
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        assert!(answer.header("access-control-allow-headers").unwrap().contains("x-api-key"));
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+        // Errors too, or the page could not read them.
+        let answer = with_header(&service, "/status/run-1", "origin", origin).await;
+        answer.problem(404, "run_not_found");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        assert!(answer.header("vary").unwrap().to_ascii_lowercase().contains("origin"));
+    }
+    for origin in
+        ["https://evil.com", "https://other.vercel.app", "https://my-app-x.vercel.app.evil.com", "null"]
+    {
+        assert_eq!(preflight(&service, origin).await.header("access-control-allow-origin"), None, "{origin}");
+        let answer = with_header(&service, "/health", "origin", origin).await;
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
+    }
+    let nobody = Service::new();
+    let answer = with_header(&nobody, "/health", "origin", "https://app.example.com").await;
+    assert_eq!(answer.header("access-control-allow-origin"), None, "by default nobody's");
+}
+
+#[tokio::test]
+async fn every_answer_names_its_request() {
+    let service = Service::new();
+    let answer = with_header(&service, "/health/live", "x-request-id", "req-1.A:b_c").await;
+    assert_eq!(answer.header("x-request-id"), Some("req-1.A:b_c"));
+    for hostile in ["a b", "<script>", "\"", &"x".repeat(101)] {
+        let answer = with_header(&service, "/nothing", "x-request-id", hostile).await;
+        answer.problem(404, "not_found");
+        assert_eq!(answer.header("x-request-id").unwrap().len(), 36, "{hostile}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_routes_and_wrong_methods_are_problems_too() {
+    let service = Service::new();
+    for path in ["/", "/run/x", "/status", "/api/pipeline/x", "/.env", "/%2e%2e/etc/passwd", "/%ff"] {
+        service.get(path).await.problem(404, "not_found");
+    }
+    let answer = service.get("/run").await;
+    answer.problem(405, "method_not_allowed");
+    assert_eq!(answer.header("allow"), Some("POST"));
+    for method in ["POST", "PUT", "DELETE", "PATCH", "BREW"] {
+        let request = Request::builder().method(method).uri("/health").body(Body::empty()).unwrap();
+        let answer = service.send(request).await;
+        answer.problem(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), Some("GET,HEAD"));
+    }
+    let long = format!("/{}", "x".repeat(5_000));
+    let body = service.get(&long).await.json();
+    assert_eq!(body["instance"].as_str().unwrap().len(), 200);
+    let body = service.get("/nothing?token=secret").await.json();
+    assert_eq!(body["instance"], "/nothing", "a query may hold what nobody should repeat");
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    let service = Service::new();
+    for path in ["/health", "/health/live", "/brands"] {
+        let answer = service.send(Request::head(path).body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_safe_for_browsers_and_large_ones_are_compressed() {
+    let service = Service::new();
+    for path in ["/health", "/nothing", "/brands/decathlon"] {
+        let answer = service.get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
+        assert!(answer.header("content-security-policy").is_some(), "{path}");
+    }
+    let answer = with_header(&service, "/brands/decathlon", "accept-encoding", "gzip").await;
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(answer.body.as_slice()), &mut text)
+        .unwrap();
+    assert!(text.contains("Decathlon"));
+}
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_of_the_log_without_what_somebody_pasted() {
+    let sink = Sink::default();
+    let writer = {
+        let sink = sink.clone();
+        move || sink.clone()
+    };
+    let filter = "info".parse().unwrap();
+    let subscriber = logs::subscriber(filter, LogFormat::Json, Arc::new(SystemClock::default()), writer);
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let service = Service::new();
+    let mut body = request("run-1");
+    body["user_id"] = "a-users-name".into();
+    let accepted = service.run(&body).await;
+    with_header(&service, "/status/nobody?token=hush", "x-request-id", "req-1").await;
+
+    let bytes = sink.0.lock().unwrap().clone();
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(!text.contains("hush") && !text.contains("a-users-name") && !text.contains("nobody"), "{text}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = |message: &str| lines.iter().find(|line| line["message"] == message).unwrap();
+    let posted = line("POST /run 202");
+    assert_eq!(
+        (&posted["method"], &posted["route"], &posted["status"]),
+        (&"POST".into(), &"/run".into(), &202.into())
+    );
+    assert_eq!(posted["request_id"].as_str(), accepted.header("x-request-id"));
+    assert!(posted["duration_ms"].is_u64() && posted["level"] == "info");
+    let asked = line("GET /status/{run_id} 404");
+    assert_eq!((&asked["request_id"], &asked["code"]), (&"req-1".into(), &"run_not_found".into()));
+}

@@ -1,0 +1,251 @@
+//! Health in its levels, and metrics.
+
+use std::{sync::Arc, time::Duration};
+
+use backend::{
+    config::{AccessConfig, Environment},
+    storage::{StorageErrorKind, mode::Flags},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{Behaviour, FakeDatabase, Service, Setup, request};
+
+async fn health(service: &Service) -> (u16, Value) {
+    let answer = service.get("/health").await;
+    (answer.status.as_u16(), answer.json())
+}
+
+fn check<'a>(deep: &'a Value, name: &str) -> &'a Value {
+    deep["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap()
+}
+
+#[tokio::test]
+async fn the_first_level_has_exactly_its_fields() {
+    let service = Service::new();
+    let (status, mut body) = health(&service).await;
+    let timestamp = body["timestamp"].take();
+    assert!(timestamp.as_str().unwrap().ends_with('Z'), "{timestamp}");
+    assert_eq!(
+        (status, body),
+        (
+            200,
+            json!({
+                "status": "healthy", "mode": "FILE_ONLY", "effective_mode": "FILE_ONLY",
+                "database_writes": false, "file_fallback": true, "database_connection": "skipped",
+                "version": "1.2.3", "git_sha": "abc123", "environment": "development", "timestamp": null,
+            })
+        )
+    );
+    assert_eq!(service.get("/api/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_database_that_fails_degrades_and_one_that_is_alone_makes_unhealthy() {
+    let database = FakeDatabase::new(Behaviour::Fails(StorageErrorKind::Unavailable));
+    let service = Service::with(Setup::dual_write(&database));
+    let (status, body) = health(&service).await;
+    assert_eq!(
+        (status, &body["status"], &body["database_connection"]),
+        (200, &json!("degraded"), &json!("failed"))
+    );
+    assert_eq!(body["database_error"], "connect to db.internal: refused", "a developer's machine says all");
+
+    let setup =
+        Setup { flags: (true, false), environment: Environment::Production, ..Setup::dual_write(&database) };
+    let (status, body) = health(&Service::with(setup)).await;
+    assert_eq!((status, &body["status"]), (503, &json!("unhealthy")));
+    assert_eq!(body["database_error"], "the database cannot be reached", "production names no host");
+
+    let works = FakeDatabase::new(Behaviour::Works);
+    let (status, body) = health(&Service::with(Setup::dual_write(&works))).await;
+    assert_eq!(
+        (status, &body["status"], &body["database_connection"]),
+        (200, &json!("healthy"), &json!("healthy"))
+    );
+}
+
+#[tokio::test]
+async fn files_that_fail_degrade_beside_a_database_and_are_the_end_alone() {
+    let database = FakeDatabase::new(Behaviour::Works);
+    let service = Service::with(Setup::dual_write(&database));
+    service.break_files();
+    let (status, body) = health(&service).await;
+    assert_eq!((status, &body["status"]), (200, &json!("degraded")));
+
+    let service = Service::new();
+    service.break_files();
+    assert_eq!(health(&service).await.0, 503);
+    service.get("/health/ready").await.problem(503, "storage_unavailable");
+    assert_eq!(service.get("/health/live").await.json(), json!({"status": "alive"}));
+}
+
+#[tokio::test]
+async fn invalid_flags_and_a_stop_make_unready_but_not_dead() {
+    let service = Service::new();
+    let off = Flags { database_writes: false, file_fallback: false, revision: 2 };
+    assert_eq!(service.get("/health/ready").await.json(), json!({"status": "ready"}));
+    service.flags.send(off).unwrap();
+    let (status, body) = health(&service).await;
+    assert_eq!((status, &body["mode"], &body["status"]), (503, &json!("INVALID"), &json!("unhealthy")));
+    service.get("/health/ready").await.problem(503, "persistence_disabled");
+    assert_eq!(service.get("/health/live").await.status, 200);
+
+    let service = Service::new();
+    service.worker.drain(Duration::ZERO).await;
+    assert_eq!(health(&service).await.0, 503);
+    service.get("/health/ready").await.problem(503, "draining");
+}
+
+#[tokio::test]
+async fn a_configured_database_that_is_none_is_told() {
+    let service = Service::with(Setup { flags: (true, true), ..Setup::default() });
+    let (status, body) = health(&service).await;
+    assert_eq!((status, &body["status"]), (200, &json!("degraded")));
+    assert_eq!((&body["mode"], &body["effective_mode"]), (&json!("DUAL_WRITE"), &json!("FILE_ONLY")));
+    assert_eq!(
+        (&body["database_connection"], &body["database_error"]),
+        (&json!("skipped"), &json!("DATABASE_URL is not set"))
+    );
+}
+
+#[tokio::test]
+async fn in_file_only_mode_the_database_is_not_asked() {
+    let database = FakeDatabase::new(Behaviour::Works);
+    let service = Service::with(Setup { flags: (false, true), ..Setup::dual_write(&database) });
+    for path in ["/health", "/health/ready", "/health/deep", "/metrics"] {
+        assert_eq!(service.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!(database.probes(), 0);
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_costs_a_second_once_and_one_question() {
+    let database = FakeDatabase::new(Behaviour::Hangs);
+    let service = Arc::new(Service::with(Setup::dual_write(&database)));
+    let begun = Instant::now();
+    let asked = (0..100).map(|_| health(&service));
+    for (status, body) in futures_util::future::join_all(asked).await {
+        assert_eq!(
+            (status, &body["status"], &body["database_connection"]),
+            (200, &json!("degraded"), &json!("failed"))
+        );
+    }
+    assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    assert_eq!(health(&service).await.0, 200);
+    assert!(begun.elapsed() < backend::health::PATIENCE, "nobody waits for it again: {:?}", begun.elapsed());
+    assert_eq!(database.probes(), 1);
+}
+
+#[tokio::test]
+async fn the_probe_is_kept_for_a_while() {
+    let database = FakeDatabase::new(Behaviour::Works);
+    let service = Service::with(Setup::dual_write(&database));
+    futures_util::future::join_all((0..50).map(|_| health(&service))).await;
+    assert_eq!(database.probes(), 1);
+}
+
+#[tokio::test]
+async fn the_deep_level_looks_at_everything() {
+    let database = FakeDatabase::new(Behaviour::Works);
+    let service = Service::with(Setup::dual_write(&database));
+    let answer = service.get("/health/deep").await;
+    let body = answer.json();
+    assert_eq!((answer.status.as_u16(), &body["status"]), (200, &json!("healthy")), "{body}");
+    assert_eq!(
+        body["storage"],
+        json!({
+            "mode": "DUAL_WRITE", "effective_mode": "DUAL_WRITE", "reason": null, "flags_revision": 1,
+            "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0,
+            "local_disk": "durable", "durability": "durable",
+        })
+    );
+    assert_eq!((&body["queue_depth"], &body["runs_in_flight"]), (&json!(7), &json!(0)));
+    assert_eq!(body["replicas"], json!(["here", "there"]));
+    assert_eq!(body["replica"], "here");
+    let names: Vec<&str> =
+        body["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["database", "files", "schema", "document_parser", "model", "flags", "durability"]);
+    assert_eq!(check(&body, "document_parser")["status"], "ok", "a real child read a document");
+}
+
+#[tokio::test]
+async fn a_schema_that_is_behind_is_named_with_what_to_type() {
+    let database = FakeDatabase::new(Behaviour::Fails(StorageErrorKind::Schema));
+    let setup = Setup { environment: Environment::Production, ..Setup::dual_write(&database) };
+    let service = Service::with(setup);
+    assert_eq!(service.run(&request("run-1")).await.status, 202, "it works by file");
+    let body = service.get("/health/deep").await.json();
+    assert_eq!(body["status"], "degraded");
+    assert_eq!(body["storage"]["schema"], "behind");
+    assert_eq!(body["storage"]["effective_mode"], "FILE_ONLY");
+    assert_eq!(body["storage"]["breaker"]["is_schema"], true);
+    assert_eq!(
+        body["storage"]["durability"], "ephemeral",
+        "the file is all there is, on a disk that vanishes"
+    );
+    assert!(check(&body, "schema")["detail"].as_str().unwrap().contains("innovation migrate deploy"));
+    assert_eq!(check(&body, "durability")["status"], "warning");
+    assert_eq!(body["queue_depth"], 1, "counted in the files, where the work is now");
+    assert!(!body.to_string().contains("db.internal"), "{body}");
+}
+
+#[tokio::test]
+async fn a_volume_makes_the_local_disk_durable() {
+    let setup = Setup { environment: Environment::Production, has_volume: true, ..Setup::default() };
+    let body = Service::with(setup).get("/health/deep").await.json();
+    assert_eq!(body["storage"]["durability"], "durable");
+}
+
+#[tokio::test]
+async fn broken_files_are_told_without_their_path_in_production() {
+    let database = FakeDatabase::new(Behaviour::Works);
+    let setup = Setup { environment: Environment::Production, ..Setup::dual_write(&database) };
+    let service = Service::with(setup);
+    service.break_files();
+    let body = service.get("/health/deep").await.json();
+    let said = check(&body, "files")["detail"].as_str().unwrap();
+    assert!(said.starts_with("a file could not be written") && said.contains("os error"), "{said}");
+    assert!(!body.to_string().contains(service.folder.path().to_str().unwrap()), "{body}");
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let service = Service::new();
+    service.run(&request("run-1")).await;
+    service.get("/status/secret-looking-id").await;
+    service.get("/wp-login.php").await;
+    let answer = service.get("/metrics").await;
+    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    let text = String::from_utf8(answer.body).unwrap();
+    for start in [
+        "innovation_http_requests_total{method=\"POST\",route=\"/run\",status=\"202\"} ",
+        "innovation_http_requests_total{method=\"GET\",route=\"/status/{run_id}\",status=\"404\"} ",
+        "innovation_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} ",
+        "innovation_storage_mode{configured=\"FILE_ONLY\",effective=\"FILE_ONLY\"} 1",
+        "innovation_queue_depth 1",
+        "innovation_runs_in_flight 0",
+        "innovation_unsynced_runs 0",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(start)), "{start}\n{text}");
+    }
+    assert!(!text.contains("secret-looking") && !text.contains("wp-login"));
+}
+
+#[tokio::test]
+async fn metrics_have_a_key_of_their_own() {
+    let access = AccessConfig {
+        api_keys: vec!["api-key".into()],
+        metrics_key: Some("metrics-key".into()),
+        ..AccessConfig::default()
+    };
+    let service = Service::with(Setup { access, ..Setup::default() });
+    let with = |key: &'static str| {
+        let request = axum::http::Request::get("/metrics").header("authorization", format!("Bearer {key}"));
+        service.send(request.body(axum::body::Body::empty()).unwrap())
+    };
+    service.get("/metrics").await.problem(401, "key_required");
+    with("api-key").await.problem(403, "key_refused");
+    assert_eq!(with("metrics-key").await.status, 200);
+}

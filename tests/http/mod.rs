@@ -1,0 +1,332 @@
+//! The HTTP API over its router in this process: shapes, refusals, keys, limits.
+
+mod access;
+mod health;
+mod server;
+mod status;
+mod submit;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use backend::{
+    brands::BrandFolder,
+    clock::SystemClock,
+    config::{AccessConfig, DocumentsConfig, Environment, OriginRule},
+    documents::{
+        fetch::{Deadlines, Fetcher},
+        isolate::Isolation,
+    },
+    health::{Census, Durability, Health, Identity, Sources},
+    http::{HttpState, Limits, router},
+    runs::Runs,
+    storage::{
+        Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+        breaker::{Breaker, BreakerConfig},
+        files::FileStore,
+        mode::Flags,
+        router::{Database, Router as StorageRouter, RouterConfig},
+    },
+    worker::{Tools, Worker, WorkerConfig},
+};
+use pipeline::{
+    analyst::extractive::ExtractiveAnalyst,
+    clock::{Clock, Timestamp},
+    engine::Engine,
+    record::StageRecord,
+    run::{RunId, Stage},
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// How the service of a test differs from the plainest one: files only, no keys, a developer's machine.
+struct Setup {
+    environment: Environment,
+    access: AccessConfig,
+    limits: Limits,
+    flags: (bool, bool),
+    database: Option<Arc<FakeDatabase>>,
+    census: bool,
+    has_volume: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            environment: Environment::Development,
+            access: AccessConfig::default(),
+            limits: Limits::default(),
+            flags: (false, true),
+            database: None,
+            census: false,
+            has_volume: false,
+        }
+    }
+}
+
+impl Setup {
+    /// With a database under both flags.
+    fn dual_write(database: &Arc<FakeDatabase>) -> Self {
+        Self { flags: (true, true), database: Some(database.clone()), census: true, ..Self::default() }
+    }
+
+    fn with_keys(keys: &[&str]) -> Self {
+        let api_keys = keys.iter().map(|key| (*key).into()).collect();
+        Self { access: AccessConfig { api_keys, ..AccessConfig::default() }, ..Self::default() }
+    }
+
+    fn with_origins(origins: &[&str]) -> Self {
+        let allowed_origins = origins.iter().map(|origin| OriginRule::parse(origin).unwrap()).collect();
+        Self { access: AccessConfig { allowed_origins, ..AccessConfig::default() }, ..Self::default() }
+    }
+}
+
+/// The service of a test. Nobody works on its runs: what is accepted stays as it is.
+struct Service {
+    folder: tempfile::TempDir,
+    router: Router,
+    files: FileStore,
+    storage: Arc<StorageRouter>,
+    worker: Worker,
+    flags: watch::Sender<Flags>,
+}
+
+impl Service {
+    fn new() -> Self {
+        Self::with(Setup::default())
+    }
+
+    fn with(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let files = FileStore::new(folder.path().join("runs"), clock.clone());
+        let (database_writes, file_fallback) = setup.flags;
+        let (flags, watched) = watch::channel(Flags { database_writes, file_fallback, revision: 1 });
+        let database = setup.database.clone().map(|store| Database {
+            store,
+            breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
+        });
+        let config = RouterConfig { retry_deadline: Duration::ZERO, is_alone: true };
+        let storage = Arc::new(StorageRouter::new(files.clone(), database, watched, config, clock.clone()));
+        let brands = BrandFolder::new(&crate::support::root());
+        let documents = DocumentsConfig {
+            allowed_hosts: vec!["*.public.blob.vercel-storage.com".into()],
+            allow_private_network: false,
+            extra_ca_file: None,
+            bytes_max: 1_000_000,
+        };
+        let fetcher = Fetcher::new(documents, Deadlines::default()).unwrap();
+        let engine = Engine {
+            analyst: Arc::new(ExtractiveAnalyst::new()),
+            clock: clock.clone(),
+            cost_limit_usd: None,
+        };
+        let tools = Tools { engine, fetcher: fetcher.clone(), brands: brands.clone(), clock: clock.clone() };
+        let lease = Lease { owner: "here".to_owned(), duration: Duration::from_secs(15) };
+        let worker = Worker::new(storage.clone(), tools, WorkerConfig { lease, concurrent_runs_max: 0 });
+        let health = Health::new(Sources {
+            identity: Identity {
+                version: "1.2.3",
+                git_sha: "abc123".to_owned(),
+                environment: setup.environment,
+                replica: "here".to_owned(),
+            },
+            router: storage.clone(),
+            worker: worker.clone(),
+            clock: clock.clone(),
+            local_disk: Durability::of_local_disk(setup.environment, setup.has_volume),
+            flags: None,
+            census: setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>),
+            model: None,
+            parser: Isolation {
+                program: Some(env!("CARGO_BIN_EXE_innovation").into()),
+                ..Isolation::default()
+            },
+        });
+        let runs = Runs::new(storage.clone(), worker.clone(), fetcher, brands.clone(), clock);
+        let state = HttpState {
+            runs: Arc::new(runs),
+            health: Arc::new(health),
+            brands,
+            access: Arc::new(setup.access),
+            limits: setup.limits,
+        };
+        Self { folder, router: router(state), files, storage, worker, flags }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, body: impl Into<Body>) -> Answer {
+        let request = Request::post("/run").header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    async fn run(&self, body: &Value) -> Answer {
+        self.post(body.to_string()).await
+    }
+
+    /// Makes every further write to files fail, whoever runs the test: the folder becomes a file.
+    fn break_files(&self) {
+        let root = self.folder.path().join("runs");
+        let _ = std::fs::remove_dir_all(&root);
+        std::fs::write(&root, "not a folder").unwrap();
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Asserts that this is a complete problem with these, and returns its sentence.
+    #[track_caller]
+    fn problem(&self, status: u16, code: &str) -> String {
+        let body = self.json();
+        assert_eq!((self.status.as_u16(), body["code"].as_str()), (status, Some(code)), "{body}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(body["status"], status);
+        assert_eq!(body["type"], "about:blank");
+        assert_eq!(body["title"], self.status.canonical_reason().unwrap());
+        assert_eq!(body["request_id"].as_str(), self.header("x-request-id"));
+        assert_eq!(body["detail"], body["error"], "the frontend reads `error`");
+        assert!(body["instance"].as_str().unwrap().starts_with('/'));
+        assert_eq!(self.header("retry-after").is_some(), status == 503, "{:?}", self.headers);
+        body["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A request that is accepted.
+fn request(run_id: &str) -> Value {
+    json!({
+        "run_id": run_id,
+        "blob_url": "https://store.public.blob.vercel-storage.com/report.pdf",
+        "brand_id": "decathlon",
+    })
+}
+
+/// How the database of a test behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behaviour {
+    Works,
+    Fails(StorageErrorKind),
+    /// It answers when the test is over.
+    Hangs,
+    Panics,
+}
+
+/// A database that answers probes and refuses runs as it is told to.
+#[derive(Debug)]
+struct FakeDatabase {
+    behaviour: Mutex<Behaviour>,
+    probes: AtomicUsize,
+}
+
+impl FakeDatabase {
+    fn new(behaviour: Behaviour) -> Arc<Self> {
+        Arc::new(Self { behaviour: Mutex::new(behaviour), probes: AtomicUsize::new(0) })
+    }
+
+    fn probes(&self) -> usize {
+        self.probes.load(Ordering::SeqCst)
+    }
+
+    async fn answer(&self) -> Result<(), StorageError> {
+        let behaviour = *self.behaviour.lock().unwrap();
+        match behaviour {
+            Behaviour::Works => Ok(()),
+            Behaviour::Fails(kind) => Err(StorageError::new(kind, "connect to db.internal: refused")),
+            Behaviour::Hangs => std::future::pending().await,
+            Behaviour::Panics => panic!("a defect, on purpose, in /srv/secret"),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FakeDatabase {
+    async fn accept(&self, _: &NewRun, _: Option<&Lease>) -> Result<Acceptance, StorageError> {
+        self.answer().await.map(|()| Acceptance::New(None))
+    }
+
+    async fn claim(
+        &self,
+        _: &Lease,
+        _: usize,
+        _: &std::collections::HashSet<RunId>,
+    ) -> Result<Vec<Fence>, StorageError> {
+        self.answer().await.map(|()| Vec::new())
+    }
+
+    async fn renew(&self, _: &Lease, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        self.answer().await.map(|()| Vec::new())
+    }
+
+    async fn release(&self, _: &Fence) -> Result<(), StorageError> {
+        self.answer().await
+    }
+
+    async fn load(&self, _: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        self.answer().await.map(|()| None)
+    }
+
+    async fn store_stage(&self, _: &Fence, _: &StageRecord) -> Result<(), StorageError> {
+        self.answer().await
+    }
+
+    async fn mark_unsynced(&self, _: &Fence, _: &[Stage]) -> Result<(), StorageError> {
+        self.answer().await
+    }
+
+    async fn finish(&self, _: &Fence, _: End<'_>, _: Timestamp) -> Result<(), StorageError> {
+        self.answer().await
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        self.probes.fetch_add(1, Ordering::SeqCst);
+        self.answer().await
+    }
+}
+
+#[async_trait]
+impl Census for FakeDatabase {
+    async fn queue_depth(&self) -> Result<usize, StorageError> {
+        self.answer().await.map(|()| 7)
+    }
+
+    async fn replicas(&self) -> Result<Vec<String>, StorageError> {
+        self.answer().await.map(|()| vec!["here".to_owned(), "there".to_owned()])
+    }
+}
