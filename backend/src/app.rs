@@ -23,12 +23,12 @@ use crate::{
         isolate::Isolation,
     },
     flags::{Defaults, FlagSource},
-    health::{Durability, Health, Identity, Sources},
+    health::{Durability, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError},
     runs::Runs,
     storage::{
-        Lease,
+        Census, Lease,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
         postgres::PostgresStore,
@@ -81,7 +81,7 @@ impl App {
         let root = overrides.output_dir.unwrap_or_else(|| config.process.base_dir.join(OUTPUT_DIR));
         let choice = overrides.analyst.unwrap_or(config.analyst.choice);
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
-        let (analyst, analyst_name) = analyst(choice, config.analyst, &clock)?;
+        let Answering { analyst, name: analyst_name, .. } = answering(choice, config.analyst, &clock)?;
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
@@ -113,7 +113,7 @@ impl Service {
             Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
             modes.flags_file.clone(),
         );
-        let database = database(&config.database, &clock)?;
+        let (database, census) = database(&config.database, &clock)?.unzip();
         let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
         let router = Arc::new(Router::new(
             files,
@@ -128,7 +128,8 @@ impl Service {
         // New at every start: what an earlier process of the same container held is not this one's.
         let replica = uuid::Uuid::now_v7().to_string();
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
-        let (analyst, analyst_name) = analyst(config.analyst.choice, config.analyst, &clock)?;
+        let Answering { analyst, name: analyst_name, breaker } =
+            answering(config.analyst.choice, config.analyst, &clock)?;
         let identity = Identity {
             version: env!("CARGO_PKG_VERSION"),
             git_sha: Identity::commit(config.process.git_sha.as_deref()),
@@ -163,8 +164,8 @@ impl Service {
                 config.process.volume.is_some(),
             ),
             flags: Some(flags.clone()),
-            census: None,
-            model: None,
+            census,
+            model: breaker,
             parser: Isolation::default(),
         }));
         let http =
@@ -173,22 +174,34 @@ impl Service {
     }
 }
 
-fn database(config: &DatabaseConfig, clock: &Arc<dyn Clock>) -> Result<Option<Database>, WiringError> {
+fn database(
+    config: &DatabaseConfig,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<(Database, Arc<dyn Census>)>, WiringError> {
     let Some(store) = PostgresStore::new(config)? else { return Ok(None) };
     let store = Arc::new(store);
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
-    Ok(Some(Database { store, breaker }))
+    Ok(Some((Database { store: store.clone(), breaker }, store)))
 }
 
-fn analyst(
+/// Who answers.
+struct Answering {
+    analyst: Arc<dyn Analyst>,
+    /// For people.
+    name: String,
+    breaker: Option<Arc<dyn ModelBreaker>>,
+}
+
+fn answering(
     choice: AnalystChoice,
     config: AnalystConfig,
     clock: &Arc<dyn Clock>,
-) -> Result<(Arc<dyn Analyst>, String), WiringError> {
+) -> Result<Answering, WiringError> {
     let extractive = || Arc::new(ExtractiveAnalyst::new());
     let key = match (choice, config.api_key) {
         (AnalystChoice::Extractive, _) | (AnalystChoice::Auto, None) => {
-            return Ok((extractive(), "built-in extractive analyst".to_owned()));
+            let name = "built-in extractive analyst".to_owned();
+            return Ok(Answering { analyst: extractive(), name, breaker: None });
         }
         (AnalystChoice::Model, None) => return Err(WiringError::NoKey),
         (AnalystChoice::Auto | AnalystChoice::Model, Some(key)) => key,
@@ -203,9 +216,8 @@ fn analyst(
         ..OpenRouterConfig::new(key, config.model)
     };
     let client = Arc::new(OpenRouter::new(settings, clock.clone())?);
-    let model: Arc<dyn Analyst> = Arc::new(ModelAnalyst::new(client, ModelOptions::default()));
-    if config.offline_fallback {
-        return Ok((Arc::new(WithLastResort::new(model, extractive())), name));
-    }
-    Ok((model, name))
+    let model: Arc<dyn Analyst> = Arc::new(ModelAnalyst::new(client.clone(), ModelOptions::default()));
+    let analyst =
+        if config.offline_fallback { Arc::new(WithLastResort::new(model, extractive())) } else { model };
+    Ok(Answering { analyst, name, breaker: Some(client) })
 }

@@ -28,9 +28,10 @@ use backend::{
         fetch::{Deadlines, Fetcher},
         isolate::Isolation,
     },
-    health::{Census, Durability, Health, Identity, Sources},
+    health::{Durability, Health, Identity, Sources},
     http::{HttpState, Limits, router},
     runs::Runs,
+    storage::Census,
     storage::{
         Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
@@ -279,6 +280,10 @@ impl FakeDatabase {
 impl Store for FakeDatabase {
     async fn accept(&self, _: &NewRun, _: Option<&Lease>) -> Result<Acceptance, StorageError> {
         self.answer().await.map(|()| Acceptance::New(None))
+    }
+
+    async fn adopt(&self, _: &NewRun, _: &Fence) -> Result<(), StorageError> {
+        self.answer().await
     }
 
     async fn claim(

@@ -77,11 +77,7 @@ async fn dual_write_goes_on_by_file_when_postgres_dies_in_mid_run_and_heals_when
     effective(&service, "FILE_ONLY").await;
     world.postgres().start_again();
     effective(&service, "DUAL_WRITE").await;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await != "COMPLETED" {
-        assert!(Instant::now() < deadline, "{}", service.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
     service
         .wait_for("run-1", |s| s["stages"]["4"]["stored_in"] == serde_json::json!(["database", "file"]))
         .await;
@@ -97,9 +93,7 @@ async fn database_only_waits_for_postgres_and_goes_on() {
     after_stage_1(&service, "run-1").await;
     world.postgres().stop(Stop::Immediate);
     // Until the outage has been met by a write of the run.
-    while !service.log().contains("it is kept in memory and tried again") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    service.wait_for_log("it is kept in memory and tried again").await;
     world.postgres().start_again();
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
@@ -120,11 +114,7 @@ async fn database_only_gives_up_at_its_deadline_and_keeps_what_is_stored() {
     assert_eq!(status["status"], "failed", "{status}");
     assert_eq!(status["error"]["code"], "STORAGE_UNAVAILABLE", "{status}");
     world.postgres().start_again();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await != "FAILED" {
-        assert!(Instant::now() < deadline, "{}", service.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "FAILED").await;
     let code = world.value(r#"SELECT "errorCode" FROM "PipelineRun""#).await;
     assert_eq!(code, "STORAGE_UNAVAILABLE");
     let kept =
@@ -213,16 +203,11 @@ async fn a_dropped_column_is_a_schema_failure_and_mended_by_its_return() {
     world.query(r#"ALTER TABLE "PipelineRun" DROP COLUMN "stage3Output""#).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
-    let deep =
-        service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"]["state"] == "behind").await;
+    let deep = service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"] == "behind").await;
     assert!(deep["storage"].to_string().contains("stage3Output"), "{deep}");
     world.query(r#"ALTER TABLE "PipelineRun" ADD COLUMN "stage3Output" JSONB"#).await;
     effective(&service, "DUAL_WRITE").await;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await != "COMPLETED" {
-        assert!(Instant::now() < deadline, "{}", service.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
     service
         .wait_for("run-1", |s| s["stages"]["3"]["stored_in"] == serde_json::json!(["database", "file"]))
         .await;
@@ -262,7 +247,7 @@ async fn on_a_database_without_our_migrations_a_service_starts_and_works_by_file
     let service = world.serve(DUAL_WRITE).await;
     service.submit(&world.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"]["state"] == "behind").await;
+    service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"] == "behind").await;
     let (status, health) = service.get("/health").await.unwrap();
     assert_eq!((status, &health["status"]), (200, &"degraded".into()), "{health}");
     // A migration is all it takes.

@@ -45,8 +45,8 @@ async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
     assert_eq!((code, &health["status"]), (200, &"degraded".into()), "{health}");
     let log = service.log();
     assert!(log.contains("test-outputs") && log.contains("os error 13"), "path and errno: {log}");
-    let unsynced = world.value(r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#).await;
-    assert_eq!(unsynced, "{1,2,3,4,5}");
+    let unsynced = r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#;
+    world.wait_for_value(unsynced, "{1,2,3,4,5}").await;
     assert_eq!(calls(&world.model), [1; 4]);
 }
 
@@ -85,7 +85,9 @@ async fn a_full_disk_ends_a_run_by_file_with_path_and_errno_and_spares_the_datab
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "failed", "{status}");
     assert_eq!(status["error"]["code"], "STORAGE_UNAVAILABLE");
-    let message = status["error"]["message"].as_str().unwrap();
+    assert!(!status.to_string().contains("inspirations.json"), "no path leaves the service: {status}");
+    let manifest = files.json("run-1", "run.json");
+    let message = manifest["error"]["message"].as_str().unwrap();
     assert!(message.contains("stage1/inspirations.json") && message.contains("os error 27"), "{message}");
     assert_eq!(calls(&files.model), [1, 0, 0, 0]);
 

@@ -90,9 +90,7 @@ async fn a_row_that_the_frontend_ends_in_mid_run_ends_the_run() {
     world.query(r#"UPDATE "PipelineRun" SET "status"='FAILED' WHERE "id"='run-1'"#).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "failed", "{status}");
-    while !service.log().contains("[run-1] is no longer ours") {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    service.wait_for_log("[run-1] is no longer ours").await;
     // The call in flight, and none after it.
     let paid: usize = calls(&world.model).iter().sum();
     assert!(paid <= 3, "{:?}", calls(&world.model));

@@ -131,10 +131,7 @@ async fn a_flip_in_mid_run_reaches_the_next_stage_in_every_direction() {
             flip(&flags, to_database, to_files);
             service.wait_for_path("/health", |_, health| health["mode"] == to).await;
             // Whatever store has a stage, the client sees it as soon as it may be looked at.
-            let log_line = format!("[{run_id}] ended");
-            while !service.log().contains(&log_line) {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
+            service.wait_for_log(&format!("[{run_id}] ended")).await;
             flip(&flags, true, true);
             service.wait_for_path("/health", |_, health| health["mode"] == "DUAL_WRITE").await;
             let status = service.wait_for(&run_id, |status| status["status"] == "complete").await;

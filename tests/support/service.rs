@@ -77,6 +77,19 @@ impl World {
         value.unwrap_or_else(|| panic!("{sql}: no row")).unwrap_or_default()
     }
 
+    /// Waits until a query gives a value.
+    pub(crate) async fn wait_for_value(&self, sql: &str, wanted: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let value = self.value(sql).await;
+            if value == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{sql}: {value}, not {wanted}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Starts a service, and waits until it answers.
     pub(crate) async fn serve(&self, environment: &[(&str, &str)]) -> Service {
         self.serve_with(environment, |_| {}).await
@@ -197,6 +210,15 @@ impl Service {
         let status = response.status().as_u16();
         let text = response.text().await.ok()?;
         Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// Waits until it has logged a text.
+    pub(crate) async fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "{text:?} was not logged:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// `POST /run`; none where there is no answer at all.

@@ -12,7 +12,6 @@ mod wording;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use pipeline::{clock::Clock, record::millis};
 use serde::{Serialize, Serializer};
 
@@ -22,7 +21,7 @@ use crate::{
     documents::isolate::Isolation,
     flags::FlagSource,
     storage::{
-        StorageError, StorageErrorKind, Store as _,
+        Census, StorageError, StorageErrorKind, Store as _,
         breaker::BreakerState,
         mode::Mode,
         router::{Router, StorageState},
@@ -90,16 +89,6 @@ impl Durability {
     pub fn of_local_disk(environment: Environment, has_volume: bool) -> Self {
         if environment == Environment::Development || has_volume { Self::Durable } else { Self::Ephemeral }
     }
-}
-
-/// What is known beyond this process: asked of the database.
-#[async_trait]
-pub trait Census: Send + Sync + std::fmt::Debug {
-    /// Accepted runs that nobody works on yet.
-    async fn queue_depth(&self) -> Result<usize, StorageError>;
-
-    /// The names of the replicas that have shown a sign of life lately.
-    async fn replicas(&self) -> Result<Vec<String>, StorageError>;
 }
 
 /// The state of the breaker in front of the model.

@@ -20,6 +20,7 @@ use crate::{
         Acceptance, End, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind, Store as _,
         mode::Mode, router::Router,
     },
+    telemetry::metrics,
     worker::Worker,
 };
 
@@ -176,6 +177,7 @@ impl Runs {
         let lease = slot.as_ref().map(|_| self.worker.lease());
         match self.router.accept(&new, lease).await {
             Ok(Acceptance::New(fence)) => {
+                metrics::run_accepted();
                 match (slot, fence) {
                     (Some(slot), Some(fence)) => self.worker.start(slot, fence),
                     _ => self.worker.wake(),

@@ -305,3 +305,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Whether the store would take a write now.
     async fn probe(&self) -> Result<(), StorageError>;
 }
+
+/// What is known beyond this process: asked of the database.
+#[async_trait]
+pub trait Census: Send + Sync + std::fmt::Debug {
+    /// Accepted runs that nobody works on yet.
+    async fn queue_depth(&self) -> Result<usize, StorageError>;
+
+    /// The names of the replicas that have shown a sign of life lately.
+    async fn replicas(&self) -> Result<Vec<String>, StorageError>;
+}

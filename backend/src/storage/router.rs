@@ -16,6 +16,8 @@ use pipeline::{
 };
 use tokio::sync::watch;
 
+use crate::telemetry::metrics::{self, Place};
+
 use super::{
     Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerState},
@@ -195,8 +197,24 @@ impl Router {
                 let twin = if self.database.is_some() { Twin::Lacks } else { Twin::None };
                 self.write_file(fence, write, twin).await
             }
-            Mode::DatabaseOnly => self.write_database(fence, write).await,
+            Mode::DatabaseOnly => {
+                self.write_database(fence, write).await?;
+                if let Write::End(end, at) = write {
+                    self.close_files(fence, end, at).await;
+                }
+                Ok(())
+            }
             Mode::DualWrite => self.write_both(fence, write).await,
+        }
+    }
+
+    /// Ends in files a run that began there, before a flip: an open manifest would be taken up after the next.
+    async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
+        match self.files.finish_beside(fence, end, at, Twin::Has).await {
+            Err(error) if error.kind != StorageErrorKind::Unknown => {
+                tracing::warn!(run_id = %fence.run, %error, "the run's manifest could not be closed");
+            }
+            _ => {}
         }
     }
 
@@ -241,15 +259,18 @@ impl Router {
         if !self.has_row(fence) {
             self.give_row(database, fence).await?;
         }
-        database
+        let written = database
             .call(|store| async move {
                 match write {
                     Write::Stage(record) => store.store_stage(fence, record).await,
                     Write::End(end, at) => store.finish(fence, end, at).await,
                 }
             })
-            .await?;
+            .await;
+        metrics::database_write(written.is_ok());
+        written?;
         if let Write::Stage(record) = write {
+            metrics::stage_stored(record.meta.stage, &record.meta.provider, Place::Database);
             let stage = record.meta.stage.number();
             tracing::info!(run_id = %fence.run, stage, "[{}] Wrote Stage {stage} to database", fence.run);
         }
@@ -268,6 +289,9 @@ impl Router {
             }
         }
         self.note_file(&written);
+        if let (Ok(()), Write::Stage(record)) = (&written, write) {
+            metrics::stage_stored(record.meta.stage, &record.meta.provider, Place::File);
+        }
         written
     }
 
@@ -342,7 +366,10 @@ impl Router {
     fn note_file<T>(&self, result: &Result<T, StorageError>) {
         match result {
             Ok(_) => *self.alarm() = None,
-            Err(error) if error.is_outage() => *self.alarm() = Some(error.message.clone()),
+            Err(error) if error.is_outage() => {
+                metrics::file_write_failed();
+                *self.alarm() = Some(error.message.clone());
+            }
             Err(_) => {}
         }
     }

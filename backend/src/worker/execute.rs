@@ -20,6 +20,7 @@ use crate::{
         End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
         files::manifest::DocumentSummary, leased::LeasedRun, router::Router,
     },
+    telemetry::metrics,
 };
 
 /// How many documents are in memory as bytes at once, each of at most 25 MiB.
@@ -61,6 +62,7 @@ pub(super) async fn work(inner: &Inner, fence: &Fence, lost: &CancellationToken)
             write_end(router, tools, fence, end, stopping).await;
         }
         Outcome::Failed(failure) => {
+            metrics::llm_cost(failure.usage.cost_usd);
             tracing::warn!(code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
             inner.unstored().insert(run_id.clone(), failure.clone());
             write_end(router, tools, fence, End::Failed(&failure), stopping).await;
@@ -92,6 +94,11 @@ async fn write_end(
     loop {
         match router.finish(fence, end, at).await {
             Ok(()) => {
+                let code = match end {
+                    End::Failed(failure) => Some(failure.code),
+                    End::Completed { .. } => None,
+                };
+                metrics::run_ended(end.status(), code);
                 tracing::info!(status = ?end.status(), "[{run_id}] ended");
                 return;
             }
@@ -189,6 +196,7 @@ async fn answer(
         }
         Event::Started { stage } => tracing::info!(stage = stage.number(), "[{run_id}] stage started"),
         Event::Stored { meta, elapsed, .. } => {
+            metrics::llm_cost(meta.usage.cost_usd);
             tracing::info!(
                 stage = meta.stage.number(),
                 provider = meta.provider,

@@ -154,7 +154,8 @@ impl Worker {
             tracing::error!(run_id = %run, "run claimed twice by one process");
         }
         let worker = self.clone();
-        let span = tracing::info_span!("run", run_id = %run);
+        // At error level, so that also the lines of a quiet log name their run.
+        let span = tracing::error_span!("run", run_id = %run);
         let work = async move {
             let inner = &worker.inner;
             execute::work(inner, &fence, &lost).await;

@@ -10,6 +10,7 @@
 
 mod accept;
 mod adopt;
+mod census;
 mod fault;
 mod finish;
 mod lease;
@@ -32,7 +33,7 @@ use self::{
     pool::{Held, Pool, bounded},
 };
 use super::{
-    Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Census, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     frontend_rows::FrontendRows,
 };
 use crate::{config::DatabaseConfig, database::Malformed};
@@ -130,6 +131,17 @@ impl Store for PostgresStore {
 
     async fn probe(&self) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Read, |held| probe::probe(held))
+    }
+}
+
+#[async_trait]
+impl Census for PostgresStore {
+    async fn queue_depth(&self) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Read, |held| census::queue_depth(held))
+    }
+
+    async fn replicas(&self) -> Result<Vec<String>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| census::replicas(held))
     }
 }
 
