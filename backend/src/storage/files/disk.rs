@@ -76,9 +76,14 @@ impl Disk {
     fn lock(&self, run: &RunId) -> Result<File, StorageError> {
         let path = self.folder(run).join(LOCK_FILE);
         let at = at(&path);
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at)?;
-        file.lock().map_err(at)?;
-        Ok(file)
+        match File::options().create(true).truncate(false).write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(run)),
+            opened => {
+                let file = opened.map_err(at)?;
+                file.lock().map_err(at)?;
+                Ok(file)
+            }
+        }
     }
 
     /// Locks a run that may be new.
@@ -574,6 +579,10 @@ impl Disk {
         }
         Ok(runs)
     }
+}
+
+fn unknown(run: &RunId) -> StorageError {
+    StorageError::new(StorageErrorKind::Unknown, format!("there is no run {run} in files"))
 }
 
 fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
