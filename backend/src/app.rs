@@ -16,7 +16,7 @@ use pipeline::{
 use crate::{
     brands::BrandFolder,
     clock::SystemClock,
-    config::{AnalystChoice, AnalystConfig, Config, DatabaseConfig},
+    config::{AnalystChoice, AnalystConfig, Config},
     database::Malformed,
     documents::{
         fetch::{Deadlines, Fetcher, FetcherError},
@@ -113,7 +113,9 @@ impl Service {
             Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
             modes.flags_file.clone(),
         );
-        let (database, census) = database(&config.database, &clock)?.unzip();
+        let postgres = PostgresStore::new(&config.database)?.map(Arc::new);
+        let database = postgres.clone().map(|store| database(store, &clock));
+        let census = postgres.map(|store| store as Arc<dyn Census>);
         let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
         let router = Arc::new(Router::new(
             files,
@@ -174,14 +176,9 @@ impl Service {
     }
 }
 
-fn database(
-    config: &DatabaseConfig,
-    clock: &Arc<dyn Clock>,
-) -> Result<Option<(Database, Arc<dyn Census>)>, WiringError> {
-    let Some(store) = PostgresStore::new(config)? else { return Ok(None) };
-    let store = Arc::new(store);
+fn database(store: Arc<PostgresStore>, clock: &Arc<dyn Clock>) -> Database {
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
-    Ok(Some((Database { store: store.clone(), breaker }, store)))
+    Database { store, breaker }
 }
 
 /// Who answers.

@@ -6,9 +6,7 @@ use crate::support::service::World;
 /// Inserts a row as the frontend does before it calls `/run`.
 async fn frontend_row(world: &World, run_id: &str, url: &str) {
     world
-        .query(&format!(
-            r#"INSERT INTO "User" ("id","clerkId","email","updatedAt") VALUES ('u1','user_2abc','user-user_2abc@temp.com',now()) ON CONFLICT DO NOTHING"#
-        ))
+        .query(r#"INSERT INTO "User" ("id","clerkId","email","updatedAt") VALUES ('u1','user_2abc','user-user_2abc@temp.com',now()) ON CONFLICT DO NOTHING"#)
         .await;
     world
         .query(&format!(

@@ -65,10 +65,8 @@ impl WorkConfig {
             "must be a whole number, 1 to 100000",
             "256",
         );
-        let single_replica = match reader.text("SINGLE_REPLICA") {
-            Some(_) => Some(reader.switch("SINGLE_REPLICA", true)),
-            None => None,
-        };
+        let is_said = reader.text("SINGLE_REPLICA").is_some();
+        let single_replica = is_said.then(|| reader.switch("SINGLE_REPLICA", true));
         Self { role, lease, concurrent_runs_max, single_replica }
     }
 }

@@ -15,6 +15,7 @@ use reqwest::{
     header::LOCATION,
     redirect::Policy,
 };
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use url::Url;
 
 use super::address::{self, AddressError};
@@ -87,23 +88,38 @@ impl Fetcher {
         address::check(text, &self.config)
     }
 
-    /// Downloads the document at an address that [`Fetcher::check`] accepted.
+    /// Downloads the document at an address that [`Fetcher::check`] accepted, into memory.
     pub async fn fetch(&self, url: &Url) -> Result<Vec<u8>, DocumentError> {
+        let mut bytes = Vec::new();
+        self.fetch_into(url, &mut bytes).await?;
+        Ok(bytes)
+    }
+
+    /// Downloads the document at an address that [`Fetcher::check`] accepted, piece by piece.
+    pub async fn fetch_into(
+        &self,
+        url: &Url,
+        into: &mut (impl AsyncWrite + Unpin + Send),
+    ) -> Result<(), DocumentError> {
         // One deadline for all redirects and the body together; reqwest's own counts per request.
         let total = self.deadlines.total;
-        tokio::time::timeout(total, self.fetch_within(url.clone()))
+        tokio::time::timeout(total, self.fetch_within(url.clone(), into))
             .await
             .unwrap_or_else(|_| Err(unavailable(format!("not complete after {total:?}"))))
     }
 
-    async fn fetch_within(&self, mut url: Url) -> Result<Vec<u8>, DocumentError> {
+    async fn fetch_within(
+        &self,
+        mut url: Url,
+        into: &mut (impl AsyncWrite + Unpin + Send),
+    ) -> Result<(), DocumentError> {
         for _ in 0..=REDIRECTS_MAX {
             address::check_url(&url, &self.config).map_err(|error| unavailable(error.to_string()))?;
             let response =
                 self.client.get(url.clone()).send().await.map_err(|error| self.describe(&error))?;
             let status = response.status();
             if !status.is_redirection() {
-                return self.read(status, response).await;
+                return self.read(status, response, into).await;
             }
             let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             url = target.and_then(|target| url.join(target).ok()).ok_or_else(|| {
@@ -113,7 +129,12 @@ impl Fetcher {
         Err(unavailable(format!("more than {REDIRECTS_MAX} redirects")))
     }
 
-    async fn read(&self, status: StatusCode, response: Response) -> Result<Vec<u8>, DocumentError> {
+    async fn read(
+        &self,
+        status: StatusCode,
+        response: Response,
+        into: &mut (impl AsyncWrite + Unpin + Send),
+    ) -> Result<(), DocumentError> {
         if !status.is_success() {
             return Err(unavailable(format!("the server answered {status}")));
         }
@@ -123,17 +144,17 @@ impl Fetcher {
         if announced.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        // The announced length is a hint of a stranger: it never reserves more than it is worth.
-        let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(1024 * 1024));
+        let mut length = 0;
         let mut stream = response.bytes_stream();
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|error| self.describe(&error))?;
-            if bytes.len() + piece.len() > limit {
+            length += piece.len();
+            if length > limit {
                 return Err(too_large());
             }
-            bytes.extend_from_slice(&piece);
+            into.write_all(&piece).await.map_err(|error| not_kept(&error))?;
         }
-        Ok(bytes)
+        into.flush().await.map_err(|error| not_kept(&error))
     }
 
     /// A transport error in words; the address, which may carry a signature, stays out.
@@ -162,6 +183,10 @@ pub fn install_crypto() {
         // Fails only where one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
+}
+
+fn not_kept(error: &std::io::Error) -> DocumentError {
+    unavailable(format!("it could not be kept here: {error}"))
 }
 
 fn unavailable(reason: String) -> DocumentError {

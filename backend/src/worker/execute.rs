@@ -1,7 +1,5 @@
 //! One run, from its document to its end.
 
-use std::sync::Arc;
-
 use pipeline::{
     brand::BrandProfile,
     document::Document,
@@ -9,7 +7,11 @@ use pipeline::{
     failure::{FailureCode, RunFailure},
     record::sha256_hex,
 };
-use tokio::sync::Semaphore;
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt as _, AsyncSeekExt as _},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -25,6 +27,11 @@ use crate::{
 
 /// How many documents are in memory as bytes at once, each of at most 25 MiB.
 const DOCUMENTS_MAX: usize = 8;
+
+/// How many documents are on their way at once: at most 1.6 GB of temporary files, whatever the blob stores do.
+const DOWNLOADS_MAX: usize = 64;
+
+static DOWNLOADS: Semaphore = Semaphore::const_new(DOWNLOADS_MAX);
 
 static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
 
@@ -218,22 +225,26 @@ async fn read_document(
     source_name: &str,
     url: &str,
 ) -> Result<Document, RunFailure> {
-    // The semaphore is never closed; without a permit the bytes would still be bounded.
-    let _permit = DOCUMENTS.acquire().await;
     let has_files = router.flags().mode().has_files();
-    let spooled = if has_files { router.files().spooled(&fence.run).await.ok().flatten() } else { None };
-    let bytes = match spooled {
-        Some(bytes) => bytes,
-        None => {
-            let url: Url = tools.fetcher.check(url).map_err(|error| {
-                RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false)
-            })?;
-            let bytes = tools.fetcher.fetch(&url).await?;
+    let is_spooled = has_files && router.files().is_spooled(&fence.run);
+    let fetched = if is_spooled { None } else { Some(fetch(tools, url).await?) };
+
+    // Only now is it in memory, and only of so many runs at once. The semaphore is never closed.
+    let _permit = DOCUMENTS.acquire().await;
+    let bytes = match fetched {
+        Some(file) => {
+            let bytes = read_all(file).await?;
             if has_files {
                 spool(router, fence, &bytes).await;
             }
             bytes
         }
+        None => router
+            .files()
+            .spooled(&fence.run)
+            .await
+            .map_err(|error| RunFailure::from_store(None, &error.into()))?
+            .ok_or_else(|| not_kept(&std::io::ErrorKind::NotFound.into()))?,
     };
     let sha256 = sha256_hex(&bytes);
     let document = isolate::extract(source_name, bytes).await?;
@@ -243,10 +254,36 @@ async fn read_document(
     Ok(document)
 }
 
+/// Downloads into a temporary file, which has no name and goes with its handle.
+async fn fetch(tools: &Tools, url: &str) -> Result<File, RunFailure> {
+    // Never closed, as below.
+    let _permit = DOWNLOADS.acquire().await;
+    let url: Url = tools
+        .fetcher
+        .check(url)
+        .map_err(|error| RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false))?;
+    let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
+    let file = file.map_err(std::io::Error::other).and_then(|file| file).map_err(|error| not_kept(&error))?;
+    let mut file = File::from_std(file);
+    tools.fetcher.fetch_into(&url, &mut file).await?;
+    Ok(file)
+}
+
+async fn read_all(mut file: File) -> Result<Vec<u8>, RunFailure> {
+    let mut bytes = Vec::new();
+    file.rewind().await.map_err(|error| not_kept(&error))?;
+    file.read_to_end(&mut bytes).await.map_err(|error| not_kept(&error))?;
+    Ok(bytes)
+}
+
+fn not_kept(error: &std::io::Error) -> RunFailure {
+    let message = format!("the document could not be kept in a temporary file: {error}");
+    RunFailure::new(FailureCode::StorageUnavailable, None, message, true)
+}
+
 /// Keeps the document for a resumed run. Without it, a resumed run fetches again.
 async fn spool(router: &Router, fence: &Fence, bytes: &[u8]) {
-    let bytes: Arc<[u8]> = bytes.into();
-    if let Err(error) = router.files().spool(&fence.run, bytes).await {
+    if let Err(error) = router.files().spool(&fence.run, bytes.into()).await {
         tracing::warn!(%error, "[{}] the document could not be spooled", fence.run);
     }
 }

@@ -156,6 +156,12 @@ impl FileStore {
         self.write(run, move |disk| disk.spool(&id, &bytes)).await
     }
 
+    /// Whether the document is spooled.
+    #[must_use]
+    pub fn is_spooled(&self, run: &RunId) -> bool {
+        self.disk.spool_path(run).is_file()
+    }
+
     /// The spooled document, if it is there.
     pub async fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
         let id = run.clone();
