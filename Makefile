@@ -1,13 +1,16 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test check audit bench fuzz setup
+.PHONY: help run run-service test check audit bench fuzz setup
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: ## the whole pipeline on a sample report: no key, no database, no network
 	@cargo run --quiet -p backend -- run data/samples/trend-report.pdf --brand lactalis-canada --analyst extractive
+
+run-service: setup ## the service, with its own PostgreSQL, a stand-in model and the samples; prints what to type
+	@cargo test --quiet --workspace --all-features --test local_service
 
 test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
 	cargo nextest run --workspace --all-features --locked

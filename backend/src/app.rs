@@ -16,7 +16,7 @@ use pipeline::{
 use crate::{
     brands::BrandFolder,
     clock::SystemClock,
-    config::{AnalystChoice, AnalystConfig, Config},
+    config::{AnalystChoice, AnalystConfig, Config, Role},
     database::Malformed,
     documents::{
         fetch::{Deadlines, Fetcher, FetcherError},
@@ -151,7 +151,11 @@ impl Service {
             tools,
             WorkerConfig {
                 lease: Lease { owner: replica, duration: config.work.lease },
-                concurrent_runs_max: config.work.concurrent_runs_max,
+                // Who only serves requests works on none.
+                concurrent_runs_max: match config.work.role {
+                    Role::Web => 0,
+                    Role::All | Role::Worker => config.work.concurrent_runs_max,
+                },
             },
         );
         let runs =

@@ -68,13 +68,13 @@ async fn in_file_only_a_read_only_folder_refuses_runs() {
 
 #[tokio::test]
 async fn a_full_disk_ends_a_run_by_file_with_path_and_errno_and_spares_the_database() {
-    // A limit of 3 KiB a file lets manifests through and no stage, as a full disk would; the signal that goes with it
+    // A limit of 4 KiB a file lets manifests and the document through and no stage, as a full disk would; the signal that goes with it
     // is ignored, so that the write itself fails.
     let limit = |command: &mut Command| {
         let mut shell = Command::new("bash");
         shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         shell
-            .args(["-c", "trap '' XFSZ; ulimit -f 3; exec \"$@\"", "bash"])
+            .args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$@\"", "bash"])
             .arg(command.get_program())
             .args(command.get_args());
         *command = shell;

@@ -1,5 +1,8 @@
 //! The real binary as a service, in a folder of its own, with everything around it on loopback.
 
+// Each binary uses its own part of it.
+#![allow(dead_code)]
+
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
@@ -275,6 +278,23 @@ impl Service {
             assert!(Instant::now() < deadline, "{path}: {answer:?}\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Resident memory.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// From the line of the log that says that a run started to the one that says it ended.
+    pub(crate) fn run_time(&self, run_id: &str) -> Duration {
+        let log = self.log();
+        let time = |what: &str| {
+            let line = log.lines().find(|line| line.contains(&format!("[{run_id}] {what}"))).unwrap();
+            line.split(' ').next().unwrap().parse::<pipeline::clock::Timestamp>().unwrap()
+        };
+        (time("ended") - time("started")).to_std().unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {

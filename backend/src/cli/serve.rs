@@ -23,8 +23,9 @@ pub struct Args {
 }
 
 /// Serves until the first signal, then drains.
-pub async fn run(args: Args, config: Config) -> ExitCode {
+pub async fn run(args: Args, mut config: Config) -> ExitCode {
     let role = args.role.unwrap_or(config.work.role);
+    config.work.role = role;
     let address = SocketAddr::from((config.process.host, config.process.port));
     let drain = config.process.drain;
     let warnings = config.warnings.clone();

@@ -7,11 +7,12 @@ pub mod access;
 pub mod analyst;
 pub mod database;
 pub mod documents;
+mod dotenv;
 pub mod modes;
 pub mod process;
 pub mod work;
 
-use std::{collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, path::Path, str::FromStr};
 
 pub use access::{AccessConfig, OriginRule};
 pub use analyst::{AnalystChoice, AnalystConfig};
@@ -47,9 +48,12 @@ impl Config {
     pub fn from_environment(purpose: Purpose) -> Result<Self, Problems> {
         // The one place that may: everything else is given a `Config`.
         #[allow(clippy::disallowed_methods)]
-        let variables = std::env::vars_os()
+        let mut variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        if is_development(&variables) {
+            dotenv::fill_in(Path::new(".env"), &mut variables)?;
+        }
         Self::from_variables(variables, purpose)
     }
 
@@ -102,9 +106,18 @@ fn check_together(
     }
 }
 
+/// Whether the process's own environment leaves it a developer's machine. A deployment never reads `.env`.
+fn is_development(variables: &BTreeMap<String, String>) -> bool {
+    let said = process::ENVIRONMENT_VARIABLES
+        .into_iter()
+        .find_map(|name| variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()));
+    said.is_none_or(|said| said.parse() == Ok(Environment::Development))
+}
+
 /// One thing that is wrong with the environment. Holds no value: a value may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// A variable, or the file `.env`.
     pub variable: &'static str,
     /// What is wrong.
     pub what: String,
@@ -121,11 +134,12 @@ impl fmt::Display for Problems {
         let plural = if self.0.len() == 1 { "" } else { "s" };
         write!(f, "the configuration has {} problem{plural}:", self.0.len())?;
         for problem in &self.0 {
-            write!(
-                f,
-                "\n  {}: {}; for example {}={}",
-                problem.variable, problem.what, problem.variable, problem.example
-            )?;
+            let Problem { variable, what, example } = problem;
+            write!(f, "\n  {variable}: {what}; for example ")?;
+            match variable.starts_with('.') {
+                true => write!(f, "{example}")?,
+                false => write!(f, "{variable}={example}")?,
+            }
         }
         Ok(())
     }
@@ -263,7 +277,11 @@ mod tests {
 
     #[test]
     fn a_service_in_production_needs_a_database_unless_it_is_switched_off() {
-        let service = |pairs: &[(&str, &str)]| Config::from_variables(variables(pairs), Purpose::Service);
+        let service = |pairs: &[(&str, &str)]| {
+            let mut variables = variables(pairs);
+            variables.insert("ALLOW_UNAUTHENTICATED".to_owned(), "true".to_owned());
+            Config::from_variables(variables, Purpose::Service)
+        };
         let problems = service(&[("ENVIRONMENT", "prod"), ("LEASE_SECONDS", "2")]).unwrap_err();
         let named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
         assert_eq!(named, ["LEASE_SECONDS", "DATABASE_URL"]);

@@ -4,6 +4,10 @@ use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use super::Reader;
 
+/// A deployment says what it is by its own variable; Railway says it by one of two.
+pub(super) const ENVIRONMENT_VARIABLES: [&str; 3] =
+    ["ENVIRONMENT", "RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"];
+
 /// How strict the configuration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
@@ -84,8 +88,7 @@ pub struct ProcessConfig {
 
 impl ProcessConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        // A deployment says what it is by its own variable; Railway says it by one of two.
-        let variable = ["ENVIRONMENT", "RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"]
+        let variable = ENVIRONMENT_VARIABLES
             .into_iter()
             .find(|variable| reader.text(variable).is_some())
             .unwrap_or("ENVIRONMENT");
