@@ -16,8 +16,7 @@ pub async fn probe_when_open(database: Database, flags: watch::Receiver<Flags>, 
     loop {
         database.breaker.wait_until_open().await;
         while !database.breaker.is_closed() {
-            let jitter = 0.5 + 0.5 * super::router::rand_unit();
-            tokio::time::sleep(INTERVAL_MAX.mul_f64(jitter)).await;
+            tokio::time::sleep(INTERVAL_MAX.mul_f64(super::router::jitter())).await;
             if flags.borrow().mode().has_database() {
                 database.breaker.probed(database.store.probe().await);
             }

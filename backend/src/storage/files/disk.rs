@@ -2,8 +2,8 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
-    io::{self, Read as _},
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,7 +21,9 @@ use super::{
     },
     Twin,
     manifest::{DatabaseSide, MANIFEST_VERSION, Manifest, StoredReport, StoredStage},
+    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     owners::{Owners, remove_file},
+    proof::{Found, at, digest, read_bounded, read_stage},
 };
 
 pub(super) const MANIFEST_FILE: &str = "run.json";
@@ -29,14 +31,7 @@ pub(super) const REPORT_FILE: &str = "report.md";
 const LOCK_FILE: &str = ".lock";
 const SPOOL_FILE: &str = "document";
 
-/// Names of accepted runs that have not ended: what a start has to look at, however many have.
-const OPEN_FOLDER: &str = ".open";
-/// Names of ended runs of which the database lacks something.
-const UNSYNCED_FOLDER: &str = ".unsynced";
 const OWNERS_FOLDER: &str = ".owners";
-
-/// The largest file that is read back. A record of a 400-page report has some 100 KB.
-const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Runs below one folder.
 #[derive(Debug)]
@@ -551,34 +546,6 @@ impl Disk {
         let path = self.root.join(".probe");
         atomic::replace(&path, b"writable\n").map_err(at(&path))
     }
-
-    fn mark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {
-        let folder = self.root.join(folder);
-        atomic::create_folder(&folder).map_err(at(&folder))?;
-        let path = folder.join(run.as_str());
-        atomic::touch(&path).map_err(at(&path))
-    }
-
-    fn unmark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {
-        let path = self.root.join(folder).join(run.as_str());
-        // Not flushed: a mark that comes back after a crash is looked at once more.
-        remove_file(&path).map_err(at(&path))
-    }
-
-    fn marked(&self, folder: &str) -> Result<Vec<RunId>, StorageError> {
-        let folder = self.root.join(folder);
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(at(&folder)(error)),
-        };
-        let mut runs = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(at(&folder))?.file_name();
-            runs.extend(name.to_str().and_then(|name| RunId::parse(name).ok()));
-        }
-        Ok(runs)
-    }
 }
 
 fn unknown(run: &RunId) -> StorageError {
@@ -593,58 +560,4 @@ fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
         generation: manifest.generation,
         has_row: manifest.has_row(),
     }
-}
-
-/// What stands at a stage's place.
-enum Found {
-    Record(Box<StageRecord>, String),
-    Nothing,
-    Damaged(String),
-}
-
-/// Reads a stage file and proves it: by its own payload digest, and by the manifest's where that names it.
-fn read_stage(path: &Path, stage: Stage, known: Option<&StoredStage>) -> Result<Found, StorageError> {
-    let Some(bytes) = read_bounded(path).map_err(at(path))? else { return Ok(Found::Nothing) };
-    let record = match StageRecord::from_bytes(stage, &bytes) {
-        Ok(record) => record,
-        Err(error) => return Ok(Found::Damaged(error.to_string())),
-    };
-    let sha256 = digest(&record)?;
-    Ok(match known {
-        Some(known) if known.record_sha256 != sha256 => {
-            Found::Damaged(format!("has record digest {sha256}, the manifest says {}", known.record_sha256))
-        }
-        _ => Found::Record(Box::new(record), sha256),
-    })
-}
-
-/// The digest of a whole record, kept beside it.
-fn digest(record: &StageRecord) -> Result<String, StorageError> {
-    record.sha256().map_err(|error| {
-        StorageError::new(StorageErrorKind::Refused, format!("the record of {} {error}", record.meta.stage))
-    })
-}
-
-/// An I/O error with the path it met; the error's text names the errno.
-pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError + Copy {
-    move |error| StorageError::new(StorageErrorKind::Unavailable, format!("{}: {error}", path.display()))
-}
-
-/// A file's bytes; none where there is no file.
-fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = fs::File::metadata(&file)?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("{length} bytes, at most {FILE_BYTES_MAX} are read"),
-        ));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
 }

@@ -10,7 +10,9 @@
 
 mod disk;
 pub mod manifest;
+mod marks;
 mod owners;
+mod proof;
 
 use std::{
     collections::HashSet,
@@ -31,8 +33,9 @@ use pipeline::{
 
 pub use self::disk::OpenError;
 use self::{
-    disk::{Disk, REPORT_FILE, at},
+    disk::{Disk, REPORT_FILE},
     manifest::{DatabaseSide, DocumentSummary, Manifest},
+    proof::at,
 };
 use super::{Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store};
 

@@ -2,6 +2,10 @@
 //!
 //! Its behaviour is the failure table of README.md, "When something fails", row by row.
 
+mod accept;
+mod heal;
+mod retry;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
@@ -12,12 +16,12 @@ use async_trait::async_trait;
 use pipeline::{
     clock::{Clock, Timestamp},
     record::StageRecord,
-    run::{RunId, RunStatus, Stage},
+    run::{RunId, Stage},
 };
 use tokio::sync::watch;
 
-use crate::telemetry::metrics::{self, Place};
-
+use self::retry::Retries;
+pub(super) use self::retry::jitter;
 use super::{
     Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerState},
@@ -25,10 +29,7 @@ use super::{
     merge::merge,
     mode::{Flags, Mode},
 };
-
-/// Between two attempts at a write that the database did not take: at first, and at most. A second is short beside
-/// an outage and long beside a write.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+use crate::telemetry::metrics::{self, Place};
 
 /// The database and its breaker.
 #[derive(Debug, Clone)]
@@ -325,30 +326,6 @@ impl Router {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings a run into the database that was accepted by file, with what the files have of it.
-    async fn give_row(&self, database: &Database, fence: &Fence) -> Result<(), StorageError> {
-        let Some(known) = self.known(&fence.run) else {
-            return Err(StorageError::new(
-                StorageErrorKind::Unavailable,
-                "the database does not know the run",
-            ));
-        };
-        let new = &*known.new;
-        database.call(|store| async move { store.adopt(new, fence).await }).await?;
-        if let Some(file) = self.files.load(&fence.run).await? {
-            for held in file.stages.values() {
-                let record = &held.record;
-                database.call(|store| async move { store.store_stage(fence, record).await }).await?;
-                self.files.store_stage_beside(fence, record, Twin::Has).await?;
-            }
-        }
-        if let Some(known) = self.lock_known().get_mut(&fence.run) {
-            known.has_row = true;
-        }
-        tracing::info!(run_id = %fence.run, "[{}] is in the database now", fence.run);
-        Ok(())
-    }
-
     /// The database has what the files lack; should it not take the note either, the files' own state shows it.
     async fn mark_missing_file(&self, fence: &Fence, write: Write<'_>) {
         let Some(database) = &self.database else { return };
@@ -377,137 +354,6 @@ impl Router {
     fn alarm(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.file_alarm.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Acceptance by file alone: only where a file is a guard against running twice.
-    async fn accept_by_file(
-        &self,
-        run: &NewRun,
-        lease: Option<&Lease>,
-        cause: Option<StorageError>,
-    ) -> Result<Acceptance, StorageError> {
-        if !self.config.is_alone {
-            return Err(cause.unwrap_or_else(|| {
-                StorageError::new(
-                    StorageErrorKind::Unavailable,
-                    "files alone do not keep several replicas from running it twice (SINGLE_REPLICA)",
-                )
-            }));
-        }
-        let twin = if self.database.is_some() { Twin::Lacks } else { Twin::None };
-        let accepted = self.files.accept_beside(run, lease, twin).await;
-        self.note_file(&accepted);
-        accepted
-    }
-
-    async fn accept_in_both(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
-        // What was accepted by file while the database was away is not new to us.
-        if let Some(manifest) = self.files.manifest(&run.id).await.unwrap_or_default()
-            && !manifest.has_row()
-        {
-            return Ok(if manifest.request.digest == run.request.digest {
-                Acceptance::Existing(manifest.status)
-            } else {
-                Acceptance::OtherRequest
-            });
-        }
-        let accepted = match &self.database {
-            Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,
-            None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
-        };
-        match accepted {
-            Ok(Acceptance::New(fence)) => {
-                let filed = match &fence {
-                    Some(fence) => self.files.adopt(run, fence).await,
-                    None => self.files.accept_beside(run, None, Twin::Has).await.map(drop),
-                };
-                self.note_file(&filed);
-                if let Err(error) = filed {
-                    tracing::error!(run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
-                }
-                Ok(Acceptance::New(fence))
-            }
-            Ok(other) => Ok(other),
-            Err(error) if error.is_outage() => {
-                tracing::warn!(run_id = %run.id, %error, "the database did not take the run; accepting by file");
-                self.accept_by_file(run, lease, Some(error)).await
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Brings the side up that misses what the other has, after a claim. True if the run has ended already, in
-    /// files, and nothing is left to do.
-    pub async fn heal(&self, fence: &Fence) -> Result<bool, StorageError> {
-        let mode = self.mode();
-        let Some(database) = self.open_database(mode).filter(|_| fence.has_row) else { return Ok(false) };
-        let run = &fence.run;
-        let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
-            return Ok(false);
-        };
-        if mode.has_files()
-            && let (Some(request), Some(accepted_at)) = (row.request.clone(), row.accepted_at)
-        {
-            let new = NewRun { id: run.clone(), request, accepted_at };
-            self.note_file(&self.files.adopt(&new, fence).await);
-        }
-        let Some(file) = self.files.load(run).await? else { return Ok(false) };
-        for (stage, held) in &file.stages {
-            if !row.stages.contains_key(stage) {
-                self.write_database(fence, Write::Stage(&held.record)).await?;
-                self.files.mark_stage_synced(run, *stage).await?;
-            }
-        }
-        let has_ended = file.status != RunStatus::Processing && file.generation >= row.generation;
-        if has_ended {
-            return self.end_as_in_files(fence, row, file).await;
-        }
-        if mode.has_files() {
-            for (stage, held) in &row.stages {
-                if !file.stages.contains_key(stage) {
-                    self.write_file(fence, Write::Stage(&held.record), Twin::Has).await?;
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// Writes the end that the files know into the database.
-    async fn end_as_in_files(
-        &self,
-        fence: &Fence,
-        row: Snapshot,
-        file: Snapshot,
-    ) -> Result<bool, StorageError> {
-        let at = file.finished_at.unwrap_or_else(|| self.clock.now());
-        let Some(whole) = merge(Some(row), Some(file)) else { return Ok(false) };
-        let records: Vec<StageRecord> = whole.stages.into_values().map(|held| held.record).collect();
-        let end = match (&whole.failure, &whole.report) {
-            (Some(failure), _) => End::Failed(failure),
-            (None, Some(report)) => End::Completed { records: &records, report },
-            (None, None) => return Ok(false),
-        };
-        self.write_database(fence, Write::End(end, at)).await?;
-        self.files.mark_end_synced(&fence.run).await?;
-        Ok(true)
-    }
-
-    /// Ends in files what somebody else has ended in the database.
-    pub async fn follow_database(&self, fence: &Fence) -> Result<(), StorageError> {
-        let mode = self.mode();
-        let Some(database) = self.open_database(mode).filter(|_| mode.has_files() && self.has_row(fence))
-        else {
-            return Ok(());
-        };
-        let run = &fence.run;
-        let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
-            return Ok(());
-        };
-        if row.status == RunStatus::Processing {
-            return Ok(());
-        }
-        let failure = row.failure.unwrap_or_else(|| pipeline::failure::RunFailure::cancelled(None));
-        self.files.finish_beside(fence, End::Failed(&failure), self.clock.now(), Twin::Has).await
-    }
 }
 
 impl Database {
@@ -524,40 +370,6 @@ impl Database {
         self.breaker.record(&result);
         result
     }
-}
-
-/// The waits between attempts, until the deadline.
-struct Retries<'a> {
-    router: &'a Router,
-    deadline: Duration,
-    wait: Duration,
-}
-
-impl<'a> Retries<'a> {
-    fn new(router: &'a Router) -> Self {
-        let deadline = router.clock.monotonic() + router.config.retry_deadline;
-        Self { router, deadline, wait: BACKOFF.0 }
-    }
-
-    /// Waits before the next attempt; the error where there should be none.
-    async fn next(&mut self, error: StorageError) -> Result<(), StorageError> {
-        // The file store has retried by itself, and a full disk does not empty while we wait.
-        let is_worth_it = error.is_outage() && self.router.mode() != Mode::FileOnly;
-        if !is_worth_it || self.router.clock.monotonic() >= self.deadline {
-            return Err(error);
-        }
-        tracing::warn!(%error, wait = ?self.wait, "storage did not take a write; it is kept in memory and tried again");
-        // Half fixed, half random: replicas that lost the database together do not come back together.
-        let jitter = self.wait.mul_f64(0.5 + 0.5 * rand_unit());
-        tokio::time::sleep(jitter).await;
-        self.wait = (self.wait * 2).min(BACKOFF.1);
-        Ok(())
-    }
-}
-
-/// A number in 0..1 from a random UUID, which is at hand.
-pub(super) fn rand_unit() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
 
 #[async_trait]

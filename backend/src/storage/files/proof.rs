@@ -1,0 +1,75 @@
+//! Reading files back: bounded, and believed only when they prove themselves.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
+
+use pipeline::{record::StageRecord, run::Stage};
+
+use super::{
+    super::{StorageError, StorageErrorKind},
+    manifest::StoredStage,
+};
+
+/// The largest file that is read back. A record of a 400-page report has some 100 KB.
+const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// What stands at a stage's place.
+pub(super) enum Found {
+    Record(Box<StageRecord>, String),
+    Nothing,
+    Damaged(String),
+}
+
+/// Reads a stage file and proves it: by its own payload digest, and by the manifest's where that names it.
+pub(super) fn read_stage(
+    path: &Path,
+    stage: Stage,
+    known: Option<&StoredStage>,
+) -> Result<Found, StorageError> {
+    let Some(bytes) = read_bounded(path).map_err(at(path))? else { return Ok(Found::Nothing) };
+    let record = match StageRecord::from_bytes(stage, &bytes) {
+        Ok(record) => record,
+        Err(error) => return Ok(Found::Damaged(error.to_string())),
+    };
+    let sha256 = digest(&record)?;
+    Ok(match known {
+        Some(known) if known.record_sha256 != sha256 => {
+            Found::Damaged(format!("has record digest {sha256}, the manifest says {}", known.record_sha256))
+        }
+        _ => Found::Record(Box::new(record), sha256),
+    })
+}
+
+/// The digest of a whole record, kept beside it.
+pub(super) fn digest(record: &StageRecord) -> Result<String, StorageError> {
+    record.sha256().map_err(|error| {
+        StorageError::new(StorageErrorKind::Refused, format!("the record of {} {error}", record.meta.stage))
+    })
+}
+
+/// An I/O error with the path it met; the error's text names the errno.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError + Copy {
+    move |error| StorageError::new(StorageErrorKind::Unavailable, format!("{}: {error}", path.display()))
+}
+
+/// A file's bytes; none where there is no file.
+pub(super) fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = fs::File::metadata(&file)?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{length} bytes, at most {FILE_BYTES_MAX} are read"),
+        ));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}

@@ -1,0 +1,69 @@
+//! Acceptance where there may be files: who guards against running twice.
+
+use super::{
+    super::{Acceptance, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin},
+    Router,
+};
+
+impl Router {
+    /// Acceptance by file alone: only where a file is a guard against running twice.
+    pub(super) async fn accept_by_file(
+        &self,
+        run: &NewRun,
+        lease: Option<&Lease>,
+        cause: Option<StorageError>,
+    ) -> Result<Acceptance, StorageError> {
+        if !self.config.is_alone {
+            return Err(cause.unwrap_or_else(|| {
+                StorageError::new(
+                    StorageErrorKind::Unavailable,
+                    "files alone do not keep several replicas from running it twice (SINGLE_REPLICA)",
+                )
+            }));
+        }
+        let twin = if self.database.is_some() { Twin::Lacks } else { Twin::None };
+        let accepted = self.files.accept_beside(run, lease, twin).await;
+        self.note_file(&accepted);
+        accepted
+    }
+
+    pub(super) async fn accept_in_both(
+        &self,
+        run: &NewRun,
+        lease: Option<&Lease>,
+    ) -> Result<Acceptance, StorageError> {
+        // What was accepted by file while the database was away is not new to us.
+        if let Some(manifest) = self.files.manifest(&run.id).await.unwrap_or_default()
+            && !manifest.has_row()
+        {
+            return Ok(if manifest.request.digest == run.request.digest {
+                Acceptance::Existing(manifest.status)
+            } else {
+                Acceptance::OtherRequest
+            });
+        }
+        let accepted = match &self.database {
+            Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,
+            None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
+        };
+        match accepted {
+            Ok(Acceptance::New(fence)) => {
+                let filed = match &fence {
+                    Some(fence) => self.files.adopt(run, fence).await,
+                    None => self.files.accept_beside(run, None, Twin::Has).await.map(drop),
+                };
+                self.note_file(&filed);
+                if let Err(error) = filed {
+                    tracing::error!(run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
+                }
+                Ok(Acceptance::New(fence))
+            }
+            Ok(other) => Ok(other),
+            Err(error) if error.is_outage() => {
+                tracing::warn!(run_id = %run.id, %error, "the database did not take the run; accepting by file");
+                self.accept_by_file(run, lease, Some(error)).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

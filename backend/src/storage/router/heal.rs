@@ -1,0 +1,110 @@
+//! Two stores of one run brought together: after an outage, after a flip, after somebody else's decision.
+
+use pipeline::{failure::RunFailure, record::StageRecord, run::RunStatus};
+
+use super::{
+    super::{
+        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _, files::Twin, merge::merge,
+    },
+    Database, Router, Write,
+};
+
+impl Router {
+    /// Brings a run into the database that was accepted by file, with what the files have of it.
+    pub(super) async fn give_row(&self, database: &Database, fence: &Fence) -> Result<(), StorageError> {
+        let Some(known) = self.known(&fence.run) else {
+            return Err(StorageError::new(
+                StorageErrorKind::Unavailable,
+                "the database does not know the run",
+            ));
+        };
+        let new = &*known.new;
+        database.call(|store| async move { store.adopt(new, fence).await }).await?;
+        if let Some(file) = self.files.load(&fence.run).await? {
+            for held in file.stages.values() {
+                let record = &held.record;
+                database.call(|store| async move { store.store_stage(fence, record).await }).await?;
+                self.files.store_stage_beside(fence, record, Twin::Has).await?;
+            }
+        }
+        if let Some(known) = self.lock_known().get_mut(&fence.run) {
+            known.has_row = true;
+        }
+        tracing::info!(run_id = %fence.run, "[{}] is in the database now", fence.run);
+        Ok(())
+    }
+
+    /// Brings the side up that misses what the other has, after a claim. True if the run has ended already, in
+    /// files, and nothing is left to do.
+    pub async fn heal(&self, fence: &Fence) -> Result<bool, StorageError> {
+        let mode = self.mode();
+        let Some(database) = self.open_database(mode).filter(|_| fence.has_row) else { return Ok(false) };
+        let run = &fence.run;
+        let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
+            return Ok(false);
+        };
+        if mode.has_files()
+            && let (Some(request), Some(accepted_at)) = (row.request.clone(), row.accepted_at)
+        {
+            let new = NewRun { id: run.clone(), request, accepted_at };
+            self.note_file(&self.files.adopt(&new, fence).await);
+        }
+        let Some(file) = self.files.load(run).await? else { return Ok(false) };
+        for (stage, held) in &file.stages {
+            if !row.stages.contains_key(stage) {
+                self.write_database(fence, Write::Stage(&held.record)).await?;
+                self.files.mark_stage_synced(run, *stage).await?;
+            }
+        }
+        let has_ended = file.status != RunStatus::Processing && file.generation >= row.generation;
+        if has_ended {
+            return self.end_as_in_files(fence, row, file).await;
+        }
+        if mode.has_files() {
+            for (stage, held) in &row.stages {
+                if !file.stages.contains_key(stage) {
+                    self.write_file(fence, Write::Stage(&held.record), Twin::Has).await?;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes the end that the files know into the database.
+    async fn end_as_in_files(
+        &self,
+        fence: &Fence,
+        row: Snapshot,
+        file: Snapshot,
+    ) -> Result<bool, StorageError> {
+        let at = file.finished_at.unwrap_or_else(|| self.clock.now());
+        let Some(whole) = merge(Some(row), Some(file)) else { return Ok(false) };
+        let records: Vec<StageRecord> = whole.stages.into_values().map(|held| held.record).collect();
+        let end = match (&whole.failure, &whole.report) {
+            (Some(failure), _) => End::Failed(failure),
+            (None, Some(report)) => End::Completed { records: &records, report },
+            (None, None) => return Ok(false),
+        };
+        self.write_database(fence, Write::End(end, at)).await?;
+        self.files.mark_end_synced(&fence.run).await?;
+        Ok(true)
+    }
+
+    /// Ends in files what somebody else has ended in the database.
+    pub async fn follow_database(&self, fence: &Fence) -> Result<(), StorageError> {
+        let mode = self.mode();
+        let Some(database) = self.open_database(mode).filter(|_| mode.has_files() && self.has_row(fence))
+        else {
+            return Ok(());
+        };
+        let run = &fence.run;
+        let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
+            return Ok(());
+        };
+        if row.status == RunStatus::Processing {
+            return Ok(());
+        }
+        let failure = row.failure.unwrap_or_else(|| RunFailure::cancelled(None));
+        self.files.finish_beside(fence, End::Failed(&failure), self.clock.now(), Twin::Has).await
+    }
+}

@@ -1,0 +1,46 @@
+//! The waits between attempts at a write.
+
+use std::time::Duration;
+
+use super::{
+    super::{StorageError, mode::Mode},
+    Router,
+};
+
+/// Between two attempts at a write that the database did not take: at first, and at most. A second is short beside
+/// an outage and long beside a write.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
+/// The waits between attempts, until the deadline.
+pub(super) struct Retries<'a> {
+    router: &'a Router,
+    deadline: Duration,
+    wait: Duration,
+}
+
+impl<'a> Retries<'a> {
+    pub(super) fn new(router: &'a Router) -> Self {
+        let deadline = router.clock.monotonic() + router.config.retry_deadline;
+        Self { router, deadline, wait: BACKOFF.0 }
+    }
+
+    /// Waits before the next attempt; the error where there should be none.
+    pub(super) async fn next(&mut self, error: StorageError) -> Result<(), StorageError> {
+        // The file store has retried by itself, and a full disk does not empty while we wait.
+        let is_worth_it = error.is_outage() && self.router.mode() != Mode::FileOnly;
+        if !is_worth_it || self.router.clock.monotonic() >= self.deadline {
+            return Err(error);
+        }
+        tracing::warn!(%error, wait = ?self.wait, "storage did not take a write; it is kept in memory and tried again");
+        tokio::time::sleep(self.wait.mul_f64(jitter())).await;
+        self.wait = (self.wait * 2).min(BACKOFF.1);
+        Ok(())
+    }
+}
+
+/// Half fixed, half random, between a half and one: replicas that lost the database together do not come back together.
+pub(in super::super) fn jitter() -> f64 {
+    // A random UUID is a random number at hand.
+    let unit = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+    0.5 + 0.5 * unit
+}
