@@ -10,6 +10,7 @@ use hayro_interpret::{BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, I
 use skrifa::MetadataProvider;
 
 use super::glyph::{Glyph, GlyphPage, Overprints, Rule};
+use super::repeats::Repeats;
 
 /// The most glyphs of one page that are kept: the densest page met had 21,000.
 const GLYPHS_PER_PAGE_MAX: usize = 200_000;
@@ -33,6 +34,7 @@ pub(super) struct TextDevice<'m> {
     page: GlyphPage,
     bounds: Rect,
     overprints: Overprints,
+    repeats: Repeats,
     /// Shared by the pages of a document: reading a charmap costs more than a page.
     charmaps: &'m mut Charmaps,
     /// Per font: how many glyphs were recovered from its charmap.
@@ -54,6 +56,7 @@ impl<'m> TextDevice<'m> {
             page: GlyphPage { width, height, ..GlyphPage::default() },
             bounds: Rect::new(0.0, 0.0, width, height).inflate(BLEED_POINTS, BLEED_POINTS),
             overprints: Overprints::new(width, height),
+            repeats: Repeats::new(),
             charmaps,
             recovered: HashMap::new(),
             charmap_first,
@@ -94,30 +97,49 @@ impl<'m> TextDevice<'m> {
         self.page.glyphs.push(Glyph { text_start, text_end, origin, end, size, direction });
     }
 
-    /// Appends what the glyph says to `text`: by the document's tables, else by the font's own charmap, else U+FFFD.
-    fn read(&mut self, glyph: &FontGlyph<'_>, text: &mut String) {
+    /// Sets `text` to what the glyph says and returns how far the glyph moves the pen.
+    fn read(&mut self, glyph: &FontGlyph<'_>, text: &mut String) -> Option<f64> {
+        let code = glyph.char_code();
         text.clear();
+        if let Some(said) = self.repeats.get(code) {
+            text.push(said.character);
+            return said.advance;
+        }
+        let advance = advance(glyph);
+        // Every glyph that had to be recovered counts, also the repeated one.
+        if self.look_up(glyph, text) {
+            self.repeats.note(code, text, advance);
+        }
+        advance
+    }
+
+    /// Appends what the glyph says to `text`: by the document's tables, else by the font's own charmap, else U+FFFD.
+    /// Returns whether the document's tables said it.
+    fn look_up(&mut self, glyph: &FontGlyph<'_>, text: &mut String) -> bool {
         if !self.charmap_first.is_empty()
             && let FontGlyph::Outline(outline) = glyph
             && let Some((font, c)) = self.recover(outline)
             && self.charmap_first.contains(&font)
         {
-            return push_readable(c, text);
+            push_readable(c, text);
+            return false;
         }
         match glyph.as_unicode() {
-            Some(BfString::Char(c)) if c.is_ascii_graphic() => return text.push(c),
             Some(BfString::Char(c)) => push_readable(c, text),
             Some(BfString::String(s)) => s.chars().for_each(|c| push_readable(c, text)),
             None => text.push(char::REPLACEMENT_CHARACTER),
         }
-        if text.contains(char::REPLACEMENT_CHARACTER)
-            && let FontGlyph::Outline(outline) = glyph
+        if !text.contains(char::REPLACEMENT_CHARACTER) {
+            return true;
+        }
+        if let FontGlyph::Outline(outline) = glyph
             && let Some((font, c)) = self.recover(outline)
         {
             *self.recovered.entry(font).or_default() += 1;
             text.clear();
             push_readable(c, text);
         }
+        false
     }
 
     /// The glyph's font and what the font's own charmap calls the glyph.
@@ -189,9 +211,9 @@ fn advance(glyph: &FontGlyph<'_>) -> Option<f64> {
 }
 
 /// Where the pen stands after the glyph. Fonts without widths are measured by the next glyph.
-fn end_of(glyph: &FontGlyph<'_>, placed: Affine, next_origin: Option<Point>, size: f64, dir: Vec2) -> Point {
+fn end_of(advance: Option<f64>, placed: Affine, next_origin: Option<Point>, size: f64, dir: Vec2) -> Point {
     let origin = placed * Point::ZERO;
-    if let Some(advance) = advance(glyph) {
+    if let Some(advance) = advance {
         return placed * Point::new(advance, 0.0);
     }
     match next_origin {
@@ -200,26 +222,52 @@ fn end_of(glyph: &FontGlyph<'_>, placed: Affine, next_origin: Option<Point>, siz
     }
 }
 
+/// The size and the direction of writing that a glyph's transform stands for; all glyphs of a line share them.
+#[derive(Debug, Clone, Copy)]
+struct Slant {
+    linear: [f64; 4],
+    size: f64,
+    direction: Vec2,
+}
+
+impl Slant {
+    fn of(placed: Affine) -> Self {
+        let [along_x, along_y, up_x, up_y, ..] = placed.as_coeffs();
+        let along = Vec2::new(along_x, along_y);
+        Self {
+            linear: [along_x, along_y, up_x, up_y],
+            size: 1000.0 * up_x.hypot(up_y),
+            direction: if along.hypot2() > 0.0 { along.normalize() } else { Vec2::new(1.0, 0.0) },
+        }
+    }
+
+    fn is_of(&self, placed: Affine) -> bool {
+        placed.as_coeffs().starts_with(&self.linear)
+    }
+}
+
 impl<'a> Device<'a> for TextDevice<'_> {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, _: &DrawMode) {
         let glyphs = run.glyphs();
+        self.repeats.start_run();
         let mut text = String::new();
+        let mut slant = Slant::of(Affine::scale(1.0));
         let mut placed = glyphs.first().map(|first| props.transform * first.transform());
         for (index, glyph) in glyphs.iter().enumerate() {
             let Some(here) = placed else { break };
             let next = glyphs.get(index + 1).map(|next| props.transform * next.transform());
             let next_origin = next.map(|next| next * Point::ZERO);
             let origin = here * Point::ZERO;
-            let [along_x, along_y, up_x, up_y, ..] = here.as_coeffs();
-            let size = 1000.0 * up_x.hypot(up_y);
-            let along = Vec2::new(along_x, along_y);
+            if !slant.is_of(here) {
+                slant = Slant::of(here);
+            }
+            let Slant { size, direction, .. } = slant;
+            let advance = self.read(glyph, &mut text);
             let (direction, end) = if run.writing_mode() == WritingMode::Vertical {
                 (Vec2::new(0.0, 1.0), origin + Vec2::new(0.0, size))
             } else {
-                let direction = if along.hypot2() > 0.0 { along.normalize() } else { Vec2::new(1.0, 0.0) };
-                (direction, end_of(glyph, here, next_origin, size, direction))
+                (direction, end_of(advance, here, next_origin, size, direction))
             };
-            self.read(glyph, &mut text);
             self.keep(&text, origin, end, size, direction);
             placed = next;
         }

@@ -8,6 +8,7 @@ mod device;
 mod glyph;
 mod lines;
 mod order;
+mod repeats;
 mod second_opinion;
 mod segment;
 mod title;

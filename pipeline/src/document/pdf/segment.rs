@@ -165,20 +165,20 @@ impl Builder<'_> {
     }
 
     fn close(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        if let Some(segment) = self.join(&open) {
+        if let Some(segment) = self.join(&self.open) {
             self.segments.push(segment);
         }
+        self.open.clear();
     }
 
     fn join(&self, placed: &[Placed]) -> Option<Segment> {
-        let printed: Vec<&Placed> = placed.iter().filter(|placed| !placed.blank).collect();
-        let first = printed.first()?;
-        let tallest = printed.iter().map(|placed| placed.glyph.size).fold(0.0, f64::max);
+        let printed = || placed.iter().filter(|placed| !placed.blank);
+        let first = printed().next()?;
+        let tallest = printed().map(|placed| placed.glyph.size).fold(0.0, f64::max);
         // The baseline of the first full-sized glyph: a superscript does not lift its line.
-        let base = printed.iter().find(|placed| placed.glyph.size >= 0.9 * tallest)?;
+        let base = printed().find(|placed| placed.glyph.size >= 0.9 * tallest)?;
         let word_gap = WORD_GAP.max(letter_spacing(placed) + 0.15);
-        let mut text = String::with_capacity(printed.len() + 16);
+        let mut text = String::with_capacity(placed.len() + 16);
         let (mut x0, mut x1) = (first.start.x, first.end_x);
         let mut last: Option<&Placed> = None;
         let mut blank = false;
@@ -198,7 +198,7 @@ impl Builder<'_> {
             last = Some(glyph);
             blank = false;
         }
-        let size = printed.iter().map(|placed| placed.glyph.size).sum::<f64>() / printed.len() as f64;
+        let size = printed().map(|placed| placed.glyph.size).sum::<f64>() / printed().count() as f64;
         Some(Segment { text, x0, x1, baseline: base.start.y, size, blank_after: blank })
     }
 }
@@ -208,22 +208,24 @@ impl Builder<'_> {
 fn letter_spacing(placed: &[Placed]) -> f64 {
     const LETTERS_MIN: usize = 5;
     const NOTICEABLE: f64 = 0.08;
-    let mut gaps: Vec<f64> = placed
-        .windows(2)
-        .filter_map(|pair| match pair {
+    let gaps = || {
+        placed.windows(2).filter_map(|pair| match pair {
             [one, next] if !one.blank && !next.blank => Some(one.gap_to(next) / one.glyph.size.max(0.01)),
             _ => None,
         })
-        .collect();
-    if gaps.len() + 1 < LETTERS_MIN {
+    };
+    let (mut count, mut narrow) = (0, 0);
+    for gap in gaps() {
+        count += 1;
+        narrow += usize::from(gap <= NOTICEABLE);
+    }
+    // Words of one letter would look the same at the median, so nearly all gaps must be wide.
+    if count + 1 < LETTERS_MIN || narrow > count / 10 {
         return 0.0;
     }
+    let mut gaps: Vec<f64> = gaps().collect();
     gaps.sort_by(f64::total_cmp);
-    // Words of one letter would look the same at the median, so nearly all gaps must be wide.
-    match (gaps.get(gaps.len() / 10), gaps.get(gaps.len() / 2)) {
-        (Some(low), Some(median)) if *low > NOTICEABLE => *median,
-        _ => 0.0,
-    }
+    gaps.get(count / 2).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
