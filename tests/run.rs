@@ -276,3 +276,43 @@ fn brands_are_listed_and_a_broken_profile_is_told_with_all_its_problems() {
         assert!(said.contains(field), "{said}");
     }
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let run = Run::new();
+    let pipe = run.out.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let output = run.command(&pipe, "decathlon", &["--analyst", "extractive"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("not a regular file"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("To go on"), "nothing was begun: {}", stderr(&output));
+
+    // Nor in the run's own folder.
+    std::fs::create_dir(run.folder()).unwrap();
+    for name in ["run.json", ".lock"] {
+        let pipe = run.folder().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let source = sample("field-notes.txt");
+        let output = run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap();
+        assert!(stderr(&output).contains("not a regular file"), "{name}: {}", stderr(&output));
+        std::fs::remove_file(&pipe).unwrap();
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_printed_is_a_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = innovation(&["brands"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("could not be printed"), "{}", stderr(&output));
+}
+
+#[test]
+fn no_name_reaches_the_terminal_as_an_order() {
+    let run = Run::new();
+    let name = Path::new("/no/such/\u{1b}[31mred\u{7}\u{202e}.txt");
+    let output = run.command(name, "decathlon", &["--analyst", "extractive"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("red") && !said.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said:?}");
+}

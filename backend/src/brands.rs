@@ -7,9 +7,11 @@ use std::{
 };
 
 use pipeline::{
-    brand::{BrandId, BrandProfile},
+    brand::{BrandId, BrandProfile, FILE_BYTES_MAX, NOTES_BYTES_MAX},
     failure::{FailureCode, RunFailure},
 };
+
+use crate::regular_file;
 
 /// The most brands that are listed. A folder with more is a mistake.
 const BRANDS_MAX: usize = 1_000;
@@ -53,7 +55,7 @@ impl BrandFolder {
     pub fn load(&self, id: &BrandId) -> Result<BrandProfile, RunFailure> {
         // A `BrandId` has no separator and no dot, so the path stays inside the folder.
         let path = self.profiles.join(format!("{id}.yaml"));
-        let yaml = match std::fs::read_to_string(&path) {
+        let yaml = match read_text(&path, FILE_BYTES_MAX) {
             Ok(yaml) => yaml,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(RunFailure::new(FailureCode::BrandNotFound, None, self.not_found(id), false));
@@ -61,7 +63,7 @@ impl BrandFolder {
             Err(error) => return Err(unreadable(&path, &error)),
         };
         let research_path = self.research.join(format!("{id}.md"));
-        let research = match std::fs::read_to_string(&research_path) {
+        let research = match read_text(&research_path, NOTES_BYTES_MAX) {
             Ok(notes) => Some(notes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(&research_path, &error)),
@@ -83,6 +85,11 @@ impl BrandFolder {
             format!("there is no brand {id} in {}; known brands: {known}", self.profiles.display())
         }
     }
+}
+
+fn read_text(path: &Path, bytes_max: usize) -> io::Result<String> {
+    let bytes = regular_file::read(path, bytes_max)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> RunFailure {

@@ -16,6 +16,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod llm;
 pub mod migrate;
+pub mod regular_file;
 pub mod runs;
 pub mod storage;
 pub mod telemetry;

@@ -1,14 +1,14 @@
 //! `innovation extract FILE`: what the stages will see of a document.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pipeline::document::{Document, DocumentError};
 use serde::Serialize;
 
 use super::fail;
-use crate::documents::isolate;
+use crate::{documents::isolate, regular_file};
 
 /// What `--json` prints when the document cannot be read.
 #[derive(Debug, Serialize)]
@@ -51,9 +51,9 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 async fn print(args: &Args) -> anyhow::Result<ExitCode> {
     let (file, json) = (args.file.as_path(), args.json);
     let source_name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-    let result = match read(file) {
-        Ok(Some(bytes)) => isolate::extract(&source_name, bytes).await,
-        Ok(None) => Err(isolate::input_too_large()),
+    let result = match regular_file::read(file, isolate::INPUT_BYTES_MAX) {
+        Ok(bytes) => isolate::extract(&source_name, bytes).await,
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(isolate::input_too_large()),
         Err(error) => Err(DocumentError::Unavailable(format!("{}: {error}", file.display()))),
     };
     let mut out = std::io::stdout().lock();
@@ -67,18 +67,6 @@ async fn print(args: &Args) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The file's bytes; `None` if it has more than a document may have. No more than that is ever read.
-fn read(file: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    let file = std::fs::File::open(file)?;
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    if length > isolate::INPUT_BYTES_MAX {
-        return Ok(None);
-    }
-    let mut bytes = Vec::with_capacity(length + 1);
-    file.take(isolate::INPUT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() <= isolate::INPUT_BYTES_MAX).then_some(bytes))
 }
 
 fn write_text(out: &mut impl Write, document: &Document) -> std::io::Result<()> {

@@ -7,7 +7,14 @@ pub mod progress;
 pub mod run;
 pub mod serve;
 
-use std::{ffi::OsString, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use clap::{Parser, Subcommand};
 
@@ -82,7 +89,7 @@ pub fn main() -> ExitCode {
     });
     // A write that was given up may still hang on a dead disk; it must not hold the process.
     runtime.shutdown_background();
-    code
+    if IS_OUTPUT_LOST.load(Ordering::Relaxed) { ExitCode::FAILURE } else { code }
 }
 
 /// A service says what it does; people at a terminal see progress lines, and a log line is for what went wrong.
@@ -110,14 +117,32 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
 fn say(line: &str) {
     use std::io::Write as _;
     // A closed stderr must not end the command.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", for_terminal(line));
 }
+
+/// A text without what a terminal would obey: names of files and documents are strangers' texts.
+fn for_terminal(text: &str) -> String {
+    let is_obeyed = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Set when a result could not be printed: the command has then failed, whatever it did.
+static IS_OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
 /// Prints a result; a reader that has gone (`| head`) is no error.
 fn put(text: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            IS_OUTPUT_LOST.store(true, Ordering::Relaxed);
+            say(&format!("innovation: the result could not be printed: {error}"));
+        }
+        _ => {}
+    }
 }
 
 /// Prints a result as one line of JSON.

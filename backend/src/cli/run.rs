@@ -22,7 +22,7 @@ use crate::{
     app::{App, Overrides},
     config::{AnalystChoice, Config},
     documents::isolate,
-    lifecycle,
+    lifecycle, regular_file,
     storage::{
         End, Fence, NewRun, Request, Store as _,
         files::{
@@ -235,7 +235,8 @@ impl Command<'_> {
             put_json(&self.result(None, Some(failure)));
         }
         let code = fail(failure);
-        if failure.can_retry {
+        // Where nothing was begun, nothing can go on.
+        if failure.can_retry && self.app.router.files().folder(self.run_id).join("run.json").is_file() {
             self.progress.line(&format!(
                 "What is stored stays. To go on: innovation run {} --brand {} --run-id {}{}",
                 shell_word(&self.args.source.to_string_lossy()),
@@ -301,18 +302,21 @@ fn source_name(source: &OsStr) -> String {
 }
 
 async fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, RunFailure> {
-    use tokio::io::AsyncReadExt as _;
-    let unreadable = |error: std::io::Error| {
-        RunFailure::from(DocumentError::Unavailable(format!("{}: {error}", path.display())))
-    };
-    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits.
-    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
-    if bytes.len() > bytes_max {
-        return Err(DocumentError::TooLarge(format!("more than {bytes_max} bytes")).into());
-    }
-    Ok(bytes)
+    let owned = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || regular_file::read(&owned, bytes_max));
+    let read = reading.await.map_err(std::io::Error::other).and_then(|read| read);
+    read.map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => {
+            DocumentError::TooLarge(format!("more than {bytes_max} bytes")).into()
+        }
+        // The same command would meet the same file.
+        _ => RunFailure::new(
+            FailureCode::DocumentUnavailable,
+            None,
+            format!("the document could not be read ({}: {error})", path.display()),
+            false,
+        ),
+    })
 }
 
 fn open_failure(error: OpenError) -> RunFailure {

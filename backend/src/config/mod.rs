@@ -253,12 +253,16 @@ mod tests {
         let problems = read(&[
             ("ANALYST", "oracle"),
             ("LLM_TIMEOUT_SECONDS", "s3cret"),
+            ("LOG_LEVEL", "nonsense"),
             ("MAX_DOCUMENT_BYTES", "-1"),
             ("ENVIRONMENT", "moon"),
         ])
         .unwrap_err();
         let named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
-        assert_eq!(named, ["ENVIRONMENT", "ANALYST", "LLM_TIMEOUT_SECONDS", "MAX_DOCUMENT_BYTES"]);
+        assert_eq!(
+            named,
+            ["ENVIRONMENT", "LOG_LEVEL", "ANALYST", "LLM_TIMEOUT_SECONDS", "MAX_DOCUMENT_BYTES"]
+        );
         assert!(!problems.to_string().contains("s3cret"), "{problems}");
     }
 

@@ -65,6 +65,14 @@ impl FromStr for LogFormat {
     }
 }
 
+/// `info`, or a list such as `warn,backend=debug`. `tracing` itself takes any word for the name of a module.
+fn is_log_filter(text: &str) -> bool {
+    text.split(',').all(|directive| {
+        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim();
+        matches!(level, "off" | "error" | "warn" | "info" | "debug" | "trace")
+    }) && text.parse::<tracing_subscriber::EnvFilter>().is_ok()
+}
+
 /// Where and how the process runs.
 #[derive(Debug, Clone)]
 pub struct ProcessConfig {
@@ -105,7 +113,7 @@ impl ProcessConfig {
             None => PathBuf::new(),
         };
         let log_level = reader.text("LOG_LEVEL").map(str::to_ascii_lowercase);
-        if log_level.as_ref().is_some_and(|level| level.parse::<tracing_subscriber::EnvFilter>().is_err()) {
+        if log_level.as_ref().is_some_and(|level| !is_log_filter(level)) {
             reader.problem("LOG_LEVEL", "must be error, warn, info, debug or trace", "info");
         }
         let log_format =

@@ -117,7 +117,11 @@ impl Isolation {
             Some(program) => program.clone(),
             None => std::env::current_exe()?,
         };
-        Command::new(program)
+        let mut command = Command::new(program);
+        // A terminal's Ctrl-C is for the parent: it stops the child, and knows why.
+        #[cfg(unix)]
+        command.process_group(0);
+        command
             .arg(CHILD_ARGUMENT)
             .env_clear()
             .stdin(Stdio::piped())

@@ -25,6 +25,7 @@ use super::{
     owners::{Owners, remove_file},
     proof::{Found, at, digest, read_bounded, read_stage},
 };
+use crate::regular_file;
 
 pub(super) const MANIFEST_FILE: &str = "run.json";
 pub(super) const REPORT_FILE: &str = "report.md";
@@ -71,6 +72,10 @@ impl Disk {
     fn lock(&self, run: &RunId) -> Result<File, StorageError> {
         let path = self.folder(run).join(LOCK_FILE);
         let at = at(&path);
+        match regular_file::check(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
+            _ => {}
+        }
         match File::options().create(true).truncate(false).write(true).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(run)),
             opened => {

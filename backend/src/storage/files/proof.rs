@@ -1,10 +1,6 @@
 //! Reading files back: bounded, and believed only when they prove themselves.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use pipeline::{record::StageRecord, run::Stage};
 
@@ -12,9 +8,10 @@ use super::{
     super::{StorageError, StorageErrorKind},
     manifest::StoredStage,
 };
+use crate::regular_file;
 
 /// The largest file that is read back. A record of a 400-page report has some 100 KB.
-const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What stands at a stage's place.
 pub(super) enum Found {
@@ -57,19 +54,9 @@ pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StorageError + Copy {
 
 /// A file's bytes; none where there is no file.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = fs::File::metadata(&file)?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("{length} bytes, at most {FILE_BYTES_MAX} are read"),
-        ));
+    match regular_file::read(path, FILE_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
 }

@@ -1,0 +1,53 @@
+//! Reading files that somebody else may have put there: regular ones only, and bounded.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
+
+/// A regular file's bytes. `InvalidInput` for anything else (a pipe or a device may never end, or never answer), and
+/// `FileTooLarge` for more than `bytes_max`, of which no more is ever read.
+pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    check(path)?;
+    let file = File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let too_large = |length: usize| {
+        io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{length} bytes or more, at most {bytes_max} are read"),
+        )
+    };
+    if length > bytes_max {
+        return Err(too_large(length));
+    }
+    let mut bytes = Vec::with_capacity(length + 1);
+    // It may grow while it is read.
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > bytes_max { Err(too_large(bytes.len())) } else { Ok(bytes) }
+}
+
+/// Refuses what is there and is no regular file. Looked at before it is opened: opening a pipe waits for its other end.
+pub fn check(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_within_the_limit_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        assert_eq!(read(&path, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(read(Path::new("/dev/zero"), 5).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(read(folder.path(), 5).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(read(&folder.path().join("b"), 5).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}
