@@ -288,14 +288,14 @@ fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
     assert!(!stderr(&output).contains("To go on"), "nothing was begun: {}", stderr(&output));
 
     // Nor in the run's own folder.
-    std::fs::create_dir(run.folder()).unwrap();
     for name in ["run.json", ".lock"] {
+        let run = Run::new();
+        std::fs::create_dir(run.folder()).unwrap();
         let pipe = run.folder().join(name);
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let source = sample("field-notes.txt");
         let output = run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap();
         assert!(stderr(&output).contains("not a regular file"), "{name}: {}", stderr(&output));
-        std::fs::remove_file(&pipe).unwrap();
     }
 }
 

@@ -259,6 +259,48 @@ async fn on_a_database_without_our_migrations_a_service_starts_and_works_by_file
     assert_eq!(calls(&world.model), [2; 4]);
 }
 
+#[tokio::test]
+async fn a_row_that_missed_stages_has_all_of_them_when_it_is_completed() {
+    let world = slow_world().await;
+    let flags = world.folder.path().join("flags");
+    std::fs::write(&flags, "ENABLE_DATABASE_WRITES=true\n").unwrap();
+    let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "60")]).await;
+    service.submit(&world.request("run-1")).await;
+    after_stage_1(&service, "run-1").await;
+    std::fs::write(&flags, "ENABLE_DATABASE_WRITES=false\n").unwrap();
+    service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
+    std::fs::write(&flags, "ENABLE_DATABASE_WRITES=true\n").unwrap();
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    world.assert_both_agree("run-1").await;
+    assert_eq!(calls(&world.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn a_claim_that_cannot_look_waits_and_fails_no_run() {
+    let world = slow_world().await;
+    let settings = [DATABASE_ONLY[0], ("LEASE_SECONDS", "3")];
+    let mut service = world.serve(&settings).await;
+    for number in 0..3 {
+        service.submit(&world.request(&format!("run-{number}"))).await;
+    }
+    for number in 0..3 {
+        after_stage_1(&service, &format!("run-{number}")).await;
+    }
+    service.kill();
+    let url = world.database_url();
+    let locking = tokio::spawn(async move {
+        let lock = r#"BEGIN; LOCK TABLE "PipelineRun" IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(6); COMMIT"#;
+        crate::support::postgres::query(&url, lock).await
+    });
+    let service = world.serve(&settings).await;
+    locking.await.unwrap();
+    for number in 0..3 {
+        let status = service.ended(&format!("run-{number}")).await;
+        assert_eq!(status["status"], "complete", "{status}");
+    }
+    assert_eq!(calls(&world.model)[0], 3, "no first stage is paid twice");
+}
+
 /// Where a database URL leads.
 fn address(url: &str) -> std::net::SocketAddr {
     let url = url::Url::parse(url).unwrap();

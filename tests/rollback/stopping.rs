@@ -137,3 +137,30 @@ async fn a_resumed_run_reads_the_spooled_document_not_the_blob_again() {
     assert_eq!(world.blob.requests(), 1);
     assert!(!world.run_folder("run-1").join("document").exists(), "it goes when the run has ended");
 }
+
+#[tokio::test]
+async fn what_only_an_absent_database_knows_is_waited_for_and_never_paid_again() {
+    let mut world = slow_world().await;
+    let flags = world.folder.path().join("flags");
+    let settings = [("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "3")];
+    std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
+    let mut service = world.serve(&settings).await;
+    service.submit(&world.request("run-1")).await;
+    // Accepted in both; then the database alone.
+    std::fs::write(&flags, "ENABLE_FILE_FALLBACK=false\n").unwrap();
+    service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
+    service.kill();
+    let before = calls(&world.model);
+    std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
+    world.postgres().stop(crate::support::postgres::Stop::Immediate);
+    let service = world.serve(&settings).await;
+    service.wait_for_path("/health", |_, health| health["effective_mode"] == "FILE_ONLY").await;
+    assert_eq!(calls(&world.model), before, "nothing is asked for that may be stored");
+    world.postgres().start_again();
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    let paid = calls(&world.model);
+    assert_eq!((paid[0], paid[1]), (1, 1), "{paid:?}");
+    assert!(paid.iter().sum::<usize>() <= 5, "{paid:?}");
+    world.assert_both_agree("run-1").await;
+}

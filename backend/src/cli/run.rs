@@ -170,7 +170,10 @@ impl Command<'_> {
             .describe_document(fence, summary)
             .await
             .map_err(|error| RunFailure::from_store(None, &error.into()))?;
-        let store = LeasedRun::new(router, fence);
+        let stored =
+            router.load(self.run_id).await.map_err(|error| RunFailure::from_store(None, &error.into()))?;
+        let stored = stored.map(|run| run.stages.into_values().map(|held| held.record).collect());
+        let store = LeasedRun::new(router, fence, stored.unwrap_or_default());
         let job = Job { run: self.run_id, store: &store, document: &document, brand, lost_usd };
         let result = self.app.engine.run(job, &|event| self.show(event), self.cancel).await;
         if let Err(failure) = &result {

@@ -34,7 +34,8 @@ impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             connections_max: 4_096,
-            header_timeout: Duration::from_secs(15),
+            // Whoever takes up all connections and says nothing keeps others waiting no longer than this.
+            header_timeout: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(5),
         }

@@ -179,7 +179,7 @@ impl Runs {
             Ok(Acceptance::New(fence)) => {
                 metrics::run_accepted();
                 match (slot, fence) {
-                    (Some(slot), Some(fence)) => self.worker.start(slot, fence),
+                    (Some(slot), Some(fence)) => self.worker.start(slot, fence, Some(new)),
                     _ => self.worker.wake(),
                 }
                 Ok(Submitted { run_id, status: RunStatus::Processing })

@@ -8,20 +8,22 @@ use pipeline::{
     store::{RunStore, StoreError, WriteMode},
 };
 
-use super::{Fence, StorageError, StorageErrorKind, Store as _, router::Router};
+use super::{Fence, StorageError, StorageErrorKind, router::Router};
 
 /// A run that this process works on.
 #[derive(Debug)]
 pub struct LeasedRun<'a> {
     router: &'a Router,
     fence: &'a Fence,
+    /// What was stored when the work began.
+    stored: Vec<StageRecord>,
     is_lost: AtomicBool,
 }
 
 impl<'a> LeasedRun<'a> {
     #[must_use]
-    pub fn new(router: &'a Router, fence: &'a Fence) -> Self {
-        Self { router, fence, is_lost: AtomicBool::new(false) }
+    pub fn new(router: &'a Router, fence: &'a Fence, stored: Vec<StageRecord>) -> Self {
+        Self { router, fence, stored, is_lost: AtomicBool::new(false) }
     }
 
     /// Whether a write found that somebody else has the run now, or has ended it.
@@ -41,9 +43,7 @@ impl<'a> LeasedRun<'a> {
 #[async_trait]
 impl RunStore for LeasedRun<'_> {
     async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError> {
-        let snapshot = self.router.load(&self.fence.run).await.map_err(|error| self.note(error))?;
-        let stages = snapshot.map(|snapshot| snapshot.stages).unwrap_or_default();
-        Ok(stages.into_values().map(|held| held.record).collect())
+        Ok(self.stored.clone())
     }
 
     fn write_mode(&self) -> WriteMode {

@@ -1,11 +1,13 @@
 //! One run, from its document to its end.
 
+use std::collections::HashSet;
+
 use pipeline::{
     brand::BrandProfile,
     document::Document,
     engine::{Event, Finished, Job},
     failure::{FailureCode, RunFailure},
-    record::sha256_hex,
+    record::{StageRecord, sha256_hex},
 };
 use tokio::{
     fs::File,
@@ -19,8 +21,10 @@ use super::{Inner, Tools};
 use crate::{
     documents::isolate,
     storage::{
-        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
-        files::manifest::DocumentSummary, leased::LeasedRun, router::Router,
+        End, Fence, NewRun, Request, Snapshot, StorageErrorKind, Store as _,
+        files::manifest::DocumentSummary,
+        leased::LeasedRun,
+        router::{Resume, Router},
     },
     telemetry::metrics,
 };
@@ -48,22 +52,29 @@ enum Outcome {
     Stopped,
 }
 
+/// What the work begins with.
+struct Start {
+    new: NewRun,
+    stored: Vec<StageRecord>,
+    lost_usd: f64,
+}
+
 /// Works on a run and writes its end. Never panics, never returns an error: a run's trouble is the run's.
-pub(super) async fn work(inner: &Inner, fence: &Fence, lost: &CancellationToken) {
+pub(super) async fn work(inner: &Inner, fence: &Fence, new: Option<NewRun>, lost: &CancellationToken) {
     let Inner { router, tools, stopping, .. } = inner;
     let run_id = &fence.run;
-    match router.heal(fence).await {
-        Ok(true) => {
-            tracing::info!("[{run_id}] had ended in files; the database knows it now");
-            return;
+    let start = match new {
+        Some(new) => {
+            router.remember(fence, new.clone(), HashSet::new());
+            Start { new, stored: Vec::new(), lost_usd: 0.0 }
         }
-        Ok(false) => {}
-        Err(error) if error.kind == StorageErrorKind::Fenced => return,
-        // The run goes on with what is there; what is missing is marked.
-        Err(error) => tracing::warn!(%error, "[{run_id}] the stores could not be brought together"),
-    }
+        None => match resume(router, fence, stopping).await {
+            Some(start) => start,
+            None => return,
+        },
+    };
     tracing::info!(epoch = fence.epoch, "[{run_id}] started");
-    match outcome(router, tools, fence, lost, stopping).await {
+    match outcome(inner, fence, start, lost).await {
         Outcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
             write_end(router, tools, fence, end, stopping).await;
@@ -81,10 +92,7 @@ pub(super) async fn work(inner: &Inner, fence: &Fence, lost: &CancellationToken)
                 tracing::warn!(%error, "[{run_id}] its end could not be noted in files");
             }
         }
-        Outcome::Stopped => match router.release(fence).await {
-            Ok(()) => tracing::info!("[{run_id}] given back"),
-            Err(error) => tracing::warn!(%error, "[{run_id}] could not be given back; its lease will end"),
-        },
+        Outcome::Stopped => give_back(router, fence).await,
     }
 }
 
@@ -125,16 +133,55 @@ async fn write_end(
     }
 }
 
-async fn outcome(
-    router: &Router,
-    tools: &Tools,
-    fence: &Fence,
-    lost: &CancellationToken,
-    stopping: &CancellationToken,
-) -> Outcome {
+/// Where a claimed run goes on; nothing where there is nothing to do for us now.
+async fn resume(router: &Router, fence: &Fence, stopping: &CancellationToken) -> Option<Start> {
+    let run_id = &fence.run;
+    let resumed = tokio::select! {
+        resumed = router.resume(fence) => resumed,
+        () = stopping.cancelled() => {
+            give_back(router, fence).await;
+            return None;
+        }
+    };
+    match resumed {
+        Ok(Resume::At { snapshot, in_row }) => {
+            let Snapshot { request, accepted_at, stages, lost_usd, .. } = *snapshot;
+            let Some((request, accepted_at)) = request.zip(accepted_at) else {
+                tracing::error!("[{run_id}] its record does not say what was asked");
+                return None;
+            };
+            let new = NewRun { id: run_id.clone(), request, accepted_at };
+            router.remember(fence, new.clone(), in_row);
+            let stored = stages.into_values().map(|held| held.record).collect();
+            Some(Start { new, stored, lost_usd })
+        }
+        Ok(Resume::Ended) => {
+            tracing::info!("[{run_id}] had ended in files; the database knows it now");
+            None
+        }
+        Err(error) if error.kind == StorageErrorKind::Fenced => None,
+        Err(error) => {
+            tracing::error!(%error, "[{run_id}] what is stored of it cannot be looked up; given back, to be tried again");
+            give_back(router, fence).await;
+            None
+        }
+    }
+}
+
+async fn give_back(router: &Router, fence: &Fence) {
+    let run_id = &fence.run;
+    match router.release(fence).await {
+        Ok(()) => tracing::info!("[{run_id}] given back"),
+        Err(error) => tracing::warn!(%error, "[{run_id}] could not be given back; its lease will end"),
+    }
+}
+
+async fn outcome(inner: &Inner, fence: &Fence, start: Start, lost: &CancellationToken) -> Outcome {
+    let Inner { router, tools, stopping, .. } = inner;
+    let Start { new, stored, lost_usd } = start;
     let cancel = CancellationToken::new();
-    let store = LeasedRun::new(router, fence);
-    let execution = execute(router, tools, fence, &store, &cancel);
+    let store = LeasedRun::new(router, fence, stored);
+    let execution = execute(router, tools, fence, &store, new.request, lost_usd, &cancel);
     tokio::pin!(execution);
     let stop = async {
         tokio::select! {
@@ -162,22 +209,14 @@ async fn execute(
     tools: &Tools,
     fence: &Fence,
     store: &LeasedRun<'_>,
+    request: Request,
+    lost_usd: f64,
     cancel: &CancellationToken,
 ) -> Result<Finished, RunFailure> {
-    let unavailable = |error: StorageError| RunFailure::from_store(None, &error.into());
-    let snapshot = router.load(&fence.run).await.map_err(unavailable)?;
-    let internal = |what: &str| RunFailure::new(FailureCode::Internal, None, what, false);
-    let Snapshot { request, accepted_at, lost_usd, .. } =
-        snapshot.ok_or_else(|| internal("the run's record has gone"))?;
-    let request = request.ok_or_else(|| internal("the run's record does not say what was asked"))?;
     let brand = tools.brands.load(&request.brand_id)?;
-    let new = NewRun {
-        id: fence.run.clone(),
-        request: request.clone(),
-        accepted_at: accepted_at.unwrap_or_default(),
-    };
-    router.remember(fence, new);
-    let url = request.document_url.ok_or_else(|| internal("the run's record names no document"))?;
+    let url = request.document_url.ok_or_else(|| {
+        RunFailure::new(FailureCode::Internal, None, "the run's record names no document", false)
+    })?;
     let document = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use crate::{
     brands::BrandFolder,
     documents::fetch::Fetcher,
-    storage::{Fence, Lease, Store as _, router::Router},
+    storage::{Fence, Lease, NewRun, Store as _, router::Router},
 };
 
 /// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about.
@@ -144,8 +144,9 @@ impl Worker {
         self.inner.wake.notify_one();
     }
 
-    /// Works on a run, in a task of its own.
-    pub fn start(&self, slot: Slot, fence: Fence) {
+    /// Works on a run, in a task of its own. One that has just been accepted comes with what was asked: nothing of it
+    /// is stored yet, so nothing has to be looked up.
+    pub fn start(&self, slot: Slot, fence: Fence, new: Option<NewRun>) {
         let run = fence.run.clone();
         let lost = CancellationToken::new();
         let active = Active { fence: fence.clone(), lost: lost.clone() };
@@ -158,7 +159,7 @@ impl Worker {
         let span = tracing::error_span!("run", run_id = %run);
         let work = async move {
             let inner = &worker.inner;
-            execute::work(inner, &fence, &lost).await;
+            execute::work(inner, &fence, new, &lost).await;
             inner.router.forget(&run);
             worker.active().remove(&run);
             drop(slot);
@@ -204,7 +205,7 @@ impl Worker {
     async fn start_claimed(&self, fence: Fence) {
         // An accepted run may have taken the slot since; the claimed one goes back rather than beyond the limit.
         match self.reserve() {
-            Some(slot) => self.start(slot, fence),
+            Some(slot) => self.start(slot, fence, None),
             None => {
                 if let Err(error) = self.inner.router.release(&fence).await {
                     tracing::warn!(run_id = %fence.run, %error, "run could not be given back; its lease will end");

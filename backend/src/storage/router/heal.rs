@@ -1,13 +1,32 @@
 //! Two stores of one run brought together: after an outage, after a flip, after somebody else's decision.
 
-use pipeline::{failure::RunFailure, record::StageRecord, run::RunStatus};
+use std::collections::HashSet;
+
+use pipeline::{
+    failure::RunFailure,
+    record::StageRecord,
+    run::{RunStatus, Stage},
+};
 
 use super::{
     super::{
         End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _, files::Twin, merge::merge,
     },
-    Database, Router, Write,
+    Database, Retries, Router, Write,
 };
+
+/// Where a claimed run stands.
+#[derive(Debug)]
+pub enum Resume {
+    /// It has ended already, and both stores know.
+    Ended,
+    /// It goes on from here.
+    At {
+        snapshot: Box<Snapshot>,
+        /// The stages that the row has.
+        in_row: HashSet<Stage>,
+    },
+}
 
 impl Router {
     /// Brings a run into the database that was accepted by file, with what the files have of it.
@@ -25,6 +44,7 @@ impl Router {
                 let record = &held.record;
                 database.call(|store| async move { store.store_stage(fence, record).await }).await?;
                 self.files.store_stage_beside(fence, record, Twin::Has).await?;
+                self.note_in_row(&fence.run, record.meta.stage);
             }
         }
         if let Some(known) = self.lock_known().get_mut(&fence.run) {
@@ -34,11 +54,66 @@ impl Router {
         Ok(())
     }
 
+    /// Gives the row the stages that went to files alone while the database was away or switched off: a completed row
+    /// has all four.
+    pub(super) async fn complete_row(
+        &self,
+        database: &Database,
+        fence: &Fence,
+        records: &[StageRecord],
+    ) -> Result<(), StorageError> {
+        let in_row = self.known(&fence.run).map(|known| known.in_row).unwrap_or_default();
+        for record in records.iter().filter(|record| !in_row.contains(&record.meta.stage)) {
+            database.call(|store| async move { store.store_stage(fence, record).await }).await?;
+            self.note_in_row(&fence.run, record.meta.stage);
+            match self.files.mark_stage_synced(&fence.run, record.meta.stage).await {
+                Err(error) if error.kind != StorageErrorKind::Unknown => {
+                    tracing::warn!(run_id = %fence.run, %error, "the manifest still calls a stage unsynced");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a claimed run stands, with both stores brought together. Waits for a database that may hold what the
+    /// files lack, for as long as a write would: what could not be looked up does not count as missing, or a stage
+    /// that is stored would be paid for again.
+    pub async fn resume(&self, fence: &Fence) -> Result<Resume, StorageError> {
+        let mut retries = Retries::new(self);
+        loop {
+            match self.try_resume(fence).await {
+                Err(error) => retries.next(error).await?,
+                resumed => return resumed,
+            }
+        }
+    }
+
+    async fn try_resume(&self, fence: &Fence) -> Result<Resume, StorageError> {
+        if self.heal(fence).await? {
+            return Ok(Resume::Ended);
+        }
+        let run = &fence.run;
+        let row = match &self.database {
+            Some(database) if self.mode().has_database() && fence.has_row => {
+                database.call(|store| async move { store.load(run).await }).await?
+            }
+            _ => None,
+        };
+        let in_row = row.iter().flat_map(|row| row.stages.keys().copied()).collect();
+        let file = self.files.load(run).await?;
+        merge(row, file)
+            .map(|snapshot| Resume::At { snapshot: Box::new(snapshot), in_row })
+            .ok_or_else(|| StorageError::new(StorageErrorKind::Unknown, "the run's record has gone"))
+    }
+
     /// Brings the side up that misses what the other has, after a claim. True if the run has ended already, in
     /// files, and nothing is left to do.
     pub async fn heal(&self, fence: &Fence) -> Result<bool, StorageError> {
         let mode = self.mode();
-        let Some(database) = self.open_database(mode).filter(|_| fence.has_row) else { return Ok(false) };
+        let Some(database) = self.database.as_ref().filter(|_| mode.has_database() && fence.has_row) else {
+            return Ok(false);
+        };
         let run = &fence.run;
         let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
             return Ok(false);

@@ -20,6 +20,7 @@ use pipeline::{
 };
 use tokio::sync::watch;
 
+pub use self::heal::Resume;
 use self::retry::Retries;
 pub(super) use self::retry::jitter;
 use super::{
@@ -68,6 +69,8 @@ struct Known {
     new: Arc<NewRun>,
     /// Whether the database has its row.
     has_row: bool,
+    /// The stages that the row is known to have.
+    in_row: HashSet<Stage>,
 }
 
 /// How storage stands, for health.
@@ -260,6 +263,9 @@ impl Router {
         if !self.has_row(fence) {
             self.give_row(database, fence).await?;
         }
+        if let Write::End(End::Completed { records, .. }, _) = write {
+            self.complete_row(database, fence, records).await?;
+        }
         let written = database
             .call(|store| async move {
                 match write {
@@ -271,6 +277,7 @@ impl Router {
         metrics::database_write(written.is_ok());
         written?;
         if let Write::Stage(record) = write {
+            self.note_in_row(&fence.run, record.meta.stage);
             metrics::stage_stored(record.meta.stage, &record.meta.provider, Place::Database);
             let stage = record.meta.stage.number();
             tracing::info!(run_id = %fence.run, stage, "[{}] Wrote Stage {stage} to database", fence.run);
@@ -304,14 +311,20 @@ impl Router {
     }
 
     /// Remembers what a run is about, while this process works on it.
-    pub fn remember(&self, fence: &Fence, new: NewRun) {
-        let known = Known { new: Arc::new(new), has_row: fence.has_row };
+    pub fn remember(&self, fence: &Fence, new: NewRun, in_row: HashSet<Stage>) {
+        let known = Known { new: Arc::new(new), has_row: fence.has_row, in_row };
         self.lock_known().insert(fence.run.clone(), known);
     }
 
     /// The run is no longer worked on here.
     pub fn forget(&self, run: &RunId) {
         self.lock_known().remove(run);
+    }
+
+    fn note_in_row(&self, run: &RunId, stage: Stage) {
+        if let Some(known) = self.lock_known().get_mut(run) {
+            known.in_row.insert(stage);
+        }
     }
 
     fn known(&self, run: &RunId) -> Option<Known> {
