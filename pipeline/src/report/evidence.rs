@@ -104,17 +104,26 @@ impl<'a> Appendix<'a> {
         let of_trends: Vec<&Evidence> = trends.flat_map(|item| &item.evidence).collect();
         let mut pages: Vec<u32> = of_trends.iter().map(|evidence| evidence.page).collect();
         pages.extend(texts(lesson).flat_map(|text| self.format.cited_pages(text)));
-        inspirations.flat_map(|item| self.of_case(item, &pages)).chain(of_trends).collect()
+        inspirations.flat_map(|item| self.of_case(item, lesson, &pages)).chain(of_trends).collect()
     }
 
-    /// An inspiration's evidence for one lesson. Where it tells of several cases and teaches a lesson by each,
-    /// only the pages that the lesson's own words and trends cite are about this one.
-    fn of_case(&self, item: &'a Inspiration, pages: &[u32]) -> Vec<&'a Evidence> {
+    /// An inspiration's evidence for one lesson. Where it tells of several cases, only what is about the lesson's
+    /// own: not what stands where only a trend that the lesson does not name is shown, and of an inspiration that
+    /// teaches several lessons, what stands on the pages that this one's words and trends cite.
+    fn of_case(&self, item: &'a Inspiration, lesson: &Lesson, pages: &[u32]) -> Vec<&'a Evidence> {
         let lessons =
             self.outputs.lessons().iter().filter(|lesson| lesson.inspirations.contains(&item.id)).count();
-        let own: Vec<&Evidence> =
-            item.evidence.iter().filter(|evidence| pages.contains(&evidence.page)).collect();
-        if lessons > 1 && !own.is_empty() { own } else { item.evidence.iter().collect() }
+        let foreign: Vec<u32> = self
+            .outputs
+            .trends()
+            .iter()
+            .filter(|trend| trend.inspirations.contains(&item.id) && !lesson.trends.contains(&trend.id))
+            .flat_map(|trend| &trend.evidence)
+            .map(|evidence| evidence.page)
+            .collect();
+        let is_own = |page: u32| pages.contains(&page) || lessons == 1 && !foreign.contains(&page);
+        let own: Vec<&Evidence> = item.evidence.iter().filter(|evidence| is_own(evidence.page)).collect();
+        if own.is_empty() { item.evidence.iter().collect() } else { own }
     }
 
     pub(super) fn render(&self, out: &mut String) {

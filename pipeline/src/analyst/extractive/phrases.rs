@@ -107,7 +107,8 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
             current.clear();
         }
     };
-    for (index, token) in sentence.split_whitespace().enumerate() {
+    let tokens: Vec<&str> = sentence.split_whitespace().collect();
+    for (index, token) in tokens.iter().copied().enumerate() {
         let opens = token.starts_with(['“', '"', '(', '‘']);
         let bare = token.trim_matches(|c: char| !c.is_alphanumeric() && c != '&');
         let (bare, possessive) = match bare.strip_suffix("’s").or_else(|| bare.strip_suffix("'s")) {
@@ -120,7 +121,9 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
         let after_quote = opens && token.chars().count() > 1;
         let inside = !current.is_empty() && !opens;
         let goes_on = inside && bare.len() > 1 && bare.starts_with(char::is_uppercase);
-        if is_name_word(bare) || goes_on || (bare == "&" && inside) {
+        // "the Half Blade": a common word that is written large before a name belongs to it.
+        let leads = index > 0 && !opens && is_led_by(bare, tokens.get(index + 1).copied());
+        if is_name_word(bare) || leads || goes_on || (bare == "&" && inside) {
             if current.is_empty() {
                 initial = index == 0 || after_quote;
             }
@@ -134,6 +137,12 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
     }
     close(&mut current, initial);
     runs
+}
+
+fn is_led_by(word: &str, next: Option<&str>) -> bool {
+    word.chars().count() > 2
+        && word.starts_with(char::is_uppercase)
+        && next.is_some_and(|next| is_name_word(next.trim_end_matches(|c: char| !c.is_alphanumeric())))
 }
 
 fn is_name_word(word: &str) -> bool {

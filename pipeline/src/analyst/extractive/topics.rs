@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::{
     analysis::{Analysis, Sentence},
     blocks::{Block, Kind},
-    inspirations,
+    inspirations, jobs,
     lexicon::{Role, lexicon},
     phrases, ranking, sentences, words,
 };
@@ -369,10 +369,15 @@ fn by_position(analysis: &mut Analysis) {
 
 /// A title for a stretch of text from its name and key phrase: a clause would be a claim and no name.
 fn heading_from(analysis: &Analysis, topic: usize) -> String {
-    let own: Vec<&Sentence> = analysis
+    let mut own: Vec<&Sentence> = analysis
         .of_topic(topic)
         .map(|(_, sentence)| sentence)
-        .filter(|sentence| sentence.quotable && !sentence.objects && sentence.role != Role::Outlook)
+        .filter(|sentence| {
+            sentence.quotable
+                && !sentence.objects
+                && sentence.role != Role::Outlook
+                && !jobs::is_job(sentence)
+        })
         .collect();
     let known: Vec<&str> = analysis.topics.iter().map(|topic| topic.heading.as_str()).collect();
     let unused =
@@ -381,6 +386,10 @@ fn heading_from(analysis: &Analysis, topic: usize) -> String {
     let phrase = [2, 1].into_iter().find_map(|uses| {
         let texts = own.iter().map(|sentence| sentence.text.as_str());
         phrases::phrases_used(texts, &analysis.rarity, 4, uses).into_iter().find(unused)
+    });
+    // Who only speaks about the case is not its name.
+    own.retain(|s| {
+        !s.text.contains(['“', '"']) && !s.plain.contains(" says ") && !s.plain.contains(" said ")
     });
     match (phrases::principal_name(&own).filter(|name| phrases::is_name(name)), phrase) {
         (Some(name), Some(phrase)) => format!("{name}: {phrase}"),
