@@ -270,7 +270,7 @@ fn is_place(chars: &[char], at: usize, token: &Token) -> bool {
     let before = chars.get(..at).unwrap_or_default();
     let ends_with =
         |opening: &&str| before.iter().rev().copied().take(opening.len()).eq(opening.chars().rev());
-    chars.get(token.end) == Some(&')') && OPENINGS.iter().any(|opening| ends_with(&opening))
+    chars.get(token.end) == Some(&')') && OPENINGS.iter().any(ends_with)
 }
 
 fn number(chars: &[char], at: usize, token: &Token, suffix: &str) -> Number {
@@ -432,6 +432,7 @@ mod tests {
 
     #[test]
     fn names_ordinals_and_lists_are_not_numbers() {
+        assert_eq!(written("“Returns fell by 31%” (p. 5), then (section 12); p. 7"), ["31%", "7"]);
         assert!(written("I1, T2 and L3 (1) show CO2, COVID-19, B2B, 5G, 3D and the 2nd").is_empty());
         assert!(written("1. first\n2) second").is_empty());
         assert_eq!(written("about 31% of 1,000 for $5 in 2024, 20k"), ["31%", "1,000", "$5", "2024", "20k"]);
