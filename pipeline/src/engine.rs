@@ -180,6 +180,7 @@ fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> 
         run: job.run,
         document_title: job.document.title.as_deref().unwrap_or(&job.document.source_name),
         document_source: &job.document.source_name,
+        document_format: job.document.format,
         page_count: job.document.pages.len(),
         document_warnings: &job.document.warnings,
         brand: job.brand,

@@ -82,6 +82,13 @@ fn told(outputs: &Outputs) -> Vec<&str> {
     all
 }
 
+/// A text without the places behind its quotations: `(section 4)`.
+fn without_places(text: &str, document: &Document) -> String {
+    let format = document.format;
+    let strip = |text: String, page: u32| text.replace(&format!(" ({})", format.place(page)), "");
+    format.cited_pages(text).into_iter().fold(text.to_owned(), strip)
+}
+
 /// No word stands in a report that is neither the document's, nor the profile's, nor one of the closed list.
 fn assert_says_nothing_of_its_own(document: &Document, outputs: &Outputs, id: &str) {
     let mut known = stems(&list("tests/fixtures/held-out/template-words.txt"));
@@ -91,7 +98,8 @@ fn assert_says_nothing_of_its_own(document: &Document, outputs: &Outputs, id: &s
     // The numbers that counts are told in, and the mark of the genitive.
     known.extend(stems("three four five six seven eight nine ten s"));
     for text in told(outputs) {
-        let strange: Vec<String> = stems(text).into_iter().filter(|stem| !known.contains(stem)).collect();
+        let bare = without_places(text, document);
+        let strange: Vec<String> = stems(&bare).into_iter().filter(|stem| !known.contains(stem)).collect();
         assert!(strange.is_empty(), "{id}: {strange:?} in: {text}");
     }
 }
@@ -143,7 +151,7 @@ fn towns_and_their_libraries() {
 fn a_short_press_release() {
     check(
         "press-release.md",
-        &["Half Blades", "weakness"],
+        &["Half Blade: ", "Vanterra: return rate"],
         &["not a success everywhere", "dislike its short handle"],
     );
 }

@@ -228,7 +228,10 @@ fn numbers(text: &str, names: bool) -> Vec<Number> {
             .take_while(|c| c.is_alphabetic())
             .take(12)
             .collect();
-        if names || !(is_name(&chars, at, &suffix) || is_list_number(&chars, at, &token)) {
+        let is_label = || {
+            is_name(&chars, at, &suffix) || is_list_number(&chars, at, &token) || is_place(&chars, at, &token)
+        };
+        if names || !is_label() {
             found.push(number(&chars, at, &token, &suffix));
         }
         at = token.end;
@@ -257,6 +260,17 @@ fn is_list_number(chars: &[char], at: usize, token: &Token) -> bool {
         Some('.') => line_start && chars.get(token.end + 1).is_none_or(|c| c.is_whitespace()),
         _ => false,
     }
+}
+
+/// `(p. 5)`, `(slide 5)`, `(section 5)`: where something stands, in the words of [`Format::place`].
+///
+/// [`Format::place`]: crate::document::Format::place
+fn is_place(chars: &[char], at: usize, token: &Token) -> bool {
+    const OPENINGS: [&str; 3] = ["(p. ", "(slide ", "(section "];
+    let before = chars.get(..at).unwrap_or_default();
+    let ends_with =
+        |opening: &&str| before.iter().rev().copied().take(opening.len()).eq(opening.chars().rev());
+    chars.get(token.end) == Some(&')') && OPENINGS.iter().any(ends_with)
 }
 
 fn number(chars: &[char], at: usize, token: &Token, suffix: &str) -> Number {
@@ -418,6 +432,7 @@ mod tests {
 
     #[test]
     fn names_ordinals_and_lists_are_not_numbers() {
+        assert_eq!(written("“Returns fell by 31%” (p. 5), then (section 12); p. 7"), ["31%", "7"]);
         assert!(written("I1, T2 and L3 (1) show CO2, COVID-19, B2B, 5G, 3D and the 2nd").is_empty());
         assert!(written("1. first\n2) second").is_empty());
         assert_eq!(written("about 31% of 1,000 for $5 in 2024, 20k"), ["31%", "1,000", "$5", "2024", "20k"]);

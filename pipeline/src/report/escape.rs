@@ -53,7 +53,7 @@ pub(super) fn plain(text: &str) -> String {
 
 fn is_hidden(c: char) -> bool {
     (c.is_control() && !c.is_whitespace())
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn needs_backslash(c: char, before: &[char], rest: &[char]) -> bool {
@@ -100,7 +100,7 @@ mod tests {
                 "https\\://x.y www\\.x.y WWW\\.X a@\u{2060}b.c mailto\\:a",
             ),
             ("a\n# b | c\t`d` ~~e~~ $f$", "a \\# b \\| c \\`d\\` \\~\\~e\\~\\~ \\$f\\$"),
-            ("\u{202e}a\u{0}b\u{ad}\\", "ab\\\\"),
+            ("\u{202e}a\u{0}b\u{ad}\u{61c}\u{200e}\u{2066}\\", "ab\\\\"),
         ] {
             assert_eq!(inline(text), escaped);
         }

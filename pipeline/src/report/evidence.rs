@@ -1,7 +1,10 @@
 //! The report's evidence: every quote that stands in the document, once, with a label.
 
 use super::{escape, plural};
-use crate::stages::{Evidence, Lesson, Opportunity, Outputs, QuoteStatus};
+use crate::{
+    document::Format,
+    stages::{Evidence, Inspiration, Lesson, Opportunity, Outputs, QuoteStatus},
+};
 
 /// A quote of the appendix.
 #[derive(Debug)]
@@ -17,13 +20,14 @@ struct Entry<'a> {
 #[derive(Debug)]
 pub(super) struct Appendix<'a> {
     outputs: &'a Outputs,
+    format: Format,
     entries: Vec<Entry<'a>>,
     absent: usize,
 }
 
 impl<'a> Appendix<'a> {
-    pub(super) fn new(outputs: &'a Outputs) -> Self {
-        let mut appendix = Self { outputs, entries: Vec::new(), absent: 0 };
+    pub(super) fn new(outputs: &'a Outputs, format: Format) -> Self {
+        let mut appendix = Self { outputs, format, entries: Vec::new(), absent: 0 };
         for item in outputs.inspirations() {
             appendix.take(&item.id, &item.evidence);
         }
@@ -53,11 +57,16 @@ impl<'a> Appendix<'a> {
         }
     }
 
+    /// How many different quotes there are.
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     fn position(&self, quote: &str, page: u32) -> Option<usize> {
         self.entries.iter().position(|entry| entry.page == page && entry.quote == quote)
     }
 
-    /// `E1 (p. 7), E3 (p. 9)` for what an item cites, `none` for an item without a usable quote.
+    /// `E1 (p. 7), E3 (p. 9)` (or `section 7`) for what an item cites, `none` for an item without a usable quote.
     pub(super) fn labels<'e>(&self, evidence: impl IntoIterator<Item = &'e Evidence>) -> String {
         let mut places: Vec<usize> = evidence
             .into_iter()
@@ -68,7 +77,7 @@ impl<'a> Appendix<'a> {
         places.dedup();
         let labels: Vec<String> = places
             .into_iter()
-            .filter_map(|at| Some(format!("E{} (p. {})", at + 1, self.entries.get(at)?.page)))
+            .filter_map(|at| Some(format!("E{} ({})", at + 1, self.format.place(self.entries.get(at)?.page))))
             .collect();
         if labels.is_empty() { "none".to_owned() } else { labels.join(", ") }
     }
@@ -89,13 +98,32 @@ impl<'a> Appendix<'a> {
     }
 
     fn behind(&self, lesson: &Lesson) -> Vec<&'a Evidence> {
-        let inspirations = self.outputs.inspirations().iter();
-        let trends = self.outputs.trends().iter();
-        inspirations
-            .filter(|item| lesson.inspirations.contains(&item.id))
-            .flat_map(|item| &item.evidence)
-            .chain(trends.filter(|item| lesson.trends.contains(&item.id)).flat_map(|item| &item.evidence))
-            .collect()
+        let inspirations =
+            self.outputs.inspirations().iter().filter(|item| lesson.inspirations.contains(&item.id));
+        let trends = self.outputs.trends().iter().filter(|item| lesson.trends.contains(&item.id));
+        let of_trends: Vec<&Evidence> = trends.flat_map(|item| &item.evidence).collect();
+        let mut pages: Vec<u32> = of_trends.iter().map(|evidence| evidence.page).collect();
+        pages.extend(texts(lesson).flat_map(|text| self.format.cited_pages(text)));
+        inspirations.flat_map(|item| self.of_case(item, lesson, &pages)).chain(of_trends).collect()
+    }
+
+    /// An inspiration's evidence for one lesson. Where it tells of several cases, only what is about the lesson's
+    /// own: not what stands where only a trend that the lesson does not name is shown, and of an inspiration that
+    /// teaches several lessons, what stands on the pages that this one's words and trends cite.
+    fn of_case(&self, item: &'a Inspiration, lesson: &Lesson, pages: &[u32]) -> Vec<&'a Evidence> {
+        let lessons =
+            self.outputs.lessons().iter().filter(|lesson| lesson.inspirations.contains(&item.id)).count();
+        let foreign: Vec<u32> = self
+            .outputs
+            .trends()
+            .iter()
+            .filter(|trend| trend.inspirations.contains(&item.id) && !lesson.trends.contains(&trend.id))
+            .flat_map(|trend| &trend.evidence)
+            .map(|evidence| evidence.page)
+            .collect();
+        let is_own = |page: u32| pages.contains(&page) || lessons == 1 && !foreign.contains(&page);
+        let own: Vec<&Evidence> = item.evidence.iter().filter(|evidence| is_own(evidence.page)).collect();
+        if own.is_empty() { item.evidence.iter().collect() } else { own }
     }
 
     pub(super) fn render(&self, out: &mut String) {
@@ -113,25 +141,37 @@ impl<'a> Appendix<'a> {
             out.push_str("There is no usable quote.\n\n");
             return;
         }
+        let wrong_page = format!("; cited from another {}, corrected", self.format.unit());
         for (at, entry) in self.entries.iter().enumerate() {
             let note = match entry.status {
                 QuoteStatus::Near => {
                     "; the analyst's wording differed slightly, these are the document's words"
                 }
-                QuoteStatus::WrongPage => "; cited from another page, corrected",
+                QuoteStatus::WrongPage => wrong_page.as_str(),
                 QuoteStatus::Verbatim | QuoteStatus::Absent => "",
             };
             let cited_by: Vec<String> = entry.cited_by.iter().map(|id| escape::inline(id)).collect();
             out.push_str(&format!(
-                "- **E{}** (p. {}): “{}” — cited by {}{note}\n",
+                "- **E{}** ({}): “{}” — cited by {}{note}\n",
                 at + 1,
-                entry.page,
+                self.format.place(entry.page),
                 escape::inline(unquoted(&entry.quote)),
                 cited_by.join(", ")
             ));
         }
         out.push('\n');
     }
+}
+
+/// What a lesson says of the document.
+fn texts(lesson: &Lesson) -> impl Iterator<Item = &str> {
+    let job = &lesson.job_to_be_done;
+    [&lesson.principle, &lesson.why_it_works, &job.functional]
+        .into_iter()
+        .chain(&job.emotional)
+        .chain(&job.social)
+        .chain(&lesson.constraints_removed)
+        .map(String::as_str)
 }
 
 /// The quote without a pair of quotation marks of its own around it.

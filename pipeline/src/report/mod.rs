@@ -14,6 +14,7 @@ use self::{
 };
 use crate::{
     brand::BrandProfile,
+    document::Format,
     grounding::{StageGrounding, run_share},
     record::StageRecord,
     run::RunId,
@@ -33,6 +34,7 @@ pub struct ReportInput<'a> {
     /// The document's title, or its source name.
     pub document_title: &'a str,
     pub document_source: &'a str,
+    pub document_format: Format,
     pub page_count: usize,
     /// What the extraction warned of.
     pub document_warnings: &'a [String],
@@ -47,11 +49,11 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, crate::record::RecordEr
     for record in input.records {
         outputs.insert(record.output()?);
     }
-    let appendix = Appendix::new(&outputs);
+    let appendix = Appendix::new(&outputs, input.document_format);
     let mut out = String::new();
     out.push_str(&format!("# Opportunities for {}\n\n", inline(&input.brand.brand_name)));
     notes(&mut out, input);
-    summary(&mut out, input, &outputs);
+    summary(&mut out, input, &outputs, &appendix);
     sections::render(&mut out, &outputs, input.brand, &appendix);
     appendix.render(&mut out);
     provenance::render(&mut out, input);
@@ -118,7 +120,7 @@ fn grounding_warning(who: &str, share: f64, verified: u32, quotes: u32) -> Strin
 }
 
 /// One paragraph that says what the report holds.
-fn summary(out: &mut String, input: &ReportInput<'_>, outputs: &Outputs) {
+fn summary(out: &mut String, input: &ReportInput<'_>, outputs: &Outputs, appendix: &Appendix<'_>) {
     let brand = input.brand;
     let mut document = format!("“{}”", inline(input.document_title));
     if plain(input.document_title) != plain(input.document_source) {
@@ -127,7 +129,7 @@ fn summary(out: &mut String, input: &ReportInput<'_>, outputs: &Outputs) {
     let titles: Vec<String> = outputs.opportunities().iter().map(|item| inline(&item.title)).collect();
     let mut text = format!(
         "From {document}, {}, this report draws {} for {} ({}; {})",
-        plural(input.page_count, "page"),
+        plural(input.page_count, input.document_format.unit()),
         counted(titles.len(), "opportunity", "opportunities"),
         inline(&brand.brand_name),
         inline(&brand.country),
@@ -149,9 +151,11 @@ fn summary(out: &mut String, input: &ReportInput<'_>, outputs: &Outputs) {
         let quotes: u32 = stages.iter().map(|stage| stage.quotes).sum();
         let verified: u32 = stages.iter().map(StageGrounding::verified).sum();
         text.push_str(&format!(
-            "; {verified} of {} ({}) were found in the document",
-            plural(quotes as usize, "cited quote"),
-            percent(share)
+            "; {verified} of {} ({}) {} found in the document, with {}",
+            plural(quotes as usize, "citation"),
+            percent(share),
+            if quotes == 1 { "was" } else { "were" },
+            plural(appendix.len(), "different quote")
         ));
     }
     text.push_str(".\n\n");

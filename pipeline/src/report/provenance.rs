@@ -10,7 +10,7 @@ use crate::{
 pub(super) fn render(out: &mut String, input: &ReportInput<'_>) {
     out.push_str("## Provenance\n\n");
     out.push_str(
-        "| Stage | Answered by | Model | Tokens in / out | Cost | Time | Requests | Quotes found |\n",
+        "| Stage | Answered by | Model | Tokens in / out | Cost | Time | Requests | Citations found |\n",
     );
     out.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     let mut usage = Usage::default();

@@ -167,7 +167,7 @@ const fn horizon(horizon: Horizon) -> &'static str {
 
 const fn category(category: Category) -> &'static str {
     match category {
-        Category::Behavioral => "Behavioral",
+        Category::Behavioral => "Behavioural",
         Category::Technological => "Technological",
         Category::Cultural => "Cultural",
         Category::Economic => "Economic",

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    analyst::Provenance, brand::BrandId, llm::Usage, record::Circumstances, run::Stage, stages::StageOutput,
+    analyst::Provenance, brand::BrandId, document::Format, llm::Usage, record::Circumstances, run::Stage,
+    stages::StageOutput,
 };
 
 /// A small set of records in which `text` makes the field's text of its name.
@@ -137,6 +138,7 @@ fn report(text: impl Fn(&str) -> String + Copy, provider: &str, groundings: [Sta
         run: &RunId::parse("run-1").unwrap(),
         document_title: &text("Reuse report"),
         document_source: &text("reuse.pdf"),
+        document_format: Format::Pdf,
         page_count: 12,
         document_warnings: &[text("Page 2 is hardly readable.")],
         brand: &brand,
@@ -166,6 +168,7 @@ fn the_extractive_analyst_is_named_at_the_head() {
         run: &RunId::parse("run-1").unwrap(),
         document_title: "reuse.pdf",
         document_source: "reuse.pdf",
+        document_format: Format::Markdown,
         page_count: 1,
         document_warnings: &[],
         brand: &brand,
@@ -173,7 +176,7 @@ fn the_extractive_analyst_is_named_at_the_head() {
     })
     .unwrap();
     assert!(markdown.contains("Stages 3 and 4 were answered by the built-in"), "{markdown}");
-    assert!(markdown.contains("From “reuse.pdf”, 1 page, this"), "{markdown}");
+    assert!(markdown.contains("From “reuse.pdf”, 1 section, this"), "{markdown}");
 }
 
 #[test]

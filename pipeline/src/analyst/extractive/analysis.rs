@@ -15,7 +15,10 @@ use super::{
     topics::{self, Places, Topic},
     words,
 };
-use crate::{document::Document, record::sha256_hex};
+use crate::{
+    document::{Document, Format},
+    record::sha256_hex,
+};
 
 /// A heading that runs into its paragraph is no longer than this.
 const RUN_IN_WORDS_MAX: usize = 4;
@@ -51,6 +54,8 @@ pub(super) struct Sentence {
 /// A document, taken apart.
 #[derive(Debug)]
 pub(super) struct Analysis {
+    /// Decides how places are cited.
+    pub(super) format: Format,
     pub(super) sentences: Vec<Sentence>,
     pub(super) topics: Vec<Topic>,
     /// How rare a stem is: inverse document frequency over sentences.
@@ -66,7 +71,7 @@ const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The digest of everything that an analysis follows from.
 fn digest(document: &Document) -> String {
-    let mut all = document.title.clone().unwrap_or_default();
+    let mut all = format!("{:?} {}", document.format, document.title.as_deref().unwrap_or_default());
     for page in &document.pages {
         all.push_str(&format!("\u{0}{} {:?}\u{0}{}", page.number, page.furniture_lines, page.text));
     }
@@ -99,7 +104,8 @@ impl Analysis {
         let rarity = ranking::rarity(&found);
         ranking::score(&mut found, &rarity);
         let warnings = warnings(&blocks, &found, document);
-        let mut analysis = Self { sentences: found, topics: places.topics, rarity, warnings };
+        let mut analysis =
+            Self { format: document.format, sentences: found, topics: places.topics, rarity, warnings };
         topics::settle(&mut analysis);
         analysis
     }
@@ -188,7 +194,28 @@ fn read_sentences(blocks: &[Block], places: &mut Places, document: &Document) ->
     for sentence in &mut found {
         sentence.names = names.of(&sentence.text);
     }
+    set_asides(&mut found);
     found
+}
+
+/// "A dairy next to them …": a later paragraph of a topic that introduces somebody else, and names nobody whom the
+/// topic has named before, tells of another case and proves nothing of this one.
+fn set_asides(found: &mut [Sentence]) {
+    const INTRODUCTIONS: [&str; 3] = ["A ", "An ", "Another "];
+    let mut known: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    for paragraph in found.chunk_by_mut(|a, b| a.block == b.block) {
+        let Some((topic, first)) = paragraph.first().and_then(|s| Some((s.topic?, s))) else { continue };
+        let introduces = first.role == Role::Context
+            && first.names.is_empty()
+            && INTRODUCTIONS.iter().any(|opening| first.text.starts_with(opening));
+        let named: BTreeSet<String> = paragraph.iter().flat_map(|s| s.names.iter().cloned()).collect();
+        let before = known.entry(topic).or_default();
+        if introduces && !named.is_empty() && !before.is_empty() && before.is_disjoint(&named) {
+            paragraph.iter_mut().for_each(|s| s.role = Role::Aside);
+        } else {
+            before.extend(named);
+        }
+    }
 }
 
 /// In a paragraph that objects, a sentence with a weak word of objection objects too.

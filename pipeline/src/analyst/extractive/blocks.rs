@@ -211,6 +211,7 @@ fn looks_like_heading(line: &str) -> bool {
         && !bare.contains([';', '@', '·'])
         && !bare.starts_with("By ")
         && !is_dated(bare)
+        && !is_row_of_numbers(bare)
         && !bare.contains(". ")
         && !bare.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with('.')
         && !bare.contains(['|', '\t', '\u{fffd}'])
@@ -220,6 +221,13 @@ fn looks_like_heading(line: &str) -> bool {
         )
         && !is_caption(bare)
         && !words::figures(bare).iter().any(|figure| figure.ends_with('%'))
+}
+
+/// "Measure 2022/23 2025/26": the head or a row of a table whose rules are lost.
+fn is_row_of_numbers(line: &str) -> bool {
+    let tokens: Vec<&str> = line.split_whitespace().collect();
+    let numbers = tokens.iter().filter(|token| token.contains(|c: char| c.is_ascii_digit())).count();
+    numbers >= 2 && numbers * 2 >= tokens.len()
 }
 
 /// "September 2026": a line that states a date is a byline or a caption.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{
     analysis::{Analysis, Sentence},
-    inspirations, lessons,
+    citations, inspirations, lessons,
     lexicon::{Role, lexicon},
-    sentences, words,
+    sentences,
 };
 use crate::stages::JobToBeDone;
 
@@ -64,10 +64,8 @@ pub(super) fn job(analysis: &Analysis, topic: usize, cited: &BTreeSet<u32>) -> J
                 || "Not named by the document.".to_owned(),
                 |(_, s)| {
                     let outcome = sentences::main_clause(&s.text);
-                    words::clipped(
-                        &format!("Not named by the document; the outcome it reports: {outcome}."),
-                        JOB_CHARS_MAX,
-                    )
+                    let outcome = citations::part(analysis, outcome, s.page, JOB_CHARS_MAX - 60);
+                    format!("Not named by the document; the outcome it reports: {outcome}")
                 },
             )
         }),
@@ -100,5 +98,5 @@ fn job_of(
         .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.text.cmp(&a.1.text)))?;
     let rest =
         openings.iter().find_map(|opening| sentence.text.strip_prefix(opening)).unwrap_or(&sentence.text);
-    Some(words::clipped(&words::capitalised(rest), JOB_CHARS_MAX))
+    Some(citations::part(analysis, rest.trim_end_matches('.'), sentence.page, JOB_CHARS_MAX))
 }

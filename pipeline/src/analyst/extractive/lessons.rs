@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     analysis::{Analysis, Sentence},
-    clusters, inspirations, jobs,
+    citations, clusters, inspirations, jobs,
     lexicon::{Role, lexicon},
     plays, principles, ranking, words,
 };
@@ -19,6 +19,8 @@ const PRINCIPLE_CHARS_MAX: usize = 780;
 const WHY_CHARS_MAX: usize = 950;
 const JOB_CHARS_MAX: usize = 480;
 const CONSTRAINT_CHARS_MAX: usize = 390;
+/// What stands where the document gives no reason apart from the principle.
+const NO_REASON: &str = "The document does not say why.";
 const TRANSFERS_MAX: usize = 6;
 /// Of a topic's kinds so many are held against a maxim.
 const KINDS_MAX: usize = 4;
@@ -147,12 +149,19 @@ fn lesson(
     let mut explained = inspirations::explanation(analysis, topic);
     explained.retain(|index| analysis.sentence(*index).is_some_and(|s| is_covered(s, &cited)));
     let principle = match &general {
-        Some(indexes) => inspirations::prose(analysis, indexes, PRINCIPLE_CHARS_MAX),
-        None if explained.is_empty() => seen_in_document(&first.mechanism),
-        None => seen_in_document(&inspirations::prose(analysis, &explained, PRINCIPLE_CHARS_MAX - 40)),
+        Some(indexes) => citations::sentences(analysis, indexes, PRINCIPLE_CHARS_MAX),
+        None if explained.is_empty() => seen_in_case(&first.mechanism),
+        None => seen_in_case(&citations::sentences(analysis, &explained, PRINCIPLE_CHARS_MAX - 40)),
     };
-    let used: Vec<usize> = general.unwrap_or(explained);
-    let why = why_it_works(analysis, topic, &used, &cited).unwrap_or_else(|| first.mechanism.clone());
+    let mut used: Vec<usize> = general.unwrap_or(explained);
+    let reason = why_it_works(analysis, topic, &used, &cited);
+    let why = if reason.is_empty() {
+        NO_REASON.to_owned()
+    } else {
+        citations::sentences(analysis, &reason, WHY_CHARS_MAX)
+    };
+    // What has been said as the reason is not said again as a constraint.
+    used.extend(reason);
     let titles = words::stemmed(&subject.heading);
     let kinds = plays::kinds_of(&plays::text_of(analysis, topic), &titles, &analysis.rarity);
     let title = maxim
@@ -195,8 +204,8 @@ fn bare_lesson(analysis: &Analysis, inspiration: &Inspiration) -> Lesson {
     Lesson {
         id: String::new(),
         title: words::clipped(&inspiration.title, TITLE_CHARS_MAX),
-        principle: seen_in_document(&inspiration.mechanism),
-        why_it_works: words::clipped(&inspiration.mechanism, WHY_CHARS_MAX),
+        principle: seen_in_case(&inspiration.mechanism),
+        why_it_works: NO_REASON.to_owned(),
         job_to_be_done: JobToBeDone {
             functional: words::clipped(&inspiration.summary, JOB_CHARS_MAX),
             emotional: None,
@@ -212,9 +221,8 @@ fn bare_lesson(analysis: &Analysis, inspiration: &Inspiration) -> Lesson {
     }
 }
 
-fn seen_in_document(text: &str) -> String {
-    let inner = text.replace(['“', '”'], "\"");
-    words::clipped(&format!("Principle seen in the document: “{inner}”"), PRINCIPLE_CHARS_MAX)
+fn seen_in_case(text: &str) -> String {
+    words::clipped(&format!("Principle seen in one case: {text}"), PRINCIPLE_CHARS_MAX)
 }
 
 fn best_of<'a>(
@@ -232,7 +240,7 @@ fn best_of<'a>(
 }
 
 /// The document's own reason: a "because" about the case, else a sentence under "Why it works".
-fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTreeSet<u32>) -> Option<String> {
+fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTreeSet<u32>) -> Vec<usize> {
     let candidates = |(index, s): &(usize, &Sentence)| {
         s.quotable
             && !s.leans
@@ -245,7 +253,7 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
             && (s.cause > 0 || !s.figures.is_empty() || matches!(s.role, Role::Reason | Role::Mechanism | Role::Result))
             && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
     };
-    let first = best_of(analysis.of_topic(topic).filter(candidates), |s| {
+    let best = best_of(analysis.of_topic(topic).filter(candidates), |s| {
         let role = match s.role {
             Role::Reason => 0.5,
             Role::Mechanism => 0.35,
@@ -254,7 +262,8 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
         };
         let because = [" because ", " since ", " as a result "].iter().any(|mark| s.plain.contains(mark));
         role + if because { 0.6 } else { 0.0 } + f64::from(s.cause.min(6)) * 0.06 + s.score * 0.3
-    })?;
+    });
+    let Some(first) = best else { return Vec::new() };
     let next = analysis.sentence(first + 1).filter(|s| {
         analysis.adjoins(first, first + 1)
             && s.quotable
@@ -265,7 +274,7 @@ fn why_it_works(analysis: &Analysis, topic: usize, used: &[usize], cited: &BTree
     });
     let mut indexes = vec![first];
     indexes.extend(next.map(|_| first + 1));
-    Some(inspirations::prose(analysis, &indexes, WHY_CHARS_MAX))
+    indexes
 }
 
 /// Industries in which the document has seen it, then those that the document speaks of besides.
@@ -320,7 +329,7 @@ fn constraints_removed(
                 && !s.objects
                 && is_covered(s, cited)
                 && !used.contains(index)
-                && s.text.chars().count() <= CONSTRAINT_CHARS_MAX
+                && s.text.chars().count() + 20 <= CONSTRAINT_CHARS_MAX
                 && !s.text.starts_with(['“', '"'])
                 && lexicon().marker_weight("barrier", &s.plain) >= 3
                 && !jobs::is_job(s)
@@ -333,7 +342,7 @@ fn constraints_removed(
         f64::from(lexicon().marker_weight("barrier", &s.plain).min(9)) * 0.1 + s.score * 0.3 + place
     });
     chosen.sort_unstable();
-    chosen.iter().filter_map(|index| analysis.sentence(*index)).map(|s| s.text.clone()).collect()
+    chosen.iter().map(|index| citations::sentences(analysis, &[*index], CONSTRAINT_CHARS_MAX)).collect()
 }
 
 /// Trends whose quotes stand in the topic, else those that name one of the lesson's inspirations.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     analysis::Analysis,
-    clusters,
+    citations, clusters,
     lexicon::lexicon,
     plays::{self, Play, Variant},
     words,
@@ -61,7 +61,7 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
             let heading =
                 topic.and_then(|topic| analysis.topics.get(topic)).map_or("", |topic| topic.heading.as_str());
             let titles = format!("{} {heading}", lesson.title);
-            let mut own = format!("{titles} {}", lesson_text(lesson));
+            let mut own = format!("{titles} {}", lesson_text(analysis, lesson));
             if topic.is_none() {
                 for inspiration in &inspirations {
                     own.push_str(&format!(" {} {}", inspiration.summary, inspiration.mechanism));
@@ -89,7 +89,7 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
         .collect()
 }
 
-fn lesson_text(lesson: &Lesson) -> String {
+fn lesson_text(analysis: &Analysis, lesson: &Lesson) -> String {
     let mut text = format!(
         "{} {} {} {}",
         lesson.title, lesson.principle, lesson.why_it_works, lesson.job_to_be_done.functional
@@ -103,12 +103,12 @@ fn lesson_text(lesson: &Lesson) -> String {
         text.push(' ');
         text.push_str(part);
     }
-    text
+    citations::without_places(&text, analysis.format)
 }
 
 /// The topic with most of the lesson's own sentences; without any, the one most like it.
 fn topic_of(analysis: &Analysis, lesson: &Lesson, inspirations: &[&Inspiration]) -> Option<usize> {
-    let plain = words::plain(&lesson_text(lesson));
+    let plain = words::plain(&lesson_text(analysis, lesson));
     let mut best: Option<(usize, usize)> = None;
     for topic in clusters::majors(analysis) {
         let held =

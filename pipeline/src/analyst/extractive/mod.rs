@@ -5,7 +5,8 @@
 //! templates for what a brand could do with a kind of mechanism; they claim nothing about the world.
 //!
 //! * Text: [`blocks`] → [`sentences`] → [`analysis`], weighed by [`ranking`], grouped by [`topics`].
-//! * Stages: [`inspirations`], [`trends`], [`lessons`], [`opportunities`] (with [`principles`], [`jobs`], [`matching`], [`plays`], [`brand_context`]).
+//! * Stages: [`inspirations`], [`trends`], [`lessons`], [`opportunities`] (with [`principles`], [`jobs`], [`matching`], [`plays`], [`risks`], [`brand_context`]).
+//! * Quotations in texts: [`citations`].
 //! * Words: [`lexicon`], from the lists in `lexicon/*.txt`.
 //!
 //! No hash map is iterated and no float is compared without a tie-break, so equal input gives equal bytes.
@@ -13,6 +14,7 @@
 mod analysis;
 mod blocks;
 mod brand_context;
+mod citations;
 mod clusters;
 mod inspirations;
 mod jobs;
@@ -24,6 +26,7 @@ mod phrases;
 mod plays;
 mod principles;
 mod ranking;
+mod risks;
 mod sentences;
 #[cfg(test)]
 mod tests;
@@ -45,7 +48,7 @@ use crate::{
 };
 
 /// Raised with every change of the rules in code; the word lists are covered by their own hash.
-const RULES_REVISION: &str = "2";
+const RULES_REVISION: &str = "3";
 
 /// The analyst that needs neither key nor network.
 #[derive(Debug, Clone, Copy, Default)]

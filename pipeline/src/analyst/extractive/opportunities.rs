@@ -5,10 +5,12 @@
 
 use super::{
     analysis::{Analysis, Sentence},
-    brand_context, inspirations,
+    brand_context,
+    citations::{self, inner_quotes},
+    inspirations,
     lexicon::{Role, lexicon},
     matching::{self, Match, Subject},
-    plays, ranking, sentences, words,
+    plays, ranking, risks, sentences, words,
 };
 use crate::{
     brand::BrandProfile,
@@ -18,6 +20,8 @@ use crate::{
 };
 
 const RISK_QUOTES_MAX: usize = 2;
+const RISK_CHARS_MAX: usize = 440;
+const RESULT_CHARS_MAX: usize = 640;
 const CASE_CHARS_MAX: usize = 70;
 const OPPORTUNITIES_MIN: usize = 3;
 const OPPORTUNITIES_MAX: usize = 5;
@@ -179,7 +183,8 @@ impl Writer<'_> {
                 1 => format!("The case behind it{case} is described so:"),
                 _ => format!("What the document found there{case}:"),
             };
-            pitch.push_str(&format!(" {opening} “{}”", inner_quotes(&result.text)));
+            let quoted = citations::part(self.analysis, &result.text, result.page, RESULT_CHARS_MAX);
+            pitch.push_str(&format!(" {opening} {quoted}"));
         }
         pitch
     }
@@ -277,12 +282,9 @@ impl Writer<'_> {
     }
 
     fn customers(&self) -> Vec<String> {
-        let theme = format!(
-            "{} {} {}",
-            self.theme(),
-            self.subject.lesson.principle,
-            self.subject.lesson.job_to_be_done.functional
-        );
+        let lesson = self.subject.lesson;
+        let theme = format!("{} {} {}", self.theme(), lesson.principle, lesson.job_to_be_done.functional);
+        let theme = citations::without_places(&theme, self.analysis.format);
         // Who uses the product comes before who might care for the lesson.
         let users = matching::nearest_entry(&self.brand.target_customers, self.entry, &[], 1);
         let mut chosen: Vec<&str> = users.map(|(_, entry)| entry).into_iter().collect();
@@ -337,11 +339,9 @@ impl Writer<'_> {
             .filter(|(_, s)| {
                 // "However, …" leans, but says by itself that it objects.
                 s.quotable
-                    && s.objects
+                    && risks::warns(s)
                     && (!s.leans || OBJECTING_OPENINGS.iter().any(|opening| s.text.starts_with(opening)))
                     && self.concerns(s)
-                    // A way out is no warning.
-                    && !s.plain.contains(" solved ")
                     && s.text.chars().count() < 420
             })
             .map(|(index, _)| index)
@@ -353,7 +353,7 @@ impl Writer<'_> {
         let (from, count) = if fresh.is_empty() { (&counters, 1) } else { (&fresh, RISK_QUOTES_MAX) };
         let chosen = ranking::pick(self.analysis, from, count, &[], |s| {
             let near = s.stems.iter().filter(|stem| product.contains(stem)).count().min(4) as f64 * 0.1;
-            let under_heading = if s.role == Role::Counter { 0.3 } else { 0.0 };
+            let under_heading = if s.role == Role::Counter { 0.5 } else { 0.0 };
             near + under_heading
                 + f64::from(lexicon().marker_weight("counter", &s.plain).min(9)) * 0.08
                 + s.score * 0.3
@@ -365,7 +365,8 @@ impl Writer<'_> {
                 } else {
                     "The document warns"
                 };
-                risks.push(format!("{opening}: “{}”", inner_quotes(&s.text)));
+                let quoted = citations::part(self.analysis, &s.text, s.page, RISK_CHARS_MAX);
+                risks.push(format!("{opening}: {quoted}"));
                 told.sentences.push(index);
             }
         }
@@ -380,7 +381,10 @@ impl Writer<'_> {
             told.constraints.push(constraint);
         }
         if risks.is_empty() {
-            risks.push("The document names no counter-signal for this case, so what speaks against it must still be found out.".to_owned());
+            risks.push(
+                "The document names no risk of this case; what speaks against it must still be found out."
+                    .to_owned(),
+            );
         }
         risks
     }
@@ -402,9 +406,4 @@ impl Writer<'_> {
             (Effort::High, false) => Horizon::Later,
         }
     }
-}
-
-/// Double quotation marks inside a quotation become single ones.
-fn inner_quotes(text: &str) -> String {
-    text.replace('“', "‘").replace('”', "’")
 }

@@ -10,6 +10,8 @@ use super::{
     words,
 };
 
+/// A name made by the analyst is no longer than this.
+const NAME_WORDS_MAX: usize = 8;
 /// The labels of a row of a table or of a fact sheet: no part of a name.
 const LABELS: [&str; 12] = [
     "Category",
@@ -105,7 +107,8 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
             current.clear();
         }
     };
-    for (index, token) in sentence.split_whitespace().enumerate() {
+    let tokens: Vec<&str> = sentence.split_whitespace().collect();
+    for (index, token) in tokens.iter().copied().enumerate() {
         let opens = token.starts_with(['“', '"', '(', '‘']);
         let bare = token.trim_matches(|c: char| !c.is_alphanumeric() && c != '&');
         let (bare, possessive) = match bare.strip_suffix("’s").or_else(|| bare.strip_suffix("'s")) {
@@ -118,7 +121,9 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
         let after_quote = opens && token.chars().count() > 1;
         let inside = !current.is_empty() && !opens;
         let goes_on = inside && bare.len() > 1 && bare.starts_with(char::is_uppercase);
-        if is_name_word(bare) || goes_on || (bare == "&" && inside) {
+        // "the Half Blade": a common word that is written large before a name belongs to it.
+        let leads = index > 0 && !opens && is_led_by(bare, tokens.get(index + 1).copied());
+        if is_name_word(bare) || leads || goes_on || (bare == "&" && inside) {
             if current.is_empty() {
                 initial = index == 0 || after_quote;
             }
@@ -132,6 +137,12 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
     }
     close(&mut current, initial);
     runs
+}
+
+fn is_led_by(word: &str, next: Option<&str>) -> bool {
+    word.chars().count() > 2
+        && word.starts_with(char::is_uppercase)
+        && next.is_some_and(|next| is_name_word(next.trim_end_matches(|c: char| !c.is_alphanumeric())))
 }
 
 fn is_name_word(word: &str) -> bool {
@@ -154,6 +165,57 @@ pub(super) fn principal_name(texts: &[&Sentence]) -> Option<String> {
     pool.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(name, _)| (*name).to_owned())
 }
 
+/// Whether a text has the shape of a name: a short noun phrase, no clause and no row of a table.
+pub(super) fn is_name(text: &str) -> bool {
+    const FINITE: [&str; 40] = [
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "had",
+        "will",
+        "would",
+        "can",
+        "could",
+        "may",
+        "might",
+        "must",
+        "should",
+        "does",
+        "do",
+        "did",
+        "rose",
+        "fell",
+        "grew",
+        "came",
+        "went",
+        "took",
+        "gave",
+        "made",
+        "found",
+        "sold",
+        "bought",
+        "began",
+        "became",
+        "kept",
+        "paid",
+        "saw",
+        "says",
+        "said",
+        "reached",
+        "increased",
+        "reduced",
+        "dropped",
+    ];
+    let words: Vec<&str> = text.unicode_words().collect();
+    let with_digits = words.iter().filter(|word| word.contains(|c: char| c.is_ascii_digit())).count();
+    (1..=NAME_WORDS_MAX).contains(&words.len())
+        && with_digits * 2 < words.len()
+        && !words.iter().any(|word| FINITE.contains(&word.to_lowercase().as_str()))
+}
+
 /// How many sentences hold a name, or its first word as its short form.
 fn uses(texts: &[&Sentence], name: &str) -> usize {
     let head = name.split(' ').next().unwrap_or(name);
@@ -167,6 +229,17 @@ pub(super) fn key_phrases<'s>(
     rarity: &BTreeMap<String, f64>,
     count_max: usize,
 ) -> Vec<String> {
+    // What is said once may be any two words; what is said again is a term.
+    phrases_used(sentences, rarity, count_max, 2)
+}
+
+/// The same for phrases that are used at least so often.
+pub(super) fn phrases_used<'s>(
+    sentences: impl Iterator<Item = &'s str>,
+    rarity: &BTreeMap<String, f64>,
+    count_max: usize,
+    uses_min: usize,
+) -> Vec<String> {
     let sentences: Vec<&str> = sentences.collect();
     let plain: Vec<String> = sentences.iter().map(|sentence| words::plain(sentence)).collect();
     let mut scores: BTreeMap<String, (f64, String)> = BTreeMap::new();
@@ -178,8 +251,7 @@ pub(super) fn key_phrases<'s>(
         }
         let weight: f64 = stems.iter().map(|stem| rarity.get(stem).copied().unwrap_or(1.0)).sum();
         let uses = plain.iter().filter(|text| words::holds(text, words::plain(&phrase).trim())).count();
-        // What is said once may be any two words; what is said again is a term.
-        if uses >= 2 {
+        if uses >= uses_min {
             scores.insert(key, (weight * uses as f64, phrase));
         }
     }

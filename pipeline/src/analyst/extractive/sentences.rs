@@ -142,7 +142,7 @@ fn is_balanced(sentence: &str) -> bool {
 
 /// Prose has function words, few numbers and few capitals; rows of tables and lists of names do not.
 fn is_prose(sentence: &str, count: usize) -> bool {
-    if sentence.contains(['\u{fffd}', '|', '\t', '→', '•', '{', '}', '<', '>'])
+    if sentence.contains(['\u{fffd}', '|', '\t', '→', '•', '{', '}', '<', '>', '='])
         || sentence.contains(". .")
         || sentence.contains("...")
     {

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{ExtractiveAnalyst, analysis::Analysis, blocks, sentences};
+use super::{ExtractiveAnalyst, analysis::Analysis, blocks, phrases, risks, sentences};
 use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
     brand::{BrandId, BrandProfile},
@@ -258,6 +258,50 @@ fn an_analysis_is_kept_for_the_stages_that_follow() {
     let kept = Analysis::cached(&first);
     assert!(std::sync::Arc::ptr_eq(&kept, &Analysis::cached(&first)));
     assert!(!std::sync::Arc::ptr_eq(&kept, &Analysis::cached(&second)));
+}
+
+#[test]
+fn only_what_speaks_against_a_case_warns() {
+    let page = "# Lockers\n\nThe lockers keep a parcel cool for a day, so that nobody has to wait for it at home.\n\n\
+                ## Risks\n\nIf the council agrees, the first lockers can be ordered before Christmas. The town is now \
+                considering three next steps without a date. The lockers come from two makers in the region. \
+                Lockers in the sun fail on hot days, and two were closed.\n";
+    let analysis = Analysis::of(&document(&[page]));
+    let warnings: Vec<&str> =
+        analysis.sentences.iter().filter(|s| risks::warns(s)).map(|s| s.text.as_str()).collect();
+    assert_eq!(warnings, ["Lockers in the sun fail on hot days, and two were closed."]);
+}
+
+#[test]
+fn clauses_and_rows_of_tables_are_no_names() {
+    for name in ["Alder & Finch: self-service counter", "Half Blade", "Harbour company"] {
+        assert!(phrases::is_name(name), "{name}");
+    }
+    for other in [
+        "Measure 2022/23 2025/26",
+        "Sales of food and drink at the four stops rose by 140%",
+        "In the spring of 2023 the company was close to giving up its kitchens",
+    ] {
+        assert!(!phrases::is_name(other), "{other}");
+    }
+}
+
+#[test]
+fn lessons_mark_what_they_copy_and_say_it_once() {
+    for (name, bytes) in SAMPLES {
+        let document = crate::document::extract(name, bytes).unwrap();
+        let outputs = run(&document, &brand(BRANDS[0].0, BRANDS[0].1)).unwrap();
+        for lesson in outputs.lessons() {
+            assert!(lesson.constraints_removed.iter().all(|text| !lesson.why_it_works.contains(&**text)));
+            for text in lesson.constraints_removed.iter().chain([&lesson.principle]) {
+                assert_eq!(document.format.cited_pages(text).len(), 1, "{name}: {text}");
+            }
+        }
+        let risks = outputs.opportunities().iter().flat_map(|opportunity| &opportunity.risks);
+        for risk in risks.filter(|risk| risk.contains("document warns")) {
+            assert_eq!(document.format.cited_pages(risk).len(), 1, "{name}: {risk}");
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::{
     analysis::{Analysis, Sentence},
     blocks::{Block, Kind},
-    inspirations,
+    inspirations, jobs,
     lexicon::{Role, lexicon},
     phrases, ranking, sentences, words,
 };
@@ -24,8 +24,6 @@ const CASE_SENTENCES_MIN: usize = 3;
 const NAME_WORDS_MAX: usize = 4;
 /// A headline is no longer than this.
 const HEADLINE_CHARS_MAX: usize = 120;
-/// A title made from any clause is no longer than this.
-const TITLE_CLAUSE_CHARS_MAX: usize = 90;
 /// The most topics that are carried on.
 const TOPICS_MAX: usize = 8;
 
@@ -369,56 +367,51 @@ fn by_position(analysis: &mut Analysis) {
     }
 }
 
-/// A title from what came of a stretch of text, else from its name and key phrase.
+/// A title for a stretch of text from its name and key phrase: a clause would be a claim and no name.
 fn heading_from(analysis: &Analysis, topic: usize) -> String {
-    if let Some((_, text)) = headline(analysis, topic) {
-        return text;
-    }
-    let own: Vec<&Sentence> = analysis
+    let mut own: Vec<&Sentence> = analysis
         .of_topic(topic)
         .map(|(_, sentence)| sentence)
-        .filter(|sentence| sentence.quotable && !sentence.objects && sentence.role != Role::Outlook)
+        .filter(|sentence| {
+            sentence.quotable
+                && !sentence.objects
+                && sentence.role != Role::Outlook
+                && !jobs::is_job(sentence)
+        })
         .collect();
     let known: Vec<&str> = analysis.topics.iter().map(|topic| topic.heading.as_str()).collect();
-    let phrase = phrases::key_phrases(own.iter().map(|sentence| sentence.text.as_str()), &analysis.rarity, 4)
-        .into_iter()
-        .find(|phrase| known.iter().all(|heading| !words::plain(heading).contains(&words::plain(phrase))));
-    match (phrases::principal_name(&own), phrase) {
+    let unused =
+        |phrase: &String| known.iter().all(|heading| !words::plain(heading).contains(&words::plain(phrase)));
+    // A term is said again; where nothing is, what is said once must do.
+    let phrase = [2, 1].into_iter().find_map(|uses| {
+        let texts = own.iter().map(|sentence| sentence.text.as_str());
+        phrases::phrases_used(texts, &analysis.rarity, 4, uses).into_iter().find(unused)
+    });
+    // Who only speaks about the case is not its name.
+    own.retain(|s| {
+        !s.text.contains(['“', '"']) && !s.plain.contains(" says ") && !s.plain.contains(" said ")
+    });
+    match (phrases::principal_name(&own).filter(|name| phrases::is_name(name)), phrase) {
         (Some(name), Some(phrase)) => format!("{name}: {phrase}"),
         (None, Some(phrase)) => words::capitalised(&phrase),
-        (name, None) => own
-            .iter()
-            .filter(|sentence| !sentence.leans)
-            .max_by(|a, b| a.score.total_cmp(&b.score).then(b.text.cmp(&a.text)))
-            .map(|sentence| short_clause(&sentence.text))
-            .or(name)
-            .unwrap_or_default(),
+        (Some(name), None) if unused(&name) => name,
+        (_, None) => format!("Part {} of the document", words::count_in_words(known.len() + 1)),
     }
 }
 
-/// A sentence's main clause, cut at its first comma where it is long.
-fn short_clause(sentence: &str) -> String {
-    let clause = sentences::main_clause(sentence);
-    if clause.chars().count() <= TITLE_CLAUSE_CHARS_MAX {
-        return clause.to_owned();
-    }
-    let cut = clause.find(", ").filter(|at| *at > 12).unwrap_or(clause.len());
-    words::clipped(clause.get(..cut).unwrap_or(clause), TITLE_CLAUSE_CHARS_MAX)
-}
-
-/// What came of a case as a clause that can stand alone, with the index of its sentence.
-pub(super) fn headline(analysis: &Analysis, topic: usize) -> Option<(usize, String)> {
-    let mut best: Option<(f64, usize, String)> = None;
+/// The sentence that says best what came of a case.
+pub(super) fn headline(analysis: &Analysis, topic: usize) -> Option<usize> {
+    let mut best: Option<(f64, usize)> = None;
     for (index, sentence) in analysis.of_topic(topic).filter(|(_, sentence)| sentence.quotable) {
         let clause = sentences::main_clause(&sentence.text);
         let Some(value) = inspirations::result_value(sentence) else {
             continue;
         };
         if clause.chars().count() <= HEADLINE_CHARS_MAX
-            && best.as_ref().is_none_or(|(best, ..)| value.total_cmp(best).is_gt())
+            && best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt())
         {
-            best = Some((value, index, clause.to_owned()));
+            best = Some((value, index));
         }
     }
-    best.map(|(_, index, clause)| (index, clause))
+    best.map(|(_, index)| index)
 }

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     analysis::{Analysis, Sentence},
-    clusters, inspirations,
+    citations, clusters, inspirations,
     lexicon::{Role, lexicon},
-    phrases, ranking, sentences, topics, words,
+    phrases, ranking, risks, sentences, topics, words,
 };
 use crate::stages::{Category, Direction, Outputs, SignalAmplification, Strength, Trend};
 
 const TRENDS_MAX: usize = 6;
 const QUOTES_MAX: usize = 3;
 const NAME_CHARS_MAX: usize = 160;
+const EXAMPLE_CHARS_MAX: usize = 640;
 const RATIONALE_CHARS_MAX: usize = 1_000;
 /// A topic's strongest stems; a sentence elsewhere that holds two of them mentions it.
 const KEY_STEMS: usize = 6;
@@ -56,10 +57,8 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
     let mut chosen: Vec<usize> =
         if chosen.is_empty() { own.iter().map(|(i, _)| *i).take(1).collect() } else { chosen };
     let headline = if topic.named_by_document { None } else { topics::headline(analysis, index) };
-    if let Some((sentence, _)) = &headline
-        && !chosen.contains(sentence)
-    {
-        chosen.insert(0, *sentence);
+    if let Some(sentence) = headline.filter(|sentence| !chosen.contains(sentence)) {
+        chosen.insert(0, sentence);
         chosen.truncate(QUOTES_MAX);
     }
     chosen.sort_unstable();
@@ -68,10 +67,10 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
         return None;
     }
     let signals = Signals::read(analysis, index, &own);
-    let name = match headline {
-        Some((_, clause)) => clause,
-        None if topic.named_by_document => topic.heading.clone(),
-        None => phrase_name(analysis, index, others),
+    let name = if topic.named_by_document || phrases::is_name(&topic.heading) {
+        topic.heading.clone()
+    } else {
+        phrase_name(analysis, index, others)
     };
     let category = topic.labels.category.unwrap_or_else(|| category(&own));
     let direction = topic.labels.direction.unwrap_or_else(|| direction(&own));
@@ -133,7 +132,7 @@ impl Signals {
             pages: mentions.iter().map(|s| s.page).collect(),
             sentences: mentions.len(),
             figures: own.iter().map(|(_, s)| s.figures.len()).sum(),
-            counters: own.iter().filter(|(_, s)| s.objects).count(),
+            counters: own.iter().filter(|(_, s)| risks::warns(s)).count(),
         }
     }
 
@@ -164,21 +163,24 @@ impl Signals {
         };
         let pages: Vec<String> =
             self.pages.iter().map(|page| words::count_in_words(*page as usize)).collect();
+        let unit = analysis.format.unit();
         let mut text = format!(
-            "{opening} {} on {} ({}) {} it up, {figures}",
+            "{opening} {} {} {} ({}) {} it up, {figures}",
             words::capitalised(&words::counted(self.sentences, "sentence", "sentences")),
-            words::counted(self.pages.len(), "page", "pages"),
+            if unit == "section" { "in" } else { "on" },
+            words::counted(self.pages.len(), unit, &format!("{unit}s")),
             words::listed(&pages),
             if self.sentences == 1 { "takes" } else { "take" },
         );
         let example = chosen
             .iter()
             .filter_map(|index| analysis.sentence(*index))
-            .map(|s| sentences::main_clause(&s.text))
-            .find(|clause| !words::figures(clause).is_empty());
+            .map(|s| (sentences::main_clause(&s.text), s.page))
+            .find(|(clause, _)| !words::figures(clause).is_empty());
         match example {
-            Some(clause) => {
-                text.push_str(&format!(", for example: “{}”.", clause.replace('“', "‘").replace('”', "’")))
+            Some((clause, page)) => {
+                let quoted = citations::part(analysis, clause, page, EXAMPLE_CHARS_MAX);
+                text.push_str(&format!(", for example: {quoted}."));
             }
             None => text.push('.'),
         }
