@@ -152,6 +152,19 @@ impl World {
         serde_json::from_slice(&bytes).unwrap()
     }
 
+    /// Waits until the manifest says that the database has everything of the run, its end included.
+    pub(crate) async fn wait_until_synced(&self, run_id: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let manifest = self.json(run_id, "run.json");
+            if manifest["database"]["has_end"] == true && !manifest.to_string().contains("unsynced") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{manifest}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Asserts that database and files hold the same four stages and the same report, by digest.
     pub(crate) async fn assert_both_agree(&self, run_id: &str) {
         let row = self

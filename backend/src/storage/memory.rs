@@ -90,7 +90,7 @@ impl Entry {
             owner: lease.owner.clone(),
             epoch: self.epoch,
             generation: 1,
-            has_row: true,
+            holds_row: true,
         }
     }
 }

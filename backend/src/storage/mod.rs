@@ -104,8 +104,9 @@ pub struct Fence {
     pub epoch: i32,
     /// Raised by a retry; a higher generation wins.
     pub generation: i32,
-    /// Whether the database knows the run. One that was accepted by file alone has no row to be fenced by.
-    pub has_row: bool,
+    /// Whether the run's row is held under it too. One that came from the files has yet to take its row, if there is
+    /// one.
+    pub holds_row: bool,
 }
 
 /// What became of a run that asked to be accepted.

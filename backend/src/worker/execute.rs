@@ -88,9 +88,7 @@ pub(super) async fn work(inner: &Inner, fence: &Fence, new: Option<NewRun>, lost
         }
         Outcome::Lost => {
             tracing::warn!("[{run_id}] is no longer ours; stopped working on it");
-            if let Err(error) = router.follow_database(fence).await {
-                tracing::warn!(%error, "[{run_id}] its end could not be noted in files");
-            }
+            router.let_go(fence).await;
         }
         Outcome::Stopped => give_back(router, fence).await,
     }
@@ -119,9 +117,7 @@ async fn write_end(
             }
             Err(error) if !error.is_outage() => {
                 tracing::error!(%error, "[{run_id}] its end was refused");
-                if let Err(error) = router.follow_database(fence).await {
-                    tracing::warn!(%error, "[{run_id}] its end could not be noted in files");
-                }
+                router.let_go(fence).await;
                 return;
             }
             Err(error) => tracing::error!(%error, "[{run_id}] its end could not be stored; trying on"),
@@ -159,7 +155,11 @@ async fn resume(router: &Router, fence: &Fence, stopping: &CancellationToken) ->
             tracing::info!("[{run_id}] had ended in files; the database knows it now");
             None
         }
-        Err(error) if error.kind == StorageErrorKind::Fenced => None,
+        Err(error) if error.kind == StorageErrorKind::Fenced => {
+            tracing::info!("[{run_id}] somebody else has it");
+            router.let_go(fence).await;
+            None
+        }
         Err(error) => {
             tracing::error!(%error, "[{run_id}] what is stored of it cannot be looked up; given back, to be tried again");
             give_back(router, fence).await;

@@ -442,7 +442,7 @@ impl Disk {
             }
         };
         let side = manifest.database.get_or_insert_default();
-        side.has_row |= fence.has_row;
+        side.has_row |= fence.holds_row;
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
             manifest.status = RunStatus::Processing;
@@ -563,6 +563,6 @@ fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
         owner: owner.to_owned(),
         epoch: manifest.epoch,
         generation: manifest.generation,
-        has_row: manifest.has_row(),
+        holds_row: false,
     }
 }

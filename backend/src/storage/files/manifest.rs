@@ -12,7 +12,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::super::Request;
+use super::super::{NewRun, Request};
 
 /// The newest layout of the manifest that this program writes.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -101,6 +101,12 @@ impl Manifest {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.status != RunStatus::Processing
+    }
+
+    /// What was asked, and when.
+    #[must_use]
+    pub fn new_run(&self) -> NewRun {
+        NewRun { id: self.run_id.clone(), request: self.request.clone(), accepted_at: self.accepted_at }
     }
 
     /// Whether the database has the run's row.

@@ -243,7 +243,7 @@ async fn what_the_database_lacks_is_marked_and_counted() {
     let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
     let accepted = world.store.accept_beside(&new, Some(&lease), Twin::Has).await.unwrap();
     let Acceptance::New(Some(fence)) = accepted else { panic!("{accepted:?}") };
-    assert!(fence.has_row);
+    assert!(world.manifest().has_row() && !fence.holds_row, "its row is still to be taken");
     world.store.store_stage_beside(&fence, &record("One"), Twin::Lacks).await.unwrap();
     assert!(world.manifest().stages[&Stage::InputProcessing].unsynced);
     world.store.store_stage_beside(&fence, &record("One"), Twin::Has).await.unwrap();

@@ -96,7 +96,7 @@ pub(super) async fn accept(
                 owner: lease.owner.clone(),
                 epoch,
                 generation,
-                has_row: true,
+                holds_row: true,
             });
             return Ok(Acceptance::New(fence));
         }

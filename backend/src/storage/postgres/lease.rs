@@ -46,7 +46,7 @@ pub(super) async fn claim(
         let created: i64 = row.try_get("created")?;
         let run = run_id(row.try_get("id")?)?;
         let (epoch, generation) = (row.try_get("leaseEpoch")?, row.try_get("generation")?);
-        let fence = Fence { run, owner: lease.owner.clone(), epoch, generation, has_row: true };
+        let fence = Fence { run, owner: lease.owner.clone(), epoch, generation, holds_row: true };
         claimed.push(((-i64::from(priority), created, fence.run.clone()), fence));
     }
     // An UPDATE returns its rows in any order.

@@ -10,7 +10,9 @@ use pipeline::{
 
 use super::{
     super::{
-        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _, files::Twin, merge::merge,
+        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
+        files::{Twin, manifest::Manifest},
+        merge::merge,
     },
     Database, Retries, Router, Write,
 };
@@ -29,7 +31,44 @@ pub enum Resume {
 }
 
 impl Router {
-    /// Brings a run into the database that was accepted by file, with what the files have of it.
+    /// Raises fences of the database above what the files have seen: claims by manifest, while the database was away,
+    /// raised theirs alone.
+    pub(super) async fn above_files(&self, database: &Database, fences: Vec<Fence>) -> Vec<Fence> {
+        let mut raised = Vec::with_capacity(fences.len());
+        for mut fence in fences {
+            if let Ok(Some(manifest)) = self.files.manifest(&fence.run).await
+                && (manifest.generation, manifest.epoch) > (fence.generation, fence.epoch)
+            {
+                let generation = manifest.generation.max(fence.generation);
+                let higher = Fence { epoch: manifest.epoch + 1, generation, ..fence.clone() };
+                let new = &manifest.new_run();
+                let higher_ref = &higher;
+                match database.call(|store| async move { store.adopt(new, higher_ref).await }).await {
+                    Ok(()) => fence = higher,
+                    Err(error) => {
+                        tracing::warn!(run_id = %fence.run, %error, "the row's fence could not be raised; its lease will end");
+                        continue;
+                    }
+                }
+            }
+            raised.push(fence);
+        }
+        raised
+    }
+
+    /// Takes the row of a run that came from the files, if it has one: somebody else may have gone on with it since
+    /// they were written.
+    async fn take_row(&self, fence: &Fence) -> Result<(), StorageError> {
+        let database =
+            self.database.as_ref().filter(|_| self.mode().has_database() && !self.holds_row(fence));
+        let Some(database) = database else { return Ok(()) };
+        let manifest = self.files.manifest(&fence.run).await?;
+        let Some(manifest) = manifest.filter(Manifest::has_row) else { return Ok(()) };
+        self.remember(fence, manifest.new_run(), HashSet::new());
+        self.give_row(database, fence).await
+    }
+
+    /// Takes the run's row, or brings one into the database that was accepted by file; with what the files have of it.
     pub(super) async fn give_row(&self, database: &Database, fence: &Fence) -> Result<(), StorageError> {
         let Some(known) = self.known(&fence.run) else {
             return Err(StorageError::new(
@@ -42,15 +81,22 @@ impl Router {
         if let Some(file) = self.files.load(&fence.run).await? {
             for held in file.stages.values() {
                 let record = &held.record;
-                database.call(|store| async move { store.store_stage(fence, record).await }).await?;
-                self.files.store_stage_beside(fence, record, Twin::Has).await?;
+                match database.call(|store| async move { store.store_stage(fence, record).await }).await {
+                    Err(error) if error.kind == StorageErrorKind::Conflict => {
+                        tracing::error!(run_id = %fence.run, %error, "the row's own stands; both are kept");
+                    }
+                    stored => {
+                        stored?;
+                        self.files.store_stage_beside(fence, record, Twin::Has).await?;
+                    }
+                }
                 self.note_in_row(&fence.run, record.meta.stage);
             }
         }
         if let Some(known) = self.lock_known().get_mut(&fence.run) {
-            known.has_row = true;
+            known.holds_row = true;
         }
-        tracing::info!(run_id = %fence.run, "[{}] is in the database now", fence.run);
+        tracing::info!(run_id = %fence.run, "[{}] has its row in the database", fence.run);
         Ok(())
     }
 
@@ -90,12 +136,13 @@ impl Router {
     }
 
     async fn try_resume(&self, fence: &Fence) -> Result<Resume, StorageError> {
+        self.take_row(fence).await?;
         if self.heal(fence).await? {
             return Ok(Resume::Ended);
         }
         let run = &fence.run;
         let row = match &self.database {
-            Some(database) if self.mode().has_database() && fence.has_row => {
+            Some(database) if self.mode().has_database() && self.holds_row(fence) => {
                 database.call(|store| async move { store.load(run).await }).await?
             }
             _ => None,
@@ -111,9 +158,8 @@ impl Router {
     /// files, and nothing is left to do.
     pub async fn heal(&self, fence: &Fence) -> Result<bool, StorageError> {
         let mode = self.mode();
-        let Some(database) = self.database.as_ref().filter(|_| mode.has_database() && fence.has_row) else {
-            return Ok(false);
-        };
+        let database = self.database.as_ref().filter(|_| mode.has_database() && self.holds_row(fence));
+        let Some(database) = database else { return Ok(false) };
         let run = &fence.run;
         let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
             return Ok(false);
@@ -165,21 +211,45 @@ impl Router {
         Ok(true)
     }
 
-    /// Ends in files what somebody else has ended in the database.
-    pub async fn follow_database(&self, fence: &Fence) -> Result<(), StorageError> {
-        let mode = self.mode();
-        let Some(database) = self.open_database(mode).filter(|_| mode.has_files() && self.has_row(fence))
-        else {
-            return Ok(());
+    /// Lets go of a run that somebody else has: in files it ends as its row has, or waits to be taken again.
+    pub async fn let_go(&self, fence: &Fence) {
+        let run_id = &fence.run;
+        let released = match self.follow_row(fence).await {
+            Ok(()) => self.files.release(fence).await,
+            failed => failed,
         };
+        match released {
+            // Ended, taken, or never in files.
+            Err(error) if error.is_outage() => {
+                tracing::warn!(%error, "[{run_id}] that it is no longer ours could not be noted in files");
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends in files what somebody else has ended in the database.
+    async fn follow_row(&self, fence: &Fence) -> Result<(), StorageError> {
+        let mode = self.mode();
+        let Some(database) = self.open_database(mode).filter(|_| mode.has_files()) else { return Ok(()) };
         let run = &fence.run;
         let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
             return Ok(());
         };
-        if row.status == RunStatus::Processing {
-            return Ok(());
+        let at = row.finished_at.unwrap_or_else(|| self.clock.now());
+        match (row.status, row.report) {
+            (RunStatus::Processing, _) => Ok(()),
+            (RunStatus::Completed, Some(report)) => {
+                let records: Vec<StageRecord> = row.stages.into_values().map(|held| held.record).collect();
+                for record in &records {
+                    self.write_file(fence, Write::Stage(record), Twin::Has).await?;
+                }
+                let end = End::Completed { records: &records, report: &report };
+                self.files.finish_beside(fence, end, at, Twin::Has).await
+            }
+            (..) => {
+                let failure = row.failure.unwrap_or_else(|| RunFailure::cancelled(None));
+                self.files.finish_beside(fence, End::Failed(&failure), at, Twin::Has).await
+            }
         }
-        let failure = row.failure.unwrap_or_else(|| RunFailure::cancelled(None));
-        self.files.finish_beside(fence, End::Failed(&failure), self.clock.now(), Twin::Has).await
     }
 }

@@ -67,8 +67,8 @@ pub struct Router {
 #[derive(Debug, Clone)]
 struct Known {
     new: Arc<NewRun>,
-    /// Whether the database has its row.
-    has_row: bool,
+    /// Whether its row is held under the fence.
+    holds_row: bool,
     /// The stages that the row is known to have.
     in_row: HashSet<Stage>,
 }
@@ -260,7 +260,7 @@ impl Router {
         let Some(database) = &self.database else {
             return Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set"));
         };
-        if !self.has_row(fence) {
+        if !self.holds_row(fence) {
             self.give_row(database, fence).await?;
         }
         if let Write::End(End::Completed { records, .. }, _) = write {
@@ -312,7 +312,7 @@ impl Router {
 
     /// Remembers what a run is about, while this process works on it.
     pub fn remember(&self, fence: &Fence, new: NewRun, in_row: HashSet<Stage>) {
-        let known = Known { new: Arc::new(new), has_row: fence.has_row, in_row };
+        let known = Known { new: Arc::new(new), holds_row: fence.holds_row, in_row };
         self.lock_known().insert(fence.run.clone(), known);
     }
 
@@ -331,8 +331,8 @@ impl Router {
         self.lock_known().get(run).cloned()
     }
 
-    fn has_row(&self, fence: &Fence) -> bool {
-        fence.has_row || self.known(&fence.run).is_some_and(|known| known.has_row)
+    fn holds_row(&self, fence: &Fence) -> bool {
+        fence.holds_row || self.known(&fence.run).is_some_and(|known| known.holds_row)
     }
 
     fn lock_known(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Known>> {
@@ -423,7 +423,7 @@ impl Store for Router {
             && let Some(database) = &self.database
         {
             match database.call(|store| async move { store.claim(lease, limit, held).await }).await {
-                Ok(claimed) => fences = claimed,
+                Ok(claimed) => fences = self.above_files(database, claimed).await,
                 Err(error) if mode.has_files() => database_error = Some(error),
                 Err(error) => return Err(error),
             }
@@ -440,21 +440,21 @@ impl Store for Router {
     }
 
     async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
         match self.open_database(self.mode()) {
-            Some(database) => {
-                let with_row: Vec<Fence> =
-                    fences.iter().filter(|fence| self.has_row(fence)).cloned().collect();
+            // A call that asks nothing would tell the breaker that all is well.
+            Some(database) if !with_row.is_empty() => {
                 let with_row = &with_row;
                 database.call(|store| async move { store.renew(lease, with_row).await }).await
             }
-            None => Ok(Vec::new()),
+            _ => Ok(Vec::new()),
         }
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
         let mut released = Ok(());
-        if self.has_row(fence)
+        if self.holds_row(fence)
             && let Some(database) = self.open_database(mode)
         {
             released = database.call(|store| async move { store.release(fence).await }).await;
