@@ -12,39 +12,63 @@
 
 mod support;
 
-use support::service::World;
+use std::{net::TcpListener, process::ExitCode, time::Duration};
 
-/// The port of the service.
+use support::service::World;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The service's port, unless `PORT` says another.
 const PORT: &str = "8000";
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
+    let port = std::env::var("PORT").unwrap_or_else(|_| PORT.to_owned());
+    if TcpListener::bind(format!("0.0.0.0:{port}")).is_err() {
+        println!(
+            "port {port} is in use (or not a port): stop what listens there, or choose another, as in\n  PORT=8001 make run-service"
+        );
+        return ExitCode::FAILURE;
+    }
     println!("starting PostgreSQL, the stand-in model and a blob store with the samples …");
     let world = World::with_database().await;
     let mut child = world
-        .command(&[("PORT", PORT), ("DRAIN_SECONDS", "2"), ("LOG_FORMAT", "text")])
+        .command(&[("PORT", &port), ("DRAIN_SECONDS", "2"), ("LOG_FORMAT", "text")])
         .spawn()
         .expect("the service starts");
+    let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM");
+    let healthy = format!("http://127.0.0.1:{port}/health");
+    while reqwest::get(&healthy).await.is_err() {
+        if let Some(status) = child.try_wait().expect("the service is ours") {
+            println!("the service did not start ({status}); its reason stands above");
+            return ExitCode::FAILURE;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let blob = world.blob.url("sample/trend-report.pdf");
     println!(
         "\nTry it (the model is a stand-in: its answers are made up):\n\n  \
-         curl -s http://127.0.0.1:{PORT}/run -H 'content-type: application/json' \\\n    \
+         curl -s http://127.0.0.1:{port}/run -H 'content-type: application/json' \\\n    \
          -d '{{\"run_id\": \"first\", \"blob_url\": \"{blob}\", \"company_id\": \"lactalis-canada\", \"user_id\": \"me\"}}'\n  \
-         curl -s http://127.0.0.1:{PORT}/status/first\n  \
-         curl -s http://127.0.0.1:{PORT}/health\n\n\
+         curl -s http://127.0.0.1:{port}/status/first\n  \
+         curl -s http://127.0.0.1:{port}/health\n\n\
          Database: {}\nFiles:    {}\nCtrl-C ends it all.\n",
         world.database_url(),
         world.folder.path().join("data/test-outputs").display(),
     );
-    // Ctrl-C reaches the service too, which then drains.
+    let ends_by_itself = async {
+        while child.try_wait().expect("the service is ours").is_none() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
     tokio::select! {
+        // Ctrl-C reaches the service too, which then drains.
         _ = tokio::signal::ctrl_c() => {}
-        () = async {
-            while child.try_wait().expect("the service is ours").is_none() {
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
-        } => {}
+        _ = terminate.recv() => {
+            let _ = std::process::Command::new("kill").arg(child.id().to_string()).status();
+        }
+        () = ends_by_itself => {}
     }
     let status = child.wait().expect("the service is ours");
     println!("the service ended: {status}");
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -98,6 +98,8 @@ impl App {
 pub struct Service {
     pub worker: Worker,
     pub router: Arc<Router>,
+    /// None without a database.
+    pub postgres: Option<Arc<PostgresStore>>,
     pub flags: FlagSource,
     pub http: HttpState,
     pub identity: Identity,
@@ -115,7 +117,7 @@ impl Service {
         );
         let postgres = PostgresStore::new(&config.database)?.map(Arc::new);
         let database = postgres.clone().map(|store| database(store, &clock));
-        let census = postgres.map(|store| store as Arc<dyn Census>);
+        let census = postgres.clone().map(|store| store as Arc<dyn Census>);
         let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
         let router = Arc::new(Router::new(
             files,
@@ -176,7 +178,7 @@ impl Service {
         }));
         let http =
             HttpState { runs, health, brands, access: Arc::new(config.access), limits: Limits::default() };
-        Ok(Self { worker, router, flags, http, identity, analyst_name })
+        Ok(Self { worker, router, postgres, flags, http, identity, analyst_name })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Signals: the first asks for a clean stop, the second ends the process at once.
+//! The process: its limits, and its signals. The first signal asks for a clean stop, the second ends it at once.
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,24 @@ pub fn cancel_on_signals(cancel: CancellationToken) {
         next_signal().await;
         std::process::exit(EXIT_STOPPED);
     });
+}
+
+/// Raises the limit of open files as far as the system lets us, up to what the connections and runs at their own limits
+/// need several times over: the usual 1,024 would end before they do.
+pub fn raise_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        const WANTED: u64 = 65_536;
+        let limit = getrlimit(Resource::Nofile);
+        let current = limit.maximum.map_or(WANTED, |hard| hard.min(WANTED));
+        if limit.current.is_some_and(|soft| soft < current)
+            && let Err(error) =
+                setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum: limit.maximum })
+        {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+        }
+    }
 }
 
 async fn next_signal() {

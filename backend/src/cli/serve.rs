@@ -1,6 +1,6 @@
 //! `innovation serve`: the HTTP API and the worker, until told to stop.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,9 @@ use crate::{
     telemetry::logs::Banner,
 };
 
+/// For telling the database that its connections are no longer needed.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What this process does [default: ROLE, else all]
@@ -26,6 +29,7 @@ pub struct Args {
 pub async fn run(args: Args, mut config: Config) -> ExitCode {
     let role = args.role.unwrap_or(config.work.role);
     config.work.role = role;
+    lifecycle::raise_open_files();
     let address = SocketAddr::from((config.process.host, config.process.port));
     let drain = config.process.drain;
     let warnings = config.warnings.clone();
@@ -70,7 +74,12 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         tracing::info!(runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
         worker.drain(drain).await;
     };
+    let postgres = service.postgres;
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
+    if let Some(postgres) = postgres {
+        // The server notices a lost client anyway.
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, postgres.close()).await;
+    }
     tracing::info!("stopped");
     ExitCode::SUCCESS
 }

@@ -246,6 +246,7 @@ impl Health {
         let state = &stores.state;
         let is_degraded = state.effective_mode != state.mode
             || state.file_alarm.is_some()
+            || self.sources.flags.as_ref().is_some_and(|flags| flags.alarm().is_some())
             || [&stores.database, &stores.files].into_iter().flatten().any(Result::is_err);
         let status = match (not_ready, is_degraded) {
             (Some(_), _) => Verdict::Unhealthy,

@@ -66,7 +66,8 @@ fn given(headers: &HeaderMap) -> Option<&str> {
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
     let api_key = || headers.get("x-api-key").map(|value| value.to_str().unwrap_or_default().trim());
-    bearer.or_else(api_key)
+    // An empty header is what a client without a key sends.
+    bearer.or_else(api_key).filter(|key| !key.is_empty())
 }
 
 /// The layer in front of `/run` and the reads.

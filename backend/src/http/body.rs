@@ -16,6 +16,8 @@ use super::{Limits, error::Problem};
 /// off in mid-sentence sees only a broken connection.
 const DRAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Whoever announces a body and then sends nothing is not read from for longer.
+const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Reads a body as JSON.
 ///
@@ -37,7 +39,10 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
     let stated = head.headers.get(header::CONTENT_LENGTH);
     let stated: Option<usize> = stated.and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = body.into_data_stream();
-    if asks_first && stated.is_some_and(|bytes| bytes > limits.body_bytes_max) {
+    if stated.is_some_and(|bytes| bytes > limits.body_bytes_max) {
+        if !asks_first {
+            drain(&mut body).await;
+        }
         return Err(too_large(limits));
     }
     let bytes = tokio::time::timeout(limits.body_timeout, read(&mut body, limits));
@@ -60,8 +65,7 @@ async fn read(body: &mut BodyDataStream, limits: &Limits) -> Result<Vec<u8>, Pro
         })?;
         if bytes.len() + chunk.len() > limits.body_bytes_max {
             drop(bytes);
-            // Without its end either way, the answer is the same.
-            let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(body)).await;
+            drain(body).await;
             return Err(too_large(limits));
         }
         bytes.extend_from_slice(&chunk);
@@ -70,13 +74,17 @@ async fn read(body: &mut BodyDataStream, limits: &Limits) -> Result<Vec<u8>, Pro
 }
 
 async fn drain(body: &mut BodyDataStream) {
-    let mut dropped = 0;
-    while let Some(Ok(chunk)) = body.next().await {
-        dropped += chunk.len();
-        if dropped > DRAIN_BYTES_MAX {
-            return;
+    let drop_all = async {
+        let mut dropped = 0;
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout(DRAIN_IDLE_TIMEOUT, body.next()).await {
+            dropped += chunk.len();
+            if dropped > DRAIN_BYTES_MAX {
+                return;
+            }
         }
-    }
+    };
+    // Without its end either way, the answer is the same.
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, drop_all).await;
 }
 
 fn too_large(limits: &Limits) -> Problem {

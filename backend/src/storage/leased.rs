@@ -7,6 +7,7 @@ use pipeline::{
     record::StageRecord,
     store::{RunStore, StoreError, WriteMode},
 };
+use tracing::Instrument as _;
 
 use super::{Fence, StorageError, StorageErrorKind, router::Router};
 
@@ -52,6 +53,9 @@ impl RunStore for LeasedRun<'_> {
     }
 
     async fn store_stage(&self, record: StageRecord) -> Result<StageRecord, StoreError> {
-        self.router.write_stage(self.fence, record).await.map_err(|error| self.note(error))
+        // Every line about this write names its stage: the retries', the stores', the libraries'.
+        let span = tracing::error_span!("write", stage = record.meta.stage.number());
+        let written = self.router.write_stage(self.fence, record).instrument(span).await;
+        written.map_err(|error| self.note(error))
     }
 }

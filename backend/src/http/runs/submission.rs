@@ -58,7 +58,7 @@ impl<'a> Fields<'a> {
     fn text(&mut self, field: &'static str, bytes_max: usize) -> Option<&'a str> {
         match self.body.get(field)? {
             Value::Null => None,
-            Value::String(text) if text.is_empty() => {
+            Value::String(text) if text.trim().is_empty() => {
                 self.problem(field, "must not be empty");
                 None
             }
@@ -66,8 +66,8 @@ impl<'a> Fields<'a> {
                 self.problem(field, format!("must not be longer than {bytes_max} bytes"));
                 None
             }
-            Value::String(text) if text.chars().any(char::is_control) => {
-                self.problem(field, "must not contain control characters");
+            Value::String(text) if text.chars().any(|c| c.is_control() || is_invisible(c)) => {
+                self.problem(field, "must not contain control or invisible characters");
                 None
             }
             Value::String(text) => Some(text),
@@ -113,6 +113,11 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Characters that show as nothing or turn the text around them: two ids that look alike must be alike.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -146,6 +151,9 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_named_at_once() {
         assert_eq!(wrong(&json!({})), ["blob_url", "company_id"]);
+        for user in ["  ", "user\u{FEFF}", "user\u{202E}2abc"] {
+            assert_eq!(wrong(&json!({"blob_url": "x", "company_id": "y", "user_id": user})), ["user_id"]);
+        }
         let all = json!({"run_id": "../../etc/x", "blob_url": 5, "company_id": "", "user_id": "a\u{0}b"});
         assert_eq!(wrong(&all), ["run_id", "blob_url", "company_id", "user_id"]);
         for body in [json!([]), json!("text"), json!(null), json!(1)] {
