@@ -16,7 +16,7 @@ use pipeline::{
 use crate::{
     brands::BrandFolder,
     clock::SystemClock,
-    config::{AnalystChoice, AnalystConfig, Config, Role},
+    config::{AnalystChoice, AnalystConfig, Config, Environment, Role},
     database::Malformed,
     documents::{
         fetch::{Deadlines, Fetcher, FetcherError},
@@ -26,13 +26,14 @@ use crate::{
     health::{Durability, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError},
+    replicas::Registry,
     runs::Runs,
     storage::{
         Census, Lease,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
         postgres::PostgresStore,
-        router::{Database, Router, RouterConfig},
+        router::{Alone, Database, Router, RouterConfig},
     },
     worker::{Tools, Worker, WorkerConfig},
 };
@@ -85,7 +86,12 @@ impl App {
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
-            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
+            engine: Engine {
+                analyst,
+                clock: clock.clone(),
+                stage_deadline: config.work.stage_deadline,
+                cost_limit_usd,
+            },
             router: Arc::new(Router::files_only(FileStore::new(root, clock.clone()), clock.clone())),
             clock,
             analyst_name,
@@ -100,6 +106,8 @@ pub struct Service {
     pub router: Arc<Router>,
     /// None without a database.
     pub postgres: Option<Arc<PostgresStore>>,
+    /// None without a database.
+    pub registry: Option<Registry>,
     pub flags: FlagSource,
     pub http: HttpState,
     pub identity: Identity,
@@ -119,14 +127,14 @@ impl Service {
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
         let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
+        // Outside production a second process would be started on purpose, by somebody who reads this.
+        let is_production = config.process.environment == Environment::Production;
+        let alone = Arc::new(Alone::new(config.work.single_replica.or((!is_production).then_some(true))));
         let router = Arc::new(Router::new(
             files,
             database,
             flags.subscribe(),
-            RouterConfig {
-                retry_deadline: config.database.retry_deadline,
-                is_alone: config.work.single_replica.unwrap_or(true),
-            },
+            RouterConfig { alone: alone.clone(), retry_deadline: config.database.retry_deadline },
             clock.clone(),
         ));
         // New at every start: what an earlier process of the same container held is not this one's.
@@ -143,7 +151,12 @@ impl Service {
         let brands = BrandFolder::new(&config.process.base_dir);
         let fetcher = Fetcher::new(config.documents, Deadlines::default())?;
         let tools = Tools {
-            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
+            engine: Engine {
+                analyst,
+                clock: clock.clone(),
+                stage_deadline: config.work.stage_deadline,
+                cost_limit_usd,
+            },
             fetcher: fetcher.clone(),
             brands: brands.clone(),
             clock: clock.clone(),
@@ -153,6 +166,8 @@ impl Service {
             tools,
             WorkerConfig {
                 lease: Lease { owner: replica, duration: config.work.lease },
+                run_deadline: config.work.run_deadline,
+                stall_after: config.work.stage_deadline,
                 // Who only serves requests works on none.
                 concurrent_runs_max: match config.work.role {
                     Role::Web => 0,
@@ -160,6 +175,14 @@ impl Service {
                 },
             },
         );
+        let registry = census.clone().map(|census| Registry {
+            census,
+            router: router.clone(),
+            worker: worker.clone(),
+            alone,
+            identity: identity.clone(),
+            role: config.work.role,
+        });
         let runs =
             Arc::new(Runs::new(router.clone(), worker.clone(), fetcher, brands.clone(), clock.clone()));
         let health = Arc::new(Health::new(Sources {
@@ -178,7 +201,7 @@ impl Service {
         }));
         let http =
             HttpState { runs, health, brands, access: Arc::new(config.access), limits: Limits::default() };
-        Ok(Self { worker, router, postgres, flags, http, identity, analyst_name })
+        Ok(Self { worker, router, postgres, registry, flags, http, identity, analyst_name })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     brand::BrandProfile,
     clock::{Clock, Timestamp},
     document::Document,
-    failure::RunFailure,
+    failure::{FailureCode, RunFailure},
     grounding::{self, PageIndex},
     llm::LlmErrorCode,
     record::{Circumstances, StageMeta, StageRecord},
@@ -30,6 +30,8 @@ use crate::{
 pub struct Engine {
     pub analyst: Arc<dyn Analyst>,
     pub clock: Arc<dyn Clock>,
+    /// How long one stage's answer may take, all its calls together.
+    pub stage_deadline: Duration,
     /// What all stages of one run may cost together, in US dollars.
     pub cost_limit_usd: Option<f64>,
 }
@@ -91,8 +93,12 @@ impl Engine {
                 events(Event::Reused { meta: record.meta.clone(), item_count });
                 continue;
             }
-            if cancel.is_cancelled() {
-                return Err(RunFailure::cancelled(Some(*stage)));
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(*stage))),
+                permit = job.store.permit(*stage) => {
+                    permit.map_err(|error| RunFailure::from_store(Some(*stage), &error))?;
+                }
             }
             events(Event::Started { stage: *stage });
             let started = self.clock.monotonic();
@@ -112,6 +118,11 @@ impl Engine {
 
         let report = report(&job, &progress.records)?;
         Ok(Finished { records: progress.records, report })
+    }
+
+    fn overdue(&self, stage: Stage) -> RunFailure {
+        let what = format!("{stage} had no answer after {} s", self.stage_deadline.as_secs());
+        RunFailure::new(FailureCode::LlmTimeout, Some(stage), what, true)
     }
 
     /// Asks the analyst, checks references, quotes and numbers, and makes the record.
@@ -137,6 +148,7 @@ impl Engine {
         let Answer { mut output, provenance, mut warnings } = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
+            () = tokio::time::sleep(self.stage_deadline) => return Err(self.overdue(stage)),
             answer = self.analyst.answer(stage, &input, cancel) => answer.map_err(|error| match error {
                 AnalystError::Llm(error) if error.code == LlmErrorCode::Cancelled => RunFailure {
                     usage: error.usage,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::record::StageRecord;
+use crate::{record::StageRecord, run::Stage};
 
 /// Why storage could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,6 +36,11 @@ pub struct WriteMode {
 pub trait RunStore: Send + Sync + std::fmt::Debug {
     /// The records that are stored and whose digests match, at most one a stage; a damaged one counts as missing.
     async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError>;
+
+    /// Waits until a stage may begin: nothing is paid for that somebody else may be paying for too.
+    async fn permit(&self, _stage: Stage) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// How a record made now would be written.
     fn write_mode(&self) -> WriteMode;

@@ -33,11 +33,11 @@ use backend::{
     runs::Runs,
     storage::Census,
     storage::{
-        Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+        Acceptance, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
         mode::Flags,
-        router::{Database, Router as StorageRouter, RouterConfig},
+        router::{Alone, Database, Router as StorageRouter, RouterConfig},
     },
     worker::{Tools, Worker, WorkerConfig},
 };
@@ -119,7 +119,7 @@ impl Service {
             store,
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
         });
-        let config = RouterConfig { retry_deadline: Duration::ZERO, is_alone: true };
+        let config = RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(true))) };
         let storage = Arc::new(StorageRouter::new(files.clone(), database, watched, config, clock.clone()));
         let brands = BrandFolder::new(&crate::support::root());
         let documents = DocumentsConfig {
@@ -132,11 +132,18 @@ impl Service {
         let engine = Engine {
             analyst: Arc::new(ExtractiveAnalyst::new()),
             clock: clock.clone(),
+            stage_deadline: Duration::from_secs(60),
             cost_limit_usd: None,
         };
         let tools = Tools { engine, fetcher: fetcher.clone(), brands: brands.clone(), clock: clock.clone() };
         let lease = Lease { owner: "here".to_owned(), duration: Duration::from_secs(15) };
-        let worker = Worker::new(storage.clone(), tools, WorkerConfig { lease, concurrent_runs_max: 0 });
+        let config = WorkerConfig {
+            lease,
+            concurrent_runs_max: 0,
+            run_deadline: Duration::from_secs(60),
+            stall_after: Duration::from_secs(60),
+        };
+        let worker = Worker::new(storage.clone(), tools, config);
         let health = Health::new(Sources {
             identity: Identity {
                 version: "1.2.3",
@@ -331,7 +338,25 @@ impl Census for FakeDatabase {
         self.answer().await.map(|()| 7)
     }
 
-    async fn replicas(&self) -> Result<Vec<String>, StorageError> {
-        self.answer().await.map(|()| vec!["here".to_owned(), "there".to_owned()])
+    async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {
+        let replica = |id: &str| Replica {
+            id: id.to_owned(),
+            role: "all".to_owned(),
+            version: "1.2.3".to_owned(),
+            git_sha: None,
+            flags: "1".to_owned(),
+            runs_in_flight: 2,
+            is_draining: false,
+            silent_seconds: 0,
+        };
+        self.answer().await.map(|()| vec![replica("here"), replica("there")])
+    }
+
+    async fn beat(&self, _: &Replica) -> Result<bool, StorageError> {
+        self.answer().await.map(|()| true)
+    }
+
+    async fn leave(&self, _: &str) -> Result<(), StorageError> {
+        self.answer().await
     }
 }

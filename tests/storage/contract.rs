@@ -12,7 +12,7 @@ use backend::{
         files::FileStore,
         memory::MemoryStore,
         mode::Flags,
-        router::{Database, Router, RouterConfig},
+        router::{Alone, Database, Router, RouterConfig},
     },
 };
 use pipeline::{clock::Clock, run::Stage};
@@ -88,7 +88,8 @@ impl Place for Routers {
         };
         let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock()));
         let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
-        let config = RouterConfig { retry_deadline: Duration::from_secs(5), is_alone: true };
+        let config =
+            RouterConfig { retry_deadline: Duration::from_secs(5), alone: Arc::new(Alone::new(Some(true))) };
         let database = Some(Database { store, breaker });
         Arc::new(Router::new(files, database, watch::channel(flags).1, config, clock()))
     }

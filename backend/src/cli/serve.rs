@@ -61,6 +61,9 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         let probing = probe_when_open(database.clone(), service.flags.subscribe(), move || worker.wake());
         tokio::spawn(probing);
     }
+    if let Some(registry) = service.registry.clone() {
+        tokio::spawn(async move { registry.run().await });
+    }
     let worker = service.worker.clone();
     if role != Role::Web {
         tokio::spawn(async move { worker.run().await });
@@ -74,8 +77,11 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         tracing::info!(runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
         worker.drain(drain).await;
     };
-    let postgres = service.postgres;
+    let (postgres, registry) = (service.postgres, service.registry);
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
+    if let Some(registry) = registry {
+        registry.leave().await;
+    }
     if let Some(postgres) = postgres {
         // The server notices a lost client anyway.
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, postgres.close()).await;

@@ -73,6 +73,13 @@ impl Config {
         if purpose == Purpose::Service {
             check_together(&mut reader, &process, &database, &modes, &work);
         }
+        if work.stage_deadline < analyst.timeout {
+            reader.problem(
+                "STAGE_DEADLINE_SECONDS",
+                "must not be shorter than LLM_TIMEOUT_SECONDS, the time of one call",
+                "600",
+            );
+        }
         if reader.problems.is_empty() {
             let warnings = reader.warnings;
             Ok(Self { process, analyst, documents, database, access, modes, work, warnings })

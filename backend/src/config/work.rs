@@ -44,6 +44,10 @@ pub struct WorkConfig {
     /// How long a run stays a worker's without a sign of life. Renewed five times within it.
     pub lease: Duration,
     pub concurrent_runs_max: usize,
+    /// How long a stage may wait for its answer, all calls and retries together.
+    pub stage_deadline: Duration,
+    /// How long a worker may work on a run; waiting for storage does not count.
+    pub run_deadline: Duration,
     /// Whether no other process accepts or works on runs; none where nobody has said.
     pub single_replica: Option<bool>,
 }
@@ -65,8 +69,17 @@ impl WorkConfig {
             "must be a whole number, 1 to 100000",
             "256",
         );
+        let mut seconds = |variable, default, example| {
+            let what = "must be a whole number of seconds, 1 to 86400";
+            Duration::from_secs(reader.number(variable, default, 1..=86_400, what, example))
+        };
+        let stage_deadline = seconds("STAGE_DEADLINE_SECONDS", 600, "600");
+        let run_deadline = seconds("RUN_DEADLINE_SECONDS", 1800, "1800");
+        if run_deadline < stage_deadline {
+            reader.problem("RUN_DEADLINE_SECONDS", "must not be shorter than STAGE_DEADLINE_SECONDS", "1800");
+        }
         let is_said = reader.text("SINGLE_REPLICA").is_some();
         let single_replica = is_said.then(|| reader.switch("SINGLE_REPLICA", true));
-        Self { role, lease, concurrent_runs_max, single_replica }
+        Self { role, lease, concurrent_runs_max, stage_deadline, run_deadline, single_replica }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Basic, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
 use crate::{
     config::Environment,
-    storage::{StorageError, StorageErrorKind, breaker::BreakerState, mode::Mode},
+    storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, mode::Mode},
     telemetry::metrics::Measured,
 };
 
@@ -74,7 +74,7 @@ pub struct Deep {
     pub queue_depth: Option<usize>,
     pub runs_in_flight: usize,
     /// The replicas that live; none while it is not known.
-    pub replicas: Option<Vec<String>>,
+    pub replicas: Option<Vec<Replica>>,
     /// `closed`, `open` or `probing`; none with the extractive analyst.
     pub model_breaker: Option<&'static str>,
     /// Why the flags file is not believed.
@@ -98,7 +98,7 @@ impl Health {
             self.stores(),
             self.unsynced_count(),
             self.queue_depth(),
-            self.replica_names(),
+            self.replicas(),
             self.check_parser(),
         );
         let not_ready = self.reason_against(&stores);
@@ -147,6 +147,7 @@ impl Health {
             configured_mode: state.mode.as_str(),
             effective_mode: state.effective_mode.as_str(),
             runs_in_flight: self.sources.worker.active_count(),
+            runs_stalled: self.sources.worker.stalled_count(),
             unsynced_runs: unsynced.ok(),
             queue_depth,
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
@@ -177,7 +178,7 @@ impl Health {
         }
     }
 
-    async fn replica_names(&self) -> Option<Vec<String>> {
+    async fn replicas(&self) -> Option<Vec<Replica>> {
         let census = self.sources.census.clone()?;
         if !self.sources.router.state().effective_mode.has_database() {
             return None;

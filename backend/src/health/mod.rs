@@ -21,7 +21,7 @@ use crate::{
     documents::isolate::Isolation,
     flags::FlagSource,
     storage::{
-        Census, StorageError, StorageErrorKind, Store as _,
+        Census, Replica, StorageError, StorageErrorKind, Store as _,
         breaker::BreakerState,
         mode::Mode,
         router::{Router, StorageState},
@@ -129,7 +129,7 @@ pub struct Health {
     unsynced: Cached<Result<usize, StorageError>>,
     open: Cached<Result<usize, StorageError>>,
     queue: Cached<Result<usize, StorageError>>,
-    replicas: Cached<Result<Vec<String>, StorageError>>,
+    replicas: Cached<Result<Vec<Replica>, StorageError>>,
     /// The failure's code.
     parser: Cached<Result<(), &'static str>>,
 }

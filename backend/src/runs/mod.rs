@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     brands::BrandFolder,
+    crash,
     documents::{address::AddressError, fetch::Fetcher},
     storage::{
         Acceptance, End, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind, Store as _,
@@ -177,6 +178,7 @@ impl Runs {
         let lease = slot.as_ref().map(|_| self.worker.lease());
         match self.router.accept(&new, lease).await {
             Ok(Acceptance::New(fence)) => {
+                crash::point("accepted");
                 metrics::run_accepted();
                 match (slot, fence) {
                     (Some(slot), Some(fence)) => self.worker.start(slot, fence, Some(new)),

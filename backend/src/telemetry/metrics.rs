@@ -200,6 +200,8 @@ pub struct Measured {
     pub configured_mode: &'static str,
     pub effective_mode: &'static str,
     pub runs_in_flight: usize,
+    /// Those of them that show no progress.
+    pub runs_stalled: usize,
     /// None while it is not known.
     pub unsynced_runs: Option<usize>,
     pub queue_depth: Option<usize>,
@@ -224,6 +226,7 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     mode.get_or_create(&labels).set(1);
     registry.register("storage_mode", "The storage mode: configured, and in effect", mode);
     registry.register("runs_in_flight", "Runs this process works on", gauge(measured.runs_in_flight));
+    registry.register("runs_stalled", "Runs in flight that show no progress", gauge(measured.runs_stalled));
     if let Some(runs) = measured.unsynced_runs {
         registry.register("unsynced_runs", "Ended runs that the database lacks something of", gauge(runs));
     }
@@ -259,6 +262,7 @@ mod tests {
             configured_mode: "DUAL_WRITE",
             effective_mode: "FILE_ONLY",
             runs_in_flight: 3,
+            runs_stalled: 0,
             unsynced_runs: Some(2),
             queue_depth: None,
             is_database_breaker_open: Some(true),

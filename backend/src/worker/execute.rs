@@ -1,46 +1,28 @@
 //! One run, from its document to its end.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use pipeline::{
-    brand::BrandProfile,
-    document::Document,
+    clock::Clock,
     engine::{Event, Finished, Job},
     failure::{FailureCode, RunFailure},
-    record::{StageRecord, sha256_hex},
-};
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt as _, AsyncSeekExt as _},
-    sync::Semaphore,
+    record::StageRecord,
 };
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
-use super::{Inner, Tools};
+use super::{Inner, Tools, document, progress::Progress};
 use crate::{
-    documents::isolate,
+    crash,
     storage::{
         End, Fence, NewRun, Request, Snapshot, StorageErrorKind, Store as _,
-        files::manifest::DocumentSummary,
         leased::LeasedRun,
         router::{Resume, Router},
     },
     telemetry::metrics,
 };
 
-/// How many documents are in memory as bytes at once, each of at most 25 MiB.
-const DOCUMENTS_MAX: usize = 8;
-
-/// How many documents are on their way at once: at most 1.6 GB of temporary files, whatever the blob stores do.
-const DOWNLOADS_MAX: usize = 64;
-
-static DOWNLOADS: Semaphore = Semaphore::const_new(DOWNLOADS_MAX);
-
-static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
-
 /// Between two attempts to write an end that storage did not take.
-const END_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+const END_RETRY: Duration = Duration::from_secs(1);
 
 /// How the work on a run came out.
 enum Outcome {
@@ -60,7 +42,13 @@ struct Start {
 }
 
 /// Works on a run and writes its end. Never panics, never returns an error: a run's trouble is the run's.
-pub(super) async fn work(inner: &Inner, fence: &Fence, new: Option<NewRun>, lost: &CancellationToken) {
+pub(super) async fn work(
+    inner: &Inner,
+    fence: &Fence,
+    new: Option<NewRun>,
+    lost: &CancellationToken,
+    progress: &Progress,
+) {
     let Inner { router, tools, stopping, .. } = inner;
     let run_id = &fence.run;
     let start = match new {
@@ -73,8 +61,9 @@ pub(super) async fn work(inner: &Inner, fence: &Fence, new: Option<NewRun>, lost
             None => return,
         },
     };
+    crash::point("claimed");
     tracing::info!(epoch = fence.epoch, "[{run_id}] started");
-    match outcome(inner, fence, start, lost).await {
+    match outcome(inner, fence, start, lost, progress).await {
         Outcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
             write_end(router, tools, fence, end, stopping).await;
@@ -111,6 +100,7 @@ async fn write_end(
                     End::Failed(failure) => Some(failure.code),
                     End::Completed { .. } => None,
                 };
+                crash::point("ended");
                 metrics::run_ended(end.status(), code);
                 tracing::info!(status = ?end.status(), "[{run_id}] ended");
                 return;
@@ -176,17 +166,26 @@ async fn give_back(router: &Router, fence: &Fence) {
     }
 }
 
-async fn outcome(inner: &Inner, fence: &Fence, start: Start, lost: &CancellationToken) -> Outcome {
-    let Inner { router, tools, stopping, .. } = inner;
+async fn outcome(
+    inner: &Inner,
+    fence: &Fence,
+    start: Start,
+    lost: &CancellationToken,
+    progress: &Progress,
+) -> Outcome {
+    let Inner { router, tools, stopping, config, .. } = inner;
     let Start { new, stored, lost_usd } = start;
     let cancel = CancellationToken::new();
     let store = LeasedRun::new(router, fence, stored);
-    let execution = execute(router, tools, fence, &store, new.request, lost_usd, &cancel);
+    let work = Work { router, tools, fence, store: &store, progress, cancel: &cancel };
+    let execution = work.execute(new.request, lost_usd);
     tokio::pin!(execution);
+    let mut is_overdue = false;
     let stop = async {
         tokio::select! {
             () = lost.cancelled() => {}
             () = stopping.cancelled() => {}
+            () = overdue(config.run_deadline, &store, &*tools.clock) => is_overdue = true,
         }
     };
     let result = tokio::select! {
@@ -199,142 +198,81 @@ async fn outcome(inner: &Inner, fence: &Fence, start: Start, lost: &Cancellation
     match result {
         Ok(finished) => Outcome::Finished(finished),
         Err(_) if store.is_lost() || lost.is_cancelled() => Outcome::Lost,
+        Err(failure) if failure.code == FailureCode::Cancelled && is_overdue => {
+            let what = format!(
+                "the run was worked on for {} s without an end (RUN_DEADLINE_SECONDS)",
+                config.run_deadline.as_secs()
+            );
+            let overdue = RunFailure::new(FailureCode::LlmTimeout, failure.stage, what, true);
+            Outcome::Failed(RunFailure { usage: failure.usage, ..overdue })
+        }
         Err(failure) if failure.code == FailureCode::Cancelled && stopping.is_cancelled() => Outcome::Stopped,
         Err(failure) => Outcome::Failed(failure),
     }
 }
 
-async fn execute(
-    router: &Router,
-    tools: &Tools,
-    fence: &Fence,
-    store: &LeasedRun<'_>,
-    request: Request,
-    lost_usd: f64,
-    cancel: &CancellationToken,
-) -> Result<Finished, RunFailure> {
-    let brand = tools.brands.load(&request.brand_id)?;
-    let url = request.document_url.ok_or_else(|| {
-        RunFailure::new(FailureCode::Internal, None, "the run's record names no document", false)
-    })?;
-    let document = tokio::select! {
-        biased;
-        () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
-        document = read_document(router, tools, fence, &request.source, &url) => document?,
-    };
-    answer(tools, fence, store, &document, &brand, lost_usd, cancel).await
+/// What the steps of a run share.
+struct Work<'a> {
+    router: &'a Router,
+    tools: &'a Tools,
+    fence: &'a Fence,
+    store: &'a LeasedRun<'a>,
+    progress: &'a Progress,
+    cancel: &'a CancellationToken,
 }
 
-async fn answer(
-    tools: &Tools,
-    fence: &Fence,
-    store: &LeasedRun<'_>,
-    document: &Document,
-    brand: &BrandProfile,
-    lost_usd: f64,
-    cancel: &CancellationToken,
-) -> Result<Finished, RunFailure> {
-    let run_id = &fence.run;
-    let job = Job { run: run_id, store, document, brand, lost_usd };
-    let note = |event: Event| match event {
-        Event::Reused { meta, .. } => {
-            tracing::info!(stage = meta.stage.number(), "[{run_id}] stage is stored already");
-        }
-        Event::Started { stage } => tracing::info!(stage = stage.number(), "[{run_id}] stage started"),
-        Event::Stored { meta, elapsed, .. } => {
-            metrics::llm_cost(meta.usage.cost_usd);
-            tracing::info!(
-                stage = meta.stage.number(),
-                provider = meta.provider,
-                model = meta.model,
-                cost_usd = meta.usage.cost_usd,
-                elapsed_ms = elapsed.as_millis(),
-                "[{run_id}] stage stored"
-            );
-        }
-    };
-    tools.engine.run(job, &note, cancel).await
-}
+impl Work<'_> {
+    async fn execute(&self, request: Request, lost_usd: f64) -> Result<Finished, RunFailure> {
+        let Self { router, tools, fence, cancel, .. } = *self;
+        let brand = tools.brands.load(&request.brand_id)?;
+        let url = request.document_url.ok_or_else(|| {
+            RunFailure::new(FailureCode::Internal, None, "the run's record names no document", false)
+        })?;
+        let document = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
+            document = document::read(router, tools, fence, &request.source, &url) => document?,
+        };
+        crash::point("document-read");
+        self.progress.note(&*tools.clock);
+        let run_id = &fence.run;
+        let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
+        let note = |event: Event| self.note(&event);
+        tools.engine.run(job, &note, cancel).await
+    }
 
-/// The spooled document, or the fetched one, spooled; then its pages.
-async fn read_document(
-    router: &Router,
-    tools: &Tools,
-    fence: &Fence,
-    source_name: &str,
-    url: &str,
-) -> Result<Document, RunFailure> {
-    let has_files = router.flags().mode().has_files();
-    let is_spooled = has_files && router.files().is_spooled(&fence.run);
-    let fetched = if is_spooled { None } else { Some(fetch(tools, url).await?) };
-
-    // Only now is it in memory, and only of so many runs at once. The semaphore is never closed.
-    let _permit = DOCUMENTS.acquire().await;
-    let bytes = match fetched {
-        Some(file) => {
-            let bytes = read_all(file).await?;
-            if has_files {
-                spool(router, fence, &bytes).await;
+    fn note(&self, event: &Event) {
+        self.progress.note(&*self.tools.clock);
+        let run_id = &self.fence.run;
+        match event {
+            Event::Reused { meta, .. } => {
+                tracing::info!(stage = meta.stage.number(), "[{run_id}] stage is stored already");
             }
-            bytes
+            Event::Started { stage } => tracing::info!(stage = stage.number(), "[{run_id}] stage started"),
+            Event::Stored { meta, elapsed, .. } => {
+                metrics::llm_cost(meta.usage.cost_usd);
+                tracing::info!(
+                    stage = meta.stage.number(),
+                    provider = meta.provider,
+                    model = meta.model,
+                    cost_usd = meta.usage.cost_usd,
+                    elapsed_ms = elapsed.as_millis(),
+                    "[{run_id}] stage stored"
+                );
+                crash::point("stage-stored");
+            }
         }
-        None => router
-            .files()
-            .spooled(&fence.run)
-            .await
-            .map_err(|error| RunFailure::from_store(None, &error.into()))?
-            .ok_or_else(|| not_kept(&std::io::ErrorKind::NotFound.into()))?,
-    };
-    let sha256 = sha256_hex(&bytes);
-    let document = isolate::extract(source_name, bytes).await?;
-    if has_files {
-        describe(router, fence, &document, sha256).await;
-    }
-    Ok(document)
-}
-
-/// Downloads into a temporary file, which has no name and goes with its handle.
-async fn fetch(tools: &Tools, url: &str) -> Result<File, RunFailure> {
-    // Never closed, as below.
-    let _permit = DOWNLOADS.acquire().await;
-    let url: Url = tools
-        .fetcher
-        .check(url)
-        .map_err(|error| RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false))?;
-    let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
-    let file = file.map_err(std::io::Error::other).and_then(|file| file).map_err(|error| not_kept(&error))?;
-    let mut file = File::from_std(file);
-    tools.fetcher.fetch_into(&url, &mut file).await?;
-    Ok(file)
-}
-
-async fn read_all(mut file: File) -> Result<Vec<u8>, RunFailure> {
-    let mut bytes = Vec::new();
-    file.rewind().await.map_err(|error| not_kept(&error))?;
-    file.read_to_end(&mut bytes).await.map_err(|error| not_kept(&error))?;
-    Ok(bytes)
-}
-
-fn not_kept(error: &std::io::Error) -> RunFailure {
-    let message = format!("the document could not be kept in a temporary file: {error}");
-    RunFailure::new(FailureCode::StorageUnavailable, None, message, true)
-}
-
-/// Keeps the document for a resumed run. Without it, a resumed run fetches again.
-async fn spool(router: &Router, fence: &Fence, bytes: &[u8]) {
-    if let Err(error) = router.files().spool(&fence.run, bytes.into()).await {
-        tracing::warn!(%error, "[{}] the document could not be spooled", fence.run);
     }
 }
 
-async fn describe(router: &Router, fence: &Fence, document: &Document, sha256: String) {
-    let summary = DocumentSummary {
-        format: document.format,
-        title: document.title.clone(),
-        pages: document.pages.len(),
-        sha256,
-    };
-    if let Err(error) = router.files().describe_document(fence, summary).await {
-        tracing::warn!(%error, "[{}] the document could not be described in the manifest", fence.run);
+/// Returns once the run has been worked on for as long as it may. Waiting for storage does not count.
+async fn overdue(deadline: Duration, store: &LeasedRun<'_>, clock: &dyn Clock) {
+    let began = clock.monotonic();
+    loop {
+        let worked = clock.monotonic().saturating_sub(began).saturating_sub(store.waited());
+        match deadline.checked_sub(worked) {
+            Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
+            _ => return,
+        }
     }
 }

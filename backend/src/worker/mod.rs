@@ -1,6 +1,8 @@
 //! The worker: claims runs, works on each in a task of its own, keeps their leases, and never ends because a store did.
 
+mod document;
 mod execute;
+mod progress;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,6 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
+use self::progress::Progress;
 use crate::{
     brands::BrandFolder,
     documents::fetch::Fetcher,
@@ -34,6 +37,10 @@ pub struct WorkerConfig {
     pub lease: Lease,
     /// Runs that are worked on at once.
     pub concurrent_runs_max: usize,
+    /// How long one may be worked on; waiting for storage does not count.
+    pub run_deadline: Duration,
+    /// A run that shows no progress for longer is reported.
+    pub stall_after: Duration,
 }
 
 /// What a run needs besides its stores.
@@ -79,6 +86,7 @@ struct Active {
     fence: Fence,
     /// Somebody else has the run now: stop, and write nothing.
     lost: CancellationToken,
+    progress: Arc<Progress>,
 }
 
 impl Worker {
@@ -130,6 +138,13 @@ impl Worker {
         self.active().len()
     }
 
+    /// How many of them show no progress.
+    #[must_use]
+    pub fn stalled_count(&self) -> usize {
+        let Inner { tools, config, .. } = &*self.inner;
+        self.active().values().filter(|active| active.progress.is_stalled(&*tools.clock, config)).count()
+    }
+
     /// A free slot, if there is one.
     #[must_use]
     pub fn reserve(&self) -> Option<Slot> {
@@ -149,7 +164,8 @@ impl Worker {
     pub fn start(&self, slot: Slot, fence: Fence, new: Option<NewRun>) {
         let run = fence.run.clone();
         let lost = CancellationToken::new();
-        let active = Active { fence: fence.clone(), lost: lost.clone() };
+        let progress = Arc::new(Progress::new(&*self.inner.tools.clock));
+        let active = Active { fence: fence.clone(), lost: lost.clone(), progress: progress.clone() };
         if self.active().insert(run.clone(), active).is_some() {
             // Not possible while claims leave out what is held; two tasks would be one too many.
             tracing::error!(run_id = %run, "run claimed twice by one process");
@@ -159,7 +175,7 @@ impl Worker {
         let span = tracing::error_span!("run", run_id = %run);
         let work = async move {
             let inner = &worker.inner;
-            execute::work(inner, &fence, new, &lost).await;
+            execute::work(inner, &fence, new, &lost, &progress).await;
             inner.router.forget(&run);
             worker.active().remove(&run);
             drop(slot);
@@ -222,6 +238,7 @@ impl Worker {
                 () = self.inner.stopping.cancelled() => return,
             }
             let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
+            self.report_stalled();
             if fences.is_empty() {
                 if self.is_stopping() {
                     return;
@@ -238,6 +255,16 @@ impl Worker {
                     }
                 }
                 Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
+            }
+        }
+    }
+
+    /// Once a stall: for whoever looks why a run does not end.
+    fn report_stalled(&self) {
+        let Inner { tools, config, .. } = &*self.inner;
+        for (run, active) in &*self.active() {
+            if active.progress.is_newly_stalled(&*tools.clock, config) {
+                tracing::warn!(run_id = %run, "[{run}] has shown no progress for {:?}", config.stall_after);
             }
         }
     }

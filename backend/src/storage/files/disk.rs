@@ -25,7 +25,7 @@ use super::{
     owners::{Owners, remove_file},
     proof::{Found, at, digest, read_bounded, read_stage},
 };
-use crate::regular_file;
+use crate::{crash, regular_file};
 
 pub(super) const MANIFEST_FILE: &str = "run.json";
 pub(super) const REPORT_FILE: &str = "report.md";
@@ -328,6 +328,7 @@ impl Disk {
             }
             created => created.map_err(at(&path))?,
         }
+        crash::point("stage-file-written");
         manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
         if twin == Twin::Has {
             manifest.database.get_or_insert_default().has_row = true;
@@ -371,6 +372,7 @@ impl Disk {
         match end {
             End::Completed { report, .. } => {
                 atomic::replace(&report_path, report.as_bytes()).map_err(at(&report_path))?;
+                crash::point("report-written");
                 let sha256 = sha256_hex(report.as_bytes());
                 manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
                 manifest.error = None;

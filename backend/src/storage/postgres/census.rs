@@ -1,17 +1,35 @@
 //! What the database knows of the work and of the replicas as a whole.
 
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
-use super::{Fault, Held};
+use super::{super::Replica, Fault, Held};
 
 /// Accepted, and nobody's: the partial index for claims holds just these and the leased ones.
 const QUEUED: &str = r#"
 SELECT count(*)::int8 AS "queued" FROM "PipelineRun"
 WHERE "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL AND ("leaseUntil" IS NULL OR "leaseUntil" < now())"#;
 
-/// With a sign of life in the last minute: four missed heartbeats of the longest usual lease.
+/// With a sign of life in the last minute: a dozen missed beats.
 const REPLICAS: &str = r#"
-SELECT "id" FROM "Replica" WHERE "heartbeatAt" > now() - interval '1 minute' ORDER BY "id" LIMIT 1000"#;
+SELECT "id", "role", "version", "gitSha", "flagRevision", "runsInFlight", "draining",
+       GREATEST(extract(epoch FROM now() - "heartbeatAt"), 0)::int4 AS "silent"
+FROM "Replica" WHERE "heartbeatAt" > now() - interval '1 minute' ORDER BY "id" LIMIT 1000"#;
+
+/// Ten minutes are what a process may be cut off and still come back to accept runs; after a day it is forgotten.
+/// $1 id, $2 role, $3 version, $4 commit, $5 flags, $6 runs in flight, $7 draining
+const BEAT: &str = r#"
+WITH mine AS (
+  INSERT INTO "Replica" ("id", "role", "version", "gitSha", "flagRevision", "runsInFlight", "draining")
+  VALUES ($1, $2, $3, $4, $5, $6, $7)
+  ON CONFLICT ("id") DO UPDATE SET "role" = $2, "version" = $3, "gitSha" = $4, "flagRevision" = $5,
+    "runsInFlight" = $6, "draining" = $7, "heartbeatAt" = now()
+),
+forgotten AS (DELETE FROM "Replica" WHERE "heartbeatAt" < now() - interval '1 day' AND "id" <> $1)
+SELECT EXISTS (
+  SELECT FROM "Replica" WHERE "id" <> $1 AND "heartbeatAt" > now() - interval '10 minutes'
+) AS "hasCompany""#;
+
+const LEAVE: &str = r#"DELETE FROM "Replica" WHERE "id" = $1"#;
 
 pub(super) async fn queue_depth(held: &mut Held<'_>) -> Result<usize, Fault> {
     let row = held.query(QUEUED).fetch_one(held.connection()?).await?;
@@ -19,7 +37,40 @@ pub(super) async fn queue_depth(held: &mut Held<'_>) -> Result<usize, Fault> {
     Ok(usize::try_from(queued).unwrap_or(0))
 }
 
-pub(super) async fn replicas(held: &mut Held<'_>) -> Result<Vec<String>, Fault> {
+pub(super) async fn replicas(held: &mut Held<'_>) -> Result<Vec<Replica>, Fault> {
     let rows = held.query(REPLICAS).fetch_all(held.connection()?).await?;
-    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
+    let replica = |row: &PgRow| {
+        let (runs, silent): (i32, i32) = (row.try_get("runsInFlight")?, row.try_get("silent")?);
+        Ok(Replica {
+            id: row.try_get("id")?,
+            role: row.try_get("role")?,
+            version: row.try_get("version")?,
+            git_sha: row.try_get("gitSha")?,
+            flags: row.try_get::<Option<String>, _>("flagRevision")?.unwrap_or_default(),
+            runs_in_flight: u32::try_from(runs).unwrap_or(0),
+            is_draining: row.try_get("draining")?,
+            silent_seconds: u32::try_from(silent).unwrap_or(0),
+        })
+    };
+    rows.iter().map(replica).collect()
+}
+
+pub(super) async fn beat(held: &mut Held<'_>, replica: &Replica) -> Result<bool, Fault> {
+    let row = held
+        .query(BEAT)
+        .bind(&replica.id)
+        .bind(&replica.role)
+        .bind(&replica.version)
+        .bind(replica.git_sha.as_deref())
+        .bind(&replica.flags)
+        .bind(i32::try_from(replica.runs_in_flight).unwrap_or(i32::MAX))
+        .bind(replica.is_draining)
+        .fetch_one(held.connection()?)
+        .await?;
+    Ok(row.try_get("hasCompany")?)
+}
+
+pub(super) async fn leave(held: &mut Held<'_>, replica_id: &str) -> Result<(), Fault> {
+    held.query(LEAVE).bind(replica_id).execute(held.connection()?).await?;
+    Ok(())
 }

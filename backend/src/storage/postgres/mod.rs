@@ -33,7 +33,7 @@ use self::{
     pool::{Held, Pool, bounded},
 };
 use super::{
-    Acceptance, Census, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Census, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind, Store,
     frontend_rows::FrontendRows,
 };
 use crate::{config::DatabaseConfig, database::Malformed};
@@ -140,8 +140,16 @@ impl Census for PostgresStore {
         bounded!(self.pool, Access::Read, |held| census::queue_depth(held))
     }
 
-    async fn replicas(&self) -> Result<Vec<String>, StorageError> {
+    async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {
         bounded!(self.pool, Access::Read, |held| census::replicas(held))
+    }
+
+    async fn beat(&self, replica: &Replica) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Write, |held| census::beat(held, replica))
+    }
+
+    async fn leave(&self, replica_id: &str) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| census::leave(held, replica_id))
     }
 }
 

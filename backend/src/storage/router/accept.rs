@@ -4,8 +4,28 @@ use super::{
     super::{Acceptance, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin},
     Router,
 };
+use crate::storage::mode::Mode;
 
 impl Router {
+    pub(super) async fn accept_as_mode_says(
+        &self,
+        run: &NewRun,
+        lease: Option<&Lease>,
+    ) -> Result<Acceptance, StorageError> {
+        match self.mode() {
+            Mode::Invalid => Err(StorageError::new(
+                StorageErrorKind::Refused,
+                "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
+            )),
+            Mode::FileOnly => self.accept_by_file(run, lease, None).await,
+            Mode::DatabaseOnly => match &self.database {
+                Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,
+                None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
+            },
+            Mode::DualWrite => self.accept_in_both(run, lease).await,
+        }
+    }
+
     /// Acceptance by file alone: only where a file is a guard against running twice.
     pub(super) async fn accept_by_file(
         &self,
@@ -13,7 +33,7 @@ impl Router {
         lease: Option<&Lease>,
         cause: Option<StorageError>,
     ) -> Result<Acceptance, StorageError> {
-        if !self.config.is_alone {
+        if !self.config.alone.is_alone() {
             return Err(cause.unwrap_or_else(|| {
                 StorageError::new(
                     StorageErrorKind::Unavailable,

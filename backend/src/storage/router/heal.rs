@@ -1,6 +1,6 @@
 //! Two stores of one run brought together: after an outage, after a flip, after somebody else's decision.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use pipeline::{
     failure::RunFailure,
@@ -10,12 +10,13 @@ use pipeline::{
 
 use super::{
     super::{
-        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
-        files::{Twin, manifest::Manifest},
-        merge::merge,
+        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _, files::Twin, merge::merge,
     },
     Database, Retries, Router, Write,
 };
+
+/// What a row that is taken with its manifest's fence is leased for, until the first renewal says how long.
+const ADOPTED_LEASE: Duration = Duration::from_secs(15);
 
 /// Where a claimed run stands.
 #[derive(Debug)]
@@ -63,7 +64,11 @@ impl Router {
             self.database.as_ref().filter(|_| self.mode().has_database() && !self.holds_row(fence));
         let Some(database) = database else { return Ok(()) };
         let manifest = self.files.manifest(&fence.run).await?;
-        let Some(manifest) = manifest.filter(Manifest::has_row) else { return Ok(()) };
+        // With company, also what no row is known of: somebody else may have been asked for it.
+        let is_alone = self.config.alone.is_alone();
+        let Some(manifest) = manifest.filter(|manifest| manifest.has_row() || !is_alone) else {
+            return Ok(());
+        };
         self.remember(fence, manifest.new_run(), HashSet::new());
         self.give_row(database, fence).await
     }
@@ -77,7 +82,9 @@ impl Router {
             ));
         };
         let new = &*known.new;
+        let began = self.clock.monotonic();
         database.call(|store| async move { store.adopt(new, fence).await }).await?;
+        self.leases.grant([&fence.run], began + ADOPTED_LEASE);
         if let Some(file) = self.files.load(&fence.run).await? {
             for held in file.stages.values() {
                 let record = &held.record;
@@ -214,11 +221,10 @@ impl Router {
     /// Lets go of a run that somebody else has: in files it ends as its row has, or waits to be taken again.
     pub async fn let_go(&self, fence: &Fence) {
         let run_id = &fence.run;
-        let released = match self.follow_row(fence).await {
-            Ok(()) => self.files.release(fence).await,
-            failed => failed,
-        };
-        match released {
+        if let Err(error) = self.follow_row(fence).await {
+            tracing::warn!(%error, "[{run_id}] how it stands in the database could not be noted in files");
+        }
+        match self.files.release(fence).await {
             // Ended, taken, or never in files.
             Err(error) if error.is_outage() => {
                 tracing::warn!(%error, "[{run_id}] that it is no longer ours could not be noted in files");

@@ -3,7 +3,10 @@
 //! Its behaviour is the failure table of README.md, "When something fails", row by row.
 
 mod accept;
+mod alone;
 mod heal;
+mod leases;
+mod permit;
 mod retry;
 
 use std::{
@@ -20,9 +23,9 @@ use pipeline::{
 };
 use tokio::sync::watch;
 
-pub use self::heal::Resume;
-use self::retry::Retries;
 pub(super) use self::retry::jitter;
+pub use self::{alone::Alone, heal::Resume};
+use self::{leases::Leases, retry::Retries};
 use super::{
     Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerState},
@@ -30,7 +33,10 @@ use super::{
     merge::merge,
     mode::{Flags, Mode},
 };
-use crate::telemetry::metrics::{self, Place};
+use crate::{
+    crash,
+    telemetry::metrics::{self, Place},
+};
 
 /// The database and its breaker.
 #[derive(Debug, Clone)]
@@ -40,12 +46,12 @@ pub struct Database {
 }
 
 /// What the operator decides.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RouterConfig {
     /// How long an output is kept in memory while the only store there is does not take it.
     pub retry_deadline: Duration,
-    /// Whether no other process accepts or works on runs. Only then is a file a guard against running twice.
-    pub is_alone: bool,
+    /// Whether a file is a guard against running twice.
+    pub alone: Arc<Alone>,
 }
 
 /// Routes every call by the mode in force.
@@ -61,6 +67,7 @@ pub struct Router {
     /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
     /// flip or an outage.
     known: Mutex<HashMap<RunId, Known>>,
+    leases: Leases,
 }
 
 /// A run that this process works on.
@@ -105,14 +112,23 @@ impl Router {
         config: RouterConfig,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { files, database, flags, config, clock, file_alarm: Mutex::default(), known: Mutex::default() }
+        Self {
+            files,
+            database,
+            flags,
+            config,
+            clock,
+            file_alarm: Mutex::default(),
+            known: Mutex::default(),
+            leases: Leases::default(),
+        }
     }
 
     /// Files and nothing else, whatever the flags of a service say: for work on the command line.
     #[must_use]
     pub fn files_only(files: FileStore, clock: Arc<dyn Clock>) -> Self {
         let flags = Flags { database_writes: false, file_fallback: true, revision: 0 };
-        let config = RouterConfig { retry_deadline: Duration::ZERO, is_alone: true };
+        let config = RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(true))) };
         Self::new(files, None, watch::channel(flags).1, config, clock)
     }
 
@@ -162,6 +178,12 @@ impl Router {
     /// The database, if it may be called: in a mode that has it, with the breaker closed.
     fn open_database(&self, mode: Mode) -> Option<&Database> {
         self.database.as_ref().filter(|database| mode.has_database() && database.breaker.is_closed())
+    }
+
+    /// Whether the database may be called: in a mode that has it, with its breaker closed.
+    #[must_use]
+    pub fn is_database_open(&self) -> bool {
+        self.open_database(self.mode()).is_some()
     }
 
     /// Stores a stage as the flags say, and as long as they say it. Returns the record as it is stored: its `meta`
@@ -225,6 +247,7 @@ impl Router {
     /// The fenced database write first, the file right after: a container's disk may be gone a second later.
     async fn write_both(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
         let in_database = self.write_database(fence, write).await;
+        crash::point(if matches!(write, Write::Stage(_)) { "stage-in-database" } else { "end-in-database" });
         let twin = match &in_database {
             Ok(()) => Twin::Has,
             Err(error) if error.is_outage() => Twin::Lacks,
@@ -319,6 +342,7 @@ impl Router {
     /// The run is no longer worked on here.
     pub fn forget(&self, run: &RunId) {
         self.lock_known().remove(run);
+        self.leases.forget(run);
     }
 
     fn note_in_row(&self, run: &RunId, stage: Stage) {
@@ -388,18 +412,12 @@ impl Database {
 #[async_trait]
 impl Store for Router {
     async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
-        match self.mode() {
-            Mode::Invalid => Err(StorageError::new(
-                StorageErrorKind::Refused,
-                "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
-            )),
-            Mode::FileOnly => self.accept_by_file(run, lease, None).await,
-            Mode::DatabaseOnly => match &self.database {
-                Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,
-                None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
-            },
-            Mode::DualWrite => self.accept_in_both(run, lease).await,
+        let began = self.clock.monotonic();
+        let accepted = self.accept_as_mode_says(run, lease).await;
+        if let (Ok(Acceptance::New(Some(fence))), Some(lease)) = (&accepted, lease) {
+            self.leases.grant([&fence.run], began + lease.duration);
         }
+        accepted
     }
 
     async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
@@ -417,21 +435,27 @@ impl Store for Router {
         held: &HashSet<RunId>,
     ) -> Result<Vec<Fence>, StorageError> {
         let mode = self.mode();
+        let began = self.clock.monotonic();
         let mut fences = Vec::new();
         let mut database_error = None;
         if mode.has_database()
             && let Some(database) = &self.database
         {
             match database.call(|store| async move { store.claim(lease, limit, held).await }).await {
-                Ok(claimed) => fences = self.above_files(database, claimed).await,
+                Ok(claimed) => {
+                    fences = self.above_files(database, claimed).await;
+                    self.leases.grant(fences.iter().map(|fence| &fence.run), began + lease.duration);
+                }
                 Err(error) if mode.has_files() => database_error = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        if mode.has_files() && self.config.is_alone && fences.len() < limit {
+        let is_alone = self.config.alone.is_alone();
+        // With company, the database says whose a run is; what it cannot be asked about waits.
+        if mode.has_files() && fences.len() < limit && (is_alone || database_error.is_none()) {
             let mut skipped = held.clone();
             skipped.extend(fences.iter().map(|fence| fence.run.clone()));
-            let without_row_only = mode.has_database() && database_error.is_none();
+            let without_row_only = !is_alone || (mode.has_database() && database_error.is_none());
             let more =
                 self.files.claim_where(lease, limit - fences.len(), &skipped, without_row_only).await?;
             fences.extend(more);
@@ -445,7 +469,11 @@ impl Store for Router {
             // A call that asks nothing would tell the breaker that all is well.
             Some(database) if !with_row.is_empty() => {
                 let with_row = &with_row;
-                database.call(|store| async move { store.renew(lease, with_row).await }).await
+                let began = self.clock.monotonic();
+                let lost = database.call(|store| async move { store.renew(lease, with_row).await }).await?;
+                let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !lost.contains(run));
+                self.leases.grant(kept, began + lease.duration);
+                Ok(lost)
             }
             _ => Ok(Vec::new()),
         }

@@ -1,0 +1,76 @@
+//! This process's row in the registry of replicas, and what it learns there: whether it is alone.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    config::Role,
+    health::Identity,
+    storage::{
+        Census, Replica,
+        mode::Flags,
+        router::{Alone, Router},
+    },
+    worker::Worker,
+};
+
+/// Between two signs of life, at most: others take a replica for gone after a minute.
+const BEAT_INTERVAL_MAX: Duration = Duration::from_secs(5);
+
+/// Keeps the row.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    pub census: Arc<dyn Census>,
+    pub router: Arc<Router>,
+    pub worker: Worker,
+    pub alone: Arc<Alone>,
+    pub identity: Identity,
+    pub role: Role,
+}
+
+impl Registry {
+    /// Shows signs of life, for ever. Not in a mode without the database, and not while its breaker is open.
+    pub async fn run(&self) {
+        let interval = self.worker.lease().duration.min(BEAT_INTERVAL_MAX);
+        let mut was_failing = false;
+        loop {
+            if self.router.is_database_open() {
+                match self.census.beat(&self.replica()).await {
+                    Ok(has_company) => {
+                        was_failing = false;
+                        self.alone.note_company(has_company);
+                    }
+                    // Once an outage. What was known stays: replicas do not go because the database does.
+                    Err(error) if !was_failing => {
+                        was_failing = true;
+                        tracing::warn!(%error, "no sign of life could be shown to the other replicas; trying on");
+                    }
+                    Err(_) => {}
+                }
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }
+
+    /// Takes the row out: whoever stops is no company.
+    pub async fn leave(&self) {
+        if self.router.is_database_open()
+            && let Err(error) = self.census.leave(&self.identity.replica).await
+        {
+            tracing::warn!(%error, "this replica could not be taken out of the registry");
+        }
+    }
+
+    fn replica(&self) -> Replica {
+        let Flags { database_writes, file_fallback, revision } = self.router.flags();
+        Replica {
+            id: self.identity.replica.clone(),
+            role: self.role.as_str().to_owned(),
+            version: self.identity.version.to_owned(),
+            git_sha: Some(self.identity.git_sha.clone()),
+            flags: format!("{revision}: database_writes={database_writes} file_fallback={file_fallback}"),
+            runs_in_flight: u32::try_from(self.worker.active_count()).unwrap_or(u32::MAX),
+            is_draining: self.worker.is_stopping(),
+            silent_seconds: 0,
+        }
+    }
+}

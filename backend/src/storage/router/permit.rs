@@ -1,0 +1,55 @@
+//! Whether a stage may begin: never one that another replica may be paying for.
+
+use std::time::Duration;
+
+use super::{
+    super::{Fence, StorageError},
+    Router,
+};
+
+/// Between two looks of a parked run. Renewals come at their own pace; a tenth of a second after one is soon enough.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+impl Router {
+    /// Waits until this process may begin a stage of the run: until its lease surely lasts, or nobody else is there who
+    /// could have taken the run over. A run whose lease has ended is parked, not failed. A fenced run is an error.
+    pub async fn permit(&self, fence: &Fence) -> Result<(), StorageError> {
+        let mut is_told = false;
+        while !self.may_begin(fence).await? {
+            if !is_told {
+                is_told = true;
+                tracing::warn!(
+                    run_id = %fence.run,
+                    "[{}] parked: its lease cannot be renewed, and another replica may have taken it over",
+                    fence.run
+                );
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        if is_told {
+            tracing::info!(run_id = %fence.run, "[{}] goes on: it is still ours", fence.run);
+        }
+        Ok(())
+    }
+
+    async fn may_begin(&self, fence: &Fence) -> Result<bool, StorageError> {
+        // A mode without the database is the operator's word that leases do not count now.
+        if self.config.alone.is_alone() || !self.mode().has_database() {
+            return Ok(true);
+        }
+        if !self.holds_row(fence)
+            && let Some(database) = &self.database
+        {
+            return match self.give_row(database, fence).await {
+                Err(error) if error.is_outage() => Ok(false),
+                given => given.map(|()| true),
+            };
+        }
+        Ok(self.leases.lasts(&fence.run, self.clock.monotonic()))
+    }
+
+    /// The monotonic clock, for whoever waits with a run.
+    pub(in super::super) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+}

@@ -1,0 +1,45 @@
+//! When a run was last seen to come on: what tells a slow one from one that hangs.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use pipeline::clock::Clock;
+
+use super::WorkerConfig;
+
+/// One run's last sign of progress.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// Milliseconds of the monotonic clock.
+    at: AtomicU64,
+    is_reported: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn new(clock: &dyn Clock) -> Self {
+        let progress = Self { at: AtomicU64::new(0), is_reported: AtomicBool::new(false) };
+        progress.note(clock);
+        progress
+    }
+
+    pub(super) fn note(&self, clock: &dyn Clock) {
+        self.at.store(millis(clock.monotonic()), Ordering::Relaxed);
+        self.is_reported.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stalled(&self, clock: &dyn Clock, config: &WorkerConfig) -> bool {
+        let since = millis(clock.monotonic()).saturating_sub(self.at.load(Ordering::Relaxed));
+        since > millis(config.stall_after)
+    }
+
+    /// True once a stall.
+    pub(super) fn is_newly_stalled(&self, clock: &dyn Clock, config: &WorkerConfig) -> bool {
+        self.is_stalled(clock, config) && !self.is_reported.swap(true, Ordering::Relaxed)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
