@@ -12,18 +12,9 @@ mod stopping;
 use std::time::Duration;
 
 use crate::support::{
-    openrouter::{Options, StandIn},
+    openrouter::{Options, calls},
     service::World,
 };
-
-/// The names of the stages' schemas, by which model calls are told apart.
-const SCHEMAS: [&str; 4] =
-    ["input_processing", "signal_amplification", "general_translation", "brand_contextualization"];
-
-/// How often the model was asked for each stage.
-fn calls(model: &StandIn) -> [usize; 4] {
-    SCHEMAS.map(|schema| model.calls_of(schema))
-}
 
 /// Slow enough that a test can act while a run is under way, whatever else the machine does.
 fn slow_model() -> Options {

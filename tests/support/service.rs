@@ -93,6 +93,24 @@ impl World {
         }
     }
 
+    /// Starts one replica among several, on a disk of its own, with a lease that is short enough to wait for.
+    pub(crate) async fn replica(&self, name: &str, environment: &[(&str, &str)]) -> Service {
+        let base = self.folder.path().join(name);
+        let data = base.join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        let profiles = data.join("brand-profiles");
+        if !profiles.exists() {
+            std::os::unix::fs::symlink(root().join("data/brand-profiles"), profiles).unwrap();
+        }
+        let mut all =
+            vec![("SINGLE_REPLICA", "false"), ("LEASE_SECONDS", "2"), ("DATABASE_WRITE_TIMEOUT_MS", "1000")];
+        all.extend(environment);
+        self.serve_with(&all, |command| {
+            command.env("APP_BASE_DIR", &base);
+        })
+        .await
+    }
+
     /// Starts a service, and waits until it answers.
     pub(crate) async fn serve(&self, environment: &[(&str, &str)]) -> Service {
         self.serve_with(environment, |_| {}).await
@@ -313,6 +331,11 @@ impl Service {
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Waits until SIGKILL has ended it.
+    pub(crate) async fn killed(&mut self) {
+        assert_eq!(self.wait().await, None, "{}", self.log());
     }
 
     /// SIGKILL.

@@ -230,3 +230,12 @@ impl Drop for StandIn {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// The names of the stages' schemas, by which model calls are told apart.
+const SCHEMAS: [&str; 4] =
+    ["input_processing", "signal_amplification", "general_translation", "brand_contextualization"];
+
+/// How often a model was asked for each stage.
+pub(crate) fn calls(model: &StandIn) -> [usize; 4] {
+    SCHEMAS.map(|schema| model.calls_of(schema))
+}

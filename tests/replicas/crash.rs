@@ -1,0 +1,104 @@
+//! SIGKILL between every two steps of a run.
+
+use super::{calls, world};
+use crate::support::service::World;
+
+/// A lease that a test can wait for.
+const SHORT: [(&str, &str); 4] = [
+    ("LEASE_SECONDS", "1"),
+    ("DATABASE_WRITE_TIMEOUT_MS", "900"),
+    ("DATABASE_STATEMENT_TIMEOUT_MS", "800"),
+    ("DATABASE_LOCK_TIMEOUT_MS", "700"),
+];
+
+/// Each point, with the calls that are paid in all: one more only for an answer that no store had yet.
+const EVERYWHERE: &[(&str, [usize; 4])] = &[
+    ("accepted", [1; 4]),
+    ("claimed", [1; 4]),
+    ("document-fetched", [1; 4]),
+    ("document-read", [1; 4]),
+    ("stage-answered", [2, 1, 1, 1]),
+    ("stage-answered:4", [1, 1, 1, 2]),
+    ("stage-stored", [1; 4]),
+    ("stage-stored:3", [1; 4]),
+    ("ended", [1; 4]),
+];
+const WITH_FILES: &[(&str, [usize; 4])] =
+    &[("document-spooled", [1; 4]), ("stage-file-written:2", [1; 4]), ("report-written", [1; 4])];
+const WITH_BOTH: &[(&str, [usize; 4])] = &[("stage-in-database:2", [1; 4]), ("end-in-database", [1; 4])];
+
+async fn survives(world: &World, environment: &[(&str, &str)], points: &[&[(&str, [usize; 4])]]) {
+    let settings: Vec<_> = SHORT.iter().chain(environment).copied().collect();
+    for (number, (point, paid)) in points.iter().copied().flatten().enumerate() {
+        let run = format!("run-{number}");
+        let before = calls(&world.model);
+        let mut deadly = settings.clone();
+        deadly.push(("CRASH_AT", point));
+        let mut service = world.serve(&deadly).await;
+        // The answer may be lost with the process; whoever asks again gets it.
+        let _ = service.post(&world.request(&run)).await;
+        service.killed().await;
+        let service = world.serve(&settings).await;
+        service.submit(&world.request(&run)).await;
+        let status = service.ended(&run).await;
+        assert_eq!(status["status"], "complete", "{point}: {status}");
+        let after = calls(&world.model);
+        let asked: Vec<usize> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+        assert_eq!(asked, paid, "{point}");
+        if points.contains(&WITH_BOTH) {
+            world.wait_until_synced(&run).await;
+            world.assert_both_agree(&run).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed_between_any_two_steps_a_run_goes_on_in_dual_write() {
+    let world = world(std::time::Duration::ZERO).await;
+    survives(&world, &[], &[EVERYWHERE, WITH_FILES, WITH_BOTH]).await;
+    super::assert_all_complete(&world, EVERYWHERE.len() + WITH_FILES.len() + WITH_BOTH.len()).await;
+}
+
+#[tokio::test]
+async fn killed_between_any_two_steps_a_run_goes_on_in_database_only() {
+    let world = world(std::time::Duration::ZERO).await;
+    survives(&world, &[("ENABLE_FILE_FALLBACK", "false")], &[EVERYWHERE]).await;
+    super::assert_all_complete(&world, EVERYWHERE.len()).await;
+}
+
+#[tokio::test]
+async fn killed_between_any_two_steps_a_run_goes_on_in_file_only() {
+    let world = World::files_only().await;
+    survives(&world, &[("ENABLE_DATABASE_WRITES", "false")], &[EVERYWHERE, WITH_FILES]).await;
+}
+
+#[tokio::test]
+async fn killed_at_random_again_and_again_every_run_ends_once() {
+    const RUNS: usize = 12;
+    const KILLS: u32 = 6;
+    let world = world(std::time::Duration::from_millis(60)).await;
+    let mut service = world.serve(&SHORT).await;
+    for number in 0..RUNS {
+        service.submit(&world.request(&format!("run-{number}"))).await;
+    }
+    for kill in 0..KILLS {
+        // Any moment will do, another each time; what follows does not depend on which.
+        let moment = uuid::Uuid::new_v4().as_u128() % 600;
+        tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(moment).unwrap())).await;
+        service.kill();
+        service = world.serve(&SHORT).await;
+        println!("kill {kill} after {moment} ms");
+    }
+    super::assert_all_complete(&world, RUNS).await;
+    for number in 0..RUNS {
+        let run = format!("run-{number}");
+        world.wait_until_synced(&run).await;
+        world.assert_both_agree(&run).await;
+    }
+    let paid: usize = calls(&world.model).iter().sum();
+    let in_flight = usize::try_from(KILLS).unwrap() * RUNS;
+    assert!(
+        (4 * RUNS..=4 * RUNS + in_flight).contains(&paid),
+        "{paid}: at most the calls in flight at each kill"
+    );
+}

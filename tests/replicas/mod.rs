@@ -1,0 +1,37 @@
+//! Pulling the plug on processes: one replica or several, killed, stopped, paused or cut off at any point.
+//!
+//! Every test asserts that every accepted run ends, once, that stores agree by digest where both hold it, and how many
+//! model calls were paid.
+
+mod crash;
+mod lifecycle;
+mod several;
+
+use std::time::Duration;
+
+use crate::support::{
+    openrouter::{Options, calls},
+    postgres::Postgres,
+    service::World,
+};
+
+/// A world with a database and a model that takes its time.
+async fn world(latency: Duration) -> World {
+    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
+    world.postgres = Some(Postgres::start());
+    world.migrate();
+    world
+}
+
+/// Long enough for a test to act while a stage is under way.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// Waits until every accepted run has ended, and asserts that all are complete.
+async fn assert_all_complete(world: &World, count: usize) {
+    world
+        .wait_for_value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'PROCESSING'"#, "0")
+        .await;
+    let complete = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'
+        AND num_nulls("stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown") = 0"#;
+    assert_eq!(world.value(complete).await, count.to_string());
+}

@@ -1,0 +1,108 @@
+//! Several replicas on one database, each with a disk of its own.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use super::{SLOW, assert_all_complete, calls, world};
+use crate::support::{postgres::Stop, proxy::Proxy};
+
+#[tokio::test]
+async fn a_killed_replicas_run_goes_on_elsewhere_within_its_lease_and_a_second() {
+    let world = world(SLOW).await;
+    let mut one = world.replica("one", &[]).await;
+    one.submit(&world.request("run-1")).await;
+    one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    let two = world.replica("two", &[]).await;
+    let killed = Instant::now();
+    one.kill();
+    two.wait_for_log("[run-1] started").await;
+    let waited = killed.elapsed();
+    assert!(waited < Duration::from_secs(2 + 1), "lease 2 s: {waited:?}");
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    let paid = calls(&world.model);
+    assert_eq!((paid[0], paid[2], paid[3]), (1, 1, 1), "{paid:?}");
+    assert!(paid[1] <= 2, "at most the call in flight: {paid:?}");
+    // The other's disk has gone; what went on has all of it.
+    assert_all_complete(&world, 1).await;
+}
+
+#[tokio::test]
+async fn a_hundred_posts_of_one_id_to_two_replicas_pay_for_one_run() {
+    let world = world(Duration::ZERO).await;
+    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
+    let request = world.request("run-1");
+    let posts = (0..100).map(|number| if number % 2 == 0 { one.post(&request) } else { two.post(&request) });
+    for answer in join_all(posts).await {
+        let (status, body) = answer.unwrap();
+        assert_eq!((status, &body["run_id"]), (202, &"run-1".into()), "{body}");
+    }
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    assert_eq!(calls(&world.model), [1; 4]);
+    assert_all_complete(&world, 1).await;
+}
+
+#[tokio::test]
+async fn a_paused_worker_that_wakes_after_its_lease_was_taken_writes_nothing() {
+    let world = world(SLOW).await;
+    let one = world.replica("one", &[]).await;
+    one.submit(&world.request("run-1")).await;
+    one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    one.signal("STOP");
+    let two = world.replica("two", &[]).await;
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    let row = r#"SELECT concat_ws(' ', "leaseEpoch", "stage1Digest", "stage2Digest", "reportDigest") FROM "PipelineRun""#;
+    let before = world.value(row).await;
+    one.signal("CONT");
+    one.wait_for_log("[run-1] is no longer ours").await;
+    // What it had in hand went nowhere; the first stage, which it had stored, is the same in its own files.
+    one.wait_for("run-1", |status| status["status"] == "complete").await;
+    assert_eq!(world.value(row).await, before);
+    let paid = calls(&world.model);
+    assert_eq!(paid[0], 1);
+    assert!(paid.iter().sum::<usize>() <= 5, "at most the call in flight: {paid:?}");
+}
+
+#[tokio::test]
+async fn a_replica_that_is_cut_off_parks_and_its_run_goes_on_elsewhere() {
+    let world = world(SLOW).await;
+    let address = format!("127.0.0.1:{}", url::Url::parse(&world.database_url()).unwrap().port().unwrap());
+    let mut proxy = Proxy::start(address.parse().unwrap()).await;
+    let through = proxy.url(&world.database_url());
+    let one = world.replica("one", &[("DATABASE_URL", through.as_str())]).await;
+    one.submit(&world.request("run-1")).await;
+    one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    let two = world.replica("two", &[]).await;
+    proxy.swallow();
+    // Alone with its files it finishes what it had asked for, and starts nothing new past its lease.
+    one.wait_for_log("[run-1] parked").await;
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    let paid = calls(&world.model);
+    // New runs need the database's guard, which it cannot reach.
+    let (status, answer) = one.post(&world.request("run-2")).await.unwrap();
+    assert_eq!(status, 503, "{answer}");
+    proxy.mend().await;
+    one.wait_for_log("[run-1] is no longer ours").await;
+    assert_eq!(calls(&world.model), paid, "the parked one paid for nothing more");
+    assert!(paid.iter().all(|calls| *calls <= 2) && paid.iter().sum::<usize>() <= 6, "{paid:?}");
+    assert_all_complete(&world, 1).await;
+}
+
+#[tokio::test]
+async fn postgres_restarts_under_two_replicas_and_no_run_changes_hands_for_it() {
+    let mut world = world(SLOW).await;
+    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
+    for number in 0..6 {
+        let replica = if number % 2 == 0 { &one } else { &two };
+        replica.submit(&world.request(&format!("run-{number}"))).await;
+    }
+    one.wait_for("run-0", |status| status["stages"]["1"]["status"] == "complete").await;
+    world.postgres().stop(Stop::Immediate);
+    // Longer than a lease, as far as the replicas can tell.
+    one.wait_for_log("parked").await;
+    two.wait_for_log("parked").await;
+    world.postgres().start_again();
+    assert_all_complete(&world, 6).await;
+    let paid: usize = calls(&world.model).iter().sum();
+    assert_eq!(paid, 24, "each renewed its own first, and none was taken over");
+}
