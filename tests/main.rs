@@ -12,6 +12,7 @@
 
 mod architecture;
 mod corpus;
+mod deployment;
 mod documents;
 mod fetch;
 mod golden;

@@ -73,6 +73,17 @@ impl Run {
 pub(crate) const STAGE_FILES: [&str; 4] =
     ["stage1/inspirations.json", "stage2/trends.json", "stage3/lessons.json", "stage4/context.json"];
 
+/// A script with the binary first on its path, and nothing else of this machine's environment.
+pub(crate) fn script(path: &Path) -> Command {
+    // Where this machine keeps its programs is the one thing that a script cannot do without.
+    #[allow(clippy::disallowed_methods)]
+    let programs = std::env::var("PATH").unwrap();
+    let ours = Path::new(env!("CARGO_BIN_EXE_innovation")).parent().unwrap();
+    let mut command = Command::new(path);
+    command.env_clear().env("PATH", format!("{}:{programs}", ours.display()));
+    command
+}
+
 /// What a command wrote to stderr.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -82,4 +93,34 @@ pub(crate) fn stderr(output: &Output) -> String {
 #[track_caller]
 pub(crate) fn assert_ok(output: &Output) {
     assert!(output.status.success(), "{:?}\n{}", output.status, stderr(output));
+}
+
+/// Lines of code with their numbers: no comments, and nothing below the file's test module.
+pub(crate) fn code_lines(text: &str) -> Vec<(usize, &str)> {
+    text.lines()
+        .enumerate()
+        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(index, line)| (index + 1, line))
+        .collect()
+}
+
+/// The files of code below a folder, without those that hold tests alone.
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            // Unit tests in files of their own may use what they test with.
+            && !path.file_stem().is_some_and(|stem| stem.to_string_lossy().contains("test"))
+        {
+            files.push(path);
+        }
+    }
+    files
 }

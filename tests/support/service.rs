@@ -211,7 +211,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    async fn start(mut command: Command, port: u16, folder: &Path) -> Self {
+    /// Starts a command that serves on a port, and waits until it answers; its log is kept in a folder.
+    pub(crate) async fn start(mut command: Command, port: u16, folder: &Path) -> Self {
         let log = folder.join(format!("service-{port}.log"));
         let file = std::fs::File::create(&log).unwrap();
         let child =
@@ -227,6 +228,11 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         service
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it has logged.
@@ -366,6 +372,6 @@ impl Drop for Service {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -2,6 +2,7 @@
 
 pub mod brands;
 pub mod extract;
+pub mod healthcheck;
 pub mod migrate;
 pub mod progress;
 pub mod run;
@@ -49,6 +50,8 @@ enum Command {
     Extract(extract::Args),
     /// Bring the database's schema up to date, or take a change of it back
     Migrate(migrate::Args),
+    /// Ask a service whether it is alive; exit code 1 where it says no, 3 where it says nothing
+    Healthcheck(healthcheck::Args),
 }
 
 /// Runs the command line of this process.
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
             Command::Brands(args) => brands::run(&args, &config),
             Command::Extract(args) => extract::run(args).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
+            Command::Healthcheck(args) => healthcheck::run(args, &config).await,
         }
     });
     // A write that was given up may still hang on a dead disk; it must not hold the process.

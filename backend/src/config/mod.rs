@@ -111,6 +111,14 @@ fn check_together(
             "postgresql://user:password@host:5432/database",
         );
     }
+    let is_on_railway = process::RAILWAY_ENVIRONMENT_VARIABLES.iter().any(|name| reader.text(name).is_some());
+    if is_on_railway && reader.text(process::DRAINING_VARIABLE).is_none() {
+        reader.warning(format!(
+            "{} is not set: unless the service's settings on Railway say otherwise, it kills at once instead of waiting \
+             for runs; set it to more than DRAIN_SECONDS, for example 30",
+            process::DRAINING_VARIABLE
+        ));
+    }
 }
 
 /// Whether the process's own environment leaves it a developer's machine. A deployment never reads `.env`.
@@ -299,6 +307,19 @@ mod tests {
         assert!(service(&[("ENVIRONMENT", "prod"), ("ENABLE_DATABASE_WRITES", "no")]).is_ok());
         assert!(service(&[]).is_ok());
         assert!(read(&[("ENVIRONMENT", "prod")]).is_ok(), "a command needs none");
+    }
+
+    #[test]
+    fn a_platform_that_may_not_wait_is_warned_of() {
+        let warnings = |pairs: &[(&str, &str)]| {
+            let variables = variables(&[pairs, &[("ALLOW_UNAUTHENTICATED", "true")]].concat());
+            Config::from_variables(variables, Purpose::Service).unwrap().warnings
+        };
+        let told = warnings(&[("RAILWAY_ENVIRONMENT_NAME", "dev")]);
+        assert!(told.len() == 1 && told[0].contains("RAILWAY_DEPLOYMENT_DRAINING_SECONDS"), "{told:?}");
+        let set = [("RAILWAY_ENVIRONMENT_NAME", "dev"), ("RAILWAY_DEPLOYMENT_DRAINING_SECONDS", "30")];
+        assert!(warnings(&set).is_empty());
+        assert!(warnings(&[]).is_empty(), "a developer's machine waits");
     }
 
     #[test]

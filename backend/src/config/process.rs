@@ -8,6 +8,13 @@ use super::Reader;
 pub(super) const ENVIRONMENT_VARIABLES: [&str; 3] =
     ["ENVIRONMENT", "RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"];
 
+/// What is set wherever Railway runs the process.
+pub(super) const RAILWAY_ENVIRONMENT_VARIABLES: [&str; 2] =
+    ["RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"];
+
+/// How long Railway waits between SIGTERM and SIGKILL.
+pub(super) const DRAINING_VARIABLE: &str = "RAILWAY_DEPLOYMENT_DRAINING_SECONDS";
+
 /// How strict the configuration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
@@ -141,7 +148,7 @@ impl ProcessConfig {
     fn read_drain(reader: &mut Reader) -> Duration {
         let what = "must be a whole number of seconds, 0 to 3600";
         let drain = reader.number("DRAIN_SECONDS", 25, 0..=3600, what, "25");
-        let platform = "RAILWAY_DEPLOYMENT_DRAINING_SECONDS";
+        let platform = DRAINING_VARIABLE;
         if reader.text(platform).is_some() {
             let window = reader.number(platform, 30, 0..=86_400, what, "30");
             if window <= drain {

@@ -1,0 +1,46 @@
+# syntax=docker/dockerfile:1
+
+# The same compiler as rust-toolchain.toml; the same Debian as the image below, so that the C library fits.
+FROM rust:1.95.0-slim-trixie AS build
+WORKDIR /build
+
+# The dependencies alone, against empty crates: a layer that stays until a manifest or the lock file changes. (No cache
+# mounts: on Railway they would have to name the service.)
+COPY Cargo.toml Cargo.lock ./
+COPY backend/Cargo.toml backend/
+COPY pipeline/Cargo.toml pipeline/
+RUN mkdir backend/src pipeline/src \
+    && echo 'fn main() {}' > backend/src/main.rs \
+    && touch backend/src/lib.rs pipeline/src/lib.rs \
+    && cargo build --release --locked --package backend
+
+COPY prisma prisma
+COPY pipeline/src pipeline/src
+COPY backend/src backend/src
+COPY data data
+COPY scripts/stage-image.sh scripts/
+COPY tests/railway tests/railway
+# What `/health` shows where the platform does not say at run time which commit this is.
+ARG GIT_SHA=""
+# The sources may well be older than the empty crates that were built in their place: cargo goes by time.
+RUN touch backend/src/main.rs backend/src/lib.rs pipeline/src/lib.rs \
+    && cargo build --release --locked --package backend \
+    # Three quarters of the binary; what is left still names functions in a back-trace.
+    && strip --strip-debug target/release/innovation \
+    && scripts/stage-image.sh /stage target/release/innovation
+
+FROM debian:trixie-slim
+# The roots that model and documents are reached by.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /stage/ /
+# The only folder that the service may write to. The user is a number, so that a platform can see it is not root.
+RUN install -d -o 10001 -g 10001 -m 0750 /app/data/test-outputs
+USER 10001:10001
+WORKDIR /app
+ENV APP_BASE_DIR=/app
+# What is listened on where the platform says nothing else by PORT.
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s --retries=3 CMD ["innovation", "healthcheck"]
+# No ENTRYPOINT: a platform's own command (`innovation migrate deploy`) stands in its place as it is.
+CMD ["innovation", "serve"]

@@ -1,0 +1,123 @@
+//! `innovation healthcheck`: asks a service how it is, as a container's health check does.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use reqwest::{Response, redirect::Policy};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{EXIT_COULD_NOT_CHECK, put, put_json, say};
+use crate::{config::Config, documents::fetch::install_crypto};
+
+/// How long the whole question may take. Less than the health check's own limit in the `Dockerfile`, so that the
+/// reason is told.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The most bytes of an answer that are shown; the longest one of ours, `/health/deep`, has a few thousand.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What is asked [default: this machine's service at PORT, whether it is alive]
+    #[arg(long, value_name = "URL", value_parser = address)]
+    url: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// An address that can be asked.
+fn address(text: &str) -> Result<String, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(String::from).ok_or("it must be an http or https address, as http://127.0.0.1:8000/health")
+}
+
+/// Asks; exit code 0 for a 200, 1 for any other answer, 3 for none.
+pub async fn run(args: Args, config: &Config) -> ExitCode {
+    let process = &config.process;
+    let url = args.url.unwrap_or_else(|| own_address(process.host, process.port));
+    match ask(&url).await {
+        Ok((status, body)) => {
+            let is_healthy = status == 200;
+            if args.json {
+                put_json(&json!({ "healthy": is_healthy, "url": url, "status": status, "body": body }));
+            } else {
+                put(&format!("{status} {url}\n"));
+            }
+            if is_healthy {
+                return ExitCode::SUCCESS;
+            }
+            say(&format!("innovation: {url} answered {status}; see its /health/deep for each dependency"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            if args.json {
+                put_json(&json!({ "healthy": false, "url": url, "error": error }));
+            }
+            say(&format!("innovation: {error} from {url}; is `innovation serve` running with this PORT?"));
+            ExitCode::from(EXIT_COULD_NOT_CHECK)
+        }
+    }
+}
+
+/// Where this machine's own service answers whether it is alive. Not whether it is ready: a container that drains, or
+/// whose storage is away, must not be restarted for it.
+fn own_address(host: IpAddr, port: u16) -> String {
+    let host = match host {
+        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        host => host,
+    };
+    // Writes an IPv6 address in brackets.
+    format!("http://{}/health/live", SocketAddr::new(host, port))
+}
+
+/// The status and the body: JSON where it is some.
+async fn ask(url: &str) -> Result<(u16, Value), &'static str> {
+    let question = async {
+        install_crypto();
+        // No proxy: what stands in between would answer for the service.
+        let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build()?;
+        let response = client.get(url).send().await?;
+        let status = response.status().as_u16();
+        Ok((status, body(response).await?))
+    };
+    match tokio::time::timeout(PATIENCE, question).await {
+        Ok(answer) => answer.map_err(
+            |error: reqwest::Error| {
+                if error.is_connect() { "no connection" } else { "no usable answer" }
+            },
+        ),
+        Err(_) => Err("no answer in time"),
+    }
+}
+
+async fn body(mut response: Response) -> reqwest::Result<Value> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > BODY_BYTES_MAX {
+            bytes.truncate(BODY_BYTES_MAX);
+            break;
+        }
+    }
+    let as_text = |_| Value::String(String::from_utf8_lossy(&bytes).into_owned());
+    Ok(serde_json::from_slice(&bytes).unwrap_or_else(as_text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_listens_everywhere_is_asked_on_loopback() {
+        let asked = |host: &str| own_address(host.parse().unwrap(), 8000);
+        assert_eq!(asked("0.0.0.0"), "http://127.0.0.1:8000/health/live");
+        assert_eq!(asked("::"), "http://[::1]:8000/health/live");
+        assert_eq!(asked("10.0.0.7"), "http://10.0.0.7:8000/health/live");
+    }
+}

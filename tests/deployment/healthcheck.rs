@@ -1,0 +1,53 @@
+//! `innovation healthcheck`, as a container's health check runs it.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::support::{innovation, service::World, stderr};
+
+/// Exit code, JSON and what was said, for a service at `port`.
+fn check(port: u16, more: &[&str]) -> (Option<i32>, Value, String) {
+    let mut command = innovation(&["healthcheck", "--json"]);
+    // A proxy would answer for the service.
+    command.env("PORT", port.to_string()).env("http_proxy", "http://127.0.0.1:9").args(more);
+    let output = command.output().unwrap();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), json, stderr(&output))
+}
+
+#[tokio::test]
+async fn a_service_that_lives_is_healthy_and_one_that_refuses_or_has_gone_is_not() {
+    let world = World::files_only().await;
+    // Alive, and without any storage: it would accept no run.
+    let switched_off = [("ENABLE_DATABASE_WRITES", "false"), ("ENABLE_FILE_FALLBACK", "false")];
+    let mut service = world.serve(&switched_off).await;
+    let (code, json, _) = check(service.port, &[]);
+    assert_eq!((code, &json["healthy"], &json["body"]["status"]), (Some(0), &true.into(), &"alive".into()));
+
+    let url = format!("http://127.0.0.1:{}/health", service.port);
+    let (code, json, said) = check(1, &["--url", &url]);
+    assert_eq!((code, &json["healthy"], &json["status"]), (Some(1), &false.into(), &503.into()), "{said}");
+    assert_eq!(json["body"]["status"], "unhealthy");
+    assert!(said.contains("/health/deep"), "{said}");
+
+    service.kill();
+    let (code, json, said) = check(service.port, &[]);
+    assert_eq!((code, &json["healthy"]), (Some(3), &false.into()));
+    assert!(said.contains("no connection") && said.contains("PORT"), "{said}");
+}
+
+#[test]
+fn a_service_that_says_nothing_is_not_waited_for() {
+    // Connections are taken by the kernel and never answered.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (code, json, said) = check(silent.local_addr().unwrap().port(), &[]);
+    assert_eq!((code, &json["error"]), (Some(3), &"no answer in time".into()), "{said}");
+}
+
+#[test]
+fn only_web_addresses_can_be_asked() {
+    for url in ["ftp://127.0.0.1/health", "127.0.0.1:8000", "/health"] {
+        assert_eq!(check(1, &["--url", url]).0, Some(64), "{url}");
+    }
+}

@@ -1,0 +1,153 @@
+//! The container image: it cannot be built in a test, but what it will hold can be laid out in a folder, by the script
+//! that the `Dockerfile` uses, and started from there as the image's user.
+
+use std::{
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::support::{
+    assert_ok, innovation, root, sample, script,
+    service::{Service, free_port},
+};
+
+fn dockerfile() -> String {
+    std::fs::read_to_string(root().join("Dockerfile")).unwrap()
+}
+
+/// The image's files, laid out in a folder that any user can look into.
+pub(super) struct Staged {
+    folder: tempfile::TempDir,
+}
+
+impl Staged {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let staged = Self { folder };
+        assert_ok(&staged.script().output().unwrap());
+        staged
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn script(&self) -> Command {
+        let mut command = script(&root().join("scripts/stage-image.sh"));
+        command.arg(self.folder.path()).arg(env!("CARGO_BIN_EXE_innovation"));
+        command
+    }
+
+    /// A command from there, as the image's user.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.script();
+        command.arg("--").args(words);
+        command
+    }
+}
+
+/// The numbers of the user that a process runs as.
+fn user_of(pid: u32) -> u32 {
+    std::fs::metadata(format!("/proc/{pid}")).unwrap().uid()
+}
+
+fn expected_user() -> u32 {
+    let own = user_of(std::process::id());
+    if own == 0 { 10_001 } else { own }
+}
+
+#[tokio::test]
+async fn the_staged_image_serves_as_a_nobody_who_may_write_results_and_nothing_else() {
+    let staged = Staged::new();
+    let port = free_port();
+    let mut command = staged.command(&["innovation", "serve"]);
+    // As on Railway, with a database that is away.
+    command
+        .env("RAILWAY_ENVIRONMENT", "production")
+        .env("RAILWAY_DEPLOYMENT_DRAINING_SECONDS", "30")
+        .env("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
+        .env("BACKEND_API_KEYS", "0123456789abcdef")
+        .env("PORT", port.to_string());
+    let mut service = Service::start(command, port, staged.folder.path()).await;
+    assert_eq!(user_of(service.id()), expected_user());
+    let (status, health) = service.get("/health").await.unwrap();
+    assert_eq!(status, 200, "Railway waits for exactly this: {health}");
+    assert_eq!((&health["environment"], &health["status"]), (&"production".into(), &"degraded".into()));
+    let (status, brands) = service.get("/brands").await.unwrap();
+    assert!(status == 200 && brands.to_string().contains("lactalis-canada"), "{brands}");
+
+    let check =
+        staged.command(&["innovation", "healthcheck"]).env("PORT", port.to_string()).output().unwrap();
+    assert_ok(&check);
+    service.signal("TERM");
+    assert_eq!(service.wait().await, Some(0));
+
+    // Nothing but the results belongs to the user.
+    for name in ["usr/local/bin/innovation", "app", "app/data", "app/data/brand-profiles"] {
+        let metadata = std::fs::metadata(staged.path(name)).unwrap();
+        assert_eq!(metadata.mode() & 0o022, 0, "{name} can be written to by others");
+        assert_ne!(metadata.uid(), 10_001, "{name}");
+    }
+    assert_eq!(std::fs::metadata(staged.path("app/data/test-outputs")).unwrap().uid(), expected_user());
+}
+
+#[test]
+fn the_staged_image_runs_the_whole_pipeline() {
+    let staged = Staged::new();
+    std::fs::copy(sample("spotted-innovation.md"), staged.path("document.md")).unwrap();
+    let document = staged.path("document.md");
+    let words =
+        ["innovation", "run", document.to_str().unwrap(), "--brand", "lactalis-canada", "--run-id", "staged"];
+    assert_ok(&staged.command(&words).stdin(Stdio::null()).output().unwrap());
+    let report = staged.path("app/data/test-outputs/staged/report.md");
+    assert!(std::fs::read_to_string(&report).unwrap().starts_with("# Opportunities for Lactalis"));
+    assert_eq!(std::fs::metadata(&report).unwrap().uid(), expected_user());
+}
+
+#[test]
+fn the_dockerfile_agrees_with_what_it_is_built_from() {
+    let dockerfile = dockerfile();
+    let says = |line: &str| assert!(dockerfile.contains(line), "the Dockerfile does not say {line:?}");
+    let toolchain = std::fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
+    let version =
+        toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
+    says(&format!("FROM rust:{version}-slim-trixie AS build\n"));
+    says("FROM debian:trixie-slim\n");
+    says("\nUSER 10001:10001\n");
+    let script = std::fs::read_to_string(root().join("scripts/stage-image.sh")).unwrap();
+    assert!(script.contains("\nuser=10001\n"));
+    says("CMD [\"innovation\", \"healthcheck\"]\n");
+    says("CMD [\"innovation\", \"serve\"]\n");
+    assert_ok(&innovation(&["healthcheck", "--help"]).output().unwrap());
+    assert!(
+        !dockerfile.contains("SECRET") && !dockerfile.contains("_KEY"),
+        "an image's layers keep no secret"
+    );
+}
+
+#[test]
+fn what_the_dockerfile_copies_is_there_and_not_ignored() {
+    let ignore = std::fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let kept: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    assert!(ignore.lines().any(|line| line == "*"), "all else is ignored");
+    for name in &kept {
+        assert!(root().join(name).exists(), ".dockerignore names {name}, which is not there");
+        assert!(!name.contains(".env"), "{name}");
+    }
+    let dockerfile = dockerfile();
+    let copied = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|line| !line.starts_with("--"));
+    for line in copied {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        words.pop();
+        for source in words {
+            let is_kept =
+                |name: &&str| Path::new(name).starts_with(source) || Path::new(source).starts_with(name);
+            assert!(kept.iter().any(is_kept), "COPY {source}: it is ignored");
+        }
+    }
+}
