@@ -4,10 +4,11 @@ use super::{calls, world};
 use crate::support::service::World;
 
 /// A lease that a test can wait for.
-const SHORT: [(&str, &str); 4] = [
+const SHORT: [(&str, &str); 5] = [
     ("LEASE_SECONDS", "1"),
     ("DATABASE_WRITE_TIMEOUT_MS", "900"),
     ("DATABASE_STATEMENT_TIMEOUT_MS", "800"),
+    ("DATABASE_ACQUIRE_TIMEOUT_MS", "700"),
     ("DATABASE_LOCK_TIMEOUT_MS", "700"),
 ];
 

@@ -29,7 +29,7 @@ async fn a_drain_that_is_too_short_hands_its_run_over_at_once() {
 async fn accepted_while_the_database_was_away_then_killed_then_back() {
     let mut world = world(SLOW).await;
     world.postgres().stop(Stop::Immediate);
-    let settings = [("LEASE_SECONDS", "2"), ("DATABASE_WRITE_TIMEOUT_MS", "1000")];
+    let settings = [("LEASE_SECONDS", "3")];
     let mut service = world.serve(&settings).await;
     service.submit(&world.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;

@@ -102,8 +102,7 @@ impl World {
         if !profiles.exists() {
             std::os::unix::fs::symlink(root().join("data/brand-profiles"), profiles).unwrap();
         }
-        let mut all =
-            vec![("SINGLE_REPLICA", "false"), ("LEASE_SECONDS", "2"), ("DATABASE_WRITE_TIMEOUT_MS", "1000")];
+        let mut all = vec![("SINGLE_REPLICA", "false"), ("LEASE_SECONDS", "3")];
         all.extend(environment);
         self.serve_with(&all, |command| {
             command.env("APP_BASE_DIR", &base);

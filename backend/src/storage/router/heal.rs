@@ -178,9 +178,18 @@ impl Router {
             self.note_file(&self.files.adopt(&new, fence).await);
         }
         let Some(file) = self.files.load(run).await? else { return Ok(false) };
+        let manifest = self.files.manifest(run).await?;
+        let is_unsynced = |stage| {
+            manifest.as_ref().and_then(|all| all.stages.get(stage)).is_some_and(|stored| stored.unsynced)
+        };
         for (stage, held) in &file.stages {
-            if !row.stages.contains_key(stage) {
-                self.write_database(fence, Write::Stage(&held.record)).await?;
+            match row.stages.get(stage) {
+                // Another record stands there: both are kept, and the mark with them.
+                Some(theirs) if theirs.sha256 != held.sha256 => continue,
+                Some(_) => {}
+                None => self.write_database(fence, Write::Stage(&held.record)).await?,
+            }
+            if is_unsynced(stage) {
                 self.files.mark_stage_synced(run, *stage).await?;
             }
         }
