@@ -191,6 +191,7 @@ impl Worker {
 
     async fn claim_until_told(&self) {
         let mut was_failing = false;
+        let mut has_orphans = true;
         while !self.is_stopping() {
             let free = self.inner.slots.available_permits().min(CLAIM_MAX);
             if free > 0 {
@@ -200,6 +201,13 @@ impl Worker {
                         was_failing = false;
                         for fence in fences {
                             self.start_claimed(fence).await;
+                        }
+                        if self.inner.router.is_database_open()
+                            && std::mem::take(&mut has_orphans)
+                            && let Err(error) = self.inner.router.close_orphans().await
+                        {
+                            has_orphans = true;
+                            tracing::warn!(%error, "what a dead worker left open in files could not be closed");
                         }
                     }
                     // Once an outage, not once a second.

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use pipeline::{
@@ -40,6 +40,8 @@ pub(super) struct Disk {
     pub(super) root: PathBuf,
     pub(super) clock: Arc<dyn Clock>,
     owners: Owners,
+    /// Open runs that are known to have a row: a queue of thousands must not be read at every look for work.
+    with_row: Mutex<HashSet<RunId>>,
 }
 
 /// Why a run could not be opened by its id.
@@ -56,7 +58,7 @@ pub enum OpenError {
 impl Disk {
     pub(super) fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let owners = Owners::new(root.join(OWNERS_FOLDER));
-        Self { root, clock, owners }
+        Self { root, clock, owners, with_row: Mutex::default() }
     }
 
     pub(super) fn folder(&self, run: &RunId) -> PathBuf {
@@ -219,17 +221,27 @@ impl Disk {
         let mut open = self.marked(OPEN_FOLDER)?;
         open.retain(|run| !held.contains(run));
         let mut waiting = Vec::new();
+        let mut with_row = self.with_row.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut still_with_row = HashSet::new();
         for run in open {
+            if without_row_only && with_row.contains(&run) {
+                still_with_row.insert(run);
+                continue;
+            }
             // Without the lock: a look that is wrong is put right under it.
             match self.read_manifest(&run) {
                 Ok(Some(manifest)) if manifest.has_ended() => self.unmark(OPEN_FOLDER, &run)?,
-                Ok(Some(manifest)) if without_row_only && manifest.has_row() => {}
+                Ok(Some(manifest)) if without_row_only && manifest.has_row() => {
+                    still_with_row.insert(run);
+                }
                 Ok(Some(manifest)) => waiting.push((manifest.accepted_at, run)),
                 // Accepted nowhere: the process died before it wrote the manifest, or its folder has gone.
                 Ok(None) => {}
                 Err(error) => tracing::error!(run_id = %run, %error, "run cannot be taken up"),
             }
         }
+        *with_row = still_with_row;
+        drop(with_row);
         waiting.sort();
         let mut fences = Vec::new();
         for (_, run) in waiting {
@@ -243,6 +255,22 @@ impl Disk {
             }
         }
         Ok(fences)
+    }
+
+    /// Open runs with a row whose worker is dead, under the fence that it had.
+    pub(super) fn orphans(&self) -> Result<Vec<Fence>, StorageError> {
+        let mut orphans = Vec::new();
+        for run in self.marked(OPEN_FOLDER)? {
+            if let Some(manifest) = self.read_manifest(&run)?
+                && let Some(owner) = &manifest.owner
+                && manifest.has_row()
+                && !manifest.has_ended()
+                && !self.is_held(&manifest)?
+            {
+                orphans.push(fence_of(&manifest, owner));
+            }
+        }
+        Ok(orphans)
     }
 
     pub(super) fn release(&self, fence: &Fence) -> Result<(), StorageError> {

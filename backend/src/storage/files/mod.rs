@@ -189,6 +189,12 @@ impl FileStore {
         run_blocking(self.root(), move || disk.claim(&owner, limit, &held, without_row_only)).await
     }
 
+    /// Open runs that the database has a row of and whose worker is dead, under the fence that it had.
+    pub async fn orphans(&self) -> Result<Vec<Fence>, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.orphans()).await
+    }
+
     /// Notes that the database has a stage.
     pub async fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
         let id = run.clone();

@@ -242,6 +242,18 @@ impl Router {
         }
     }
 
+    /// Closes in files what a dead worker of this disk had ended in the database and not here, and lets go of the rest:
+    /// the database says who works on that.
+    pub async fn close_orphans(&self) -> Result<(), StorageError> {
+        if !self.mode().has_files() {
+            return Ok(());
+        }
+        for fence in self.files.orphans().await? {
+            self.let_go(&fence).await;
+        }
+        Ok(())
+    }
+
     /// Ends in files what somebody else has ended in the database.
     async fn follow_row(&self, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
