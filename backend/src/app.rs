@@ -1,6 +1,6 @@
 //! The one place that wires concrete types.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pipeline::{
     analyst::{
@@ -25,7 +25,7 @@ use crate::{
     flags::{Defaults, FlagSource},
     health::{Durability, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits},
-    llm::{OpenRouter, OpenRouterConfig, OpenRouterError},
+    llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
     replicas::Registry,
     runs::Runs,
     storage::{
@@ -82,16 +82,12 @@ impl App {
         let root = overrides.output_dir.unwrap_or_else(|| config.process.base_dir.join(OUTPUT_DIR));
         let choice = overrides.analyst.unwrap_or(config.analyst.choice);
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
-        let Answering { analyst, name: analyst_name, .. } = answering(choice, config.analyst, &clock)?;
+        let Answering { analyst, name: analyst_name, .. } =
+            answering(choice, config.analyst, config.work.stage_deadline, &clock)?;
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
-            engine: Engine {
-                analyst,
-                clock: clock.clone(),
-                stage_deadline: config.work.stage_deadline,
-                cost_limit_usd,
-            },
+            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
             router: Arc::new(Router::files_only(FileStore::new(root, clock.clone()), clock.clone())),
             clock,
             analyst_name,
@@ -141,7 +137,7 @@ impl Service {
         let replica = uuid::Uuid::now_v7().to_string();
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
         let Answering { analyst, name: analyst_name, breaker } =
-            answering(config.analyst.choice, config.analyst, &clock)?;
+            answering(config.analyst.choice, config.analyst, config.work.stage_deadline, &clock)?;
         let identity = Identity {
             version: env!("CARGO_PKG_VERSION"),
             git_sha: Identity::commit(config.process.git_sha.as_deref()),
@@ -151,12 +147,7 @@ impl Service {
         let brands = BrandFolder::new(&config.process.base_dir);
         let fetcher = Fetcher::new(config.documents, Deadlines::default())?;
         let tools = Tools {
-            engine: Engine {
-                analyst,
-                clock: clock.clone(),
-                stage_deadline: config.work.stage_deadline,
-                cost_limit_usd,
-            },
+            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
             fetcher: fetcher.clone(),
             brands: brands.clone(),
             clock: clock.clone(),
@@ -221,6 +212,7 @@ struct Answering {
 fn answering(
     choice: AnalystChoice,
     config: AnalystConfig,
+    stage_deadline: Duration,
     clock: &Arc<dyn Clock>,
 ) -> Result<Answering, WiringError> {
     let extractive = || Arc::new(ExtractiveAnalyst::new());
@@ -242,7 +234,8 @@ fn answering(
         ..OpenRouterConfig::new(key, config.model)
     };
     let client = Arc::new(OpenRouter::new(settings, clock.clone())?);
-    let model: Arc<dyn Analyst> = Arc::new(ModelAnalyst::new(client.clone(), ModelOptions::default()));
+    let model = Arc::new(ModelAnalyst::new(client.clone(), ModelOptions::default()));
+    let model: Arc<dyn Analyst> = Arc::new(WithDeadline::new(model, stage_deadline));
     let analyst =
         if config.offline_fallback { Arc::new(WithLastResort::new(model, extractive())) } else { model };
     Ok(Answering { analyst, name, breaker: Some(client) })

@@ -132,7 +132,6 @@ impl Service {
         let engine = Engine {
             analyst: Arc::new(ExtractiveAnalyst::new()),
             clock: clock.clone(),
-            stage_deadline: Duration::from_secs(60),
             cost_limit_usd: None,
         };
         let tools = Tools { engine, fetcher: fetcher.clone(), brands: brands.clone(), clock: clock.clone() };
