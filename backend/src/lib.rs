@@ -17,6 +17,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod llm;
 pub mod migrate;
+pub mod reconcile;
 pub mod regular_file;
 pub mod replicas;
 pub mod runs;

@@ -21,6 +21,7 @@ mod merge;
 pub mod mode;
 pub mod postgres;
 pub mod probe;
+pub mod proof;
 pub mod router;
 
 use std::{

@@ -91,6 +91,7 @@ struct Counted {
     stages_stored: Family<StageLabels, Counter>,
     database_writes: Family<ResultLabels, Counter>,
     file_write_failures: Counter,
+    stages_reconciled: Counter,
     llm_cost_usd: Counter<f64, AtomicU64>,
 }
 
@@ -107,6 +108,7 @@ impl Counted {
             stages_stored: Family::default(),
             database_writes: Family::default(),
             file_write_failures: Counter::default(),
+            stages_reconciled: Counter::default(),
             llm_cost_usd: Counter::default(),
         };
         let registry = &mut counted.registry;
@@ -136,6 +138,11 @@ impl Counted {
             "file_write_failures",
             "Writes to files that failed after their retries",
             counted.file_write_failures.clone(),
+        );
+        registry.register(
+            "stages_reconciled",
+            "Stage outputs that reconciliation brought into the database, proved",
+            counted.stages_reconciled.clone(),
         );
         registry.register("llm_cost_usd", "US dollars spent on model calls", counted.llm_cost_usd.clone());
         counted
@@ -183,6 +190,11 @@ pub fn database_write(is_ok: bool) {
 /// A write to a file failed for good.
 pub fn file_write_failed() {
     COUNTED.file_write_failures.inc();
+}
+
+/// Reconciliation has brought stage outputs into the database.
+pub fn stages_reconciled(count: usize) {
+    COUNTED.stages_reconciled.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
 }
 
 /// A model was paid. Amounts that are none are left out.

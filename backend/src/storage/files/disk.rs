@@ -71,7 +71,7 @@ impl Disk {
     }
 
     /// Holds the run's lock: changes of its manifest are read, compared and written by one at a time.
-    fn lock(&self, run: &RunId) -> Result<File, StorageError> {
+    pub(super) fn lock(&self, run: &RunId) -> Result<File, StorageError> {
         let path = self.folder(run).join(LOCK_FILE);
         let at = at(&path);
         match regular_file::check(&path) {
@@ -135,6 +135,7 @@ impl Disk {
             error: None,
             lost_usd: 0.0,
             database: None,
+            proof: None,
         }
     }
 
@@ -329,9 +330,7 @@ impl Disk {
         let stage = record.meta.stage;
         let path = self.folder(&fence.run).join(stage.file());
         let sha256 = digest(record)?;
-        let mut bytes =
-            serde_json::to_vec_pretty(record).map_err(|error| at(&path)(io::Error::other(error)))?;
-        bytes.push(b'\n');
+        let bytes = record_bytes(record, &path)?;
         let _lock = self.lock(&fence.run)?;
         let mut manifest = self.fenced_manifest(fence)?;
         if let Some(folder) = path.parent() {
@@ -366,7 +365,12 @@ impl Disk {
         Ok(())
     }
 
-    fn stored_stage(&self, record: &StageRecord, record_sha256: String, twin: Twin) -> StoredStage {
+    pub(super) fn stored_stage(
+        &self,
+        record: &StageRecord,
+        record_sha256: String,
+        twin: Twin,
+    ) -> StoredStage {
         StoredStage {
             file: record.meta.stage.file().to_owned(),
             record_sha256,
@@ -535,7 +539,11 @@ impl Disk {
     }
 
     /// Changes what the manifest says of the database, of a run in any state.
-    fn mark_synced(&self, run: &RunId, change: impl FnOnce(&mut Manifest)) -> Result<(), StorageError> {
+    pub(super) fn mark_synced(
+        &self,
+        run: &RunId,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<(), StorageError> {
         let _lock = self.lock(run)?;
         let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
         change(&mut manifest);
@@ -581,6 +589,13 @@ impl Disk {
         let path = self.root.join(".probe");
         atomic::replace(&path, b"writable\n").map_err(at(&path))
     }
+}
+
+/// A stage's file.
+pub(super) fn record_bytes(record: &StageRecord, path: &Path) -> Result<Vec<u8>, StorageError> {
+    let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| at(path)(io::Error::other(error)))?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 fn unknown(run: &RunId) -> StorageError {

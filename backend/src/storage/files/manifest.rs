@@ -12,7 +12,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::super::{NewRun, Request};
+use super::super::{NewRun, Request, proof::Proof};
 
 /// The newest layout of the manifest that this program writes.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -52,6 +52,9 @@ pub struct Manifest {
     /// How the database stands to this run; none for a run that no database is meant to have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSide>,
+    /// The last proof that the database holds the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// What the database has of a run, as far as the writer knows.

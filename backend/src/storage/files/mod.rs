@@ -11,6 +11,7 @@
 mod disk;
 pub mod manifest;
 mod marks;
+mod mend;
 mod owners;
 mod proof;
 
@@ -37,7 +38,10 @@ use self::{
     manifest::{DatabaseSide, DocumentSummary, Manifest},
     proof::at,
 };
-use super::{Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store};
+use super::{
+    Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    proof::Proof as Evidence,
+};
 
 /// How long one attempt at a write may take before it is given up (a dead network disk never answers).
 /// It may still finish later, which does no harm: stage files are create-only, and manifests fenced.
@@ -205,6 +209,24 @@ impl FileStore {
     pub async fn mark_end_synced(&self, run: &RunId) -> Result<(), StorageError> {
         let id = run.clone();
         self.write(run, move |disk| disk.mark_end_synced(&id)).await
+    }
+
+    /// The ended runs that the database lacks something of.
+    pub async fn unsynced_runs(&self) -> Result<Vec<RunId>, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.unsynced_runs()).await
+    }
+
+    /// Keeps a proof with the manifest: the database has everything of the run.
+    pub async fn keep_proof(&self, proof: &Evidence) -> Result<(), StorageError> {
+        let proof = Arc::new(proof.clone());
+        self.write(&proof.run_id.clone(), move |disk| disk.keep_proof(&proof)).await
+    }
+
+    /// Gives an ended run the stages and the report that its row has and its files lack.
+    pub async fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let row = Arc::new(row.clone());
+        self.write(&row.id.clone(), move |disk| disk.fill(&row)).await
     }
 
     /// How many ended runs the database lacks something of.

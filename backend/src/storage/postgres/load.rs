@@ -28,12 +28,18 @@ SELECT "documentName", "documentUrl", "brandId", "requestDigest", "status"::text
   (extract(epoch FROM "completedAt") * 1000)::int8 AS "completed",
   "stage1Output"::text, "stage2Output"::text, "stage3Output"::text, "stage4Output"::text,
   "stage1Digest", "stage2Digest", "stage3Digest", "stage4Digest", "fullReportMarkdown", "reportDigest",
-  "errorCode", "errorStage", "errorMessage", "errorCanRetry", "lostUsd", ("leaseUntil" > now()) IS TRUE AS "isLeased"
+  "errorCode", "errorStage", "errorMessage", "errorCanRetry", "lostUsd", ("leaseUntil" > now()) IS TRUE AS "isLeased",
+  xmin::text AS "version"
 FROM "PipelineRun" WHERE "id" = $1"#;
 
 pub(super) async fn load(held: &mut Held<'_>, run: &RunId) -> Result<Option<Snapshot>, Fault> {
+    Ok(look(held, run).await?.map(|(snapshot, _)| snapshot))
+}
+
+/// The run, and the version of its row.
+pub(super) async fn look(held: &mut Held<'_>, run: &RunId) -> Result<Option<(Snapshot, String)>, Fault> {
     let row = held.query(LOAD).bind(run.as_str()).fetch_optional(held.connection()?).await?;
-    row.map(|row| snapshot(run, &row)).transpose()
+    row.map(|row| Ok((snapshot(run, &row)?, row.try_get("version")?))).transpose()
 }
 
 fn snapshot(run: &RunId, row: &PgRow) -> Result<Snapshot, Fault> {

@@ -15,6 +15,7 @@ mod fault;
 mod finish;
 mod lease;
 mod load;
+mod mirror;
 mod pool;
 mod probe;
 mod stage;
@@ -35,6 +36,7 @@ use self::{
 use super::{
     Acceptance, Census, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind, Store,
     frontend_rows::FrontendRows,
+    proof::{Mirror, Proof},
 };
 use crate::{config::DatabaseConfig, database::Malformed};
 
@@ -150,6 +152,43 @@ impl Census for PostgresStore {
 
     async fn leave(&self, replica_id: &str) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |held| census::leave(held, replica_id))
+    }
+}
+
+#[async_trait]
+impl Mirror for PostgresStore {
+    async fn look(&self, run: &RunId) -> Result<Option<(Snapshot, String)>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| load::look(held, run))
+    }
+
+    async fn fill_stage(
+        &self,
+        run: &RunId,
+        generation: i32,
+        record: &StageRecord,
+    ) -> Result<(), StorageError> {
+        let new = stage::Stored::new(record)?;
+        bounded!(self.pool, Access::Write, |held| mirror::fill(held, run, generation, &new))
+    }
+
+    async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError> {
+        let json = serde_json::to_string(proof).map_err(|error| {
+            StorageError::new(StorageErrorKind::Refused, format!("a proof is no JSON: {error}"))
+        })?;
+        bounded!(self.pool, Access::Write, |held| mirror::keep_proof(held, proof, &json))
+    }
+
+    async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| mirror::note_conflicts(held, run, numbers))
+    }
+
+    async fn ended_since(
+        &self,
+        since: Option<Timestamp>,
+        after: Option<&RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| mirror::ended_since(held, since, after, limit))
     }
 }
 

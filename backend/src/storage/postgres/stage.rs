@@ -17,9 +17,9 @@ use super::{
 /// A record as it goes into its column.
 #[derive(Debug)]
 pub(super) struct Stored {
-    stage: Stage,
-    json: String,
-    sha256: String,
+    pub(super) stage: Stage,
+    pub(super) json: String,
+    pub(super) sha256: String,
 }
 
 impl Stored {
@@ -150,7 +150,7 @@ async fn write(
     }
 }
 
-fn conflict(run: &RunId, stage: Stage, what: &str) -> Fault {
+pub(super) fn conflict(run: &RunId, stage: Stage, what: &str) -> Fault {
     let message = format!("stage {} of run {run} in the database {what}", stage.number());
     Fault::Store(StorageError::new(StorageErrorKind::Conflict, message))
 }

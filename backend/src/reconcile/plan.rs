@@ -1,0 +1,91 @@
+//! What has to be done so that a row holds what the files hold; nothing here touches a store.
+//!
+//! # Rules
+//!
+//! * What is missing is filled. What is equal is left. What differs is a conflict: both are kept, and an operator says.
+//! * A higher generation wins. Within one, a run that has ended never goes back.
+//! * A run that somebody works on is nobody else's business.
+
+use pipeline::{
+    record::sha256_hex,
+    run::{RunStatus, Stage},
+};
+
+use crate::storage::Snapshot;
+
+/// What a report is in lists of numbers; stages have their own, the status has none.
+pub const REPORT: i32 = 5;
+pub const STATUS: i32 = 0;
+
+/// What is to be done with one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Somebody works on it, or will: the run itself brings both sides together.
+    Leave,
+    /// The database knows nothing of it, or has it open: take it, store these stages, end it as the files say.
+    Replay { stages: Vec<Stage> },
+    /// The row has ended as the files say and lacks these stages; with none it only has to be proved.
+    Fill { stages: Vec<Stage> },
+    /// Both hold something, and not the same.
+    Conflict { numbers: Vec<i32> },
+}
+
+/// Compares a row with the files of the same run.
+#[must_use]
+pub fn plan(row: Option<&Snapshot>, file: &Snapshot) -> Plan {
+    let has_ended = file.status != RunStatus::Processing;
+    let Some(row) = row else {
+        let stages = file.stages.keys().copied().collect();
+        return if has_ended { Plan::Replay { stages } } else { Plan::Leave };
+    };
+    if row.is_leased || !has_ended || row.generation > file.generation {
+        return Plan::Leave;
+    }
+    let mut numbers: Vec<i32> = differing_stages(row, file).map(|stage| stage.number().into()).collect();
+    let missing = file.stages.keys().copied().filter(|stage| !row.stages.contains_key(stage)).collect();
+    if row.status == RunStatus::Processing || row.generation < file.generation {
+        return if numbers.is_empty() {
+            Plan::Replay { stages: missing }
+        } else {
+            Plan::Conflict { numbers }
+        };
+    }
+    if differs(row.report.as_ref(), file.report.as_ref()) {
+        numbers.push(REPORT);
+    }
+    if row.status != file.status {
+        numbers.insert(0, STATUS);
+    }
+    if numbers.is_empty() { Plan::Fill { stages: missing } } else { Plan::Conflict { numbers } }
+}
+
+/// The numbers of what one side lacks or holds differently: nothing where both hold the same.
+#[must_use]
+pub fn differences(row: &Snapshot, file: &Snapshot) -> Vec<i32> {
+    let mut numbers = Vec::new();
+    if (row.status, row.generation) != (file.status, file.generation) {
+        numbers.push(STATUS);
+    }
+    for stage in Stage::ALL {
+        let (ours, theirs) = (row.stages.get(&stage), file.stages.get(&stage));
+        if ours.map(|held| &held.sha256) != theirs.map(|held| &held.sha256) {
+            numbers.push(stage.number().into());
+        }
+    }
+    let digest = |snapshot: &Snapshot| snapshot.report.as_ref().map(|report| sha256_hex(report.as_bytes()));
+    if digest(row) != digest(file) {
+        numbers.push(REPORT);
+    }
+    numbers
+}
+
+fn differing_stages(row: &Snapshot, file: &Snapshot) -> impl Iterator<Item = Stage> {
+    Stage::ALL.into_iter().filter(|stage| match (row.stages.get(stage), file.stages.get(stage)) {
+        (Some(ours), Some(theirs)) => ours.sha256 != theirs.sha256,
+        _ => false,
+    })
+}
+
+fn differs<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one != other)
+}

@@ -1,0 +1,71 @@
+//! Ended runs, mended and proved from outside: by reconciliation.
+
+use std::io;
+
+use pipeline::{record::sha256_hex, run::RunId};
+
+use super::{
+    super::{Snapshot, StorageError, StorageErrorKind, atomic, proof::Proof},
+    Twin,
+    disk::{Disk, REPORT_FILE},
+    manifest::{DatabaseSide, StoredReport},
+    marks::UNSYNCED_FOLDER,
+    proof::{Found, at, read_stage},
+};
+
+impl Disk {
+    pub(super) fn unsynced_runs(&self) -> Result<Vec<RunId>, StorageError> {
+        self.marked(UNSYNCED_FOLDER)
+    }
+
+    pub(super) fn keep_proof(&self, proof: &Proof) -> Result<(), StorageError> {
+        self.mark_synced(&proof.run_id, |manifest| {
+            manifest.database = Some(DatabaseSide { has_row: true, has_end: true });
+            for stored in manifest.stages.values_mut() {
+                stored.unsynced = false;
+            }
+            manifest.proof = Some(proof.clone());
+        })
+    }
+
+    pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let run = &row.id;
+        let _lock = self.lock(run)?;
+        let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
+        if (manifest.status, manifest.generation) != (row.status, row.generation) {
+            let what = format!("run {run} has not ended in files as it has in the database");
+            return Err(StorageError::new(StorageErrorKind::Fenced, what));
+        }
+        for (stage, held) in &row.stages {
+            if manifest.stages.contains_key(stage) {
+                continue;
+            }
+            let path = self.folder(run).join(stage.file());
+            if let Some(folder) = path.parent() {
+                atomic::create_folder(folder).map_err(at(folder))?;
+            }
+            let bytes = super::disk::record_bytes(&held.record, &path)?;
+            match atomic::create(&path, &bytes) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    match read_stage(&path, *stage, None)? {
+                        Found::Record(_, sha256) if sha256 == held.sha256 => {}
+                        _ => {
+                            let what =
+                                format!("{} already holds a different record; both are kept", path.display());
+                            return Err(StorageError::new(StorageErrorKind::Conflict, what));
+                        }
+                    }
+                }
+                created => created.map_err(at(&path))?,
+            }
+            manifest.stages.insert(*stage, self.stored_stage(&held.record, held.sha256.clone(), Twin::Has));
+        }
+        if let (None, Some(report)) = (&manifest.report, &row.report) {
+            let path = self.folder(run).join(REPORT_FILE);
+            atomic::replace(&path, report.as_bytes()).map_err(at(&path))?;
+            let sha256 = sha256_hex(report.as_bytes());
+            manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
+        }
+        self.write_manifest(&mut manifest)
+    }
+}

@@ -1,0 +1,125 @@
+//! Rows looked at and mended from outside a run: by reconciliation.
+
+use pipeline::{
+    clock::Timestamp,
+    run::{RunId, Stage},
+};
+use sqlx::Row as _;
+
+use super::{
+    super::{StorageError, StorageErrorKind, proof::Proof},
+    Fault, Held, load,
+    stage::{Stored, conflict},
+};
+
+/// $1 run, $2 generation, $3 record, $4 digest
+macro_rules! fill_sql {
+    ($output:literal, $digest:literal) => {
+        concat!(
+            r#"UPDATE "PipelineRun" SET "#,
+            $output,
+            " = COALESCE(",
+            $output,
+            ", $3::jsonb), ",
+            $digest,
+            " = CASE WHEN ",
+            $output,
+            " IS NULL THEN $4 ELSE ",
+            $digest,
+            r#" END, "updatedAt" = now()
+            WHERE "id" = $1 AND "generation" = $2 AND "status" <> 'PROCESSING' RETURNING "#,
+            $output,
+            "::text, ",
+            $digest
+        )
+    };
+}
+
+const fn fill_statement(stage: Stage) -> &'static str {
+    match stage {
+        Stage::InputProcessing => fill_sql!(r#""stage1Output""#, r#""stage1Digest""#),
+        Stage::SignalAmplification => fill_sql!(r#""stage2Output""#, r#""stage2Digest""#),
+        Stage::GeneralTranslation => fill_sql!(r#""stage3Output""#, r#""stage3Digest""#),
+        Stage::BrandContextualization => fill_sql!(r#""stage4Output""#, r#""stage4Digest""#),
+    }
+}
+
+pub(super) async fn fill(
+    held: &mut Held<'_>,
+    run: &RunId,
+    generation: i32,
+    new: &Stored,
+) -> Result<(), Fault> {
+    let row = held
+        .query(fill_statement(new.stage))
+        .bind(run.as_str())
+        .bind(generation)
+        .bind(&new.json)
+        .bind(&new.sha256)
+        .fetch_optional(held.connection()?)
+        .await?
+        .ok_or_else(|| {
+            let what = format!("run {run} has not ended in the database in generation {generation}");
+            Fault::Store(StorageError::new(StorageErrorKind::Fenced, what))
+        })?;
+    match load::verified(new.stage, row.try_get(0)?, row.try_get(1)?) {
+        Ok((_, sha256)) if sha256 == new.sha256 => Ok(()),
+        _ => Err(conflict(run, new.stage, "already holds a different record; both are kept")),
+    }
+}
+
+/// $1 run, $2 proof, $3 when (ms), $4 the version that was read
+const KEEP_PROOF: &str = r#"
+UPDATE "PipelineRun" SET "syncProof" = $2::jsonb, "syncProvedAt" = to_timestamp($3::float8 / 1000),
+  "unsyncedStages" = '{}', "conflictedStages" = '{}'
+WHERE "id" = $1 AND xmin::text = $4 RETURNING "id""#;
+
+pub(super) async fn keep_proof(held: &mut Held<'_>, proof: &Proof, json: &str) -> Result<bool, Fault> {
+    let kept = held
+        .query(KEEP_PROOF)
+        .bind(proof.run_id.as_str())
+        .bind(json)
+        .bind(proof.proved_at.timestamp_millis())
+        .bind(&proof.row_version)
+        .fetch_optional(held.connection()?)
+        .await?;
+    Ok(kept.is_some())
+}
+
+const NOTE_CONFLICTS: &str = r#"
+UPDATE "PipelineRun" SET "conflictedStages" = $2 WHERE "id" = $1 AND "conflictedStages" <> $2"#;
+
+pub(super) async fn note_conflicts(held: &mut Held<'_>, run: &RunId, numbers: &[i32]) -> Result<(), Fault> {
+    held.query(NOTE_CONFLICTS).bind(run.as_str()).bind(numbers).execute(held.connection()?).await?;
+    Ok(())
+}
+
+/// By the index on (createdAt, id). $1 since (ms), $2 the id to go on after, $3 limit
+const ENDED_SINCE: &str = r#"
+SELECT "id" FROM "PipelineRun"
+WHERE "status" <> 'PROCESSING' AND "acceptedAt" IS NOT NULL
+  AND ($1::int8 IS NULL OR "createdAt" >= to_timestamp($1::float8 / 1000) AT TIME ZONE 'UTC')
+  AND ($2::text IS NULL OR ("createdAt", "id") > (SELECT "createdAt", "id" FROM "PipelineRun" WHERE "id" = $2))
+ORDER BY "createdAt", "id" LIMIT $3"#;
+
+pub(super) async fn ended_since(
+    held: &mut Held<'_>,
+    since: Option<Timestamp>,
+    after: Option<&RunId>,
+    limit: usize,
+) -> Result<Vec<RunId>, Fault> {
+    let rows = held
+        .query(ENDED_SINCE)
+        .bind(since.map(|since| since.timestamp_millis()))
+        .bind(after.map(RunId::as_str))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(held.connection()?)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            RunId::parse(row.try_get(0)?).map_err(|error| {
+                Fault::Store(StorageError::new(StorageErrorKind::Refused, error.to_string()))
+            })
+        })
+        .collect()
+}

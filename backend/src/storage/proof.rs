@@ -1,0 +1,78 @@
+//! What is found equal on both sides, and kept as evidence of it.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use pipeline::{
+    clock::Timestamp,
+    record::{StageRecord, millis, sha256_hex},
+    run::{RunId, RunStatus, Stage},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Snapshot, StorageError, Store};
+
+/// That row and files held the same at one version of the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    pub run_id: RunId,
+    pub status: RunStatus,
+    pub generation: i32,
+    /// SHA-256 of each whole record, by stage.
+    pub stages: BTreeMap<Stage, String>,
+    /// SHA-256 of the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
+    /// The row's version that was read: PostgreSQL's `xmin`.
+    pub row_version: String,
+    #[serde(with = "millis")]
+    pub proved_at: Timestamp,
+    /// The version of this program.
+    pub program: String,
+}
+
+impl Proof {
+    /// A proof of a run that both sides hold equally.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, row_version: String, proved_at: Timestamp) -> Self {
+        Self {
+            run_id: snapshot.id.clone(),
+            status: snapshot.status,
+            generation: snapshot.generation,
+            stages: snapshot.stages.iter().map(|(stage, held)| (*stage, held.sha256.clone())).collect(),
+            report: snapshot.report.as_ref().map(|report| sha256_hex(report.as_bytes())),
+            row_version,
+            proved_at,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// A database whose rows can be compared with files, and mended.
+#[async_trait]
+pub trait Mirror: Store {
+    /// The run with the version of its row.
+    async fn look(&self, run: &RunId) -> Result<Option<(Snapshot, String)>, StorageError>;
+
+    /// Stores a stage that an ended run of this generation lacks. An equal one is success, another a conflict.
+    async fn fill_stage(
+        &self,
+        run: &RunId,
+        generation: i32,
+        record: &StageRecord,
+    ) -> Result<(), StorageError>;
+
+    /// Keeps the proof with the row; false if the row is no longer the one that was read.
+    async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError>;
+
+    /// Notes the stages (5 is the report, 0 the status) that differ; none takes the note away.
+    async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError>;
+
+    /// Ended runs in the order of their creation, after `after`, at most `limit`.
+    async fn ended_since(
+        &self,
+        since: Option<Timestamp>,
+        after: Option<&RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StorageError>;
+}
