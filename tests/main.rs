@@ -19,6 +19,7 @@ mod http;
 mod migrations;
 mod openrouter;
 mod plug;
+mod queue;
 mod rollback;
 mod run;
 mod storage;

@@ -26,12 +26,12 @@ use crate::{
     health::{Durability, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError},
-    runs::Runs,
+    runs::{Runs, queue::Queue},
     storage::{
         Census, Lease,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
-        postgres::PostgresStore,
+        postgres::{PostgresStore, WorkListener},
         router::{Database, Router, RouterConfig},
     },
     worker::{Tools, Worker, WorkerConfig},
@@ -100,6 +100,8 @@ pub struct Service {
     pub router: Arc<Router>,
     /// None without a database.
     pub postgres: Option<Arc<PostgresStore>>,
+    /// Hears of runs that wait; none where there is nothing to hear, or nobody who works.
+    pub listener: Option<WorkListener>,
     pub flags: FlagSource,
     pub http: HttpState,
     pub identity: Identity,
@@ -125,7 +127,8 @@ impl Service {
             flags.subscribe(),
             RouterConfig {
                 retry_deadline: config.database.retry_deadline,
-                is_alone: config.work.single_replica.unwrap_or(true),
+                // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
+                is_alone: config.work.role != Role::Web && config.work.single_replica.unwrap_or(true),
             },
             clock.clone(),
         ));
@@ -160,8 +163,25 @@ impl Service {
                 },
             },
         );
-        let runs =
-            Arc::new(Runs::new(router.clone(), worker.clone(), fetcher, brands.clone(), clock.clone()));
+        let listener = match config.work.role {
+            Role::Web => None,
+            Role::All | Role::Worker => WorkListener::new(&config.database)?,
+        };
+        let queue = Queue::new(
+            router.clone(),
+            worker.clone(),
+            census.clone(),
+            clock.clone(),
+            config.work.queued_runs_max,
+        );
+        let runs = Arc::new(Runs::new(
+            router.clone(),
+            worker.clone(),
+            queue,
+            fetcher,
+            brands.clone(),
+            clock.clone(),
+        ));
         let health = Arc::new(Health::new(Sources {
             identity: identity.clone(),
             router: router.clone(),
@@ -178,7 +198,7 @@ impl Service {
         }));
         let http =
             HttpState { runs, health, brands, access: Arc::new(config.access), limits: Limits::default() };
-        Ok(Self { worker, router, postgres, flags, http, identity, analyst_name })
+        Ok(Self { worker, router, postgres, listener, flags, http, identity, analyst_name })
     }
 }
 

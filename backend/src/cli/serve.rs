@@ -67,6 +67,10 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
 
     let told = CancellationToken::new();
+    let listening = service.listener.map(|listener| {
+        let worker = service.worker.clone();
+        tokio::spawn(listener.run(service.flags.subscribe(), told.clone(), move || worker.wake()))
+    });
     lifecycle::cancel_on_signals(told.clone());
     let worker = service.worker.clone();
     let stop = async move {
@@ -76,6 +80,9 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     };
     let postgres = service.postgres;
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
+    if let Some(listening) = listening {
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, listening).await;
+    }
     if let Some(postgres) = postgres {
         // The server notices a lost client anyway.
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, postgres.close()).await;

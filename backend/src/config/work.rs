@@ -44,6 +44,8 @@ pub struct WorkConfig {
     /// How long a run stays a worker's without a sign of life. Renewed five times within it.
     pub lease: Duration,
     pub concurrent_runs_max: usize,
+    /// Accepted runs that nobody works on yet.
+    pub queued_runs_max: usize,
     /// Whether no other process accepts or works on runs; none where nobody has said.
     pub single_replica: Option<bool>,
 }
@@ -65,8 +67,15 @@ impl WorkConfig {
             "must be a whole number, 1 to 100000",
             "256",
         );
+        let queued_runs_max = reader.number(
+            "MAX_QUEUED_RUNS",
+            10_000,
+            1..=1_000_000,
+            "must be a whole number, 1 to 1000000",
+            "10000",
+        );
         let is_said = reader.text("SINGLE_REPLICA").is_some();
         let single_replica = is_said.then(|| reader.switch("SINGLE_REPLICA", true));
-        Self { role, lease, concurrent_runs_max, single_replica }
+        Self { role, lease, concurrent_runs_max, queued_runs_max, single_replica }
     }
 }

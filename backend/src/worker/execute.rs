@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Inner, Tools};
+use super::{Inner, Tools, crash_loop};
 use crate::{
     documents::isolate,
     storage::{
@@ -74,7 +74,11 @@ pub(super) async fn work(inner: &Inner, fence: &Fence, new: Option<NewRun>, lost
         },
     };
     tracing::info!(epoch = fence.epoch, "[{run_id}] started");
-    match outcome(inner, fence, start, lost).await {
+    let outcome = match crash_loop::check(fence, &start.stored) {
+        Some(failure) => Outcome::Failed(failure),
+        None => outcome(inner, fence, start, lost).await,
+    };
+    match outcome {
         Outcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
             write_end(router, tools, fence, end, stopping).await;

@@ -3,6 +3,8 @@
 //! Its behaviour is the failure table of README.md, "When something fails", row by row.
 
 mod accept;
+mod claim;
+mod contact;
 mod heal;
 mod retry;
 
@@ -21,10 +23,10 @@ use pipeline::{
 use tokio::sync::watch;
 
 pub use self::heal::Resume;
-use self::retry::Retries;
 pub(super) use self::retry::jitter;
+use self::{contact::Contact, retry::Retries};
 use super::{
-    Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerState},
     files::{FileStore, Twin},
     merge::merge,
@@ -56,6 +58,8 @@ pub struct Router {
     flags: watch::Receiver<Flags>,
     config: RouterConfig,
     clock: Arc<dyn Clock>,
+    /// Since when the database answers.
+    contact: Contact,
     /// The last file write's failure, until one succeeds.
     file_alarm: Mutex<Option<String>>,
     /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
@@ -105,7 +109,16 @@ impl Router {
         config: RouterConfig,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { files, database, flags, config, clock, file_alarm: Mutex::default(), known: Mutex::default() }
+        Self {
+            files,
+            database,
+            flags,
+            config,
+            clock,
+            contact: Contact::default(),
+            file_alarm: Mutex::default(),
+            known: Mutex::default(),
+        }
     }
 
     /// Files and nothing else, whatever the flags of a service say: for work on the command line.
@@ -410,45 +423,12 @@ impl Store for Router {
         if mode.has_files() { self.files.adopt(run, fence).await } else { Ok(()) }
     }
 
-    async fn claim(
-        &self,
-        lease: &Lease,
-        limit: usize,
-        held: &HashSet<RunId>,
-    ) -> Result<Vec<Fence>, StorageError> {
-        let mode = self.mode();
-        let mut fences = Vec::new();
-        let mut database_error = None;
-        if mode.has_database()
-            && let Some(database) = &self.database
-        {
-            match database.call(|store| async move { store.claim(lease, limit, held).await }).await {
-                Ok(claimed) => fences = self.above_files(database, claimed).await,
-                Err(error) if mode.has_files() => database_error = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        if mode.has_files() && self.config.is_alone && fences.len() < limit {
-            let mut skipped = held.clone();
-            skipped.extend(fences.iter().map(|fence| fence.run.clone()));
-            let without_row_only = mode.has_database() && database_error.is_none();
-            let more =
-                self.files.claim_where(lease, limit - fences.len(), &skipped, without_row_only).await?;
-            fences.extend(more);
-        }
-        Ok(fences)
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
+        self.claim_by_mode(claim).await
     }
 
     async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
-        match self.open_database(self.mode()) {
-            // A call that asks nothing would tell the breaker that all is well.
-            Some(database) if !with_row.is_empty() => {
-                let with_row = &with_row;
-                database.call(|store| async move { store.renew(lease, with_row).await }).await
-            }
-            _ => Ok(Vec::new()),
-        }
+        self.renew_rows(lease, fences).await
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {

@@ -1,0 +1,58 @@
+//! Claims and renewals, by the mode in force.
+
+use pipeline::run::RunId;
+
+use super::{
+    super::{Claim, Fence, Lease, StorageError},
+    Router,
+};
+
+impl Router {
+    pub(super) async fn claim_by_mode(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
+        let mode = self.mode();
+        let mut fences = Vec::new();
+        let mut database_error = None;
+        if mode.has_database()
+            && let Some(database) = &self.database
+        {
+            // While we could not renew, nor could others: leases that ended meanwhile are not dead workers' yet.
+            let has_lasted = self.contact.has_lasted(claim.lease.duration, self.clock.monotonic());
+            let asked = Claim { expired: claim.expired && has_lasted, ..claim };
+            let claimed = database.call(|store| async move { store.claim(asked).await }).await;
+            self.contact.note(&claimed, self.clock.monotonic());
+            match claimed {
+                Ok(claimed) => fences = self.above_files(database, claimed).await,
+                Err(error) if mode.has_files() => database_error = Some(error),
+                Err(error) => return Err(error),
+            }
+        } else {
+            self.contact.lose();
+        }
+        if mode.has_files() && self.config.is_alone && fences.len() < claim.limit {
+            let mut skipped = claim.held.clone();
+            skipped.extend(fences.iter().map(|fence| fence.run.clone()));
+            let without_row_only = mode.has_database() && database_error.is_none();
+            let rest = Claim { limit: claim.limit - fences.len(), held: &skipped, ..claim };
+            fences.extend(self.files.claim_where(rest, without_row_only).await?);
+        }
+        Ok(fences)
+    }
+
+    pub(super) async fn renew_rows(
+        &self,
+        lease: &Lease,
+        fences: &[Fence],
+    ) -> Result<Vec<RunId>, StorageError> {
+        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
+        match self.open_database(self.mode()) {
+            // A call that asks nothing would tell the breaker that all is well.
+            Some(database) if !with_row.is_empty() => {
+                let with_row = &with_row;
+                let renewed = database.call(|store| async move { store.renew(lease, with_row).await }).await;
+                self.contact.note(&renewed, self.clock.monotonic());
+                renewed
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
