@@ -10,7 +10,7 @@ use pipeline::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, Tools, document, progress::Progress};
+use super::{Inner, Tools, crash_loop, document, progress::Progress};
 use crate::{
     crash,
     storage::{
@@ -63,7 +63,11 @@ pub(super) async fn work(
     };
     crash::point("claimed");
     tracing::info!(epoch = fence.epoch, "[{run_id}] started");
-    match outcome(inner, fence, start, lost, progress).await {
+    let outcome = match crash_loop::check(fence, &start.stored) {
+        Some(failure) => Outcome::Failed(failure),
+        None => outcome(inner, fence, start, lost, progress).await,
+    };
+    match outcome {
         Outcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
             write_end(router, tools, fence, end, stopping).await;
