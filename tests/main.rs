@@ -20,6 +20,8 @@ mod http;
 mod migrations;
 mod openrouter;
 mod plug;
+mod queue;
+mod reconcile;
 mod replicas;
 mod rollback;
 mod run;

@@ -26,13 +26,15 @@ use crate::{
     health::{Durability, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
+    reconcile::Reconciler,
     replicas::Registry,
-    runs::Runs,
+    runs::{Runs, queue::Queue},
     storage::{
         Census, Lease,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
-        postgres::PostgresStore,
+        mode::Flags,
+        postgres::{PostgresStore, WorkListener},
         router::{Alone, Database, Router, RouterConfig},
     },
     worker::{Tools, Worker, WorkerConfig},
@@ -103,7 +105,11 @@ pub struct Service {
     /// None without a database.
     pub postgres: Option<Arc<PostgresStore>>,
     /// None without a database.
+    pub reconciler: Option<Arc<Reconciler>>,
+    /// None without a database.
     pub registry: Option<Registry>,
+    /// Hears of runs that wait; none where there is nothing to hear, or nobody who works.
+    pub listener: Option<WorkListener>,
     pub flags: FlagSource,
     pub http: HttpState,
     pub identity: Identity,
@@ -123,9 +129,15 @@ impl Service {
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
         let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
-        // Outside production a second process would be started on purpose, by somebody who reads this.
-        let is_production = config.process.environment == Environment::Production;
-        let alone = Arc::new(Alone::new(config.work.single_replica.or((!is_production).then_some(true))));
+        let alone = Arc::new(Alone::new(match config.work.role {
+            // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
+            Role::Web => Some(false),
+            // Outside production a second process would be started on purpose, by somebody who reads this.
+            Role::All | Role::Worker => config
+                .work
+                .single_replica
+                .or((config.process.environment != Environment::Production).then_some(true)),
+        }));
         let router = Arc::new(Router::new(
             files,
             database,
@@ -166,6 +178,8 @@ impl Service {
                 },
             },
         );
+        let reconciler =
+            postgres.clone().map(|mirror| Arc::new(Reconciler::new(router.clone(), mirror, clock.clone())));
         let registry = census.clone().map(|census| Registry {
             census,
             router: router.clone(),
@@ -174,8 +188,25 @@ impl Service {
             identity: identity.clone(),
             role: config.work.role,
         });
-        let runs =
-            Arc::new(Runs::new(router.clone(), worker.clone(), fetcher, brands.clone(), clock.clone()));
+        let listener = match config.work.role {
+            Role::Web => None,
+            Role::All | Role::Worker => WorkListener::new(&config.database)?,
+        };
+        let queue = Queue::new(
+            router.clone(),
+            worker.clone(),
+            census.clone(),
+            clock.clone(),
+            config.work.queued_runs_max,
+        );
+        let runs = Arc::new(Runs::new(
+            router.clone(),
+            worker.clone(),
+            queue,
+            fetcher,
+            brands.clone(),
+            clock.clone(),
+        ));
         let health = Arc::new(Health::new(Sources {
             identity: identity.clone(),
             router: router.clone(),
@@ -192,8 +223,35 @@ impl Service {
         }));
         let http =
             HttpState { runs, health, brands, access: Arc::new(config.access), limits: Limits::default() };
-        Ok(Self { worker, router, postgres, registry, flags, http, identity, analyst_name })
+        Ok(Self {
+            worker,
+            router,
+            postgres,
+            reconciler,
+            registry,
+            listener,
+            flags,
+            http,
+            identity,
+            analyst_name,
+        })
     }
+}
+
+/// What a command needs to bring both stores together, whatever the flags of a service say; none without a database.
+pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let Some(postgres) = PostgresStore::new(&config.database)?.map(Arc::new) else { return Ok(None) };
+    let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
+    let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
+    let router = Arc::new(Router::new(
+        files,
+        Some(database(postgres.clone(), &clock)),
+        tokio::sync::watch::channel(flags).1,
+        RouterConfig { alone: Arc::new(Alone::new(None)), retry_deadline: Duration::ZERO },
+        clock.clone(),
+    ));
+    Ok(Some(Reconciler::new(router, postgres, clock)))
 }
 
 fn database(store: Arc<PostgresStore>, clock: &Arc<dyn Clock>) -> Database {

@@ -30,10 +30,11 @@ use backend::{
     },
     health::{Durability, Health, Identity, Sources},
     http::{HttpState, Limits, router},
-    runs::Runs,
+    runs::{Runs, queue::Queue},
     storage::Census,
     storage::{
-        Acceptance, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind, Store,
+        Acceptance, Claim, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind,
+        Store,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
         mode::Flags,
@@ -60,6 +61,7 @@ struct Setup {
     flags: (bool, bool),
     database: Option<Arc<FakeDatabase>>,
     census: bool,
+    queued_runs_max: usize,
     has_volume: bool,
 }
 
@@ -72,6 +74,7 @@ impl Default for Setup {
             flags: (false, true),
             database: None,
             census: false,
+            queued_runs_max: 1_000,
             has_volume: false,
         }
     }
@@ -162,7 +165,9 @@ impl Service {
                 ..Isolation::default()
             },
         });
-        let runs = Runs::new(storage.clone(), worker.clone(), fetcher, brands.clone(), clock);
+        let census = setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>);
+        let queue = Queue::new(storage.clone(), worker.clone(), census, clock.clone(), setup.queued_runs_max);
+        let runs = Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock);
         let state = HttpState {
             runs: Arc::new(runs),
             health: Arc::new(health),
@@ -292,12 +297,7 @@ impl Store for FakeDatabase {
         self.answer().await
     }
 
-    async fn claim(
-        &self,
-        _: &Lease,
-        _: usize,
-        _: &std::collections::HashSet<RunId>,
-    ) -> Result<Vec<Fence>, StorageError> {
+    async fn claim(&self, _: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
         self.answer().await.map(|()| Vec::new())
     }
 
@@ -333,7 +333,7 @@ impl Store for FakeDatabase {
 
 #[async_trait]
 impl Census for FakeDatabase {
-    async fn queue_depth(&self) -> Result<usize, StorageError> {
+    async fn queue_depth(&self, _: usize) -> Result<usize, StorageError> {
         self.answer().await.map(|()| 7)
     }
 

@@ -5,6 +5,7 @@ pub mod extract;
 pub mod healthcheck;
 pub mod migrate;
 pub mod progress;
+pub mod reconcile;
 pub mod run;
 pub mod serve;
 
@@ -50,6 +51,8 @@ enum Command {
     Extract(extract::Args),
     /// Bring the database's schema up to date, or take a change of it back
     Migrate(migrate::Args),
+    /// Bring the database up to the files of this disk, or prove both equal
+    Reconcile(reconcile::Args),
     /// Ask a service whether it is alive; exit code 1 where it says no, 3 where it says nothing
     Healthcheck(healthcheck::Args),
 }
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
             Command::Brands(args) => brands::run(&args, &config),
             Command::Extract(args) => extract::run(args).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
+            Command::Reconcile(args) => reconcile::run(args, config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
         }
     });

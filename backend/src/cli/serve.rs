@@ -57,9 +57,24 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
 
     tokio::spawn(service.flags.clone().watch());
     if let Some(database) = service.router.database() {
-        let worker = service.worker.clone();
-        let probing = probe_when_open(database.clone(), service.flags.subscribe(), move || worker.wake());
+        let (worker, reconciler) = (service.worker.clone(), service.reconciler.clone());
+        let probing = probe_when_open(database.clone(), service.flags.subscribe(), move || {
+            worker.wake();
+            if let Some(reconciler) = &reconciler {
+                reconciler.wake();
+            }
+        });
         tokio::spawn(probing);
+    }
+    if let Some(reconciler) = service.reconciler.clone() {
+        let mut flags = service.flags.subscribe();
+        let woken = reconciler.clone();
+        tokio::spawn(async move { reconciler.run().await });
+        tokio::spawn(async move {
+            while flags.changed().await.is_ok() {
+                woken.wake();
+            }
+        });
     }
     if let Some(registry) = service.registry.clone() {
         tokio::spawn(async move { registry.run().await });
@@ -70,6 +85,10 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
 
     let told = CancellationToken::new();
+    let listening = service.listener.map(|listener| {
+        let worker = service.worker.clone();
+        tokio::spawn(listener.run(service.flags.subscribe(), told.clone(), move || worker.wake()))
+    });
     lifecycle::cancel_on_signals(told.clone());
     let worker = service.worker.clone();
     let stop = async move {
@@ -81,6 +100,9 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
     if let Some(registry) = registry {
         registry.leave().await;
+    }
+    if let Some(listening) = listening {
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, listening).await;
     }
     if let Some(postgres) = postgres {
         // The server notices a lost client anyway.

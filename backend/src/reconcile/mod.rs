@@ -4,6 +4,7 @@
 //! nothing but the state of both stores, so it may be killed anywhere and begun anew.
 
 pub mod plan;
+pub mod verify;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 
 use self::plan::{Plan, differences, plan};
 use crate::{
+    crash,
     storage::{
         End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
         files::FileStore,
@@ -70,7 +72,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn add(&mut self, run: RunId, outcome: &Outcome) {
+    /// Counts one more run.
+    pub fn add(&mut self, run: RunId, outcome: &Outcome) {
         self.runs += 1;
         match outcome {
             Outcome::Proved { stages_written } => {
@@ -150,6 +153,24 @@ impl Reconciler {
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
+    }
+
+    /// The runs that are marked as lacking something in the database.
+    pub async fn marked(&self) -> Result<Vec<RunId>, StorageError> {
+        self.files().unsynced_runs().await
+    }
+
+    /// What would be done with a run, in words.
+    pub async fn preview(&self, run: &RunId) -> Result<String, StorageError> {
+        let Some(file) = self.files().load(run).await? else { return Ok("has no files here".to_owned()) };
+        let looked = self.look(run).await?;
+        Ok(match plan(looked.as_ref().map(|(row, _)| row), &file) {
+            Plan::Leave => "left to who works on it".to_owned(),
+            Plan::Replay { stages } => format!("{} stages and its end would be written", stages.len()),
+            Plan::Fill { stages } if stages.is_empty() => "would be proved".to_owned(),
+            Plan::Fill { stages } => format!("{} stages would be written", stages.len()),
+            Plan::Conflict { numbers } => format!("conflict in {numbers:?}; nothing would be written"),
+        })
     }
 
     /// One pass over everything that is marked.
@@ -274,14 +295,17 @@ impl Reconciler {
             owner: self.owner.clone(),
             epoch,
             generation: file.generation,
+            attempt: 0,
             holds_row: true,
         };
         self.call(|mirror| async { mirror.adopt(&new, &fence).await }).await?;
+        crash::point("reconcile-adopted");
         let mut written = 0;
         for (stage, held) in &file.stages {
             if row.is_none_or(|row| !row.stages.contains_key(stage)) {
                 self.call(|mirror| async { mirror.store_stage(&fence, &held.record).await }).await?;
                 written += 1;
+                crash::point("reconcile-stage-stored");
             }
         }
         let at = file.finished_at.unwrap_or_else(|| self.clock.now());
@@ -297,6 +321,7 @@ impl Reconciler {
             }
         };
         self.call(|mirror| async { mirror.finish(&fence, end, at).await }).await?;
+        crash::point("reconcile-ended");
         Ok(written)
     }
 
@@ -311,6 +336,7 @@ impl Reconciler {
         if !self.call(|mirror| async { mirror.keep_proof(&proof).await }).await? {
             return Ok(false);
         }
+        crash::point("reconcile-proved");
         self.files().keep_proof(&proof).await?;
         tracing::info!(run_id = %proof.run_id, "[{}] proved equal in database and files", proof.run_id);
         Ok(true)

@@ -18,6 +18,11 @@ impl Disk {
         self.marked(UNSYNCED_FOLDER)
     }
 
+    /// Names that are no run ids (our own folders begin with a dot) are left out.
+    pub(super) fn runs(&self) -> Result<Vec<RunId>, StorageError> {
+        self.marked("")
+    }
+
     pub(super) fn keep_proof(&self, proof: &Proof) -> Result<(), StorageError> {
         self.mark_synced(&proof.run_id, |manifest| {
             manifest.database = Some(DatabaseSide { has_row: true, has_end: true });

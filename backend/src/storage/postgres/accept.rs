@@ -18,7 +18,7 @@ pub(super) const SYSTEM_USER: &str = "system";
 /// Rounds in which somebody else may get ahead of us: each time the row is another one than a moment ago.
 const ROUNDS_MAX: usize = 3;
 
-/// One round trip. A row that is there already is adopted if it waits for that: nobody has accepted, ended or worked
+/// One round trip, which tells the workers of a run that nobody has yet. A row that is there already is adopted if it waits for that: nobody has accepted, ended or worked
 /// on it. Otherwise it is told as it is. Nothing at all comes back if it appeared after this statement began.
 ///
 /// $1 run, $2 Clerk id, $3 a new user's id, $4 their email, $5 document name, $6 address, $7 brand, $8 when (ms),
@@ -54,14 +54,16 @@ entered AS (
     AND (r."documentUrl" IS NULL OR r."documentUrl" IS NOT DISTINCT FROM EXCLUDED."documentUrl")
     AND r."stage1Output" IS NULL AND r."stage2Output" IS NULL AND r."stage3Output" IS NULL
     AND r."stage4Output" IS NULL
-  RETURNING r."leaseEpoch", r."generation"
+  RETURNING r."leaseEpoch", r."generation", r."attempts"
 )
-SELECT true AS "isNew", "leaseEpoch", "generation", NULL AS "status", NULL AS "documentUrl",
-       NULL AS "requestDigest", true AS "isAccepted", false AS "hasOutput"
+SELECT true AS "isNew", "leaseEpoch", "generation", "attempts", NULL AS "status", NULL AS "documentUrl",
+       NULL AS "requestDigest", true AS "isAccepted", false AS "hasOutput",
+       CASE WHEN $10::text IS NULL THEN pg_notify('innovation_runs', '')::text END AS "told"
 FROM entered
 UNION ALL
-SELECT false, "leaseEpoch", "generation", "status"::text, "documentUrl", "requestDigest", "acceptedAt" IS NOT NULL,
-       num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") > 0
+SELECT false, "leaseEpoch", "generation", "attempts", "status"::text, "documentUrl", "requestDigest", "acceptedAt" IS NOT NULL,
+       num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") > 0,
+       NULL
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM entered)"#;
 
 pub(super) async fn accept(
@@ -91,11 +93,13 @@ pub(super) async fn accept(
         let Some(row) = row else { continue };
         if row.try_get("isNew")? {
             let (epoch, generation) = (row.try_get("leaseEpoch")?, row.try_get("generation")?);
+            let attempt = row.try_get("attempts")?;
             let fence = lease.map(|lease| Fence {
                 run: run.id.clone(),
                 owner: lease.owner.clone(),
                 epoch,
                 generation,
+                attempt,
                 holds_row: true,
             });
             return Ok(Acceptance::New(fence));

@@ -6,10 +6,11 @@ use super::{
 };
 
 /// Nobody else's, and never back to an older fence. The lease is the default one: the next renewal, which comes within
-/// a fifth of it, sets the configured. $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest
+/// a fifth of it, sets the configured. $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest,
+/// $6 attempt
 const TAKE: &str = r#"
 UPDATE "PipelineRun" SET "leaseOwner" = $2, "leaseEpoch" = $3, "generation" = $4,
-  "leaseUntil" = now() + interval '15 seconds', "startedAt" = COALESCE("startedAt", now()), "updatedAt" = now()
+  "leaseUntil" = now() + interval '15 seconds', "attempts" = $6, "startedAt" = COALESCE("startedAt", now()), "updatedAt" = now()
 WHERE "id" = $1 AND "status" = 'PROCESSING' AND "requestDigest" = $5
   AND "leaseEpoch" <= $3 AND "generation" <= $4
   AND ("leaseOwner" IS NULL OR "leaseOwner" = $2 OR "leaseUntil" < now())
@@ -27,6 +28,7 @@ pub(super) async fn adopt(held: &mut Held<'_>, run: &NewRun, fence: &Fence) -> R
         .bind(fence.epoch)
         .bind(fence.generation)
         .bind(&run.request.digest)
+        .bind(fence.attempt)
         .fetch_optional(held.connection()?)
         .await?;
     taken.map(drop).ok_or_else(|| fenced(&run.id))

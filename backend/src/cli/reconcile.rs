@@ -1,0 +1,178 @@
+//! `innovation reconcile`: brings the database up to the files of this disk, or proves both equal.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use pipeline::run::RunId;
+use serde_json::json;
+
+use super::{EXIT_COULD_NOT_CHECK, fail, put, put_json, say};
+use crate::{
+    app,
+    config::Config,
+    reconcile::{
+        Outcome, Reconciler, Summary,
+        verify::{Comparison, Scope, Verified},
+    },
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this run
+    #[arg(long, value_name = "ID", value_parser = parse_run)]
+    run: Option<RunId>,
+    /// Compare both sides and write to neither; exit code 1 on any difference
+    #[arg(long)]
+    verify: bool,
+    /// With --verify: runs accepted since then, for example 2026-11-21T00:00:00Z
+    #[arg(long, value_name = "TIME", requires = "verify", conflicts_with = "run")]
+    since: Option<DateTime<Utc>>,
+    /// With --verify: all runs, which is also what it does without --run and --since
+    #[arg(long, requires = "verify", conflicts_with_all = ["run", "since"])]
+    all: bool,
+    /// Show what would be written, and write nothing
+    #[arg(long, conflicts_with = "verify")]
+    dry_run: bool,
+    /// Print JSON, one line a run and one for the whole
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_run(text: &str) -> Result<RunId, String> {
+    RunId::parse(text).map_err(|error| error.to_string())
+}
+
+/// Reconciles, or verifies.
+pub async fn run(args: Args, config: Config) -> ExitCode {
+    let reconciler = match app::reconciler(&config) {
+        Ok(Some(reconciler)) => reconciler,
+        Ok(None) => {
+            say(
+                "innovation: DATABASE_URL is not set: there is nothing to compare the files with; set it and try again",
+            );
+            return ExitCode::from(EXIT_COULD_NOT_CHECK);
+        }
+        Err(error) => return fail(&error),
+    };
+    if args.verify { verify(&args, &reconciler).await } else { reconcile(&args, &reconciler).await }
+}
+
+async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
+    let scope = match &args.run {
+        Some(run) => Scope::One(run.clone()),
+        None => Scope::Since(args.since),
+    };
+    let tell = |verified: &Verified| match (args.json, &verified.comparison) {
+        (true, _) => put_json(&json!(verified)),
+        // For people, what is well is a number at the end.
+        (false, Comparison::Equal | Comparison::Open) => {}
+        (false, other) => put(&format!("{}: {}\n", verified.run_id, words(other))),
+    };
+    match reconciler.verify(&scope, tell).await {
+        Ok(count) => {
+            if args.json {
+                put_json(&json!({ "summary": count }));
+            } else {
+                say(&format!(
+                    "{} runs compared: {} equal, {} open, {} different, {} only in files, {} only in the database",
+                    count.compared,
+                    count.equal,
+                    count.open,
+                    count.differing,
+                    count.only_in_files,
+                    count.only_in_database
+                ));
+                if count.only_in_files > 0 {
+                    say("to bring them into the database: innovation reconcile");
+                }
+            }
+            if count.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            say(&format!("innovation: not all could be compared: {error}"));
+            ExitCode::from(EXIT_COULD_NOT_CHECK)
+        }
+    }
+}
+
+async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
+    let runs = match &args.run {
+        Some(run) => vec![run.clone()],
+        None => match reconciler.marked().await {
+            Ok(runs) => runs,
+            Err(error) => {
+                say(&format!("innovation: what is unsynced cannot be read: {error}"));
+                return ExitCode::from(EXIT_COULD_NOT_CHECK);
+            }
+        },
+    };
+    if args.dry_run {
+        for run in &runs {
+            let planned = match reconciler.preview(run).await {
+                Ok(planned) => planned,
+                Err(error) => format!("cannot be looked at: {error}"),
+            };
+            if args.json {
+                put_json(&json!({ "run_id": run, "plan": planned }));
+            } else {
+                put(&format!("{run}: {planned}\n"));
+            }
+        }
+        say(&format!("{} runs are marked; nothing was written", runs.len()));
+        return ExitCode::SUCCESS;
+    }
+    let mut summary = Summary::default();
+    for run in runs {
+        let outcome = reconciler.reconcile_one(&run).await;
+        if args.json {
+            put_json(&json!({ "run_id": run, "result": outcome }));
+        } else {
+            put(&format!("{run}: {}\n", outcome_words(&outcome)));
+        }
+        summary.add(run, &outcome);
+    }
+    if args.json {
+        put_json(&json!({ "summary": summary }));
+    } else {
+        say(&format!(
+            "{} runs: {} proved, {} stages written, {} left to who works on them, {} in conflict, {} failed",
+            summary.runs,
+            summary.proved,
+            summary.stages_written,
+            summary.left,
+            summary.conflicts.len(),
+            summary.failed.len()
+        ));
+    }
+    if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn words(comparison: &Comparison) -> String {
+    match comparison {
+        Comparison::Equal => "equal".to_owned(),
+        Comparison::Open => "has not ended".to_owned(),
+        Comparison::Differs { numbers } => format!("differs in {}", parts(numbers)),
+        Comparison::OnlyInFiles => "is only in files".to_owned(),
+        Comparison::OnlyInDatabase => "is only in the database".to_owned(),
+        Comparison::Unknown => "is known to neither side".to_owned(),
+    }
+}
+
+fn outcome_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Proved { stages_written } => format!("proved equal, {stages_written} stages written"),
+        Outcome::Left => "left: somebody works on it, or it has not ended".to_owned(),
+        Outcome::Gone => "has no files here".to_owned(),
+        Outcome::Conflict { numbers } => format!("conflict in {}: both are kept", parts(numbers)),
+        Outcome::Failed { reason } => format!("failed: {reason}; try again"),
+    }
+}
+
+fn parts(numbers: &[i32]) -> String {
+    let name = |number: &i32| match number {
+        0 => "its status".to_owned(),
+        5 => "the report".to_owned(),
+        stage => format!("stage {stage}"),
+    };
+    numbers.iter().map(name).collect::<Vec<_>>().join(", ")
+}

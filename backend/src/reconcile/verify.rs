@@ -1,0 +1,153 @@
+//! Comparing both sides of a set of runs, without writing to either.
+
+use std::collections::HashSet;
+
+use pipeline::{
+    clock::Timestamp,
+    run::{RunId, RunStatus},
+};
+use serde::Serialize;
+
+use super::{Reconciler, plan::differences};
+use crate::storage::{Snapshot, StorageError, Store as _};
+
+/// Rows of one page: their runs are compared before the next page is asked for.
+const PAGE: usize = 200;
+
+/// Which runs are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    One(RunId),
+    /// Accepted since then; all without a time.
+    Since(Option<Timestamp>),
+}
+
+/// How the two sides of a run stand to each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Comparison {
+    /// Every digest is the same.
+    Equal,
+    /// It has not ended on both sides; nothing is compared.
+    Open,
+    /// What differs: stage numbers, 5 for the report, 0 for the status.
+    Differs {
+        numbers: Vec<i32>,
+    },
+    OnlyInFiles,
+    OnlyInDatabase,
+    /// Neither side knows it.
+    Unknown,
+}
+
+/// One run's comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    pub run_id: RunId,
+    #[serde(flatten)]
+    pub comparison: Comparison,
+}
+
+/// How many runs came out how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Count {
+    pub compared: usize,
+    pub equal: usize,
+    pub open: usize,
+    pub differing: usize,
+    pub only_in_files: usize,
+    pub only_in_database: usize,
+    pub unknown: usize,
+}
+
+impl Count {
+    fn add(&mut self, comparison: &Comparison) {
+        self.compared += 1;
+        *match comparison {
+            Comparison::Equal => &mut self.equal,
+            Comparison::Open => &mut self.open,
+            Comparison::Differs { .. } => &mut self.differing,
+            Comparison::OnlyInFiles => &mut self.only_in_files,
+            Comparison::OnlyInDatabase => &mut self.only_in_database,
+            Comparison::Unknown => &mut self.unknown,
+        } += 1;
+    }
+
+    /// Whether nothing differs, and nothing is missing on either side.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.differing + self.only_in_files + self.only_in_database + self.unknown == 0
+    }
+}
+
+impl Reconciler {
+    /// Compares the runs of a scope, one after the other, and tells each result as it comes.
+    pub async fn verify(
+        &self,
+        scope: &Scope,
+        mut tell: impl FnMut(&Verified) + Send,
+    ) -> Result<Count, StorageError> {
+        let mut count = Count::default();
+        let mut note = |run_id: RunId, comparison: Comparison| {
+            count.add(&comparison);
+            tell(&Verified { run_id, comparison });
+        };
+        let since = match scope {
+            Scope::One(run) => {
+                let comparison = self.compare(run).await?;
+                note(run.clone(), comparison);
+                return Ok(count);
+            }
+            Scope::Since(since) => *since,
+        };
+        // What only the files know is found by what is left when all rows have been seen.
+        let mut in_files: HashSet<RunId> = self.files().runs().await?.into_iter().collect();
+        let mut after: Option<RunId> = None;
+        loop {
+            let last = after.take();
+            let page = self
+                .call(|mirror| {
+                    let last = last.clone();
+                    async move { mirror.ended_since(since, last.as_ref(), PAGE).await }
+                })
+                .await?;
+            for run in &page {
+                in_files.remove(run);
+                let comparison = self.compare(run).await?;
+                note(run.clone(), comparison);
+            }
+            match page.last() {
+                Some(run) if page.len() == PAGE => after = Some(run.clone()),
+                _ => break,
+            }
+        }
+        for run in in_files {
+            let Some(manifest) = self.files().manifest(&run).await? else { continue };
+            if since.is_none_or(|since| manifest.accepted_at >= since) && manifest.database.is_some() {
+                let comparison = self.compare(&run).await?;
+                note(run, comparison);
+            }
+        }
+        Ok(count)
+    }
+
+    async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
+        let file = self.files().load(run).await?;
+        let row = self.look(run).await?.map(|(row, _)| row);
+        Ok(match (row, file) {
+            (None, None) => Comparison::Unknown,
+            (Some(_), None) => Comparison::OnlyInDatabase,
+            (None, Some(file)) if is_open(&file) => Comparison::Open,
+            (None, Some(_)) => Comparison::OnlyInFiles,
+            (Some(row), Some(file)) if is_open(&row) && is_open(&file) => Comparison::Open,
+            (Some(row), Some(file)) => match differences(&row, &file) {
+                numbers if numbers.is_empty() => Comparison::Equal,
+                numbers => Comparison::Differs { numbers },
+            },
+        })
+    }
+}
+
+fn is_open(snapshot: &Snapshot) -> bool {
+    snapshot.status == RunStatus::Processing
+}
