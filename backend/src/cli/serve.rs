@@ -11,6 +11,7 @@ use crate::{
     config::{Config, Role},
     http::{self, ServeLimits},
     lifecycle,
+    runs::sweep_removals,
     storage::probe::probe_when_open,
     telemetry::logs::Banner,
 };
@@ -71,6 +72,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
 
     let told = CancellationToken::new();
     lifecycle::cancel_on_signals(told.clone());
+    tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
     let worker = service.worker.clone();
     let stop = async move {
         told.cancelled().await;

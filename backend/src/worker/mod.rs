@@ -19,7 +19,7 @@ use self::progress::Progress;
 use crate::{
     brands::BrandFolder,
     documents::fetch::Fetcher,
-    storage::{Fence, Lease, NewRun, Store as _, router::Router},
+    storage::{Control as _, Fence, Lease, NewRun, Store as _, router::Router},
 };
 
 /// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about.
@@ -30,6 +30,9 @@ const CLAIM_MAX: usize = 32;
 
 /// A lease is renewed five times before it ends: four renewals may fail.
 const RENEWALS_PER_LEASE: u32 = 5;
+
+/// Between two looks for runs that others have ended: paid work stops within a second of that.
+const LOOK_FOR_LOST: Duration = Duration::from_millis(500);
 
 /// How much the worker does.
 #[derive(Debug, Clone)]
@@ -186,7 +189,30 @@ impl Worker {
 
     /// Claims and renews until told to stop.
     pub async fn run(&self) {
-        tokio::join!(self.claim_until_told(), self.renew_until_stopped());
+        tokio::join!(self.claim_until_told(), self.renew_until_stopped(), self.look_for_lost());
+    }
+
+    /// Stops the work on a run that has been ended from outside, if this process has it. Its files follow the database.
+    pub fn stop(&self, run: &RunId) {
+        if let Some(active) = self.active().get(run) {
+            active.lost.cancel();
+        }
+    }
+
+    /// Finds out soon that a run has been cancelled on another replica: a renewal would, within a fifth of a lease, which
+    /// may be long.
+    async fn look_for_lost(&self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_FOR_LOST) => {}
+                () = self.inner.stopping.cancelled() => return,
+            }
+            let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
+            // Renewals tell of trouble.
+            for run in self.inner.router.lost(&fences).await.unwrap_or_default() {
+                self.stop(&run);
+            }
+        }
     }
 
     async fn claim_until_told(&self) {
@@ -255,11 +281,8 @@ impl Worker {
             }
             match self.inner.router.renew(self.lease(), &fences).await {
                 Ok(lost) => {
-                    let active = self.active();
                     for run in &lost {
-                        if let Some(active) = active.get(run) {
-                            active.lost.cancel();
-                        }
+                        self.stop(run);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),

@@ -20,16 +20,18 @@ use super::{
         atomic,
     },
     Twin,
+    control::reopen,
     manifest::{DatabaseSide, MANIFEST_VERSION, Manifest, StoredReport, StoredStage},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     owners::{Owners, remove_file},
     proof::{Found, at, digest, read_bounded, read_stage},
+    tombstone::deleted,
 };
 use crate::{crash, regular_file};
 
 pub(super) const MANIFEST_FILE: &str = "run.json";
 pub(super) const REPORT_FILE: &str = "report.md";
-const LOCK_FILE: &str = ".lock";
+pub(super) const LOCK_FILE: &str = ".lock";
 const SPOOL_FILE: &str = "document";
 
 const OWNERS_FOLDER: &str = ".owners";
@@ -51,6 +53,8 @@ pub enum OpenError {
     Busy(RunId),
     #[error("run {run} already exists for another {what}; choose another --run-id")]
     OtherRequest { run: RunId, what: &'static str },
+    #[error("run {0} has been deleted; choose another --run-id")]
+    Deleted(RunId),
     #[error(transparent)]
     Store(#[from] StorageError),
 }
@@ -66,12 +70,17 @@ impl Disk {
         self.root.join(run.as_str())
     }
 
+    /// The run may be claimed by its manifest again.
+    pub(super) fn forget_row(&self, run: &RunId) {
+        self.with_row.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    }
+
     pub(super) fn spool_path(&self, run: &RunId) -> PathBuf {
         self.folder(run).join(SPOOL_FILE)
     }
 
     /// Holds the run's lock: changes of its manifest are read, compared and written by one at a time.
-    fn lock(&self, run: &RunId) -> Result<File, StorageError> {
+    pub(super) fn lock(&self, run: &RunId) -> Result<File, StorageError> {
         let path = self.folder(run).join(LOCK_FILE);
         let at = at(&path);
         match regular_file::check(&path) {
@@ -89,7 +98,7 @@ impl Disk {
     }
 
     /// Locks a run that may be new.
-    fn lock_new(&self, run: &RunId) -> Result<File, StorageError> {
+    pub(super) fn lock_new(&self, run: &RunId) -> Result<File, StorageError> {
         let folder = self.folder(run);
         atomic::create_folder(&folder).map_err(at(&folder))?;
         self.lock(run)
@@ -102,6 +111,9 @@ impl Disk {
         twin: Twin,
     ) -> Result<Acceptance, StorageError> {
         let _lock = self.lock_new(&new.id)?;
+        if self.is_buried(&new.id)? {
+            return Ok(Acceptance::Deleted);
+        }
         if let Some(manifest) = self.read_manifest(&new.id)? {
             return Ok(if manifest.request.digest == new.request.digest {
                 Acceptance::Existing(manifest.status)
@@ -156,6 +168,9 @@ impl Disk {
     /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
     pub(super) fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
         let _lock = self.lock_new(&new.id)?;
+        if self.is_buried(&new.id)? {
+            return Err(OpenError::Deleted(new.id.clone()));
+        }
         let mut manifest = match self.read_manifest(&new.id)? {
             None => self.new_manifest(&new.id, new.request.clone(), new.accepted_at),
             Some(manifest) if manifest.request.digest != new.request.digest => {
@@ -168,9 +183,7 @@ impl Disk {
         };
         if manifest.has_ended() {
             manifest.generation += 1;
-            manifest.status = RunStatus::Processing;
-            manifest.finished_at = None;
-            manifest.error = None;
+            reopen(&mut manifest);
         }
         let fence = self.take(&mut manifest, owner)?;
         Ok((fence, manifest))
@@ -279,6 +292,9 @@ impl Disk {
 
     /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
     pub(super) fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        if self.is_buried(run)? {
+            return Ok(None);
+        }
         let Some(manifest) = self.read_manifest(run)? else { return Ok(None) };
         let folder = self.folder(run);
         let mut stages = std::collections::BTreeMap::new();
@@ -464,6 +480,9 @@ impl Disk {
     pub(super) fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
         self.owners.hold(&fence.owner).map_err(at(&self.root))?;
         let _lock = self.lock_new(&new.id)?;
+        if self.is_buried(&new.id)? {
+            return Err(deleted(&new.id));
+        }
         let mut manifest = match self.read_manifest(&new.id)? {
             Some(manifest) => manifest,
             None => {
@@ -475,9 +494,7 @@ impl Disk {
         side.has_row |= fence.holds_row;
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
-            manifest.status = RunStatus::Processing;
-            manifest.error = None;
-            manifest.finished_at = None;
+            reopen(&mut manifest);
             self.mark(OPEN_FOLDER, &new.id)?;
         }
         if manifest.has_ended() || manifest.epoch > fence.epoch {
@@ -556,6 +573,9 @@ impl Disk {
     /// Keeps the document for a resumed run, durably.
     pub(super) fn spool(&self, run: &RunId, bytes: &[u8]) -> Result<(), StorageError> {
         let path = self.spool_path(run);
+        if self.is_buried(run)? {
+            return Err(deleted(run));
+        }
         atomic::replace(&path, bytes).map_err(at(&path))
     }
 
@@ -583,7 +603,7 @@ impl Disk {
     }
 }
 
-fn unknown(run: &RunId) -> StorageError {
+pub(super) fn unknown(run: &RunId) -> StorageError {
     StorageError::new(StorageErrorKind::Unknown, format!("there is no run {run} in files"))
 }
 

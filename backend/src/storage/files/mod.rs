@@ -8,11 +8,13 @@
 //!   digest still proves it.
 //! * A manifest changes under its run's lock, and only for the fence that it names.
 
+mod control;
 mod disk;
 pub mod manifest;
 mod marks;
 mod owners;
 mod proof;
+mod tombstone;
 
 use std::{
     collections::HashSet,

@@ -110,7 +110,7 @@ pub(super) async fn release(held: &mut Held<'_>, fence: &Fence) -> Result<(), Fa
 }
 
 /// Ids of accepted rows have been checked when they were accepted.
-fn run_id(id: &str) -> Result<RunId, Fault> {
+pub(super) fn run_id(id: &str) -> Result<RunId, Fault> {
     RunId::parse(id)
         .map_err(|error| Fault::Store(StorageError::new(StorageErrorKind::Refused, error.to_string())))
 }

@@ -11,9 +11,11 @@
 mod accept;
 mod adopt;
 mod census;
+mod control;
 mod fault;
 mod finish;
 mod lease;
+mod list;
 mod load;
 mod pool;
 mod probe;
