@@ -86,7 +86,16 @@ impl Disk {
         Ok(lost)
     }
 
+    /// Clears the mark of an open run from one that has ended; under the lock, as a retry may be about to open it again.
+    pub(super) fn unmark_ended(&self, run: &RunId) -> Result<(), StorageError> {
+        let _lock = self.lock(run)?;
+        let has_ended = self.read_manifest(run)?.is_none_or(|manifest| manifest.has_ended());
+        if has_ended { self.unmark(OPEN_FOLDER, run) } else { Ok(()) }
+    }
+
     fn retry(&self, run: &RunId, seen: i32, twin: Twin) -> Result<Option<i32>, StorageError> {
+        // Before the lock, which a claim takes while it holds what this changes.
+        self.forget_row(run);
         let _lock = self.lock(run)?;
         let Some(mut manifest) = self.read_manifest(run)? else { return Err(unknown(run)) };
         let has_failed = matches!(manifest.status, RunStatus::Failed | RunStatus::Cancelled);
@@ -95,7 +104,6 @@ impl Disk {
         }
         // A mark without an open run is cleared at the next claim; an open run without its mark is never found.
         self.mark(OPEN_FOLDER, run)?;
-        self.forget_row(run);
         reopen(&mut manifest);
         manifest.generation += 1;
         manifest.epoch += 1;
