@@ -73,10 +73,10 @@ async fn a_deleted_run_is_gone_for_good_in_every_mode() {
 
 #[tokio::test]
 async fn killed_between_any_two_steps_a_deletion_is_finished_by_itself() {
-    let points: [(&[(&str, &str)], &[&str]); 3] = [
-        (DUAL_WRITE, &["buried-in-database", "buried", "removed-from-database", "removed"]),
-        (DATABASE_ONLY, &["buried-in-database", "buried", "removed-from-database"]),
-        (FILE_ONLY, &["buried", "removed"]),
+    let points = [
+        (DUAL_WRITE, vec!["buried-in-database", "buried", "removed-from-database", "removed"]),
+        (DATABASE_ONLY, vec!["buried-in-database", "buried", "removed-from-database"]),
+        (FILE_ONLY, vec!["buried", "removed"]),
     ];
     for (mode, points) in points {
         for point in points {
@@ -129,6 +129,7 @@ async fn a_run_with_a_row_is_not_deleted_while_the_database_is_switched_off() {
     let world = world(Duration::ZERO).await;
     let service = world.serve(DUAL_WRITE).await;
     failed(&world, &service, "run-1").await;
+    world.wait_until_synced("run-1").await;
     drop(service);
     let service = world.serve(FILE_ONLY).await;
     assert_eq!(service.call("DELETE", PATH).await.code(), (503, "storage_unavailable"));

@@ -199,6 +199,17 @@ impl Worker {
         }
     }
 
+    /// Stops the work on runs that were lost, if it is still the same work: one that ended meanwhile may have been claimed
+    /// again.
+    fn stop_lost(&self, asked: &[Fence], lost: &[RunId]) {
+        let active = self.active();
+        for fence in asked.iter().filter(|fence| lost.contains(&fence.run)) {
+            if let Some(active) = active.get(&fence.run).filter(|active| active.fence == *fence) {
+                active.lost.cancel();
+            }
+        }
+    }
+
     /// Finds out soon that a run has been cancelled on another replica: a renewal would, within a fifth of a lease, which
     /// may be long.
     async fn look_for_lost(&self) {
@@ -209,9 +220,8 @@ impl Worker {
             }
             let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
             // Renewals tell of trouble.
-            for run in self.inner.router.lost(&fences).await.unwrap_or_default() {
-                self.stop(&run);
-            }
+            let lost = self.inner.router.lost(&fences).await.unwrap_or_default();
+            self.stop_lost(&fences, &lost);
         }
     }
 
@@ -281,9 +291,7 @@ impl Worker {
             }
             match self.inner.router.renew(self.lease(), &fences).await {
                 Ok(lost) => {
-                    for run in &lost {
-                        self.stop(run);
-                    }
+                    self.stop_lost(&fences, &lost);
                 }
                 Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
             }
