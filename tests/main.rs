@@ -21,6 +21,7 @@ mod http;
 mod migrations;
 mod openrouter;
 mod plug;
+mod queue;
 mod replicas;
 mod rollback;
 mod run;

@@ -17,19 +17,19 @@ use backend::{
 use crate::support::postgres::{Postgres, query};
 
 /// The configuration of a database at `url`, with other settings than usual.
-fn config(url: &str, settings: &[(&str, &str)]) -> DatabaseConfig {
+pub(crate) fn config(url: &str, settings: &[(&str, &str)]) -> DatabaseConfig {
     let mut variables = BTreeMap::from([("DATABASE_URL".to_owned(), url.to_owned())]);
     variables.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     Config::from_variables(variables, Purpose::Command).unwrap().database
 }
 
 /// A store at `url`.
-fn store(url: &str) -> PostgresStore {
+pub(crate) fn store(url: &str) -> PostgresStore {
     PostgresStore::new(&config(url, &[])).unwrap().unwrap()
 }
 
 /// The address of a new database with all migrations.
-async fn migrated(server: &Postgres) -> String {
+pub(crate) async fn migrated(server: &Postgres) -> String {
     let url = server.fresh_database().await;
     let migrator = Migrator::new(&config(&url, &[]), Arc::new(SystemClock::default())).unwrap();
     migrator.deploy().await.unwrap();
@@ -37,7 +37,7 @@ async fn migrated(server: &Postgres) -> String {
 }
 
 /// The only value of a query's only row.
-async fn value(url: &str, sql: &str) -> String {
+pub(crate) async fn value(url: &str, sql: &str) -> String {
     let mut rows = query(url, sql).await;
     assert_eq!(rows.len(), 1, "{sql}");
     rows.remove(0).remove(0).unwrap_or_else(|| "NULL".to_owned())

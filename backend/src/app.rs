@@ -1,6 +1,6 @@
 //! The one place that wires concrete types.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pipeline::{
     analyst::{
@@ -25,14 +25,14 @@ use crate::{
     flags::{Defaults, FlagSource},
     health::{Durability, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits},
-    llm::{OpenRouter, OpenRouterConfig, OpenRouterError},
+    llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
     replicas::Registry,
-    runs::Runs,
+    runs::{Runs, queue::Queue},
     storage::{
         Census, Lease,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
-        postgres::PostgresStore,
+        postgres::{PostgresStore, WorkListener},
         router::{Alone, Database, Router, RouterConfig},
     },
     worker::{Tools, Worker, WorkerConfig},
@@ -82,16 +82,12 @@ impl App {
         let root = overrides.output_dir.unwrap_or_else(|| config.process.base_dir.join(OUTPUT_DIR));
         let choice = overrides.analyst.unwrap_or(config.analyst.choice);
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
-        let Answering { analyst, name: analyst_name, .. } = answering(choice, config.analyst, &clock)?;
+        let Answering { analyst, name: analyst_name, .. } =
+            answering(choice, config.analyst, config.work.stage_deadline, &clock)?;
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
-            engine: Engine {
-                analyst,
-                clock: clock.clone(),
-                stage_deadline: config.work.stage_deadline,
-                cost_limit_usd,
-            },
+            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
             router: Arc::new(Router::files_only(FileStore::new(root, clock.clone()), clock.clone())),
             clock,
             analyst_name,
@@ -108,6 +104,8 @@ pub struct Service {
     pub postgres: Option<Arc<PostgresStore>>,
     /// None without a database.
     pub registry: Option<Registry>,
+    /// Hears of runs that wait; none where there is nothing to hear, or nobody who works.
+    pub listener: Option<WorkListener>,
     pub flags: FlagSource,
     pub http: HttpState,
     pub identity: Identity,
@@ -127,9 +125,15 @@ impl Service {
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
         let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
-        // Outside production a second process would be started on purpose, by somebody who reads this.
-        let is_production = config.process.environment == Environment::Production;
-        let alone = Arc::new(Alone::new(config.work.single_replica.or((!is_production).then_some(true))));
+        let alone = Arc::new(Alone::new(match config.work.role {
+            // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
+            Role::Web => Some(false),
+            // Outside production a second process would be started on purpose, by somebody who reads this.
+            Role::All | Role::Worker => config
+                .work
+                .single_replica
+                .or((config.process.environment != Environment::Production).then_some(true)),
+        }));
         let router = Arc::new(Router::new(
             files,
             database,
@@ -141,7 +145,7 @@ impl Service {
         let replica = uuid::Uuid::now_v7().to_string();
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
         let Answering { analyst, name: analyst_name, breaker } =
-            answering(config.analyst.choice, config.analyst, &clock)?;
+            answering(config.analyst.choice, config.analyst, config.work.stage_deadline, &clock)?;
         let identity = Identity {
             version: env!("CARGO_PKG_VERSION"),
             git_sha: Identity::commit(config.process.git_sha.as_deref()),
@@ -151,12 +155,7 @@ impl Service {
         let brands = BrandFolder::new(&config.process.base_dir);
         let fetcher = Fetcher::new(config.documents, Deadlines::default())?;
         let tools = Tools {
-            engine: Engine {
-                analyst,
-                clock: clock.clone(),
-                stage_deadline: config.work.stage_deadline,
-                cost_limit_usd,
-            },
+            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
             fetcher: fetcher.clone(),
             brands: brands.clone(),
             clock: clock.clone(),
@@ -183,8 +182,25 @@ impl Service {
             identity: identity.clone(),
             role: config.work.role,
         });
-        let runs =
-            Arc::new(Runs::new(router.clone(), worker.clone(), fetcher, brands.clone(), clock.clone()));
+        let listener = match config.work.role {
+            Role::Web => None,
+            Role::All | Role::Worker => WorkListener::new(&config.database)?,
+        };
+        let queue = Queue::new(
+            router.clone(),
+            worker.clone(),
+            census.clone(),
+            clock.clone(),
+            config.work.queued_runs_max,
+        );
+        let runs = Arc::new(Runs::new(
+            router.clone(),
+            worker.clone(),
+            queue,
+            fetcher,
+            brands.clone(),
+            clock.clone(),
+        ));
         let health = Arc::new(Health::new(Sources {
             identity: identity.clone(),
             router: router.clone(),
@@ -201,7 +217,7 @@ impl Service {
         }));
         let http =
             HttpState { runs, health, brands, access: Arc::new(config.access), limits: Limits::default() };
-        Ok(Self { worker, router, postgres, registry, flags, http, identity, analyst_name })
+        Ok(Self { worker, router, postgres, registry, listener, flags, http, identity, analyst_name })
     }
 }
 
@@ -221,6 +237,7 @@ struct Answering {
 fn answering(
     choice: AnalystChoice,
     config: AnalystConfig,
+    stage_deadline: Duration,
     clock: &Arc<dyn Clock>,
 ) -> Result<Answering, WiringError> {
     let extractive = || Arc::new(ExtractiveAnalyst::new());
@@ -242,7 +259,8 @@ fn answering(
         ..OpenRouterConfig::new(key, config.model)
     };
     let client = Arc::new(OpenRouter::new(settings, clock.clone())?);
-    let model: Arc<dyn Analyst> = Arc::new(ModelAnalyst::new(client.clone(), ModelOptions::default()));
+    let model = Arc::new(ModelAnalyst::new(client.clone(), ModelOptions::default()));
+    let model: Arc<dyn Analyst> = Arc::new(WithDeadline::new(model, stage_deadline));
     let analyst =
         if config.offline_fallback { Arc::new(WithLastResort::new(model, extractive())) } else { model };
     Ok(Answering { analyst, name, breaker: Some(client) })

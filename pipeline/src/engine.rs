@@ -15,7 +15,7 @@ use crate::{
     brand::BrandProfile,
     clock::{Clock, Timestamp},
     document::Document,
-    failure::{FailureCode, RunFailure},
+    failure::RunFailure,
     grounding::{self, PageIndex},
     llm::LlmErrorCode,
     record::{Circumstances, StageMeta, StageRecord},
@@ -30,8 +30,6 @@ use crate::{
 pub struct Engine {
     pub analyst: Arc<dyn Analyst>,
     pub clock: Arc<dyn Clock>,
-    /// How long one stage's answer may take, all its calls together.
-    pub stage_deadline: Duration,
     /// What all stages of one run may cost together, in US dollars.
     pub cost_limit_usd: Option<f64>,
 }
@@ -120,11 +118,6 @@ impl Engine {
         Ok(Finished { records: progress.records, report })
     }
 
-    fn overdue(&self, stage: Stage) -> RunFailure {
-        let what = format!("{stage} had no answer after {} s", self.stage_deadline.as_secs());
-        RunFailure::new(FailureCode::LlmTimeout, Some(stage), what, true)
-    }
-
     /// Asks the analyst, checks references, quotes and numbers, and makes the record.
     async fn answer(
         &self,
@@ -148,7 +141,6 @@ impl Engine {
         let Answer { mut output, provenance, mut warnings } = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
-            () = tokio::time::sleep(self.stage_deadline) => return Err(self.overdue(stage)),
             answer = self.analyst.answer(stage, &input, cancel) => answer.map_err(|error| match error {
                 AnalystError::Llm(error) if error.code == LlmErrorCode::Cancelled => RunFailure {
                     usage: error.usage,

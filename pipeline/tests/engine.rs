@@ -29,9 +29,6 @@ use pipeline::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-/// No stage of these tests comes near it, but the one that is about it.
-const STAGE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
-
 /// Goes back a second at each look: records must not end before they begin.
 #[derive(Debug, Default)]
 struct BackwardClock(AtomicU32);
@@ -212,12 +209,7 @@ brand_values: [Craft, Care, Calm]
         events: &(dyn Fn(Event) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<Finished, RunFailure> {
-        let engine = Engine {
-            analyst,
-            clock: Arc::new(BackwardClock::default()),
-            stage_deadline: STAGE_DEADLINE,
-            cost_limit_usd: Some(1.0),
-        };
+        let engine = Engine { analyst, clock: Arc::new(BackwardClock::default()), cost_limit_usd: Some(1.0) };
         let job = Job {
             run: &self.run,
             store: &*self.store,

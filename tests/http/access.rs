@@ -35,17 +35,17 @@ async fn keys_open_runs_and_reads_by_either_header() {
             with_header(&service, "/status/run-1", name, &value).await.problem(404, "run_not_found");
         }
     }
-    for key in [
-        "the-old-key-012345678",
-        "the-old-key-01234567890",
-        "",
-        "the-old-key-0123456789,the-new-key-0123456789",
-    ] {
+    for key in
+        ["the-old-key-012345678", "the-old-key-01234567890", "the-old-key-0123456789,the-new-key-0123456789"]
+    {
         with_header(&service, "/status/run-1", "x-api-key", key).await.problem(403, "key_refused");
         with_header(&service, "/api/pipeline/r/status", "authorization", &format!("Bearer {key}"))
             .await
             .problem(403, "key_refused");
     }
+    // What a client without a key sends.
+    with_header(&service, "/status/run-1", "x-api-key", "").await.problem(401, "key_required");
+    with_header(&service, "/status/run-1", "authorization", "Bearer ").await.problem(401, "key_required");
     with_header(&service, "/status/run-1", "authorization", "Basic dGhlOmtleQ==")
         .await
         .problem(401, "key_required");

@@ -30,10 +30,10 @@ use backend::{
     },
     health::{Durability, Health, Identity, Sources},
     http::{HttpState, Limits, router},
-    runs::Runs,
+    runs::{Runs, queue::Queue},
     storage::Census,
     storage::{
-        Acceptance, Control, End, Fence, Lease, NewRun, Places, Replica, Snapshot, StorageError,
+        Acceptance, Claim, Control, End, Fence, Lease, NewRun, Places, Replica, Snapshot, StorageError,
         StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
         control::{Burial, Listing, RunPage},
@@ -63,6 +63,7 @@ struct Setup {
     flags: (bool, bool),
     database: Option<Arc<FakeDatabase>>,
     census: bool,
+    queued_runs_max: usize,
     has_volume: bool,
 }
 
@@ -75,6 +76,7 @@ impl Default for Setup {
             flags: (false, true),
             database: None,
             census: false,
+            queued_runs_max: 1_000,
             has_volume: false,
         }
     }
@@ -135,7 +137,6 @@ impl Service {
         let engine = Engine {
             analyst: Arc::new(ExtractiveAnalyst::new()),
             clock: clock.clone(),
-            stage_deadline: Duration::from_secs(60),
             cost_limit_usd: None,
         };
         let tools = Tools { engine, fetcher: fetcher.clone(), brands: brands.clone(), clock: clock.clone() };
@@ -166,7 +167,9 @@ impl Service {
                 ..Isolation::default()
             },
         });
-        let runs = Runs::new(storage.clone(), worker.clone(), fetcher, brands.clone(), clock);
+        let census = setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>);
+        let queue = Queue::new(storage.clone(), worker.clone(), census, clock.clone(), setup.queued_runs_max);
+        let runs = Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock);
         let state = HttpState {
             runs: Arc::new(runs),
             health: Arc::new(health),
@@ -296,12 +299,7 @@ impl Store for FakeDatabase {
         self.answer().await
     }
 
-    async fn claim(
-        &self,
-        _: &Lease,
-        _: usize,
-        _: &std::collections::HashSet<RunId>,
-    ) -> Result<Vec<Fence>, StorageError> {
+    async fn claim(&self, _: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
         self.answer().await.map(|()| Vec::new())
     }
 
@@ -372,7 +370,7 @@ impl Control for FakeDatabase {
 
 #[async_trait]
 impl Census for FakeDatabase {
-    async fn queue_depth(&self) -> Result<usize, StorageError> {
+    async fn queue_depth(&self, _: usize) -> Result<usize, StorageError> {
         self.answer().await.map(|()| 7)
     }
 

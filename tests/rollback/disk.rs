@@ -86,7 +86,8 @@ async fn a_full_disk_ends_a_run_by_file_with_path_and_errno_and_spares_the_datab
     assert_eq!(status["status"], "failed", "{status}");
     assert_eq!(status["error"]["code"], "STORAGE_UNAVAILABLE");
     assert!(!status.to_string().contains("inspirations.json"), "no path leaves the service: {status}");
-    let manifest = files.json("run-1", "run.json");
+    // The client hears of it a moment before the manifest does.
+    let manifest = files.manifest_when("run-1", |manifest| manifest["status"] == "FAILED").await;
     let message = manifest["error"]["message"].as_str().unwrap();
     assert!(message.contains("stage1/inspirations.json") && message.contains("os error 27"), "{message}");
     assert_eq!(calls(&files.model), [1, 0, 0, 0]);

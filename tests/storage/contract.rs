@@ -8,7 +8,9 @@ use backend::{
     storage::{
         End, StorageError, StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
-        contract::{Place, accepted, at, failure, holds, new_run, record},
+        contract::{
+            Place, accepted, an_ended_lease_is_taken_when_asked_for, at, failure, holds, new_run, record,
+        },
         files::FileStore,
         memory::MemoryStore,
         mode::Flags,
@@ -38,7 +40,9 @@ fn clock() -> Arc<dyn Clock> {
 
 #[tokio::test]
 async fn memory_keeps_the_contract() {
-    holds(&Shared(Arc::new(MemoryStore::new()))).await;
+    let place = Shared(Arc::new(MemoryStore::new()));
+    holds(&place).await;
+    an_ended_lease_is_taken_when_asked_for(&place).await;
 }
 
 /// One disk, and a store for each process.
@@ -62,7 +66,9 @@ async fn files_keep_the_contract() {
 async fn postgres_keeps_the_contract() {
     let server = Postgres::start();
     let url = migrated(&server).await;
-    holds(&Shared(Arc::new(store(&url)))).await;
+    let place = Shared(Arc::new(store(&url)));
+    holds(&place).await;
+    an_ended_lease_is_taken_when_asked_for(&place).await;
 }
 
 #[tokio::test]
@@ -105,7 +111,9 @@ async fn a_router_keeps_the_contract_with_files_alone() {
 async fn a_router_keeps_the_contract_over_memory_and_files() {
     let folder = tempfile::tempdir().unwrap();
     let database: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    holds(&Routers { root: folder.path().join("runs"), database: Some(database) }).await;
+    let place = Routers { root: folder.path().join("runs"), database: Some(database) };
+    holds(&place).await;
+    an_ended_lease_is_taken_when_asked_for(&place).await;
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use backend::storage::{
-    Acceptance, End, Lease, StorageErrorKind, Store as _,
-    contract::{accepted, at, lease, new_run, record, records},
+    Acceptance, End, StorageErrorKind, Store as _,
+    contract::{accepted, at, claim, ended_lease, lease, new_run, record, records},
 };
 use pipeline::run::{RunStatus, Stage};
 
@@ -34,7 +34,7 @@ async fn a_row_of_the_frontends_is_adopted_once_and_no_other() {
     frontend_row(&url, "fresh", "PROCESSING", "").await;
     let before = store.load(&new_run("fresh", URL).id).await.unwrap().unwrap();
     assert_eq!((before.request, before.accepted_at), (None, None));
-    assert_eq!(store.claim(&lease("one"), 9, &HashSet::new()).await.unwrap(), [], "nobody has asked for it");
+    assert_eq!(claim(&store, &lease("one"), 9).await, [], "nobody has asked for it");
     let all = (0..50).map(|n| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -200,9 +200,7 @@ async fn of_many_workers_each_run_has_one() {
         let store = store.clone();
         tokio::spawn(async move {
             let mut runs = Vec::new();
-            while let claimed @ [_, ..] =
-                store.claim(&lease(&format!("w{n}")), 5, &HashSet::new()).await.unwrap().as_slice()
-            {
+            while let claimed @ [_, ..] = claim(&store, &lease(&format!("w{n}")), 5).await.as_slice() {
                 runs.extend(claimed.iter().map(|fence| fence.run.clone()));
             }
             runs
@@ -233,12 +231,15 @@ async fn attempts_count_only_claims_that_ended_without_a_stage() {
         store.release(&fence).await.unwrap();
     }
     assert_eq!(attempts().await, "0");
-    let brief = Lease { duration: std::time::Duration::ZERO, ..lease("two") };
-    for _ in 0..3 {
-        store.claim(&brief, 1, &HashSet::new()).await.unwrap();
+    for worker in ["two", "three", "four"] {
+        while claim(&store, &ended_lease(worker), 1).await.is_empty() {}
     }
     assert_eq!(attempts().await, "3");
-    let fence = store.claim(&lease("two"), 1, &HashSet::new()).await.unwrap().remove(0);
+    let fence = loop {
+        if let Some(fence) = claim(&store, &ended_lease("five"), 1).await.pop() {
+            break fence;
+        }
+    };
     store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
     assert_eq!(attempts().await, "0");
 }

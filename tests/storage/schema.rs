@@ -1,10 +1,10 @@
 //! A schema that is not (or no longer) ours: told as such, and noticed when it is back.
 
-use backend::storage::{End, postgres::PostgresStore};
 use backend::storage::{
-    StorageError, StorageErrorKind, Store as _,
+    Claim, StorageError, StorageErrorKind, Store as _,
     contract::{accepted, at, failure, lease, new_run, record},
 };
+use backend::storage::{End, postgres::PostgresStore};
 use pipeline::run::Stage;
 
 use super::{migrated, store};
@@ -81,7 +81,10 @@ async fn a_database_without_our_migrations_is_behind_and_nothing_else() {
         let store: PostgresStore = store(&url);
         assert_schema(store.probe().await, "does not exist");
         assert_schema(store.accept(&new_run("r1", "https://a/1"), None).await, "does not exist");
-        assert_schema(store.claim(&lease("one"), 9, &Default::default()).await, "does not exist");
+        for expired in [true, false] {
+            let claim = Claim { lease: &lease("one"), limit: 9, held: &Default::default(), expired };
+            assert_schema(store.claim(claim).await, "does not exist");
+        }
         assert_schema(store.renew(&lease("one"), std::slice::from_ref(&fence)).await, "does not exist");
         assert_schema(store.release(&fence).await, "does not exist");
         assert_schema(store.load(&fence.run).await, "does not exist");

@@ -171,11 +171,19 @@ impl World {
 
     /// Waits until the manifest says that the database has everything of the run, its end included.
     pub(crate) async fn wait_until_synced(&self, run_id: &str) {
+        self.manifest_when(run_id, |manifest| {
+            manifest["database"]["has_end"] == true && !manifest.to_string().contains("unsynced")
+        })
+        .await;
+    }
+
+    /// The run's manifest when it is as wanted.
+    pub(crate) async fn manifest_when(&self, run_id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let manifest = self.json(run_id, "run.json");
-            if manifest["database"]["has_end"] == true && !manifest.to_string().contains("unsynced") {
-                return;
+            if is_wanted(&manifest) {
+                return manifest;
             }
             assert!(Instant::now() < deadline, "{manifest}");
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -71,6 +71,10 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
 
     let told = CancellationToken::new();
+    let listening = service.listener.map(|listener| {
+        let worker = service.worker.clone();
+        tokio::spawn(listener.run(service.flags.subscribe(), told.clone(), move || worker.wake()))
+    });
     lifecycle::cancel_on_signals(told.clone());
     tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
     let worker = service.worker.clone();
@@ -83,6 +87,9 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
     if let Some(registry) = registry {
         registry.leave().await;
+    }
+    if let Some(listening) = listening {
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, listening).await;
     }
     if let Some(postgres) = postgres {
         // The server notices a lost client anyway.

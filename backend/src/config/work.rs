@@ -44,6 +44,8 @@ pub struct WorkConfig {
     /// How long a run stays a worker's without a sign of life. Renewed five times within it.
     pub lease: Duration,
     pub concurrent_runs_max: usize,
+    /// Accepted runs that nobody works on yet.
+    pub queued_runs_max: usize,
     /// How long a stage may wait for its answer, all calls and retries together.
     pub stage_deadline: Duration,
     /// How long a worker may work on a run; waiting for storage does not count.
@@ -69,6 +71,13 @@ impl WorkConfig {
             "must be a whole number, 1 to 100000",
             "256",
         );
+        let queued_runs_max = reader.number(
+            "MAX_QUEUED_RUNS",
+            10_000,
+            1..=1_000_000,
+            "must be a whole number, 1 to 1000000",
+            "10000",
+        );
         let mut seconds = |variable, default, example| {
             let what = "must be a whole number of seconds, 1 to 86400";
             Duration::from_secs(reader.number(variable, default, 1..=86_400, what, example))
@@ -80,6 +89,14 @@ impl WorkConfig {
         }
         let is_said = reader.text("SINGLE_REPLICA").is_some();
         let single_replica = is_said.then(|| reader.switch("SINGLE_REPLICA", true));
-        Self { role, lease, concurrent_runs_max, stage_deadline, run_deadline, single_replica }
+        Self {
+            role,
+            lease,
+            concurrent_runs_max,
+            queued_runs_max,
+            stage_deadline,
+            run_deadline,
+            single_replica,
+        }
     }
 }

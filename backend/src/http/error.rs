@@ -15,7 +15,7 @@
 //! | 413, 415 | `body_too_large`, `unsupported_media_type` |
 //! | 422 | `invalid_fields`, each field in `errors` |
 //! | 500 | `internal` `brand_invalid` |
-//! | 503 | `persistence_disabled` `draining` `storage_unavailable` `request_timeout`, all with `Retry-After` |
+//! | 503 | `persistence_disabled` `draining` `queue_full` `storage_unavailable` `request_timeout`, all with `Retry-After` |
 
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ const RETRY_STORAGE: Duration = Duration::from_secs(2);
 
 /// When to come again while this replica stops: another one takes over, or a new one starts.
 const RETRY_DRAINING: Duration = Duration::from_secs(5);
+
+/// When to come again while too many runs wait: a run takes minutes, a slot falls free every few seconds.
+const RETRY_QUEUE: Duration = Duration::from_secs(10);
 
 /// When to come again while an operator has switched storage off.
 const RETRY_DISABLED: Duration = Duration::from_secs(30);
@@ -156,6 +159,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Deleted(_) => Self::new(StatusCode::CONFLICT, "run_deleted", error.to_string()),
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
             SubmitError::Draining => NotReady::Draining.into(),
+            SubmitError::QueueFull => Self::unavailable("queue_full", error.to_string(), RETRY_QUEUE),
             SubmitError::Unavailable(_) => Self::storage_unavailable(error.to_string()),
         }
     }

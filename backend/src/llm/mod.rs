@@ -6,6 +6,7 @@
 //!   asking an endpoint that keeps failing.
 
 pub mod breaker;
+pub mod deadline;
 mod fault;
 pub mod openrouter;
 mod redact;

@@ -3,6 +3,8 @@
 mod control;
 mod query;
 
+pub mod queue;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -15,6 +17,7 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
+use self::queue::Queue;
 use crate::{
     brands::BrandFolder,
     crash,
@@ -65,6 +68,8 @@ pub enum SubmitError {
     PersistenceDisabled,
     #[error("this replica is stopping; try again")]
     Draining,
+    #[error("as many runs wait as may (MAX_QUEUED_RUNS); try again")]
+    QueueFull,
     /// Storage does not take it now.
     #[error("the run could not be recorded; try again")]
     Unavailable(#[source] StorageError),
@@ -75,6 +80,7 @@ pub enum SubmitError {
 pub struct Runs {
     router: Arc<Router>,
     worker: Worker,
+    queue: Queue,
     fetcher: Fetcher,
     brands: BrandFolder,
     clock: Arc<dyn Clock>,
@@ -86,11 +92,12 @@ impl Runs {
     pub fn new(
         router: Arc<Router>,
         worker: Worker,
+        queue: Queue,
         fetcher: Fetcher,
         brands: BrandFolder,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { router, worker, fetcher, brands, clock, accepting: Mutex::default() }
+        Self { router, worker, queue, fetcher, brands, clock, accepting: Mutex::default() }
     }
 
     /// Accepts a run, once: when this returns, the request is durable and will be worked on.
@@ -132,6 +139,9 @@ impl Runs {
             };
         }
         let slot = self.worker.reserve();
+        if slot.is_none() && self.queue.is_full().await && !self.is_known(&run_id).await {
+            return Err(SubmitError::QueueFull);
+        }
         let lease = slot.as_ref().map(|_| self.worker.lease());
         match self.router.accept(&new, lease).await {
             Ok(Acceptance::New(fence)) => {
@@ -139,7 +149,10 @@ impl Runs {
                 metrics::run_accepted();
                 match (slot, fence) {
                     (Some(slot), Some(fence)) => self.worker.start(slot, fence, Some(new)),
-                    _ => self.worker.wake(),
+                    _ => {
+                        self.queue.note_waiting().await;
+                        self.worker.wake();
+                    }
                 }
                 Ok(Submitted { run_id, status: RunStatus::Processing })
             }
@@ -152,6 +165,12 @@ impl Runs {
                 Err(SubmitError::Unavailable(error))
             }
         }
+    }
+
+    /// Whether the run is known to have been accepted before; a row that the frontend made has not.
+    async fn is_known(&self, run_id: &RunId) -> bool {
+        let known = self.router.load(run_id).await.ok().flatten();
+        known.is_some_and(|known| known.accepted_at.is_some() || known.status != RunStatus::Processing)
     }
 
     /// The lock of those who ask for the same id at the same time.

@@ -22,7 +22,7 @@ use pipeline::{
     testing::example_answer,
 };
 
-use super::{Acceptance, End, Fence, Lease, NewRun, Request, StorageErrorKind, Store};
+use super::{Acceptance, Claim, End, Fence, Lease, NewRun, Request, StorageErrorKind, Store};
 
 /// A place that several processes share.
 #[async_trait]
@@ -99,6 +99,35 @@ pub fn failure() -> RunFailure {
     RunFailure { usage, ..RunFailure::new(FailureCode::LlmTimeout, stage, "no answer in time", true) }
 }
 
+/// Claims runs as `owner` does who has just looked whose leases have ended.
+pub async fn claim(store: &dyn Store, lease: &Lease, limit: usize) -> Vec<Fence> {
+    store.claim(Claim { lease, limit, held: &HashSet::new(), expired: true }).await.unwrap()
+}
+
+/// A lease that is over at once, as a dead worker's is in the end.
+#[must_use]
+pub fn ended_lease(owner: &str) -> Lease {
+    Lease { duration: Duration::ZERO, ..lease(owner) }
+}
+
+/// Claims what a dead worker left, as soon as its lease has ended (a millisecond may be rounded up). The new lease is
+/// over at once as well, so that the server need not have been up for longer.
+async fn inherit(store: &dyn Store, owner: &str) -> Vec<Fence> {
+    loop {
+        match claim(store, &ended_lease(owner), 9).await {
+            none if none.is_empty() => tokio::time::sleep(Duration::from_millis(1)).await,
+            claimed => return claimed,
+        }
+    }
+}
+
+/// As [`inherit`], with a lease that lasts.
+async fn inherit_for_good(store: &dyn Store, owner: &str) -> Vec<Fence> {
+    let claimed = inherit(store, owner).await;
+    assert_eq!(store.renew(&lease(owner), &claimed).await.unwrap(), []);
+    claimed
+}
+
 /// Accepts a run as work of `owner`.
 pub async fn accepted(store: &dyn Store, run: &NewRun, owner: &str) -> Fence {
     match store.accept(run, Some(&lease(owner))).await.unwrap() {
@@ -117,6 +146,7 @@ pub async fn holds(place: &dyn Place) {
     what_is_loaded_is_what_was_stored(place).await;
     an_end_is_final(place).await;
     a_released_run_is_free_at_once(place).await;
+    attempts_count_claims_that_ended_without_a_stage(place).await;
     control::holds(place).await;
     place.open().await.probe().await.unwrap();
 }
@@ -138,7 +168,7 @@ async fn of_fifty_at_once_one_is_accepted(place: &dyn Place) {
     assert_eq!(fences.len(), 1, "accepted once");
     let fence = &fences[0];
     assert_eq!((fence.epoch, fence.generation), (1, 1));
-    assert_eq!(store.claim(&lease("thief"), 9, &HashSet::new()).await.unwrap(), [], "it is leased");
+    assert_eq!(claim(&*store, &lease("thief"), 9).await, [], "it is leased");
     store.finish(fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
     assert_eq!(store.accept(&new, None).await.unwrap(), Acceptance::Existing(RunStatus::Failed));
 }
@@ -159,11 +189,13 @@ async fn the_oldest_free_runs_are_claimed(place: &dyn Place) {
         assert_eq!(store.accept(&new, None).await.unwrap(), Acceptance::New(None));
     }
     let held = HashSet::from([RunId::parse("queue-b").unwrap()]);
-    let first = store.claim(&lease("one"), 1, &held).await.unwrap();
+    let lease_of_one = lease("one");
+    let asked = Claim { lease: &lease_of_one, limit: 1, held: &held, expired: false };
+    let first = store.claim(asked).await.unwrap();
     assert_eq!(first.iter().map(|fence| fence.run.as_str()).collect::<Vec<_>>(), ["queue-c"]);
-    let rest = store.claim(&lease("one"), 9, &HashSet::new()).await.unwrap();
+    let rest = claim(&*store, &lease("one"), 9).await;
     assert_eq!(rest.iter().map(|fence| fence.run.as_str()).collect::<Vec<_>>(), ["queue-b", "queue-a"]);
-    assert_eq!(store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap(), []);
+    assert_eq!(claim(&*store, &lease("two"), 9).await, []);
     assert_eq!(store.renew(&lease("one"), &rest).await.unwrap(), []);
     for fence in first.iter().chain(&rest) {
         store.finish(fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
@@ -172,7 +204,7 @@ async fn the_oldest_free_runs_are_claimed(place: &dyn Place) {
 
 async fn whoever_lost_a_run_writes_no_more(place: &dyn Place) {
     let dead = place.open().await;
-    let brief = Lease { duration: Duration::ZERO, ..lease("dead") };
+    let brief = ended_lease("dead");
     let new = new_run("fenced", "https://a/fenced");
     let Acceptance::New(Some(old)) = dead.accept(&new, Some(&brief)).await.unwrap() else {
         panic!("it is new");
@@ -180,7 +212,7 @@ async fn whoever_lost_a_run_writes_no_more(place: &dyn Place) {
     dead.store_stage(&old, &record(Stage::InputProcessing, "one")).await.unwrap();
     drop(dead);
     let store = place.open().await;
-    let claimed = store.claim(&lease("heir"), 9, &HashSet::new()).await.unwrap();
+    let claimed = inherit_for_good(&*store, "heir").await;
     assert_eq!(claimed.len(), 1);
     let fence = &claimed[0];
     assert!(fence.epoch > old.epoch);
@@ -252,7 +284,7 @@ async fn an_end_is_final(place: &dyn Place) {
     assert_eq!(error.kind, StorageErrorKind::Fenced);
     let error = store.store_stage(&fence, &record(Stage::InputProcessing, "late")).await.unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Fenced);
-    assert_eq!(store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap(), []);
+    assert_eq!(claim(&*store, &lease("two"), 9).await, []);
     let snapshot = store.load(&fence.run).await.unwrap().unwrap();
     assert_eq!((snapshot.status, snapshot.report), (failed, None));
     let told = snapshot.failure.unwrap();
@@ -269,9 +301,63 @@ async fn a_released_run_is_free_at_once(place: &dyn Place) {
     let store = place.open().await;
     let fence = accepted(&*store, &new_run("back", "https://a/back"), "one").await;
     store.release(&fence).await.unwrap();
-    let claimed = store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap();
+    let claimed = claim(&*store, &lease("two"), 9).await;
     assert_eq!(claimed.len(), 1);
     assert_eq!((&claimed[0].run, claimed[0].owner.as_str()), (&fence.run, "two"));
     assert!(claimed[0].epoch > fence.epoch);
     store.finish(&claimed[0], End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+}
+
+async fn attempts_count_claims_that_ended_without_a_stage(place: &dyn Place) {
+    let store = place.open().await;
+    let new = new_run("attempts", "https://a/attempts");
+    let Acceptance::New(Some(fence)) = store.accept(&new, Some(&ended_lease("dead-1"))).await.unwrap() else {
+        panic!("it is new");
+    };
+    assert_eq!(fence.attempt, 1, "an acceptance with a lease is the first");
+    drop(store);
+    for attempt in 2..=4 {
+        let store = place.open().await;
+        let claimed = inherit(&*store, &format!("dead-{attempt}")).await;
+        assert_eq!(claimed.iter().map(|fence| fence.attempt).collect::<Vec<_>>(), [attempt]);
+    }
+    let store = place.open().await;
+    let fence = inherit_for_good(&*store, "five").await.remove(0);
+    assert_eq!(fence.attempt, 5);
+    for _ in 0..2 {
+        // Once more, for the first answer may have been lost.
+        let _ = store.release(&fence).await;
+    }
+    let fence = claim(&*store, &lease("five"), 9).await.remove(0);
+    assert_eq!(fence.attempt, 5, "given back");
+    store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    store.release(&fence).await.unwrap();
+    let fence = claim(&*store, &lease("six"), 9).await.remove(0);
+    assert_eq!(fence.attempt, 1, "a stored stage begins the count anew");
+    store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+}
+
+/// For places where a lease is a matter of time: one that has ended is taken by whoever asks for such, and its worker
+/// gets the attempt back when it notices.
+pub async fn an_ended_lease_is_taken_when_asked_for(place: &dyn Place) {
+    let store = place.open().await;
+    let new = new_run("ended", "https://a/ended");
+    let Acceptance::New(Some(late)) = store.accept(&new, Some(&ended_lease("late"))).await.unwrap() else {
+        panic!("it is new");
+    };
+    let (heir, held) = (lease("heir"), HashSet::new());
+    let asked = Claim { lease: &heir, limit: 9, held: &held, expired: false };
+    assert_eq!(store.claim(asked).await.unwrap(), []);
+    let claimed = inherit_for_good(&*store, "heir").await;
+    assert_eq!(claimed.iter().map(|fence| fence.attempt).collect::<Vec<_>>(), [2]);
+    // Its own again: the answer was lost, nobody has died.
+    let again = Lease { duration: Duration::ZERO, ..heir.clone() };
+    assert_eq!(store.renew(&again, &claimed).await.unwrap(), []);
+    let claimed = inherit_for_good(&*store, "heir").await;
+    assert_eq!(claimed.iter().map(|fence| fence.attempt).collect::<Vec<_>>(), [2]);
+    assert_eq!(store.release(&late).await.unwrap_err().kind, StorageErrorKind::Fenced);
+    store.release(&claimed[0]).await.unwrap();
+    let again = store.claim(asked).await.unwrap();
+    assert_eq!(again.iter().map(|fence| fence.attempt).collect::<Vec<_>>(), [1]);
+    store.finish(&again[0], End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
 }

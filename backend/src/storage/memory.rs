@@ -17,7 +17,8 @@ use pipeline::{
 use tokio::time::Instant;
 
 use super::{
-    Acceptance, End, Fence, HeldStage, Lease, NewRun, Places, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, End, Fence, HeldStage, Lease, NewRun, Places, Snapshot, StorageError,
+    StorageErrorKind, Store,
 };
 
 /// Until the first renewal.
@@ -37,6 +38,7 @@ struct Entry {
     status: RunStatus,
     generation: i32,
     epoch: i32,
+    attempts: i32,
     owner: Option<(String, Instant)>,
     stages: BTreeMap<Stage, (StageRecord, String)>,
     unsynced: HashSet<Option<Stage>>,
@@ -84,6 +86,12 @@ impl Entry {
         self.owner.as_ref().is_none_or(|(_, until)| *until <= Instant::now())
     }
 
+    fn is_claimable(&self, claim: &Claim<'_>) -> bool {
+        self.status == RunStatus::Processing
+            && !claim.held.contains(&self.new.id)
+            && (self.owner.is_none() || (claim.expired && self.is_free()))
+    }
+
     fn is_held_by(&self, fence: &Fence) -> bool {
         self.status == RunStatus::Processing
             && (self.generation, self.epoch) == (fence.generation, fence.epoch)
@@ -99,12 +107,15 @@ impl Entry {
 
     fn take(&mut self, lease: &Lease) -> Fence {
         self.epoch += 1;
+        // Who finds its own run again has not crashed.
+        self.attempts += i32::from(self.owner.as_ref().is_none_or(|(owner, _)| *owner != lease.owner));
         self.owner = Some((lease.owner.clone(), Instant::now() + lease.duration));
         Fence {
             run: self.new.id.clone(),
             owner: lease.owner.clone(),
             epoch: self.epoch,
             generation: self.generation,
+            attempt: self.attempts,
             holds_row: true,
         }
     }
@@ -130,6 +141,7 @@ impl Store for MemoryStore {
             status: RunStatus::Processing,
             generation: 1,
             epoch: 0,
+            attempts: 0,
             owner: None,
             stages: BTreeMap::new(),
             unsynced: HashSet::new(),
@@ -162,26 +174,19 @@ impl Store for MemoryStore {
         entry.reopen();
         entry.generation = fence.generation;
         entry.epoch = fence.epoch;
+        entry.attempts = fence.attempt;
         entry.owner = Some((fence.owner.clone(), Instant::now() + ADOPTED_LEASE));
         Ok(())
     }
 
-    async fn claim(
-        &self,
-        lease: &Lease,
-        limit: usize,
-        held: &HashSet<RunId>,
-    ) -> Result<Vec<Fence>, StorageError> {
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
         let mut runs = self.up()?;
-        let mut waiting: Vec<&mut Entry> = runs
-            .values_mut()
-            .filter(|entry| entry.status == RunStatus::Processing && entry.is_free())
-            .filter(|entry| !held.contains(&entry.new.id))
-            .collect();
+        let mut waiting: Vec<&mut Entry> =
+            runs.values_mut().filter(|entry| entry.is_claimable(&claim)).collect();
         waiting.sort_by(|left, right| {
             (left.new.accepted_at, &left.new.id).cmp(&(right.new.accepted_at, &right.new.id))
         });
-        Ok(waiting.into_iter().take(limit).map(|entry| entry.take(lease)).collect())
+        Ok(waiting.into_iter().take(claim.limit).map(|entry| entry.take(claim.lease)).collect())
     }
 
     async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
@@ -198,8 +203,17 @@ impl Store for MemoryStore {
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let mut runs = self.up()?;
-        let entry = runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence));
-        entry.ok_or_else(|| fenced(fence))?.owner = None;
+        let entry = runs.get_mut(&fence.run).filter(|entry| entry.status == RunStatus::Processing);
+        let entry = entry.ok_or_else(|| fenced(fence))?;
+        if !entry.is_held_by(fence) {
+            let is_anothers = entry.owner.as_ref().is_some_and(|(owner, _)| *owner != fence.owner);
+            if is_anothers && entry.epoch > fence.epoch {
+                entry.attempts = (entry.attempts - 1).max(0);
+            }
+            return Err(fenced(fence));
+        }
+        entry.owner = None;
+        entry.attempts = (entry.attempts - 1).max(0);
         Ok(())
     }
 
@@ -238,6 +252,7 @@ impl Store for MemoryStore {
         let (_, existing) =
             entry.stages.entry(record.meta.stage).or_insert_with(|| (record.clone(), sha256.clone()));
         if *existing == sha256 {
+            entry.attempts = 0;
             return Ok(());
         }
         Err(StorageError::new(StorageErrorKind::Conflict, "another record is there already"))

@@ -108,9 +108,23 @@ pub struct Fence {
     pub epoch: i32,
     /// Raised by a retry; a higher generation wins.
     pub generation: i32,
+    /// Which attempt at the next stage this is: claims that ended without storing one, this one included.
+    pub attempt: i32,
     /// Whether the run's row is held under it too. One that came from the files has yet to take its row, if there is
     /// one.
     pub holds_row: bool,
+}
+
+/// What a worker asks for when it has room.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    pub lease: &'a Lease,
+    /// Runs at most.
+    pub limit: usize,
+    /// What this process works on already.
+    pub held: &'a HashSet<RunId>,
+    /// Whether runs may be taken away whose lease has ended. After an outage that says nothing of their workers.
+    pub expired: bool,
 }
 
 /// What became of a run that asked to be accepted.
@@ -281,19 +295,13 @@ pub trait Store: Control + std::fmt::Debug {
     /// Makes a run known here that was accepted elsewhere, under the fence that it has there. It may be known already.
     async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError>;
 
-    /// Takes up to `limit` accepted, unfinished runs that nobody holds, oldest first, but none of `held`: what this
-    /// process works on already.
-    async fn claim(
-        &self,
-        lease: &Lease,
-        limit: usize,
-        held: &HashSet<RunId>,
-    ) -> Result<Vec<Fence>, StorageError>;
+    /// Takes accepted, unfinished runs that nobody holds, the more urgent and each user's oldest first.
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError>;
 
     /// Says that the runs are still worked on; returns those that are no longer the caller's.
     async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
 
-    /// Gives a run back unfinished, so that anybody may claim it at once.
+    /// Gives a run back unfinished, so that anybody may claim it at once; the attempt does not count.
     async fn release(&self, fence: &Fence) -> Result<(), StorageError>;
 
     /// The run with all that is stored of it.
@@ -332,8 +340,8 @@ pub struct Replica {
 /// What is known beyond this process: asked of the database.
 #[async_trait]
 pub trait Census: Send + Sync + std::fmt::Debug {
-    /// Accepted runs that nobody works on yet.
-    async fn queue_depth(&self) -> Result<usize, StorageError>;
+    /// Accepted runs that nobody works on yet, counted up to a number.
+    async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError>;
 
     /// The replicas that have shown a sign of life lately.
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError>;

@@ -1,5 +1,7 @@
 //! A run's first step: its document, fetched or found spooled, and read in isolation.
 
+use std::sync::Arc;
+
 use pipeline::{
     document::Document,
     failure::{FailureCode, RunFailure},
@@ -29,29 +31,25 @@ static DOWNLOADS: Semaphore = Semaphore::const_new(DOWNLOADS_MAX);
 
 static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
 
-/// The spooled document, or the fetched one, spooled; then its pages.
+/// The spooled document, or the fetched one, spooled while it is read; its pages, and what the manifest is to say of it.
 pub(super) async fn read(
     router: &Router,
     tools: &Tools,
     fence: &Fence,
     source_name: &str,
     url: &str,
-) -> Result<Document, RunFailure> {
+) -> Result<(Document, DocumentSummary), RunFailure> {
     let has_files = router.flags().mode().has_files();
     let is_spooled = has_files && router.files().is_spooled(&fence.run);
     let fetched = if is_spooled { None } else { Some(fetch(tools, url).await?) };
 
     // Only now is it in memory, and only of so many runs at once. The semaphore is never closed.
     let _permit = DOCUMENTS.acquire().await;
+    let is_new = fetched.is_some();
     let bytes = match fetched {
         Some(file) => {
             crash::point("document-fetched");
-            let bytes = read_all(file).await?;
-            if has_files {
-                spool(router, fence, &bytes).await;
-                crash::point("document-spooled");
-            }
-            bytes
+            read_all(file).await?
         }
         None => router
             .files()
@@ -61,11 +59,22 @@ pub(super) async fn read(
             .ok_or_else(|| not_kept(&std::io::ErrorKind::NotFound.into()))?,
     };
     let sha256 = sha256_hex(&bytes);
-    let document = isolate::extract(source_name, bytes).await?;
-    if has_files {
-        describe(router, fence, &document, sha256).await;
-    }
-    Ok(document)
+    let copy: Option<Arc<[u8]>> = (is_new && has_files).then(|| bytes.as_slice().into());
+    let spooling = async {
+        if let Some(copy) = copy {
+            spool(router, fence, copy).await;
+            crash::point("document-spooled");
+        }
+    };
+    let (document, ()) = tokio::join!(isolate::extract(source_name, bytes), spooling);
+    let document = document?;
+    let summary = DocumentSummary {
+        format: document.format,
+        title: document.title.clone(),
+        pages: document.pages.len(),
+        sha256,
+    };
+    Ok((document, summary))
 }
 
 /// Downloads into a temporary file, which has no name and goes with its handle.
@@ -96,19 +105,17 @@ fn not_kept(error: &std::io::Error) -> RunFailure {
 }
 
 /// Keeps the document for a resumed run. Without it, a resumed run fetches again.
-async fn spool(router: &Router, fence: &Fence, bytes: &[u8]) {
-    if let Err(error) = router.files().spool(&fence.run, bytes.into()).await {
+async fn spool(router: &Router, fence: &Fence, bytes: Arc<[u8]>) {
+    if let Err(error) = router.files().spool(&fence.run, bytes).await {
         tracing::warn!(%error, "[{}] the document could not be spooled", fence.run);
     }
 }
 
-async fn describe(router: &Router, fence: &Fence, document: &Document, sha256: String) {
-    let summary = DocumentSummary {
-        format: document.format,
-        title: document.title.clone(),
-        pages: document.pages.len(),
-        sha256,
-    };
+/// Notes in the manifest what the document turned out to be, in a mode that has one.
+pub(super) async fn describe(router: &Router, fence: &Fence, summary: DocumentSummary) {
+    if !router.flags().mode().has_files() {
+        return;
+    }
     if let Err(error) = router.files().describe_document(fence, summary).await {
         tracing::warn!(%error, "[{}] the document could not be described in the manifest", fence.run);
     }

@@ -10,7 +10,7 @@ use pipeline::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, Tools, document, progress::Progress};
+use super::{Inner, Tools, crash_loop, document, progress::Progress};
 use crate::{
     crash,
     storage::{
@@ -63,7 +63,11 @@ pub(super) async fn work(
     };
     crash::point("claimed");
     tracing::info!(epoch = fence.epoch, "[{run_id}] started");
-    match outcome(inner, fence, start, lost, progress).await {
+    let outcome = match crash_loop::check(fence, &start.stored) {
+        Some(failure) => Outcome::Failed(failure),
+        None => outcome(inner, fence, start, lost, progress).await,
+    };
+    match outcome {
         Outcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
             write_end(router, tools, fence, end, stopping).await;
@@ -228,7 +232,7 @@ impl Work<'_> {
         let url = request.document_url.ok_or_else(|| {
             RunFailure::new(FailureCode::Internal, None, "the run's record names no document", false)
         })?;
-        let document = tokio::select! {
+        let (document, summary) = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
             document = document::read(router, tools, fence, &request.source, &url) => document?,
@@ -238,7 +242,10 @@ impl Work<'_> {
         let run_id = &fence.run;
         let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
         let note = |event: Event| self.note(&event);
-        tools.engine.run(job, &note, cancel).await
+        // The first answer need not wait for a note.
+        let describing = document::describe(router, fence, summary);
+        let (finished, ()) = tokio::join!(tools.engine.run(job, &note, cancel), describing);
+        finished
     }
 
     fn note(&self, event: &Event) {

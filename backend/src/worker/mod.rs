@@ -1,5 +1,6 @@
 //! The worker: claims runs, works on each in a task of its own, keeps their leases, and never ends because a store did.
 
+mod crash_loop;
 mod document;
 mod execute;
 mod progress;
@@ -11,7 +12,10 @@ use std::{
 };
 
 use pipeline::{clock::Clock, engine::Engine, failure::RunFailure, run::RunId};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::MissedTickBehavior,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
@@ -19,7 +23,7 @@ use self::progress::Progress;
 use crate::{
     brands::BrandFolder,
     documents::fetch::Fetcher,
-    storage::{Control as _, Fence, Lease, NewRun, Store as _, router::Router},
+    storage::{Claim, Control as _, Fence, Lease, NewRun, Store as _, router::Router},
 };
 
 /// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about.
@@ -228,13 +232,27 @@ impl Worker {
     async fn claim_until_told(&self) {
         let mut was_failing = false;
         let mut has_orphans = true;
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_stopping() {
-            let free = self.inner.slots.available_permits().min(CLAIM_MAX);
-            if free > 0 {
+            // Looking for leases that have ended costs a look at all there are: once a poll, not once a finished run.
+            let expired = tokio::select! {
+                biased;
+                () = self.inner.draining.cancelled() => return,
+                _ = poll.tick() => true,
+                () = self.inner.wake.notified() => false,
+            };
+            let limit = self.inner.slots.available_permits().min(CLAIM_MAX);
+            if limit > 0 {
                 let held: HashSet<RunId> = self.active().keys().cloned().collect();
-                match self.inner.router.claim(self.lease(), free, &held).await {
+                let claim = Claim { lease: self.lease(), limit, held: &held, expired };
+                match self.inner.router.claim(claim).await {
                     Ok(fences) => {
                         was_failing = false;
+                        if fences.len() == limit {
+                            // There may be more; other replicas had the time of one claim for their share.
+                            self.wake();
+                        }
                         for fence in fences {
                             self.start_claimed(fence).await;
                         }
@@ -253,11 +271,6 @@ impl Worker {
                     }
                     Err(_) => {}
                 }
-            }
-            tokio::select! {
-                () = self.inner.wake.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
-                () = self.inner.draining.cancelled() => {}
             }
         }
     }

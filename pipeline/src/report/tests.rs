@@ -255,11 +255,11 @@ fn first_heading(markdown: &str) -> String {
 
 fn autolinks(markdown: &str) -> bool {
     let lower = markdown.to_lowercase();
-    let mail = lower
-        .match_indices('@')
-        .any(|(at, _)| lower[at + 1..].chars().next().is_some_and(char::is_alphanumeric));
+    let goes_on = |from: usize| lower[from..].chars().next().is_some_and(char::is_alphanumeric);
+    let mail = lower.match_indices('@').any(|(at, _)| goes_on(at + 1));
     mail || lower.contains("://") && lower.match_indices("://").any(|(at, _)| !lower[..at].ends_with('\\'))
-        || lower.contains("www.")
+        // At the end of a sentence it is none.
+        || lower.match_indices("www.").any(|(at, _)| goes_on(at + 4))
 }
 
 fn assert_tame(hostile: &str) {
@@ -311,6 +311,7 @@ fn hostile_text_stays_text() {
         "> [!NOTE]",
         "^up^ ~down~",
         "{.class}",
+        "www",
     ] {
         assert_tame(hostile);
     }

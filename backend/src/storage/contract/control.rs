@@ -1,6 +1,6 @@
 //! What every store must do when runs are listed, retried, cancelled and deleted.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use pipeline::{
     brand::BrandId,
@@ -13,7 +13,7 @@ use super::{
         Acceptance, End, Fence, StorageErrorKind, Store,
         control::{Burial, Listing, Start},
     },
-    FINISHED_AT, Place, accepted, at, failure, lease, new_run, record, records,
+    FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records,
 };
 
 pub(super) async fn holds(place: &dyn Place) {
@@ -48,7 +48,7 @@ async fn of_fifty_retries_at_once_one_is_the_next_generation(place: &dyn Place) 
     assert_eq!((snapshot.failure, snapshot.finished_at, snapshot.stages.len()), (None, None, 1));
     let late = store.finish(&old, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap_err();
     assert_eq!(late.kind, StorageErrorKind::Fenced);
-    let claimed = store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap();
+    let claimed = claim(&*store, &lease("two"), 9).await;
     assert_eq!(claimed.len(), 1);
     let fence = &claimed[0];
     assert_eq!((&fence.run, fence.generation), (&old.run, 2));
@@ -79,9 +79,9 @@ async fn a_cancelled_run_takes_no_more_writes(place: &dyn Place) {
     let told = snapshot.failure.unwrap();
     assert_eq!((told.code, told.stage), (FailureCode::Cancelled, Some(Stage::InputProcessing)));
     assert!(snapshot.epoch > fence.epoch && !snapshot.is_leased && snapshot.stages.is_empty());
-    assert_eq!(store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap(), []);
+    assert_eq!(claim(&*store, &lease("two"), 9).await, []);
     assert_eq!(store.retry(&fence.run, 1).await.unwrap(), Some(2));
-    let claimed = store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap();
+    let claimed = claim(&*store, &lease("two"), 9).await;
     assert_eq!(claimed.len(), 1);
     assert!(store.cancel(&fence.run, &why, at(FINISHED_AT)).await.unwrap(), "the retried one too");
 }
@@ -110,7 +110,7 @@ async fn a_deleted_run_never_comes_back(place: &dyn Place) {
         assert_eq!(store.half_removed().await.unwrap(), []);
         assert!(store.is_buried(&new.id).await.unwrap());
         assert_eq!(store.accept(&new, Some(&lease("one"))).await.unwrap(), Acceptance::Deleted);
-        assert_eq!(store.claim(&lease("two"), 9, &HashSet::new()).await.unwrap(), []);
+        assert_eq!(claim(&*store, &lease("two"), 9).await, []);
     }
     let late = store.finish(&running, End::Failed(&failure()), at(FINISHED_AT)).await;
     assert!(late.is_err(), "{late:?}");

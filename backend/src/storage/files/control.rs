@@ -107,6 +107,7 @@ impl Disk {
         reopen(&mut manifest);
         manifest.generation += 1;
         manifest.epoch += 1;
+        manifest.attempts = 0;
         manifest.owner = None;
         // What the database may have is a row of an earlier generation.
         if twin == Twin::Lacks || manifest.database.is_some() {

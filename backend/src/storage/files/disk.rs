@@ -43,7 +43,7 @@ pub(super) struct Disk {
     pub(super) clock: Arc<dyn Clock>,
     owners: Owners,
     /// Open runs that are known to have a row: a queue of thousands must not be read at every look for work.
-    with_row: Mutex<HashSet<RunId>>,
+    pub(super) with_row: Mutex<HashSet<RunId>>,
 }
 
 /// Why a run could not be opened by its id.
@@ -137,6 +137,7 @@ impl Disk {
             request,
             generation: 1,
             epoch: 0,
+            attempts: 0,
             owner: None,
             document: None,
             accepted_at,
@@ -151,14 +152,15 @@ impl Disk {
     }
 
     /// Enters the owner in the manifest (not yet written) and gives it its fence.
-    fn own(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
+    pub(super) fn own(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
         self.owners.hold(owner).map_err(at(&self.root))?;
         manifest.owner = Some(owner.to_owned());
         manifest.epoch += 1;
+        manifest.attempts += 1;
         Ok(fence_of(manifest, owner))
     }
 
-    fn is_held(&self, manifest: &Manifest) -> Result<bool, StorageError> {
+    pub(super) fn is_held(&self, manifest: &Manifest) -> Result<bool, StorageError> {
         match &manifest.owner {
             Some(owner) => self.owners.is_alive(owner).map_err(at(&self.root)),
             None => Ok(false),
@@ -183,111 +185,11 @@ impl Disk {
         };
         if manifest.has_ended() {
             manifest.generation += 1;
+            manifest.attempts = 0;
             reopen(&mut manifest);
         }
         let fence = self.take(&mut manifest, owner)?;
         Ok((fence, manifest))
-    }
-
-    /// Takes a run over: clears away what a killed process left, and believes only what proves itself.
-    fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
-        let run = manifest.run_id.clone();
-        let folder = self.folder(&run);
-        atomic::remove_temporaries(&folder).map_err(at(&folder))?;
-        for stage in Stage::ALL {
-            let path = folder.join(stage.file());
-            if let Some(stage_folder) = path.parent().filter(|folder| folder.is_dir()) {
-                atomic::remove_temporaries(stage_folder).map_err(at(stage_folder))?;
-            }
-            let known = manifest.stages.get(&stage).cloned();
-            match read_stage(&path, stage, known.as_ref())? {
-                Found::Record(record, sha256) => {
-                    // A crash between the stage file and the manifest: the file has proved itself.
-                    if known.is_none() {
-                        let twin = manifest.database.map_or(Twin::None, |_| Twin::Lacks);
-                        manifest.stages.insert(stage, self.stored_stage(&record, sha256, twin));
-                    }
-                }
-                Found::Nothing => {
-                    if manifest.stages.remove(&stage).is_some() {
-                        tracing::warn!(path = %path.display(), "stored stage is missing; it will be run again");
-                    }
-                }
-                Found::Damaged(reason) => {
-                    self.set_aside(&path, &reason)?;
-                    manifest.stages.remove(&stage);
-                }
-            }
-        }
-        let fence = self.own(manifest, owner)?;
-        self.write_manifest(manifest)?;
-        Ok(fence)
-    }
-
-    pub(super) fn claim(
-        &self,
-        owner: &str,
-        limit: usize,
-        held: &HashSet<RunId>,
-        without_row_only: bool,
-    ) -> Result<Vec<Fence>, StorageError> {
-        let mut open = self.marked(OPEN_FOLDER)?;
-        open.retain(|run| !held.contains(run));
-        let mut waiting = Vec::new();
-        let mut with_row = self.with_row.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut still_with_row = HashSet::new();
-        for run in open {
-            if without_row_only && with_row.contains(&run) {
-                still_with_row.insert(run);
-                continue;
-            }
-            // Without the lock: a look that is wrong is put right under it.
-            match self.read_manifest(&run) {
-                Ok(Some(manifest)) if manifest.has_ended() => self.unmark_ended(&run)?,
-                Ok(Some(manifest)) if without_row_only && manifest.has_row() => {
-                    still_with_row.insert(run);
-                }
-                Ok(Some(manifest)) => waiting.push((manifest.accepted_at, run)),
-                // Accepted nowhere: the process died before it wrote the manifest, or its folder has gone.
-                Ok(None) => {}
-                Err(error) => tracing::error!(run_id = %run, %error, "run cannot be taken up"),
-            }
-        }
-        *with_row = still_with_row;
-        drop(with_row);
-        waiting.sort();
-        let mut fences = Vec::new();
-        for (_, run) in waiting {
-            if fences.len() == limit {
-                break;
-            }
-            let _lock = self.lock(&run)?;
-            let Some(mut manifest) = self.read_manifest(&run)? else { continue };
-            if !manifest.has_ended() && !self.is_held(&manifest)? {
-                fences.push(self.take(&mut manifest, owner)?);
-            }
-        }
-        Ok(fences)
-    }
-
-    /// Open runs with a row whose worker is dead, under the fence that it had.
-    pub(super) fn orphans(&self) -> Result<Vec<Fence>, StorageError> {
-        let mut orphans = Vec::new();
-        for run in self.marked(OPEN_FOLDER)? {
-            if let Some(manifest) = self.read_manifest(&run)?
-                && let Some(owner) = &manifest.owner
-                && manifest.has_row()
-                && !manifest.has_ended()
-                && !self.is_held(&manifest)?
-            {
-                orphans.push(fence_of(&manifest, owner));
-            }
-        }
-        Ok(orphans)
-    }
-
-    pub(super) fn release(&self, fence: &Fence) -> Result<(), StorageError> {
-        self.update(fence, |manifest| manifest.owner = None)
     }
 
     /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
@@ -374,6 +276,7 @@ impl Disk {
         }
         crash::point("stage-file-written");
         manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
+        manifest.attempts = 0;
         if twin == Twin::Has {
             manifest.database.get_or_insert_default().has_row = true;
         }
@@ -382,7 +285,12 @@ impl Disk {
         Ok(())
     }
 
-    fn stored_stage(&self, record: &StageRecord, record_sha256: String, twin: Twin) -> StoredStage {
+    pub(super) fn stored_stage(
+        &self,
+        record: &StageRecord,
+        record_sha256: String,
+        twin: Twin,
+    ) -> StoredStage {
         StoredStage {
             file: record.meta.stage.file().to_owned(),
             record_sha256,
@@ -457,7 +365,7 @@ impl Disk {
     }
 
     /// The manifest, if the fence still holds. One from before the claim is brought up to it.
-    fn fenced_manifest(&self, fence: &Fence) -> Result<Manifest, StorageError> {
+    pub(super) fn fenced_manifest(&self, fence: &Fence) -> Result<Manifest, StorageError> {
         let run = &fence.run;
         let Some(mut manifest) = self.read_manifest(run)? else {
             return Err(StorageError::new(
@@ -500,9 +408,9 @@ impl Disk {
         if manifest.has_ended() || manifest.epoch > fence.epoch {
             return self.write_manifest(&mut manifest);
         }
-        manifest.epoch = fence.epoch;
-        // `take` raises the epoch by one; the database has done so already.
-        manifest.epoch -= 1;
+        // `take` raises both by one; the database has done so already.
+        manifest.epoch = fence.epoch - 1;
+        manifest.attempts = fence.attempt - 1;
         self.take(&mut manifest, &fence.owner).map(drop)
     }
 
@@ -561,7 +469,7 @@ impl Disk {
     }
 
     /// Keeps a damaged file for whoever looks into it, under a name that no run reads.
-    fn set_aside(&self, path: &Path, reason: &str) -> Result<(), StorageError> {
+    pub(super) fn set_aside(&self, path: &Path, reason: &str) -> Result<(), StorageError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
         let aside =
             path.with_file_name(format!("{name}.corrupt-{}", self.clock.now().format("%Y%m%dT%H%M%S%3fZ")));
@@ -607,12 +515,13 @@ pub(super) fn unknown(run: &RunId) -> StorageError {
     StorageError::new(StorageErrorKind::Unknown, format!("there is no run {run} in files"))
 }
 
-fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
+pub(super) fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
     Fence {
         run: manifest.run_id.clone(),
         owner: owner.to_owned(),
         epoch: manifest.epoch,
         generation: manifest.generation,
+        attempt: manifest.attempts,
         holds_row: false,
     }
 }

@@ -28,6 +28,9 @@ pub struct Manifest {
     pub generation: i32,
     /// The fencing token: raised by every claim.
     pub epoch: i32,
+    /// Claims that ended without storing a stage, and the one under way.
+    #[serde(default)]
+    pub attempts: i32,
     /// Who works on it, while somebody does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,

@@ -8,6 +8,7 @@
 //!   digest still proves it.
 //! * A manifest changes under its run's lock, and only for the fence that it names.
 
+mod claim;
 mod control;
 mod disk;
 pub mod manifest;
@@ -17,7 +18,6 @@ mod proof;
 mod tombstone;
 
 use std::{
-    collections::HashSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -39,7 +39,7 @@ use self::{
     manifest::{DatabaseSide, DocumentSummary, Manifest},
     proof::at,
 };
-use super::{Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store};
+use super::{Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store};
 
 /// How long one attempt at a write may take before it is given up (a dead network disk never answers).
 /// It may still finish later, which does no harm: stage files are create-only, and manifests fenced.
@@ -182,11 +182,10 @@ impl FileStore {
     /// As [`Store::claim`], if wanted only of runs that the database has no row of: it hands out the others.
     pub async fn claim_where(
         &self,
-        lease: &Lease,
-        limit: usize,
-        held: &HashSet<RunId>,
+        claim: Claim<'_>,
         without_row_only: bool,
     ) -> Result<Vec<Fence>, StorageError> {
+        let Claim { lease, limit, held, .. } = claim;
         let (disk, owner, held) = (self.disk.clone(), lease.owner.clone(), held.clone());
         run_blocking(self.root(), move || disk.claim(&owner, limit, &held, without_row_only)).await
     }
@@ -195,6 +194,13 @@ impl FileStore {
     pub async fn orphans(&self) -> Result<Vec<Fence>, StorageError> {
         let disk = self.disk.clone();
         run_blocking(self.root(), move || disk.orphans()).await
+    }
+
+    /// Takes a dead worker's name out of the manifest. The attempt stays counted: it ended in a crash.
+    pub async fn disown(&self, fence: &Fence) -> Result<(), StorageError> {
+        let fence = Arc::new(fence.clone());
+        self.write(&fence.run.clone(), move |disk| disk.update(&fence, |manifest| manifest.owner = None))
+            .await
     }
 
     /// Notes that the database has a stage.
@@ -301,13 +307,9 @@ impl Store for FileStore {
         self.write(&new.id.clone(), move |disk| disk.adopt(&new, &fence)).await
     }
 
-    async fn claim(
-        &self,
-        lease: &Lease,
-        limit: usize,
-        held: &HashSet<RunId>,
-    ) -> Result<Vec<Fence>, StorageError> {
-        self.claim_where(lease, limit, held, false).await
+    /// An owner whose locked file is free is dead, whatever the time: there is no lease that could have expired.
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
+        self.claim_where(claim, false).await
     }
 
     async fn renew(&self, _: &Lease, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {

@@ -1,6 +1,7 @@
 //! The file store, against a real file system and with real faults.
 
 use std::{
+    collections::HashSet,
     fs,
     sync::{Arc, Mutex},
 };
@@ -214,6 +215,11 @@ async fn one_run_has_one_writer_and_one_request() {
     other.store_stage(&second, &record("Two")).await.unwrap();
 }
 
+async fn claim(store: &FileStore, lease: &Lease, held: &HashSet<RunId>) -> Vec<Fence> {
+    // An owner is dead or not, whatever the time.
+    store.claim(Claim { lease, limit: 9, held, expired: false }).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_run_of_a_process_that_died_is_claimed_at_once_and_of_a_living_one_never() {
     let world = Fixture::new();
@@ -222,17 +228,17 @@ async fn a_run_of_a_process_that_died_is_claimed_at_once_and_of_a_living_one_nev
     let first = world.other();
     let accepted = first.accept(&new_run("doc", "acme"), Some(&lease("first"))).await.unwrap();
     assert!(matches!(accepted, Acceptance::New(Some(_))), "{accepted:?}");
-    assert_eq!(world.store.claim(&lease("second"), 9, &none).await.unwrap(), []);
+    assert_eq!(claim(&world.store, &lease("second"), &none).await, []);
     // Its lock goes with the process.
     drop(first);
     let held = HashSet::from([world.run.clone()]);
-    assert_eq!(world.store.claim(&lease("second"), 9, &held).await.unwrap(), []);
-    let claimed = world.store.claim(&lease("second"), 9, &none).await.unwrap();
+    assert_eq!(claim(&world.store, &lease("second"), &held).await, []);
+    let claimed = claim(&world.store, &lease("second"), &none).await;
     assert_eq!(claimed.len(), 1);
     assert_eq!((claimed[0].epoch, claimed[0].generation), (2, 1));
     assert_eq!(world.store.open_count().await.unwrap(), 1);
     world.store.finish(&claimed[0], End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
-    assert_eq!(world.store.claim(&lease("third"), 9, &none).await.unwrap(), []);
+    assert_eq!(claim(&world.store, &lease("third"), &none).await, []);
     assert_eq!(world.store.open_count().await.unwrap(), 0);
 }
 

@@ -58,6 +58,7 @@ impl Control for MemoryStore {
         entry.reopen();
         entry.generation += 1;
         entry.epoch += 1;
+        entry.attempts = 0;
         entry.owner = None;
         Ok(Some(entry.generation))
     }

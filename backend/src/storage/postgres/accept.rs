@@ -18,7 +18,7 @@ pub(super) const SYSTEM_USER: &str = "system";
 /// Rounds in which somebody else may get ahead of us: each time the row is another one than a moment ago.
 const ROUNDS_MAX: usize = 3;
 
-/// One round trip. A row that is there already is adopted if it waits for that: nobody has accepted, ended or worked
+/// One round trip, which tells the workers of a run that nobody has yet. A row that is there already is adopted if it waits for that: nobody has accepted, ended or worked
 /// on it. Otherwise it is told as it is. Nothing at all comes back if it appeared after this statement began.
 ///
 /// $1 run, $2 Clerk id, $3 a new user's id, $4 their email, $5 document name, $6 address, $7 brand, $8 when (ms),
@@ -55,17 +55,19 @@ entered AS (
     AND (r."documentUrl" IS NULL OR r."documentUrl" IS NOT DISTINCT FROM EXCLUDED."documentUrl")
     AND r."stage1Output" IS NULL AND r."stage2Output" IS NULL AND r."stage3Output" IS NULL
     AND r."stage4Output" IS NULL
-  RETURNING r."leaseEpoch", r."generation"
+  RETURNING r."leaseEpoch", r."generation", r."attempts"
 )
-SELECT true AS "isNew", "leaseEpoch", "generation", NULL AS "status", NULL AS "documentUrl",
-       NULL AS "requestDigest", true AS "isAccepted", false AS "hasOutput", false AS "isDeleted"
+SELECT true AS "isNew", "leaseEpoch", "generation", "attempts", NULL AS "status", NULL AS "documentUrl",
+       NULL AS "requestDigest", true AS "isAccepted", false AS "hasOutput",
+       CASE WHEN $10::text IS NULL THEN pg_notify('innovation_runs', '')::text END AS "told", false AS "isDeleted"
 FROM entered
 UNION ALL
-SELECT false, "leaseEpoch", "generation", "status"::text, "documentUrl", "requestDigest", "acceptedAt" IS NOT NULL,
-       num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") > 0, false
+SELECT false, "leaseEpoch", "generation", "attempts", "status"::text, "documentUrl", "requestDigest", "acceptedAt" IS NOT NULL,
+       num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") > 0,
+       NULL, false
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM entered) AND NOT EXISTS (SELECT FROM buried)
 UNION ALL
-SELECT false, 0, 0, NULL, NULL, NULL, false, false, true FROM buried"#;
+SELECT false, 0, 0, 0, NULL, NULL, NULL, false, false, NULL, true FROM buried"#;
 
 pub(super) async fn accept(
     held: &mut Held<'_>,
@@ -97,11 +99,13 @@ pub(super) async fn accept(
         }
         if row.try_get("isNew")? {
             let (epoch, generation) = (row.try_get("leaseEpoch")?, row.try_get("generation")?);
+            let attempt = row.try_get("attempts")?;
             let fence = lease.map(|lease| Fence {
                 run: run.id.clone(),
                 owner: lease.owner.clone(),
                 epoch,
                 generation,
+                attempt,
                 holds_row: true,
             });
             return Ok(Acceptance::New(fence));

@@ -5,11 +5,13 @@ use super::{
     Fault, Held, accept, fenced,
 };
 
-/// Nobody else's, and never back to an older fence; an ended one only where it was retried since, in files. The lease is the default one: the next renewal, which comes within
-/// a fifth of it, sets the configured. $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest
+/// Nobody else's, and never back to an older fence; an ended one only where it was retried since, in files. The lease
+/// is the default one: the next renewal, which comes within a fifth of it, sets the configured. $1 run, $2 owner,
+/// $3 epoch, $4 generation, $5 request digest, $6 attempt
 const TAKE: &str = r#"
 UPDATE "PipelineRun" SET "status" = 'PROCESSING', "completedAt" = NULL, "duration" = NULL,
-  "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL, "leaseOwner" = $2, "leaseEpoch" = $3, "generation" = $4,
+  "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL,
+  "leaseOwner" = $2, "leaseEpoch" = $3, "generation" = $4, "attempts" = $6,
   "leaseUntil" = now() + interval '15 seconds', "startedAt" = COALESCE("startedAt", now()), "updatedAt" = now()
 WHERE "id" = $1 AND "requestDigest" = $5 AND "leaseEpoch" <= $3 AND "generation" <= $4
   AND ("status" = 'PROCESSING' OR ("status" IN ('FAILED', 'CANCELLED') AND "generation" < $4))
@@ -32,6 +34,7 @@ pub(super) async fn adopt(held: &mut Held<'_>, run: &NewRun, fence: &Fence) -> R
         .bind(fence.epoch)
         .bind(fence.generation)
         .bind(&run.request.digest)
+        .bind(fence.attempt)
         .fetch_optional(held.connection()?)
         .await?;
     taken.map(drop).ok_or_else(|| fenced(&run.id))

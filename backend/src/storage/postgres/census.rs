@@ -4,10 +4,13 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{super::Replica, Fault, Held};
 
-/// Accepted, and nobody's: the partial index for claims holds just these and the leased ones.
+/// Accepted, and nobody's: the partial index for claims holds just these and the leased ones. $1 at most
 const QUEUED: &str = r#"
-SELECT count(*)::int8 AS "queued" FROM "PipelineRun"
-WHERE "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL AND ("leaseUntil" IS NULL OR "leaseUntil" < now())"#;
+SELECT count(*)::int8 AS "queued" FROM (
+  SELECT FROM "PipelineRun"
+  WHERE "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL AND ("leaseUntil" IS NULL OR "leaseUntil" < now())
+  LIMIT $1
+) AS queued"#;
 
 /// With a sign of life in the last minute: a dozen missed beats.
 const REPLICAS: &str = r#"
@@ -31,8 +34,9 @@ SELECT EXISTS (
 
 const LEAVE: &str = r#"DELETE FROM "Replica" WHERE "id" = $1"#;
 
-pub(super) async fn queue_depth(held: &mut Held<'_>) -> Result<usize, Fault> {
-    let row = held.query(QUEUED).fetch_one(held.connection()?).await?;
+pub(super) async fn queue_depth(held: &mut Held<'_>, at_most: usize) -> Result<usize, Fault> {
+    let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+    let row = held.query(QUEUED).bind(at_most).fetch_one(held.connection()?).await?;
     let queued: i64 = row.try_get("queued")?;
     Ok(usize::try_from(queued).unwrap_or(0))
 }

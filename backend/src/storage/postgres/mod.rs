@@ -11,17 +11,19 @@
 mod accept;
 mod adopt;
 mod census;
+mod claim;
 mod control;
 mod fault;
 mod finish;
 mod lease;
 mod list;
+mod listen;
 mod load;
 mod pool;
 mod probe;
 mod stage;
 
-use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pipeline::{
@@ -30,13 +32,14 @@ use pipeline::{
     run::{RunId, Stage},
 };
 
+pub use self::listen::WorkListener;
 use self::{
     fault::{Access, Fault},
     pool::{Held, Pool, bounded},
 };
 use super::{
-    Acceptance, Census, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind, Store,
-    frontend_rows::FrontendRows,
+    Acceptance, Census, Claim, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind,
+    Store, frontend_rows::FrontendRows,
 };
 use crate::{config::DatabaseConfig, database::Malformed};
 
@@ -44,6 +47,8 @@ use crate::{config::DatabaseConfig, database::Malformed};
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     pool: Pool,
+    /// The user whose run was claimed last: the next claim begins after them.
+    last_user: Arc<Mutex<String>>,
 }
 
 /// Connections of a store.
@@ -58,7 +63,7 @@ impl PostgresStore {
     /// within a runtime.
     pub fn new(config: &DatabaseConfig) -> Result<Option<Self>, Malformed> {
         let Some(address) = &config.url else { return Ok(None) };
-        Ok(Some(Self { pool: Pool::new(address, config)? }))
+        Ok(Some(Self { pool: Pool::new(address, config)?, last_user: Arc::default() }))
     }
 
     /// How many connections there are.
@@ -84,13 +89,11 @@ impl Store for PostgresStore {
         bounded!(self.pool, Access::Write, |held| adopt::adopt(held, run, fence))
     }
 
-    async fn claim(
-        &self,
-        lease: &Lease,
-        limit: usize,
-        held_runs: &HashSet<RunId>,
-    ) -> Result<Vec<Fence>, StorageError> {
-        bounded!(self.pool, Access::Write, |held| lease::claim(held, lease, limit, held_runs))
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
+        let last_user = self.last_user.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let claimed = bounded!(self.pool, Access::Write, |held| claim::claim(held, claim, last_user))?;
+        *self.last_user.lock().unwrap_or_else(PoisonError::into_inner) = claimed.last_user;
+        Ok(claimed.fences)
     }
 
     async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
@@ -138,8 +141,8 @@ impl Store for PostgresStore {
 
 #[async_trait]
 impl Census for PostgresStore {
-    async fn queue_depth(&self) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |held| census::queue_depth(held))
+    async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Read, |held| census::queue_depth(held, at_most))
     }
 
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {

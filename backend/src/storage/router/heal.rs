@@ -43,7 +43,9 @@ impl Router {
                 && (manifest.generation, manifest.epoch) > (fence.generation, fence.epoch)
             {
                 let generation = manifest.generation.max(fence.generation);
-                let higher = Fence { epoch: manifest.epoch + 1, generation, ..fence.clone() };
+                // The manifest has the later story: also that of stages which only files have.
+                let (epoch, attempt) = (manifest.epoch + 1, manifest.attempts + 1);
+                let higher = Fence { epoch, generation, attempt, ..fence.clone() };
                 let new = &manifest.new_run();
                 let higher_ref = &higher;
                 match database.call(|store| async move { store.adopt(new, higher_ref).await }).await {
@@ -257,15 +259,21 @@ impl Router {
             return Ok(());
         }
         for fence in self.files.orphans().await? {
-            self.let_go(&fence).await;
+            self.follow_row(&fence).await?;
+            match self.files.disown(&fence).await {
+                // Ended now, or taken meanwhile.
+                Err(error) if error.is_outage() => return Err(error),
+                _ => {}
+            }
         }
         Ok(())
     }
 
-    /// Ends in files what somebody else has ended in the database.
+    /// Ends in files what somebody else has ended in the database. Of what somebody else goes on with, our attempt is
+    /// given back: we live, and only the lease was lost.
     async fn follow_row(&self, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
-        let Some(database) = self.open_database(mode).filter(|_| mode.has_files()) else { return Ok(()) };
+        let Some(database) = self.open_database(mode) else { return Ok(()) };
         let run = &fence.run;
         let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
             if database.call(|store| async move { store.is_buried(run).await }).await? {
@@ -275,6 +283,13 @@ impl Router {
             }
             return Ok(());
         };
+        if row.status == RunStatus::Processing && row.epoch > fence.epoch && self.holds_row(fence) {
+            // Refused, as it is not ours to release.
+            let _ = database.call(|store| async move { store.release(fence).await }).await;
+        }
+        if !mode.has_files() {
+            return Ok(());
+        }
         let at = row.finished_at.unwrap_or_else(|| self.clock.now());
         match (row.status, row.report) {
             (RunStatus::Processing, _) => Ok(()),

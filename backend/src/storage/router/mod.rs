@@ -4,6 +4,8 @@
 
 mod accept;
 mod alone;
+mod claim;
+mod contact;
 mod control;
 mod heal;
 mod leases;
@@ -27,9 +29,9 @@ use tokio::sync::watch;
 
 pub(super) use self::retry::jitter;
 pub use self::{alone::Alone, heal::Resume};
-use self::{leases::Leases, retry::Retries};
+use self::{contact::Contact, leases::Leases, retry::Retries};
 use super::{
-    Acceptance, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerState},
     files::{FileStore, Twin},
     mode::{Flags, Mode},
@@ -63,6 +65,8 @@ pub struct Router {
     flags: watch::Receiver<Flags>,
     config: RouterConfig,
     clock: Arc<dyn Clock>,
+    /// Since when the database answers.
+    contact: Contact,
     /// The last file write's failure, until one succeeds.
     file_alarm: Mutex<Option<String>>,
     /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
@@ -119,6 +123,7 @@ impl Router {
             flags,
             config,
             clock,
+            contact: Contact::default(),
             file_alarm: Mutex::default(),
             known: Mutex::default(),
             leases: Leases::default(),
@@ -429,55 +434,12 @@ impl Store for Router {
         if mode.has_files() { self.files.adopt(run, fence).await } else { Ok(()) }
     }
 
-    async fn claim(
-        &self,
-        lease: &Lease,
-        limit: usize,
-        held: &HashSet<RunId>,
-    ) -> Result<Vec<Fence>, StorageError> {
-        let mode = self.mode();
-        let began = self.clock.monotonic();
-        let mut fences = Vec::new();
-        let mut database_error = None;
-        if mode.has_database()
-            && let Some(database) = &self.database
-        {
-            match database.call(|store| async move { store.claim(lease, limit, held).await }).await {
-                Ok(claimed) => {
-                    fences = self.above_files(database, claimed).await;
-                    self.leases.grant(fences.iter().map(|fence| &fence.run), began + lease.duration);
-                }
-                Err(error) if mode.has_files() => database_error = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        let is_alone = self.config.alone.is_alone();
-        // With company, the database says whose a run is; what it cannot be asked about waits.
-        if mode.has_files() && fences.len() < limit && (is_alone || database_error.is_none()) {
-            let mut skipped = held.clone();
-            skipped.extend(fences.iter().map(|fence| fence.run.clone()));
-            let without_row_only = !is_alone || (mode.has_database() && database_error.is_none());
-            let more =
-                self.files.claim_where(lease, limit - fences.len(), &skipped, without_row_only).await?;
-            fences.extend(more);
-        }
-        Ok(fences)
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
+        self.claim_by_mode(claim).await
     }
 
     async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
-        match self.open_database(self.mode()) {
-            // A call that asks nothing would tell the breaker that all is well.
-            Some(database) if !with_row.is_empty() => {
-                let with_row = &with_row;
-                let began = self.clock.monotonic();
-                let lost = database.call(|store| async move { store.renew(lease, with_row).await }).await?;
-                let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !lost.contains(run));
-                self.leases.grant(kept, began + lease.duration);
-                Ok(lost)
-            }
-            _ => Ok(Vec::new()),
-        }
+        self.renew_rows(lease, fences).await
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {

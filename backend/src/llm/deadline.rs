@@ -1,0 +1,123 @@
+//! A limit for a stage as a whole: a model's client bounds each call, and a stage may make several.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use pipeline::{
+    analyst::{Analyst, AnalystError, Answer, StageInput},
+    llm::{Disposition, LlmError, LlmErrorCode, Usage},
+    run::Stage,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long an analyst that is told to stop may take to say what it has spent.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Asks another analyst, for a limited time.
+#[derive(Debug)]
+pub struct WithDeadline {
+    analyst: Arc<dyn Analyst>,
+    deadline: Duration,
+}
+
+impl WithDeadline {
+    #[must_use]
+    pub fn new(analyst: Arc<dyn Analyst>, deadline: Duration) -> Self {
+        Self { analyst, deadline }
+    }
+}
+
+#[async_trait]
+impl Analyst for WithDeadline {
+    async fn answer(
+        &self,
+        stage: Stage,
+        input: &StageInput<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, AnalystError> {
+        let stop = cancel.child_token();
+        let answer = self.analyst.answer(stage, input, &stop);
+        tokio::pin!(answer);
+        if let Ok(answer) = tokio::time::timeout(self.deadline, &mut answer).await {
+            return answer;
+        }
+        stop.cancel();
+        let (usage, attempts) = match tokio::time::timeout(LAST_WORDS, answer).await {
+            // It was just about to answer, and is paid.
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(AnalystError::Llm(error))) => (error.usage, error.attempts),
+            _ => (Usage::default(), 0),
+        };
+        Err(AnalystError::Llm(LlmError {
+            code: LlmErrorCode::LlmTimeout,
+            message: format!(
+                "{stage} had no answer within {} s (STAGE_DEADLINE_SECONDS); try again",
+                self.deadline.as_secs()
+            ),
+            disposition: Disposition::Retry { after: None },
+            usage,
+            attempts,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::{
+        brand::{BrandId, BrandProfile},
+        document::{Document, Format},
+        run::RunId,
+        stages::Outputs,
+    };
+
+    use super::*;
+
+    /// Never answers, and says what it has spent when it is told to stop.
+    #[derive(Debug)]
+    struct Hanging;
+
+    #[async_trait]
+    impl Analyst for Hanging {
+        async fn answer(
+            &self,
+            _: Stage,
+            _: &StageInput<'_>,
+            cancel: &CancellationToken,
+        ) -> Result<Answer, AnalystError> {
+            cancel.cancelled().await;
+            Err(AnalystError::Llm(LlmError {
+                code: LlmErrorCode::Cancelled,
+                message: String::new(),
+                disposition: Disposition::Fail,
+                usage: Usage { cost_usd: 0.25, ..Usage::default() },
+                attempts: 2,
+            }))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stage_that_takes_too_long_fails_with_what_it_has_cost() {
+        let analyst = WithDeadline::new(Arc::new(Hanging), Duration::from_secs(600));
+        let yaml = include_str!("../../../data/brand-profiles/decathlon.yaml");
+        let brand = BrandProfile::from_yaml(BrandId::parse("decathlon").unwrap(), yaml, None).unwrap();
+        let document = Document {
+            source_name: "a.md".to_owned(),
+            format: Format::Markdown,
+            title: None,
+            pages: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let input = StageInput {
+            run: &RunId::parse("run-1").unwrap(),
+            document: &document,
+            brand: &brand,
+            earlier: &Outputs::default(),
+            spend_limit_usd: None,
+        };
+        let error =
+            analyst.answer(Stage::InputProcessing, &input, &CancellationToken::new()).await.unwrap_err();
+        let AnalystError::Llm(error) = error else { panic!("{error}") };
+        assert_eq!((error.code, error.usage.cost_usd, error.attempts), (LlmErrorCode::LlmTimeout, 0.25, 2));
+        assert!(error.message.contains("600 s"), "{error}");
+    }
+}

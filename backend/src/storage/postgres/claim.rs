@@ -1,0 +1,171 @@
+//! Claims: whose run is worked on next.
+//!
+//! Each user's queue begins with their most urgent, then their oldest run. Among these heads urgent ones come first,
+//! and equally urgent ones take turns. The turn goes on after the user who was served last, so that slots which fall free
+//! one at a time are shared as well.
+
+use pipeline::run::RunId;
+use sqlx::{Row as _, postgres::PgRow};
+
+use super::{
+    super::{Claim, Fence, Lease},
+    Fault, Held,
+    lease::run_id,
+};
+
+/// Rounds of one claim: one for the users' first runs, one for what more they have, and two more where other workers
+/// have just taken what a round found.
+const ROUNDS_MAX: usize = 4;
+
+/// What is entered in a claimed row. Whoever finds a run again that it has leased itself and does not know of has not
+/// crashed: the answer to an earlier claim was lost. $1 owner, $2 lease (s)
+macro_rules! take {
+    () => {
+        r#"UPDATE "PipelineRun" r SET "leaseOwner" = $1, "leaseEpoch" = r."leaseEpoch" + 1,
+          "attempts" = r."attempts" + (r."leaseOwner" IS DISTINCT FROM $1)::int,
+          "leaseUntil" = now() + make_interval(secs => $2), "startedAt" = COALESCE(r."startedAt", now()),
+          "updatedAt" = now()
+        FROM waiting WHERE r."id" = waiting."id"
+        RETURNING r."id", r."userId", r."leaseEpoch", r."generation", r."attempts", waiting."turn""#
+    };
+}
+
+/// Runs that nobody holds and nobody has held without giving them back. $4 not these
+macro_rules! free {
+    () => {
+        r#"r."status" = 'PROCESSING' AND r."acceptedAt" IS NOT NULL AND r."leaseUntil" IS NULL
+           AND r."id" NOT IN (SELECT unnest($4::text[]))"#
+    };
+}
+
+/// What dead workers left behind. They had their turn when they were claimed. For one lease after the server's start
+/// an ended lease only says that it could not be renewed. $3 limit, $4 not these
+const EXPIRED: &str = concat!(
+    r#"WITH ended AS (
+      SELECT "id", "priority", "createdAt" FROM "PipelineRun"
+      WHERE "leaseOwner" IS NOT NULL AND "leaseUntil" < now() AND "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL
+        AND "id" <> ALL ($4::text[]) AND pg_postmaster_start_time() + make_interval(secs => $2) <= now()
+      ORDER BY "priority" DESC, "createdAt", "id"
+      LIMIT $3 FOR UPDATE SKIP LOCKED
+    ),
+    waiting AS (SELECT "id", row_number() OVER (ORDER BY "priority" DESC, "createdAt", "id") AS "turn" FROM ended) "#,
+    take!()
+);
+
+/// One round. The heads of all users' queues come from a loose scan of the index by user: one step a user, whatever
+/// the length of the queues. Only with a depth above one, the runs behind each head are looked at too.
+///
+/// $3 limit, $4 not these, $5 depth, $6 the user who was served last
+const FREE: &str = concat!(
+    r#"WITH RECURSIVE heads AS (
+      (SELECT r."userId", r."id", r."priority" FROM "PipelineRun" r WHERE "#,
+    free!(),
+    r#" ORDER BY r."userId", r."priority" DESC, r."createdAt", r."id" LIMIT 1)
+      UNION ALL
+      SELECT next.* FROM heads, LATERAL (
+        SELECT r."userId", r."id", r."priority" FROM "PipelineRun" r WHERE "#,
+    free!(),
+    r#" AND r."userId" > heads."userId"
+        ORDER BY r."userId", r."priority" DESC, r."createdAt", r."id" LIMIT 1
+      ) AS next
+    ),
+    fronts AS (
+      SELECT "id", "userId", "priority", 1 AS "place" FROM heads
+      UNION ALL
+      SELECT behind.* FROM heads, LATERAL (
+        SELECT r."id", r."userId", r."priority",
+               row_number() OVER (ORDER BY r."priority" DESC, r."createdAt", r."id") AS "place"
+        FROM "PipelineRun" r WHERE "#,
+    free!(),
+    r#" AND r."userId" = heads."userId"
+        ORDER BY r."priority" DESC, r."createdAt", r."id" OFFSET 1 LIMIT $5 - 1
+      ) AS behind
+    ),
+    turns AS MATERIALIZED (
+      SELECT "id", row_number() OVER (ORDER BY "priority" DESC, "place", "userId" <= $6, "userId") AS "turn"
+      FROM fronts ORDER BY "turn" LIMIT $3 * 4
+    ),
+    waiting AS (
+      SELECT r."id", turns."turn" FROM turns JOIN "PipelineRun" r ON r."id" = turns."id"
+      WHERE r."status" = 'PROCESSING' AND r."leaseUntil" IS NULL
+      ORDER BY turns."turn" LIMIT $3 FOR UPDATE OF r SKIP LOCKED
+    ),
+    claimed AS ("#,
+    take!(),
+    r#") SELECT counted."seen", claimed.* FROM (SELECT count(*)::int8 AS "seen" FROM turns) AS counted
+         LEFT JOIN claimed ON true"#
+);
+
+/// What a claim took.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    /// In the order of their turns.
+    pub(super) fences: Vec<Fence>,
+    pub(super) last_user: String,
+}
+
+pub(super) async fn claim(
+    held: &mut Held<'_>,
+    claim: Claim<'_>,
+    last_user: String,
+) -> Result<Claimed, Fault> {
+    let mut claimed = Claimed { fences: Vec::new(), last_user };
+    let skipped: Vec<&str> = claim.held.iter().map(RunId::as_str).collect();
+    if claim.expired {
+        let query = held.query(EXPIRED).bind(&claim.lease.owner).bind(claim.lease.duration.as_secs_f64());
+        let query = query.bind(count(claim.limit)).bind(&skipped);
+        let rows = query.fetch_all(held.connection()?).await?;
+        claimed.add(&rows, claim.lease)?;
+    }
+    let mut depth = 1;
+    for _ in 0..ROUNDS_MAX {
+        let wanted = claim.limit.saturating_sub(claimed.fences.len());
+        if wanted == 0 {
+            break;
+        }
+        let query = held.query(FREE).bind(&claim.lease.owner).bind(claim.lease.duration.as_secs_f64());
+        let query = query.bind(count(wanted)).bind(&skipped).bind(count(depth)).bind(&claimed.last_user);
+        let mut rows = query.fetch_all(held.connection()?).await?;
+        let seen: i64 = rows.first().map_or(Ok(0), |row| row.try_get("seen"))?;
+        if seen == 0 {
+            break;
+        }
+        let is_none = |row: &PgRow| row.try_get::<Option<&str>, _>("id").is_ok_and(|id| id.is_none());
+        rows.retain(|row| !is_none(row));
+        if let Some(user) = claimed.add(&rows, claim.lease)? {
+            claimed.last_user = user;
+        }
+        // A few users have a few runs at their fronts. Many, of whom we got too little, have just been served by others.
+        depth = if seen < count(wanted) { wanted } else { depth * 2 };
+    }
+    Ok(claimed)
+}
+
+impl Claimed {
+    /// Adds rows, which an UPDATE returns in any order; returns whose was the last.
+    fn add(&mut self, rows: &[PgRow], lease: &Lease) -> Result<Option<String>, Fault> {
+        let mut taken = Vec::with_capacity(rows.len());
+        for row in rows {
+            let turn: i64 = row.try_get("turn")?;
+            let user: String = row.try_get("userId")?;
+            let fence = Fence {
+                run: run_id(row.try_get("id")?)?,
+                owner: lease.owner.clone(),
+                epoch: row.try_get("leaseEpoch")?,
+                generation: row.try_get("generation")?,
+                attempt: row.try_get("attempts")?,
+                holds_row: true,
+            };
+            taken.push((turn, user, fence));
+        }
+        taken.sort_by_key(|(turn, ..)| *turn);
+        let last = taken.last().map(|(_, user, _)| user.clone());
+        self.fences.extend(taken.into_iter().map(|(.., fence)| fence));
+        Ok(last)
+    }
+}
+
+fn count(number: usize) -> i64 {
+    // The product with the number of rounds must fit as well.
+    i64::try_from(number).unwrap_or(i64::MAX).min(i64::from(i32::MAX))
+}

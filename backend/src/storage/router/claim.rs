@@ -1,0 +1,68 @@
+//! Claims and renewals, by the mode in force.
+
+use pipeline::run::RunId;
+
+use super::{
+    super::{Claim, Fence, Lease, StorageError},
+    Router,
+};
+
+impl Router {
+    pub(super) async fn claim_by_mode(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
+        let mode = self.mode();
+        let began = self.clock.monotonic();
+        let mut fences = Vec::new();
+        let mut database_error = None;
+        if mode.has_database()
+            && let Some(database) = &self.database
+        {
+            // While we could not renew, nor could others: leases that ended meanwhile are not dead workers' yet.
+            let has_lasted = self.contact.has_lasted(claim.lease.duration, self.clock.monotonic());
+            let asked = Claim { expired: claim.expired && has_lasted, ..claim };
+            let claimed = database.call(|store| async move { store.claim(asked).await }).await;
+            self.contact.note(&claimed, self.clock.monotonic());
+            match claimed {
+                Ok(claimed) => {
+                    fences = self.above_files(database, claimed).await;
+                    self.leases.grant(fences.iter().map(|fence| &fence.run), began + claim.lease.duration);
+                }
+                Err(error) if mode.has_files() => database_error = Some(error),
+                Err(error) => return Err(error),
+            }
+        } else {
+            self.contact.lose();
+        }
+        let is_alone = self.config.alone.is_alone();
+        // With company, the database says whose a run is; what it cannot be asked about waits.
+        if mode.has_files() && fences.len() < claim.limit && (is_alone || database_error.is_none()) {
+            let mut skipped = claim.held.clone();
+            skipped.extend(fences.iter().map(|fence| fence.run.clone()));
+            let without_row_only = !is_alone || (mode.has_database() && database_error.is_none());
+            let rest = Claim { limit: claim.limit - fences.len(), held: &skipped, ..claim };
+            fences.extend(self.files.claim_where(rest, without_row_only).await?);
+        }
+        Ok(fences)
+    }
+
+    pub(super) async fn renew_rows(
+        &self,
+        lease: &Lease,
+        fences: &[Fence],
+    ) -> Result<Vec<RunId>, StorageError> {
+        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
+        match self.open_database(self.mode()) {
+            // A call that asks nothing would tell the breaker that all is well.
+            Some(database) if !with_row.is_empty() => {
+                let with_row = &with_row;
+                let began = self.clock.monotonic();
+                let renewed = database.call(|store| async move { store.renew(lease, with_row).await }).await;
+                self.contact.note(&renewed, self.clock.monotonic());
+                let lost = renewed?;
+                let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !lost.contains(run));
+                self.leases.grant(kept, began + lease.duration);
+                Ok(lost)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}

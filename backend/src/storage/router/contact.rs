@@ -1,0 +1,85 @@
+//! How long this process has been in touch with the database without a break.
+//!
+//! While the database is away for everybody, nobody can renew, and all leases end. When it is back, whoever comes first
+//! would take the others' runs although they live and are about to renew. So an ended lease counts only where the
+//! database has been there for as long as a lease.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::super::StorageError;
+
+#[derive(Debug, Default)]
+pub(super) struct Contact(Mutex<State>);
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Never lost: also that of a process which has just started and has not asked yet.
+    #[default]
+    Kept,
+    Lost,
+    /// Found again at this reading of the monotonic clock.
+    Back(Duration),
+}
+
+impl Contact {
+    /// Takes note of how a call ended.
+    pub(super) fn note<T>(&self, result: &Result<T, StorageError>, now: Duration) {
+        match result {
+            Err(error) if error.is_outage() => self.lose(),
+            _ => {
+                let mut state = self.lock();
+                if *state == State::Lost {
+                    *state = State::Back(now);
+                }
+            }
+        }
+    }
+
+    /// The database is not asked, or does not answer.
+    pub(super) fn lose(&self) {
+        *self.lock() = State::Lost;
+    }
+
+    /// Whether it has been there for at least a lease.
+    pub(super) fn has_lasted(&self, lease: Duration, now: Duration) -> bool {
+        match *self.lock() {
+            State::Kept => true,
+            State::Lost => false,
+            State::Back(since) => now.saturating_sub(since) >= lease,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::StorageErrorKind, *};
+
+    const LEASE: Duration = Duration::from_secs(15);
+
+    #[test]
+    fn ended_leases_count_one_lease_after_the_database_is_back() {
+        let contact = Contact::default();
+        let at = Duration::from_secs;
+        let away: Result<(), _> = Err(StorageError::new(StorageErrorKind::Unavailable, "away"));
+        let refused: Result<(), _> = Err(StorageError::new(StorageErrorKind::Refused, "no"));
+        assert!(contact.has_lasted(LEASE, at(0)), "a start does not wait");
+        contact.note(&away, at(1));
+        assert!(!contact.has_lasted(LEASE, at(100)));
+        contact.note(&Ok(()), at(100));
+        assert!(!contact.has_lasted(LEASE, at(114)));
+        contact.note(&Ok(()), at(114));
+        assert!(contact.has_lasted(LEASE, at(115)));
+        contact.note(&refused, at(116));
+        assert!(contact.has_lasted(LEASE, at(116)), "an answer is an answer");
+        contact.lose();
+        contact.note(&Ok(()), at(200));
+        assert!(!contact.has_lasted(LEASE, at(214)) && contact.has_lasted(LEASE, at(215)));
+    }
+}

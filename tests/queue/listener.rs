@@ -1,0 +1,114 @@
+//! Hearing of runs, without ever looking for them.
+
+use std::{sync::Arc, time::Duration};
+
+use backend::storage::{
+    Store as _,
+    contract::{accepted, claim, lease, new_run},
+    mode::Flags,
+    postgres::WorkListener,
+};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    storage::{config, migrated, store, value},
+    support::postgres::{Postgres, Stop},
+};
+
+const URL: &str = "https://a/report.pdf";
+
+/// How long a sign may take before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const LISTENERS: &str =
+    "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'innovation listener'";
+
+/// Something that listens, and nothing that polls.
+struct Listening {
+    heard: Arc<Notify>,
+    flags: watch::Sender<Flags>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Listening {
+    fn start(url: &str) -> Self {
+        let listener = WorkListener::new(&config(url, &[])).unwrap().unwrap();
+        let (flags, subscribed) =
+            watch::channel(Flags { database_writes: true, file_fallback: true, revision: 1 });
+        let (heard, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let on_work = heard.clone();
+        let task = tokio::spawn(listener.run(subscribed, stop.clone(), move || on_work.notify_one()));
+        Self { heard, flags, stop, task }
+    }
+
+    #[track_caller]
+    fn hears(&self) -> impl Future<Output = ()> + '_ {
+        let caller = std::panic::Location::caller();
+        async move {
+            let heard = tokio::time::timeout(PATIENCE, self.heard.notified()).await;
+            assert!(heard.is_ok(), "{caller}: nothing was heard");
+        }
+    }
+}
+
+async fn wait_for_listeners(url: &str, wanted: &str) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while value(url, LISTENERS).await != wanted {
+        assert!(tokio::time::Instant::now() < deadline, "not {wanted}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_waits_is_heard_of_and_one_that_does_not_is_not() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let store = store(&url);
+    let listening = Listening::start(&url);
+    listening.hears().await; // Connected: something may have been missed.
+
+    // Notifications come in the order of their transactions: the first that is heard is not that of `held`.
+    let held = accepted(&store, &new_run("held", URL), "one").await;
+    let quiet = tokio::time::timeout(Duration::from_millis(300), listening.heard.notified()).await;
+    assert!(quiet.is_err(), "nobody else needs to look");
+    store.accept(&new_run("waits", URL), None).await.unwrap();
+    listening.hears().await;
+    assert_eq!(claim(&store, &lease("two"), 9).await.len(), 1);
+    store.release(&held).await.unwrap();
+    listening.hears().await;
+}
+
+#[tokio::test]
+async fn a_lost_connection_comes_back_and_a_mode_without_the_database_has_none() {
+    let mut server = Postgres::start();
+    let url = migrated(&server).await;
+    let listening = Listening::start(&url);
+    listening.hears().await;
+    for how in [Stop::Immediate, Stop::Fast] {
+        server.stop(how);
+        server.start_again();
+        listening.hears().await; // Connected again.
+        store(&url).accept(&new_run(&format!("after-{how:?}"), URL), None).await.unwrap();
+        listening.hears().await;
+    }
+    wait_for_listeners(&url, "1").await;
+    listening.flags.send(Flags { database_writes: false, file_fallback: true, revision: 2 }).unwrap();
+    wait_for_listeners(&url, "0").await;
+    listening.flags.send(Flags { database_writes: true, file_fallback: true, revision: 3 }).unwrap();
+    listening.hears().await;
+    listening.stop.cancel();
+    listening.task.await.unwrap();
+    wait_for_listeners(&url, "0").await;
+}
+
+#[tokio::test]
+async fn behind_a_pooler_it_listens_at_the_server_itself_or_not_at_all() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let pooled = format!("{url}?pgbouncer=true");
+    assert!(WorkListener::new(&config(&pooled, &[])).unwrap().is_none());
+    let both = config(&pooled, &[("DATABASE_URL_NON_POOLING", &url)]);
+    assert!(WorkListener::new(&both).unwrap().is_some());
+}
