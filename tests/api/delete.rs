@@ -84,7 +84,11 @@ async fn killed_between_any_two_steps_a_deletion_is_finished_by_itself() {
             let settings = with(&SHORT, mode);
             let mut service = world.serve(&with(&settings, &[("CRASH_AT", point)])).await;
             failed(&world, &service, "run-1").await;
-            assert!(service.ask("DELETE", PATH, "*/*").await.is_none());
+            // A busy machine may be too slow for the short limits of this test; whoever is told so asks again.
+            while let Some(answer) = service.ask("DELETE", PATH, "*/*").await {
+                assert_eq!(answer.code(), (503, "storage_unavailable"), "{mode:?} {point}: {answer:?}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
             service.killed().await;
             let service = world.serve(&settings).await;
             is_gone(&world, &service).await;
