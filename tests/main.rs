@@ -10,6 +10,7 @@
     clippy::print_stdout
 )]
 
+mod api;
 mod architecture;
 mod corpus;
 mod deployment;

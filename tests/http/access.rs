@@ -119,7 +119,7 @@ async fn every_answer_names_its_request() {
 #[tokio::test]
 async fn unknown_routes_and_wrong_methods_are_problems_too() {
     let service = Service::new();
-    for path in ["/", "/run/x", "/status", "/api/pipeline/x", "/.env", "/%2e%2e/etc/passwd", "/%ff"] {
+    for path in ["/", "/run/x", "/status", "/api/pipeline/x/y", "/.env", "/%2e%2e/etc/passwd", "/%ff"] {
         service.get(path).await.problem(404, "not_found");
     }
     let answer = service.get("/run").await;

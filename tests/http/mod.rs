@@ -33,9 +33,10 @@ use backend::{
     runs::{Runs, queue::Queue},
     storage::Census,
     storage::{
-        Acceptance, Claim, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind,
-        Store,
+        Acceptance, Claim, Control, End, Fence, Lease, NewRun, Places, Replica, Snapshot, StorageError,
+        StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
+        control::{Burial, Listing, RunPage},
         files::FileStore,
         mode::Flags,
         router::{Alone, Database, Router as StorageRouter, RouterConfig},
@@ -46,6 +47,7 @@ use pipeline::{
     analyst::extractive::ExtractiveAnalyst,
     clock::{Clock, Timestamp},
     engine::Engine,
+    failure::RunFailure,
     record::StageRecord,
     run::{RunId, Stage},
 };
@@ -328,6 +330,41 @@ impl Store for FakeDatabase {
     async fn probe(&self) -> Result<(), StorageError> {
         self.probes.fetch_add(1, Ordering::SeqCst);
         self.answer().await
+    }
+}
+
+#[async_trait]
+impl Control for FakeDatabase {
+    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
+        self.answer().await.map(|()| RunPage::of(Vec::new(), listing, Places::DATABASE))
+    }
+
+    async fn lost(&self, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        self.answer().await.map(|()| Vec::new())
+    }
+
+    async fn retry(&self, _: &RunId, _: i32) -> Result<Option<i32>, StorageError> {
+        self.answer().await.map(|()| None)
+    }
+
+    async fn cancel(&self, _: &RunId, _: &RunFailure, _: Timestamp) -> Result<bool, StorageError> {
+        self.answer().await.map(|()| false)
+    }
+
+    async fn bury(&self, _: &RunId) -> Result<Burial, StorageError> {
+        self.answer().await.map(|()| Burial::Done { had_run: false })
+    }
+
+    async fn is_buried(&self, _: &RunId) -> Result<bool, StorageError> {
+        self.answer().await.map(|()| false)
+    }
+
+    async fn remove(&self, _: &RunId) -> Result<(), StorageError> {
+        self.answer().await
+    }
+
+    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
+        self.answer().await.map(|()| Vec::new())
     }
 }
 

@@ -209,6 +209,25 @@ impl World {
     }
 }
 
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// Status and problem code.
+    pub(crate) fn code(&self) -> (u16, &str) {
+        (self.status, self.body["code"].as_str().unwrap_or_default())
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
 /// A running service. Dropping it kills it.
 pub(crate) struct Service {
     child: Child,
@@ -257,6 +276,22 @@ impl Service {
         let status = response.status().as_u16();
         let text = response.text().await.ok()?;
         Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// A request without a body, with a header more; none where there is no answer at all.
+    pub(crate) async fn ask(&self, method: &str, path: &str, accept: &str) -> Option<Answer> {
+        let method = method.parse().unwrap();
+        let response =
+            self.client.request(method, self.url(path)).header("accept", accept).send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.ok()?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Some(Answer { status, headers, body })
+    }
+
+    /// A request that is answered.
+    pub(crate) async fn call(&self, method: &str, path: &str) -> Answer {
+        self.ask(method, path, "*/*").await.unwrap_or_else(|| panic!("{method} {path}: no answer"))
     }
 
     /// Waits until it has logged a text.

@@ -11,6 +11,7 @@ use crate::{
     config::{Config, Role},
     http::{self, ServeLimits},
     lifecycle,
+    runs::sweep_removals,
     storage::probe::probe_when_open,
     telemetry::logs::Banner,
 };
@@ -90,6 +91,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         tokio::spawn(listener.run(service.flags.subscribe(), told.clone(), move || worker.wake()))
     });
     lifecycle::cancel_on_signals(told.clone());
+    tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
     let worker = service.worker.clone();
     let stop = async move {
         told.cancelled().await;

@@ -24,7 +24,7 @@ pub(super) fn layer(rules: &[OriginRule]) -> Option<CorsLayer> {
     });
     let layer = CorsLayer::new()
         .allow_origin(is_allowed)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, API_KEY, request_id::HEADER])
         .expose_headers([request_id::HEADER, header::RETRY_AFTER, header::LOCATION])
         .max_age(REMEMBER);

@@ -6,10 +6,12 @@
 //! |---|---|
 //! | 400 | `malformed_json` `broken_body` `forbidden_url` |
 //! | 401, 403 | `key_required` (none came), `key_refused` (a wrong one did) |
-//! | 404 | `run_not_found` `brand_not_found` `not_found` (no route) |
+//! | 404 | `run_not_found` `brand_not_found` `not_found` (no route); no report: `report_pending` `report_run_failed` `report_run_cancelled` `report_missing` |
 //! | 405 | `method_not_allowed` |
+//! | 406 | `not_acceptable` |
 //! | 408 | `body_timeout` |
-//! | 409 | `run_conflict` |
+//! | 409 | `run_conflict` `run_deleted` (its id is asked for again) `run_running` `run_complete` `run_failed` `run_not_accepted` |
+//! | 410 | `run_deleted` |
 //! | 413, 415 | `body_too_large`, `unsupported_media_type` |
 //! | 422 | `invalid_fields`, each field in `errors` |
 //! | 500 | `internal` `brand_invalid` |
@@ -28,7 +30,7 @@ use serde_json::{Value, json};
 use super::request_id::RequestId;
 use crate::{
     health::NotReady,
-    runs::{QueryError, SubmitError},
+    runs::{ControlError, QueryError, SubmitError},
 };
 
 /// The media type of every error.
@@ -154,6 +156,7 @@ impl From<SubmitError> for Problem {
             SubmitError::OtherRequest(_) => {
                 Self::new(StatusCode::CONFLICT, "run_conflict", error.to_string())
             }
+            SubmitError::Deleted(_) => Self::new(StatusCode::CONFLICT, "run_deleted", error.to_string()),
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
             SubmitError::Draining => NotReady::Draining.into(),
             SubmitError::QueueFull => Self::unavailable("queue_full", error.to_string(), RETRY_QUEUE),
@@ -166,11 +169,25 @@ impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         match &error {
             QueryError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "run_not_found", error.to_string()),
+            QueryError::Deleted(_) => Self::new(StatusCode::GONE, "run_deleted", error.to_string()),
             QueryError::Unavailable(cause) => {
-                tracing::warn!(error = %cause, "a run could not be looked up");
+                tracing::warn!(error = %cause, "storage could not be asked about a run, or told of it");
                 Self::storage_unavailable(error.to_string())
             }
         }
+    }
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        let code = match &error {
+            ControlError::Query(cause) => return cause.clone().into(),
+            ControlError::Running(_) => "run_running",
+            ControlError::Complete(_) => "run_complete",
+            ControlError::Failed(_) => "run_failed",
+            ControlError::NeverAccepted(_) => "run_not_accepted",
+        };
+        Self::new(StatusCode::CONFLICT, code, error.to_string())
     }
 }
 

@@ -14,7 +14,12 @@ pub fn router(state: HttpState) -> Router {
     let with_key = Router::new()
         .route("/run", post(runs::submit))
         .route("/status/{run_id}", get(runs::status))
+        .route("/api/pipeline", get(runs::list))
+        .route("/api/pipeline/{run_id}", get(runs::detail).delete(runs::delete))
         .route("/api/pipeline/{run_id}/status", get(runs::status))
+        .route("/api/pipeline/{run_id}/report", get(runs::report))
+        .route("/api/pipeline/{run_id}/retry", post(runs::retry))
+        .route("/api/pipeline/{run_id}/cancel", post(runs::cancel))
         .route_layer(from_fn_with_state(state.api_keys(), auth::require_api_key));
 
     let public = Router::new()

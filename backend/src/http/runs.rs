@@ -1,12 +1,14 @@
-//! `/run` and the status of a run.
+//! `/run`, and what is asked about runs or done to them.
 
+mod list;
+mod report;
 mod submission;
 mod view;
 
 use axum::{
     Json,
-    extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderValue, StatusCode, header},
+    extract::{Path, RawQuery, Request, State, rejection::PathRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use pipeline::run::{RunId, RunStatus};
@@ -14,6 +16,10 @@ use serde_json::json;
 use tracing::Instrument as _;
 
 use super::{HttpState, body, error::Problem};
+
+/// Nobody keeps an answer that is another one a second later.
+const NO_STORE: [(HeaderName, HeaderValue); 1] =
+    [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
 /// The status words that the frontend knows. A cancelled run is a failed one whose error says so.
 const fn word(status: RunStatus) -> &'static str {
@@ -28,17 +34,14 @@ const fn word(status: RunStatus) -> &'static str {
 pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
     let body = body::json(request, &state.limits).await?;
     let submission = submission::parse(&body)?;
-    // Accepting goes on when the caller hangs up: half of it must never be the end of it.
     let runs = state.runs.clone();
-    let submitted = tokio::spawn(async move { runs.submit(submission).await }.in_current_span());
-    let submitted = submitted.await.map_err(|_| Problem::internal())??;
+    let submitted = whole(async move { runs.submit(submission).await }).await??;
     let body = json!({
         "run_id": submitted.run_id,
         "status": word(submitted.status),
         "status_url": format!("/status/{}", submitted.run_id),
     });
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((StatusCode::ACCEPTED, no_store, Json(body)).into_response())
+    Ok((StatusCode::ACCEPTED, NO_STORE, Json(body)).into_response())
 }
 
 /// How far a run is.
@@ -46,11 +49,102 @@ pub(super) async fn status(
     State(state): State<HttpState>,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    // What is no run's id is the id of no run: 404, whatever it is made of.
+    let view = state.runs.view(&parse(run_id)?).await?;
+    Ok((NO_STORE, Json(view::status(&view, state.health.local_disk()))).into_response())
+}
+
+/// All there is to a run.
+pub(super) async fn detail(
+    State(state): State<HttpState>,
+    run_id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let view = state.runs.view(&parse(run_id)?).await?;
+    Ok((NO_STORE, Json(view::detail(&view, state.health.local_disk()))).into_response())
+}
+
+/// A page of the list, newest first.
+pub(super) async fn list(
+    State(state): State<HttpState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let asked = list::parse(query.as_deref().unwrap_or_default())?;
+    let listed = state.runs.list(&asked.listing).await.map_err(|error| {
+        tracing::warn!(%error, "runs could not be listed");
+        Problem::storage_unavailable("the list of runs cannot be read now; try again")
+    })?;
+    Ok((NO_STORE, Json(view::list(&listed, &asked))).into_response())
+}
+
+/// A run's report, as Markdown or as a page.
+pub(super) async fn report(
+    State(state): State<HttpState>,
+    run_id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let answer = async {
+        let view = state.runs.view(&parse(run_id)?).await?;
+        report::answer(view, &headers)
+    };
+    let mut response = answer.await.unwrap_or_else(Problem::into_response);
+    // The next one may ask for another form of it, or be told otherwise.
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// Works on a failed or cancelled run again: 202.
+pub(super) async fn retry(
+    State(state): State<HttpState>,
+    run_id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let run_id = parse(run_id)?;
+    let runs = state.runs.clone();
+    let retried = whole(async move { runs.retry(&run_id).await }).await??;
+    let body = json!({
+        "run_id": retried.run_id,
+        "status": word(RunStatus::Processing),
+        "generation": retried.generation,
+        "status_url": format!("/status/{}", retried.run_id),
+    });
+    Ok((StatusCode::ACCEPTED, NO_STORE, Json(body)).into_response())
+}
+
+/// Stops a run: 200, also for one that is stopped already.
+pub(super) async fn cancel(
+    State(state): State<HttpState>,
+    run_id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let run_id = parse(run_id)?;
+    let (runs, id) = (state.runs.clone(), run_id.clone());
+    whole(async move { runs.cancel(&id).await }).await??;
+    let status = RunStatus::Cancelled;
+    let body = json!({
+        "run_id": run_id,
+        "status": word(status),
+        "run_status": status,
+        "status_url": format!("/status/{run_id}"),
+    });
+    Ok((NO_STORE, Json(body)).into_response())
+}
+
+/// Deletes a run: 204, also for one that is deleted already.
+pub(super) async fn delete(
+    State(state): State<HttpState>,
+    run_id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let run_id = parse(run_id)?;
+    let runs = state.runs.clone();
+    whole(async move { runs.delete(&run_id).await }).await??;
+    Ok((StatusCode::NO_CONTENT, NO_STORE).into_response())
+}
+
+/// What is no run's id is the id of no run: 404, whatever it is made of.
+fn parse(run_id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> {
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "run_not_found", "there is no run with this id");
     let Path(run_id) = run_id.map_err(|_| unknown())?;
-    let run_id = RunId::parse(&run_id).map_err(|_| unknown())?;
-    let view = state.runs.view(&run_id).await?;
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((no_store, Json(view::status(&view, state.health.local_disk()))).into_response())
+    RunId::parse(&run_id).map_err(|_| unknown())
+}
+
+/// Work that goes on when the caller hangs up: half of it must never be the end of it.
+async fn whole<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+    tokio::spawn(work.in_current_span()).await.map_err(|_| Problem::internal())
 }

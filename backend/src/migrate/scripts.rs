@@ -31,6 +31,8 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261121100300_index_leased_runs",
     "20261121100400_index_unsynced_runs",
     "20261121100500_index_runs_by_age",
+    "20261121100600_index_runs_by_brand",
+    "20261121100700_index_runs_by_status",
 ];
 
 /// How many of them were live before this service had its own: what a database without a record of migrations,

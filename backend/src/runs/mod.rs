@@ -1,4 +1,7 @@
-//! The use cases over runs: submit one, look at one.
+//! The use cases over runs: submit one, look at one or at all, retry, cancel and delete one.
+
+mod control;
+mod query;
 
 pub mod queue;
 
@@ -9,11 +12,10 @@ use std::{
 
 use pipeline::{
     brand::BrandId,
-    clock::{Clock, Timestamp},
-    failure::{FailureCode, RunFailure},
-    run::{RunId, RunStatus, Stage},
+    clock::Clock,
+    failure::FailureCode,
+    run::{RunId, RunStatus},
 };
-use serde_json::{Map, Value};
 
 use self::queue::Queue;
 use crate::{
@@ -21,11 +23,15 @@ use crate::{
     crash,
     documents::{address::AddressError, fetch::Fetcher},
     storage::{
-        Acceptance, End, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind, Store as _,
-        mode::Mode, router::Router,
+        Acceptance, NewRun, Request, StorageError, StorageErrorKind, Store as _, mode::Mode, router::Router,
     },
     telemetry::metrics,
     worker::Worker,
+};
+
+pub use self::{
+    control::{ControlError, Retried, sweep_removals},
+    query::{ListedRun, QueryError, RunList, RunView, StageStatus, StageView},
 };
 
 /// What a client asks for.
@@ -54,6 +60,8 @@ pub enum SubmitError {
     BrandNotFound(String),
     #[error("run {0} already exists for another document or company; choose another run_id")]
     OtherRequest(RunId),
+    #[error("run {0} has been deleted; choose another run_id")]
+    Deleted(RunId),
     #[error(
         "storage is switched off (ENABLE_DATABASE_WRITES and ENABLE_FILE_FALLBACK are both false), so nothing is accepted"
     )]
@@ -65,57 +73,6 @@ pub enum SubmitError {
     /// Storage does not take it now.
     #[error("the run could not be recorded; try again")]
     Unavailable(#[source] StorageError),
-}
-
-/// Why a run cannot be shown.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum QueryError {
-    #[error("there is no run {0}")]
-    NotFound(RunId),
-    /// A store that may know it cannot be asked.
-    #[error("the run could not be looked up; try again")]
-    Unavailable(#[source] StorageError),
-}
-
-/// One run, as it stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunView {
-    pub run_id: RunId,
-    pub status: RunStatus,
-    /// The stage that is being worked on, or would be next.
-    pub current_stage: Option<Stage>,
-    pub stages: Vec<StageView>,
-    pub brand_id: Option<BrandId>,
-    pub brand_name: Option<String>,
-    /// The storage mode now.
-    pub mode: Mode,
-    pub accepted_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    pub error: Option<RunFailure>,
-    /// Who knows the run.
-    pub stored_in: Places,
-    pub report: Option<String>,
-}
-
-/// How far a stage is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StageStatus {
-    Pending,
-    Running,
-    Complete,
-    Failed,
-}
-
-/// One stage of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StageView {
-    pub stage: Stage,
-    pub status: StageStatus,
-    pub started_at: Option<Timestamp>,
-    pub completed_at: Option<Timestamp>,
-    /// The whole record: the payload's fields and `meta`.
-    pub output: Option<Map<String, Value>>,
-    pub stored_in: Places,
 }
 
 /// The use cases.
@@ -201,6 +158,7 @@ impl Runs {
             }
             Ok(Acceptance::Existing(status)) => Ok(Submitted { run_id, status }),
             Ok(Acceptance::OtherRequest) => Err(SubmitError::OtherRequest(run_id)),
+            Ok(Acceptance::Deleted) => Err(SubmitError::Deleted(run_id)),
             Err(_) if self.router.flags().mode() == Mode::Invalid => Err(SubmitError::PersistenceDisabled),
             Err(error) => {
                 tracing::error!(run_id = %run_id, %error, "a run could not be recorded");
@@ -213,80 +171,6 @@ impl Runs {
     async fn is_known(&self, run_id: &RunId) -> bool {
         let known = self.router.load(run_id).await.ok().flatten();
         known.is_some_and(|known| known.accepted_at.is_some() || known.status != RunStatus::Processing)
-    }
-
-    /// One run, from wherever the truth is.
-    pub async fn view(&self, run_id: &RunId) -> Result<RunView, QueryError> {
-        let unstored = self.worker.unstored_failure(run_id);
-        match (self.router.load(run_id).await, unstored) {
-            (Ok(Some(mut snapshot)), unstored) => {
-                // The run has failed, and no store has taken that yet.
-                if snapshot.status == RunStatus::Processing
-                    && let Some(failure) = unstored
-                {
-                    snapshot.status = End::Failed(&failure).status();
-                    snapshot.failure = Some(failure);
-                }
-                Ok(self.view_of(snapshot))
-            }
-            (_, Some(failure)) => Ok(self.view_of(Snapshot::of_failure(run_id.clone(), failure))),
-            (Ok(None), None) => Err(QueryError::NotFound(run_id.clone())),
-            (Err(error), None) => Err(QueryError::Unavailable(error)),
-        }
-    }
-
-    fn view_of(&self, snapshot: Snapshot) -> RunView {
-        let current_stage = (snapshot.status == RunStatus::Processing)
-            .then(|| Stage::ALL.into_iter().find(|stage| !snapshot.stages.contains_key(stage)))
-            .flatten();
-        let is_worked_on = snapshot.is_leased || self.worker.is_working_on(&snapshot.id);
-        let failed_at = snapshot.failure.as_ref().and_then(|failure| failure.stage);
-        let mut held = snapshot.stages;
-        let stages = Stage::ALL
-            .into_iter()
-            .map(|stage| match held.remove(&stage) {
-                Some(held) => StageView {
-                    stage,
-                    status: StageStatus::Complete,
-                    started_at: Some(held.record.meta.started_at),
-                    completed_at: Some(held.record.meta.finished_at),
-                    output: serde_json::to_value(&held.record).ok().and_then(|value| match value {
-                        Value::Object(fields) => Some(fields),
-                        _ => None,
-                    }),
-                    stored_in: held.places,
-                },
-                None => StageView {
-                    stage,
-                    status: if failed_at == Some(stage) {
-                        StageStatus::Failed
-                    } else if is_worked_on && current_stage == Some(stage) {
-                        StageStatus::Running
-                    } else {
-                        StageStatus::Pending
-                    },
-                    started_at: None,
-                    completed_at: None,
-                    output: None,
-                    stored_in: Places::default(),
-                },
-            })
-            .collect();
-        let brand_id = snapshot.request.map(|request| request.brand_id);
-        RunView {
-            run_id: snapshot.id,
-            status: snapshot.status,
-            current_stage,
-            stages,
-            brand_name: brand_id.as_ref().and_then(|id| Some(self.brands.load(id).ok()?.brand_name)),
-            brand_id,
-            mode: self.router.flags().mode(),
-            accepted_at: snapshot.accepted_at,
-            finished_at: snapshot.finished_at,
-            error: snapshot.failure,
-            stored_in: snapshot.places,
-            report: snapshot.report,
-        }
     }
 
     /// The lock of those who ask for the same id at the same time.

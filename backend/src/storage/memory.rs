@@ -1,5 +1,7 @@
 //! Runs in memory, for tests: the storage seam's rules in their shortest form.
 
+mod control;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -26,6 +28,7 @@ const ADOPTED_LEASE: std::time::Duration = std::time::Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     runs: Mutex<HashMap<RunId, Entry>>,
+    buried: Mutex<HashSet<RunId>>,
     outage: Mutex<Option<StorageError>>,
 }
 
@@ -33,6 +36,7 @@ pub struct MemoryStore {
 struct Entry {
     new: NewRun,
     status: RunStatus,
+    generation: i32,
     epoch: i32,
     attempts: i32,
     owner: Option<(String, Instant)>,
@@ -65,6 +69,10 @@ impl MemoryStore {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_buried(&self) -> MutexGuard<'_, HashSet<RunId>> {
+        self.buried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn up(&self) -> Result<MutexGuard<'_, HashMap<RunId, Entry>>, StorageError> {
         match &*self.outage.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error.clone()),
@@ -86,8 +94,15 @@ impl Entry {
 
     fn is_held_by(&self, fence: &Fence) -> bool {
         self.status == RunStatus::Processing
-            && self.epoch == fence.epoch
+            && (self.generation, self.epoch) == (fence.generation, fence.epoch)
             && self.owner.as_ref().is_some_and(|(owner, _)| *owner == fence.owner)
+    }
+
+    /// As it was before it ended.
+    fn reopen(&mut self) {
+        self.status = RunStatus::Processing;
+        self.finished_at = None;
+        self.failure = None;
     }
 
     fn take(&mut self, lease: &Lease) -> Fence {
@@ -99,7 +114,7 @@ impl Entry {
             run: self.new.id.clone(),
             owner: lease.owner.clone(),
             epoch: self.epoch,
-            generation: 1,
+            generation: self.generation,
             attempt: self.attempts,
             holds_row: true,
         }
@@ -114,6 +129,9 @@ fn fenced(fence: &Fence) -> StorageError {
 impl Store for MemoryStore {
     async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         let mut runs = self.up()?;
+        if self.lock_buried().contains(&run.id) {
+            return Ok(Acceptance::Deleted);
+        }
         if let Some(entry) = runs.get(&run.id) {
             let is_same = entry.new.request.digest == run.request.digest;
             return Ok(if is_same { Acceptance::Existing(entry.status) } else { Acceptance::OtherRequest });
@@ -121,6 +139,7 @@ impl Store for MemoryStore {
         let entry = runs.entry(run.id.clone()).or_insert_with(|| Entry {
             new: run.clone(),
             status: RunStatus::Processing,
+            generation: 1,
             epoch: 0,
             attempts: 0,
             owner: None,
@@ -135,17 +154,25 @@ impl Store for MemoryStore {
     }
 
     async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
-        if self.accept(run, None).await? == Acceptance::OtherRequest {
-            return Err(StorageError::new(StorageErrorKind::Conflict, "the run is here for another request"));
+        match self.accept(run, None).await? {
+            Acceptance::OtherRequest => {
+                let what = "the run is here for another request";
+                return Err(StorageError::new(StorageErrorKind::Conflict, what));
+            }
+            Acceptance::Deleted => return Err(fenced(fence)),
+            Acceptance::New(_) | Acceptance::Existing(_) => {}
         }
         let mut runs = self.up()?;
         let entry = runs.get_mut(&run.id).filter(|entry| {
             let is_ours = entry.owner.as_ref().is_some_and(|(owner, _)| *owner == fence.owner);
-            entry.status == RunStatus::Processing
-                && entry.epoch <= fence.epoch
-                && (entry.is_free() || is_ours)
+            let is_open = entry.status == RunStatus::Processing && (entry.is_free() || is_ours);
+            let is_retried = matches!(entry.status, RunStatus::Failed | RunStatus::Cancelled)
+                && entry.generation < fence.generation;
+            (is_open || is_retried) && entry.generation <= fence.generation && entry.epoch <= fence.epoch
         });
         let entry = entry.ok_or_else(|| fenced(fence))?;
+        entry.reopen();
+        entry.generation = fence.generation;
         entry.epoch = fence.epoch;
         entry.attempts = fence.attempt;
         entry.owner = Some((fence.owner.clone(), Instant::now() + ADOPTED_LEASE));
@@ -192,7 +219,8 @@ impl Store for MemoryStore {
 
     async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
         let runs = self.up()?;
-        let Some(entry) = runs.get(run) else { return Ok(None) };
+        let is_buried = self.lock_buried().contains(run);
+        let Some(entry) = runs.get(run).filter(|_| !is_buried) else { return Ok(None) };
         let stages = entry.stages.iter().map(|(stage, (record, sha256))| {
             let places = Places::DATABASE;
             (*stage, HeldStage { record: record.clone(), sha256: sha256.clone(), places })
@@ -201,7 +229,7 @@ impl Store for MemoryStore {
             id: run.clone(),
             request: Some(entry.new.request.clone()),
             status: entry.status,
-            generation: 1,
+            generation: entry.generation,
             epoch: entry.epoch,
             accepted_at: Some(entry.new.accepted_at),
             finished_at: entry.finished_at,
@@ -244,7 +272,8 @@ impl Store for MemoryStore {
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
         let mut runs = self.up()?;
         let entry = runs.get_mut(&fence.run).ok_or_else(|| fenced(fence))?;
-        if entry.epoch == fence.epoch && entry.status == end.status() {
+        if (entry.generation, entry.epoch) == (fence.generation, fence.epoch) && entry.status == end.status()
+        {
             return Ok(());
         }
         if !entry.is_held_by(fence) {

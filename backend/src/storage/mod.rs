@@ -7,11 +7,13 @@
 //! * Every write of a worker names the fence that its claim gave it; a claim by somebody else makes it stale.
 //! * A stage, once stored, is never replaced: an equal record is success, a different one is a conflict.
 //! * A terminal status never changes within a generation.
+//! * A deleted run's tombstone outlives it: nothing brings the run back.
 
 pub mod atomic;
 pub mod breaker;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
+pub mod control;
 pub mod files;
 pub mod frontend_rows;
 pub mod leased;
@@ -39,6 +41,8 @@ use pipeline::{
     store::{StoreDisposition, StoreError},
 };
 use serde::{Deserialize, Serialize};
+
+pub use self::control::Control;
 
 /// What was asked. The same run id with another request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +137,8 @@ pub enum Acceptance {
     Existing(RunStatus),
     /// The id is taken by another request.
     OtherRequest,
+    /// The run of this id has been deleted, and its tombstone lives.
+    Deleted,
 }
 
 /// A run as a store holds it.
@@ -283,7 +289,7 @@ impl From<StorageError> for StoreError {
 
 /// A place that keeps runs.
 #[async_trait]
-pub trait Store: Send + Sync + std::fmt::Debug {
+pub trait Store: Control + std::fmt::Debug {
     /// Records a request durably, or tells that it was recorded before. Of many at once, one is new.
     async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError>;
 

@@ -23,7 +23,7 @@ use self::progress::Progress;
 use crate::{
     brands::BrandFolder,
     documents::fetch::Fetcher,
-    storage::{Claim, Fence, Lease, NewRun, Store as _, router::Router},
+    storage::{Claim, Control as _, Fence, Lease, NewRun, Store as _, router::Router},
 };
 
 /// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about.
@@ -34,6 +34,9 @@ const CLAIM_MAX: usize = 32;
 
 /// A lease is renewed five times before it ends: four renewals may fail.
 const RENEWALS_PER_LEASE: u32 = 5;
+
+/// Between two looks for runs that others have ended: paid work stops within a second of that.
+const LOOK_FOR_LOST: Duration = Duration::from_millis(500);
 
 /// How much the worker does.
 #[derive(Debug, Clone)]
@@ -190,7 +193,40 @@ impl Worker {
 
     /// Claims and renews until told to stop.
     pub async fn run(&self) {
-        tokio::join!(self.claim_until_told(), self.renew_until_stopped());
+        tokio::join!(self.claim_until_told(), self.renew_until_stopped(), self.look_for_lost());
+    }
+
+    /// Stops the work on a run that has been ended from outside, if this process has it. Its files follow the database.
+    pub fn stop(&self, run: &RunId) {
+        if let Some(active) = self.active().get(run) {
+            active.lost.cancel();
+        }
+    }
+
+    /// Stops the work on runs that were lost, if it is still the same work: one that ended meanwhile may have been claimed
+    /// again.
+    fn stop_lost(&self, asked: &[Fence], lost: &[RunId]) {
+        let active = self.active();
+        for fence in asked.iter().filter(|fence| lost.contains(&fence.run)) {
+            if let Some(active) = active.get(&fence.run).filter(|active| active.fence == *fence) {
+                active.lost.cancel();
+            }
+        }
+    }
+
+    /// Finds out soon that a run has been cancelled on another replica: a renewal would, within a fifth of a lease, which
+    /// may be long.
+    async fn look_for_lost(&self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_FOR_LOST) => {}
+                () = self.inner.stopping.cancelled() => return,
+            }
+            let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
+            // Renewals tell of trouble.
+            let lost = self.inner.router.lost(&fences).await.unwrap_or_default();
+            self.stop_lost(&fences, &lost);
+        }
     }
 
     async fn claim_until_told(&self) {
@@ -268,12 +304,7 @@ impl Worker {
             }
             match self.inner.router.renew(self.lease(), &fences).await {
                 Ok(lost) => {
-                    let active = self.active();
-                    for run in &lost {
-                        if let Some(active) = active.get(run) {
-                            active.lost.cancel();
-                        }
-                    }
+                    self.stop_lost(&fences, &lost);
                 }
                 Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
             }

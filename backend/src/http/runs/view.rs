@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::word;
 use crate::{
     health::Durability,
-    runs::{RunView, StageStatus, StageView},
+    runs::{ListedRun, RunList, RunView, StageStatus, StageView},
     storage::Places,
 };
 
@@ -54,6 +54,66 @@ pub(super) fn status(run: &RunView, local_disk: Durability) -> Value {
         }
     }
     body
+}
+
+/// The body of `GET /api/pipeline/{run_id}`: the status, and what a page about the run shows.
+pub(super) fn detail(run: &RunView, local_disk: Durability) -> Value {
+    let mut body = status(run, local_disk);
+    let duration_ms =
+        run.accepted_at.zip(run.finished_at).map(|(begun, ended)| (ended - begun).num_milliseconds().max(0));
+    if let (Value::Object(body), Value::Object(more)) = (
+        &mut body,
+        json!({
+            "run_status": run.status,
+            "generation": run.generation,
+            "document_name": run.document_name,
+            "duration_ms": duration_ms,
+            "cost_usd": run.cost_usd,
+            "grounding": run.grounding,
+            "report": run.report,
+            "report_url": run.report.as_ref().map(|_| format!("/api/pipeline/{}/report", run.run_id)),
+            "can_retry": matches!(run.status, RunStatus::Failed | RunStatus::Cancelled),
+            "can_cancel": run.status == RunStatus::Processing,
+        }),
+    ) {
+        body.extend(more);
+    }
+    body
+}
+
+/// The body of `GET /api/pipeline`. Its status words are the database's, which the filter takes too.
+pub(super) fn list(list: &RunList, asked: &super::list::Asked) -> Value {
+    let runs: Vec<Value> = list.runs.iter().map(listed).collect();
+    let page = &list.page;
+    let last = list.runs.last().filter(|_| page.has_next);
+    json!({
+        "runs": runs,
+        "pagination": {
+            "page": asked.page,
+            "page_size": asked.listing.limit,
+            "total": page.total,
+            "total_is_exact": page.is_total_exact,
+            "has_next": page.has_next,
+            "next": last.map(|last| super::list::cursor(&last.run.position())),
+        },
+        "source": if page.places.database { "database" } else { "file" },
+    })
+}
+
+fn listed(one: &ListedRun) -> Value {
+    let run = &one.run;
+    json!({
+        "run_id": run.id,
+        "status": run.status,
+        "company_id": run.brand_id,
+        "brand_name": one.brand_name,
+        "document_name": run.source,
+        "generation": run.generation,
+        "stages_complete": run.stages,
+        "created_at": time(run.created_at),
+        "completed_at": run.finished_at.map(time),
+        "error": run.failure.as_ref().map(error),
+    })
 }
 
 /// The first stage without an output, or the last one.
@@ -147,6 +207,10 @@ mod tests {
             error,
             stored_in: Places::FILES,
             report: None,
+            generation: 1,
+            document_name: Some("report.pdf".to_owned()),
+            cost_usd: 0.0,
+            grounding: None,
         }
     }
 

@@ -68,7 +68,7 @@ impl Disk {
             }
             // Without the lock: a look that is wrong is put right under it.
             match self.read_manifest(&run) {
-                Ok(Some(manifest)) if manifest.has_ended() => self.unmark(OPEN_FOLDER, &run)?,
+                Ok(Some(manifest)) if manifest.has_ended() => self.unmark_ended(&run)?,
                 Ok(Some(manifest)) if without_row_only && manifest.has_row() => {
                     still_with_row.insert(run);
                 }

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use pipeline::{
@@ -20,16 +20,18 @@ use super::{
         atomic,
     },
     Twin,
+    control::reopen,
     manifest::{DatabaseSide, MANIFEST_VERSION, Manifest, StoredReport, StoredStage},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     owners::{Owners, remove_file},
     proof::{Found, at, digest, read_bounded, read_stage},
+    tombstone::deleted,
 };
 use crate::{crash, regular_file};
 
 pub(super) const MANIFEST_FILE: &str = "run.json";
 pub(super) const REPORT_FILE: &str = "report.md";
-const LOCK_FILE: &str = ".lock";
+pub(super) const LOCK_FILE: &str = ".lock";
 const SPOOL_FILE: &str = "document";
 
 const OWNERS_FOLDER: &str = ".owners";
@@ -51,6 +53,8 @@ pub enum OpenError {
     Busy(RunId),
     #[error("run {run} already exists for another {what}; choose another --run-id")]
     OtherRequest { run: RunId, what: &'static str },
+    #[error("run {0} has been deleted; choose another --run-id")]
+    Deleted(RunId),
     #[error(transparent)]
     Store(#[from] StorageError),
 }
@@ -64,6 +68,11 @@ impl Disk {
     pub(super) fn folder(&self, run: &RunId) -> PathBuf {
         // A `RunId` has no separator and no dot, so the path stays below the root and is none of our own folders.
         self.root.join(run.as_str())
+    }
+
+    /// The run may be claimed by its manifest again.
+    pub(super) fn forget_row(&self, run: &RunId) {
+        self.with_row.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
     }
 
     pub(super) fn spool_path(&self, run: &RunId) -> PathBuf {
@@ -89,7 +98,7 @@ impl Disk {
     }
 
     /// Locks a run that may be new.
-    fn lock_new(&self, run: &RunId) -> Result<File, StorageError> {
+    pub(super) fn lock_new(&self, run: &RunId) -> Result<File, StorageError> {
         let folder = self.folder(run);
         atomic::create_folder(&folder).map_err(at(&folder))?;
         self.lock(run)
@@ -102,6 +111,9 @@ impl Disk {
         twin: Twin,
     ) -> Result<Acceptance, StorageError> {
         let _lock = self.lock_new(&new.id)?;
+        if self.is_buried(&new.id)? {
+            return Ok(Acceptance::Deleted);
+        }
         if let Some(manifest) = self.read_manifest(&new.id)? {
             return Ok(if manifest.request.digest == new.request.digest {
                 Acceptance::Existing(manifest.status)
@@ -159,6 +171,9 @@ impl Disk {
     /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
     pub(super) fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
         let _lock = self.lock_new(&new.id)?;
+        if self.is_buried(&new.id)? {
+            return Err(OpenError::Deleted(new.id.clone()));
+        }
         let mut manifest = match self.read_manifest(&new.id)? {
             None => self.new_manifest(&new.id, new.request.clone(), new.accepted_at),
             Some(manifest) if manifest.request.digest != new.request.digest => {
@@ -172,9 +187,7 @@ impl Disk {
         if manifest.has_ended() {
             manifest.generation += 1;
             manifest.attempts = 0;
-            manifest.status = RunStatus::Processing;
-            manifest.finished_at = None;
-            manifest.error = None;
+            reopen(&mut manifest);
         }
         let fence = self.take(&mut manifest, owner)?;
         Ok((fence, manifest))
@@ -182,6 +195,9 @@ impl Disk {
 
     /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
     pub(super) fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        if self.is_buried(run)? {
+            return Ok(None);
+        }
         let Some(manifest) = self.read_manifest(run)? else { return Ok(None) };
         let folder = self.folder(run);
         let mut stages = std::collections::BTreeMap::new();
@@ -371,6 +387,9 @@ impl Disk {
     pub(super) fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
         self.owners.hold(&fence.owner).map_err(at(&self.root))?;
         let _lock = self.lock_new(&new.id)?;
+        if self.is_buried(&new.id)? {
+            return Err(deleted(&new.id));
+        }
         let mut manifest = match self.read_manifest(&new.id)? {
             Some(manifest) => manifest,
             None => {
@@ -382,9 +401,7 @@ impl Disk {
         side.has_row |= fence.holds_row;
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
-            manifest.status = RunStatus::Processing;
-            manifest.error = None;
-            manifest.finished_at = None;
+            reopen(&mut manifest);
             self.mark(OPEN_FOLDER, &new.id)?;
         }
         if manifest.has_ended() || manifest.epoch > fence.epoch {
@@ -467,6 +484,9 @@ impl Disk {
     /// Keeps the document for a resumed run, durably.
     pub(super) fn spool(&self, run: &RunId, bytes: &[u8]) -> Result<(), StorageError> {
         let path = self.spool_path(run);
+        if self.is_buried(run)? {
+            return Err(deleted(run));
+        }
         atomic::replace(&path, bytes).map_err(at(&path))
     }
 
@@ -501,7 +521,7 @@ pub(super) fn record_bytes(record: &StageRecord, path: &Path) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-fn unknown(run: &RunId) -> StorageError {
+pub(super) fn unknown(run: &RunId) -> StorageError {
     StorageError::new(StorageErrorKind::Unknown, format!("there is no run {run} in files"))
 }
 

@@ -9,12 +9,14 @@
 //! * A manifest changes under its run's lock, and only for the fence that it names.
 
 mod claim;
+mod control;
 mod disk;
 pub mod manifest;
 mod marks;
 mod mend;
 mod owners;
 mod proof;
+mod tombstone;
 
 use std::{
     io,

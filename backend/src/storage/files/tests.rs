@@ -279,7 +279,7 @@ async fn of_many_acceptances_at_once_one_is_new() {
         match one.await.unwrap() {
             Acceptance::New(_) => new_count += 1,
             Acceptance::Existing(status) => assert_eq!(status, RunStatus::Processing),
-            Acceptance::OtherRequest => panic!("the same request"),
+            other @ (Acceptance::OtherRequest | Acceptance::Deleted) => panic!("the same request: {other:?}"),
         }
     }
     assert_eq!(new_count, 1);

@@ -24,12 +24,13 @@ const ROUNDS_MAX: usize = 3;
 /// $1 run, $2 Clerk id, $3 a new user's id, $4 their email, $5 document name, $6 address, $7 brand, $8 when (ms),
 /// $9 digest, $10 owner, $11 lease (s)
 const ACCEPT: &str = r#"
-WITH taken AS (SELECT "userId" AS "id" FROM "PipelineRun" WHERE "id" = $1),
+WITH buried AS (SELECT FROM "RunTombstone" WHERE "runId" = $1),
+taken AS (SELECT "userId" AS "id" FROM "PipelineRun" WHERE "id" = $1),
 person AS (SELECT "id" FROM "User" WHERE "clerkId" = $2),
 new_person AS (
   INSERT INTO "User" ("id", "clerkId", "email", "updatedAt")
   SELECT $3, $2, $4, now() AT TIME ZONE 'UTC'
-  WHERE NOT EXISTS (SELECT FROM taken) AND NOT EXISTS (SELECT FROM person)
+  WHERE NOT EXISTS (SELECT FROM taken) AND NOT EXISTS (SELECT FROM person) AND NOT EXISTS (SELECT FROM buried)
   ON CONFLICT DO NOTHING
   RETURNING "id"
 ),
@@ -43,7 +44,7 @@ entered AS (
     now(), to_timestamp($8::float8 / 1000), $9, $7,
     $10, ($10::text IS NOT NULL)::int, now() + make_interval(secs => $11), ($10::text IS NOT NULL)::int,
     CASE WHEN $10::text IS NOT NULL THEN now() END
-  FROM whose
+  FROM whose WHERE NOT EXISTS (SELECT FROM buried)
   ON CONFLICT ("id") DO UPDATE SET
     "documentUrl" = COALESCE(r."documentUrl", EXCLUDED."documentUrl"),
     "updatedAt" = now(), "acceptedAt" = EXCLUDED."acceptedAt", "requestDigest" = EXCLUDED."requestDigest",
@@ -58,13 +59,15 @@ entered AS (
 )
 SELECT true AS "isNew", "leaseEpoch", "generation", "attempts", NULL AS "status", NULL AS "documentUrl",
        NULL AS "requestDigest", true AS "isAccepted", false AS "hasOutput",
-       CASE WHEN $10::text IS NULL THEN pg_notify('innovation_runs', '')::text END AS "told"
+       CASE WHEN $10::text IS NULL THEN pg_notify('innovation_runs', '')::text END AS "told", false AS "isDeleted"
 FROM entered
 UNION ALL
 SELECT false, "leaseEpoch", "generation", "attempts", "status"::text, "documentUrl", "requestDigest", "acceptedAt" IS NOT NULL,
        num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") > 0,
-       NULL
-FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM entered)"#;
+       NULL, false
+FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM entered) AND NOT EXISTS (SELECT FROM buried)
+UNION ALL
+SELECT false, 0, 0, 0, NULL, NULL, NULL, false, false, NULL, true FROM buried"#;
 
 pub(super) async fn accept(
     held: &mut Held<'_>,
@@ -91,6 +94,9 @@ pub(super) async fn accept(
             .fetch_optional(held.connection()?)
             .await?;
         let Some(row) = row else { continue };
+        if row.try_get("isDeleted")? {
+            return Ok(Acceptance::Deleted);
+        }
         if row.try_get("isNew")? {
             let (epoch, generation) = (row.try_get("leaseEpoch")?, row.try_get("generation")?);
             let attempt = row.try_get("attempts")?;

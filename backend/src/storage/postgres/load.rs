@@ -30,7 +30,7 @@ SELECT "documentName", "documentUrl", "brandId", "requestDigest", "status"::text
   "stage1Digest", "stage2Digest", "stage3Digest", "stage4Digest", "fullReportMarkdown", "reportDigest",
   "errorCode", "errorStage", "errorMessage", "errorCanRetry", "lostUsd", ("leaseUntil" > now()) IS TRUE AS "isLeased",
   xmin::text AS "version"
-FROM "PipelineRun" WHERE "id" = $1"#;
+FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
 pub(super) async fn load(held: &mut Held<'_>, run: &RunId) -> Result<Option<Snapshot>, Fault> {
     Ok(look(held, run).await?.map(|(snapshot, _)| snapshot))
@@ -119,7 +119,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, Fault> {
     }))
 }
 
-fn failure(row: &PgRow) -> Result<Option<RunFailure>, Fault> {
+pub(super) fn failure(row: &PgRow) -> Result<Option<RunFailure>, Fault> {
     let Some(code) = row.try_get::<Option<String>, _>("errorCode")? else { return Ok(None) };
     // A later version may know codes that this one does not.
     let code = FailureCode::deserialize(IntoDeserializer::<WordError>::into_deserializer(code.as_str()))

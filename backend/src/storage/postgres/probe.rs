@@ -15,6 +15,7 @@ SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
     FROM (VALUES
       ('"User"', 'SELECT'), ('"User"', 'INSERT'),
       ('"PipelineRun"', 'SELECT'), ('"PipelineRun"', 'INSERT'), ('"PipelineRun"', 'UPDATE'),
+      ('"RunTombstone"', 'SELECT'),
       ('"StageOutput"', 'SELECT'), ('"StageOutput"', 'INSERT'), ('"StageOutput"', 'UPDATE'),
       ('"OpportunityCard"', 'SELECT'), ('"OpportunityCard"', 'INSERT'),
       ('"InspirationReport"', 'SELECT'), ('"InspirationReport"', 'INSERT')

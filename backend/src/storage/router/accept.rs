@@ -1,7 +1,9 @@
 //! Acceptance where there may be files: who guards against running twice.
 
 use super::{
-    super::{Acceptance, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin},
+    super::{
+        Acceptance, Control as _, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin,
+    },
     Router,
 };
 use crate::storage::mode::Mode;
@@ -52,6 +54,10 @@ impl Router {
         run: &NewRun,
         lease: Option<&Lease>,
     ) -> Result<Acceptance, StorageError> {
+        // The other's tombstone may not have come to be.
+        if self.files.is_buried(&run.id).await? {
+            return Ok(Acceptance::Deleted);
+        }
         // What was accepted by file while the database was away is not new to us.
         if let Some(manifest) = self.files.manifest(&run.id).await.unwrap_or_default()
             && !manifest.has_row()

@@ -10,7 +10,9 @@ use pipeline::{
 
 use super::{
     super::{
-        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _, files::Twin, merge::merge,
+        Control as _, End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
+        files::{Twin, manifest::Manifest},
+        merge::merge,
     },
     Database, Retries, Router, Write,
 };
@@ -66,9 +68,11 @@ impl Router {
             self.database.as_ref().filter(|_| self.mode().has_database() && !self.holds_row(fence));
         let Some(database) = database else { return Ok(()) };
         let manifest = self.files.manifest(&fence.run).await?;
-        // With company, also what no row is known of: somebody else may have been asked for it.
+        // With company, also what no row is known of: somebody else may have been asked for it. And what was retried in
+        // files: the row of the generation before may have more stages.
         let is_alone = self.config.alone.is_alone();
-        let Some(manifest) = manifest.filter(|manifest| manifest.has_row() || !is_alone) else {
+        let has_row = |manifest: &Manifest| manifest.has_row() || !is_alone || manifest.generation > 1;
+        let Some(manifest) = manifest.filter(has_row) else {
             return Ok(());
         };
         self.remember(fence, manifest.new_run(), HashSet::new());
@@ -232,8 +236,12 @@ impl Router {
     /// Lets go of a run that somebody else has: in files it ends as its row has, or waits to be taken again.
     pub async fn let_go(&self, fence: &Fence) {
         let run_id = &fence.run;
-        if let Err(error) = self.follow_row(fence).await {
-            tracing::warn!(%error, "[{run_id}] how it stands in the database could not be noted in files");
+        match self.follow_row(fence).await {
+            // Fenced: they have been told already.
+            Err(error) if error.kind != StorageErrorKind::Fenced => {
+                tracing::warn!(%error, "[{run_id}] how it stands in the database could not be noted in files");
+            }
+            _ => {}
         }
         match self.files.release(fence).await {
             // Ended, taken, or never in files.
@@ -268,6 +276,11 @@ impl Router {
         let Some(database) = self.open_database(mode) else { return Ok(()) };
         let run = &fence.run;
         let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
+            if database.call(|store| async move { store.is_buried(run).await }).await? {
+                tracing::info!(run_id = %run, "[{run}] has been deleted; its files go");
+                self.files.bury_beside(run, true).await?;
+                self.files.remove(run).await?;
+            }
             return Ok(());
         };
         if row.status == RunStatus::Processing && row.epoch > fence.epoch && self.holds_row(fence) {

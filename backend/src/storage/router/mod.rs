@@ -6,8 +6,10 @@ mod accept;
 mod alone;
 mod claim;
 mod contact;
+mod control;
 mod heal;
 mod leases;
+mod look;
 mod permit;
 mod retry;
 
@@ -32,7 +34,6 @@ use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerState},
     files::{FileStore, Twin},
-    merge::merge,
     mode::{Flags, Mode},
 };
 use crate::{
@@ -456,26 +457,7 @@ impl Store for Router {
     }
 
     async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
-        let mode = self.mode();
-        let row = match &self.database {
-            Some(database) if mode.has_database() => {
-                database.call(|store| async move { store.load(run).await }).await
-            }
-            Some(_) => Err(StorageError::new(
-                StorageErrorKind::Unavailable,
-                "the database, which may know the run, is switched off",
-            )),
-            None => Ok(None),
-        };
-        // Files are looked at in every mode: an earlier one may have written them.
-        let file = self.files.load(run).await;
-        match (row, file) {
-            (Ok(row), Ok(file)) => Ok(merge(row, file)),
-            (Ok(Some(row)), Err(_)) => Ok(Some(row)),
-            (Err(_), Ok(Some(file))) => Ok(Some(file)),
-            // What cannot be looked up is not known to be missing.
-            (Err(error), _) | (Ok(None), Err(error)) => Err(error),
-        }
+        self.look(run).await.map(look::Look::merged)
     }
 
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {

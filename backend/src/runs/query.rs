@@ -1,0 +1,214 @@
+//! Looking at runs.
+
+use std::collections::HashMap;
+
+use pipeline::{
+    brand::BrandId,
+    clock::Timestamp,
+    failure::RunFailure,
+    grounding::{StageGrounding, run_share},
+    run::{RunId, RunStatus, Stage},
+};
+use serde_json::{Map, Value};
+
+use super::Runs;
+use crate::storage::{
+    Control as _, End, Places, Snapshot, StorageError, Store as _,
+    control::{Listing, RunPage, RunSummary},
+    mode::Mode,
+};
+
+/// Why a run cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    #[error("there is no run {0}")]
+    NotFound(RunId),
+    #[error("run {0} has been deleted")]
+    Deleted(RunId),
+    /// A store that may know it cannot be asked.
+    #[error("storage cannot be reached now; try again")]
+    Unavailable(#[source] StorageError),
+}
+
+/// One run, as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunView {
+    pub run_id: RunId,
+    pub status: RunStatus,
+    /// The stage that is being worked on, or would be next.
+    pub current_stage: Option<Stage>,
+    pub stages: Vec<StageView>,
+    pub brand_id: Option<BrandId>,
+    pub brand_name: Option<String>,
+    /// The storage mode now.
+    pub mode: Mode,
+    pub accepted_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub error: Option<RunFailure>,
+    /// Who knows the run.
+    pub stored_in: Places,
+    pub report: Option<String>,
+    /// Raised by a retry.
+    pub generation: i32,
+    /// None for a row that nobody has asked `/run` for.
+    pub document_name: Option<String>,
+    /// US dollars for all answers, also those that never became a stage.
+    pub cost_usd: f64,
+    /// The share of quotes that were found in the document; none before there are any.
+    pub grounding: Option<f64>,
+}
+
+/// A part of the list of runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunList {
+    pub page: RunPage,
+    pub runs: Vec<ListedRun>,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedRun {
+    pub run: RunSummary,
+    pub brand_name: Option<String>,
+}
+
+/// How far a stage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageStatus {
+    Pending,
+    Running,
+    Complete,
+    Failed,
+}
+
+/// One stage of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageView {
+    pub stage: Stage,
+    pub status: StageStatus,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// The whole record: the payload's fields and `meta`.
+    pub output: Option<Map<String, Value>>,
+    pub stored_in: Places,
+}
+
+impl Runs {
+    /// One run, from wherever the truth is.
+    pub async fn view(&self, run_id: &RunId) -> Result<RunView, QueryError> {
+        let unstored = self.worker.unstored_failure(run_id);
+        match (self.router.load(run_id).await, unstored) {
+            (Ok(Some(mut snapshot)), unstored) => {
+                // The run has failed, and no store has taken that yet.
+                if snapshot.status == RunStatus::Processing
+                    && let Some(failure) = unstored
+                {
+                    snapshot.status = End::Failed(&failure).status();
+                    snapshot.failure = Some(failure);
+                }
+                Ok(self.view_of(snapshot))
+            }
+            (_, Some(failure)) => Ok(self.view_of(Snapshot::of_failure(run_id.clone(), failure))),
+            (missing, None) => Err(self.why_missing(run_id, missing.err()).await),
+        }
+    }
+
+    /// Whether a run that is not there has been deleted, was never there, or cannot be looked up.
+    pub(super) async fn why_missing(&self, run_id: &RunId, error: Option<StorageError>) -> QueryError {
+        match (self.router.is_buried(run_id).await, error) {
+            (Ok(true), _) => QueryError::Deleted(run_id.clone()),
+            (Ok(false), None) => QueryError::NotFound(run_id.clone()),
+            (_, Some(error)) | (Err(error), None) => QueryError::Unavailable(error),
+        }
+    }
+
+    /// A part of the list, newest first.
+    pub async fn list(&self, listing: &Listing) -> Result<RunList, StorageError> {
+        let mut page = self.router.list(listing).await?;
+        // A profile is read once, however many runs there are for it.
+        let mut names: HashMap<BrandId, Option<String>> = HashMap::new();
+        let runs = std::mem::take(&mut page.runs)
+            .into_iter()
+            .map(|mut run| {
+                if run.status == RunStatus::Processing
+                    && let Some(failure) = self.worker.unstored_failure(&run.id)
+                {
+                    run.status = End::Failed(&failure).status();
+                    run.failure = Some(failure);
+                }
+                let brand_name = run
+                    .brand_id
+                    .as_ref()
+                    .and_then(|id| names.entry(id.clone()).or_insert_with(|| self.brand_name(id)).clone());
+                ListedRun { run, brand_name }
+            })
+            .collect();
+        Ok(RunList { page, runs })
+    }
+
+    fn brand_name(&self, id: &BrandId) -> Option<String> {
+        Some(self.brands.load(id).ok()?.brand_name)
+    }
+
+    fn view_of(&self, snapshot: Snapshot) -> RunView {
+        let current_stage = (snapshot.status == RunStatus::Processing)
+            .then(|| Stage::ALL.into_iter().find(|stage| !snapshot.stages.contains_key(stage)))
+            .flatten();
+        let is_worked_on = snapshot.is_leased || self.worker.is_working_on(&snapshot.id);
+        let failed_at = snapshot.failure.as_ref().and_then(|failure| failure.stage);
+        let records = || snapshot.stages.values().map(|held| &held.record.meta);
+        let grounding: Vec<StageGrounding> = records().map(|meta| meta.grounding.clone()).collect();
+        let cost_usd = records().map(|meta| meta.usage.cost_usd).sum::<f64>() + snapshot.lost_usd;
+        let mut held = snapshot.stages;
+        let stages = Stage::ALL
+            .into_iter()
+            .map(|stage| match held.remove(&stage) {
+                Some(held) => StageView {
+                    stage,
+                    status: StageStatus::Complete,
+                    started_at: Some(held.record.meta.started_at),
+                    completed_at: Some(held.record.meta.finished_at),
+                    output: serde_json::to_value(&held.record).ok().and_then(|value| match value {
+                        Value::Object(fields) => Some(fields),
+                        _ => None,
+                    }),
+                    stored_in: held.places,
+                },
+                None => StageView {
+                    stage,
+                    status: if failed_at == Some(stage) {
+                        StageStatus::Failed
+                    } else if is_worked_on && current_stage == Some(stage) {
+                        StageStatus::Running
+                    } else {
+                        StageStatus::Pending
+                    },
+                    started_at: None,
+                    completed_at: None,
+                    output: None,
+                    stored_in: Places::default(),
+                },
+            })
+            .collect();
+        let (brand_id, document_name) =
+            snapshot.request.map(|request| (request.brand_id, request.source)).unzip();
+        RunView {
+            run_id: snapshot.id,
+            status: snapshot.status,
+            current_stage,
+            stages,
+            brand_name: brand_id.as_ref().and_then(|id| self.brand_name(id)),
+            brand_id,
+            mode: self.router.flags().mode(),
+            accepted_at: snapshot.accepted_at,
+            finished_at: snapshot.finished_at,
+            error: snapshot.failure,
+            stored_in: snapshot.places,
+            report: snapshot.report,
+            generation: snapshot.generation,
+            document_name,
+            cost_usd,
+            grounding: run_share(&grounding),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What is done to runs from outside, in memory.
+
+use async_trait::async_trait;
+use pipeline::{
+    clock::Timestamp,
+    failure::RunFailure,
+    run::{RunId, RunStatus},
+};
+
+use super::{
+    super::{
+        Fence, Places, StorageError, StorageErrorKind,
+        control::{Burial, Control, Listing, RunPage, RunSummary},
+    },
+    MemoryStore,
+};
+
+#[async_trait]
+impl Control for MemoryStore {
+    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
+        let runs = self.up()?;
+        let buried = self.lock_buried();
+        let wanted = runs.values().filter(|entry| {
+            let brand_id = Some(&entry.new.request.brand_id);
+            !buried.contains(&entry.new.id) && listing.wants(entry.status, brand_id)
+        });
+        let mut all: Vec<RunSummary> = wanted
+            .map(|entry| RunSummary {
+                id: entry.new.id.clone(),
+                status: entry.status,
+                generation: entry.generation,
+                source: entry.new.request.source.clone(),
+                brand_id: Some(entry.new.request.brand_id.clone()),
+                created_at: entry.new.accepted_at,
+                finished_at: entry.finished_at,
+                stages: entry.stages.len(),
+                failure: entry.failure.clone(),
+            })
+            .collect();
+        all.sort_by_key(|run| std::cmp::Reverse(run.position()));
+        Ok(RunPage::of(all, listing, Places::DATABASE))
+    }
+
+    async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let runs = self.up()?;
+        let is_held = |fence: &&Fence| runs.get(&fence.run).is_some_and(|entry| entry.is_held_by(fence));
+        Ok(fences.iter().filter(|fence| !is_held(fence)).map(|fence| fence.run.clone()).collect())
+    }
+
+    async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
+        let mut runs = self.up()?;
+        let is_buried = self.lock_buried().contains(run);
+        let entry = runs.get_mut(run).filter(|entry| {
+            let has_failed = matches!(entry.status, RunStatus::Failed | RunStatus::Cancelled);
+            !is_buried && has_failed && entry.generation == seen
+        });
+        let Some(entry) = entry else { return Ok(None) };
+        entry.reopen();
+        entry.generation += 1;
+        entry.epoch += 1;
+        entry.attempts = 0;
+        entry.owner = None;
+        Ok(Some(entry.generation))
+    }
+
+    async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(run).filter(|entry| entry.status == RunStatus::Processing);
+        let Some(entry) = entry else { return Ok(false) };
+        entry.status = RunStatus::Cancelled;
+        entry.epoch += 1;
+        entry.owner = None;
+        entry.failure = Some(failure.clone());
+        entry.finished_at = Some(at.max(entry.new.accepted_at));
+        Ok(true)
+    }
+
+    async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
+        let runs = self.up()?;
+        if runs.get(run).is_some_and(|entry| entry.status == RunStatus::Processing) {
+            return Ok(Burial::Running);
+        }
+        self.lock_buried().insert(run.clone());
+        Ok(Burial::Done { had_run: runs.contains_key(run) })
+    }
+
+    async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
+        drop(self.up()?);
+        Ok(self.lock_buried().contains(run))
+    }
+
+    async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
+        let mut runs = self.up()?;
+        if !self.lock_buried().contains(run) {
+            return Err(StorageError::new(StorageErrorKind::Refused, "the run has no tombstone"));
+        }
+        runs.remove(run);
+        Ok(())
+    }
+
+    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
+        let runs = self.up()?;
+        Ok(self.lock_buried().iter().filter(|run| runs.contains_key(run)).cloned().collect())
+    }
+}

@@ -1,0 +1,186 @@
+//! What is done to runs from outside of their work: each one conditional statement, so that of many at once one does it.
+
+use async_trait::async_trait;
+use pipeline::{clock::Timestamp, failure::RunFailure, run::RunId};
+use sqlx::Row as _;
+
+use super::{
+    super::{
+        Fence, StorageError, StorageErrorKind,
+        control::{Burial, Control, Listing, RunPage},
+    },
+    Access, Fault, Held, PostgresStore, bounded, lease, list, text,
+};
+
+/// $1 owner, $2 runs, $3 their epochs, $4 their generations
+const LOST: &str = r#"
+SELECT mine."id" FROM unnest($2::text[], $3::int4[], $4::int4[]) AS mine("id", "epoch", "generation")
+WHERE NOT EXISTS (
+  SELECT FROM "PipelineRun" r WHERE r."id" = mine."id" AND r."leaseOwner" = $1 AND r."leaseEpoch" = mine."epoch"
+    AND r."generation" = mine."generation" AND r."status" = 'PROCESSING'
+)"#;
+
+async fn lost(held: &mut Held<'_>, fences: &[Fence]) -> Result<Vec<RunId>, Fault> {
+    let Some(first) = fences.first() else { return Ok(Vec::new()) };
+    let rows = held
+        .query(LOST)
+        .bind(&first.owner)
+        .bind(fences.iter().map(|fence| fence.run.as_str()).collect::<Vec<_>>())
+        .bind(fences.iter().map(|fence| fence.epoch).collect::<Vec<_>>())
+        .bind(fences.iter().map(|fence| fence.generation).collect::<Vec<_>>())
+        .fetch_all(held.connection()?)
+        .await?;
+    rows.iter().map(|row| lease::run_id(row.try_get("id")?)).collect()
+}
+
+/// The epoch is read first, in a statement of its own: a burial raises it, so one that comes between the two is met by
+/// either. $1 run, $2 the generation that was seen
+const RETRYABLE: &str = r#"
+SELECT "leaseEpoch" FROM "PipelineRun"
+WHERE "id" = $1 AND "generation" = $2 AND "status" IN ('FAILED', 'CANCELLED') AND "acceptedAt" IS NOT NULL
+  AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
+
+/// $1 run, $2 the generation that was seen, $3 the epoch
+const RETRY: &str = r#"
+WITH again AS (
+  UPDATE "PipelineRun" SET "status" = 'PROCESSING', "generation" = "generation" + 1, "leaseEpoch" = "leaseEpoch" + 1,
+    "attempts" = 0, "leaseOwner" = NULL, "leaseUntil" = NULL, "completedAt" = NULL, "duration" = NULL,
+    "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL,
+    "stageStartedAt" = NULL, "eventSeq" = 0, "updatedAt" = now()
+  WHERE "id" = $1 AND "generation" = $2 AND "leaseEpoch" = $3 AND "status" IN ('FAILED', 'CANCELLED')
+  RETURNING "id", "generation"
+)
+SELECT "generation", pg_notify('innovation_runs', "id")::text FROM again"#;
+
+async fn retry(held: &mut Held<'_>, run: &RunId, seen: i32) -> Result<Option<i32>, Fault> {
+    let row = held.query(RETRYABLE).bind(run.as_str()).bind(seen).fetch_optional(held.connection()?).await?;
+    let Some(row) = row else { return Ok(None) };
+    let epoch: i32 = row.try_get("leaseEpoch")?;
+    let row = held
+        .query(RETRY)
+        .bind(run.as_str())
+        .bind(seen)
+        .bind(epoch)
+        .fetch_optional(held.connection()?)
+        .await?;
+    row.map(|row| Ok(row.try_get("generation")?)).transpose()
+}
+
+/// $1 run, $2 when (ms), $3 to $6 the failure
+const CANCEL: &str = r#"
+WITH stopped AS (
+  UPDATE "PipelineRun" SET "status" = 'CANCELLED', "leaseEpoch" = "leaseEpoch" + 1, "leaseOwner" = NULL,
+    "leaseUntil" = NULL,
+    "completedAt" = GREATEST(to_timestamp($2::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
+    "duration" = LEAST(GREATEST($2::int8 - (extract(epoch FROM "createdAt") * 1000)::int8, 0), 2147483647)::int4,
+    "errorCode" = $3, "errorStage" = $4, "errorMessage" = $5, "errorCanRetry" = $6, "updatedAt" = now()
+  WHERE "id" = $1 AND "status" = 'PROCESSING'
+  RETURNING "id"
+)
+SELECT pg_notify('innovation_cancelled', "id")::text FROM stopped"#;
+
+async fn cancel(
+    held: &mut Held<'_>,
+    run: &RunId,
+    failure: &RunFailure,
+    at: Timestamp,
+) -> Result<bool, Fault> {
+    let row = held
+        .query(CANCEL)
+        .bind(run.as_str())
+        .bind(at.timestamp_millis())
+        .bind(failure.code.as_str())
+        .bind(failure.stage.map(|stage| i32::from(stage.number())))
+        .bind(text(&failure.message))
+        .bind(failure.can_retry)
+        .fetch_optional(held.connection()?)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Raises the epoch, which makes a retry that has looked before stale. A run that has no row is buried as well: it may
+/// be in files. $1 run
+const BURY: &str = r#"
+WITH found AS (SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1),
+ended AS (
+  UPDATE "PipelineRun" SET "leaseEpoch" = "leaseEpoch" + 1, "updatedAt" = now()
+  WHERE "id" = $1 AND "status" <> 'PROCESSING' RETURNING "generation"
+),
+buried AS (
+  INSERT INTO "RunTombstone" AS t ("runId", "generation")
+  SELECT $1, known."generation"
+  FROM (SELECT "generation" FROM ended UNION ALL SELECT 1 WHERE NOT EXISTS (SELECT FROM found)) AS known
+  ON CONFLICT ("runId") DO UPDATE SET "generation" = GREATEST(t."generation", EXCLUDED."generation")
+  RETURNING "runId"
+)
+SELECT EXISTS (SELECT FROM buried) AS "isBuried", EXISTS (SELECT FROM found) AS "hadRun""#;
+
+async fn bury(held: &mut Held<'_>, run: &RunId) -> Result<Burial, Fault> {
+    let row = held.query(BURY).bind(run.as_str()).fetch_one(held.connection()?).await?;
+    let (is_buried, had_run) = (row.try_get("isBuried")?, row.try_get("hadRun")?);
+    Ok(if is_buried { Burial::Done { had_run } } else { Burial::Running })
+}
+
+const IS_BURIED: &str = r#"SELECT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1) AS "isBuried""#;
+
+async fn is_buried(held: &mut Held<'_>, run: &RunId) -> Result<bool, Fault> {
+    let row = held.query(IS_BURIED).bind(run.as_str()).fetch_one(held.connection()?).await?;
+    Ok(row.try_get("isBuried")?)
+}
+
+/// What hangs on the row goes with it. $1 run
+const REMOVE: &str = r#"
+DELETE FROM "PipelineRun" WHERE "id" = $1 AND EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
+
+async fn remove(held: &mut Held<'_>, run: &RunId) -> Result<(), Fault> {
+    held.query(REMOVE).bind(run.as_str()).execute(held.connection()?).await?;
+    if is_buried(held, run).await? {
+        return Ok(());
+    }
+    let what = format!("run {run} has no tombstone in the database");
+    Err(Fault::Store(StorageError::new(StorageErrorKind::Refused, what)))
+}
+
+/// Few at a time; who removes them asks again.
+const HALF_REMOVED: &str = r#"
+SELECT r."id" FROM "RunTombstone" t JOIN "PipelineRun" r ON r."id" = t."runId" ORDER BY t."deletedAt" LIMIT 500"#;
+
+async fn half_removed(held: &mut Held<'_>) -> Result<Vec<RunId>, Fault> {
+    let rows = held.query(HALF_REMOVED).fetch_all(held.connection()?).await?;
+    rows.iter().map(|row| lease::run_id(row.try_get("id")?)).collect()
+}
+
+#[async_trait]
+impl Control for PostgresStore {
+    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
+        bounded!(self.pool, Access::Read, |held| list::list(held, listing))
+    }
+
+    async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| lost(held, fences))
+    }
+
+    async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
+        bounded!(self.pool, Access::Write, |held| retry(held, run, seen))
+    }
+
+    async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Write, |held| cancel(held, run, failure, at))
+    }
+
+    async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
+        bounded!(self.pool, Access::Write, |held| bury(held, run))
+    }
+
+    async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Read, |held| is_buried(held, run))
+    }
+
+    async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| remove(held, run))
+    }
+
+    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| half_removed(held))
+    }
+}

@@ -1,0 +1,112 @@
+//! The list of runs: pages by keyset, counted as far as that is cheap.
+
+use pipeline::run::RunStatus;
+use sqlx::{Row as _, postgres::PgRow};
+
+use super::{
+    super::{
+        Places,
+        control::{COUNTED_MAX, Listing, RunPage, RunSummary, Start},
+    },
+    Fault, Held, lease, load, time,
+};
+
+/// Ids that `/run` would not take are no runs of ours, and no address of this API leads to them.
+const OURS: &str = r#""id" ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$'
+  AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = "PipelineRun"."id")"#;
+
+/// $1 status, $2 brand. A filter that is not asked for is no condition at all: each shape has its own index.
+fn filters(listing: &Listing) -> String {
+    let status = if listing.status.is_some() { r#""status" = $1::"RunStatus""# } else { "$1::text IS NULL" };
+    let brand = if listing.brand_id.is_some() { r#""brandId" = $2"# } else { "$2::text IS NULL" };
+    format!("{OURS} AND {status} AND {brand}")
+}
+
+/// The keys first, from the index alone; then the rows of those. $3 and $4 are where it begins, $5 how many
+fn page_sql(listing: &Listing) -> String {
+    let filters = filters(listing);
+    let (after, offset) = match listing.start {
+        Start::Offset(_) => ("AND $4::text IS NULL", "OFFSET $3"),
+        Start::After(_) => {
+            (r#"AND ("createdAt", "id") < (timestamp 'epoch' + $3 * interval '1 millisecond', $4)"#, "")
+        }
+    };
+    format!(
+        r#"
+SELECT r."id", r."status"::text AS "status", r."generation", r."documentName", r."brandId",
+  (extract(epoch FROM r."createdAt") * 1000)::int8 AS "created",
+  (extract(epoch FROM r."completedAt") * 1000)::int8 AS "completed",
+  num_nonnulls(r."stage1Output", r."stage2Output", r."stage3Output", r."stage4Output") AS "stages",
+  r."errorCode", r."errorStage", r."errorMessage", r."errorCanRetry"
+FROM (
+  SELECT "id" AS "key" FROM "PipelineRun" WHERE {filters} {after}
+  ORDER BY "createdAt" DESC, "id" DESC LIMIT $5 {offset}
+) AS page JOIN "PipelineRun" r ON r."id" = page."key"
+ORDER BY r."createdAt" DESC, r."id" DESC"#
+    )
+}
+
+/// $3 how far
+fn count_sql(listing: &Listing) -> String {
+    let filters = filters(listing);
+    format!(
+        r#"SELECT count(*)::int8 AS "total" FROM (SELECT FROM "PipelineRun" WHERE {filters} LIMIT $3) AS one"#
+    )
+}
+
+/// Two round trips.
+pub(super) async fn list(held: &mut Held<'_>, listing: &Listing) -> Result<RunPage, Fault> {
+    let status = listing.status.map(load::word);
+    let brand = listing.brand_id.as_ref().map(pipeline::brand::BrandId::as_str);
+    let (from, id) = match &listing.start {
+        Start::Offset(offset) => (count(*offset), None),
+        Start::After(position) => (position.created_at.timestamp_millis(), Some(position.run.as_str())),
+    };
+    // Planned anew each time, for these filters.
+    let rows = sqlx::query(sqlx::AssertSqlSafe(page_sql(listing)))
+        .persistent(false)
+        .bind(status)
+        .bind(brand)
+        .bind(from)
+        .bind(id)
+        .bind(count(listing.limit + 1))
+        .fetch_all(held.connection()?)
+        .await?;
+    let total = sqlx::query(sqlx::AssertSqlSafe(count_sql(listing)))
+        .persistent(false)
+        .bind(status)
+        .bind(brand)
+        .bind(count(COUNTED_MAX + 1))
+        .fetch_one(held.connection()?)
+        .await?;
+    let total = usize::try_from(total.try_get::<i64, _>("total")?).unwrap_or(0);
+    let runs = rows.iter().take(listing.limit).map(summary).collect::<Result<Vec<_>, _>>()?;
+    Ok(RunPage {
+        runs,
+        has_next: rows.len() > listing.limit,
+        total: total.min(COUNTED_MAX),
+        is_total_exact: total <= COUNTED_MAX,
+        places: Places::DATABASE,
+    })
+}
+
+fn summary(row: &PgRow) -> Result<RunSummary, Fault> {
+    let status: RunStatus = load::status(row.try_get("status")?)?;
+    let brand: Option<String> = row.try_get("brandId")?;
+    let stages: i32 = row.try_get("stages")?;
+    Ok(RunSummary {
+        id: lease::run_id(row.try_get("id")?)?,
+        status,
+        generation: row.try_get("generation")?,
+        source: row.try_get("documentName")?,
+        brand_id: brand.and_then(|brand| brand.parse().ok()),
+        created_at: time(row.try_get("created")?).unwrap_or_default(),
+        finished_at: time(row.try_get("completed")?),
+        stages: usize::try_from(stages).unwrap_or(0),
+        failure: load::failure(row)?,
+    })
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

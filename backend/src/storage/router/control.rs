@@ -1,0 +1,217 @@
+//! What is done to runs from outside of their work, in both stores: the database decides where it has the run's row,
+//! and the files follow.
+
+use async_trait::async_trait;
+use pipeline::{
+    clock::Timestamp,
+    failure::RunFailure,
+    run::{RunId, RunStatus},
+};
+
+use super::{
+    super::{
+        Fence, StorageError, StorageErrorKind, Store as _,
+        control::{Burial, Control, Listing, RunPage},
+        files::Twin,
+    },
+    Database, Router,
+    look::Look,
+};
+use crate::crash;
+
+impl Router {
+    /// What the database has of something that only the files are told now.
+    fn absent_twin(&self) -> Twin {
+        if self.database.is_some() { Twin::Lacks } else { Twin::None }
+    }
+
+    /// The database that has the run's row, and says what becomes of it.
+    fn deciding(&self, look: &Look) -> Option<&Database> {
+        self.database.as_ref().filter(|_| look.row.is_some() && !look.files_are_ahead())
+    }
+
+    /// Who has a run's row where it may not be asked: something that must not be left behind there.
+    async fn check_row_is_reachable(&self, run: &RunId) -> Result<(), StorageError> {
+        if self.database.is_none() || self.mode().has_database() {
+            return Ok(());
+        }
+        let manifest = self.files.manifest(run).await?;
+        if manifest.is_some_and(|manifest| manifest.has_row()) {
+            let what = "the database, which has the run's row, is switched off";
+            return Err(StorageError::new(StorageErrorKind::Unavailable, what));
+        }
+        Ok(())
+    }
+
+    /// Nothing of a deletion is begun before every store can do its part.
+    async fn check_both_are_reachable(&self, run: &RunId) -> Result<(), StorageError> {
+        self.check_row_is_reachable(run).await?;
+        let mode = self.mode();
+        if let Some(database) = self.database.as_ref().filter(|_| mode.has_database()) {
+            database.call(|store| async move { store.is_buried(run).await }).await?;
+        } else if !mode.has_files() {
+            let what = "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK";
+            return Err(StorageError::new(StorageErrorKind::Unavailable, what));
+        }
+        if mode.has_files() || self.files.manifest(run).await?.is_some() {
+            let probed = self.files.probe().await;
+            self.note_file(&probed);
+            probed?;
+            self.files.mark_deleting(run).await?;
+        }
+        Ok(())
+    }
+
+    /// Finishes deletions that a dead process left half done.
+    pub async fn finish_removals(&self) -> Result<(), StorageError> {
+        for run in self.half_removed().await? {
+            self.remove(&run).await?;
+            tracing::info!(run_id = %run, "[{run}] what its deletion had left is removed");
+        }
+        Ok(())
+    }
+
+    async fn cancel_in_files(
+        &self,
+        run: &RunId,
+        failure: &RunFailure,
+        at: Timestamp,
+        twin: Twin,
+    ) -> Result<bool, StorageError> {
+        let cancelled = self.files.cancel_beside(run, failure, at, twin).await;
+        self.note_file(&cancelled);
+        cancelled
+    }
+}
+
+#[async_trait]
+impl Control for Router {
+    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
+        let mode = self.mode();
+        if let Some(database) = self.database.as_ref().filter(|_| mode.has_database()) {
+            match database.call(|store| async move { store.list(listing).await }).await {
+                Err(error) if error.is_outage() && mode.has_files() => {
+                    tracing::warn!(%error, "the list of runs comes from this replica's files");
+                }
+                listed => return listed,
+            }
+        }
+        self.files.list(listing).await
+    }
+
+    async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
+        match self.open_database(self.mode()) {
+            // Past the breaker: a look that is made so often must not decide what counts as an outage.
+            Some(database) if !with_row.is_empty() => database.store.lost(&with_row).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
+        let look = self.look(run).await?;
+        if let Some(database) = self.deciding(&look) {
+            // The files follow when it is claimed.
+            return database.call(|store| async move { store.retry(run, seen).await }).await;
+        }
+        if look.file.is_none() {
+            return Ok(None);
+        }
+        if !self.config.alone.is_alone() {
+            let what = "files alone do not keep several replicas from retrying it twice (SINGLE_REPLICA)";
+            return Err(StorageError::new(StorageErrorKind::Unavailable, what));
+        }
+        let retried = self.files.retry_beside(run, seen, self.absent_twin()).await;
+        self.note_file(&retried);
+        retried
+    }
+
+    async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
+        let look = self.look(run).await?;
+        let Some(database) = self.deciding(&look) else {
+            if look.file.is_none() {
+                return Ok(false);
+            }
+            return self.cancel_in_files(run, failure, at, self.absent_twin()).await;
+        };
+        let cancelled = database.call(|store| async move { store.cancel(run, failure, at).await }).await?;
+        crash::point("cancelled-in-database");
+        if cancelled && let Err(error) = self.cancel_in_files(run, failure, at, Twin::Has).await {
+            // Its worker closes them too; one that nobody works on is closed at the next look at both.
+            if error.is_outage() {
+                tracing::warn!(run_id = %run, %error, "the run's manifest could not be closed; the database says that it is cancelled");
+            }
+        }
+        Ok(cancelled)
+    }
+
+    async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
+        self.check_both_are_reachable(run).await?;
+        let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) else {
+            return self.files.bury_beside(run, false).await;
+        };
+        let look = self.look(run).await?;
+        let has_row = look.row.is_some();
+        let merged = look.merged();
+        if merged.is_some_and(|snapshot| snapshot.status == RunStatus::Processing) {
+            return Ok(Burial::Running);
+        }
+        // The side that decides goes first; it may find that the run works again.
+        if has_row {
+            let buried = database.call(|store| async move { store.bury(run).await }).await?;
+            crash::point("buried-in-database");
+            if buried == Burial::Running {
+                return Ok(buried);
+            }
+            // Also where this disk never had it: were the database away, it could be accepted here again.
+            if self.mode().has_files() || self.files.manifest(run).await?.is_some() {
+                self.files.bury_beside(run, true).await?;
+            }
+            return Ok(buried);
+        }
+        let buried = self.files.bury_beside(run, false).await?;
+        crash::point("buried-in-files");
+        if buried != Burial::Running {
+            database.call(|store| async move { store.bury(run).await }).await?;
+        }
+        Ok(buried)
+    }
+
+    async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
+        self.has_tombstone(run).await
+    }
+
+    async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
+        self.check_row_is_reachable(run).await?;
+        if !self.has_tombstone(run).await? {
+            let what = format!("run {run} has no tombstone");
+            return Err(StorageError::new(StorageErrorKind::Refused, what));
+        }
+        if let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) {
+            let is_buried = database.call(|store| async move { store.is_buried(run).await }).await?;
+            if !is_buried {
+                // The process died between the two tombstones.
+                database.call(|store| async move { store.bury(run).await }).await?;
+            }
+            database.call(|store| async move { store.remove(run).await }).await?;
+            crash::point("removed-from-database");
+        }
+        if self.files.manifest(run).await?.is_some() {
+            self.files.bury_beside(run, true).await?;
+        }
+        if self.files.is_buried(run).await? { self.files.remove(run).await } else { Ok(()) }
+    }
+
+    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
+        let mut left = Vec::new();
+        for run in self.files.deleting().await? {
+            if self.has_tombstone(&run).await? {
+                left.push(run);
+            }
+        }
+        if let Some(database) = self.open_database(self.mode()) {
+            left.extend(database.call(|store| async move { store.half_removed().await }).await?);
+        }
+        Ok(left)
+    }
+}

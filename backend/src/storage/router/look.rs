@@ -1,0 +1,71 @@
+//! One run as both stores hold it.
+
+use pipeline::run::{RunId, RunStatus};
+
+use super::{
+    super::{Control as _, Snapshot, StorageError, StorageErrorKind, Store as _, merge::merge},
+    Router,
+};
+
+/// What each store says of a run.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) row: Option<Snapshot>,
+    pub(super) file: Option<Snapshot>,
+}
+
+impl Look {
+    /// Whether the files are further than the row: in another generation, or at an end that it has yet to be told.
+    pub(super) fn files_are_ahead(&self) -> bool {
+        let rank = |snapshot: &Snapshot| (snapshot.generation, snapshot.status != RunStatus::Processing);
+        self.file.as_ref().map(rank) > self.row.as_ref().map(rank)
+    }
+
+    pub(super) fn merged(self) -> Option<Snapshot> {
+        merge(self.row, self.file)
+    }
+}
+
+impl Router {
+    /// Asks both stores. What cannot be looked up is not known to be missing: an error, unless the files know the run.
+    pub(super) async fn look(&self, run: &RunId) -> Result<Look, StorageError> {
+        let mode = self.mode();
+        let row = match &self.database {
+            Some(database) if mode.has_database() => {
+                database.call(|store| async move { store.load(run).await }).await
+            }
+            Some(_) => Err(StorageError::new(
+                StorageErrorKind::Unavailable,
+                "the database, which may know the run, is switched off",
+            )),
+            None => Ok(None),
+        };
+        // Files are looked at in every mode: an earlier one may have written them.
+        let file = self.files.load(run).await;
+        match (row, file) {
+            // Deleted on another replica, whose files this disk does not share.
+            (Ok(None), Ok(Some(_))) if self.has_tombstone_in_database(run).await? => {
+                Ok(Look { row: None, file: None })
+            }
+            (Ok(row), Ok(file)) => Ok(Look { row, file }),
+            (Ok(row @ Some(_)), Err(_)) => Ok(Look { row, file: None }),
+            (Err(_), Ok(file @ Some(_))) => Ok(Look { row: None, file }),
+            (Err(error), _) | (Ok(None), Err(error)) => Err(error),
+        }
+    }
+
+    async fn has_tombstone_in_database(&self, run: &RunId) -> Result<bool, StorageError> {
+        match self.database.as_ref().filter(|_| self.mode().has_database()) {
+            Some(database) => database.call(|store| async move { store.is_buried(run).await }).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Whether either store has the run's tombstone.
+    pub(super) async fn has_tombstone(&self, run: &RunId) -> Result<bool, StorageError> {
+        if self.files.is_buried(run).await.unwrap_or(false) {
+            return Ok(true);
+        }
+        self.has_tombstone_in_database(run).await
+    }
+}

@@ -1,0 +1,116 @@
+//! Retries.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, calls, failed, with, world};
+use crate::support::postgres::Stop;
+
+const PATH: &str = "/api/pipeline/run-1/retry";
+const GENERATION: &str = r#"SELECT "generation"::text FROM "PipelineRun""#;
+
+#[tokio::test]
+async fn of_a_hundred_retries_on_two_replicas_one_is_the_next_generation_and_goes_on_where_it_stopped() {
+    let world = world(Duration::from_millis(300)).await;
+    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
+    failed(&world, &one, "run-1").await;
+    let retries =
+        (0..100).map(|number| if number % 2 == 0 { one.call("POST", PATH) } else { two.call("POST", PATH) });
+    let mut retried = 0;
+    for answer in join_all(retries).await {
+        if answer.status == 202 {
+            retried += 1;
+            let body = &answer.body;
+            assert_eq!((&body["generation"], &body["status"]), (&2.into(), &"running".into()), "{body}");
+        } else {
+            assert_eq!(answer.code(), (409, "run_running"), "it came when all was done");
+        }
+    }
+    assert!(retried >= 1);
+    for replica in [&one, &two] {
+        let status = replica.ended("run-1").await;
+        assert_eq!((&status["status"], status.get("error")), (&"complete".into(), None), "{status}");
+    }
+    assert_eq!(calls(&world.model), [1, 2, 1, 1], "what is stored is not asked for again");
+    assert_eq!(world.value(GENERATION).await, "2");
+    assert_eq!(one.call("POST", PATH).await.code(), (409, "run_complete"));
+    assert_eq!(one.call("POST", "/api/pipeline/run-2/retry").await.code(), (404, "run_not_found"));
+}
+
+#[tokio::test]
+async fn a_retry_resumes_in_every_mode_and_again() {
+    for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
+        let world = world(Duration::ZERO).await;
+        let service = world.serve(mode).await;
+        failed(&world, &service, "run-1").await;
+        super::fail_after(&world, 1);
+        assert_eq!(service.call("POST", PATH).await.status, 202);
+        let status = service
+            .wait_for("run-1", |status| {
+                status["status"] == "failed" && status["stages"]["2"]["status"] == "complete"
+            })
+            .await;
+        assert_eq!(status["error"]["stage"], 3, "{status}");
+        let answer = service.call("POST", PATH).await;
+        assert_eq!((answer.status, &answer.body["generation"]), (202, &3.into()));
+        assert_eq!(service.ended("run-1").await["status"], "complete", "{mode:?}");
+        assert_eq!(calls(&world.model), [1, 2, 2, 1], "{mode:?}");
+        if mode == DUAL_WRITE {
+            world.assert_both_agree("run-1").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed_right_after_it_a_retry_stands_once() {
+    for mode in [DUAL_WRITE, FILE_ONLY] {
+        let world = world(Duration::ZERO).await;
+        let settings = with(&SHORT, mode);
+        let mut service = world.serve(&with(&settings, &[("CRASH_AT", "retried")])).await;
+        failed(&world, &service, "run-1").await;
+        assert!(service.ask("POST", PATH, "*/*").await.is_none(), "the answer goes with the process");
+        service.killed().await;
+        let service = world.serve(&settings).await;
+        // Whoever got no answer asks again.
+        let answer = service.call("POST", PATH).await;
+        assert_eq!(answer.status, 409, "it stands already: {answer:?}");
+        assert_eq!(service.ended("run-1").await["status"], "complete");
+        assert_eq!(service.call("GET", "/api/pipeline/run-1").await.body["generation"], 2);
+        assert_eq!(calls(&world.model), [1, 2, 1, 1]);
+    }
+}
+
+#[tokio::test]
+async fn retried_by_file_while_the_database_is_away_it_takes_its_row_when_that_is_back() {
+    let mut world = world(Duration::from_millis(400)).await;
+    let service = world.serve(&SHORT).await;
+    failed(&world, &service, "run-1").await;
+    world.wait_until_synced("run-1").await;
+    world.postgres().stop(Stop::Immediate);
+    assert_eq!(service.call("POST", PATH).await.status, 202);
+    assert_eq!(service.call("GET", "/api/pipeline/run-1").await.body["generation"], 2);
+    // What the row may have and the files lack must not be paid for again, so it waits.
+    world.postgres().start_again();
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    let row = r#"SELECT concat_ws(' ', "status", "generation", "errorCode") FROM "PipelineRun""#;
+    world.wait_for_value(row, "COMPLETED 2").await;
+    world.wait_until_synced("run-1").await;
+    world.assert_both_agree("run-1").await;
+    assert_eq!(calls(&world.model), [1, 2, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_row_that_nobody_asked_for_is_not_retried() {
+    let world = world(Duration::ZERO).await;
+    world
+        .query(
+            r#"WITH person AS (INSERT INTO "User" ("id", "clerkId", "email", "updatedAt")
+                 VALUES ('u', 'c', 'e', now()) RETURNING "id")
+               INSERT INTO "PipelineRun" ("id", "userId", "documentName", "companyName", "status", "pipelineVersion")
+               SELECT 'run-1', "id", 'd', 'c', 'FAILED', '1.0' FROM person"#,
+        )
+        .await;
+    let service = world.serve(DUAL_WRITE).await;
+    assert_eq!(service.call("POST", PATH).await.code(), (409, "run_not_accepted"));
+}
