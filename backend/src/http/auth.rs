@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::{HttpState, error::Problem};
+use super::{HttpState, codes, error::Problem};
 
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
@@ -39,8 +39,7 @@ impl Keys {
         }
         let Some(given) = given(headers) else {
             return Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "key_required",
+                codes::KEY_REQUIRED,
                 "a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY",
             ));
         };
@@ -50,7 +49,7 @@ impl Keys {
         if is_known.into() {
             return Ok(());
         }
-        Err(Problem::new(StatusCode::FORBIDDEN, "key_refused", "this key is not accepted"))
+        Err(Problem::new(codes::KEY_REFUSED, "this key is not accepted"))
     }
 }
 

@@ -3,7 +3,6 @@
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
-    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use pipeline::{
@@ -13,7 +12,7 @@ use pipeline::{
 use serde_json::{Value, json};
 
 use super::{
-    HttpState,
+    HttpState, codes,
     error::{Problem, brand_not_found},
 };
 use crate::brands::BrandFolder;
@@ -46,7 +45,7 @@ pub(super) async fn one(
             }
             tracing::error!(brand_id = %id, "{}", failure.message);
             let detail = "this brand's profile is not valid; its operator has to correct it";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "brand_invalid", detail)
+            Problem::new(codes::BRAND_INVALID, detail)
         })
     })
     .await?;

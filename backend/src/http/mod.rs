@@ -10,6 +10,7 @@ pub mod auth;
 mod body;
 pub mod brands;
 mod client_ip;
+pub mod codes;
 mod cors;
 pub mod error;
 mod guards;

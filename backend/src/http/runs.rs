@@ -15,7 +15,7 @@ use pipeline::run::{RunId, RunStatus};
 use serde_json::json;
 use tracing::Instrument as _;
 
-use super::{HttpState, body, error::Problem};
+use super::{HttpState, body, codes, error::Problem};
 
 /// Nobody keeps an answer that is another one a second later.
 const NO_STORE: [(HeaderName, HeaderValue); 1] =
@@ -139,7 +139,7 @@ pub(super) async fn delete(
 
 /// What is no run's id is the id of no run: 404, whatever it is made of.
 fn parse(run_id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> {
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, "run_not_found", "there is no run with this id");
+    let unknown = || Problem::new(codes::RUN_NOT_FOUND, "there is no run with this id");
     let Path(run_id) = run_id.map_err(|_| unknown())?;
     RunId::parse(&run_id).map_err(|_| unknown())
 }
