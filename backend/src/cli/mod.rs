@@ -4,6 +4,7 @@ pub mod brands;
 pub mod extract;
 pub mod healthcheck;
 pub mod migrate;
+pub mod openapi;
 pub mod progress;
 pub mod reconcile;
 pub mod run;
@@ -53,6 +54,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Bring the database up to the files of this disk, or prove both equal
     Reconcile(reconcile::Args),
+    /// Print the API's description (OpenAPI 3.1)
+    Openapi,
     /// Ask a service whether it is alive; exit code 1 where it says no, 3 where it says nothing
     Healthcheck(healthcheck::Args),
 }
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
             Command::Extract(args) => extract::run(args).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,
+            Command::Openapi => openapi::run(),
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
         }
     });

@@ -14,6 +14,9 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::{HttpState, codes, error::Problem};
 
+/// The other header that a key may come in.
+pub(super) const API_KEY_HEADER: &str = "X-API-Key";
+
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
 /// Keys that open a door, as digests: equally long whatever a key's length, so that comparing them tells nothing.

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::BodyDataStream,
-    extract::Request,
-    http::header,
-};
+use axum::{body::BodyDataStream, extract::Request, http::header};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
@@ -45,9 +41,8 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
         return Err(too_large(limits));
     }
     let bytes = tokio::time::timeout(limits.body_timeout, read(&mut body, limits));
-    let bytes = bytes.await.map_err(|_| {
-        Problem::new(codes::BODY_TIMEOUT, "the body did not come in time")
-    })??;
+    let bytes =
+        bytes.await.map_err(|_| Problem::new(codes::BODY_TIMEOUT, "the body did not come in time"))??;
     serde_json::from_slice(&bytes).map_err(|error| {
         // Line and column, never the text itself.
         let (line, column) = (error.line(), error.column());
@@ -59,9 +54,8 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
 async fn read(body: &mut BodyDataStream, limits: &Limits) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|_| {
-            Problem::new(codes::BROKEN_BODY, "the body broke off before its end")
-        })?;
+        let chunk =
+            chunk.map_err(|_| Problem::new(codes::BROKEN_BODY, "the body broke off before its end"))?;
         if bytes.len() + chunk.len() > limits.body_bytes_max {
             drop(bytes);
             drain(body).await;

@@ -10,8 +10,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::{
     codes::{self, Code},
@@ -41,7 +41,7 @@ const RETRY_DISABLED: Duration = Duration::from_secs(30);
 const INSTANCE_BYTES_MAX: usize = 200;
 
 /// What is wrong with one field of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldProblem {
     pub field: &'static str,
     pub detail: String,
@@ -57,6 +57,30 @@ pub struct Problem {
     pub detail: String,
     pub retry_after: Option<Duration>,
     pub fields: Vec<FieldProblem>,
+}
+
+/// An error, as it is sent (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemBody<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    /// The answer's own status.
+    status: u16,
+    /// Stable, for programs.
+    code: &'static str,
+    /// A sentence for people.
+    detail: &'a str,
+    /// The same sentence.
+    error: &'a str,
+    /// The path that was asked for, perhaps shortened.
+    instance: &'a str,
+    /// The request's name, also in the log.
+    request_id: &'a str,
+    /// What is wrong with which field, all at once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldProblem],
 }
 
 impl Problem {
@@ -94,23 +118,18 @@ impl Problem {
     }
 
     /// The body, complete.
-    pub(super) fn body(&self, request_id: &RequestId, path: &str) -> Value {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "error": self.detail,
-            "instance": shortened(path),
-            "request_id": request_id.as_str(),
-        });
-        if !self.fields.is_empty()
-            && let (Value::Object(body), Ok(fields)) = (&mut body, serde_json::to_value(&self.fields))
-        {
-            body.insert("errors".to_owned(), fields);
+    pub(super) fn body<'a>(&'a self, request_id: &'a RequestId, path: &'a str) -> ProblemBody<'a> {
+        ProblemBody {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            error: &self.detail,
+            instance: shortened(path),
+            request_id: request_id.as_str(),
+            errors: &self.fields,
         }
-        body
     }
 
     /// The response with its body.
@@ -143,9 +162,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Address(_) => Self::new(codes::FORBIDDEN_URL, error.to_string()),
             // The error's own sentence names the folder.
             SubmitError::BrandNotFound(_) => brand_not_found(),
-            SubmitError::OtherRequest(_) => {
-                Self::new(codes::RUN_CONFLICT, error.to_string())
-            }
+            SubmitError::OtherRequest(_) => Self::new(codes::RUN_CONFLICT, error.to_string()),
             SubmitError::Deleted(_) => Self::new(codes::RUN_ID_DELETED, error.to_string()),
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
             SubmitError::Draining => NotReady::Draining.into(),
@@ -200,10 +217,7 @@ impl From<NotReady> for Problem {
 /// 404 for a brand.
 #[must_use]
 pub fn brand_not_found() -> Problem {
-    Problem::new(
-        codes::BRAND_NOT_FOUND,
-        "there is no brand with this id; GET /brands lists those there are",
-    )
+    Problem::new(codes::BRAND_NOT_FOUND, "there is no brand with this id; GET /brands lists those there are")
 }
 
 /// 404 for a path that is no route.

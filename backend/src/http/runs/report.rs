@@ -66,7 +66,9 @@ fn missing(status: RunStatus) -> Problem {
         RunStatus::Cancelled => {
             (codes::REPORT_RUN_CANCELLED, "the run was cancelled, so it has no report; a retry may bring one")
         }
-        RunStatus::Completed => (codes::REPORT_MISSING, "the run is complete, but its report cannot be found"),
+        RunStatus::Completed => {
+            (codes::REPORT_MISSING, "the run is complete, but its report cannot be found")
+        }
     };
     Problem::new(code, detail)
 }
