@@ -183,9 +183,24 @@ fn query_parameters(reference: Value, schemas: &mut Schemas) -> Vec<Value> {
     let parameter = |(name, schema): (&String, &Value)| {
         let mut schema = schema.clone();
         let description = schema.as_object_mut().and_then(|fields| fields.remove("description"));
-        json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
+        let description = description.unwrap_or_else(|| Value::String(String::new()));
+        // A parameter is there or not; it is never null.
+        let schema = without_null(schema);
+        json!({"name": name, "in": "query", "required": false, "allowEmptyValue": true, "description": description, "schema": schema})
     };
     properties.iter().map(parameter).collect()
+}
+
+fn without_null(mut schema: Value) -> Value {
+    if let Some(kind) = schema.pointer("/type/0").cloned() {
+        if let Some(fields) = schema.as_object_mut() {
+            fields.insert("type".to_owned(), kind);
+        }
+    }
+    match schema.pointer("/anyOf/0") {
+        Some(value) => value.clone(),
+        None => schema,
+    }
 }
 
 fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value> {

@@ -26,8 +26,9 @@ pub(super) struct Query {
     #[schemars(range(min = 1, max = PAGE_SIZE_MAX))]
     page_size: Option<usize>,
     /// `pagination.next` of an earlier answer.
-    #[schemars(regex(pattern = r"^-?[0-9]+\.[A-Za-z0-9][A-Za-z0-9_-]*$"))]
+    #[schemars(regex(pattern = r"^(-?[0-9]{1,19}\.[A-Za-z0-9][A-Za-z0-9_-]{0,99})?$"))]
     after: Option<String>,
+    /// In the words of the database.
     status: Option<RunStatus>,
     /// A brand's id.
     company_id: Option<BrandId>,

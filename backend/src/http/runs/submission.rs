@@ -9,7 +9,7 @@ use crate::{
     runs::Submission,
 };
 
-/// The body of `POST /run`, described. Fields that are not known are left alone; null is the same as nothing.
+/// A request for a run. Fields that are not known are left alone; null is the same as nothing.
 #[derive(Debug, JsonSchema)]
 #[schemars(extend("anyOf" = [
     {"required": ["company_id"], "properties": {"company_id": {"type": "string"}}},
