@@ -815,7 +815,7 @@ export interface components {
             runs: components["schemas"]["ListedRun"][];
             source: components["schemas"]["Source"];
         };
-        /** @description The body of `POST /run`, described. Fields that are not known are left alone; null is the same as nothing. */
+        /** @description A request for a run. Fields that are not known are left alone; null is the same as nothing. */
         RunRequest: {
             /**
              * Format: uri
@@ -1105,15 +1105,15 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `pagination.next` of an earlier answer. */
-                after?: string | null;
+                after?: string;
                 /** @description A brand's id. */
-                company_id?: components["schemas"]["BrandId"] | null;
+                company_id?: components["schemas"]["BrandId"];
                 /** @description From 1, as far as 10,000 runs reach; go on with `after` beyond them. Not together with `after`. */
-                page?: number | null;
+                page?: number;
                 /** @description 20 where it is not given. */
-                page_size?: number | null;
-                /** @description null */
-                status?: components["schemas"]["RunStatus"] | null;
+                page_size?: number;
+                /** @description In the words of the database. */
+                status?: components["schemas"]["RunStatus"];
             };
             header?: {
                 /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
