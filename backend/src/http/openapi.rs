@@ -163,7 +163,7 @@ fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<V
         })
         .collect();
     if let Some(query) = operation.query {
-        all.extend(query_parameters(query(&mut schemas.read).to_value(), schemas));
+        all.extend(query_parameters(&query(&mut schemas.read).to_value(), schemas));
     }
     all.push(json!({
         "name": super::request_id::HEADER.as_str(), "in": "header", "required": false,
@@ -174,7 +174,7 @@ fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<V
 }
 
 /// The fields of a named type, each as a parameter. The type itself is no schema of the document.
-fn query_parameters(reference: Value, schemas: &mut Schemas) -> Vec<Value> {
+fn query_parameters(reference: &Value, schemas: &mut Schemas) -> Vec<Value> {
     let name = reference.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
     let schema = name.and_then(|name| schemas.read.definitions_mut().remove(name));
     let Some(Value::Object(properties)) = schema.as_ref().and_then(|schema| schema.get("properties")) else {
@@ -192,10 +192,10 @@ fn query_parameters(reference: Value, schemas: &mut Schemas) -> Vec<Value> {
 }
 
 fn without_null(mut schema: Value) -> Value {
-    if let Some(kind) = schema.pointer("/type/0").cloned() {
-        if let Some(fields) = schema.as_object_mut() {
-            fields.insert("type".to_owned(), kind);
-        }
+    if let Some(kind) = schema.pointer("/type/0").cloned()
+        && let Some(fields) = schema.as_object_mut()
+    {
+        fields.insert("type".to_owned(), kind);
     }
     match schema.pointer("/anyOf/0") {
         Some(value) => value.clone(),
