@@ -217,6 +217,7 @@ impl Service {
                 config.process.volume.is_some(),
             ),
             flags: Some(flags.clone()),
+            reconciler: reconciler.clone(),
             census,
             model: breaker,
             parser: Isolation::default(),

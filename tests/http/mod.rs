@@ -160,6 +160,7 @@ impl Service {
             clock: clock.clone(),
             local_disk: Durability::of_local_disk(setup.environment, setup.has_volume),
             flags: None,
+            reconciler: None,
             census: setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>),
             model: None,
             parser: Isolation {

@@ -20,6 +20,7 @@ use crate::{
     config::Environment,
     documents::isolate::Isolation,
     flags::FlagSource,
+    reconcile::Reconciler,
     storage::{
         Census, Replica, StorageError, StorageErrorKind, Store as _,
         breaker::BreakerState,
@@ -113,6 +114,8 @@ pub struct Sources {
     pub local_disk: Durability,
     /// None where the flags are fixed.
     pub flags: Option<FlagSource>,
+    /// None without a database.
+    pub reconciler: Option<Arc<Reconciler>>,
     /// None without a database.
     pub census: Option<Arc<dyn Census>>,
     /// None with the extractive analyst.
