@@ -134,8 +134,39 @@ async fn what_differs_is_kept_on_both_sides_and_told() {
         world.value(r#"SELECT "conflictedStages"::text FROM "PipelineRun" WHERE "id" = 'run-0'"#).await,
         "{2}"
     );
+    let resolve = |keep: &str| {
+        innovation(&["reconcile", "resolve", "run-0", "--keep", keep])
+            .env("APP_BASE_DIR", world.folder.path())
+            .env("DATABASE_URL", world.database_url())
+            .output()
+            .unwrap()
+    };
+    crate::support::assert_ok(&resolve("files"));
+    world.assert_both_agree("run-0").await;
+    assert_eq!(world.json("run-0", "stage2/trends.json"), file);
+    assert_eq!(kept_beside(&world, "run-0", "row.conflict-"), 1, "the row's version is kept");
+    assert_eq!(
+        world.value(r#"SELECT "conflictedStages"::text FROM "PipelineRun" WHERE "id" = 'run-0'"#).await,
+        "{}"
+    );
+    let cards = r#"SELECT (count(*) > 0)::text FROM "OpportunityCard" WHERE "runId" = 'run-0'"#;
+    assert_eq!(world.value(cards).await, "true", "made anew");
+    // Once more, and the other way.
+    world.query(other).await;
+    crate::support::assert_ok(&resolve("database"));
+    assert_eq!(world.json("run-0", "stage2/trends.json")["meta"]["model"], "another/model");
+    assert_eq!(kept_beside(&world, "run-0/stage2", "trends.json.conflict-"), 1);
+    assert_eq!(reconcile(&world, &["--verify", "--run", "run-0"]).0, Some(0));
     // The other run is not held up by it.
     assert_eq!(reconcile(&world, &["--run", "run-1"]).0, Some(0));
+}
+
+/// How many files of a name's beginning there are in a folder of a run.
+fn kept_beside(world: &World, folder: &str, beginning: &str) -> usize {
+    let entries = std::fs::read_dir(world.run_folder(folder)).unwrap();
+    entries
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with(beginning))
+        .count()
 }
 
 #[tokio::test]

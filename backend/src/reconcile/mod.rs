@@ -4,6 +4,7 @@
 //! nothing but the state of both stores, so it may be killed anywhere and begun anew.
 
 pub mod plan;
+pub mod resolve;
 pub mod verify;
 
 use std::{

@@ -10,7 +10,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Snapshot, StorageError, Store};
+use super::{Fence, Snapshot, StorageError, Store};
 
 /// That row and files held the same at one version of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,11 @@ pub trait Mirror: Store {
 
     /// Keeps the proof with the row; false if the row is no longer the one that was read.
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError>;
+
+    /// Opens an ended row again under a lease of the fence's owner, without these stages, its report and the rows made of
+    /// it; false if the row is no longer the one that was read.
+    async fn reopen(&self, fence: &Fence, without: &[Stage], row_version: &str)
+    -> Result<bool, StorageError>;
 
     /// Notes the stages (5 is the report, 0 the status) that differ; none takes the note away.
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError>;

@@ -1,8 +1,11 @@
 //! Ended runs, mended and proved from outside: by reconciliation.
 
-use std::io;
+use std::{io, path::Path};
 
-use pipeline::{record::sha256_hex, run::RunId};
+use pipeline::{
+    record::sha256_hex,
+    run::{RunId, Stage},
+};
 
 use super::{
     super::{Snapshot, StorageError, StorageErrorKind, atomic, proof::Proof},
@@ -31,6 +34,56 @@ impl Disk {
             }
             manifest.proof = Some(proof.clone());
         })
+    }
+
+    pub(super) fn take_over(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let run = &row.id;
+        {
+            let _lock = self.lock(run)?;
+            let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
+            for stage in Stage::ALL {
+                let theirs = row.stages.get(&stage).map(|held| &held.sha256);
+                let ours = manifest.stages.get(&stage).map(|stored| &stored.record_sha256);
+                if ours.is_some() && ours != theirs {
+                    self.keep_beside(&self.folder(run).join(stage.file()))?;
+                    manifest.stages.remove(&stage);
+                }
+            }
+            let report = row.report.as_ref().map(|report| sha256_hex(report.as_bytes()));
+            if let Some(stored) = &manifest.report
+                && report.as_ref() != Some(&stored.sha256)
+            {
+                self.keep_beside(&self.folder(run).join(REPORT_FILE))?;
+                manifest.report = None;
+            }
+            manifest.status = row.status;
+            manifest.error.clone_from(&row.failure);
+            manifest.finished_at = row.finished_at;
+            manifest.proof = None;
+            self.write_manifest(&mut manifest)?;
+        }
+        self.fill(row)
+    }
+
+    pub(super) fn keep_row(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let path = self.folder(&row.id).join(format!("row.conflict-{}.json", self.stamp()));
+        let stages: Vec<_> = row.stages.values().map(|held| &held.record).collect();
+        let kept = serde_json::json!({
+            "run_id": row.id, "status": row.status, "generation": row.generation, "stages": stages,
+            "report": row.report, "error": row.failure,
+        });
+        let bytes = serde_json::to_vec_pretty(&kept).map_err(|error| at(&path)(io::Error::other(error)))?;
+        atomic::create(&path, &bytes).map_err(at(&path))
+    }
+
+    fn keep_beside(&self, path: &Path) -> Result<(), StorageError> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+        atomic::rename(path, &path.with_file_name(format!("{name}.conflict-{}", self.stamp())))
+            .map_err(at(path))
+    }
+
+    fn stamp(&self) -> String {
+        self.clock.now().format("%Y%m%dT%H%M%S%3fZ").to_string()
     }
 
     pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {

@@ -237,6 +237,18 @@ impl FileStore {
         self.write(&proof.run_id.clone(), move |disk| disk.keep_proof(&proof)).await
     }
 
+    /// Makes the files hold what the row holds; what differed stays beside it as `*.conflict-TIME`.
+    pub async fn take_over(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let row = Arc::new(row.clone());
+        self.write(&row.id.clone(), move |disk| disk.take_over(&row)).await
+    }
+
+    /// Keeps a row's version in the run's folder, before the files' replaces it.
+    pub async fn keep_row(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let row = Arc::new(row.clone());
+        self.write(&row.id.clone(), move |disk| disk.keep_row(&row)).await
+    }
+
     /// Gives an ended run the stages and the report that its row has and its files lack.
     pub async fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());

@@ -184,6 +184,15 @@ impl Mirror for PostgresStore {
         bounded!(self.pool, Access::Write, |held| mirror::keep_proof(held, proof, &json))
     }
 
+    async fn reopen(
+        &self,
+        fence: &Fence,
+        without: &[Stage],
+        row_version: &str,
+    ) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Write, |held| mirror::reopen(held, fence, without, row_version))
+    }
+
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |held| mirror::note_conflicts(held, run, numbers))
     }
