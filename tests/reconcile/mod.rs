@@ -161,6 +161,31 @@ async fn what_differs_is_kept_on_both_sides_and_told() {
     assert_eq!(reconcile(&world, &["--run", "run-1"]).0, Some(0));
 }
 
+#[tokio::test]
+async fn a_run_whose_sides_do_not_fit_together_ends_all_the_same_and_is_told() {
+    let mut world = world().await;
+    after_an_outage(&mut world, 1).await;
+    assert_eq!(reconcile(&world, &[]).0, Some(0));
+    // As if another replica had begun it anew while this one was cut off, stored its own first stage, and died; and this
+    // disk had not been reconciled yet.
+    world
+        .query(
+            r#"UPDATE "PipelineRun" SET "status" = 'PROCESSING', "leaseEpoch" = "leaseEpoch" + 1, "completedAt" = NULL,
+               "stage1Output" = jsonb_set("stage1Output", '{meta,model}', '"another/model"'), "stage1Digest" = NULL,
+               "stage2Output" = NULL, "stage3Output" = NULL, "stage4Output" = NULL, "stage2Digest" = NULL,
+               "stage3Digest" = NULL, "stage4Digest" = NULL, "fullReportMarkdown" = NULL, "reportDigest" = NULL"#,
+        )
+        .await;
+    let paid = calls(&world.model);
+    let service = world.serve(&[("LEASE_SECONDS", "3")]).await;
+    world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
+    assert_eq!(calls(&world.model), paid, "what the files have is not paid again");
+    let epoch: i32 = world.value(r#"SELECT "leaseEpoch"::text FROM "PipelineRun""#).await.parse().unwrap();
+    assert!(epoch < 10, "{epoch}: it did not spin\n{}", service.log());
+    let (code, lines) = reconcile(&world, &["--run", "run-0"]);
+    assert_eq!((code, &lines[0]["result"]["numbers"]), (Some(1), &serde_json::json!([1])), "{lines:?}");
+}
+
 /// How many files of a name's beginning there are in a folder of a run.
 fn kept_beside(world: &World, folder: &str, beginning: &str) -> usize {
     let entries = std::fs::read_dir(world.run_folder(folder)).unwrap();

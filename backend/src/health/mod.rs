@@ -285,7 +285,10 @@ impl Health {
             Some(NotReady::PersistenceDisabled)
         } else if self.sources.worker.is_stopping() {
             Some(NotReady::Draining)
-        } else if Stores::works(stores.database.as_ref()) || Stores::works(stores.files.as_ref()) {
+        } else if Stores::works(stores.database.as_ref())
+            // With company, files alone accept nothing.
+            || (Stores::works(stores.files.as_ref()) && self.sources.router.may_accept_by_file())
+        {
             None
         } else {
             Some(NotReady::NoStorage)

@@ -3,7 +3,7 @@
 use pipeline::run::{RunId, Stage};
 
 use super::{Outcome, Reconciler, plan::differences};
-use crate::storage::{Fence, StorageError, StorageErrorKind, Store as _};
+use crate::storage::{Fence, StorageError, StorageErrorKind, Store as _, proof::Row};
 
 /// Whose version stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -18,7 +18,9 @@ impl Reconciler {
     /// Makes both sides hold what one of them holds, and proves it. A run that has not ended on both is left alone.
     pub async fn resolve(&self, run: &RunId, keep: Keep) -> Result<Outcome, StorageError> {
         let Some(file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
-        let Some((row, version)) = self.look(run).await? else { return Ok(self.reconcile_one(run).await) };
+        let Some(Row { snapshot: row, version, .. }) = self.look(run).await? else {
+            return Ok(self.reconcile_one(run).await);
+        };
         let is_open = [&row, &file].iter().any(|side| side.status == pipeline::run::RunStatus::Processing);
         if row.is_leased || is_open || row.generation != file.generation {
             return Ok(Outcome::Left);
@@ -51,7 +53,7 @@ impl Reconciler {
                         "the row changed while it was looked at",
                     ));
                 }
-                let row = self.look(run).await?.map(|(row, _)| row);
+                let row = self.look(run).await?;
                 // Its own lease is on it; whoever else comes is fenced off.
                 self.replay(&file, row.as_ref()).await?;
             }

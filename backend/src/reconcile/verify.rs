@@ -133,7 +133,7 @@ impl Reconciler {
 
     async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
         let file = self.files().load(run).await?;
-        let row = self.look(run).await?.map(|(row, _)| row);
+        let row = self.look(run).await?.map(|row| row.snapshot);
         Ok(match (row, file) {
             (None, None) => Comparison::Unknown,
             (Some(_), None) => Comparison::OnlyInDatabase,

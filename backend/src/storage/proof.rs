@@ -48,11 +48,24 @@ impl Proof {
     }
 }
 
+/// A run as its row says, with what a snapshot does not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub snapshot: Snapshot,
+    /// PostgreSQL's `xmin`.
+    pub version: String,
+    /// Whose lease is, or was, on it.
+    pub owner: Option<String>,
+}
+
 /// A database whose rows can be compared with files, and mended.
 #[async_trait]
 pub trait Mirror: Store {
-    /// The run with the version of its row.
-    async fn look(&self, run: &RunId) -> Result<Option<(Snapshot, String)>, StorageError>;
+    /// The run as its row says.
+    async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError>;
+
+    /// Those of these runs that have ended.
+    async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError>;
 
     /// Stores a stage that an ended run of this generation lacks. An equal one is success, another a conflict.
     async fn fill_stage(

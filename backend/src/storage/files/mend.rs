@@ -12,11 +12,15 @@ use super::{
     Twin,
     disk::{Disk, REPORT_FILE},
     manifest::{DatabaseSide, StoredReport},
-    marks::UNSYNCED_FOLDER,
+    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     proof::{Found, at, read_stage},
 };
 
 impl Disk {
+    pub(super) fn open_runs(&self) -> Result<Vec<RunId>, StorageError> {
+        self.marked(OPEN_FOLDER)
+    }
+
     pub(super) fn unsynced_runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.marked(UNSYNCED_FOLDER)
     }

@@ -219,6 +219,12 @@ impl FileStore {
         self.write(run, move |disk| disk.mark_end_synced(&id)).await
     }
 
+    /// Accepted runs that have not ended, as far as these files know.
+    pub async fn open_runs(&self) -> Result<Vec<RunId>, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.open_runs()).await
+    }
+
     /// All runs that have a folder here.
     pub async fn runs(&self) -> Result<Vec<RunId>, StorageError> {
         let disk = self.disk.clone();

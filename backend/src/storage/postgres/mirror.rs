@@ -4,7 +4,7 @@ use pipeline::{
     clock::Timestamp,
     run::{RunId, Stage},
 };
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     super::{Fence, StorageError, StorageErrorKind, proof::Proof},
@@ -136,6 +136,15 @@ pub(super) async fn note_conflicts(held: &mut Held<'_>, run: &RunId, numbers: &[
     Ok(())
 }
 
+const ENDED_AMONG: &str =
+    r#"SELECT "id" FROM "PipelineRun" WHERE "id" = ANY($1) AND "status" <> 'PROCESSING'"#;
+
+pub(super) async fn ended_among(held: &mut Held<'_>, runs: &[RunId]) -> Result<Vec<RunId>, Fault> {
+    let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
+    let rows = held.query(ENDED_AMONG).bind(names).fetch_all(held.connection()?).await?;
+    run_ids(&rows)
+}
+
 /// By the index on (createdAt, id). $1 since (ms), $2 the id to go on after, $3 limit
 const ENDED_SINCE: &str = r#"
 SELECT "id" FROM "PipelineRun"
@@ -157,6 +166,10 @@ pub(super) async fn ended_since(
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(held.connection()?)
         .await?;
+    run_ids(&rows)
+}
+
+fn run_ids(rows: &[PgRow]) -> Result<Vec<RunId>, Fault> {
     rows.iter()
         .map(|row| {
             RunId::parse(row.try_get(0)?).map_err(|error| {

@@ -42,7 +42,7 @@ use super::{
     Acceptance, Census, Claim, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind,
     Store,
     frontend_rows::FrontendRows,
-    proof::{Mirror, Proof},
+    proof::{Mirror, Proof, Row},
 };
 use crate::{config::DatabaseConfig, database::Malformed};
 
@@ -163,8 +163,12 @@ impl Census for PostgresStore {
 
 #[async_trait]
 impl Mirror for PostgresStore {
-    async fn look(&self, run: &RunId) -> Result<Option<(Snapshot, String)>, StorageError> {
+    async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
         bounded!(self.pool, Access::Read, |held| load::look(held, run))
+    }
+
+    async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| mirror::ended_among(held, runs))
     }
 
     async fn fill_stage(
