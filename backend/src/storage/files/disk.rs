@@ -443,12 +443,6 @@ impl Disk {
         atomic::replace(&path, &bytes).map_err(at(&path))
     }
 
-    pub(super) fn mark_end_synced(&self, run: &RunId) -> Result<(), StorageError> {
-        self.mark_synced(run, |manifest| {
-            manifest.database = Some(DatabaseSide { has_row: true, has_end: true });
-        })
-    }
-
     pub(super) fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
         self.mark_synced(run, |manifest| {
             manifest.database.get_or_insert_default().has_row = true;

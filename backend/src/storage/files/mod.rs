@@ -213,12 +213,6 @@ impl FileStore {
         self.write(run, move |disk| disk.mark_stage_synced(&id, stage)).await
     }
 
-    /// Notes that the database has everything of an ended run.
-    pub async fn mark_end_synced(&self, run: &RunId) -> Result<(), StorageError> {
-        let id = run.clone();
-        self.write(run, move |disk| disk.mark_end_synced(&id)).await
-    }
-
     /// Accepted runs that have not ended, as far as these files know.
     pub async fn open_runs(&self) -> Result<Vec<RunId>, StorageError> {
         let disk = self.disk.clone();

@@ -229,10 +229,6 @@ impl Router {
         file: Snapshot,
     ) -> Result<bool, StorageError> {
         let at = file.finished_at.unwrap_or_else(|| self.clock.now());
-        let differs = file
-            .stages
-            .iter()
-            .any(|(stage, held)| row.stages.get(stage).is_some_and(|theirs| theirs.sha256 != held.sha256));
         let Some(whole) = merge(Some(row), Some(file)) else { return Ok(false) };
         let records: Vec<StageRecord> = whole.stages.into_values().map(|held| held.record).collect();
         let end = match (&whole.failure, &whole.report) {
@@ -241,9 +237,7 @@ impl Router {
             (None, None) => return Ok(false),
         };
         self.write_database(fence, Write::End(end, at)).await?;
-        if !differs {
-            self.files.mark_end_synced(&fence.run).await?;
-        }
+        // The mark stays until reconciliation has proved both sides equal, or told what differs.
         Ok(true)
     }
 
