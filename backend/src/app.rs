@@ -223,8 +223,14 @@ impl Service {
             model: breaker,
             parser: Isolation::default(),
         }));
-        let http =
-            HttpState { runs, health, brands, access: Arc::new(config.access), limits: Limits::default() };
+        let http = HttpState {
+            runs,
+            health,
+            brands,
+            access: Arc::new(config.access),
+            serves_runs: config.work.role != Role::Worker,
+            limits: Limits::default(),
+        };
         Ok(Self {
             worker,
             router,

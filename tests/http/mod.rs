@@ -172,6 +172,7 @@ impl Service {
         let queue = Queue::new(storage.clone(), worker.clone(), census, clock.clone(), setup.queued_runs_max);
         let runs = Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock);
         let state = HttpState {
+            serves_runs: true,
             runs: Arc::new(runs),
             health: Arc::new(health),
             brands,

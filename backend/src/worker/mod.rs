@@ -26,8 +26,9 @@ use crate::{
     storage::{Claim, Control as _, Fence, Lease, NewRun, Store as _, router::Router},
 };
 
-/// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about.
-const POLL: Duration = Duration::from_secs(1);
+/// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about. Half of
+/// the second that a run may wait after its lease.
+const POLL: Duration = Duration::from_millis(500);
 
 /// The most runs that one look takes, so that replicas share a backlog.
 const CLAIM_MAX: usize = 32;
