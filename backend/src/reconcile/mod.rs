@@ -27,7 +27,7 @@ use crate::{
     crash,
     storage::{
         End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
-        files::FileStore,
+        files::{FileStore, manifest::optional_millis},
         proof::{Mirror, Proof, Row},
         router::Router,
     },
@@ -114,19 +114,12 @@ pub struct Standing {
     pub stages_written: usize,
     pub conflicts: usize,
     pub failed: usize,
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "optional_millis::serialize")]
     pub last_pass_at: Option<Timestamp>,
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "optional_millis::serialize")]
     pub last_proof_at: Option<Timestamp>,
     /// Stage outputs a second in the last pass that wrote any.
     pub stages_per_second: Option<u64>,
-}
-
-fn optional_time<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => pipeline::record::millis::serialize(at, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 /// Brings rows up to what the files hold.
@@ -265,7 +258,7 @@ impl Reconciler {
 
     /// One pass over everything that is marked.
     pub async fn pass(&self) -> Summary {
-        let runs = match self.files().unsynced_runs().await {
+        let runs = match self.marked().await {
             Ok(runs) => self.due(runs),
             Err(error) => {
                 tracing::warn!(%error, "what is unsynced cannot be read");
@@ -385,14 +378,7 @@ impl Reconciler {
             ));
         };
         let new = NewRun { id: file.id.clone(), request, accepted_at };
-        let mut fence = Fence {
-            run: file.id.clone(),
-            owner: self.owner.clone(),
-            epoch: file.epoch.max(row.map_or(0, |row| row.snapshot.epoch)) + 1,
-            generation: file.generation,
-            attempt: 0,
-            holds_row: true,
-        };
+        let mut fence = self.fence_above(file, row.map_or(0, |row| row.snapshot.epoch));
         match row.filter(|row| self.is_ours(row) || row.owner.as_ref() == Some(&self.owner)) {
             // The lease is there already, and its fence with it.
             Some(Row { snapshot, owner: Some(owner), .. }) if snapshot.generation == file.generation => {
@@ -425,6 +411,18 @@ impl Reconciler {
         self.call(|mirror| async { mirror.finish(&fence, end, at).await }).await?;
         crash::point("reconcile-ended");
         Ok(written)
+    }
+
+    /// The fence of this reconciler, above what either side has seen.
+    fn fence_above(&self, file: &Snapshot, row_epoch: i32) -> Fence {
+        Fence {
+            run: file.id.clone(),
+            owner: self.owner.clone(),
+            epoch: file.epoch.max(row_epoch) + 1,
+            generation: file.generation,
+            attempt: 0,
+            holds_row: true,
+        }
     }
 
     /// Compares both sides at one version of the row, and keeps the proof on both. False if the row has changed.

@@ -1,9 +1,9 @@
 //! Settling a conflict: an operator says which side is right, and the other side's version is kept beside it.
 
-use pipeline::run::{RunId, Stage};
+use pipeline::run::{RunId, RunStatus, Stage};
 
 use super::{Outcome, Reconciler, plan::differences};
-use crate::storage::{Fence, StorageError, StorageErrorKind, Store as _, proof::Row};
+use crate::storage::{StorageError, StorageErrorKind, Store as _, proof::Row};
 
 /// Whose version stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -21,7 +21,7 @@ impl Reconciler {
         let Some(Row { snapshot: row, version, .. }) = self.look(run).await? else {
             return Ok(self.reconcile_one(run).await);
         };
-        let is_open = [&row, &file].iter().any(|side| side.status == pipeline::run::RunStatus::Processing);
+        let is_open = [&row, &file].iter().any(|side| side.status == RunStatus::Processing);
         if row.is_leased || is_open || row.generation != file.generation {
             return Ok(Outcome::Left);
         }
@@ -37,14 +37,7 @@ impl Reconciler {
                     .into_iter()
                     .filter(|stage| numbers.contains(&i32::from(stage.number())))
                     .collect();
-                let fence = Fence {
-                    run: run.clone(),
-                    owner: self.owner.clone(),
-                    epoch: row.epoch.max(file.epoch) + 1,
-                    generation: row.generation,
-                    attempt: 0,
-                    holds_row: true,
-                };
+                let fence = self.fence_above(&file, row.epoch);
                 let reopened =
                     self.call(|mirror| async { mirror.reopen(&fence, &differing, &version).await }).await?;
                 if !reopened {

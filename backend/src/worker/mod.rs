@@ -232,7 +232,6 @@ impl Worker {
 
     async fn claim_until_told(&self) {
         let mut was_failing = false;
-        let mut has_orphans = true;
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_stopping() {
@@ -256,13 +255,6 @@ impl Worker {
                         }
                         for fence in fences {
                             self.start_claimed(fence).await;
-                        }
-                        if self.inner.router.is_database_open()
-                            && std::mem::take(&mut has_orphans)
-                            && let Err(error) = self.inner.router.close_orphans().await
-                        {
-                            has_orphans = true;
-                            tracing::warn!(%error, "what a dead worker left open in files could not be closed");
                         }
                     }
                     // Once an outage, not once a second.

@@ -1,6 +1,6 @@
 //! Ended runs, mended and proved from outside: by reconciliation.
 
-use std::{io, path::Path};
+use std::io;
 
 use pipeline::{
     record::sha256_hex,
@@ -10,21 +10,12 @@ use pipeline::{
 use super::{
     super::{Snapshot, StorageError, StorageErrorKind, atomic, proof::Proof},
     Twin,
-    disk::{Disk, REPORT_FILE},
+    disk::{Disk, REPORT_FILE, json_bytes},
     manifest::{DatabaseSide, StoredReport},
-    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     proof::{Found, at, read_stage},
 };
 
 impl Disk {
-    pub(super) fn open_runs(&self) -> Result<Vec<RunId>, StorageError> {
-        self.marked(OPEN_FOLDER)
-    }
-
-    pub(super) fn unsynced_runs(&self) -> Result<Vec<RunId>, StorageError> {
-        self.marked(UNSYNCED_FOLDER)
-    }
-
     /// Names that are no run ids (our own folders begin with a dot) are left out.
     pub(super) fn runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.marked("")
@@ -49,7 +40,7 @@ impl Disk {
                 let theirs = row.stages.get(&stage).map(|held| &held.sha256);
                 let ours = manifest.stages.get(&stage).map(|stored| &stored.record_sha256);
                 if ours.is_some() && ours != theirs {
-                    self.keep_beside(&self.folder(run).join(stage.file()))?;
+                    self.move_aside(&self.folder(run).join(stage.file()), "conflict")?;
                     manifest.stages.remove(&stage);
                 }
             }
@@ -57,7 +48,7 @@ impl Disk {
             if let Some(stored) = &manifest.report
                 && report.as_ref() != Some(&stored.sha256)
             {
-                self.keep_beside(&self.folder(run).join(REPORT_FILE))?;
+                self.move_aside(&self.folder(run).join(REPORT_FILE), "conflict")?;
                 manifest.report = None;
             }
             manifest.status = row.status;
@@ -76,18 +67,7 @@ impl Disk {
             "run_id": row.id, "status": row.status, "generation": row.generation, "stages": stages,
             "report": row.report, "error": row.failure,
         });
-        let bytes = serde_json::to_vec_pretty(&kept).map_err(|error| at(&path)(io::Error::other(error)))?;
-        atomic::create(&path, &bytes).map_err(at(&path))
-    }
-
-    fn keep_beside(&self, path: &Path) -> Result<(), StorageError> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-        atomic::rename(path, &path.with_file_name(format!("{name}.conflict-{}", self.stamp())))
-            .map_err(at(path))
-    }
-
-    fn stamp(&self) -> String {
-        self.clock.now().format("%Y%m%dT%H%M%S%3fZ").to_string()
+        atomic::create(&path, &json_bytes(&kept, &path)?).map_err(at(&path))
     }
 
     pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
@@ -106,7 +86,7 @@ impl Disk {
             if let Some(folder) = path.parent() {
                 atomic::create_folder(folder).map_err(at(folder))?;
             }
-            let bytes = super::disk::record_bytes(&held.record, &path)?;
+            let bytes = json_bytes(&held.record, &path)?;
             match atomic::create(&path, &bytes) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     match read_stage(&path, *stage, None)? {

@@ -260,23 +260,6 @@ impl Router {
         }
     }
 
-    /// Closes in files what a dead worker of this disk had ended in the database and not here, and lets go of the rest:
-    /// the database says who works on that.
-    pub async fn close_orphans(&self) -> Result<(), StorageError> {
-        if !self.mode().has_files() {
-            return Ok(());
-        }
-        for fence in self.files.orphans().await? {
-            self.follow_row(&fence).await?;
-            match self.files.disown(&fence).await {
-                // Ended now, or taken meanwhile.
-                Err(error) if error.is_outage() => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Ends in files a run that has ended in the database and that nobody here works on.
     pub async fn close_in_files(&self, run: &RunId) -> Result<(), StorageError> {
         let Some(manifest) = self.files.manifest(run).await?.filter(|manifest| !manifest.has_ended()) else {
