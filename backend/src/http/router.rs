@@ -49,9 +49,8 @@ pub(super) fn served() -> Vec<Served> {
 /// The whole API.
 pub fn router(state: HttpState) -> Router {
     let keys = from_fn_with_state(state.api_keys(), auth::require_api_key);
-    let mut router = with_key()
-        .router
-        .route_layer(keys)
+    let runs = if state.serves_runs { with_key().router.route_layer(keys) } else { Router::new() };
+    let mut router = runs
         .merge(public().router)
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)

@@ -944,6 +944,29 @@ export interface components {
             3: components["schemas"]["GeneralTranslationStage"];
             4: components["schemas"]["BrandContextualizationStage"];
         };
+        /** @description How reconciliation stands, for health. */
+        Standing: {
+            /** Format: uint */
+            conflicts: number;
+            /** Format: uint */
+            failed: number;
+            /** Format: date-time */
+            last_pass_at: string | null;
+            /** Format: date-time */
+            last_proof_at: string | null;
+            /**
+             * Format: uint
+             * @description Of the last pass that had something to do. Run ids stand in the log and in the command's answer.
+             */
+            proved: number;
+            /**
+             * Format: uint64
+             * @description Stage outputs a second in the last pass that wrote any.
+             */
+            stages_per_second: number | null;
+            /** Format: uint */
+            stages_written: number;
+        };
         /** @description How far a run is. */
         Status: {
             /**
@@ -991,6 +1014,8 @@ export interface components {
             mode: components["schemas"]["Mode"];
             /** @description Why the two differ. */
             reason: string | null;
+            /** @description How what went to files alone is brought into the database; none without a database. */
+            reconciliation: components["schemas"]["Standing"] | null;
             schema: components["schemas"]["Schema"];
             schema_detail: string | null;
             /**

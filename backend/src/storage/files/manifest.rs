@@ -130,12 +130,13 @@ impl Manifest {
 }
 
 /// As [`millis`], where there may be none.
-mod optional_millis {
+pub(crate) mod optional_millis {
     use chrono::{DateTime, Utc};
+    use schemars::{Schema, SchemaGenerator, json_schema};
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[allow(clippy::ref_option)] // What serde calls it with.
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         at: &Option<DateTime<Utc>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -143,6 +144,10 @@ mod optional_millis {
             Some(at) => super::millis::serialize(at, serializer),
             None => serializer.serialize_none(),
         }
+    }
+
+    pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "format": "date-time"})
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
