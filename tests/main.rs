@@ -28,3 +28,4 @@ mod rollback;
 mod run;
 mod storage;
 mod support;
+mod webhooks;

@@ -8,6 +8,7 @@ pub mod progress;
 pub mod reconcile;
 pub mod run;
 pub mod serve;
+pub mod webhooks;
 
 use std::{
     ffi::OsString,
@@ -53,6 +54,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Bring the database up to the files of this disk, or prove both equal
     Reconcile(reconcile::Args),
+    /// Show what the frontend was told of runs, or tell it again
+    Webhooks(webhooks::Args),
     /// Ask a service whether it is alive; exit code 1 where it says no, 3 where it says nothing
     Healthcheck(healthcheck::Args),
 }
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
             Command::Extract(args) => extract::run(args).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,
+            Command::Webhooks(args) => webhooks::run(args, &config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
         }
     });

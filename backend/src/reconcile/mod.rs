@@ -39,7 +39,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const CONCURRENCY: usize = 5;
 
 /// Times that a row may change between its reading and its proof before the run is left to the next pass.
-const ROUNDS_MAX: usize = 3;
+const ROUNDS_MAX: usize = 4;
 
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -262,6 +262,11 @@ impl Reconciler {
                     stages_written += self.replay(&file, row.map(|(row, _)| row)).await?;
                 }
                 (Plan::Fill { stages }, Some((row, version))) if stages.is_empty() => {
+                    if let (None, Some(report)) = (&row.report, &file.report) {
+                        self.call(|mirror| async { mirror.fill_report(run, file.generation, report).await })
+                            .await?;
+                        continue;
+                    }
                     if self.prove(row, &file, version).await? {
                         metrics::stages_reconciled(stages_written);
                         return Ok(Outcome::Proved { stages_written });

@@ -13,6 +13,7 @@ use super::{
     super::{
         Fence, Places, StorageError,
         control::{Burial, COUNTED_MAX, Control, Listing, RunPage, RunSummary},
+        outbox::Event,
     },
     FileStore, Twin,
     disk::{Disk, unknown},
@@ -143,6 +144,7 @@ impl Disk {
         if manifest.is_unsynced() {
             self.mark(UNSYNCED_FOLDER, run)?;
         }
+        self.owe(&mut manifest, &[Event::Failed], twin)?;
         self.write_manifest(&mut manifest)?;
         self.unmark(OPEN_FOLDER, run)?;
         let spool = self.spool_path(run);
@@ -193,7 +195,7 @@ impl FileStore {
         twin: Twin,
     ) -> Result<bool, StorageError> {
         let (id, failure) = (run.clone(), Arc::new(failure.clone()));
-        self.write(run, move |disk| disk.cancel(&id, &failure, at, twin)).await
+        self.told(self.write(run, move |disk| disk.cancel(&id, &failure, at, twin)).await)
     }
 
     /// Notes that a deletion begins, so that a later start finds it should this one not end.

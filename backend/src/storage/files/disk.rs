@@ -17,12 +17,13 @@ use pipeline::{
 use super::{
     super::{
         Acceptance, End, Fence, HeldStage, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind,
-        atomic,
+        atomic, outbox::Event,
     },
     Twin,
     control::reopen,
     manifest::{DatabaseSide, MANIFEST_VERSION, Manifest, StoredReport, StoredStage},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    outbox::Telling,
     owners::{Owners, remove_file},
     proof::{Found, at, digest, read_bounded, read_stage},
     tombstone::deleted,
@@ -44,6 +45,7 @@ pub(super) struct Disk {
     owners: Owners,
     /// Open runs that are known to have a row: a queue of thousands must not be read at every look for work.
     pub(super) with_row: Mutex<HashSet<RunId>>,
+    pub(super) telling: Telling,
 }
 
 /// Why a run could not be opened by its id.
@@ -62,7 +64,7 @@ pub enum OpenError {
 impl Disk {
     pub(super) fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let owners = Owners::new(root.join(OWNERS_FOLDER));
-        Self { root, clock, owners, with_row: Mutex::default() }
+        Self { root, clock, owners, with_row: Mutex::default(), telling: Telling::default() }
     }
 
     pub(super) fn folder(&self, run: &RunId) -> PathBuf {
@@ -149,6 +151,7 @@ impl Disk {
             lost_usd: 0.0,
             database: None,
             proof: None,
+            webhooks: Vec::new(),
         }
     }
 
@@ -279,6 +282,7 @@ impl Disk {
         if twin == Twin::Has {
             manifest.database.get_or_insert_default().has_row = true;
         }
+        self.owe(&mut manifest, &[Event::Stage(stage)], twin)?;
         self.write_manifest(&mut manifest)?;
         tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())
@@ -344,6 +348,11 @@ impl Disk {
         if manifest.is_unsynced() {
             self.mark(UNSYNCED_FOLDER, run)?;
         }
+        let ended: &[Event] = match end {
+            End::Completed { .. } => &[Event::Report, Event::Completed],
+            End::Failed(_) => &[Event::Failed],
+        };
+        self.owe(&mut manifest, ended, twin)?;
         self.write_manifest(&mut manifest)?;
         // From here on nothing of the run hangs on these.
         self.unmark(OPEN_FOLDER, run)?;
