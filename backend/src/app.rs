@@ -203,8 +203,9 @@ impl Service {
                 },
             },
         );
-        let reconciler =
-            postgres.clone().map(|mirror| Arc::new(Reconciler::new(router.clone(), mirror, clock.clone())));
+        let reconciler = postgres.clone().map(|mirror| {
+            Arc::new(Reconciler::new(router.clone(), mirror, Some(worker.clone()), clock.clone()))
+        });
         let registry = census.clone().map(|census| Registry {
             census,
             router: router.clone(),
@@ -242,12 +243,19 @@ impl Service {
                 config.process.volume.is_some(),
             ),
             flags: Some(flags.clone()),
+            reconciler: reconciler.clone(),
             census,
             model: breaker,
             parser: Isolation::default(),
         }));
-        let http =
-            HttpState { runs, health, brands, access: Arc::new(config.access), limits: Limits::default() };
+        let http = HttpState {
+            runs,
+            health,
+            brands,
+            access: Arc::new(config.access),
+            serves_runs: config.work.role != Role::Worker,
+            limits: Limits::default(),
+        };
         Ok(Self {
             worker,
             router,
@@ -280,7 +288,7 @@ pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
         RouterConfig { alone: Arc::new(Alone::new(None)), retry_deadline: Duration::ZERO },
         clock.clone(),
     ));
-    Ok(Some(Reconciler::new(router, postgres, clock)))
+    Ok(Some(Reconciler::new(router, postgres, None, clock)))
 }
 
 /// What a command needs to look at what the frontend was told.

@@ -109,6 +109,7 @@ async fn a_deep_page_costs_what_the_first_does() {
         (&first["pagination"]["total"], &first["pagination"]["total_is_exact"]),
         (&10_000.into(), &false.into())
     );
+    let mut first_took: Option<Duration> = None;
     let deep = format!("?page_size=100&after={}.run-42", 1_767_225_600_000_i64 + 1_000_000);
     for (what, query, newest) in [
         ("first", "?page_size=100".to_owned(), "run-99999"),
@@ -131,7 +132,12 @@ async fn a_deep_page_costs_what_the_first_does() {
         }
         times.sort();
         println!("{what}: {:?}", times[2]);
-        assert!(times[2] < Duration::from_millis(250), "{what}: {times:?}");
+        // A scan of all rows takes ten times the first page; a busy machine slows both.
+        let first = *first_took.get_or_insert(times[2]);
+        assert!(
+            times[2] < Duration::from_millis(250).max(first * 4),
+            "{what}: {times:?}, the first {first:?}"
+        );
     }
     let too_deep = service.call("GET", "/api/pipeline?page_size=100&page=101").await;
     assert_eq!(too_deep.code(), (422, "invalid_fields"));

@@ -14,6 +14,7 @@ async fn a_complete_run_has_its_report_as_markdown_and_as_a_page() {
         let service = world.serve(mode).await;
         service.submit(&world.request("run-1")).await;
         service.ended("run-1").await;
+        world.manifest_when("run-1", |manifest| manifest["status"] == "COMPLETED").await;
         let stored = std::fs::read_to_string(world.run_folder("run-1").join("report.md")).unwrap();
         for accept in ["*/*", "text/markdown", "text/plain"] {
             let markdown = service.ask("GET", PATH, accept).await.unwrap();

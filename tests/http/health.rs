@@ -158,7 +158,7 @@ async fn the_deep_level_looks_at_everything() {
         json!({
             "mode": "DUAL_WRITE", "effective_mode": "DUAL_WRITE", "reason": null, "flags_revision": 1,
             "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0,
-            "local_disk": "durable", "durability": "durable",
+            "reconciliation": null, "local_disk": "durable", "durability": "durable",
         })
     );
     assert_eq!((&body["queue_depth"], &body["runs_in_flight"]), (&json!(7), &json!(0)));

@@ -160,6 +160,7 @@ impl Service {
             clock: clock.clone(),
             local_disk: Durability::of_local_disk(setup.environment, setup.has_volume),
             flags: None,
+            reconciler: None,
             census: setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>),
             model: None,
             parser: Isolation {
@@ -171,6 +172,7 @@ impl Service {
         let queue = Queue::new(storage.clone(), worker.clone(), census, clock.clone(), setup.queued_runs_max);
         let runs = Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock);
         let state = HttpState {
+            serves_runs: true,
             runs: Arc::new(runs),
             health: Arc::new(health),
             brands,

@@ -134,8 +134,64 @@ async fn what_differs_is_kept_on_both_sides_and_told() {
         world.value(r#"SELECT "conflictedStages"::text FROM "PipelineRun" WHERE "id" = 'run-0'"#).await,
         "{2}"
     );
+    let resolve = |keep: &str| {
+        innovation(&["reconcile", "resolve", "run-0", "--keep", keep])
+            .env("APP_BASE_DIR", world.folder.path())
+            .env("DATABASE_URL", world.database_url())
+            .output()
+            .unwrap()
+    };
+    crate::support::assert_ok(&resolve("files"));
+    world.assert_both_agree("run-0").await;
+    assert_eq!(world.json("run-0", "stage2/trends.json"), file);
+    assert_eq!(kept_beside(&world, "run-0", "row.conflict-"), 1, "the row's version is kept");
+    assert_eq!(
+        world.value(r#"SELECT "conflictedStages"::text FROM "PipelineRun" WHERE "id" = 'run-0'"#).await,
+        "{}"
+    );
+    let cards = r#"SELECT (count(*) > 0)::text FROM "OpportunityCard" WHERE "runId" = 'run-0'"#;
+    assert_eq!(world.value(cards).await, "true", "made anew");
+    // Once more, and the other way.
+    world.query(other).await;
+    crate::support::assert_ok(&resolve("database"));
+    assert_eq!(world.json("run-0", "stage2/trends.json")["meta"]["model"], "another/model");
+    assert_eq!(kept_beside(&world, "run-0/stage2", "trends.json.conflict-"), 1);
+    assert_eq!(reconcile(&world, &["--verify", "--run", "run-0"]).0, Some(0));
     // The other run is not held up by it.
     assert_eq!(reconcile(&world, &["--run", "run-1"]).0, Some(0));
+}
+
+#[tokio::test]
+async fn a_run_whose_sides_do_not_fit_together_ends_all_the_same_and_is_told() {
+    let mut world = world().await;
+    after_an_outage(&mut world, 1).await;
+    assert_eq!(reconcile(&world, &[]).0, Some(0));
+    // As if another replica had begun it anew while this one was cut off, stored its own first stage, and died; and this
+    // disk had not been reconciled yet.
+    world
+        .query(
+            r#"UPDATE "PipelineRun" SET "status" = 'PROCESSING', "leaseEpoch" = "leaseEpoch" + 1, "completedAt" = NULL,
+               "stage1Output" = jsonb_set("stage1Output", '{meta,model}', '"another/model"'), "stage1Digest" = NULL,
+               "stage2Output" = NULL, "stage3Output" = NULL, "stage4Output" = NULL, "stage2Digest" = NULL,
+               "stage3Digest" = NULL, "stage4Digest" = NULL, "fullReportMarkdown" = NULL, "reportDigest" = NULL"#,
+        )
+        .await;
+    let paid = calls(&world.model);
+    let service = world.serve(&[("LEASE_SECONDS", "3")]).await;
+    world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
+    assert_eq!(calls(&world.model), paid, "what the files have is not paid again");
+    let epoch: i32 = world.value(r#"SELECT "leaseEpoch"::text FROM "PipelineRun""#).await.parse().unwrap();
+    assert!(epoch < 10, "{epoch}: it did not spin\n{}", service.log());
+    let (code, lines) = reconcile(&world, &["--run", "run-0"]);
+    assert_eq!((code, &lines[0]["result"]["numbers"]), (Some(1), &serde_json::json!([1])), "{lines:?}");
+}
+
+/// How many files of a name's beginning there are in a folder of a run.
+fn kept_beside(world: &World, folder: &str, beginning: &str) -> usize {
+    let entries = std::fs::read_dir(world.run_folder(folder)).unwrap();
+    entries
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with(beginning))
+        .count()
 }
 
 #[tokio::test]

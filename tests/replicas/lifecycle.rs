@@ -58,6 +58,8 @@ async fn web_and_worker_apart_share_one_queue() {
         assert_eq!(web.ended(&format!("run-{number}")).await["status"], "complete");
     }
     assert_eq!(calls(&world.model), [3; 4]);
+    assert_eq!(worker.post(&world.request("run-9")).await.unwrap().0, 404, "who only works accepts nothing");
+    assert_eq!(worker.get("/health").await.unwrap().0, 200);
     let deep = web
         .wait_for_path("/health/deep", |_, deep| {
             deep["replicas"].as_array().is_some_and(|all| all.len() == 2)

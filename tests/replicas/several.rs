@@ -108,3 +108,67 @@ async fn postgres_restarts_under_two_replicas_and_no_run_changes_hands_for_it() 
     let paid: usize = calls(&world.model).iter().sum();
     assert_eq!(paid, 24, "each renewed its own first, and none was taken over");
 }
+
+#[tokio::test]
+async fn what_ended_by_file_in_a_short_outage_is_not_begun_again_elsewhere() {
+    const RUNS: usize = 6;
+    let mut world = world(Duration::from_millis(200)).await;
+    // The default lease: longer than the outage.
+    let lease = [("LEASE_SECONDS", "15")];
+    let (one, two) = tokio::join!(world.replica("one", &lease), world.replica("two", &lease));
+    for number in 0..RUNS {
+        one.submit(&world.request(&format!("run-{number}"))).await;
+    }
+    one.wait_for("run-0", |status| status["stages"]["1"]["status"] == "complete").await;
+    world.postgres().stop(Stop::Immediate);
+    for number in 0..RUNS {
+        assert_eq!(one.ended(&format!("run-{number}")).await["status"], "complete", "by file");
+    }
+    world.postgres().start_again();
+    assert_all_complete(&world, RUNS).await;
+    assert_eq!(calls(&world.model), [RUNS; 4], "nothing is paid again");
+    assert!(!two.log().contains("] started"), "{}", two.log());
+    for number in 0..RUNS {
+        let manifest = world.folder.path().join(format!("one/data/test-outputs/run-{number}/run.json"));
+        let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+        let sql = format!(r#"SELECT "reportDigest" FROM "PipelineRun" WHERE "id" = 'run-{number}'"#);
+        assert_eq!(manifest["report"]["sha256"], world.value(&sql).await.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ended_elsewhere_is_closed_in_the_files_of_whoever_began_it() {
+    let world = world(SLOW).await;
+    let mut one = world.replica("one", &[("DRAIN_SECONDS", "0")]).await;
+    one.submit(&world.request("run-1")).await;
+    one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    let two = world.replica("two", &[]).await;
+    one.signal("TERM");
+    assert_eq!(one.wait().await, Some(0));
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    let open = world.folder.path().join("one/data/test-outputs/.open/run-1");
+    assert!(open.exists(), "it was given back");
+    let _again = world.replica("one", &[]).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while open.exists() {
+        assert!(Instant::now() < deadline, "its manifest is still open");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let manifest = world.folder.path().join("one/data/test-outputs/run-1/run.json");
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    assert_eq!((&manifest["status"], &manifest["database"]["has_end"]), (&"COMPLETED".into(), &true.into()));
+}
+
+#[tokio::test]
+async fn with_company_and_without_the_database_health_says_that_nothing_is_accepted() {
+    let mut world = world(SLOW).await;
+    let one = world.replica("one", &[]).await;
+    world.postgres().stop(Stop::Immediate);
+    one.wait_for_path("/health", |code, health| code == 503 && health["status"] == "unhealthy").await;
+    assert_eq!(one.get("/health/live").await.unwrap().0, 200);
+    assert_eq!(one.post(&world.request("run-1")).await.unwrap().0, 503);
+    world.postgres().start_again();
+    one.wait_for_path("/health", |code, _| code == 200).await;
+    one.submit(&world.request("run-1")).await;
+    assert_eq!(one.ended("run-1").await["status"], "complete");
+}

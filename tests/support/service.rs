@@ -199,7 +199,8 @@ impl World {
             ))
             .await;
         let row: Vec<String> = row[0].iter().map(|value| value.clone().unwrap_or_default()).collect();
-        let manifest = self.json(run_id, "run.json");
+        // In DUAL_WRITE the database is first, and a client may hear of it before the file is there.
+        let manifest = self.manifest_when(run_id, |manifest| manifest["status"] != "PROCESSING").await;
         assert_eq!(row[0], manifest["status"], "{manifest}");
         for stage in 1..=4 {
             assert_eq!(row[stage], manifest["stages"][stage.to_string()]["record_sha256"], "stage {stage}");

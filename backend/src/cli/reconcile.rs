@@ -12,12 +12,16 @@ use crate::{
     config::Config,
     reconcile::{
         Outcome, Reconciler, Summary,
+        resolve::Keep,
         verify::{Comparison, Scope, Verified},
     },
 };
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    resolve: Option<Command>,
     /// Only this run
     #[arg(long, value_name = "ID", value_parser = parse_run)]
     run: Option<RunId>,
@@ -38,6 +42,17 @@ pub struct Args {
     json: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Settle a conflict: say which side is right
+    Resolve {
+        #[arg(value_parser = parse_run)]
+        run: RunId,
+        #[arg(long, value_enum)]
+        keep: Keep,
+    },
+}
+
 fn parse_run(text: &str) -> Result<RunId, String> {
     RunId::parse(text).map_err(|error| error.to_string())
 }
@@ -54,7 +69,20 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
         }
         Err(error) => return fail(&error),
     };
+    if let Some(Command::Resolve { run, keep }) = &args.resolve {
+        return resolve(&reconciler, run, *keep).await;
+    }
     if args.verify { verify(&args, &reconciler).await } else { reconcile(&args, &reconciler).await }
+}
+
+async fn resolve(reconciler: &Reconciler, run: &RunId, keep: Keep) -> ExitCode {
+    match reconciler.resolve(run, keep).await {
+        Ok(outcome) => {
+            put(&format!("{run}: {}\n", outcome_words(&outcome)));
+            if matches!(outcome, Outcome::Proved { .. }) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => fail(&format!("{run}: {error}; try again")),
+    }
 }
 
 async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
@@ -163,7 +191,10 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Proved { stages_written } => format!("proved equal, {stages_written} stages written"),
         Outcome::Left => "left: somebody works on it, or it has not ended".to_owned(),
         Outcome::Gone => "has no files here".to_owned(),
-        Outcome::Conflict { numbers } => format!("conflict in {}: both are kept", parts(numbers)),
+        Outcome::Conflict { numbers } => format!(
+            "conflict in {}: both are kept; settle it by innovation reconcile resolve RUN --keep database|files",
+            parts(numbers)
+        ),
         Outcome::Failed { reason } => format!("failed: {reason}; try again"),
     }
 }

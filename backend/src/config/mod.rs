@@ -77,7 +77,8 @@ impl Config {
         if purpose == Purpose::Service {
             check_together(&mut reader, &process, &database, &modes, &work);
         }
-        if work.stage_deadline < analyst.timeout {
+        let asks_a_model = analyst.choice != AnalystChoice::Extractive && analyst.api_key.is_some();
+        if asks_a_model && work.stage_deadline < analyst.timeout {
             reader.problem(
                 "STAGE_DEADLINE_SECONDS",
                 "must not be shorter than LLM_TIMEOUT_SECONDS, the time of one call",

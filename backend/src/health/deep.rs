@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{Basic, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
 use crate::{
     config::Environment,
+    reconcile::{Reconciler, Standing},
     storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, mode::Mode},
     telemetry::metrics::Measured,
 };
@@ -61,6 +62,8 @@ pub struct StorageReport {
     pub schema_detail: Option<String>,
     /// Ended runs that the database lacks something of; none while it is not known.
     pub unsynced: Option<usize>,
+    /// How what went to files alone is brought into the database; none without a database.
+    pub reconciliation: Option<Standing>,
     pub local_disk: Durability,
     /// What would be left of a run's outputs if this container vanished now.
     pub durability: Durability,
@@ -250,6 +253,7 @@ impl Health {
             schema,
             schema_detail,
             unsynced,
+            reconciliation: self.sources.reconciler.as_deref().map(Reconciler::standing),
             local_disk: self.sources.local_disk,
             durability,
         }

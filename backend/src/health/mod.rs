@@ -20,6 +20,7 @@ use crate::{
     config::Environment,
     documents::isolate::Isolation,
     flags::FlagSource,
+    reconcile::Reconciler,
     storage::{
         Census, Replica, StorageError, StorageErrorKind, Store as _,
         breaker::BreakerState,
@@ -113,6 +114,8 @@ pub struct Sources {
     pub local_disk: Durability,
     /// None where the flags are fixed.
     pub flags: Option<FlagSource>,
+    /// None without a database.
+    pub reconciler: Option<Arc<Reconciler>>,
     /// None without a database.
     pub census: Option<Arc<dyn Census>>,
     /// None with the extractive analyst.
@@ -282,7 +285,10 @@ impl Health {
             Some(NotReady::PersistenceDisabled)
         } else if self.sources.worker.is_stopping() {
             Some(NotReady::Draining)
-        } else if Stores::works(stores.database.as_ref()) || Stores::works(stores.files.as_ref()) {
+        } else if Stores::works(stores.database.as_ref())
+            // With company, files alone accept nothing.
+            || (Stores::works(stores.files.as_ref()) && self.sources.router.may_accept_by_file())
+        {
             None
         } else {
             Some(NotReady::NoStorage)

@@ -37,6 +37,8 @@ pub struct HttpState {
     pub health: Arc<Health>,
     pub brands: BrandFolder,
     pub access: Arc<AccessConfig>,
+    /// Whether runs are accepted and shown here; a process that only works on them serves health and metrics.
+    pub serves_runs: bool,
     pub limits: Limits,
 }
 

@@ -33,6 +33,7 @@ pub fn router(state: HttpState) -> Router {
         // With a key of its own, where it is set.
         .route("/metrics", get(metrics::prometheus));
 
+    let with_key = if state.serves_runs { with_key } else { Router::new() };
     let mut router = with_key
         .merge(public)
         .fallback(error::no_route)

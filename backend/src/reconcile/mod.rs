@@ -4,9 +4,11 @@
 //! nothing but the state of both stores, so it may be killed anywhere and begun anew.
 
 pub mod plan;
+pub mod resolve;
 pub mod verify;
 
 use std::{
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -25,15 +27,26 @@ use crate::{
     crash,
     storage::{
         End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
-        files::FileStore,
-        proof::{Mirror, Proof},
+        files::{FileStore, manifest::optional_millis},
+        proof::{Mirror, Proof, Row},
         router::Router,
     },
     telemetry::metrics,
+    worker::Worker,
 };
 
-/// Between two passes that nobody asked for: marks are few, so a look costs a folder's listing.
-const INTERVAL: Duration = Duration::from_secs(30);
+/// Between two passes that nobody asked for. A look costs a folder's listing; and what this process has ended in files
+/// must be in the database before its lease there has ended, or another replica begins it anew.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Before a run that could not be settled is tried again: doubled each time, at most the second.
+const DEFERRALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+
+/// Between two looks for runs that are open in files and have ended in the database.
+const TIDY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Runs that one statement asks for.
+const TIDY_BATCH: usize = 500;
 
 /// Runs brought back at once: a third of the default pool, so that live traffic keeps its latency.
 const CONCURRENCY: usize = 5;
@@ -96,20 +109,17 @@ impl Summary {
 /// How reconciliation stands, for health.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Standing {
-    pub last_pass: Option<Summary>,
-    #[serde(serialize_with = "optional_time")]
+    /// Of the last pass that had something to do. Run ids stand in the log and in the command's answer.
+    pub proved: usize,
+    pub stages_written: usize,
+    pub conflicts: usize,
+    pub failed: usize,
+    #[serde(serialize_with = "optional_millis::serialize")]
     pub last_pass_at: Option<Timestamp>,
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "optional_millis::serialize")]
     pub last_proof_at: Option<Timestamp>,
     /// Stage outputs a second in the last pass that wrote any.
     pub stages_per_second: Option<u64>,
-}
-
-fn optional_time<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => pipeline::record::millis::serialize(at, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 /// Brings rows up to what the files hold.
@@ -120,15 +130,33 @@ pub struct Reconciler {
     clock: Arc<dyn Clock>,
     /// In whose name rows are taken: not the worker's, which would renew them.
     owner: String,
+    /// Whose leases are this process's own; none for a command.
+    worker: Option<Worker>,
     asked: Notify,
     standing: Mutex<Standing>,
+    /// When a run may be tried again, and how long it waited the last time.
+    deferred: Mutex<HashMap<RunId, (Duration, Duration)>>,
 }
 
 impl Reconciler {
     #[must_use]
-    pub fn new(router: Arc<Router>, mirror: Arc<dyn Mirror>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        router: Arc<Router>,
+        mirror: Arc<dyn Mirror>,
+        worker: Option<Worker>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let owner = format!("reconciler-{}", uuid::Uuid::now_v7());
-        Self { router, mirror, clock, owner, asked: Notify::new(), standing: Mutex::default() }
+        Self {
+            router,
+            mirror,
+            clock,
+            owner,
+            worker,
+            asked: Notify::new(),
+            standing: Mutex::default(),
+            deferred: Mutex::default(),
+        }
     }
 
     /// How reconciliation stands.
@@ -137,22 +165,77 @@ impl Reconciler {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks for a pass now.
+    /// Asks for a pass now, over everything: something has changed.
     pub fn wake(&self) {
+        self.lock_deferred().clear();
         self.asked.notify_one();
     }
 
     /// Passes whenever there is a reason, for ever; none while the database is switched off or away.
     pub async fn run(&self) {
+        let mut tidied: Option<Duration> = None;
         loop {
             if self.router.is_database_open() {
                 self.pass().await;
+                let now = self.clock.monotonic();
+                if tidied.is_none_or(|at| now.saturating_sub(at) >= TIDY_INTERVAL) {
+                    match self.tidy().await {
+                        Ok(()) => tidied = Some(now),
+                        Err(error) => {
+                            tracing::warn!(%error, "what has ended elsewhere could not be closed in files")
+                        }
+                    }
+                }
             }
             tokio::select! {
                 () = self.asked.notified() => {}
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
+    }
+
+    /// Closes in files what has ended in the database under somebody else's hands.
+    async fn tidy(&self) -> Result<(), StorageError> {
+        let mut open = self.files().open_runs().await?;
+        open.retain(|run| !self.is_worked_on(run));
+        for batch in open.chunks(TIDY_BATCH) {
+            for run in self.call(|mirror| async { mirror.ended_among(batch).await }).await? {
+                if !self.is_worked_on(&run) {
+                    self.router.close_in_files(&run).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_worked_on(&self, run: &RunId) -> bool {
+        self.worker.as_ref().is_some_and(|worker| worker.is_working_on(run))
+    }
+
+    /// Those of the marked runs whose turn it is.
+    fn due(&self, mut marked: Vec<RunId>) -> Vec<RunId> {
+        let now = self.clock.monotonic();
+        let mut deferred = self.lock_deferred();
+        let all: HashSet<&RunId> = marked.iter().collect();
+        deferred.retain(|run, _| all.contains(run));
+        marked.retain(|run| deferred.get(run).is_none_or(|(at, _)| *at <= now));
+        marked
+    }
+
+    /// Leaves a run alone for a while that could not be settled.
+    fn defer(&self, run: &RunId, outcome: &Outcome) {
+        let mut deferred = self.lock_deferred();
+        if matches!(outcome, Outcome::Proved { .. } | Outcome::Gone) {
+            deferred.remove(run);
+            return;
+        }
+        let waited = deferred.get(run).map_or(DEFERRALS.0 / 2, |(_, waited)| *waited);
+        let wait = (waited * 2).min(DEFERRALS.1);
+        deferred.insert(run.clone(), (self.clock.monotonic() + wait, wait));
+    }
+
+    fn lock_deferred(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (Duration, Duration)>> {
+        self.deferred.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The runs that are marked as lacking something in the database.
@@ -164,7 +247,7 @@ impl Reconciler {
     pub async fn preview(&self, run: &RunId) -> Result<String, StorageError> {
         let Some(file) = self.files().load(run).await? else { return Ok("has no files here".to_owned()) };
         let looked = self.look(run).await?;
-        Ok(match plan(looked.as_ref().map(|(row, _)| row), &file) {
+        Ok(match plan(looked.as_ref().map(|row| &row.snapshot), &file) {
             Plan::Leave => "left to who works on it".to_owned(),
             Plan::Replay { stages } => format!("{} stages and its end would be written", stages.len()),
             Plan::Fill { stages } if stages.is_empty() => "would be proved".to_owned(),
@@ -175,14 +258,16 @@ impl Reconciler {
 
     /// One pass over everything that is marked.
     pub async fn pass(&self) -> Summary {
-        let runs = match self.files().unsynced_runs().await {
-            Ok(runs) if runs.is_empty() => return Summary::default(),
-            Ok(runs) => runs,
+        let runs = match self.marked().await {
+            Ok(runs) => self.due(runs),
             Err(error) => {
                 tracing::warn!(%error, "what is unsynced cannot be read");
                 return Summary::default();
             }
         };
+        if runs.is_empty() {
+            return Summary::default();
+        }
         let begun = self.clock.monotonic();
         let summary = self.reconcile(runs).await;
         let elapsed = self.clock.monotonic().saturating_sub(begun);
@@ -205,7 +290,10 @@ impl Reconciler {
             standing.stages_per_second = u64::try_from(summary.stages_written as u128 * 1_000 / millis).ok();
         }
         standing.last_pass_at = Some(now);
-        standing.last_pass = Some(summary.clone());
+        standing.proved = summary.proved;
+        standing.stages_written = summary.stages_written;
+        standing.conflicts = summary.conflicts.len();
+        standing.failed = summary.failed.len();
         summary
     }
 
@@ -228,6 +316,7 @@ impl Reconciler {
                 }
                 Outcome::Proved { .. } | Outcome::Left | Outcome::Gone => {}
             }
+            self.defer(&run, &outcome);
             summary.add(run, &outcome);
         }
         summary
@@ -247,27 +336,27 @@ impl Reconciler {
         let Some(file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
         let mut stages_written = 0;
         for _ in 0..ROUNDS_MAX {
-            let looked = self.look(run).await?;
-            let (row, version) = match &looked {
-                Some((row, version)) => (Some(row), Some(version)),
-                None => (None, None),
-            };
-            match (plan(row, &file), row.zip(version)) {
+            let mut row = self.look(run).await?;
+            if let Some(row) = &mut row
+                && self.is_ours(row)
+            {
+                // Ended in files while the database was away, under a lease that is still on the row.
+                row.snapshot.is_leased = false;
+            }
+            match (plan(row.as_ref().map(|row| &row.snapshot), &file), &row) {
                 (Plan::Leave, _) => return Ok(Outcome::Left),
                 (Plan::Conflict { numbers }, _) => {
                     self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;
                     return Ok(Outcome::Conflict { numbers });
                 }
-                (Plan::Replay { .. }, row) => {
-                    stages_written += self.replay(&file, row.map(|(row, _)| row)).await?;
-                }
-                (Plan::Fill { stages }, Some((row, version))) if stages.is_empty() => {
-                    if let (None, Some(report)) = (&row.report, &file.report) {
+                (Plan::Replay { .. }, row) => stages_written += self.replay(&file, row.as_ref()).await?,
+                (Plan::Fill { stages }, Some(row)) if stages.is_empty() => {
+                    if let (None, Some(report)) = (&row.snapshot.report, &file.report) {
                         self.call(|mirror| async { mirror.fill_report(run, file.generation, report).await })
                             .await?;
                         continue;
                     }
-                    if self.prove(row, &file, version).await? {
+                    if self.prove(&row.snapshot, &file, &row.version).await? {
                         metrics::stages_reconciled(stages_written);
                         return Ok(Outcome::Proved { stages_written });
                     }
@@ -286,7 +375,7 @@ impl Reconciler {
     }
 
     /// Takes the run's row, or enters one, and gives it everything up to its end.
-    async fn replay(&self, file: &Snapshot, row: Option<&Snapshot>) -> Result<usize, StorageError> {
+    async fn replay(&self, file: &Snapshot, row: Option<&Row>) -> Result<usize, StorageError> {
         let (Some(request), Some(accepted_at)) = (file.request.clone(), file.accepted_at) else {
             return Err(StorageError::new(
                 StorageErrorKind::Refused,
@@ -294,20 +383,19 @@ impl Reconciler {
             ));
         };
         let new = NewRun { id: file.id.clone(), request, accepted_at };
-        let epoch = file.epoch.max(row.map_or(0, |row| row.epoch)) + 1;
-        let fence = Fence {
-            run: file.id.clone(),
-            owner: self.owner.clone(),
-            epoch,
-            generation: file.generation,
-            attempt: 0,
-            holds_row: true,
-        };
-        self.call(|mirror| async { mirror.adopt(&new, &fence).await }).await?;
+        let mut fence = self.fence_above(file, row.map_or(0, |row| row.snapshot.epoch));
+        match row.filter(|row| self.is_ours(row) || row.owner.as_ref() == Some(&self.owner)) {
+            // The lease is there already, and its fence with it.
+            Some(Row { snapshot, owner: Some(owner), .. }) if snapshot.generation == file.generation => {
+                fence.owner.clone_from(owner);
+                fence.epoch = snapshot.epoch;
+            }
+            _ => self.call(|mirror| async { mirror.adopt(&new, &fence).await }).await?,
+        }
         crash::point("reconcile-adopted");
         let mut written = 0;
         for (stage, held) in &file.stages {
-            if row.is_none_or(|row| !row.stages.contains_key(stage)) {
+            if row.is_none_or(|row| !row.snapshot.stages.contains_key(stage)) {
                 self.call(|mirror| async { mirror.store_stage(&fence, &held.record).await }).await?;
                 written += 1;
                 crash::point("reconcile-stage-stored");
@@ -328,6 +416,18 @@ impl Reconciler {
         self.call(|mirror| async { mirror.finish(&fence, end, at).await }).await?;
         crash::point("reconcile-ended");
         Ok(written)
+    }
+
+    /// The fence of this reconciler, above what either side has seen.
+    fn fence_above(&self, file: &Snapshot, row_epoch: i32) -> Fence {
+        Fence {
+            run: file.id.clone(),
+            owner: self.owner.clone(),
+            epoch: file.epoch.max(row_epoch) + 1,
+            generation: file.generation,
+            attempt: 0,
+            holds_row: true,
+        }
     }
 
     /// Compares both sides at one version of the row, and keeps the proof on both. False if the row has changed.
@@ -351,7 +451,16 @@ impl Reconciler {
         self.router.files()
     }
 
-    async fn look(&self, run: &RunId) -> Result<Option<(Snapshot, String)>, StorageError> {
+    /// Whether the lease on the row is this process's own, of a run that it has done with.
+    fn is_ours(&self, row: &Row) -> bool {
+        self.worker.as_ref().is_some_and(|worker| {
+            row.snapshot.status == RunStatus::Processing
+                && row.owner.as_deref() == Some(worker.lease().owner.as_str())
+                && !worker.is_working_on(&row.snapshot.id)
+        })
+    }
+
+    async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
         self.call(|mirror| async { mirror.look(run).await }).await
     }
 

@@ -104,13 +104,9 @@ impl Reconciler {
         let mut in_files: HashSet<RunId> = self.files().runs().await?.into_iter().collect();
         let mut after: Option<RunId> = None;
         loop {
-            let last = after.take();
-            let page = self
-                .call(|mirror| {
-                    let last = last.clone();
-                    async move { mirror.ended_since(since, last.as_ref(), PAGE).await }
-                })
-                .await?;
+            let after_run = after.as_ref();
+            let page =
+                self.call(|mirror| async move { mirror.ended_since(since, after_run, PAGE).await }).await?;
             for run in &page {
                 in_files.remove(run);
                 let comparison = self.compare(run).await?;
@@ -133,7 +129,7 @@ impl Reconciler {
 
     async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
         let file = self.files().load(run).await?;
-        let row = self.look(run).await?.map(|(row, _)| row);
+        let row = self.look(run).await?.map(|row| row.snapshot);
         Ok(match (row, file) {
             (None, None) => Comparison::Unknown,
             (Some(_), None) => Comparison::OnlyInDatabase,

@@ -146,6 +146,8 @@ impl Runs {
         match self.router.accept(&new, lease).await {
             Ok(Acceptance::New(fence)) => {
                 crash::point("accepted");
+                let waits = fence.is_none();
+                tracing::info!(run_id = %run_id, waits, "[{run_id}] accepted");
                 metrics::run_accepted();
                 match (slot, fence) {
                     (Some(slot), Some(fence)) => self.worker.start(slot, fence, Some(new)),

@@ -10,7 +10,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Snapshot, StorageError, Store};
+use super::{Fence, Snapshot, StorageError, Store};
 
 /// That row and files held the same at one version of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +48,24 @@ impl Proof {
     }
 }
 
+/// A run as its row says, with what a snapshot does not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub snapshot: Snapshot,
+    /// PostgreSQL's `xmin`.
+    pub version: String,
+    /// Whose lease is, or was, on it.
+    pub owner: Option<String>,
+}
+
 /// A database whose rows can be compared with files, and mended.
 #[async_trait]
 pub trait Mirror: Store {
-    /// The run with the version of its row.
-    async fn look(&self, run: &RunId) -> Result<Option<(Snapshot, String)>, StorageError>;
+    /// The run as its row says.
+    async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError>;
+
+    /// Those of these runs that have ended.
+    async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError>;
 
     /// Stores a stage that an ended run of this generation lacks. An equal one is success, another a conflict.
     async fn fill_stage(
@@ -68,6 +81,11 @@ pub trait Mirror: Store {
 
     /// Keeps the proof with the row; false if the row is no longer the one that was read.
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError>;
+
+    /// Opens an ended row again under a lease of the fence's owner, without these stages, its report and the rows made of
+    /// it; false if the row is no longer the one that was read.
+    async fn reopen(&self, fence: &Fence, without: &[Stage], row_version: &str)
+    -> Result<bool, StorageError>;
 
     /// Notes the stages (5 is the report, 0 the status) that differ; none takes the note away.
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError>;

@@ -12,6 +12,11 @@ use crate::storage::Fence;
 /// the machine's; after three in a row it is the run's own.
 const ATTEMPTS_MAX: i32 = 3;
 
+/// Whether no further attempt would be made.
+pub(super) const fn is_last(fence: &Fence) -> bool {
+    fence.attempt >= ATTEMPTS_MAX
+}
+
 /// Why a claimed run is not worked on any more, if it is not.
 pub(super) fn check(fence: &Fence, stored: &[StageRecord]) -> Option<RunFailure> {
     if fence.attempt <= ATTEMPTS_MAX {

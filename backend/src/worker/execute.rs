@@ -24,6 +24,9 @@ use crate::{
 /// Between two attempts to write an end that storage did not take.
 const END_RETRY: Duration = Duration::from_secs(1);
 
+/// For how long a failure that no store has taken is kept from clients: what they are told should last.
+const TELL_UNSTORED_AFTER: Duration = Duration::from_secs(1);
+
 /// How the work on a run came out.
 enum Outcome {
     Finished(Finished),
@@ -56,13 +59,18 @@ pub(super) async fn work(
             router.remember(fence, new.clone(), HashSet::new());
             Start { new, stored: Vec::new(), lost_usd: 0.0 }
         }
-        None => match resume(router, fence, stopping).await {
+        None => match resume(inner, fence).await {
             Some(start) => start,
             None => return,
         },
     };
     crash::point("claimed");
-    tracing::info!(epoch = fence.epoch, "[{run_id}] started");
+    tracing::info!(
+        epoch = fence.epoch,
+        attempt = fence.attempt,
+        stored = start.stored.len(),
+        "[{run_id}] started"
+    );
     let outcome = match crash_loop::check(fence, &start.stored) {
         Some(failure) => Outcome::Failed(failure),
         None => outcome(inner, fence, start, lost, progress).await,
@@ -75,9 +83,13 @@ pub(super) async fn work(
         Outcome::Failed(failure) => {
             metrics::llm_cost(failure.usage.cost_usd);
             tracing::warn!(code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
-            inner.unstored().insert(run_id.clone(), failure.clone());
-            write_end(router, tools, fence, End::Failed(&failure), stopping).await;
-            inner.unstored().remove(run_id);
+            let storing = write_end(router, tools, fence, End::Failed(&failure), stopping);
+            tokio::pin!(storing);
+            if tokio::time::timeout(TELL_UNSTORED_AFTER, &mut storing).await.is_err() {
+                inner.unstored().insert(run_id.clone(), failure.clone());
+                storing.await;
+                inner.unstored().remove(run_id);
+            }
         }
         Outcome::Lost => {
             tracing::warn!("[{run_id}] is no longer ours; stopped working on it");
@@ -124,7 +136,8 @@ async fn write_end(
 }
 
 /// Where a claimed run goes on; nothing where there is nothing to do for us now.
-async fn resume(router: &Router, fence: &Fence, stopping: &CancellationToken) -> Option<Start> {
+async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
+    let Inner { router, tools, stopping, .. } = inner;
     let run_id = &fence.run;
     let resumed = tokio::select! {
         resumed = router.resume(fence) => resumed,
@@ -154,9 +167,21 @@ async fn resume(router: &Router, fence: &Fence, stopping: &CancellationToken) ->
             router.let_go(fence).await;
             None
         }
-        Err(error) => {
+        Err(error) if error.is_outage() => {
             tracing::error!(%error, "[{run_id}] what is stored of it cannot be looked up; given back, to be tried again");
             give_back(router, fence).await;
+            None
+        }
+        Err(error) if crash_loop::is_last(fence) => {
+            let what = format!("what is stored of the run does not fit together: {error}");
+            tracing::error!("[{run_id}] {what}");
+            let failure = RunFailure::new(FailureCode::Internal, None, what, false);
+            write_end(router, tools, fence, End::Failed(&failure), stopping).await;
+            None
+        }
+        Err(error) => {
+            // Not given back: it would be taken again at once, and again. Its lease ends, and the attempt counts.
+            tracing::error!(%error, "[{run_id}] what is stored of it does not fit together; left until its lease ends");
             None
         }
     }

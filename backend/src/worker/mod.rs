@@ -26,8 +26,9 @@ use crate::{
     storage::{Claim, Control as _, Fence, Lease, NewRun, Store as _, router::Router},
 };
 
-/// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about.
-const POLL: Duration = Duration::from_secs(1);
+/// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about. Half of
+/// the second that a run may wait after its lease.
+const POLL: Duration = Duration::from_millis(500);
 
 /// The most runs that one look takes, so that replicas share a backlog.
 const CLAIM_MAX: usize = 32;
@@ -231,7 +232,6 @@ impl Worker {
 
     async fn claim_until_told(&self) {
         let mut was_failing = false;
-        let mut has_orphans = true;
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_stopping() {
@@ -255,13 +255,6 @@ impl Worker {
                         }
                         for fence in fences {
                             self.start_claimed(fence).await;
-                        }
-                        if self.inner.router.is_database_open()
-                            && std::mem::take(&mut has_orphans)
-                            && let Err(error) = self.inner.router.close_orphans().await
-                        {
-                            has_orphans = true;
-                            tracing::warn!(%error, "what a dead worker left open in files could not be closed");
                         }
                     }
                     // Once an outage, not once a second.

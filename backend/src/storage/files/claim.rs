@@ -7,7 +7,7 @@ use pipeline::run::{RunId, Stage};
 use super::{
     super::{Fence, StorageError, atomic},
     Twin,
-    disk::{Disk, fence_of},
+    disk::Disk,
     manifest::Manifest,
     marks::OPEN_FOLDER,
     proof::{Found, at, read_stage},
@@ -93,22 +93,6 @@ impl Disk {
             }
         }
         Ok(fences)
-    }
-
-    /// Open runs with a row whose worker is dead, under the fence that it had.
-    pub(super) fn orphans(&self) -> Result<Vec<Fence>, StorageError> {
-        let mut orphans = Vec::new();
-        for run in self.marked(OPEN_FOLDER)? {
-            if let Some(manifest) = self.read_manifest(&run)?
-                && let Some(owner) = &manifest.owner
-                && manifest.has_row()
-                && !manifest.has_ended()
-                && !self.is_held(&manifest)?
-            {
-                orphans.push(fence_of(&manifest, owner));
-            }
-        }
-        Ok(orphans)
     }
 
     /// The attempt is given back too: it did not end in a crash. Having been released already is success.

@@ -13,13 +13,11 @@ use super::{
     super::{
         Fence, Places, StorageError,
         control::{Burial, COUNTED_MAX, Control, Listing, RunPage, RunSummary},
-        outbox::Event,
     },
     FileStore, Twin,
     disk::{Disk, unknown},
     manifest::{DatabaseSide, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    owners::remove_file,
     proof::at,
     run_blocking,
 };
@@ -131,24 +129,9 @@ impl Disk {
         if manifest.has_ended() {
             return Ok(false);
         }
-        manifest.status = RunStatus::Cancelled;
         manifest.epoch += 1;
-        manifest.owner = None;
         manifest.error = Some(failure.clone());
-        manifest.finished_at = Some(at_time.max(manifest.accepted_at));
-        manifest.database = match twin {
-            Twin::None => manifest.database,
-            Twin::Has => Some(DatabaseSide { has_row: true, has_end: true }),
-            Twin::Lacks => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
-        };
-        if manifest.is_unsynced() {
-            self.mark(UNSYNCED_FOLDER, run)?;
-        }
-        self.owe(&mut manifest, &[Event::Failed], twin)?;
-        self.write_manifest(&mut manifest)?;
-        self.unmark(OPEN_FOLDER, run)?;
-        let spool = self.spool_path(run);
-        remove_file(&spool).map_err(at(&spool))?;
+        self.close(&mut manifest, RunStatus::Cancelled, at_time, twin)?;
         Ok(true)
     }
 }

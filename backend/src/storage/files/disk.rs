@@ -13,18 +13,19 @@ use pipeline::{
     record::{StageRecord, sha256_hex},
     run::{RunId, RunStatus, Stage},
 };
+use serde::Serialize;
 
 use super::{
     super::{
-        Acceptance, End, Fence, HeldStage, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind,
+        Acceptance, Fence, HeldStage, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind,
         atomic, outbox::Event,
     },
     Twin,
     control::reopen,
-    manifest::{DatabaseSide, MANIFEST_VERSION, Manifest, StoredReport, StoredStage},
+    manifest::{MANIFEST_VERSION, Manifest, StoredStage},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     outbox::Telling,
-    owners::{Owners, remove_file},
+    owners::Owners,
     proof::{Found, at, digest, read_bounded, read_stage},
     tombstone::deleted,
 };
@@ -251,7 +252,7 @@ impl Disk {
         let stage = record.meta.stage;
         let path = self.folder(&fence.run).join(stage.file());
         let sha256 = digest(record)?;
-        let bytes = record_bytes(record, &path)?;
+        let bytes = json_bytes(record, &path)?;
         let _lock = self.lock(&fence.run)?;
         let mut manifest = self.fenced_manifest(fence)?;
         if let Some(folder) = path.parent() {
@@ -301,63 +302,6 @@ impl Disk {
             stored_at: self.clock.now(),
             unsynced: twin == Twin::Lacks,
         }
-    }
-
-    pub(super) fn finish(
-        &self,
-        fence: &Fence,
-        end: End<'_>,
-        at_time: Timestamp,
-        twin: Twin,
-    ) -> Result<(), StorageError> {
-        let run = &fence.run;
-        let _lock = self.lock(run)?;
-        let mut manifest = match self.fenced_manifest(fence) {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                // An earlier attempt whose answer was lost has done it.
-                let done = self.read_manifest(run)?.is_some_and(|manifest| {
-                    manifest.status == end.status()
-                        && (manifest.generation, manifest.epoch) == (fence.generation, fence.epoch)
-                });
-                return if done { Ok(()) } else { Err(error) };
-            }
-        };
-        let report_path = self.folder(run).join(REPORT_FILE);
-        match end {
-            End::Completed { report, .. } => {
-                atomic::replace(&report_path, report.as_bytes()).map_err(at(&report_path))?;
-                crash::point("report-written");
-                let sha256 = sha256_hex(report.as_bytes());
-                manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
-                manifest.error = None;
-            }
-            End::Failed(failure) => {
-                manifest.lost_usd += failure.usage.cost_usd;
-                manifest.error = Some(failure.clone());
-            }
-        }
-        manifest.status = end.status();
-        manifest.finished_at = Some(at_time.max(manifest.accepted_at));
-        manifest.owner = None;
-        manifest.database = match twin {
-            Twin::None => manifest.database,
-            Twin::Has => Some(DatabaseSide { has_row: true, has_end: true }),
-            Twin::Lacks => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
-        };
-        if manifest.is_unsynced() {
-            self.mark(UNSYNCED_FOLDER, run)?;
-        }
-        let ended: &[Event] = match end {
-            End::Completed { .. } => &[Event::Report, Event::Completed],
-            End::Failed(_) => &[Event::Failed],
-        };
-        self.owe(&mut manifest, ended, twin)?;
-        self.write_manifest(&mut manifest)?;
-        // From here on nothing of the run hangs on these.
-        self.unmark(OPEN_FOLDER, run)?;
-        let spool = self.spool_path(run);
-        remove_file(&spool).map_err(at(&spool))
     }
 
     /// Changes the manifest under the fence.
@@ -446,16 +390,7 @@ impl Disk {
     pub(super) fn write_manifest(&self, manifest: &mut Manifest) -> Result<(), StorageError> {
         let path = self.folder(&manifest.run_id).join(MANIFEST_FILE);
         manifest.updated_at = self.clock.now().max(manifest.accepted_at);
-        let mut bytes =
-            serde_json::to_vec_pretty(manifest).map_err(|error| at(&path)(io::Error::other(error)))?;
-        bytes.push(b'\n');
-        atomic::replace(&path, &bytes).map_err(at(&path))
-    }
-
-    pub(super) fn mark_end_synced(&self, run: &RunId) -> Result<(), StorageError> {
-        self.mark_synced(run, |manifest| {
-            manifest.database = Some(DatabaseSide { has_row: true, has_end: true });
-        })
+        atomic::replace(&path, &json_bytes(manifest, &path)?).map_err(at(&path))
     }
 
     pub(super) fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
@@ -480,14 +415,24 @@ impl Disk {
         if manifest.is_unsynced() { Ok(()) } else { self.unmark(UNSYNCED_FOLDER, run) }
     }
 
-    /// Keeps a damaged file for whoever looks into it, under a name that no run reads.
+    /// Keeps a damaged file for whoever looks into it.
     pub(super) fn set_aside(&self, path: &Path, reason: &str) -> Result<(), StorageError> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-        let aside =
-            path.with_file_name(format!("{name}.corrupt-{}", self.clock.now().format("%Y%m%dT%H%M%S%3fZ")));
-        atomic::rename(path, &aside).map_err(at(path))?;
+        let aside = self.move_aside(path, "corrupt")?;
         tracing::warn!(path = %path.display(), kept_as = %aside.display(), reason, "damaged file set aside");
         Ok(())
+    }
+
+    /// Keeps a file under a name that no run reads: its own, why, and when.
+    pub(super) fn move_aside(&self, path: &Path, why: &str) -> Result<PathBuf, StorageError> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+        let aside = path.with_file_name(format!("{name}.{why}-{}", self.stamp()));
+        atomic::rename(path, &aside).map_err(at(path))?;
+        Ok(aside)
+    }
+
+    /// Now, for the name of a file.
+    pub(super) fn stamp(&self) -> String {
+        self.clock.now().format("%Y%m%dT%H%M%S%3fZ").to_string()
     }
 
     /// Keeps the document for a resumed run, durably.
@@ -505,16 +450,6 @@ impl Disk {
         read_bounded(&path).map_err(at(&path))
     }
 
-    /// How many ended runs the database lacks something of.
-    pub(super) fn unsynced_count(&self) -> Result<usize, StorageError> {
-        Ok(self.marked(UNSYNCED_FOLDER)?.len())
-    }
-
-    /// How many accepted runs have not ended.
-    pub(super) fn open_count(&self) -> Result<usize, StorageError> {
-        Ok(self.marked(OPEN_FOLDER)?.len())
-    }
-
     /// Whether the disk takes a durable write now.
     pub(super) fn probe(&self) -> Result<(), StorageError> {
         atomic::create_folder(&self.root).map_err(at(&self.root))?;
@@ -523,9 +458,9 @@ impl Disk {
     }
 }
 
-/// A stage's file.
-pub(super) fn record_bytes(record: &StageRecord, path: &Path) -> Result<Vec<u8>, StorageError> {
-    let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| at(path)(io::Error::other(error)))?;
+/// What a JSON file holds.
+pub(super) fn json_bytes(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, StorageError> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| at(path)(io::Error::other(error)))?;
     bytes.push(b'\n');
     Ok(bytes)
 }

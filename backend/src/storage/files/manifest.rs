@@ -133,12 +133,12 @@ impl Manifest {
 }
 
 /// As [`millis`], where there may be none.
-mod optional_millis {
+pub(crate) mod optional_millis {
     use chrono::{DateTime, Utc};
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[allow(clippy::ref_option)] // What serde calls it with.
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         at: &Option<DateTime<Utc>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {

@@ -2,22 +2,20 @@
 
 use std::io;
 
-use pipeline::{record::sha256_hex, run::RunId};
+use pipeline::{
+    record::sha256_hex,
+    run::{RunId, Stage},
+};
 
 use super::{
     super::{Snapshot, StorageError, StorageErrorKind, atomic, proof::Proof},
     Twin,
-    disk::{Disk, REPORT_FILE},
+    disk::{Disk, REPORT_FILE, json_bytes},
     manifest::{DatabaseSide, StoredReport},
-    marks::UNSYNCED_FOLDER,
     proof::{Found, at, read_stage},
 };
 
 impl Disk {
-    pub(super) fn unsynced_runs(&self) -> Result<Vec<RunId>, StorageError> {
-        self.marked(UNSYNCED_FOLDER)
-    }
-
     /// Names that are no run ids (our own folders begin with a dot) are left out.
     pub(super) fn runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.marked("")
@@ -31,6 +29,45 @@ impl Disk {
             }
             manifest.proof = Some(proof.clone());
         })
+    }
+
+    pub(super) fn take_over(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let run = &row.id;
+        {
+            let _lock = self.lock(run)?;
+            let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
+            for stage in Stage::ALL {
+                let theirs = row.stages.get(&stage).map(|held| &held.sha256);
+                let ours = manifest.stages.get(&stage).map(|stored| &stored.record_sha256);
+                if ours.is_some() && ours != theirs {
+                    self.move_aside(&self.folder(run).join(stage.file()), "conflict")?;
+                    manifest.stages.remove(&stage);
+                }
+            }
+            let report = row.report.as_ref().map(|report| sha256_hex(report.as_bytes()));
+            if let Some(stored) = &manifest.report
+                && report.as_ref() != Some(&stored.sha256)
+            {
+                self.move_aside(&self.folder(run).join(REPORT_FILE), "conflict")?;
+                manifest.report = None;
+            }
+            manifest.status = row.status;
+            manifest.error.clone_from(&row.failure);
+            manifest.finished_at = row.finished_at;
+            manifest.proof = None;
+            self.write_manifest(&mut manifest)?;
+        }
+        self.fill(row)
+    }
+
+    pub(super) fn keep_row(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let path = self.folder(&row.id).join(format!("row.conflict-{}.json", self.stamp()));
+        let stages: Vec<_> = row.stages.values().map(|held| &held.record).collect();
+        let kept = serde_json::json!({
+            "run_id": row.id, "status": row.status, "generation": row.generation, "stages": stages,
+            "report": row.report, "error": row.failure,
+        });
+        atomic::create(&path, &json_bytes(&kept, &path)?).map_err(at(&path))
     }
 
     pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
@@ -49,7 +86,7 @@ impl Disk {
             if let Some(folder) = path.parent() {
                 atomic::create_folder(folder).map_err(at(folder))?;
             }
-            let bytes = super::disk::record_bytes(&held.record, &path)?;
+            let bytes = json_bytes(&held.record, &path)?;
             match atomic::create(&path, &bytes) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     match read_stage(&path, *stage, None)? {

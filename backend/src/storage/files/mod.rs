@@ -11,6 +11,7 @@
 mod claim;
 mod control;
 mod disk;
+mod end;
 pub mod manifest;
 mod marks;
 mod mend;
@@ -40,6 +41,7 @@ pub use self::disk::OpenError;
 use self::{
     disk::{Disk, REPORT_FILE},
     manifest::{DatabaseSide, DocumentSummary, Manifest},
+    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     outbox::Telling,
     proof::at,
 };
@@ -217,29 +219,16 @@ impl FileStore {
         run_blocking(self.root(), move || disk.claim(&owner, limit, &held, without_row_only)).await
     }
 
-    /// Open runs that the database has a row of and whose worker is dead, under the fence that it had.
-    pub async fn orphans(&self) -> Result<Vec<Fence>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.orphans()).await
-    }
-
-    /// Takes a dead worker's name out of the manifest. The attempt stays counted: it ended in a crash.
-    pub async fn disown(&self, fence: &Fence) -> Result<(), StorageError> {
-        let fence = Arc::new(fence.clone());
-        self.write(&fence.run.clone(), move |disk| disk.update(&fence, |manifest| manifest.owner = None))
-            .await
-    }
-
     /// Notes that the database has a stage.
     pub async fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
         let id = run.clone();
         self.write(run, move |disk| disk.mark_stage_synced(&id, stage)).await
     }
 
-    /// Notes that the database has everything of an ended run.
-    pub async fn mark_end_synced(&self, run: &RunId) -> Result<(), StorageError> {
-        let id = run.clone();
-        self.write(run, move |disk| disk.mark_end_synced(&id)).await
+    /// Accepted runs that have not ended, as far as these files know.
+    pub async fn open_runs(&self) -> Result<Vec<RunId>, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.marked(OPEN_FOLDER)).await
     }
 
     /// All runs that have a folder here.
@@ -251,13 +240,25 @@ impl FileStore {
     /// The ended runs that the database lacks something of.
     pub async fn unsynced_runs(&self) -> Result<Vec<RunId>, StorageError> {
         let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.unsynced_runs()).await
+        run_blocking(self.root(), move || disk.marked(UNSYNCED_FOLDER)).await
     }
 
     /// Keeps a proof with the manifest: the database has everything of the run.
     pub async fn keep_proof(&self, proof: &Evidence) -> Result<(), StorageError> {
         let proof = Arc::new(proof.clone());
         self.write(&proof.run_id.clone(), move |disk| disk.keep_proof(&proof)).await
+    }
+
+    /// Makes the files hold what the row holds; what differed stays beside it as `*.conflict-TIME`.
+    pub async fn take_over(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let row = Arc::new(row.clone());
+        self.write(&row.id.clone(), move |disk| disk.take_over(&row)).await
+    }
+
+    /// Keeps a row's version in the run's folder, before the files' replaces it.
+    pub async fn keep_row(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let row = Arc::new(row.clone());
+        self.write(&row.id.clone(), move |disk| disk.keep_row(&row)).await
     }
 
     /// Gives an ended run the stages and the report that its row has and its files lack.
@@ -268,14 +269,12 @@ impl FileStore {
 
     /// How many ended runs the database lacks something of.
     pub async fn unsynced_count(&self) -> Result<usize, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.unsynced_count()).await
+        Ok(self.unsynced_runs().await?.len())
     }
 
     /// How many accepted runs have not ended.
     pub async fn open_count(&self) -> Result<usize, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.open_count()).await
+        Ok(self.open_runs().await?.len())
     }
 
     /// Runs blocking work, bounded in time.

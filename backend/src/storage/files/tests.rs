@@ -260,7 +260,9 @@ async fn what_the_database_lacks_is_marked_and_counted() {
     // An answer that was lost is asked for again.
     world.store.finish_beside(&fence, end, AT.parse().unwrap(), Twin::Lacks).await.unwrap();
     assert_eq!(world.store.unsynced_count().await.unwrap(), 1);
-    world.store.mark_end_synced(&world.run).await.unwrap();
+    let snapshot = world.store.load(&world.run).await.unwrap().unwrap();
+    let proof = crate::storage::proof::Proof::of(&snapshot, "1".to_owned(), AT.parse().unwrap());
+    world.store.keep_proof(&proof).await.unwrap();
     assert_eq!(world.store.unsynced_count().await.unwrap(), 0);
 }
 

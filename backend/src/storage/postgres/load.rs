@@ -15,7 +15,7 @@ use serde::{
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
-    super::{HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
+    super::{HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind, proof::Row},
     Fault, Held,
     accept::SYSTEM_USER,
     time,
@@ -29,17 +29,24 @@ SELECT "documentName", "documentUrl", "brandId", "requestDigest", "status"::text
   "stage1Output"::text, "stage2Output"::text, "stage3Output"::text, "stage4Output"::text,
   "stage1Digest", "stage2Digest", "stage3Digest", "stage4Digest", "fullReportMarkdown", "reportDigest",
   "errorCode", "errorStage", "errorMessage", "errorCanRetry", "lostUsd", ("leaseUntil" > now()) IS TRUE AS "isLeased",
-  xmin::text AS "version"
+  "leaseOwner", xmin::text AS "version"
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
 pub(super) async fn load(held: &mut Held<'_>, run: &RunId) -> Result<Option<Snapshot>, Fault> {
-    Ok(look(held, run).await?.map(|(snapshot, _)| snapshot))
+    Ok(look(held, run).await?.map(|row| row.snapshot))
 }
 
-/// The run, and the version of its row.
-pub(super) async fn look(held: &mut Held<'_>, run: &RunId) -> Result<Option<(Snapshot, String)>, Fault> {
+/// The run, and what a snapshot does not say.
+pub(super) async fn look(held: &mut Held<'_>, run: &RunId) -> Result<Option<Row>, Fault> {
     let row = held.query(LOAD).bind(run.as_str()).fetch_optional(held.connection()?).await?;
-    row.map(|row| Ok((snapshot(run, &row)?, row.try_get("version")?))).transpose()
+    row.map(|row| {
+        Ok(Row {
+            snapshot: snapshot(run, &row)?,
+            version: row.try_get("version")?,
+            owner: row.try_get("leaseOwner")?,
+        })
+    })
+    .transpose()
 }
 
 fn snapshot(run: &RunId, row: &PgRow) -> Result<Snapshot, Fault> {

@@ -5,10 +5,10 @@ use pipeline::{
     record::sha256_hex,
     run::{RunId, Stage},
 };
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
-    super::{StorageError, StorageErrorKind, proof::Proof},
+    super::{Fence, StorageError, StorageErrorKind, proof::Proof},
     Fault, Held, load,
     stage::{Stored, conflict},
     text,
@@ -110,12 +110,63 @@ pub(super) async fn keep_proof(held: &mut Held<'_>, proof: &Proof, json: &str) -
     Ok(kept.is_some())
 }
 
+/// The frontend's cards and report page are made anew; its progress rows are written over. $1 run, $2 owner, $3 epoch,
+/// $4 generation, $5 the version that was read, $6 the stages that go
+const REOPEN: &str = r#"
+WITH reopened AS (
+  UPDATE "PipelineRun" SET "status" = 'PROCESSING', "leaseOwner" = $2, "leaseEpoch" = $3,
+    "leaseUntil" = now() + interval '15 seconds', "completedAt" = NULL,
+    "stage1Output" = CASE WHEN 1 = ANY($6) THEN NULL ELSE "stage1Output" END,
+    "stage1Digest" = CASE WHEN 1 = ANY($6) THEN NULL ELSE "stage1Digest" END,
+    "stage2Output" = CASE WHEN 2 = ANY($6) THEN NULL ELSE "stage2Output" END,
+    "stage2Digest" = CASE WHEN 2 = ANY($6) THEN NULL ELSE "stage2Digest" END,
+    "stage3Output" = CASE WHEN 3 = ANY($6) THEN NULL ELSE "stage3Output" END,
+    "stage3Digest" = CASE WHEN 3 = ANY($6) THEN NULL ELSE "stage3Digest" END,
+    "stage4Output" = CASE WHEN 4 = ANY($6) THEN NULL ELSE "stage4Output" END,
+    "stage4Digest" = CASE WHEN 4 = ANY($6) THEN NULL ELSE "stage4Digest" END,
+    "fullReportMarkdown" = NULL, "reportDigest" = NULL, "updatedAt" = now()
+  WHERE "id" = $1 AND "generation" = $4 AND "status" <> 'PROCESSING' AND "leaseEpoch" < $3 AND xmin::text = $5
+  RETURNING "id"
+),
+cards AS (DELETE FROM "OpportunityCard" USING reopened WHERE "runId" = reopened."id"),
+page AS (DELETE FROM "InspirationReport" USING reopened WHERE "runId" = reopened."id")
+SELECT "id" FROM reopened"#;
+
+pub(super) async fn reopen(
+    held: &mut Held<'_>,
+    fence: &Fence,
+    without: &[Stage],
+    row_version: &str,
+) -> Result<bool, Fault> {
+    let numbers: Vec<i32> = without.iter().map(|stage| stage.number().into()).collect();
+    let reopened = held
+        .query(REOPEN)
+        .bind(fence.run.as_str())
+        .bind(&fence.owner)
+        .bind(fence.epoch)
+        .bind(fence.generation)
+        .bind(row_version)
+        .bind(numbers)
+        .fetch_optional(held.connection()?)
+        .await?;
+    Ok(reopened.is_some())
+}
+
 const NOTE_CONFLICTS: &str = r#"
 UPDATE "PipelineRun" SET "conflictedStages" = $2 WHERE "id" = $1 AND "conflictedStages" <> $2"#;
 
 pub(super) async fn note_conflicts(held: &mut Held<'_>, run: &RunId, numbers: &[i32]) -> Result<(), Fault> {
     held.query(NOTE_CONFLICTS).bind(run.as_str()).bind(numbers).execute(held.connection()?).await?;
     Ok(())
+}
+
+const ENDED_AMONG: &str =
+    r#"SELECT "id" FROM "PipelineRun" WHERE "id" = ANY($1) AND "status" <> 'PROCESSING'"#;
+
+pub(super) async fn ended_among(held: &mut Held<'_>, runs: &[RunId]) -> Result<Vec<RunId>, Fault> {
+    let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
+    let rows = held.query(ENDED_AMONG).bind(names).fetch_all(held.connection()?).await?;
+    run_ids(&rows)
 }
 
 /// By the index on (createdAt, id). $1 since (ms), $2 the id to go on after, $3 limit
@@ -139,6 +190,10 @@ pub(super) async fn ended_since(
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(held.connection()?)
         .await?;
+    run_ids(&rows)
+}
+
+fn run_ids(rows: &[PgRow]) -> Result<Vec<RunId>, Fault> {
     rows.iter()
         .map(|row| {
             RunId::parse(row.try_get(0)?).map_err(|error| {

@@ -44,7 +44,7 @@ use super::{
     Acceptance, Census, Claim, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind,
     Store,
     frontend_rows::FrontendRows,
-    proof::{Mirror, Proof},
+    proof::{Mirror, Proof, Row},
 };
 use crate::{config::DatabaseConfig, database::Malformed};
 
@@ -197,8 +197,12 @@ impl Census for PostgresStore {
 
 #[async_trait]
 impl Mirror for PostgresStore {
-    async fn look(&self, run: &RunId) -> Result<Option<(Snapshot, String)>, StorageError> {
+    async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
         bounded!(self.pool, Access::Read, |held| load::look(held, run))
+    }
+
+    async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| mirror::ended_among(held, runs))
     }
 
     async fn fill_stage(
@@ -220,6 +224,15 @@ impl Mirror for PostgresStore {
             StorageError::new(StorageErrorKind::Refused, format!("a proof is no JSON: {error}"))
         })?;
         bounded!(self.pool, Access::Write, |held| mirror::keep_proof(held, proof, &json))
+    }
+
+    async fn reopen(
+        &self,
+        fence: &Fence,
+        without: &[Stage],
+        row_version: &str,
+    ) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Write, |held| mirror::reopen(held, fence, without, row_version))
     }
 
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {

@@ -28,6 +28,12 @@ impl Router {
         }
     }
 
+    /// Whether a file alone may accept a run: only where no other process may be asked for the same.
+    #[must_use]
+    pub fn may_accept_by_file(&self) -> bool {
+        self.config.alone.is_alone()
+    }
+
     /// Acceptance by file alone: only where a file is a guard against running twice.
     pub(super) async fn accept_by_file(
         &self,
@@ -35,7 +41,7 @@ impl Router {
         lease: Option<&Lease>,
         cause: Option<StorageError>,
     ) -> Result<Acceptance, StorageError> {
-        if !self.config.alone.is_alone() {
+        if !self.may_accept_by_file() {
             return Err(cause.unwrap_or_else(|| {
                 StorageError::new(
                     StorageErrorKind::Unavailable,
@@ -74,19 +80,21 @@ impl Router {
         };
         match accepted {
             Ok(Acceptance::New(fence)) => {
-                let filed = match &fence {
-                    Some(fence) => self.files.adopt(run, fence).await,
-                    None => self.files.accept_beside(run, None, Twin::Has).await.map(drop),
-                };
-                self.note_file(&filed);
-                if let Err(error) = filed {
-                    tracing::error!(run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
+                // A run that waits gets its files from whoever takes it up, which may be on another disk.
+                if let Some(fence) = &fence {
+                    let filed = self.files.adopt(run, fence).await;
+                    self.note_file(&filed);
+                    if let Err(error) = filed {
+                        tracing::error!(run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
+                    }
                 }
                 Ok(Acceptance::New(fence))
             }
             Ok(other) => Ok(other),
             Err(error) if error.is_outage() => {
-                tracing::warn!(run_id = %run.id, %error, "the database did not take the run; accepting by file");
+                if self.may_accept_by_file() {
+                    tracing::warn!(run_id = %run.id, %error, "the database did not take the run; accepting by file");
+                }
                 self.accept_by_file(run, lease, Some(error)).await
             }
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use pipeline::{
     failure::RunFailure,
     record::StageRecord,
-    run::{RunStatus, Stage},
+    run::{RunId, RunStatus, Stage},
 };
 
 use super::{
@@ -123,7 +123,15 @@ impl Router {
     ) -> Result<(), StorageError> {
         let in_row = self.known(&fence.run).map(|known| known.in_row).unwrap_or_default();
         for record in records.iter().filter(|record| !in_row.contains(&record.meta.stage)) {
-            database.call(|store| async move { store.store_stage(fence, record).await }).await?;
+            match database.call(|store| async move { store.store_stage(fence, record).await }).await {
+                // Two workers that were cut off from each other. The run ends all the same, and is marked: what
+                // differs is found again, and told, by reconciliation.
+                Err(error) if error.kind == StorageErrorKind::Conflict => {
+                    tracing::error!(run_id = %fence.run, %error, "[{}] the row's own stage stands; both are kept", fence.run);
+                    continue;
+                }
+                stored => stored?,
+            }
             self.note_in_row(&fence.run, record.meta.stage);
             match self.files.mark_stage_synced(&fence.run, record.meta.stage).await {
                 Err(error) if error.kind != StorageErrorKind::Unknown => {
@@ -229,7 +237,7 @@ impl Router {
             (None, None) => return Ok(false),
         };
         self.write_database(fence, Write::End(end, at)).await?;
-        self.files.mark_end_synced(&fence.run).await?;
+        // The mark stays until reconciliation has proved both sides equal, or told what differs.
         Ok(true)
     }
 
@@ -252,21 +260,20 @@ impl Router {
         }
     }
 
-    /// Closes in files what a dead worker of this disk had ended in the database and not here, and lets go of the rest:
-    /// the database says who works on that.
-    pub async fn close_orphans(&self) -> Result<(), StorageError> {
-        if !self.mode().has_files() {
+    /// Ends in files a run that has ended in the database and that nobody here works on.
+    pub async fn close_in_files(&self, run: &RunId) -> Result<(), StorageError> {
+        let Some(manifest) = self.files.manifest(run).await?.filter(|manifest| !manifest.has_ended()) else {
             return Ok(());
-        }
-        for fence in self.files.orphans().await? {
-            self.follow_row(&fence).await?;
-            match self.files.disown(&fence).await {
-                // Ended now, or taken meanwhile.
-                Err(error) if error.is_outage() => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        };
+        let fence = Fence {
+            run: run.clone(),
+            owner: manifest.owner.unwrap_or_default(),
+            epoch: manifest.epoch,
+            generation: manifest.generation,
+            attempt: 0,
+            holds_row: false,
+        };
+        self.follow_row(&fence).await
     }
 
     /// Ends in files what somebody else has ended in the database. Of what somebody else goes on with, our attempt is
@@ -291,15 +298,26 @@ impl Router {
             return Ok(());
         }
         let at = row.finished_at.unwrap_or_else(|| self.clock.now());
+        // The row's generation is the one that has ended; a fence of the files alone may be of the one before.
+        let fence = &Fence {
+            epoch: fence.epoch.max(row.epoch),
+            generation: fence.generation.max(row.generation),
+            ..fence.clone()
+        };
         match (row.status, row.report) {
             (RunStatus::Processing, _) => Ok(()),
             (RunStatus::Completed, Some(report)) => {
                 let records: Vec<StageRecord> = row.stages.into_values().map(|held| held.record).collect();
+                let mut twin = Twin::Has;
                 for record in &records {
-                    self.write_file(fence, Write::Stage(record), Twin::Has).await?;
+                    match self.write_file(fence, Write::Stage(record), Twin::Has).await {
+                        // What this disk had of it stays, marked: reconciliation tells what differs.
+                        Err(error) if error.kind == StorageErrorKind::Conflict => twin = Twin::Lacks,
+                        written => written?,
+                    }
                 }
                 let end = End::Completed { records: &records, report: &report };
-                self.files.finish_beside(fence, end, at, Twin::Has).await
+                self.files.finish_beside(fence, end, at, twin).await
             }
             (..) => {
                 let failure = row.failure.unwrap_or_else(|| RunFailure::cancelled(None));
