@@ -29,3 +29,4 @@ mod rollback;
 mod run;
 mod storage;
 mod support;
+mod webhooks;

@@ -12,6 +12,7 @@ use pipeline::{
     clock::Clock,
     engine::Engine,
 };
+use tokio::sync::Notify;
 
 use crate::{
     brands::BrandFolder,
@@ -34,9 +35,11 @@ use crate::{
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
         mode::Flags,
+        outbox::Outbox,
         postgres::{PostgresStore, WorkListener},
         router::{Alone, Database, Router, RouterConfig},
     },
+    webhooks::{Courier, Sender, SenderError, desk::Desk},
     worker::{Tools, Worker, WorkerConfig},
 };
 
@@ -66,6 +69,8 @@ pub enum WiringError {
     Fetcher(#[from] FetcherError),
     #[error(transparent)]
     Client(#[from] OpenRouterError),
+    #[error(transparent)]
+    Webhooks(#[from] SenderError),
     #[error("DATABASE_URL {0}")]
     Database(#[from] Malformed),
 }
@@ -110,6 +115,8 @@ pub struct Service {
     pub registry: Option<Registry>,
     /// Hears of runs that wait; none where there is nothing to hear, or nobody who works.
     pub listener: Option<WorkListener>,
+    /// None where nobody is told anything.
+    pub courier: Option<Arc<Courier>>,
     pub flags: FlagSource,
     pub http: HttpState,
     pub identity: Identity,
@@ -125,10 +132,14 @@ impl Service {
             Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
             modes.flags_file.clone(),
         );
-        let postgres = PostgresStore::new(&config.database)?.map(Arc::new);
+        // Without somebody to tell, nothing is written down to be told.
+        let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
+        let postgres = PostgresStore::new(&config.database)?;
+        let postgres = postgres.map(|store| Arc::new(store.telling(telling.clone())));
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
-        let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
+        let files =
+            FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone()).telling(telling.clone());
         let alone = Arc::new(Alone::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),
@@ -157,6 +168,20 @@ impl Service {
             replica: config.process.replica.clone().unwrap_or_else(|| replica.clone()),
         };
         let brands = BrandFolder::new(&config.process.base_dir);
+        let courier = match (config.webhooks.target, telling) {
+            (Some(target), Some(woken)) => {
+                let timeout = config.webhooks.timeout;
+                Some(Arc::new(Courier {
+                    router: router.clone(),
+                    database: postgres.clone().map(|store| store as Arc<dyn Outbox>),
+                    sender: Sender::new(target, timeout, config.documents.extra_ca_file.as_deref())?,
+                    timeout,
+                    clock: clock.clone(),
+                    woken,
+                }))
+            }
+            _ => None,
+        };
         let fetcher = Fetcher::new(config.documents, Deadlines::default())?;
         let tools = Tools {
             engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
@@ -238,6 +263,7 @@ impl Service {
             reconciler,
             registry,
             listener,
+            courier,
             flags,
             http,
             identity,
@@ -249,7 +275,10 @@ impl Service {
 /// What a command needs to bring both stores together, whatever the flags of a service say; none without a database.
 pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let Some(postgres) = PostgresStore::new(&config.database)?.map(Arc::new) else { return Ok(None) };
+    // The service hears of what is written down when it looks.
+    let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
+    let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
+    let postgres = Arc::new(postgres.telling(telling));
     let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
     let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
     let router = Arc::new(Router::new(
@@ -260,6 +289,15 @@ pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
         clock.clone(),
     ));
     Ok(Some(Reconciler::new(router, postgres, None, clock)))
+}
+
+/// What a command needs to look at what the frontend was told.
+pub fn webhook_desk(config: &Config) -> Result<Desk, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock);
+    let postgres = PostgresStore::new(&config.database)?.filter(|_| config.modes.database_writes);
+    let database = postgres.map(|store| Arc::new(store) as Arc<dyn Outbox>);
+    Ok(Desk { files, database })
 }
 
 fn database(store: Arc<PostgresStore>, clock: &Arc<dyn Clock>) -> Database {

@@ -9,6 +9,7 @@ pub mod progress;
 pub mod reconcile;
 pub mod run;
 pub mod serve;
+pub mod webhooks;
 
 use std::{
     ffi::OsString,
@@ -56,6 +57,8 @@ enum Command {
     Reconcile(reconcile::Args),
     /// Print the API's description (OpenAPI 3.1)
     Openapi,
+    /// Show what the frontend was told of runs, or tell it again
+    Webhooks(webhooks::Args),
     /// Ask a service whether it is alive; exit code 1 where it says no, 3 where it says nothing
     Healthcheck(healthcheck::Args),
 }
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,
             Command::Openapi => openapi::run(),
+            Command::Webhooks(args) => webhooks::run(args, &config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
         }
     });

@@ -90,6 +90,9 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         let worker = service.worker.clone();
         tokio::spawn(listener.run(service.flags.subscribe(), told.clone(), move || worker.wake()))
     });
+    // Until the last run has ended.
+    let telling_ends = CancellationToken::new();
+    let telling = service.courier.map(|courier| tokio::spawn(courier.run(telling_ends.clone())));
     lifecycle::cancel_on_signals(told.clone());
     tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
     let worker = service.worker.clone();
@@ -100,6 +103,11 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     };
     let (postgres, registry) = (service.postgres, service.registry);
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
+    telling_ends.cancel();
+    if let Some(telling) = telling {
+        // It gives itself a limit.
+        let _ = telling.await;
+    }
     if let Some(registry) = registry {
         registry.leave().await;
     }

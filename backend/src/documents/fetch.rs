@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Once},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use std::{
 use futures_util::StreamExt;
 use pipeline::document::DocumentError;
 use reqwest::{
-    Client, Response, StatusCode,
+    Client, ClientBuilder, Response, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
     header::LOCATION,
     redirect::Policy,
@@ -57,28 +58,34 @@ pub enum FetcherError {
     Client(#[source] reqwest::Error),
 }
 
+/// A client that trusts the usual roots and those of `EXTRA_CA_FILE`.
+pub fn client_builder(extra_ca_file: Option<&Path>) -> Result<ClientBuilder, FetcherError> {
+    install_crypto();
+    let mut builder = Client::builder()
+        // A proxy would connect to an address that was never checked.
+        .no_proxy()
+        .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = extra_ca_file {
+        let wrong = |reason: String| FetcherError::ExtraCa { path: path.display().to_string(), reason };
+        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        for certificate in
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?
+        {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    Ok(builder)
+}
+
 impl Fetcher {
     /// Sets up the HTTPS client; reads `EXTRA_CA_FILE`.
     pub fn new(config: DocumentsConfig, deadlines: Deadlines) -> Result<Self, FetcherError> {
-        install_crypto();
-        let mut builder = Client::builder()
+        let builder = client_builder(config.extra_ca_file.as_deref())?
             .https_only(true)
-            // A proxy would connect to an address that was never checked.
-            .no_proxy()
             .redirect(Policy::none())
             .connect_timeout(deadlines.idle)
             .read_timeout(deadlines.idle)
-            .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(PublicResolver { allow_private: config.allow_private_network }));
-        if let Some(path) = &config.extra_ca_file {
-            let wrong = |reason: String| FetcherError::ExtraCa { path: path.display().to_string(), reason };
-            let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-            for certificate in
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?
-            {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
         let client = builder.build().map_err(FetcherError::Client)?;
         Ok(Self { client, config, deadlines })
     }

@@ -52,7 +52,7 @@ const TIDY_BATCH: usize = 500;
 const CONCURRENCY: usize = 5;
 
 /// Times that a row may change between its reading and its proof before the run is left to the next pass.
-const ROUNDS_MAX: usize = 3;
+const ROUNDS_MAX: usize = 4;
 
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -353,6 +353,11 @@ impl Reconciler {
                 }
                 (Plan::Replay { .. }, row) => stages_written += self.replay(&file, row.as_ref()).await?,
                 (Plan::Fill { stages }, Some(row)) if stages.is_empty() => {
+                    if let (None, Some(report)) = (&row.snapshot.report, &file.report) {
+                        self.call(|mirror| async { mirror.fill_report(run, file.generation, report).await })
+                            .await?;
+                        continue;
+                    }
                     if self.prove(&row.snapshot, &file, &row.version).await? {
                         metrics::stages_reconciled(stages_written);
                         return Ok(Outcome::Proved { stages_written });

@@ -21,6 +21,7 @@ pub mod leased;
 pub mod memory;
 mod merge;
 pub mod mode;
+pub mod outbox;
 pub mod postgres;
 pub mod probe;
 pub mod proof;

@@ -75,6 +75,10 @@ pub trait Mirror: Store {
         record: &StageRecord,
     ) -> Result<(), StorageError>;
 
+    /// Stores the report that a completed run of this generation lacks: one that the frontend completed, when it was told
+    /// and we could not write.
+    async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError>;
+
     /// Keeps the proof with the row; false if the row is no longer the one that was read.
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError>;
 

@@ -90,6 +90,7 @@ struct Counted {
     runs_ended: Family<EndLabels, Counter>,
     stages_stored: Family<StageLabels, Counter>,
     database_writes: Family<ResultLabels, Counter>,
+    webhooks: Family<ResultLabels, Counter>,
     file_write_failures: Counter,
     stages_reconciled: Counter,
     llm_cost_usd: Counter<f64, AtomicU64>,
@@ -107,6 +108,7 @@ impl Counted {
             runs_ended: Family::default(),
             stages_stored: Family::default(),
             database_writes: Family::default(),
+            webhooks: Family::default(),
             file_write_failures: Counter::default(),
             stages_reconciled: Counter::default(),
             llm_cost_usd: Counter::default(),
@@ -134,6 +136,7 @@ impl Counted {
             counted.stages_stored.clone(),
         );
         registry.register("database_writes", "Writes to the database", counted.database_writes.clone());
+        registry.register("webhooks", "Webhooks by how they went", counted.webhooks.clone());
         registry.register(
             "file_write_failures",
             "Writes to files that failed after their retries",
@@ -185,6 +188,11 @@ pub fn stage_stored(stage: pipeline::run::Stage, provider: &str, place: Place) {
 pub fn database_write(is_ok: bool) {
     let result = if is_ok { "ok" } else { "failed" };
     COUNTED.database_writes.get_or_create(&ResultLabels { result }).inc();
+}
+
+/// A webhook was sent, or given up.
+pub fn webhook(result: &'static str) {
+    COUNTED.webhooks.get_or_create(&ResultLabels { result }).inc();
 }
 
 /// A write to a file failed for good.

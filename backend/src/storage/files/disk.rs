@@ -18,12 +18,13 @@ use serde::Serialize;
 use super::{
     super::{
         Acceptance, Fence, HeldStage, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind,
-        atomic,
+        atomic, outbox::Event,
     },
     Twin,
     control::reopen,
     manifest::{MANIFEST_VERSION, Manifest, StoredStage},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    outbox::Telling,
     owners::Owners,
     proof::{Found, at, digest, read_bounded, read_stage},
     tombstone::deleted,
@@ -45,6 +46,7 @@ pub(super) struct Disk {
     owners: Owners,
     /// Open runs that are known to have a row: a queue of thousands must not be read at every look for work.
     pub(super) with_row: Mutex<HashSet<RunId>>,
+    pub(super) telling: Telling,
 }
 
 /// Why a run could not be opened by its id.
@@ -63,7 +65,7 @@ pub enum OpenError {
 impl Disk {
     pub(super) fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let owners = Owners::new(root.join(OWNERS_FOLDER));
-        Self { root, clock, owners, with_row: Mutex::default() }
+        Self { root, clock, owners, with_row: Mutex::default(), telling: Telling::default() }
     }
 
     pub(super) fn folder(&self, run: &RunId) -> PathBuf {
@@ -150,6 +152,7 @@ impl Disk {
             lost_usd: 0.0,
             database: None,
             proof: None,
+            webhooks: Vec::new(),
         }
     }
 
@@ -280,6 +283,7 @@ impl Disk {
         if twin == Twin::Has {
             manifest.database.get_or_insert_default().has_row = true;
         }
+        self.owe(&mut manifest, &[Event::Stage(stage)], twin)?;
         self.write_manifest(&mut manifest)?;
         tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())

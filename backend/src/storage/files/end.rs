@@ -3,7 +3,7 @@
 use pipeline::{clock::Timestamp, record::sha256_hex, run::RunStatus};
 
 use super::{
-    super::{End, Fence, StorageError, atomic},
+    super::{End, Fence, StorageError, atomic, outbox::Event},
     Twin,
     disk::{Disk, REPORT_FILE},
     manifest::{DatabaseSide, Manifest, StoredReport},
@@ -70,6 +70,11 @@ impl Disk {
         if manifest.is_unsynced() {
             self.mark(UNSYNCED_FOLDER, &manifest.run_id)?;
         }
+        let ended: &[Event] = match status {
+            RunStatus::Completed => &[Event::Report, Event::Completed],
+            _ => &[Event::Failed],
+        };
+        self.owe(manifest, ended, twin)?;
         self.write_manifest(manifest)?;
         // From here on nothing of the run hangs on these.
         self.unmark(OPEN_FOLDER, &manifest.run_id)?;

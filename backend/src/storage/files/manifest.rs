@@ -12,7 +12,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::super::{NewRun, Request, proof::Proof};
+use super::super::{NewRun, Request, outbox::Delivery, proof::Proof};
 
 /// The newest layout of the manifest that this program writes.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -58,6 +58,9 @@ pub struct Manifest {
     /// The last proof that the database holds the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// What the frontend is to be told of it from here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<Delivery>,
 }
 
 /// What the database has of a run, as far as the writer knows.

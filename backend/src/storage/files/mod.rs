@@ -15,6 +15,7 @@ mod end;
 pub mod manifest;
 mod marks;
 mod mend;
+mod outbox;
 mod owners;
 mod proof;
 mod tombstone;
@@ -34,12 +35,14 @@ use pipeline::{
     record::StageRecord,
     run::{RunId, Stage},
 };
+use tokio::sync::Notify;
 
 pub use self::disk::OpenError;
 use self::{
     disk::{Disk, REPORT_FILE},
     manifest::{DatabaseSide, DocumentSummary, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    outbox::Telling,
     proof::at,
 };
 use super::{
@@ -87,6 +90,24 @@ impl FileStore {
         Self { disk: Arc::new(Disk::new(root, clock)) }
     }
 
+    /// Writes down, with each state change that the database has not, what the frontend is to be told, and wakes who
+    /// tells it.
+    #[must_use]
+    pub fn telling(self, wake: Option<Arc<Notify>>) -> Self {
+        let Disk { root, clock, .. } = &*self.disk;
+        let mut disk = Disk::new(root.clone(), clock.clone());
+        disk.telling = Telling::waking(wake);
+        Self { disk: Arc::new(disk) }
+    }
+
+    /// Wakes who tells the frontend, if something was written down.
+    fn told<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
+        if let (Ok(_), Some(wake)) = (&written, &self.disk.telling.wake) {
+            wake.notify_one();
+        }
+        written
+    }
+
     /// The folder that holds all runs.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -131,7 +152,9 @@ impl FileStore {
         twin: Twin,
     ) -> Result<(), StorageError> {
         let (fence, record) = (Arc::new(fence.clone()), Arc::new(record.clone()));
-        self.write(&fence.run.clone(), move |disk| disk.store_stage(&fence, &record, twin)).await
+        let stored =
+            self.write(&fence.run.clone(), move |disk| disk.store_stage(&fence, &record, twin)).await;
+        self.told(stored)
     }
 
     /// As [`Store::finish`], noting what the database has of it.
@@ -145,7 +168,7 @@ impl FileStore {
         let fence = Arc::new(fence.clone());
         let run = fence.run.clone();
         let end: Arc<OwnedEnd> = Arc::new(end.into());
-        self.write(&run, move |disk| disk.finish(&fence, end.borrowed(), at, twin)).await
+        self.told(self.write(&run, move |disk| disk.finish(&fence, end.borrowed(), at, twin)).await)
     }
 
     /// Notes what the document turned out to be.

@@ -2,6 +2,7 @@
 
 use pipeline::{
     clock::Timestamp,
+    record::sha256_hex,
     run::{RunId, Stage},
 };
 use sqlx::{Row as _, postgres::PgRow};
@@ -10,6 +11,7 @@ use super::{
     super::{Fence, StorageError, StorageErrorKind, proof::Proof},
     Fault, Held, load,
     stage::{Stored, conflict},
+    text,
 };
 
 /// $1 run, $2 generation, $3 record, $4 digest
@@ -66,6 +68,28 @@ pub(super) async fn fill(
         Ok((_, sha256)) if sha256 == new.sha256 => Ok(()),
         _ => Err(conflict(run, new.stage, "already holds a different record; both are kept")),
     }
+}
+
+/// $1 run, $2 generation, $3 report, $4 its digest
+const FILL_REPORT: &str = r#"
+UPDATE "PipelineRun" SET "fullReportMarkdown" = $3, "reportDigest" = $4, "updatedAt" = now()
+WHERE "id" = $1 AND "generation" = $2 AND "status" = 'COMPLETED' AND "fullReportMarkdown" IS NULL"#;
+
+pub(super) async fn fill_report(
+    held: &mut Held<'_>,
+    run: &RunId,
+    generation: i32,
+    report: &str,
+) -> Result<(), Fault> {
+    let report = text(report);
+    held.query(FILL_REPORT)
+        .bind(run.as_str())
+        .bind(generation)
+        .bind(&*report)
+        .bind(sha256_hex(report.as_bytes()))
+        .execute(held.connection()?)
+        .await?;
+    Ok(())
 }
 
 /// $1 run, $2 proof, $3 when (ms), $4 the version that was read

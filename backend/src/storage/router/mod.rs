@@ -27,7 +27,7 @@ use pipeline::{
 };
 use tokio::sync::watch;
 
-pub(super) use self::retry::jitter;
+pub(crate) use self::retry::jitter;
 pub use self::{alone::Alone, heal::Resume};
 use self::{contact::Contact, leases::Leases, retry::Retries};
 use super::{
