@@ -94,6 +94,9 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     let telling_ends = CancellationToken::new();
     let telling = service.courier.map(|courier| tokio::spawn(courier.run(telling_ends.clone())));
     lifecycle::cancel_on_signals(told.clone());
+    if let Some(retention) = service.retention {
+        tokio::spawn(retention.run(told.clone()));
+    }
     tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
     let worker = service.worker.clone();
     let stop = async move {
