@@ -26,5 +26,6 @@ mod reconcile;
 mod replicas;
 mod rollback;
 mod run;
+mod soak;
 mod storage;
 mod support;
