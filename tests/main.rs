@@ -27,6 +27,7 @@ mod reconcile;
 mod replicas;
 mod rollback;
 mod run;
+mod soak;
 mod storage;
 mod support;
 mod webhooks;

@@ -379,7 +379,7 @@ impl Reconciler {
     }
 
     async fn try_reconcile(&self, run: &RunId) -> Result<Outcome, StorageError> {
-        let Some(file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
+        let Some(mut file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
         let mut stages_written = 0;
         for _ in 0..ROUNDS_MAX {
             let mut row = self.look(run).await?;
@@ -405,6 +405,11 @@ impl Reconciler {
                     if self.prove(&row.snapshot, &file, &row.version).await? {
                         metrics::stages_reconciled(stages_written);
                         return Ok(Outcome::Proved { stages_written });
+                    }
+                    // The row has changed, or the files have got what they lacked.
+                    match self.files().load(run).await? {
+                        Some(now) => file = now,
+                        None => return Ok(Outcome::Gone),
                     }
                 }
                 (Plan::Fill { stages }, _) => {

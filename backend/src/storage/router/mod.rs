@@ -72,6 +72,8 @@ pub struct Router {
     /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
     /// flip or an outage.
     known: Mutex<HashMap<RunId, Known>>,
+    /// Those of them whose files lack a stage that the row has.
+    lacking: Mutex<HashSet<RunId>>,
     leases: Leases,
 }
 
@@ -126,6 +128,7 @@ impl Router {
             contact: Contact::default(),
             file_alarm: Mutex::default(),
             known: Mutex::default(),
+            lacking: Mutex::default(),
             leases: Leases::default(),
         }
     }
@@ -236,8 +239,9 @@ impl Router {
             }
             Mode::DatabaseOnly => {
                 self.write_database(fence, write).await?;
-                if let Write::End(end, at) = write {
-                    self.close_files(fence, end, at).await;
+                match write {
+                    Write::Stage(_) => self.note_lacking(&fence.run),
+                    Write::End(end, at) => self.close_files(fence, end, at).await,
                 }
                 Ok(())
             }
@@ -245,9 +249,10 @@ impl Router {
         }
     }
 
-    /// Ends in files a run that began there, before a flip: an open manifest would be taken up after the next.
+    /// Ends in files a run that began there, before a flip: an open manifest would be taken up after the next. What they
+    /// lack since then is for reconciliation to fill.
     async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
-        match self.files.finish_beside(fence, end, at, Twin::Has).await {
+        match self.files.finish_beside(fence, end, at, Twin::Ahead).await {
             Err(error) if error.kind != StorageErrorKind::Unknown => {
                 tracing::warn!(run_id = %fence.run, %error, "the run's manifest could not be closed");
             }
@@ -260,6 +265,7 @@ impl Router {
         let in_database = self.write_database(fence, write).await;
         crash::point(if matches!(write, Write::Stage(_)) { "stage-in-database" } else { "end-in-database" });
         let twin = match &in_database {
+            Ok(()) if matches!(write, Write::End(..)) && self.is_lacking(&fence.run) => Twin::Ahead,
             Ok(()) => Twin::Has,
             Err(error) if error.is_outage() => Twin::Lacks,
             Err(error) => return Err(error.clone()),
@@ -268,6 +274,7 @@ impl Router {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(error)) => {
                 tracing::error!(run_id = %fence.run, %error, "file write failed; the database has it");
+                self.note_lacking(&fence.run);
                 self.mark_missing_file(fence, write).await;
                 Ok(())
             }
@@ -353,7 +360,21 @@ impl Router {
     /// The run is no longer worked on here.
     pub fn forget(&self, run: &RunId) {
         self.lock_known().remove(run);
+        self.lock_lacking().remove(run);
         self.leases.forget(run);
+    }
+
+    /// Takes note that the run's files lack a stage which its row has.
+    fn note_lacking(&self, run: &RunId) {
+        self.lock_lacking().insert(run.clone());
+    }
+
+    fn is_lacking(&self, run: &RunId) -> bool {
+        self.lock_lacking().contains(run)
+    }
+
+    fn lock_lacking(&self) -> std::sync::MutexGuard<'_, HashSet<RunId>> {
+        self.lacking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_in_row(&self, run: &RunId, stage: Stage) {
