@@ -19,6 +19,7 @@ mod fetch;
 mod golden;
 mod http;
 mod migrations;
+mod openapi;
 mod openrouter;
 mod plug;
 mod queue;

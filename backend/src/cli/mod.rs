@@ -4,6 +4,7 @@ pub mod brands;
 pub mod extract;
 pub mod healthcheck;
 pub mod migrate;
+pub mod openapi;
 pub mod progress;
 pub mod reconcile;
 pub mod run;
@@ -56,6 +57,8 @@ enum Command {
     Reconcile(reconcile::Args),
     /// Show what the frontend was told of runs, or tell it again
     Webhooks(webhooks::Args),
+    /// Print the API's description (OpenAPI 3.1)
+    Openapi,
     /// Ask a service whether it is alive; exit code 1 where it says no, 3 where it says nothing
     Healthcheck(healthcheck::Args),
 }
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,
             Command::Webhooks(args) => webhooks::run(args, &config).await,
+            Command::Openapi => openapi::run(),
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
         }
     });

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Basic, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
@@ -18,7 +18,7 @@ use crate::{
 const QUEUE_COUNTED_MAX: usize = 100_000;
 
 /// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
     Ok,
@@ -29,7 +29,7 @@ pub enum CheckStatus {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     pub name: &'static str,
     pub status: CheckStatus,
@@ -40,7 +40,7 @@ pub struct Check {
 }
 
 /// Whether the database has our migrations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Schema {
     Ok,
@@ -48,16 +48,30 @@ pub enum Schema {
     Unknown,
 }
 
+/// The breaker in front of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum DatabaseBreaker {
+    Closed,
+    Open {
+        open_for_ms: u64,
+        /// The database answers, but lacks something of the schema.
+        is_schema: bool,
+    },
+}
+
 /// How storage stands, in numbers and names.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StorageReport {
+    #[schemars(with = "Mode")]
     pub mode: &'static str,
+    #[schemars(with = "Mode")]
     pub effective_mode: &'static str,
     /// Why the two differ.
     pub reason: Option<String>,
     pub flags_revision: u64,
     /// None without a database.
-    pub breaker: Option<Value>,
+    pub breaker: Option<DatabaseBreaker>,
     pub schema: Schema,
     pub schema_detail: Option<String>,
     /// Ended runs that the database lacks something of; none while it is not known.
@@ -70,7 +84,7 @@ pub struct StorageReport {
 }
 
 /// The whole report of `GET /health/deep`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Deep {
     #[serde(flatten)]
     pub basic: Basic,
@@ -226,10 +240,10 @@ impl Health {
             None => (Schema::Unknown, Some("the database is not asked in this mode".to_owned())),
         };
         let breaker = state.breaker.as_ref().map(|breaker| match breaker {
-            BreakerState::Closed => json!({"state": "closed"}),
+            BreakerState::Closed => DatabaseBreaker::Closed,
             BreakerState::Open { since, is_schema, .. } => {
                 let open_for = self.sources.clock.monotonic().saturating_sub(*since);
-                json!({"state": "open", "open_for_ms": ms(open_for), "is_schema": is_schema})
+                DatabaseBreaker::Open { open_for_ms: ms(open_for), is_schema: *is_schema }
             }
         });
         // The router's own sentence ends in the breaker's reason, which may say more than everybody may know.

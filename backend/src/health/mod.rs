@@ -13,6 +13,7 @@ mod wording;
 use std::{sync::Arc, time::Duration};
 
 use pipeline::{clock::Clock, record::millis};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use self::cached::Cached;
@@ -75,7 +76,7 @@ pub const fn environment_name(environment: Environment) -> &'static str {
 }
 
 /// Whether what is on the local disk outlives the container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
     Durable,
@@ -138,7 +139,7 @@ pub struct Health {
 }
 
 /// The verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Healthy,
@@ -149,7 +150,7 @@ pub enum Verdict {
 }
 
 /// How the database answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Connection {
     Healthy,
@@ -159,12 +160,14 @@ pub enum Connection {
 }
 
 /// Level 1: the fields of `GET /health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Basic {
     pub status: Verdict,
     #[serde(serialize_with = "name")]
+    #[schemars(with = "Mode")]
     pub mode: Mode,
     #[serde(serialize_with = "name")]
+    #[schemars(with = "Mode")]
     pub effective_mode: Mode,
     pub database_writes: bool,
     pub file_fallback: bool,
@@ -175,6 +178,7 @@ pub struct Basic {
     pub git_sha: String,
     pub environment: &'static str,
     #[serde(with = "millis")]
+    #[schemars(schema_with = "millis::schema")]
     pub timestamp: pipeline::clock::Timestamp,
 }
 

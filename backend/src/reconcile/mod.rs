@@ -107,7 +107,7 @@ impl Summary {
 }
 
 /// How reconciliation stands, for health.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Standing {
     /// Of the last pass that had something to do. Run ids stand in the log and in the command's answer.
     pub proved: usize,
@@ -115,8 +115,10 @@ pub struct Standing {
     pub conflicts: usize,
     pub failed: usize,
     #[serde(serialize_with = "optional_millis::serialize")]
+    #[schemars(schema_with = "optional_millis::schema")]
     pub last_pass_at: Option<Timestamp>,
     #[serde(serialize_with = "optional_millis::serialize")]
+    #[schemars(schema_with = "optional_millis::schema")]
     pub last_proof_at: Option<Timestamp>,
     /// Stage outputs a second in the last pass that wrote any.
     pub stages_per_second: Option<u64>,

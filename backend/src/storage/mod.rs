@@ -324,7 +324,7 @@ pub trait Store: Control + std::fmt::Debug {
 }
 
 /// A running process of the service, as the registry shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Replica {
     pub id: String,
     /// `all`, `web` or `worker`.

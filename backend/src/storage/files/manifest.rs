@@ -135,6 +135,7 @@ impl Manifest {
 /// As [`millis`], where there may be none.
 pub(crate) mod optional_millis {
     use chrono::{DateTime, Utc};
+    use schemars::{Schema, SchemaGenerator, json_schema};
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[allow(clippy::ref_option)] // What serde calls it with.
@@ -146,6 +147,10 @@ pub(crate) mod optional_millis {
             Some(at) => super::millis::serialize(at, serializer),
             None => serializer.serialize_none(),
         }
+    }
+
+    pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "format": "date-time"})
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
