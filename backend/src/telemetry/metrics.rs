@@ -94,6 +94,7 @@ struct Counted {
     file_write_failures: Counter,
     stages_reconciled: Counter,
     llm_cost_usd: Counter<f64, AtomicU64>,
+    event_streams: Gauge,
 }
 
 static COUNTED: LazyLock<Counted> = LazyLock::new(Counted::new);
@@ -112,6 +113,7 @@ impl Counted {
             file_write_failures: Counter::default(),
             stages_reconciled: Counter::default(),
             llm_cost_usd: Counter::default(),
+            event_streams: Gauge::default(),
         };
         let registry = &mut counted.registry;
         registry.register("http_requests", "Answered requests", counted.http_requests.clone());
@@ -148,6 +150,7 @@ impl Counted {
             counted.stages_reconciled.clone(),
         );
         registry.register("llm_cost_usd", "US dollars spent on model calls", counted.llm_cost_usd.clone());
+        registry.register("event_streams", "Streams of events that are open", counted.event_streams.clone());
         counted
     }
 }
@@ -203,6 +206,16 @@ pub fn file_write_failed() {
 /// Reconciliation has brought stage outputs into the database.
 pub fn stages_reconciled(count: usize) {
     COUNTED.stages_reconciled.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+}
+
+/// A stream of events was opened.
+pub fn event_stream_opened() {
+    COUNTED.event_streams.inc();
+}
+
+/// A stream of events was closed, by whichever end.
+pub fn event_stream_closed() {
+    COUNTED.event_streams.dec();
 }
 
 /// A model was paid. Amounts that are none are left out.
