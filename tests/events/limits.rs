@@ -52,6 +52,23 @@ async fn a_client_has_so_many_streams_and_a_process_that_stops_ends_them() {
 }
 
 #[tokio::test]
+async fn a_process_that_stops_sends_new_streams_on_while_its_runs_end() {
+    let world = world(Duration::from_millis(500)).await;
+    let mut service = world.serve(&[]).await;
+    service.submit(&world.request("run-1")).await;
+    let mut stream = Stream::open(&service, PATH, None).await;
+    stream.until("1.2").await;
+    service.signal("TERM");
+    assert_eq!(ids(&stream.rest().await), Vec::<&str>::new(), "it ends before the run does");
+    let mut again = Stream::open(&service, PATH, Some("1.2")).await;
+    assert!(again.block().await.unwrap().starts_with("retry: "));
+    assert_eq!(again.block().await, None, "and finds another replica the next time, or this one's successor");
+    assert_eq!(service.wait().await, Some(0));
+    let service = world.serve(&[]).await;
+    assert_eq!(ids(&Stream::open(&service, PATH, Some("1.2")).await.rest().await), &super::ALL[2..]);
+}
+
+#[tokio::test]
 async fn each_key_is_a_client_and_without_one_there_is_no_stream() {
     let world = world(Duration::ZERO).await;
     let keys = [("BACKEND_API_KEYS", "one-key-of-the-test,another-key-of-the-test")];
