@@ -29,6 +29,7 @@ use crate::{
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
     reconcile::Reconciler,
     replicas::Registry,
+    retention::Retention,
     runs::{Followers, Runs, queue::Queue},
     storage::{
         Census, Lease,
@@ -38,6 +39,7 @@ use crate::{
         mode::Flags,
         outbox::Outbox,
         postgres::{Listener, PostgresStore},
+        proof::Mirror,
         router::{Alone, Database, Router, RouterConfig},
     },
     webhooks::{Courier, Sender, SenderError, desk::Desk},
@@ -112,6 +114,8 @@ pub struct Service {
     pub postgres: Option<Arc<PostgresStore>>,
     /// None without a database.
     pub reconciler: Option<Arc<Reconciler>>,
+    /// None where everything is kept for ever.
+    pub retention: Option<Retention>,
     /// None without a database.
     pub registry: Option<Registry>,
     /// Hears what happens to runs elsewhere; none where there is nothing to hear.
@@ -205,7 +209,22 @@ impl Service {
             },
         );
         let reconciler = postgres.clone().map(|mirror| {
-            Arc::new(Reconciler::new(router.clone(), mirror, Some(worker.clone()), clock.clone()))
+            Arc::new(Reconciler::new(
+                router.clone(),
+                mirror,
+                Some(worker.clone()),
+                config.storage.retention,
+                clock.clone(),
+            ))
+        });
+        let retention = config.storage.retention.map(|keep| Retention {
+            router: router.clone(),
+            database: reconciler
+                .clone()
+                .zip(postgres.clone())
+                .map(|(reconciler, mirror)| (reconciler, mirror as Arc<dyn Mirror>)),
+            clock: clock.clone(),
+            keep,
         });
         let registry = census.clone().map(|census| Registry {
             census,
@@ -263,6 +282,7 @@ impl Service {
             router,
             postgres,
             reconciler,
+            retention,
             registry,
             listener,
             courier,
@@ -290,7 +310,7 @@ pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
         RouterConfig { alone: Arc::new(Alone::new(None)), retry_deadline: Duration::ZERO },
         clock.clone(),
     ));
-    Ok(Some(Reconciler::new(router, postgres, None, clock)))
+    Ok(Some(Reconciler::new(router, postgres, None, config.storage.retention, clock)))
 }
 
 /// What a command needs to look at what the frontend was told.
@@ -300,6 +320,12 @@ pub fn webhook_desk(config: &Config) -> Result<Desk, WiringError> {
     let postgres = PostgresStore::new(&config.database)?.filter(|_| config.modes.database_writes);
     let database = postgres.map(|store| Arc::new(store) as Arc<dyn Outbox>);
     Ok(Desk { files, database })
+}
+
+/// A store of files somewhere else; none where the address is no `file:///path`.
+pub fn files_at(url: &str) -> Option<FileStore> {
+    let path = url.strip_prefix("file://").filter(|path| path.starts_with('/'))?;
+    Some(FileStore::new(PathBuf::from(path), Arc::new(SystemClock::default())))
 }
 
 fn database(store: Arc<PostgresStore>, clock: &Arc<dyn Clock>) -> Database {

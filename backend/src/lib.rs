@@ -20,6 +20,7 @@ pub mod migrate;
 pub mod reconcile;
 pub mod regular_file;
 pub mod replicas;
+pub mod retention;
 pub mod runs;
 pub mod storage;
 pub mod telemetry;

@@ -157,7 +157,7 @@ async fn the_deep_level_looks_at_everything() {
         body["storage"],
         json!({
             "mode": "DUAL_WRITE", "effective_mode": "DUAL_WRITE", "reason": null, "flags_revision": 1,
-            "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0,
+            "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0, "unsynced_stages": 0, "oldest_unsynced_seconds": null,
             "reconciliation": null, "local_disk": "durable", "durability": "durable",
         })
     );

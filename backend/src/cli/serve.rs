@@ -108,6 +108,9 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     tokio::spawn(async move { followers.run(following).await });
     let telling = service.courier.map(|courier| tokio::spawn(courier.run(ending.clone())));
     lifecycle::cancel_on_signals(told.clone());
+    if let Some(retention) = service.retention {
+        tokio::spawn(retention.run(told.clone()));
+    }
     tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
     let (worker, streams) = (service.worker.clone(), service.http.streams.clone());
     let stop = async move {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use pipeline::run::RunId;
 use serde_json::json;
 
-use super::{EXIT_COULD_NOT_CHECK, fail, put, put_json, say};
+use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
 use crate::{
     app,
     config::Config,
@@ -38,10 +38,6 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-fn parse_run(text: &str) -> Result<RunId, String> {
-    RunId::parse(text).map_err(|error| error.to_string())
 }
 
 /// Shows, or sends again.

@@ -10,6 +10,7 @@ pub mod documents;
 mod dotenv;
 pub mod modes;
 pub mod process;
+pub mod storage;
 pub mod webhooks;
 pub mod work;
 
@@ -21,6 +22,7 @@ pub use database::DatabaseConfig;
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
 pub use process::{Environment, LogFormat, ProcessConfig};
+pub use storage::StorageConfig;
 pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
 pub use work::{Role, WorkConfig};
 
@@ -34,6 +36,7 @@ pub struct Config {
     pub access: AccessConfig,
     pub modes: ModesConfig,
     pub work: WorkConfig,
+    pub storage: StorageConfig,
     pub webhooks: WebhooksConfig,
     /// What is odd and yet no reason not to start; logged at start.
     pub warnings: Vec<String>,
@@ -73,6 +76,7 @@ impl Config {
         let access = AccessConfig::read(&mut reader, strictness);
         let modes = ModesConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
+        let storage = StorageConfig::read(&mut reader);
         let webhooks = WebhooksConfig::read(&mut reader, strictness);
         if purpose == Purpose::Service {
             check_together(&mut reader, &process, &database, &modes, &work);
@@ -87,7 +91,18 @@ impl Config {
         }
         if reader.problems.is_empty() {
             let warnings = reader.warnings;
-            Ok(Self { process, analyst, documents, database, access, modes, work, webhooks, warnings })
+            Ok(Self {
+                process,
+                analyst,
+                documents,
+                database,
+                access,
+                modes,
+                work,
+                storage,
+                webhooks,
+                warnings,
+            })
         } else {
             Err(Problems(reader.problems))
         }

@@ -10,7 +10,7 @@ use super::{Basic, Connection, Durability, Health, NotReady, Stores, Verdict, wo
 use crate::{
     config::Environment,
     reconcile::{Reconciler, Standing},
-    storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, mode::Mode},
+    storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode},
     telemetry::metrics::Measured,
 };
 
@@ -76,6 +76,10 @@ pub struct StorageReport {
     pub schema_detail: Option<String>,
     /// Ended runs that the database lacks something of; none while it is not known.
     pub unsynced: Option<usize>,
+    /// Stages that the database lacks, of ended and open runs; of very many runs a lower bound.
+    pub unsynced_stages: Option<usize>,
+    /// How long the oldest of what the database lacks has waited; none where it lacks nothing.
+    pub oldest_unsynced_seconds: Option<u64>,
     /// How what went to files alone is brought into the database; none without a database.
     pub reconciliation: Option<Standing>,
     pub local_disk: Durability,
@@ -116,13 +120,8 @@ impl Health {
         let begun = Instant::now();
         // The stores' own time: the parser's self-test takes longer.
         let stores = async { (self.stores().await, begun.elapsed()) };
-        let ((stores, stores_elapsed), unsynced, queue_depth, replicas, parser) = tokio::join!(
-            stores,
-            self.unsynced_count(),
-            self.queue_depth(),
-            self.replicas(),
-            self.check_parser(),
-        );
+        let ((stores, stores_elapsed), unsynced, queue_depth, replicas, parser) =
+            tokio::join!(stores, self.unsynced(), self.queue_depth(), self.replicas(), self.check_parser(),);
         let not_ready = self.reason_against(&stores);
         let mut basic = self.basic_of(&stores, not_ready);
         let environment = self.sources.identity.environment;
@@ -134,7 +133,7 @@ impl Health {
                     "FLAGS_FILE is not believed; the last good flags stay; see the log".to_owned()
                 }
             });
-        let storage = self.storage_report(&stores, unsynced.ok());
+        let storage = self.storage_report(&stores, unsynced.ok().as_ref());
         let model_breaker = self.sources.model.as_ref().map(|model| model.state());
         let mut checks = self.store_checks(&stores, &basic, stores_elapsed);
         checks.push(Check::of_schema(&storage));
@@ -161,8 +160,9 @@ impl Health {
 
     /// What the metrics' gauges show.
     pub async fn measured(&self) -> Measured {
-        let (unsynced, queue_depth) = tokio::join!(self.unsynced_count(), self.queue_depth());
+        let (unsynced, queue_depth) = tokio::join!(self.unsynced(), self.queue_depth());
         let state = self.sources.router.state();
+        let unsynced = unsynced.ok();
         Measured {
             version: self.sources.identity.version,
             git_sha: self.sources.identity.git_sha.clone(),
@@ -170,17 +170,25 @@ impl Health {
             effective_mode: state.effective_mode.as_str(),
             runs_in_flight: self.sources.worker.active_count(),
             runs_stalled: self.sources.worker.stalled_count(),
-            unsynced_runs: unsynced.ok(),
+            unsynced_runs: unsynced.map(|unsynced| unsynced.runs),
+            unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
+            oldest_unsynced_seconds: unsynced.map(|unsynced| self.age(&unsynced).unwrap_or(0)),
             queue_depth,
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
             is_file_alarm: state.file_alarm.is_some(),
         }
     }
 
-    async fn unsynced_count(&self) -> Result<usize, StorageError> {
+    async fn unsynced(&self) -> Result<Unsynced, StorageError> {
         let files = self.sources.router.files().clone();
-        let counted = self.unsynced.get(|| async move { files.unsynced_count().await }).await;
-        counted.unwrap_or_else(super::no_answer)
+        let looked = self.unsynced.get(|| async move { files.unsynced().await }).await;
+        looked.unwrap_or_else(super::no_answer)
+    }
+
+    /// For how many seconds the oldest of it has waited.
+    fn age(&self, unsynced: &Unsynced) -> Option<u64> {
+        let age = unsynced.oldest_age(self.sources.clock.now())?;
+        u64::try_from(age.num_seconds()).ok()
     }
 
     /// The database's count where it is asked; where files alone hold the work, theirs less what is worked on.
@@ -228,7 +236,7 @@ impl Health {
         Check { name: "document_parser", status, detail, elapsed_ms: ms(begun.elapsed()) }
     }
 
-    fn storage_report(&self, stores: &Stores, unsynced: Option<usize>) -> StorageReport {
+    fn storage_report(&self, stores: &Stores, unsynced: Option<&Unsynced>) -> StorageReport {
         let state = &stores.state;
         let environment = self.sources.identity.environment;
         let (schema, schema_detail) = match &stores.database {
@@ -266,7 +274,9 @@ impl Health {
             breaker,
             schema,
             schema_detail,
-            unsynced,
+            unsynced: unsynced.map(|unsynced| unsynced.runs),
+            unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
+            oldest_unsynced_seconds: unsynced.and_then(|unsynced| self.age(unsynced)),
             reconciliation: self.sources.reconciler.as_deref().map(Reconciler::standing),
             local_disk: self.sources.local_disk,
             durability,

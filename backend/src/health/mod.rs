@@ -25,6 +25,7 @@ use crate::{
     storage::{
         Census, Replica, StorageError, StorageErrorKind, Store as _,
         breaker::BreakerState,
+        files::Unsynced,
         mode::Mode,
         router::{Router, StorageState},
     },
@@ -130,7 +131,7 @@ pub struct Health {
     sources: Sources,
     database: Cached<Result<(), StorageError>>,
     files: Cached<Result<(), StorageError>>,
-    unsynced: Cached<Result<usize, StorageError>>,
+    unsynced: Cached<Result<Unsynced, StorageError>>,
     open: Cached<Result<usize, StorageError>>,
     queue: Cached<Result<usize, StorageError>>,
     replicas: Cached<Result<Vec<Replica>, StorageError>>,

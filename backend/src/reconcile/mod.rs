@@ -3,6 +3,7 @@
 //! One code path, whoever starts it: the clock, the breaker that closes, a flip of the flags, an operator. It knows
 //! nothing but the state of both stores, so it may be killed anywhere and begun anew.
 
+pub mod export;
 pub mod plan;
 pub mod resolve;
 pub mod verify;
@@ -134,6 +135,8 @@ pub struct Reconciler {
     owner: String,
     /// Whose leases are this process's own; none for a command.
     worker: Option<Worker>,
+    /// How long the files of ended runs are kept; none: for ever.
+    retention: Option<Duration>,
     asked: Notify,
     standing: Mutex<Standing>,
     /// When a run may be tried again, and how long it waited the last time.
@@ -146,6 +149,7 @@ impl Reconciler {
         router: Arc<Router>,
         mirror: Arc<dyn Mirror>,
         worker: Option<Worker>,
+        retention: Option<Duration>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let owner = format!("reconciler-{}", uuid::Uuid::now_v7());
@@ -155,6 +159,7 @@ impl Reconciler {
             clock,
             owner,
             worker,
+            retention,
             asked: Notify::new(),
             standing: Mutex::default(),
             deferred: Mutex::default(),
@@ -184,20 +189,59 @@ impl Reconciler {
                     match self.tidy().await {
                         Ok(()) => tidied = Some(now),
                         Err(error) => {
-                            tracing::warn!(%error, "what has ended elsewhere could not be closed in files")
+                            tracing::warn!(%error, "what only the database has could not be brought to the files")
                         }
                     }
                 }
             }
             tokio::select! {
-                () = self.asked.notified() => {}
+                () = self.asked.notified() => tidied = None,
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
     }
 
-    /// Closes in files what has ended in the database under somebody else's hands.
+    /// Brings to the files what only the database has.
     async fn tidy(&self) -> Result<(), StorageError> {
+        self.close_ended().await?;
+        if self.router.state().mode.has_files() { self.fill_files().await } else { Ok(()) }
+    }
+
+    /// Gives the files what they could not take while the run was worked on: a disk was full. Runs that another replica
+    /// keeps on a disk of its own are left to it.
+    async fn fill_files(&self) -> Result<(), StorageError> {
+        let mut after: Option<RunId> = None;
+        loop {
+            let after_run = after.as_ref();
+            let page = self
+                .call(|mirror| async move { mirror.lacking_in_files(after_run, TIDY_BATCH).await })
+                .await?;
+            for run in &page {
+                if self.files().manifest(run).await?.is_none() {
+                    if !self.router.keeps_all_files() {
+                        continue;
+                    }
+                    let Some(row) = self.look(run).await? else { continue };
+                    self.files().import(&row.snapshot).await?;
+                }
+                match self.reconcile(vec![run.clone()]).await {
+                    // The next will fare no better: the disk is still full.
+                    summary if !summary.failed.is_empty() => return Ok(()),
+                    summary if summary.proved > 0 => {
+                        tracing::info!(run_id = %run, "[{run}] its files have what they could not take before");
+                    }
+                    _ => {}
+                }
+            }
+            match page.last() {
+                Some(run) if page.len() == TIDY_BATCH => after = Some(run.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Closes in files what has ended in the database under somebody else's hands.
+    async fn close_ended(&self) -> Result<(), StorageError> {
         let mut open = self.files().open_runs().await?;
         open.retain(|run| !self.is_worked_on(run));
         for batch in open.chunks(TIDY_BATCH) {

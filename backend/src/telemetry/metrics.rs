@@ -93,6 +93,7 @@ struct Counted {
     webhooks: Family<ResultLabels, Counter>,
     file_write_failures: Counter,
     stages_reconciled: Counter,
+    runs_expired: Counter,
     llm_cost_usd: Counter<f64, AtomicU64>,
     event_streams: Gauge,
 }
@@ -112,6 +113,7 @@ impl Counted {
             webhooks: Family::default(),
             file_write_failures: Counter::default(),
             stages_reconciled: Counter::default(),
+            runs_expired: Counter::default(),
             llm_cost_usd: Counter::default(),
             event_streams: Gauge::default(),
         };
@@ -143,6 +145,11 @@ impl Counted {
             "file_write_failures",
             "Writes to files that failed after their retries",
             counted.file_write_failures.clone(),
+        );
+        registry.register(
+            "runs_expired",
+            "Runs whose files were kept long enough and are removed",
+            counted.runs_expired.clone(),
         );
         registry.register(
             "stages_reconciled",
@@ -218,6 +225,11 @@ pub fn event_stream_closed() {
     COUNTED.event_streams.dec();
 }
 
+/// The files of a run were kept long enough.
+pub fn run_expired() {
+    COUNTED.runs_expired.inc();
+}
+
 /// A model was paid. Amounts that are none are left out.
 pub fn llm_cost(usd: f64) {
     if usd.is_finite() && usd > 0.0 {
@@ -237,6 +249,8 @@ pub struct Measured {
     pub runs_stalled: usize,
     /// None while it is not known.
     pub unsynced_runs: Option<usize>,
+    pub unsynced_stages: Option<usize>,
+    pub oldest_unsynced_seconds: Option<u64>,
     pub queue_depth: Option<usize>,
     /// None without a database.
     pub is_database_breaker_open: Option<bool>,
@@ -262,6 +276,17 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     registry.register("runs_stalled", "Runs in flight that show no progress", gauge(measured.runs_stalled));
     if let Some(runs) = measured.unsynced_runs {
         registry.register("unsynced_runs", "Ended runs that the database lacks something of", gauge(runs));
+    }
+    if let Some(stages) = measured.unsynced_stages {
+        registry.register("unsynced_stages", "Stages that the database lacks", gauge(stages));
+    }
+    if let Some(seconds) = measured.oldest_unsynced_seconds {
+        let gauge = gauge(usize::try_from(seconds).unwrap_or(usize::MAX));
+        registry.register(
+            "oldest_unsynced_seconds",
+            "How long the oldest of what it lacks has waited",
+            gauge,
+        );
     }
     if let Some(depth) = measured.queue_depth {
         registry.register("queue_depth", "Accepted runs that nobody works on yet", gauge(depth));
@@ -297,6 +322,8 @@ mod tests {
             runs_in_flight: 3,
             runs_stalled: 0,
             unsynced_runs: Some(2),
+            unsynced_stages: Some(5),
+            oldest_unsynced_seconds: Some(61),
             queue_depth: None,
             is_database_breaker_open: Some(true),
             is_file_alarm: false,
@@ -329,6 +356,8 @@ mod tests {
             "innovation_storage_mode{configured=\"DUAL_WRITE\",effective=\"FILE_ONLY\"} 1",
             "innovation_runs_in_flight 3",
             "innovation_unsynced_runs 2",
+            "innovation_unsynced_stages 5",
+            "innovation_oldest_unsynced_seconds 61",
             "innovation_database_breaker_open 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -1067,6 +1067,11 @@ export interface components {
             flags_revision: number;
             local_disk: components["schemas"]["Durability"];
             mode: components["schemas"]["Mode"];
+            /**
+             * Format: uint64
+             * @description How long the oldest of what the database lacks has waited; none where it lacks nothing.
+             */
+            oldest_unsynced_seconds: number | null;
             /** @description Why the two differ. */
             reason: string | null;
             /** @description How what went to files alone is brought into the database; none without a database. */
@@ -1078,6 +1083,11 @@ export interface components {
              * @description Ended runs that the database lacks something of; none while it is not known.
              */
             unsynced: number | null;
+            /**
+             * Format: uint
+             * @description Stages that the database lacks, of ended and open runs; of very many runs a lower bound.
+             */
+            unsynced_stages: number | null;
         };
         /** @description A stage that is stored. Its output is in the status. */
         StoredStage: {

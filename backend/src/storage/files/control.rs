@@ -52,7 +52,7 @@ impl Disk {
     }
 
     /// All folders of runs, each with when it changed last.
-    fn run_folders(&self) -> Result<Vec<(SystemTime, RunId)>, StorageError> {
+    pub(super) fn run_folders(&self) -> Result<Vec<(SystemTime, RunId)>, StorageError> {
         let entries = match fs::read_dir(&self.root) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

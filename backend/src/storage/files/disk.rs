@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashSet,
-    fs::File,
+    fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -86,16 +87,23 @@ impl Disk {
     pub(super) fn lock(&self, run: &RunId) -> Result<File, StorageError> {
         let path = self.folder(run).join(LOCK_FILE);
         let at = at(&path);
-        match regular_file::check(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
-            _ => {}
-        }
-        match File::options().create(true).truncate(false).write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(run)),
-            opened => {
-                let file = opened.map_err(at)?;
-                file.lock().map_err(at)?;
-                Ok(file)
+        loop {
+            match regular_file::check(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
+                _ => {}
+            }
+            let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(run)),
+                opened => opened.map_err(at)?,
+            };
+            file.lock().map_err(at)?;
+            // Its folder may have been removed meanwhile: then somebody else may hold the lock of a new one.
+            let is_current = match (file.metadata(), fs::metadata(&path)) {
+                (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
+                _ => false,
+            };
+            if is_current {
+                return Ok(file);
             }
         }
     }
@@ -103,8 +111,13 @@ impl Disk {
     /// Locks a run that may be new.
     pub(super) fn lock_new(&self, run: &RunId) -> Result<File, StorageError> {
         let folder = self.folder(run);
-        atomic::create_folder(&folder).map_err(at(&folder))?;
-        self.lock(run)
+        loop {
+            atomic::create_folder(&folder).map_err(at(&folder))?;
+            match self.lock(run) {
+                Err(error) if error.kind == StorageErrorKind::Unknown => {}
+                locked => return locked,
+            }
+        }
     }
 
     pub(super) fn accept(
@@ -132,7 +145,7 @@ impl Disk {
         Ok(Acceptance::New(fence))
     }
 
-    fn new_manifest(&self, run: &RunId, request: Request, accepted_at: Timestamp) -> Manifest {
+    pub(super) fn new_manifest(&self, run: &RunId, request: Request, accepted_at: Timestamp) -> Manifest {
         Manifest {
             version: MANIFEST_VERSION,
             run_id: run.clone(),

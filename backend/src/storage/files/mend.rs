@@ -4,15 +4,16 @@ use std::io;
 
 use pipeline::{
     record::sha256_hex,
-    run::{RunId, Stage},
+    run::{RunId, RunStatus, Stage},
 };
 
 use super::{
     super::{Snapshot, StorageError, StorageErrorKind, atomic, proof::Proof},
     Twin,
     disk::{Disk, REPORT_FILE, json_bytes},
-    manifest::{DatabaseSide, StoredReport},
+    manifest::{DatabaseSide, Manifest, StoredReport},
     proof::{Found, at, read_stage},
+    tombstone::deleted,
 };
 
 impl Disk {
@@ -71,9 +72,46 @@ impl Disk {
     }
 
     pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let _lock = self.lock(&row.id)?;
+        match self.read_manifest(&row.id)? {
+            Some(mut manifest) => self.complete(&mut manifest, row),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn import(&self, row: &Snapshot) -> Result<(), StorageError> {
         let run = &row.id;
-        let _lock = self.lock(run)?;
-        let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
+        let (Some(request), Some(accepted_at)) = (&row.request, row.accepted_at) else {
+            let what = format!("run {run} was never asked for");
+            return Err(StorageError::new(StorageErrorKind::Refused, what));
+        };
+        if row.status == RunStatus::Processing {
+            let what = format!("run {run} has not ended in the database");
+            return Err(StorageError::new(StorageErrorKind::Refused, what));
+        }
+        let _lock = self.lock_new(run)?;
+        if self.is_buried(run)? {
+            return Err(deleted(run));
+        }
+        let mut manifest = match self.read_manifest(run)? {
+            Some(manifest) => manifest,
+            None => Manifest {
+                status: row.status,
+                generation: row.generation,
+                epoch: row.epoch,
+                finished_at: row.finished_at,
+                error: row.failure.clone(),
+                lost_usd: row.lost_usd,
+                database: Some(DatabaseSide { has_row: true, has_end: true }),
+                ..self.new_manifest(run, request.clone(), accepted_at)
+            },
+        };
+        self.complete(&mut manifest, row)
+    }
+
+    /// Stores what an ended run's row has and its files lack; the manifest last. Under its lock.
+    fn complete(&self, manifest: &mut Manifest, row: &Snapshot) -> Result<(), StorageError> {
+        let run = &row.id;
         if (manifest.status, manifest.generation) != (row.status, row.generation) {
             let what = format!("run {run} has not ended in files as it has in the database");
             return Err(StorageError::new(StorageErrorKind::Fenced, what));
@@ -108,6 +146,6 @@ impl Disk {
             let sha256 = sha256_hex(report.as_bytes());
             manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
         }
-        self.write_manifest(&mut manifest)
+        self.write_manifest(manifest)
     }
 }

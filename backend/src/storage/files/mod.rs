@@ -18,7 +18,9 @@ mod mend;
 mod outbox;
 mod owners;
 mod proof;
+mod retention;
 mod tombstone;
+mod unsynced;
 
 use std::{
     io,
@@ -37,7 +39,7 @@ use pipeline::{
 };
 use tokio::sync::Notify;
 
-pub use self::disk::OpenError;
+pub use self::{disk::OpenError, unsynced::Unsynced};
 use self::{
     disk::{Disk, REPORT_FILE},
     manifest::{DatabaseSide, DocumentSummary, Manifest},
@@ -267,9 +269,28 @@ impl FileStore {
         self.write(&row.id.clone(), move |disk| disk.fill(&row)).await
     }
 
-    /// How many ended runs the database lacks something of.
-    pub async fn unsynced_count(&self) -> Result<usize, StorageError> {
-        Ok(self.unsynced_runs().await?.len())
+    /// Enters an ended run that only its row knows, with all that the row has.
+    pub async fn import(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let row = Arc::new(row.clone());
+        self.write(&row.id.clone(), move |disk| disk.import(&row)).await
+    }
+
+    /// What the database lacks.
+    pub async fn unsynced(&self) -> Result<Unsynced, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.unsynced()).await
+    }
+
+    /// Runs whose folders have not changed since then, the oldest first.
+    pub async fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
+        let disk = self.disk.clone();
+        run_blocking(self.root(), move || disk.unchanged_since(before)).await
+    }
+
+    /// Removes a run, or a tombstone, that ended before then and that the database lacks nothing of; false if it stays.
+    pub async fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
+        let id = run.clone();
+        self.write(run, move |disk| disk.expire(&id, before)).await
     }
 
     /// How many accepted runs have not ended.

@@ -6,14 +6,14 @@
 use std::{fs, io, path::PathBuf};
 
 use pipeline::{clock::Timestamp, record::millis, run::RunId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     super::{StorageError, StorageErrorKind, atomic, control::Burial},
     disk::{Disk, LOCK_FILE, MANIFEST_FILE},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     owners::remove_file,
-    proof::at,
+    proof::{at, read_bounded},
 };
 
 const TOMBSTONE_FILE: &str = "tombstone.json";
@@ -22,9 +22,9 @@ const TOMBSTONE_FILE: &str = "tombstone.json";
 const DELETING_FOLDER: &str = ".deleting";
 
 /// What is known of a deleted run.
-#[derive(Debug, Serialize)]
-struct Tombstone<'a> {
-    run_id: &'a RunId,
+#[derive(Debug, Serialize, Deserialize)]
+struct Tombstone {
+    run_id: RunId,
     /// The last generation that there was.
     generation: i32,
     #[serde(with = "millis")]
@@ -32,7 +32,7 @@ struct Tombstone<'a> {
 }
 
 impl Disk {
-    fn tombstone_path(&self, run: &RunId) -> PathBuf {
+    pub(super) fn tombstone_path(&self, run: &RunId) -> PathBuf {
         self.folder(run).join(TOMBSTONE_FILE)
     }
 
@@ -40,6 +40,15 @@ impl Disk {
     pub(super) fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
         let path = self.tombstone_path(run);
         path.try_exists().map_err(at(&path))
+    }
+
+    /// When the run was deleted, if it was.
+    pub(super) fn buried_at(&self, run: &RunId) -> Result<Option<Timestamp>, StorageError> {
+        let path = self.tombstone_path(run);
+        let Some(bytes) = read_bounded(&path).map_err(at(&path))? else { return Ok(None) };
+        let tombstone: Tombstone =
+            serde_json::from_slice(&bytes).map_err(|error| at(&path)(io::Error::other(error)))?;
+        Ok(Some(tombstone.deleted_at))
     }
 
     /// Sets the tombstone. `has_ended`: the database says that the run has ended, whatever stands here.
@@ -55,7 +64,7 @@ impl Disk {
         }
         let generation = manifest.map_or(1, |manifest| manifest.generation);
         let path = self.tombstone_path(run);
-        let tombstone = Tombstone { run_id: run, generation, deleted_at: self.clock.now() };
+        let tombstone = Tombstone { run_id: run.clone(), generation, deleted_at: self.clock.now() };
         let bytes =
             serde_json::to_vec_pretty(&tombstone).map_err(|error| at(&path)(io::Error::other(error)))?;
         self.mark_deleting(run)?;
@@ -65,12 +74,17 @@ impl Disk {
 
     /// Removes what is left of a buried run: the manifest last, so that what is there is always known by it.
     pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
-        let folder = self.folder(run);
         if !self.is_buried(run)? {
-            let what = format!("{} has no tombstone", folder.display());
+            let what = format!("{} has no tombstone", self.folder(run).display());
             return Err(StorageError::new(StorageErrorKind::Refused, what));
         }
         let _lock = self.lock(run)?;
+        self.clear(run)
+    }
+
+    /// Empties a run's folder but for its lock and its tombstone: the manifest last. Under its lock.
+    pub(super) fn clear(&self, run: &RunId) -> Result<(), StorageError> {
+        let folder = self.folder(run);
         for entry in fs::read_dir(&folder).map_err(at(&folder))? {
             let entry = entry.map_err(at(&folder))?;
             let (name, path) = (entry.file_name(), entry.path());

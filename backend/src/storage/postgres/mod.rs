@@ -248,6 +248,22 @@ impl Mirror for PostgresStore {
     ) -> Result<Vec<RunId>, StorageError> {
         bounded!(self.pool, Access::Read, |held| mirror::ended_since(held, since, after, limit))
     }
+
+    async fn lacking_in_files(
+        &self,
+        after: Option<&RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| mirror::lacking_in_files(held, after, limit))
+    }
+
+    async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Read, |held| mirror::open_since(held, since))
+    }
+
+    async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Write, |held| mirror::expire(held, before, limit))
+    }
 }
 
 fn refused(error: &pipeline::record::RecordError) -> StorageError {

@@ -213,6 +213,11 @@ impl Router {
         self.open_database(self.mode()).is_some()
     }
 
+    /// Whether every run belongs into these files: no other process keeps any on a disk of its own.
+    pub fn keeps_all_files(&self) -> bool {
+        self.config.alone.is_alone()
+    }
+
     /// Stores a stage as the flags say, and as long as they say it. Returns the record as it is stored: its `meta`
     /// names the mode under which it was.
     pub async fn write_stage(
