@@ -15,6 +15,7 @@ mod architecture;
 mod corpus;
 mod deployment;
 mod documents;
+mod events;
 mod fetch;
 mod golden;
 mod http;

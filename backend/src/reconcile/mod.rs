@@ -465,6 +465,7 @@ impl Reconciler {
             }
         };
         self.call(|mirror| async { mirror.finish(&fence, end, at).await }).await?;
+        self.router.changes().made(&file.id);
         crash::point("reconcile-ended");
         Ok(written)
     }

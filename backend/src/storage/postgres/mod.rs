@@ -10,6 +10,7 @@
 
 mod accept;
 mod adopt;
+mod bulletin;
 mod census;
 mod claim;
 mod control;
@@ -35,7 +36,7 @@ use pipeline::{
 };
 use tokio::sync::Notify;
 
-pub use self::listen::WorkListener;
+pub use self::listen::Listener;
 use self::{
     fault::{Access, Fault},
     pool::{Held, Pool, bounded},

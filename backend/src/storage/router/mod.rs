@@ -33,6 +33,7 @@ use self::{contact::Contact, leases::Leases, retry::Retries};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerState},
+    changes::Changes,
     files::{FileStore, Twin},
     mode::{Flags, Mode},
 };
@@ -75,6 +76,7 @@ pub struct Router {
     /// Those of them whose files lack a stage that the row has.
     lacking: Mutex<HashSet<RunId>>,
     leases: Leases,
+    changes: Arc<Changes>,
 }
 
 /// A run that this process works on.
@@ -130,6 +132,7 @@ impl Router {
             known: Mutex::default(),
             lacking: Mutex::default(),
             leases: Leases::default(),
+            changes: Arc::default(),
         }
     }
 
@@ -139,6 +142,12 @@ impl Router {
         let flags = Flags { database_writes: false, file_fallback: true, revision: 0 };
         let config = RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(true))) };
         Self::new(files, None, watch::channel(flags).1, config, clock)
+    }
+
+    /// Who is told that a run has changed.
+    #[must_use]
+    pub fn changes(&self) -> &Arc<Changes> {
+        &self.changes
     }
 
     /// The flags as they are now.
@@ -189,6 +198,18 @@ impl Router {
         self.database.as_ref().filter(|database| mode.has_database() && database.breaker.is_closed())
     }
 
+    /// Whether no other process accepts or works on runs, as far as anybody knows.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.config.alone.is_alone()
+    }
+
+    /// Whether the mode in force has the database, be it there or away.
+    #[must_use]
+    pub fn uses_database(&self) -> bool {
+        self.mode().has_database()
+    }
+
     /// Whether the database may be called: in a mode that has it, with its breaker closed.
     #[must_use]
     pub fn is_database_open(&self) -> bool {
@@ -217,7 +238,10 @@ impl Router {
                 record.meta.flags_revision = flags.revision;
             }
             match self.attempt(fence, Write::Stage(&record)).await {
-                Ok(()) => return Ok(record),
+                Ok(()) => {
+                    self.changes.made(&fence.run);
+                    return Ok(record);
+                }
                 Err(error) => {
                     may_be_stored |= error.kind == StorageErrorKind::Ambiguous;
                     retries.next(error).await?;
@@ -449,6 +473,9 @@ impl Store for Router {
         if let (Ok(Acceptance::New(Some(fence))), Some(lease)) = (&accepted, lease) {
             self.leases.grant([&fence.run], began + lease.duration);
         }
+        if let Ok(Acceptance::New(_)) = &accepted {
+            self.changes.made(&run.id);
+        }
         accepted
     }
 
@@ -498,7 +525,10 @@ impl Store for Router {
         let mut retries = Retries::new(self);
         loop {
             match self.attempt(fence, Write::End(end, at)).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.changes.made(&fence.run);
+                    return Ok(());
+                }
                 Err(error) => retries.next(error).await?,
             }
         }
