@@ -50,7 +50,7 @@ pub(super) async fn one(
         })
     })
     .await?;
-    Ok(Json(public(profile)).into_response())
+    Ok(Json(public(&profile)).into_response())
 }
 
 fn summary(folder: &BrandFolder, id: &BrandId) -> Value {
@@ -67,9 +67,8 @@ fn summary(folder: &BrandFolder, id: &BrandId) -> Value {
 }
 
 /// The profile without the research notes, which are the analyst's own.
-fn public(mut profile: BrandProfile) -> BrandProfile {
-    profile.research_notes = None;
-    profile
+fn public(profile: &BrandProfile) -> BrandProfile {
+    BrandProfile { research_notes: None, ..profile.clone() }
 }
 
 /// Reads files off the threads that answer requests.
