@@ -124,17 +124,8 @@ impl Store for PostgresStore {
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
-        match end {
-            End::Completed { records, report } => {
-                let rows = FrontendRows::new(records, report, at).map_err(|error| refused(&error))?;
-                let completed = finish::Completed { records, report, rows: &rows, at };
-                bounded!(self.pool, Access::Write, |held| finish::complete(held, fence, &completed))
-            }
-            End::Failed(failure) => {
-                let status = end.status();
-                bounded!(self.pool, Access::Write, |held| finish::fail(held, fence, failure, status, at))
-            }
-        }
+        let rows = frontend_rows(end, at)?;
+        bounded!(self.pool, Access::Write, |held| finish::finish(held, fence, end, rows.as_ref(), at))
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
@@ -181,6 +172,20 @@ impl Mirror for PostgresStore {
         bounded!(self.pool, Access::Write, |held| mirror::fill(held, run, generation, &new))
     }
 
+    async fn replay(
+        &self,
+        fence: &Fence,
+        new: Option<&NewRun>,
+        stages: &[&StageRecord],
+        end: End<'_>,
+        at: Timestamp,
+    ) -> Result<(), StorageError> {
+        let stages = stages.iter().map(|record| stage::Stored::new(record)).collect::<Result<Vec<_>, _>>()?;
+        let rows = frontend_rows(end, at)?;
+        let replay = mirror::Replay { new, stages: &stages, end, rows: rows.as_ref(), at };
+        bounded!(self.pool, Access::Write, |held| mirror::replay(held, fence, &replay))
+    }
+
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError> {
         let json = serde_json::to_string(proof).map_err(|error| {
             StorageError::new(StorageErrorKind::Refused, format!("a proof is no JSON: {error}"))
@@ -208,6 +213,16 @@ impl Mirror for PostgresStore {
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError> {
         bounded!(self.pool, Access::Read, |held| mirror::ended_since(held, since, after, limit))
+    }
+}
+
+/// What the frontend reads of a completed run.
+fn frontend_rows(end: End<'_>, at: Timestamp) -> Result<Option<FrontendRows>, StorageError> {
+    match end {
+        End::Completed { records, report } => {
+            FrontendRows::new(records, report, at).map(Some).map_err(|error| refused(&error))
+        }
+        End::Failed(_) => Ok(None),
     }
 }
 
