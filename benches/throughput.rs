@@ -32,9 +32,9 @@ use support::service::{World, free_port};
 /// How many in flight, and how many in all.
 const GRID: [(usize, usize); 4] = [(1, 60), (8, 300), (32, 600), (128, 1_024)];
 
-/// One page; eight pages.
+/// One page; thirteen.
 const DOCUMENTS: [(&str, &str); 2] =
-    [("one page (PDF)", "fixture/two-column.pdf"), ("eight-page report (PDF)", "sample/trend-report.pdf")];
+    [("one page (PDF)", "fixture/two-column.pdf"), ("thirteen-page report (PDF)", "sample/trend-report.pdf")];
 
 #[tokio::main]
 async fn main() {

@@ -122,8 +122,11 @@ async fn soak(site: &Site, events: &[Event], runs: usize) -> Vec<String> {
 
     verdict::ends(&verdict::rows(site).await, runs, &mut problems);
     verdict::digests(site, &mut problems).await;
-    let settled = verify(site, &mut problems);
+    let conflicts = verify(site, &mut problems);
     let repeats = verdict::paid_twice(site, since, &mut problems);
+    for run in conflicts.iter().filter(|run| !repeats.contains(run)) {
+        problems.push(format!("{run}: a conflict, although no two replicas were asked for the same"));
+    }
     for (replica, code) in site.drain().await.into_iter().enumerate() {
         if code != Some(0) {
             problems.push(format!("replica {replica} ended with {code:?}"));
@@ -132,9 +135,11 @@ async fn soak(site: &Site, events: &[Event], runs: usize) -> Vec<String> {
     verdict::leftovers(site, &mut problems);
     problems.extend(client.complaints.lock().unwrap().drain(..));
     println!(
-        "{runs} runs, {} model calls, {repeats} of them for a stage that had been answered and not stored, {} requests repeated, {settled} conflicts settled by `resolve`",
+        "{runs} runs, {} model calls, {} of them for a stage that had been answered and not stored, {} requests repeated, {} conflicts settled by `resolve`",
         site.world.model.calls(),
+        repeats.len(),
         client.repeated.load(Ordering::Relaxed),
+        conflicts.len(),
     );
     problems
 }
@@ -193,9 +198,9 @@ async fn settle(site: &Site, problems: &mut Vec<String>) {
 }
 
 /// `reconcile --verify --all` on every disk. What two replicas did that were cut off from each other is a conflict, which
-/// is the operator's to settle, and is: with the database's version. Returns how many there were.
-fn verify(site: &Site, problems: &mut Vec<String>) -> usize {
-    let mut settled = 0;
+/// is the operator's to settle, and is: with the database's version. Returns the runs.
+fn verify(site: &Site, problems: &mut Vec<String>) -> Vec<String> {
+    let mut settled = Vec::new();
     for replica in &site.replicas {
         for round in ["first", "after settling conflicts"] {
             let (code, lines) = site.reconcile(replica, &["--verify", "--all", "--json"]);
@@ -208,7 +213,7 @@ fn verify(site: &Site, problems: &mut Vec<String>) -> usize {
                     "equal" | "only_in_database" => {}
                     "differs" if round == "first" => {
                         println!("conflict: {line} on {}", replica.base.display());
-                        settled += 1;
+                        settled.push(run.to_owned());
                         let (code, told) = site.reconcile(replica, &["resolve", run, "--keep", "database"]);
                         if code != Some(0) {
                             problems.push(format!("{run}: not resolved: {told:?}"));

@@ -79,8 +79,13 @@ pub(super) async fn digests(site: &Site, problems: &mut Vec<String>) {
     }
 }
 
-/// How often a model was paid for a stage that had been answered before, each checked against what interrupted it.
-pub(super) fn paid_twice(site: &Site, since: (Instant, SystemTime), problems: &mut Vec<String>) -> usize {
+/// The runs of which a model was paid for a stage that had been answered before, one entry a repeated call; each is
+/// checked against what interrupted it.
+pub(super) fn paid_twice(
+    site: &Site,
+    since: (Instant, SystemTime),
+    problems: &mut Vec<String>,
+) -> Vec<String> {
     let happened = site.happened();
     let stored = stored_in_database(site);
     let mut calls: BTreeMap<(String, usize), Vec<Instant>> = BTreeMap::new();
@@ -89,10 +94,10 @@ pub(super) fn paid_twice(site: &Site, since: (Instant, SystemTime), problems: &m
             calls.entry(run_and_stage(&call)).or_default().push(call.at);
         }
     }
-    let mut repeats = 0;
+    let mut repeats = Vec::new();
     for ((run, stage), calls) in &calls {
         for pair in calls.windows(2) {
-            repeats += 1;
+            repeats.push(run.clone());
             let asked = Timestamp::from(since.1 + (pair[1] - since.0));
             if let Some(at) = stored.get(&(run.clone(), *stage)).filter(|at| **at < asked) {
                 problems
