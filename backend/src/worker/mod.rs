@@ -243,6 +243,8 @@ impl Worker {
     }
 
     async fn claim_until_told(&self) {
+        // A drain waits for the claim that is under way too: what it takes has to be given back.
+        let _claiming = self.inner.tasks.token();
         let mut was_failing = false;
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);

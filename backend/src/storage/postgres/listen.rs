@@ -63,7 +63,7 @@ impl Listener {
         let Address { options, is_pooled, .. } = Address::parse(address)?;
         if is_pooled {
             tracing::info!(
-                "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets workers hear of runs at once"
+                "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets replicas hear of runs at once"
             );
             return Ok(None);
         }

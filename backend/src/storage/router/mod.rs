@@ -12,6 +12,7 @@ mod leases;
 mod look;
 mod permit;
 mod retry;
+mod state;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,11 +29,11 @@ use pipeline::{
 use tokio::sync::watch;
 
 pub(crate) use self::retry::jitter;
-pub use self::{alone::Alone, heal::Resume};
+pub use self::{alone::Alone, heal::Resume, state::StorageState};
 use self::{contact::Contact, leases::Leases, retry::Retries};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
-    breaker::{Breaker, BreakerState},
+    breaker::Breaker,
     changes::Changes,
     files::{FileStore, Twin},
     mode::{Flags, Mode},
@@ -87,22 +88,6 @@ struct Known {
     holds_row: bool,
     /// The stages that the row is known to have.
     in_row: HashSet<Stage>,
-}
-
-/// How storage stands, for health.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StorageState {
-    pub flags: Flags,
-    /// What the flags say.
-    pub mode: Mode,
-    /// What is happening now.
-    pub effective_mode: Mode,
-    /// Why the two differ.
-    pub reason: Option<String>,
-    /// None without a database.
-    pub breaker: Option<BreakerState>,
-    /// Path and errno of the last failed file write, while none has succeeded since.
-    pub file_alarm: Option<String>,
 }
 
 /// One thing to be written.
@@ -168,25 +153,6 @@ impl Router {
         self.database.as_ref()
     }
 
-    /// How storage stands.
-    #[must_use]
-    pub fn state(&self) -> StorageState {
-        let flags = self.flags();
-        let mode = flags.mode();
-        let breaker = self.database.as_ref().map(|database| database.breaker.state());
-        let (effective_mode, reason) = match (mode, &breaker) {
-            (Mode::DatabaseOnly | Mode::DualWrite, None) => {
-                (Mode::FileOnly, Some("DATABASE_URL is not set".to_owned()))
-            }
-            (Mode::DualWrite, Some(BreakerState::Open { reason, .. })) => {
-                (Mode::FileOnly, Some(format!("the database breaker is open: {reason}")))
-            }
-            _ => (mode, None),
-        };
-        let file_alarm = self.alarm().clone();
-        StorageState { flags, mode, effective_mode, reason, breaker, file_alarm }
-    }
-
     /// The configured mode, or the only one that is possible.
     fn mode(&self) -> Mode {
         let mode = self.flags().mode();
@@ -196,29 +162,6 @@ impl Router {
     /// The database, if it may be called: in a mode that has it, with the breaker closed.
     fn open_database(&self, mode: Mode) -> Option<&Database> {
         self.database.as_ref().filter(|database| mode.has_database() && database.breaker.is_closed())
-    }
-
-    /// Whether no other process accepts or works on runs, as far as anybody knows.
-    #[must_use]
-    pub fn is_alone(&self) -> bool {
-        self.config.alone.is_alone()
-    }
-
-    /// Whether the mode in force has the database, be it there or away.
-    #[must_use]
-    pub fn uses_database(&self) -> bool {
-        self.mode().has_database()
-    }
-
-    /// Whether the database may be called: in a mode that has it, with its breaker closed.
-    #[must_use]
-    pub fn is_database_open(&self) -> bool {
-        self.open_database(self.mode()).is_some()
-    }
-
-    /// Whether every run belongs into these files: no other process keeps any on a disk of its own.
-    pub fn keeps_all_files(&self) -> bool {
-        self.config.alone.is_alone()
     }
 
     /// Stores a stage as the flags say, and as long as they say it. Returns the record as it is stored: its `meta`
