@@ -14,10 +14,12 @@ mod verdict;
 use std::{
     collections::BTreeMap,
     sync::atomic::Ordering,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
+use backend::clock::SystemClock;
 use futures_util::future::join_all;
+use pipeline::clock::Clock as _;
 use serde_json::Value;
 
 use self::{
@@ -76,7 +78,8 @@ async fn whatever_happens_every_accepted_run_ends_right_and_nothing_is_left_behi
 
 /// Suffers the schedule, heals, waits, and tells what is wrong then.
 async fn soak(site: &Site, events: &[Event], runs: usize) -> Vec<String> {
-    let since = (Instant::now(), SystemTime::now());
+    // The logs have the time of day, the model's stand-in has instants.
+    let since = (Instant::now(), SystemClock::default().now());
     let client = Client::new(site);
     let soak = events.last().map(Event::until).unwrap_or_default();
     let start = tokio::time::Instant::now();

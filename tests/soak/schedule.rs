@@ -197,8 +197,8 @@ pub(super) fn schedule(seed: u64, soak: Duration) -> Vec<Event> {
             random.shuffle(&mut round);
         }
         let mut chosen = None;
-        for position in 0..round.len() {
-            let (fault, lasts) = fault(round[position], &mut random);
+        for (position, kind) in round.iter().enumerate() {
+            let (fault, lasts) = fault(*kind, &mut random);
             let event = Event { at, lasts, fault };
             let is_busy =
                 events.iter().any(|it| it.fault.lane() == fault.lane() && it.overlaps(&event, REST));

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 use pipeline::{
@@ -83,7 +83,7 @@ pub(super) async fn digests(site: &Site, problems: &mut Vec<String>) {
 /// checked against what interrupted it.
 pub(super) fn paid_twice(
     site: &Site,
-    since: (Instant, SystemTime),
+    since: (Instant, Timestamp),
     problems: &mut Vec<String>,
 ) -> Vec<String> {
     let happened = site.happened();
@@ -98,7 +98,7 @@ pub(super) fn paid_twice(
     for ((run, stage), calls) in &calls {
         for pair in calls.windows(2) {
             repeats.push(run.clone());
-            let asked = Timestamp::from(since.1 + (pair[1] - since.0));
+            let asked = since.1 + (pair[1] - since.0);
             if let Some(at) = stored.get(&(run.clone(), *stage)).filter(|at| **at < asked) {
                 problems
                     .push(format!("{run}: stage {stage} was stored at {at} and asked for again at {asked}"));
