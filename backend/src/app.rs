@@ -23,7 +23,7 @@ use crate::{
         isolate::Isolation,
     },
     flags::{Defaults, FlagSource},
-    health::{Durability, Health, Identity, ModelBreaker, Sources},
+    health::{FileStorage, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
     reconcile::Reconciler,
@@ -39,9 +39,6 @@ use crate::{
     },
     worker::{Tools, Worker, WorkerConfig},
 };
-
-/// Where runs are kept under the base directory.
-const OUTPUT_DIR: &str = "data/test-outputs";
 
 /// Everything a run needs, wired.
 #[derive(Debug, Clone)]
@@ -68,6 +65,8 @@ pub enum WiringError {
     Client(#[from] OpenRouterError),
     #[error("DATABASE_URL {0}")]
     Database(#[from] Malformed),
+    #[error("STORAGE_URL: {0}")]
+    Storage(#[from] std::io::Error),
 }
 
 /// What the caller may set over the configuration.
@@ -81,7 +80,10 @@ impl App {
     /// Wires the parts as the configuration says.
     pub fn new(config: Config, overrides: Overrides) -> Result<Self, WiringError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let root = overrides.output_dir.unwrap_or_else(|| config.process.base_dir.join(OUTPUT_DIR));
+        let files = match overrides.output_dir {
+            Some(root) => FileStore::new(root, clock.clone()),
+            None => FileStore::of(&config.storage, config.work.lease, clock.clone())?,
+        };
         let choice = overrides.analyst.unwrap_or(config.analyst.choice);
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
         let Answering { analyst, name: analyst_name, .. } =
@@ -90,7 +92,7 @@ impl App {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
             engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
-            router: Arc::new(Router::files_only(FileStore::new(root, clock.clone()), clock.clone())),
+            router: Arc::new(Router::files_only(files, clock.clone())),
             clock,
             analyst_name,
         })
@@ -128,7 +130,7 @@ impl Service {
         let postgres = PostgresStore::new(&config.database)?.map(Arc::new);
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
-        let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
+        let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
         let alone = Arc::new(Alone::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),
@@ -213,9 +215,10 @@ impl Service {
             router: router.clone(),
             worker: worker.clone(),
             clock,
-            local_disk: Durability::of_local_disk(
+            file_storage: FileStorage::of(
                 config.process.environment,
-                config.process.volume.is_some(),
+                &config.storage.place,
+                config.process.volume.as_deref(),
             ),
             flags: Some(flags.clone()),
             reconciler: reconciler.clone(),
@@ -250,7 +253,7 @@ impl Service {
 pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let Some(postgres) = PostgresStore::new(&config.database)?.map(Arc::new) else { return Ok(None) };
-    let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
+    let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
     let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
     let router = Arc::new(Router::new(
         files,

@@ -23,4 +23,5 @@ pub mod replicas;
 pub mod runs;
 pub mod storage;
 pub mod telemetry;
+pub mod tls;
 pub mod worker;

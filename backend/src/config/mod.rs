@@ -10,6 +10,7 @@ pub mod documents;
 mod dotenv;
 pub mod modes;
 pub mod process;
+pub mod storage;
 pub mod work;
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, path::Path, str::FromStr};
@@ -20,6 +21,7 @@ pub use database::DatabaseConfig;
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
 pub use process::{Environment, LogFormat, ProcessConfig};
+pub use storage::{BucketConfig, StorageConfig, StoragePlace};
 pub use work::{Role, WorkConfig};
 
 /// All of the configuration.
@@ -28,6 +30,7 @@ pub struct Config {
     pub process: ProcessConfig,
     pub analyst: AnalystConfig,
     pub documents: DocumentsConfig,
+    pub storage: StorageConfig,
     pub database: DatabaseConfig,
     pub access: AccessConfig,
     pub modes: ModesConfig,
@@ -63,6 +66,12 @@ impl Config {
         let process = ProcessConfig::read(&mut reader);
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
+        let storage = StorageConfig::read(
+            &mut reader,
+            process.environment,
+            &process.base_dir,
+            documents.extra_ca_file.clone(),
+        );
         let database = DatabaseConfig::read(&mut reader);
         // A command lets nobody in, so it needs no keys.
         let strictness =
@@ -83,7 +92,7 @@ impl Config {
         }
         if reader.problems.is_empty() {
             let warnings = reader.warnings;
-            Ok(Self { process, analyst, documents, database, access, modes, work, warnings })
+            Ok(Self { process, analyst, documents, storage, database, access, modes, work, warnings })
         } else {
             Err(Problems(reader.problems))
         }

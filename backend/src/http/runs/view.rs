@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The body of `GET /status/{run_id}`.
-pub(super) fn status(run: &RunView, local_disk: Durability) -> Value {
+pub(super) fn status(run: &RunView, files: Durability) -> Value {
     let stages: Map<String, Value> =
         run.stages.iter().map(|stage| (stage.stage.number().to_string(), one_stage(stage))).collect();
     let first_output = run
@@ -23,7 +23,7 @@ pub(super) fn status(run: &RunView, local_disk: Durability) -> Value {
         .iter()
         .find(|stage| stage.stage == Stage::InputProcessing)
         .and_then(|stage| stage.output.clone());
-    let durability = if run.stored_in.database { Durability::Durable } else { local_disk };
+    let durability = if run.stored_in.database { Durability::Durable } else { files };
     let mut body = json!({
         "run_id": run.run_id,
         "status": word(run.status),
@@ -57,8 +57,8 @@ pub(super) fn status(run: &RunView, local_disk: Durability) -> Value {
 }
 
 /// The body of `GET /api/pipeline/{run_id}`: the status, and what a page about the run shows.
-pub(super) fn detail(run: &RunView, local_disk: Durability) -> Value {
-    let mut body = status(run, local_disk);
+pub(super) fn detail(run: &RunView, files: Durability) -> Value {
+    let mut body = status(run, files);
     let duration_ms =
         run.accepted_at.zip(run.finished_at).map(|(begun, ended)| (ended - begun).num_milliseconds().max(0));
     if let (Value::Object(body), Value::Object(more)) = (

@@ -12,7 +12,10 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::super::{NewRun, Request, proof::Proof};
+use super::{
+    super::{NewRun, Request, proof::Proof},
+    medium::Version,
+};
 
 /// The newest layout of the manifest that this program writes.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -58,6 +61,9 @@ pub struct Manifest {
     /// The last proof that the database holds the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// The state that was read, which a writing must find again. None before there is one.
+    #[serde(skip)]
+    pub(super) seen: Option<Version>,
 }
 
 /// What the database has of a run, as far as the writer knows.

@@ -3,20 +3,16 @@
 //! The tombstone is durable before anything is removed. A mark below `.deleting/` says that something may be left to
 //! remove, so that a start finds it without looking at every run there is.
 
-use std::{fs, io, path::PathBuf};
-
 use pipeline::{clock::Timestamp, record::millis, run::RunId};
 use serde::Serialize;
 
 use super::{
-    super::{StorageError, StorageErrorKind, atomic, control::Burial},
-    disk::{Disk, LOCK_FILE, MANIFEST_FILE},
+    super::{StorageError, StorageErrorKind, control::Burial},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    owners::remove_file,
-    proof::at,
+    run_files::{MANIFEST_FILE, RunFiles},
 };
 
-const TOMBSTONE_FILE: &str = "tombstone.json";
+pub(super) const TOMBSTONE_FILE: &str = "tombstone.json";
 
 /// Names of buried runs of which something may be left.
 const DELETING_FOLDER: &str = ".deleting";
@@ -31,15 +27,10 @@ struct Tombstone<'a> {
     deleted_at: Timestamp,
 }
 
-impl Disk {
-    fn tombstone_path(&self, run: &RunId) -> PathBuf {
-        self.folder(run).join(TOMBSTONE_FILE)
-    }
-
+impl RunFiles {
     /// Whether the run has been deleted.
     pub(super) fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
-        let path = self.tombstone_path(run);
-        path.try_exists().map_err(at(&path))
+        Ok(self.read(&Self::name(run, TOMBSTONE_FILE))?.is_some())
     }
 
     /// Sets the tombstone. `has_ended`: the database says that the run has ended, whatever stands here.
@@ -54,35 +45,32 @@ impl Disk {
             return Ok(Burial::Done { had_run });
         }
         let generation = manifest.map_or(1, |manifest| manifest.generation);
-        let path = self.tombstone_path(run);
+        let name = Self::name(run, TOMBSTONE_FILE);
         let tombstone = Tombstone { run_id: run, generation, deleted_at: self.clock.now() };
-        let bytes =
-            serde_json::to_vec_pretty(&tombstone).map_err(|error| at(&path)(io::Error::other(error)))?;
+        let bytes = self.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
-        atomic::replace(&path, &bytes).map_err(at(&path))?;
+        self.replace(&name, &bytes)?;
         Ok(Burial::Done { had_run })
     }
 
     /// Removes what is left of a buried run: the manifest last, so that what is there is always known by it.
     pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
-        let folder = self.folder(run);
         if !self.is_buried(run)? {
-            let what = format!("{} has no tombstone", folder.display());
+            let what = format!("{} has no tombstone", self.medium.place(run.as_str()));
             return Err(StorageError::new(StorageErrorKind::Refused, what));
         }
         let _lock = self.lock(run)?;
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            let entry = entry.map_err(at(&folder))?;
-            let (name, path) = (entry.file_name(), entry.path());
-            if [TOMBSTONE_FILE, LOCK_FILE, MANIFEST_FILE].iter().any(|kept| name == *kept) {
-                continue;
-            }
-            let is_folder = entry.file_type().map_err(at(&path))?.is_dir();
-            let removed = if is_folder { fs::remove_dir_all(&path) } else { remove_file(&path) };
-            removed.map_err(at(&path))?;
+        let accepted_at = self.read_manifest(run)?.map(|manifest| manifest.accepted_at);
+        let name = run.as_str();
+        let removed = self.medium.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
+        removed.map_err(|error| self.fault(name, &error))?;
+        self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
+        if let Some(at) = accepted_at {
+            let forgotten = self.medium.forget_run(name, at.timestamp_millis());
+            forgotten.map_err(|error| self.fault(name, &error))?;
         }
-        let manifest = folder.join(MANIFEST_FILE);
-        remove_file(&manifest).map_err(at(&manifest))?;
+        let manifest = Self::name(run, MANIFEST_FILE);
+        self.medium.remove(&manifest).map_err(|error| self.fault(&manifest, &error))?;
         for marks in [OPEN_FOLDER, UNSYNCED_FOLDER, DELETING_FOLDER] {
             self.unmark(marks, run)?;
         }

@@ -2,7 +2,8 @@
 
 use super::{
     super::{
-        Acceptance, Control as _, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin,
+        Acceptance, Control as _, Fence, Lease, NewRun, StorageError, StorageErrorKind, Store as _,
+        files::Twin,
     },
     Router,
 };
@@ -28,10 +29,11 @@ impl Router {
         }
     }
 
-    /// Whether a file alone may accept a run: only where no other process may be asked for the same.
+    /// Whether a file alone may accept a run: only where no other process may be asked for the same, or all ask the same
+    /// files.
     #[must_use]
     pub fn may_accept_by_file(&self) -> bool {
-        self.config.alone.is_alone()
+        self.has_file_guard()
     }
 
     /// Acceptance by file alone: only where a file is a guard against running twice.
@@ -41,7 +43,9 @@ impl Router {
         lease: Option<&Lease>,
         cause: Option<StorageError>,
     ) -> Result<Acceptance, StorageError> {
-        if !self.may_accept_by_file() {
+        // A row that may have come to be is kept from a second execution by who else is there to see it: nobody.
+        let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Ambiguous);
+        if !(self.config.alone.is_alone() || self.files.is_shared_guard() && !is_ambiguous) {
             return Err(cause.unwrap_or_else(|| {
                 StorageError::new(
                     StorageErrorKind::Unavailable,
@@ -53,6 +57,23 @@ impl Router {
         let accepted = self.files.accept_beside(run, lease, twin).await;
         self.note_file(&accepted);
         accepted
+    }
+
+    /// Another replica, which cannot reach the database, has accepted the run by file at the same moment: it is theirs. The
+    /// row waits for whoever claims it.
+    async fn leave_to_files(&self, run: &NewRun, fence: &Fence) -> Result<Acceptance, StorageError> {
+        if let Some(database) = &self.database
+            && let Err(error) = database.call(|store| async move { store.release(fence).await }).await
+        {
+            tracing::warn!(run_id = %run.id, %error, "the run's row could not be given back; its lease will end");
+        }
+        Ok(match self.files.manifest(&run.id).await? {
+            Some(manifest) if manifest.request.digest == run.request.digest => {
+                Acceptance::Existing(manifest.status)
+            }
+            Some(_) => Acceptance::OtherRequest,
+            None => Acceptance::Deleted,
+        })
     }
 
     pub(super) async fn accept_in_both(
@@ -84,6 +105,9 @@ impl Router {
                 if let Some(fence) = &fence {
                     let filed = self.files.adopt(run, fence).await;
                     self.note_file(&filed);
+                    if matches!(&filed, Err(error) if error.kind == StorageErrorKind::Fenced) {
+                        return self.leave_to_files(run, fence).await;
+                    }
                     if let Err(error) = filed {
                         tracing::error!(run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
                     }

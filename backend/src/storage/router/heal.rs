@@ -17,6 +17,13 @@ use super::{
     Database, Retries, Router, Write,
 };
 
+/// Whether the manifest would not yield to the fence: it is further, or as far in somebody else's hands.
+fn is_behind(fence: &Fence, manifest: &Manifest) -> bool {
+    let (ours, theirs) = ((fence.generation, fence.epoch), (manifest.generation, manifest.epoch));
+    let is_others = manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner);
+    theirs > ours || (theirs == ours && is_others)
+}
+
 /// What a row that is taken with its manifest's fence is leased for, until the first renewal says how long.
 const ADOPTED_LEASE: Duration = Duration::from_secs(15);
 
@@ -40,7 +47,7 @@ impl Router {
         let mut raised = Vec::with_capacity(fences.len());
         for mut fence in fences {
             if let Ok(Some(manifest)) = self.files.manifest(&fence.run).await
-                && (manifest.generation, manifest.epoch) > (fence.generation, fence.epoch)
+                && is_behind(&fence, &manifest)
             {
                 let generation = manifest.generation.max(fence.generation);
                 // The manifest has the later story: also that of stages which only files have.

@@ -138,6 +138,11 @@ impl Router {
         Self::new(files, None, watch::channel(flags).1, config, clock)
     }
 
+    /// Whether files are a guard against running twice: nobody else is there, or all see the same files.
+    pub(super) fn has_file_guard(&self) -> bool {
+        self.config.alone.is_alone() || self.files.is_shared_guard()
+    }
+
     /// The flags as they are now.
     #[must_use]
     pub fn flags(&self) -> Flags {
