@@ -44,3 +44,17 @@ for package in prisma railway; do
     touch "$package/node_modules/.package-lock.json"
   fi
 done
+
+# The S3 server that the storage tests run against.
+venv=$(dirname "$0")/../target/s3-server
+wanted=$(dirname "$0")/../tests/support/s3/requirements.txt
+if ! cmp -s "$wanted" "$venv/installed.txt"; then
+  # Debian splits the module that makes environments off from Python itself.
+  python3 -c 'import venv, ensurepip' 2>/dev/null ||
+    install 'Python with venv' 'on macOS: brew install python' python3 python3-venv
+  echo "installing the S3 server (once)"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$wanted"
+  cp "$wanted" "$venv/installed.txt"
+fi

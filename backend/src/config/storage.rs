@@ -264,7 +264,7 @@ mod tests {
             ["STORAGE_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"]
         );
         for wrong in
-            ["ftp://runs", "runs", "file://host/x", "s3://id:key@runs/a", "s3://runs/a?b", "s3://runs/%2e"]
+            ["ftp://runs", "runs", "file://host/x", "s3://id:key@runs/a", "s3://runs/a?b", "s3://runs/a b"]
         {
             assert_eq!(
                 problems(&[&KEYS[..], &[("STORAGE_URL", wrong)]].concat()),

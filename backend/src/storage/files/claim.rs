@@ -32,8 +32,6 @@ pub(super) struct Search {
     pub(super) held: HashSet<RunId>,
     /// Only runs that the database has no row of.
     pub(super) without_row_only: bool,
-    /// Nobody has said that there is work: what was seen lately need not be looked at again.
-    pub(super) is_routine: bool,
 }
 
 impl RunFiles {
@@ -84,9 +82,6 @@ impl RunFiles {
 
     pub(super) fn claim(&self, search: &Search) -> Result<Vec<Fence>, StorageError> {
         let began = self.clock.monotonic();
-        if search.is_routine && !self.is_due(0) {
-            return Ok(Vec::new());
-        }
         let mut fences = Vec::new();
         for run in self.waiting(search, began)? {
             if fences.len() == search.limit || self.clock.monotonic().saturating_sub(began) > TAKING_MAX {
@@ -118,19 +113,6 @@ impl RunFiles {
             }
         }
         Ok(fences)
-    }
-
-    /// Whether it is time for another look that nobody has asked for, of two kinds; if so, it is being made.
-    pub(super) fn is_due(&self, kind: usize) -> bool {
-        let interval = self.medium.look_interval();
-        let now = self.clock.monotonic();
-        let mut looked = lock(&self.looked);
-        let Some(last) = looked.get_mut(kind) else { return true };
-        if last.is_some_and(|last| now.saturating_sub(last) < interval) {
-            return false;
-        }
-        *last = Some(now);
-        true
     }
 
     /// Runs that seem to be nobody's, the oldest first.

@@ -280,15 +280,8 @@ impl FileStore {
         claim: Claim<'_>,
         without_row_only: bool,
     ) -> Result<Vec<Fence>, StorageError> {
-        let Claim { lease, limit, held, expired } = claim;
-        let search = Search {
-            owner: lease.owner.clone(),
-            limit,
-            held: held.clone(),
-            without_row_only,
-            // Without a word that there is work, it is the clock that has asked.
-            is_routine: expired,
-        };
+        let Claim { lease, limit, held, .. } = claim;
+        let search = Search { owner: lease.owner.clone(), limit, held: held.clone(), without_row_only };
         let files = self.files.clone();
         let mut claiming = tokio::task::spawn_blocking(move || files.claim(&search));
         match tokio::time::timeout(ATTEMPT_TIMEOUT, &mut claiming).await {

@@ -42,8 +42,6 @@ pub(super) struct RunFiles {
     pub(super) clock: Arc<dyn Clock>,
     /// What the last look at an open run has found: a queue of thousands must not be read at every look for work.
     pub(super) looks: Mutex<HashMap<RunId, Look>>,
-    /// When the medium was looked at for work, or for what others have ended.
-    pub(super) looked: Mutex<[Option<Duration>; 2]>,
     /// Runs that this process may have taken without knowing: an answer was lost. They are nobody's work.
     unclear: Mutex<HashSet<RunId>>,
     /// At which of its tenures this process has last made sure of a run.
@@ -82,7 +80,6 @@ impl RunFiles {
             spool,
             clock,
             looks: Mutex::default(),
-            looked: Mutex::default(),
             unclear: Mutex::default(),
             confirmed: Mutex::default(),
         }

@@ -105,8 +105,13 @@ impl Control for Router {
             // Past the breaker: a look that is made so often must not decide what counts as an outage.
             Some(database) if !with_row.is_empty() => database.store.lost(&with_row).await,
             // In shared files others may have ended them.
-            _ if self.mode().has_files() && self.files.is_shared_guard() => {
-                self.files.ended_elsewhere(fences).await
+            _ if !fences.is_empty() && self.mode().has_files() && self.files.is_shared_guard() => {
+                let [_, for_ended] = &self.glances;
+                if for_ended.is_due(self.clock.monotonic()) {
+                    self.files.ended_elsewhere(fences).await
+                } else {
+                    Ok(Vec::new())
+                }
             }
             _ => Ok(Vec::new()),
         }

@@ -7,6 +7,7 @@ mod alone;
 mod claim;
 mod contact;
 mod control;
+mod glances;
 mod heal;
 mod leases;
 mod look;
@@ -29,7 +30,7 @@ use tokio::sync::watch;
 
 pub(super) use self::retry::jitter;
 pub use self::{alone::Alone, heal::Resume};
-use self::{contact::Contact, leases::Leases, retry::Retries};
+use self::{contact::Contact, glances::Glances, leases::Leases, retry::Retries};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerState},
@@ -73,6 +74,8 @@ pub struct Router {
     /// flip or an outage.
     known: Mutex<HashMap<RunId, Known>>,
     leases: Leases,
+    /// For work, and for what others have ended.
+    glances: [Glances; 2],
 }
 
 /// A run that this process works on.
@@ -127,6 +130,7 @@ impl Router {
             file_alarm: Mutex::default(),
             known: Mutex::default(),
             leases: Leases::default(),
+            glances: Default::default(),
         }
     }
 

@@ -22,7 +22,7 @@ const OWNERS_FOLDER: &str = ".owners";
 const BEATS_PER_LEASE: u32 = 5;
 
 /// How long one look at all owners is good for, where no other is asked for.
-pub(super) const RECENT: Duration = Duration::from_secs(1);
+const RECENT: Duration = Duration::from_secs(1);
 
 /// Files of owners that have been dead for so many leases are cleared away. Not sooner: an owner that comes back after a
 /// long pause beats again, and must not be seen as gone in between.

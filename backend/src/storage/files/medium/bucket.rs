@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Medium, Newest, Stored, Tenure, Version,
-    beats::{Beats, RECENT},
+    beats::Beats,
     client::{Client, SharedClient},
     raced,
 };
@@ -219,10 +219,6 @@ impl Medium for Bucket {
 
     fn patience(&self) -> Duration {
         self.beats.lease()
-    }
-
-    fn look_interval(&self) -> Duration {
-        RECENT
     }
 }
 

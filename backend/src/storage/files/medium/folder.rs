@@ -200,8 +200,4 @@ impl Medium for Folder {
     fn patience(&self) -> Duration {
         Duration::ZERO
     }
-
-    fn look_interval(&self) -> Duration {
-        Duration::ZERO
-    }
 }

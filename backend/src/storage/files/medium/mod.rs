@@ -120,10 +120,6 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
 
     /// How long it takes to tell a dead owner from a living one.
     fn patience(&self) -> Duration;
-
-    /// How old a look at something may be before it is made again: what others do to a shared place costs a request to
-    /// see.
-    fn look_interval(&self) -> Duration;
 }
 
 /// The error of a file that somebody else has changed meanwhile.
