@@ -55,7 +55,11 @@ async fn in_file_only_a_run_fails_when_its_bucket_stays_away_and_a_retry_goes_on
     let world = World::with_model(Options { latency: LATENCY, ..Options::default() }).await;
     let server = S3::start();
     let mut network = Proxy::start(server.address).await;
-    let alone = [("ENABLE_DATABASE_WRITES", "false"), ("SINGLE_REPLICA", "true")];
+    let alone = [
+        ("ENABLE_DATABASE_WRITES", "false"),
+        ("SINGLE_REPLICA", "true"),
+        ("DATABASE_RETRY_DEADLINE_SECONDS", "2"),
+    ];
     let one = replica(&world, &network.url(&server.url()), "one", &alone).await;
     one.submit(&world.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;

@@ -129,7 +129,7 @@ async fn cancelled_on_one_replica_a_run_stops_on_the_other_and_is_retried_by_eit
     assert_eq!(status["status"], "complete");
     let deleted = one.call("DELETE", "/api/pipeline/run-1").await;
     assert!(matches!(deleted.status, 200 | 204), "{:?}", deleted.body);
-    assert_eq!(two.get("/status/run-1").await.unwrap().0, 404);
+    assert_eq!(two.get("/status/run-1").await.unwrap().0, 410, "its tombstone is seen from everywhere");
     assert_eq!(server.object("outputs/run-1/run.json"), None);
     assert!(server.object("outputs/run-1/tombstone.json").is_some());
 }

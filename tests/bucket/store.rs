@@ -28,7 +28,7 @@ use crate::support::s3::{BUCKET, S3};
 const LEASE: Duration = Duration::from_secs(1);
 
 fn store(server: &S3) -> FileStore {
-    let place = StoragePlace::Bucket(S3::config(&server.url()));
+    let place = StoragePlace::Bucket(Box::new(S3::config(&server.url())));
     let local = std::env::temp_dir().join("no-documents-are-spooled-here");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     FileStore::of(&StorageConfig { place, local }, LEASE, clock).unwrap()
@@ -202,7 +202,7 @@ async fn a_bucket_that_is_not_there_is_named_without_its_address_or_its_keys() {
     config.bucket = "another".to_owned();
     let local = std::env::temp_dir();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let config = StorageConfig { place: StoragePlace::Bucket(config), local };
+    let config = StorageConfig { place: StoragePlace::Bucket(Box::new(config)), local };
     let error = FileStore::of(&config, LEASE, clock).unwrap().probe().await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("s3://another/outputs/"), "{text}");

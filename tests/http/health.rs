@@ -176,6 +176,7 @@ async fn a_schema_that_is_behind_is_named_with_what_to_type() {
     let setup = Setup { environment: Environment::Production, ..Setup::dual_write(&database) };
     let service = Service::with(setup);
     assert_eq!(service.run(&request("run-1")).await.status, 202, "it works by file");
+    assert_eq!(service.get("/health").await.json()["file_storage"], "ephemeral");
     let body = service.get("/health/deep").await.json();
     assert_eq!(body["status"], "degraded");
     assert_eq!(body["storage"]["schema"], "behind");
@@ -194,8 +195,10 @@ async fn a_schema_that_is_behind_is_named_with_what_to_type() {
 #[tokio::test]
 async fn a_volume_makes_the_local_disk_durable() {
     let setup = Setup { environment: Environment::Production, has_volume: true, ..Setup::default() };
-    let body = Service::with(setup).get("/health/deep").await.json();
+    let service = Service::with(setup);
+    let body = service.get("/health/deep").await.json();
     assert_eq!(body["storage"]["durability"], "durable");
+    assert_eq!(service.get("/health").await.json()["file_storage"], "volume");
 }
 
 #[tokio::test]

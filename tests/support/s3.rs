@@ -53,7 +53,8 @@ impl S3 {
 
     fn send(&self, head: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        let head = format!("{head}\r\nHost: {}\r\nConnection: close\r\nAuthorization: AWS test:any", self.address);
+        let head =
+            format!("{head}\r\nHost: {}\r\nConnection: close\r\nAuthorization: AWS test:any", self.address);
         write!(stream, "{head}\r\n\r\n").unwrap();
         stream.write_all(body).unwrap();
         let mut answer = String::new();

@@ -34,7 +34,7 @@ pub struct StorageConfig {
 #[derive(Debug, Clone)]
 pub enum StoragePlace {
     Folder(PathBuf),
-    Bucket(BucketConfig),
+    Bucket(Box<BucketConfig>),
 }
 
 /// A bucket and the way to it.
@@ -105,7 +105,7 @@ impl StorageConfig {
                 }
             },
             "s3" => match read_bucket(reader, &url, environment, extra_ca_file) {
-                Some(bucket) => Self { place: StoragePlace::Bucket(bucket), local },
+                Some(bucket) => Self { place: StoragePlace::Bucket(Box::new(bucket)), local },
                 None => folder(local),
             },
             _ => {
@@ -214,7 +214,7 @@ mod tests {
 
     fn bucket(pairs: &[(&str, &str)]) -> super::BucketConfig {
         match read(pairs).unwrap().storage.place {
-            StoragePlace::Bucket(bucket) => bucket,
+            StoragePlace::Bucket(bucket) => *bucket,
             StoragePlace::Folder(path) => panic!("a folder: {path:?}"),
         }
     }

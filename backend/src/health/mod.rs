@@ -362,3 +362,23 @@ impl Health {
 fn no_answer<T>() -> Result<T, StorageError> {
     Err(StorageError::new(StorageErrorKind::Ambiguous, format!("no answer within {PATIENCE:?}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployments_disk_is_ephemeral_unless_the_folder_is_on_a_volume() {
+        let at = |folder: &str, environment, volume: Option<&str>| {
+            FileStorage::of(environment, &StoragePlace::Folder(folder.into()), volume.map(Path::new))
+        };
+        for environment in [Environment::Staging, Environment::Production] {
+            assert_eq!(at("/app/data/test-outputs", environment, None), FileStorage::Ephemeral);
+            assert_eq!(at("/app/data/test-outputs", environment, Some("/app/data")), FileStorage::Volume);
+            assert_eq!(at("/app/data/test-outputs", environment, Some("/elsewhere")), FileStorage::Ephemeral);
+            assert_eq!(at("/app/database", environment, Some("/app/data")), FileStorage::Ephemeral);
+        }
+        assert_eq!(at("data/test-outputs", Environment::Development, None), FileStorage::Local);
+        assert_eq!(FileStorage::Ephemeral.durability(), Durability::Ephemeral);
+    }
+}

@@ -33,7 +33,11 @@ impl RunFiles {
             }
         };
         match end {
-            End::Completed { report, .. } => {
+            End::Completed { records, report } => {
+                // What only the database has, as the files were away at the time.
+                for record in records {
+                    self.add_stage(&mut manifest, record, Twin::Has)?;
+                }
                 // A fenced writer that comes too late with it writes the same: it is made of the stored records.
                 self.replace(&Self::name(run, REPORT_FILE), report.as_bytes())?;
                 crash::point("report-written");

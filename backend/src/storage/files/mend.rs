@@ -1,7 +1,5 @@
 //! Ended runs, mended and proved from outside: by reconciliation.
 
-use std::io;
-
 use pipeline::{
     record::sha256_hex,
     run::{RunId, Stage},
@@ -11,7 +9,6 @@ use super::{
     super::{Snapshot, StorageError, StorageErrorKind, proof::Proof},
     Twin,
     manifest::{DatabaseSide, StoredReport},
-    proof::{Found, prove},
     run_files::{REPORT_FILE, RunFiles},
 };
 
@@ -79,26 +76,8 @@ impl RunFiles {
             let what = format!("run {run} has not ended in files as it has in the database");
             return Err(StorageError::new(StorageErrorKind::Fenced, what));
         }
-        for (stage, held) in &row.stages {
-            if manifest.stages.contains_key(stage) {
-                continue;
-            }
-            let name = Self::name(run, stage.file());
-            let bytes = self.json_bytes(&held.record, &name)?;
-            match self.medium.create(&name, &bytes) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    match prove(self.read(&name)?, *stage, None)? {
-                        Found::Record(_, sha256, _) if sha256 == held.sha256 => {}
-                        _ => {
-                            let place = self.medium.place(&name);
-                            let what = format!("{place} already holds a different record; both are kept");
-                            return Err(StorageError::new(StorageErrorKind::Conflict, what));
-                        }
-                    }
-                }
-                created => created.map_err(|error| self.fault(&name, &error))?,
-            }
-            manifest.stages.insert(*stage, self.stored_stage(&held.record, held.sha256.clone(), Twin::Has));
+        for held in row.stages.values() {
+            self.add_stage(&mut manifest, &held.record, Twin::Has)?;
         }
         if let (None, Some(report)) = (&manifest.report, &row.report) {
             self.replace(&Self::name(run, REPORT_FILE), report.as_bytes())?;

@@ -63,6 +63,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Further attempts after a failed write.
 const RETRIES_MAX: usize = 3;
 
+/// Nothing is tried again later than this: a place that lets its writers wait would hold each of them for all attempts.
+const RETRY_WINDOW: Duration = Duration::from_secs(3);
+
 /// How often an operation is begun again because somebody else has changed the run meanwhile, and the wait before that.
 const RACES: (usize, Duration) = (8, Duration::from_millis(40));
 
@@ -401,13 +404,15 @@ impl FileStore {
         work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
     ) -> Result<T, StorageError> {
         let attempt = || self.unraced(run, work.clone());
+        let began = self.files.clock.monotonic();
+        let has_time = || self.files.clock.monotonic().saturating_sub(began) < RETRY_WINDOW;
         attempt
             .retry(
                 ExponentialBuilder::default()
                     .with_min_delay(Duration::from_millis(50))
                     .with_max_times(RETRIES_MAX),
             )
-            .when(StorageError::is_outage)
+            .when(|error| error.is_outage() && has_time())
             .notify(|error, delay| tracing::warn!(%error, ?delay, "file write failed; trying again"))
             .await
     }

@@ -46,6 +46,37 @@ impl RunFiles {
         Ok(())
     }
 
+    /// Adds a stage that the manifest does not name, which is not yet written.
+    pub(super) fn add_stage(
+        &self,
+        manifest: &mut Manifest,
+        record: &StageRecord,
+        twin: Twin,
+    ) -> Result<(), StorageError> {
+        let stage = record.meta.stage;
+        if manifest.stages.contains_key(&stage) {
+            return Ok(());
+        }
+        let name = Self::name(&manifest.run_id, stage.file());
+        let sha256 = digest(record)?;
+        match self.medium.create(&name, &self.json_bytes(record, &name)?) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match prove(self.read(&name)?, stage, None)? {
+                    Found::Record(_, existing, _) if existing == sha256 => {}
+                    _ => return Err(self.conflict(&name)),
+                }
+            }
+            created => created.map_err(|error| self.fault(&name, &error))?,
+        }
+        manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
+        Ok(())
+    }
+
+    fn conflict(&self, name: &str) -> StorageError {
+        let what = format!("{} already holds a different record; both are kept", self.medium.place(name));
+        StorageError::new(StorageErrorKind::Conflict, what)
+    }
+
     /// Puts a stage where something stands already, if that is the same or is nobody's; returns the manifest.
     ///
     /// What stands there is read before the manifest: whoever has put it there after taking the run from us has raised
@@ -63,11 +94,7 @@ impl RunFiles {
         let known = manifest.stages.get(&stage);
         let why_and_version = match prove(stored, stage, known)? {
             Found::Record(_, existing, _) if existing == sha256 => return Ok(manifest),
-            Found::Record(..) if known.is_some() => {
-                let what =
-                    format!("{} already holds a different record; both are kept", self.medium.place(name));
-                return Err(StorageError::new(StorageErrorKind::Conflict, what));
-            }
+            Found::Record(..) if known.is_some() => return Err(self.conflict(name)),
             // Of a writer who lost the run between this file and the manifest: nobody has built on it.
             Found::Record(_, _, version) => Some(("a fenced writer's, named nowhere".to_owned(), version)),
             Found::Damaged(reason, version) => Some((reason, version)),
