@@ -31,6 +31,8 @@ async fn in_dual_write_a_run_goes_on_by_the_database_without_its_bucket_and_is_i
     let status = one.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["database"]));
+    one.submit(&world.request("run-2")).await;
+    assert_eq!(one.ended("run-2").await["status"], "complete");
     let health = one.wait_for_path("/health", |_, health| health["status"] == "degraded").await;
     assert_eq!((&health["mode"], &health["file_storage"]), (&"DUAL_WRITE".into(), &"bucket".into()));
     assert!(one.log().contains("s3://runs/outputs/run-1"), "the place is named");
@@ -47,7 +49,7 @@ async fn in_dual_write_a_run_goes_on_by_the_database_without_its_bucket_and_is_i
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert_eq!(manifest["stages"].as_object().unwrap().len(), 4, "{manifest}");
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&world.model), [2; 4]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is done to runs from outside of their work, in files.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use pipeline::{
@@ -20,6 +20,9 @@ use super::{
     run_files::{MANIFEST_FILE, RunFiles, unknown},
     tombstone::TOMBSTONE_FILE,
 };
+
+/// How long somebody who waits for a list is made to wait.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Manifests that are read at once for a list.
 const LISTED_AT_ONCE: usize = 32;
@@ -246,7 +249,7 @@ impl FileStore {
 impl Control for FileStore {
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         let listing = listing.clone();
-        self.whole(move |files| files.list(&listing)).await
+        self.blocking("", LIST_TIMEOUT, move |files| files.list(&listing)).await
     }
 
     async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {

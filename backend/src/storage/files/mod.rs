@@ -277,6 +277,12 @@ impl FileStore {
         self.one(run, move |files| files.read_manifest(&id)).await
     }
 
+    /// Whether a run has a tombstone, and its manifest if it has not.
+    pub async fn standing(&self, run: &RunId) -> Result<(bool, Option<Manifest>), StorageError> {
+        let id = run.clone();
+        self.one(run, move |files| files.read_run(&id)).await
+    }
+
     /// As [`Store::claim`], if wanted only of runs that the database has no row of: it hands out the others.
     pub async fn claim_where(
         &self,
@@ -298,7 +304,7 @@ impl FileStore {
                         files.note_unclear(&fence.run);
                     }
                 });
-                Err(self.no_answer(""))
+                Err(self.no_answer("", ATTEMPT_TIMEOUT))
             }
         }
     }
@@ -369,12 +375,12 @@ impl FileStore {
         match tokio::time::timeout(limit, tokio::task::spawn_blocking(move || work(&files))).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(self.files.fault(name, &io::Error::other(error))),
-            Err(_) => Err(self.no_answer(name)),
+            Err(_) => Err(self.no_answer(name, limit)),
         }
     }
 
-    fn no_answer(&self, name: &str) -> StorageError {
-        let what = format!("{}: no answer within {ATTEMPT_TIMEOUT:?}", self.files.medium.place(name));
+    fn no_answer(&self, name: &str, limit: Duration) -> StorageError {
+        let what = format!("{}: no answer within {limit:?}", self.files.medium.place(name));
         StorageError::new(StorageErrorKind::Ambiguous, what)
     }
 

@@ -81,12 +81,17 @@ impl Router {
         run: &NewRun,
         lease: Option<&Lease>,
     ) -> Result<Acceptance, StorageError> {
+        // Files that cannot be looked at keep the database from nothing.
+        let (is_buried, manifest) = match self.files.standing(&run.id).await {
+            Err(error) if !error.is_outage() => return Err(error),
+            standing => standing.unwrap_or_default(),
+        };
         // The other's tombstone may not have come to be.
-        if self.files.is_buried(&run.id).await? {
+        if is_buried {
             return Ok(Acceptance::Deleted);
         }
         // What was accepted by file while the database was away is not new to us.
-        if let Some(manifest) = self.files.manifest(&run.id).await.unwrap_or_default()
+        if let Some(manifest) = manifest
             && !manifest.has_row()
         {
             return Ok(if manifest.request.digest == run.request.digest {

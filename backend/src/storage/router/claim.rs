@@ -47,7 +47,14 @@ impl Router {
             skipped.extend(fences.iter().map(|fence| fence.run.clone()));
             let without_row_only = !has_guard || (mode.has_database() && database_error.is_none());
             let rest = Claim { limit: claim.limit - fences.len(), held: &skipped, ..claim };
-            fences.extend(self.files.claim_where(rest, without_row_only).await?);
+            match self.files.claim_where(rest, without_row_only).await {
+                Ok(more) => fences.extend(more),
+                // What the database has handed out is not lost for it.
+                Err(error) if !fences.is_empty() => {
+                    tracing::warn!(%error, "files could not be looked at for work");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(fences)
     }

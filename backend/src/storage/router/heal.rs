@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use futures_util::future::join_all;
 use pipeline::{
     failure::RunFailure,
     record::StageRecord,
@@ -45,8 +46,10 @@ impl Router {
     /// raised theirs alone.
     pub(super) async fn above_files(&self, database: &Database, fences: Vec<Fence>) -> Vec<Fence> {
         let mut raised = Vec::with_capacity(fences.len());
-        for mut fence in fences {
-            if let Ok(Some(manifest)) = self.files.manifest(&fence.run).await
+        // All at once: a place that lets each of them wait must not outlast the leases.
+        let manifests = join_all(fences.iter().map(|fence| self.files.manifest(&fence.run))).await;
+        for (mut fence, manifest) in fences.into_iter().zip(manifests) {
+            if let Ok(Some(manifest)) = manifest
                 && is_behind(&fence, &manifest)
             {
                 let generation = manifest.generation.max(fence.generation);

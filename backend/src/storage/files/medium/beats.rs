@@ -14,7 +14,10 @@ use std::{
 use pipeline::clock::Clock;
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{Tenure, client::SharedClient};
+use super::{
+    Tenure,
+    client::{REQUEST_TIMEOUT, SharedClient},
+};
 
 const OWNERS_FOLDER: &str = ".owners";
 
@@ -133,7 +136,7 @@ impl Beats {
             seen.owners.clear();
         }
         seen.at = None;
-        let (files, _) = runtime.block_on(self.client.list(OWNERS_FOLDER))?;
+        let (files, _) = runtime.block_on(self.client.list(OWNERS_FOLDER, REQUEST_TIMEOUT))?;
         let now = self.clock.monotonic();
         let mut owners = HashMap::with_capacity(files.len());
         for file in files {

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use super::{
     Medium, Newest, Stored, Tenure, Version,
     beats::Beats,
-    client::{Client, SharedClient},
+    client::{Client, LISTING_TIMEOUT, SharedClient},
     raced,
 };
 use crate::config::BucketConfig;
@@ -169,7 +169,7 @@ impl Medium for Bucket {
     }
 
     fn names(&self, folder: &str) -> io::Result<Vec<String>> {
-        let (files, folders) = self.wait(self.client.list(folder))?;
+        let (files, folders) = self.wait(self.client.list(folder, LISTING_TIMEOUT))?;
         Ok(files.into_iter().map(|file| file.name).chain(folders).collect())
     }
 

@@ -17,7 +17,10 @@ use super::{Stored, Version, folder::FILE_BYTES_MAX, raced};
 use crate::config::BucketConfig;
 
 /// How long one request may take, its retries included: less than an attempt at a write, which makes several.
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// How long a whole listing may take, a thousand names a page.
+pub(super) const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Requests at once. More would wait for the same bucket anyway, and each holds a thread.
 const REQUESTS_MAX: usize = 64;
@@ -197,9 +200,9 @@ impl Client {
     }
 
     /// What lies right below a folder: its files, and the names of folders in it. All pages.
-    pub(super) async fn list(&self, folder: &str) -> io::Result<(Vec<Listed>, Vec<String>)> {
+    pub(super) async fn list(&self, folder: &str, limit: Duration) -> io::Result<(Vec<Listed>, Vec<String>)> {
         let path = self.path(folder);
-        let listed = self.unbounded(Access::Read, self.store.list_with_delimiter(Some(&path))).await?;
+        let listed = self.within(limit, Access::Read, self.store.list_with_delimiter(Some(&path))).await?;
         let files = listed.objects.into_iter().filter_map(|object| {
             let name = object.location.filename()?.to_owned();
             Some(Listed { name, version: object.e_tag })
@@ -212,7 +215,7 @@ impl Client {
     pub(super) async fn first(&self, folder: &str, limit: usize) -> io::Result<Vec<String>> {
         let path = self.path(folder);
         let listing = self.store.list(Some(&path)).take(limit).try_collect::<Vec<_>>();
-        let listed = self.unbounded(Access::Read, listing).await?;
+        let listed = self.within(LISTING_TIMEOUT, Access::Read, listing).await?;
         let below = |location: &Path| {
             let parts = location.prefix_match(&path)?;
             Some(parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"))
@@ -225,24 +228,27 @@ impl Client {
         access: Access,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> io::Result<T> {
-        match tokio::time::timeout(REQUEST_TIMEOUT, self.unbounded(access, request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no answer from the bucket within {REQUEST_TIMEOUT:?}"),
-            )),
-        }
+        self.within(REQUEST_TIMEOUT, access, request).await
     }
 
-    /// A request that may take as many pages as it needs; the caller bounds it.
-    async fn unbounded<T>(
+    async fn within<T>(
         &self,
+        limit: Duration,
         access: Access,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> io::Result<T> {
-        // Never closed.
-        let _permit = self.permits.acquire().await;
-        request.await.map_err(|error| fault(&error, access))
+        let asking = async {
+            // Never closed.
+            let _permit = self.permits.acquire().await;
+            request.await
+        };
+        match tokio::time::timeout(limit, asking).await {
+            Ok(answer) => answer.map_err(|error| fault(&error, access)),
+            Err(_) => {
+                let what = format!("no answer from the bucket within {limit:?}");
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            }
+        }
     }
 }
 
@@ -254,6 +260,7 @@ fn http_client(config: &BucketConfig) -> io::Result<reqwest::Client> {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(REQUEST_TIMEOUT)
+        .read_timeout(REQUEST_TIMEOUT)
         .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = &config.extra_ca_file {
         for certificate in crate::tls::extra_certificates(path).map_err(wrong)? {
