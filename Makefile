@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test check audit lint-image bench fuzz setup
+.PHONY: help run run-service test check audit lint-image bench fuzz client setup
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ bench: ## measure: pages per second, grounding, digests
 
 fuzz: setup ## a short run of every fuzz target (FUZZ_SECONDS each)
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)
+
+client: setup ## generate the TypeScript client from the API's description
+	cargo run --quiet -p backend -- openapi > target/openapi.json
+	cd clients/typescript && node node_modules/openapi-typescript/bin/cli.js ../../target/openapi.json --output src/schema.ts
 
 setup: ## install what the tests need and this machine lacks
 	@scripts/setup.sh

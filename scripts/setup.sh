@@ -34,9 +34,9 @@ if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); proce
   echo "Node.js $(node --version) is too old for Prisma 7: install 20.19 or newer (https://nodejs.org) and try again" >&2
   exit 1
 fi
-# One package a folder: the real Prisma, and Railway's own for its settings.
-for package in prisma railway; do
-  package=$(dirname "$0")/../tests/support/$package
+# One package a folder: the real Prisma, Railway's own for its settings, and the API's client.
+for package in tests/support/prisma tests/support/railway clients/typescript; do
+  package=$(dirname "$0")/../$package
   if ! [ "$package/node_modules/.package-lock.json" -nt "$package/package-lock.json" ]; then
     echo "installing $(basename "$package")'s packages (once)"
     npm ci --prefix "$package" --loglevel=error
@@ -45,16 +45,19 @@ for package in prisma railway; do
   fi
 done
 
-# The S3 server that the storage tests run against.
-venv=$(dirname "$0")/../target/s3-server
-wanted=$(dirname "$0")/../tests/support/s3/requirements.txt
-if ! cmp -s "$wanted" "$venv/installed.txt"; then
-  # Debian splits the module that makes environments off from Python itself.
-  python3 -c 'import venv, ensurepip' 2>/dev/null ||
-    install 'Python with venv' 'on macOS: brew install python' python3 python3-venv
-  echo "installing the S3 server (once)"
-  rm -rf "$venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$wanted"
-  cp "$wanted" "$venv/installed.txt"
-fi
+# Python packages, each set in an environment of its own: schemathesis holds the running API against its description, and the
+# storage tests run against an S3 server.
+for environment in schemathesis s3; do
+  venv=$(dirname "$0")/../target/$environment
+  wanted=$(dirname "$0")/../tests/support/$environment/requirements.txt
+  if ! cmp -s "$wanted" "$venv/installed.txt"; then
+    # Debian splits the module that makes environments off from Python itself.
+    python3 -c 'import venv, ensurepip' 2>/dev/null ||
+      install 'Python with venv' 'on macOS: brew install python' python3 python3-venv
+    echo "installing $environment (once)"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$wanted"
+    cp "$wanted" "$venv/installed.txt"
+  fi
+done

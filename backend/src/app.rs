@@ -12,6 +12,7 @@ use pipeline::{
     clock::Clock,
     engine::Engine,
 };
+use tokio::sync::Notify;
 
 use crate::{
     brands::BrandFolder,
@@ -28,15 +29,19 @@ use crate::{
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
     reconcile::Reconciler,
     replicas::Registry,
+    retention::Retention,
     runs::{Runs, queue::Queue},
     storage::{
         Census, Lease,
         breaker::{Breaker, BreakerConfig},
         files::FileStore,
         mode::Flags,
+        outbox::Outbox,
         postgres::{PostgresStore, WorkListener},
+        proof::Mirror,
         router::{Alone, Database, Router, RouterConfig},
     },
+    webhooks::{Courier, Sender, SenderError, desk::Desk},
     worker::{Tools, Worker, WorkerConfig},
 };
 
@@ -63,6 +68,8 @@ pub enum WiringError {
     Fetcher(#[from] FetcherError),
     #[error(transparent)]
     Client(#[from] OpenRouterError),
+    #[error(transparent)]
+    Webhooks(#[from] SenderError),
     #[error("DATABASE_URL {0}")]
     Database(#[from] Malformed),
     #[error("STORAGE_URL: {0}")]
@@ -108,10 +115,14 @@ pub struct Service {
     pub postgres: Option<Arc<PostgresStore>>,
     /// None without a database.
     pub reconciler: Option<Arc<Reconciler>>,
+    /// None where everything is kept for ever.
+    pub retention: Option<Retention>,
     /// None without a database.
     pub registry: Option<Registry>,
     /// Hears of runs that wait; none where there is nothing to hear, or nobody who works.
     pub listener: Option<WorkListener>,
+    /// None where nobody is told anything.
+    pub courier: Option<Arc<Courier>>,
     pub flags: FlagSource,
     pub http: HttpState,
     pub identity: Identity,
@@ -127,10 +138,14 @@ impl Service {
             Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
             modes.flags_file.clone(),
         );
-        let postgres = PostgresStore::new(&config.database)?.map(Arc::new);
+        // Without somebody to tell, nothing is written down to be told.
+        let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
+        let postgres = PostgresStore::new(&config.database)?;
+        let postgres = postgres.map(|store| Arc::new(store.telling(telling.clone())));
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
-        let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
+        let files =
+            FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone());
         let alone = Arc::new(Alone::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),
@@ -159,6 +174,20 @@ impl Service {
             replica: config.process.replica.clone().unwrap_or_else(|| replica.clone()),
         };
         let brands = BrandFolder::new(&config.process.base_dir);
+        let courier = match (config.webhooks.target, telling) {
+            (Some(target), Some(woken)) => {
+                let timeout = config.webhooks.timeout;
+                Some(Arc::new(Courier {
+                    router: router.clone(),
+                    database: postgres.clone().map(|store| store as Arc<dyn Outbox>),
+                    sender: Sender::new(target, timeout, config.documents.extra_ca_file.as_deref())?,
+                    timeout,
+                    clock: clock.clone(),
+                    woken,
+                }))
+            }
+            _ => None,
+        };
         let fetcher = Fetcher::new(config.documents, Deadlines::default())?;
         let tools = Tools {
             engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
@@ -181,7 +210,22 @@ impl Service {
             },
         );
         let reconciler = postgres.clone().map(|mirror| {
-            Arc::new(Reconciler::new(router.clone(), mirror, Some(worker.clone()), clock.clone()))
+            Arc::new(Reconciler::new(
+                router.clone(),
+                mirror,
+                Some(worker.clone()),
+                config.storage.retention,
+                clock.clone(),
+            ))
+        });
+        let retention = config.storage.retention.map(|keep| Retention {
+            router: router.clone(),
+            database: reconciler
+                .clone()
+                .zip(postgres.clone())
+                .map(|(reconciler, mirror)| (reconciler, mirror as Arc<dyn Mirror>)),
+            clock: clock.clone(),
+            keep,
         });
         let registry = census.clone().map(|census| Registry {
             census,
@@ -239,8 +283,10 @@ impl Service {
             router,
             postgres,
             reconciler,
+            retention,
             registry,
             listener,
+            courier,
             flags,
             http,
             identity,
@@ -252,7 +298,10 @@ impl Service {
 /// What a command needs to bring both stores together, whatever the flags of a service say; none without a database.
 pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let Some(postgres) = PostgresStore::new(&config.database)?.map(Arc::new) else { return Ok(None) };
+    // The service hears of what is written down when it looks.
+    let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
+    let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
+    let postgres = Arc::new(postgres.telling(telling));
     let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
     let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
     let router = Arc::new(Router::new(
@@ -262,7 +311,26 @@ pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
         RouterConfig { alone: Arc::new(Alone::new(None)), retry_deadline: Duration::ZERO },
         clock.clone(),
     ));
-    Ok(Some(Reconciler::new(router, postgres, None, clock)))
+    Ok(Some(Reconciler::new(router, postgres, None, config.storage.retention, clock)))
+}
+
+/// What a command needs to look at what the frontend was told.
+pub fn webhook_desk(config: &Config) -> Result<Desk, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let files = FileStore::of(&config.storage, config.work.lease, clock)?;
+    let postgres = PostgresStore::new(&config.database)?.filter(|_| config.modes.database_writes);
+    let database = postgres.map(|store| Arc::new(store) as Arc<dyn Outbox>);
+    Ok(Desk { files, database })
+}
+
+/// A store of files somewhere else; none where the address is neither `file:///path` nor, for who has the keys of one,
+/// another bucket or prefix.
+pub fn files_at(url: &str, config: &Config) -> Result<Option<FileStore>, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    match config.storage.elsewhere(url) {
+        Some(place) => Ok(Some(FileStore::of(&place, config.work.lease, clock)?)),
+        None => Ok(None),
+    }
 }
 
 fn database(store: Arc<PostgresStore>, clock: &Arc<dyn Clock>) -> Database {

@@ -3,6 +3,7 @@
 mod clean;
 
 use chrono::SubsecRound as _;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ pub struct StageRecord {
 }
 
 /// How a stage's result came about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageMeta {
     pub stage: Stage,
     /// `extractive`, or the provider behind the model's endpoint.
@@ -36,8 +37,10 @@ pub struct StageMeta {
     /// Requests it took, at least 1.
     pub attempts: u32,
     #[serde(with = "millis")]
+    #[schemars(schema_with = "millis::schema")]
     pub started_at: Timestamp,
     #[serde(with = "millis")]
+    #[schemars(schema_with = "millis::schema")]
     pub finished_at: Timestamp,
     /// The storage mode under which the record was written.
     pub mode: String,
@@ -59,10 +62,16 @@ const MILLIS_DIGITS: u16 = 3;
 /// Timestamps with exactly three decimals, as Postgres' TIMESTAMP(3) keeps them.
 pub mod millis {
     use chrono::{DateTime, SecondsFormat, Utc};
+    use schemars::{Schema, SchemaGenerator, json_schema};
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+
+    /// How they are described.
+    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {

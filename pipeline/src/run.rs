@@ -1,7 +1,8 @@
 //! A run: its id, its state, and the four stages it goes through.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The longest run id that is accepted, in bytes.
@@ -72,6 +73,16 @@ impl std::str::FromStr for RunId {
     }
 }
 
+impl JsonSchema for RunId {
+    fn schema_name() -> Cow<'static, str> {
+        "RunId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"})
+    }
+}
+
 /// True for 1 to `bytes_max` allowed bytes of which the first is alphanumeric: safe as a path component.
 pub(crate) fn is_safe_name(text: &str, bytes_max: usize, allowed: impl Fn(u8) -> bool) -> bool {
     text.len() <= bytes_max
@@ -90,7 +101,7 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 /// Run status, in the words of the database and of the manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RunStatus {
     Processing,
@@ -172,6 +183,16 @@ impl fmt::Display for Stage {
 impl From<Stage> for u8 {
     fn from(stage: Stage) -> Self {
         stage.number()
+    }
+}
+
+impl JsonSchema for Stage {
+    fn schema_name() -> Cow<'static, str> {
+        "Stage".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": 1, "maximum": 4})
     }
 }
 

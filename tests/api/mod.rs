@@ -14,12 +14,8 @@ use serde_json::json;
 use crate::support::{
     openrouter::{Options, Reply, Wrapping, calls},
     postgres::Postgres,
-    service::{Service, World},
+    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, World},
 };
-
-const DATABASE_ONLY: &[(&str, &str)] = &[("ENABLE_FILE_FALLBACK", "false")];
-const DUAL_WRITE: &[(&str, &str)] = &[];
-const FILE_ONLY: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false")];
 
 /// A lease that a test can wait for.
 const SHORT: [(&str, &str); 5] = [

@@ -31,7 +31,7 @@ fn store(server: &S3) -> FileStore {
     let place = StoragePlace::Bucket(Box::new(S3::config(&server.url())));
     let local = std::env::temp_dir().join("no-documents-are-spooled-here");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    FileStore::of(&StorageConfig { place, local }, LEASE, clock).unwrap()
+    FileStore::of(&StorageConfig { place, retention: None, local }, LEASE, clock).unwrap()
 }
 
 /// A store for each process, and the bucket for all.
@@ -202,9 +202,54 @@ async fn a_bucket_that_is_not_there_is_named_without_its_address_or_its_keys() {
     config.bucket = "another".to_owned();
     let local = std::env::temp_dir();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let config = StorageConfig { place: StoragePlace::Bucket(Box::new(config)), local };
+    let config = StorageConfig { place: StoragePlace::Bucket(Box::new(config)), retention: None, local };
     let error = FileStore::of(&config, LEASE, clock).unwrap().probe().await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("s3://another/outputs/"), "{text}");
     assert!(!text.contains("127.0.0.1") && !text.contains("test-secret"), "{text}");
+}
+
+#[tokio::test]
+async fn what_has_been_kept_long_enough_goes_and_a_tombstone_with_it() {
+    let server = S3::start();
+    let store = store(&server);
+    let ended = at("2026-11-21T12:00:00Z");
+    for name in ["kept", "deleted", "open"] {
+        let fence = accepted(&store, &new_run(name, "https://a/1"), "one").await;
+        store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+        if name != "open" {
+            store.finish(&fence, End::Failed(&failure()), ended).await.unwrap();
+        }
+    }
+    let deleted = RunId::parse("deleted").unwrap();
+    store.bury(&deleted).await.unwrap();
+    store.remove(&deleted).await.unwrap();
+    assert!(store.is_buried(&deleted).await.unwrap());
+    // The tombstone is of now, by this machine's clock.
+    let later = at("2999-01-01T00:00:00Z");
+    assert_eq!(store.unchanged_since(at("2026-11-21T11:00:00Z")).await.unwrap(), []);
+    for run in store.unchanged_since(later).await.unwrap() {
+        assert_eq!(store.expire(&run, later).await.unwrap(), run.as_str() != "open", "{run}");
+    }
+    assert!(!store.is_buried(&deleted).await.unwrap());
+    let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));
+    assert!(listing.contains("outputs/open/run.json"));
+    assert!(!listing.contains("outputs/kept") && !listing.contains("outputs/deleted"), "{listing}");
+    assert_eq!(listing.matches("outputs/.runs/").count(), 1, "{listing}");
+}
+
+#[tokio::test]
+async fn a_run_that_only_the_database_knows_is_entered_whole() {
+    let server = S3::start();
+    let (one, other) = (store(&server), store(&server));
+    let fence = accepted(&one, &new_run("run-1", "https://a/1"), "one").await;
+    one.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    one.finish(&fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
+    let mut row = one.load(&fence.run).await.unwrap().unwrap();
+    row.id = RunId::parse("run-2").unwrap();
+    other.import(&row).await.unwrap();
+    let entered = one.load(&row.id).await.unwrap().unwrap();
+    assert_eq!((entered.status, entered.stages.len()), (row.status, 1));
+    let listing = Listing { status: None, brand_id: None, start: Start::Offset(0), limit: 9 };
+    assert_eq!(one.list(&listing).await.unwrap().runs.len(), 2);
 }

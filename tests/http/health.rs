@@ -32,7 +32,7 @@ async fn the_first_level_has_exactly_its_fields() {
             200,
             json!({
                 "status": "healthy", "mode": "FILE_ONLY", "effective_mode": "FILE_ONLY",
-                "database_writes": false, "file_fallback": true, "database_connection": "skipped",
+                "database_writes": false, "file_fallback": true, "database_connection": "skipped", "file_storage": "local",
                 "version": "1.2.3", "git_sha": "abc123", "environment": "development", "timestamp": null,
             })
         )
@@ -157,7 +157,7 @@ async fn the_deep_level_looks_at_everything() {
         body["storage"],
         json!({
             "mode": "DUAL_WRITE", "effective_mode": "DUAL_WRITE", "reason": null, "flags_revision": 1,
-            "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0,
+            "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0, "unsynced_stages": 0, "oldest_unsynced_seconds": null,
             "reconciliation": null, "local_disk": "durable", "durability": "durable",
         })
     );

@@ -1,5 +1,8 @@
 //! After an incident nothing is left behind: what went to files alone is brought into the database, and proved equal.
 
+mod export;
+mod retention;
+
 use std::process::Output;
 
 use serde_json::Value;

@@ -36,7 +36,7 @@ async fn serve_unprivileged(world: &World, environment: &[(&str, &str)]) -> crat
 async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
     let world = World::with_database().await;
     set_writable(&world, false);
-    let service = serve_unprivileged(&world, DUAL_WRITE).await;
+    let mut service = serve_unprivileged(&world, DUAL_WRITE).await;
     service.submit(&world.request("run-1")).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
@@ -47,6 +47,12 @@ async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
     assert!(log.contains("test-outputs") && log.contains("os error 13"), "path and errno: {log}");
     let unsynced = r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#;
     world.wait_for_value(unsynced, "{1,2,3,4,5}").await;
+    // The disk takes writes again: reconciliation brings to it what it could not take.
+    service.kill();
+    set_writable(&world, true);
+    let _service = serve_unprivileged(&world, DUAL_WRITE).await;
+    world.wait_for_value(unsynced, "{}").await;
+    world.assert_both_agree("run-1").await;
     assert_eq!(calls(&world.model), [1; 4]);
 }
 

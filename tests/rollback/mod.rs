@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::support::{
     openrouter::{Options, calls},
-    service::World,
+    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, World},
 };
 
 /// Slow enough that a test can act while a run is under way, whatever else the machine does.
@@ -30,7 +30,4 @@ async fn slow_world() -> World {
 }
 
 /// The flags of each mode.
-const DATABASE_ONLY: &[(&str, &str)] = &[("ENABLE_FILE_FALLBACK", "false")];
-const DUAL_WRITE: &[(&str, &str)] = &[];
-const FILE_ONLY: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false")];
 const INVALID: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false"), ("ENABLE_FILE_FALLBACK", "false")];

@@ -141,7 +141,7 @@ async fn while_the_database_is_away_files_take_everything() {
         store.finish(fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
     }
     let files = FileStore::new(root, clock());
-    assert_eq!(files.unsynced_count().await.unwrap(), 2);
+    assert_eq!(files.unsynced().await.unwrap().runs, 2);
     assert_eq!(files.load(&known.run).await.unwrap().unwrap().stages.len(), 1);
 }
 

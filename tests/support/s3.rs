@@ -20,7 +20,7 @@ pub(crate) struct S3 {
 
 impl S3 {
     pub(crate) fn start() -> Self {
-        let python = root().join("target/s3-server/bin/python");
+        let python = root().join("target/s3/bin/python");
         assert!(python.exists(), "no S3 server: run scripts/setup.sh");
         let mut child = Command::new(python)
             .arg(root().join("tests/support/s3/serve.py"))

@@ -19,6 +19,11 @@ use super::{
     root,
 };
 
+/// The modes, as the environment says them.
+pub(crate) const DATABASE_ONLY: &[(&str, &str)] = &[("ENABLE_FILE_FALLBACK", "false")];
+pub(crate) const DUAL_WRITE: &[(&str, &str)] = &[];
+pub(crate) const FILE_ONLY: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false")];
+
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,13 +1,16 @@
 //! The command line: one file a command. Errors and progress go to stderr, results to stdout.
 
 pub mod brands;
+pub mod export;
 pub mod extract;
 pub mod healthcheck;
 pub mod migrate;
+pub mod openapi;
 pub mod progress;
 pub mod reconcile;
 pub mod run;
 pub mod serve;
+pub mod webhooks;
 
 use std::{
     ffi::OsString,
@@ -19,6 +22,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use pipeline::run::RunId;
 
 use crate::{
     clock::SystemClock,
@@ -27,7 +31,8 @@ use crate::{
     telemetry::logs::{self, LogFormat},
 };
 
-/// 0 ok · 1 failed · 3 could not check · 64 wrong usage (EX_USAGE of sysexits; clap's own 2 means something else here).
+/// 0 ok · 1 failed · 2 warnings under `--strict` · 3 could not check · 64 wrong usage (EX_USAGE of sysexits; clap's own 2 means something else here).
+const EXIT_WARNINGS: u8 = 2;
 const EXIT_COULD_NOT_CHECK: u8 = 3;
 const EXIT_USAGE: u8 = 64;
 
@@ -53,6 +58,12 @@ enum Command {
     Migrate(migrate::Args),
     /// Bring the database up to the files of this disk, or prove both equal
     Reconcile(reconcile::Args),
+    /// Write runs that only the database has out as files
+    Export(export::Args),
+    /// Print the API's description (OpenAPI 3.1)
+    Openapi,
+    /// Show what the frontend was told of runs, or tell it again
+    Webhooks(webhooks::Args),
     /// Ask a service whether it is alive; exit code 1 where it says no, 3 where it says nothing
     Healthcheck(healthcheck::Args),
 }
@@ -92,12 +103,20 @@ pub fn main() -> ExitCode {
             Command::Extract(args) => extract::run(args).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,
+            Command::Export(args) => export::run(args, config).await,
+            Command::Openapi => openapi::run(),
+            Command::Webhooks(args) => webhooks::run(args, &config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
         }
     });
     // A write that was given up may still hang on a dead disk; it must not hold the process.
     runtime.shutdown_background();
     if IS_OUTPUT_LOST.load(Ordering::Relaxed) { ExitCode::FAILURE } else { code }
+}
+
+/// For clap: a run's id.
+fn parse_run(text: &str) -> Result<RunId, String> {
+    RunId::parse(text).map_err(|error| error.to_string())
 }
 
 /// A service says what it does; people at a terminal see progress lines, and a log line is for what went wrong.

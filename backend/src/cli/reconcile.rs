@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use pipeline::run::RunId;
 use serde_json::json;
 
-use super::{EXIT_COULD_NOT_CHECK, fail, put, put_json, say};
+use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
 use crate::{
     app,
     config::Config,
@@ -53,10 +53,6 @@ enum Command {
     },
 }
 
-fn parse_run(text: &str) -> Result<RunId, String> {
-    RunId::parse(text).map_err(|error| error.to_string())
-}
-
 /// Reconciles, or verifies.
 pub async fn run(args: Args, config: Config) -> ExitCode {
     let reconciler = match app::reconciler(&config) {
@@ -93,7 +89,7 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
     let tell = |verified: &Verified| match (args.json, &verified.comparison) {
         (true, _) => put_json(&json!(verified)),
         // For people, what is well is a number at the end.
-        (false, Comparison::Equal | Comparison::Open) => {}
+        (false, Comparison::Equal | Comparison::Open | Comparison::Expired) => {}
         (false, other) => put(&format!("{}: {}\n", verified.run_id, words(other))),
     };
     match reconciler.verify(&scope, tell).await {
@@ -102,13 +98,14 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
                 put_json(&json!({ "summary": count }));
             } else {
                 say(&format!(
-                    "{} runs compared: {} equal, {} open, {} different, {} only in files, {} only in the database",
+                    "{} runs compared: {} equal, {} open, {} different, {} only in files, {} only in the database, {} kept long enough",
                     count.compared,
                     count.equal,
                     count.open,
                     count.differing,
                     count.only_in_files,
-                    count.only_in_database
+                    count.only_in_database,
+                    count.expired
                 ));
                 if count.only_in_files > 0 {
                     say("to bring them into the database: innovation reconcile");
@@ -181,6 +178,7 @@ fn words(comparison: &Comparison) -> String {
         Comparison::Open => "has not ended".to_owned(),
         Comparison::Differs { numbers } => format!("differs in {}", parts(numbers)),
         Comparison::OnlyInFiles => "is only in files".to_owned(),
+        Comparison::Expired => "its files were kept long enough (RETENTION_DAYS)".to_owned(),
         Comparison::OnlyInDatabase => "is only in the database".to_owned(),
         Comparison::Unknown => "is known to neither side".to_owned(),
     }
@@ -199,7 +197,7 @@ fn outcome_words(outcome: &Outcome) -> String {
     }
 }
 
-fn parts(numbers: &[i32]) -> String {
+pub(super) fn parts(numbers: &[i32]) -> String {
     let name = |number: &i32| match number {
         0 => "its status".to_owned(),
         5 => "the report".to_owned(),

@@ -104,7 +104,13 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         let worker = service.worker.clone();
         tokio::spawn(listener.run(service.flags.subscribe(), told.clone(), move || worker.wake()))
     });
+    // Until the last run has ended.
+    let telling_ends = CancellationToken::new();
+    let telling = service.courier.map(|courier| tokio::spawn(courier.run(telling_ends.clone())));
     lifecycle::cancel_on_signals(told.clone());
+    if let Some(retention) = service.retention {
+        tokio::spawn(retention.run(told.clone()));
+    }
     tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
     let worker = service.worker.clone();
     let told_at = Arc::new(OnceLock::new());
@@ -118,6 +124,11 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     let (postgres, registry) = (service.postgres, service.registry);
     let files = service.router.files().clone();
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
+    telling_ends.cancel();
+    if let Some(telling) = telling {
+        // It gives itself a limit.
+        let _ = telling.await;
+    }
     if let Some(reconciler) = service.reconciler.filter(|_| files.is_on_disk()) {
         let gone = told_at.get().map_or(drain, Instant::elapsed);
         push_files(&reconciler, drain.saturating_sub(gone).max(PUSH_MIN)).await;

@@ -11,6 +11,7 @@ mod dotenv;
 pub mod modes;
 pub mod process;
 pub mod storage;
+pub mod webhooks;
 pub mod work;
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, path::Path, str::FromStr};
@@ -22,6 +23,7 @@ pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
 pub use process::{Environment, LogFormat, ProcessConfig};
 pub use storage::{BucketConfig, StorageConfig, StoragePlace};
+pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
 pub use work::{Role, WorkConfig};
 
 /// All of the configuration.
@@ -35,6 +37,7 @@ pub struct Config {
     pub access: AccessConfig,
     pub modes: ModesConfig,
     pub work: WorkConfig,
+    pub webhooks: WebhooksConfig,
     /// What is odd and yet no reason not to start; logged at start.
     pub warnings: Vec<String>,
 }
@@ -79,6 +82,7 @@ impl Config {
         let access = AccessConfig::read(&mut reader, strictness);
         let modes = ModesConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
+        let webhooks = WebhooksConfig::read(&mut reader, strictness);
         if purpose == Purpose::Service {
             check_together(&mut reader, &process, &database, &modes, &work);
         }
@@ -92,7 +96,18 @@ impl Config {
         }
         if reader.problems.is_empty() {
             let warnings = reader.warnings;
-            Ok(Self { process, analyst, documents, storage, database, access, modes, work, warnings })
+            Ok(Self {
+                process,
+                analyst,
+                documents,
+                storage,
+                database,
+                access,
+                modes,
+                work,
+                webhooks,
+                warnings,
+            })
         } else {
             Err(Problems(reader.problems))
         }
@@ -295,6 +310,43 @@ mod tests {
     fn the_key_is_not_shown_by_debug() {
         let config = read(&[("OPENROUTER_API_KEY", "sk-or-v1-very-secret")]).unwrap();
         assert!(!format!("{config:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn everything_about_webhooks_is_checked_at_once_and_no_secret_is_shown() {
+        let service = |pairs: &[(&str, &str)]| {
+            let base = [
+                ("ENVIRONMENT", "prod"),
+                ("ENABLE_DATABASE_WRITES", "no"),
+                ("ALLOW_UNAUTHENTICATED", "true"),
+            ];
+            Config::from_variables(variables(&[pairs, &base].concat()), Purpose::Service)
+        };
+        let wrong = [
+            ("WEBHOOK_TIMEOUT_SECONDS", "0"),
+            ("WEBHOOK_SIGNING_SECRETS", "whsec_c2hvcnQ="),
+            ("FRONTEND_WEBHOOK_URL", "http://app.example.com"),
+            ("WEBHOOK_SECRET", "s3cret"),
+        ];
+        let problems = service(&wrong).unwrap_err();
+        let mut named: Vec<_> = problems.0.iter().map(|problem| problem.variable).collect();
+        named.sort_unstable();
+        let mut expected = wrong.map(|(name, _)| name);
+        expected.sort_unstable();
+        assert_eq!(named, expected);
+        assert!(!problems.to_string().contains("s3cret"));
+        let url = [("FRONTEND_WEBHOOK_URL", "https://app.example.com/")];
+        assert_eq!(service(&url).unwrap_err().0[0].variable, "WEBHOOK_SECRET", "required");
+        let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let right = [url[0], ("WEBHOOK_SECRET", "0123456789abcdef"), ("WEBHOOK_SIGNING_SECRETS", key)];
+        let config = service(&right).unwrap();
+        let target = config.webhooks.target.as_ref().unwrap();
+        assert_eq!((target.base_url.as_str(), target.signing_keys.len()), ("https://app.example.com", 1));
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("0123456789abcdef") && !shown.contains("MfKQ"), "{shown}");
+        for odd in ["https://u:p@a.example", "https://a.example?x=1", "ftp://a.example", "nonsense"] {
+            assert!(read(&[("FRONTEND_WEBHOOK_URL", odd)]).is_err(), "{odd}");
+        }
     }
 
     #[test]

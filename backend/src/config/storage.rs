@@ -1,6 +1,6 @@
-//! Where the files of runs lie: a folder, or a bucket that all replicas share.
+//! Where the files of runs lie (a folder, or a bucket that all replicas share), and for how long.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use url::Url;
@@ -22,10 +22,14 @@ const SECRET_ACCESS_KEY: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KE
 const ENDPOINT: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "ENDPOINT"];
 const REGION: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "REGION"];
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// Where files go.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {
     pub place: StoragePlace,
+    /// How long the files of ended runs are kept; none: for ever.
+    pub retention: Option<Duration>,
     /// A folder of this machine: for what is never put into a bucket, and the place of all where there is none.
     pub local: PathBuf,
 }
@@ -80,6 +84,21 @@ impl BucketConfig {
 }
 
 impl StorageConfig {
+    /// The same for another address: a folder, or a bucket by the keys of this one. None for anything else.
+    #[must_use]
+    pub fn elsewhere(&self, text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let place = match (url.scheme(), &self.place) {
+            ("file", _) => StoragePlace::Folder(url.to_file_path().ok()?),
+            ("s3", StoragePlace::Bucket(known)) => {
+                let (bucket, prefix) = bucket_and_prefix(&url)?;
+                StoragePlace::Bucket(Box::new(BucketConfig { bucket, prefix, ..(**known).clone() }))
+            }
+            _ => return None,
+        };
+        Some(Self { place, ..self.clone() })
+    }
+
     pub(super) fn read(
         reader: &mut Reader,
         environment: Environment,
@@ -87,7 +106,8 @@ impl StorageConfig {
         extra_ca_file: Option<PathBuf>,
     ) -> Self {
         let local = base_dir.join(DEFAULT_FOLDER);
-        let folder = |local: PathBuf| Self { place: StoragePlace::Folder(local.clone()), local };
+        let retention = read_retention(reader);
+        let folder = |local: PathBuf| Self { place: StoragePlace::Folder(local.clone()), retention, local };
         let Some(text) = reader.text(STORAGE_URL).map(str::to_owned) else { return folder(local) };
         let what = "must be file:///… (a folder) or s3://bucket/prefix";
         let Ok(url) = Url::parse(&text) else {
@@ -96,16 +116,14 @@ impl StorageConfig {
         };
         match url.scheme() {
             "file" => match url.to_file_path() {
-                Ok(path) if path.parent().is_some() => {
-                    Self { place: StoragePlace::Folder(path.clone()), local: path }
-                }
+                Ok(path) if path.parent().is_some() => folder(path),
                 _ => {
                     reader.problem(STORAGE_URL, what, "file:///data/outputs");
                     folder(local)
                 }
             },
             "s3" => match read_bucket(reader, &url, environment, extra_ca_file) {
-                Some(bucket) => Self { place: StoragePlace::Bucket(Box::new(bucket)), local },
+                Some(bucket) => Self { place: StoragePlace::Bucket(Box::new(bucket)), retention, local },
                 None => folder(local),
             },
             _ => {
@@ -116,6 +134,13 @@ impl StorageConfig {
     }
 }
 
+fn read_retention(reader: &mut Reader) -> Option<Duration> {
+    let is_said = reader.text("RETENTION_DAYS").is_some();
+    let what = "must be a whole number of days, 1 to 36500; unset keeps everything";
+    let days: u32 = reader.number("RETENTION_DAYS", 365, 1..=36_500, what, "90");
+    is_said.then(|| DAY * days)
+}
+
 /// All that is wrong with it is noted; none if anything is.
 fn read_bucket(
     reader: &mut Reader,
@@ -124,22 +149,14 @@ fn read_bucket(
     extra_ca_file: Option<PathBuf>,
 ) -> Option<BucketConfig> {
     let problems = reader.problems.len();
-    let bucket = url.host_str().unwrap_or_default().to_owned();
-    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c));
-    let prefix = url.path().trim_matches('/').to_owned();
-    let has_more = url.port().is_some() || url.query().is_some() || url.fragment().is_some();
-    let has_credentials = !url.username().is_empty() || url.password().is_some();
-    let is_bucket = (3..=63).contains(&bucket.len()) && is_plain(&bucket);
-    let is_prefix = is_plain(&prefix)
-        && !prefix.split('/').any(|part| matches!(part, "." | ".."))
-        && !prefix.contains("//");
-    if !is_bucket || !is_prefix || has_more || has_credentials {
+    let (bucket, prefix) = bucket_and_prefix(url).unwrap_or_else(|| {
         reader.problem(
             STORAGE_URL,
             "must be s3://bucket/prefix and no more: letters, digits, - . _ and / (keys have variables of their own)",
             EXAMPLE,
         );
-    }
+        Default::default()
+    });
     let access_key_id = required(reader, ACCESS_KEY_ID, "AKIA…");
     let secret_access_key = required(reader, SECRET_ACCESS_KEY, "…");
     let region = first_of(reader, &REGION).map_or(DEFAULT_REGION.to_owned(), |(_, region)| region);
@@ -183,6 +200,20 @@ fn read_bucket(
         allow_http,
         extra_ca_file,
     })
+}
+
+/// Nothing that would have to be escaped, and nothing besides.
+fn bucket_and_prefix(url: &Url) -> Option<(String, String)> {
+    let bucket = url.host_str().unwrap_or_default().to_owned();
+    let prefix = url.path().trim_matches('/').to_owned();
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c));
+    let has_more = url.port().is_some() || url.query().is_some() || url.fragment().is_some();
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    let is_bucket = (3..=63).contains(&bucket.len()) && is_plain(&bucket);
+    let is_prefix = is_plain(&prefix)
+        && !prefix.contains("//")
+        && !prefix.split('/').any(|part| matches!(part, "." | ".."));
+    (is_bucket && is_prefix && !has_more && !has_credentials).then_some((bucket, prefix))
 }
 
 /// The first of several variables that is set.

@@ -47,7 +47,7 @@ pub struct Fetcher {
 /// Why there is no fetcher.
 #[derive(Debug, thiserror::Error)]
 pub enum FetcherError {
-    #[error("{0}; give a file with a certificate in PEM")]
+    #[error("{0}")]
     ExtraCa(String),
     #[error("the HTTPS client cannot be set up")]
     Client(#[source] reqwest::Error),
@@ -56,21 +56,13 @@ pub enum FetcherError {
 impl Fetcher {
     /// Sets up the HTTPS client; reads `EXTRA_CA_FILE`.
     pub fn new(config: DocumentsConfig, deadlines: Deadlines) -> Result<Self, FetcherError> {
-        tls::install_crypto();
-        let mut builder = Client::builder()
+        let builder = tls::client_builder(config.extra_ca_file.as_deref())
+            .map_err(FetcherError::ExtraCa)?
             .https_only(true)
-            // A proxy would connect to an address that was never checked.
-            .no_proxy()
             .redirect(Policy::none())
             .connect_timeout(deadlines.idle)
             .read_timeout(deadlines.idle)
-            .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(PublicResolver { allow_private: config.allow_private_network }));
-        if let Some(path) = &config.extra_ca_file {
-            for certificate in tls::extra_certificates(path).map_err(FetcherError::ExtraCa)? {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
         let client = builder.build().map_err(FetcherError::Client)?;
         Ok(Self { client, config, deadlines })
     }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Basic, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
 use crate::{
     config::Environment,
     reconcile::{Reconciler, Standing},
-    storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, mode::Mode},
+    storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode},
     telemetry::metrics::Measured,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 const QUEUE_COUNTED_MAX: usize = 100_000;
 
 /// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
     Ok,
@@ -29,7 +29,7 @@ pub enum CheckStatus {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     pub name: &'static str,
     pub status: CheckStatus,
@@ -40,7 +40,7 @@ pub struct Check {
 }
 
 /// Whether the database has our migrations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Schema {
     Ok,
@@ -48,20 +48,38 @@ pub enum Schema {
     Unknown,
 }
 
+/// The breaker in front of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum DatabaseBreaker {
+    Closed,
+    Open {
+        open_for_ms: u64,
+        /// The database answers, but lacks something of the schema.
+        is_schema: bool,
+    },
+}
+
 /// How storage stands, in numbers and names.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StorageReport {
+    #[schemars(with = "Mode")]
     pub mode: &'static str,
+    #[schemars(with = "Mode")]
     pub effective_mode: &'static str,
     /// Why the two differ.
     pub reason: Option<String>,
     pub flags_revision: u64,
     /// None without a database.
-    pub breaker: Option<Value>,
+    pub breaker: Option<DatabaseBreaker>,
     pub schema: Schema,
     pub schema_detail: Option<String>,
     /// Ended runs that the database lacks something of; none while it is not known.
     pub unsynced: Option<usize>,
+    /// Stages that the database lacks, of ended and open runs; of very many runs a lower bound.
+    pub unsynced_stages: Option<usize>,
+    /// How long the oldest of what the database lacks has waited; none where it lacks nothing.
+    pub oldest_unsynced_seconds: Option<u64>,
     /// How what went to files alone is brought into the database; none without a database.
     pub reconciliation: Option<Standing>,
     pub local_disk: Durability,
@@ -70,7 +88,7 @@ pub struct StorageReport {
 }
 
 /// The whole report of `GET /health/deep`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Deep {
     #[serde(flatten)]
     pub basic: Basic,
@@ -102,13 +120,8 @@ impl Health {
         let begun = Instant::now();
         // The stores' own time: the parser's self-test takes longer.
         let stores = async { (self.stores().await, begun.elapsed()) };
-        let ((stores, stores_elapsed), unsynced, queue_depth, replicas, parser) = tokio::join!(
-            stores,
-            self.unsynced_count(),
-            self.queue_depth(),
-            self.replicas(),
-            self.check_parser(),
-        );
+        let ((stores, stores_elapsed), unsynced, queue_depth, replicas, parser) =
+            tokio::join!(stores, self.unsynced(), self.queue_depth(), self.replicas(), self.check_parser(),);
         let not_ready = self.reason_against(&stores);
         let mut basic = self.basic_of(&stores, not_ready);
         let environment = self.sources.identity.environment;
@@ -120,7 +133,7 @@ impl Health {
                     "FLAGS_FILE is not believed; the last good flags stay; see the log".to_owned()
                 }
             });
-        let storage = self.storage_report(&stores, unsynced.ok());
+        let storage = self.storage_report(&stores, unsynced.ok().as_ref());
         let model_breaker = self.sources.model.as_ref().map(|model| model.state());
         let mut checks = self.store_checks(&stores, &basic, stores_elapsed);
         checks.push(Check::of_schema(&storage));
@@ -147,8 +160,9 @@ impl Health {
 
     /// What the metrics' gauges show.
     pub async fn measured(&self) -> Measured {
-        let (unsynced, queue_depth) = tokio::join!(self.unsynced_count(), self.queue_depth());
+        let (unsynced, queue_depth) = tokio::join!(self.unsynced(), self.queue_depth());
         let state = self.sources.router.state();
+        let unsynced = unsynced.ok();
         Measured {
             version: self.sources.identity.version,
             git_sha: self.sources.identity.git_sha.clone(),
@@ -156,17 +170,25 @@ impl Health {
             effective_mode: state.effective_mode.as_str(),
             runs_in_flight: self.sources.worker.active_count(),
             runs_stalled: self.sources.worker.stalled_count(),
-            unsynced_runs: unsynced.ok(),
+            unsynced_runs: unsynced.map(|unsynced| unsynced.runs),
+            unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
+            oldest_unsynced_seconds: unsynced.map(|unsynced| self.age(&unsynced).unwrap_or(0)),
             queue_depth,
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
             is_file_alarm: state.file_alarm.is_some(),
         }
     }
 
-    async fn unsynced_count(&self) -> Result<usize, StorageError> {
+    async fn unsynced(&self) -> Result<Unsynced, StorageError> {
         let files = self.sources.router.files().clone();
-        let counted = self.unsynced.get(|| async move { files.unsynced_count().await }).await;
-        counted.unwrap_or_else(super::no_answer)
+        let looked = self.unsynced.get(|| async move { files.unsynced().await }).await;
+        looked.unwrap_or_else(super::no_answer)
+    }
+
+    /// For how many seconds the oldest of it has waited.
+    fn age(&self, unsynced: &Unsynced) -> Option<u64> {
+        let age = unsynced.oldest_age(self.sources.clock.now())?;
+        u64::try_from(age.num_seconds()).ok()
     }
 
     /// The database's count where it is asked; where files alone hold the work, theirs less what is worked on.
@@ -214,7 +236,7 @@ impl Health {
         Check { name: "document_parser", status, detail, elapsed_ms: ms(begun.elapsed()) }
     }
 
-    fn storage_report(&self, stores: &Stores, unsynced: Option<usize>) -> StorageReport {
+    fn storage_report(&self, stores: &Stores, unsynced: Option<&Unsynced>) -> StorageReport {
         let state = &stores.state;
         let environment = self.sources.identity.environment;
         let (schema, schema_detail) = match &stores.database {
@@ -226,10 +248,10 @@ impl Health {
             None => (Schema::Unknown, Some("the database is not asked in this mode".to_owned())),
         };
         let breaker = state.breaker.as_ref().map(|breaker| match breaker {
-            BreakerState::Closed => json!({"state": "closed"}),
+            BreakerState::Closed => DatabaseBreaker::Closed,
             BreakerState::Open { since, is_schema, .. } => {
                 let open_for = self.sources.clock.monotonic().saturating_sub(*since);
-                json!({"state": "open", "open_for_ms": ms(open_for), "is_schema": is_schema})
+                DatabaseBreaker::Open { open_for_ms: ms(open_for), is_schema: *is_schema }
             }
         });
         // The router's own sentence ends in the breaker's reason, which may say more than everybody may know.
@@ -252,7 +274,9 @@ impl Health {
             breaker,
             schema,
             schema_detail,
-            unsynced,
+            unsynced: unsynced.map(|unsynced| unsynced.runs),
+            unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
+            oldest_unsynced_seconds: unsynced.and_then(|unsynced| self.age(unsynced)),
             reconciliation: self.sources.reconciler.as_deref().map(Reconciler::standing),
             local_disk: self.sources.file_storage.durability(),
             durability,

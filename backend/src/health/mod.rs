@@ -13,6 +13,7 @@ mod wording;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use pipeline::{clock::Clock, record::millis};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use self::cached::Cached;
@@ -24,6 +25,7 @@ use crate::{
     storage::{
         Census, Replica, StorageError, StorageErrorKind, Store as _,
         breaker::BreakerState,
+        files::Unsynced,
         mode::Mode,
         router::{Router, StorageState},
     },
@@ -75,7 +77,7 @@ pub const fn environment_name(environment: Environment) -> &'static str {
 }
 
 /// Whether what is stored outlives the container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
     Durable,
@@ -84,7 +86,7 @@ pub enum Durability {
 }
 
 /// Where files go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileStorage {
     /// A developer's own disk.
@@ -158,7 +160,7 @@ pub struct Health {
     sources: Sources,
     database: Cached<Result<(), StorageError>>,
     files: Cached<Result<(), StorageError>>,
-    unsynced: Cached<Result<usize, StorageError>>,
+    unsynced: Cached<Result<Unsynced, StorageError>>,
     open: Cached<Result<usize, StorageError>>,
     queue: Cached<Result<usize, StorageError>>,
     replicas: Cached<Result<Vec<Replica>, StorageError>>,
@@ -167,7 +169,7 @@ pub struct Health {
 }
 
 /// The verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Healthy,
@@ -178,7 +180,7 @@ pub enum Verdict {
 }
 
 /// How the database answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Connection {
     Healthy,
@@ -188,12 +190,14 @@ pub enum Connection {
 }
 
 /// Level 1: the fields of `GET /health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Basic {
     pub status: Verdict,
     #[serde(serialize_with = "name")]
+    #[schemars(with = "Mode")]
     pub mode: Mode,
     #[serde(serialize_with = "name")]
+    #[schemars(with = "Mode")]
     pub effective_mode: Mode,
     pub database_writes: bool,
     pub file_fallback: bool,
@@ -205,6 +209,7 @@ pub struct Basic {
     pub git_sha: String,
     pub environment: &'static str,
     #[serde(with = "millis")]
+    #[schemars(schema_with = "millis::schema")]
     pub timestamp: pipeline::clock::Timestamp,
 }
 

@@ -12,7 +12,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::{HttpState, error::Problem};
+use super::{HttpState, codes, error::Problem};
+
+/// The other header that a key may come in.
+pub(super) const API_KEY_HEADER: &str = "X-API-Key";
 
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
@@ -39,8 +42,7 @@ impl Keys {
         }
         let Some(given) = given(headers) else {
             return Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "key_required",
+                codes::KEY_REQUIRED,
                 "a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY",
             ));
         };
@@ -50,7 +52,7 @@ impl Keys {
         if is_known.into() {
             return Ok(());
         }
-        Err(Problem::new(StatusCode::FORBIDDEN, "key_refused", "this key is not accepted"))
+        Err(Problem::new(codes::KEY_REFUSED, "this key is not accepted"))
     }
 }
 

@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::BodyDataStream,
-    extract::Request,
-    http::{StatusCode, header},
-};
+use axum::{body::BodyDataStream, extract::Request, http::header};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
-use super::{Limits, error::Problem};
+use super::{Limits, codes, error::Problem};
 
 /// How much of a body that is too large is read and dropped, so that its sender gets to see the answer: whoever is cut
 /// off in mid-sentence sees only a broken connection.
@@ -29,8 +25,7 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
         && !content_type.to_str().is_ok_and(is_json)
     {
         return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
+            codes::UNSUPPORTED_MEDIA_TYPE,
             "the body must be JSON, with Content-Type: application/json",
         ));
     }
@@ -46,23 +41,21 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
         return Err(too_large(limits));
     }
     let bytes = tokio::time::timeout(limits.body_timeout, read(&mut body, limits));
-    let bytes = bytes.await.map_err(|_| {
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not come in time")
-    })??;
+    let bytes =
+        bytes.await.map_err(|_| Problem::new(codes::BODY_TIMEOUT, "the body did not come in time"))??;
     serde_json::from_slice(&bytes).map_err(|error| {
         // Line and column, never the text itself.
         let (line, column) = (error.line(), error.column());
         let detail = format!("the body is not JSON (line {line}, column {column})");
-        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+        Problem::new(codes::MALFORMED_JSON, detail)
     })
 }
 
 async fn read(body: &mut BodyDataStream, limits: &Limits) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|_| {
-            Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off before its end")
-        })?;
+        let chunk =
+            chunk.map_err(|_| Problem::new(codes::BROKEN_BODY, "the body broke off before its end"))?;
         if bytes.len() + chunk.len() > limits.body_bytes_max {
             drop(bytes);
             drain(body).await;
@@ -89,7 +82,7 @@ async fn drain(body: &mut BodyDataStream) {
 
 fn too_large(limits: &Limits) -> Problem {
     let detail = format!("the body is larger than {} bytes", limits.body_bytes_max);
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    Problem::new(codes::BODY_TOO_LARGE, detail)
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -4,22 +4,55 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
-    response::{IntoResponse as _, Response},
 };
 use pipeline::{
     brand::{BrandId, BrandProfile},
     failure::FailureCode,
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
-    HttpState,
+    HttpState, codes,
     error::{Problem, brand_not_found},
+    operation::Operation,
 };
 use crate::brands::BrandFolder;
 
+/// All brands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Brands {
+    brands: Vec<BrandSummary>,
+}
+
+/// One brand of the list.
+#[derive(Debug, Serialize, JsonSchema)]
+struct BrandSummary {
+    id: BrandId,
+    /// Missing, as the two after it, where the profile is not valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    industry: Option<String>,
+    /// Whether a run can be for it.
+    is_valid: bool,
+}
+
+pub(super) fn describe_list() -> Operation {
+    Operation::new("Brands", "listBrands", "All brands, also those whose profile is wrong")
+        .json::<Brands>(StatusCode::OK, "the brands, by id")
+}
+
+pub(super) fn describe_one() -> Operation {
+    Operation::new("Brands", "getBrand", "One brand's profile, without its research notes")
+        .json::<BrandProfile>(StatusCode::OK, "the profile")
+        .problems(&[codes::BRAND_NOT_FOUND, codes::BRAND_INVALID])
+}
+
 /// All brands, also those whose profile is wrong: `is_valid` says so.
-pub(super) async fn list(State(state): State<HttpState>) -> Result<Response, Problem> {
+pub(super) async fn list(State(state): State<HttpState>) -> Result<Json<Brands>, Problem> {
     let brands = blocking(state.brands, |folder| {
         let ids = folder.ids().map_err(|error| {
             tracing::error!(%error, "the brand profiles cannot be listed");
@@ -28,14 +61,14 @@ pub(super) async fn list(State(state): State<HttpState>) -> Result<Response, Pro
         Ok(ids.iter().map(|id| summary(&folder, id)).collect::<Vec<_>>())
     })
     .await?;
-    Ok(Json(json!({ "brands": brands })).into_response())
+    Ok(Json(Brands { brands }))
 }
 
 /// One brand's profile.
 pub(super) async fn one(
     State(state): State<HttpState>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Json<BrandProfile>, Problem> {
     // What is no brand's id is the id of no brand.
     let Path(id) = id.map_err(|_| brand_not_found())?;
     let id = BrandId::parse(&id).map_err(|_| brand_not_found())?;
@@ -46,24 +79,19 @@ pub(super) async fn one(
             }
             tracing::error!(brand_id = %id, "{}", failure.message);
             let detail = "this brand's profile is not valid; its operator has to correct it";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "brand_invalid", detail)
+            Problem::new(codes::BRAND_INVALID, detail)
         })
     })
     .await?;
-    Ok(Json(public(profile)).into_response())
+    Ok(Json(public(profile)))
 }
 
-fn summary(folder: &BrandFolder, id: &BrandId) -> Value {
-    match folder.load(id) {
-        Ok(profile) => json!({
-            "id": id,
-            "name": profile.brand_name,
-            "country": profile.country,
-            "industry": profile.industry,
-            "is_valid": true,
-        }),
-        Err(_) => json!({"id": id, "is_valid": false}),
-    }
+fn summary(folder: &BrandFolder, id: &BrandId) -> BrandSummary {
+    let profile = folder.load(id).ok();
+    let is_valid = profile.is_some();
+    let (name, rest) = profile.map(|p| (p.brand_name, (p.country, p.industry))).unzip();
+    let (country, industry) = rest.unzip();
+    BrandSummary { id: id.clone(), name, country, industry, is_valid }
 }
 
 /// The profile without the research notes, which are the analyst's own.

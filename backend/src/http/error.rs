@@ -1,21 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457).
 //!
 //! `detail` and `error` are the same sentence: the frontend reads `error`. It retries 5xx, and takes 4xx as final.
-//!
-//! | status | `code` |
-//! |---|---|
-//! | 400 | `malformed_json` `broken_body` `forbidden_url` |
-//! | 401, 403 | `key_required` (none came), `key_refused` (a wrong one did) |
-//! | 404 | `run_not_found` `brand_not_found` `not_found` (no route); no report: `report_pending` `report_run_failed` `report_run_cancelled` `report_missing` |
-//! | 405 | `method_not_allowed` |
-//! | 406 | `not_acceptable` |
-//! | 408 | `body_timeout` |
-//! | 409 | `run_conflict` `run_deleted` (its id is asked for again) `run_running` `run_complete` `run_failed` `run_not_accepted` |
-//! | 410 | `run_deleted` |
-//! | 413, 415 | `body_too_large`, `unsupported_media_type` |
-//! | 422 | `invalid_fields`, each field in `errors` |
-//! | 500 | `internal` `brand_invalid` |
-//! | 503 | `persistence_disabled` `draining` `queue_full` `storage_unavailable` `request_timeout`, all with `Retry-After` |
+//! The codes are those of [`codes`].
 
 use std::time::Duration;
 
@@ -24,10 +10,13 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::request_id::RequestId;
+use super::{
+    codes::{self, Code},
+    request_id::RequestId,
+};
 use crate::{
     health::NotReady,
     runs::{ControlError, QueryError, SubmitError},
@@ -52,7 +41,7 @@ const RETRY_DISABLED: Duration = Duration::from_secs(30);
 const INSTANCE_BYTES_MAX: usize = 200;
 
 /// What is wrong with one field of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldProblem {
     pub field: &'static str,
     pub detail: String,
@@ -70,16 +59,41 @@ pub struct Problem {
     pub fields: Vec<FieldProblem>,
 }
 
+/// An error, as it is sent (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemBody<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    /// The answer's own status.
+    status: u16,
+    /// Stable, for programs.
+    code: &'static str,
+    /// A sentence for people.
+    detail: &'a str,
+    /// The same sentence.
+    error: &'a str,
+    /// The path that was asked for, perhaps shortened.
+    instance: &'a str,
+    /// The request's name, also in the log.
+    request_id: &'a str,
+    /// What is wrong with which field, all at once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldProblem],
+}
+
 impl Problem {
     #[must_use]
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None, fields: Vec::new() }
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let Code { status, name, .. } = code;
+        Self { status, code: name, detail: detail.into(), retry_after: None, fields: Vec::new() }
     }
 
     /// 503: the same request may work later.
     #[must_use]
-    pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after: Duration) -> Self {
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+    pub fn unavailable(code: Code, detail: impl Into<String>, retry_after: Duration) -> Self {
+        let problem = Self::new(code, detail);
         Self { retry_after: Some(retry_after), ..problem }
     }
 
@@ -88,39 +102,34 @@ impl Problem {
     pub fn fields(fields: Vec<FieldProblem>) -> Self {
         let detail =
             fields.iter().map(|problem| format!("{}: {}", problem.field, problem.detail)).collect::<Vec<_>>();
-        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail.join("; "));
+        let problem = Self::new(codes::INVALID_FIELDS, detail.join("; "));
         Self { fields, ..problem }
     }
 
     #[must_use]
     pub fn storage_unavailable(detail: impl Into<String>) -> Self {
-        Self::unavailable("storage_unavailable", detail, RETRY_STORAGE)
+        Self::unavailable(codes::STORAGE_UNAVAILABLE, detail, RETRY_STORAGE)
     }
 
     #[must_use]
     pub fn internal() -> Self {
         let detail = "something went wrong on our side; the log has it under this request_id";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+        Self::new(codes::INTERNAL, detail)
     }
 
     /// The body, complete.
-    pub(super) fn body(&self, request_id: &RequestId, path: &str) -> Value {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "error": self.detail,
-            "instance": shortened(path),
-            "request_id": request_id.as_str(),
-        });
-        if !self.fields.is_empty()
-            && let (Value::Object(body), Ok(fields)) = (&mut body, serde_json::to_value(&self.fields))
-        {
-            body.insert("errors".to_owned(), fields);
+    pub(super) fn body<'a>(&'a self, request_id: &'a RequestId, path: &'a str) -> ProblemBody<'a> {
+        ProblemBody {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            error: &self.detail,
+            instance: shortened(path),
+            request_id: request_id.as_str(),
+            errors: &self.fields,
         }
-        body
     }
 
     /// The response with its body.
@@ -150,16 +159,14 @@ impl IntoResponse for Problem {
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match &error {
-            SubmitError::Address(_) => Self::new(StatusCode::BAD_REQUEST, "forbidden_url", error.to_string()),
+            SubmitError::Address(_) => Self::new(codes::FORBIDDEN_URL, error.to_string()),
             // The error's own sentence names the folder.
             SubmitError::BrandNotFound(_) => brand_not_found(),
-            SubmitError::OtherRequest(_) => {
-                Self::new(StatusCode::CONFLICT, "run_conflict", error.to_string())
-            }
-            SubmitError::Deleted(_) => Self::new(StatusCode::CONFLICT, "run_deleted", error.to_string()),
+            SubmitError::OtherRequest(_) => Self::new(codes::RUN_CONFLICT, error.to_string()),
+            SubmitError::Deleted(_) => Self::new(codes::RUN_ID_DELETED, error.to_string()),
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
             SubmitError::Draining => NotReady::Draining.into(),
-            SubmitError::QueueFull => Self::unavailable("queue_full", error.to_string(), RETRY_QUEUE),
+            SubmitError::QueueFull => Self::unavailable(codes::QUEUE_FULL, error.to_string(), RETRY_QUEUE),
             SubmitError::Unavailable(_) => Self::storage_unavailable(error.to_string()),
         }
     }
@@ -168,8 +175,8 @@ impl From<SubmitError> for Problem {
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         match &error {
-            QueryError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "run_not_found", error.to_string()),
-            QueryError::Deleted(_) => Self::new(StatusCode::GONE, "run_deleted", error.to_string()),
+            QueryError::NotFound(_) => Self::new(codes::RUN_NOT_FOUND, error.to_string()),
+            QueryError::Deleted(_) => Self::new(codes::RUN_DELETED, error.to_string()),
             QueryError::Unavailable(cause) => {
                 tracing::warn!(error = %cause, "storage could not be asked about a run, or told of it");
                 Self::storage_unavailable(error.to_string())
@@ -182,12 +189,12 @@ impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Self {
         let code = match &error {
             ControlError::Query(cause) => return cause.clone().into(),
-            ControlError::Running(_) => "run_running",
-            ControlError::Complete(_) => "run_complete",
-            ControlError::Failed(_) => "run_failed",
-            ControlError::NeverAccepted(_) => "run_not_accepted",
+            ControlError::Running(_) => codes::RUN_RUNNING,
+            ControlError::Complete(_) => codes::RUN_COMPLETE,
+            ControlError::Failed(_) => codes::RUN_FAILED,
+            ControlError::NeverAccepted(_) => codes::RUN_NOT_ACCEPTED,
         };
-        Self::new(StatusCode::CONFLICT, code, error.to_string())
+        Self::new(code, error.to_string())
     }
 }
 
@@ -195,12 +202,12 @@ impl From<NotReady> for Problem {
     fn from(reason: NotReady) -> Self {
         match reason {
             NotReady::PersistenceDisabled => Self::unavailable(
-                "persistence_disabled",
+                codes::PERSISTENCE_DISABLED,
                 "storage is switched off (ENABLE_DATABASE_WRITES and ENABLE_FILE_FALLBACK are both false), so nothing is accepted",
                 RETRY_DISABLED,
             ),
             NotReady::Draining => {
-                Self::unavailable("draining", "this replica is stopping; try again", RETRY_DRAINING)
+                Self::unavailable(codes::DRAINING, "this replica is stopping; try again", RETRY_DRAINING)
             }
             NotReady::NoStorage => Self::storage_unavailable("no storage works at the moment; try again"),
         }
@@ -210,23 +217,18 @@ impl From<NotReady> for Problem {
 /// 404 for a brand.
 #[must_use]
 pub fn brand_not_found() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "brand_not_found",
-        "there is no brand with this id; GET /brands lists those there are",
-    )
+    Problem::new(codes::BRAND_NOT_FOUND, "there is no brand with this id; GET /brands lists those there are")
 }
 
 /// 404 for a path that is no route.
 pub(super) async fn no_route() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
+    Problem::new(codes::NO_ROUTE, "there is nothing at this address")
 }
 
 /// 405; the router adds `Allow`.
 pub(super) async fn no_method() -> Problem {
     Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
+        codes::METHOD_NOT_ALLOWED,
         "this address does not answer to this method; the header Allow lists those it does",
     )
 }

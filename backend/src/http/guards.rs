@@ -10,7 +10,7 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 
-use super::{HttpState, error::Problem};
+use super::{HttpState, codes, error::Problem};
 
 /// Answers 503 when a handler takes too long. What it began (a write) ends by its own limits.
 pub(super) async fn time_limit(State(state): State<HttpState>, request: Request, next: Next) -> Response {
@@ -21,7 +21,7 @@ pub(super) async fn time_limit(State(state): State<HttpState>, request: Request,
             tracing::error!(?limit, "a request took too long");
             let detail = "this took too long; try again";
             let after = std::time::Duration::from_secs(5);
-            Problem::unavailable("request_timeout", detail, after).into_response()
+            Problem::unavailable(codes::REQUEST_TIMED_OUT, detail, after).into_response()
         }
     }
 }

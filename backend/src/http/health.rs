@@ -6,11 +6,49 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
-use super::{HttpState, error::Problem};
-use crate::health::Verdict;
+use super::{HttpState, codes, error::Problem, operation::Operation};
+use crate::health::{Basic, Verdict, deep::Deep};
+
+/// The process runs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Alive {
+    #[schemars(extend("const" = "alive"))]
+    status: &'static str,
+}
+
+/// A run would be accepted.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Ready {
+    #[schemars(extend("const" = "ready"))]
+    status: &'static str,
+}
+
+pub(super) fn describe_basic(id: &'static str) -> Operation {
+    Operation::new("Health", id, "Whether a run would be accepted, and in which mode")
+        .text("Answers in milliseconds: what it says of dependencies is at most 5 s old.")
+        .json::<Basic>(StatusCode::OK, "a run would be accepted")
+        .json::<Basic>(StatusCode::SERVICE_UNAVAILABLE, "no run would be accepted")
+}
+
+pub(super) fn describe_live() -> Operation {
+    Operation::new("Health", "getLiveness", "Whether the process runs; asks no dependency")
+        .json::<Alive>(StatusCode::OK, "it does")
+}
+
+pub(super) fn describe_ready() -> Operation {
+    Operation::new("Health", "getReadiness", "Whether a run would be accepted")
+        .json::<Ready>(StatusCode::OK, "it would")
+        .problems(&[codes::PERSISTENCE_DISABLED, codes::DRAINING, codes::STORAGE_UNAVAILABLE])
+}
+
+pub(super) fn describe_deep() -> Operation {
+    Operation::new("Health", "getDeepHealth", "Every dependency, each as one check")
+        .json::<Deep>(StatusCode::OK, "a run would be accepted")
+        .json::<Deep>(StatusCode::SERVICE_UNAVAILABLE, "no run would be accepted")
+}
 
 /// Level 1: 200 while a run would be accepted, else 503.
 pub(super) async fn basic(State(state): State<HttpState>) -> Response {
@@ -20,13 +58,13 @@ pub(super) async fn basic(State(state): State<HttpState>) -> Response {
 
 /// The process runs. Asks nothing and nobody.
 pub(super) async fn live() -> Response {
-    answer(true, &json!({"status": "alive"}))
+    answer(true, &Alive { status: "alive" })
 }
 
 /// Whether a run would be accepted, as the refusal that it would meet.
 pub(super) async fn ready(State(state): State<HttpState>) -> Response {
     match state.health.readiness().await {
-        Ok(()) => answer(true, &json!({"status": "ready"})),
+        Ok(()) => answer(true, &Ready { status: "ready" }),
         Err(reason) => Problem::from(reason).into_response(),
     }
 }

@@ -2,12 +2,24 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 
-use super::{HttpState, auth, error::Problem};
+use super::{
+    HttpState, auth,
+    error::Problem,
+    operation::{Key, Operation},
+};
 use crate::telemetry::metrics;
+
+pub(super) fn describe() -> Operation {
+    Operation::new("Health", "getMetrics", "All metrics, for Prometheus")
+        .text("Asks for `METRICS_KEY` where that is set.")
+        .with_key(Key::Metrics)
+        .empty(StatusCode::OK, "the metrics")
+        .form::<String>(metrics::CONTENT_TYPE)
+}
 
 /// All metrics; with a key where `METRICS_KEY` is set.
 pub(super) async fn prometheus(State(state): State<HttpState>, headers: HeaderMap) -> Response {

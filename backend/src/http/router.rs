@@ -1,41 +1,57 @@
-//! Every route on one page.
+//! Every route on one page, each with its description.
 
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    routing::{get, post},
 };
 use tower_http::compression::CompressionLayer;
 
-use super::{HttpState, auth, brands, cors, error, guards, health, metrics, request_id, runs};
+use super::{
+    HttpState, auth, brands, cors, docs, error, guards, health, metrics, openapi, request_id,
+    routes::{Routes, Served},
+    runs::{self, describe},
+};
+
+/// What asks for a key: `/run`, and all about runs.
+fn with_key() -> Routes {
+    Routes::with_key()
+        .post("/run", runs::submit, describe::submit())
+        .get("/status/{run_id}", runs::status, describe::status("getStatus"))
+        .get("/api/pipeline", runs::list, describe::list())
+        .get("/api/pipeline/{run_id}", runs::detail, describe::detail())
+        .delete("/api/pipeline/{run_id}", runs::delete, describe::delete())
+        .get("/api/pipeline/{run_id}/status", runs::status, describe::status("getRunStatus"))
+        .get("/api/pipeline/{run_id}/report", runs::report, describe::report())
+        .post("/api/pipeline/{run_id}/retry", runs::retry, describe::retry())
+        .post("/api/pipeline/{run_id}/cancel", runs::cancel, describe::cancel())
+}
+
+fn public() -> Routes {
+    Routes::public()
+        .get("/brands", brands::list, brands::describe_list())
+        .get("/brands/{brand_id}", brands::one, brands::describe_one())
+        .get("/health", health::basic, health::describe_basic("getHealth"))
+        .get("/api/health", health::basic, health::describe_basic("getApiHealth"))
+        .get("/health/live", health::live, health::describe_live())
+        .get("/health/ready", health::ready, health::describe_ready())
+        .get("/health/deep", health::deep, health::describe_deep())
+        // With a key of its own, where it is set.
+        .get("/metrics", metrics::prometheus, metrics::describe())
+        .get("/openapi.json", openapi::json, openapi::describe_json())
+        .get("/docs", docs::page, docs::describe())
+}
+
+/// All operations, for the documentation.
+pub(super) fn served() -> Vec<Served> {
+    [with_key().served, public().served].concat()
+}
 
 /// The whole API.
 pub fn router(state: HttpState) -> Router {
-    let with_key = Router::new()
-        .route("/run", post(runs::submit))
-        .route("/status/{run_id}", get(runs::status))
-        .route("/api/pipeline", get(runs::list))
-        .route("/api/pipeline/{run_id}", get(runs::detail).delete(runs::delete))
-        .route("/api/pipeline/{run_id}/status", get(runs::status))
-        .route("/api/pipeline/{run_id}/report", get(runs::report))
-        .route("/api/pipeline/{run_id}/retry", post(runs::retry))
-        .route("/api/pipeline/{run_id}/cancel", post(runs::cancel))
-        .route_layer(from_fn_with_state(state.api_keys(), auth::require_api_key));
-
-    let public = Router::new()
-        .route("/brands", get(brands::list))
-        .route("/brands/{brand_id}", get(brands::one))
-        .route("/health", get(health::basic))
-        .route("/api/health", get(health::basic))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/health/deep", get(health::deep))
-        // With a key of its own, where it is set.
-        .route("/metrics", get(metrics::prometheus));
-
-    let with_key = if state.serves_runs { with_key } else { Router::new() };
-    let mut router = with_key
-        .merge(public)
+    let keys = from_fn_with_state(state.api_keys(), auth::require_api_key);
+    let runs = if state.serves_runs { with_key().router.route_layer(keys) } else { Router::new() };
+    let mut router = runs
+        .merge(public().router)
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         // The last is the outermost.

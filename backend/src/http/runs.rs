@@ -1,5 +1,7 @@
 //! `/run`, and what is asked about runs or done to them.
 
+mod bodies;
+pub(super) mod describe;
 mod list;
 mod report;
 mod submission;
@@ -12,23 +14,15 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use pipeline::run::{RunId, RunStatus};
-use serde_json::json;
 use tracing::Instrument as _;
 
-use super::{HttpState, body, error::Problem};
+use self::bodies::{Accepted, AcceptedAgain, Cancelled, Word};
+use super::{HttpState, body, codes, error::Problem};
+use crate::runs::Retried;
 
 /// Nobody keeps an answer that is another one a second later.
 const NO_STORE: [(HeaderName, HeaderValue); 1] =
     [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-
-/// The status words that the frontend knows. A cancelled run is a failed one whose error says so.
-const fn word(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Processing => "running",
-        RunStatus::Completed => "complete",
-        RunStatus::Failed | RunStatus::Cancelled => "failed",
-    }
-}
 
 /// Accepts a run: 202, and the same 202 for every repeat.
 pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
@@ -36,11 +30,8 @@ pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> 
     let submission = submission::parse(&body)?;
     let runs = state.runs.clone();
     let submitted = whole(async move { runs.submit(submission).await }).await??;
-    let body = json!({
-        "run_id": submitted.run_id,
-        "status": word(submitted.status),
-        "status_url": format!("/status/{}", submitted.run_id),
-    });
+    let status_url = status_url(&submitted.run_id);
+    let body = Accepted { run_id: submitted.run_id, status: submitted.status.into(), status_url };
     Ok((StatusCode::ACCEPTED, NO_STORE, Json(body)).into_response())
 }
 
@@ -99,12 +90,9 @@ pub(super) async fn retry(
     let run_id = parse(run_id)?;
     let runs = state.runs.clone();
     let retried = whole(async move { runs.retry(&run_id).await }).await??;
-    let body = json!({
-        "run_id": retried.run_id,
-        "status": word(RunStatus::Processing),
-        "generation": retried.generation,
-        "status_url": format!("/status/{}", retried.run_id),
-    });
+    let status_url = status_url(&retried.run_id);
+    let Retried { run_id, generation } = retried;
+    let body = AcceptedAgain { run_id, status: Word::Running, generation, status_url };
     Ok((StatusCode::ACCEPTED, NO_STORE, Json(body)).into_response())
 }
 
@@ -116,13 +104,9 @@ pub(super) async fn cancel(
     let run_id = parse(run_id)?;
     let (runs, id) = (state.runs.clone(), run_id.clone());
     whole(async move { runs.cancel(&id).await }).await??;
-    let status = RunStatus::Cancelled;
-    let body = json!({
-        "run_id": run_id,
-        "status": word(status),
-        "run_status": status,
-        "status_url": format!("/status/{run_id}"),
-    });
+    let run_status = RunStatus::Cancelled;
+    let status_url = status_url(&run_id);
+    let body = Cancelled { run_id, status: run_status.into(), run_status, status_url };
     Ok((NO_STORE, Json(body)).into_response())
 }
 
@@ -137,9 +121,13 @@ pub(super) async fn delete(
     Ok((StatusCode::NO_CONTENT, NO_STORE).into_response())
 }
 
+fn status_url(run_id: &RunId) -> String {
+    format!("/status/{run_id}")
+}
+
 /// What is no run's id is the id of no run: 404, whatever it is made of.
 fn parse(run_id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> {
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, "run_not_found", "there is no run with this id");
+    let unknown = || Problem::new(codes::RUN_NOT_FOUND, "there is no run with this id");
     let Path(run_id) = run_id.map_err(|_| unknown())?;
     RunId::parse(&run_id).map_err(|_| unknown())
 }

@@ -3,6 +3,7 @@
 //! One code path, whoever starts it: the clock, the breaker that closes, a flip of the flags, an operator. It knows
 //! nothing but the state of both stores, so it may be killed anywhere and begun anew.
 
+pub mod export;
 pub mod plan;
 pub mod resolve;
 pub mod verify;
@@ -55,7 +56,7 @@ const CONCURRENCY: usize = 5;
 const PUSH_AGAIN: Duration = Duration::from_millis(200);
 
 /// Times that a row may change between its reading and its proof before the run is left to the next pass.
-const ROUNDS_MAX: usize = 3;
+const ROUNDS_MAX: usize = 4;
 
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -110,7 +111,7 @@ impl Summary {
 }
 
 /// How reconciliation stands, for health.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Standing {
     /// Of the last pass that had something to do. Run ids stand in the log and in the command's answer.
     pub proved: usize,
@@ -118,8 +119,10 @@ pub struct Standing {
     pub conflicts: usize,
     pub failed: usize,
     #[serde(serialize_with = "optional_millis::serialize")]
+    #[schemars(schema_with = "optional_millis::schema")]
     pub last_pass_at: Option<Timestamp>,
     #[serde(serialize_with = "optional_millis::serialize")]
+    #[schemars(schema_with = "optional_millis::schema")]
     pub last_proof_at: Option<Timestamp>,
     /// Stage outputs a second in the last pass that wrote any.
     pub stages_per_second: Option<u64>,
@@ -135,6 +138,8 @@ pub struct Reconciler {
     owner: String,
     /// Whose leases are this process's own; none for a command.
     worker: Option<Worker>,
+    /// How long the files of ended runs are kept; none: for ever.
+    retention: Option<Duration>,
     asked: Notify,
     standing: Mutex<Standing>,
     /// When a run may be tried again, and how long it waited the last time.
@@ -147,6 +152,7 @@ impl Reconciler {
         router: Arc<Router>,
         mirror: Arc<dyn Mirror>,
         worker: Option<Worker>,
+        retention: Option<Duration>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let owner = format!("reconciler-{}", uuid::Uuid::now_v7());
@@ -156,6 +162,7 @@ impl Reconciler {
             clock,
             owner,
             worker,
+            retention,
             asked: Notify::new(),
             standing: Mutex::default(),
             deferred: Mutex::default(),
@@ -185,20 +192,59 @@ impl Reconciler {
                     match self.tidy().await {
                         Ok(()) => tidied = Some(now),
                         Err(error) => {
-                            tracing::warn!(%error, "what has ended elsewhere could not be closed in files")
+                            tracing::warn!(%error, "what only the database has could not be brought to the files")
                         }
                     }
                 }
             }
             tokio::select! {
-                () = self.asked.notified() => {}
+                () = self.asked.notified() => tidied = None,
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
     }
 
-    /// Closes in files what has ended in the database under somebody else's hands.
+    /// Brings to the files what only the database has.
     async fn tidy(&self) -> Result<(), StorageError> {
+        self.close_ended().await?;
+        if self.router.state().mode.has_files() { self.fill_files().await } else { Ok(()) }
+    }
+
+    /// Gives the files what they could not take while the run was worked on: a disk was full. Runs that another replica
+    /// keeps on a disk of its own are left to it.
+    async fn fill_files(&self) -> Result<(), StorageError> {
+        let mut after: Option<RunId> = None;
+        loop {
+            let after_run = after.as_ref();
+            let page = self
+                .call(|mirror| async move { mirror.lacking_in_files(after_run, TIDY_BATCH).await })
+                .await?;
+            for run in &page {
+                if self.files().manifest(run).await?.is_none() {
+                    if !self.router.keeps_all_files() {
+                        continue;
+                    }
+                    let Some(row) = self.look(run).await? else { continue };
+                    self.files().import(&row.snapshot).await?;
+                }
+                match self.reconcile(vec![run.clone()]).await {
+                    // The next will fare no better: the disk is still full.
+                    summary if !summary.failed.is_empty() => return Ok(()),
+                    summary if summary.proved > 0 => {
+                        tracing::info!(run_id = %run, "[{run}] its files have what they could not take before");
+                    }
+                    _ => {}
+                }
+            }
+            match page.last() {
+                Some(run) if page.len() == TIDY_BATCH => after = Some(run.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Closes in files what has ended in the database under somebody else's hands.
+    async fn close_ended(&self) -> Result<(), StorageError> {
         let mut open = self.files().open_runs().await?;
         open.retain(|run| !self.is_worked_on(run));
         for batch in open.chunks(TIDY_BATCH) {
@@ -381,6 +427,11 @@ impl Reconciler {
                 }
                 (Plan::Replay { .. }, row) => stages_written += self.replay(&file, row.as_ref()).await?,
                 (Plan::Fill { stages }, Some(row)) if stages.is_empty() => {
+                    if let (None, Some(report)) = (&row.snapshot.report, &file.report) {
+                        self.call(|mirror| async { mirror.fill_report(run, file.generation, report).await })
+                            .await?;
+                        continue;
+                    }
                     if self.prove(&row.snapshot, &file, &row.version).await? {
                         metrics::stages_reconciled(stages_written);
                         return Ok(Outcome::Proved { stages_written });

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::TimeDelta;
 use pipeline::{
     clock::Timestamp,
     run::{RunId, RunStatus},
@@ -36,6 +37,8 @@ pub enum Comparison {
     },
     OnlyInFiles,
     OnlyInDatabase,
+    /// Its files have gone after `RETENTION_DAYS`; the row stays.
+    Expired,
     /// Neither side knows it.
     Unknown,
 }
@@ -57,6 +60,7 @@ pub struct Count {
     pub differing: usize,
     pub only_in_files: usize,
     pub only_in_database: usize,
+    pub expired: usize,
     pub unknown: usize,
 }
 
@@ -69,6 +73,7 @@ impl Count {
             Comparison::Differs { .. } => &mut self.differing,
             Comparison::OnlyInFiles => &mut self.only_in_files,
             Comparison::OnlyInDatabase => &mut self.only_in_database,
+            Comparison::Expired => &mut self.expired,
             Comparison::Unknown => &mut self.unknown,
         } += 1;
     }
@@ -102,19 +107,12 @@ impl Reconciler {
         };
         // What only the files know is found by what is left when all rows have been seen.
         let mut in_files: HashSet<RunId> = self.files().runs().await?.into_iter().collect();
-        let mut after: Option<RunId> = None;
-        loop {
-            let after_run = after.as_ref();
-            let page =
-                self.call(|mirror| async move { mirror.ended_since(since, after_run, PAGE).await }).await?;
-            for run in &page {
-                in_files.remove(run);
-                let comparison = self.compare(run).await?;
-                note(run.clone(), comparison);
-            }
-            match page.last() {
-                Some(run) if page.len() == PAGE => after = Some(run.clone()),
-                _ => break,
+        let mut after = None;
+        while let Some(page) = self.ended_page(since, &mut after).await? {
+            for run in page {
+                in_files.remove(&run);
+                let comparison = self.compare(&run).await?;
+                note(run, comparison);
             }
         }
         for run in in_files {
@@ -127,11 +125,25 @@ impl Reconciler {
         Ok(count)
     }
 
-    async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
+    /// The next runs that have ended in the database, in the order of their creation; none after the last.
+    pub(super) async fn ended_page(
+        &self,
+        since: Option<Timestamp>,
+        after: &mut Option<RunId>,
+    ) -> Result<Option<Vec<RunId>>, StorageError> {
+        let last = after.as_ref();
+        let page = self.call(|mirror| async move { mirror.ended_since(since, last, PAGE).await }).await?;
+        *after = page.last().cloned().or(after.take());
+        Ok(Some(page).filter(|page| !page.is_empty()))
+    }
+
+    /// Compares both sides of one run.
+    pub async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
         let file = self.files().load(run).await?;
         let row = self.look(run).await?.map(|row| row.snapshot);
         Ok(match (row, file) {
             (None, None) => Comparison::Unknown,
+            (Some(row), None) if self.has_expired(&row) => Comparison::Expired,
             (Some(_), None) => Comparison::OnlyInDatabase,
             (None, Some(file)) if is_open(&file) => Comparison::Open,
             (None, Some(_)) => Comparison::OnlyInFiles,
@@ -142,8 +154,14 @@ impl Reconciler {
             },
         })
     }
+
+    fn has_expired(&self, row: &Snapshot) -> bool {
+        let keep = self.retention.and_then(|keep| TimeDelta::from_std(keep).ok());
+        let before = keep.and_then(|keep| self.clock.now().checked_sub_signed(keep));
+        before.is_some_and(|before| row.finished_at.is_some_and(|at| at < before))
+    }
 }
 
-fn is_open(snapshot: &Snapshot) -> bool {
+pub(super) fn is_open(snapshot: &Snapshot) -> bool {
     snapshot.status == RunStatus::Processing
 }

@@ -22,6 +22,7 @@ pub mod leased;
 pub mod memory;
 mod merge;
 pub mod mode;
+pub mod outbox;
 pub mod postgres;
 pub mod probe;
 pub mod proof;
@@ -329,7 +330,7 @@ pub trait Store: Control + std::fmt::Debug {
 }
 
 /// A running process of the service, as the registry shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Replica {
     pub id: String,
     /// `all`, `web` or `worker`.

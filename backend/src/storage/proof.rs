@@ -75,6 +75,10 @@ pub trait Mirror: Store {
         record: &StageRecord,
     ) -> Result<(), StorageError>;
 
+    /// Stores the report that a completed run of this generation lacks: one that the frontend completed, when it was told
+    /// and we could not write.
+    async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError>;
+
     /// Keeps the proof with the row; false if the row is no longer the one that was read.
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError>;
 
@@ -93,4 +97,14 @@ pub trait Mirror: Store {
         after: Option<&RunId>,
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError>;
+
+    /// Ended runs whose rows say that the files lack something of them, in the same way.
+    async fn lacking_in_files(&self, after: Option<&RunId>, limit: usize)
+    -> Result<Vec<RunId>, StorageError>;
+
+    /// How many accepted runs have not ended.
+    async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError>;
+
+    /// Forgets tombstones and settled deliveries from before then, at most `limit` of each; returns how many went.
+    async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError>;
 }

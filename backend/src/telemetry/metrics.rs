@@ -90,8 +90,10 @@ struct Counted {
     runs_ended: Family<EndLabels, Counter>,
     stages_stored: Family<StageLabels, Counter>,
     database_writes: Family<ResultLabels, Counter>,
+    webhooks: Family<ResultLabels, Counter>,
     file_write_failures: Counter,
     stages_reconciled: Counter,
+    runs_expired: Counter,
     llm_cost_usd: Counter<f64, AtomicU64>,
 }
 
@@ -107,8 +109,10 @@ impl Counted {
             runs_ended: Family::default(),
             stages_stored: Family::default(),
             database_writes: Family::default(),
+            webhooks: Family::default(),
             file_write_failures: Counter::default(),
             stages_reconciled: Counter::default(),
+            runs_expired: Counter::default(),
             llm_cost_usd: Counter::default(),
         };
         let registry = &mut counted.registry;
@@ -134,10 +138,16 @@ impl Counted {
             counted.stages_stored.clone(),
         );
         registry.register("database_writes", "Writes to the database", counted.database_writes.clone());
+        registry.register("webhooks", "Webhooks by how they went", counted.webhooks.clone());
         registry.register(
             "file_write_failures",
             "Writes to files that failed after their retries",
             counted.file_write_failures.clone(),
+        );
+        registry.register(
+            "runs_expired",
+            "Runs whose files were kept long enough and are removed",
+            counted.runs_expired.clone(),
         );
         registry.register(
             "stages_reconciled",
@@ -187,6 +197,11 @@ pub fn database_write(is_ok: bool) {
     COUNTED.database_writes.get_or_create(&ResultLabels { result }).inc();
 }
 
+/// A webhook was sent, or given up.
+pub fn webhook(result: &'static str) {
+    COUNTED.webhooks.get_or_create(&ResultLabels { result }).inc();
+}
+
 /// A write to a file failed for good.
 pub fn file_write_failed() {
     COUNTED.file_write_failures.inc();
@@ -195,6 +210,11 @@ pub fn file_write_failed() {
 /// Reconciliation has brought stage outputs into the database.
 pub fn stages_reconciled(count: usize) {
     COUNTED.stages_reconciled.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+}
+
+/// The files of a run were kept long enough.
+pub fn run_expired() {
+    COUNTED.runs_expired.inc();
 }
 
 /// A model was paid. Amounts that are none are left out.
@@ -216,6 +236,8 @@ pub struct Measured {
     pub runs_stalled: usize,
     /// None while it is not known.
     pub unsynced_runs: Option<usize>,
+    pub unsynced_stages: Option<usize>,
+    pub oldest_unsynced_seconds: Option<u64>,
     pub queue_depth: Option<usize>,
     /// None without a database.
     pub is_database_breaker_open: Option<bool>,
@@ -241,6 +263,17 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     registry.register("runs_stalled", "Runs in flight that show no progress", gauge(measured.runs_stalled));
     if let Some(runs) = measured.unsynced_runs {
         registry.register("unsynced_runs", "Ended runs that the database lacks something of", gauge(runs));
+    }
+    if let Some(stages) = measured.unsynced_stages {
+        registry.register("unsynced_stages", "Stages that the database lacks", gauge(stages));
+    }
+    if let Some(seconds) = measured.oldest_unsynced_seconds {
+        let gauge = gauge(usize::try_from(seconds).unwrap_or(usize::MAX));
+        registry.register(
+            "oldest_unsynced_seconds",
+            "How long the oldest of what it lacks has waited",
+            gauge,
+        );
     }
     if let Some(depth) = measured.queue_depth {
         registry.register("queue_depth", "Accepted runs that nobody works on yet", gauge(depth));
@@ -276,6 +309,8 @@ mod tests {
             runs_in_flight: 3,
             runs_stalled: 0,
             unsynced_runs: Some(2),
+            unsynced_stages: Some(5),
+            oldest_unsynced_seconds: Some(61),
             queue_depth: None,
             is_database_breaker_open: Some(true),
             is_file_alarm: false,
@@ -308,6 +343,8 @@ mod tests {
             "innovation_storage_mode{configured=\"DUAL_WRITE\",effective=\"FILE_ONLY\"} 1",
             "innovation_runs_in_flight 3",
             "innovation_unsynced_runs 2",
+            "innovation_unsynced_stages 5",
+            "innovation_oldest_unsynced_seconds 61",
             "innovation_database_breaker_open 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -4,8 +4,9 @@ mod check;
 mod problems;
 mod yaml;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use problems::{BrandProblem, BrandProblems};
@@ -85,8 +86,18 @@ impl std::str::FromStr for BrandId {
     }
 }
 
+impl JsonSchema for BrandId {
+    fn schema_name() -> Cow<'static, str> {
+        "BrandId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"})
+    }
+}
+
 /// A brand, as its profile describes it. All lists keep the profile's order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BrandProfile {
     pub id: BrandId,
     pub brand_name: String,

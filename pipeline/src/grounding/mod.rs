@@ -31,7 +31,7 @@ use crate::{
 const JOINT_BYTES: usize = 2_400;
 
 /// What the look-up of one stage's quotes and numbers found.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StageGrounding {
     /// Quotes the stage cited.
     pub quotes: u32,

@@ -20,7 +20,7 @@ pub struct BrandContextualization {
 pub struct Opportunity {
     /// `O1`, `O2` …: given by the pipeline.
     #[serde(default)]
-    #[schemars(skip)]
+    #[schemars(extend("readOnly" = true))]
     pub id: String,
     #[schemars(length(min = 3, max = 160))]
     pub title: String,

@@ -17,7 +17,7 @@ pub struct GeneralTranslation {
 pub struct Lesson {
     /// `L1`, `L2` …: given by the pipeline.
     #[serde(default)]
-    #[schemars(skip)]
+    #[schemars(extend("readOnly" = true))]
     pub id: String,
     #[schemars(length(min = 3, max = 160))]
     pub title: String,

@@ -19,7 +19,7 @@ pub struct InputProcessing {
 pub struct Inspiration {
     /// `I1`, `I2` …: given by the pipeline.
     #[serde(default)]
-    #[schemars(skip)]
+    #[schemars(extend("readOnly" = true))]
     pub id: String,
     #[schemars(length(min = 3, max = 160))]
     pub title: String,

@@ -35,12 +35,12 @@ pub struct Evidence {
     pub page: u32,
     /// Set by [`crate::grounding`], never by whoever answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(skip)]
+    #[schemars(extend("readOnly" = true))]
     pub status: Option<QuoteStatus>,
 }
 
 /// What the look-up of a quote found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuoteStatus {
     /// Stands on the cited page, up to white space, ligatures, hyphenation and quotation marks.

@@ -92,7 +92,8 @@ fn build<T: JsonSchema>(name: &'static str) -> StageSchema {
     StageSchema { name, validator: jsonschema::validator_for(&json).ok(), json }
 }
 
-/// Reduces a generated schema to [`KEYWORDS`]; every property becomes required (strict mode asks for it)
+/// Reduces a generated schema to [`KEYWORDS`] and to what the analyst is asked for (`readOnly` is set by the pipeline);
+/// every property becomes required (strict mode asks for it)
 /// and nullable unions become `anyOf`.
 fn reduce(schema: &mut Value) {
     let Value::Object(object) = schema else { return };
@@ -112,6 +113,7 @@ fn reduce(schema: &mut Value) {
         );
     }
     if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        properties.retain(|_, property| property.get("readOnly") != Some(&Value::Bool(true)));
         let names: Vec<Value> = properties.keys().cloned().map(Value::String).collect();
         properties.values_mut().for_each(reduce);
         object.insert("required".to_owned(), Value::Array(names));

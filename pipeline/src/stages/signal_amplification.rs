@@ -19,7 +19,7 @@ pub struct SignalAmplification {
 pub struct Trend {
     /// `T1`, `T2` …: given by the pipeline.
     #[serde(default)]
-    #[schemars(skip)]
+    #[schemars(extend("readOnly" = true))]
     pub id: String,
     #[schemars(length(min = 3, max = 160))]
     pub name: String,

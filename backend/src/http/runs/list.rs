@@ -8,10 +8,31 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
+use schemars::JsonSchema;
+
 use crate::{
     http::error::{FieldProblem, Problem},
     storage::control::{COUNTED_MAX, Listing, Position, Start},
 };
+
+/// The parameters of `GET /api/pipeline`, described; an empty one is as if it were not there.
+#[derive(Debug, JsonSchema)]
+#[allow(dead_code, reason = "read by hand, so that every problem is named at once")]
+pub(super) struct Query {
+    /// From 1, as far as 10,000 runs reach; go on with `after` beyond them. Not together with `after`.
+    #[schemars(range(min = 1, max = COUNTED_MAX))]
+    page: Option<usize>,
+    /// 20 where it is not given.
+    #[schemars(range(min = 1, max = PAGE_SIZE_MAX))]
+    page_size: Option<usize>,
+    /// `pagination.next` of an earlier answer.
+    #[schemars(regex(pattern = r"^(-?[0-9]{1,19}\.[A-Za-z0-9][A-Za-z0-9_-]{0,99})?$"))]
+    after: Option<String>,
+    /// In the words of the database.
+    status: Option<RunStatus>,
+    /// A brand's id.
+    company_id: Option<BrandId>,
+}
 
 const PAGE_SIZE: usize = 20;
 const PAGE_SIZE_MAX: usize = 100;

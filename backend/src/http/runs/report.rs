@@ -1,13 +1,16 @@
 //! A run's report: its Markdown, or a page made of it in which nothing a stranger wrote can act.
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use pipeline::run::RunStatus;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
-use crate::{http::error::Problem, runs::RunView};
+use crate::{
+    http::{codes, error::Problem},
+    runs::RunView,
+};
 
 /// The forms that there are, in the order of preference where a client has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,7 @@ vertical-align:top}code{font-size:.92em}h1,h2,h3{line-height:1.25}";
 pub(super) fn answer(run: RunView, headers: &HeaderMap) -> Result<Response, Problem> {
     let form = wanted(headers).ok_or_else(|| {
         let detail = "the report is there as text/markdown and as text/html";
-        Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
+        Problem::new(codes::NOT_ACCEPTABLE, detail)
     })?;
     let Some(report) = run.report else { return Err(missing(run.status)) };
     let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -56,16 +59,18 @@ pub(super) fn answer(run: RunView, headers: &HeaderMap) -> Result<Response, Prob
 
 fn missing(status: RunStatus) -> Problem {
     let (code, detail) = match status {
-        RunStatus::Processing => ("report_pending", "the run has not ended, so it has no report yet"),
+        RunStatus::Processing => (codes::REPORT_PENDING, "the run has not ended, so it has no report yet"),
         RunStatus::Failed => {
-            ("report_run_failed", "the run has failed, so it has no report; a retry may bring one")
+            (codes::REPORT_RUN_FAILED, "the run has failed, so it has no report; a retry may bring one")
         }
         RunStatus::Cancelled => {
-            ("report_run_cancelled", "the run was cancelled, so it has no report; a retry may bring one")
+            (codes::REPORT_RUN_CANCELLED, "the run was cancelled, so it has no report; a retry may bring one")
         }
-        RunStatus::Completed => ("report_missing", "the run is complete, but its report cannot be found"),
+        RunStatus::Completed => {
+            (codes::REPORT_MISSING, "the run is complete, but its report cannot be found")
+        }
     };
-    Problem::new(StatusCode::NOT_FOUND, code, detail)
+    Problem::new(code, detail)
 }
 
 /// The form that `Accept` prefers (RFC 9110, 12.5.1); none where it rules out both.

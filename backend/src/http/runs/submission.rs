@@ -1,12 +1,35 @@
 //! What a caller asks for, checked as a whole: every wrong field is named at once.
 
 use pipeline::{brand::BrandId, run::RunId};
+use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use crate::{
     http::error::{FieldProblem, Problem},
     runs::Submission,
 };
+
+/// A request for a run. Fields that are not known are left alone; null is the same as nothing.
+#[derive(Debug, JsonSchema)]
+#[schemars(extend("anyOf" = [
+    {"required": ["company_id"], "properties": {"company_id": {"type": "string"}}},
+    {"required": ["brand_id"], "properties": {"brand_id": {"type": "string"}}},
+]))]
+#[allow(dead_code, reason = "read by hand, so that every problem is named at once")]
+pub(super) struct RunRequest {
+    /// The run's id: the same one with the same request is the same run. Made where it is not given.
+    run_id: Option<RunId>,
+    /// Where the document is: `https`, on one of the allowed hosts.
+    #[schemars(length(min = 1, max = URL_BYTES_MAX), url)]
+    blob_url: String,
+    /// The brand to find opportunities for.
+    company_id: Option<BrandId>,
+    /// Another name for `company_id`, which it must not differ from.
+    brand_id: Option<BrandId>,
+    /// The user whose run it is.
+    #[schemars(length(min = 1, max = USER_ID_BYTES_MAX))]
+    user_id: Option<String>,
+}
 
 /// The longest address, in bytes: what browsers and proxies agree on.
 const URL_BYTES_MAX: usize = 2_048;

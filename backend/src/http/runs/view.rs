@@ -1,158 +1,133 @@
 //! A run in the words that the frontend reads.
 
 use pipeline::{
-    clock::Timestamp,
     failure::{FailureCode, RunFailure},
     run::{RunStatus, Stage},
 };
-use serde_json::{Map, Value, json};
 
-use super::word;
+use super::bodies::{
+    Detail, Listed, Output, Pagination, Place, RunError, Runs, Source, StageBody, StageWord, Stages, Status,
+    Time,
+};
 use crate::{
     health::Durability,
-    runs::{ListedRun, RunList, RunView, StageStatus, StageView},
+    runs::{ListedRun, RunList, RunView, StageStatus},
     storage::Places,
 };
 
 /// The body of `GET /status/{run_id}`.
-pub(super) fn status(run: &RunView, files: Durability) -> Value {
-    let stages: Map<String, Value> =
-        run.stages.iter().map(|stage| (stage.stage.number().to_string(), one_stage(stage))).collect();
-    let first_output = run
-        .stages
-        .iter()
-        .find(|stage| stage.stage == Stage::InputProcessing)
-        .and_then(|stage| stage.output.clone());
-    let durability = if run.stored_in.database { Durability::Durable } else { files };
-    let mut body = json!({
-        "run_id": run.run_id,
-        "status": word(run.status),
-        "current_stage": current_stage(run),
-        "stages": stages,
-        "brand_name": run.brand_name,
-        "company_id": run.brand_id,
-        "mode": run.mode.as_str(),
-        "stored_in": places(run.stored_in),
-        "durability": durability,
-        "accepted_at": run.accepted_at.map(time),
-        "completed_at": run.finished_at.map(time),
-    });
-    if let Value::Object(body) = &mut body {
-        if let Some(output) = first_output {
-            body.insert("stage1_data".to_owned(), Value::Object(output));
-        }
-        let ended_without_a_word = matches!(run.status, RunStatus::Failed | RunStatus::Cancelled);
-        match &run.error {
-            Some(failure) => {
-                body.insert("error".to_owned(), error(failure));
-            }
-            // Ended by somebody else, who has left no reason: the frontend, in the database.
-            None if ended_without_a_word => {
-                body.insert("error".to_owned(), error(&RunFailure::cancelled(None)));
-            }
-            None => {}
-        }
+pub(super) fn status(run: &RunView, files: Durability) -> Status {
+    let ended_without_a_word = matches!(run.status, RunStatus::Failed | RunStatus::Cancelled);
+    // Ended by somebody else, who has left no reason: the frontend, in the database.
+    let unsaid = ended_without_a_word.then(|| RunFailure::cancelled(None));
+    Status {
+        run_id: run.run_id.clone(),
+        status: run.status.into(),
+        current_stage: current_stage(run),
+        stages: Stages {
+            input_processing: one_stage(run, Stage::InputProcessing),
+            signal_amplification: one_stage(run, Stage::SignalAmplification),
+            general_translation: one_stage(run, Stage::GeneralTranslation),
+            brand_contextualization: one_stage(run, Stage::BrandContextualization),
+        },
+        stage1_data: one_stage(run, Stage::InputProcessing).output,
+        brand_name: run.brand_name.clone(),
+        company_id: run.brand_id.clone(),
+        mode: run.mode,
+        stored_in: places(run.stored_in),
+        durability: if run.stored_in.database { Durability::Durable } else { files },
+        accepted_at: run.accepted_at.map(Time),
+        completed_at: run.finished_at.map(Time),
+        error: run.error.as_ref().or(unsaid.as_ref()).map(error),
     }
-    body
 }
 
 /// The body of `GET /api/pipeline/{run_id}`: the status, and what a page about the run shows.
-pub(super) fn detail(run: &RunView, files: Durability) -> Value {
-    let mut body = status(run, files);
+pub(super) fn detail(run: &RunView, files: Durability) -> Detail {
     let duration_ms =
         run.accepted_at.zip(run.finished_at).map(|(begun, ended)| (ended - begun).num_milliseconds().max(0));
-    if let (Value::Object(body), Value::Object(more)) = (
-        &mut body,
-        json!({
-            "run_status": run.status,
-            "generation": run.generation,
-            "document_name": run.document_name,
-            "duration_ms": duration_ms,
-            "cost_usd": run.cost_usd,
-            "grounding": run.grounding,
-            "report": run.report,
-            "report_url": run.report.as_ref().map(|_| format!("/api/pipeline/{}/report", run.run_id)),
-            "can_retry": matches!(run.status, RunStatus::Failed | RunStatus::Cancelled),
-            "can_cancel": run.status == RunStatus::Processing,
-        }),
-    ) {
-        body.extend(more);
+    Detail {
+        status: status(run, files),
+        run_status: run.status,
+        generation: run.generation,
+        document_name: run.document_name.clone(),
+        duration_ms,
+        cost_usd: run.cost_usd,
+        grounding: run.grounding,
+        report: run.report.clone(),
+        report_url: run.report.as_ref().map(|_| format!("/api/pipeline/{}/report", run.run_id)),
+        can_retry: matches!(run.status, RunStatus::Failed | RunStatus::Cancelled),
+        can_cancel: run.status == RunStatus::Processing,
     }
-    body
 }
 
 /// The body of `GET /api/pipeline`. Its status words are the database's, which the filter takes too.
-pub(super) fn list(list: &RunList, asked: &super::list::Asked) -> Value {
-    let runs: Vec<Value> = list.runs.iter().map(listed).collect();
+pub(super) fn list(list: &RunList, asked: &super::list::Asked) -> Runs {
     let page = &list.page;
     let last = list.runs.last().filter(|_| page.has_next);
-    json!({
-        "runs": runs,
-        "pagination": {
-            "page": asked.page,
-            "page_size": asked.listing.limit,
-            "total": page.total,
-            "total_is_exact": page.is_total_exact,
-            "has_next": page.has_next,
-            "next": last.map(|last| super::list::cursor(&last.run.position())),
+    Runs {
+        runs: list.runs.iter().map(listed).collect(),
+        pagination: Pagination {
+            page: asked.page,
+            page_size: asked.listing.limit,
+            total: page.total,
+            total_is_exact: page.is_total_exact,
+            has_next: page.has_next,
+            next: last.map(|last| super::list::cursor(&last.run.position())),
         },
-        "source": if page.places.database { "database" } else { "file" },
-    })
+        source: if page.places.database { Source::Database } else { Source::File },
+    }
 }
 
-fn listed(one: &ListedRun) -> Value {
+fn listed(one: &ListedRun) -> Listed {
     let run = &one.run;
-    json!({
-        "run_id": run.id,
-        "status": run.status,
-        "company_id": run.brand_id,
-        "brand_name": one.brand_name,
-        "document_name": run.source,
-        "generation": run.generation,
-        "stages_complete": run.stages,
-        "created_at": time(run.created_at),
-        "completed_at": run.finished_at.map(time),
-        "error": run.failure.as_ref().map(error),
-    })
+    Listed {
+        run_id: run.id.clone(),
+        status: run.status,
+        company_id: run.brand_id.clone(),
+        brand_name: one.brand_name.clone(),
+        document_name: run.source.clone(),
+        generation: run.generation,
+        stages_complete: run.stages,
+        created_at: Time(run.created_at),
+        completed_at: run.finished_at.map(Time),
+        error: run.failure.as_ref().map(error),
+    }
 }
 
 /// The first stage without an output, or the last one.
-fn current_stage(run: &RunView) -> u8 {
+fn current_stage(run: &RunView) -> Stage {
     let stored = |stage: &Stage| {
         run.stages.iter().any(|view| view.stage == *stage && view.status == StageStatus::Complete)
     };
-    Stage::ALL.into_iter().find(|stage| !stored(stage)).unwrap_or(Stage::BrandContextualization).number()
+    Stage::ALL.into_iter().find(|stage| !stored(stage)).unwrap_or(Stage::BrandContextualization)
 }
 
-fn one_stage(stage: &StageView) -> Value {
-    json!({
-        "status": match stage.status {
-            StageStatus::Pending => "pending",
-            StageStatus::Running => "running",
-            StageStatus::Complete => "complete",
-            StageStatus::Failed => "failed",
-        },
-        "started_at": stage.started_at.map(time),
-        "completed_at": stage.completed_at.map(time),
-        "output": stage.output,
-        "stored_in": places(stage.stored_in),
-    })
+fn one_stage<T>(run: &RunView, stage: Stage) -> StageBody<T> {
+    let view = run.stages.iter().find(|view| view.stage == stage);
+    StageBody {
+        status: view.map_or(StageWord::Pending, |view| view.status.into()),
+        started_at: view.and_then(|view| view.started_at).map(Time),
+        completed_at: view.and_then(|view| view.completed_at).map(Time),
+        output: view.and_then(|view| view.output.clone()).map(Output::new),
+        stored_in: view.map(|view| places(view.stored_in)).unwrap_or_default(),
+    }
 }
 
-fn places(places: Places) -> Vec<&'static str> {
-    [("database", places.database), ("file", places.files)]
+fn places(places: Places) -> Vec<Place> {
+    [(Place::Database, places.database), (Place::File, places.files)]
         .into_iter()
-        .filter_map(|(name, is_there)| is_there.then_some(name))
+        .filter_map(|(place, is_there)| is_there.then_some(place))
         .collect()
 }
 
-fn error(failure: &RunFailure) -> Value {
-    json!({
-        "code": failure.code.as_str(),
-        "message": message(failure),
-        "stage": failure.stage.map(Stage::number),
-        "can_retry": failure.can_retry,
-    })
+fn error(failure: &RunFailure) -> RunError {
+    RunError {
+        code: failure.code,
+        message: message(failure).to_owned(),
+        stage: failure.stage,
+        can_retry: failure.can_retry,
+    }
 }
 
 /// The failure's own sentence, unless it may name a place of this machine: that one is for operators, in the log and
@@ -169,16 +144,17 @@ fn message(failure: &RunFailure) -> &str {
     }
 }
 
-fn time(at: Timestamp) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
 #[cfg(test)]
 mod tests {
-    use pipeline::run::RunId;
+    use pipeline::{clock::Timestamp, run::RunId};
+    use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::storage::mode::Mode;
+    use crate::{runs::StageView, storage::mode::Mode};
+
+    fn status(run: &RunView, files: Durability) -> Value {
+        serde_json::to_value(super::status(run, files)).unwrap()
+    }
 
     fn run(status: RunStatus, error: Option<RunFailure>) -> RunView {
         let stage = |stage, status, stored_in| StageView {

@@ -218,7 +218,7 @@ impl FileStore {
         twin: Twin,
     ) -> Result<bool, StorageError> {
         let (id, failure) = (run.clone(), Arc::new(failure.clone()));
-        self.write(run, move |files| files.cancel(&id, &failure, at, twin)).await
+        self.told(self.write(run, move |files| files.cancel(&id, &failure, at, twin)).await)
     }
 
     /// Notes that a deletion begins, so that a later start finds it should this one not end.

@@ -3,7 +3,7 @@
 use pipeline::{clock::Timestamp, record::sha256_hex, run::RunStatus};
 
 use super::{
-    super::{End, Fence, StorageError},
+    super::{End, Fence, StorageError, outbox::Event},
     Twin,
     manifest::{DatabaseSide, Manifest, StoredReport},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
@@ -72,6 +72,11 @@ impl RunFiles {
         if manifest.is_unsynced() {
             self.mark(UNSYNCED_FOLDER, &manifest.run_id)?;
         }
+        let ended: &[Event] = match status {
+            RunStatus::Completed => &[Event::Report, Event::Completed],
+            _ => &[Event::Failed],
+        };
+        self.owe(manifest, ended, twin)?;
         self.write_manifest(manifest)?;
         // From here on nothing of the run hangs on these.
         self.unmark(OPEN_FOLDER, &manifest.run_id)?;

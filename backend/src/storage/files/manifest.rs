@@ -13,7 +13,7 @@ use pipeline::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{NewRun, Request, proof::Proof},
+    super::{NewRun, Request, outbox::Delivery, proof::Proof},
     medium::Version,
 };
 
@@ -61,6 +61,9 @@ pub struct Manifest {
     /// The last proof that the database holds the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// What the frontend is to be told of it from here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<Delivery>,
     /// The state that was read, which a writing must find again. None before there is one.
     #[serde(skip)]
     pub(super) seen: Option<Version>,
@@ -138,6 +141,7 @@ impl Manifest {
 /// As [`millis`], where there may be none.
 pub(crate) mod optional_millis {
     use chrono::{DateTime, Utc};
+    use schemars::{Schema, SchemaGenerator, json_schema};
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[allow(clippy::ref_option)] // What serde calls it with.
@@ -151,7 +155,11 @@ pub(crate) mod optional_millis {
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "null"], "format": "date-time"})
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<DateTime<Utc>>, D::Error> {
         Option::deserialize(deserializer)

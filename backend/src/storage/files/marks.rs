@@ -21,6 +21,11 @@ impl RunFiles {
         self.medium.remove(&name).map_err(|error| self.fault(&name, &error))
     }
 
+    pub(super) fn is_marked(&self, folder: &str, run: &RunId) -> Result<bool, StorageError> {
+        let name = format!("{folder}/{run}");
+        self.medium.exists(&name).map_err(|error| self.fault(&name, &error))
+    }
+
     pub(super) fn marked(&self, folder: &str) -> Result<Vec<RunId>, StorageError> {
         let names = self.medium.names(folder).map_err(|error| self.fault(folder, &error))?;
         Ok(names.iter().filter_map(|name| RunId::parse(name).ok()).collect())

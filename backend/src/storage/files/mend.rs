@@ -2,14 +2,15 @@
 
 use pipeline::{
     record::sha256_hex,
-    run::{RunId, Stage},
+    run::{RunId, RunStatus, Stage},
 };
 
 use super::{
     super::{Snapshot, StorageError, StorageErrorKind, proof::Proof},
     Twin,
-    manifest::{DatabaseSide, StoredReport},
+    manifest::{DatabaseSide, Manifest, StoredReport},
     run_files::{REPORT_FILE, RunFiles},
+    tombstone::deleted,
 };
 
 impl RunFiles {
@@ -69,21 +70,59 @@ impl RunFiles {
     }
 
     pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let _lock = self.lock(&row.id)?;
+        match self.read_manifest(&row.id)? {
+            Some(mut manifest) => self.complete(&mut manifest, row),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn import(&self, row: &Snapshot) -> Result<(), StorageError> {
         let run = &row.id;
-        let _lock = self.lock(run)?;
-        let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
+        let (Some(request), Some(accepted_at)) = (&row.request, row.accepted_at) else {
+            let what = format!("run {run} was never asked for");
+            return Err(StorageError::new(StorageErrorKind::Refused, what));
+        };
+        if row.status == RunStatus::Processing {
+            let what = format!("run {run} has not ended in the database");
+            return Err(StorageError::new(StorageErrorKind::Refused, what));
+        }
+        let _lock = self.lock_new(run)?;
+        if self.is_buried(run)? {
+            return Err(deleted(run));
+        }
+        let mut manifest = match self.read_manifest(run)? {
+            Some(manifest) => manifest,
+            None => Manifest {
+                status: row.status,
+                generation: row.generation,
+                epoch: row.epoch,
+                finished_at: row.finished_at,
+                error: row.failure.clone(),
+                lost_usd: row.lost_usd,
+                database: Some(DatabaseSide { has_row: true, has_end: true }),
+                ..self.new_manifest(run, request.clone(), accepted_at)
+            },
+        };
+        self.note_run(&manifest)?;
+        self.complete(&mut manifest, row)
+    }
+
+    /// Stores what an ended run's row has and its files lack; the manifest last. Under its lock.
+    fn complete(&self, manifest: &mut Manifest, row: &Snapshot) -> Result<(), StorageError> {
+        let run = &row.id;
         if (manifest.status, manifest.generation) != (row.status, row.generation) {
             let what = format!("run {run} has not ended in files as it has in the database");
             return Err(StorageError::new(StorageErrorKind::Fenced, what));
         }
         for held in row.stages.values() {
-            self.add_stage(&mut manifest, &held.record, Twin::Has)?;
+            self.add_stage(manifest, &held.record, Twin::Has)?;
         }
         if let (None, Some(report)) = (&manifest.report, &row.report) {
             self.replace(&Self::name(run, REPORT_FILE), report.as_bytes())?;
             let sha256 = sha256_hex(report.as_bytes());
             manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
         }
-        self.write_manifest(&mut manifest)
+        self.write_manifest(manifest)
     }
 }

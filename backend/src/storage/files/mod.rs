@@ -16,11 +16,14 @@ pub mod manifest;
 mod marks;
 mod medium;
 mod mend;
+mod outbox;
 mod proof;
+mod retention;
 mod run_files;
 mod spool;
 mod stages;
 mod tombstone;
+mod unsynced;
 
 use std::{
     io,
@@ -40,16 +43,18 @@ use pipeline::{
     record::StageRecord,
     run::{RunId, Stage},
 };
+use tokio::sync::Notify;
 
-pub use self::run_files::OpenError;
 use self::{
     claim::Search,
     manifest::{DatabaseSide, DocumentSummary, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     medium::{bucket::Bucket, folder::Folder},
+    outbox::Telling,
     run_files::{REPORT_FILE, RunFiles},
     spool::Spool,
 };
+pub use self::{run_files::OpenError, unsynced::Unsynced};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     proof::Proof as Evidence, router::jitter,
@@ -106,7 +111,7 @@ impl FileStore {
     #[must_use]
     pub fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let medium = Box::new(Folder::new(root.clone()));
-        Self { files: Arc::new(RunFiles::new(medium, Spool::Beside(root), clock)) }
+        Self { files: Arc::new(RunFiles::new(medium, Spool::Beside(root), Telling::default(), clock)) }
     }
 
     /// A store where the configuration says. `lease`: how long a process counts as alive, in a bucket, without a sign of
@@ -116,9 +121,34 @@ impl FileStore {
             StoragePlace::Folder(root) => Ok(Self::new(root.clone(), clock)),
             StoragePlace::Bucket(bucket) => {
                 let medium = Box::new(Bucket::new(bucket, clock.clone(), lease)?);
-                Ok(Self { files: Arc::new(RunFiles::new(medium, Spool::apart(&config.local), clock)) })
+                Ok(Self {
+                    files: Arc::new(RunFiles::new(
+                        medium,
+                        Spool::apart(&config.local),
+                        Telling::default(),
+                        clock,
+                    )),
+                })
             }
         }
+    }
+
+    /// Writes down, with each state change that the database has not, what the frontend is to be told, and wakes who
+    /// tells it. To be said of a store before it is used.
+    #[must_use]
+    pub fn telling(mut self, wake: Option<Arc<Notify>>) -> Self {
+        if let Some(files) = Arc::get_mut(&mut self.files) {
+            files.telling = Telling::waking(wake);
+        }
+        self
+    }
+
+    /// Wakes who tells the frontend, if something was written down.
+    fn told<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
+        if let (Ok(_), Some(wake)) = (&written, &self.files.telling.wake) {
+            wake.notify_one();
+        }
+        written
     }
 
     /// Where all runs are, for people: a folder, or `s3://…`.
@@ -223,7 +253,9 @@ impl FileStore {
         twin: Twin,
     ) -> Result<(), StorageError> {
         let (fence, record) = (Arc::new(fence.clone()), Arc::new(record.clone()));
-        self.write(&fence.run.clone(), move |files| files.store_stage(&fence, &record, twin)).await
+        let stored =
+            self.write(&fence.run.clone(), move |files| files.store_stage(&fence, &record, twin)).await;
+        self.told(stored)
     }
 
     /// As [`Store::finish`], noting what the database has of it.
@@ -237,7 +269,7 @@ impl FileStore {
         let fence = Arc::new(fence.clone());
         let run = fence.run.clone();
         let end: Arc<OwnedEnd> = Arc::new(end.into());
-        self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, twin)).await
+        self.told(self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, twin)).await)
     }
 
     /// Notes what the document turned out to be.
@@ -354,9 +386,26 @@ impl FileStore {
         self.write(&row.id.clone(), move |files| files.fill(&row)).await
     }
 
-    /// How many ended runs the database lacks something of.
-    pub async fn unsynced_count(&self) -> Result<usize, StorageError> {
-        Ok(self.unsynced_runs().await?.len())
+    /// Enters an ended run that only its row knows, with all that the row has.
+    pub async fn import(&self, row: &Snapshot) -> Result<(), StorageError> {
+        let row = Arc::new(row.clone());
+        self.write(&row.id.clone(), move |files| files.import(&row)).await
+    }
+
+    /// What the database lacks.
+    pub async fn unsynced(&self) -> Result<Unsynced, StorageError> {
+        self.whole(RunFiles::unsynced).await
+    }
+
+    /// Runs that may have ended before then, the oldest first.
+    pub async fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
+        self.whole(move |files| files.unchanged_since(before)).await
+    }
+
+    /// Removes a run, or a tombstone, that ended before then and that the database lacks nothing of; false if it stays.
+    pub async fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
+        let id = run.clone();
+        self.write(run, move |files| files.expire(&id, before)).await
     }
 
     /// How many accepted runs have not ended.

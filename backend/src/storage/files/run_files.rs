@@ -26,6 +26,7 @@ use super::{
     manifest::{MANIFEST_VERSION, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     medium::{Medium, Stored, Tenure, Version},
+    outbox::Telling,
     proof::{Found, prove},
     spool::Spool,
     tombstone::{TOMBSTONE_FILE, deleted},
@@ -44,6 +45,7 @@ pub(super) struct RunFiles {
     pub(super) looks: Mutex<HashMap<RunId, Look>>,
     /// Runs that this process may have taken without knowing: an answer was lost. They are nobody's work.
     unclear: Mutex<HashSet<RunId>>,
+    pub(super) telling: Telling,
     /// At which of its tenures this process has last made sure of a run.
     confirmed: Mutex<HashMap<RunId, u64>>,
 }
@@ -74,13 +76,19 @@ pub enum OpenError {
 }
 
 impl RunFiles {
-    pub(super) fn new(medium: Box<dyn Medium>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        medium: Box<dyn Medium>,
+        spool: Spool,
+        telling: Telling,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             medium,
             spool,
             clock,
             looks: Mutex::default(),
             unclear: Mutex::default(),
+            telling,
             confirmed: Mutex::default(),
         }
     }
@@ -169,13 +177,13 @@ impl RunFiles {
         Ok(manifest)
     }
 
-    fn note_run(&self, manifest: &Manifest) -> Result<(), StorageError> {
+    pub(super) fn note_run(&self, manifest: &Manifest) -> Result<(), StorageError> {
         let run = manifest.run_id.as_str();
         let noted = self.medium.note_run(run, manifest.accepted_at.timestamp_millis());
         noted.map_err(|error| self.fault(run, &error))
     }
 
-    fn new_manifest(&self, run: &RunId, request: Request, accepted_at: Timestamp) -> Manifest {
+    pub(super) fn new_manifest(&self, run: &RunId, request: Request, accepted_at: Timestamp) -> Manifest {
         Manifest {
             version: MANIFEST_VERSION,
             run_id: run.clone(),
@@ -195,6 +203,7 @@ impl RunFiles {
             lost_usd: 0.0,
             database: None,
             proof: None,
+            webhooks: Vec::new(),
             seen: None,
         }
     }

@@ -8,7 +8,7 @@ use pipeline::{
 };
 
 use super::{
-    super::{Fence, StorageError, StorageErrorKind},
+    super::{Fence, StorageError, StorageErrorKind, outbox::Event},
     Twin,
     manifest::{Manifest, StoredStage},
     proof::{Found, digest, prove},
@@ -41,6 +41,7 @@ impl RunFiles {
         if twin == Twin::Has {
             manifest.database.get_or_insert_default().has_row = true;
         }
+        self.owe(&mut manifest, &[Event::Stage(stage)], twin)?;
         self.write_manifest(&mut manifest)?;
         tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())

@@ -257,16 +257,16 @@ async fn what_the_database_lacks_is_marked_and_counted() {
     assert!(world.manifest().stages[&Stage::InputProcessing].unsynced);
     world.store.store_stage_beside(&fence, &record("One"), Twin::Has).await.unwrap();
     assert!(!world.manifest().stages[&Stage::InputProcessing].unsynced);
-    assert_eq!(world.store.unsynced_count().await.unwrap(), 0);
+    assert_eq!(world.store.unsynced().await.unwrap().runs, 0);
     let end = End::Failed(&failure());
     world.store.finish_beside(&fence, end, AT.parse().unwrap(), Twin::Lacks).await.unwrap();
     // An answer that was lost is asked for again.
     world.store.finish_beside(&fence, end, AT.parse().unwrap(), Twin::Lacks).await.unwrap();
-    assert_eq!(world.store.unsynced_count().await.unwrap(), 1);
+    assert_eq!(world.store.unsynced().await.unwrap().runs, 1);
     let snapshot = world.store.load(&world.run).await.unwrap().unwrap();
     let proof = crate::storage::proof::Proof::of(&snapshot, "1".to_owned(), AT.parse().unwrap());
     world.store.keep_proof(&proof).await.unwrap();
-    assert_eq!(world.store.unsynced_count().await.unwrap(), 0);
+    assert_eq!(world.store.unsynced().await.unwrap().runs, 0);
 }
 
 #[tokio::test]

@@ -3,11 +3,14 @@
 //! The tombstone is durable before anything is removed. A mark below `.deleting/` says that something may be left to
 //! remove, so that a start finds it without looking at every run there is.
 
+use std::io;
+
 use pipeline::{clock::Timestamp, record::millis, run::RunId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     super::{StorageError, StorageErrorKind, control::Burial},
+    manifest::optional_millis,
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     run_files::{MANIFEST_FILE, RunFiles},
 };
@@ -18,19 +21,29 @@ pub(super) const TOMBSTONE_FILE: &str = "tombstone.json";
 const DELETING_FOLDER: &str = ".deleting";
 
 /// What is known of a deleted run.
-#[derive(Debug, Serialize)]
-struct Tombstone<'a> {
-    run_id: &'a RunId,
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Tombstone {
+    run_id: RunId,
     /// The last generation that there was.
     generation: i32,
+    /// When the run was accepted, if there was one here: the list knows it by that.
+    #[serde(default, with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    pub(super) accepted_at: Option<Timestamp>,
     #[serde(with = "millis")]
-    deleted_at: Timestamp,
+    pub(super) deleted_at: Timestamp,
 }
 
 impl RunFiles {
     /// Whether the run has been deleted.
     pub(super) fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
         Ok(self.read(&Self::name(run, TOMBSTONE_FILE))?.is_some())
+    }
+
+    pub(super) fn tombstone(&self, run: &RunId) -> Result<Option<Tombstone>, StorageError> {
+        let name = Self::name(run, TOMBSTONE_FILE);
+        let Some(stored) = self.read(&name)? else { return Ok(None) };
+        let read = serde_json::from_slice(&stored.bytes);
+        read.map(Some).map_err(|error| self.fault(&name, &io::Error::other(error)))
     }
 
     /// Sets the tombstone. `has_ended`: the database says that the run has ended, whatever stands here.
@@ -44,9 +57,11 @@ impl RunFiles {
         if self.is_buried(run)? {
             return Ok(Burial::Done { had_run });
         }
-        let generation = manifest.map_or(1, |manifest| manifest.generation);
+        let generation = manifest.as_ref().map_or(1, |manifest| manifest.generation);
+        let accepted_at = manifest.map(|manifest| manifest.accepted_at);
         let name = Self::name(run, TOMBSTONE_FILE);
-        let tombstone = Tombstone { run_id: run, generation, deleted_at: self.clock.now() };
+        let deleted_at = self.clock.now();
+        let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at };
         let bytes = self.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
         self.replace(&name, &bytes)?;
@@ -60,15 +75,15 @@ impl RunFiles {
             return Err(StorageError::new(StorageErrorKind::Refused, what));
         }
         let _lock = self.lock(run)?;
-        let accepted_at = self.read_manifest(run)?.map(|manifest| manifest.accepted_at);
+        self.clear(run)
+    }
+
+    /// Removes what a run has here but its tombstone: the manifest last. Under its lock.
+    pub(super) fn clear(&self, run: &RunId) -> Result<(), StorageError> {
         let name = run.as_str();
         let removed = self.medium.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
         removed.map_err(|error| self.fault(name, &error))?;
         self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
-        if let Some(at) = accepted_at {
-            let forgotten = self.medium.forget_run(name, at.timestamp_millis());
-            forgotten.map_err(|error| self.fault(name, &error))?;
-        }
         let manifest = Self::name(run, MANIFEST_FILE);
         self.medium.remove(&manifest).map_err(|error| self.fault(&manifest, &error))?;
         for marks in [OPEN_FOLDER, UNSYNCED_FOLDER, DELETING_FOLDER] {

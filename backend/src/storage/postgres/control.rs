@@ -9,7 +9,9 @@ use super::{
         Fence, StorageError, StorageErrorKind,
         control::{Burial, Control, Listing, RunPage},
     },
-    Access, Fault, Held, PostgresStore, bounded, lease, list, text,
+    Access, Fault, Held, PostgresStore, bounded, lease, list,
+    outbox::owe,
+    text,
 };
 
 /// $1 owner, $2 runs, $3 their epochs, $4 their generations
@@ -66,8 +68,9 @@ async fn retry(held: &mut Held<'_>, run: &RunId, seen: i32) -> Result<Option<i32
     row.map(|row| Ok(row.try_get("generation")?)).transpose()
 }
 
-/// $1 run, $2 when (ms), $3 to $6 the failure
-const CANCEL: &str = r#"
+/// $1 run, $2 when (ms), $3 to $6 the failure, $7 whether the frontend is told
+const CANCEL: &str = concat!(
+    r#"
 WITH stopped AS (
   UPDATE "PipelineRun" SET "status" = 'CANCELLED', "leaseEpoch" = "leaseEpoch" + 1, "leaseOwner" = NULL,
     "leaseUntil" = NULL,
@@ -75,15 +78,20 @@ WITH stopped AS (
     "duration" = LEAST(GREATEST($2::int8 - (extract(epoch FROM "createdAt") * 1000)::int8, 0), 2147483647)::int4,
     "errorCode" = $3, "errorStage" = $4, "errorMessage" = $5, "errorCanRetry" = $6, "updatedAt" = now()
   WHERE "id" = $1 AND "status" = 'PROCESSING'
-  RETURNING "id"
-)
-SELECT pg_notify('innovation_cancelled', "id")::text FROM stopped"#;
+  RETURNING "id", "generation"
+),
+"#,
+    owe!("stopped", "ARRAY[7]", "$7"),
+    r#"
+SELECT pg_notify('innovation_cancelled', "id")::text FROM stopped"#
+);
 
 async fn cancel(
     held: &mut Held<'_>,
     run: &RunId,
     failure: &RunFailure,
     at: Timestamp,
+    tells: bool,
 ) -> Result<bool, Fault> {
     let row = held
         .query(CANCEL)
@@ -93,6 +101,7 @@ async fn cancel(
         .bind(failure.stage.map(|stage| i32::from(stage.number())))
         .bind(text(&failure.message))
         .bind(failure.can_retry)
+        .bind(tells)
         .fetch_optional(held.connection()?)
         .await?;
     Ok(row.is_some())
@@ -130,6 +139,10 @@ async fn is_buried(held: &mut Held<'_>, run: &RunId) -> Result<bool, Fault> {
 
 /// What hangs on the row goes with it. $1 run
 const REMOVE: &str = r#"
+WITH untold AS (
+  DELETE FROM "WebhookDelivery"
+  WHERE "runId" = $1 AND EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)
+)
 DELETE FROM "PipelineRun" WHERE "id" = $1 AND EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
 async fn remove(held: &mut Held<'_>, run: &RunId) -> Result<(), Fault> {
@@ -165,7 +178,10 @@ impl Control for PostgresStore {
     }
 
     async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |held| cancel(held, run, failure, at))
+        let tells = self.telling.is_some();
+        let cancelled: Result<bool, StorageError> =
+            async { bounded!(self.pool, Access::Write, |held| cancel(held, run, failure, at, tells)) }.await;
+        self.told(cancelled)
     }
 
     async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {

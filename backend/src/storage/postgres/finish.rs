@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::{
     super::{Fence, frontend_rows::FrontendRows},
-    Fault, Held, fenced, load, text,
+    Fault, Held, fenced, load,
+    outbox::owe,
+    text,
 };
 
 /// A run's results.
@@ -26,8 +28,9 @@ pub(super) struct Completed<'a> {
 
 /// $1 run, $2 owner, $3 epoch, $4 generation, $5 when (ms), $6 report, $7 its digest, $8 grounding; `StageOutput`:
 /// $9 ids, $10 numbers, $11 names, $12 outputs, $13 when (ms); `OpportunityCard`: $14 ids, $15 numbers, $16 titles,
-/// $17 contents; `InspirationReport`: $18 id, $19 and $20 tracks, $21 texts
-const COMPLETE: &str = r#"
+/// $17 contents; `InspirationReport`: $18 id, $19 and $20 tracks, $21 texts; $22 whether the frontend is told
+const COMPLETE: &str = concat!(
+    r#"
 WITH ended AS (
   UPDATE "PipelineRun" SET "status" = 'COMPLETED',
     "completedAt" = GREATEST(to_timestamp($5::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
@@ -36,8 +39,11 @@ WITH ended AS (
     "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL,
     "leaseOwner" = NULL, "leaseUntil" = NULL, "updatedAt" = now()
   WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
-  RETURNING "id"
+  RETURNING "id", "generation"
 ),
+"#,
+    owe!("ended", "ARRAY[5, 6]", "$22"),
+    r#",
 outputs AS (
   INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt")
   SELECT s.id, ended."id", s.number, s.name, 'COMPLETED', s.output,
@@ -60,13 +66,15 @@ page AS (
   FROM ended
   ON CONFLICT ("runId") DO NOTHING
 )
-SELECT "id" FROM ended"#;
+SELECT "id" FROM ended"#
+);
 
 /// One round trip; one more where the run is no longer ours.
 pub(super) async fn complete(
     held: &mut Held<'_>,
     fence: &Fence,
     completed: &Completed<'_>,
+    tells: bool,
 ) -> Result<(), Fault> {
     let rows = completed.rows;
     let grounding: Vec<StageGrounding> =
@@ -96,6 +104,7 @@ pub(super) async fn complete(
         .bind(text(&rows.selected_track))
         .bind(text(&rows.non_selected_track))
         .bind((1..=5).map(|number| text(rows.stage_text(number))).collect::<Vec<_>>())
+        .bind(tells)
         .fetch_optional(held.connection()?)
         .await?;
     match ended {
@@ -104,23 +113,30 @@ pub(super) async fn complete(
     }
 }
 
-/// $1 run, $2 owner, $3 epoch, $4 generation, $5 when (ms), $6 status, $7 to $10 the failure, $11 US dollars lost
-const FAIL: &str = r#"
+/// $1 run, $2 owner, $3 epoch, $4 generation, $5 when (ms), $6 status, $7 to $10 the failure, $11 US dollars lost,
+/// $12 whether the frontend is told
+const FAIL: &str = concat!(
+    r#"
+WITH ended AS (
 UPDATE "PipelineRun" SET "status" = $6::"RunStatus",
   "completedAt" = GREATEST(to_timestamp($5::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
   "duration" = LEAST(GREATEST($5::int8 - (extract(epoch FROM "createdAt") * 1000)::int8, 0), 2147483647)::int4,
   "errorCode" = $7, "errorStage" = $8, "errorMessage" = $9, "errorCanRetry" = $10, "lostUsd" = "lostUsd" + $11,
   "leaseOwner" = NULL, "leaseUntil" = NULL, "updatedAt" = now()
 WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
-RETURNING "id""#;
+RETURNING "id", "generation"
+), "#,
+    owe!("ended", "ARRAY[7]", "$12"),
+    r#" SELECT "id" FROM ended"#
+);
 
 /// One round trip; one more where the run is no longer ours.
 pub(super) async fn fail(
     held: &mut Held<'_>,
     fence: &Fence,
     failure: &RunFailure,
-    status: RunStatus,
-    at: Timestamp,
+    (status, at): (RunStatus, Timestamp),
+    tells: bool,
 ) -> Result<(), Fault> {
     let ended = held
         .query(FAIL)
@@ -135,6 +151,7 @@ pub(super) async fn fail(
         .bind(text(&failure.message))
         .bind(failure.can_retry)
         .bind(failure.usage.cost_usd)
+        .bind(tells)
         .fetch_optional(held.connection()?)
         .await?;
     match ended {

@@ -2,6 +2,7 @@
 
 use pipeline::{
     clock::Timestamp,
+    record::sha256_hex,
     run::{RunId, Stage},
 };
 use sqlx::{Row as _, postgres::PgRow};
@@ -10,6 +11,7 @@ use super::{
     super::{Fence, StorageError, StorageErrorKind, proof::Proof},
     Fault, Held, load,
     stage::{Stored, conflict},
+    text,
 };
 
 /// $1 run, $2 generation, $3 record, $4 digest
@@ -66,6 +68,28 @@ pub(super) async fn fill(
         Ok((_, sha256)) if sha256 == new.sha256 => Ok(()),
         _ => Err(conflict(run, new.stage, "already holds a different record; both are kept")),
     }
+}
+
+/// $1 run, $2 generation, $3 report, $4 its digest
+const FILL_REPORT: &str = r#"
+UPDATE "PipelineRun" SET "fullReportMarkdown" = $3, "reportDigest" = $4, "updatedAt" = now()
+WHERE "id" = $1 AND "generation" = $2 AND "status" = 'COMPLETED' AND "fullReportMarkdown" IS NULL"#;
+
+pub(super) async fn fill_report(
+    held: &mut Held<'_>,
+    run: &RunId,
+    generation: i32,
+    report: &str,
+) -> Result<(), Fault> {
+    let report = text(report);
+    held.query(FILL_REPORT)
+        .bind(run.as_str())
+        .bind(generation)
+        .bind(&*report)
+        .bind(sha256_hex(report.as_bytes()))
+        .execute(held.connection()?)
+        .await?;
+    Ok(())
 }
 
 /// $1 run, $2 proof, $3 when (ms), $4 the version that was read
@@ -167,6 +191,67 @@ pub(super) async fn ended_since(
         .fetch_all(held.connection()?)
         .await?;
     run_ids(&rows)
+}
+
+/// By the partial index of such rows. $1 the id to go on after, $2 limit
+const LACKING_IN_FILES: &str = r#"
+SELECT "id" FROM "PipelineRun"
+WHERE cardinality("unsyncedStages") > 0 AND "status" <> 'PROCESSING'
+  AND ($1::text IS NULL OR ("createdAt", "id") > (SELECT "createdAt", "id" FROM "PipelineRun" WHERE "id" = $1))
+ORDER BY "createdAt", "id" LIMIT $2"#;
+
+pub(super) async fn lacking_in_files(
+    held: &mut Held<'_>,
+    after: Option<&RunId>,
+    limit: usize,
+) -> Result<Vec<RunId>, Fault> {
+    let rows = held
+        .query(LACKING_IN_FILES)
+        .bind(after.map(RunId::as_str))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(held.connection()?)
+        .await?;
+    run_ids(&rows)
+}
+
+/// By the partial index for claims. $1 since (ms)
+const OPEN_SINCE: &str = r#"
+SELECT count(*)::int8 FROM "PipelineRun"
+WHERE "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL
+  AND ($1::int8 IS NULL OR "createdAt" >= to_timestamp($1::float8 / 1000) AT TIME ZONE 'UTC')"#;
+
+pub(super) async fn open_since(held: &mut Held<'_>, since: Option<Timestamp>) -> Result<usize, Fault> {
+    let since = since.map(|since| since.timestamp_millis());
+    let row = held.query(OPEN_SINCE).bind(since).fetch_one(held.connection()?).await?;
+    let open: i64 = row.try_get(0)?;
+    Ok(usize::try_from(open).unwrap_or(0))
+}
+
+/// $1 before (ms), $2 limit
+const EXPIRE: &str = r#"
+WITH stones AS (
+  DELETE FROM "RunTombstone" WHERE "runId" IN (
+    SELECT t."runId" FROM "RunTombstone" t
+    WHERE t."deletedAt" < to_timestamp($1::float8 / 1000)
+      AND NOT EXISTS (SELECT FROM "PipelineRun" r WHERE r."id" = t."runId") LIMIT $2)
+  RETURNING 1
+),
+deliveries AS (
+  DELETE FROM "WebhookDelivery" WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM "WebhookDelivery" WHERE "settledAt" < to_timestamp($1::float8 / 1000) LIMIT $2))
+  RETURNING 1
+)
+SELECT (SELECT count(*) FROM stones) + (SELECT count(*) FROM deliveries)"#;
+
+pub(super) async fn expire(held: &mut Held<'_>, before: Timestamp, limit: usize) -> Result<usize, Fault> {
+    let row = held
+        .query(EXPIRE)
+        .bind(before.timestamp_millis())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_one(held.connection()?)
+        .await?;
+    let expired: i64 = row.try_get(0)?;
+    Ok(usize::try_from(expired).unwrap_or(0))
 }
 
 fn run_ids(rows: &[PgRow]) -> Result<Vec<RunId>, Fault> {

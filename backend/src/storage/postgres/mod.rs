@@ -20,6 +20,7 @@ mod list;
 mod listen;
 mod load;
 mod mirror;
+mod outbox;
 mod pool;
 mod probe;
 mod stage;
@@ -32,6 +33,7 @@ use pipeline::{
     record::StageRecord,
     run::{RunId, Stage},
 };
+use tokio::sync::Notify;
 
 pub use self::listen::WorkListener;
 use self::{
@@ -52,6 +54,8 @@ pub struct PostgresStore {
     pool: Pool,
     /// The user whose run was claimed last: the next claim begins after them.
     last_user: Arc<Mutex<String>>,
+    /// Where the frontend is told of runs: wakes who tells it.
+    telling: Option<Arc<Notify>>,
 }
 
 /// Connections of a store.
@@ -66,7 +70,21 @@ impl PostgresStore {
     /// within a runtime.
     pub fn new(config: &DatabaseConfig) -> Result<Option<Self>, Malformed> {
         let Some(address) = &config.url else { return Ok(None) };
-        Ok(Some(Self { pool: Pool::new(address, config)?, last_user: Arc::default() }))
+        Ok(Some(Self { pool: Pool::new(address, config)?, last_user: Arc::default(), telling: None }))
+    }
+
+    /// Writes down, with each state change, what the frontend is to be told, and wakes who tells it.
+    #[must_use]
+    pub fn telling(self, wake: Option<Arc<Notify>>) -> Self {
+        Self { telling: wake, ..self }
+    }
+
+    /// Wakes who tells the frontend, if something was written down.
+    fn told<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
+        if let (Ok(_), Some(wake)) = (&written, &self.telling) {
+            wake.notify_one();
+        }
+        written
     }
 
     /// How many connections there are.
@@ -116,7 +134,10 @@ impl Store for PostgresStore {
 
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
         let new = stage::Stored::new(record)?;
-        bounded!(self.pool, Access::Write, |held| stage::store(held, fence, &new))
+        let tells = self.telling.is_some();
+        let stored: Result<(), StorageError> =
+            async { bounded!(self.pool, Access::Write, |held| stage::store(held, fence, &new, tells)) }.await;
+        self.told(stored)
     }
 
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
@@ -124,17 +145,30 @@ impl Store for PostgresStore {
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
-        match end {
-            End::Completed { records, report } => {
-                let rows = FrontendRows::new(records, report, at).map_err(|error| refused(&error))?;
-                let completed = finish::Completed { records, report, rows: &rows, at };
-                bounded!(self.pool, Access::Write, |held| finish::complete(held, fence, &completed))
-            }
-            End::Failed(failure) => {
-                let status = end.status();
-                bounded!(self.pool, Access::Write, |held| finish::fail(held, fence, failure, status, at))
+        let tells = self.telling.is_some();
+        let finished: Result<(), StorageError> = async {
+            match end {
+                End::Completed { records, report } => {
+                    let rows = FrontendRows::new(records, report, at).map_err(|error| refused(&error))?;
+                    let completed = finish::Completed { records, report, rows: &rows, at };
+                    bounded!(self.pool, Access::Write, |held| finish::complete(
+                        held, fence, &completed, tells
+                    ))
+                }
+                End::Failed(failure) => {
+                    let status = end.status();
+                    bounded!(self.pool, Access::Write, |held| finish::fail(
+                        held,
+                        fence,
+                        failure,
+                        (status, at),
+                        tells
+                    ))
+                }
             }
         }
+        .await;
+        self.told(finished)
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
@@ -181,6 +215,10 @@ impl Mirror for PostgresStore {
         bounded!(self.pool, Access::Write, |held| mirror::fill(held, run, generation, &new))
     }
 
+    async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| mirror::fill_report(held, run, generation, report))
+    }
+
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError> {
         let json = serde_json::to_string(proof).map_err(|error| {
             StorageError::new(StorageErrorKind::Refused, format!("a proof is no JSON: {error}"))
@@ -208,6 +246,22 @@ impl Mirror for PostgresStore {
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError> {
         bounded!(self.pool, Access::Read, |held| mirror::ended_since(held, since, after, limit))
+    }
+
+    async fn lacking_in_files(
+        &self,
+        after: Option<&RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| mirror::lacking_in_files(held, after, limit))
+    }
+
+    async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Read, |held| mirror::open_since(held, since))
+    }
+
+    async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Write, |held| mirror::expire(held, before, limit))
     }
 }
 

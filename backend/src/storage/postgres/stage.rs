@@ -11,7 +11,9 @@ use super::{
         Fence, StorageError, StorageErrorKind,
         frontend_rows::{REPORT_NUMBER, step_after},
     },
-    Fault, Held, fenced, load, refused,
+    Fault, Held, fenced, load,
+    outbox::owe,
+    refused,
 };
 
 /// A record as it goes into its column.
@@ -33,11 +35,12 @@ impl Stored {
 }
 
 /// Into a free column, over an equal record, or over a damaged one that is still the same ($8): fenced, and read
-/// back. $1 run, $2 owner, $3 epoch, $4 generation, $5 record, $6 its digest, $7 the next step
+/// back. $1 run, $2 owner, $3 epoch, $4 generation, $5 record, $6 its digest, $7 the next step, $9 whether
+/// the frontend is told
 macro_rules! store_sql {
-    ($output:literal, $digest:literal) => {
+    ($output:literal, $digest:literal, $event:literal) => {
         concat!(
-            r#"UPDATE "PipelineRun" SET "#,
+            r#"WITH stored AS (UPDATE "PipelineRun" SET "#,
             $output,
             " = $5::jsonb, ",
             $digest,
@@ -49,9 +52,11 @@ macro_rules! store_sql {
             $digest,
             " = $6 OR ",
             $output,
-            " = $8::jsonb) RETURNING ",
+            r#" = $8::jsonb) RETURNING "id", "generation", "#,
             $output,
-            "::text"
+            "::text AS output), ",
+            owe!("stored", $event, "$9"),
+            " SELECT output FROM stored"
         )
     };
 }
@@ -73,27 +78,32 @@ macro_rules! held_sql {
 const fn statements(stage: Stage) -> (&'static str, &'static str) {
     match stage {
         Stage::InputProcessing => (
-            store_sql!(r#""stage1Output""#, r#""stage1Digest""#),
+            store_sql!(r#""stage1Output""#, r#""stage1Digest""#, "ARRAY[1]"),
             held_sql!(r#""stage1Output""#, r#""stage1Digest""#),
         ),
         Stage::SignalAmplification => (
-            store_sql!(r#""stage2Output""#, r#""stage2Digest""#),
+            store_sql!(r#""stage2Output""#, r#""stage2Digest""#, "ARRAY[2]"),
             held_sql!(r#""stage2Output""#, r#""stage2Digest""#),
         ),
         Stage::GeneralTranslation => (
-            store_sql!(r#""stage3Output""#, r#""stage3Digest""#),
+            store_sql!(r#""stage3Output""#, r#""stage3Digest""#, "ARRAY[3]"),
             held_sql!(r#""stage3Output""#, r#""stage3Digest""#),
         ),
         Stage::BrandContextualization => (
-            store_sql!(r#""stage4Output""#, r#""stage4Digest""#),
+            store_sql!(r#""stage4Output""#, r#""stage4Digest""#, "ARRAY[4]"),
             held_sql!(r#""stage4Output""#, r#""stage4Digest""#),
         ),
     }
 }
 
 /// One round trip; three more where something is in the way.
-pub(super) async fn store(held: &mut Held<'_>, fence: &Fence, new: &Stored) -> Result<(), Fault> {
-    if write(held, fence, new, None).await? {
+pub(super) async fn store(
+    held: &mut Held<'_>,
+    fence: &Fence,
+    new: &Stored,
+    tells: bool,
+) -> Result<(), Fault> {
+    if write(held, fence, new, None, tells).await? {
         return Ok(());
     }
     let row = held
@@ -113,7 +123,7 @@ pub(super) async fn store(held: &mut Held<'_>, fence: &Fence, new: &Stored) -> R
         Err(reason) => {
             let stage = new.stage.number();
             tracing::warn!(run_id = %fence.run, stage, reason, "a damaged stage in the database is replaced");
-            if write(held, fence, new, Some(&json)).await? {
+            if write(held, fence, new, Some(&json), tells).await? {
                 return Ok(());
             }
         }
@@ -127,6 +137,7 @@ async fn write(
     fence: &Fence,
     new: &Stored,
     damaged: Option<&str>,
+    tells: bool,
 ) -> Result<bool, Fault> {
     let row = held
         .query(statements(new.stage).0)
@@ -138,6 +149,7 @@ async fn write(
         .bind(&new.sha256)
         .bind(step_after(new.stage))
         .bind(damaged)
+        .bind(tells)
         .fetch_optional(held.connection()?)
         .await?;
     let Some(row) = row else { return Ok(false) };

@@ -1,10 +1,7 @@
 //! Acceptance where there may be files: who guards against running twice.
 
 use super::{
-    super::{
-        Acceptance, Control as _, Fence, Lease, NewRun, StorageError, StorageErrorKind, Store as _,
-        files::Twin,
-    },
+    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin},
     Router,
 };
 use crate::storage::mode::Mode;

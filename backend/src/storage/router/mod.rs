@@ -28,7 +28,7 @@ use pipeline::{
 };
 use tokio::sync::watch;
 
-pub(super) use self::retry::jitter;
+pub(crate) use self::retry::jitter;
 pub use self::{alone::Alone, heal::Resume};
 use self::{contact::Contact, glances::Glances, leases::Leases, retry::Retries};
 use super::{
@@ -199,6 +199,11 @@ impl Router {
     #[must_use]
     pub fn is_database_open(&self) -> bool {
         self.open_database(self.mode()).is_some()
+    }
+
+    /// Whether every run belongs into these files: no other process keeps any on a disk of its own.
+    pub fn keeps_all_files(&self) -> bool {
+        self.config.alone.is_alone() || !self.files.is_on_disk()
     }
 
     /// Stores a stage as the flags say, and as long as they say it. Returns the record as it is stored: its `meta`

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pipeline::clock::Clock;
+use pipeline::clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 
 use super::{
@@ -119,6 +119,10 @@ impl Medium for Bucket {
         }
     }
 
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        Ok(self.read(name)?.is_some())
+    }
+
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.wait(self.client.create(name, bytes)).map(drop)
     }
@@ -153,6 +157,10 @@ impl Medium for Bucket {
         self.wait(moving)
     }
 
+    fn withdraw(&self, name: &str, seen: &Version) -> io::Result<()> {
+        self.wait(self.client.vacate(name, seen))
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.wait(self.client.remove(name))
     }
@@ -180,6 +188,32 @@ impl Medium for Bucket {
         names.truncate(limit);
         let runs = names.iter().filter_map(|name| noted(name)).map(|(ms, run)| (Some(ms), run)).collect();
         Ok(Newest { runs, has_more })
+    }
+
+    /// Those that were accepted before then: a run ends after that.
+    fn runs_before(&self, before: Timestamp) -> io::Result<Vec<String>> {
+        let names = self.wait(self.client.first(RUNS_FOLDER, usize::MAX))?;
+        let before = before.timestamp_millis();
+        let old = names.iter().rev().filter_map(|name| noted(name)).filter(|(ms, _)| *ms < before);
+        Ok(old.map(|(_, run)| run).collect())
+    }
+
+    /// Asked of those that are noted.
+    fn has_run(&self, _: &str) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// There are no folders, and a note without a run may be one that is about to be accepted.
+    fn holds_nothing(&self, _: &str) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn remove_run(&self, run: &str) -> io::Result<()> {
+        self.remove_below(run, &[])
+    }
+
+    fn take_turn(&self, _: &str) -> io::Result<bool> {
+        Ok(true)
     }
 
     fn note_run(&self, run: &str, accepted_ms: i64) -> io::Result<()> {

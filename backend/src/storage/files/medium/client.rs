@@ -253,21 +253,15 @@ impl Client {
 }
 
 fn http_client(config: &BucketConfig) -> io::Result<reqwest::Client> {
-    crate::tls::install_crypto();
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
-    let mut builder = reqwest::Client::builder()
+    let builder = crate::tls::client_builder(config.extra_ca_file.as_deref()).map_err(wrong)?;
+    builder
         .https_only(!config.allow_http)
-        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(REQUEST_TIMEOUT)
         .read_timeout(REQUEST_TIMEOUT)
-        .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = &config.extra_ca_file {
-        for certificate in crate::tls::extra_certificates(path).map_err(wrong)? {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    builder.build().map_err(|error| wrong(error.to_string()))
+        .build()
+        .map_err(|error| wrong(error.to_string()))
 }
 
 /// What an error means for what comes next. Its text has no credentials: `object_store` puts none there.

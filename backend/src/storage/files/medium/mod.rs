@@ -11,6 +11,8 @@ mod locks;
 
 use std::{fmt, fs::File, io, time::Duration};
 
+use pipeline::clock::Timestamp;
+
 /// What a medium calls one state of a file. None where the medium needs no name for it: a folder, whose lock keeps
 /// everybody else out between a reading and the writing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,6 +67,9 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
         names.iter().map(|name| self.read(name)).collect()
     }
 
+    /// Whether a file is there.
+    fn exists(&self, name: &str) -> io::Result<bool>;
+
     /// Creates a file that must not exist yet: of many at once, one does.
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
@@ -80,6 +85,9 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
     /// Keeps a file under another name beside its own, whose place is free then. It must be as it was read, if that is
     /// given.
     fn set_aside(&self, name: &str, aside: &str, seen: Option<&Version>) -> io::Result<()>;
+
+    /// Takes a file away that must be as it was read. It may stay as an emptied one, which counts as none.
+    fn withdraw(&self, name: &str, seen: &Version) -> io::Result<()>;
 
     /// Removes a file that may have gone.
     fn remove(&self, name: &str) -> io::Result<()>;
@@ -98,6 +106,22 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
 
     /// Takes the note away.
     fn forget_run(&self, run: &str, accepted_ms: i64) -> io::Result<()>;
+
+    /// Runs that may have ended before then, the oldest first.
+    fn runs_before(&self, before: Timestamp) -> io::Result<Vec<String>>;
+
+    /// Whether something may lie there of a run.
+    fn has_run(&self, run: &str) -> io::Result<bool>;
+
+    /// Whether nothing lies there of a run but what the medium itself needs.
+    fn holds_nothing(&self, run: &str) -> io::Result<bool>;
+
+    /// Removes what is left of a run: its tombstone, and what the medium itself needs. Under its lock.
+    fn remove_run(&self, run: &str) -> io::Result<()>;
+
+    /// Whether this process is the one that does a thing which one process of a disk does. For ever, once it is. True
+    /// where each change says who was first.
+    fn take_turn(&self, folder: &str) -> io::Result<bool>;
 
     /// Keeps other processes and tasks from the run while the lock is held. None where there is no such thing, and
     /// [`Medium::swap`] tells who was first. `NotFound` where there is no such run and it may not be new.

@@ -1,0 +1,109 @@
+//! `innovation export`: writes runs that only the database has out as files.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use pipeline::run::RunId;
+use serde_json::json;
+
+use super::{EXIT_COULD_NOT_CHECK, EXIT_WARNINGS, fail, parse_run, put, put_json, say};
+use crate::{
+    app,
+    config::Config,
+    reconcile::{export::Exported, verify::Scope},
+};
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("scope").required(true).args(["run", "since", "all"])))]
+pub struct Args {
+    /// Only this run
+    #[arg(long, value_name = "ID", value_parser = parse_run)]
+    run: Option<RunId>,
+    /// Runs accepted since then, for example 2026-11-21T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<DateTime<Utc>>,
+    /// All runs
+    #[arg(long)]
+    all: bool,
+    /// Where to: file:///path or s3://bucket/prefix
+    #[arg(long, value_name = "URL")]
+    to: String,
+    /// Exit code 2 where runs have not ended yet, and are therefore not written
+    #[arg(long)]
+    strict: bool,
+    /// Print JSON, one line a run and one for the whole
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exports.
+pub async fn run(args: Args, config: Config) -> ExitCode {
+    let reconciler = match app::reconciler(&config) {
+        Ok(Some(reconciler)) => reconciler,
+        Ok(None) => {
+            say("innovation: DATABASE_URL is not set: there is nothing to export from; set it and try again");
+            return ExitCode::from(EXIT_COULD_NOT_CHECK);
+        }
+        Err(error) => return fail(&error),
+    };
+    let to = match app::files_at(&args.to, &config) {
+        Ok(Some(to)) => to,
+        Ok(None) => {
+            return fail(&format!(
+                "--to {}: must be file:///path, or s3://bucket/prefix with a bucket's keys and STORAGE_URL set",
+                args.to
+            ));
+        }
+        Err(error) => return fail(&error),
+    };
+    let scope = match &args.run {
+        Some(run) => Scope::One(run.clone()),
+        None => Scope::Since(args.since),
+    };
+    let tell = |run: &RunId, exported: &Exported| match (args.json, exported) {
+        (true, _) => put_json(&json!({ "run_id": run, "result": exported })),
+        // For people, what is well is a number at the end.
+        (false, Exported::Written | Exported::Present) => {}
+        (false, other) => put(&format!("{run}: {}\n", words(other))),
+    };
+    match reconciler.export(&scope, &to, tell).await {
+        Ok(count) => {
+            if args.json {
+                put_json(&json!({ "summary": count }));
+            } else {
+                say(&format!(
+                    "{} runs written and read back, {} were there, {} in conflict, {} unknown, {} failed",
+                    count.written, count.present, count.conflicts, count.unknown, count.failed
+                ));
+                if count.open > 0 {
+                    say(&format!(
+                        "{} runs have not ended and are not written: set both storage flags to true, so that they are written to files as they end, and export again when they have",
+                        count.open
+                    ));
+                }
+            }
+            match (count.is_clean(), count.open) {
+                (false, _) => ExitCode::FAILURE,
+                (true, open) if open > 0 && args.strict => ExitCode::from(EXIT_WARNINGS),
+                (true, _) => ExitCode::SUCCESS,
+            }
+        }
+        Err(error) => {
+            say(&format!("innovation: not all could be exported: {error}; the same command goes on"));
+            ExitCode::from(EXIT_COULD_NOT_CHECK)
+        }
+    }
+}
+
+fn words(exported: &Exported) -> String {
+    match exported {
+        Exported::Written => "written".to_owned(),
+        Exported::Present => "was there".to_owned(),
+        Exported::Open => "has not ended; nothing was written".to_owned(),
+        Exported::Conflict { numbers } => {
+            format!("differs in {}; the files are left as they are", super::reconcile::parts(numbers))
+        }
+        Exported::Unknown => "the database does not know it, or it is deleted".to_owned(),
+        Exported::Failed { reason } => format!("failed: {reason}; try again"),
+    }
+}

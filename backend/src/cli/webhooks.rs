@@ -1,0 +1,134 @@
+//! `innovation webhooks`: what the frontend was told of runs, and telling it again.
+
+use std::process::ExitCode;
+
+use pipeline::run::RunId;
+use serde_json::json;
+
+use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
+use crate::{
+    app,
+    config::Config,
+    storage::outbox::{Counts, Delivery, Outcome},
+    webhooks::{desk::Desk, sign},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show what was told and what is still to be; exit code 1 where something was given up
+    Status {
+        /// Only this run, event by event
+        #[arg(long, value_name = "ID", value_parser = parse_run)]
+        run: Option<RunId>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell the frontend everything of a run once more; the service that runs sends it
+    Replay {
+        #[arg(long, value_name = "ID", value_parser = parse_run)]
+        run: RunId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Shows, or sends again.
+pub async fn run(args: Args, config: &Config) -> ExitCode {
+    if config.webhooks.target.is_none() {
+        say("innovation: FRONTEND_WEBHOOK_URL is not set: nobody is told anything; set it and try again");
+        return ExitCode::from(EXIT_COULD_NOT_CHECK);
+    }
+    let desk = match app::webhook_desk(config) {
+        Ok(desk) => desk,
+        Err(error) => return fail(&error),
+    };
+    match args.command {
+        Command::Status { run: None, json } => all(&desk, json).await,
+        Command::Status { run: Some(run), json } => one(&desk, &run, json).await,
+        Command::Replay { run, json } => replay(&desk, &run, json).await,
+    }
+}
+
+async fn all(desk: &Desk, json: bool) -> ExitCode {
+    let counts = match desk.counts().await {
+        Ok(counts) => counts,
+        Err(error) => return could_not(&error),
+    };
+    if json {
+        put_json(&json!(counts));
+    } else {
+        let Counts { pending, delivered, gone, gave_up, oldest_pending_seconds } = counts;
+        put(&format!(
+            "{pending} to be told (the oldest for {oldest_pending_seconds} s), {delivered} told, {gone} refused for good (410), {gave_up} given up\n"
+        ));
+    }
+    if counts.gave_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn one(desk: &Desk, run: &RunId, json: bool) -> ExitCode {
+    let all = match desk.deliveries(run).await {
+        Ok(all) => all,
+        Err(error) => return could_not(&error),
+    };
+    for one in &all {
+        if json {
+            put_json(&described(run, one));
+        } else {
+            let state = one.outcome.map_or("to be told", Outcome::as_str);
+            let error = one.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+            put(&format!(
+                "{}.{} {state} after {} attempts{error}\n",
+                one.generation,
+                one.event.name(),
+                one.attempts
+            ));
+        }
+    }
+    if all.is_empty() {
+        say(&format!(
+            "nothing was to be told of run {run}; to tell all: innovation webhooks replay --run {run}"
+        ));
+    }
+    let is_given_up = all.iter().any(|one| one.outcome == Some(Outcome::GaveUp));
+    if is_given_up { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn described(run: &RunId, one: &Delivery) -> serde_json::Value {
+    json!({
+        "run_id": run,
+        "webhook_id": sign::id(run, one.generation, one.event),
+        "generation": one.generation,
+        "event": one.event.name(),
+        "attempts": one.attempts,
+        "outcome": one.outcome,
+        "last_error": one.last_error,
+    })
+}
+
+async fn replay(desk: &Desk, run: &RunId, json: bool) -> ExitCode {
+    match desk.replay(run).await {
+        Ok(Some(events)) => {
+            if json {
+                put_json(&json!({ "run_id": run, "events": events }));
+            } else {
+                say(&format!("{events} events of run {run} will be told again"));
+            }
+            ExitCode::SUCCESS
+        }
+        Ok(None) => fail(&format!("run {run} is not known here")),
+        Err(error) => could_not(&error),
+    }
+}
+
+fn could_not(error: &dyn std::fmt::Display) -> ExitCode {
+    say(&format!("innovation: {error}"));
+    ExitCode::from(EXIT_COULD_NOT_CHECK)
+}

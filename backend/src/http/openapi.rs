@@ -1,0 +1,349 @@
+//! The API's description as OpenAPI 3.1, generated from the routes and from the types that they read and write.
+//!
+//! Schemas are the ones of `schemars`: the JSON Schema 2020-12 that OpenAPI 3.1 speaks, by the same derive that holds a
+//! model's answers to their shape.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use schemars::{SchemaGenerator, generate::SchemaSettings, transform::transform_subschemas};
+use serde_json::{Map, Value, json};
+
+use super::{
+    auth,
+    codes::{self, Code},
+    error::ProblemBody,
+    operation::{Answer, Key, Operation, describe},
+    router,
+    routes::Served,
+};
+
+const PROBLEM: &str = "application/problem+json";
+
+const INTRODUCTION: &str = "A document goes in, a brand's next opportunities come out. Errors are \
+`application/problem+json` (RFC 9457) with a stable `code`. Any address may answer 404 `not_found` where there is no \
+route, and 405 `method_not_allowed` with `Allow`. Every answer names its request in `X-Request-Id`. New fields may come \
+at any time: take those that you know. Lengths of texts and lists in stage outputs are limits of the analyst, not of \
+this API.";
+
+/// The document: it depends on nothing but the code.
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(&router::served()));
+
+/// `GET /openapi.json`
+pub(super) async fn json() -> Response {
+    Json(&*DOCUMENT).into_response()
+}
+
+pub(super) fn describe_json() -> Operation {
+    Operation::new("Documentation", "getOpenApi", "This description")
+        .json::<Map<String, Value>>(StatusCode::OK, "OpenAPI 3.1")
+}
+
+/// Two ways to see a type: as it is read, and as it is written.
+struct Schemas {
+    read: SchemaGenerator,
+    written: SchemaGenerator,
+}
+
+impl Schemas {
+    fn new() -> Self {
+        let settings = || {
+            let mut settings = SchemaSettings::draft2020_12();
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+            settings
+        };
+        Self {
+            read: settings().for_deserialize().into_generator(),
+            written: settings().for_serialize().with_transform(relax).into_generator(),
+        }
+    }
+
+    fn components(mut self) -> Map<String, Value> {
+        let mut all = self.read.take_definitions(true);
+        all.extend(self.written.take_definitions(true));
+        all
+    }
+}
+
+/// What is written promises neither lengths nor that nothing will be added: those are limits of whoever writes.
+fn relax(schema: &mut schemars::Schema) {
+    for limit in ["minLength", "maxLength", "minItems", "maxItems"] {
+        schema.remove(limit);
+    }
+    if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+        schema.remove("additionalProperties");
+    }
+    // Set by us is the ordinary case of what is written.
+    schema.remove("readOnly");
+    transform_subschemas(&mut relax, schema);
+}
+
+fn document(served: &[Served]) -> Value {
+    let mut schemas = Schemas::new();
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for one in served {
+        let operation = operation(one, &mut schemas);
+        paths.entry(one.path).or_default().insert(one.method.to_owned(), operation);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "innovation-pipeline",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": INTRODUCTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "where this document comes from"}],
+        "tags": [
+            {"name": "Runs", "description": "Begin, follow and steer runs."},
+            {"name": "Brands", "description": "The profiles that a run can be for."},
+            {"name": "Health", "description": "How the service and what it depends on are."},
+            {"name": "Documentation", "description": "This."},
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": auth::API_KEY_HEADER},
+            },
+        },
+    })
+}
+
+fn operation(served: &Served, schemas: &mut Schemas) -> Value {
+    let Served { path, operation, .. } = served;
+    let mut value = json!({
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": parameters(path, operation, schemas),
+        "responses": responses(operation, schemas),
+        "security": security(operation.key),
+    });
+    let Value::Object(fields) = &mut value else { return value };
+    if !operation.description.is_empty() {
+        fields.insert("description".to_owned(), operation.description.into());
+    }
+    if let Some(body) = operation.body {
+        let schema = body(&mut schemas.read);
+        fields.insert(
+            "requestBody".to_owned(),
+            json!({"required": true, "content": {"application/json": {"schema": schema}}}),
+        );
+    }
+    value
+}
+
+/// The empty requirement means that it also goes without.
+fn security(key: Key) -> Value {
+    match key {
+        Key::Never => json!([]),
+        Key::Api => json!([{"bearer": []}, {"apiKey": []}]),
+        Key::Metrics => json!([{"bearer": []}, {"apiKey": []}, {}]),
+    }
+}
+
+fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<Value> {
+    let mut all: Vec<Value> = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| {
+            let (schema, what) = match name {
+                "run_id" => (describe::<pipeline::run::RunId>(&mut schemas.read), "The run's id."),
+                "brand_id" => (describe::<pipeline::brand::BrandId>(&mut schemas.read), "The brand's id."),
+                _ => (describe::<String>(&mut schemas.read), ""),
+            };
+            json!({"name": name, "in": "path", "required": true, "description": what, "schema": schema})
+        })
+        .collect();
+    if let Some(query) = operation.query {
+        all.extend(query_parameters(&query(&mut schemas.read).to_value(), schemas));
+    }
+    all.push(json!({
+        "name": super::request_id::HEADER.as_str(), "in": "header", "required": false,
+        "description": "The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced.",
+        "schema": {"type": "string"},
+    }));
+    all
+}
+
+/// The fields of a named type, each as a parameter. The type itself is no schema of the document.
+fn query_parameters(reference: &Value, schemas: &mut Schemas) -> Vec<Value> {
+    let name = reference.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+    let schema = name.and_then(|name| schemas.read.definitions_mut().remove(name));
+    let Some(Value::Object(properties)) = schema.as_ref().and_then(|schema| schema.get("properties")) else {
+        return Vec::new();
+    };
+    let parameter = |(name, schema): (&String, &Value)| {
+        let mut schema = schema.clone();
+        let description = schema.as_object_mut().and_then(|fields| fields.remove("description"));
+        let description = description.unwrap_or_else(|| Value::String(String::new()));
+        // A parameter is there or not; it is never null.
+        let schema = without_null(schema);
+        json!({"name": name, "in": "query", "required": false, "allowEmptyValue": true, "description": description, "schema": schema})
+    };
+    properties.iter().map(parameter).collect()
+}
+
+fn without_null(mut schema: Value) -> Value {
+    if let Some(kind) = schema.pointer("/type/0").cloned()
+        && let Some(fields) = schema.as_object_mut()
+    {
+        fields.insert("type".to_owned(), kind);
+    }
+    match schema.pointer("/anyOf/0") {
+        Some(value) => value.clone(),
+        None => schema,
+    }
+}
+
+fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value> {
+    let mut all = Map::new();
+    for answer in &operation.answers {
+        all.insert(answer.status.as_str().to_owned(), response(answer, schemas));
+    }
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    let keys: &[Code] =
+        if operation.key == Key::Never { &[] } else { &[codes::KEY_REQUIRED, codes::KEY_REFUSED] };
+    let everywhere = [codes::INTERNAL, codes::REQUEST_TIMED_OUT];
+    for code in [keys, &operation.problems, &everywhere].concat() {
+        let codes = by_status.entry(code.status.as_u16()).or_default();
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    for (status, codes) in by_status {
+        let problem = problem(status, &codes, schemas);
+        match all.get_mut(&status.to_string()) {
+            // An answer in other words than an error's, with the same status: either may come.
+            Some(answer) => {
+                let content = problem.pointer("/content").and_then(Value::as_object).cloned();
+                if let (Some(Value::Object(forms)), Some(content)) = (answer.get_mut("content"), content) {
+                    forms.extend(content);
+                }
+            }
+            None => {
+                all.insert(status.to_string(), problem);
+            }
+        }
+    }
+    all
+}
+
+fn response(answer: &Answer, schemas: &mut Schemas) -> Value {
+    let content: Map<String, Value> = answer
+        .forms
+        .iter()
+        .map(|(media_type, form)| ((*media_type).to_owned(), json!({"schema": form(&mut schemas.written)})))
+        .collect();
+    let mut headers = request_id_header();
+    for (name, meaning) in &answer.headers {
+        headers.insert((*name).to_owned(), header(meaning));
+    }
+    let mut value = json!({"description": answer.meaning, "headers": headers});
+    if let (false, Value::Object(fields)) = (content.is_empty(), &mut value) {
+        fields.insert("content".to_owned(), Value::Object(content));
+    }
+    value
+}
+
+fn problem(status: u16, codes: &[Code], schemas: &mut Schemas) -> Value {
+    let names: Vec<&str> = codes.iter().map(|code| code.name).collect();
+    let meanings: Vec<String> =
+        codes.iter().map(|code| format!("`{}`: {}", code.name, code.meaning)).collect();
+    let mut headers = request_id_header();
+    match status {
+        401 => drop(headers.insert("WWW-Authenticate".to_owned(), header("How to bring a key."))),
+        503 => drop(headers.insert(
+            "Retry-After".to_owned(),
+            json!({
+                "description": "Seconds after which the same request may work.", "required": true,
+                "schema": {"type": "integer", "minimum": 1},
+            }),
+        )),
+        _ => {}
+    }
+    json!({
+        "description": meanings.join("; "),
+        "headers": headers,
+        "content": {PROBLEM: {"schema": {
+            "allOf": [describe::<ProblemBody>(&mut schemas.written)],
+            "properties": {"status": {"const": status}, "code": {"enum": names}},
+        }}},
+    })
+}
+
+fn request_id_header() -> Map<String, Value> {
+    Map::from_iter([("X-Request-Id".to_owned(), header("The request's name, also in the log."))])
+}
+
+fn header(meaning: &str) -> Value {
+    json!({"description": meaning, "required": true, "schema": {"type": "string"}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_its_own_name_and_an_answer() {
+        let served = router::served();
+        let mut ids: Vec<&str> = served.iter().map(|one| one.operation.id).collect();
+        ids.sort_unstable();
+        let all = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "{ids:?}");
+        for one in &served {
+            assert!(!one.operation.answers.is_empty(), "{}", one.path);
+            let described = DOCUMENT.pointer("/tags").unwrap().to_string();
+            assert!(described.contains(one.operation.tag), "{}", one.path);
+        }
+    }
+
+    #[test]
+    fn every_code_is_described_where_it_can_come() {
+        let text = DOCUMENT.to_string();
+        for code in codes::ALL {
+            assert!(text.contains(code.name), "{}", code.name);
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::Object(fields) => {
+                    if let Some(Value::String(path)) = fields.get("$ref") {
+                        found.push(path);
+                    }
+                    fields.values().for_each(|inner| references(inner, found));
+                }
+                Value::Array(list) => list.iter().for_each(|inner| references(inner, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        references(&DOCUMENT, &mut found);
+        assert!(found.len() > 50);
+        for path in found {
+            let pointer = path.strip_prefix('#').unwrap();
+            assert!(DOCUMENT.pointer(pointer).is_some(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_stages_output_is_described_with_what_the_pipeline_sets_and_without_the_analysts_limits() {
+        let inspiration = DOCUMENT.pointer("/components/schemas/Inspiration").unwrap();
+        assert!(inspiration.pointer("/properties/id").is_some(), "{inspiration}");
+        assert!(inspiration.get("additionalProperties").is_none(), "{inspiration}");
+        assert!(!inspiration.to_string().contains("maxLength"), "{inspiration}");
+        let request = DOCUMENT.pointer("/components/schemas/RunRequest").unwrap();
+        assert!(request.to_string().contains("maxLength"), "{request}");
+    }
+}

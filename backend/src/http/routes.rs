@@ -1,0 +1,81 @@
+//! Routes with their descriptions: no address is served that is not described.
+
+use axum::{
+    Router,
+    handler::Handler,
+    routing::{MethodRouter, delete, get, post},
+};
+
+use super::{
+    HttpState,
+    operation::{Key, Operation},
+};
+
+/// An operation where it is served.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) operation: Operation,
+}
+
+/// Routes that share whether a key is asked for.
+#[derive(Debug)]
+pub(super) struct Routes {
+    key: Key,
+    pub(super) router: Router<HttpState>,
+    pub(super) served: Vec<Served>,
+}
+
+impl Routes {
+    /// Behind one of the API's keys.
+    pub(super) fn with_key() -> Self {
+        Self { key: Key::Api, router: Router::new(), served: Vec::new() }
+    }
+
+    /// For everybody, unless an operation says otherwise.
+    pub(super) fn public() -> Self {
+        Self { key: Key::Never, router: Router::new(), served: Vec::new() }
+    }
+
+    pub(super) fn get<T: 'static>(
+        self,
+        path: &'static str,
+        handler: impl Handler<T, HttpState>,
+        operation: Operation,
+    ) -> Self {
+        self.add("get", path, get(handler), operation)
+    }
+
+    pub(super) fn post<T: 'static>(
+        self,
+        path: &'static str,
+        handler: impl Handler<T, HttpState>,
+        operation: Operation,
+    ) -> Self {
+        self.add("post", path, post(handler), operation)
+    }
+
+    pub(super) fn delete<T: 'static>(
+        self,
+        path: &'static str,
+        handler: impl Handler<T, HttpState>,
+        operation: Operation,
+    ) -> Self {
+        self.add("delete", path, delete(handler), operation)
+    }
+
+    fn add(
+        mut self,
+        method: &'static str,
+        path: &'static str,
+        route: MethodRouter<HttpState>,
+        operation: Operation,
+    ) -> Self {
+        let operation = if self.key == Key::Never { operation } else { operation.with_key(self.key) };
+        self.served.push(Served { method, path, operation });
+        // Methods of one address join.
+        self.router = self.router.route(path, route);
+        self
+    }
+}

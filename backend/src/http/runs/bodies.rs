@@ -1,0 +1,265 @@
+//! What is answered about runs, as types: what is written and what is described are the same.
+
+use std::{borrow::Cow, marker::PhantomData};
+
+use pipeline::{
+    brand::BrandId,
+    clock::Timestamp,
+    failure::FailureCode,
+    record::{StageMeta, millis},
+    run::{RunId, RunStatus, Stage},
+    stages::{BrandContextualization, GeneralTranslation, InputProcessing, SignalAmplification},
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::{health::Durability, runs::StageStatus, storage::mode::Mode};
+
+/// A moment, to the millisecond.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub(super) struct Time(
+    #[serde(with = "millis")]
+    #[schemars(schema_with = "millis::schema")]
+    pub(super) Timestamp,
+);
+
+/// The status words that the frontend knows. A cancelled run is a failed one whose error says so.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "StatusWord")]
+pub(super) enum Word {
+    Running,
+    Complete,
+    Failed,
+}
+
+impl From<RunStatus> for Word {
+    fn from(status: RunStatus) -> Self {
+        match status {
+            RunStatus::Processing => Self::Running,
+            RunStatus::Completed => Self::Complete,
+            RunStatus::Failed | RunStatus::Cancelled => Self::Failed,
+        }
+    }
+}
+
+/// How far a stage is.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StageWord {
+    Pending,
+    Running,
+    Complete,
+    Failed,
+}
+
+impl From<StageStatus> for StageWord {
+    fn from(status: StageStatus) -> Self {
+        match status {
+            StageStatus::Pending => Self::Pending,
+            StageStatus::Running => Self::Running,
+            StageStatus::Complete => Self::Complete,
+            StageStatus::Failed => Self::Failed,
+        }
+    }
+}
+
+/// Where something is stored.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Place {
+    Database,
+    File,
+}
+
+/// A run was accepted, now or earlier.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Accepted {
+    pub(super) run_id: RunId,
+    pub(super) status: Word,
+    /// Where to ask how far it is.
+    pub(super) status_url: String,
+}
+
+/// A run is worked on again.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AcceptedAgain {
+    pub(super) run_id: RunId,
+    pub(super) status: Word,
+    /// Raised by each retry.
+    pub(super) generation: i32,
+    pub(super) status_url: String,
+}
+
+/// A run was stopped, now or earlier.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Cancelled {
+    pub(super) run_id: RunId,
+    pub(super) status: Word,
+    pub(super) run_status: RunStatus,
+    pub(super) status_url: String,
+}
+
+/// How far a run is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Status {
+    pub(super) run_id: RunId,
+    pub(super) status: Word,
+    /// The first stage without an output, or the last one.
+    pub(super) current_stage: Stage,
+    pub(super) stages: Stages,
+    /// The output of stage 1, once it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stage1_data: Option<Output<InputProcessing>>,
+    pub(super) brand_name: Option<String>,
+    pub(super) company_id: Option<BrandId>,
+    /// The storage mode now.
+    #[serde(serialize_with = "mode")]
+    pub(super) mode: Mode,
+    pub(super) stored_in: Vec<Place>,
+    /// What would be left of it if this container vanished.
+    pub(super) durability: Durability,
+    pub(super) accepted_at: Option<Time>,
+    pub(super) completed_at: Option<Time>,
+    /// Why it failed or was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<RunError>,
+}
+
+fn mode<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(mode.as_str())
+}
+
+/// The four stages, by their numbers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Stages {
+    #[serde(rename = "1")]
+    pub(super) input_processing: StageBody<InputProcessing>,
+    #[serde(rename = "2")]
+    pub(super) signal_amplification: StageBody<SignalAmplification>,
+    #[serde(rename = "3")]
+    pub(super) general_translation: StageBody<GeneralTranslation>,
+    #[serde(rename = "4")]
+    pub(super) brand_contextualization: StageBody<BrandContextualization>,
+}
+
+/// One stage of a run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(bound = "")]
+#[schemars(rename = "{T}Stage")]
+pub(super) struct StageBody<T> {
+    pub(super) status: StageWord,
+    pub(super) started_at: Option<Time>,
+    pub(super) completed_at: Option<Time>,
+    pub(super) output: Option<Output<T>>,
+    pub(super) stored_in: Vec<Place>,
+}
+
+/// A stage's record as it is stored: the payload of `T`, and how it came about.
+#[derive(Debug, Serialize)]
+#[serde(transparent, bound = "")]
+pub(super) struct Output<T>(Map<String, Value>, #[serde(skip)] PhantomData<T>);
+
+impl<T> Output<T> {
+    pub(super) fn new(record: Map<String, Value>) -> Self {
+        Self(record, PhantomData)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Output<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}Output", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (payload, meta) = (generator.subschema_for::<T>(), generator.subschema_for::<StageMeta>());
+        json_schema!({
+            "allOf": [payload, {"type": "object", "required": ["meta"], "properties": {"meta": meta}}],
+        })
+    }
+}
+
+/// Why a run ended without its report.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RunError {
+    pub(super) code: FailureCode,
+    /// A sentence for people.
+    pub(super) message: String,
+    /// None while the document was being read.
+    pub(super) stage: Option<Stage>,
+    /// Whether the same run may succeed when it is retried as it is.
+    pub(super) can_retry: bool,
+}
+
+/// All there is to a run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RunDetail")]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    pub(super) status: Status,
+    pub(super) run_status: RunStatus,
+    /// Raised by each retry.
+    pub(super) generation: i32,
+    pub(super) document_name: Option<String>,
+    pub(super) duration_ms: Option<i64>,
+    /// US dollars for all answers, also those that never became a stage.
+    pub(super) cost_usd: f64,
+    /// The share of quotes that were found in the document, 0 to 1; none before there are any.
+    pub(super) grounding: Option<f64>,
+    /// Markdown.
+    pub(super) report: Option<String>,
+    pub(super) report_url: Option<String>,
+    pub(super) can_retry: bool,
+    pub(super) can_cancel: bool,
+}
+
+/// A part of the list of runs.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RunList")]
+pub(super) struct Runs {
+    pub(super) runs: Vec<Listed>,
+    pub(super) pagination: Pagination,
+    pub(super) source: Source,
+}
+
+/// Who was asked for the list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Source {
+    Database,
+    File,
+}
+
+/// Where in the list a page is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Pagination {
+    /// None where it goes on after a run.
+    pub(super) page: Option<usize>,
+    pub(super) page_size: usize,
+    /// At most 10,000 are counted.
+    pub(super) total: usize,
+    pub(super) total_is_exact: bool,
+    pub(super) has_next: bool,
+    /// For `after`; none on the last page.
+    pub(super) next: Option<String>,
+}
+
+/// One run of the list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListedRun")]
+pub(super) struct Listed {
+    pub(super) run_id: RunId,
+    pub(super) status: RunStatus,
+    /// None, as the brand's name, for a row that nobody has asked `/run` for.
+    pub(super) company_id: Option<BrandId>,
+    pub(super) brand_name: Option<String>,
+    pub(super) document_name: String,
+    pub(super) generation: i32,
+    pub(super) stages_complete: usize,
+    pub(super) created_at: Time,
+    pub(super) completed_at: Option<Time>,
+    pub(super) error: Option<RunError>,
+}

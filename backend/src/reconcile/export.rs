@@ -1,0 +1,127 @@
+//! The other way: what only the database has, written out as files.
+
+use pipeline::run::RunId;
+use serde::Serialize;
+
+use super::{
+    Reconciler,
+    plan::differences,
+    verify::{Scope, is_open},
+};
+use crate::storage::{StorageError, StorageErrorKind, Store as _, files::FileStore};
+
+/// What became of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Exported {
+    /// Its files are written, read back, and equal.
+    Written,
+    /// They were there, and equal.
+    Present,
+    /// It has not ended: whoever works on it is still writing.
+    Open,
+    /// The files hold something else; they are left as they are.
+    Conflict {
+        numbers: Vec<i32>,
+    },
+    /// It is deleted there, or the database does not know it.
+    Unknown,
+    Failed {
+        reason: String,
+    },
+}
+
+/// How many runs came out how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Count {
+    pub written: usize,
+    pub present: usize,
+    pub open: usize,
+    pub conflicts: usize,
+    pub unknown: usize,
+    pub failed: usize,
+}
+
+impl Count {
+    fn add(&mut self, exported: &Exported) {
+        *match exported {
+            Exported::Written => &mut self.written,
+            Exported::Present => &mut self.present,
+            Exported::Open => &mut self.open,
+            Exported::Conflict { .. } => &mut self.conflicts,
+            Exported::Unknown => &mut self.unknown,
+            Exported::Failed { .. } => &mut self.failed,
+        } += 1;
+    }
+
+    /// Whether every run that has ended is there, and equal.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.conflicts + self.unknown + self.failed == 0
+    }
+}
+
+impl Reconciler {
+    /// Writes the ended runs of a scope out as files, and tells each result as it comes. May be done again: what is there
+    /// is left.
+    pub async fn export(
+        &self,
+        scope: &Scope,
+        to: &FileStore,
+        mut tell: impl FnMut(&RunId, &Exported) + Send,
+    ) -> Result<Count, StorageError> {
+        let mut count = Count::default();
+        let since = match scope {
+            Scope::One(run) => {
+                let exported = self.export_one(run, to).await?;
+                tell(run, &exported);
+                count.add(&exported);
+                return Ok(count);
+            }
+            Scope::Since(since) => *since,
+        };
+        let mut after = None;
+        while let Some(page) = self.ended_page(since, &mut after).await? {
+            for run in page {
+                let exported = self.export_one(&run, to).await?;
+                tell(&run, &exported);
+                count.add(&exported);
+            }
+        }
+        count.open = self.call(|mirror| async move { mirror.open_since(since).await }).await?;
+        Ok(count)
+    }
+
+    /// An error of the database ends the export; one of the files is that run's result.
+    async fn export_one(&self, run: &RunId, to: &FileStore) -> Result<Exported, StorageError> {
+        let Some(row) = self.look(run).await?.map(|row| row.snapshot) else { return Ok(Exported::Unknown) };
+        if is_open(&row) {
+            return Ok(Exported::Open);
+        }
+        let written = async {
+            if let Some(file) = to.load(run).await?
+                && differences(&row, &file).is_empty()
+            {
+                return Ok(Exported::Present);
+            }
+            match to.import(&row).await {
+                // What is in the way is told below.
+                Err(error)
+                    if matches!(error.kind, StorageErrorKind::Conflict)
+                        || (error.kind == StorageErrorKind::Fenced && to.manifest(run).await?.is_some()) => {}
+                imported => imported?,
+            }
+            Ok(match to.load(run).await? {
+                None => Exported::Unknown,
+                Some(file) => match differences(&row, &file) {
+                    numbers if numbers.is_empty() => Exported::Written,
+                    numbers => Exported::Conflict { numbers },
+                },
+            })
+        };
+        Ok(written.await.unwrap_or_else(|error: StorageError| match error.kind {
+            StorageErrorKind::Fenced => Exported::Unknown,
+            _ => Exported::Failed { reason: error.message },
+        }))
+    }
+}

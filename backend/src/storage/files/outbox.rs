@@ -1,0 +1,306 @@
+//! The outbox in files: what is to be told stands in the run's manifest, written with the state change itself; marks say
+//! which manifests to look at.
+//!
+//! One process of a disk sends: it holds a lock, which the operating system gives back however it ends. In a bucket all
+//! do: what is taken to be sent is put off by compare-and-set, so that nobody else takes it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pipeline::{clock::Timestamp, run::RunId};
+use tokio::sync::Notify;
+
+use super::{
+    super::{
+        StorageError, StorageErrorKind,
+        outbox::{Counts, Delivery, Due, Event, Outbox, Outcome},
+    },
+    FileStore, Twin,
+    manifest::Manifest,
+    run_files::{MANIFEST_FILE, RunFiles},
+};
+
+/// Names of runs of which something is to be told.
+const OWING_FOLDER: &str = ".webhooks";
+/// Names of runs of which something was told that the database does not know to have been.
+const TOLD_FOLDER: &str = ".webhooks-told";
+
+/// For so long nobody looks into a manifest again of which nothing is due: longer, and a command's replay would wait.
+const UNDISTURBED: Duration = Duration::from_secs(30);
+
+/// Who tells the frontend of what stands in files.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    /// None where nobody is told anything.
+    pub(super) wake: Option<Arc<Notify>>,
+    /// Runs of which nothing is due before then.
+    resting: Mutex<HashMap<RunId, Timestamp>>,
+}
+
+impl Telling {
+    pub(super) fn waking(wake: Option<Arc<Notify>>) -> Self {
+        Self { wake, ..Self::default() }
+    }
+}
+
+impl RunFiles {
+    /// Enters in a manifest (not yet written) what is to be told of it, unless the database has it to tell.
+    pub(super) fn owe(
+        &self,
+        manifest: &mut Manifest,
+        events: &[Event],
+        twin: Twin,
+    ) -> Result<(), StorageError> {
+        if self.telling.wake.is_none() || twin == Twin::Has {
+            return Ok(());
+        }
+        self.mark(OWING_FOLDER, &manifest.run_id)?;
+        self.disturb(&manifest.run_id);
+        let generation = manifest.generation;
+        for event in events {
+            if !manifest.webhooks.iter().any(|one| one.position() == (generation, event.number())) {
+                manifest.webhooks.push(Delivery {
+                    generation,
+                    event: *event,
+                    attempts: 0,
+                    next_attempt_at: self.clock.now(),
+                    outcome: None,
+                    last_error: None,
+                });
+            }
+        }
+        manifest.webhooks.sort_by_key(Delivery::position);
+        Ok(())
+    }
+
+    fn disturb(&self, run: &RunId) {
+        self.telling.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    }
+
+    fn rest(&self, run: &RunId, until: Timestamp) {
+        let until = until.min(self.clock.now() + UNDISTURBED);
+        self.telling.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), until);
+    }
+
+    fn rests(&self, run: &RunId) -> bool {
+        let resting = self.telling.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.get(run).is_some_and(|until| *until > self.clock.now())
+    }
+
+    fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
+        let runs = self.marked(OWING_FOLDER)?;
+        let mut all = Vec::new();
+        let is_ours =
+            || self.medium.take_turn(OWING_FOLDER).map_err(|error| self.fault(OWING_FOLDER, &error));
+        if runs.is_empty() || !is_ours()? {
+            return Ok(all);
+        }
+        for run in runs {
+            if all.len() >= limit {
+                break;
+            }
+            if !self.rests(&run) {
+                match self.claim_first(&run, hold) {
+                    // Another process was first.
+                    Err(error) if error.kind == StorageErrorKind::Raced => {}
+                    claimed => all.extend(claimed?),
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The first event of a run that is not settled, if it is due.
+    fn claim_first(&self, run: &RunId, hold: Duration) -> Result<Option<Due>, StorageError> {
+        let mut due = None;
+        self.change_deliveries(run, |deliveries, now| {
+            let is_gone = deliveries.iter().any(|one| one.outcome == Some(Outcome::Gone));
+            let first = deliveries.iter_mut().find(|one| one.outcome.is_none());
+            let Some(first) = first.filter(|first| first.next_attempt_at <= now) else { return false };
+            first.attempts += 1;
+            first.next_attempt_at = now + hold;
+            due = Some(Due {
+                run: run.clone(),
+                generation: first.generation,
+                event: first.event,
+                attempt: first.attempts,
+                is_gone,
+            });
+            true
+        })?;
+        Ok(due)
+    }
+
+    /// Changes what a run has to tell; a run that has gone has nothing more. `change` says whether it did.
+    fn change_deliveries(
+        &self,
+        run: &RunId,
+        change: impl FnOnce(&mut Vec<Delivery>, Timestamp) -> bool,
+    ) -> Result<(), StorageError> {
+        let lock = match self.lock(run) {
+            Err(error) if error.kind == StorageErrorKind::Unknown => None,
+            lock => Some(lock?),
+        };
+        let (is_buried, manifest) = if lock.is_some() { self.read_run(run)? } else { (true, None) };
+        let Some(mut manifest) = manifest.filter(|_| !is_buried) else {
+            self.unmark(TOLD_FOLDER, run)?;
+            return self.unmark(OWING_FOLDER, run);
+        };
+        let has_changed = change(&mut manifest.webhooks, self.clock.now());
+        let next = manifest.webhooks.iter().find(|one| one.outcome.is_none()).map(|one| one.next_attempt_at);
+        if next.is_some() {
+            self.mark(OWING_FOLDER, run)?;
+        }
+        if has_changed {
+            self.write_manifest(&mut manifest)?;
+        }
+        match next {
+            Some(next) => self.rest(run, next),
+            None => {
+                let is_to_be_handed_over = manifest.database.is_some() && !manifest.webhooks.is_empty();
+                if is_to_be_handed_over {
+                    self.mark(TOLD_FOLDER, run)?;
+                } else {
+                    self.unmark(TOLD_FOLDER, run)?;
+                }
+                self.unmark(OWING_FOLDER, run)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn to_hand_over(&self) -> Result<Vec<RunId>, StorageError> {
+        let mut runs = self.marked(OWING_FOLDER)?;
+        runs.extend(self.marked(TOLD_FOLDER)?);
+        runs.sort();
+        runs.dedup();
+        Ok(runs)
+    }
+
+    fn count_deliveries(&self) -> Result<Counts, StorageError> {
+        let (mut counts, mut oldest) = (Counts::default(), None);
+        let runs = self.to_hand_over()?;
+        let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
+        for (run, (name, stored)) in runs.iter().zip(names.iter().zip(self.medium.read_all(&names))) {
+            let Some(stored) = stored.map_err(|error| self.fault(name, &error))? else { continue };
+            let Some(manifest) = self.parse_manifest(run, stored)? else { continue };
+            for one in &manifest.webhooks {
+                match one.outcome {
+                    None => {
+                        counts.pending += 1;
+                        let since = manifest.stages.values().map(|stage| stage.stored_at).min();
+                        oldest = oldest.min(since).or(oldest).or(since);
+                    }
+                    Some(Outcome::Delivered) => counts.delivered += 1,
+                    Some(Outcome::Gone) => counts.gone += 1,
+                    Some(Outcome::GaveUp) => counts.gave_up += 1,
+                    Some(Outcome::Superseded | Outcome::TooLarge) => {}
+                }
+            }
+        }
+        let age = oldest.map(|oldest| (self.clock.now() - oldest).num_seconds());
+        counts.oldest_pending_seconds = age.and_then(|age| u64::try_from(age).ok()).unwrap_or_default();
+        Ok(counts)
+    }
+}
+
+impl FileStore {
+    /// Runs of which this disk has something to tell, or has told something, that the database does not know.
+    pub async fn owing_runs(&self) -> Result<Vec<RunId>, StorageError> {
+        self.whole(RunFiles::to_hand_over).await
+    }
+
+    /// The database has these now.
+    pub async fn handed_over(&self, run: &RunId, all: Vec<Delivery>) -> Result<(), StorageError> {
+        self.change(run, move |kept, _| {
+            kept.retain(|one| !all.iter().any(|other| other.position() == one.position()));
+            true
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        run: &RunId,
+        change: impl FnOnce(&mut Vec<Delivery>, Timestamp) -> bool + Send + Sync + Clone + 'static,
+    ) -> Result<(), StorageError> {
+        let id = run.clone();
+        self.write(run, move |files| files.change_deliveries(&id, change.clone())).await
+    }
+}
+
+#[async_trait]
+impl Outbox for FileStore {
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
+        self.whole(move |files| files.claim_due(limit, hold)).await
+    }
+
+    async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError> {
+        let (at, error) = ((due.generation, due.event.number()), error.map(str::to_owned));
+        self.change(&due.run, move |all, _| {
+            for one in all.iter_mut().filter(|one| one.outcome.is_none()) {
+                if one.position() == at || outcome == Outcome::Gone {
+                    one.outcome = Some(outcome);
+                    one.last_error.clone_from(&error);
+                }
+            }
+            true
+        })
+        .await
+    }
+
+    async fn postpone(&self, due: &Due, wait: Duration, error: &str) -> Result<(), StorageError> {
+        let (at, error) = ((due.generation, due.event.number()), error.to_owned());
+        self.change(&due.run, move |all, now| {
+            for one in all.iter_mut().filter(|one| one.outcome.is_none() && one.position() == at) {
+                one.next_attempt_at = now + wait;
+                one.last_error = Some(error.clone());
+            }
+            true
+        })
+        .await
+    }
+
+    async fn replay(&self, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, StorageError> {
+        let wanted = events.to_vec();
+        self.change(run, move |all, now| {
+            for one in all.iter_mut() {
+                (one.outcome, one.attempts, one.next_attempt_at, one.last_error) = (None, 0, now, None);
+            }
+            for event in wanted {
+                if !all.iter().any(|one| one.event == event) {
+                    let next_attempt_at = now;
+                    let (attempts, outcome, last_error) = (0, None, None);
+                    all.push(Delivery { generation, event, attempts, next_attempt_at, outcome, last_error });
+                }
+            }
+            all.sort_by_key(Delivery::position);
+            true
+        })
+        .await?;
+        Ok(self.deliveries(run).await?.len())
+    }
+
+    async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError> {
+        Ok(self.manifest(run).await?.map(|manifest| manifest.webhooks).unwrap_or_default())
+    }
+
+    async fn count_deliveries(&self) -> Result<Counts, StorageError> {
+        self.whole(RunFiles::count_deliveries).await
+    }
+
+    async fn take_over(&self, run: &RunId, deliveries: &[Delivery]) -> Result<(), StorageError> {
+        let new = deliveries.to_vec();
+        self.change(run, move |all, _| {
+            all.retain(|one| !new.iter().any(|other| other.position() == one.position()));
+            all.extend(new);
+            all.sort_by_key(Delivery::position);
+            true
+        })
+        .await
+    }
+}

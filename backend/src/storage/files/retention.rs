@@ -1,0 +1,57 @@
+//! What has been kept long enough.
+
+use pipeline::{clock::Timestamp, run::RunId};
+
+use super::{
+    super::StorageError,
+    marks::UNSYNCED_FOLDER,
+    run_files::{MANIFEST_FILE, RunFiles},
+};
+
+impl RunFiles {
+    pub(super) fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
+        let runs = self.medium.runs_before(before).map_err(|error| self.fault("", &error))?;
+        Ok(runs.iter().filter_map(|name| RunId::parse(name).ok()).collect())
+    }
+
+    pub(super) fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
+        let name = run.as_str();
+        let fault = |error| self.fault(name, &error);
+        if !self.medium.has_run(name).map_err(fault)? {
+            return Ok(false);
+        }
+        let _lock = self.lock(run)?;
+        let tombstone = self.tombstone(run)?;
+        let mut manifest = self.read_manifest(run)?;
+        let has_expired = match (&manifest, &tombstone) {
+            (Some(manifest), None) => {
+                manifest.has_ended()
+                    && manifest.finished_at.is_some_and(|at| at < before)
+                    && !manifest.is_unsynced()
+                    && !self.is_marked(UNSYNCED_FOLDER, run)?
+            }
+            (None, Some(tombstone)) => tombstone.deleted_at < before,
+            // Half removed: the deletion has to end first.
+            (Some(_), Some(_)) => false,
+            // Left by a process that died on its way into, or out of, the folder.
+            (None, None) => self.medium.holds_nothing(name).map_err(fault)?,
+        };
+        if !has_expired {
+            return Ok(false);
+        }
+        if let Some(seen) = manifest.as_mut().and_then(|manifest| manifest.seen.take()) {
+            // Whoever retries it at this moment has changed it before, or finds that it has gone.
+            let name = Self::name(run, MANIFEST_FILE);
+            self.medium.withdraw(&name, &seen).map_err(|error| self.fault(&name, &error))?;
+        }
+        let accepted_at = manifest
+            .map(|manifest| manifest.accepted_at)
+            .or_else(|| tombstone.and_then(|tombstone| tombstone.accepted_at));
+        self.clear(run)?;
+        self.medium.remove_run(name).map_err(fault)?;
+        if let Some(at) = accepted_at {
+            self.medium.forget_run(name, at.timestamp_millis()).map_err(fault)?;
+        }
+        Ok(true)
+    }
+}

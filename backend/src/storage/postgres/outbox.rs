@@ -1,0 +1,233 @@
+//! The outbox in the database: a row an event, claimed by whichever replica is free.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pipeline::{clock::Timestamp, run::RunId};
+use sqlx::Row as _;
+
+use super::{
+    super::{
+        StorageError,
+        outbox::{Counts, Delivery, Due, Event, Outbox, Outcome},
+    },
+    Access, Fault, Held, PostgresStore, bounded,
+    lease::run_id,
+    text,
+};
+
+/// Part of a statement that changes a run: what is to be told of it. From a part with "id" and "generation"; the events'
+/// numbers; whether anybody is told anything.
+macro_rules! owe {
+    ($from:literal, $events:literal, $switch:literal) => {
+        concat!(
+            r#"owed AS (
+              INSERT INTO "WebhookDelivery" ("runId", "generation", "event")
+              SELECT f."id", f."generation", e FROM "#,
+            $from,
+            " AS f, unnest(",
+            $events,
+            "::int4[]) AS e WHERE ",
+            $switch,
+            "::bool ON CONFLICT DO NOTHING)"
+        )
+    };
+}
+pub(super) use owe;
+
+/// What is due, of each run the first that is not settled. Times are stored in milliseconds, so one may be rounded up to
+/// the next. $1 limit, $2 how long it is nobody else's (s)
+const CLAIM: &str = r#"
+WITH due AS (
+  SELECT d."runId", d."generation", d."event" FROM "WebhookDelivery" d
+  WHERE d."settledAt" IS NULL AND d."nextAttemptAt" <= now() + interval '1 millisecond'
+    AND NOT EXISTS (
+      SELECT FROM "WebhookDelivery" e WHERE e."runId" = d."runId" AND e."settledAt" IS NULL
+        AND (e."generation", e."event") < (d."generation", d."event"))
+  ORDER BY d."nextAttemptAt" LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+UPDATE "WebhookDelivery" w SET "attempts" = w."attempts" + 1, "nextAttemptAt" = now() + make_interval(secs => $2)
+FROM due WHERE w."runId" = due."runId" AND w."generation" = due."generation" AND w."event" = due."event"
+RETURNING w."runId", w."generation", w."event", w."attempts",
+  EXISTS (SELECT FROM "WebhookDelivery" g WHERE g."runId" = w."runId" AND g."outcome" = 'gone') AS "isGone""#;
+
+async fn claim(held: &mut Held<'_>, limit: usize, hold: Duration) -> Result<Vec<Due>, Fault> {
+    let rows = held
+        .query(CLAIM)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(hold.as_secs_f64())
+        .fetch_all(held.connection()?)
+        .await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        // One that this version does not know waits for the next.
+        let Some(event) = Event::from_number(row.try_get("event")?) else { continue };
+        all.push(Due {
+            run: run_id(row.try_get("runId")?)?,
+            generation: row.try_get("generation")?,
+            event,
+            attempt: row.try_get("attempts")?,
+            is_gone: row.try_get("isGone")?,
+        });
+    }
+    Ok(all)
+}
+
+/// $1 run, $2 generation, $3 event, $4 outcome, $5 why
+const SETTLE: &str = r#"
+UPDATE "WebhookDelivery" SET "settledAt" = now(), "outcome" = $4, "lastError" = $5
+WHERE "runId" = $1 AND "settledAt" IS NULL AND (("generation" = $2 AND "event" = $3) OR $4 = 'gone')"#;
+
+async fn settle(held: &mut Held<'_>, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), Fault> {
+    held.query(SETTLE)
+        .bind(due.run.as_str())
+        .bind(due.generation)
+        .bind(due.event.number())
+        .bind(outcome.as_str())
+        .bind(error.map(text))
+        .execute(held.connection()?)
+        .await?;
+    Ok(())
+}
+
+/// What waits behind it is not looked at before it either. $1 run, $2 generation, $3 event, $4 wait (s), $5 why
+const POSTPONE: &str = r#"
+UPDATE "WebhookDelivery" SET
+  "nextAttemptAt" = CASE WHEN "generation" = $2 AND "event" = $3 THEN now() + make_interval(secs => $4)
+                    ELSE GREATEST("nextAttemptAt", now() + make_interval(secs => $4)) END,
+  "lastError" = CASE WHEN "generation" = $2 AND "event" = $3 THEN $5 ELSE "lastError" END
+WHERE "runId" = $1 AND "settledAt" IS NULL"#;
+
+async fn postpone(held: &mut Held<'_>, due: &Due, wait: Duration, error: &str) -> Result<(), Fault> {
+    held.query(POSTPONE)
+        .bind(due.run.as_str())
+        .bind(due.generation)
+        .bind(due.event.number())
+        .bind(wait.as_secs_f64())
+        .bind(text(error))
+        .execute(held.connection()?)
+        .await?;
+    Ok(())
+}
+
+/// $1 run, $2 generation, $3 events
+const REPLAY: &str = r#"
+WITH again AS (
+  UPDATE "WebhookDelivery" SET "settledAt" = NULL, "outcome" = NULL, "attempts" = 0, "nextAttemptAt" = now(),
+    "lastError" = NULL
+  WHERE "runId" = $1 RETURNING "event"
+),
+added AS (
+  INSERT INTO "WebhookDelivery" ("runId", "generation", "event")
+  SELECT $1, $2, e FROM unnest($3::int4[]) AS e
+  WHERE NOT EXISTS (SELECT FROM "WebhookDelivery" k WHERE k."runId" = $1 AND k."event" = e)
+  ON CONFLICT DO NOTHING RETURNING "event"
+)
+SELECT (SELECT count(*) FROM again) + (SELECT count(*) FROM added) AS "count""#;
+
+async fn replay(held: &mut Held<'_>, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, Fault> {
+    let row = held
+        .query(REPLAY)
+        .bind(run.as_str())
+        .bind(generation)
+        .bind(events.iter().map(|event| event.number()).collect::<Vec<_>>())
+        .fetch_one(held.connection()?)
+        .await?;
+    Ok(usize::try_from(row.try_get::<i64, _>("count")?).unwrap_or_default())
+}
+
+const DELIVERIES: &str = r#"
+SELECT "generation", "event", "attempts", (extract(epoch FROM "nextAttemptAt") * 1000)::int8 AS "nextAttemptAt",
+  "outcome", "lastError"
+FROM "WebhookDelivery" WHERE "runId" = $1 ORDER BY "generation", "event""#;
+
+async fn deliveries(held: &mut Held<'_>, run: &RunId) -> Result<Vec<Delivery>, Fault> {
+    let rows = held.query(DELIVERIES).bind(run.as_str()).fetch_all(held.connection()?).await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(event) = Event::from_number(row.try_get("event")?) else { continue };
+        all.push(Delivery {
+            generation: row.try_get("generation")?,
+            event,
+            attempts: row.try_get("attempts")?,
+            next_attempt_at: Timestamp::from_timestamp_millis(row.try_get("nextAttemptAt")?)
+                .unwrap_or_default(),
+            outcome: row.try_get::<Option<&str>, _>("outcome")?.and_then(Outcome::parse),
+            last_error: row.try_get("lastError")?,
+        });
+    }
+    Ok(all)
+}
+
+const COUNT: &str = r#"
+SELECT count(*) FILTER (WHERE "settledAt" IS NULL) AS "pending",
+  count(*) FILTER (WHERE "outcome" = 'delivered') AS "delivered",
+  count(*) FILTER (WHERE "outcome" = 'gone') AS "gone",
+  count(*) FILTER (WHERE "outcome" = 'gave_up') AS "gaveUp",
+  COALESCE(extract(epoch FROM now() - min("createdAt") FILTER (WHERE "settledAt" IS NULL)), 0)::int8 AS "oldest"
+FROM "WebhookDelivery""#;
+
+async fn count(held: &mut Held<'_>) -> Result<Counts, Fault> {
+    let row = held.query(COUNT).fetch_one(held.connection()?).await?;
+    let number = |name| Ok::<_, Fault>(u64::try_from(row.try_get::<i64, _>(name)?).unwrap_or_default());
+    Ok(Counts {
+        pending: number("pending")?,
+        delivered: number("delivered")?,
+        gone: number("gone")?,
+        gave_up: number("gaveUp")?,
+        oldest_pending_seconds: number("oldest")?,
+    })
+}
+
+/// What either side has told is told. $1 run, $2 generations, $3 events, $4 attempts, $5 outcomes, $6 when (ms)
+const TAKE_OVER: &str = r#"
+INSERT INTO "WebhookDelivery" AS w ("runId", "generation", "event", "attempts", "nextAttemptAt", "settledAt", "outcome")
+SELECT $1, o.generation, o.event, o.attempts, to_timestamp(o.at::float8 / 1000),
+  CASE WHEN o.outcome IS NOT NULL THEN now() END, o.outcome
+FROM unnest($2::int4[], $3::int4[], $4::int4[], $5::text[], $6::int8[]) AS o(generation, event, attempts, outcome, at)
+ON CONFLICT ("runId", "generation", "event") DO UPDATE SET
+  "settledAt" = COALESCE(w."settledAt", EXCLUDED."settledAt"), "outcome" = COALESCE(w."outcome", EXCLUDED."outcome")"#;
+
+async fn take_over(held: &mut Held<'_>, run: &RunId, all: &[Delivery]) -> Result<(), Fault> {
+    held.query(TAKE_OVER)
+        .bind(run.as_str())
+        .bind(all.iter().map(|one| one.generation).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.event.number()).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.attempts).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.outcome.map(Outcome::as_str)).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.next_attempt_at.timestamp_millis()).collect::<Vec<_>>())
+        .execute(held.connection()?)
+        .await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Outbox for PostgresStore {
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
+        bounded!(self.pool, Access::Write, |held| claim(held, limit, hold))
+    }
+
+    async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| settle(held, due, outcome, error))
+    }
+
+    async fn postpone(&self, due: &Due, wait: Duration, error: &str) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| postpone(held, due, wait, error))
+    }
+
+    async fn replay(&self, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Write, |held| replay(held, run, generation, events))
+    }
+
+    async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| deliveries(held, run))
+    }
+
+    async fn count_deliveries(&self) -> Result<Counts, StorageError> {
+        bounded!(self.pool, Access::Read, |held| count(held))
+    }
+
+    async fn take_over(&self, run: &RunId, all: &[Delivery]) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| take_over(held, run, all))
+    }
+}

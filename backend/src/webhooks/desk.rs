@@ -1,0 +1,60 @@
+//! What an operator asks of webhooks.
+
+use std::sync::Arc;
+
+use pipeline::run::RunId;
+
+use crate::storage::{
+    StorageError,
+    files::FileStore,
+    outbox::{Counts, Delivery, Event, Outbox},
+};
+
+/// Looks into the outboxes, whatever a service does meanwhile.
+#[derive(Debug)]
+pub struct Desk {
+    pub files: FileStore,
+    /// None without a database, or where it is switched off.
+    pub database: Option<Arc<dyn Outbox>>,
+}
+
+impl Desk {
+    /// Has everything of a run told again; returns how many events, none for a run that nobody knows.
+    pub async fn replay(&self, run: &RunId) -> Result<Option<usize>, StorageError> {
+        for outbox in self.outboxes() {
+            if let Some(snapshot) = outbox.load(run).await? {
+                let events = Event::all_of(&snapshot);
+                return outbox.replay(run, snapshot.generation, &events).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was told of a run and what is still to be, in order.
+    pub async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError> {
+        let mut all = Vec::new();
+        for outbox in self.outboxes() {
+            all.extend(outbox.deliveries(run).await?);
+        }
+        all.sort_by_key(Delivery::position);
+        Ok(all)
+    }
+
+    /// What was told and what is still to be, of all runs.
+    pub async fn counts(&self) -> Result<Counts, StorageError> {
+        let mut all = Counts::default();
+        for outbox in self.outboxes() {
+            let one = outbox.count_deliveries().await?;
+            all.pending += one.pending;
+            all.delivered += one.delivered;
+            all.gone += one.gone;
+            all.gave_up += one.gave_up;
+            all.oldest_pending_seconds = all.oldest_pending_seconds.max(one.oldest_pending_seconds);
+        }
+        Ok(all)
+    }
+
+    fn outboxes(&self) -> impl Iterator<Item = &dyn Outbox> {
+        self.database.iter().map(|database| &**database as &dyn Outbox).chain([&self.files as &dyn Outbox])
+    }
+}

@@ -1,0 +1,247 @@
+//! Tells the frontend what becomes of its runs: at least once, of each run in order, and never in a run's way.
+//!
+//! What is to be told stands in an outbox, written with the state change: in the database, or in the run's manifest where
+//! the database did not take the change. Whoever is free takes what is due and sends it.
+//!
+//! # Invariants
+//!
+//! * No run waits for a receiver.
+//! * A repetition carries the same `webhook-id`.
+//! * While the database is there, it alone says what is to be sent; what stands in files is handed over to it first.
+
+pub mod body;
+mod client;
+pub mod desk;
+pub mod sign;
+
+use std::{sync::Arc, time::Duration};
+
+use pipeline::clock::Clock;
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+pub use self::client::{Sender, SenderError};
+use self::{
+    body::{Content, content},
+    client::Sent,
+};
+use crate::{
+    crash,
+    storage::{
+        StorageError,
+        outbox::{Due, Outbox, Outcome},
+        router::{Router, jitter},
+    },
+    telemetry::metrics,
+};
+
+/// Requests under way at once.
+const CONCURRENCY: usize = 16;
+
+/// Between two looks that nobody asked for: for repetitions, and for what other replicas wrote down and cannot send.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The wait after the first failure; it doubles up to the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+
+/// With these waits, after four to eight hours.
+const ATTEMPTS_MAX: i32 = 20;
+
+/// Longer than a request may take: for loading the run, and for writing down how it went.
+const HOLD_BEYOND_REQUEST: Duration = Duration::from_secs(5);
+
+/// For requests under way when the process stops.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Takes what is due from the outboxes and sends it.
+#[derive(Debug)]
+pub struct Courier {
+    pub router: Arc<Router>,
+    /// None without a database.
+    pub database: Option<Arc<dyn Outbox>>,
+    pub sender: Sender,
+    pub timeout: Duration,
+    pub clock: Arc<dyn Clock>,
+    /// Rung when something is written down.
+    pub woken: Arc<Notify>,
+}
+
+/// Which outbox an event came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Database,
+    Files,
+}
+
+impl Courier {
+    /// Sends until told to stop.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut underway: JoinSet<Source> = JoinSet::new();
+        let mut from_files: usize = 0;
+        loop {
+            let free = CONCURRENCY.saturating_sub(underway.len());
+            if free > 0 && !stop.is_cancelled() {
+                for (source, due) in self.claim(free, from_files == 0).await {
+                    from_files += usize::from(source == Source::Files);
+                    let courier = self.clone();
+                    underway.spawn(async move {
+                        courier.deliver(source, &due).await;
+                        source
+                    });
+                }
+            }
+            tokio::select! {
+                Some(done) = underway.join_next() => {
+                    from_files = match done {
+                        Ok(Source::Files) => from_files.saturating_sub(1),
+                        Ok(Source::Database) => from_files,
+                        // Which it was is lost with it; so is its place.
+                        Err(_) => if underway.is_empty() { 0 } else { from_files },
+                    };
+                }
+                () = self.woken.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = stop.cancelled() => {
+                    // What is cut off is sent again by whoever is left.
+                    let _ = tokio::time::timeout(GOODBYE, async {
+                        while underway.join_next().await.is_some() {}
+                    }).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes over from files what the database is to know. Called where no request from files is under way.
+    async fn hand_over(&self, database: &dyn Outbox) -> Result<(), StorageError> {
+        let files = self.router.files();
+        for run in files.owing_runs().await? {
+            let all = files.deliveries(&run).await?;
+            if !all.is_empty() {
+                database.take_over(&run, &all).await?;
+                crash::point("webhooks-handed-over");
+            }
+            files.handed_over(&run, all).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, limit: usize, may_hand_over: bool) -> Vec<(Source, Due)> {
+        let (source, outbox) = match &self.database {
+            Some(database) if self.router.is_database_open() => {
+                if may_hand_over && let Err(error) = self.hand_over(&**database).await {
+                    tracing::debug!(%error, "what is to be told from files could not be handed over yet");
+                }
+                (Source::Database, &**database)
+            }
+            _ => (Source::Files, self.router.files() as &dyn Outbox),
+        };
+        match outbox.claim_due(limit, self.timeout + HOLD_BEYOND_REQUEST).await {
+            Ok(all) => all.into_iter().map(|due| (source, due)).collect(),
+            Err(error) => {
+                tracing::debug!(%error, "what is to be told could not be looked up");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn deliver(&self, source: Source, due: &Due) {
+        crash::point("webhook-claimed");
+        let outbox: &dyn Outbox = match (&self.database, source) {
+            (Some(database), Source::Database) => &**database,
+            _ => self.router.files(),
+        };
+        let sent = match self.send(outbox, due).await {
+            Ok(sent) => sent,
+            Err(error) => {
+                // It is due again when its time is up.
+                tracing::debug!(run_id = %due.run, %error, "what is to be told could not be read");
+                return;
+            }
+        };
+        crash::point("webhook-sent");
+        let (outcome, reason) = match sent {
+            Ok(outcome) => (outcome, None),
+            Err(reason) if due.attempt >= ATTEMPTS_MAX => (Outcome::GaveUp, Some(reason)),
+            Err(reason) => return self.postpone(outbox, due, &reason).await,
+        };
+        metrics::webhook(outcome.as_str());
+        let run = &due.run;
+        let (event, attempt) = (due.event.name(), due.attempt);
+        match outcome {
+            Outcome::Delivered | Outcome::Superseded => {
+                tracing::debug!(run_id = %run, event, attempt, outcome = outcome.as_str(), "[{run}] webhook settled");
+            }
+            Outcome::Gone if due.is_gone => {}
+            Outcome::Gone => {
+                tracing::warn!(run_id = %run, event, "[{run}] the frontend wants no more webhooks of it (410)");
+            }
+            Outcome::GaveUp | Outcome::TooLarge => {
+                tracing::error!(run_id = %run, event, attempt, outcome = outcome.as_str(), reason,
+                    "[{run}] the frontend was not told; `innovation webhooks replay --run {run}` tells it again");
+            }
+        }
+        if let Err(error) = outbox.settle(due, outcome, reason.as_deref()).await {
+            tracing::warn!(run_id = %run, event, %error, "[{run}] that the frontend was told could not be noted; it is told again");
+        }
+    }
+
+    /// The outcome, or why it is to be tried again.
+    async fn send(&self, outbox: &dyn Outbox, due: &Due) -> Result<Result<Outcome, String>, StorageError> {
+        if due.is_gone {
+            return Ok(Ok(Outcome::Gone));
+        }
+        let found = match outbox.load(&due.run).await? {
+            Some(run) => content(&run, due.generation, due.event),
+            None if outbox.is_buried(&due.run).await? => Content::Superseded,
+            None => Content::NotYet,
+        };
+        let (route, body) = match found {
+            Content::Superseded => return Ok(Ok(Outcome::Superseded)),
+            Content::NotYet => return Ok(Err("the run is not brought up to it yet".to_owned())),
+            Content::Now { route, body } => (route, body.to_string().into_bytes()),
+        };
+        Ok(match self.sender.post(due, route, body, self.clock.now().timestamp()).await {
+            Sent::Delivered => Ok(Outcome::Delivered),
+            Sent::Gone => Ok(Outcome::Gone),
+            Sent::TooLarge => Ok(Outcome::TooLarge),
+            Sent::Refused(reason) => Err(reason),
+        })
+    }
+
+    async fn postpone(&self, outbox: &dyn Outbox, due: &Due, reason: &str) {
+        metrics::webhook("retried");
+        let wait = backoff(due.attempt).mul_f64(jitter());
+        let run = &due.run;
+        let (event, attempt) = (due.event.name(), due.attempt);
+        // Once an event; the repetitions are in the metrics.
+        if attempt == 1 {
+            tracing::warn!(run_id = %run, event, reason, "[{run}] the frontend did not take a webhook; trying on");
+        } else {
+            tracing::debug!(run_id = %run, event, attempt, reason, ?wait, "[{run}] webhook postponed");
+        }
+        if let Err(error) = outbox.postpone(due, wait, reason).await {
+            tracing::debug!(run_id = %run, event, %error, "that a webhook was not taken could not be noted");
+        }
+    }
+}
+
+/// The wait after so many attempts, before jitter.
+fn backoff(attempt: i32) -> Duration {
+    let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(20);
+    (BACKOFF.0 * 2_u32.pow(doublings)).min(BACKOFF.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_tried_for_hours_and_not_for_ever() {
+        let waits: Vec<Duration> = (1..ATTEMPTS_MAX).map(backoff).collect();
+        assert_eq!(waits[..4], [1, 2, 4, 8].map(Duration::from_secs));
+        let hours = waits.iter().sum::<Duration>().as_secs_f64() / 3600.0;
+        assert!((8.0..=9.0).contains(&hours), "{hours} hours");
+        assert_eq!(waits.last(), Some(&BACKOFF.1));
+    }
+}

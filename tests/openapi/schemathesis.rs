@@ -1,0 +1,39 @@
+//! schemathesis asks the running service everything that its description allows, and much that it does not.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{KEY, complete, service};
+use crate::support::root;
+
+const RUN_ID: &str = "complete";
+
+/// By turns: a deletion would be the end of the run that the others ask about.
+const TURNS: [&str; 2] = ["--exclude-operation-id", "--include-operation-id"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_keeps_to_its_description() {
+    let program = root().join("target/schemathesis/bin/schemathesis");
+    assert!(program.exists(), "schemathesis is missing: run `make setup`");
+    let (world, service) = service().await;
+    complete(&world, &service, RUN_ID).await;
+    let folder = tempfile::tempdir().unwrap();
+    for turn in TURNS {
+        let output = Command::new(&program)
+            .arg("--config-file")
+            .arg(root().join("tests/support/schemathesis/schemathesis.toml"))
+            .args(["run", turn, "deleteRun"])
+            .arg(format!("http://127.0.0.1:{}/openapi.json", service.port))
+            .current_dir(folder.path())
+            .env("API_KEY", KEY)
+            .env("RUN_ID", RUN_ID)
+            .output()
+            .unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{out}{err}\n{}", service.log());
+    }
+    // Whatever it was asked, it still works.
+    let health = service.get("/health").await.unwrap();
+    assert_eq!((health.0, &health.1["status"]), (200, &json!("healthy")), "{}", service.log());
+}

@@ -1,0 +1,295 @@
+//! The frontend is told what becomes of its runs: in order, at least once, by one of several replicas, whatever fails.
+
+use std::{collections::HashMap, time::Duration};
+
+use backend::webhooks::sign;
+use serde_json::{Value, json};
+
+use crate::support::{
+    innovation,
+    openrouter::{Options, Reply, Wrapping},
+    postgres::{Postgres, Stop},
+    receiver::{Manner, Receiver},
+    service::World,
+};
+
+const WHOLE: [&str; 6] =
+    ["1 COMPLETED", "2 COMPLETED", "3 COMPLETED", "4 COMPLETED", "5 COMPLETED", "complete"];
+const SECRET: &str = "0123456789abcdef-secret";
+const KEYS: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const FILE_ONLY: (&str, &str) = ("ENABLE_DATABASE_WRITES", "false");
+
+struct Case {
+    world: World,
+    receiver: Receiver,
+    url: String,
+}
+
+impl Case {
+    async fn new(latency: Duration) -> Self {
+        let mut world = World::with_model(Options { latency, ..Options::default() }).await;
+        world.postgres = Some(Postgres::start());
+        world.migrate();
+        let receiver = Receiver::start().await;
+        let url = receiver.url();
+        Self { world, receiver, url }
+    }
+
+    /// What a service needs to tell the receiver.
+    fn settings<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let mut all = vec![
+            ("FRONTEND_WEBHOOK_URL", self.url.as_str()),
+            ("WEBHOOK_SECRET", SECRET),
+            ("WEBHOOK_SIGNING_SECRETS", KEYS),
+            ("WEBHOOK_TIMEOUT_SECONDS", "1"),
+        ];
+        all.extend(more);
+        all
+    }
+
+    /// `innovation webhooks … --json`
+    fn command(&self, arguments: &[&str], more: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) {
+        let mut all = vec!["webhooks"];
+        all.extend(arguments);
+        all.push("--json");
+        let output = innovation(&all)
+            .env("APP_BASE_DIR", self.world.folder.path())
+            .env("DATABASE_URL", self.world.database_url())
+            .envs(self.settings(more))
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_told_in_order_with_the_bodies_the_frontend_reads_and_signed() {
+    let case = Case::new(Duration::ZERO).await;
+    let service = case.world.serve(&case.settings(&[])).await;
+    service.submit(&case.world.request("run-1")).await;
+    case.receiver.wait_for_taken("run-1", &WHOLE).await;
+    let all = case.receiver.received();
+    assert_eq!(all.len(), 6, "each once");
+    for one in &all {
+        assert_eq!(one.header("x-webhook-secret"), SECRET);
+        let (id, at) = (one.header("webhook-id"), one.header("webhook-timestamp").parse().unwrap());
+        let config = backend::config::Config::from_variables(
+            case.settings(&[]).iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            backend::config::Purpose::Command,
+        );
+        let keys = config.unwrap().webhooks.target.unwrap().signing_keys;
+        let signed = sign::signatures(&keys, id, at, one.raw.as_bytes()).unwrap();
+        assert_eq!((one.header("webhook-signature"), signed.split(' ').count()), (signed.as_str(), 2));
+    }
+    let first = &all[0].body;
+    assert_eq!(first["stageName"], "input processing");
+    let output: Value = serde_json::from_str(first["output"].as_str().unwrap()).unwrap();
+    assert!(output["inspirations"][0]["title"].is_string() && output.get("meta").is_none());
+    assert!(first["completedAt"].as_str().unwrap().ends_with('Z'));
+    assert!(all[4].body["output"].as_str().unwrap().starts_with("### O1"));
+    let complete = &all[5].body;
+    assert_eq!((&complete["status"], complete["duration"].is_u64()), (&"COMPLETED".into(), true));
+    let card = &complete["opportunities"][0];
+    assert_eq!(card["number"], 1);
+    assert!(card["title"].is_string() && card["markdown"].is_string());
+    for (stage, list) in [("stage1", "inspirations"), ("stage2", "trends"), ("stage3", "lessons")] {
+        assert!(complete["stageOutputs"][stage][list][0].is_object(), "{complete}");
+    }
+    let log = service.log();
+    assert!(!log.contains(SECRET) && !log.contains("whsec_") && !log.contains("MfKQ"), "no secret is logged");
+}
+
+#[tokio::test]
+async fn nothing_is_written_or_sent_where_nobody_is_to_be_told() {
+    let case = Case::new(Duration::ZERO).await;
+    for mode in [&[][..], &[FILE_ONLY]] {
+        let run = format!("run-{}", mode.len());
+        let service = case.world.serve(mode).await;
+        service.submit(&case.world.request(&run)).await;
+        assert_eq!(service.ended(&run).await["status"], "complete");
+        assert!(case.world.json(&run, "run.json").get("webhooks").is_none());
+    }
+    assert_eq!(case.world.value(r#"SELECT count(*)::text FROM "WebhookDelivery""#).await, "0");
+    assert!(!case.world.run_folder("x").with_file_name(".webhooks").exists());
+}
+
+#[tokio::test]
+async fn what_a_receiver_does_badly_is_tried_again_in_order_and_the_run_does_not_wait() {
+    let case = Case::new(Duration::ZERO).await;
+    let service = case.world.serve(&case.settings(&[])).await;
+    case.receiver.script([
+        Manner::Status(500),
+        Manner::Hang,
+        Manner::Redirect,
+        Manner::Slow(Duration::from_millis(300)),
+        Manner::Status(404),
+    ]);
+    service.submit(&case.world.request("run-1")).await;
+    let begun = std::time::Instant::now();
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    println!("ended after {:?} while its first webhook fails", begun.elapsed());
+    assert!(case.receiver.taken("run-1").is_empty(), "the run is ahead of its receiver");
+    case.receiver.wait_for_taken("run-1", &WHOLE).await;
+    let all = case.receiver.received();
+    assert!(all.iter().all(|one| !one.path.contains("elsewhere")), "no redirect is followed");
+    let firsts: Vec<_> = all[..4].iter().map(|one| one.header("webhook-id").to_owned()).collect();
+    assert!(firsts.iter().all(|id| *id == firsts[0]), "a repetition has the same id: {firsts:?}");
+}
+
+#[tokio::test]
+async fn gone_is_gone_until_it_is_replayed() {
+    let case = Case::new(Duration::ZERO).await;
+    let service = case.world.serve(&case.settings(&[])).await;
+    case.receiver.script([Manner::Status(200), Manner::Status(410)]);
+    service.submit(&case.world.request("run-1")).await;
+    let open =
+        r#"SELECT count(*) FILTER (WHERE "settledAt" IS NULL) || ' of ' || count(*) FROM "WebhookDelivery""#;
+    case.world.wait_for_value(open, "0 of 6").await;
+    assert_eq!(case.receiver.received().len(), 2, "nothing after the 410");
+    service.submit(&case.world.request("run-2")).await;
+    case.receiver.wait_for_taken("run-2", &WHOLE).await;
+    let (code, lines) = case.command(&["status", "--run", "run-1"], &[]);
+    let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!((code, outcomes), (Some(0), vec!["delivered", "gone", "gone", "gone", "gone", "gone"]));
+    let (code, lines) = case.command(&["replay", "--run", "run-1"], &[]);
+    assert_eq!((code, &lines[0]["events"]), (Some(0), &6.into()));
+    let replayed: Vec<_> = [&WHOLE[..1], &WHOLE].concat();
+    case.receiver.wait_for_taken("run-1", &replayed).await;
+    let (code, lines) = case.command(&["status"], &[]);
+    assert_eq!((code, &lines[0]["pending"], &lines[0]["delivered"]), (Some(0), &0.into(), &12.into()));
+    assert_eq!(case.command(&["replay", "--run", "unknown"], &[]).0, Some(1));
+}
+
+#[tokio::test]
+async fn a_failure_and_a_cancellation_are_told_as_the_stage_they_came_at_and_a_retry_goes_on() {
+    for mode in [&[][..], &[FILE_ONLY]] {
+        let case = Case::new(Duration::ZERO).await;
+        let service = case.world.serve(&case.settings(mode)).await;
+        case.world.model.script([Reply::Answer(Wrapping::None)]);
+        let body = json!({"error": {"code": 402, "message": "Insufficient credits"}});
+        case.world.model.script([Reply::Status { status: 402, headers: Vec::new(), body }]);
+        service.submit(&case.world.request("run-1")).await;
+        case.receiver.wait_for_taken("run-1", &["1 COMPLETED", "2 FAILED"]).await;
+        let failed: Value =
+            serde_json::from_str(case.receiver.received()[1].body["output"].as_str().unwrap()).unwrap();
+        assert_eq!(failed["error"]["code"], "LLM_CREDITS");
+        case.world.model.script([Reply::HangBeforeHeaders]);
+        assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);
+        while case.world.model.calls() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(service.call("POST", "/api/pipeline/run-1/cancel").await.status, 200);
+        let so_far = ["1 COMPLETED", "2 FAILED", "2 CANCELLED"];
+        case.receiver.wait_for_taken("run-1", &so_far).await;
+        assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);
+        case.receiver.wait_for_taken("run-1", &[&so_far[..], &WHOLE[1..]].concat()).await;
+        let ids: std::collections::HashSet<_> =
+            case.receiver.received().iter().map(|one| one.header("webhook-id").to_owned()).collect();
+        assert_eq!(ids.len(), 8, "each its own");
+    }
+}
+
+#[tokio::test]
+async fn killed_between_the_state_change_and_its_delivery_it_is_told_by_the_next() {
+    for point in ["stage-in-database:2", "webhook-claimed:3", "webhook-sent:4", "end-in-database"] {
+        let case = Case::new(Duration::ZERO).await;
+        let settings = case.settings(&[("CRASH_AT", point), ("LEASE_SECONDS", "3")]);
+        let mut service = case.world.serve(&settings).await;
+        let _ = service.post(&case.world.request("run-1")).await;
+        service.killed().await;
+        let _service = case.world.serve(&case.settings(&[("LEASE_SECONDS", "3")])).await;
+        let all = r#"SELECT count(*) || ' ' || count(*) FILTER (WHERE "outcome" = 'delivered') FROM "WebhookDelivery""#;
+        case.world.wait_for_value(all, "6 6").await;
+        let mut taken = case.receiver.taken("run-1");
+        let repeated = taken.len() - 6;
+        taken.dedup();
+        assert_eq!(taken, WHOLE, "{point}: in order");
+        assert!(repeated <= 1, "{point}: {repeated}");
+        println!("{point}: {repeated} told twice");
+    }
+}
+
+#[tokio::test]
+async fn of_two_replicas_one_tells_each_event() {
+    const RUNS: usize = 30;
+    let case = Case::new(Duration::ZERO).await;
+    let settings = case.settings(&[]);
+    let (one, two) = tokio::join!(case.world.replica("one", &settings), case.world.replica("two", &settings));
+    for number in 0..RUNS {
+        let replica = if number % 2 == 0 { &one } else { &two };
+        replica.submit(&case.world.request(&format!("run-{number}"))).await;
+    }
+    for number in 0..RUNS {
+        case.receiver.wait_for_taken(&format!("run-{number}"), &WHOLE).await;
+    }
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for one in case.receiver.received() {
+        *times.entry(one.header("webhook-id").to_owned()).or_default() += 1;
+    }
+    let twice = times.values().filter(|times| **times > 1).count();
+    println!("{} events of {RUNS} runs on two replicas, {twice} told twice", times.len());
+    assert_eq!((times.len(), twice), (6 * RUNS, 0));
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_files_tell_and_nothing_is_told_twice_when_it_is_back() {
+    let mut case = Case::new(Duration::ZERO).await;
+    let service = case.world.serve(&case.settings(&[])).await;
+    case.world.postgres().stop(Stop::Immediate);
+    service.submit(&case.world.request("run-1")).await;
+    case.receiver.wait_for_taken("run-1", &WHOLE).await;
+    // And one whose receiver is away too: the database takes it over.
+    case.receiver.usually(Manner::Status(503));
+    service.submit(&case.world.request("run-2")).await;
+    assert_eq!(service.ended("run-2").await["status"], "complete");
+    case.world.postgres().start_again();
+    case.world.wait_until_synced("run-1").await;
+    case.world.wait_until_synced("run-2").await;
+    case.receiver.usually(Manner::Status(200));
+    case.receiver.wait_for_taken("run-2", &WHOLE).await;
+    case.world
+        .wait_for_value(r#"SELECT count(*)::text FROM "WebhookDelivery" WHERE "outcome" = 'delivered'"#, "12")
+        .await;
+    assert_eq!(case.receiver.taken("run-1"), WHOLE, "once");
+    case.world.manifest_when("run-1", |manifest| manifest.get("webhooks").is_none()).await;
+}
+
+#[tokio::test]
+async fn a_row_that_the_frontend_completed_while_we_could_not_write_gets_what_it_lacks() {
+    let mut case = Case::new(Duration::ZERO).await;
+    case.world.postgres().stop(Stop::Immediate);
+    let mut service = case.world.serve(&case.settings(&[])).await;
+    service.submit(&case.world.request("run-1")).await;
+    case.receiver.wait_for_taken("run-1", &WHOLE).await;
+    service.kill();
+    case.world.postgres().start_again();
+    // As the frontend does when it is told.
+    case.world
+        .query(r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'user_2abc', 'e', now())"#)
+        .await;
+    let row = format!(
+        r#"INSERT INTO "PipelineRun" ("id", "userId", "documentName", "documentUrl", "companyName", "pipelineVersion",
+             "status", "completedAt") VALUES ('run-1', 'u', 'd', '{}', 'decathlon', '1.0', 'COMPLETED', now())"#,
+        case.world.request("run-1")["blob_url"].as_str().unwrap()
+    );
+    case.world.query(&row).await;
+    let _service = case.world.serve(&case.settings(&[])).await;
+    case.world.manifest_when("run-1", |manifest| manifest.get("proof").is_some()).await;
+    case.world.assert_both_agree("run-1").await;
+    assert_eq!(case.receiver.taken("run-1"), WHOLE, "once");
+}
+
+#[tokio::test]
+async fn in_files_alone_a_killed_service_tells_on_where_it_was_and_a_replay_tells_all() {
+    let case = Case::new(Duration::ZERO).await;
+    let mut service = case.world.serve(&case.settings(&[FILE_ONLY, ("CRASH_AT", "webhook-claimed:3")])).await;
+    let _ = service.post(&case.world.request("run-1")).await;
+    service.killed().await;
+    let service = case.world.serve(&case.settings(&[FILE_ONLY])).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    case.receiver.wait_for_taken("run-1", &WHOLE).await;
+    let (code, lines) = case.command(&["replay", "--run", "run-1"], &[FILE_ONLY]);
+    assert_eq!((code, &lines[0]["events"]), (Some(0), &6.into()));
+    case.receiver.wait_for_taken("run-1", &[WHOLE, WHOLE].concat()).await;
+}
