@@ -45,16 +45,19 @@ for package in tests/support/prisma tests/support/railway clients/typescript; do
   fi
 done
 
-# schemathesis holds the running API against its description.
-venv=$(dirname "$0")/../target/schemathesis
-wanted=$(dirname "$0")/../tests/support/schemathesis/requirements.txt
-if ! cmp -s "$wanted" "$venv/installed.txt"; then
-  # Debian splits the module that makes environments off from Python itself.
-  python3 -c 'import venv, ensurepip' 2>/dev/null ||
-    install 'Python with venv' 'on macOS: brew install python' python3 python3-venv
-  echo "installing schemathesis (once)"
-  rm -rf "$venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$wanted"
-  cp "$wanted" "$venv/installed.txt"
-fi
+# Python packages, each set in an environment of its own: schemathesis holds the running API against its description, and the
+# storage tests run against an S3 server.
+for environment in schemathesis s3; do
+  venv=$(dirname "$0")/../target/$environment
+  wanted=$(dirname "$0")/../tests/support/$environment/requirements.txt
+  if ! cmp -s "$wanted" "$venv/installed.txt"; then
+    # Debian splits the module that makes environments off from Python itself.
+    python3 -c 'import venv, ensurepip' 2>/dev/null ||
+      install 'Python with venv' 'on macOS: brew install python' python3 python3-venv
+    echo "installing $environment (once)"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$wanted"
+    cp "$wanted" "$venv/installed.txt"
+  fi
+done

@@ -12,6 +12,7 @@
 
 mod api;
 mod architecture;
+mod bucket;
 mod corpus;
 mod deployment;
 mod documents;

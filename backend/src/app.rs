@@ -24,7 +24,7 @@ use crate::{
         isolate::Isolation,
     },
     flags::{Defaults, FlagSource},
-    health::{Durability, Health, Identity, ModelBreaker, Sources},
+    health::{FileStorage, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits, Streams},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
     reconcile::Reconciler,
@@ -45,9 +45,6 @@ use crate::{
     webhooks::{Courier, Sender, SenderError, desk::Desk},
     worker::{Tools, Worker, WorkerConfig},
 };
-
-/// Where runs are kept under the base directory.
-const OUTPUT_DIR: &str = "data/test-outputs";
 
 /// Everything a run needs, wired.
 #[derive(Debug, Clone)]
@@ -76,6 +73,8 @@ pub enum WiringError {
     Webhooks(#[from] SenderError),
     #[error("DATABASE_URL {0}")]
     Database(#[from] Malformed),
+    #[error("STORAGE_URL: {0}")]
+    Storage(#[from] std::io::Error),
 }
 
 /// What the caller may set over the configuration.
@@ -89,7 +88,10 @@ impl App {
     /// Wires the parts as the configuration says.
     pub fn new(config: Config, overrides: Overrides) -> Result<Self, WiringError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let root = overrides.output_dir.unwrap_or_else(|| config.process.base_dir.join(OUTPUT_DIR));
+        let files = match overrides.output_dir {
+            Some(root) => FileStore::new(root, clock.clone()),
+            None => FileStore::of(&config.storage, config.work.lease, clock.clone())?,
+        };
         let choice = overrides.analyst.unwrap_or(config.analyst.choice);
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
         let Answering { analyst, name: analyst_name, .. } =
@@ -98,7 +100,7 @@ impl App {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
             engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
-            router: Arc::new(Router::files_only(FileStore::new(root, clock.clone()), clock.clone())),
+            router: Arc::new(Router::files_only(files, clock.clone())),
             clock,
             analyst_name,
         })
@@ -144,7 +146,7 @@ impl Service {
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
         let files =
-            FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone()).telling(telling.clone());
+            FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone());
         let alone = Arc::new(Alone::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),
@@ -257,9 +259,10 @@ impl Service {
             router: router.clone(),
             worker: worker.clone(),
             clock,
-            local_disk: Durability::of_local_disk(
+            file_storage: FileStorage::of(
                 config.process.environment,
-                config.process.volume.is_some(),
+                &config.storage.place,
+                config.process.volume.as_deref(),
             ),
             flags: Some(flags.clone()),
             reconciler: reconciler.clone(),
@@ -301,7 +304,7 @@ pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
     let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
     let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
     let postgres = Arc::new(postgres.telling(telling));
-    let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock.clone());
+    let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
     let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
     let router = Arc::new(Router::new(
         files,
@@ -316,16 +319,20 @@ pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
 /// What a command needs to look at what the frontend was told.
 pub fn webhook_desk(config: &Config) -> Result<Desk, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let files = FileStore::new(config.process.base_dir.join(OUTPUT_DIR), clock);
+    let files = FileStore::of(&config.storage, config.work.lease, clock)?;
     let postgres = PostgresStore::new(&config.database)?.filter(|_| config.modes.database_writes);
     let database = postgres.map(|store| Arc::new(store) as Arc<dyn Outbox>);
     Ok(Desk { files, database })
 }
 
-/// A store of files somewhere else; none where the address is no `file:///path`.
-pub fn files_at(url: &str) -> Option<FileStore> {
-    let path = url.strip_prefix("file://").filter(|path| path.starts_with('/'))?;
-    Some(FileStore::new(PathBuf::from(path), Arc::new(SystemClock::default())))
+/// A store of files somewhere else; none where the address is neither `file:///path` nor, for who has the keys of one,
+/// another bucket or prefix.
+pub fn files_at(url: &str, config: &Config) -> Result<Option<FileStore>, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    match config.storage.elsewhere(url) {
+        Some(place) => Ok(Some(FileStore::of(&place, config.work.lease, clock)?)),
+        None => Ok(None),
+    }
 }
 
 fn database(store: Arc<PostgresStore>, clock: &Arc<dyn Clock>) -> Database {

@@ -24,5 +24,6 @@ pub mod retention;
 pub mod runs;
 pub mod storage;
 pub mod telemetry;
+pub mod tls;
 pub mod webhooks;
 pub mod worker;

@@ -32,7 +32,7 @@ async fn the_first_level_has_exactly_its_fields() {
             200,
             json!({
                 "status": "healthy", "mode": "FILE_ONLY", "effective_mode": "FILE_ONLY",
-                "database_writes": false, "file_fallback": true, "database_connection": "skipped",
+                "database_writes": false, "file_fallback": true, "database_connection": "skipped", "file_storage": "local",
                 "version": "1.2.3", "git_sha": "abc123", "environment": "development", "timestamp": null,
             })
         )
@@ -179,6 +179,7 @@ async fn a_schema_that_is_behind_is_named_with_what_to_type() {
     let setup = Setup { environment: Environment::Production, ..Setup::dual_write(&database) };
     let service = Service::with(setup);
     assert_eq!(service.run(&request("run-1")).await.status, 202, "it works by file");
+    assert_eq!(service.get("/health").await.json()["file_storage"], "ephemeral");
     let body = service.get("/health/deep").await.json();
     assert_eq!(body["status"], "degraded");
     assert_eq!(body["storage"]["schema"], "behind");
@@ -197,8 +198,10 @@ async fn a_schema_that_is_behind_is_named_with_what_to_type() {
 #[tokio::test]
 async fn a_volume_makes_the_local_disk_durable() {
     let setup = Setup { environment: Environment::Production, has_volume: true, ..Setup::default() };
-    let body = Service::with(setup).get("/health/deep").await.json();
+    let service = Service::with(setup);
+    let body = service.get("/health/deep").await.json();
     assert_eq!(body["storage"]["durability"], "durable");
+    assert_eq!(service.get("/health").await.json()["file_storage"], "volume");
 }
 
 #[tokio::test]

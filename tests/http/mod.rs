@@ -23,12 +23,12 @@ use axum::{
 use backend::{
     brands::BrandFolder,
     clock::SystemClock,
-    config::{AccessConfig, DocumentsConfig, Environment, OriginRule},
+    config::{AccessConfig, DocumentsConfig, Environment, OriginRule, StoragePlace},
     documents::{
         fetch::{Deadlines, Fetcher},
         isolate::Isolation,
     },
-    health::{Durability, Health, Identity, Sources},
+    health::{FileStorage, Health, Identity, Sources},
     http::{HttpState, Limits, Streams, router},
     runs::{Followers, Runs, queue::Queue},
     storage::Census,
@@ -158,7 +158,11 @@ impl Service {
             router: storage.clone(),
             worker: worker.clone(),
             clock: clock.clone(),
-            local_disk: Durability::of_local_disk(setup.environment, setup.has_volume),
+            file_storage: FileStorage::of(
+                setup.environment,
+                &StoragePlace::Folder(folder.path().join("runs")),
+                setup.has_volume.then(|| folder.path()),
+            ),
             flags: None,
             reconciler: None,
             census: setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>),

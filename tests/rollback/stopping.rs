@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{DUAL_WRITE, FILE_ONLY, calls, slow_model, slow_world};
 use crate::support::{
     openrouter::{Options, Reply},
+    postgres::Stop,
     service::World,
 };
 
@@ -163,4 +164,39 @@ async fn what_only_an_absent_database_knows_is_waited_for_and_never_paid_again()
     assert_eq!((paid[0], paid[1]), (1, 1), "{paid:?}");
     assert!(paid.iter().sum::<usize>() <= 5, "{paid:?}");
     world.assert_both_agree("run-1").await;
+}
+
+/// A run that has ended by file alone, as the database went away under it.
+async fn ended_by_file(world: &mut World, environment: &[(&str, &str)]) -> crate::support::service::Service {
+    let service = world.serve(environment).await;
+    service.submit(&world.request("run-1")).await;
+    service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    world.postgres().stop(Stop::Immediate);
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    service
+}
+
+#[tokio::test]
+async fn a_drain_brings_what_only_files_have_into_the_database_first() {
+    let mut world = slow_world().await;
+    let mut service = ended_by_file(&mut world, DUAL_WRITE).await;
+    service.signal("TERM");
+    service.wait_for_log("stopping: no new runs are taken").await;
+    world.postgres().start_again();
+    assert_eq!(service.wait().await, Some(0));
+    assert_eq!(world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await, "COMPLETED");
+    world.assert_both_agree("run-1").await;
+    assert!(!service.log().contains("leaves behind"), "{}", service.log());
+}
+
+#[tokio::test]
+async fn a_drain_that_cannot_says_what_it_leaves_behind() {
+    let mut world = slow_world().await;
+    let mut service = ended_by_file(&mut world, &[("DRAIN_SECONDS", "1")]).await;
+    let told = Instant::now();
+    service.signal("TERM");
+    assert_eq!(service.wait().await, Some(0));
+    assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
+    let log = service.log();
+    assert!(log.contains("the files of 1 runs are not in the database") && log.contains("run-1"), "{log}");
 }

@@ -37,7 +37,7 @@ impl BlobStore {
         let ca = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(ca.path(), authority_certificate.pem()).unwrap();
 
-        backend::documents::fetch::install_crypto();
+        backend::tls::install_crypto();
         let config = rustls::ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())

@@ -7,6 +7,7 @@ pub(crate) mod postgres;
 pub(crate) mod prisma;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
+pub(crate) mod s3;
 pub(crate) mod service;
 
 use std::{

@@ -260,7 +260,7 @@ impl Service {
         let file = std::fs::File::create(&log).unwrap();
         let child =
             command.stdout(file.try_clone().unwrap()).stderr(file).stdin(Stdio::null()).spawn().unwrap();
-        backend::documents::fetch::install_crypto();
+        backend::tls::install_crypto();
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let mut service = Self { child, port, log, client };
         let deadline = Instant::now() + PATIENCE;

@@ -25,7 +25,7 @@ pub struct Args {
     /// All runs
     #[arg(long)]
     all: bool,
-    /// Where to: file:///path
+    /// Where to: file:///path or s3://bucket/prefix
     #[arg(long, value_name = "URL")]
     to: String,
     /// Exit code 2 where runs have not ended yet, and are therefore not written
@@ -46,8 +46,15 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
         }
         Err(error) => return fail(&error),
     };
-    let Some(to) = app::files_at(&args.to) else {
-        return fail(&format!("--to {}: must be file:///path", args.to));
+    let to = match app::files_at(&args.to, &config) {
+        Ok(Some(to)) => to,
+        Ok(None) => {
+            return fail(&format!(
+                "--to {}: must be file:///path, or s3://bucket/prefix with a bucket's keys and STORAGE_URL set",
+                args.to
+            ));
+        }
+        Err(error) => return fail(&error),
     };
     let scope = match &args.run {
         Some(run) => Scope::One(run.clone()),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{EXIT_COULD_NOT_CHECK, put, put_json, say};
-use crate::{config::Config, documents::fetch::install_crypto};
+use crate::{config::Config, tls::install_crypto};
 
 /// How long the whole question may take. Less than the health check's own limit in the `Dockerfile`, so that the
 /// reason is told.

@@ -4,6 +4,7 @@ use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use pipeline::{
@@ -72,9 +73,18 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
     lifecycle::cancel_on_signals(cancel.clone());
     let run_id = args.run_id.clone().unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
     let progress = Progress::new(args.json);
-    let command =
-        Command { app: &app, args: &args, run_id: &run_id, progress: &progress, cancel: &cancel, bytes_max };
-    match command.execute().await {
+    let command = Command {
+        app: &app,
+        args: &args,
+        run_id: &run_id,
+        progress: &progress,
+        cancel: &cancel,
+        bytes_max,
+        has_begun: AtomicBool::new(false),
+    };
+    let result = command.execute().await;
+    app.router.files().leave().await;
+    match result {
         Ok(manifest) => command.succeeded(&manifest),
         Err(failure) => command.failed(&failure),
     }
@@ -87,6 +97,8 @@ struct Command<'a> {
     progress: &'a Progress,
     cancel: &'a CancellationToken,
     bytes_max: usize,
+    /// Whether there is something to go on with.
+    has_begun: AtomicBool,
 }
 
 impl Command<'_> {
@@ -104,6 +116,7 @@ impl Command<'_> {
         let files = self.app.router.files();
         let owner = uuid::Uuid::now_v7().to_string();
         let (fence, manifest) = files.open(&new, &owner).await.map_err(open_failure)?;
+        self.has_begun.store(true, Ordering::Relaxed);
         let result = self.work(&fence, &name, bytes, &brand, manifest.lost_usd).await;
         let end = match &result {
             Ok(finished) => End::Completed { records: &finished.records, report: &finished.report },
@@ -119,13 +132,8 @@ impl Command<'_> {
         closed?;
         let manifest = files.manifest(self.run_id).await;
         manifest.ok().flatten().ok_or_else(|| {
-            let path = files.folder(self.run_id);
-            RunFailure::new(
-                FailureCode::StorageUnavailable,
-                None,
-                format!("{}: the manifest has gone", path.display()),
-                true,
-            )
+            let what = format!("{}: the manifest has gone", files.place_of(self.run_id));
+            RunFailure::new(FailureCode::StorageUnavailable, None, what, true)
         })
     }
 
@@ -218,14 +226,16 @@ impl Command<'_> {
     }
 
     fn succeeded(&self, manifest: &Manifest) -> ExitCode {
-        let report = self.app.router.files().report_path(self.run_id);
+        let files = self.app.router.files();
+        let report = files.report_place(self.run_id);
         if self.args.json {
             put_json(&self.result(Some(manifest), None));
         } else {
             self.progress.line("\nReport:");
-            put(&format!("{}\n", report.display()));
+            put(&format!("{report}\n"));
         }
         if self.args.open
+            && files.is_on_disk()
             && let Err(error) = open::that_detached(&report)
         {
             return fail(&format!("the report is done, but no program could be started to open it: {error}"));
@@ -239,7 +249,7 @@ impl Command<'_> {
         }
         let code = fail(failure);
         // Where nothing was begun, nothing can go on.
-        if failure.can_retry && self.app.router.files().folder(self.run_id).join("run.json").is_file() {
+        if failure.can_retry && self.has_begun.load(Ordering::Relaxed) {
             self.progress.line(&format!(
                 "What is stored stays. To go on: innovation run {} --brand {} --run-id {}{}",
                 shell_word(&self.args.source.to_string_lossy()),
@@ -257,7 +267,7 @@ impl Command<'_> {
 
     /// The result for machines. Field names are stable.
     fn result(&self, manifest: Option<&Manifest>, failure: Option<&RunFailure>) -> Value {
-        let folder = self.app.router.files().folder(self.run_id);
+        let files = self.app.router.files();
         let status = match failure {
             None => "complete",
             Some(_) => "failed",
@@ -266,8 +276,8 @@ impl Command<'_> {
             "run_id": self.run_id,
             "status": status,
             "brand_id": self.args.brand,
-            "folder": folder,
-            "report": manifest.and_then(|manifest| manifest.report.as_ref()).map(|report| folder.join(&report.file)),
+            "folder": files.place_of(self.run_id),
+            "report": manifest.and_then(|manifest| manifest.report.as_ref()).map(|_| files.report_place(self.run_id)),
             "stages": manifest.map(|manifest| &manifest.stages),
             "document": manifest.map(|manifest| &manifest.document),
             "error": failure,

@@ -1,8 +1,14 @@
 //! `innovation serve`: the HTTP API and the worker, until told to stop.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    net::SocketAddr,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use tokio::net::TcpListener;
+use pipeline::run::RunId;
+use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::fail;
@@ -11,10 +17,17 @@ use crate::{
     config::{Config, Role},
     http::{self, ServeLimits},
     lifecycle,
+    reconcile::Reconciler,
     runs::sweep_removals,
-    storage::{changes::Heard, probe::probe_when_open},
+    storage::{changes::Heard, guard::check_guard, probe::probe_when_open},
     telemetry::logs::Banner,
 };
+
+/// For bringing files into the database at the very end, however long the runs have taken: a pass or two.
+const PUSH_MIN: Duration = Duration::from_secs(2);
+
+/// How many runs are named whose files are left behind.
+const NAMED_MAX: usize = 5;
 
 /// For telling the database that its connections are no longer needed.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -41,8 +54,8 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     Banner {
         identity: &service.identity,
         storage: &service.router.state(),
-        files: &service.router.files().root().display().to_string(),
-        local_disk: service.http.health.local_disk(),
+        files: &service.router.files().place(),
+        file_storage: service.http.health.file_storage(),
         analyst: &service.analyst_name,
     }
     .announce();
@@ -57,6 +70,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     tracing::info!("listening on {address}");
 
     tokio::spawn(service.flags.clone().watch());
+    tokio::spawn(check_guard(service.router.files().clone()));
     if let Some(database) = service.router.database() {
         let (worker, reconciler) = (service.worker.clone(), service.reconciler.clone());
         let probing = probe_when_open(database.clone(), service.flags.subscribe(), move || {
@@ -113,19 +127,28 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
     tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
     let (worker, streams) = (service.worker.clone(), service.http.streams.clone());
+    let told_at = Arc::new(OnceLock::new());
+    let noted = told_at.clone();
     let stop = async move {
         told.cancelled().await;
+        let _ = noted.set(Instant::now());
         streams.end();
         tracing::info!(runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
         worker.drain(drain).await;
     };
     let (postgres, registry) = (service.postgres, service.registry);
+    let files = service.router.files().clone();
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
     ending.cancel();
     if let Some(telling) = telling {
         // It gives itself a limit.
         let _ = telling.await;
     }
+    if let Some(reconciler) = service.reconciler.filter(|_| files.is_on_disk()) {
+        let gone = told_at.get().map_or(drain, Instant::elapsed);
+        push_files(&reconciler, drain.saturating_sub(gone).max(PUSH_MIN)).await;
+    }
+    files.leave().await;
     if let Some(registry) = registry {
         registry.leave().await;
     }
@@ -138,4 +161,22 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
     tracing::info!("stopped");
     ExitCode::SUCCESS
+}
+
+/// Brings into the database what only this process's files have: a container's disk may go with it.
+async fn push_files(reconciler: &Reconciler, window: Duration) {
+    match reconciler.push_out(window).await {
+        Ok(left) if left.is_empty() => {}
+        Ok(left) => {
+            let named: Vec<&str> = left.iter().take(NAMED_MAX).map(RunId::as_str).collect();
+            tracing::error!(
+                runs = left.len(),
+                "the files of {} runs are not in the database, which this process leaves behind: {}{}",
+                left.len(),
+                named.join(", "),
+                if left.len() > NAMED_MAX { ", …" } else { "" }
+            );
+        }
+        Err(error) => tracing::error!(%error, "whether files are not in the database could not be read"),
+    }
 }

@@ -22,7 +22,7 @@ pub use database::DatabaseConfig;
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
 pub use process::{Environment, LogFormat, ProcessConfig};
-pub use storage::StorageConfig;
+pub use storage::{BucketConfig, StorageConfig, StoragePlace};
 pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
 pub use work::{Role, WorkConfig};
 
@@ -32,11 +32,11 @@ pub struct Config {
     pub process: ProcessConfig,
     pub analyst: AnalystConfig,
     pub documents: DocumentsConfig,
+    pub storage: StorageConfig,
     pub database: DatabaseConfig,
     pub access: AccessConfig,
     pub modes: ModesConfig,
     pub work: WorkConfig,
-    pub storage: StorageConfig,
     pub webhooks: WebhooksConfig,
     /// What is odd and yet no reason not to start; logged at start.
     pub warnings: Vec<String>,
@@ -69,6 +69,12 @@ impl Config {
         let process = ProcessConfig::read(&mut reader);
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
+        let storage = StorageConfig::read(
+            &mut reader,
+            process.environment,
+            &process.base_dir,
+            documents.extra_ca_file.clone(),
+        );
         let database = DatabaseConfig::read(&mut reader);
         // A command lets nobody in, so it needs no keys.
         let strictness =
@@ -76,7 +82,6 @@ impl Config {
         let access = AccessConfig::read(&mut reader, strictness);
         let modes = ModesConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
-        let storage = StorageConfig::read(&mut reader);
         let webhooks = WebhooksConfig::read(&mut reader, strictness);
         if purpose == Purpose::Service {
             check_together(&mut reader, &process, &database, &modes, &work);
@@ -95,11 +100,11 @@ impl Config {
                 process,
                 analyst,
                 documents,
+                storage,
                 database,
                 access,
                 modes,
                 work,
-                storage,
                 webhooks,
                 warnings,
             })

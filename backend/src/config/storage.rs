@@ -1,23 +1,324 @@
-//! Where outputs are kept, and for how long.
+//! Where the files of runs lie (a folder, or a bucket that all replicas share), and for how long.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use super::Reader;
+use secrecy::SecretString;
+use url::Url;
+
+use super::{Environment, Reader};
+
+/// Where runs are kept below the base directory, unless `STORAGE_URL` says otherwise.
+const DEFAULT_FOLDER: &str = "data/test-outputs";
+
+/// A region that servers without regions take.
+const DEFAULT_REGION: &str = "us-east-1";
+
+const STORAGE_URL: &str = "STORAGE_URL";
+const EXAMPLE: &str = "s3://my-bucket/innovation";
+
+/// What each setting of a bucket is called: by Amazon's tools, then by Railway's buckets.
+const ACCESS_KEY_ID: [&str; 2] = ["AWS_ACCESS_KEY_ID", "ACCESS_KEY_ID"];
+const SECRET_ACCESS_KEY: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"];
+const ENDPOINT: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "ENDPOINT"];
+const REGION: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "REGION"];
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The settings of the files.
+/// Where files go.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {
+    pub place: StoragePlace,
     /// How long the files of ended runs are kept; none: for ever.
     pub retention: Option<Duration>,
+    /// A folder of this machine: for what is never put into a bucket, and the place of all where there is none.
+    pub local: PathBuf,
+}
+
+/// A folder or a bucket.
+#[derive(Debug, Clone)]
+pub enum StoragePlace {
+    Folder(PathBuf),
+    Bucket(Box<BucketConfig>),
+}
+
+/// A bucket and the way to it.
+#[derive(Debug, Clone)]
+pub struct BucketConfig {
+    pub bucket: String,
+    /// Without slashes at its ends; empty for the whole bucket.
+    pub prefix: String,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    pub region: String,
+    /// None for Amazon's own.
+    pub endpoint: Option<Url>,
+    /// Whether the bucket's name is a part of the host, and not of the path.
+    pub is_virtual_hosted: bool,
+    pub allow_http: bool,
+    /// An additional root certificate (PEM).
+    pub extra_ca_file: Option<PathBuf>,
+}
+
+impl BucketConfig {
+    /// The place for people: `s3://bucket/prefix/`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let slash = if self.prefix.is_empty() { "" } else { "/" };
+        format!("s3://{}/{}{slash}", self.bucket, self.prefix)
+    }
+
+    /// Where requests go, with the bucket's name in the host if it is to be there.
+    #[must_use]
+    pub fn endpoint_for_requests(&self) -> Option<String> {
+        let endpoint = self.endpoint.as_ref()?;
+        let mut address = endpoint.clone();
+        if self.is_virtual_hosted
+            && let Some(host) = endpoint.host_str()
+            && !host.starts_with(&format!("{}.", self.bucket))
+        {
+            // Host and name were checked; an address that cannot be written so is used as it is.
+            let _ = address.set_host(Some(&format!("{}.{host}", self.bucket)));
+        }
+        Some(address.as_str().trim_end_matches('/').to_owned())
+    }
 }
 
 impl StorageConfig {
-    pub(super) fn read(reader: &mut Reader) -> Self {
-        let is_said = reader.text("RETENTION_DAYS").is_some();
-        let what = "must be a whole number of days, 1 to 36500; unset keeps everything";
-        let days: u32 = reader.number("RETENTION_DAYS", 365, 1..=36_500, what, "90");
-        Self { retention: is_said.then(|| DAY * days) }
+    /// The same for another address: a folder, or a bucket by the keys of this one. None for anything else.
+    #[must_use]
+    pub fn elsewhere(&self, text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let place = match (url.scheme(), &self.place) {
+            ("file", _) => StoragePlace::Folder(url.to_file_path().ok()?),
+            ("s3", StoragePlace::Bucket(known)) => {
+                let (bucket, prefix) = bucket_and_prefix(&url)?;
+                StoragePlace::Bucket(Box::new(BucketConfig { bucket, prefix, ..(**known).clone() }))
+            }
+            _ => return None,
+        };
+        Some(Self { place, ..self.clone() })
+    }
+
+    pub(super) fn read(
+        reader: &mut Reader,
+        environment: Environment,
+        base_dir: &std::path::Path,
+        extra_ca_file: Option<PathBuf>,
+    ) -> Self {
+        let local = base_dir.join(DEFAULT_FOLDER);
+        let retention = read_retention(reader);
+        let folder = |local: PathBuf| Self { place: StoragePlace::Folder(local.clone()), retention, local };
+        let Some(text) = reader.text(STORAGE_URL).map(str::to_owned) else { return folder(local) };
+        let what = "must be file:///… (a folder) or s3://bucket/prefix";
+        let Ok(url) = Url::parse(&text) else {
+            reader.problem(STORAGE_URL, what, EXAMPLE);
+            return folder(local);
+        };
+        match url.scheme() {
+            "file" => match url.to_file_path() {
+                Ok(path) if path.parent().is_some() => folder(path),
+                _ => {
+                    reader.problem(STORAGE_URL, what, "file:///data/outputs");
+                    folder(local)
+                }
+            },
+            "s3" => match read_bucket(reader, &url, environment, extra_ca_file) {
+                Some(bucket) => Self { place: StoragePlace::Bucket(Box::new(bucket)), retention, local },
+                None => folder(local),
+            },
+            _ => {
+                reader.problem(STORAGE_URL, what, EXAMPLE);
+                folder(local)
+            }
+        }
+    }
+}
+
+fn read_retention(reader: &mut Reader) -> Option<Duration> {
+    let is_said = reader.text("RETENTION_DAYS").is_some();
+    let what = "must be a whole number of days, 1 to 36500; unset keeps everything";
+    let days: u32 = reader.number("RETENTION_DAYS", 365, 1..=36_500, what, "90");
+    is_said.then(|| DAY * days)
+}
+
+/// All that is wrong with it is noted; none if anything is.
+fn read_bucket(
+    reader: &mut Reader,
+    url: &Url,
+    environment: Environment,
+    extra_ca_file: Option<PathBuf>,
+) -> Option<BucketConfig> {
+    let problems = reader.problems.len();
+    let (bucket, prefix) = bucket_and_prefix(url).unwrap_or_else(|| {
+        reader.problem(
+            STORAGE_URL,
+            "must be s3://bucket/prefix and no more: letters, digits, - . _ and / (keys have variables of their own)",
+            EXAMPLE,
+        );
+        Default::default()
+    });
+    let access_key_id = required(reader, ACCESS_KEY_ID, "AKIA…");
+    let secret_access_key = required(reader, SECRET_ACCESS_KEY, "…");
+    let region = first_of(reader, &REGION).map_or(DEFAULT_REGION.to_owned(), |(_, region)| region);
+    let endpoint = first_of(reader, &ENDPOINT);
+    // Railway's buckets, which name it so, are addressed by host.
+    let is_railway = endpoint.as_ref().is_some_and(|(variable, _)| *variable == "ENDPOINT");
+    let is_virtual_hosted = reader.switch("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", is_railway);
+    let allow_http = reader.switch("AWS_ALLOW_HTTP", false);
+    if allow_http && environment == Environment::Production {
+        reader.problem(
+            "AWS_ALLOW_HTTP",
+            "is refused in production: documents' contents would be readable",
+            "false",
+        );
+    }
+    let endpoint = endpoint.and_then(|(variable, text)| match Url::parse(&text) {
+        Ok(url) if url.scheme() == "https" && url.has_host() => Some(url),
+        Ok(url) if url.scheme() == "http" && url.has_host() => {
+            if !allow_http {
+                reader.problem(
+                    variable,
+                    "must be https, or AWS_ALLOW_HTTP=true be set",
+                    "https://s3.example.com",
+                );
+            }
+            Some(url)
+        }
+        _ => {
+            reader.problem(variable, "must be an https address", "https://s3.example.com");
+            None
+        }
+    });
+    (reader.problems.len() == problems).then_some(BucketConfig {
+        bucket,
+        prefix,
+        access_key_id,
+        secret_access_key: SecretString::from(secret_access_key),
+        region,
+        endpoint,
+        is_virtual_hosted,
+        allow_http,
+        extra_ca_file,
+    })
+}
+
+/// Nothing that would have to be escaped, and nothing besides.
+fn bucket_and_prefix(url: &Url) -> Option<(String, String)> {
+    let bucket = url.host_str().unwrap_or_default().to_owned();
+    let prefix = url.path().trim_matches('/').to_owned();
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c));
+    let has_more = url.port().is_some() || url.query().is_some() || url.fragment().is_some();
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    let is_bucket = (3..=63).contains(&bucket.len()) && is_plain(&bucket);
+    let is_prefix = is_plain(&prefix)
+        && !prefix.contains("//")
+        && !prefix.split('/').any(|part| matches!(part, "." | ".."));
+    (is_bucket && is_prefix && !has_more && !has_credentials).then_some((bucket, prefix))
+}
+
+/// The first of several variables that is set.
+fn first_of(reader: &Reader, variables: &[&'static str]) -> Option<(&'static str, String)> {
+    variables.iter().find_map(|variable| Some((*variable, reader.text(variable)?.to_owned())))
+}
+
+fn required(reader: &mut Reader, variables: [&'static str; 2], example: &'static str) -> String {
+    match first_of(reader, &variables) {
+        Some((_, value)) => value,
+        None => {
+            let what = format!("is required for a bucket ({} will do too)", variables[1]);
+            reader.problem(variables[0], what, example);
+            String::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Purpose, StoragePlace};
+
+    const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "very-secret")];
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, super::super::Problems> {
+        let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::from_variables(variables, Purpose::Command)
+    }
+
+    fn bucket(pairs: &[(&str, &str)]) -> super::BucketConfig {
+        match read(pairs).unwrap().storage.place {
+            StoragePlace::Bucket(bucket) => *bucket,
+            StoragePlace::Folder(path) => panic!("a folder: {path:?}"),
+        }
+    }
+
+    fn problems(pairs: &[(&str, &str)]) -> Vec<&'static str> {
+        read(pairs).unwrap_err().0.iter().map(|problem| problem.variable).collect()
+    }
+
+    #[test]
+    fn without_a_word_files_lie_below_the_base_directory() {
+        let config = read(&[("APP_BASE_DIR", "/srv/app")]).unwrap();
+        let StoragePlace::Folder(path) = config.storage.place else { panic!("a bucket") };
+        assert_eq!(path.to_str(), Some("/srv/app/data/test-outputs"));
+        let config = read(&[("STORAGE_URL", "file:///mnt/runs")]).unwrap();
+        let StoragePlace::Folder(path) = config.storage.place else { panic!("a bucket") };
+        assert_eq!(path.to_str(), Some("/mnt/runs"));
+    }
+
+    #[test]
+    fn a_bucket_is_read_with_amazons_names_or_railways() {
+        let plain = bucket(&[&KEYS[..], &[("STORAGE_URL", "s3://runs/a/b/")]].concat());
+        assert_eq!((plain.bucket.as_str(), plain.prefix.as_str()), ("runs", "a/b"));
+        assert_eq!(plain.place(), "s3://runs/a/b/");
+        assert_eq!(plain.region, "us-east-1");
+        assert!(plain.endpoint_for_requests().is_none() && !plain.is_virtual_hosted);
+
+        let own = [("STORAGE_URL", "s3://runs"), ("AWS_ENDPOINT_URL", "https://minio.example.com:9000")];
+        let own = bucket(&[&KEYS[..], &own].concat());
+        assert_eq!(own.endpoint_for_requests().unwrap(), "https://minio.example.com:9000");
+        assert_eq!(own.place(), "s3://runs/");
+
+        let railway = bucket(&[
+            ("STORAGE_URL", "s3://runs-x1"),
+            ("ACCESS_KEY_ID", "id"),
+            ("SECRET_ACCESS_KEY", "secret"),
+            ("REGION", "auto"),
+            ("ENDPOINT", "https://storage.example.com"),
+        ]);
+        assert_eq!(railway.endpoint_for_requests().unwrap(), "https://runs-x1.storage.example.com");
+        assert_eq!(railway.region, "auto");
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_bucket_is_told_at_once() {
+        assert_eq!(
+            problems(&[("STORAGE_URL", "s3://x"), ("AWS_ENDPOINT_URL", "http://minio:9000")]),
+            ["STORAGE_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"]
+        );
+        for wrong in
+            ["ftp://runs", "runs", "file://host/x", "s3://id:key@runs/a", "s3://runs/a?b", "s3://runs/a b"]
+        {
+            assert_eq!(
+                problems(&[&KEYS[..], &[("STORAGE_URL", wrong)]].concat()),
+                ["STORAGE_URL"],
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn production_wants_encrypted_transport() {
+        let http = [
+            ("STORAGE_URL", "s3://runs"),
+            ("AWS_ENDPOINT_URL", "http://minio:9000"),
+            ("AWS_ALLOW_HTTP", "yes"),
+        ];
+        assert!(read(&[&KEYS[..], &http].concat()).is_ok());
+        assert_eq!(problems(&[&KEYS[..], &http, &[("ENVIRONMENT", "prod")]].concat()), ["AWS_ALLOW_HTTP"]);
+    }
+
+    #[test]
+    fn the_secret_is_not_shown_by_debug() {
+        let config = read(&[&KEYS[..], &[("STORAGE_URL", "s3://runs")]].concat()).unwrap();
+        assert!(!format!("{config:?}").contains("very-secret"));
     }
 }

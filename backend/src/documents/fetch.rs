@@ -1,17 +1,12 @@
 //! Downloads a document: bounded in bytes and time, only from allowed hosts, only from public addresses,
 //! and connected to the very address that was checked.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, Once},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use pipeline::document::DocumentError;
 use reqwest::{
-    Client, ClientBuilder, Response, StatusCode,
+    Client, Response, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
     header::LOCATION,
     redirect::Policy,
@@ -20,7 +15,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use url::Url;
 
 use super::address::{self, AddressError};
-use crate::config::DocumentsConfig;
+use crate::{config::DocumentsConfig, tls};
 
 /// Blob stores redirect once, if at all.
 const REDIRECTS_MAX: usize = 3;
@@ -52,35 +47,17 @@ pub struct Fetcher {
 /// Why there is no fetcher.
 #[derive(Debug, thiserror::Error)]
 pub enum FetcherError {
-    #[error("EXTRA_CA_FILE {path}: {reason}; give a file with a certificate in PEM")]
-    ExtraCa { path: String, reason: String },
+    #[error("{0}")]
+    ExtraCa(String),
     #[error("the HTTPS client cannot be set up")]
     Client(#[source] reqwest::Error),
-}
-
-/// A client that trusts the usual roots and those of `EXTRA_CA_FILE`.
-pub fn client_builder(extra_ca_file: Option<&Path>) -> Result<ClientBuilder, FetcherError> {
-    install_crypto();
-    let mut builder = Client::builder()
-        // A proxy would connect to an address that was never checked.
-        .no_proxy()
-        .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = extra_ca_file {
-        let wrong = |reason: String| FetcherError::ExtraCa { path: path.display().to_string(), reason };
-        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        for certificate in
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?
-        {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    Ok(builder)
 }
 
 impl Fetcher {
     /// Sets up the HTTPS client; reads `EXTRA_CA_FILE`.
     pub fn new(config: DocumentsConfig, deadlines: Deadlines) -> Result<Self, FetcherError> {
-        let builder = client_builder(config.extra_ca_file.as_deref())?
+        let builder = tls::client_builder(config.extra_ca_file.as_deref())
+            .map_err(FetcherError::ExtraCa)?
             .https_only(true)
             .redirect(Policy::none())
             .connect_timeout(deadlines.idle)
@@ -181,15 +158,6 @@ impl Fetcher {
             "the connection broke off".to_owned()
         })
     }
-}
-
-/// Makes ring the process's TLS provider; reqwest is built without one of its own.
-pub fn install_crypto() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Fails only where one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 fn not_kept(error: &std::io::Error) -> DocumentError {

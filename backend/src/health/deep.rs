@@ -265,7 +265,7 @@ impl Health {
         let durability = if Stores::works(stores.database.as_ref()) {
             Durability::Durable
         } else {
-            self.sources.local_disk
+            self.sources.file_storage.durability()
         };
         StorageReport {
             mode: state.mode.as_str(),
@@ -279,7 +279,7 @@ impl Health {
             unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
             oldest_unsynced_seconds: unsynced.and_then(|unsynced| self.age(unsynced)),
             reconciliation: self.sources.reconciler.as_deref().map(Reconciler::standing),
-            local_disk: self.sources.local_disk,
+            local_disk: self.sources.file_storage.durability(),
             durability,
         }
     }
@@ -364,7 +364,7 @@ impl Check {
         let is_at_risk =
             storage.durability == Durability::Ephemeral && not_ready != Some(NotReady::NoStorage);
         let (status, detail) = if is_at_risk {
-            let what = "what is stored now is on this container's disk alone, which is gone at the next deploy; mount a volume or use the database";
+            let what = "what is stored now is on this container's disk alone, which is gone at the next deploy; mount a volume, set STORAGE_URL to a bucket, or use the database";
             (CheckStatus::Warning, Some(what.to_owned()))
         } else {
             (CheckStatus::Ok, None)

@@ -10,7 +10,7 @@ pub mod cached;
 pub mod deep;
 mod wording;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use pipeline::{clock::Clock, record::millis};
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 
 use self::cached::Cached;
 use crate::{
-    config::Environment,
+    config::{Environment, StoragePlace},
     documents::isolate::Isolation,
     flags::FlagSource,
     reconcile::Reconciler,
@@ -76,7 +76,7 @@ pub const fn environment_name(environment: Environment) -> &'static str {
     }
 }
 
-/// Whether what is on the local disk outlives the container.
+/// Whether what is stored outlives the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
@@ -85,12 +85,41 @@ pub enum Durability {
     Ephemeral,
 }
 
-impl Durability {
-    /// A deployment's disk is ephemeral unless a volume is mounted (Railway says so by
+/// Where files go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileStorage {
+    /// A developer's own disk.
+    Local,
+    /// A disk that the platform mounts into each of its containers.
+    Volume,
+    /// Shared by all replicas.
+    Bucket,
+    /// A container's own disk, gone at the next deploy.
+    Ephemeral,
+}
+
+impl FileStorage {
+    /// A deployment's disk is ephemeral unless the folder is on a mounted volume (Railway says where by
     /// `RAILWAY_VOLUME_MOUNT_PATH`); a developer's own is not.
     #[must_use]
-    pub fn of_local_disk(environment: Environment, has_volume: bool) -> Self {
-        if environment == Environment::Development || has_volume { Self::Durable } else { Self::Ephemeral }
+    pub fn of(environment: Environment, place: &StoragePlace, volume: Option<&Path>) -> Self {
+        let StoragePlace::Folder(folder) = place else { return Self::Bucket };
+        // Only a folder without a name cannot be made absolute.
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+        if volume.is_some_and(|volume| folder.starts_with(volume)) {
+            Self::Volume
+        } else if environment == Environment::Development {
+            Self::Local
+        } else {
+            Self::Ephemeral
+        }
+    }
+
+    /// Whether what is there outlives the container.
+    #[must_use]
+    pub fn durability(self) -> Durability {
+        if self == Self::Ephemeral { Durability::Ephemeral } else { Durability::Durable }
     }
 }
 
@@ -113,7 +142,7 @@ pub struct Sources {
     pub router: Arc<Router>,
     pub worker: Worker,
     pub clock: Arc<dyn Clock>,
-    pub local_disk: Durability,
+    pub file_storage: FileStorage,
     /// None where the flags are fixed.
     pub flags: Option<FlagSource>,
     /// None without a database.
@@ -175,6 +204,7 @@ pub struct Basic {
     pub database_connection: Connection,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_error: Option<String>,
+    pub file_storage: FileStorage,
     pub version: &'static str,
     pub git_sha: String,
     pub environment: &'static str,
@@ -231,10 +261,10 @@ impl Health {
         &self.sources.identity
     }
 
-    /// Whether what is on the local disk outlives the container.
+    /// Where files go.
     #[must_use]
-    pub fn local_disk(&self) -> Durability {
-        self.sources.local_disk
+    pub fn file_storage(&self) -> FileStorage {
+        self.sources.file_storage
     }
 
     /// Level 1.
@@ -278,6 +308,7 @@ impl Health {
             file_fallback: state.flags.file_fallback,
             database_connection,
             database_error,
+            file_storage: self.sources.file_storage,
             version: identity.version,
             git_sha: identity.git_sha.clone(),
             environment: environment_name(identity.environment),
@@ -335,4 +366,24 @@ impl Health {
 
 fn no_answer<T>() -> Result<T, StorageError> {
     Err(StorageError::new(StorageErrorKind::Ambiguous, format!("no answer within {PATIENCE:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployments_disk_is_ephemeral_unless_the_folder_is_on_a_volume() {
+        let at = |folder: &str, environment, volume: Option<&str>| {
+            FileStorage::of(environment, &StoragePlace::Folder(folder.into()), volume.map(Path::new))
+        };
+        for environment in [Environment::Staging, Environment::Production] {
+            assert_eq!(at("/app/data/test-outputs", environment, None), FileStorage::Ephemeral);
+            assert_eq!(at("/app/data/test-outputs", environment, Some("/app/data")), FileStorage::Volume);
+            assert_eq!(at("/app/data/test-outputs", environment, Some("/elsewhere")), FileStorage::Ephemeral);
+            assert_eq!(at("/app/database", environment, Some("/app/data")), FileStorage::Ephemeral);
+        }
+        assert_eq!(at("data/test-outputs", Environment::Development, None), FileStorage::Local);
+        assert_eq!(FileStorage::Ephemeral.durability(), Durability::Ephemeral);
+    }
 }

@@ -43,7 +43,7 @@ pub(super) async fn status(
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let view = state.runs.view(&parse(run_id)?).await?;
-    Ok((NO_STORE, Json(view::status(&view, state.health.local_disk()))).into_response())
+    Ok((NO_STORE, Json(view::status(&view, state.health.file_storage().durability()))).into_response())
 }
 
 /// All there is to a run.
@@ -52,7 +52,7 @@ pub(super) async fn detail(
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let view = state.runs.view(&parse(run_id)?).await?;
-    Ok((NO_STORE, Json(view::detail(&view, state.health.local_disk()))).into_response())
+    Ok((NO_STORE, Json(view::detail(&view, state.health.file_storage().durability()))).into_response())
 }
 
 /// A page of the list, newest first.

@@ -52,6 +52,9 @@ const TIDY_BATCH: usize = 500;
 /// Runs brought back at once: about half of the default pool, so that live traffic keeps its latency.
 const CONCURRENCY: usize = 8;
 
+/// Between two attempts to bring everything into the database before the process ends.
+const PUSH_AGAIN: Duration = Duration::from_millis(200);
+
 /// Times that a row may change between its reading and its proof before the run is left to the next pass.
 const ROUNDS_MAX: usize = 4;
 
@@ -341,6 +344,33 @@ impl Reconciler {
         standing.conflicts = summary.conflicts.len();
         standing.failed = summary.failed.len();
         summary
+    }
+
+    /// At the end of a process whose files may go with it: brings what is marked into the database, as far as it goes within
+    /// the window. Returns what is left.
+    pub async fn push_out(&self, window: Duration) -> Result<Vec<RunId>, StorageError> {
+        let pushing = async {
+            loop {
+                let marked = self.marked().await?;
+                // Switched off is the operator's word.
+                if marked.is_empty() || !self.router.flags().mode().has_database() {
+                    return Ok(());
+                }
+                if self.router.is_database_open() {
+                    let count = marked.len();
+                    let summary = self.reconcile(marked).await;
+                    if summary.conflicts.len() + summary.left == count {
+                        return Ok(());
+                    }
+                }
+                tokio::time::sleep(PUSH_AGAIN).await;
+            }
+        };
+        if let Ok(pushed) = tokio::time::timeout(window, pushing).await {
+            let pushed: Result<(), StorageError> = pushed;
+            pushed?;
+        }
+        self.marked().await
     }
 
     /// Reconciles a set of runs, a few at once.

@@ -196,8 +196,12 @@ impl Followers {
 
     async fn look(&self) {
         loop {
-            // Without a database, nobody but this process changes its runs.
-            let is_told = self.is_hearing.load(Ordering::Relaxed) || !self.router.uses_database();
+            // Without a database nobody tells of changes; nobody but this process makes any, unless its files are shared.
+            let is_told = if self.router.uses_database() {
+                self.is_hearing.load(Ordering::Relaxed)
+            } else {
+                self.router.files().is_on_disk()
+            };
             let interval = if is_told { LOOK } else { LOOK_UNHEARD };
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
@@ -261,6 +265,6 @@ impl Runs {
             || !self.router.uses_database()
             || self.router.is_database_open()
             || self.worker.is_working_on(&snapshot.id)
-            || self.router.is_alone()
+            || self.router.keeps_all_files()
     }
 }

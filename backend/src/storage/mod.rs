@@ -17,6 +17,7 @@ pub mod contract;
 pub mod control;
 pub mod files;
 pub mod frontend_rows;
+pub mod guard;
 pub mod leased;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
@@ -264,6 +265,8 @@ pub enum StorageErrorKind {
     Unknown,
     /// The call makes no sense to this store, now or later.
     Refused,
+    /// Somebody else changed the run at the same time, and nothing was written: to be done again from its beginning.
+    Raced,
 }
 
 impl StorageError {
@@ -277,7 +280,10 @@ impl StorageError {
     pub fn is_outage(&self) -> bool {
         matches!(
             self.kind,
-            StorageErrorKind::Unavailable | StorageErrorKind::Ambiguous | StorageErrorKind::Schema
+            StorageErrorKind::Unavailable
+                | StorageErrorKind::Ambiguous
+                | StorageErrorKind::Schema
+                | StorageErrorKind::Raced
         )
     }
 }

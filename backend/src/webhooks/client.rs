@@ -11,11 +11,7 @@ use reqwest::{
 use secrecy::ExposeSecret as _;
 
 use super::sign;
-use crate::{
-    config::WebhookTarget,
-    documents::fetch::{self, FetcherError},
-    storage::outbox::Due,
-};
+use crate::{config::WebhookTarget, storage::outbox::Due, tls};
 
 /// For a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,8 +31,10 @@ pub struct Sender {
 /// Why there is no sender.
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
-    #[error(transparent)]
-    Fetcher(#[from] FetcherError),
+    #[error("{0}")]
+    ExtraCa(String),
+    #[error("the HTTPS client cannot be set up")]
+    Client(#[source] reqwest::Error),
     #[error("WEBHOOK_SECRET cannot be sent in a header")]
     Secret(#[from] InvalidHeaderValue),
 }
@@ -63,11 +61,12 @@ impl Sender {
         if let Some(secret) = &mut secret {
             secret.set_sensitive(true);
         }
-        let builder = fetch::client_builder(extra_ca_file)?
+        let builder = tls::client_builder(extra_ca_file)
+            .map_err(SenderError::ExtraCa)?
             .redirect(Policy::none())
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout);
-        let client = builder.build().map_err(FetcherError::Client)?;
+        let client = builder.build().map_err(SenderError::Client)?;
         Ok(Self { client, target, secret })
     }
 

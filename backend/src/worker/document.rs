@@ -82,6 +82,9 @@ pub(super) async fn read(
     };
     let (document, ()) = tokio::join!(isolate::extract(source_name, bytes), spooling);
     let document = document?;
+    if is_new && has_files {
+        compare(router, fence, &sha256).await?;
+    }
     let summary = DocumentSummary {
         format: document.format,
         title: document.title.clone(),
@@ -89,6 +92,23 @@ pub(super) async fn read(
         sha256,
     };
     Ok((document, summary))
+}
+
+/// Makes sure that a document that was fetched once more is the one that the stored stages were made of. Nothing is stored
+/// of a run that has only been accepted.
+async fn compare(router: &Router, fence: &Fence, sha256: &str) -> Result<(), RunFailure> {
+    if fence.epoch <= 1 {
+        return Ok(());
+    }
+    // What cannot be looked up now was looked up when the run was taken, by whoever goes on with its stages.
+    let manifest = router.files().manifest(&fence.run).await.ok().flatten();
+    let known =
+        manifest.filter(|manifest| !manifest.stages.is_empty()).and_then(|manifest| manifest.document);
+    if known.is_none_or(|known| known.sha256 == sha256) {
+        return Ok(());
+    }
+    let message = "at its address is another document now than the one that the stored stages were made of";
+    Err(RunFailure::new(FailureCode::DocumentUnavailable, None, message, false))
 }
 
 /// How a download came out.

@@ -387,6 +387,7 @@ export interface components {
             effective_mode: components["schemas"]["Mode"];
             environment: string;
             file_fallback: boolean;
+            file_storage: components["schemas"]["FileStorage"];
             git_sha: string;
             mode: components["schemas"]["Mode"];
             status: components["schemas"]["Verdict"];
@@ -502,6 +503,7 @@ export interface components {
             effective_mode: components["schemas"]["Mode"];
             environment: string;
             file_fallback: boolean;
+            file_storage: components["schemas"]["FileStorage"];
             /** @description Why the flags file is not believed. */
             flags_alarm: string | null;
             git_sha: string;
@@ -526,7 +528,7 @@ export interface components {
         };
         /** @enum {string} */
         Direction: "EMERGING" | "GROWING" | "STABLE" | "DECLINING";
-        /** @description Whether what is on the local disk outlives the container. */
+        /** @description Whether what is stored outlives the container. */
         Durability: "durable" | "ephemeral";
         /** @enum {string} */
         Effort: "LOW" | "MEDIUM" | "HIGH";
@@ -552,6 +554,8 @@ export interface components {
             detail: string;
             field: string;
         };
+        /** @description Where files go. */
+        FileStorage: "local" | "volume" | "bucket" | "ephemeral";
         /** @description What stage 3 answers. */
         GeneralTranslation: {
             lessons: components["schemas"]["Lesson"][];

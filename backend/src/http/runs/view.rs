@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The body of `GET /status/{run_id}`.
-pub(super) fn status(run: &RunView, local_disk: Durability) -> Status {
+pub(super) fn status(run: &RunView, files: Durability) -> Status {
     Status {
         run_id: run.run_id.clone(),
         status: run.status.into(),
@@ -32,7 +32,7 @@ pub(super) fn status(run: &RunView, local_disk: Durability) -> Status {
         company_id: run.brand_id.clone(),
         mode: run.mode,
         stored_in: places(run.stored_in),
-        durability: if run.stored_in.database { Durability::Durable } else { local_disk },
+        durability: if run.stored_in.database { Durability::Durable } else { files },
         accepted_at: run.accepted_at.map(Time),
         completed_at: run.finished_at.map(Time),
         error: why(run.status, run.error.as_ref()),
@@ -40,11 +40,11 @@ pub(super) fn status(run: &RunView, local_disk: Durability) -> Status {
 }
 
 /// The body of `GET /api/pipeline/{run_id}`: the status, and what a page about the run shows.
-pub(super) fn detail(run: &RunView, local_disk: Durability) -> Detail {
+pub(super) fn detail(run: &RunView, files: Durability) -> Detail {
     let duration_ms =
         run.accepted_at.zip(run.finished_at).map(|(begun, ended)| (ended - begun).num_milliseconds().max(0));
     Detail {
-        status: status(run, local_disk),
+        status: status(run, files),
         run_status: run.status,
         generation: run.generation,
         document_name: run.document_name.clone(),
@@ -157,8 +157,8 @@ mod tests {
     use super::*;
     use crate::{runs::StageView, storage::mode::Mode};
 
-    fn status(run: &RunView, local_disk: Durability) -> Value {
-        serde_json::to_value(super::status(run, local_disk)).unwrap()
+    fn status(run: &RunView, files: Durability) -> Value {
+        serde_json::to_value(super::status(run, files)).unwrap()
     }
 
     fn run(status: RunStatus, error: Option<RunFailure>) -> RunView {

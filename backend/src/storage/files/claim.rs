@@ -1,98 +1,218 @@
 //! Whose run it is: taking runs over that nobody works on, and giving them back.
 
-use std::{collections::HashSet, sync::PoisonError};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use pipeline::run::{RunId, Stage};
 
 use super::{
-    super::{Fence, StorageError, atomic},
+    super::{Fence, StorageError, StorageErrorKind},
     Twin,
-    disk::Disk,
     manifest::Manifest,
     marks::OPEN_FOLDER,
-    proof::{Found, at, read_stage},
+    proof::{Found, prove},
+    run_files::{Look, RunFiles, lock},
 };
 
-impl Disk {
+/// Manifests that one look reads where each costs a request. A queue of ten thousand is seen in the end, and a bill kept
+/// small.
+const LOOKS_MAX: usize = 64;
+
+/// How long one look goes on taking runs: less than it is waited for, or what it took would be lost.
+const TAKING_MAX: Duration = Duration::from_millis(1_000);
+
+/// What a look for work goes by.
+#[derive(Debug, Clone)]
+pub(super) struct Search {
+    pub(super) owner: String,
+    pub(super) limit: usize,
+    /// What this process works on already.
+    pub(super) held: HashSet<RunId>,
+    /// Only runs that the database has no row of.
+    pub(super) without_row_only: bool,
+}
+
+impl RunFiles {
     /// Takes a run over: clears away what a killed process left, and believes only what proves itself.
     pub(super) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
         let run = manifest.run_id.clone();
-        let folder = self.folder(&run);
-        atomic::remove_temporaries(&folder).map_err(at(&folder))?;
-        for stage in Stage::ALL {
-            let path = folder.join(stage.file());
-            if let Some(stage_folder) = path.parent().filter(|folder| folder.is_dir()) {
-                atomic::remove_temporaries(stage_folder).map_err(at(stage_folder))?;
-            }
+        let fence = self.own(manifest, owner)?;
+        // From here on, whoever had it finds that the fence has gone. What they have put beside it is looked at only now.
+        self.write_manifest(manifest)?;
+        let names = Stage::ALL.map(|stage| Self::name(&run, stage.file()));
+        let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
+        for folder in folders.chain([run.as_str()]) {
+            self.medium.clear_leftovers(folder).map_err(|error| self.fault(folder, &error))?;
+        }
+        let mut has_changed = false;
+        for ((stage, name), stored) in Stage::ALL.into_iter().zip(&names).zip(self.medium.read_all(&names)) {
+            let stored = stored.map_err(|error| self.fault(name, &error))?;
             let known = manifest.stages.get(&stage).cloned();
-            match read_stage(&path, stage, known.as_ref())? {
-                Found::Record(record, sha256) => {
+            match prove(stored, stage, known.as_ref())? {
+                Found::Record(record, sha256, _) => {
                     // A crash between the stage file and the manifest: the file has proved itself.
                     if known.is_none() {
                         let twin = manifest.database.map_or(Twin::None, |_| Twin::Lacks);
                         manifest.stages.insert(stage, self.stored_stage(&record, sha256, twin));
+                        has_changed = true;
                     }
                 }
                 Found::Nothing => {
                     if manifest.stages.remove(&stage).is_some() {
-                        tracing::warn!(path = %path.display(), "stored stage is missing; it will be run again");
+                        has_changed = true;
+                        let path = self.medium.place(name);
+                        tracing::warn!(path, "stored stage is missing; it will be run again");
                     }
                 }
-                Found::Damaged(reason) => {
-                    self.set_aside(&path, &reason)?;
-                    manifest.stages.remove(&stage);
+                Found::Damaged(reason, version) => {
+                    // Still ours: else it may be what the next owner has stored by its own manifest.
+                    self.fenced_manifest(&fence)?;
+                    self.set_aside(name, &reason, Some(&version))?;
+                    has_changed |= manifest.stages.remove(&stage).is_some();
                 }
             }
         }
-        let fence = self.own(manifest, owner)?;
-        self.write_manifest(manifest)?;
+        if has_changed {
+            self.write_manifest(manifest)?;
+        }
         Ok(fence)
     }
 
-    pub(super) fn claim(
-        &self,
-        owner: &str,
-        limit: usize,
-        held: &HashSet<RunId>,
-        without_row_only: bool,
-    ) -> Result<Vec<Fence>, StorageError> {
-        let mut open = self.marked(OPEN_FOLDER)?;
-        open.retain(|run| !held.contains(run));
-        let mut waiting = Vec::new();
-        let mut with_row = self.with_row.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut still_with_row = HashSet::new();
-        for run in open {
-            if without_row_only && with_row.contains(&run) {
-                still_with_row.insert(run);
-                continue;
-            }
-            // Without the lock: a look that is wrong is put right under it.
-            match self.read_manifest(&run) {
-                Ok(Some(manifest)) if manifest.has_ended() => self.unmark_ended(&run)?,
-                Ok(Some(manifest)) if without_row_only && manifest.has_row() => {
-                    still_with_row.insert(run);
-                }
-                Ok(Some(manifest)) => waiting.push((manifest.accepted_at, run)),
-                // Accepted nowhere: the process died before it wrote the manifest, or its folder has gone.
-                Ok(None) => {}
-                Err(error) => tracing::error!(run_id = %run, %error, "run cannot be taken up"),
-            }
-        }
-        *with_row = still_with_row;
-        drop(with_row);
-        waiting.sort();
+    pub(super) fn claim(&self, search: &Search) -> Result<Vec<Fence>, StorageError> {
+        let began = self.clock.monotonic();
         let mut fences = Vec::new();
-        for (_, run) in waiting {
-            if fences.len() == limit {
+        for run in self.waiting(search, began)? {
+            if fences.len() == search.limit || self.clock.monotonic().saturating_sub(began) > TAKING_MAX {
                 break;
             }
-            let _lock = self.lock(&run)?;
-            let Some(mut manifest) = self.read_manifest(&run)? else { continue };
-            if !manifest.has_ended() && !self.is_held(&manifest)? {
-                fences.push(self.take(&mut manifest, owner)?);
+            match self.take_free(&run, search) {
+                Ok(Some(fence)) => {
+                    self.note_clear(&run);
+                    fences.push(fence);
+                }
+                // It is not as the look has found it.
+                Ok(None) => self.forget_look(&run),
+                Err(error) => {
+                    self.forget_look(&run);
+                    match error.kind {
+                        StorageErrorKind::Raced | StorageErrorKind::Unknown | StorageErrorKind::Fenced => {}
+                        // What was taken before is not lost for it.
+                        _ if !fences.is_empty() => {
+                            self.note_unclear(&run);
+                            tracing::warn!(run_id = %run, %error, "run could not be taken up");
+                            break;
+                        }
+                        _ => {
+                            self.note_unclear(&run);
+                            return Err(error);
+                        }
+                    }
+                }
             }
         }
         Ok(fences)
+    }
+
+    /// Runs that seem to be nobody's, the oldest first.
+    fn waiting(&self, search: &Search, now: Duration) -> Result<Vec<RunId>, StorageError> {
+        let mut open = self.marked(OPEN_FOLDER)?;
+        open.retain(|run| !search.held.contains(run));
+        // Held throughout: a retry, which makes a run claimable again, waits until what was read is entered.
+        let mut looks = lock(&self.looks);
+        let mut known: HashMap<RunId, Look> = std::mem::take(&mut *looks);
+        known.retain(|run, _| open.contains(run));
+        self.look(&open, &mut known, search, now)?;
+        let mut waiting = Vec::new();
+        for (run, look) in &known {
+            let Some(accepted_at) = look.accepted_at else { continue };
+            let is_lost_answer = look.owner.as_ref() == Some(&search.owner);
+            let is_held = match &look.owner {
+                Some(owner) if !is_lost_answer => {
+                    self.medium.is_alive(owner, false).map_err(|error| self.fault("", &error))?
+                }
+                _ => false,
+            };
+            if !(is_held || search.without_row_only && look.has_row) {
+                waiting.push((accepted_at, run.clone()));
+            }
+        }
+        *looks = known;
+        waiting.sort();
+        Ok(waiting.into_iter().map(|(_, run)| run).collect())
+    }
+
+    /// Reads the manifests of open runs, of those that have not been looked at for a while.
+    fn look(
+        &self,
+        open: &[RunId],
+        known: &mut HashMap<RunId, Look>,
+        search: &Search,
+        now: Duration,
+    ) -> Result<(), StorageError> {
+        let patience = self.medium.patience();
+        let is_cheap = patience.is_zero();
+        let mut stale: Vec<(Option<Duration>, &RunId)> = open
+            .iter()
+            .filter_map(|run| match known.get(run) {
+                None => Some((None, run)),
+                // Nobody else changes what a row hands out, on a disk of our own.
+                Some(look) if is_cheap && search.without_row_only && look.has_row => None,
+                Some(look) => (now.saturating_sub(look.at) >= patience).then_some((Some(look.at), run)),
+            })
+            .collect();
+        if !is_cheap {
+            stale.sort();
+            stale.truncate(LOOKS_MAX);
+        }
+        let names: Vec<String> =
+            stale.iter().map(|(_, run)| Self::name(run, super::run_files::MANIFEST_FILE)).collect();
+        for ((_, run), (name, stored)) in
+            stale.into_iter().zip(names.iter().zip(self.medium.read_all(&names)))
+        {
+            let manifest = stored
+                .map_err(|error| self.fault(name, &error))
+                .and_then(|stored| stored.map_or(Ok(None), |stored| self.parse_manifest(run, stored)));
+            // Without the lock: a look that is wrong is put right under it.
+            let look = match manifest {
+                Ok(Some(manifest)) if manifest.has_ended() => {
+                    self.unmark_ended(run)?;
+                    known.remove(run);
+                    continue;
+                }
+                Ok(Some(manifest)) => Look {
+                    accepted_at: Some(manifest.accepted_at),
+                    has_row: manifest.has_row(),
+                    owner: manifest.owner,
+                    at: now,
+                },
+                // Accepted nowhere: the process died before it wrote the manifest, or its folder has gone.
+                Ok(None) => Look { accepted_at: None, owner: None, has_row: false, at: now },
+                Err(error) => {
+                    tracing::error!(run_id = %run, %error, "run cannot be taken up");
+                    known.remove(run);
+                    continue;
+                }
+            };
+            known.insert(run.clone(), look);
+        }
+        Ok(())
+    }
+
+    /// Takes a run if it is nobody's now: whether its owner lives is asked after the manifest was read, so that an owner
+    /// who comes back has either changed the manifest since, or is seen.
+    fn take_free(&self, run: &RunId, search: &Search) -> Result<Option<Fence>, StorageError> {
+        let _lock = self.lock(run)?;
+        let (is_buried, manifest) = self.read_run(run)?;
+        let Some(mut manifest) = manifest.filter(|manifest| !is_buried && !manifest.has_ended()) else {
+            return Ok(None);
+        };
+        let is_rows = search.without_row_only && manifest.has_row();
+        if is_rows || !self.is_free(&manifest, &search.owner, true)? {
+            return Ok(None);
+        }
+        self.take(&mut manifest, &search.owner).map(Some)
     }
 
     /// The attempt is given back too: it did not end in a crash. Having been released already is success.

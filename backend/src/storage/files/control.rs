@@ -1,6 +1,6 @@
 //! What is done to runs from outside of their work, in files.
 
-use std::{cmp::Reverse, fs, io, sync::Arc, time::SystemTime};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use pipeline::{
@@ -12,69 +12,101 @@ use pipeline::{
 use super::{
     super::{
         Fence, Places, StorageError,
-        control::{Burial, COUNTED_MAX, Control, Listing, RunPage, RunSummary},
+        control::{Burial, COUNTED_MAX, Control, Listing, RunPage, RunSummary, Start},
     },
     FileStore, Twin,
-    disk::{Disk, unknown},
     manifest::{DatabaseSide, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    proof::at,
-    run_blocking,
+    run_files::{MANIFEST_FILE, RunFiles, unknown},
+    tombstone::TOMBSTONE_FILE,
 };
 
-impl Disk {
-    /// The newest runs: there is no index, so it looks at the manifests of the folders that changed last, and at no more
-    /// than are counted anyway.
+/// How long somebody who waits for a list is made to wait.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Manifests that are read at once for a list.
+const LISTED_AT_ONCE: usize = 32;
+
+impl RunFiles {
+    /// The newest runs, of which no more are looked at than are counted anyway. Where the medium knows their order, only
+    /// as many are read as the page needs.
     fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
-        let mut folders = self.run_folders()?;
-        let has_more = folders.len() > COUNTED_MAX;
-        if has_more {
-            folders.select_nth_unstable_by_key(COUNTED_MAX, |(changed_at, _)| Reverse(*changed_at));
-            folders.truncate(COUNTED_MAX);
+        let newest = self.medium.newest_runs(COUNTED_MAX).map_err(|error| self.fault("", &error))?;
+        let is_sorted = newest.runs.first().is_some_and(|(accepted_ms, _)| accepted_ms.is_some());
+        let wanted = match &listing.start {
+            Start::Offset(offset) => offset + listing.limit + 1,
+            Start::After(_) => listing.limit + 1,
+        };
+        let is_after = |accepted_ms: &Option<i64>| match (&listing.start, accepted_ms) {
+            (Start::After(position), Some(ms)) => *ms <= position.created_at.timestamp_millis(),
+            _ => true,
+        };
+        let count = newest.runs.len();
+        let runs: Vec<RunId> = newest
+            .runs
+            .into_iter()
+            .filter(|(accepted_ms, _)| is_after(accepted_ms))
+            .filter_map(|(_, name)| RunId::parse(&name).ok())
+            .collect();
+        let mut all: Vec<RunSummary> = Vec::new();
+        let mut read = 0;
+        for batch in runs.chunks(LISTED_AT_ONCE) {
+            read += batch.len();
+            all.extend(self.summaries(batch, listing));
+            if is_sorted && all.len() > wanted {
+                break;
+            }
         }
-        let mut all = Vec::new();
-        for (_, run) in folders {
-            match self.read_manifest(&run) {
-                Ok(Some(manifest))
-                    if listing.wants(manifest.status, Some(&manifest.request.brand_id))
-                        && !self.is_buried(&run)? =>
-                {
-                    all.push(summary(manifest));
+        all.sort_by_key(|run| Reverse(run.position()));
+        all.dedup_by(|one, other| one.id == other.id);
+        let page = RunPage::of(all, listing, Places::FILES);
+        if read == runs.len() && runs.len() == count {
+            return Ok(RunPage { is_total_exact: page.is_total_exact && !newest.has_more, ..page });
+        }
+        // What was not read is counted, as far as nothing is sorted out.
+        let total = if *listing == (Listing { status: None, brand_id: None, ..listing.clone() }) {
+            count
+        } else {
+            page.total
+        };
+        Ok(RunPage { total, is_total_exact: false, ..page })
+    }
+
+    /// Those of the runs that are wanted.
+    fn summaries(&self, runs: &[RunId], listing: &Listing) -> Vec<RunSummary> {
+        let names: Vec<String> = runs
+            .iter()
+            .flat_map(|run| [Self::name(run, TOMBSTONE_FILE), Self::name(run, MANIFEST_FILE)])
+            .collect();
+        let mut read = self.medium.read_all(&names).into_iter();
+        let mut wanted = Vec::new();
+        for run in runs {
+            let (Some(tombstone), Some(manifest)) = (read.next(), read.next()) else { break };
+            let manifest = match (tombstone, manifest) {
+                (Ok(None), Ok(Some(stored))) => self.parse_manifest(run, stored),
+                (Ok(_), Ok(_)) => Ok(None),
+                (Err(error), _) | (_, Err(error)) => Err(self.fault(run.as_str(), &error)),
+            };
+            match manifest {
+                Ok(Some(manifest)) if listing.wants(manifest.status, Some(&manifest.request.brand_id)) => {
+                    wanted.push(summary(manifest));
                 }
                 Ok(_) => {}
                 // One that cannot be read must not hide the others.
                 Err(error) => tracing::warn!(run_id = %run, %error, "a run cannot be listed"),
             }
         }
-        all.sort_by_key(|run| Reverse(run.position()));
-        let page = RunPage::of(all, listing, Places::FILES);
-        Ok(RunPage { is_total_exact: page.is_total_exact && !has_more, ..page })
+        wanted
     }
 
-    /// All folders of runs, each with when it changed last.
-    pub(super) fn run_folders(&self) -> Result<Vec<(SystemTime, RunId)>, StorageError> {
-        let entries = match fs::read_dir(&self.root) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(at(&self.root)(error)),
-        };
-        let mut folders = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(at(&self.root))?;
-            let Some(run) = entry.file_name().to_str().and_then(|name| RunId::parse(name).ok()) else {
-                continue;
-            };
-            // Where the file system does not tell, any order will do.
-            let changed_at = entry.metadata().and_then(|metadata| metadata.modified());
-            folders.push((changed_at.unwrap_or(SystemTime::UNIX_EPOCH), run));
-        }
-        Ok(folders)
-    }
-
+    /// Which of the runs are not under these fences any more.
     fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let names: Vec<String> = fences.iter().map(|fence| Self::name(&fence.run, MANIFEST_FILE)).collect();
         let mut lost = Vec::new();
-        for fence in fences {
-            let is_ours = self.read_manifest(&fence.run)?.is_some_and(|manifest| {
+        for (fence, (name, stored)) in fences.iter().zip(names.iter().zip(self.medium.read_all(&names))) {
+            let stored = stored.map_err(|error| self.fault(name, &error))?;
+            let manifest = stored.map_or(Ok(None), |stored| self.parse_manifest(&fence.run, stored))?;
+            let is_ours = manifest.is_some_and(|manifest| {
                 !manifest.has_ended()
                     && (manifest.generation, manifest.epoch) == (fence.generation, fence.epoch)
             });
@@ -83,6 +115,14 @@ impl Disk {
             }
         }
         Ok(lost)
+    }
+
+    /// Those of the runs that have been ended by others: one look at what is open, not one at each manifest.
+    fn ended_elsewhere(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let open: std::collections::HashSet<RunId> = self.marked(OPEN_FOLDER)?.into_iter().collect();
+        let unmarked: Vec<Fence> =
+            fences.iter().filter(|fence| !open.contains(&fence.run)).cloned().collect();
+        self.lost(&unmarked)
     }
 
     /// Clears the mark of an open run from one that has ended; under the lock, as a retry may be about to open it again.
@@ -94,7 +134,7 @@ impl Disk {
 
     fn retry(&self, run: &RunId, seen: i32, twin: Twin) -> Result<Option<i32>, StorageError> {
         // Before the lock, which a claim takes while it holds what this changes.
-        self.forget_row(run);
+        self.forget_look(run);
         let _lock = self.lock(run)?;
         let Some(mut manifest) = self.read_manifest(run)? else { return Err(unknown(run)) };
         let has_failed = matches!(manifest.status, RunStatus::Failed | RunStatus::Cancelled);
@@ -166,7 +206,7 @@ impl FileStore {
         twin: Twin,
     ) -> Result<Option<i32>, StorageError> {
         let id = run.clone();
-        self.write(run, move |disk| disk.retry(&id, seen, twin)).await
+        self.write(run, move |files| files.retry(&id, seen, twin)).await
     }
 
     /// As [`Control::cancel`], noting what the database has of it.
@@ -178,38 +218,43 @@ impl FileStore {
         twin: Twin,
     ) -> Result<bool, StorageError> {
         let (id, failure) = (run.clone(), Arc::new(failure.clone()));
-        self.told(self.write(run, move |disk| disk.cancel(&id, &failure, at, twin)).await)
+        self.told(self.write(run, move |files| files.cancel(&id, &failure, at, twin)).await)
     }
 
     /// Notes that a deletion begins, so that a later start finds it should this one not end.
     pub async fn mark_deleting(&self, run: &RunId) -> Result<(), StorageError> {
         let id = run.clone();
-        self.write(run, move |disk| disk.mark_deleting(&id)).await
+        self.write(run, move |files| files.mark_deleting(&id)).await
     }
 
     /// Runs whose deletion has begun and is not known to have ended.
     pub async fn deleting(&self) -> Result<Vec<RunId>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.deleting()).await
+        self.whole(RunFiles::deleting).await
+    }
+
+    /// Those of the runs that others have ended, as far as can be seen at once.
+    pub async fn ended_elsewhere(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let fences = fences.to_vec();
+        self.whole(move |files| files.ended_elsewhere(&fences)).await
     }
 
     /// As [`Control::bury`]; `has_ended`: the database says that the run has, whatever stands here.
     pub async fn bury_beside(&self, run: &RunId, has_ended: bool) -> Result<Burial, StorageError> {
         let id = run.clone();
-        self.write(run, move |disk| disk.bury(&id, has_ended)).await
+        self.write(run, move |files| files.bury(&id, has_ended)).await
     }
 }
 
 #[async_trait]
 impl Control for FileStore {
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
-        let (disk, listing) = (self.disk.clone(), listing.clone());
-        run_blocking(self.root(), move || disk.list(&listing)).await
+        let listing = listing.clone();
+        self.blocking("", LIST_TIMEOUT, move |files| files.list(&listing)).await
     }
 
     async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        let (disk, fences) = (self.disk.clone(), fences.to_vec());
-        run_blocking(self.root(), move || disk.lost(&fences)).await
+        let fences = fences.to_vec();
+        self.whole(move |files| files.lost(&fences)).await
     }
 
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
@@ -226,16 +271,15 @@ impl Control for FileStore {
 
     async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
         let id = run.clone();
-        self.blocking(run, move |disk| disk.is_buried(&id)).await
+        self.one(run, move |files| files.is_buried(&id)).await
     }
 
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         let id = run.clone();
-        self.write(run, move |disk| disk.remove(&id)).await
+        self.write(run, move |files| files.remove(&id)).await
     }
 
     async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.half_removed()).await
+        self.whole(RunFiles::half_removed).await
     }
 }

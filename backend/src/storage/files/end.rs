@@ -3,17 +3,15 @@
 use pipeline::{clock::Timestamp, record::sha256_hex, run::RunStatus};
 
 use super::{
-    super::{End, Fence, StorageError, atomic, outbox::Event},
+    super::{End, Fence, StorageError, outbox::Event},
     Twin,
-    disk::{Disk, REPORT_FILE},
     manifest::{DatabaseSide, Manifest, StoredReport},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    owners::remove_file,
-    proof::at,
+    run_files::{REPORT_FILE, RunFiles},
 };
 use crate::crash;
 
-impl Disk {
+impl RunFiles {
     pub(super) fn finish(
         &self,
         fence: &Fence,
@@ -34,10 +32,14 @@ impl Disk {
                 return if done { Ok(()) } else { Err(error) };
             }
         };
-        let report_path = self.folder(run).join(REPORT_FILE);
         match end {
-            End::Completed { report, .. } => {
-                atomic::replace(&report_path, report.as_bytes()).map_err(at(&report_path))?;
+            End::Completed { records, report } => {
+                // What only the database has, as the files were away at the time.
+                for record in records {
+                    self.add_stage(&mut manifest, record, Twin::Has)?;
+                }
+                // A fenced writer that comes too late with it writes the same: it is made of the stored records.
+                self.replace(&Self::name(run, REPORT_FILE), report.as_bytes())?;
                 crash::point("report-written");
                 let sha256 = sha256_hex(report.as_bytes());
                 manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
@@ -78,7 +80,6 @@ impl Disk {
         self.write_manifest(manifest)?;
         // From here on nothing of the run hangs on these.
         self.unmark(OPEN_FOLDER, &manifest.run_id)?;
-        let spool = self.spool_path(&manifest.run_id);
-        remove_file(&spool).map_err(at(&spool))
+        self.spool.forget(&manifest.run_id).map_err(|error| self.spool_fault(&manifest.run_id, &error))
     }
 }

@@ -12,7 +12,10 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::super::{NewRun, Request, outbox::Delivery, proof::Proof};
+use super::{
+    super::{NewRun, Request, outbox::Delivery, proof::Proof},
+    medium::Version,
+};
 
 /// The newest layout of the manifest that this program writes.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -61,6 +64,9 @@ pub struct Manifest {
     /// What the frontend is to be told of it from here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<Delivery>,
+    /// The state that was read, which a writing must find again. None before there is one.
+    #[serde(skip)]
+    pub(super) seen: Option<Version>,
 }
 
 /// What the database has of a run, as far as the writer knows.
@@ -153,7 +159,7 @@ pub(crate) mod optional_millis {
         json_schema!({"type": ["string", "null"], "format": "date-time"})
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<DateTime<Utc>>, D::Error> {
         Option::deserialize(deserializer)

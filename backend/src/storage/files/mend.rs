@@ -1,22 +1,19 @@
 //! Ended runs, mended and proved from outside: by reconciliation.
 
-use std::io;
-
 use pipeline::{
     record::sha256_hex,
     run::{RunId, RunStatus, Stage},
 };
 
 use super::{
-    super::{Snapshot, StorageError, StorageErrorKind, atomic, proof::Proof},
+    super::{Snapshot, StorageError, StorageErrorKind, proof::Proof},
     Twin,
-    disk::{Disk, REPORT_FILE, json_bytes},
     manifest::{DatabaseSide, Manifest, StoredReport},
-    proof::{Found, at, read_stage},
+    run_files::{REPORT_FILE, RunFiles},
     tombstone::deleted,
 };
 
-impl Disk {
+impl RunFiles {
     /// Names that are no run ids (our own folders begin with a dot) are left out.
     pub(super) fn runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.marked("")
@@ -41,7 +38,7 @@ impl Disk {
                 let theirs = row.stages.get(&stage).map(|held| &held.sha256);
                 let ours = manifest.stages.get(&stage).map(|stored| &stored.record_sha256);
                 if ours.is_some() && ours != theirs {
-                    self.move_aside(&self.folder(run).join(stage.file()), "conflict")?;
+                    self.move_aside(&Self::name(run, stage.file()), "conflict", None)?;
                     manifest.stages.remove(&stage);
                 }
             }
@@ -49,7 +46,7 @@ impl Disk {
             if let Some(stored) = &manifest.report
                 && report.as_ref() != Some(&stored.sha256)
             {
-                self.move_aside(&self.folder(run).join(REPORT_FILE), "conflict")?;
+                self.move_aside(&Self::name(run, REPORT_FILE), "conflict", None)?;
                 manifest.report = None;
             }
             manifest.status = row.status;
@@ -62,13 +59,14 @@ impl Disk {
     }
 
     pub(super) fn keep_row(&self, row: &Snapshot) -> Result<(), StorageError> {
-        let path = self.folder(&row.id).join(format!("row.conflict-{}.json", self.stamp()));
+        let name = Self::name(&row.id, format!("row.conflict-{}.json", self.stamp()));
         let stages: Vec<_> = row.stages.values().map(|held| &held.record).collect();
         let kept = serde_json::json!({
             "run_id": row.id, "status": row.status, "generation": row.generation, "stages": stages,
             "report": row.report, "error": row.failure,
         });
-        atomic::create(&path, &json_bytes(&kept, &path)?).map_err(at(&path))
+        let bytes = self.json_bytes(&kept, &name)?;
+        self.medium.create(&name, &bytes).map_err(|error| self.fault(&name, &error))
     }
 
     pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
@@ -106,6 +104,7 @@ impl Disk {
                 ..self.new_manifest(run, request.clone(), accepted_at)
             },
         };
+        self.note_run(&manifest)?;
         self.complete(&mut manifest, row)
     }
 
@@ -116,33 +115,11 @@ impl Disk {
             let what = format!("run {run} has not ended in files as it has in the database");
             return Err(StorageError::new(StorageErrorKind::Fenced, what));
         }
-        for (stage, held) in &row.stages {
-            if manifest.stages.contains_key(stage) {
-                continue;
-            }
-            let path = self.folder(run).join(stage.file());
-            if let Some(folder) = path.parent() {
-                atomic::create_folder(folder).map_err(at(folder))?;
-            }
-            let bytes = json_bytes(&held.record, &path)?;
-            match atomic::create(&path, &bytes) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    match read_stage(&path, *stage, None)? {
-                        Found::Record(_, sha256) if sha256 == held.sha256 => {}
-                        _ => {
-                            let what =
-                                format!("{} already holds a different record; both are kept", path.display());
-                            return Err(StorageError::new(StorageErrorKind::Conflict, what));
-                        }
-                    }
-                }
-                created => created.map_err(at(&path))?,
-            }
-            manifest.stages.insert(*stage, self.stored_stage(&held.record, held.sha256.clone(), Twin::Has));
+        for held in row.stages.values() {
+            self.add_stage(manifest, &held.record, Twin::Has)?;
         }
         if let (None, Some(report)) = (&manifest.report, &row.report) {
-            let path = self.folder(run).join(REPORT_FILE);
-            atomic::replace(&path, report.as_bytes()).map_err(at(&path))?;
+            self.replace(&Self::name(run, REPORT_FILE), report.as_bytes())?;
             let sha256 = sha256_hex(report.as_bytes());
             manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
         }

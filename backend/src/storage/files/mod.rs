@@ -1,31 +1,37 @@
 //! Runs in files: `{root}/{run_id}/stage{n}/{name}.json`, `report.md`, `run.json`; atomic, durable, digest-checked
-//! on read.
+//! on read. The root is a folder or a bucket (`medium/`); the rules are the same for both.
 //!
 //! # Invariants
 //!
 //! * A stage file is created once and never replaced; a different record for it is a conflict.
 //! * The stage file is durable before the manifest names it. After a crash in between, the record's own payload
 //!   digest still proves it.
-//! * A manifest changes under its run's lock, and only for the fence that it names.
+//! * A manifest changes for nobody but the fence that it names, and only as it was read: under its run's lock in a folder,
+//!   by compare-and-set in a bucket. Who was second begins again.
 
 mod claim;
 mod control;
-mod disk;
 mod end;
 pub mod manifest;
 mod marks;
+mod medium;
 mod mend;
 mod outbox;
-mod owners;
 mod proof;
 mod retention;
+mod run_files;
+mod spool;
+mod stages;
 mod tombstone;
 mod unsynced;
 
 use std::{
     io,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,18 +45,21 @@ use pipeline::{
 };
 use tokio::sync::Notify;
 
-pub use self::{disk::OpenError, unsynced::Unsynced};
 use self::{
-    disk::{Disk, REPORT_FILE},
+    claim::Search,
     manifest::{DatabaseSide, DocumentSummary, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    medium::{bucket::Bucket, folder::Folder},
     outbox::Telling,
-    proof::at,
+    run_files::{REPORT_FILE, RunFiles},
+    spool::Spool,
 };
+pub use self::{run_files::OpenError, unsynced::Unsynced};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
-    proof::Proof as Evidence,
+    proof::Proof as Evidence, router::jitter,
 };
+use crate::config::{StorageConfig, StoragePlace};
 
 /// How long one attempt at a write may take before it is given up (a dead network disk never answers).
 /// It may still finish later, which does no harm: stage files are create-only, and manifests fenced.
@@ -58,6 +67,18 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Further attempts after a failed write.
 const RETRIES_MAX: usize = 3;
+
+/// Nothing is tried again later than this: a place that lets its writers wait would hold each of them for all attempts.
+const RETRY_WINDOW: Duration = Duration::from_secs(3);
+
+/// How often an operation is begun again because somebody else has changed the run meanwhile, and the wait before that.
+const RACES: (usize, Duration) = (8, Duration::from_millis(40));
+
+/// How long a look at everything may take: a bucket lists a thousand names a page.
+const WHOLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Between two looks at whether a run's owner, who may have died, has shown a sign of life.
+const BUSY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the database has of the same write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,60 +107,126 @@ impl Twin {
     }
 }
 
-/// Runs below one folder. Cheap to clone.
+/// Runs in a folder or a bucket. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FileStore {
-    disk: Arc<Disk>,
+    files: Arc<RunFiles>,
 }
 
 impl FileStore {
-    /// A store below `root`; nothing is created until a run is accepted.
+    /// A store in a folder; nothing is created until a run is accepted.
     #[must_use]
     pub fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { disk: Arc::new(Disk::new(root, clock)) }
+        let medium = Box::new(Folder::new(root.clone()));
+        Self { files: Arc::new(RunFiles::new(medium, Spool::Beside(root), Telling::default(), clock)) }
+    }
+
+    /// A store where the configuration says. `lease`: how long a process counts as alive, in a bucket, without a sign of
+    /// life; the same for all that share it. Connects to nothing yet.
+    pub fn of(config: &StorageConfig, lease: Duration, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        match &config.place {
+            StoragePlace::Folder(root) => Ok(Self::new(root.clone(), clock)),
+            StoragePlace::Bucket(bucket) => {
+                let medium = Box::new(Bucket::new(bucket, clock.clone(), lease)?);
+                Ok(Self {
+                    files: Arc::new(RunFiles::new(
+                        medium,
+                        Spool::apart(&config.local),
+                        Telling::default(),
+                        clock,
+                    )),
+                })
+            }
+        }
     }
 
     /// Writes down, with each state change that the database has not, what the frontend is to be told, and wakes who
-    /// tells it.
+    /// tells it. To be said of a store before it is used.
     #[must_use]
-    pub fn telling(self, wake: Option<Arc<Notify>>) -> Self {
-        let Disk { root, clock, .. } = &*self.disk;
-        let mut disk = Disk::new(root.clone(), clock.clone());
-        disk.telling = Telling::waking(wake);
-        Self { disk: Arc::new(disk) }
+    pub fn telling(mut self, wake: Option<Arc<Notify>>) -> Self {
+        if let Some(files) = Arc::get_mut(&mut self.files) {
+            files.telling = Telling::waking(wake);
+        }
+        self
     }
 
     /// Wakes who tells the frontend, if something was written down.
     fn told<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
-        if let (Ok(_), Some(wake)) = (&written, &self.disk.telling.wake) {
+        if let (Ok(_), Some(wake)) = (&written, &self.files.telling.wake) {
             wake.notify_one();
         }
         written
     }
 
-    /// The folder that holds all runs.
+    /// Where all runs are, for people: a folder, or `s3://…`.
     #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.disk.root
+    pub fn place(&self) -> String {
+        self.files.medium.place("")
     }
 
-    /// The run's folder.
+    /// Where a run is, for people.
     #[must_use]
-    pub fn folder(&self, run: &RunId) -> PathBuf {
-        self.disk.folder(run)
+    pub fn place_of(&self, run: &RunId) -> String {
+        self.files.medium.place(run.as_str())
     }
 
-    /// Where the run's report lies.
+    /// Where the run's report lies, for people.
     #[must_use]
-    pub fn report_path(&self, run: &RunId) -> PathBuf {
-        self.folder(run).join(REPORT_FILE)
+    pub fn report_place(&self, run: &RunId) -> String {
+        self.files.medium.place(&RunFiles::name(run, REPORT_FILE))
     }
 
-    /// Opens a run by its id for work here and now: a new one, or one that asks the same and that nobody works on.
+    /// Whether what [`FileStore::place`] names is on this machine's disk.
+    #[must_use]
+    pub fn is_on_disk(&self) -> bool {
+        self.files.medium.patience().is_zero()
+    }
+
+    /// Whether a creation here is known to be a guard among processes on all machines.
+    #[must_use]
+    pub fn is_shared_guard(&self) -> bool {
+        self.files.medium.is_shared_guard()
+    }
+
+    /// Finds out whether it is one, by asking for what must be refused.
+    pub async fn check_guard(&self) -> Result<bool, StorageError> {
+        self.whole(|files| files.medium.check_guard().map_err(|error| files.fault("", &error))).await
+    }
+
+    /// Whether the run is surely this process's still, so that work may be paid for. A run that somebody else has is an
+    /// error.
+    pub async fn confirm(&self, fence: &Fence) -> Result<bool, StorageError> {
+        let fence = Arc::new(fence.clone());
+        self.write(&fence.run.clone(), move |files| files.confirm(&fence)).await
+    }
+
+    /// Says that this process works on nothing any more.
+    pub async fn leave(&self) {
+        let left = self.whole(|files| {
+            files.medium.leave();
+            Ok(())
+        });
+        // Whoever waits for its end waits a little longer.
+        let _ = left.await;
+    }
+
+    /// Opens a run by its id for work here and now: a new one, or one that asks the same and that nobody works on. Whether
+    /// its owner lives takes time to see in a bucket.
     pub async fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
-        let (disk, new, owner) = (self.disk.clone(), new.clone(), owner.to_owned());
-        let opening = tokio::task::spawn_blocking(move || disk.open(&new, &owner));
-        opening.await.map_err(|error| at(self.root())(io::Error::other(error)))?
+        let patience = self.files.medium.patience();
+        let began = self.files.clock.monotonic();
+        loop {
+            let (files, new, owner) = (self.files.clone(), new.clone(), owner.to_owned());
+            let opening = tokio::task::spawn_blocking(move || files.open(&new, &owner));
+            let opened = opening.await.map_err(|error| self.files.fault("", &io::Error::other(error)))?;
+            let has_time = self.files.clock.monotonic().saturating_sub(began) < patience + BUSY_INTERVAL;
+            match opened {
+                Err(OpenError::Busy(_)) if !patience.is_zero() && has_time => {}
+                Err(OpenError::Store(error)) if error.kind == StorageErrorKind::Raced && has_time => {}
+                opened => return opened,
+            }
+            tokio::time::sleep(BUSY_INTERVAL.min(patience / 4)).await;
+        }
     }
 
     /// As [`Store::accept`], noting what the database has of the run.
@@ -150,7 +237,19 @@ impl FileStore {
         twin: Twin,
     ) -> Result<Acceptance, StorageError> {
         let (new, owner) = (Arc::new(new.clone()), lease.map(|lease| lease.owner.clone()));
-        self.write(&new.id.clone(), move |disk| disk.accept(&new, owner.as_deref(), twin)).await
+        let (run, tried) = (new.id.clone(), Arc::new(AtomicBool::new(false)));
+        let accepted = self
+            .write(&run, move |files| {
+                files.accept(&new, owner.as_deref(), twin, tried.swap(true, Ordering::Relaxed))
+            })
+            .await;
+        match &accepted {
+            // It may be there, with this process as its owner, which does not know of it.
+            Err(error) if error.is_outage() => self.files.note_unclear(&run),
+            Ok(Acceptance::New(_)) => self.files.note_clear(&run),
+            _ => {}
+        }
+        accepted
     }
 
     /// As [`Store::store_stage`], noting what the database has of it.
@@ -162,7 +261,7 @@ impl FileStore {
     ) -> Result<(), StorageError> {
         let (fence, record) = (Arc::new(fence.clone()), Arc::new(record.clone()));
         let stored =
-            self.write(&fence.run.clone(), move |disk| disk.store_stage(&fence, &record, twin)).await;
+            self.write(&fence.run.clone(), move |files| files.store_stage(&fence, &record, twin)).await;
         self.told(stored)
     }
 
@@ -177,7 +276,7 @@ impl FileStore {
         let fence = Arc::new(fence.clone());
         let run = fence.run.clone();
         let end: Arc<OwnedEnd> = Arc::new(end.into());
-        self.told(self.write(&run, move |disk| disk.finish(&fence, end.borrowed(), at, twin)).await)
+        self.told(self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, twin)).await)
     }
 
     /// Notes what the document turned out to be.
@@ -187,8 +286,8 @@ impl FileStore {
         summary: DocumentSummary,
     ) -> Result<(), StorageError> {
         let fence = Arc::new(fence.clone());
-        self.write(&fence.run.clone(), move |disk| {
-            disk.update(&fence, |manifest| manifest.document = Some(summary.clone()))
+        self.write(&fence.run.clone(), move |files| {
+            files.update(&fence, |manifest| manifest.document = Some(summary.clone()))
         })
         .await
     }
@@ -196,25 +295,31 @@ impl FileStore {
     /// Keeps the document for a resumed run, durably.
     pub async fn spool(&self, run: &RunId, bytes: Arc<[u8]>) -> Result<(), StorageError> {
         let id = run.clone();
-        self.write(run, move |disk| disk.spool(&id, &bytes)).await
+        self.write(run, move |files| files.spool(&id, &bytes)).await
     }
 
     /// Whether the document is spooled.
     #[must_use]
     pub fn is_spooled(&self, run: &RunId) -> bool {
-        self.disk.spool_path(run).is_file()
+        self.files.spool.path(run).is_file()
     }
 
     /// The spooled document, if it is there.
     pub async fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
         let id = run.clone();
-        self.blocking(run, move |disk| disk.spooled(&id)).await
+        self.one(run, move |files| files.spooled(&id)).await
     }
 
     /// The manifest alone, if there is one.
     pub async fn manifest(&self, run: &RunId) -> Result<Option<Manifest>, StorageError> {
         let id = run.clone();
-        self.blocking(run, move |disk| disk.read_manifest(&id)).await
+        self.one(run, move |files| files.read_manifest(&id)).await
+    }
+
+    /// Whether a run has a tombstone, and its manifest if it has not.
+    pub async fn standing(&self, run: &RunId) -> Result<(bool, Option<Manifest>), StorageError> {
+        let id = run.clone();
+        self.one(run, move |files| files.read_run(&id)).await
     }
 
     /// As [`Store::claim`], if wanted only of runs that the database has no row of: it hands out the others.
@@ -224,80 +329,90 @@ impl FileStore {
         without_row_only: bool,
     ) -> Result<Vec<Fence>, StorageError> {
         let Claim { lease, limit, held, .. } = claim;
-        let (disk, owner, held) = (self.disk.clone(), lease.owner.clone(), held.clone());
-        run_blocking(self.root(), move || disk.claim(&owner, limit, &held, without_row_only)).await
+        let search = Search { owner: lease.owner.clone(), limit, held: held.clone(), without_row_only };
+        let files = self.files.clone();
+        let mut claiming = tokio::task::spawn_blocking(move || files.claim(&search));
+        match tokio::time::timeout(ATTEMPT_TIMEOUT, &mut claiming).await {
+            Ok(Ok(claimed)) => claimed,
+            Ok(Err(error)) => Err(self.files.fault("", &io::Error::other(error))),
+            Err(_) => {
+                let files = self.files.clone();
+                // What it takes after all is nobody's work, and is taken again.
+                tokio::spawn(async move {
+                    for fence in claiming.await.into_iter().flatten().flatten() {
+                        files.note_unclear(&fence.run);
+                    }
+                });
+                Err(self.no_answer("", ATTEMPT_TIMEOUT))
+            }
+        }
     }
 
     /// Notes that the database has a stage.
     pub async fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
         let id = run.clone();
-        self.write(run, move |disk| disk.mark_stage_synced(&id, stage)).await
+        self.write(run, move |files| files.mark_stage_synced(&id, stage)).await
     }
 
     /// Accepted runs that have not ended, as far as these files know.
     pub async fn open_runs(&self) -> Result<Vec<RunId>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.marked(OPEN_FOLDER)).await
+        self.whole(|files| files.marked(OPEN_FOLDER)).await
     }
 
     /// All runs that have a folder here.
     pub async fn runs(&self) -> Result<Vec<RunId>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.runs()).await
+        self.whole(RunFiles::runs).await
     }
 
     /// The ended runs that the database lacks something of.
     pub async fn unsynced_runs(&self) -> Result<Vec<RunId>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.marked(UNSYNCED_FOLDER)).await
+        self.whole(|files| files.marked(UNSYNCED_FOLDER)).await
     }
 
     /// Keeps a proof with the manifest: the database has everything of the run.
     pub async fn keep_proof(&self, proof: &Evidence) -> Result<(), StorageError> {
         let proof = Arc::new(proof.clone());
-        self.write(&proof.run_id.clone(), move |disk| disk.keep_proof(&proof)).await
+        self.write(&proof.run_id.clone(), move |files| files.keep_proof(&proof)).await
     }
 
     /// Makes the files hold what the row holds; what differed stays beside it as `*.conflict-TIME`.
     pub async fn take_over(&self, row: &Snapshot) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
-        self.write(&row.id.clone(), move |disk| disk.take_over(&row)).await
+        self.write(&row.id.clone(), move |files| files.take_over(&row)).await
     }
 
     /// Keeps a row's version in the run's folder, before the files' replaces it.
     pub async fn keep_row(&self, row: &Snapshot) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
-        self.write(&row.id.clone(), move |disk| disk.keep_row(&row)).await
+        self.write(&row.id.clone(), move |files| files.keep_row(&row)).await
     }
 
     /// Gives an ended run the stages and the report that its row has and its files lack.
     pub async fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
-        self.write(&row.id.clone(), move |disk| disk.fill(&row)).await
+        self.write(&row.id.clone(), move |files| files.fill(&row)).await
     }
 
     /// Enters an ended run that only its row knows, with all that the row has.
     pub async fn import(&self, row: &Snapshot) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
-        self.write(&row.id.clone(), move |disk| disk.import(&row)).await
+        self.write(&row.id.clone(), move |files| files.import(&row)).await
     }
 
     /// What the database lacks.
     pub async fn unsynced(&self) -> Result<Unsynced, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.unsynced()).await
+        self.whole(RunFiles::unsynced).await
     }
 
-    /// Runs whose folders have not changed since then, the oldest first.
+    /// Runs that may have ended before then, the oldest first.
     pub async fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.unchanged_since(before)).await
+        self.whole(move |files| files.unchanged_since(before)).await
     }
 
     /// Removes a run, or a tombstone, that ended before then and that the database lacks nothing of; false if it stays.
     pub async fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
         let id = run.clone();
-        self.write(run, move |disk| disk.expire(&id, before)).await
+        self.write(run, move |files| files.expire(&id, before)).await
     }
 
     /// How many accepted runs have not ended.
@@ -305,46 +420,81 @@ impl FileStore {
         Ok(self.open_runs().await?.len())
     }
 
-    /// Runs blocking work, bounded in time.
+    /// Runs blocking work on one run, bounded in time.
     async fn blocking<T: Send + 'static>(
         &self,
-        run: &RunId,
-        work: impl FnOnce(&Disk) -> Result<T, StorageError> + Send + 'static,
+        name: &str,
+        limit: Duration,
+        work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(&self.folder(run), move || work(&disk)).await
+        let files = self.files.clone();
+        match tokio::time::timeout(limit, tokio::task::spawn_blocking(move || work(&files))).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(self.files.fault(name, &io::Error::other(error))),
+            Err(_) => Err(self.no_answer(name, limit)),
+        }
+    }
+
+    fn no_answer(&self, name: &str, limit: Duration) -> StorageError {
+        let what = format!("{}: no answer within {limit:?}", self.files.medium.place(name));
+        StorageError::new(StorageErrorKind::Ambiguous, what)
+    }
+
+    /// Runs blocking work that looks at one run.
+    async fn one<T: Send + 'static>(
+        &self,
+        run: &RunId,
+        work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        self.blocking(run.as_str(), ATTEMPT_TIMEOUT, work).await
+    }
+
+    /// Runs blocking work that looks at all there is. A disk, on which that is quick, is waited for no longer than for
+    /// anything else.
+    async fn whole<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let is_near = self.files.medium.patience().is_zero();
+        self.blocking("", if is_near { ATTEMPT_TIMEOUT } else { WHOLE_TIMEOUT }, work).await
     }
 
     /// Runs a blocking write, bounded in time, a few times where trying again can help.
     async fn write<T: Send + 'static>(
         &self,
         run: &RunId,
-        work: impl Fn(&Disk) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
+        work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
     ) -> Result<T, StorageError> {
-        let attempt = || self.blocking(run, work.clone());
+        let attempt = || self.unraced(run, work.clone());
+        let began = self.files.clock.monotonic();
+        let has_time = || self.files.clock.monotonic().saturating_sub(began) < RETRY_WINDOW;
         attempt
             .retry(
                 ExponentialBuilder::default()
                     .with_min_delay(Duration::from_millis(50))
                     .with_max_times(RETRIES_MAX),
             )
-            .when(StorageError::is_outage)
+            .when(|error| error.is_outage() && has_time())
             .notify(|error, delay| tracing::warn!(%error, ?delay, "file write failed; trying again"))
             .await
     }
-}
 
-async fn run_blocking<T: Send + 'static>(
-    path: &Path,
-    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, StorageError> {
-    match tokio::time::timeout(ATTEMPT_TIMEOUT, tokio::task::spawn_blocking(work)).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(error)) => Err(at(path)(io::Error::other(error))),
-        Err(_) => Err(StorageError::new(
-            StorageErrorKind::Ambiguous,
-            format!("{}: no answer from the disk within {ATTEMPT_TIMEOUT:?}", path.display()),
-        )),
+    /// One attempt, begun again as long as somebody else was first.
+    async fn unraced<T: Send + 'static>(
+        &self,
+        run: &RunId,
+        work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
+    ) -> Result<T, StorageError> {
+        let (races_max, wait) = RACES;
+        for _ in 1..races_max {
+            match self.one(run, work.clone()).await {
+                Err(error) if error.kind == StorageErrorKind::Raced => {
+                    tokio::time::sleep(wait.mul_f64(jitter())).await;
+                }
+                done => return done,
+            }
+        }
+        self.one(run, work).await
     }
 }
 
@@ -382,7 +532,7 @@ impl Store for FileStore {
 
     async fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
         let (new, fence) = (Arc::new(new.clone()), Arc::new(fence.clone()));
-        self.write(&new.id.clone(), move |disk| disk.adopt(&new, &fence)).await
+        self.write(&new.id.clone(), move |files| files.adopt(&new, &fence)).await
     }
 
     /// An owner whose locked file is free is dead, whatever the time: there is no lease that could have expired.
@@ -397,12 +547,12 @@ impl Store for FileStore {
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let fence = Arc::new(fence.clone());
-        self.write(&fence.run.clone(), move |disk| disk.release(&fence)).await
+        self.write(&fence.run.clone(), move |files| files.release(&fence)).await
     }
 
     async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
         let id = run.clone();
-        self.blocking(run, move |disk| disk.load(&id)).await
+        self.one(run, move |files| files.load(&id)).await
     }
 
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
@@ -411,8 +561,8 @@ impl Store for FileStore {
 
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
         let (fence, stages) = (Arc::new(fence.clone()), Arc::<[Stage]>::from(stages));
-        self.write(&fence.run.clone(), move |disk| {
-            disk.update(&fence, |manifest| {
+        self.write(&fence.run.clone(), move |files| {
+            files.update(&fence, |manifest| {
                 manifest.database.get_or_insert_default();
                 for stage in stages.iter() {
                     if let Some(stored) = manifest.stages.get_mut(stage) {
@@ -429,8 +579,7 @@ impl Store for FileStore {
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.probe()).await
+        self.blocking("", ATTEMPT_TIMEOUT, RunFiles::probe).await
     }
 }
 

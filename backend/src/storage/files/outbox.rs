@@ -1,11 +1,11 @@
 //! The outbox in files: what is to be told stands in the run's manifest, written with the state change itself; marks say
 //! which manifests to look at.
 //!
-//! One process of a disk sends: it holds a lock, which the operating system gives back however it ends.
+//! One process of a disk sends: it holds a lock, which the operating system gives back however it ends. In a bucket all
+//! do: what is taken to be sent is put off by compare-and-set, so that nobody else takes it.
 
 use std::{
     collections::HashMap,
-    fs::File,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,14 +16,12 @@ use tokio::sync::Notify;
 
 use super::{
     super::{
-        StorageError, StorageErrorKind, atomic,
+        StorageError, StorageErrorKind,
         outbox::{Counts, Delivery, Due, Event, Outbox, Outcome},
     },
     FileStore, Twin,
-    disk::Disk,
     manifest::Manifest,
-    proof::at,
-    run_blocking,
+    run_files::{MANIFEST_FILE, RunFiles},
 };
 
 /// Names of runs of which something is to be told.
@@ -39,8 +37,6 @@ const UNDISTURBED: Duration = Duration::from_secs(30);
 pub(super) struct Telling {
     /// None where nobody is told anything.
     pub(super) wake: Option<Arc<Notify>>,
-    /// Held by the one process that sends.
-    turn: Mutex<Option<File>>,
     /// Runs of which nothing is due before then.
     resting: Mutex<HashMap<RunId, Timestamp>>,
 }
@@ -51,7 +47,7 @@ impl Telling {
     }
 }
 
-impl Disk {
+impl RunFiles {
     /// Enters in a manifest (not yet written) what is to be told of it, unless the database has it to tell.
     pub(super) fn owe(
         &self,
@@ -95,31 +91,12 @@ impl Disk {
         resting.get(run).is_some_and(|until| *until > self.clock.now())
     }
 
-    /// Whether this process is the one that sends.
-    fn has_turn(&self) -> Result<bool, StorageError> {
-        let mut turn = self.telling.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if turn.is_some() {
-            return Ok(true);
-        }
-        let folder = self.root.join(OWING_FOLDER);
-        atomic::create_folder(&folder).map_err(at(&folder))?;
-        // No run's name: those have no dot.
-        let path = folder.join(".lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
-        match file.try_lock() {
-            Ok(()) => {
-                *turn = Some(file);
-                Ok(true)
-            }
-            Err(std::fs::TryLockError::WouldBlock) => Ok(false),
-            Err(std::fs::TryLockError::Error(error)) => Err(at(&path)(error)),
-        }
-    }
-
     fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
         let runs = self.marked(OWING_FOLDER)?;
         let mut all = Vec::new();
-        if runs.is_empty() || !self.has_turn()? {
+        let is_ours =
+            || self.medium.take_turn(OWING_FOLDER).map_err(|error| self.fault(OWING_FOLDER, &error));
+        if runs.is_empty() || !is_ours()? {
             return Ok(all);
         }
         for run in runs {
@@ -127,7 +104,11 @@ impl Disk {
                 break;
             }
             if !self.rests(&run) {
-                all.extend(self.claim_first(&run, hold)?);
+                match self.claim_first(&run, hold) {
+                    // Another process was first.
+                    Err(error) if error.kind == StorageErrorKind::Raced => {}
+                    claimed => all.extend(claimed?),
+                }
             }
         }
         Ok(all)
@@ -164,9 +145,8 @@ impl Disk {
             Err(error) if error.kind == StorageErrorKind::Unknown => None,
             lock => Some(lock?),
         };
-        let manifest = if lock.is_some() { self.read_manifest(run)? } else { None };
-        let Some(mut manifest) = manifest.filter(|_| !self.is_buried(run).is_ok_and(|is_buried| is_buried))
-        else {
+        let (is_buried, manifest) = if lock.is_some() { self.read_run(run)? } else { (true, None) };
+        let Some(mut manifest) = manifest.filter(|_| !is_buried) else {
             self.unmark(TOLD_FOLDER, run)?;
             return self.unmark(OWING_FOLDER, run);
         };
@@ -203,8 +183,11 @@ impl Disk {
 
     fn count_deliveries(&self) -> Result<Counts, StorageError> {
         let (mut counts, mut oldest) = (Counts::default(), None);
-        for run in self.to_hand_over()? {
-            let Some(manifest) = self.read_manifest(&run)? else { continue };
+        let runs = self.to_hand_over()?;
+        let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
+        for (run, (name, stored)) in runs.iter().zip(names.iter().zip(self.medium.read_all(&names))) {
+            let Some(stored) = stored.map_err(|error| self.fault(name, &error))? else { continue };
+            let Some(manifest) = self.parse_manifest(run, stored)? else { continue };
             for one in &manifest.webhooks {
                 match one.outcome {
                     None => {
@@ -228,8 +211,7 @@ impl Disk {
 impl FileStore {
     /// Runs of which this disk has something to tell, or has told something, that the database does not know.
     pub async fn owing_runs(&self) -> Result<Vec<RunId>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.to_hand_over()).await
+        self.whole(RunFiles::to_hand_over).await
     }
 
     /// The database has these now.
@@ -247,15 +229,14 @@ impl FileStore {
         change: impl FnOnce(&mut Vec<Delivery>, Timestamp) -> bool + Send + Sync + Clone + 'static,
     ) -> Result<(), StorageError> {
         let id = run.clone();
-        self.write(run, move |disk| disk.change_deliveries(&id, change.clone())).await
+        self.write(run, move |files| files.change_deliveries(&id, change.clone())).await
     }
 }
 
 #[async_trait]
 impl Outbox for FileStore {
     async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.claim_due(limit, hold)).await
+        self.whole(move |files| files.claim_due(limit, hold)).await
     }
 
     async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError> {
@@ -309,8 +290,7 @@ impl Outbox for FileStore {
     }
 
     async fn count_deliveries(&self) -> Result<Counts, StorageError> {
-        let disk = self.disk.clone();
-        run_blocking(self.root(), move || disk.count_deliveries()).await
+        self.whole(RunFiles::count_deliveries).await
     }
 
     async fn take_over(&self, run: &RunId, deliveries: &[Delivery]) -> Result<(), StorageError> {

@@ -1,66 +1,56 @@
 //! What has been kept long enough.
 
-use std::{fs, io};
-
 use pipeline::{clock::Timestamp, run::RunId};
 
 use super::{
     super::StorageError,
-    disk::{Disk, LOCK_FILE},
     marks::UNSYNCED_FOLDER,
-    owners::remove_file,
-    proof::at,
+    run_files::{MANIFEST_FILE, RunFiles},
 };
 
-impl Disk {
+impl RunFiles {
     pub(super) fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
-        let before = before.into();
-        let mut folders = self.run_folders()?;
-        folders.retain(|(changed_at, _)| *changed_at < before);
-        folders.sort();
-        Ok(folders.into_iter().map(|(_, run)| run).collect())
+        let runs = self.medium.runs_before(before).map_err(|error| self.fault("", &error))?;
+        Ok(runs.iter().filter_map(|name| RunId::parse(name).ok()).collect())
     }
 
     pub(super) fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
-        let folder = self.folder(run);
-        if !folder.is_dir() {
+        let name = run.as_str();
+        let fault = |error| self.fault(name, &error);
+        if !self.medium.has_run(name).map_err(fault)? {
             return Ok(false);
         }
         let _lock = self.lock(run)?;
-        let has_expired = match (self.read_manifest(run)?, self.buried_at(run)?) {
+        let tombstone = self.tombstone(run)?;
+        let mut manifest = self.read_manifest(run)?;
+        let has_expired = match (&manifest, &tombstone) {
             (Some(manifest), None) => {
-                let mark = self.root.join(UNSYNCED_FOLDER).join(run.as_str());
                 manifest.has_ended()
                     && manifest.finished_at.is_some_and(|at| at < before)
                     && !manifest.is_unsynced()
-                    && !mark.try_exists().map_err(at(&mark))?
+                    && !self.is_marked(UNSYNCED_FOLDER, run)?
             }
-            (None, Some(deleted_at)) => deleted_at < before,
+            (None, Some(tombstone)) => tombstone.deleted_at < before,
             // Half removed: the deletion has to end first.
             (Some(_), Some(_)) => false,
             // Left by a process that died on its way into, or out of, the folder.
-            (None, None) => self.holds_nothing(run)?,
+            (None, None) => self.medium.holds_nothing(name).map_err(fault)?,
         };
         if !has_expired {
             return Ok(false);
         }
+        if let Some(seen) = manifest.as_mut().and_then(|manifest| manifest.seen.take()) {
+            // Whoever retries it at this moment has changed it before, or finds that it has gone.
+            let name = Self::name(run, MANIFEST_FILE);
+            self.medium.withdraw(&name, &seen).map_err(|error| self.fault(&name, &error))?;
+        }
+        let accepted_at = manifest
+            .map(|manifest| manifest.accepted_at)
+            .or_else(|| tombstone.and_then(|tombstone| tombstone.accepted_at));
         self.clear(run)?;
-        for path in [self.tombstone_path(run), folder.join(LOCK_FILE)] {
-            remove_file(&path).map_err(at(&path))?;
-        }
-        match fs::remove_dir(&folder) {
-            // The id is used again already.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(true),
-            removed => removed.map(|()| true).map_err(at(&folder)),
-        }
-    }
-
-    fn holds_nothing(&self, run: &RunId) -> Result<bool, StorageError> {
-        let folder = self.folder(run);
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            if entry.map_err(at(&folder))?.file_name() != LOCK_FILE {
-                return Ok(false);
-            }
+        self.medium.remove_run(name).map_err(fault)?;
+        if let Some(at) = accepted_at {
+            self.medium.forget_run(name, at.timestamp_millis()).map_err(fault)?;
         }
         Ok(true)
     }

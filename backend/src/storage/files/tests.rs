@@ -18,7 +18,7 @@ use pipeline::{
     stages::{Evidence, InputProcessing, Inspiration, StageOutput},
 };
 
-use super::{super::Request, disk::MANIFEST_FILE, *};
+use super::{super::Request, run_files::MANIFEST_FILE, *};
 
 /// A clock that is set by hand.
 #[derive(Debug)]
@@ -94,6 +94,10 @@ impl Fixture {
         self.store.open(&new_run("doc", "acme"), "one").await.unwrap().0
     }
 
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("runs/run-1").join(name)
+    }
+
     /// Another process on the same disk.
     fn other(&self) -> FileStore {
         FileStore::new(self.folder.path().join("runs"), HandClock::at("2026-11-21T12:00:00.5Z"))
@@ -105,7 +109,7 @@ impl Fixture {
     }
 
     fn manifest(&self) -> Manifest {
-        let bytes = fs::read(self.store.folder(&self.run).join(MANIFEST_FILE)).unwrap();
+        let bytes = fs::read(self.path(MANIFEST_FILE)).unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 }
@@ -148,13 +152,12 @@ async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
         let world = Fixture::new();
         let fence = world.open().await;
         world.store.store_stage(&fence, &record("One")).await.unwrap();
-        let path = world.store.folder(&world.run).join("stage1/inspirations.json");
+        let path = world.path("stage1/inspirations.json");
         fs::write(&path, damage).unwrap();
         assert_eq!(world.stage_1().await, None, "{damage:?}");
         // Also for a record that differs from the lost one.
         world.store.store_stage(&fence, &record("Two")).await.unwrap();
-        let aside =
-            world.store.folder(&world.run).join("stage1/inspirations.json.corrupt-20261121T120000500Z");
+        let aside = world.path("stage1/inspirations.json.corrupt-20261121T120000500Z");
         assert_eq!(fs::read_to_string(aside).unwrap(), damage);
         assert_eq!(world.stage_1().await, Some(record("Two")));
     }
@@ -166,7 +169,7 @@ async fn a_changed_word_or_a_changed_meta_is_noticed() {
         let world = Fixture::new();
         let fence = world.open().await;
         world.store.store_stage(&fence, &record("One")).await.unwrap();
-        let path = world.store.folder(&world.run).join("stage1/inspirations.json");
+        let path = world.path("stage1/inspirations.json");
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(old));
         fs::write(&path, text.replace(old, new)).unwrap();
@@ -181,7 +184,7 @@ async fn a_changed_word_or_a_changed_meta_is_noticed() {
 async fn a_crash_between_stage_and_manifest_loses_nothing() {
     let world = Fixture::new();
     let fence = world.open().await;
-    let path = world.store.folder(&world.run).join(MANIFEST_FILE);
+    let path = world.path(MANIFEST_FILE);
     let before = fs::read(&path).unwrap();
     world.store.store_stage(&fence, &record("One")).await.unwrap();
     // The state a SIGKILL leaves between the two writes.
@@ -306,7 +309,7 @@ async fn what_a_killed_process_left_is_cleared_away() {
     let fence = world.open().await;
     world.store.store_stage(&fence, &record("One")).await.unwrap();
     world.store.release(&fence).await.unwrap();
-    let left = world.store.folder(&world.run).join("stage1/.inspirations.json.4711-0.tmp");
+    let left = world.path("stage1/.inspirations.json.4711-0.tmp");
     fs::write(&left, "half a rec").unwrap();
     world.open().await;
     assert!(!left.exists());
@@ -317,7 +320,7 @@ async fn a_newer_manifest_is_left_alone() {
     let world = Fixture::new();
     let fence = world.open().await;
     world.store.release(&fence).await.unwrap();
-    let path = world.store.folder(&world.run).join(MANIFEST_FILE);
+    let path = world.path(MANIFEST_FILE);
     let newer = fs::read_to_string(&path).unwrap().replace("\"version\": 1", "\"version\": 2");
     fs::write(&path, &newer).unwrap();
     let error = world.store.open(&new_run("doc", "acme"), "one").await.unwrap_err();
@@ -347,6 +350,6 @@ async fn an_end_is_read_back_with_its_report_and_a_changed_report_is_not_believe
     assert_eq!(snapshot.report.as_deref(), Some("# One\n"));
     assert_eq!(snapshot.finished_at, Some(AT.parse().unwrap()));
     assert!(!snapshot.is_leased);
-    fs::write(world.store.report_path(&world.run), "# Two\n").unwrap();
+    fs::write(world.path("report.md"), "# Two\n").unwrap();
     assert_eq!(world.store.load(&world.run).await.unwrap().unwrap().report, None);
 }

@@ -3,52 +3,47 @@
 //! The tombstone is durable before anything is removed. A mark below `.deleting/` says that something may be left to
 //! remove, so that a start finds it without looking at every run there is.
 
-use std::{fs, io, path::PathBuf};
+use std::io;
 
 use pipeline::{clock::Timestamp, record::millis, run::RunId};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{StorageError, StorageErrorKind, atomic, control::Burial},
-    disk::{Disk, LOCK_FILE, MANIFEST_FILE},
+    super::{StorageError, StorageErrorKind, control::Burial},
+    manifest::optional_millis,
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    owners::remove_file,
-    proof::{at, read_bounded},
+    run_files::{MANIFEST_FILE, RunFiles},
 };
 
-const TOMBSTONE_FILE: &str = "tombstone.json";
+pub(super) const TOMBSTONE_FILE: &str = "tombstone.json";
 
 /// Names of buried runs of which something may be left.
 const DELETING_FOLDER: &str = ".deleting";
 
 /// What is known of a deleted run.
 #[derive(Debug, Serialize, Deserialize)]
-struct Tombstone {
+pub(super) struct Tombstone {
     run_id: RunId,
     /// The last generation that there was.
     generation: i32,
+    /// When the run was accepted, if there was one here: the list knows it by that.
+    #[serde(default, with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    pub(super) accepted_at: Option<Timestamp>,
     #[serde(with = "millis")]
-    deleted_at: Timestamp,
+    pub(super) deleted_at: Timestamp,
 }
 
-impl Disk {
-    pub(super) fn tombstone_path(&self, run: &RunId) -> PathBuf {
-        self.folder(run).join(TOMBSTONE_FILE)
-    }
-
+impl RunFiles {
     /// Whether the run has been deleted.
     pub(super) fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
-        let path = self.tombstone_path(run);
-        path.try_exists().map_err(at(&path))
+        Ok(self.read(&Self::name(run, TOMBSTONE_FILE))?.is_some())
     }
 
-    /// When the run was deleted, if it was.
-    pub(super) fn buried_at(&self, run: &RunId) -> Result<Option<Timestamp>, StorageError> {
-        let path = self.tombstone_path(run);
-        let Some(bytes) = read_bounded(&path).map_err(at(&path))? else { return Ok(None) };
-        let tombstone: Tombstone =
-            serde_json::from_slice(&bytes).map_err(|error| at(&path)(io::Error::other(error)))?;
-        Ok(Some(tombstone.deleted_at))
+    pub(super) fn tombstone(&self, run: &RunId) -> Result<Option<Tombstone>, StorageError> {
+        let name = Self::name(run, TOMBSTONE_FILE);
+        let Some(stored) = self.read(&name)? else { return Ok(None) };
+        let read = serde_json::from_slice(&stored.bytes);
+        read.map(Some).map_err(|error| self.fault(&name, &io::Error::other(error)))
     }
 
     /// Sets the tombstone. `has_ended`: the database says that the run has ended, whatever stands here.
@@ -62,41 +57,35 @@ impl Disk {
         if self.is_buried(run)? {
             return Ok(Burial::Done { had_run });
         }
-        let generation = manifest.map_or(1, |manifest| manifest.generation);
-        let path = self.tombstone_path(run);
-        let tombstone = Tombstone { run_id: run.clone(), generation, deleted_at: self.clock.now() };
-        let bytes =
-            serde_json::to_vec_pretty(&tombstone).map_err(|error| at(&path)(io::Error::other(error)))?;
+        let generation = manifest.as_ref().map_or(1, |manifest| manifest.generation);
+        let accepted_at = manifest.map(|manifest| manifest.accepted_at);
+        let name = Self::name(run, TOMBSTONE_FILE);
+        let deleted_at = self.clock.now();
+        let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at };
+        let bytes = self.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
-        atomic::replace(&path, &bytes).map_err(at(&path))?;
+        self.replace(&name, &bytes)?;
         Ok(Burial::Done { had_run })
     }
 
     /// Removes what is left of a buried run: the manifest last, so that what is there is always known by it.
     pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         if !self.is_buried(run)? {
-            let what = format!("{} has no tombstone", self.folder(run).display());
+            let what = format!("{} has no tombstone", self.medium.place(run.as_str()));
             return Err(StorageError::new(StorageErrorKind::Refused, what));
         }
         let _lock = self.lock(run)?;
         self.clear(run)
     }
 
-    /// Empties a run's folder but for its lock and its tombstone: the manifest last. Under its lock.
+    /// Removes what a run has here but its tombstone: the manifest last. Under its lock.
     pub(super) fn clear(&self, run: &RunId) -> Result<(), StorageError> {
-        let folder = self.folder(run);
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            let entry = entry.map_err(at(&folder))?;
-            let (name, path) = (entry.file_name(), entry.path());
-            if [TOMBSTONE_FILE, LOCK_FILE, MANIFEST_FILE].iter().any(|kept| name == *kept) {
-                continue;
-            }
-            let is_folder = entry.file_type().map_err(at(&path))?.is_dir();
-            let removed = if is_folder { fs::remove_dir_all(&path) } else { remove_file(&path) };
-            removed.map_err(at(&path))?;
-        }
-        let manifest = folder.join(MANIFEST_FILE);
-        remove_file(&manifest).map_err(at(&manifest))?;
+        let name = run.as_str();
+        let removed = self.medium.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
+        removed.map_err(|error| self.fault(name, &error))?;
+        self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
+        let manifest = Self::name(run, MANIFEST_FILE);
+        self.medium.remove(&manifest).map_err(|error| self.fault(&manifest, &error))?;
         for marks in [OPEN_FOLDER, UNSYNCED_FOLDER, DELETING_FOLDER] {
             self.unmark(marks, run)?;
         }

@@ -5,9 +5,9 @@ use pipeline::clock::Timestamp;
 
 use super::{
     super::StorageError,
-    disk::Disk,
     manifest::Manifest,
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    run_files::{MANIFEST_FILE, RunFiles},
 };
 
 /// Manifests that one look reads: beyond it the number of stages is a lower bound. A hundredth of a second's work.
@@ -34,15 +34,18 @@ impl Unsynced {
     }
 }
 
-impl Disk {
+impl RunFiles {
     pub(super) fn unsynced(&self) -> Result<Unsynced, StorageError> {
         let ended = self.marked(UNSYNCED_FOLDER)?;
         let open = self.marked(OPEN_FOLDER)?;
         let is_exact = ended.len() + open.len() <= READ_MAX;
         let mut unsynced = Unsynced { runs: ended.len(), is_exact, ..Unsynced::default() };
-        for run in ended.iter().chain(&open).take(READ_MAX) {
+        let runs: Vec<_> = ended.iter().chain(&open).take(READ_MAX).collect();
+        let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
+        for (run, stored) in runs.into_iter().zip(self.medium.read_all(&names)) {
             // One that cannot be read must not hide the others; the pass that works on it says why.
-            let Ok(Some(manifest)) = self.read_manifest(run) else { continue };
+            let Ok(Some(stored)) = stored else { continue };
+            let Ok(Some(manifest)) = self.parse_manifest(run, stored) else { continue };
             unsynced.stages += manifest.stages.values().filter(|stage| stage.unsynced).count();
             unsynced.oldest_at = [unsynced.oldest_at, since(&manifest)].into_iter().flatten().min();
         }

@@ -1,9 +1,7 @@
 //! Acceptance where there may be files: who guards against running twice.
 
 use super::{
-    super::{
-        Acceptance, Control as _, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin,
-    },
+    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin},
     Router,
 };
 use crate::storage::mode::Mode;
@@ -28,10 +26,11 @@ impl Router {
         }
     }
 
-    /// Whether a file alone may accept a run: only where no other process may be asked for the same.
+    /// Whether a file alone may accept a run: only where no other process may be asked for the same, or all ask the same
+    /// files.
     #[must_use]
     pub fn may_accept_by_file(&self) -> bool {
-        self.config.alone.is_alone()
+        self.has_file_guard()
     }
 
     /// Acceptance by file alone: only where a file is a guard against running twice.
@@ -41,7 +40,9 @@ impl Router {
         lease: Option<&Lease>,
         cause: Option<StorageError>,
     ) -> Result<Acceptance, StorageError> {
-        if !self.may_accept_by_file() {
+        // A row that may have come to be is kept from a second execution by who else is there to see it: nobody.
+        let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Ambiguous);
+        if !(self.config.alone.is_alone() || self.files.is_shared_guard() && !is_ambiguous) {
             return Err(cause.unwrap_or_else(|| {
                 StorageError::new(
                     StorageErrorKind::Unavailable,
@@ -55,17 +56,39 @@ impl Router {
         accepted
     }
 
+    /// Another replica, which cannot reach the database, has accepted the run by file at the same moment: it is theirs. The
+    /// row waits for whoever claims it.
+    async fn leave_to_files(&self, run: &NewRun, fence: &Fence) -> Result<Acceptance, StorageError> {
+        if let Some(database) = &self.database
+            && let Err(error) = database.call(|store| async move { store.release(fence).await }).await
+        {
+            tracing::warn!(run_id = %run.id, %error, "the run's row could not be given back; its lease will end");
+        }
+        Ok(match self.files.manifest(&run.id).await? {
+            Some(manifest) if manifest.request.digest == run.request.digest => {
+                Acceptance::Existing(manifest.status)
+            }
+            Some(_) => Acceptance::OtherRequest,
+            None => Acceptance::Deleted,
+        })
+    }
+
     pub(super) async fn accept_in_both(
         &self,
         run: &NewRun,
         lease: Option<&Lease>,
     ) -> Result<Acceptance, StorageError> {
+        // Files that cannot be looked at keep the database from nothing.
+        let (is_buried, manifest) = match self.files.standing(&run.id).await {
+            Err(error) if !error.is_outage() => return Err(error),
+            standing => standing.unwrap_or_default(),
+        };
         // The other's tombstone may not have come to be.
-        if self.files.is_buried(&run.id).await? {
+        if is_buried {
             return Ok(Acceptance::Deleted);
         }
         // What was accepted by file while the database was away is not new to us.
-        if let Some(manifest) = self.files.manifest(&run.id).await.unwrap_or_default()
+        if let Some(manifest) = manifest
             && !manifest.has_row()
         {
             return Ok(if manifest.request.digest == run.request.digest {
@@ -84,6 +107,9 @@ impl Router {
                 if let Some(fence) = &fence {
                     let filed = self.files.adopt(run, fence).await;
                     self.note_file(&filed);
+                    if matches!(&filed, Err(error) if error.kind == StorageErrorKind::Fenced) {
+                        return self.leave_to_files(run, fence).await;
+                    }
                     if let Err(error) = filed {
                         tracing::error!(run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
                     }

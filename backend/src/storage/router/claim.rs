@@ -32,14 +32,29 @@ impl Router {
         } else {
             self.contact.lose();
         }
-        let is_alone = self.config.alone.is_alone();
-        // With company, the database says whose a run is; what it cannot be asked about waits.
-        if mode.has_files() && fences.len() < claim.limit && (is_alone || database_error.is_none()) {
+        let has_guard = self.has_file_guard();
+        // With company and a disk of one's own, the database says whose a run is; what it cannot be asked about waits.
+        let [for_work, _] = &self.glances;
+        // Where nobody says that there is work, and where each look is paid for.
+        let is_too_soon =
+            claim.expired && self.files.is_shared_guard() && !for_work.is_due(self.clock.monotonic());
+        if mode.has_files()
+            && fences.len() < claim.limit
+            && (has_guard || database_error.is_none())
+            && !is_too_soon
+        {
             let mut skipped = claim.held.clone();
             skipped.extend(fences.iter().map(|fence| fence.run.clone()));
-            let without_row_only = !is_alone || (mode.has_database() && database_error.is_none());
+            let without_row_only = !has_guard || (mode.has_database() && database_error.is_none());
             let rest = Claim { limit: claim.limit - fences.len(), held: &skipped, ..claim };
-            fences.extend(self.files.claim_where(rest, without_row_only).await?);
+            match self.files.claim_where(rest, without_row_only).await {
+                Ok(more) => fences.extend(more),
+                // What the database has handed out is not lost for it.
+                Err(error) if !fences.is_empty() => {
+                    tracing::warn!(%error, "files could not be looked at for work");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(fences)
     }

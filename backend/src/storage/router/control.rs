@@ -104,6 +104,15 @@ impl Control for Router {
         match self.open_database(self.mode()) {
             // Past the breaker: a look that is made so often must not decide what counts as an outage.
             Some(database) if !with_row.is_empty() => database.store.lost(&with_row).await,
+            // In shared files others may have ended them.
+            _ if !fences.is_empty() && self.mode().has_files() && self.files.is_shared_guard() => {
+                let [_, for_ended] = &self.glances;
+                if for_ended.is_due(self.clock.monotonic()) {
+                    self.files.ended_elsewhere(fences).await
+                } else {
+                    Ok(Vec::new())
+                }
+            }
             _ => Ok(Vec::new()),
         }
     }
@@ -117,7 +126,7 @@ impl Control for Router {
         if look.file.is_none() {
             return Ok(None);
         }
-        if !self.config.alone.is_alone() {
+        if !self.has_file_guard() {
             let what = "files alone do not keep several replicas from retrying it twice (SINGLE_REPLICA)";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use futures_util::future::join_all;
 use pipeline::{
     failure::RunFailure,
     record::StageRecord,
@@ -16,6 +17,13 @@ use super::{
     },
     Database, Retries, Router, Write,
 };
+
+/// Whether the manifest would not yield to the fence: it is further, or as far in somebody else's hands.
+fn is_behind(fence: &Fence, manifest: &Manifest) -> bool {
+    let (ours, theirs) = ((fence.generation, fence.epoch), (manifest.generation, manifest.epoch));
+    let is_others = manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner);
+    theirs > ours || (theirs == ours && is_others)
+}
 
 /// What a row that is taken with its manifest's fence is leased for, until the first renewal says how long.
 const ADOPTED_LEASE: Duration = Duration::from_secs(15);
@@ -38,9 +46,11 @@ impl Router {
     /// raised theirs alone.
     pub(super) async fn above_files(&self, database: &Database, fences: Vec<Fence>) -> Vec<Fence> {
         let mut raised = Vec::with_capacity(fences.len());
-        for mut fence in fences {
-            if let Ok(Some(manifest)) = self.files.manifest(&fence.run).await
-                && (manifest.generation, manifest.epoch) > (fence.generation, fence.epoch)
+        // All at once: a place that lets each of them wait must not outlast the leases.
+        let manifests = join_all(fences.iter().map(|fence| self.files.manifest(&fence.run))).await;
+        for (mut fence, manifest) in fences.into_iter().zip(manifests) {
+            if let Ok(Some(manifest)) = manifest
+                && is_behind(&fence, &manifest)
             {
                 let generation = manifest.generation.max(fence.generation);
                 // The manifest has the later story: also that of stages which only files have.

@@ -7,6 +7,7 @@ mod alone;
 mod claim;
 mod contact;
 mod control;
+mod glances;
 mod heal;
 mod leases;
 mod look;
@@ -30,7 +31,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::retry::jitter;
 pub use self::{alone::Alone, heal::Resume, state::StorageState};
-use self::{contact::Contact, leases::Leases, retry::Retries};
+use self::{contact::Contact, glances::Glances, leases::Leases, retry::Retries};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     breaker::Breaker,
@@ -78,6 +79,8 @@ pub struct Router {
     lacking: Mutex<HashSet<RunId>>,
     leases: Leases,
     changes: Arc<Changes>,
+    /// For work, and for what others have ended.
+    glances: [Glances; 2],
 }
 
 /// A run that this process works on.
@@ -118,6 +121,7 @@ impl Router {
             lacking: Mutex::default(),
             leases: Leases::default(),
             changes: Arc::default(),
+            glances: Default::default(),
         }
     }
 
@@ -133,6 +137,11 @@ impl Router {
     #[must_use]
     pub fn changes(&self) -> &Arc<Changes> {
         &self.changes
+    }
+
+    /// Whether files are a guard against running twice: nobody else is there, or all see the same files.
+    pub(super) fn has_file_guard(&self) -> bool {
+        self.config.alone.is_alone() || self.files.is_shared_guard()
     }
 
     /// The flags as they are now.

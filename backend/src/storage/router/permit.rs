@@ -33,19 +33,35 @@ impl Router {
     }
 
     async fn may_begin(&self, fence: &Fence) -> Result<bool, StorageError> {
-        // A mode without the database is the operator's word that leases do not count now.
-        if self.config.alone.is_alone() || !self.mode().has_database() {
+        if self.config.alone.is_alone() {
             return Ok(true);
+        }
+        if !self.mode().has_database() {
+            return self.files_permit(fence).await;
         }
         if !self.holds_row(fence)
             && let Some(database) = &self.database
         {
             return match self.give_row(database, fence).await {
-                Err(error) if error.is_outage() => Ok(false),
+                Err(error) if error.is_outage() => {
+                    Ok(self.files.is_shared_guard() && self.files_permit(fence).await?)
+                }
                 given => given.map(|()| true),
             };
         }
-        Ok(self.leases.lasts(&fence.run, self.clock.monotonic()))
+        if self.leases.lasts(&fence.run, self.clock.monotonic()) {
+            return Ok(true);
+        }
+        Ok(self.files.is_shared_guard() && self.files_permit(fence).await?)
+    }
+
+    /// Whether files say that the run is ours. On a disk of one's own they do: a mode without the database is the operator's
+    /// word that leases do not count now.
+    async fn files_permit(&self, fence: &Fence) -> Result<bool, StorageError> {
+        match self.files.confirm(fence).await {
+            Err(error) if error.is_outage() => Ok(false),
+            confirmed => confirmed,
+        }
     }
 
     /// The monotonic clock, for whoever waits with a run.

@@ -26,8 +26,10 @@ impl<'a> Retries<'a> {
 
     /// Waits before the next attempt; the error where there should be none.
     pub(super) async fn next(&mut self, error: StorageError) -> Result<(), StorageError> {
-        // The file store has retried by itself, and a full disk does not empty while we wait.
-        let is_worth_it = error.is_outage() && self.router.mode() != Mode::FileOnly;
+        // The file store has retried by itself, and a full disk does not empty while we wait. A bucket comes back as a
+        // database does.
+        let may_come_back = self.router.mode() != Mode::FileOnly || !self.router.files.is_on_disk();
+        let is_worth_it = error.is_outage() && may_come_back;
         if !is_worth_it || self.router.clock.monotonic() >= self.deadline {
             return Err(error);
         }

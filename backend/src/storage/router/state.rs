@@ -44,12 +44,6 @@ impl Router {
         StorageState { flags, mode, effective_mode, reason, breaker, file_alarm }
     }
 
-    /// Whether no other process accepts or works on runs, as far as anybody knows.
-    #[must_use]
-    pub fn is_alone(&self) -> bool {
-        self.config.alone.is_alone()
-    }
-
     /// Whether the mode in force has the database, be it there or away.
     #[must_use]
     pub fn uses_database(&self) -> bool {
@@ -64,6 +58,6 @@ impl Router {
 
     /// Whether every run belongs into these files: no other process keeps any on a disk of its own.
     pub fn keeps_all_files(&self) -> bool {
-        self.config.alone.is_alone()
+        self.config.alone.is_alone() || !self.files.is_on_disk()
     }
 }

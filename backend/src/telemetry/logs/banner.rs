@@ -1,7 +1,7 @@
 //! The first lines of a process: what it is, and how it will store things.
 
 use crate::{
-    health::{Durability, Identity},
+    health::{FileStorage, Identity},
     storage::router::StorageState,
 };
 
@@ -12,7 +12,7 @@ pub struct Banner<'a> {
     pub storage: &'a StorageState,
     /// Where files go, for people.
     pub files: &'a str,
-    pub local_disk: Durability,
+    pub file_storage: FileStorage,
     /// Who answers, for people.
     pub analyst: &'a str,
 }
@@ -46,10 +46,11 @@ impl Banner<'_> {
                 state.mode
             );
         }
-        if state.effective_mode.has_files() && self.local_disk == Durability::Ephemeral {
+        if state.effective_mode.has_files() && self.file_storage == FileStorage::Ephemeral {
             tracing::warn!(
                 files = self.files,
-                "files are on this container's own disk and are gone at the next deploy: mount a volume"
+                file_storage = "ephemeral",
+                "files are on this container's own disk and are gone at the next deploy: set STORAGE_URL to a bucket, or mount a volume"
             );
         }
     }

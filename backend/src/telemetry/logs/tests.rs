@@ -10,7 +10,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     config::Environment,
-    health::{Durability, Identity},
+    health::{FileStorage, Identity},
     storage::{
         mode::{Flags, Mode},
         router::StorageState,
@@ -139,7 +139,7 @@ fn the_first_lines_are_the_ones_that_operators_search_for() {
         identity: &identity,
         storage: &storage,
         files: "data/test-outputs",
-        local_disk: Durability::Ephemeral,
+        file_storage: FileStorage::Ephemeral,
         analyst: "built-in extractive analyst",
     };
     let lines = json_lines(|| banner.announce());

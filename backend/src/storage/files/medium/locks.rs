@@ -11,16 +11,16 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::super::atomic;
+use super::super::super::atomic;
 
 /// The locked files of this process, by owner, kept until the store goes.
 #[derive(Debug)]
-pub(super) struct Owners {
+pub(super) struct Locks {
     folder: PathBuf,
     held: Mutex<HashMap<String, File>>,
 }
 
-impl Owners {
+impl Locks {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder, held: Mutex::default() }
     }
@@ -59,7 +59,7 @@ impl Owners {
     }
 }
 
-impl Drop for Owners {
+impl Drop for Locks {
     fn drop(&mut self) {
         let held = std::mem::take(self.held.get_mut().unwrap_or_else(PoisonError::into_inner));
         for owner in held.keys() {

@@ -1,0 +1,222 @@
+//! Which processes are alive, as far as a bucket can tell: each writes to a file of its own again and again.
+//!
+//! There is no lock that a dying process gives back. Whoever wants to know takes an owner for dead whose file has not
+//! changed for one lease by the observer's own clock, or is gone: no clock is compared with another. The owner counts
+//! from before each beat, and by that is the first of both to take its lease for ended.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use pipeline::clock::Clock;
+use tokio::{runtime::Handle, task::AbortHandle};
+
+use super::{
+    Tenure,
+    client::{REQUEST_TIMEOUT, SharedClient},
+};
+
+const OWNERS_FOLDER: &str = ".owners";
+
+/// An owner beats five times a lease: four beats may fail.
+const BEATS_PER_LEASE: u32 = 5;
+
+/// How long one look at all owners is good for, where no other is asked for.
+const RECENT: Duration = Duration::from_secs(1);
+
+/// Files of owners that have been dead for so many leases are cleared away. Not sooner: an owner that comes back after a
+/// long pause beats again, and must not be seen as gone in between.
+const CLEARED_AFTER_LEASES: u32 = 240;
+
+/// The owners of this process, and what it has seen of others.
+pub(super) struct Beats {
+    client: SharedClient,
+    clock: Arc<dyn Clock>,
+    lease: Duration,
+    own: Mutex<HashMap<String, Own>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Own {
+    pulse: Arc<Mutex<Pulse>>,
+    beating: AbortHandle,
+}
+
+/// An owner of this process, by its own monotonic clock.
+#[derive(Debug, Default)]
+struct Pulse {
+    /// When the last beat that succeeded began.
+    last: Option<Duration>,
+    /// How often a lease has ended before the next beat succeeded.
+    gaps: u64,
+    count: u64,
+}
+
+/// What was seen of all owners, by this process's monotonic clock.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Each one's version, and since when it has been the same.
+    owners: HashMap<String, (Option<String>, Duration)>,
+    /// When the last look began.
+    at: Option<Duration>,
+}
+
+impl fmt::Debug for Beats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beats").field("lease", &self.lease).field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+impl Beats {
+    pub(super) fn new(client: SharedClient, clock: Arc<dyn Clock>, lease: Duration) -> Self {
+        Self { client, clock, lease, own: Mutex::default(), seen: Mutex::default() }
+    }
+
+    pub(super) fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// Makes this owner alive, and keeps it so until it leaves or the process ends.
+    pub(super) fn hold(&self, owner: &str, runtime: &Handle) -> io::Result<()> {
+        let mut own = lock(&self.own);
+        if own.contains_key(owner) {
+            return Ok(());
+        }
+        let pulse = Arc::new(Mutex::new(Pulse::default()));
+        let (client, clock, lease, name) = (self.client.clone(), self.clock.clone(), self.lease, file(owner));
+        runtime.block_on(beat(&client, &*clock, lease, &name, &pulse))?;
+        let beaten = pulse.clone();
+        let beating = runtime.spawn(async move {
+            let mut was_failing = false;
+            loop {
+                tokio::time::sleep(lease / BEATS_PER_LEASE).await;
+                match beat(&client, &*clock, lease, &name, &beaten).await {
+                    Ok(()) => was_failing = false,
+                    // Once an outage.
+                    Err(error) if !was_failing => {
+                        was_failing = true;
+                        tracing::warn!(place = client.place(&name), %error, "no sign of life could be shown in the bucket; trying on");
+                    }
+                    Err(_) => {}
+                }
+            }
+        });
+        own.insert(owner.to_owned(), Own { pulse, beating: beating.abort_handle() });
+        Ok(())
+    }
+
+    /// Whether somebody who lives holds this name. `now`: by a look that begins after this call.
+    pub(super) fn is_alive(&self, owner: &str, now: bool, runtime: &Handle) -> io::Result<bool> {
+        if lock(&self.own).contains_key(owner) {
+            return Ok(true);
+        }
+        let mut seen = lock(&self.seen);
+        let at = self.clock.monotonic();
+        let is_recent = seen.at.is_some_and(|last| at.saturating_sub(last) < RECENT.min(self.lease / 4));
+        if now || !is_recent {
+            self.look(&mut seen, runtime)?;
+        }
+        let name = key(owner);
+        Ok(seen.owners.get(&name).is_some_and(|(_, since)| !self.is_over(*since)))
+    }
+
+    /// Whether a version that has been the same since then is a dead owner's.
+    fn is_over(&self, since: Duration) -> bool {
+        self.clock.monotonic().saturating_sub(since) >= self.lease
+    }
+
+    fn look(&self, seen: &mut Seen, runtime: &Handle) -> io::Result<()> {
+        let began = self.clock.monotonic();
+        // While nobody looked, or could, nothing is known of what the others did; nor could they beat in an outage.
+        if seen.at.is_none_or(|last| began.saturating_sub(last) >= self.lease) {
+            seen.owners.clear();
+        }
+        seen.at = None;
+        let (files, _) = runtime.block_on(self.client.list(OWNERS_FOLDER, REQUEST_TIMEOUT))?;
+        let now = self.clock.monotonic();
+        let mut owners = HashMap::with_capacity(files.len());
+        for file in files {
+            let since = match seen.owners.get(&file.name) {
+                Some((version, since)) if *version == file.version => *since,
+                _ => now,
+            };
+            if now.saturating_sub(since) >= self.lease * CLEARED_AFTER_LEASES {
+                // Another look sees to it that failed here.
+                let _ = runtime.block_on(self.client.remove(&format!("{OWNERS_FOLDER}/{}", file.name)));
+            }
+            owners.insert(file.name, (file.version, since));
+        }
+        *seen = Seen { owners, at: Some(began) };
+        Ok(())
+    }
+
+    pub(super) fn tenure(&self, owner: &str) -> Tenure {
+        let own = lock(&self.own);
+        let Some(own) = own.get(owner) else { return Tenure::Ended };
+        let pulse = lock(&own.pulse);
+        match pulse.last {
+            Some(last) if self.clock.monotonic().saturating_sub(last) < self.lease => {
+                Tenure::Lasting(pulse.gaps)
+            }
+            _ => Tenure::Ended,
+        }
+    }
+
+    /// Says that the owners of this process are no more.
+    pub(super) fn leave(&self, runtime: &Handle) {
+        for (owner, own) in lock(&self.own).drain() {
+            own.beating.abort();
+            if let Err(error) = runtime.block_on(self.client.remove(&file(&owner))) {
+                tracing::warn!(%error, "the sign of life in the bucket could not be removed; others wait for a lease");
+            }
+        }
+    }
+}
+
+impl Drop for Beats {
+    fn drop(&mut self) {
+        for own in self.own.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
+            own.beating.abort();
+        }
+    }
+}
+
+async fn beat(
+    client: &SharedClient,
+    clock: &dyn Clock,
+    lease: Duration,
+    name: &str,
+    pulse: &Mutex<Pulse>,
+) -> io::Result<()> {
+    let began = clock.monotonic();
+    // Its content makes its version, so no two beats may be equal.
+    let content = {
+        let mut pulse = lock(pulse);
+        pulse.count += 1;
+        format!("{}\n", pulse.count)
+    };
+    client.replace(name, content.as_bytes()).await?;
+    let mut pulse = lock(pulse);
+    if pulse.last.is_some_and(|last| began.saturating_sub(last) >= lease) {
+        pulse.gaps += 1;
+    }
+    pulse.last = Some(began);
+    Ok(())
+}
+
+/// An owner is an id that a process of ours gave itself; anything else stays in this folder too.
+fn key(owner: &str) -> String {
+    owner.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
+}
+
+fn file(owner: &str) -> String {
+    format!("{OWNERS_FOLDER}/{}", key(owner))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,549 @@
+//! The rules of runs in files, over whatever medium: one blocking function an operation, each under the run's lock where
+//! there is one, and each sure by its last write that nobody else has changed the manifest since it was read.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fmt,
+    fs::File,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use pipeline::{
+    clock::{Clock, Timestamp},
+    record::sha256_hex,
+    run::{RunId, RunStatus, Stage},
+};
+use serde::Serialize;
+
+use super::{
+    super::{
+        Acceptance, Fence, HeldStage, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind,
+    },
+    Twin,
+    control::reopen,
+    manifest::{MANIFEST_VERSION, Manifest},
+    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    medium::{Medium, Stored, Tenure, Version},
+    outbox::Telling,
+    proof::{Found, prove},
+    spool::Spool,
+    tombstone::{TOMBSTONE_FILE, deleted},
+};
+
+pub(super) const MANIFEST_FILE: &str = "run.json";
+pub(super) const REPORT_FILE: &str = "report.md";
+
+/// The runs of one folder or bucket.
+#[derive(Debug)]
+pub(super) struct RunFiles {
+    pub(super) medium: Box<dyn Medium>,
+    pub(super) spool: Spool,
+    pub(super) clock: Arc<dyn Clock>,
+    /// What the last look at an open run has found: a queue of thousands must not be read at every look for work.
+    pub(super) looks: Mutex<HashMap<RunId, Look>>,
+    /// Runs that this process may have taken without knowing: an answer was lost. They are nobody's work.
+    unclear: Mutex<HashSet<RunId>>,
+    pub(super) telling: Telling,
+    /// At which of its tenures this process has last made sure of a run.
+    confirmed: Mutex<HashMap<RunId, u64>>,
+}
+
+/// An open run, as it was found.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// None for a mark without a run: accepted nowhere, as the process died before it wrote the manifest.
+    pub(super) accepted_at: Option<Timestamp>,
+    pub(super) owner: Option<String>,
+    /// Whether the database has its row, and hands it out.
+    pub(super) has_row: bool,
+    /// By the monotonic clock.
+    pub(super) at: Duration,
+}
+
+/// Why a run could not be opened by its id.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("run {0} is being worked on by another process; wait for it or choose another --run-id")]
+    Busy(RunId),
+    #[error("run {run} already exists for another {what}; choose another --run-id")]
+    OtherRequest { run: RunId, what: &'static str },
+    #[error("run {0} has been deleted; choose another --run-id")]
+    Deleted(RunId),
+    #[error(transparent)]
+    Store(#[from] StorageError),
+}
+
+impl RunFiles {
+    pub(super) fn new(
+        medium: Box<dyn Medium>,
+        spool: Spool,
+        telling: Telling,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            medium,
+            spool,
+            clock,
+            looks: Mutex::default(),
+            unclear: Mutex::default(),
+            telling,
+            confirmed: Mutex::default(),
+        }
+    }
+
+    /// What an error of the medium means, with the place it met; the error's text names the errno or the server's word.
+    pub(super) fn fault(&self, name: &str, error: &io::Error) -> StorageError {
+        let kind = match error.kind() {
+            io::ErrorKind::TimedOut => StorageErrorKind::Ambiguous,
+            io::ErrorKind::ResourceBusy => StorageErrorKind::Raced,
+            _ => StorageErrorKind::Unavailable,
+        };
+        StorageError::new(kind, format!("{}: {error}", self.medium.place(name)))
+    }
+
+    /// The name of one of a run's files. A `RunId` has no separator and no dot, so it is none of our own folders.
+    pub(super) fn name(run: &RunId, file: impl fmt::Display) -> String {
+        format!("{run}/{file}")
+    }
+
+    /// The run may be claimed by its manifest again.
+    pub(super) fn forget_look(&self, run: &RunId) {
+        lock(&self.looks).remove(run);
+    }
+
+    /// Remembers a run that this process may have taken and does not work on.
+    pub(super) fn note_unclear(&self, run: &RunId) {
+        lock(&self.unclear).insert(run.clone());
+    }
+
+    pub(super) fn note_clear(&self, run: &RunId) {
+        lock(&self.unclear).remove(run);
+    }
+
+    /// Holds the run's lock, where there is one: changes of its manifest are read, compared and written by one at a time.
+    pub(super) fn lock(&self, run: &RunId) -> Result<Option<File>, StorageError> {
+        match self.medium.lock(run.as_str(), false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(run)),
+            locked => locked.map_err(|error| self.fault(run.as_str(), &error)),
+        }
+    }
+
+    /// Locks a run that may be new.
+    pub(super) fn lock_new(&self, run: &RunId) -> Result<Option<File>, StorageError> {
+        self.medium.lock(run.as_str(), true).map_err(|error| self.fault(run.as_str(), &error))
+    }
+
+    /// `again`: an earlier attempt of the same call may have done it.
+    pub(super) fn accept(
+        &self,
+        new: &NewRun,
+        owner: Option<&str>,
+        twin: Twin,
+        again: bool,
+    ) -> Result<Acceptance, StorageError> {
+        let _lock = self.lock_new(&new.id)?;
+        let (is_buried, manifest) = self.read_run(&new.id)?;
+        if is_buried {
+            return Ok(Acceptance::Deleted);
+        }
+        if let Some(manifest) = manifest {
+            if again
+                && manifest.epoch == 1
+                && manifest.owner.as_deref() == owner
+                && manifest.accepted_at == new.accepted_at
+            {
+                return Ok(Acceptance::New(owner.map(|owner| fence_of(&manifest, owner))));
+            }
+            return Ok(if manifest.request.digest == new.request.digest {
+                Acceptance::Existing(manifest.status)
+            } else {
+                Acceptance::OtherRequest
+            });
+        }
+        let mut manifest = self.announce(new)?;
+        manifest.database = twin.side();
+        let fence = owner.map(|owner| self.own(&mut manifest, owner)).transpose()?;
+        self.write_manifest(&mut manifest)?;
+        Ok(Acceptance::New(fence))
+    }
+
+    /// A new run's manifest, not yet written, with what a search for the run needs, which is.
+    fn announce(&self, new: &NewRun) -> Result<Manifest, StorageError> {
+        self.mark(OPEN_FOLDER, &new.id)?;
+        let manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
+        self.note_run(&manifest)?;
+        Ok(manifest)
+    }
+
+    pub(super) fn note_run(&self, manifest: &Manifest) -> Result<(), StorageError> {
+        let run = manifest.run_id.as_str();
+        let noted = self.medium.note_run(run, manifest.accepted_at.timestamp_millis());
+        noted.map_err(|error| self.fault(run, &error))
+    }
+
+    pub(super) fn new_manifest(&self, run: &RunId, request: Request, accepted_at: Timestamp) -> Manifest {
+        Manifest {
+            version: MANIFEST_VERSION,
+            run_id: run.clone(),
+            status: RunStatus::Processing,
+            request,
+            generation: 1,
+            epoch: 0,
+            attempts: 0,
+            owner: None,
+            document: None,
+            accepted_at,
+            updated_at: self.clock.now(),
+            finished_at: None,
+            stages: BTreeMap::new(),
+            report: None,
+            error: None,
+            lost_usd: 0.0,
+            database: None,
+            proof: None,
+            webhooks: Vec::new(),
+            seen: None,
+        }
+    }
+
+    /// Enters the owner in the manifest (not yet written) and gives it its fence.
+    pub(super) fn own(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
+        self.hold(owner)?;
+        manifest.owner = Some(owner.to_owned());
+        manifest.epoch += 1;
+        manifest.attempts += 1;
+        if let Tenure::Lasting(tenure) = self.medium.tenure(owner) {
+            lock(&self.confirmed).insert(manifest.run_id.clone(), tenure);
+        }
+        Ok(fence_of(manifest, owner))
+    }
+
+    fn hold(&self, owner: &str) -> Result<(), StorageError> {
+        self.medium.hold(owner).map_err(|error| self.fault("", &error))
+    }
+
+    /// Whether somebody works on the run, as far as the last look at all owners tells (`now`: as a new look does).
+    pub(super) fn is_held(&self, manifest: &Manifest, now: bool) -> Result<bool, StorageError> {
+        match &manifest.owner {
+            Some(owner) => self.medium.is_alive(owner, now).map_err(|error| self.fault("", &error)),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether the manifest names nobody who works on the run, from the point of view of this owner.
+    pub(super) fn is_free(&self, manifest: &Manifest, owner: &str, now: bool) -> Result<bool, StorageError> {
+        let is_lost_answer =
+            manifest.owner.as_deref() == Some(owner) && lock(&self.unclear).contains(&manifest.run_id);
+        Ok(is_lost_answer || !self.is_held(manifest, now)?)
+    }
+
+    /// Whether the run is surely still this process's, so that work may be paid for. After a time in which others may have
+    /// taken this process for dead, the manifest says so, changed by compare-and-set: whoever was about to take the run
+    /// finds that it has changed, looks again, and sees that its owner lives.
+    pub(super) fn confirm(&self, fence: &Fence) -> Result<bool, StorageError> {
+        let tenure = match self.medium.tenure(&fence.owner) {
+            Tenure::Endless => return Ok(true),
+            Tenure::Ended => return Ok(false),
+            Tenure::Lasting(tenure) => tenure,
+        };
+        if lock(&self.confirmed).get(&fence.run) == Some(&tenure) {
+            return Ok(true);
+        }
+        self.update(fence, |_| {})?;
+        lock(&self.confirmed).insert(fence.run.clone(), tenure);
+        Ok(self.medium.tenure(&fence.owner) == Tenure::Lasting(tenure))
+    }
+
+    /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
+    pub(super) fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
+        let _lock = self.lock_new(&new.id)?;
+        let (is_buried, manifest) = self.read_run(&new.id)?;
+        if is_buried {
+            return Err(OpenError::Deleted(new.id.clone()));
+        }
+        let mut manifest = match manifest {
+            None => {
+                let manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
+                self.note_run(&manifest)?;
+                manifest
+            }
+            Some(manifest) if manifest.request.digest != new.request.digest => {
+                let same_brand = manifest.request.brand_id == new.request.brand_id;
+                let what = if same_brand { "document" } else { "brand" };
+                return Err(OpenError::OtherRequest { run: new.id.clone(), what });
+            }
+            Some(manifest) if !self.is_free(&manifest, owner, true)? => {
+                return Err(OpenError::Busy(new.id.clone()));
+            }
+            Some(manifest) => manifest,
+        };
+        if manifest.has_ended() {
+            manifest.generation += 1;
+            manifest.attempts = 0;
+            reopen(&mut manifest);
+        }
+        let fence = self.take(&mut manifest, owner)?;
+        Ok((fence, manifest))
+    }
+
+    /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
+    pub(super) fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        let files = Stage::ALL.map(Stage::file);
+        let wanted = [TOMBSTONE_FILE, MANIFEST_FILE].into_iter().chain(files).chain([REPORT_FILE]);
+        let names: Vec<String> = wanted.map(|file| Self::name(run, file)).collect();
+        let mut read = self.medium.read_all(&names).into_iter().zip(&names);
+        let mut next = || match read.next() {
+            Some((stored, name)) => stored.map_err(|error| self.fault(name, &error)),
+            None => Ok(None),
+        };
+        if next()?.is_some() {
+            return Ok(None);
+        }
+        let Some(manifest) = next()?.map(|stored| self.parse_manifest(run, stored)).transpose()?.flatten()
+        else {
+            return Ok(None);
+        };
+        let mut stages = BTreeMap::new();
+        for stage in Stage::ALL {
+            match prove(next()?, stage, manifest.stages.get(&stage))? {
+                Found::Record(record, sha256, _) => {
+                    stages.insert(stage, HeldStage { record: *record, sha256, places: Places::FILES });
+                }
+                Found::Nothing => {}
+                Found::Damaged(reason, _) => {
+                    let path = self.medium.place(&Self::name(run, stage.file()));
+                    tracing::warn!(path, reason, "damaged stage file");
+                }
+            }
+        }
+        let report = match &manifest.report {
+            Some(known) => next()?
+                .map(|stored| stored.bytes)
+                .filter(|bytes| sha256_hex(bytes) == known.sha256)
+                .and_then(|bytes| String::from_utf8(bytes).ok()),
+            None => None,
+        };
+        let is_leased = self.is_held(&manifest, false)?;
+        Ok(Some(Snapshot {
+            id: manifest.run_id,
+            request: Some(manifest.request),
+            status: manifest.status,
+            generation: manifest.generation,
+            epoch: manifest.epoch,
+            accepted_at: Some(manifest.accepted_at),
+            finished_at: manifest.finished_at,
+            stages,
+            report,
+            failure: manifest.error,
+            lost_usd: manifest.lost_usd,
+            is_leased,
+            places: Places::FILES,
+        }))
+    }
+
+    /// Changes the manifest under the fence.
+    pub(super) fn update(
+        &self,
+        fence: &Fence,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<(), StorageError> {
+        let _lock = self.lock(&fence.run)?;
+        let mut manifest = self.fenced_manifest(fence)?;
+        change(&mut manifest);
+        self.write_manifest(&mut manifest)
+    }
+
+    /// The manifest, if the fence still holds. One from before the claim is brought up to it.
+    pub(super) fn fenced_manifest(&self, fence: &Fence) -> Result<Manifest, StorageError> {
+        let run = &fence.run;
+        let Some(mut manifest) = self.read_manifest(run)? else {
+            return Err(unknown(run));
+        };
+        let newer = (manifest.generation, manifest.epoch) > (fence.generation, fence.epoch);
+        if newer || (manifest.has_ended() && manifest.generation == fence.generation) {
+            let what = if newer { "has been taken by somebody else" } else { "has ended" };
+            return Err(StorageError::new(StorageErrorKind::Fenced, format!("run {run} {what}")));
+        }
+        manifest.generation = fence.generation;
+        manifest.epoch = fence.epoch;
+        manifest.owner = Some(fence.owner.clone());
+        Ok(manifest)
+    }
+
+    /// Makes sure that a run which the database has given us stands in files too, with its owner alive.
+    pub(super) fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+        self.hold(&fence.owner)?;
+        let _lock = self.lock_new(&new.id)?;
+        let (is_buried, manifest) = self.read_run(&new.id)?;
+        if is_buried {
+            return Err(deleted(&new.id));
+        }
+        let mut manifest = match manifest {
+            Some(manifest) => manifest,
+            None => self.announce(new)?,
+        };
+        let side = manifest.database.get_or_insert_default();
+        side.has_row |= fence.holds_row;
+        if manifest.generation < fence.generation {
+            manifest.generation = fence.generation;
+            reopen(&mut manifest);
+            self.mark(OPEN_FOLDER, &new.id)?;
+        }
+        if manifest.has_ended() || manifest.epoch > fence.epoch {
+            return self.write_manifest(&mut manifest);
+        }
+        // Two claims that knew nothing of each other: the one that stands here came first.
+        if manifest.epoch == fence.epoch && manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner)
+        {
+            return Err(StorageError::new(
+                StorageErrorKind::Fenced,
+                format!("run {} has been taken by somebody else", new.id),
+            ));
+        }
+        // `take` raises both by one; the database has done so already.
+        manifest.epoch = fence.epoch - 1;
+        manifest.attempts = fence.attempt - 1;
+        self.take(&mut manifest, &fence.owner).map(drop)
+    }
+
+    /// Whether the run has a tombstone, and its manifest.
+    pub(super) fn read_run(&self, run: &RunId) -> Result<(bool, Option<Manifest>), StorageError> {
+        let names = [Self::name(run, TOMBSTONE_FILE), Self::name(run, MANIFEST_FILE)];
+        let mut read = self.medium.read_all(&names).into_iter().zip(&names);
+        let mut next = || match read.next() {
+            Some((stored, name)) => stored.map_err(|error| self.fault(name, &error)),
+            None => Ok(None),
+        };
+        if next()?.is_some() {
+            return Ok((true, None));
+        }
+        let manifest = next()?.map(|stored| self.parse_manifest(run, stored)).transpose()?.flatten();
+        Ok((false, manifest))
+    }
+
+    pub(super) fn read_manifest(&self, run: &RunId) -> Result<Option<Manifest>, StorageError> {
+        match self.read(&Self::name(run, MANIFEST_FILE))? {
+            Some(stored) => self.parse_manifest(run, stored),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<Option<Stored>, StorageError> {
+        self.medium.read(name).map_err(|error| self.fault(name, &error))
+    }
+
+    pub(super) fn parse_manifest(
+        &self,
+        run: &RunId,
+        Stored { bytes, version }: Stored,
+    ) -> Result<Option<Manifest>, StorageError> {
+        let name = Self::name(run, MANIFEST_FILE);
+        match serde_json::from_slice::<Manifest>(&bytes) {
+            Ok(manifest) if manifest.version > MANIFEST_VERSION => Err(StorageError::new(
+                StorageErrorKind::Refused,
+                format!(
+                    "{} was written by a newer version of this program (layout {}, known is {MANIFEST_VERSION}); use that version",
+                    self.medium.place(&name),
+                    manifest.version
+                ),
+            )),
+            Ok(manifest) => Ok(Some(Manifest { seen: Some(version), ..manifest })),
+            // The stage files prove themselves; what was asked is told anew by whoever asks.
+            Err(error) => {
+                self.set_aside(&name, &error.to_string(), Some(&version))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes the manifest, if it is as it was read; after it the manifest is as it was written.
+    pub(super) fn write_manifest(&self, manifest: &mut Manifest) -> Result<(), StorageError> {
+        let name = Self::name(&manifest.run_id, MANIFEST_FILE);
+        manifest.updated_at = self.clock.now().max(manifest.accepted_at);
+        let bytes = self.json_bytes(manifest, &name)?;
+        let swapped = self.medium.swap(&name, &bytes, manifest.seen.as_ref());
+        manifest.seen = Some(swapped.map_err(|error| self.fault(&name, &error))?);
+        Ok(())
+    }
+
+    /// Changes what the manifest says of the database, of a run in any state.
+    pub(super) fn mark_synced(
+        &self,
+        run: &RunId,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<(), StorageError> {
+        let _lock = self.lock(run)?;
+        let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
+        change(&mut manifest);
+        self.write_manifest(&mut manifest)?;
+        if manifest.is_unsynced() { Ok(()) } else { self.unmark(UNSYNCED_FOLDER, run) }
+    }
+
+    /// Keeps a damaged file for whoever looks into it, if it is still as it was read.
+    pub(super) fn set_aside(
+        &self,
+        name: &str,
+        reason: &str,
+        seen: Option<&Version>,
+    ) -> Result<(), StorageError> {
+        let aside = self.move_aside(name, "corrupt", seen)?;
+        let (path, kept_as) = (self.medium.place(name), self.medium.place(&aside));
+        tracing::warn!(path, kept_as, reason, "damaged file set aside");
+        Ok(())
+    }
+
+    /// Keeps a file under a name that no run reads: its own, why, and when.
+    pub(super) fn move_aside(
+        &self,
+        name: &str,
+        why: &str,
+        seen: Option<&Version>,
+    ) -> Result<String, StorageError> {
+        let aside = format!("{name}.{why}-{}", self.stamp());
+        self.medium.set_aside(name, &aside, seen).map_err(|error| self.fault(name, &error))?;
+        Ok(aside)
+    }
+
+    /// Now, for the name of a file.
+    pub(super) fn stamp(&self) -> String {
+        self.clock.now().format("%Y%m%dT%H%M%S%3fZ").to_string()
+    }
+
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        self.medium.replace(name, bytes).map_err(|error| self.fault(name, &error))
+    }
+
+    /// Whether the place takes a durable write now.
+    pub(super) fn probe(&self) -> Result<(), StorageError> {
+        self.replace(".probe", b"writable\n")
+    }
+
+    /// What a JSON file holds.
+    pub(super) fn json_bytes(&self, value: &impl Serialize, name: &str) -> Result<Vec<u8>, StorageError> {
+        let mut bytes =
+            serde_json::to_vec_pretty(value).map_err(|error| self.fault(name, &io::Error::other(error)))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+pub(super) fn unknown(run: &RunId) -> StorageError {
+    StorageError::new(StorageErrorKind::Unknown, format!("there is no run {run} in files"))
+}
+
+pub(super) fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
+    Fence {
+        run: manifest.run_id.clone(),
+        owner: owner.to_owned(),
+        epoch: manifest.epoch,
+        generation: manifest.generation,
+        attempt: manifest.attempts,
+        holds_row: false,
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

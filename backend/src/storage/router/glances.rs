@@ -1,0 +1,38 @@
+//! How often files in a bucket are looked at without a reason: each look is a request that is paid for.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Between two looks of a kind that nobody has asked for. A dead replica's run waits for its lease anyway.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// When the last look of a kind was made, by the monotonic clock.
+#[derive(Debug, Default)]
+pub(super) struct Glances(Mutex<Option<Duration>>);
+
+impl Glances {
+    /// Whether it is time for another look; if so, it is being made.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| now.saturating_sub(last) >= INTERVAL);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_look_a_second() {
+        let glances = Glances::default();
+        let at = Duration::from_millis;
+        let made = [0, 500, 999, 1_000, 1_500, 2_100].map(|ms| glances.is_due(at(ms)));
+        assert_eq!(made, [true, false, false, true, false, true]);
+    }
+}

@@ -1,0 +1,24 @@
+//! Files in a bucket, against a real S3 server: the store, and replicas that have nothing else in common.
+
+mod outages;
+mod replicas;
+mod store;
+
+use crate::support::{
+    s3::S3,
+    service::{Service, World},
+};
+
+/// What replicas say once they know that their bucket guards against running twice.
+const GUARD: &str = "all replicas may accept runs by file";
+
+/// Starts a replica whose files are in the bucket, and waits until it accepts by them.
+async fn replica(world: &World, endpoint: &str, name: &str, more: &[(&str, &str)]) -> Service {
+    let environment = S3::environment(endpoint);
+    let mut all: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    all.extend(more);
+    let service = world.replica(name, &all).await;
+    service.wait_for_log(GUARD).await;
+    service
+}

@@ -1,0 +1,255 @@
+//! The file store over a bucket.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use backend::{
+    clock::SystemClock,
+    config::{StorageConfig, StoragePlace},
+    storage::{
+        Acceptance, Claim, Control as _, End, Lease, StorageErrorKind, Store,
+        contract::{Place, accepted, at, failure, holds, new_run, record},
+        control::{Listing, Start},
+        files::FileStore,
+    },
+};
+use futures_util::{StreamExt as _, future::join_all, stream};
+use object_store::{
+    Error, ObjectStore, ObjectStoreExt as _, PutMode, UpdateVersion, aws::AmazonS3Builder, path::Path,
+};
+use pipeline::{
+    clock::Clock,
+    run::{RunId, Stage},
+};
+
+use crate::support::s3::{BUCKET, S3};
+
+/// Long enough for a beat to come in time, short enough for a death to be waited for.
+const LEASE: Duration = Duration::from_secs(1);
+
+fn store(server: &S3) -> FileStore {
+    let place = StoragePlace::Bucket(Box::new(S3::config(&server.url())));
+    let local = std::env::temp_dir().join("no-documents-are-spooled-here");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    FileStore::of(&StorageConfig { place, retention: None, local }, LEASE, clock).unwrap()
+}
+
+/// A store for each process, and the bucket for all.
+struct InBucket(S3);
+
+#[async_trait]
+impl Place for InBucket {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(store(&self.0))
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_the_contract() {
+    holds(&InBucket(S3::start())).await;
+}
+
+#[tokio::test]
+async fn of_many_conditional_puts_at_once_one_wins() {
+    backend::tls::install_crypto();
+    let server = S3::start();
+    let bucket: Arc<dyn ObjectStore> = Arc::new(
+        AmazonS3Builder::new()
+            .with_bucket_name(BUCKET)
+            .with_endpoint(server.url().trim_end_matches('/'))
+            .with_allow_http(true)
+            .with_access_key_id("test")
+            .with_secret_access_key("test-secret")
+            .build()
+            .unwrap(),
+    );
+    for round in 0..50 {
+        let path = Path::from(format!("round-{round}"));
+        let created = join_all((0..8).map(|n| {
+            let (bucket, path) = (bucket.clone(), path.clone());
+            tokio::spawn(async move {
+                bucket.put_opts(&path, format!("{n}").into(), PutMode::Create.into()).await
+            })
+        }))
+        .await;
+        let (mut won, mut lost) = (Vec::new(), 0);
+        for result in created {
+            match result.unwrap() {
+                Ok(put) => won.push(put.e_tag),
+                Err(Error::AlreadyExists { .. }) => lost += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!((won.len(), lost), (1, 7), "round {round}");
+        let seen = UpdateVersion { e_tag: won.remove(0), version: None };
+        let changed = join_all((0..8).map(|n| {
+            let (bucket, path, seen) = (bucket.clone(), path.clone(), seen.clone());
+            tokio::spawn(async move {
+                bucket.put_opts(&path, format!("new {n}").into(), PutMode::Update(seen).into()).await
+            })
+        }))
+        .await;
+        let won = changed.iter().filter(|result| result.as_ref().unwrap().is_ok()).count();
+        assert_eq!(won, 1, "round {round}");
+        let stale = bucket.put_opts(&path, "stale".into(), PutMode::Update(seen).into()).await;
+        assert!(matches!(stale, Err(Error::Precondition { .. })), "{stale:?}");
+        assert!(bucket.get(&path).await.unwrap().bytes().await.unwrap().starts_with(b"new "));
+    }
+    assert!(store(&server).check_guard().await.unwrap());
+}
+
+#[tokio::test]
+async fn of_many_acceptances_by_many_processes_one_is_new() {
+    let server = S3::start();
+    let new = new_run("run-1", "https://a/1");
+    let all = join_all((0..12).map(|n| {
+        let (store, new) = (store(&server), new.clone());
+        tokio::spawn(async move {
+            let lease = Lease { owner: format!("owner-{n}"), duration: LEASE };
+            store.accept(&new, Some(&lease)).await.unwrap()
+        })
+    }))
+    .await;
+    let new = all.iter().filter(|one| matches!(one.as_ref().unwrap(), Acceptance::New(_))).count();
+    assert_eq!(new, 1, "{all:?}");
+}
+
+#[tokio::test]
+async fn more_marks_than_a_page_has_are_all_found() {
+    let server = S3::start();
+    let names =
+        (0..1_100).map(|n| format!("PUT /{BUCKET}/outputs/.unsynced/run-{n} HTTP/1.1\r\nContent-Length: 0"));
+    stream::iter(names)
+        .for_each_concurrent(4, |head| {
+            let server = &server;
+            async move {
+                assert!(server.ask(&head).starts_with("HTTP/1.1 200"));
+            }
+        })
+        .await;
+    let runs: HashSet<RunId> = store(&server).unsynced_runs().await.unwrap().into_iter().collect();
+    assert_eq!(runs.len(), 1_100);
+    assert_eq!(store(&server).open_count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_newest_runs_are_listed_first_page_by_page() {
+    let server = S3::start();
+    let store = store(&server);
+    for n in 0..5 {
+        let mut new = new_run(&format!("run-{n}"), "https://a/1");
+        new.accepted_at = at(&format!("2026-11-21T1{n}:00:00Z"));
+        store.accept(&new, None).await.unwrap();
+    }
+    let listing = |start| Listing { status: None, brand_id: None, start, limit: 2 };
+    let page = store.list(&listing(Start::Offset(0))).await.unwrap();
+    let names: Vec<&str> = page.runs.iter().map(|run| run.id.as_str()).collect();
+    assert_eq!((names.as_slice(), page.has_next, page.total), (&["run-4", "run-3"][..], true, 5));
+    let after = Start::After(page.runs[1].position());
+    let page = store.list(&listing(after)).await.unwrap();
+    let names: Vec<&str> = page.runs.iter().map(|run| run.id.as_str()).collect();
+    assert_eq!((names.as_slice(), page.has_next), (&["run-2", "run-1"][..], true));
+    assert_eq!(store.runs().await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn what_a_fenced_writer_leaves_beside_a_manifest_is_nobodys_and_what_is_named_stays() {
+    let server = S3::start();
+    let (late, now) = (store(&server), store(&server));
+    let fence = accepted(&late, &new_run("run-1", "https://a/1"), "late").await;
+    // Its stage file came to be; the manifest that would name it did not.
+    let orphan = serde_json::to_vec(&record(Stage::InputProcessing, "orphan")).unwrap();
+    let mut put = format!(
+        "PUT /{BUCKET}/outputs/run-1/stage1/inspirations.json HTTP/1.1\r\nContent-Length: {}",
+        orphan.len()
+    );
+    late.release(&fence).await.unwrap();
+    let lease = Lease { owner: "now".into(), duration: LEASE };
+    let claim = Claim { lease: &lease, limit: 1, held: &HashSet::new(), expired: true };
+    let fence = now.claim(claim).await.unwrap().remove(0);
+    put.push_str("\r\nContent-Type: application/json");
+    server.put(&put, &orphan);
+    let own = record(Stage::InputProcessing, "own");
+    now.store_stage(&fence, &own).await.unwrap();
+    let snapshot = now.load(&fence.run).await.unwrap().unwrap();
+    assert_eq!(snapshot.stages[&Stage::InputProcessing].record, own);
+    let other = now.store_stage(&fence, &record(Stage::InputProcessing, "other")).await.unwrap_err();
+    assert_eq!(other.kind, StorageErrorKind::Conflict);
+    now.finish(&fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
+    let server = S3::start();
+    let store = store(&server);
+    let fence = accepted(&store, &new_run("run-1", "https://a/1"), "one").await;
+    store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    let name = "outputs/run-1/stage1/inspirations.json";
+    server.put(&format!("PUT /{BUCKET}/{name} HTTP/1.1\r\nContent-Length: 5"), b"torn!");
+    assert!(store.load(&fence.run).await.unwrap().unwrap().stages.is_empty());
+    let again = record(Stage::InputProcessing, "two");
+    store.store_stage(&fence, &again).await.unwrap();
+    let snapshot = store.load(&fence.run).await.unwrap().unwrap();
+    assert_eq!(snapshot.stages[&Stage::InputProcessing].record, again);
+    let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix={name}.corrupt HTTP/1.1"));
+    assert!(listing.contains("inspirations.json.corrupt-"), "{listing}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_named_without_its_address_or_its_keys() {
+    let server = S3::start();
+    let mut config = S3::config(&server.url());
+    config.bucket = "another".to_owned();
+    let local = std::env::temp_dir();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let config = StorageConfig { place: StoragePlace::Bucket(Box::new(config)), retention: None, local };
+    let error = FileStore::of(&config, LEASE, clock).unwrap().probe().await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("s3://another/outputs/"), "{text}");
+    assert!(!text.contains("127.0.0.1") && !text.contains("test-secret"), "{text}");
+}
+
+#[tokio::test]
+async fn what_has_been_kept_long_enough_goes_and_a_tombstone_with_it() {
+    let server = S3::start();
+    let store = store(&server);
+    let ended = at("2026-11-21T12:00:00Z");
+    for name in ["kept", "deleted", "open"] {
+        let fence = accepted(&store, &new_run(name, "https://a/1"), "one").await;
+        store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+        if name != "open" {
+            store.finish(&fence, End::Failed(&failure()), ended).await.unwrap();
+        }
+    }
+    let deleted = RunId::parse("deleted").unwrap();
+    store.bury(&deleted).await.unwrap();
+    store.remove(&deleted).await.unwrap();
+    assert!(store.is_buried(&deleted).await.unwrap());
+    // The tombstone is of now, by this machine's clock.
+    let later = at("2999-01-01T00:00:00Z");
+    assert_eq!(store.unchanged_since(at("2026-11-21T11:00:00Z")).await.unwrap(), []);
+    for run in store.unchanged_since(later).await.unwrap() {
+        assert_eq!(store.expire(&run, later).await.unwrap(), run.as_str() != "open", "{run}");
+    }
+    assert!(!store.is_buried(&deleted).await.unwrap());
+    let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));
+    assert!(listing.contains("outputs/open/run.json"));
+    assert!(!listing.contains("outputs/kept") && !listing.contains("outputs/deleted"), "{listing}");
+    assert_eq!(listing.matches("outputs/.runs/").count(), 1, "{listing}");
+}
+
+#[tokio::test]
+async fn a_run_that_only_the_database_knows_is_entered_whole() {
+    let server = S3::start();
+    let (one, other) = (store(&server), store(&server));
+    let fence = accepted(&one, &new_run("run-1", "https://a/1"), "one").await;
+    one.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    one.finish(&fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
+    let mut row = one.load(&fence.run).await.unwrap().unwrap();
+    row.id = RunId::parse("run-2").unwrap();
+    other.import(&row).await.unwrap();
+    let entered = one.load(&row.id).await.unwrap().unwrap();
+    assert_eq!((entered.status, entered.stages.len()), (row.status, 1));
+    let listing = Listing { status: None, brand_id: None, start: Start::Offset(0), limit: 9 };
+    assert_eq!(one.list(&listing).await.unwrap().runs.len(), 2);
+}
