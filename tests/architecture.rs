@@ -92,6 +92,7 @@ const RULES: &[Rule] = &[
             "WithLastResort",
             "OpenRouter::new",
             "FileStore::new",
+            "FileStore::of",
             "PostgresStore::new",
         ],
         why: "only app.rs names concrete adapters",

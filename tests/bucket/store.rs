@@ -95,7 +95,10 @@ async fn of_many_conditional_puts_at_once_one_wins() {
         assert!(matches!(stale, Err(Error::Precondition { .. })), "{stale:?}");
         assert!(bucket.get(&path).await.unwrap().bytes().await.unwrap().starts_with(b"new "));
     }
-    assert!(store(&server).check_guard().await.unwrap());
+    let store = store(&server);
+    assert!(!store.is_shared_guard(), "not before it is known");
+    assert!(store.check_guard().await.unwrap() && store.is_shared_guard());
+    assert!(!format!("{store:?}").contains("test-secret"));
 }
 
 #[tokio::test]

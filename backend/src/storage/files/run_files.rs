@@ -18,18 +18,14 @@ use pipeline::{
 use serde::Serialize;
 
 use super::{
-    super::{
-        Acceptance, Fence, HeldStage, NewRun, Places, Request, Snapshot, StorageError, StorageErrorKind,
-    },
-    Twin,
-    control::reopen,
+    super::{Fence, HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
     manifest::{MANIFEST_VERSION, Manifest},
-    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    marks::UNSYNCED_FOLDER,
     medium::{Medium, Stored, Tenure, Version},
     outbox::Telling,
     proof::{Found, prove},
     spool::Spool,
-    tombstone::{TOMBSTONE_FILE, deleted},
+    tombstone::TOMBSTONE_FILE,
 };
 
 pub(super) const MANIFEST_FILE: &str = "run.json";
@@ -135,48 +131,6 @@ impl RunFiles {
         self.medium.lock(run.as_str(), true).map_err(|error| self.fault(run.as_str(), &error))
     }
 
-    /// `again`: an earlier attempt of the same call may have done it.
-    pub(super) fn accept(
-        &self,
-        new: &NewRun,
-        owner: Option<&str>,
-        twin: Twin,
-        again: bool,
-    ) -> Result<Acceptance, StorageError> {
-        let _lock = self.lock_new(&new.id)?;
-        let (is_buried, manifest) = self.read_run(&new.id)?;
-        if is_buried {
-            return Ok(Acceptance::Deleted);
-        }
-        if let Some(manifest) = manifest {
-            if again
-                && manifest.epoch == 1
-                && manifest.owner.as_deref() == owner
-                && manifest.accepted_at == new.accepted_at
-            {
-                return Ok(Acceptance::New(owner.map(|owner| fence_of(&manifest, owner))));
-            }
-            return Ok(if manifest.request.digest == new.request.digest {
-                Acceptance::Existing(manifest.status)
-            } else {
-                Acceptance::OtherRequest
-            });
-        }
-        let mut manifest = self.announce(new)?;
-        manifest.database = twin.side();
-        let fence = owner.map(|owner| self.own(&mut manifest, owner)).transpose()?;
-        self.write_manifest(&mut manifest)?;
-        Ok(Acceptance::New(fence))
-    }
-
-    /// A new run's manifest, not yet written, with what a search for the run needs, which is.
-    fn announce(&self, new: &NewRun) -> Result<Manifest, StorageError> {
-        self.mark(OPEN_FOLDER, &new.id)?;
-        let manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
-        self.note_run(&manifest)?;
-        Ok(manifest)
-    }
-
     pub(super) fn note_run(&self, manifest: &Manifest) -> Result<(), StorageError> {
         let run = manifest.run_id.as_str();
         let noted = self.medium.note_run(run, manifest.accepted_at.timestamp_millis());
@@ -220,7 +174,7 @@ impl RunFiles {
         Ok(fence_of(manifest, owner))
     }
 
-    fn hold(&self, owner: &str) -> Result<(), StorageError> {
+    pub(super) fn hold(&self, owner: &str) -> Result<(), StorageError> {
         self.medium.hold(owner).map_err(|error| self.fault("", &error))
     }
 
@@ -254,38 +208,6 @@ impl RunFiles {
         self.update(fence, |_| {})?;
         lock(&self.confirmed).insert(fence.run.clone(), tenure);
         Ok(self.medium.tenure(&fence.owner) == Tenure::Lasting(tenure))
-    }
-
-    /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
-    pub(super) fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
-        let _lock = self.lock_new(&new.id)?;
-        let (is_buried, manifest) = self.read_run(&new.id)?;
-        if is_buried {
-            return Err(OpenError::Deleted(new.id.clone()));
-        }
-        let mut manifest = match manifest {
-            None => {
-                let manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
-                self.note_run(&manifest)?;
-                manifest
-            }
-            Some(manifest) if manifest.request.digest != new.request.digest => {
-                let same_brand = manifest.request.brand_id == new.request.brand_id;
-                let what = if same_brand { "document" } else { "brand" };
-                return Err(OpenError::OtherRequest { run: new.id.clone(), what });
-            }
-            Some(manifest) if !self.is_free(&manifest, owner, true)? => {
-                return Err(OpenError::Busy(new.id.clone()));
-            }
-            Some(manifest) => manifest,
-        };
-        if manifest.has_ended() {
-            manifest.generation += 1;
-            manifest.attempts = 0;
-            reopen(&mut manifest);
-        }
-        let fence = self.take(&mut manifest, owner)?;
-        Ok((fence, manifest))
     }
 
     /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
@@ -370,42 +292,6 @@ impl RunFiles {
         manifest.epoch = fence.epoch;
         manifest.owner = Some(fence.owner.clone());
         Ok(manifest)
-    }
-
-    /// Makes sure that a run which the database has given us stands in files too, with its owner alive.
-    pub(super) fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
-        self.hold(&fence.owner)?;
-        let _lock = self.lock_new(&new.id)?;
-        let (is_buried, manifest) = self.read_run(&new.id)?;
-        if is_buried {
-            return Err(deleted(&new.id));
-        }
-        let mut manifest = match manifest {
-            Some(manifest) => manifest,
-            None => self.announce(new)?,
-        };
-        let side = manifest.database.get_or_insert_default();
-        side.has_row |= fence.holds_row;
-        if manifest.generation < fence.generation {
-            manifest.generation = fence.generation;
-            reopen(&mut manifest);
-            self.mark(OPEN_FOLDER, &new.id)?;
-        }
-        if manifest.has_ended() || manifest.epoch > fence.epoch {
-            return self.write_manifest(&mut manifest);
-        }
-        // Two claims that knew nothing of each other: the one that stands here came first.
-        if manifest.epoch == fence.epoch && manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner)
-        {
-            return Err(StorageError::new(
-                StorageErrorKind::Fenced,
-                format!("run {} has been taken by somebody else", new.id),
-            ));
-        }
-        // `take` raises both by one; the database has done so already.
-        manifest.epoch = fence.epoch - 1;
-        manifest.attempts = fence.attempt - 1;
-        self.take(&mut manifest, &fence.owner).map(drop)
     }
 
     /// Whether the run has a tombstone, and its manifest.

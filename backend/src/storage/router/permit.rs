@@ -33,11 +33,13 @@ impl Router {
     }
 
     async fn may_begin(&self, fence: &Fence) -> Result<bool, StorageError> {
-        if self.config.alone.is_alone() {
-            return Ok(true);
-        }
-        if !self.mode().has_database() {
+        // Who takes itself for alone is none the less seen by others who share the bucket.
+        if !self.mode().has_database() && !self.files.is_on_disk() {
             return self.files_permit(fence).await;
+        }
+        // On a disk of one's own, a mode without the database is the operator's word that leases do not count now.
+        if self.config.alone.is_alone() || !self.mode().has_database() {
+            return Ok(true);
         }
         if !self.holds_row(fence)
             && let Some(database) = &self.database
@@ -55,8 +57,7 @@ impl Router {
         Ok(self.files.is_shared_guard() && self.files_permit(fence).await?)
     }
 
-    /// Whether files say that the run is ours. On a disk of one's own they do: a mode without the database is the operator's
-    /// word that leases do not count now.
+    /// Whether the files, which others share, surely say that the run is ours.
     async fn files_permit(&self, fence: &Fence) -> Result<bool, StorageError> {
         match self.files.confirm(fence).await {
             Err(error) if error.is_outage() => Ok(false),

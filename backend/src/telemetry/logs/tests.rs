@@ -153,7 +153,7 @@ fn the_first_lines_are_the_ones_that_operators_search_for() {
             "  Database Writes: True",
             "  File Fallback: True",
             "the storage mode in effect is FILE_ONLY, not DUAL_WRITE",
-            "files are on this container's own disk and are gone at the next deploy: mount a volume",
+            "files are on this container's own disk and are gone at the next deploy: set STORAGE_URL to a bucket, or mount a volume",
         ]
     );
     assert_eq!(lines[0]["environment"], "production");

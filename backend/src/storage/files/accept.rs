@@ -1,0 +1,123 @@
+//! Runs that begin here: accepted, adopted from the database, or opened by their ids.
+
+use super::{
+    super::{Acceptance, Fence, NewRun, StorageError, StorageErrorKind},
+    OpenError, Twin,
+    control::reopen,
+    manifest::Manifest,
+    marks::OPEN_FOLDER,
+    run_files::{RunFiles, fence_of},
+    tombstone::deleted,
+};
+
+impl RunFiles {
+    /// `again`: an earlier attempt of the same call may have done it.
+    pub(super) fn accept(
+        &self,
+        new: &NewRun,
+        owner: Option<&str>,
+        twin: Twin,
+        again: bool,
+    ) -> Result<Acceptance, StorageError> {
+        let _lock = self.lock_new(&new.id)?;
+        let (is_buried, manifest) = self.read_run(&new.id)?;
+        if is_buried {
+            return Ok(Acceptance::Deleted);
+        }
+        if let Some(manifest) = manifest {
+            if again
+                && manifest.epoch == 1
+                && manifest.owner.as_deref() == owner
+                && manifest.accepted_at == new.accepted_at
+            {
+                return Ok(Acceptance::New(owner.map(|owner| fence_of(&manifest, owner))));
+            }
+            return Ok(if manifest.request.digest == new.request.digest {
+                Acceptance::Existing(manifest.status)
+            } else {
+                Acceptance::OtherRequest
+            });
+        }
+        let mut manifest = self.announce(new)?;
+        manifest.database = twin.side();
+        let fence = owner.map(|owner| self.own(&mut manifest, owner)).transpose()?;
+        self.write_manifest(&mut manifest)?;
+        Ok(Acceptance::New(fence))
+    }
+
+    /// A new run's manifest, not yet written, with what a search for the run needs, which is.
+    fn announce(&self, new: &NewRun) -> Result<Manifest, StorageError> {
+        self.mark(OPEN_FOLDER, &new.id)?;
+        let manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
+        self.note_run(&manifest)?;
+        Ok(manifest)
+    }
+
+    /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
+    pub(super) fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
+        let _lock = self.lock_new(&new.id)?;
+        let (is_buried, manifest) = self.read_run(&new.id)?;
+        if is_buried {
+            return Err(OpenError::Deleted(new.id.clone()));
+        }
+        let mut manifest = match manifest {
+            None => {
+                let manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
+                self.note_run(&manifest)?;
+                manifest
+            }
+            Some(manifest) if manifest.request.digest != new.request.digest => {
+                let same_brand = manifest.request.brand_id == new.request.brand_id;
+                let what = if same_brand { "document" } else { "brand" };
+                return Err(OpenError::OtherRequest { run: new.id.clone(), what });
+            }
+            Some(manifest) if !self.is_free(&manifest, owner, true)? => {
+                return Err(OpenError::Busy(new.id.clone()));
+            }
+            Some(manifest) => manifest,
+        };
+        if manifest.has_ended() {
+            manifest.generation += 1;
+            manifest.attempts = 0;
+            reopen(&mut manifest);
+        }
+        let fence = self.take(&mut manifest, owner)?;
+        Ok((fence, manifest))
+    }
+
+    /// Makes sure that a run which the database has given us stands in files too, with its owner alive.
+    pub(super) fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+        self.hold(&fence.owner)?;
+        let _lock = self.lock_new(&new.id)?;
+        let (is_buried, manifest) = self.read_run(&new.id)?;
+        if is_buried {
+            return Err(deleted(&new.id));
+        }
+        let mut manifest = match manifest {
+            Some(manifest) => manifest,
+            None => self.announce(new)?,
+        };
+        let side = manifest.database.get_or_insert_default();
+        side.has_row |= fence.holds_row;
+        if manifest.generation < fence.generation {
+            manifest.generation = fence.generation;
+            reopen(&mut manifest);
+            self.mark(OPEN_FOLDER, &new.id)?;
+        }
+        if manifest.has_ended() || manifest.epoch > fence.epoch {
+            return self.write_manifest(&mut manifest);
+        }
+        // Two claims that knew nothing of each other: the one that stands here came first.
+        if manifest.epoch == fence.epoch && manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner)
+        {
+            return Err(StorageError::new(
+                StorageErrorKind::Fenced,
+                format!("run {} has been taken by somebody else", new.id),
+            ));
+        }
+        // `take` raises both by one; the database has done so already.
+        manifest.epoch = fence.epoch - 1;
+        manifest.attempts = fence.attempt - 1;
+        self.take(&mut manifest, &fence.owner).map(drop)
+    }
+}
