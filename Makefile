@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test check audit lint-image bench fuzz client setup
+.PHONY: help run run-service test soak check audit lint-image bench fuzz client setup
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,6 +14,9 @@ run-service: setup ## the service, with its own PostgreSQL, a stand-in model and
 
 test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
 	cargo nextest run --workspace --all-features --locked
+
+soak: setup ## chaos for SOAK_SECONDS (600), by the schedule of SOAK_SEED (a random one, which is printed)
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo nextest run --workspace --all-features --locked --profile soak --no-capture -E 'test(soak::)'
 
 check: ## format and lints
 	cargo fmt --all --check

@@ -25,19 +25,20 @@ use crate::{
     },
     flags::{Defaults, FlagSource},
     health::{FileStorage, Health, Identity, ModelBreaker, Sources},
-    http::{HttpState, Limits},
+    http::{HttpState, Limits, Streams},
     llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
     reconcile::Reconciler,
     replicas::Registry,
     retention::Retention,
-    runs::{Runs, queue::Queue},
+    runs::{Followers, Runs, queue::Queue},
     storage::{
         Census, Lease,
         breaker::{Breaker, BreakerConfig},
+        changes::Bulletin,
         files::FileStore,
         mode::Flags,
         outbox::Outbox,
-        postgres::{PostgresStore, WorkListener},
+        postgres::{Listener, PostgresStore},
         proof::Mirror,
         router::{Alone, Database, Router, RouterConfig},
     },
@@ -119,8 +120,8 @@ pub struct Service {
     pub retention: Option<Retention>,
     /// None without a database.
     pub registry: Option<Registry>,
-    /// Hears of runs that wait; none where there is nothing to hear, or nobody who works.
-    pub listener: Option<WorkListener>,
+    /// Hears what happens to runs elsewhere; none where there is nothing to hear.
+    pub listener: Option<Listener>,
     /// None where nobody is told anything.
     pub courier: Option<Arc<Courier>>,
     pub flags: FlagSource,
@@ -235,10 +236,7 @@ impl Service {
             identity: identity.clone(),
             role: config.work.role,
         });
-        let listener = match config.work.role {
-            Role::Web => None,
-            Role::All | Role::Worker => WorkListener::new(&config.database)?,
-        };
+        let listener = Listener::new(&config.database)?;
         let queue = Queue::new(
             router.clone(),
             worker.clone(),
@@ -254,6 +252,8 @@ impl Service {
             brands.clone(),
             clock.clone(),
         ));
+        let bulletin = postgres.clone().map(|store| store as Arc<dyn Bulletin>);
+        let followers = Arc::new(Followers::new(runs.clone(), router.clone(), bulletin));
         let health = Arc::new(Health::new(Sources {
             identity: identity.clone(),
             router: router.clone(),
@@ -272,6 +272,8 @@ impl Service {
         }));
         let http = HttpState {
             runs,
+            followers,
+            streams: Streams::new(config.access.event_streams_per_client_max),
             health,
             brands,
             access: Arc::new(config.access),

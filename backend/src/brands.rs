@@ -2,8 +2,11 @@
 //! `brand-research/{id}.md`.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use pipeline::{
@@ -16,11 +19,27 @@ use crate::regular_file;
 /// The most brands that are listed. A folder with more is a mistake.
 const BRANDS_MAX: usize = 1_000;
 
-/// Reads profiles from `data/`.
+/// Reads profiles from `data/`, each once as long as its files do not change: all runs of a brand share it.
 #[derive(Debug, Clone)]
 pub struct BrandFolder {
     profiles: PathBuf,
     research: PathBuf,
+    read: Arc<Mutex<HashMap<BrandId, Read>>>,
+}
+
+/// A profile as it was read, with the state of its two files then.
+#[derive(Debug)]
+struct Read {
+    stamps: [Stamp; 2],
+    profile: Arc<BrandProfile>,
+}
+
+/// When a file was changed, and how long it is; nothing of a file that is not there.
+type Stamp = Option<(SystemTime, u64)>;
+
+fn stamp(path: &Path) -> Stamp {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 impl BrandFolder {
@@ -28,7 +47,11 @@ impl BrandFolder {
     #[must_use]
     pub fn new(base_dir: &Path) -> Self {
         let data = base_dir.join("data");
-        Self { profiles: data.join("brand-profiles"), research: data.join("brand-research") }
+        Self {
+            profiles: data.join("brand-profiles"),
+            research: data.join("brand-research"),
+            read: Arc::default(),
+        }
     }
 
     /// The ids of all profiles, sorted.
@@ -51,22 +74,37 @@ impl BrandFolder {
         &self.profiles
     }
 
-    /// Reads and checks one profile.
-    pub fn load(&self, id: &BrandId) -> Result<BrandProfile, RunFailure> {
-        // A `BrandId` has no separator and no dot, so the path stays inside the folder.
+    /// One profile, read and checked.
+    pub fn load(&self, id: &BrandId) -> Result<Arc<BrandProfile>, RunFailure> {
+        // A `BrandId` has no separator and no dot, so the paths stay inside the folders.
         let path = self.profiles.join(format!("{id}.yaml"));
-        let yaml = match read_text(&path, FILE_BYTES_MAX) {
+        let research_path = self.research.join(format!("{id}.md"));
+        // Before the reading: what changes meanwhile is read again the next time.
+        let stamps = [stamp(&path), stamp(&research_path)];
+        if let Some(read) = self.lock().get(id).filter(|read| read.stamps == stamps) {
+            return Ok(read.profile.clone());
+        }
+        let profile = Arc::new(self.read(id, &path, &research_path)?);
+        self.lock().insert(id.clone(), Read { stamps, profile: profile.clone() });
+        Ok(profile)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<BrandId, Read>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, id: &BrandId, path: &Path, research_path: &Path) -> Result<BrandProfile, RunFailure> {
+        let yaml = match read_text(path, FILE_BYTES_MAX) {
             Ok(yaml) => yaml,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(RunFailure::new(FailureCode::BrandNotFound, None, self.not_found(id), false));
             }
-            Err(error) => return Err(unreadable(&path, &error)),
+            Err(error) => return Err(unreadable(path, &error)),
         };
-        let research_path = self.research.join(format!("{id}.md"));
-        let research = match read_text(&research_path, NOTES_BYTES_MAX) {
+        let research = match read_text(research_path, NOTES_BYTES_MAX) {
             Ok(notes) => Some(notes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unreadable(&research_path, &error)),
+            Err(error) => return Err(unreadable(research_path, &error)),
         };
         BrandProfile::from_yaml(id.clone(), &yaml, research).map_err(|problems| {
             RunFailure::new(FailureCode::BrandInvalid, None, format!("{}: {problems}", path.display()), false)
@@ -99,4 +137,32 @@ fn unreadable(path: &Path, error: &io::Error) -> RunFailure {
         format!("{} cannot be read: {error}", path.display()),
         true,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_read_once_until_its_file_changes() {
+        let base = tempfile::tempdir().unwrap();
+        let profiles = base.path().join("data/brand-profiles");
+        std::fs::create_dir_all(&profiles).unwrap();
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/brand-profiles/decathlon.yaml");
+        let yaml = std::fs::read_to_string(ours).unwrap();
+        let file = profiles.join("decathlon.yaml");
+        std::fs::write(&file, &yaml).unwrap();
+        let (folder, id) = (BrandFolder::new(base.path()), BrandId::parse("decathlon").unwrap());
+        let first = folder.load(&id).unwrap();
+        assert!(Arc::ptr_eq(&first, &folder.clone().load(&id).unwrap()), "clones share it");
+        std::fs::write(&file, yaml.replace("country: ", "country: New ")).unwrap();
+        let second = folder.load(&id).unwrap();
+        assert!(second.country.starts_with("New "), "{}", second.country);
+        let research = base.path().join("data/brand-research");
+        std::fs::create_dir(&research).unwrap();
+        std::fs::write(research.join("decathlon.md"), "A note.").unwrap();
+        assert_eq!(folder.load(&id).unwrap().research_notes.as_deref(), Some("A note."));
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(folder.load(&id).unwrap_err().code, FailureCode::BrandNotFound);
+    }
 }

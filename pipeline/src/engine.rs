@@ -18,7 +18,7 @@ use crate::{
     failure::RunFailure,
     grounding::{self, PageIndex},
     llm::LlmErrorCode,
-    record::{Circumstances, StageMeta, StageRecord},
+    record::{Circumstances, RecordError, StageMeta, StageRecord},
     report::{self, ReportInput},
     run::{RunId, Stage},
     stages::{Outputs, references},
@@ -82,40 +82,38 @@ impl Engine {
     ) -> Result<Finished, RunFailure> {
         let stored = load_all(job.store).await?;
         let mut progress = Progress::default();
-        // Built at the first stage that is really run: resuming a finished run needs no index.
-        let mut index: Option<PageIndex> = None;
 
-        for (position, (stage, found)) in stored.iter().enumerate() {
+        let last_stored = stored.iter().rposition(|(_, record)| record.is_some());
+        for (position, (stage, found)) in stored.into_iter().enumerate() {
             if let Some(record) = found {
-                let item_count = progress.take(record.clone())?;
-                events(Event::Reused { meta: record.meta.clone(), item_count });
+                let item_count = progress.take(&record)?;
+                events(Event::Reused { meta: record.meta, item_count });
                 continue;
             }
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(*stage))),
-                permit = job.store.permit(*stage) => {
-                    permit.map_err(|error| RunFailure::from_store(Some(*stage), &error))?;
+                () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
+                permit = job.store.permit(stage) => {
+                    permit.map_err(|error| RunFailure::from_store(Some(stage), &error))?;
                 }
             }
-            events(Event::Started { stage: *stage });
+            events(Event::Started { stage });
             let started = self.clock.monotonic();
-            let index = index.get_or_insert_with(|| PageIndex::new(job.document));
-            let later_is_stored = stored.iter().skip(position + 1).any(|(_, record)| record.is_some());
-            let record = self.answer(*stage, &job, &progress, index, later_is_stored, cancel).await?;
+            let later_is_stored = last_stored.is_some_and(|last| last > position);
+            let record = self.answer(stage, &job, &progress, later_is_stored, cancel).await?;
             let record = job
                 .store
                 .store_stage(record)
                 .await
-                .map_err(|error| RunFailure::from_store(Some(*stage), &error))?;
+                .map_err(|error| RunFailure::from_store(Some(stage), &error))?;
             let elapsed = self.clock.monotonic().saturating_sub(started);
-            let meta = record.meta.clone();
-            let item_count = progress.take(record)?;
-            events(Event::Stored { meta, item_count, elapsed });
+            let item_count = progress.take(&record)?;
+            events(Event::Stored { meta: record.meta, item_count, elapsed });
         }
 
-        let report = report(&job, &progress.records)?;
-        Ok(Finished { records: progress.records, report })
+        let records = progress.records()?;
+        let report = report(&job, &records)?;
+        Ok(Finished { records, report })
     }
 
     /// Asks the analyst, checks references, quotes and numbers, and makes the record.
@@ -124,7 +122,6 @@ impl Engine {
         stage: Stage,
         job: &Job<'_>,
         progress: &Progress,
-        index: &PageIndex,
         later_is_stored: bool,
         cancel: &CancellationToken,
     ) -> Result<StageRecord, RunFailure> {
@@ -151,7 +148,11 @@ impl Engine {
         };
         output.assign_ids();
         warnings.extend(references::check(&mut output, &progress.outputs, job.brand));
-        let (grounding, unfounded) = grounding::ground(&mut output, &progress.outputs, index, job.brand);
+        // Made anew for each stage, in a millisecond or less: it is several times as large as the document, and a model
+        // thinks for a minute.
+        let index = PageIndex::new(job.document);
+        let (grounding, unfounded) = grounding::ground(&mut output, &progress.outputs, &index, job.brand);
+        drop(index);
         warnings.extend(unfounded);
         if later_is_stored {
             warnings.push(
@@ -208,20 +209,32 @@ async fn load_all(store: &dyn RunStore) -> Result<Vec<(Stage, Option<StageRecord
 /// What a run has earned so far.
 #[derive(Debug, Default)]
 struct Progress {
-    records: Vec<StageRecord>,
+    /// The records as JSON, which is a third of what they take as values: thousands of runs wait for a model with theirs.
+    packed: Vec<(Stage, Box<[u8]>)>,
     outputs: Outputs,
     spent_usd: f64,
 }
 
 impl Progress {
     /// Takes a stored record in; returns how many items it holds.
-    fn take(&mut self, record: StageRecord) -> Result<usize, RunFailure> {
-        let output =
-            record.output().map_err(|error| RunFailure::from_record(Some(record.meta.stage), &error))?;
+    fn take(&mut self, record: &StageRecord) -> Result<usize, RunFailure> {
+        let stage = record.meta.stage;
+        let broken = |error| RunFailure::from_record(Some(stage), &error);
+        let output = record.output().map_err(broken)?;
+        let json = serde_json::to_vec(record).map_err(|error| broken(RecordError::Shape(error)))?;
         let item_count = output.item_count();
         self.outputs.insert(output);
         self.spent_usd += record.meta.usage.cost_usd;
-        self.records.push(record);
+        self.packed.push((stage, json.into()));
         Ok(item_count)
+    }
+
+    /// All records, in the order in which they were taken.
+    fn records(&self) -> Result<Vec<StageRecord>, RunFailure> {
+        let unpack = |(stage, json): &(Stage, Box<[u8]>)| {
+            StageRecord::from_bytes(*stage, json)
+                .map_err(|error| RunFailure::from_record(Some(*stage), &error))
+        };
+        self.packed.iter().map(unpack).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The seam to a model: a request with a schema goes out, a text comes back, or an error that says what to
 //! do next.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -20,8 +20,8 @@ pub struct CompletionRequest {
     pub blocks: Vec<PromptBlock>,
     /// At most 64 characters of `[a-z0-9_]`.
     pub schema_name: String,
-    /// The JSON Schema that the answer must satisfy; sent as strict structured output.
-    pub schema: serde_json::Value,
+    /// The JSON Schema that the answer must satisfy; sent as strict structured output. Shared by all requests of a stage.
+    pub schema: Arc<serde_json::Value>,
     pub output_tokens_max: u32,
 }
 

@@ -166,7 +166,10 @@ async fn the_deep_level_looks_at_everything() {
     assert_eq!(body["replica"], "here");
     let names: Vec<&str> =
         body["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["database", "files", "schema", "document_parser", "model", "flags", "durability"]);
+    assert_eq!(
+        names,
+        ["database", "files", "schema", "document_parser", "model", "flags", "workers", "durability"]
+    );
     assert_eq!(check(&body, "document_parser")["status"], "ok", "a real child read a document");
 }
 

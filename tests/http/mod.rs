@@ -29,8 +29,8 @@ use backend::{
         isolate::Isolation,
     },
     health::{FileStorage, Health, Identity, Sources},
-    http::{HttpState, Limits, router},
-    runs::{Runs, queue::Queue},
+    http::{HttpState, Limits, Streams, router},
+    runs::{Followers, Runs, queue::Queue},
     storage::Census,
     storage::{
         Acceptance, Claim, Control, End, Fence, Lease, NewRun, Places, Replica, Snapshot, StorageError,
@@ -174,10 +174,13 @@ impl Service {
         });
         let census = setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>);
         let queue = Queue::new(storage.clone(), worker.clone(), census, clock.clone(), setup.queued_runs_max);
-        let runs = Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock);
+        let runs =
+            Arc::new(Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock));
         let state = HttpState {
             serves_runs: true,
-            runs: Arc::new(runs),
+            followers: Arc::new(Followers::new(runs.clone(), storage.clone(), None)),
+            streams: Streams::new(setup.access.event_streams_per_client_max),
+            runs,
             health: Arc::new(health),
             brands,
             access: Arc::new(setup.access),

@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use backend::storage::{
-    Store as _,
+    Control as _, Store as _,
+    changes::{Bulletin as _, Heard},
     contract::{accepted, claim, lease, new_run},
     mode::Flags,
-    postgres::WorkListener,
+    postgres::Listener,
 };
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+
+use pipeline::{clock::Timestamp, failure::RunFailure, run::RunId};
 
 use crate::{
     storage::{config, migrated, store, value},
@@ -34,12 +37,17 @@ struct Listening {
 
 impl Listening {
     fn start(url: &str) -> Self {
-        let listener = WorkListener::new(&config(url, &[])).unwrap().unwrap();
+        let listener = Listener::new(&config(url, &[])).unwrap().unwrap();
         let (flags, subscribed) =
             watch::channel(Flags { database_writes: true, file_fallback: true, revision: 1 });
         let (heard, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let on_work = heard.clone();
-        let task = tokio::spawn(listener.run(subscribed, stop.clone(), move || on_work.notify_one()));
+        let on_heard = move |heard| {
+            if matches!(heard, Heard::Connected | Heard::Waiting) {
+                on_work.notify_one();
+            }
+        };
+        let task = tokio::spawn(listener.run(subscribed, stop.clone(), on_heard));
         Self { heard, flags, stop, task }
     }
 
@@ -108,7 +116,40 @@ async fn behind_a_pooler_it_listens_at_the_server_itself_or_not_at_all() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let pooled = format!("{url}?pgbouncer=true");
-    assert!(WorkListener::new(&config(&pooled, &[])).unwrap().is_none());
+    assert!(Listener::new(&config(&pooled, &[])).unwrap().is_none());
     let both = config(&pooled, &[("DATABASE_URL_NON_POOLING", &url)]);
-    assert!(WorkListener::new(&both).unwrap().is_some());
+    assert!(Listener::new(&both).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn cancellations_and_changes_are_heard_with_their_runs() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let store = store(&url);
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let listener = Listener::new(&config(&url, &[])).unwrap().unwrap();
+    let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
+    let (_flags, flags) = watch::channel(flags);
+    let stop = CancellationToken::new();
+    tokio::spawn(listener.run(flags, stop.clone(), move |heard| drop(tell.send(heard))));
+    let mut hear = async || tokio::time::timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
+    assert_eq!(hear().await, Heard::Connected);
+    store.accept(&new_run("run-1", URL), None).await.unwrap();
+    assert_eq!(hear().await, Heard::Waiting);
+    let run = RunId::parse("run-1").unwrap();
+    assert!(store.cancel(&run, &RunFailure::cancelled(None), Timestamp::default()).await.unwrap());
+    assert_eq!(hear().await, Heard::Cancelled(run));
+    let runs: Vec<RunId> = (0..120).map(|number| RunId::parse(&format!("run-{number}")).unwrap()).collect();
+    store.announce("somebody", &runs).await.unwrap();
+    let mut heard = Vec::new();
+    while heard.len() < runs.len() {
+        let Heard::Changed { by, runs } = hear().await else { panic!("something else") };
+        assert_eq!(by, "somebody");
+        heard.extend(runs);
+    }
+    assert_eq!(heard, runs);
+    let marks = store.marks(&runs).await.unwrap();
+    assert_eq!(marks.len(), 1, "of those that there are: {marks:?}");
+    stop.cancel();
+    assert_eq!(hear().await, Heard::Lost);
 }

@@ -189,6 +189,17 @@ async fn a_run_whose_sides_do_not_fit_together_ends_all_the_same_and_is_told() {
     assert_eq!((code, &lines[0]["result"]["numbers"]), (Some(1), &serde_json::json!([1])), "{lines:?}");
 }
 
+#[tokio::test]
+async fn what_was_tried_again_elsewhere_is_in_the_database_only_and_no_difference() {
+    let mut world = world().await;
+    after_an_outage(&mut world, 1).await;
+    assert_eq!(reconcile(&world, &[]).0, Some(0));
+    // As a retry on another replica leaves it, whose files are on its own disk.
+    world.query(r#"UPDATE "PipelineRun" SET "generation" = 2, "stage4Digest" = NULL"#).await;
+    let (_, lines) = reconcile(&world, &["--verify", "--all"]);
+    assert_eq!(lines[0]["result"], "only_in_database", "{lines:?}");
+}
+
 /// How many files of a name's beginning there are in a folder of a run.
 fn kept_beside(world: &World, folder: &str, beginning: &str) -> usize {
     let entries = std::fs::read_dir(world.run_folder(folder)).unwrap();

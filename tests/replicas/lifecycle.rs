@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::{SLOW, assert_all_complete, calls, world};
 use crate::support::postgres::Stop;
 
@@ -53,6 +55,13 @@ async fn web_and_worker_apart_share_one_queue() {
     let status = web.get("/status/run-0").await.unwrap().1;
     assert_eq!((&status["status"], &status["stages"]["1"]["status"]), (&"running".into(), &"pending".into()));
     assert_eq!(calls(&world.model), [0; 4]);
+    let workers = |deep: &Value| {
+        let checks = deep["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "workers").unwrap().clone()
+    };
+    let deep = web.wait_for_path("/health/deep", |_, deep| workers(deep)["status"] == "failed").await;
+    assert!(workers(&deep)["detail"].as_str().unwrap().contains("ROLE=worker"), "what to do: {deep}");
+    assert_eq!(deep["status"], "degraded");
     let worker = world.replica("worker", &[("ROLE", "worker")]).await;
     for number in 0..3 {
         assert_eq!(web.ended(&format!("run-{number}")).await["status"], "complete");
@@ -69,6 +78,7 @@ async fn web_and_worker_apart_share_one_queue() {
         deep["replicas"].as_array().unwrap().iter().filter_map(|replica| replica["role"].as_str()).collect();
     roles.sort_unstable();
     assert_eq!(roles, ["web", "worker"]);
+    assert_eq!(workers(&deep)["status"], "ok");
     drop(worker);
 }
 

@@ -51,6 +51,8 @@ async fn a_paused_worker_that_wakes_after_its_lease_was_taken_writes_nothing() {
     one.signal("STOP");
     let two = world.replica("two", &[]).await;
     assert_eq!(two.ended("run-1").await["status"], "complete");
+    let log = two.log();
+    assert!(log.contains("[run-1] is taken over") && log.contains("held_by="), "from whom, and why: {log}");
     let row = r#"SELECT concat_ws(' ', "leaseEpoch", "stage1Digest", "stage2Digest", "reportDigest") FROM "PipelineRun""#;
     let before = world.value(row).await;
     one.signal("CONT");

@@ -5,8 +5,10 @@ use std::{
     process::Command,
 };
 
-use super::{DUAL_WRITE, FILE_ONLY, calls};
-use crate::support::service::World;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use super::{DUAL_WRITE, FILE_ONLY, calls, slow_world};
+use crate::support::service::{Service, World};
 
 /// Makes the folder that holds all runs, and its contents, writable for others or not.
 fn set_writable(world: &World, writable: bool) {
@@ -17,7 +19,7 @@ fn set_writable(world: &World, writable: bool) {
 }
 
 /// A service that is not root, to whom permissions mean something.
-async fn serve_unprivileged(world: &World, environment: &[(&str, &str)]) -> crate::support::service::Service {
+async fn serve_unprivileged(world: &World, environment: &[(&str, &str)]) -> Service {
     for path in [world.folder.path(), &world.folder.path().join("data")] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -104,4 +106,38 @@ async fn a_full_disk_ends_a_run_by_file_with_path_and_errno_and_spares_the_datab
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(calls(&both.model), [1; 4]);
+}
+
+/// From now on the process's files take so many bytes, or any number.
+fn limit_files(service: &Service, bytes: Option<u64>) {
+    let process = Pid::from_raw(i32::try_from(service.id()).unwrap());
+    prlimit(process, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_holds_no_run_up_and_gets_what_it_missed_when_it_has_room_again() {
+    let world = slow_world().await;
+    let service = world
+        .serve_with(DUAL_WRITE, |command| {
+            let mut shell = Command::new("bash");
+            shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            // The log goes by a pipe, or it would be full too.
+            shell.args(["-c", "trap '' XFSZ; exec \"$@\" > >(exec /bin/cat) 2>&1", "bash"]);
+            shell.arg(command.get_program()).args(command.get_args());
+            *command = shell;
+        })
+        .await;
+    // Less than the document has, and the manifest.
+    limit_files(&service, Some(1024));
+    service.submit(&world.request("run-1")).await;
+    service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
+    limit_files(&service, None);
+    let status = service.ended("run-1").await;
+    assert_eq!(status["status"], "complete", "{status}");
+    // Filled, and proved, without anybody's asking.
+    world.manifest_when("run-1", |manifest| manifest["proof"]["stages"].is_object()).await;
+    world.assert_both_agree("run-1").await;
+    let unsynced = world.value(r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#).await;
+    assert_eq!(unsynced, "{}");
+    assert_eq!(calls(&world.model), [1; 4]);
 }

@@ -189,3 +189,25 @@ async fn rolled_back_to_files_and_forward_again_nothing_is_missing() {
     assert_eq!(during["stages"]["1"]["stored_in"], serde_json::json!(["database", "file"]));
     assert_eq!(calls(&world.model), [3; 4], "and nothing is paid again");
 }
+
+#[tokio::test]
+async fn what_went_to_the_database_alone_is_in_the_files_after_the_flip_back() {
+    let world = slow_world().await;
+    let flags = world.folder.path().join("flags");
+    std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
+    let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "60")]).await;
+    for (run, flips_back) in [("run-1", true), ("run-2", false)] {
+        service.submit(&world.request(run)).await;
+        service.wait_for(run, |status| status["stages"]["1"]["status"] == "complete").await;
+        std::fs::write(&flags, "ENABLE_FILE_FALLBACK=false\n").unwrap();
+        service.wait_for(run, |status| status["stages"]["3"]["status"] == "complete").await;
+        if !flips_back {
+            assert_eq!(service.ended(run).await["status"], "complete");
+        }
+        std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
+        assert_eq!(service.ended(run).await["status"], "complete");
+        world.manifest_when(run, |manifest| manifest["proof"]["stages"].is_object()).await;
+        world.assert_both_agree(run).await;
+    }
+    assert_eq!(calls(&world.model), [2; 4]);
+}

@@ -63,7 +63,8 @@ impl BlobStore {
         Self { address, ca, requests, is_gone }
     }
 
-    /// The address of `path`; below `sample/` lie the repository's samples.
+    /// The address of `path`; below `sample/` lie the repository's samples, below `fixture/` the tests' documents, and
+    /// below `marked/` a page of which the longest line begins with what follows: so do the stand-in's answers.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}/{path}", self.address.port())
     }
@@ -77,6 +78,15 @@ impl BlobStore {
     pub(crate) fn remove_all(&self) {
         *self.is_gone.lock().unwrap() = true;
     }
+}
+
+/// A page whose longest line begins with a mark.
+fn marked(mark: &str) -> String {
+    format!(
+        "# Refill at the counter\n\nShops let people bring their own tins.\n\n\
+         {mark} is where households return on the day after the market, with tins that they have rinsed, and fill them again.\n\n\
+         The deposit is small, and most forget to ask for it.\n"
+    )
 }
 
 async fn answer(mut stream: TlsStream<TcpStream>, is_gone: bool) -> std::io::Result<()> {
@@ -97,6 +107,18 @@ async fn answer(mut stream: TlsStream<TcpStream>, is_gone: bool) -> std::io::Res
         let bytes = std::fs::read(super::sample(name))?;
         stream.write_all(head(bytes.len()).as_bytes()).await?;
         stream.write_all(&bytes).await?;
+        return stream.shutdown().await;
+    }
+    if let Some(name) = path.strip_prefix("/fixture/") {
+        let bytes = std::fs::read(super::root().join("tests/fixtures/documents").join(name))?;
+        stream.write_all(head(bytes.len()).as_bytes()).await?;
+        stream.write_all(&bytes).await?;
+        return stream.shutdown().await;
+    }
+    if let Some(mark) = path.strip_prefix("/marked/") {
+        let text = marked(mark);
+        stream.write_all(head(text.len()).as_bytes()).await?;
+        stream.write_all(text.as_bytes()).await?;
         return stream.shutdown().await;
     }
     match path {

@@ -45,6 +45,8 @@ pub(crate) enum Stop {
     Fast,
     /// As if the plug were pulled: clients lose their connection in mid-query, the next start recovers.
     Immediate,
+    /// SIGKILL, to the server and all its processes: nobody is told anything, and nothing is put away.
+    Kill,
 }
 
 /// A PostgreSQL server.
@@ -97,9 +99,19 @@ impl Postgres {
         let signal = match how {
             Stop::Fast => Signal::INT,
             Stop::Immediate => Signal::QUIT,
+            Stop::Kill => Signal::KILL,
         };
+        let children = if matches!(how, Stop::Kill) { children(server.id()) } else { Vec::new() };
         kill_process(Pid::from_child(&server), signal).unwrap();
+        for child in &children {
+            // It may have ended by itself.
+            let _ = kill_process(*child, Signal::KILL);
+        }
         server.wait().unwrap();
+        // As long as one of them has the shared memory, no other server starts on it.
+        while children.iter().any(|child| is_running(*child)) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Starts a stopped server again, on the same port.
@@ -156,6 +168,20 @@ fn start_server(folder: &Path, port: u16) -> Option<Child> {
         std::thread::sleep(Duration::from_millis(5));
     }
     Some(server)
+}
+
+/// The processes that a process has started.
+fn children(process: u32) -> Vec<Pid> {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    let children = children.unwrap_or_default();
+    children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)).collect()
+}
+
+/// Whether it is there and has not ended.
+fn is_running(process: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_pid()));
+    // The state stands behind the name, which is in brackets.
+    stat.is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with(['Z', 'X']))
 }
 
 /// Whether it accepts connections, as `pg_ctl` finds out: by the first and the eighth line of a file.
@@ -309,7 +335,7 @@ async fn a_server_keeps_what_it_has_through_a_pulled_plug_and_comes_back_on_its_
     let mut server = Postgres::start();
     let url = server.fresh_database().await;
     query(&url, "CREATE TABLE kept (n INT, t TEXT); INSERT INTO kept VALUES (7, NULL)").await;
-    for how in [Stop::Immediate, Stop::Fast] {
+    for how in [Stop::Immediate, Stop::Fast, Stop::Kill] {
         server.stop(how);
         assert!(try_query(&url, "SELECT 1").await.is_err());
         server.start_again();

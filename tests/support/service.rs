@@ -100,6 +100,16 @@ impl World {
 
     /// Starts one replica among several, on a disk of its own, with a lease that is short enough to wait for.
     pub(crate) async fn replica(&self, name: &str, environment: &[(&str, &str)]) -> Service {
+        self.replica_with(name, environment, |_| {}).await
+    }
+
+    /// As [`World::replica`], with a last change to the command.
+    pub(crate) async fn replica_with(
+        &self,
+        name: &str,
+        environment: &[(&str, &str)],
+        change: impl FnOnce(&mut Command),
+    ) -> Service {
         let base = self.folder.path().join(name);
         let data = base.join("data");
         std::fs::create_dir_all(&data).unwrap();
@@ -111,6 +121,7 @@ impl World {
         all.extend(environment);
         self.serve_with(&all, |command| {
             command.env("APP_BASE_DIR", &base);
+            change(command);
         })
         .await
     }

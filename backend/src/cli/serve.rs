@@ -19,7 +19,7 @@ use crate::{
     lifecycle,
     reconcile::Reconciler,
     runs::sweep_removals,
-    storage::{guard::check_guard, probe::probe_when_open},
+    storage::{changes::Heard, guard::check_guard, probe::probe_when_open},
     telemetry::logs::Banner,
 };
 
@@ -100,31 +100,46 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
 
     let told = CancellationToken::new();
+    // When the last run has ended, or is given back.
+    let ending = CancellationToken::new();
     let listening = service.listener.map(|listener| {
-        let worker = service.worker.clone();
-        tokio::spawn(listener.run(service.flags.subscribe(), told.clone(), move || worker.wake()))
+        let (worker, followers) = (service.worker.clone(), service.http.followers.clone());
+        let on_heard = move |heard| match heard {
+            Heard::Connected => {
+                worker.wake();
+                followers.note_hearing(true);
+            }
+            Heard::Lost => followers.note_hearing(false),
+            Heard::Waiting => worker.wake(),
+            Heard::Cancelled(run) => worker.doubt(&run),
+            Heard::Changed { by, runs } => followers.heard(&by, &runs),
+        };
+        // Until the last run has ended: it may be cancelled yet.
+        tokio::spawn(listener.run(service.flags.subscribe(), ending.clone(), on_heard))
     });
-    // Until the last run has ended.
-    let telling_ends = CancellationToken::new();
-    let telling = service.courier.map(|courier| tokio::spawn(courier.run(telling_ends.clone())));
+    let followers = service.http.followers.clone();
+    let following = ending.clone();
+    tokio::spawn(async move { followers.run(following).await });
+    let telling = service.courier.map(|courier| tokio::spawn(courier.run(ending.clone())));
     lifecycle::cancel_on_signals(told.clone());
     if let Some(retention) = service.retention {
         tokio::spawn(retention.run(told.clone()));
     }
     tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
-    let worker = service.worker.clone();
+    let (worker, streams) = (service.worker.clone(), service.http.streams.clone());
     let told_at = Arc::new(OnceLock::new());
     let noted = told_at.clone();
     let stop = async move {
         told.cancelled().await;
         let _ = noted.set(Instant::now());
+        streams.end();
         tracing::info!(runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
         worker.drain(drain).await;
     };
     let (postgres, registry) = (service.postgres, service.registry);
     let files = service.router.files().clone();
     http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
-    telling_ends.cancel();
+    ending.cancel();
     if let Some(telling) = telling {
         // It gives itself a limit.
         let _ = telling.await;

@@ -11,8 +11,12 @@ const KEY_BYTES_MIN: usize = 16;
 /// The most proxies that a request may have come through. More is a mistake, and would let a caller choose its address.
 const PROXY_HOPS_MAX: u8 = 10;
 
+/// By default. The frontend's server is one client for all who look at it, so not a handful; an eighth of what a process
+/// has, so that one client does not take them all.
+const EVENT_STREAMS_PER_CLIENT: usize = 256;
+
 /// Who may call the HTTP API.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AccessConfig {
     /// `BACKEND_API_KEYS`: any of them opens `/run` and the reads; several at once, for rotation. Empty: no key is
     /// asked for.
@@ -23,6 +27,20 @@ pub struct AccessConfig {
     pub allowed_origins: Vec<OriginRule>,
     /// `TRUSTED_PROXY_HOPS`: so many entries at the end of `X-Forwarded-For` are written by proxies of ours.
     pub trusted_proxy_hops: u8,
+    /// `EVENT_STREAMS_PER_CLIENT`: streams of events that one client, by its key or else its address, may have open.
+    pub event_streams_per_client_max: usize,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            api_keys: Vec::new(),
+            metrics_key: None,
+            allowed_origins: Vec::new(),
+            trusted_proxy_hops: 0,
+            event_streams_per_client_max: EVENT_STREAMS_PER_CLIENT,
+        }
+    }
 }
 
 /// An origin that is allowed, or a pattern of origins.
@@ -108,7 +126,14 @@ impl AccessConfig {
             reader.problem("TRUSTED_PROXY_HOPS", hops, "1");
             trusted_proxy_hops = 0;
         }
-        Self { api_keys, metrics_key, allowed_origins, trusted_proxy_hops }
+        let streams = "must be a number of streams, at least 1";
+        let mut event_streams_per_client_max =
+            reader.value("EVENT_STREAMS_PER_CLIENT", EVENT_STREAMS_PER_CLIENT, streams, "256");
+        if event_streams_per_client_max == 0 {
+            reader.problem("EVENT_STREAMS_PER_CLIENT", streams, "256");
+            event_streams_per_client_max = EVENT_STREAMS_PER_CLIENT;
+        }
+        Self { api_keys, metrics_key, allowed_origins, trusted_proxy_hops, event_streams_per_client_max }
     }
 }
 

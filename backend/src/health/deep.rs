@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Basic, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
 use crate::{
-    config::Environment,
+    config::{Environment, Role},
     reconcile::{Reconciler, Standing},
     storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode},
     telemetry::metrics::Measured,
@@ -140,6 +140,7 @@ impl Health {
         checks.push(parser);
         checks.push(Check::of_model(model_breaker));
         checks.push(Check::of_flags(flags_alarm.clone()));
+        checks.push(Check::of_workers(replicas.as_deref()));
         checks.push(Check::of_durability(&storage, not_ready));
         let is_bad = checks.iter().any(|check| check.status == CheckStatus::Failed);
         if basic.status == Verdict::Healthy && is_bad {
@@ -341,6 +342,22 @@ impl Check {
     fn of_flags(alarm: Option<String>) -> Self {
         let status = if alarm.is_some() { CheckStatus::Failed } else { CheckStatus::Ok };
         Self { name: "flags", status, detail: alarm, elapsed_ms: 0 }
+    }
+
+    /// A web process alone accepts runs that nobody works on.
+    fn of_workers(replicas: Option<&[Replica]>) -> Self {
+        let (status, detail) = match replicas {
+            // Before the first beat of the first replica nobody is registered.
+            None | Some([]) => (CheckStatus::Skipped, None),
+            Some(all) if all.iter().any(|replica| replica.role != Role::Web.as_str()) => {
+                (CheckStatus::Ok, None)
+            }
+            Some(_) => {
+                let what = "no worker has shown a sign of life in the last minute: runs are accepted and wait; start one with ROLE=worker or all";
+                (CheckStatus::Failed, Some(what.to_owned()))
+            }
+        };
+        Self { name: "workers", status, detail, elapsed_ms: 0 }
     }
 
     fn of_durability(storage: &StorageReport, not_ready: Option<NotReady>) -> Self {

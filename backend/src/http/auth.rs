@@ -56,6 +56,11 @@ impl Keys {
     }
 }
 
+/// The key that a request brings, as it is compared.
+pub(super) fn given_digest(headers: &HeaderMap) -> Option<[u8; 32]> {
+    given(headers).map(digest)
+}
+
 fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()
 }

@@ -83,21 +83,23 @@ pub(super) async fn one(
         })
     })
     .await?;
-    Ok(Json(public(profile)))
+    Ok(Json(public(&profile)))
 }
 
 fn summary(folder: &BrandFolder, id: &BrandId) -> BrandSummary {
     let profile = folder.load(id).ok();
-    let is_valid = profile.is_some();
-    let (name, rest) = profile.map(|p| (p.brand_name, (p.country, p.industry))).unzip();
-    let (country, industry) = rest.unzip();
-    BrandSummary { id: id.clone(), name, country, industry, is_valid }
+    BrandSummary {
+        id: id.clone(),
+        name: profile.as_ref().map(|profile| profile.brand_name.clone()),
+        country: profile.as_ref().map(|profile| profile.country.clone()),
+        industry: profile.as_ref().map(|profile| profile.industry.clone()),
+        is_valid: profile.is_some(),
+    }
 }
 
 /// The profile without the research notes, which are the analyst's own.
-fn public(mut profile: BrandProfile) -> BrandProfile {
-    profile.research_notes = None;
-    profile
+fn public(profile: &BrandProfile) -> BrandProfile {
+    BrandProfile { research_notes: None, ..profile.clone() }
 }
 
 /// Reads files off the threads that answer requests.

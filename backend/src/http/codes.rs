@@ -25,6 +25,7 @@ codes! {
     MALFORMED_JSON = BAD_REQUEST, "malformed_json", "the body is not JSON";
     BROKEN_BODY = BAD_REQUEST, "broken_body", "the body broke off before its end";
     FORBIDDEN_URL = BAD_REQUEST, "forbidden_url", "the document's address is none that documents may come from";
+    INVALID_LAST_EVENT_ID = BAD_REQUEST, "invalid_last_event_id", "Last-Event-ID is no event of this run";
     KEY_REQUIRED = UNAUTHORIZED, "key_required", "no key came with the request";
     KEY_REFUSED = FORBIDDEN, "key_refused", "the key that came is not accepted";
     RUN_NOT_FOUND = NOT_FOUND, "run_not_found", "there is no run with this id";
@@ -47,6 +48,7 @@ codes! {
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than is read";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the body says that it is not JSON";
     INVALID_FIELDS = UNPROCESSABLE_ENTITY, "invalid_fields", "fields are wrong or missing; errors names each";
+    TOO_MANY_STREAMS = TOO_MANY_REQUESTS, "too_many_streams", "as many event streams are open as may be";
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "something went wrong on the service's side";
     BRAND_INVALID = INTERNAL_SERVER_ERROR, "brand_invalid", "the brand's profile is not valid";
     PERSISTENCE_DISABLED = SERVICE_UNAVAILABLE, "persistence_disabled", "storage is switched off";

@@ -11,6 +11,9 @@ use crate::config::OriginRule;
 /// How long a browser may remember what it was told.
 const REMEMBER: Duration = Duration::from_secs(600);
 
+/// Sent by programs that follow events with their own `fetch`; a browser's `EventSource` asks nobody.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The layer for these rules; none where there are no rules.
@@ -25,7 +28,13 @@ pub(super) fn layer(rules: &[OriginRule]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(is_allowed)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, API_KEY, request_id::HEADER])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            API_KEY,
+            LAST_EVENT_ID,
+            request_id::HEADER,
+        ])
         .expose_headers([request_id::HEADER, header::RETRY_AFTER, header::LOCATION])
         .max_age(REMEMBER);
     Some(layer)

@@ -25,6 +25,7 @@ mod routes;
 pub mod runs;
 pub mod serve;
 mod stalled;
+pub mod streams;
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,13 +33,21 @@ pub use self::{
     auth::Keys,
     router::router,
     serve::{ServeLimits, serve},
+    streams::Streams,
 };
-use crate::{brands::BrandFolder, config::AccessConfig, health::Health, runs::Runs};
+use crate::{
+    brands::BrandFolder,
+    config::AccessConfig,
+    health::Health,
+    runs::{Followers, Runs},
+};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HttpState {
     pub runs: Arc<Runs>,
+    pub followers: Arc<Followers>,
+    pub streams: Arc<Streams>,
     pub health: Arc<Health>,
     pub brands: BrandFolder,
     pub access: Arc<AccessConfig>,

@@ -260,7 +260,7 @@ fn problem(status: u16, codes: &[Code], schemas: &mut Schemas) -> Value {
     let mut headers = request_id_header();
     match status {
         401 => drop(headers.insert("WWW-Authenticate".to_owned(), header("How to bring a key."))),
-        503 => drop(headers.insert(
+        429 | 503 => drop(headers.insert(
             "Retry-After".to_owned(),
             json!({
                 "description": "Seconds after which the same request may work.", "required": true,

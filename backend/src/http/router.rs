@@ -22,6 +22,7 @@ fn with_key() -> Routes {
         .delete("/api/pipeline/{run_id}", runs::delete, describe::delete())
         .get("/api/pipeline/{run_id}/status", runs::status, describe::status("getRunStatus"))
         .get("/api/pipeline/{run_id}/report", runs::report, describe::report())
+        .get("/api/pipeline/{run_id}/events", runs::follow, describe::events())
         .post("/api/pipeline/{run_id}/retry", runs::retry, describe::retry())
         .post("/api/pipeline/{run_id}/cancel", runs::cancel, describe::cancel())
 }

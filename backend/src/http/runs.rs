@@ -2,6 +2,7 @@
 
 mod bodies;
 pub(super) mod describe;
+mod events;
 mod list;
 mod report;
 mod submission;
@@ -17,6 +18,7 @@ use pipeline::run::{RunId, RunStatus};
 use tracing::Instrument as _;
 
 use self::bodies::{Accepted, AcceptedAgain, Cancelled, Word};
+pub(super) use self::events::follow;
 use super::{HttpState, body, codes, error::Problem};
 use crate::runs::Retried;
 

@@ -1,6 +1,9 @@
 //! The client: its settings, and one HTTP request.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use pipeline::{
@@ -257,6 +260,15 @@ impl LlmClient for OpenRouter {
             usage: Usage::default(),
             attempts: 0,
         })?;
+        // Written anew for each further attempt: while a model thinks, thousands of runs would hold theirs.
+        let first = Mutex::new(Some(body));
+        let body = || {
+            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // It has been written once.
+            first.unwrap_or_else(|| {
+                request::body(request, &self.model, &self.fallback_models).unwrap_or_default()
+            })
+        };
         let explain = Explain {
             redactor: &self.redactor,
             model: &self.model,
@@ -264,7 +276,7 @@ impl LlmClient for OpenRouter {
         };
         let Success { reply, usage, attempts } = self
             .resilience
-            .call(&explain, spend_limit_usd, cancel, |deadline| self.attempt(body.clone(), deadline))
+            .call(&explain, spend_limit_usd, cancel, |deadline| self.attempt(body(), deadline))
             .await?;
         Ok(Completion {
             text: reply.text,

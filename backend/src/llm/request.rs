@@ -45,7 +45,7 @@ pub(super) fn body(
         ]),
         response_format: json!({
             "type": "json_schema",
-            "json_schema": {"name": name, "strict": true, "schema": request.schema},
+            "json_schema": {"name": name, "strict": true, "schema": &*request.schema},
         }),
         // Without it a provider that knows no schemas may be chosen, and ignores ours.
         provider: json!({"require_parameters": true}),

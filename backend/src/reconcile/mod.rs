@@ -49,8 +49,8 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(30);
 /// Runs that one statement asks for.
 const TIDY_BATCH: usize = 500;
 
-/// Runs brought back at once: a third of the default pool, so that live traffic keeps its latency.
-const CONCURRENCY: usize = 5;
+/// Runs brought back at once: about half of the default pool, so that live traffic keeps its latency.
+const CONCURRENCY: usize = 8;
 
 /// Between two attempts to bring everything into the database before the process ends.
 const PUSH_AGAIN: Duration = Duration::from_millis(200);
@@ -409,7 +409,7 @@ impl Reconciler {
     }
 
     async fn try_reconcile(&self, run: &RunId) -> Result<Outcome, StorageError> {
-        let Some(file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
+        let Some(mut file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
         let mut stages_written = 0;
         for _ in 0..ROUNDS_MAX {
             let mut row = self.look(run).await?;
@@ -436,6 +436,11 @@ impl Reconciler {
                         metrics::stages_reconciled(stages_written);
                         return Ok(Outcome::Proved { stages_written });
                     }
+                    // The row has changed, or the files have got what they lacked.
+                    match self.files().load(run).await? {
+                        Some(now) => file = now,
+                        None => return Ok(Outcome::Gone),
+                    }
                 }
                 (Plan::Fill { stages }, _) => {
                     for held in stages.iter().filter_map(|stage| file.stages.get(stage)) {
@@ -460,23 +465,18 @@ impl Reconciler {
         };
         let new = NewRun { id: file.id.clone(), request, accepted_at };
         let mut fence = self.fence_above(file, row.map_or(0, |row| row.snapshot.epoch));
+        let mut taken = None;
         match row.filter(|row| self.is_ours(row) || row.owner.as_ref() == Some(&self.owner)) {
             // The lease is there already, and its fence with it.
             Some(Row { snapshot, owner: Some(owner), .. }) if snapshot.generation == file.generation => {
                 fence.owner.clone_from(owner);
                 fence.epoch = snapshot.epoch;
             }
-            _ => self.call(|mirror| async { mirror.adopt(&new, &fence).await }).await?,
+            _ => taken = Some(&new),
         }
-        crash::point("reconcile-adopted");
-        let mut written = 0;
-        for (stage, held) in &file.stages {
-            if row.is_none_or(|row| !row.snapshot.stages.contains_key(stage)) {
-                self.call(|mirror| async { mirror.store_stage(&fence, &held.record).await }).await?;
-                written += 1;
-                crash::point("reconcile-stage-stored");
-            }
-        }
+        let lacks = |stage| row.is_none_or(|row| !row.snapshot.stages.contains_key(stage));
+        let missing: Vec<&StageRecord> =
+            file.stages.iter().filter(|(stage, _)| lacks(*stage)).map(|(_, held)| &held.record).collect();
         let at = file.finished_at.unwrap_or_else(|| self.clock.now());
         let records: Vec<StageRecord> = file.stages.values().map(|held| held.record.clone()).collect();
         let end = match (file.status, &file.report, &file.failure) {
@@ -489,9 +489,9 @@ impl Reconciler {
                 ));
             }
         };
-        self.call(|mirror| async { mirror.finish(&fence, end, at).await }).await?;
-        crash::point("reconcile-ended");
-        Ok(written)
+        self.call(|mirror| async { mirror.replay(&fence, taken, &missing, end, at).await }).await?;
+        self.router.changes().made(&file.id);
+        Ok(missing.len())
     }
 
     /// The fence of this reconciler, above what either side has seen.

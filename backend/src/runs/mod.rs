@@ -1,6 +1,8 @@
 //! The use cases over runs: submit one, look at one or at all, retry, cancel and delete one.
 
 mod control;
+mod events;
+mod follow;
 mod query;
 
 pub mod queue;
@@ -31,6 +33,8 @@ use crate::{
 
 pub use self::{
     control::{ControlError, Retried, sweep_removals},
+    events::{EventId, EventKind, Progress, RunEvent, StoredStage},
+    follow::{Follower, Followers, Seen},
     query::{ListedRun, QueryError, RunList, RunView, StageStatus, StageView},
 };
 

@@ -147,7 +147,7 @@ impl Runs {
     }
 
     fn brand_name(&self, id: &BrandId) -> Option<String> {
-        Some(self.brands.load(id).ok()?.brand_name)
+        Some(self.brands.load(id).ok()?.brand_name.clone())
     }
 
     fn view_of(&self, snapshot: Snapshot) -> RunView {

@@ -11,6 +11,7 @@
 
 pub mod atomic;
 pub mod breaker;
+pub mod changes;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 pub mod control;

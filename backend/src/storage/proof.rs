@@ -10,7 +10,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Fence, Snapshot, StorageError, Store};
+use super::{End, Fence, NewRun, Snapshot, StorageError, Store};
 
 /// That row and files held the same at one version of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,17 @@ pub trait Mirror: Store {
     /// Stores the report that a completed run of this generation lacks: one that the frontend completed, when it was told
     /// and we could not write.
     async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError>;
+
+    /// Gives an open row what the files have of its run, up to its end: takes or enters it where `new` says what was asked,
+    /// stores the stages in order, ends it. Each step stands by itself, so that what breaks off can be begun anew.
+    async fn replay(
+        &self,
+        fence: &Fence,
+        new: Option<&NewRun>,
+        stages: &[&StageRecord],
+        end: End<'_>,
+        at: Timestamp,
+    ) -> Result<(), StorageError>;
 
     /// Keeps the proof with the row; false if the row is no longer the one that was read.
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError>;

@@ -95,6 +95,7 @@ struct Counted {
     stages_reconciled: Counter,
     runs_expired: Counter,
     llm_cost_usd: Counter<f64, AtomicU64>,
+    event_streams: Gauge,
 }
 
 static COUNTED: LazyLock<Counted> = LazyLock::new(Counted::new);
@@ -114,6 +115,7 @@ impl Counted {
             stages_reconciled: Counter::default(),
             runs_expired: Counter::default(),
             llm_cost_usd: Counter::default(),
+            event_streams: Gauge::default(),
         };
         let registry = &mut counted.registry;
         registry.register("http_requests", "Answered requests", counted.http_requests.clone());
@@ -155,6 +157,7 @@ impl Counted {
             counted.stages_reconciled.clone(),
         );
         registry.register("llm_cost_usd", "US dollars spent on model calls", counted.llm_cost_usd.clone());
+        registry.register("event_streams", "Streams of events that are open", counted.event_streams.clone());
         counted
     }
 }
@@ -210,6 +213,16 @@ pub fn file_write_failed() {
 /// Reconciliation has brought stage outputs into the database.
 pub fn stages_reconciled(count: usize) {
     COUNTED.stages_reconciled.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+}
+
+/// A stream of events was opened.
+pub fn event_stream_opened() {
+    COUNTED.event_streams.inc();
+}
+
+/// A stream of events was closed, by whichever end.
+pub fn event_stream_closed() {
+    COUNTED.event_streams.dec();
 }
 
 /// The files of a run were kept long enough.

@@ -1,6 +1,10 @@
 //! A run's first step: its document, fetched or found spooled, and read in isolation.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use pipeline::{
     document::Document,
@@ -9,7 +13,7 @@ use pipeline::{
 };
 use tokio::{
     fs::File,
-    io::{AsyncReadExt as _, AsyncSeekExt as _},
+    io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite},
     sync::Semaphore,
 };
 use url::Url;
@@ -47,9 +51,19 @@ pub(super) async fn read(
     let _permit = DOCUMENTS.acquire().await;
     let is_new = fetched.is_some();
     let bytes = match fetched {
-        Some(file) => {
+        Some(Fetched::Kept(file)) => {
             crash::point("document-fetched");
             read_all(file).await?
+        }
+        Some(Fetched::NotKept(reason)) => {
+            tracing::warn!(
+                reason,
+                "[{}] no temporary file can be written; the document is fetched into memory",
+                fence.run
+            );
+            let mut bytes = Vec::new();
+            tools.fetcher.fetch_into(&check(tools, url)?, &mut bytes).await?;
+            bytes
         }
         None => router
             .files()
@@ -97,19 +111,72 @@ async fn compare(router: &Router, fence: &Fence, sha256: &str) -> Result<(), Run
     Err(RunFailure::new(FailureCode::DocumentUnavailable, None, message, false))
 }
 
-/// Downloads into a temporary file, which has no name and goes with its handle.
-async fn fetch(tools: &Tools, url: &str) -> Result<File, RunFailure> {
+/// How a download came out.
+enum Fetched {
+    /// In a temporary file, which has no name and goes with its handle.
+    Kept(File),
+    /// The disk did not take it, for this reason: which is no fault of the document's.
+    NotKept(String),
+}
+
+async fn fetch(tools: &Tools, url: &str) -> Result<Fetched, RunFailure> {
     // Never closed, as below.
     let _permit = DOWNLOADS.acquire().await;
-    let url: Url = tools
+    let url = check(tools, url)?;
+    let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
+    let file = match file.map_err(std::io::Error::other).and_then(|file| file) {
+        Ok(file) => File::from_std(file),
+        Err(error) => return Ok(Fetched::NotKept(error.to_string())),
+    };
+    let mut sink = Sink { file, error: None };
+    let fetched = tools.fetcher.fetch_into(&url, &mut sink).await;
+    match sink.error {
+        Some(error) => Ok(Fetched::NotKept(error)),
+        None => fetched.map(|()| Fetched::Kept(sink.file)).map_err(RunFailure::from),
+    }
+}
+
+fn check(tools: &Tools, url: &str) -> Result<Url, RunFailure> {
+    tools
         .fetcher
         .check(url)
-        .map_err(|error| RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false))?;
-    let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
-    let file = file.map_err(std::io::Error::other).and_then(|file| file).map_err(|error| not_kept(&error))?;
-    let mut file = File::from_std(file);
-    tools.fetcher.fetch_into(&url, &mut file).await?;
-    Ok(file)
+        .map_err(|error| RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false))
+}
+
+/// A file that remembers why it took no more.
+struct Sink {
+    file: File,
+    error: Option<String>,
+}
+
+impl Sink {
+    fn note<T>(&mut self, polled: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &polled {
+            self.error = Some(error.to_string());
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Sink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let polled = Pin::new(&mut self.file).poll_write(context, bytes);
+        self.note(polled)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let polled = Pin::new(&mut self.file).poll_flush(context);
+        self.note(polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let polled = Pin::new(&mut self.file).poll_shutdown(context);
+        self.note(polled)
+    }
 }
 
 async fn read_all(mut file: File) -> Result<Vec<u8>, RunFailure> {

@@ -82,6 +82,8 @@ struct Inner {
     /// Failures that no store has taken yet: what a client sees until one does.
     unstored: Mutex<HashMap<RunId, RunFailure>>,
     wake: Notify,
+    /// A run of ours may have been ended from outside.
+    doubted: Notify,
     tasks: TaskTracker,
     /// No new runs.
     draining: CancellationToken,
@@ -109,6 +111,7 @@ impl Worker {
             active: Mutex::default(),
             unstored: Mutex::default(),
             wake: Notify::new(),
+            doubted: Notify::new(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
@@ -204,6 +207,14 @@ impl Worker {
         }
     }
 
+    /// Somebody says that a run has been cancelled. It may have been retried since, and be ours again: whether it still is,
+    /// the database is asked.
+    pub fn doubt(&self, run: &RunId) {
+        if self.is_working_on(run) {
+            self.inner.doubted.notify_one();
+        }
+    }
+
     /// Stops the work on runs that were lost, if it is still the same work: one that ended meanwhile may have been claimed
     /// again.
     fn stop_lost(&self, asked: &[Fence], lost: &[RunId]) {
@@ -221,6 +232,7 @@ impl Worker {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_FOR_LOST) => {}
+                () = self.inner.doubted.notified() => {}
                 () = self.inner.stopping.cancelled() => return,
             }
             let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
@@ -231,6 +243,8 @@ impl Worker {
     }
 
     async fn claim_until_told(&self) {
+        // A drain waits for the claim that is under way too: what it takes has to be given back.
+        let _claiming = self.inner.tasks.token();
         let mut was_failing = false;
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);

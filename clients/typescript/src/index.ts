@@ -10,6 +10,8 @@ export type RunRequest = Schemas['RunRequest'];
 export type Status = Schemas['Status'];
 export type RunDetail = Schemas['RunDetail'];
 export type RunList = Schemas['RunList'];
+/** The data of each event of `/api/pipeline/{run_id}/events`. */
+export type RunEvent = Schemas['RunEvent'];
 
 export interface Options {
   /** Where the service is, such as `https://service.up.railway.app`. */

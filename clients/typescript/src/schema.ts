@@ -79,6 +79,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/pipeline/{run_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a run: every change of its state, as it happens (Server-Sent Events)
+         * @description Events are `accepted` (id `g.1`, g being the run's generation), `stage` (`g.2` to `g.5`: that stage is stored) and `end` (`g.6`: complete, failed or cancelled), each with a `RunEvent` as its data. What happened before comes first; after `Last-Event-ID` only what came later, on any replica. The stream ends after `end`, and whoever comes again with its id gets 204. A retry begins a new generation, which is told whole. `unavailable` (without an id) says that nobody who knows the run can be asked now, `deleted` that it is gone; both end the stream. A comment comes every 15 seconds.
+         */
+        get: operations["followRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/pipeline/{run_id}/report": {
         parameters: {
             query?: never;
@@ -812,6 +832,34 @@ export interface components {
             /** @description None while the document was being read. */
             stage: components["schemas"]["Stage"] | null;
         };
+        /** @description What an event says: how the run stood then. */
+        RunEvent: {
+            /**
+             * Format: date-time
+             * @description A moment, to the millisecond.
+             */
+            accepted_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the run ended.
+             */
+            completed_at?: string | null;
+            /** @description The first stage without an output, or the last one. */
+            current_stage: components["schemas"]["Stage"];
+            /** @description Why it failed or was cancelled. */
+            error?: components["schemas"]["RunError"] | null;
+            /**
+             * Format: int32
+             * @description Raised by each retry.
+             */
+            generation: number;
+            progress: components["schemas"]["StagesDone"];
+            run_id: components["schemas"]["RunId"];
+            run_status: components["schemas"]["RunStatus"];
+            /** @description The stage that is stored now. */
+            stage?: components["schemas"]["StoredStage"] | null;
+            status: components["schemas"]["StatusWord"];
+        };
         RunId: string;
         /** @description A part of the list of runs. */
         RunList: {
@@ -948,6 +996,13 @@ export interface components {
             3: components["schemas"]["GeneralTranslationStage"];
             4: components["schemas"]["BrandContextualizationStage"];
         };
+        /** @description How many stages are stored. */
+        StagesDone: {
+            /** Format: uint */
+            complete: number;
+            /** Format: uint */
+            total: number;
+        };
         /** @description How reconciliation stands, for health. */
         Standing: {
             /** Format: uint */
@@ -1037,6 +1092,22 @@ export interface components {
              * @description Stages that the database lacks, of ended and open runs; of very many runs a lower bound.
              */
             unsynced_stages: number | null;
+        };
+        /** @description A stage that is stored. Its output is in the status. */
+        StoredStage: {
+            /**
+             * Format: date-time
+             * @description A moment, to the millisecond.
+             */
+            completed_at: string;
+            name: string;
+            number: components["schemas"]["Stage"];
+            /**
+             * Format: date-time
+             * @description A moment, to the millisecond.
+             */
+            started_at: string;
+            status: components["schemas"]["StageWord"];
         };
         /** @enum {string} */
         Strength: "HIGH" | "MEDIUM" | "LOW";
@@ -1651,6 +1722,180 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "storage_unavailable" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    followRun: {
+        parameters: {
+            query?: {
+                /** @description The id of the last event that was seen, such as `1.3`, where the header `Last-Event-ID` cannot be sent. The header goes over it. */
+                last_event_id?: string;
+            };
+            header?: {
+                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The run's id. */
+                run_id: components["schemas"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the events; the schema is that of one event's data */
+            200: {
+                headers: {
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["RunEvent"];
+                };
+            };
+            /** @description the run has ended, and the end has been seen: there is nothing to come again for */
+            204: {
+                headers: {
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_last_event_id`: Last-Event-ID is no event of this run */
+            400: {
+                headers: {
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_last_event_id";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_refused`: the key that came is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_refused";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_not_found`: there is no run with this id */
+            404: {
+                headers: {
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "run_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_deleted`: the run has been deleted */
+            410: {
+                headers: {
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "run_deleted";
+                        /** @constant */
+                        status?: 410;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_streams`: as many event streams are open as may be */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may work. */
+                    "Retry-After": number;
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_streams";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: something went wrong on the service's side */
+            500: {
+                headers: {
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may work. */
+                    "Retry-After": number;
+                    /** @description The request's name, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];

@@ -1,6 +1,6 @@
 //! The JSON Schema of each stage's answer: the one that is sent is the one that is checked.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
@@ -36,7 +36,7 @@ const VIOLATIONS_MAX: usize = 12;
 #[derive(Debug)]
 pub struct StageSchema {
     pub name: &'static str,
-    pub json: Value,
+    pub json: Arc<Value>,
     validator: Option<jsonschema::Validator>,
 }
 
@@ -89,7 +89,7 @@ fn build<T: JsonSchema>(name: &'static str) -> StageSchema {
     settings.inline_subschemas = true;
     let mut json = settings.into_generator().into_root_schema_for::<T>().to_value();
     reduce(&mut json);
-    StageSchema { name, validator: jsonschema::validator_for(&json).ok(), json }
+    StageSchema { name, validator: jsonschema::validator_for(&json).ok(), json: Arc::new(json) }
 }
 
 /// Reduces a generated schema to [`KEYWORDS`] and to what the analyst is asked for (`readOnly` is set by the pipeline);

@@ -16,6 +16,27 @@ pub(crate) fn answer(schema_name: &str, prompt: &str) -> Value {
     }
 }
 
+/// An answer to the stage with this number, of the usual size, to whoever asks without our material.
+pub(super) fn typical(stage: usize) -> Value {
+    let quotes: Vec<Quote> = (1..=3)
+        .map(|page| Quote {
+            page,
+            text: "Households return on the day after the market, with tins that they have rinsed, and fill them again."
+                .to_owned(),
+        })
+        .collect();
+    let ids = |letter: &str| (1..=3).map(|number| format!("{letter}{number}")).collect::<Vec<_>>();
+    match stage {
+        1 => inspirations(&quotes),
+        2 => trends(&quotes, &ids("I")),
+        3 => lessons(&ids("I"), &ids("T")),
+        _ => opportunities(
+            &ids("L"),
+            &json!({"brand_name": "The brand", "product_portfolio": ["tins and bags"]}),
+        ),
+    }
+}
+
 struct Quote {
     page: u64,
     text: String,

@@ -19,7 +19,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -115,6 +115,8 @@ pub(crate) struct Recorded {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Value,
+    /// How it was replied to.
+    pub(crate) reply: Reply,
 }
 
 impl Recorded {
@@ -142,6 +144,10 @@ struct State {
     options: Options,
     script: Mutex<VecDeque<Reply>>,
     recorded: Mutex<Vec<Recorded>>,
+    /// Whether requests are kept at all.
+    forgets: AtomicBool,
+    /// Requests that are being answered.
+    in_flight: AtomicUsize,
     /// Cacheable blocks seen, for `cached_tokens`.
     cached: Mutex<BTreeSet<String>>,
     connections: AtomicUsize,
@@ -158,6 +164,8 @@ impl StandIn {
             options,
             script: Mutex::default(),
             recorded: Mutex::default(),
+            forgets: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
             cached: Mutex::default(),
             connections: AtomicUsize::new(0),
             hung_up: AtomicUsize::new(0),
@@ -185,6 +193,21 @@ impl StandIn {
     /// Appends replies to the script. When it is used up, valid answers follow.
     pub(crate) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
         lock(&self.state.script).extend(replies);
+    }
+
+    /// Forgets what is left of the script: valid answers follow.
+    pub(crate) fn clear_script(&self) {
+        lock(&self.state.script).clear();
+    }
+
+    /// Keeps no requests from now on: a measurement makes too many.
+    pub(crate) fn forget(&self) {
+        self.state.forgets.store(true, Ordering::SeqCst);
+    }
+
+    /// Completion requests that are being answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.state.in_flight.load(Ordering::SeqCst)
     }
 
     /// The completion requests so far, in order.
@@ -232,7 +255,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The names of the stages' schemas, by which model calls are told apart.
-const SCHEMAS: [&str; 4] =
+pub(crate) const SCHEMAS: [&str; 4] =
     ["input_processing", "signal_amplification", "general_translation", "brand_contextualization"];
 
 /// How often a model was asked for each stage.

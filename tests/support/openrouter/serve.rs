@@ -85,10 +85,19 @@ async fn completion(socket: &mut TcpStream, state: &State, request: &Request) ->
     let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
         return refuse(socket, 400, "Invalid JSON body").await;
     };
-    let recorded = Recorded { at: Instant::now(), headers: request.headers.clone(), body: body.clone() };
-    lock(&state.recorded).push(recorded);
     let reply = lock(&state.script).pop_front().unwrap_or(Reply::Answer(Wrapping::None));
+    if !state.forgets.load(Ordering::SeqCst) {
+        let recorded = Recorded {
+            at: Instant::now(),
+            headers: request.headers.clone(),
+            body: body.clone(),
+            reply: reply.clone(),
+        };
+        lock(&state.recorded).push(recorded);
+    }
+    state.in_flight.fetch_add(1, Ordering::SeqCst);
     sleep(state.options.latency).await;
+    state.in_flight.fetch_sub(1, Ordering::SeqCst);
     if !is_allowed(state, request) {
         return refuse(socket, 401, "No auth credentials found").await;
     }
@@ -111,11 +120,21 @@ fn complaint(body: &Value) -> Option<String> {
     if let Some(key) = unknown {
         return Some(format!("provider: Unrecognized key: {key}"));
     }
+    if marked_stage(body).is_some() {
+        return None;
+    }
     let name = body["response_format"]["json_schema"]["name"].as_str().unwrap_or_default();
     if name.is_empty() || name.len() > 64 {
         return Some("response_format.json_schema.name must have 1 to 64 characters".to_owned());
     }
     body["messages"].as_array().is_none().then(|| "messages is required".to_owned())
+}
+
+/// The stage that a service which knows no schemas names in its prompt, as `[[stage 2]]`.
+fn marked_stage(body: &Value) -> Option<usize> {
+    let prompt = body["messages"][0]["content"].as_str().filter(|_| body.get("response_format").is_none())?;
+    let number = prompt.strip_prefix("[[stage ")?.get(..1)?;
+    number.parse().ok().filter(|stage| (1..=4).contains(stage))
 }
 
 /// The first model of the request that is available.
@@ -275,6 +294,9 @@ impl Exchange<'_> {
 
     /// The text of a valid answer to the request, wrapped.
     fn answer(&self, wrapping: Wrapping) -> String {
+        if let Some(stage) = marked_stage(self.body) {
+            return format!("What was found:\n\n```json\n{}\n```\n", answers::typical(stage));
+        }
         let name = self.body["response_format"]["json_schema"]["name"].as_str().unwrap_or_default();
         let mut value = answers::answer(name, &self.prompt());
         match wrapping {

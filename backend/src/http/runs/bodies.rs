@@ -263,3 +263,45 @@ pub(super) struct Listed {
     pub(super) completed_at: Option<Time>,
     pub(super) error: Option<RunError>,
 }
+
+/// What an event says: how the run stood then.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RunEvent")]
+pub(super) struct RunEventBody {
+    pub(super) run_id: RunId,
+    /// Raised by each retry.
+    pub(super) generation: i32,
+    pub(super) status: Word,
+    pub(super) run_status: RunStatus,
+    /// The first stage without an output, or the last one.
+    pub(super) current_stage: Stage,
+    pub(super) progress: StagesDone,
+    /// The stage that is stored now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stage: Option<StoredStageBody>,
+    pub(super) accepted_at: Option<Time>,
+    /// When the run ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) completed_at: Option<Time>,
+    /// Why it failed or was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<RunError>,
+}
+
+/// How many stages are stored.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub(super) struct StagesDone {
+    pub(super) complete: usize,
+    pub(super) total: usize,
+}
+
+/// A stage that is stored. Its output is in the status.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "StoredStage")]
+pub(super) struct StoredStageBody {
+    pub(super) number: Stage,
+    pub(super) name: &'static str,
+    pub(super) status: StageWord,
+    pub(super) started_at: Time,
+    pub(super) completed_at: Time,
+}

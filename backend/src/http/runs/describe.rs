@@ -78,6 +78,30 @@ pub(in crate::http) fn report() -> Operation {
     ])
 }
 
+/// The query of the stream of events.
+#[derive(Debug, schemars::JsonSchema)]
+#[schemars(rename = "EventsQuery")]
+#[allow(dead_code, reason = "it only describes")]
+struct EventsQuery {
+    /// The id of the last event that was seen, such as `1.3`, where the header `Last-Event-ID` cannot be sent. The header goes over it.
+    last_event_id: Option<String>,
+}
+
+pub(in crate::http) fn events() -> Operation {
+    on_runs("followRun", "Follow a run: every change of its state, as it happens (Server-Sent Events)")
+        .text("Events are `accepted` (id `g.1`, g being the run's generation), `stage` (`g.2` to `g.5`: that stage is stored) and `end` (`g.6`: complete, failed or cancelled), each with a `RunEvent` as its data. What happened before comes first; after `Last-Event-ID` only what came later, on any replica. The stream ends after `end`, and whoever comes again with its id gets 204. A retry begins a new generation, which is told whole. `unavailable` (without an id) says that nobody who knows the run can be asked now, `deleted` that it is gone; both end the stream. A comment comes every 15 seconds.")
+        .query::<EventsQuery>()
+        .empty(StatusCode::OK, "the events; the schema is that of one event's data")
+        .form::<bodies::RunEventBody>("text/event-stream")
+        .empty(StatusCode::NO_CONTENT, "the run has ended, and the end has been seen: there is nothing to come again for")
+        .problems(&[
+            codes::INVALID_LAST_EVENT_ID,
+            codes::RUN_NOT_FOUND,
+            codes::RUN_DELETED,
+            codes::TOO_MANY_STREAMS,
+        ])
+}
+
 pub(in crate::http) fn retry() -> Operation {
     about_one(
         on_runs("retryRun", "Work on a failed or cancelled run again")

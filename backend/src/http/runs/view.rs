@@ -17,9 +17,6 @@ use crate::{
 
 /// The body of `GET /status/{run_id}`.
 pub(super) fn status(run: &RunView, files: Durability) -> Status {
-    let ended_without_a_word = matches!(run.status, RunStatus::Failed | RunStatus::Cancelled);
-    // Ended by somebody else, who has left no reason: the frontend, in the database.
-    let unsaid = ended_without_a_word.then(|| RunFailure::cancelled(None));
     Status {
         run_id: run.run_id.clone(),
         status: run.status.into(),
@@ -38,7 +35,7 @@ pub(super) fn status(run: &RunView, files: Durability) -> Status {
         durability: if run.stored_in.database { Durability::Durable } else { files },
         accepted_at: run.accepted_at.map(Time),
         completed_at: run.finished_at.map(Time),
-        error: run.error.as_ref().or(unsaid.as_ref()).map(error),
+        error: why(run.status, run.error.as_ref()),
     }
 }
 
@@ -119,6 +116,14 @@ fn places(places: Places) -> Vec<Place> {
         .into_iter()
         .filter_map(|(place, is_there)| is_there.then_some(place))
         .collect()
+}
+
+/// Why a run has ended without its report, where it has.
+pub(super) fn why(status: RunStatus, failure: Option<&RunFailure>) -> Option<RunError> {
+    let ended_without_a_word = matches!(status, RunStatus::Failed | RunStatus::Cancelled);
+    // Ended by somebody else, who has left no reason: the frontend, in the database.
+    let unsaid = ended_without_a_word.then(|| RunFailure::cancelled(None));
+    failure.or(unsaid.as_ref()).map(error)
 }
 
 fn error(failure: &RunFailure) -> RunError {

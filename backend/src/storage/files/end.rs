@@ -66,10 +66,10 @@ impl RunFiles {
         manifest.owner = None;
         manifest.database = match twin {
             Twin::None => manifest.database,
-            Twin::Has => Some(DatabaseSide { has_row: true, has_end: true }),
+            Twin::Has | Twin::Ahead => Some(DatabaseSide { has_row: true, has_end: true }),
             Twin::Lacks => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
         };
-        if manifest.is_unsynced() {
+        if manifest.is_unsynced() || twin == Twin::Ahead {
             self.mark(UNSYNCED_FOLDER, &manifest.run_id)?;
         }
         let ended: &[Event] = match status {

@@ -72,15 +72,22 @@ pub enum Twin {
     /// No database is meant to have it.
     None,
     Has,
+    /// It has this, and something that the files lack or hold otherwise: reconciliation is to look at both.
+    Ahead,
     /// It is to be brought there later.
     Lacks,
 }
 
 impl Twin {
+    /// Whether the database has the same write.
+    fn has_it(self) -> bool {
+        matches!(self, Self::Has | Self::Ahead)
+    }
+
     fn side(self) -> Option<DatabaseSide> {
         match self {
             Self::None => None,
-            Self::Has => Some(DatabaseSide { has_row: true, has_end: false }),
+            Self::Has | Self::Ahead => Some(DatabaseSide { has_row: true, has_end: false }),
             Self::Lacks => Some(DatabaseSide::default()),
         }
     }

@@ -55,7 +55,7 @@ impl RunFiles {
         events: &[Event],
         twin: Twin,
     ) -> Result<(), StorageError> {
-        if self.telling.wake.is_none() || twin == Twin::Has {
+        if self.telling.wake.is_none() || twin.has_it() {
             return Ok(());
         }
         self.mark(OWING_FOLDER, &manifest.run_id)?;

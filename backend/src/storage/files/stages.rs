@@ -38,7 +38,7 @@ impl RunFiles {
         crash::point("stage-file-written");
         manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
         manifest.attempts = 0;
-        if twin == Twin::Has {
+        if twin.has_it() {
             manifest.database.get_or_insert_default().has_row = true;
         }
         self.owe(&mut manifest, &[Event::Stage(stage)], twin)?;

@@ -26,7 +26,7 @@ macro_rules! take {
           "leaseUntil" = now() + make_interval(secs => $2), "startedAt" = COALESCE(r."startedAt", now()),
           "updatedAt" = now()
         FROM waiting WHERE r."id" = waiting."id"
-        RETURNING r."id", r."userId", r."leaseEpoch", r."generation", r."attempts", waiting."turn""#
+        RETURNING r."id", r."userId", r."leaseEpoch", r."generation", r."attempts", waiting."turn", waiting."heldBy""#
     };
 }
 
@@ -42,13 +42,15 @@ macro_rules! free {
 /// an ended lease only says that it could not be renewed. $3 limit, $4 not these
 const EXPIRED: &str = concat!(
     r#"WITH ended AS (
-      SELECT "id", "priority", "createdAt" FROM "PipelineRun"
+      SELECT "id", "priority", "createdAt", "leaseOwner" AS "heldBy" FROM "PipelineRun"
       WHERE "leaseOwner" IS NOT NULL AND "leaseUntil" < now() AND "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL
         AND "id" <> ALL ($4::text[]) AND pg_postmaster_start_time() + make_interval(secs => $2) <= now()
       ORDER BY "priority" DESC, "createdAt", "id"
       LIMIT $3 FOR UPDATE SKIP LOCKED
     ),
-    waiting AS (SELECT "id", row_number() OVER (ORDER BY "priority" DESC, "createdAt", "id") AS "turn" FROM ended) "#,
+    waiting AS (
+      SELECT "id", "heldBy", row_number() OVER (ORDER BY "priority" DESC, "createdAt", "id") AS "turn" FROM ended
+    ) "#,
     take!()
 );
 
@@ -86,7 +88,7 @@ const FREE: &str = concat!(
       FROM fronts ORDER BY "turn" LIMIT $3 * 4
     ),
     waiting AS (
-      SELECT r."id", turns."turn" FROM turns JOIN "PipelineRun" r ON r."id" = turns."id"
+      SELECT r."id", turns."turn", NULL::text AS "heldBy" FROM turns JOIN "PipelineRun" r ON r."id" = turns."id"
       WHERE r."status" = 'PROCESSING' AND r."leaseUntil" IS NULL
       ORDER BY turns."turn" LIMIT $3 FOR UPDATE OF r SKIP LOCKED
     ),
@@ -156,6 +158,12 @@ impl Claimed {
                 attempt: row.try_get("attempts")?,
                 holds_row: true,
             };
+            if let Some(held_by) = row.try_get::<Option<String>, _>("heldBy")?
+                && held_by != lease.owner
+            {
+                let (run, epoch, attempt) = (&fence.run, fence.epoch, fence.attempt);
+                tracing::warn!(run_id = %run, held_by, epoch, attempt, "[{run}] is taken over: the lease of its worker has ended");
+            }
             taken.push((turn, user, fence));
         }
         taken.sort_by_key(|(turn, ..)| *turn);

@@ -11,7 +11,7 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
-    super::{Fence, frontend_rows::FrontendRows},
+    super::{End, Fence, StorageError, StorageErrorKind, frontend_rows::FrontendRows},
     Fault, Held, fenced, load,
     outbox::owe,
     text,
@@ -68,6 +68,27 @@ page AS (
 )
 SELECT "id" FROM ended"#
 );
+
+/// Ends a run as it has ended; a completed one with the frontend's rows.
+pub(super) async fn finish(
+    held: &mut Held<'_>,
+    fence: &Fence,
+    end: End<'_>,
+    rows: Option<&FrontendRows>,
+    at: Timestamp,
+    tells: bool,
+) -> Result<(), Fault> {
+    match (end, rows) {
+        (End::Completed { records, report }, Some(rows)) => {
+            complete(held, fence, &Completed { records, report, rows, at }, tells).await
+        }
+        (End::Completed { .. }, None) => {
+            let what = "a completed run without the rows that the frontend reads".to_owned();
+            Err(Fault::Store(StorageError::new(StorageErrorKind::Refused, what)))
+        }
+        (End::Failed(failure), _) => fail(held, fence, failure, (end.status(), at), tells).await,
+    }
+}
 
 /// One round trip; one more where the run is no longer ours.
 pub(super) async fn complete(

@@ -1,10 +1,11 @@
-//! Hears from the database that a run waits, a few milliseconds after it does.
+//! Hears from the database that a run waits, is cancelled or has changed, a few milliseconds after it does.
 //!
-//! A notification may be lost; whoever works looks by itself every second. So all that this has to be is harmless: one
-//! connection of its own, none in a mode without the database, and never in a hurry to come back.
+//! A notification may be lost; whoever acts on one looks by itself too, more slowly. So all that this has to be is harmless:
+//! one connection of its own, none in a mode without the database, and never in a hurry to come back.
 
 use std::time::Duration;
 
+use pipeline::run::RunId;
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
@@ -13,8 +14,8 @@ use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{StorageError, mode::Flags, router::jitter},
-    Fault,
+    super::{StorageError, changes::Heard, mode::Flags, router::jitter},
+    Fault, bulletin,
 };
 use crate::{
     config::DatabaseConfig,
@@ -22,7 +23,22 @@ use crate::{
 };
 
 /// The channel of `pg_notify` in the statements that leave a run to whoever is free.
-const CHANNEL: &str = "innovation_runs";
+const WAITING: &str = "innovation_runs";
+
+/// That of a cancellation: the run's id.
+const CANCELLED: &str = "innovation_cancelled";
+
+/// That of all other changes: who tells, and runs.
+const CHANGED: &str = "innovation_run_changed";
+
+fn heard(channel: &str, payload: &str) -> Option<Heard> {
+    match channel {
+        WAITING => Some(Heard::Waiting),
+        CANCELLED => RunId::parse(payload).ok().map(Heard::Cancelled),
+        CHANGED => bulletin::announced(payload).map(|(by, runs)| Heard::Changed { by: by.to_owned(), runs }),
+        _ => None,
+    }
+}
 
 /// Between two attempts to listen: half of it at least, all of it at most.
 const RECONNECT_MAX: Duration = Duration::from_secs(3);
@@ -31,15 +47,15 @@ const RECONNECT_MAX: Duration = Duration::from_secs(3);
 /// either, for ever.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// Listens for runs that wait.
+/// Listens for what happens to runs.
 #[derive(Debug, Clone)]
-pub struct WorkListener {
+pub struct Listener {
     options: PgConnectOptions,
     /// For connecting, and for an answer.
     patience: Duration,
 }
 
-impl WorkListener {
+impl Listener {
     /// Listens at the configured address for sessions. None without a database, or where there is only a pooler, behind
     /// which nothing is heard.
     pub fn new(config: &DatabaseConfig) -> Result<Option<Self>, Malformed> {
@@ -47,7 +63,7 @@ impl WorkListener {
         let Address { options, is_pooled, .. } = Address::parse(address)?;
         if is_pooled {
             tracing::info!(
-                "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets workers hear of runs at once"
+                "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets replicas hear of runs at once"
             );
             return Ok(None);
         }
@@ -55,13 +71,12 @@ impl WorkListener {
         Ok(Some(Self { options, patience: config.write_timeout }))
     }
 
-    /// Calls `on_work` whenever there may be a run to claim, until told to stop; holds a connection only in a mode that
-    /// has the database.
+    /// Calls `on_heard` with whatever is heard, until told to stop; holds a connection only in a mode that has the database.
     pub async fn run(
         self,
         mut flags: watch::Receiver<Flags>,
         stop: CancellationToken,
-        on_work: impl Fn() + Send + Sync,
+        on_heard: impl Fn(Heard) + Send + Sync,
     ) {
         let mut is_away = false;
         loop {
@@ -82,8 +97,9 @@ impl WorkListener {
             let lost = tokio::select! {
                 () = stop.cancelled() => None,
                 _ = flags.wait_for(|flags| !flags.mode().has_database()) => None,
-                error = self.listen(&pool, &mut is_away, &on_work) => Some(error),
+                error = self.listen(&pool, &mut is_away, &on_heard) => Some(error),
             };
+            on_heard(Heard::Lost);
             // Also the listener's own, which goes back to the pool as it is dropped.
             let _ = timeout(self.patience, pool.close()).await;
             if let Some(error) = lost {
@@ -100,8 +116,13 @@ impl WorkListener {
     }
 
     /// Listens until the connection is lost.
-    async fn listen(&self, pool: &PgPool, is_away: &mut bool, on_work: &(impl Fn() + Sync)) -> StorageError {
-        match self.hear(pool, is_away, on_work).await {
+    async fn listen(
+        &self,
+        pool: &PgPool,
+        is_away: &mut bool,
+        on_heard: &(impl Fn(Heard) + Sync),
+    ) -> StorageError {
+        match self.hear(pool, is_away, on_heard).await {
             Ok(never) => match never {},
             Err(fault) => fault.before_it_was_sent(),
         }
@@ -111,20 +132,24 @@ impl WorkListener {
         &self,
         pool: &PgPool,
         is_away: &mut bool,
-        on_work: &(impl Fn() + Sync),
+        on_heard: &(impl Fn(Heard) + Sync),
     ) -> Result<std::convert::Infallible, Fault> {
         let silent = |_| Fault::Elapsed(self.patience);
         let mut listener = timeout(self.patience, PgListener::connect_with(pool)).await.map_err(silent)??;
         // Whether to come back, and when, is decided above.
         listener.eager_reconnect(false);
-        timeout(self.patience, listener.listen(CHANNEL)).await.map_err(silent)??;
-        tracing::info!("listening for runs that wait");
+        let channels = [WAITING, CANCELLED, CHANGED];
+        timeout(self.patience, listener.listen_all(channels)).await.map_err(silent)??;
+        tracing::info!("listening for runs that wait, are cancelled or change");
         *is_away = false;
-        // Of what came before, nobody told us.
-        on_work();
+        on_heard(Heard::Connected);
         loop {
             match timeout(SILENCE_MAX, listener.try_recv()).await {
-                Ok(Ok(Some(_))) => on_work(),
+                Ok(Ok(Some(told))) => {
+                    if let Some(heard) = heard(told.channel(), told.payload()) {
+                        on_heard(heard);
+                    }
+                }
                 Ok(Ok(None)) => {
                     return Err(Fault::Driver(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())));
                 }
@@ -135,5 +160,20 @@ impl WorkListener {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_news_is_not_heard() {
+        let run = |text| RunId::parse(text).unwrap();
+        let changed = Heard::Changed { by: "one".to_owned(), runs: vec![run("r1"), run("r2")] };
+        assert_eq!(heard(CHANGED, "one r1 ../etc r2"), Some(changed));
+        assert_eq!(heard(CANCELLED, "r1"), Some(Heard::Cancelled(run("r1"))));
+        assert_eq!(heard(WAITING, ""), Some(Heard::Waiting));
+        assert_eq!((heard(CANCELLED, "../etc"), heard("other", "r1")), (None, None));
     }
 }

@@ -8,11 +8,40 @@ use pipeline::{
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
-    super::{Fence, StorageError, StorageErrorKind, proof::Proof},
-    Fault, Held, load,
-    stage::{Stored, conflict},
+    super::{End, Fence, NewRun, StorageError, StorageErrorKind, frontend_rows::FrontendRows, proof::Proof},
+    Fault, Held, adopt, finish, load,
+    stage::{self, Stored, conflict},
     text,
 };
+use crate::crash;
+
+/// What files have of a run that its row lacks.
+#[derive(Debug)]
+pub(super) struct Replay<'a> {
+    /// What was asked, where the row has to be entered or taken.
+    pub(super) new: Option<&'a NewRun>,
+    pub(super) stages: &'a [Stored],
+    pub(super) end: End<'a>,
+    pub(super) rows: Option<&'a FrontendRows>,
+    pub(super) at: Timestamp,
+    /// Whether the frontend is told.
+    pub(super) tells: bool,
+}
+
+/// On one connection: a backlog of thousands is a matter of round trips.
+pub(super) async fn replay(held: &mut Held<'_>, fence: &Fence, replay: &Replay<'_>) -> Result<(), Fault> {
+    if let Some(new) = replay.new {
+        adopt::adopt(held, new, fence).await?;
+    }
+    crash::point("reconcile-adopted");
+    for new in replay.stages {
+        stage::store(held, fence, new, replay.tells).await?;
+        crash::point("reconcile-stage-stored");
+    }
+    finish::finish(held, fence, replay.end, replay.rows, replay.at, replay.tells).await?;
+    crash::point("reconcile-ended");
+    Ok(())
+}
 
 /// $1 run, $2 generation, $3 record, $4 digest
 macro_rules! fill_sql {

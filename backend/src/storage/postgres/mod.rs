@@ -10,6 +10,7 @@
 
 mod accept;
 mod adopt;
+mod bulletin;
 mod census;
 mod claim;
 mod control;
@@ -35,7 +36,7 @@ use pipeline::{
 };
 use tokio::sync::Notify;
 
-pub use self::listen::WorkListener;
+pub use self::listen::Listener;
 use self::{
     fault::{Access, Fault},
     pool::{Held, Pool, bounded},
@@ -145,29 +146,16 @@ impl Store for PostgresStore {
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
+        let rows = frontend_rows(end, at)?;
         let tells = self.telling.is_some();
-        let finished: Result<(), StorageError> = async {
-            match end {
-                End::Completed { records, report } => {
-                    let rows = FrontendRows::new(records, report, at).map_err(|error| refused(&error))?;
-                    let completed = finish::Completed { records, report, rows: &rows, at };
-                    bounded!(self.pool, Access::Write, |held| finish::complete(
-                        held, fence, &completed, tells
-                    ))
-                }
-                End::Failed(failure) => {
-                    let status = end.status();
-                    bounded!(self.pool, Access::Write, |held| finish::fail(
-                        held,
-                        fence,
-                        failure,
-                        (status, at),
-                        tells
-                    ))
-                }
-            }
-        }
-        .await;
+        let finished = bounded!(self.pool, Access::Write, |held| finish::finish(
+            held,
+            fence,
+            end,
+            rows.as_ref(),
+            at,
+            tells
+        ));
         self.told(finished)
     }
 
@@ -219,6 +207,28 @@ impl Mirror for PostgresStore {
         bounded!(self.pool, Access::Write, |held| mirror::fill_report(held, run, generation, report))
     }
 
+    async fn replay(
+        &self,
+        fence: &Fence,
+        new: Option<&NewRun>,
+        stages: &[&StageRecord],
+        end: End<'_>,
+        at: Timestamp,
+    ) -> Result<(), StorageError> {
+        let stages = stages.iter().map(|record| stage::Stored::new(record)).collect::<Result<Vec<_>, _>>()?;
+        let rows = frontend_rows(end, at)?;
+        let replay = mirror::Replay {
+            new,
+            stages: &stages,
+            end,
+            rows: rows.as_ref(),
+            at,
+            tells: self.telling.is_some(),
+        };
+        let replayed = bounded!(self.pool, Access::Write, |held| mirror::replay(held, fence, &replay));
+        self.told(replayed)
+    }
+
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError> {
         let json = serde_json::to_string(proof).map_err(|error| {
             StorageError::new(StorageErrorKind::Refused, format!("a proof is no JSON: {error}"))
@@ -262,6 +272,16 @@ impl Mirror for PostgresStore {
 
     async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError> {
         bounded!(self.pool, Access::Write, |held| mirror::expire(held, before, limit))
+    }
+}
+
+/// What the frontend reads of a completed run.
+fn frontend_rows(end: End<'_>, at: Timestamp) -> Result<Option<FrontendRows>, StorageError> {
+    match end {
+        End::Completed { records, report } => {
+            FrontendRows::new(records, report, at).map(Some).map_err(|error| refused(&error))
+        }
+        End::Failed(_) => Ok(None),
     }
 }
 

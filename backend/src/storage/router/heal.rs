@@ -221,11 +221,20 @@ impl Router {
         if has_ended {
             return self.end_as_in_files(fence, row, file).await;
         }
-        if mode.has_files() {
-            for (stage, held) in &row.stages {
-                if !file.stages.contains_key(stage) {
-                    self.write_file(fence, Write::Stage(&held.record), Twin::Has).await?;
+        for held in
+            row.stages.iter().filter(|(stage, _)| !file.stages.contains_key(stage)).map(|(_, held)| held)
+        {
+            if !mode.has_files() {
+                self.note_lacking(run);
+                break;
+            }
+            match self.write_file(fence, Write::Stage(&held.record), Twin::Has).await {
+                // The database has it: a full disk does not hold the run up.
+                Err(error) if error.is_outage() => {
+                    tracing::error!(run_id = %run, %error, "[{run}] the files lack a stage that the database has");
+                    self.note_lacking(run);
                 }
+                written => written?,
             }
         }
         Ok(false)
@@ -247,6 +256,7 @@ impl Router {
             (None, None) => return Ok(false),
         };
         self.write_database(fence, Write::End(end, at)).await?;
+        self.changes.made(&fence.run);
         // The mark stays until reconciliation has proved both sides equal, or told what differs.
         Ok(true)
     }
@@ -289,6 +299,8 @@ impl Router {
     /// Ends in files what somebody else has ended in the database. Of what somebody else goes on with, our attempt is
     /// given back: we live, and only the lease was lost.
     async fn follow_row(&self, fence: &Fence) -> Result<(), StorageError> {
+        // Whoever ended it may have told nobody: the frontend, in the database.
+        self.changes.made(&fence.run);
         let mode = self.mode();
         let Some(database) = self.open_database(mode) else { return Ok(()) };
         let run = &fence.run;
@@ -322,7 +334,7 @@ impl Router {
                 for record in &records {
                     match self.write_file(fence, Write::Stage(record), Twin::Has).await {
                         // What this disk had of it stays, marked: reconciliation tells what differs.
-                        Err(error) if error.kind == StorageErrorKind::Conflict => twin = Twin::Lacks,
+                        Err(error) if error.kind == StorageErrorKind::Conflict => twin = Twin::Ahead,
                         written => written?,
                     }
                 }

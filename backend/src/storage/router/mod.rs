@@ -13,6 +13,7 @@ mod leases;
 mod look;
 mod permit;
 mod retry;
+mod state;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,11 +30,12 @@ use pipeline::{
 use tokio::sync::watch;
 
 pub(crate) use self::retry::jitter;
-pub use self::{alone::Alone, heal::Resume};
+pub use self::{alone::Alone, heal::Resume, state::StorageState};
 use self::{contact::Contact, glances::Glances, leases::Leases, retry::Retries};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
-    breaker::{Breaker, BreakerState},
+    breaker::Breaker,
+    changes::Changes,
     files::{FileStore, Twin},
     mode::{Flags, Mode},
 };
@@ -73,9 +75,12 @@ pub struct Router {
     /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
     /// flip or an outage.
     known: Mutex<HashMap<RunId, Known>>,
+    /// Those of them whose files lack a stage that the row has.
+    lacking: Mutex<HashSet<RunId>>,
     leases: Leases,
     /// For work, and for what others have ended.
     glances: [Glances; 2],
+    changes: Arc<Changes>,
 }
 
 /// A run that this process works on.
@@ -86,22 +91,6 @@ struct Known {
     holds_row: bool,
     /// The stages that the row is known to have.
     in_row: HashSet<Stage>,
-}
-
-/// How storage stands, for health.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StorageState {
-    pub flags: Flags,
-    /// What the flags say.
-    pub mode: Mode,
-    /// What is happening now.
-    pub effective_mode: Mode,
-    /// Why the two differ.
-    pub reason: Option<String>,
-    /// None without a database.
-    pub breaker: Option<BreakerState>,
-    /// Path and errno of the last failed file write, while none has succeeded since.
-    pub file_alarm: Option<String>,
 }
 
 /// One thing to be written.
@@ -129,8 +118,10 @@ impl Router {
             contact: Contact::default(),
             file_alarm: Mutex::default(),
             known: Mutex::default(),
+            lacking: Mutex::default(),
             leases: Leases::default(),
             glances: Default::default(),
+            changes: Arc::default(),
         }
     }
 
@@ -145,6 +136,12 @@ impl Router {
     /// Whether files are a guard against running twice: nobody else is there, or all see the same files.
     pub(super) fn has_file_guard(&self) -> bool {
         self.config.alone.is_alone() || self.files.is_shared_guard()
+    }
+
+    /// Who is told that a run has changed.
+    #[must_use]
+    pub fn changes(&self) -> &Arc<Changes> {
+        &self.changes
     }
 
     /// The flags as they are now.
@@ -165,25 +162,6 @@ impl Router {
         self.database.as_ref()
     }
 
-    /// How storage stands.
-    #[must_use]
-    pub fn state(&self) -> StorageState {
-        let flags = self.flags();
-        let mode = flags.mode();
-        let breaker = self.database.as_ref().map(|database| database.breaker.state());
-        let (effective_mode, reason) = match (mode, &breaker) {
-            (Mode::DatabaseOnly | Mode::DualWrite, None) => {
-                (Mode::FileOnly, Some("DATABASE_URL is not set".to_owned()))
-            }
-            (Mode::DualWrite, Some(BreakerState::Open { reason, .. })) => {
-                (Mode::FileOnly, Some(format!("the database breaker is open: {reason}")))
-            }
-            _ => (mode, None),
-        };
-        let file_alarm = self.alarm().clone();
-        StorageState { flags, mode, effective_mode, reason, breaker, file_alarm }
-    }
-
     /// The configured mode, or the only one that is possible.
     fn mode(&self) -> Mode {
         let mode = self.flags().mode();
@@ -193,17 +171,6 @@ impl Router {
     /// The database, if it may be called: in a mode that has it, with the breaker closed.
     fn open_database(&self, mode: Mode) -> Option<&Database> {
         self.database.as_ref().filter(|database| mode.has_database() && database.breaker.is_closed())
-    }
-
-    /// Whether the database may be called: in a mode that has it, with its breaker closed.
-    #[must_use]
-    pub fn is_database_open(&self) -> bool {
-        self.open_database(self.mode()).is_some()
-    }
-
-    /// Whether every run belongs into these files: no other process keeps any on a disk of its own.
-    pub fn keeps_all_files(&self) -> bool {
-        self.config.alone.is_alone() || !self.files.is_on_disk()
     }
 
     /// Stores a stage as the flags say, and as long as they say it. Returns the record as it is stored: its `meta`
@@ -223,7 +190,10 @@ impl Router {
                 record.meta.flags_revision = flags.revision;
             }
             match self.attempt(fence, Write::Stage(&record)).await {
-                Ok(()) => return Ok(record),
+                Ok(()) => {
+                    self.changes.made(&fence.run);
+                    return Ok(record);
+                }
                 Err(error) => {
                     may_be_stored |= error.kind == StorageErrorKind::Ambiguous;
                     retries.next(error).await?;
@@ -245,8 +215,9 @@ impl Router {
             }
             Mode::DatabaseOnly => {
                 self.write_database(fence, write).await?;
-                if let Write::End(end, at) = write {
-                    self.close_files(fence, end, at).await;
+                match write {
+                    Write::Stage(_) => self.note_lacking(&fence.run),
+                    Write::End(end, at) => self.close_files(fence, end, at).await,
                 }
                 Ok(())
             }
@@ -254,9 +225,10 @@ impl Router {
         }
     }
 
-    /// Ends in files a run that began there, before a flip: an open manifest would be taken up after the next.
+    /// Ends in files a run that began there, before a flip: an open manifest would be taken up after the next. What they
+    /// lack since then is for reconciliation to fill.
     async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
-        match self.files.finish_beside(fence, end, at, Twin::Has).await {
+        match self.files.finish_beside(fence, end, at, Twin::Ahead).await {
             Err(error) if error.kind != StorageErrorKind::Unknown => {
                 tracing::warn!(run_id = %fence.run, %error, "the run's manifest could not be closed");
             }
@@ -269,6 +241,7 @@ impl Router {
         let in_database = self.write_database(fence, write).await;
         crash::point(if matches!(write, Write::Stage(_)) { "stage-in-database" } else { "end-in-database" });
         let twin = match &in_database {
+            Ok(()) if matches!(write, Write::End(..)) && self.is_lacking(&fence.run) => Twin::Ahead,
             Ok(()) => Twin::Has,
             Err(error) if error.is_outage() => Twin::Lacks,
             Err(error) => return Err(error.clone()),
@@ -277,6 +250,7 @@ impl Router {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(error)) => {
                 tracing::error!(run_id = %fence.run, %error, "file write failed; the database has it");
+                self.note_lacking(&fence.run);
                 self.mark_missing_file(fence, write).await;
                 Ok(())
             }
@@ -362,7 +336,21 @@ impl Router {
     /// The run is no longer worked on here.
     pub fn forget(&self, run: &RunId) {
         self.lock_known().remove(run);
+        self.lock_lacking().remove(run);
         self.leases.forget(run);
+    }
+
+    /// Takes note that the run's files lack a stage which its row has.
+    fn note_lacking(&self, run: &RunId) {
+        self.lock_lacking().insert(run.clone());
+    }
+
+    fn is_lacking(&self, run: &RunId) -> bool {
+        self.lock_lacking().contains(run)
+    }
+
+    fn lock_lacking(&self) -> std::sync::MutexGuard<'_, HashSet<RunId>> {
+        self.lacking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_in_row(&self, run: &RunId, stage: Stage) {
@@ -437,6 +425,9 @@ impl Store for Router {
         if let (Ok(Acceptance::New(Some(fence))), Some(lease)) = (&accepted, lease) {
             self.leases.grant([&fence.run], began + lease.duration);
         }
+        if let Ok(Acceptance::New(_)) = &accepted {
+            self.changes.made(&run.id);
+        }
         accepted
     }
 
@@ -486,7 +477,10 @@ impl Store for Router {
         let mut retries = Retries::new(self);
         loop {
             match self.attempt(fence, Write::End(end, at)).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.changes.made(&fence.run);
+                    return Ok(());
+                }
                 Err(error) => retries.next(error).await?,
             }
         }

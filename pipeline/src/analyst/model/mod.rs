@@ -17,10 +17,13 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 pub use parse::parse_answer;
+use prompt::Prompt;
 
 use super::{Analyst, AnalystError, Answer, Provenance, StageInput};
 use crate::{
-    llm::{Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, Usage},
+    llm::{
+        Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, PromptBlock, Usage,
+    },
     run::Stage,
     stages::{StageOutput, schema},
 };
@@ -66,18 +69,22 @@ impl Analyst for ModelAnalyst {
         input: &StageInput<'_>,
         cancel: &CancellationToken,
     ) -> Result<Answer, AnalystError> {
-        let mut prompt = prompt::build(stage, input, &self.options)?;
-        let first =
-            self.client.complete(&self.request(stage, input, &prompt), input.spend_limit_usd, cancel).await?;
+        let Prompt { system, blocks, warnings } = prompt::build(stage, input, &self.options)?;
+        let request = self.request(stage, input, system, blocks);
+        let first = self.client.complete(&request, input.spend_limit_usd, cancel).await?;
         let violations = match judge(stage, &first) {
-            Ok(output) => return Ok(answer(stage, output, first, prompt.warnings)),
+            Ok(output) => return Ok(answer(stage, output, first, warnings)),
             Err(violations) => violations,
         };
         tracing::debug!(run = %input.run, %stage, violations = violations.len(), "answer refused; asking once more");
 
+        let CompletionRequest { system, blocks, .. } = request;
+        let mut prompt = Prompt { system, blocks, warnings };
         prompt.add_refusal(&first.text, &violations);
+        let Prompt { system, blocks, warnings } = prompt;
+        let request = self.request(stage, input, system, blocks);
         let limit_usd = input.spend_limit_usd.map(|limit| (limit - first.usage.cost_usd).max(0.0));
-        let second = self.client.complete(&self.request(stage, input, &prompt), limit_usd, cancel).await;
+        let second = self.client.complete(&request, limit_usd, cancel).await;
         let mut second = second.map_err(|mut error| {
             error.usage += first.usage;
             error.attempts += first.attempts;
@@ -86,7 +93,7 @@ impl Analyst for ModelAnalyst {
         second.usage += first.usage;
         second.attempts += first.attempts;
         match judge(stage, &second) {
-            Ok(output) => Ok(answer(stage, output, second, prompt.warnings)),
+            Ok(output) => Ok(answer(stage, output, second, warnings)),
             Err(violations) => {
                 Err(invalid_output(stage, &second.model, &violations, second.usage, second.attempts).into())
             }
@@ -95,13 +102,20 @@ impl Analyst for ModelAnalyst {
 }
 
 impl ModelAnalyst {
-    fn request(&self, stage: Stage, input: &StageInput<'_>, prompt: &prompt::Prompt) -> CompletionRequest {
+    /// Takes the prompt over: while a model thinks, thousands of runs hold theirs, once each.
+    fn request(
+        &self,
+        stage: Stage,
+        input: &StageInput<'_>,
+        system: String,
+        blocks: Vec<PromptBlock>,
+    ) -> CompletionRequest {
         let schema = schema::of(stage);
         CompletionRequest {
             run: input.run.clone(),
             stage,
-            system: prompt.system.clone(),
-            blocks: prompt.blocks.clone(),
+            system,
+            blocks,
             schema_name: schema.name.to_owned(),
             schema: schema.json.clone(),
             output_tokens_max: self.options.output_tokens_max,

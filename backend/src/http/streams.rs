@@ -1,0 +1,121 @@
+//! How many streams of events are open, and whose.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::extract::Request;
+use tokio_util::sync::CancellationToken;
+
+use super::{HttpState, auth, client_ip::client_ip};
+use crate::telemetry::metrics;
+
+/// Streams of one process: half of the connections that it takes, so that the other half is always there for everything
+/// else.
+const STREAMS_MAX: usize = 2_048;
+
+/// Whose stream it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Client {
+    /// By the digest of its key.
+    Key([u8; 32]),
+    Address(IpAddr),
+    Unknown,
+}
+
+impl Client {
+    /// The client of a request that has been let in.
+    pub(super) fn of(request: &Request, state: &HttpState) -> Self {
+        // Where no keys are asked for, one that somebody makes up must not make him another client.
+        if !state.access.api_keys.is_empty()
+            && let Some(digest) = auth::given_digest(request.headers())
+        {
+            return Self::Key(digest);
+        }
+        client_ip(request, state.access.trusted_proxy_hops).map_or(Self::Unknown, Self::Address)
+    }
+}
+
+/// All streams of this process.
+#[derive(Debug)]
+pub struct Streams {
+    per_client_max: usize,
+    open: Mutex<HashMap<Client, usize>>,
+    ending: CancellationToken,
+}
+
+impl Streams {
+    #[must_use]
+    pub fn new(per_client_max: usize) -> Arc<Self> {
+        Arc::new(Self { per_client_max, open: Mutex::default(), ending: CancellationToken::new() })
+    }
+
+    /// The right to one more stream, if there is one.
+    pub(super) fn admit(self: &Arc<Self>, client: Client) -> Option<Admitted> {
+        let mut open = self.lock();
+        if open.values().sum::<usize>() >= STREAMS_MAX
+            || open.get(&client).is_some_and(|count| *count >= self.per_client_max)
+        {
+            return None;
+        }
+        *open.entry(client).or_default() += 1;
+        metrics::event_stream_opened();
+        Some(Admitted { streams: self.clone(), client })
+    }
+
+    /// Ends all streams: their clients come again, and find another replica.
+    pub fn end(&self) {
+        self.ending.cancel();
+    }
+
+    pub(super) fn ending(&self) -> &CancellationToken {
+        &self.ending
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Client, usize>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream's place, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    streams: Arc<Streams>,
+    client: Client,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        metrics::event_stream_closed();
+        let mut open = self.streams.lock();
+        if let Some(count) = open.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_and_all_together_have_a_limit() {
+        let streams = Streams::new(2);
+        let one = Client::Address("192.0.2.1".parse().unwrap());
+        let held = [streams.admit(one).unwrap(), streams.admit(one).unwrap()];
+        assert!(streams.admit(one).is_none());
+        assert!(streams.admit(Client::Key([1; 32])).is_some(), "another client");
+        drop(held);
+        assert!(streams.admit(one).is_some());
+        assert!(streams.lock().is_empty(), "who has none open is forgotten");
+        let streams = Streams::new(usize::MAX);
+        let all: Vec<Admitted> = (0..STREAMS_MAX).map(|_| streams.admit(one).unwrap()).collect();
+        assert!(streams.admit(Client::Unknown).is_none());
+        drop(all);
+    }
+}

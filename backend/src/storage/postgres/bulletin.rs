@@ -1,0 +1,75 @@
+//! What replicas tell each other through the database.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use pipeline::run::RunId;
+use sqlx::Row as _;
+
+use super::{
+    super::{
+        StorageError,
+        changes::{Bulletin, Mark},
+    },
+    Access, Fault, Held, PostgresStore, bounded,
+    lease::run_id,
+    load,
+};
+
+/// Runs of one notification: with ids of a hundred characters about 5 KB, of the 8 KB that a payload may have.
+const RUNS_PER_PAYLOAD: usize = 50;
+
+/// A statement of its own, not a part of those that change runs: transactions that notify commit one after the other, in
+/// the whole cluster, and would wait for each other's flush to the disk. This one flushes nothing. $1 payloads
+const ANNOUNCE: &str = r#"
+SELECT count(pg_notify('innovation_run_changed', payload)::text)
+FROM unnest($1::text[]) AS payload, set_config('synchronous_commit', 'off', true)"#;
+
+async fn announce(held: &mut Held<'_>, by: &str, runs: &[RunId]) -> Result<(), Fault> {
+    let payloads: Vec<String> = runs
+        .chunks(RUNS_PER_PAYLOAD)
+        .map(|runs| runs.iter().fold(by.to_owned(), |payload, run| format!("{payload} {run}")))
+        .collect();
+    held.query(ANNOUNCE).bind(payloads).fetch_one(held.connection()?).await?;
+    Ok(())
+}
+
+/// The name and the runs of a payload. What another version may have added is left out.
+pub(super) fn announced(payload: &str) -> Option<(&str, Vec<RunId>)> {
+    let mut words = payload.split(' ');
+    let by = words.next()?;
+    Some((by, words.filter_map(|word| RunId::parse(word).ok()).collect()))
+}
+
+/// Reads no output: only whether there is one. $1 runs
+const MARKS: &str = r#"
+SELECT "id", "generation", "status"::text AS "status",
+  num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") AS "stages"
+FROM "PipelineRun" WHERE "id" = ANY($1)"#;
+
+async fn marks(held: &mut Held<'_>, runs: &[RunId]) -> Result<HashMap<RunId, Mark>, Fault> {
+    let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
+    let rows = held.query(MARKS).bind(names).fetch_all(held.connection()?).await?;
+    rows.iter()
+        .map(|row| {
+            let stages: i32 = row.try_get("stages")?;
+            let mark = Mark {
+                generation: row.try_get("generation")?,
+                status: load::status(row.try_get("status")?)?,
+                stages: usize::try_from(stages).unwrap_or(0),
+            };
+            Ok((run_id(row.try_get("id")?)?, mark))
+        })
+        .collect()
+}
+
+#[async_trait]
+impl Bulletin for PostgresStore {
+    async fn announce(&self, by: &str, runs: &[RunId]) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| announce(held, by, runs))
+    }
+
+    async fn marks(&self, runs: &[RunId]) -> Result<HashMap<RunId, Mark>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| marks(held, runs))
+    }
+}

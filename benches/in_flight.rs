@@ -1,0 +1,99 @@
+//! Ten thousand runs in flight on one replica, with a model that takes half a minute a call:
+//! `cargo bench -p backend --bench in_flight`. `IN_FLIGHT` and `MODEL_SECONDS` say otherwise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(dead_code)]
+
+mod harness;
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use harness::{cpu_time, ms, percentile, row};
+use support::{openrouter::Options, postgres::Postgres, service::World};
+
+/// How fast runs are posted: above what one replica begins a second on two shared cores.
+const POSTS_PER_SECOND: usize = 250;
+
+fn from_environment(variable: &str, default: usize) -> usize {
+    // How many is for whoever measures to say.
+    #[allow(clippy::disallowed_methods)]
+    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
+}
+
+#[tokio::main]
+async fn main() {
+    let runs = from_environment("IN_FLIGHT", 10_000);
+    let latency = Duration::from_secs(from_environment("MODEL_SECONDS", 30) as u64);
+    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
+    world.model.forget();
+    world.postgres = Some(Postgres::start());
+    world.migrate();
+    harness::machine();
+    let limit = runs.to_string();
+    let settings =
+        [("MAX_CONCURRENT_RUNS", limit.as_str()), ("MAX_QUEUED_RUNS", "100000"), ("LOG_LEVEL", "warn")];
+    let service = world.serve(&settings).await;
+    println!("idle: {:.1} MB", service.memory_kib() as f64 / 1024.0);
+
+    let began = Instant::now();
+    let cpu = cpu_time(service.id());
+    let posting = async {
+        for number in 0..runs {
+            let due = began + Duration::from_secs_f64(number as f64 / POSTS_PER_SECOND as f64);
+            tokio::time::sleep_until(due.into()).await;
+            service.submit(&world.request(&format!("run-{number}"))).await;
+        }
+        row("all posted after", &format!("{:.1} s", began.elapsed().as_secs_f64()), "");
+    };
+    let is_over = tokio_util::sync::CancellationToken::new();
+    let ending = async {
+        let done = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" <> 'PROCESSING'"#;
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if world.value(done).await == runs.to_string() {
+                is_over.cancel();
+                return;
+            }
+        }
+    };
+    let watching = async {
+        let (mut health, mut memory_kib_max, mut in_flight_max) = (Vec::new(), 0, 0_usize);
+        let mut told = Instant::now();
+        while !is_over.is_cancelled() {
+            let asked = Instant::now();
+            assert_eq!(service.get("/health").await.unwrap().0, 200);
+            health.push(asked.elapsed());
+            memory_kib_max = memory_kib_max.max(service.memory_kib());
+            let calls = world.model.in_flight();
+            in_flight_max = in_flight_max.max(calls);
+            if told.elapsed() > Duration::from_secs(10) {
+                told = Instant::now();
+                let memory = service.memory_kib() as f64 / 1024.0;
+                println!("{:5.0} s: {calls} calls in flight, {memory:.0} MB", began.elapsed().as_secs_f64());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        health.sort();
+        (health, memory_kib_max, in_flight_max)
+    };
+    let ((), (), (health, memory_kib_max, in_flight_max)) = tokio::join!(posting, ending, watching);
+    let complete =
+        world.value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#).await;
+    row("complete", &format!("{complete} of {runs}"), "target: all");
+    row("model calls in flight at most", &in_flight_max.to_string(), "");
+    row("memory (RSS) at most", &format!("{:.0} MB", memory_kib_max as f64 / 1024.0), "target < 600 MB");
+    row("/health meanwhile, p50", &ms(percentile(&health, 0.5)), "");
+    row("/health meanwhile, p99", &ms(percentile(&health, 0.99)), "target < 20 ms");
+    row("all over after", &format!("{:.1} s", began.elapsed().as_secs_f64()), "");
+    let cpu = (cpu_time(service.id()) - cpu).as_secs_f64() * 1000.0 / runs as f64;
+    row("CPU of the service a run", &format!("{cpu:.1} ms"), "");
+}

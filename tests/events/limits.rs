@@ -1,0 +1,150 @@
+//! How many streams there may be, what they cost, and how they end with their process.
+
+use super::{Duration, Instant, PATH, Stream, ids, refused, world};
+use crate::support::service::{Service, World};
+
+/// Nobody works on runs there: they wait, and nothing happens to them.
+async fn web(world: &World, settings: &[(&str, &str)]) -> Service {
+    let mut all = vec![("ROLE", "web")];
+    all.extend(settings);
+    world.replica("web", &all).await
+}
+
+async fn open_streams(service: &Service) -> String {
+    let metrics = service.call("GET", "/metrics").await.body;
+    let line = metrics.as_str().unwrap().lines().find(|line| line.starts_with("innovation_event_streams "));
+    line.unwrap().rsplit(' ').next().unwrap().to_owned()
+}
+
+async fn wait_for_streams(service: &Service, wanted: &str) {
+    let begun = Instant::now();
+    while open_streams(service).await != wanted {
+        assert!(begun.elapsed() < super::PATIENCE, "not {wanted}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_streams_and_a_process_that_stops_ends_them() {
+    let world = world(Duration::ZERO).await;
+    let mut service = web(&world, &[("EVENT_STREAMS_PER_CLIENT", "2")]).await;
+    service.submit(&world.request("run-1")).await;
+    let (mut one, two) = (Stream::open(&service, PATH, None).await, Stream::open(&service, PATH, None).await);
+    one.until("1.1").await;
+    let third = service.call("GET", PATH).await;
+    assert_eq!(third.code(), (429, "too_many_streams"));
+    assert_eq!(third.header("retry-after"), "10");
+    assert_eq!(open_streams(&service).await, "2");
+    // A made-up key makes nobody another client.
+    drop(two);
+    wait_for_streams(&service, "1").await;
+    let mut two = Stream::open(&service, PATH, None).await;
+    two.until("1.1").await;
+
+    let told = Instant::now();
+    service.signal("TERM");
+    let ends = async |stream: Stream| assert_eq!(ids(&stream.rest().await), Vec::<&str>::new());
+    tokio::join!(ends(one), ends(two));
+    assert_eq!(service.wait().await, Some(0));
+    let took = told.elapsed();
+    println!("stopped after {took:?} with two streams open");
+    assert!(took < Duration::from_secs(3), "{took:?}\n{}", service.log());
+}
+
+#[tokio::test]
+async fn a_process_that_stops_sends_new_streams_on_while_its_runs_end() {
+    let world = world(Duration::from_millis(500)).await;
+    let mut service = world.serve(&[]).await;
+    service.submit(&world.request("run-1")).await;
+    let mut stream = Stream::open(&service, PATH, None).await;
+    stream.until("1.2").await;
+    service.signal("TERM");
+    assert_eq!(ids(&stream.rest().await), Vec::<&str>::new(), "it ends before the run does");
+    let mut again = Stream::open(&service, PATH, Some("1.2")).await;
+    assert!(again.block().await.unwrap().starts_with("retry: "));
+    assert_eq!(again.block().await, None, "and finds another replica the next time, or this one's successor");
+    assert_eq!(service.wait().await, Some(0));
+    let service = world.serve(&[]).await;
+    assert_eq!(ids(&Stream::open(&service, PATH, Some("1.2")).await.rest().await), &super::ALL[2..]);
+}
+
+#[tokio::test]
+async fn each_key_is_a_client_and_without_one_there_is_no_stream() {
+    let world = world(Duration::ZERO).await;
+    let keys = [("BACKEND_API_KEYS", "one-key-of-the-test,another-key-of-the-test")];
+    let service = web(&world, &[keys[0], ("EVENT_STREAMS_PER_CLIENT", "1")]).await;
+    world
+        .query(
+            r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'c', 'e@x', now())"#,
+        )
+        .await;
+    world
+        .query(
+            r#"INSERT INTO "PipelineRun" ("id", "userId", "documentName", "companyName", "status", "pipelineVersion", "updatedAt")
+               VALUES ('run-1', 'u', 'd', 'c', 'PROCESSING', '1.0', now())"#,
+        )
+        .await;
+    assert_eq!(refused(&service, PATH, None).await, (401, "key_required".to_owned()));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = |key: &'static str| {
+        let url = format!("http://127.0.0.1:{}{PATH}", service.port);
+        client.get(url).header("x-api-key", key).send()
+    };
+    let held = ask("one-key-of-the-test").await.unwrap();
+    assert_eq!(held.status(), 200);
+    assert_eq!(ask("one-key-of-the-test").await.unwrap().status(), 429);
+    assert_eq!(ask("another-key-of-the-test").await.unwrap().status(), 200);
+    assert_eq!(ask("a-wrong-key").await.unwrap().status(), 403);
+}
+
+/// Statements that the database has ended since it began to count. What the question itself costs is in both readings.
+async fn statements(world: &World) -> i64 {
+    let sql =
+        "SELECT (xact_commit + xact_rollback)::text FROM pg_stat_database WHERE datname = current_database()";
+    world.value(sql).await.parse().unwrap()
+}
+
+/// How many there are in a while. Servers' processes tell of theirs within a second, or when they are idle for ten.
+async fn statements_in_a_while(world: &World) -> i64 {
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let before = statements(world).await;
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    statements(world).await - before
+}
+
+#[tokio::test]
+async fn two_hundred_streams_of_runs_to_which_nothing_happens_cost_no_statements() {
+    let world = world(Duration::ZERO).await;
+    let service = web(&world, &[]).await;
+    let runs: Vec<String> = (0..200).map(|number| format!("run-{number}")).collect();
+    for run in &runs {
+        service.submit(&world.request(run)).await;
+    }
+    let without = statements_in_a_while(&world).await;
+    let mut streams = Vec::new();
+    for run in &runs {
+        let mut stream = Stream::open(&service, &format!("/api/pipeline/{run}/events"), None).await;
+        stream.until("1.1").await;
+        streams.push(stream);
+    }
+    assert_eq!(open_streams(&service).await, "200");
+    let with = statements_in_a_while(&world).await;
+    println!(
+        "statements in 12 s: {without} without streams, {with} with 200; memory {} KiB",
+        service.memory_kib()
+    );
+    // One look at all of them in fifteen seconds; asking for each once would be two hundred.
+    assert!(with - without < 20, "{without} without, {with} with");
+
+    // What nobody tells of is found by that look: the frontend cancels in the database.
+    world
+        .query(
+            r#"UPDATE "PipelineRun" SET "status" = 'CANCELLED', "completedAt" = now() WHERE "id" = 'run-7'"#,
+        )
+        .await;
+    let mut seventh = streams.swap_remove(7);
+    // Signs of life have come meanwhile.
+    assert_eq!(seventh.block().await.as_deref(), Some(": keep-alive"));
+    let end = seventh.next().await.unwrap();
+    assert_eq!((end.id.as_str(), &end.data["error"]["code"]), ("1.6", &"CANCELLED".into()));
+}

@@ -1,0 +1,276 @@
+//! Carries a schedule out: on the real PostgreSQL, the real network (a proxy a replica), the real processes.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::{Value, json};
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::schedule::{Event, Fault, Flip, Misbehaviour, REPLICAS};
+use crate::support::{
+    openrouter::{Reply, Wrapping},
+    postgres::{Postgres, Stop},
+    proxy::Proxy,
+    service::{Service, World},
+};
+
+/// What a full disk still takes of a file: locks and marks, and no record.
+const FULL_DISK_BYTES: u64 = 1024;
+
+/// What was done, and when it really was.
+#[derive(Debug, Clone)]
+pub(super) struct Happened {
+    pub(super) fault: Fault,
+    pub(super) began: Instant,
+    pub(super) ended: Instant,
+}
+
+/// One replica: its process, its network, its disk.
+pub(super) struct Replica {
+    name: String,
+    pub(super) base: PathBuf,
+    proxy: AsyncMutex<Proxy>,
+    service: AsyncMutex<Option<Service>>,
+    /// 0 while it is down.
+    port: AtomicU16,
+}
+
+/// Everything that faults are done to.
+pub(super) struct Site {
+    pub(super) world: World,
+    pub(super) database_url: String,
+    pub(super) replicas: Vec<Replica>,
+    postgres: AsyncMutex<Postgres>,
+    flags: PathBuf,
+    happened: Mutex<Vec<Happened>>,
+}
+
+impl Site {
+    pub(super) async fn start(mut world: World) -> Self {
+        let database_url = world.database_url();
+        let postgres = world.postgres.take().unwrap();
+        let address = url::Url::parse(&database_url).unwrap();
+        let address = format!("127.0.0.1:{}", address.port().unwrap()).parse().unwrap();
+        let flags = world.folder.path().join("flags");
+        let mut replicas = Vec::new();
+        for number in 0..REPLICAS {
+            let name = format!("replica-{number}");
+            replicas.push(Replica {
+                base: world.folder.path().join(&name),
+                name,
+                proxy: AsyncMutex::new(Proxy::start(address).await),
+                service: AsyncMutex::default(),
+                port: AtomicU16::new(0),
+            });
+        }
+        let site = Self {
+            world,
+            database_url,
+            replicas,
+            postgres: AsyncMutex::new(postgres),
+            flags,
+            happened: Mutex::default(),
+        };
+        site.flip(None);
+        for replica in &site.replicas {
+            site.start_replica(replica).await;
+        }
+        site
+    }
+
+    /// The ports of the replicas that are up.
+    pub(super) fn ports(&self) -> Vec<u16> {
+        let ports = self.replicas.iter().map(|replica| replica.port.load(Ordering::SeqCst));
+        ports.filter(|port| *port != 0).collect()
+    }
+
+    pub(super) fn happened(&self) -> Vec<Happened> {
+        self.happened.lock().unwrap().clone()
+    }
+
+    /// Carries the schedule out; each lane on its own, so that a slow restart delays no one else's fault.
+    pub(super) async fn suffer(&self, events: &[Event]) {
+        let start = tokio::time::Instant::now();
+        let mut lanes: BTreeMap<_, Vec<&Event>> = BTreeMap::new();
+        for event in events {
+            lanes.entry(event.fault.lane()).or_default().push(event);
+        }
+        join_all(lanes.into_values().map(|events| async move {
+            for event in events {
+                tokio::time::sleep_until(start + event.at).await;
+                let began = Instant::now();
+                self.begin(event.fault).await;
+                tokio::time::sleep_until(start + event.until()).await;
+                self.end(event.fault).await;
+                let ended = Instant::now();
+                self.happened.lock().unwrap().push(Happened { fault: event.fault, began, ended });
+            }
+        }))
+        .await;
+    }
+
+    async fn begin(&self, fault: Fault) {
+        match fault {
+            Fault::StopPostgres => self.stop_postgres(Stop::Fast).await,
+            Fault::KillPostgres => self.stop_postgres(Stop::Kill).await,
+            Fault::Partition(cut) => {
+                for replica in self.cut_off(cut) {
+                    replica.proxy.lock().await.swallow();
+                }
+            }
+            Fault::Kill(replica) => {
+                let replica = &self.replicas[replica];
+                replica.port.store(0, Ordering::SeqCst);
+                let mut service = replica.service.lock().await.take().unwrap();
+                tokio::task::block_in_place(|| service.kill());
+            }
+            Fault::Pause(replica) => self.signal(replica, "STOP").await,
+            Fault::FillDisk(replica) => self.limit_files(replica, Some(FULL_DISK_BYTES)).await,
+            Fault::Model(misbehaviour, times) => {
+                self.world.model.script(std::iter::repeat_n(reply(misbehaviour), times));
+            }
+            Fault::Flags(flip) => self.flip(Some(flip)),
+        }
+    }
+
+    async fn end(&self, fault: Fault) {
+        match fault {
+            Fault::StopPostgres | Fault::KillPostgres => {
+                let mut postgres = self.postgres.lock().await;
+                tokio::task::block_in_place(|| postgres.start_again());
+            }
+            Fault::Partition(cut) => {
+                for replica in self.cut_off(cut) {
+                    replica.proxy.lock().await.mend().await;
+                }
+            }
+            Fault::Kill(replica) => self.start_replica(&self.replicas[replica]).await,
+            Fault::Pause(replica) => self.signal(replica, "CONT").await,
+            Fault::FillDisk(replica) => self.limit_files(replica, None).await,
+            Fault::Model(..) => {}
+            Fault::Flags(_) => self.flip(None),
+        }
+    }
+
+    fn cut_off(&self, cut: [bool; REPLICAS]) -> impl Iterator<Item = &Replica> {
+        self.replicas.iter().zip(cut).filter(|(_, is_cut_off)| *is_cut_off).map(|(replica, _)| replica)
+    }
+
+    async fn stop_postgres(&self, how: Stop) {
+        let mut postgres = self.postgres.lock().await;
+        tokio::task::block_in_place(|| postgres.stop(how));
+    }
+
+    async fn start_replica(&self, replica: &Replica) {
+        let url = replica.proxy.lock().await.url(&self.database_url);
+        let environment = [
+            ("DATABASE_URL", url.as_str()),
+            ("FLAGS_FILE", self.flags.to_str().unwrap()),
+            ("LLM_TIMEOUT_SECONDS", "10"),
+            ("DRAIN_SECONDS", "5"),
+        ];
+        let service = self
+            .world
+            .replica_with(&replica.name, &environment, |command| {
+                // The signal that goes with the limit on files is ignored, so that the write fails; and the log goes by
+                // a pipe, or it would be full too.
+                let mut shell = std::process::Command::new("bash");
+                shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                shell
+                    .args(["-c", "trap '' XFSZ; exec \"$@\" > >(exec /bin/cat) 2>&1", "bash"])
+                    .arg(command.get_program())
+                    .args(command.get_args());
+                *command = shell;
+            })
+            .await;
+        replica.port.store(service.port, Ordering::SeqCst);
+        *replica.service.lock().await = Some(service);
+    }
+
+    async fn signal(&self, replica: usize, name: &str) {
+        if let Some(service) = &*self.replicas[replica].service.lock().await {
+            service.signal(name);
+        }
+    }
+
+    /// The process's limit on the size of a file. One that was killed meanwhile has none, nor has its successor.
+    async fn limit_files(&self, replica: usize, bytes: Option<u64>) {
+        if let Some(service) = &*self.replicas[replica].service.lock().await {
+            let process = Pid::from_raw(i32::try_from(service.id()).unwrap());
+            let limit = Rlimit { current: bytes, maximum: None };
+            prlimit(process, Resource::Fsize, limit).unwrap();
+        }
+    }
+
+    /// Replaces the flags by rename, as an operator does; a torn file is what comes of not doing so.
+    fn flip(&self, flip: Option<Flip>) {
+        let text = match flip {
+            None => "ENABLE_DATABASE_WRITES=true\nENABLE_FILE_FALLBACK=true\n",
+            Some(Flip::FileOnly) => "ENABLE_DATABASE_WRITES=false\nENABLE_FILE_FALLBACK=true\n",
+            Some(Flip::DatabaseOnly) => "ENABLE_DATABASE_WRITES=true\nENABLE_FILE_FALLBACK=false\n",
+            Some(Flip::Invalid) => "ENABLE_DATABASE_WRITES=false\nENABLE_FILE_FALLBACK=false\n",
+            Some(Flip::Torn) => "ENABLE_DATABASE_WRITES=false\nENABLE_FI",
+        };
+        let next = self.flags.with_extension("next");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(&next, &self.flags).unwrap();
+    }
+
+    /// Stops all replicas as a deploy would.
+    pub(super) async fn drain(&self) -> Vec<Option<i32>> {
+        let mut codes = Vec::new();
+        for replica in &self.replicas {
+            let mut service = replica.service.lock().await.take().unwrap();
+            service.signal("TERM");
+            codes.push(service.wait().await);
+        }
+        codes
+    }
+
+    /// `innovation reconcile …` on one replica's disk: exit code, and what it printed.
+    pub(super) fn reconcile(&self, replica: &Replica, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+        let output = crate::support::innovation(&["reconcile"])
+            .args(arguments)
+            .env("APP_BASE_DIR", &replica.base)
+            .env("DATABASE_URL", &self.database_url)
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| json!(line)));
+        (output.status.code(), lines.collect())
+    }
+
+    /// All that the replicas have logged, of each process of each.
+    pub(super) fn logs(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.world.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let logs = entries.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()).collect()
+    }
+}
+
+fn reply(misbehaviour: Misbehaviour) -> Reply {
+    let error = |code: u16| json!({"error": {"code": code, "message": "the soak says no"}});
+    match misbehaviour {
+        Misbehaviour::RateLimit => {
+            Reply::Status { status: 429, headers: vec![("Retry-After", "1".to_owned())], body: error(429) }
+        }
+        Misbehaviour::ServerError => Reply::Status { status: 500, headers: Vec::new(), body: error(500) },
+        Misbehaviour::Reset => Reply::ResetMidBody,
+        Misbehaviour::Hang => Reply::HangMidBody,
+        Misbehaviour::Garbage => Reply::Content("I am sorry, I was thinking of something else.".to_owned()),
+        Misbehaviour::Truncated => Reply::Answer(Wrapping::TruncatedContent),
+    }
+}
+
+/// How long everything may take to settle once all is healed: an open breaker of the model's (30 s), leases, deferred
+/// reconciliation, and the half minute between two looks for what ended elsewhere.
+pub(super) const SETTLE: Duration = Duration::from_secs(120);
