@@ -257,7 +257,7 @@ impl Runs {
         }
     }
 
-    /// Whether a run that only this disk tells of may be believed: while the database is away, another replica may be far
+    /// Whether a run that only files tell of may be believed: while the database is away, another replica may be far
     /// ahead.
     fn is_up_to_date(&self, snapshot: &Snapshot) -> bool {
         snapshot.places.database
