@@ -14,16 +14,25 @@ use super::{
 };
 
 impl Disk {
-    /// Takes a run over: clears away what a killed process left, and believes only what proves itself.
-    pub(super) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
-        let run = manifest.run_id.clone();
-        let folder = self.folder(&run);
+    /// Clears away the temporary files of killed processes. Under the run's lock: nobody else writes there.
+    pub(super) fn clear_temporaries(&self, run: &RunId) -> Result<(), StorageError> {
+        let folder = self.folder(run);
         atomic::remove_temporaries(&folder).map_err(at(&folder))?;
-        for stage in Stage::ALL {
-            let path = folder.join(stage.file());
+        for path in Stage::ALL.map(|stage| folder.join(stage.file())) {
             if let Some(stage_folder) = path.parent().filter(|folder| folder.is_dir()) {
                 atomic::remove_temporaries(stage_folder).map_err(at(stage_folder))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Takes a run over: clears away what a killed process left, and believes only what proves itself.
+    pub(super) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
+        let run = manifest.run_id.clone();
+        self.clear_temporaries(&run)?;
+        let folder = self.folder(&run);
+        for stage in Stage::ALL {
+            let path = folder.join(stage.file());
             let known = manifest.stages.get(&stage).cloned();
             match read_stage(&path, stage, known.as_ref())? {
                 Found::Record(record, sha256) => {

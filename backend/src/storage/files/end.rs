@@ -70,6 +70,8 @@ impl Disk {
         if manifest.is_unsynced() {
             self.mark(UNSYNCED_FOLDER, &manifest.run_id)?;
         }
+        // Of a process that was killed, and whose run has ended elsewhere.
+        self.clear_temporaries(&manifest.run_id)?;
         self.write_manifest(manifest)?;
         // From here on nothing of the run hangs on these.
         self.unmark(OPEN_FOLDER, &manifest.run_id)?;
