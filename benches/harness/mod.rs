@@ -95,6 +95,11 @@ pub(crate) async fn keep_in_flight<F: Future<Output = ()> + Send + 'static>(
         }
     }
     let elapsed = began.elapsed();
+    // A service that fails its runs is fast.
+    let failed = format!(
+        r#"SELECT count(*)::text FROM "PipelineRun" WHERE "id" LIKE '{prefix}-%' AND "status"::text <> 'COMPLETED'"#
+    );
+    assert_eq!(query(url, &failed).await[0][0].as_deref(), Some("0"), "all runs are completed");
     let runs_per_second = runs as f64 / elapsed.as_secs_f64();
     // The last child may not have been waited for yet; one in hundreds.
     Throughput { runs_per_second, cpu_per_run: (cpu_time(process) - cpu) / u32::try_from(runs).unwrap() }

@@ -150,12 +150,16 @@ async fn a_run_that_ended_elsewhere_is_closed_in_the_files_of_whoever_began_it()
     assert_eq!(two.ended("run-1").await["status"], "complete");
     let open = world.folder.path().join("one/data/test-outputs/.open/run-1");
     assert!(open.exists(), "it was given back");
+    // As a kill in the middle of a write leaves it.
+    let torn = world.folder.path().join("one/data/test-outputs/run-1/.run.json.1-1.tmp");
+    std::fs::write(&torn, "{").unwrap();
     let _again = world.replica("one", &[]).await;
     let deadline = Instant::now() + Duration::from_secs(30);
     while open.exists() {
         assert!(Instant::now() < deadline, "its manifest is still open");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    assert!(!torn.exists(), "nothing is left of a killed write");
     let manifest = world.folder.path().join("one/data/test-outputs/run-1/run.json");
     let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
     assert_eq!((&manifest["status"], &manifest["database"]["has_end"]), (&"COMPLETED".into(), &true.into()));

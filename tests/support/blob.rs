@@ -29,11 +29,17 @@ impl BlobStore {
         let authority_key = rcgen::KeyPair::generate().unwrap();
         let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        // A certificate whose issuer has its own name would be taken for one that signed itself.
+        authority.distinguished_name.push(rcgen::DnType::CommonName, "the tests' authority");
+        // Strict clients want to be told what a key is for, and whose it is.
+        authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
         let authority_certificate = authority.self_signed(&authority_key).unwrap();
         let issuer = rcgen::Issuer::new(authority, authority_key);
         let key = rcgen::KeyPair::generate().unwrap();
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let certificate = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        let mut certificate = rcgen::CertificateParams::new(names).unwrap();
+        certificate.use_authority_key_identifier_extension = true;
+        let certificate = certificate.signed_by(&key, &issuer).unwrap();
         let ca = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(ca.path(), authority_certificate.pem()).unwrap();
 

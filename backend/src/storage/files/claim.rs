@@ -35,17 +35,24 @@ pub(super) struct Search {
 }
 
 impl RunFiles {
+    /// Clears away what killed processes left in the middle of writing. Under the run's lock: nobody else writes there.
+    pub(super) fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
+        let names = Stage::ALL.map(|stage| Self::name(run, stage.file()));
+        let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
+        for folder in folders.chain([run.as_str()]) {
+            self.medium.clear_leftovers(folder).map_err(|error| self.fault(folder, &error))?;
+        }
+        Ok(())
+    }
+
     /// Takes a run over: clears away what a killed process left, and believes only what proves itself.
     pub(super) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
         let run = manifest.run_id.clone();
         let fence = self.own(manifest, owner)?;
         // From here on, whoever had it finds that the fence has gone. What they have put beside it is looked at only now.
         self.write_manifest(manifest)?;
+        self.clear_leftovers(&run)?;
         let names = Stage::ALL.map(|stage| Self::name(&run, stage.file()));
-        let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
-        for folder in folders.chain([run.as_str()]) {
-            self.medium.clear_leftovers(folder).map_err(|error| self.fault(folder, &error))?;
-        }
         let mut has_changed = false;
         for ((stage, name), stored) in Stage::ALL.into_iter().zip(&names).zip(self.medium.read_all(&names)) {
             let stored = stored.map_err(|error| self.fault(name, &error))?;

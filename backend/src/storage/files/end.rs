@@ -77,6 +77,8 @@ impl RunFiles {
             _ => &[Event::Failed],
         };
         self.owe(manifest, ended, twin)?;
+        // Of a process that was killed, and whose run has ended elsewhere.
+        self.clear_leftovers(&manifest.run_id)?;
         self.write_manifest(manifest)?;
         // From here on nothing of the run hangs on these.
         self.unmark(OPEN_FOLDER, &manifest.run_id)?;

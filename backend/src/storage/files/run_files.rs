@@ -364,7 +364,11 @@ impl RunFiles {
         let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
         change(&mut manifest);
         self.write_manifest(&mut manifest)?;
-        if manifest.is_unsynced() { Ok(()) } else { self.unmark(UNSYNCED_FOLDER, run) }
+        if manifest.is_unsynced() {
+            return Ok(());
+        }
+        self.clear_leftovers(run)?;
+        self.unmark(UNSYNCED_FOLDER, run)
     }
 
     /// Keeps a damaged file for whoever looks into it, if it is still as it was read.
