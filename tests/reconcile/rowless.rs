@@ -12,7 +12,9 @@ use crate::support::{
     service::{Service, World},
 };
 
-const NO_ROW: &str = r#"SELECT count(*)::text FROM "PipelineRun""#;
+const ROWS: &str = r#"SELECT count(*)::text FROM "PipelineRun""#;
+
+const COMPLETED: &str = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#;
 
 /// A folder below a replica's base directory.
 fn folder_of(world: &World, replica: &str, name: &str) -> PathBuf {
@@ -86,7 +88,7 @@ async fn a_deleted_runs_files_go_from_every_replicas_disk_and_do_not_come_back()
     world.query(r#"DELETE FROM "RunTombstone""#).await;
     let said = reconcile_on(&world, "one", &["--missing"]);
     assert!(said.contains("0 runs"), "{said}");
-    assert_eq!(world.value(NO_ROW).await, "0");
+    assert_eq!(world.value(ROWS).await, "0");
 }
 
 #[tokio::test]
@@ -99,7 +101,7 @@ async fn a_command_that_meets_a_tombstone_obeys_it() {
     let said = reconcile_on(&world, "one", &["--run", "run-1"]);
     assert!(said.contains("was deleted"), "{said}");
     assert!(!folder_of(&world, "one", "run-1").join("run.json").exists());
-    assert_eq!(world.value(NO_ROW).await, "0");
+    assert_eq!(world.value(ROWS).await, "0");
 }
 
 #[tokio::test]
@@ -120,7 +122,7 @@ async fn what_had_its_row_and_lost_it_comes_back_by_command_only() {
     assert_eq!((code, &lines[0]["result"]["outcome"]), (Some(0), &"row_gone".into()), "{lines:?}");
     let service = world.serve(&[]).await;
     service.wait_for_log("innovation reconcile --missing").await;
-    assert_eq!(world.value(NO_ROW).await, "0", "nothing comes back by itself");
+    assert_eq!(world.value(ROWS).await, "0", "nothing comes back by itself");
     let said = innovation(&["reconcile", "--verify"])
         .env("APP_BASE_DIR", world.folder.path())
         .env("DATABASE_URL", world.database_url())
@@ -149,7 +151,7 @@ async fn asked_for_again_an_ended_run_without_a_row_is_not_run_again() {
     assert_eq!(service.post(&other).await.unwrap().0, 409);
     let again = service.submit(&world.request("run-1")).await;
     assert_eq!(again["status"], "complete", "{again}");
-    world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
+    world.wait_for_value(COMPLETED, "1").await;
     world.wait_until_synced("run-1").await;
     world.assert_both_agree("run-1").await;
     assert_eq!(calls(&world.model), [1; 4], "nothing is paid again");
@@ -185,7 +187,7 @@ async fn is_cancelled(world: &World, service: &Service, folder: PathBuf) {
     wait_until("the spool goes", || !folder.join("document").exists()).await;
     let open = folder.parent().unwrap().join(".open/run-1");
     assert!(!open.exists(), "it is not open any more");
-    assert_eq!(world.value(NO_ROW).await, "0", "its row does not come back by itself");
+    assert_eq!(world.value(ROWS).await, "0", "its row does not come back by itself");
 }
 
 #[tokio::test]
@@ -204,7 +206,7 @@ async fn a_run_whose_row_goes_while_it_is_worked_on_is_cancelled_and_may_be_trie
         assert_eq!(retried.status, 202, "{alone}: {retried:?}");
         let ended = service.wait_for("run-1", |status| status["status"] != "running").await;
         assert_eq!(ended["status"], "complete", "{alone}: {ended}");
-        world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
+        world.wait_for_value(COMPLETED, "1").await;
         let made = calls(&world.model);
         assert_eq!((made[0], made[3]), (1, 1), "what was stored is not paid again: {made:?}");
         let said = reconcile_on(&world, "one", &["--verify"]);

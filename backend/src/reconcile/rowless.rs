@@ -92,8 +92,10 @@ impl Reconciler {
                     // Its worker finds out by itself, and lets go of it first.
                     if self.is_worked_on(&run) {
                         has_left_any = true;
-                    } else {
-                        self.router.bury_here(&run).await?;
+                    } else if let Err(error) = self.router.bury_here(&run).await {
+                        // The next would fare no better: a disk that takes nothing, or the database is away.
+                        tracing::warn!(run_id = %run, %error, "[{run}] has been deleted, and its files could not be removed yet");
+                        return Ok(());
                     }
                 }
                 after = Some((at, Some(run)));
