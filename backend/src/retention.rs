@@ -89,6 +89,10 @@ impl Retention {
         let mut summary = Summary::default();
         let keep = chrono::TimeDelta::from_std(self.keep).unwrap_or(chrono::TimeDelta::MAX);
         let Some(before) = self.clock.now().checked_sub_signed(keep) else { return Ok(summary) };
+        // Before a tombstone goes, this disk has obeyed it.
+        if let Some((reconciler, _)) = self.database.as_ref().filter(|_| self.router.is_database_open()) {
+            reconciler.bury_deleted().await?;
+        }
         let old = self.files().unchanged_since(before).await?;
         for batch in old.chunks(BATCH) {
             for run in batch {

@@ -2,6 +2,7 @@
 
 mod export;
 mod retention;
+mod rowless;
 
 use std::process::Output;
 

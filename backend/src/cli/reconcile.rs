@@ -25,6 +25,10 @@ pub struct Args {
     /// Only this run
     #[arg(long, value_name = "ID", value_parser = parse_run)]
     run: Option<RunId>,
+    /// Enter every ended run of this disk whose row is gone from the database, and that was not deleted: after an older
+    /// backup was restored
+    #[arg(long, conflicts_with_all = ["run", "verify"])]
+    missing: bool,
     /// Compare both sides and write to neither; exit code 1 on any difference
     #[arg(long)]
     verify: bool,
@@ -108,7 +112,7 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
                     count.expired
                 ));
                 if count.only_in_files > 0 {
-                    say("to bring them into the database: innovation reconcile");
+                    say("to bring them into the database: innovation reconcile --missing");
                 }
             }
             if count.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -121,15 +125,17 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
 }
 
 async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
-    let runs = match &args.run {
-        Some(run) => vec![run.clone()],
-        None => match reconciler.marked().await {
-            Ok(runs) => runs,
-            Err(error) => {
-                say(&format!("innovation: what is unsynced cannot be read: {error}"));
-                return ExitCode::from(EXIT_COULD_NOT_CHECK);
-            }
-        },
+    let found = match &args.run {
+        Some(run) => Ok(vec![run.clone()]),
+        None if args.missing => reconciler.missing().await,
+        None => reconciler.marked().await,
+    };
+    let runs = match found {
+        Ok(runs) => runs,
+        Err(error) => {
+            say(&format!("innovation: what is unsynced cannot be read: {error}"));
+            return ExitCode::from(EXIT_COULD_NOT_CHECK);
+        }
     };
     if args.dry_run {
         for run in &runs {
@@ -143,12 +149,17 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
                 put(&format!("{run}: {planned}\n"));
             }
         }
-        say(&format!("{} runs are marked; nothing was written", runs.len()));
+        let found = if args.missing { "have no row" } else { "are marked" };
+        say(&format!("{} runs {found}; nothing was written", runs.len()));
         return ExitCode::SUCCESS;
     }
     let mut summary = Summary::default();
     for run in runs {
-        let outcome = reconciler.reconcile_one(&run).await;
+        let outcome = if args.missing || args.run.is_some() {
+            reconciler.reenter_one(&run).await
+        } else {
+            reconciler.reconcile_one(&run).await
+        };
         if args.json {
             put_json(&json!({ "run_id": run, "result": outcome }));
         } else {
@@ -189,6 +200,11 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Proved { stages_written } => format!("proved equal, {stages_written} stages written"),
         Outcome::Left => "left: somebody works on it, or it has not ended".to_owned(),
         Outcome::Gone => "has no files here".to_owned(),
+        Outcome::Deleted => "was deleted; what this disk had of it is removed".to_owned(),
+        Outcome::RowGone => {
+            "left: the database had all of it and has no row any more; to enter it again: innovation reconcile --missing"
+                .to_owned()
+        }
         Outcome::Conflict { numbers } => format!(
             "conflict in {}: both are kept; settle it by innovation reconcile resolve RUN --keep database|files",
             parts(numbers)

@@ -6,6 +6,7 @@
 pub mod export;
 pub mod plan;
 pub mod resolve;
+mod rowless;
 pub mod verify;
 
 use std::{
@@ -23,7 +24,10 @@ use pipeline::{
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use self::plan::{Plan, differences, plan};
+use self::{
+    plan::{Plan, differences, plan},
+    rowless::Wanted,
+};
 use crate::{
     crash,
     storage::{
@@ -69,8 +73,12 @@ pub enum Outcome {
     },
     /// Somebody works on it.
     Left,
-    /// It was deleted, or has no files.
+    /// It has no files.
     Gone,
+    /// It was deleted, and what this disk had of it is removed.
+    Deleted,
+    /// The database had all of it, and has no row any more: removed by its owner, or lost with an older backup.
+    RowGone,
     /// Both hold something, and not the same.
     Conflict { numbers: Vec<i32> },
     /// The database or the disk did not take it; the next pass tries again.
@@ -97,7 +105,7 @@ impl Summary {
                 self.proved += 1;
                 self.stages_written += stages_written;
             }
-            Outcome::Left | Outcome::Gone => self.left += 1,
+            Outcome::Left | Outcome::Gone | Outcome::Deleted | Outcome::RowGone => self.left += 1,
             Outcome::Conflict { .. } => self.conflicts.push(run),
             Outcome::Failed { .. } => self.failed.push(run),
         }
@@ -144,6 +152,8 @@ pub struct Reconciler {
     standing: Mutex<Standing>,
     /// When a run may be tried again, and how long it waited the last time.
     deferred: Mutex<HashMap<RunId, (Duration, Duration)>>,
+    /// The time of the last tombstone that was seen.
+    buried_until: Mutex<Option<Timestamp>>,
 }
 
 impl Reconciler {
@@ -166,6 +176,7 @@ impl Reconciler {
             asked: Notify::new(),
             standing: Mutex::default(),
             deferred: Mutex::default(),
+            buried_until: Mutex::default(),
         }
     }
 
@@ -204,8 +215,9 @@ impl Reconciler {
         }
     }
 
-    /// Brings to the files what only the database has.
+    /// Brings to the files what only the database has, and knows of.
     async fn tidy(&self) -> Result<(), StorageError> {
+        self.bury_deleted().await?;
         self.close_ended().await?;
         if self.router.state().mode.has_files() { self.fill_files().await } else { Ok(()) }
     }
@@ -254,7 +266,7 @@ impl Reconciler {
                 }
             }
         }
-        Ok(())
+        self.close_rowless(open).await
     }
 
     fn is_worked_on(&self, run: &RunId) -> bool {
@@ -274,7 +286,7 @@ impl Reconciler {
     /// Leaves a run alone for a while that could not be settled.
     fn defer(&self, run: &RunId, outcome: &Outcome) {
         let mut deferred = self.lock_deferred();
-        if matches!(outcome, Outcome::Proved { .. } | Outcome::Gone) {
+        if matches!(outcome, Outcome::Proved { .. } | Outcome::Gone | Outcome::Deleted) {
             deferred.remove(run);
             return;
         }
@@ -390,7 +402,10 @@ impl Reconciler {
                 Outcome::Failed { reason } => {
                     tracing::warn!(run_id = %run, reason, "[{run}] not reconciled yet")
                 }
-                Outcome::Proved { .. } | Outcome::Left | Outcome::Gone => {}
+                Outcome::RowGone => {
+                    tracing::warn!(run_id = %run, "[{run}] the database had all of it and has no row any more: removed by its owner, or lost with an older backup; innovation reconcile --missing brings it back");
+                }
+                Outcome::Proved { .. } | Outcome::Left | Outcome::Gone | Outcome::Deleted => {}
             }
             self.defer(&run, &outcome);
             summary.add(run, &outcome);
@@ -400,15 +415,22 @@ impl Reconciler {
 
     /// Brings one run's row up to its files, and proves it.
     pub async fn reconcile_one(&self, run: &RunId) -> Outcome {
-        match self.try_reconcile(run).await {
-            Ok(outcome) => outcome,
-            // Somebody took it meanwhile: it is theirs.
-            Err(error) if error.kind == StorageErrorKind::Fenced => Outcome::Left,
-            Err(error) => Outcome::Failed { reason: error.message },
-        }
+        self.settle(run, Wanted::ByItself).await
     }
 
-    async fn try_reconcile(&self, run: &RunId) -> Result<Outcome, StorageError> {
+    async fn settle(&self, run: &RunId, wanted: Wanted) -> Outcome {
+        let settled = match self.try_reconcile(run, wanted).await {
+            // Somebody took it meanwhile: it is theirs. Or it was deleted.
+            Err(error) if error.kind == StorageErrorKind::Fenced => {
+                let is_deleted = self.router.bury_here(run).await;
+                is_deleted.map(|is_deleted| if is_deleted { Outcome::Deleted } else { Outcome::Left })
+            }
+            settled => settled,
+        };
+        settled.unwrap_or_else(|error| Outcome::Failed { reason: error.message })
+    }
+
+    async fn try_reconcile(&self, run: &RunId, wanted: Wanted) -> Result<Outcome, StorageError> {
         let Some(mut file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
         let mut stages_written = 0;
         for _ in 0..ROUNDS_MAX {
@@ -418,6 +440,11 @@ impl Reconciler {
             {
                 // Ended in files while the database was away, under a lease that is still on the row.
                 row.snapshot.is_leased = false;
+            }
+            if row.is_none()
+                && let Some(outcome) = self.without_row(run, wanted).await?
+            {
+                return Ok(outcome);
             }
             match (plan(row.as_ref().map(|row| &row.snapshot), &file), &row) {
                 (Plan::Leave, _) => return Ok(Outcome::Left),

@@ -67,6 +67,16 @@ pub trait Mirror: Store {
     /// Those of these runs that have ended.
     async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError>;
 
+    /// Those of these runs that have no row.
+    async fn absent_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError>;
+
+    /// Deleted runs with the times of their tombstones, in the order of these, after that time and run, at most `limit`.
+    async fn tombstones(
+        &self,
+        after: Option<(Timestamp, Option<&RunId>)>,
+        limit: usize,
+    ) -> Result<Vec<(RunId, Timestamp)>, StorageError>;
+
     /// Stores a stage that an ended run of this generation lacks. An equal one is success, another a conflict.
     async fn fill_stage(
         &self,

@@ -21,6 +21,7 @@ mod mend;
 mod outbox;
 mod proof;
 mod retention;
+mod rowless;
 mod run_files;
 mod spool;
 mod stages;

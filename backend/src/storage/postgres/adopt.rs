@@ -1,9 +1,14 @@
 //! A run that was accepted by file while the database was away, brought here under the fence that it has there.
 
+use std::time::Duration;
+
 use super::{
-    super::{Acceptance, Fence, NewRun, StorageError, StorageErrorKind},
+    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind},
     Fault, Held, accept, fenced,
 };
+
+/// The default one, as below.
+const ADOPTED_LEASE: Duration = Duration::from_secs(15);
 
 /// Nobody else's, and never back to an older fence; an ended one only where it was retried since, in files. The lease
 /// is the default one: the next renewal, which comes within a fifth of it, sets the configured. $1 run, $2 owner,
@@ -19,7 +24,9 @@ WHERE "id" = $1 AND "requestDigest" = $5 AND "leaseEpoch" <= $3 AND "generation"
 RETURNING "id""#;
 
 pub(super) async fn adopt(held: &mut Held<'_>, run: &NewRun, fence: &Fence) -> Result<(), Fault> {
-    match accept::accept(held, run, None).await? {
+    // A new row is leased from its first moment: a worker that took it in between would find its work done.
+    let lease = Lease { owner: fence.owner.clone(), duration: ADOPTED_LEASE };
+    match accept::accept(held, run, Some(&lease)).await? {
         Acceptance::OtherRequest => {
             let what = format!("run {} is in the database for another request; both are kept", run.id);
             return Err(Fault::Store(StorageError::new(StorageErrorKind::Conflict, what)));

@@ -283,7 +283,7 @@ pub(super) async fn expire(held: &mut Held<'_>, before: Timestamp, limit: usize)
     Ok(usize::try_from(expired).unwrap_or(0))
 }
 
-fn run_ids(rows: &[PgRow]) -> Result<Vec<RunId>, Fault> {
+pub(super) fn run_ids(rows: &[PgRow]) -> Result<Vec<RunId>, Fault> {
     rows.iter()
         .map(|row| {
             RunId::parse(row.try_get(0)?).map_err(|error| {

@@ -24,6 +24,7 @@ mod mirror;
 mod outbox;
 mod pool;
 mod probe;
+mod rowless;
 mod stage;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -191,6 +192,18 @@ impl Mirror for PostgresStore {
 
     async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
         bounded!(self.pool, Access::Read, |held| mirror::ended_among(held, runs))
+    }
+
+    async fn absent_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| rowless::absent_among(held, runs))
+    }
+
+    async fn tombstones(
+        &self,
+        after: Option<(Timestamp, Option<&RunId>)>,
+        limit: usize,
+    ) -> Result<Vec<(RunId, Timestamp)>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| rowless::tombstones(held, after, limit))
     }
 
     async fn fill_stage(

@@ -87,15 +87,19 @@ impl Router {
         if is_buried {
             return Ok(Acceptance::Deleted);
         }
-        // What was accepted by file while the database was away is not new to us.
-        if let Some(manifest) = manifest
-            && !manifest.has_row()
-        {
-            return Ok(if manifest.request.digest == run.request.digest {
-                Acceptance::Existing(manifest.status)
-            } else {
-                Acceptance::OtherRequest
-            });
+        if let Some(manifest) = manifest {
+            // What was accepted by file while the database was away is not new to us.
+            if !manifest.has_row() {
+                return Ok(if manifest.request.digest == run.request.digest {
+                    Acceptance::Existing(manifest.status)
+                } else {
+                    Acceptance::OtherRequest
+                });
+            }
+            // Nor is what the database has forgotten.
+            if let Some(accepted) = self.accept_rowless(run, &manifest).await? {
+                return Ok(accepted);
+            }
         }
         let accepted = match &self.database {
             Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,

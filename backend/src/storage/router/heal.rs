@@ -11,7 +11,7 @@ use pipeline::{
 
 use super::{
     super::{
-        Control as _, End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
+        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
         files::{Twin, manifest::Manifest},
         merge::merge,
     },
@@ -305,12 +305,7 @@ impl Router {
         let Some(database) = self.open_database(mode) else { return Ok(()) };
         let run = &fence.run;
         let Some(row) = database.call(|store| async move { store.load(run).await }).await? else {
-            if database.call(|store| async move { store.is_buried(run).await }).await? {
-                tracing::info!(run_id = %run, "[{run}] has been deleted; its files go");
-                self.files.bury_beside(run, true).await?;
-                self.files.remove(run).await?;
-            }
-            return Ok(());
+            return if self.bury_here(run).await? { Ok(()) } else { self.cancel_rowless(run).await };
         };
         if row.status == RunStatus::Processing && row.epoch > fence.epoch && self.holds_row(fence) {
             // Refused, as it is not ours to release.

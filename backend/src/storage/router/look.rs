@@ -45,6 +45,9 @@ impl Router {
         match (row, file) {
             // Deleted on another replica, whose files this disk does not share.
             (Ok(None), Ok(Some(_))) if self.has_tombstone_in_database(run).await? => {
+                if let Err(error) = self.remove_buried(run).await {
+                    tracing::warn!(run_id = %run, %error, "what this disk has of a deleted run could not be removed yet");
+                }
                 Ok(Look { row: None, file: None })
             }
             (Ok(row), Ok(file)) => Ok(Look { row, file }),
@@ -54,7 +57,7 @@ impl Router {
         }
     }
 
-    async fn has_tombstone_in_database(&self, run: &RunId) -> Result<bool, StorageError> {
+    pub(super) async fn has_tombstone_in_database(&self, run: &RunId) -> Result<bool, StorageError> {
         match self.database.as_ref().filter(|_| self.mode().has_database()) {
             Some(database) => database.call(|store| async move { store.is_buried(run).await }).await,
             None => Ok(false),

@@ -13,6 +13,7 @@ mod leases;
 mod look;
 mod permit;
 mod retry;
+mod rowless;
 mod state;
 
 use std::{

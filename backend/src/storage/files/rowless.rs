@@ -1,0 +1,32 @@
+//! Runs whose row in the database is gone and is wanted again.
+
+use pipeline::run::RunId;
+
+use super::{
+    super::StorageError, FileStore, manifest::DatabaseSide, marks::UNSYNCED_FOLDER, run_files::RunFiles,
+};
+
+impl RunFiles {
+    fn lose_row(&self, run: &RunId) -> Result<(), StorageError> {
+        // Before the lock, as for a retry: an open run may be claimed by its files from now on.
+        self.forget_look(run);
+        let _lock = self.lock(run)?;
+        let Some(mut manifest) = self.read_manifest(run)?.filter(|manifest| manifest.has_row()) else {
+            return Ok(());
+        };
+        manifest.database = Some(DatabaseSide::default());
+        manifest.proof = None;
+        if manifest.has_ended() {
+            self.mark(UNSYNCED_FOLDER, run)?;
+        }
+        self.write_manifest(&mut manifest)
+    }
+}
+
+impl FileStore {
+    /// Notes that the database has lost a run's row and is to get it back.
+    pub async fn lose_row(&self, run: &RunId) -> Result<(), StorageError> {
+        let id = run.clone();
+        self.write(run, move |files| files.lose_row(&id)).await
+    }
+}
