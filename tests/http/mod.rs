@@ -383,6 +383,10 @@ impl Census for FakeDatabase {
         self.answer().await.map(|()| 7)
     }
 
+    async fn conflicts(&self, _: usize) -> Result<usize, StorageError> {
+        self.answer().await.map(|()| self.conflicts.load(Ordering::Relaxed))
+    }
+
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {
         let replica = |id: &str| Replica {
             id: id.to_owned(),
