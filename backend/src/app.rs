@@ -146,7 +146,7 @@ impl Service {
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
         let files =
-            FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone());
+            FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone(), postgres.is_some());
         let alone = Arc::new(Alone::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),

@@ -276,11 +276,12 @@ enum Behaviour {
 struct FakeDatabase {
     behaviour: Mutex<Behaviour>,
     probes: AtomicUsize,
+    conflicts: AtomicUsize,
 }
 
 impl FakeDatabase {
     fn new(behaviour: Behaviour) -> Arc<Self> {
-        Arc::new(Self { behaviour: Mutex::new(behaviour), probes: AtomicUsize::new(0) })
+        Arc::new(Self { behaviour: Mutex::new(behaviour), probes: AtomicUsize::new(0), conflicts: AtomicUsize::new(0) })
     }
 
     fn probes(&self) -> usize {

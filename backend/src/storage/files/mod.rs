@@ -127,11 +127,12 @@ impl FileStore {
     }
 
     /// Writes down, with each state change that the database has not, what the frontend is to be told, and wakes who
-    /// tells it. To be said of a store before it is used.
+    /// tells it. `beside_database`: a database has an outbox too, and may owe what comes before. To be said of a store before
+    /// it is used.
     #[must_use]
-    pub fn telling(mut self, wake: Option<Arc<Notify>>) -> Self {
+    pub fn telling(mut self, wake: Option<Arc<Notify>>, beside_database: bool) -> Self {
         if let Some(files) = Arc::get_mut(&mut self.files) {
-            files.telling = Telling::waking(wake);
+            files.telling = Telling::waking(wake, beside_database);
         }
         self
     }
