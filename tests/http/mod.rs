@@ -281,7 +281,11 @@ struct FakeDatabase {
 
 impl FakeDatabase {
     fn new(behaviour: Behaviour) -> Arc<Self> {
-        Arc::new(Self { behaviour: Mutex::new(behaviour), probes: AtomicUsize::new(0), conflicts: AtomicUsize::new(0) })
+        Arc::new(Self {
+            behaviour: Mutex::new(behaviour),
+            probes: AtomicUsize::new(0),
+            conflicts: AtomicUsize::new(0),
+        })
     }
 
     fn probes(&self) -> usize {

@@ -63,8 +63,7 @@ async fn what_files_have_lost_is_filled_from_the_row_by_each_command() {
     after_an_outage(&mut world, 1).await;
     assert_eq!(reconcile(&world, &[]).0, Some(0));
     let to = format!("file://{}", world.folder.path().join("data/test-outputs").display());
-    let ways: [&[&str]; 3] =
-        [&["--run", "run-0"], &["resolve", "run-0", "--keep", "database"], &["export"]];
+    let ways: [&[&str]; 3] = [&["--run", "run-0"], &["resolve", "run-0", "--keep", "database"], &["export"]];
     for way in ways {
         for loss in LOSSES {
             let (missing, damaged) = lose(&world, "run-0", loss);
@@ -108,7 +107,10 @@ async fn a_torn_manifest_is_told_without_a_write_and_made_anew() {
     }
     let (code, text) = told(&world, &["reconcile", "--verify"]);
     assert_eq!(code, Some(1));
-    assert!(text.contains("run.json is damaged") && text.contains("innovation reconcile --run run-0"), "{text}");
+    assert!(
+        text.contains("run.json is damaged") && text.contains("innovation reconcile --run run-0"),
+        "{text}"
+    );
     assert_eq!(names(world.folder.path()), before, "nothing was written or moved");
     assert_eq!(reconcile(&world, &["--run", "run-0"]).0, Some(0));
     assert_eq!(kept_beside(&world, "run-0", "run.json.corrupt-"), 1);
@@ -154,7 +156,10 @@ async fn a_row_that_was_changed_by_hand_is_a_conflict_that_is_seen_everywhere_un
             let (code, text) = told(&world, &["reconcile", "--run", "run-0"]);
             assert_eq!(code, Some(1));
             assert!(text.contains("conflict") && text.contains(command), "{text}");
-            assert_eq!(world.value(r#"SELECT "conflictedStages"::text FROM "PipelineRun""#).await, format!("{{{number}}}"));
+            assert_eq!(
+                world.value(r#"SELECT "conflictedStages"::text FROM "PipelineRun""#).await,
+                format!("{{{number}}}")
+            );
             let (code, text) = told(&world, &["reconcile", "resolve", "run-0", "--keep", keep]);
             assert_eq!(code, Some(0), "{keep}: {text}");
             assert_eq!(reconcile(&world, &["--verify", "--run", "run-0"]).0, Some(0), "{keep}");
@@ -177,7 +182,8 @@ async fn a_row_that_was_changed_by_hand_is_a_conflict_that_is_seen_everywhere_un
     let check = checks.iter().find(|check| check["name"] == "reconciliation").unwrap();
     assert_eq!(check["status"], "warning");
     assert!(check["detail"].as_str().unwrap().contains("innovation reconcile resolve"), "{check}");
-    assert!(service.call("GET", "/metrics").await.body.contains("innovation_conflicts 1"));
+    let metrics = service.call("GET", "/metrics").await.body;
+    assert!(metrics.as_str().unwrap().contains("innovation_conflicts 1"), "{metrics}");
 }
 
 #[tokio::test]

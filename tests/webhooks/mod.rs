@@ -193,7 +193,7 @@ async fn a_failure_and_a_cancellation_are_told_as_the_stage_they_came_at_and_a_r
         let before = case.receiver.taken("run-1").len();
         let (code, lines) = case.command(&["replay", "--run", "run-1"], mode);
         assert_eq!((code, &lines[0]["events"]), (Some(0), &6.into()), "{lines:?}");
-        case.receiver.wait_for_taken("run-1", &[&so_far[..], &WHOLE[1..], &WHOLE].concat()).await;
+        case.receiver.wait_for_taken("run-1", &[&so_far[..], &WHOLE[1..], &WHOLE[..]].concat()).await;
         assert_eq!(case.receiver.taken("run-1").len(), before + 6);
     }
 }
@@ -284,10 +284,11 @@ async fn what_the_database_owes_comes_first_also_across_an_outage() {
 
 #[tokio::test]
 async fn what_this_process_has_told_itself_is_gone_on_with_by_files() {
-    let case = Case::new(Duration::from_millis(500)).await;
+    let mut case = Case::new(Duration::from_millis(500)).await;
     let service = case.world.serve(&case.settings(&[])).await;
     service.submit(&case.world.request("run-1")).await;
-    let second = r#"SELECT count(*)::text FROM "WebhookDelivery" WHERE "event" = 2 AND "outcome" = 'delivered'"#;
+    let second =
+        r#"SELECT count(*)::text FROM "WebhookDelivery" WHERE "event" = 2 AND "outcome" = 'delivered'"#;
     case.world.wait_for_value(second, "1").await;
     case.world.postgres().stop(Stop::Immediate);
     case.receiver.wait_for_taken("run-1", &WHOLE).await;

@@ -225,7 +225,8 @@ fn differing(run: &RunId, numbers: &[i32], sides: &Sides) -> String {
         let is = if which.len() == 1 { "is" } else { "are" };
         all.push(format!("{} {is} {how}", parts(which)));
     }
-    let command = if sides.is_conflict(numbers) { settle(run) } else { format!("innovation reconcile --run {run}") };
+    let command =
+        if sides.is_conflict(numbers) { settle(run) } else { format!("innovation reconcile --run {run}") };
     format!("{}; to mend it: {command}", all.join("; "))
 }
 
@@ -236,7 +237,9 @@ pub(super) fn settle(run: &RunId) -> String {
 
 fn outcome_words(run: &RunId, outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Proved { stages_written } => format!("proved equal, {stages_written} stages written to the database"),
+        Outcome::Proved { stages_written } => {
+            format!("proved equal, {stages_written} stages written to the database")
+        }
         Outcome::Left => "left: somebody works on it, or it has not ended".to_owned(),
         Outcome::Gone => "has no files here".to_owned(),
         Outcome::Unknown => "is unknown: neither the database nor the files here have it".to_owned(),

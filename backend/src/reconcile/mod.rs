@@ -307,7 +307,9 @@ impl Reconciler {
         let Some(file) = self.files().load(run).await? else {
             return Ok(match looked {
                 None => "is unknown: neither the database nor the files have it".to_owned(),
-                Some(row) if verify::is_open(&row.snapshot) => "has no files here, and has not ended".to_owned(),
+                Some(row) if verify::is_open(&row.snapshot) => {
+                    "has no files here, and has not ended".to_owned()
+                }
                 Some(_) => "has no readable files here; they would be made anew from its row".to_owned(),
             });
         };
@@ -315,10 +317,14 @@ impl Reconciler {
         Ok(match with_damage(plan(looked.as_ref().map(|row| &row.snapshot), &file), looked.as_ref()) {
             Plan::Leave => "left to who works on it".to_owned(),
             Plan::Replay { stages } => format!("{} stages and its end would be written", stages.len()),
-            Plan::Fill { stages } if stages.is_empty() => match looked.as_ref().map(lacks).unwrap_or_default() {
-                numbers if numbers.is_empty() => "would be proved".to_owned(),
-                numbers => format!("{numbers:?} (5 is the report) would be filled on the side that lacks it, and proved"),
-            },
+            Plan::Fill { stages } if stages.is_empty() => {
+                match looked.as_ref().map(lacks).unwrap_or_default() {
+                    numbers if numbers.is_empty() => "would be proved".to_owned(),
+                    numbers => format!(
+                        "{numbers:?} (5 is the report) would be filled on the side that lacks it, and proved"
+                    ),
+                }
+            }
             Plan::Fill { stages } => format!("{} stages would be written", stages.len()),
             Plan::Conflict { numbers } => format!("conflict in {numbers:?}; nothing would be written"),
         })

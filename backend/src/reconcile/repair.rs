@@ -41,7 +41,9 @@ impl Reconciler {
         }
         match self.files().import(&row).await {
             // Deleted here, or a row that only the frontend knows.
-            Err(error) if matches!(error.kind, StorageErrorKind::Fenced | StorageErrorKind::Refused) => Ok(None),
+            Err(error) if matches!(error.kind, StorageErrorKind::Fenced | StorageErrorKind::Refused) => {
+                Ok(None)
+            }
             imported => {
                 imported?;
                 tracing::info!(run_id = %run, "[{run}] its files were made anew from its row");
@@ -53,7 +55,9 @@ impl Reconciler {
 
 /// The plan, where something of the row does not match its own digest: changed by hand, it is in the way of what files hold.
 pub(super) fn with_damage(plan: Plan, row: Option<&Row>) -> Plan {
-    let Some(damaged) = row.map(|row| &row.damaged).filter(|damaged| !damaged.is_empty()) else { return plan };
+    let Some(damaged) = row.map(|row| &row.damaged).filter(|damaged| !damaged.is_empty()) else {
+        return plan;
+    };
     let mut numbers = match plan {
         Plan::Leave => return plan,
         Plan::Conflict { ref numbers } => numbers.clone(),

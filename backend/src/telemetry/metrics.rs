@@ -294,7 +294,11 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
         registry.register("queue_depth", "Accepted runs that nobody works on yet", gauge(depth));
     }
     if let Some(conflicts) = measured.conflicts {
-        registry.register("conflicts", "Runs of which row and files hold different records", gauge(conflicts));
+        registry.register(
+            "conflicts",
+            "Runs of which row and files hold different records",
+            gauge(conflicts),
+        );
     }
     if let Some(is_open) = measured.is_database_breaker_open {
         let gauge = gauge(usize::from(is_open));

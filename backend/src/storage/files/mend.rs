@@ -213,7 +213,11 @@ impl RunFiles {
             }
         }
         let report = self.read(&Self::name(run, REPORT_FILE))?;
-        damage.report = manifest.report.as_ref().zip(report).is_some_and(|(known, stored)| sha256_hex(&stored.bytes) != known.sha256);
+        damage.report = manifest
+            .report
+            .as_ref()
+            .zip(report)
+            .is_some_and(|(known, stored)| sha256_hex(&stored.bytes) != known.sha256);
         Ok(damage)
     }
 }

@@ -203,7 +203,9 @@ impl RunFiles {
             Event::Failed => manifest.stages.keys().map(|stage| stage.number().into()).max().unwrap_or(0),
         };
         let is_known = |one: &Delivery| one.outcome.is_some() && one.event.number() == before;
-        before > 0 && !manifest.webhooks.iter().any(is_known) && !self.telling.is_told(&manifest.run_id, before)
+        before > 0
+            && !manifest.webhooks.iter().any(is_known)
+            && !self.telling.is_told(&manifest.run_id, before)
     }
 
     /// Changes what a run has to tell; a run that has gone has nothing more. `change` says whether it did.

@@ -71,7 +71,10 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Re
     }
     let mut report: Option<String> = row.try_get("fullReportMarkdown")?;
     let report_digest: Option<String> = row.try_get("reportDigest")?;
-    if report.as_ref().zip(report_digest.as_ref()).is_some_and(|(report, known)| *known != sha256_hex(report.as_bytes()))
+    if report
+        .as_ref()
+        .zip(report_digest.as_ref())
+        .is_some_and(|(report, known)| *known != sha256_hex(report.as_bytes()))
         && let Some(report) = report.take()
     {
         damaged.insert(REPORT, report);
