@@ -145,8 +145,8 @@ impl Service {
         let postgres = postgres.map(|store| Arc::new(store.telling(telling.clone())));
         let database = postgres.clone().map(|store| database(store, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
-        let files =
-            FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone());
+        let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?
+            .telling(telling.clone(), postgres.is_some());
         let alone = Arc::new(Alone::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),
@@ -298,13 +298,15 @@ impl Service {
 }
 
 /// What a command needs to bring both stores together, whatever the flags of a service say; none without a database.
-pub fn reconciler(config: &Config) -> Result<Option<Reconciler>, WiringError> {
+/// `only_looks`: it will compare, and must not even set a damaged file aside.
+pub fn reconciler(config: &Config, only_looks: bool) -> Result<Option<Reconciler>, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     // The service hears of what is written down when it looks.
     let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
     let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
     let postgres = Arc::new(postgres.telling(telling));
     let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
+    let files = if only_looks { files.only_looking() } else { files };
     let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
     let router = Arc::new(Router::new(
         files,

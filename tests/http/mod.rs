@@ -276,11 +276,16 @@ enum Behaviour {
 struct FakeDatabase {
     behaviour: Mutex<Behaviour>,
     probes: AtomicUsize,
+    conflicts: AtomicUsize,
 }
 
 impl FakeDatabase {
     fn new(behaviour: Behaviour) -> Arc<Self> {
-        Arc::new(Self { behaviour: Mutex::new(behaviour), probes: AtomicUsize::new(0) })
+        Arc::new(Self {
+            behaviour: Mutex::new(behaviour),
+            probes: AtomicUsize::new(0),
+            conflicts: AtomicUsize::new(0),
+        })
     }
 
     fn probes(&self) -> usize {
@@ -381,6 +386,10 @@ impl Control for FakeDatabase {
 impl Census for FakeDatabase {
     async fn queue_depth(&self, _: usize) -> Result<usize, StorageError> {
         self.answer().await.map(|()| 7)
+    }
+
+    async fn conflicts(&self, _: usize) -> Result<usize, StorageError> {
+        self.answer().await.map(|()| self.conflicts.load(Ordering::Relaxed))
     }
 
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// `innovation export …` of the world's database.
-fn export(world: &World, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+pub(super) fn export(world: &World, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     let output = innovation(&["export", "--json"])
         .args(arguments)
         .env("APP_BASE_DIR", world.folder.path())
@@ -87,6 +87,6 @@ async fn what_is_in_the_way_is_told_and_left() {
         .env("DATABASE_URL", world.database_url())
         .output()
         .unwrap();
-    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(wrong.status.code(), Some(64), "wrong usage");
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("file:///"), "it says what it takes");
 }

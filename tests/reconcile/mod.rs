@@ -1,6 +1,7 @@
 //! After an incident nothing is left behind: what went to files alone is brought into the database, and proved equal.
 
 mod export;
+mod repair;
 mod retention;
 mod rowless;
 

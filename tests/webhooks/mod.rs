@@ -152,6 +152,8 @@ async fn gone_is_gone_until_it_is_replayed() {
     let (code, lines) = case.command(&["status", "--run", "run-1"], &[]);
     let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!((code, outcomes), (Some(0), vec!["delivered", "gone", "gone", "gone", "gone", "gone"]));
+    let attempts: Vec<_> = lines.iter().map(|line| line["attempts"].as_i64().unwrap()).collect();
+    assert_eq!(attempts, [1, 1, 0, 0, 0, 0], "what was never sent was never tried");
     let (code, lines) = case.command(&["replay", "--run", "run-1"], &[]);
     assert_eq!((code, &lines[0]["events"]), (Some(0), &6.into()));
     let replayed: Vec<_> = [&WHOLE[..1], &WHOLE].concat();
@@ -187,6 +189,12 @@ async fn a_failure_and_a_cancellation_are_told_as_the_stage_they_came_at_and_a_r
         let ids: std::collections::HashSet<_> =
             case.receiver.received().iter().map(|one| one.header("webhook-id").to_owned()).collect();
         assert_eq!(ids.len(), 8, "each its own");
+        // The failure and the cancellation are history: what is told again is what is counted.
+        let before = case.receiver.taken("run-1").len();
+        let (code, lines) = case.command(&["replay", "--run", "run-1"], mode);
+        assert_eq!((code, &lines[0]["events"]), (Some(0), &6.into()), "{lines:?}");
+        case.receiver.wait_for_taken("run-1", &[&so_far[..], &WHOLE[1..], &WHOLE[..]].concat()).await;
+        assert_eq!(case.receiver.taken("run-1").len(), before + 6);
     }
 }
 
@@ -253,6 +261,37 @@ async fn while_the_database_is_away_files_tell_and_nothing_is_told_twice_when_it
         .await;
     assert_eq!(case.receiver.taken("run-1"), WHOLE, "once");
     case.world.manifest_when("run-1", |manifest| manifest.get("webhooks").is_none()).await;
+}
+
+#[tokio::test]
+async fn what_the_database_owes_comes_first_also_across_an_outage() {
+    let mut case = Case::new(Duration::from_millis(300)).await;
+    let service = case.world.serve(&case.settings(&[])).await;
+    case.receiver.usually(Manner::Status(500));
+    service.submit(&case.world.request("run-1")).await;
+    let second = r#"SELECT ("stage2Output" IS NOT NULL)::text FROM "PipelineRun" WHERE "id" = 'run-1'"#;
+    case.world.wait_for_value(second, "true").await;
+    case.world.postgres().stop(Stop::Immediate);
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    case.receiver.usually(Manner::Status(200));
+    // The files tell a run that they know from its first event on, and nothing of one that they do not.
+    service.submit(&case.world.request("run-2")).await;
+    case.receiver.wait_for_taken("run-2", &WHOLE).await;
+    assert_eq!(case.receiver.taken("run-1"), Vec::<String>::new(), "it waits for the database");
+    case.world.postgres().start_again();
+    case.receiver.wait_for_taken("run-1", &WHOLE).await;
+}
+
+#[tokio::test]
+async fn what_this_process_has_told_itself_is_gone_on_with_by_files() {
+    let mut case = Case::new(Duration::from_millis(500)).await;
+    let service = case.world.serve(&case.settings(&[])).await;
+    service.submit(&case.world.request("run-1")).await;
+    let second =
+        r#"SELECT count(*)::text FROM "WebhookDelivery" WHERE "event" = 2 AND "outcome" = 'delivered'"#;
+    case.world.wait_for_value(second, "1").await;
+    case.world.postgres().stop(Stop::Immediate);
+    case.receiver.wait_for_taken("run-1", &WHOLE).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use pipeline::run::RunId;
 use serde_json::json;
 
-use super::{EXIT_COULD_NOT_CHECK, EXIT_WARNINGS, fail, parse_run, put, put_json, say};
+use super::{EXIT_COULD_NOT_CHECK, EXIT_USAGE, EXIT_WARNINGS, fail, parse_run, put, put_json, say};
 use crate::{
     app,
     config::Config,
@@ -38,7 +38,7 @@ pub struct Args {
 
 /// Exports.
 pub async fn run(args: Args, config: Config) -> ExitCode {
-    let reconciler = match app::reconciler(&config) {
+    let reconciler = match app::reconciler(&config, false) {
         Ok(Some(reconciler)) => reconciler,
         Ok(None) => {
             say("innovation: DATABASE_URL is not set: there is nothing to export from; set it and try again");
@@ -49,10 +49,11 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
     let to = match app::files_at(&args.to, &config) {
         Ok(Some(to)) => to,
         Ok(None) => {
-            return fail(&format!(
-                "--to {}: must be file:///path, or s3://bucket/prefix with a bucket's keys and STORAGE_URL set",
+            say(&format!(
+                "innovation: --to {}: must be file:///path, or s3://bucket/prefix with a bucket's keys and STORAGE_URL set",
                 args.to
             ));
+            return ExitCode::from(EXIT_USAGE);
         }
         Err(error) => return fail(&error),
     };
@@ -64,7 +65,7 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
         (true, _) => put_json(&json!({ "run_id": run, "result": exported })),
         // For people, what is well is a number at the end.
         (false, Exported::Written | Exported::Present) => {}
-        (false, other) => put(&format!("{run}: {}\n", words(other))),
+        (false, other) => put(&format!("{run}: {}\n", words(run, other))),
     };
     match reconciler.export(&scope, &to, tell).await {
         Ok(count) => {
@@ -95,13 +96,17 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
     }
 }
 
-fn words(exported: &Exported) -> String {
+fn words(run: &RunId, exported: &Exported) -> String {
     match exported {
         Exported::Written => "written".to_owned(),
         Exported::Present => "was there".to_owned(),
         Exported::Open => "has not ended; nothing was written".to_owned(),
         Exported::Conflict { numbers } => {
-            format!("differs in {}; the files are left as they are", super::reconcile::parts(numbers))
+            format!(
+                "row and files differ in {}; the files are left as they are; where both are this service's: {}",
+                super::reconcile::parts(numbers),
+                super::reconcile::settle(run)
+            )
         }
         Exported::Unknown => "the database does not know it, or it is deleted".to_owned(),
         Exported::Failed { reason } => format!("failed: {reason}; try again"),

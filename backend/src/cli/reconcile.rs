@@ -9,11 +9,11 @@ use serde_json::json;
 use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
 use crate::{
     app,
-    config::Config,
+    config::{Config, StoragePlace},
     reconcile::{
         Outcome, Reconciler, Summary,
         resolve::Keep,
-        verify::{Comparison, Scope, Verified},
+        verify::{Comparison, Scope, Sides, Verified},
     },
 };
 
@@ -59,7 +59,7 @@ enum Command {
 
 /// Reconciles, or verifies.
 pub async fn run(args: Args, config: Config) -> ExitCode {
-    let reconciler = match app::reconciler(&config) {
+    let reconciler = match app::reconciler(&config, args.verify || args.dry_run) {
         Ok(Some(reconciler)) => reconciler,
         Ok(None) => {
             say(
@@ -69,6 +69,15 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
         }
         Err(error) => return fail(&error),
     };
+    if let StoragePlace::Folder(folder) = &config.storage.place
+        && !folder.is_dir()
+    {
+        say(&format!(
+            "innovation: there is no folder {}, where files of runs would lie: set APP_BASE_DIR or STORAGE_URL as the service has it, and try again",
+            folder.display()
+        ));
+        return ExitCode::from(EXIT_COULD_NOT_CHECK);
+    }
     if let Some(Command::Resolve { run, keep }) = &args.resolve {
         return resolve(&reconciler, run, *keep).await;
     }
@@ -78,10 +87,10 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
 async fn resolve(reconciler: &Reconciler, run: &RunId, keep: Keep) -> ExitCode {
     match reconciler.resolve(run, keep).await {
         Ok(outcome) => {
-            put(&format!("{run}: {}\n", outcome_words(&outcome)));
+            put(&format!("{run}: {}\n", outcome_words(run, &outcome)));
             if matches!(outcome, Outcome::Proved { .. }) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => fail(&format!("{run}: {error}; try again")),
+        Err(error) => fail(&format!("{run}: {error}")),
     }
 }
 
@@ -94,7 +103,7 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
         (true, _) => put_json(&json!(verified)),
         // For people, what is well is a number at the end.
         (false, Comparison::Equal | Comparison::Open | Comparison::Expired) => {}
-        (false, other) => put(&format!("{}: {}\n", verified.run_id, words(other))),
+        (false, other) => put(&format!("{}: {}\n", verified.run_id, words(&verified.run_id, other))),
     };
     match reconciler.verify(&scope, tell).await {
         Ok(count) => {
@@ -102,11 +111,12 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
                 put_json(&json!({ "summary": count }));
             } else {
                 say(&format!(
-                    "{} runs compared: {} equal, {} open, {} different, {} only in files, {} only in the database, {} kept long enough",
+                    "{} runs compared: {} equal, {} open, {} different, {} damaged, {} only in files, {} only in the database, {} kept long enough",
                     count.compared,
                     count.equal,
                     count.open,
                     count.differing,
+                    count.damaged,
                     count.only_in_files,
                     count.only_in_database,
                     count.expired
@@ -149,21 +159,24 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
                 put(&format!("{run}: {planned}\n"));
             }
         }
-        let found = if args.missing { "have no row" } else { "are marked" };
-        say(&format!("{} runs {found}; nothing was written", runs.len()));
+        say(&match (&args.run, args.missing) {
+            (Some(_), _) => "nothing was written".to_owned(),
+            (None, true) => format!("{} runs have no row; nothing was written", runs.len()),
+            (None, false) => format!("{} runs are marked; nothing was written", runs.len()),
+        });
         return ExitCode::SUCCESS;
     }
     let mut summary = Summary::default();
     for run in runs {
         let outcome = if args.missing || args.run.is_some() {
-            reconciler.reenter_one(&run).await
+            reconciler.reconcile_named(&run).await
         } else {
             reconciler.reconcile_one(&run).await
         };
         if args.json {
             put_json(&json!({ "run_id": run, "result": outcome }));
         } else {
-            put(&format!("{run}: {}\n", outcome_words(&outcome)));
+            put(&format!("{run}: {}\n", outcome_words(&run, &outcome)));
         }
         summary.add(run, &outcome);
     }
@@ -171,11 +184,12 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
         put_json(&json!({ "summary": summary }));
     } else {
         say(&format!(
-            "{} runs: {} proved, {} stages written, {} left to who works on them, {} in conflict, {} failed",
+            "{} runs: {} proved, {} stages written, {} left (somebody works on them, or they have no files), {} unknown, {} in conflict, {} failed",
             summary.runs,
             summary.proved,
             summary.stages_written,
             summary.left,
+            summary.unknown,
             summary.conflicts.len(),
             summary.failed.len()
         ));
@@ -183,11 +197,17 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
     if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn words(comparison: &Comparison) -> String {
+fn words(run: &RunId, comparison: &Comparison) -> String {
     match comparison {
         Comparison::Equal => "equal".to_owned(),
         Comparison::Open => "has not ended".to_owned(),
-        Comparison::Differs { numbers } => format!("differs in {}", parts(numbers)),
+        Comparison::Differs { numbers, sides } => differing(run, numbers, sides),
+        Comparison::Damaged { has_row: true } => format!(
+            "run.json is damaged in files; to make it anew from the row: innovation reconcile --run {run}"
+        ),
+        Comparison::Damaged { has_row: false } => {
+            "run.json is damaged in files, and the database does not have the run".to_owned()
+        }
         Comparison::OnlyInFiles => "is only in files".to_owned(),
         Comparison::Expired => "its files were kept long enough (RETENTION_DAYS)".to_owned(),
         Comparison::OnlyInDatabase => "is only in the database".to_owned(),
@@ -195,9 +215,39 @@ fn words(comparison: &Comparison) -> String {
     }
 }
 
-fn outcome_words(outcome: &Outcome) -> String {
+/// What differs and how, and what to type.
+fn differing(run: &RunId, numbers: &[i32], sides: &Sides) -> String {
+    let told = [
+        (&sides.missing_in_files, "missing in files"),
+        (&sides.damaged_in_files, "damaged in files"),
+        (&sides.missing_in_database, "missing in the database"),
+        (&sides.damaged_in_database, "changed by hand in the database (its digest does not hold)"),
+    ];
+    let is_told = |number: &i32| told.iter().any(|(which, _)| which.contains(number));
+    let other: Vec<i32> = numbers.iter().copied().filter(|number| !is_told(number)).collect();
+    let mut all = Vec::new();
+    if !other.is_empty() {
+        all.push(format!("differs in {}", parts(&other)));
+    }
+    for (which, how) in told.iter().filter(|(which, _)| !which.is_empty()) {
+        let is = if which.len() == 1 { "is" } else { "are" };
+        all.push(format!("{} {is} {how}", parts(which)));
+    }
+    let command =
+        if sides.is_conflict(numbers) { settle(run) } else { format!("innovation reconcile --run {run}") };
+    format!("{}; to mend it: {command}", all.join("; "))
+}
+
+/// What settles a conflict.
+pub(super) fn settle(run: &RunId) -> String {
+    format!("innovation reconcile resolve {run} --keep database|files")
+}
+
+fn outcome_words(run: &RunId, outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Proved { stages_written } => format!("proved equal, {stages_written} stages written"),
+        Outcome::Proved { stages_written } => {
+            format!("proved equal, {stages_written} stages written to the database")
+        }
         Outcome::Left => "left: somebody works on it, or it has not ended".to_owned(),
         Outcome::Gone => "has no files here".to_owned(),
         Outcome::Deleted => "was deleted; what this disk had of it is removed".to_owned(),
@@ -205,11 +255,11 @@ fn outcome_words(outcome: &Outcome) -> String {
             "left: the database had all of it and has no row any more; to enter it again: innovation reconcile --missing"
                 .to_owned()
         }
-        Outcome::Conflict { numbers } => format!(
-            "conflict in {}: both are kept; settle it by innovation reconcile resolve RUN --keep database|files",
-            parts(numbers)
-        ),
-        Outcome::Failed { reason } => format!("failed: {reason}; try again"),
+        Outcome::Unknown => "is unknown: neither the database nor the files here have it".to_owned(),
+        Outcome::Conflict { numbers } => {
+            format!("conflict in {}: both are kept; settle it by {}", parts(numbers), settle(run))
+        }
+        Outcome::Failed { reason } => format!("failed: {reason}"),
     }
 }
 

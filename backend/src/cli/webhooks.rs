@@ -84,12 +84,14 @@ async fn one(desk: &Desk, run: &RunId, json: bool) -> ExitCode {
         } else {
             let state = one.outcome.map_or("to be told", Outcome::as_str);
             let error = one.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-            put(&format!(
-                "{}.{} {state} after {} attempts{error}\n",
-                one.generation,
-                one.event.name(),
-                one.attempts
-            ));
+            let how = match (one.outcome, one.attempts) {
+                (Some(Outcome::Gone), 0) => {
+                    "not sent: the frontend wants no more of this run (410)".to_owned()
+                }
+                (_, 1) => format!("{state} after 1 attempt{error}"),
+                (_, attempts) => format!("{state} after {attempts} attempts{error}"),
+            };
+            put(&format!("{}.{} {how}\n", one.generation, one.event.name()));
         }
     }
     if all.is_empty() {

@@ -6,16 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Basic, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
+use super::{Basic, COUNTED_MAX, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
 use crate::{
     config::{Environment, Role},
-    reconcile::{Reconciler, Standing},
+    reconcile::Standing,
     storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode},
     telemetry::metrics::Measured,
 };
-
-/// Counting a queue costs as much as it is long; beyond this nobody needs the figure.
-const QUEUE_COUNTED_MAX: usize = 100_000;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -120,10 +117,16 @@ impl Health {
         let begun = Instant::now();
         // The stores' own time: the parser's self-test takes longer.
         let stores = async { (self.stores().await, begun.elapsed()) };
-        let ((stores, stores_elapsed), unsynced, queue_depth, replicas, parser) =
-            tokio::join!(stores, self.unsynced(), self.queue_depth(), self.replicas(), self.check_parser(),);
+        let ((stores, stores_elapsed), unsynced, queue_depth, conflicts, replicas, parser) = tokio::join!(
+            stores,
+            self.unsynced(),
+            self.queue_depth(),
+            self.conflicts(),
+            self.replicas(),
+            self.check_parser(),
+        );
         let not_ready = self.reason_against(&stores);
-        let mut basic = self.basic_of(&stores, not_ready);
+        let mut basic = self.basic_of(&stores, not_ready, conflicts);
         let environment = self.sources.identity.environment;
         let flags_alarm =
             self.sources.flags.as_ref().and_then(crate::flags::FlagSource::alarm).map(|alarm| {
@@ -133,10 +136,11 @@ impl Health {
                     "FLAGS_FILE is not believed; the last good flags stay; see the log".to_owned()
                 }
             });
-        let storage = self.storage_report(&stores, unsynced.ok().as_ref());
+        let storage = self.storage_report(&stores, unsynced.ok().as_ref(), conflicts);
         let model_breaker = self.sources.model.as_ref().map(|model| model.state());
         let mut checks = self.store_checks(&stores, &basic, stores_elapsed);
         checks.push(Check::of_schema(&storage));
+        checks.push(Check::of_reconciliation(&storage));
         checks.push(parser);
         checks.push(Check::of_model(model_breaker));
         checks.push(Check::of_flags(flags_alarm.clone()));
@@ -161,7 +165,8 @@ impl Health {
 
     /// What the metrics' gauges show.
     pub async fn measured(&self) -> Measured {
-        let (unsynced, queue_depth) = tokio::join!(self.unsynced(), self.queue_depth());
+        let (unsynced, queue_depth, conflicts) =
+            tokio::join!(self.unsynced(), self.queue_depth(), self.conflicts());
         let state = self.sources.router.state();
         let unsynced = unsynced.ok();
         Measured {
@@ -175,6 +180,7 @@ impl Health {
             unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
             oldest_unsynced_seconds: unsynced.map(|unsynced| self.age(&unsynced).unwrap_or(0)),
             queue_depth,
+            conflicts,
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
             is_file_alarm: state.file_alarm.is_some(),
         }
@@ -198,7 +204,7 @@ impl Health {
         match &self.sources.census {
             Some(census) if state.effective_mode.has_database() => {
                 let census = census.clone();
-                self.queue.get(|| async move { census.queue_depth(QUEUE_COUNTED_MAX).await }).await?.ok()
+                self.queue.get(|| async move { census.queue_depth(COUNTED_MAX).await }).await?.ok()
             }
             _ if state.effective_mode == Mode::FileOnly => {
                 let files = self.sources.router.files().clone();
@@ -237,7 +243,12 @@ impl Health {
         Check { name: "document_parser", status, detail, elapsed_ms: ms(begun.elapsed()) }
     }
 
-    fn storage_report(&self, stores: &Stores, unsynced: Option<&Unsynced>) -> StorageReport {
+    fn storage_report(
+        &self,
+        stores: &Stores,
+        unsynced: Option<&Unsynced>,
+        conflicts: Option<usize>,
+    ) -> StorageReport {
         let state = &stores.state;
         let environment = self.sources.identity.environment;
         let (schema, schema_detail) = match &stores.database {
@@ -278,7 +289,10 @@ impl Health {
             unsynced: unsynced.map(|unsynced| unsynced.runs),
             unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
             oldest_unsynced_seconds: unsynced.and_then(|unsynced| self.age(unsynced)),
-            reconciliation: self.sources.reconciler.as_deref().map(Reconciler::standing),
+            reconciliation: self.sources.reconciler.as_deref().map(|reconciler| {
+                let standing = reconciler.standing();
+                Standing { conflicts: conflicts.unwrap_or(standing.conflicts), ..standing }
+            }),
             local_disk: self.sources.file_storage.durability(),
             durability,
         }
@@ -326,6 +340,21 @@ impl Check {
             _ => storage.schema_detail.clone(),
         };
         Self { name: "schema", status, detail, elapsed_ms: 0 }
+    }
+
+    /// What differs stays so until somebody says which side is right.
+    fn of_reconciliation(storage: &StorageReport) -> Self {
+        let (status, detail) = match storage.reconciliation.as_ref().map(|standing| standing.conflicts) {
+            None => (CheckStatus::Skipped, None),
+            Some(0) => (CheckStatus::Ok, None),
+            Some(conflicts) => {
+                let what = format!(
+                    "row and files hold different records of {conflicts} run(s), and both are kept; `innovation reconcile --verify` names them, `innovation reconcile resolve ID --keep database|files` settles one"
+                );
+                (CheckStatus::Warning, Some(what))
+            }
+        };
+        Self { name: "reconciliation", status, detail, elapsed_ms: 0 }
     }
 
     fn of_model(breaker: Option<&'static str>) -> Self {

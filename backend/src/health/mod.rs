@@ -47,6 +47,9 @@ const PARSER_PATIENCE: Duration = Duration::from_secs(5);
 /// Counting looks into every run's folder.
 const COUNT_KEEP: Duration = Duration::from_secs(10);
 
+/// Counting costs as much as there is to count; beyond this nobody needs the figure.
+const COUNTED_MAX: usize = 100_000;
+
 /// What is running, and where.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -163,6 +166,7 @@ pub struct Health {
     unsynced: Cached<Result<Unsynced, StorageError>>,
     open: Cached<Result<usize, StorageError>>,
     queue: Cached<Result<usize, StorageError>>,
+    conflicts: Cached<Result<usize, StorageError>>,
     replicas: Cached<Result<Vec<Replica>, StorageError>>,
     /// The failure's code.
     parser: Cached<Result<(), &'static str>>,
@@ -250,6 +254,7 @@ impl Health {
             unsynced: Cached::new(COUNT_KEEP, PATIENCE),
             open: Cached::new(COUNT_KEEP, PATIENCE),
             queue: Cached::new(KEEP, PATIENCE),
+            conflicts: Cached::new(COUNT_KEEP, PATIENCE),
             replicas: Cached::new(KEEP, PATIENCE),
             parser: Cached::new(PARSER_KEEP, PARSER_PATIENCE),
         }
@@ -269,9 +274,9 @@ impl Health {
 
     /// Level 1.
     pub async fn basic(&self) -> Basic {
-        let stores = self.stores().await;
+        let (stores, conflicts) = tokio::join!(self.stores(), self.conflicts());
         let not_ready = self.reason_against(&stores);
-        self.basic_of(&stores, not_ready)
+        self.basic_of(&stores, not_ready, conflicts)
     }
 
     /// Whether a run would be accepted, and if not, why.
@@ -280,10 +285,20 @@ impl Health {
         self.reason_against(&stores).map_or(Ok(()), Err)
     }
 
-    fn basic_of(&self, stores: &Stores, not_ready: Option<NotReady>) -> Basic {
+    /// Runs of which row and files hold different records now, as the database counts them; none while it is not asked.
+    async fn conflicts(&self) -> Option<usize> {
+        let census = self.sources.census.clone()?;
+        if !self.sources.router.state().effective_mode.has_database() {
+            return None;
+        }
+        self.conflicts.get(|| async move { census.conflicts(COUNTED_MAX).await }).await?.ok()
+    }
+
+    fn basic_of(&self, stores: &Stores, not_ready: Option<NotReady>, conflicts: Option<usize>) -> Basic {
         let state = &stores.state;
         let is_degraded = state.effective_mode != state.mode
             || state.file_alarm.is_some()
+            || conflicts.is_some_and(|conflicts| conflicts > 0)
             || self.sources.flags.as_ref().is_some_and(|flags| flags.alarm().is_some())
             || [&stores.database, &stores.files].into_iter().flatten().any(Result::is_err);
         let status = match (not_ready, is_degraded) {

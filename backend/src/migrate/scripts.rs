@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261121100600_index_runs_by_brand",
     "20261121100700_index_runs_by_status",
     "20261121110000_add_webhook_deliveries",
+    "20261121110100_index_conflicted_runs",
 ];
 
 /// How many of them were live before this service had its own: what a database without a record of migrations,

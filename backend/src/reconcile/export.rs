@@ -8,7 +8,7 @@ use super::{
     plan::differences,
     verify::{Scope, is_open},
 };
-use crate::storage::{StorageError, StorageErrorKind, Store as _, files::FileStore};
+use crate::storage::{StorageError, StorageErrorKind, Store as _, files::FileStore, proof::Row};
 
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -94,9 +94,15 @@ impl Reconciler {
 
     /// An error of the database ends the export; one of the files is that run's result.
     async fn export_one(&self, run: &RunId, to: &FileStore) -> Result<Exported, StorageError> {
-        let Some(row) = self.look(run).await?.map(|row| row.snapshot) else { return Ok(Exported::Unknown) };
+        let Some(Row { snapshot: row, damaged, .. }) = self.look(run).await? else {
+            return Ok(Exported::Unknown);
+        };
         if is_open(&row) {
             return Ok(Exported::Open);
+        }
+        // It was changed by hand: what would be written is not all.
+        if !damaged.is_empty() {
+            return Ok(Exported::Conflict { numbers: damaged.into_keys().collect() });
         }
         let written = async {
             if let Some(file) = to.load(run).await?

@@ -5,6 +5,7 @@
 
 pub mod export;
 pub mod plan;
+mod repair;
 pub mod resolve;
 mod rowless;
 pub mod verify;
@@ -26,6 +27,7 @@ use tokio::sync::Notify;
 
 use self::{
     plan::{Plan, differences, plan},
+    repair::with_damage,
     rowless::Wanted,
 };
 use crate::{
@@ -79,6 +81,8 @@ pub enum Outcome {
     Deleted,
     /// The database had all of it, and has no row any more: removed by its owner, or lost with an older backup.
     RowGone,
+    /// Neither side knows it.
+    Unknown,
     /// Both hold something, and not the same.
     Conflict { numbers: Vec<i32> },
     /// The database or the disk did not take it; the next pass tries again.
@@ -92,6 +96,7 @@ pub struct Summary {
     pub proved: usize,
     pub stages_written: usize,
     pub left: usize,
+    pub unknown: usize,
     pub conflicts: Vec<RunId>,
     pub failed: Vec<RunId>,
 }
@@ -106,6 +111,7 @@ impl Summary {
                 self.stages_written += stages_written;
             }
             Outcome::Left | Outcome::Gone | Outcome::Deleted | Outcome::RowGone => self.left += 1,
+            Outcome::Unknown => self.unknown += 1,
             Outcome::Conflict { .. } => self.conflicts.push(run),
             Outcome::Failed { .. } => self.failed.push(run),
         }
@@ -114,7 +120,7 @@ impl Summary {
     /// Whether nothing is left over that a pass should have settled.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.conflicts.is_empty() && self.failed.is_empty()
+        self.conflicts.is_empty() && self.failed.is_empty() && self.unknown == 0
     }
 }
 
@@ -124,6 +130,7 @@ pub struct Standing {
     /// Of the last pass that had something to do. Run ids stand in the log and in the command's answer.
     pub proved: usize,
     pub stages_written: usize,
+    /// Runs of which row and files hold different records now; while the database is away, of the last pass.
     pub conflicts: usize,
     pub failed: usize,
     #[serde(serialize_with = "optional_millis::serialize")]
@@ -286,7 +293,7 @@ impl Reconciler {
     /// Leaves a run alone for a while that could not be settled.
     fn defer(&self, run: &RunId, outcome: &Outcome) {
         let mut deferred = self.lock_deferred();
-        if matches!(outcome, Outcome::Proved { .. } | Outcome::Gone | Outcome::Deleted) {
+        if matches!(outcome, Outcome::Proved { .. } | Outcome::Gone | Outcome::Deleted | Outcome::Unknown) {
             deferred.remove(run);
             return;
         }
@@ -306,12 +313,28 @@ impl Reconciler {
 
     /// What would be done with a run, in words.
     pub async fn preview(&self, run: &RunId) -> Result<String, StorageError> {
-        let Some(file) = self.files().load(run).await? else { return Ok("has no files here".to_owned()) };
         let looked = self.look(run).await?;
-        Ok(match plan(looked.as_ref().map(|row| &row.snapshot), &file) {
+        let Some(file) = self.files().load(run).await? else {
+            return Ok(match looked {
+                None => "is unknown: neither the database nor the files have it".to_owned(),
+                Some(row) if verify::is_open(&row.snapshot) => {
+                    "has no files here, and has not ended".to_owned()
+                }
+                Some(_) => "has no readable files here; they would be made anew from its row".to_owned(),
+            });
+        };
+        let lacks = |row: &Row| differences(&row.snapshot, &file);
+        Ok(match with_damage(plan(looked.as_ref().map(|row| &row.snapshot), &file), looked.as_ref()) {
             Plan::Leave => "left to who works on it".to_owned(),
             Plan::Replay { stages } => format!("{} stages and its end would be written", stages.len()),
-            Plan::Fill { stages } if stages.is_empty() => "would be proved".to_owned(),
+            Plan::Fill { stages } if stages.is_empty() => {
+                match looked.as_ref().map(lacks).unwrap_or_default() {
+                    numbers if numbers.is_empty() => "would be proved".to_owned(),
+                    numbers => format!(
+                        "{numbers:?} (5 is the report) would be filled on the side that lacks it, and proved"
+                    ),
+                }
+            }
             Plan::Fill { stages } => format!("{} stages would be written", stages.len()),
             Plan::Conflict { numbers } => format!("conflict in {numbers:?}; nothing would be written"),
         })
@@ -405,7 +428,11 @@ impl Reconciler {
                 Outcome::RowGone => {
                     tracing::warn!(run_id = %run, "[{run}] the database had all of it and has no row any more: removed by its owner, or lost with an older backup; innovation reconcile --missing brings it back");
                 }
-                Outcome::Proved { .. } | Outcome::Left | Outcome::Gone | Outcome::Deleted => {}
+                Outcome::Proved { .. }
+                | Outcome::Left
+                | Outcome::Gone
+                | Outcome::Deleted
+                | Outcome::Unknown => {}
             }
             self.defer(&run, &outcome);
             summary.add(run, &outcome);
@@ -431,7 +458,7 @@ impl Reconciler {
     }
 
     async fn try_reconcile(&self, run: &RunId, wanted: Wanted) -> Result<Outcome, StorageError> {
-        let Some(mut file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
+        let Some(mut file) = self.load_or_mend(run).await? else { return Ok(Outcome::Gone) };
         let mut stages_written = 0;
         for _ in 0..ROUNDS_MAX {
             let mut row = self.look(run).await?;
@@ -446,7 +473,7 @@ impl Reconciler {
             {
                 return Ok(outcome);
             }
-            match (plan(row.as_ref().map(|row| &row.snapshot), &file), &row) {
+            match (with_damage(plan(row.as_ref().map(|row| &row.snapshot), &file), row.as_ref()), &row) {
                 (Plan::Leave, _) => return Ok(Outcome::Left),
                 (Plan::Conflict { numbers }, _) => {
                     self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;
@@ -479,7 +506,16 @@ impl Reconciler {
                 }
             }
         }
-        Ok(Outcome::Failed { reason: "the row kept changing while it was to be proved".to_owned() })
+        match self.look(run).await?.map(|row| differences(&row.snapshot, &file)) {
+            // What neither side could be filled with: an operator's.
+            Some(numbers) if !numbers.is_empty() => {
+                self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;
+                Ok(Outcome::Conflict { numbers })
+            }
+            _ => Ok(Outcome::Failed {
+                reason: "the row kept changing while it was to be proved; try again".to_owned(),
+            }),
+        }
     }
 
     /// Takes the run's row, or enters one, and gives it everything up to its end.

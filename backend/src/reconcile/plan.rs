@@ -79,6 +79,15 @@ pub fn differences(row: &Snapshot, file: &Snapshot) -> Vec<i32> {
     numbers
 }
 
+/// Whether a side has what a number stands for.
+#[must_use]
+pub fn holds(side: &Snapshot, number: i32) -> bool {
+    match Stage::ALL.into_iter().find(|stage| i32::from(stage.number()) == number) {
+        Some(stage) => side.stages.contains_key(&stage),
+        None => side.report.is_some(),
+    }
+}
+
 fn differing_stages(row: &Snapshot, file: &Snapshot) -> impl Iterator<Item = Stage> {
     Stage::ALL.into_iter().filter(|stage| match (row.stages.get(stage), file.stages.get(stage)) {
         (Some(ours), Some(theirs)) => ours.sha256 != theirs.sha256,

@@ -2,7 +2,11 @@
 
 use pipeline::run::{RunId, RunStatus, Stage};
 
-use super::{Outcome, Reconciler, plan::differences};
+use super::{
+    Outcome, Reconciler,
+    plan::{Plan, differences, holds, plan},
+    repair::with_damage,
+};
 use crate::storage::{StorageError, StorageErrorKind, Store as _, proof::Row};
 
 /// Whose version stands.
@@ -15,36 +19,51 @@ pub enum Keep {
 }
 
 impl Reconciler {
-    /// Makes both sides hold what one of them holds, and proves it. A run that has not ended on both is left alone.
+    /// Makes both sides hold what one of them holds, and proves it. What one side merely lacks is filled from the other,
+    /// whichever is kept. A run that has not ended on both is left alone.
     pub async fn resolve(&self, run: &RunId, keep: Keep) -> Result<Outcome, StorageError> {
-        let Some(file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
-        let Some(Row { snapshot: row, version, .. }) = self.look(run).await? else {
-            return Ok(self.reconcile_one(run).await);
-        };
-        let is_open = [&row, &file].iter().any(|side| side.status == RunStatus::Processing);
-        if row.is_leased || is_open || row.generation != file.generation {
+        let Some(file) = self.files().load(run).await? else { return Ok(self.reconcile_named(run).await) };
+        let Some(mut row) = self.look(run).await? else { return Ok(self.reconcile_one(run).await) };
+        let is_open = [&row.snapshot, &file].iter().any(|side| side.status == RunStatus::Processing);
+        if row.snapshot.is_leased || is_open || row.snapshot.generation != file.generation {
             return Ok(Outcome::Left);
         }
-        let numbers = differences(&row, &file);
-        if numbers.is_empty() {
+        let Plan::Conflict { numbers } = with_damage(plan(Some(&row.snapshot), &file), Some(&row)) else {
             return Ok(self.reconcile_one(run).await);
-        }
+        };
         match keep {
-            Keep::Database => self.files().take_over(&row).await?,
+            Keep::Database => {
+                if !row.damaged.is_empty() {
+                    row = self.trusted(run, &row).await?;
+                }
+                self.files().take_over(&row.snapshot).await?;
+            }
             Keep::Files => {
+                // Where something is lost here, it is the row's that is told to be wrong.
+                if row.snapshot.status == file.status {
+                    self.files().fill(&row.snapshot).await?;
+                }
+                let Some(file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
+                if let Some(lost) = row.damaged.keys().find(|number| !holds(&file, **number)) {
+                    let what = format!(
+                        "the files do not hold what is damaged in the row either ({lost}; 5 is the report): keep the database's"
+                    );
+                    return Err(StorageError::new(StorageErrorKind::Refused, what));
+                }
                 self.files().keep_row(&row).await?;
                 let differing: Vec<Stage> = Stage::ALL
                     .into_iter()
-                    .filter(|stage| numbers.contains(&i32::from(stage.number())))
+                    .filter(|stage| {
+                        let number = i32::from(stage.number());
+                        numbers.contains(&number) || differences(&row.snapshot, &file).contains(&number)
+                    })
                     .collect();
-                let fence = self.fence_above(&file, row.epoch);
+                let fence = self.fence_above(&file, row.snapshot.epoch);
+                let version = &row.version;
                 let reopened =
-                    self.call(|mirror| async { mirror.reopen(&fence, &differing, &version).await }).await?;
+                    self.call(|mirror| async { mirror.reopen(&fence, &differing, version).await }).await?;
                 if !reopened {
-                    return Err(StorageError::new(
-                        StorageErrorKind::Unavailable,
-                        "the row changed while it was looked at",
-                    ));
+                    return Err(changed());
                 }
                 let row = self.look(run).await?;
                 // Its own lease is on it; whoever else comes is fenced off.
@@ -54,4 +73,24 @@ impl Reconciler {
         tracing::warn!(run_id = %run, ?keep, ?numbers, "[{run}] a conflict was settled by hand");
         Ok(self.reconcile_one(run).await)
     }
+
+    /// The row, read with what was changed in it by hand: an operator has said that it is right.
+    async fn trusted(&self, run: &RunId, row: &Row) -> Result<Row, StorageError> {
+        let numbers: Vec<i32> = row.damaged.keys().copied().collect();
+        if !self.call(|mirror| async { mirror.trust(run, &numbers, &row.version).await }).await? {
+            return Err(changed());
+        }
+        let row = self.look(run).await?.ok_or_else(changed)?;
+        if let Some(number) = row.damaged.keys().next() {
+            let what = format!(
+                "stage {number} in the row is no record of this program: it can only be settled by --keep files"
+            );
+            return Err(StorageError::new(StorageErrorKind::Refused, what));
+        }
+        Ok(row)
+    }
+}
+
+fn changed() -> StorageError {
+    StorageError::new(StorageErrorKind::Unavailable, "the row changed while it was looked at; try again")
 }

@@ -27,7 +27,7 @@ pub(super) enum Wanted {
 
 impl Reconciler {
     /// Brings one run's row up to its files, also where the row was there and has been removed or lost since.
-    pub async fn reenter_one(&self, run: &RunId) -> Outcome {
+    pub(super) async fn reenter_one(&self, run: &RunId) -> Outcome {
         self.settle(run, Wanted::ByCommand).await
     }
 

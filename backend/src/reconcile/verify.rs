@@ -1,6 +1,6 @@
 //! Comparing both sides of a set of runs, without writing to either.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::TimeDelta;
 use pipeline::{
@@ -9,7 +9,11 @@ use pipeline::{
 };
 use serde::Serialize;
 
-use super::{Reconciler, plan::differences};
+use super::{
+    Reconciler,
+    plan::{STATUS, differences, holds},
+    repair::numbers_of,
+};
 use crate::storage::{Snapshot, StorageError, Store as _};
 
 /// Rows of one page: their runs are compared before the next page is asked for.
@@ -34,6 +38,12 @@ pub enum Comparison {
     /// What differs: stage numbers, 5 for the report, 0 for the status.
     Differs {
         numbers: Vec<i32>,
+        #[serde(flatten)]
+        sides: Sides,
+    },
+    /// Of its manifest here nothing can be read; whether there is a row.
+    Damaged {
+        has_row: bool,
     },
     OnlyInFiles,
     OnlyInDatabase,
@@ -41,6 +51,30 @@ pub enum Comparison {
     Expired,
     /// Neither side knows it.
     Unknown,
+}
+
+/// Where that which differs is, by number; what is in none of these stands on both sides, and is not the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Sides {
+    pub missing_in_files: Vec<i32>,
+    pub missing_in_database: Vec<i32>,
+    /// Does not match its own digest; counts as missing when files are filled.
+    pub damaged_in_files: Vec<i32>,
+    /// Does not match its own digest: changed by hand, and a conflict.
+    pub damaged_in_database: Vec<i32>,
+}
+
+impl Sides {
+    /// Whether both hold something, and an operator has to say which is right.
+    #[must_use]
+    pub fn is_conflict(&self, numbers: &[i32]) -> bool {
+        let is_filled = |number: &i32| {
+            [&self.missing_in_files, &self.missing_in_database, &self.damaged_in_files]
+                .iter()
+                .any(|filled| filled.contains(number))
+        };
+        !self.damaged_in_database.is_empty() || !numbers.iter().all(is_filled)
+    }
 }
 
 /// One run's comparison.
@@ -58,6 +92,7 @@ pub struct Count {
     pub equal: usize,
     pub open: usize,
     pub differing: usize,
+    pub damaged: usize,
     pub only_in_files: usize,
     pub only_in_database: usize,
     pub expired: usize,
@@ -71,6 +106,7 @@ impl Count {
             Comparison::Equal => &mut self.equal,
             Comparison::Open => &mut self.open,
             Comparison::Differs { .. } => &mut self.differing,
+            Comparison::Damaged { .. } => &mut self.damaged,
             Comparison::OnlyInFiles => &mut self.only_in_files,
             Comparison::OnlyInDatabase => &mut self.only_in_database,
             Comparison::Expired => &mut self.expired,
@@ -81,7 +117,7 @@ impl Count {
     /// Whether nothing differs, and nothing is missing on either side.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.differing + self.only_in_files + self.only_in_database + self.unknown == 0
+        self.differing + self.damaged + self.only_in_files + self.only_in_database + self.unknown == 0
     }
 }
 
@@ -116,7 +152,14 @@ impl Reconciler {
             }
         }
         for run in in_files {
-            let Some(manifest) = self.files().manifest(&run).await? else { continue };
+            let Some(manifest) = self.files().manifest(&run).await? else {
+                // Whether it is one of those that are asked for can no longer be read.
+                if self.files().damage(&run).await?.manifest {
+                    let comparison = self.compare(&run).await?;
+                    note(run, comparison);
+                }
+                continue;
+            };
             if since.is_none_or(|since| manifest.accepted_at >= since) && manifest.database.is_some() {
                 let comparison = self.compare(&run).await?;
                 note(run, comparison);
@@ -140,7 +183,13 @@ impl Reconciler {
     /// Compares both sides of one run.
     pub async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
         let file = self.files().load(run).await?;
-        let row = self.look(run).await?.map(|row| row.snapshot);
+        let (row, damaged) = match self.look(run).await? {
+            Some(row) => (Some(row.snapshot), row.damaged),
+            None => (None, BTreeMap::new()),
+        };
+        if file.is_none() && self.files().damage(run).await?.manifest {
+            return Ok(Comparison::Damaged { has_row: row.is_some() });
+        }
         Ok(match (row, file) {
             (None, None) => Comparison::Unknown,
             (Some(row), None) if self.has_expired(&row) => Comparison::Expired,
@@ -152,14 +201,33 @@ impl Reconciler {
             (Some(row), Some(file)) if row.generation > file.generation && !is_open(&file) => {
                 Comparison::OnlyInDatabase
             }
-            (Some(row), Some(file)) => match differences(&row, &file) {
-                numbers if numbers.is_empty() => Comparison::Equal,
-                numbers => Comparison::Differs { numbers },
-            },
+            (Some(row), Some(file)) => {
+                let mut numbers = differences(&row, &file);
+                numbers.extend(damaged.keys());
+                numbers.sort_unstable();
+                numbers.dedup();
+                if numbers.is_empty() {
+                    return Ok(Comparison::Equal);
+                }
+                let damaged_in_files = numbers_of(&self.files().damage(run).await?);
+                let is_missing = |side: &Snapshot, number: i32| number != STATUS && !holds(side, number);
+                let missing = |side: &Snapshot, damaged: &[i32]| {
+                    let of = |number: &i32| is_missing(side, *number) && !damaged.contains(number);
+                    numbers.iter().copied().filter(of).collect()
+                };
+                let damaged_in_database: Vec<i32> = damaged.into_keys().collect();
+                let sides = Sides {
+                    missing_in_files: missing(&file, &damaged_in_files),
+                    missing_in_database: missing(&row, &damaged_in_database),
+                    damaged_in_files,
+                    damaged_in_database,
+                };
+                Comparison::Differs { numbers, sides }
+            }
         })
     }
 
-    fn has_expired(&self, row: &Snapshot) -> bool {
+    pub(super) fn has_expired(&self, row: &Snapshot) -> bool {
         let keep = self.retention.and_then(|keep| TimeDelta::from_std(keep).ok());
         let before = keep.and_then(|keep| self.clock.now().checked_sub_signed(keep));
         before.is_some_and(|before| row.finished_at.is_some_and(|at| at < before))

@@ -352,6 +352,9 @@ pub trait Census: Send + Sync + std::fmt::Debug {
     /// Accepted runs that nobody works on yet, counted up to a number.
     async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError>;
 
+    /// Runs of which row and files hold different records now, counted up to a number.
+    async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError>;
+
     /// The replicas that have shown a sign of life lately.
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError>;
 

@@ -56,6 +56,9 @@ pub struct Row {
     pub version: String,
     /// Whose lease is, or was, on it.
     pub owner: Option<String>,
+    /// What stands in it and does not match its own digest, by number (5 is the report): somebody has changed it by hand.
+    /// The snapshot has none of it.
+    pub damaged: BTreeMap<i32, String>,
 }
 
 /// A database whose rows can be compared with files, and mended.
@@ -107,6 +110,10 @@ pub trait Mirror: Store {
     /// it; false if the row is no longer the one that was read.
     async fn reopen(&self, fence: &Fence, without: &[Stage], row_version: &str)
     -> Result<bool, StorageError>;
+
+    /// Lets these columns of an ended row (5 is the report) count as they stand, without the digests that they do not match;
+    /// false if the row is no longer the one that was read.
+    async fn trust(&self, run: &RunId, numbers: &[i32], row_version: &str) -> Result<bool, StorageError>;
 
     /// Notes the stages (5 is the report, 0 the status) that differ; none takes the note away.
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError>;

@@ -252,6 +252,8 @@ pub struct Measured {
     pub unsynced_stages: Option<usize>,
     pub oldest_unsynced_seconds: Option<u64>,
     pub queue_depth: Option<usize>,
+    /// Runs of which row and files hold different records.
+    pub conflicts: Option<usize>,
     /// None without a database.
     pub is_database_breaker_open: Option<bool>,
     /// Whether the last file write failed.
@@ -291,6 +293,13 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     if let Some(depth) = measured.queue_depth {
         registry.register("queue_depth", "Accepted runs that nobody works on yet", gauge(depth));
     }
+    if let Some(conflicts) = measured.conflicts {
+        registry.register(
+            "conflicts",
+            "Runs of which row and files hold different records",
+            gauge(conflicts),
+        );
+    }
     if let Some(is_open) = measured.is_database_breaker_open {
         let gauge = gauge(usize::from(is_open));
         registry.register("database_breaker_open", "1 while the database is not asked", gauge);
@@ -325,6 +334,7 @@ mod tests {
             unsynced_stages: Some(5),
             oldest_unsynced_seconds: Some(61),
             queue_depth: None,
+            conflicts: Some(1),
             is_database_breaker_open: Some(true),
             is_file_alarm: false,
         }
@@ -359,6 +369,7 @@ mod tests {
             "innovation_unsynced_stages 5",
             "innovation_oldest_unsynced_seconds 61",
             "innovation_database_breaker_open 1",
+            "innovation_conflicts 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

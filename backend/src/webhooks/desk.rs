@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pipeline::run::RunId;
 
+use super::body::{Content, content};
 use crate::storage::{
     StorageError,
     files::FileStore,
@@ -19,12 +20,24 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Has everything of a run told again; returns how many events, none for a run that nobody knows.
+    /// Has everything of a run told again; returns how many events that will be: what a retry has overtaken is not told any
+    /// more. None for a run that nobody knows.
     pub async fn replay(&self, run: &RunId) -> Result<Option<usize>, StorageError> {
         for outbox in self.outboxes() {
             if let Some(snapshot) = outbox.load(run).await? {
                 let events = Event::all_of(&snapshot);
-                return outbox.replay(run, snapshot.generation, &events).await.map(Some);
+                let mut all: Vec<(i32, Event)> =
+                    outbox.deliveries(run).await?.iter().map(|one| (one.generation, one.event)).collect();
+                for event in &events {
+                    if !all.iter().any(|(_, known)| known == event) {
+                        all.push((snapshot.generation, *event));
+                    }
+                }
+                outbox.replay(run, snapshot.generation, &events).await?;
+                all.retain(|(generation, event)| {
+                    content(&snapshot, *generation, *event) != Content::Superseded
+                });
+                return Ok(Some(all.len()));
             }
         }
         Ok(None)

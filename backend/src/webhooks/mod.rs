@@ -8,6 +8,7 @@
 //! * No run waits for a receiver.
 //! * A repetition carries the same `webhook-id`.
 //! * While the database is there, it alone says what is to be sent; what stands in files is handed over to it first.
+//! * While it is away, files tell of a run only what is known to follow on what was told: the rest waits for the database.
 
 pub mod body;
 mod client;
@@ -181,8 +182,11 @@ impl Courier {
                     "[{run}] the frontend was not told; `innovation webhooks replay --run {run}` tells it again");
             }
         }
-        if let Err(error) = outbox.settle(due, outcome, reason.as_deref()).await {
-            tracing::warn!(run_id = %run, event, %error, "[{run}] that the frontend was told could not be noted; it is told again");
+        match outbox.settle(due, outcome, reason.as_deref()).await {
+            Ok(()) => self.router.files().note_told(run, due.event),
+            Err(error) => {
+                tracing::warn!(run_id = %run, event, %error, "[{run}] that the frontend was told could not be noted; it is told again");
+            }
         }
     }
 

@@ -1,15 +1,19 @@
 //! Ended runs, mended and proved from outside: by reconciliation.
 
 use pipeline::{
-    record::sha256_hex,
+    record::{StageRecord, sha256_hex},
     run::{RunId, RunStatus, Stage},
 };
 
 use super::{
-    super::{Snapshot, StorageError, StorageErrorKind, proof::Proof},
+    super::{
+        Snapshot, StorageError, StorageErrorKind,
+        proof::{Proof, Row},
+    },
     Twin,
     manifest::{DatabaseSide, Manifest, StoredReport},
-    run_files::{REPORT_FILE, RunFiles},
+    proof::{Found, digest, prove},
+    run_files::{MANIFEST_FILE, REPORT_FILE, RunFiles},
     tombstone::deleted,
 };
 
@@ -37,16 +41,19 @@ impl RunFiles {
             for stage in Stage::ALL {
                 let theirs = row.stages.get(&stage).map(|held| &held.sha256);
                 let ours = manifest.stages.get(&stage).map(|stored| &stored.record_sha256);
-                if ours.is_some() && ours != theirs {
-                    self.move_aside(&Self::name(run, stage.file()), "conflict", None)?;
+                // What the row merely lacks is given to it, unless it has ended otherwise.
+                let is_in_the_way = theirs.is_some() || row.status != manifest.status;
+                if ours.is_some() && ours != theirs && is_in_the_way {
+                    self.move_aside_if_there(&Self::name(run, stage.file()))?;
                     manifest.stages.remove(&stage);
                 }
             }
             let report = row.report.as_ref().map(|report| sha256_hex(report.as_bytes()));
             if let Some(stored) = &manifest.report
                 && report.as_ref() != Some(&stored.sha256)
+                && (report.is_some() || row.status != manifest.status)
             {
-                self.move_aside(&Self::name(run, REPORT_FILE), "conflict", None)?;
+                self.move_aside_if_there(&Self::name(run, REPORT_FILE))?;
                 manifest.report = None;
             }
             manifest.status = row.status;
@@ -58,12 +65,19 @@ impl RunFiles {
         self.fill(row)
     }
 
-    pub(super) fn keep_row(&self, row: &Snapshot) -> Result<(), StorageError> {
+    fn move_aside_if_there(&self, name: &str) -> Result<(), StorageError> {
+        if self.read(name)?.is_some() {
+            self.move_aside(name, "conflict", None)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep_row(&self, Row { snapshot: row, damaged, .. }: &Row) -> Result<(), StorageError> {
         let name = Self::name(&row.id, format!("row.conflict-{}.json", self.stamp()));
         let stages: Vec<_> = row.stages.values().map(|held| &held.record).collect();
         let kept = serde_json::json!({
             "run_id": row.id, "status": row.status, "generation": row.generation, "stages": stages,
-            "report": row.report, "error": row.failure,
+            "report": row.report, "error": row.failure, "damaged": damaged,
         });
         let bytes = self.json_bytes(&kept, &name)?;
         self.medium.create(&name, &bytes).map_err(|error| self.fault(&name, &error))
@@ -116,13 +130,103 @@ impl RunFiles {
             return Err(StorageError::new(StorageErrorKind::Fenced, what));
         }
         for held in row.stages.values() {
-            self.add_stage(manifest, &held.record, Twin::Has)?;
+            self.restore_stage(manifest, &held.record)?;
         }
-        if let (None, Some(report)) = (&manifest.report, &row.report) {
-            self.replace(&Self::name(run, REPORT_FILE), report.as_bytes())?;
-            let sha256 = sha256_hex(report.as_bytes());
-            manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
+        if let Some(report) = &row.report {
+            self.restore_report(manifest, report)?;
         }
         self.write_manifest(manifest)
     }
+
+    /// Puts a stage where its file is missing or does not prove itself; the manifest, which is not yet written, may name it
+    /// all the same. Another record that does prove itself stays: that is a difference, and an operator's.
+    fn restore_stage(&self, manifest: &mut Manifest, record: &StageRecord) -> Result<(), StorageError> {
+        let stage = record.meta.stage;
+        let name = Self::name(&manifest.run_id, stage.file());
+        let sha256 = digest(record)?;
+        let known = manifest.stages.get(&stage);
+        let is_there = match prove(self.read(&name)?, stage, known)? {
+            Found::Record(_, existing, _) if existing == sha256 => true,
+            Found::Record(..) if known.is_some() => return Ok(()),
+            // Named nowhere: a writer's who lost the run between the file and the manifest, or a conflict.
+            Found::Record(..) => return Err(self.conflict(&name)),
+            Found::Damaged(reason, version) => {
+                // The record may be whole, and the manifest's digest of it wrong.
+                let is_whole = matches!(prove(self.read(&name)?, stage, None)?,
+                    Found::Record(_, existing, _) if existing == sha256);
+                if !is_whole {
+                    self.set_aside(&name, &reason, Some(&version))?;
+                }
+                is_whole
+            }
+            Found::Nothing => false,
+        };
+        if !is_there {
+            let created = self.medium.create(&name, &self.json_bytes(record, &name)?);
+            created.map_err(|error| self.fault(&name, &error))?;
+            tracing::info!(run_id = %manifest.run_id, stage = stage.number(), "[{}] Stage {} was written to file from the row",
+                manifest.run_id, stage.number());
+        }
+        if known.is_none_or(|known| known.record_sha256 != sha256) {
+            let stored = self.stored_stage(record, sha256, Twin::Has);
+            manifest.stages.insert(stage, stored);
+        }
+        Ok(())
+    }
+
+    /// The same for the report.
+    fn restore_report(&self, manifest: &mut Manifest, report: &str) -> Result<(), StorageError> {
+        let name = Self::name(&manifest.run_id, REPORT_FILE);
+        let sha256 = sha256_hex(report.as_bytes());
+        match (self.read(&name)?, &manifest.report) {
+            (Some(stored), known) => {
+                let existing = sha256_hex(&stored.bytes);
+                match known {
+                    _ if existing == sha256 => {}
+                    Some(known) if known.sha256 == existing => return Ok(()),
+                    Some(known) => {
+                        let reason = format!("has digest {existing}, the manifest says {}", known.sha256);
+                        self.set_aside(&name, &reason, Some(&stored.version))?;
+                        self.replace(&name, report.as_bytes())?;
+                    }
+                    // Of a process that was killed before it named it.
+                    None => self.replace(&name, report.as_bytes())?,
+                }
+            }
+            (None, _) => self.replace(&name, report.as_bytes())?,
+        }
+        manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
+        Ok(())
+    }
+
+    /// What of a run's files is there and does not prove itself. Changes nothing.
+    pub(super) fn damage(&self, run: &RunId) -> Result<Damage, StorageError> {
+        let Some(stored) = self.read(&Self::name(run, MANIFEST_FILE))? else { return Ok(Damage::default()) };
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&stored.bytes) else {
+            return Ok(Damage { manifest: true, ..Damage::default() });
+        };
+        let mut damage = Damage::default();
+        for stage in Stage::ALL {
+            let stored = self.read(&Self::name(run, stage.file()))?;
+            if let Found::Damaged(..) = prove(stored, stage, manifest.stages.get(&stage))? {
+                damage.stages.push(stage);
+            }
+        }
+        let report = self.read(&Self::name(run, REPORT_FILE))?;
+        damage.report = manifest
+            .report
+            .as_ref()
+            .zip(report)
+            .is_some_and(|(known, stored)| sha256_hex(&stored.bytes) != known.sha256);
+        Ok(damage)
+    }
+}
+
+/// What of a run's files is there and does not prove itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Of `run.json` nothing can be read, and nothing else was looked at.
+    pub manifest: bool,
+    pub stages: Vec<Stage>,
+    pub report: bool,
 }

@@ -57,10 +57,10 @@ use self::{
     run_files::{REPORT_FILE, RunFiles},
     spool::Spool,
 };
-pub use self::{run_files::OpenError, unsynced::Unsynced};
+pub use self::{mend::Damage, run_files::OpenError, unsynced::Unsynced};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
-    proof::Proof as Evidence,
+    proof::{Proof as Evidence, Row},
 };
 use crate::config::{StorageConfig, StoragePlace};
 
@@ -128,13 +128,38 @@ impl FileStore {
     }
 
     /// Writes down, with each state change that the database has not, what the frontend is to be told, and wakes who
-    /// tells it. To be said of a store before it is used.
+    /// tells it. `beside_database`: a database has an outbox too, and may owe what comes before. To be said of a store before
+    /// it is used.
     #[must_use]
-    pub fn telling(mut self, wake: Option<Arc<Notify>>) -> Self {
+    pub fn telling(mut self, wake: Option<Arc<Notify>>, beside_database: bool) -> Self {
         if let Some(files) = Arc::get_mut(&mut self.files) {
-            files.telling = Telling::waking(wake);
+            files.telling = Telling::waking(wake, beside_database);
         }
         self
+    }
+
+    /// For who only compares: what is found damaged stays where it lies. To be said of a store before it is used.
+    #[must_use]
+    pub fn only_looking(mut self) -> Self {
+        if let Some(files) = Arc::get_mut(&mut self.files) {
+            files.only_looks = true;
+        }
+        self
+    }
+
+    /// What of a run's files is there and does not prove itself.
+    pub async fn damage(&self, run: &RunId) -> Result<Damage, StorageError> {
+        let id = run.clone();
+        self.one(run, move |files| files.damage(&id)).await
+    }
+
+    /// Whether something lies here of a run, with or without a manifest.
+    pub async fn has_anything_of(&self, run: &RunId) -> Result<bool, StorageError> {
+        let id = run.clone();
+        self.one(run, move |files| {
+            files.medium.has_run(id.as_str()).map_err(|error| files.fault(id.as_str(), &error))
+        })
+        .await
     }
 
     /// Wakes who tells the frontend, if something was written down.
@@ -369,9 +394,9 @@ impl FileStore {
     }
 
     /// Keeps a row's version in the run's folder, before the files' replaces it.
-    pub async fn keep_row(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub async fn keep_row(&self, row: &Row) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
-        self.write(&row.id.clone(), move |files| files.keep_row(&row)).await
+        self.write(&row.snapshot.id.clone(), move |files| files.keep_row(&row)).await
     }
 
     /// Gives an ended run the stages and the report that its row has and its files lack.

@@ -5,7 +5,7 @@
 //! do: what is taken to be sent is put off by compare-and-set, so that nobody else takes it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -32,6 +32,27 @@ const TOLD_FOLDER: &str = ".webhooks-told";
 /// For so long nobody looks into a manifest again of which nothing is due: longer, and a command's replay would wait.
 const UNDISTURBED: Duration = Duration::from_secs(30);
 
+/// What became of a manifest that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Changed {
+    Yes,
+    No,
+    /// What it has to tell waits for the database.
+    Held,
+}
+
+/// Runs of which it is remembered how far they were told.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// How far runs were told by this process, whichever outbox owed it.
+#[derive(Debug, Default)]
+struct Told {
+    /// The number of the last event.
+    up_to: HashMap<RunId, i32>,
+    /// In the order of their first one.
+    order: VecDeque<RunId>,
+}
+
 /// Who tells the frontend of what stands in files.
 #[derive(Debug, Default)]
 pub(super) struct Telling {
@@ -39,11 +60,38 @@ pub(super) struct Telling {
     pub(super) wake: Option<Arc<Notify>>,
     /// Runs of which nothing is due before then.
     resting: Mutex<HashMap<RunId, Timestamp>>,
+    /// A database has an outbox too, and may owe what comes before.
+    beside_database: bool,
+    told: Mutex<Told>,
 }
 
 impl Telling {
-    pub(super) fn waking(wake: Option<Arc<Notify>>) -> Self {
-        Self { wake, ..Self::default() }
+    pub(super) fn waking(wake: Option<Arc<Notify>>, beside_database: bool) -> Self {
+        Self { wake, beside_database, ..Self::default() }
+    }
+
+    fn note_told(&self, run: &RunId, event: Event) {
+        // A retry goes on after a failure where the stages stopped.
+        if event == Event::Failed {
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(up_to) = told.up_to.get_mut(run) {
+            *up_to = event.number().max(*up_to);
+            return;
+        }
+        told.up_to.insert(run.clone(), event.number());
+        told.order.push_back(run.clone());
+        if told.order.len() > REMEMBERED_MAX
+            && let Some(oldest) = told.order.pop_front()
+        {
+            told.up_to.remove(&oldest);
+        }
+    }
+
+    fn is_told(&self, run: &RunId, number: i32) -> bool {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.up_to.get(run).is_some_and(|up_to| *up_to >= number)
     }
 }
 
@@ -117,10 +165,16 @@ impl RunFiles {
     /// The first event of a run that is not settled, if it is due.
     fn claim_first(&self, run: &RunId, hold: Duration) -> Result<Option<Due>, StorageError> {
         let mut due = None;
-        self.change_deliveries(run, |deliveries, now| {
+        self.change_manifest(run, |manifest, now| {
+            if self.waits_for_database(manifest) {
+                return Changed::Held;
+            }
+            let deliveries = &mut manifest.webhooks;
             let is_gone = deliveries.iter().any(|one| one.outcome == Some(Outcome::Gone));
             let first = deliveries.iter_mut().find(|one| one.outcome.is_none());
-            let Some(first) = first.filter(|first| first.next_attempt_at <= now) else { return false };
+            let Some(first) = first.filter(|first| first.next_attempt_at <= now) else {
+                return Changed::No;
+            };
             first.attempts += 1;
             first.next_attempt_at = now + hold;
             due = Some(Due {
@@ -130,9 +184,28 @@ impl RunFiles {
                 attempt: first.attempts,
                 is_gone,
             });
-            true
+            Changed::Yes
         })?;
         Ok(due)
+    }
+
+    /// Whether the database may still owe what comes before the first event that these files have to tell: then it is
+    /// handed over when the database is back, which tells all in order. What these files, or this process, have told
+    /// themselves is known to be before it.
+    fn waits_for_database(&self, manifest: &Manifest) -> bool {
+        if !self.telling.beside_database || !manifest.has_row() {
+            return false;
+        }
+        let Some(first) = manifest.webhooks.iter().find(|one| one.outcome.is_none()) else { return false };
+        let before = match first.event {
+            Event::Stage(stage) => i32::from(stage.number()) - 1,
+            Event::Report | Event::Completed => first.event.number() - 1,
+            Event::Failed => manifest.stages.keys().map(|stage| stage.number().into()).max().unwrap_or(0),
+        };
+        let is_known = |one: &Delivery| one.outcome.is_some() && one.event.number() == before;
+        before > 0
+            && !manifest.webhooks.iter().any(is_known)
+            && !self.telling.is_told(&manifest.run_id, before)
     }
 
     /// Changes what a run has to tell; a run that has gone has nothing more. `change` says whether it did.
@@ -140,6 +213,16 @@ impl RunFiles {
         &self,
         run: &RunId,
         change: impl FnOnce(&mut Vec<Delivery>, Timestamp) -> bool,
+    ) -> Result<(), StorageError> {
+        self.change_manifest(run, |manifest, now| {
+            if change(&mut manifest.webhooks, now) { Changed::Yes } else { Changed::No }
+        })
+    }
+
+    fn change_manifest(
+        &self,
+        run: &RunId,
+        change: impl FnOnce(&mut Manifest, Timestamp) -> Changed,
     ) -> Result<(), StorageError> {
         let lock = match self.lock(run) {
             Err(error) if error.kind == StorageErrorKind::Unknown => None,
@@ -150,15 +233,16 @@ impl RunFiles {
             self.unmark(TOLD_FOLDER, run)?;
             return self.unmark(OWING_FOLDER, run);
         };
-        let has_changed = change(&mut manifest.webhooks, self.clock.now());
+        let changed = change(&mut manifest, self.clock.now());
         let next = manifest.webhooks.iter().find(|one| one.outcome.is_none()).map(|one| one.next_attempt_at);
         if next.is_some() {
             self.mark(OWING_FOLDER, run)?;
         }
-        if has_changed {
+        if changed == Changed::Yes {
             self.write_manifest(&mut manifest)?;
         }
         match next {
+            Some(_) if changed == Changed::Held => self.rest(run, self.clock.now() + UNDISTURBED),
             Some(next) => self.rest(run, next),
             None => {
                 let is_to_be_handed_over = manifest.database.is_some() && !manifest.webhooks.is_empty();
@@ -209,6 +293,12 @@ impl RunFiles {
 }
 
 impl FileStore {
+    /// Notes that this process has settled an event, whichever outbox it came from: what comes next may be told from here.
+    pub fn note_told(&self, run: &RunId, event: Event) {
+        self.files.telling.note_told(run, event);
+        self.files.disturb(run);
+    }
+
     /// Runs of which this disk has something to tell, or has told something, that the database does not know.
     pub async fn owing_runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.whole(RunFiles::to_hand_over).await
@@ -241,8 +331,12 @@ impl Outbox for FileStore {
 
     async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError> {
         let (at, error) = ((due.generation, due.event.number()), error.map(str::to_owned));
+        let is_unsent = due.is_gone;
         self.change(&due.run, move |all, _| {
             for one in all.iter_mut().filter(|one| one.outcome.is_none()) {
+                if one.position() == at && is_unsent {
+                    one.attempts -= 1;
+                }
                 if one.position() == at || outcome == Outcome::Gone {
                     one.outcome = Some(outcome);
                     one.last_error.clone_from(&error);

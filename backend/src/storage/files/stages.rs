@@ -73,7 +73,7 @@ impl RunFiles {
         Ok(())
     }
 
-    fn conflict(&self, name: &str) -> StorageError {
+    pub(super) fn conflict(&self, name: &str) -> StorageError {
         let what = format!("{} already holds a different record; both are kept", self.medium.place(name));
         StorageError::new(StorageErrorKind::Conflict, what)
     }

@@ -12,6 +12,12 @@ SELECT count(*)::int8 AS "queued" FROM (
   LIMIT $1
 ) AS queued"#;
 
+/// By the partial index of such rows. $1 at most
+const CONFLICTS: &str = r#"
+SELECT count(*)::int8 AS "conflicts" FROM (
+  SELECT FROM "PipelineRun" WHERE cardinality("conflictedStages") > 0 LIMIT $1
+) AS conflicted"#;
+
 /// With a sign of life in the last minute: a dozen missed beats.
 const REPLICAS: &str = r#"
 SELECT "id", "role", "version", "gitSha", "flagRevision", "runsInFlight", "draining",
@@ -39,6 +45,13 @@ pub(super) async fn queue_depth(held: &mut Held<'_>, at_most: usize) -> Result<u
     let row = held.query(QUEUED).bind(at_most).fetch_one(held.connection()?).await?;
     let queued: i64 = row.try_get("queued")?;
     Ok(usize::try_from(queued).unwrap_or(0))
+}
+
+pub(super) async fn conflicts(held: &mut Held<'_>, at_most: usize) -> Result<usize, Fault> {
+    let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+    let row = held.query(CONFLICTS).bind(at_most).fetch_one(held.connection()?).await?;
+    let conflicts: i64 = row.try_get("conflicts")?;
+    Ok(usize::try_from(conflicts).unwrap_or(0))
 }
 
 pub(super) async fn replicas(held: &mut Held<'_>) -> Result<Vec<Replica>, Fault> {

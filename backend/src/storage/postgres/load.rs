@@ -21,6 +21,9 @@ use super::{
     time,
 };
 
+/// What a report is among the numbers of stages.
+const REPORT: i32 = 5;
+
 const LOAD: &str = r#"
 SELECT "documentName", "documentUrl", "brandId", "requestDigest", "status"::text AS "status", "generation", "leaseEpoch",
   (SELECT "clerkId" FROM "User" WHERE "User"."id" = "userId") AS "clerkId",
@@ -40,8 +43,10 @@ pub(super) async fn load(held: &mut Held<'_>, run: &RunId) -> Result<Option<Snap
 pub(super) async fn look(held: &mut Held<'_>, run: &RunId) -> Result<Option<Row>, Fault> {
     let row = held.query(LOAD).bind(run.as_str()).fetch_optional(held.connection()?).await?;
     row.map(|row| {
+        let mut damaged = BTreeMap::new();
         Ok(Row {
-            snapshot: snapshot(run, &row)?,
+            snapshot: snapshot(run, &row, &mut damaged)?,
+            damaged,
             version: row.try_get("version")?,
             owner: row.try_get("leaseOwner")?,
         })
@@ -49,7 +54,7 @@ pub(super) async fn look(held: &mut Held<'_>, run: &RunId) -> Result<Option<Row>
     .transpose()
 }
 
-fn snapshot(run: &RunId, row: &PgRow) -> Result<Snapshot, Fault> {
+fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Result<Snapshot, Fault> {
     let mut stages = BTreeMap::new();
     for stage in Stage::ALL {
         let (output, digest) = columns(stage);
@@ -60,13 +65,20 @@ fn snapshot(run: &RunId, row: &PgRow) -> Result<Snapshot, Fault> {
             }
             Err(reason) => {
                 tracing::warn!(run_id = %run, stage = stage.number(), reason, "damaged stage in the database");
+                damaged.insert(stage.number().into(), json);
             }
         }
     }
-    let report: Option<String> = row.try_get("fullReportMarkdown")?;
+    let mut report: Option<String> = row.try_get("fullReportMarkdown")?;
     let report_digest: Option<String> = row.try_get("reportDigest")?;
-    let is_proved =
-        |report: &String| report_digest.as_ref().is_none_or(|known| *known == sha256_hex(report.as_bytes()));
+    if report
+        .as_ref()
+        .zip(report_digest.as_ref())
+        .is_some_and(|(report, known)| *known != sha256_hex(report.as_bytes()))
+        && let Some(report) = report.take()
+    {
+        damaged.insert(REPORT, report);
+    }
     let accepted_at = time(row.try_get("accepted")?);
     Ok(Snapshot {
         id: run.clone(),
@@ -77,7 +89,7 @@ fn snapshot(run: &RunId, row: &PgRow) -> Result<Snapshot, Fault> {
         accepted_at,
         finished_at: time(row.try_get("completed")?),
         stages,
-        report: report.filter(is_proved),
+        report,
         failure: failure(row)?,
         lost_usd: row.try_get("lostUsd")?,
         is_leased: row.try_get("isLeased")?,

@@ -171,6 +171,10 @@ impl Census for PostgresStore {
         bounded!(self.pool, Access::Read, |held| census::queue_depth(held, at_most))
     }
 
+    async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Read, |held| census::conflicts(held, at_most))
+    }
+
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {
         bounded!(self.pool, Access::Read, |held| census::replicas(held))
     }
@@ -256,6 +260,10 @@ impl Mirror for PostgresStore {
         row_version: &str,
     ) -> Result<bool, StorageError> {
         bounded!(self.pool, Access::Write, |held| mirror::reopen(held, fence, without, row_version))
+    }
+
+    async fn trust(&self, run: &RunId, numbers: &[i32], row_version: &str) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Write, |held| mirror::trust(held, run, numbers, row_version))
     }
 
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {

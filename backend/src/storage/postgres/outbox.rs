@@ -73,9 +73,10 @@ async fn claim(held: &mut Held<'_>, limit: usize, hold: Duration) -> Result<Vec<
     Ok(all)
 }
 
-/// $1 run, $2 generation, $3 event, $4 outcome, $5 why
+/// $1 run, $2 generation, $3 event, $4 outcome, $5 why, $6 whether it was taken without being sent
 const SETTLE: &str = r#"
-UPDATE "WebhookDelivery" SET "settledAt" = now(), "outcome" = $4, "lastError" = $5
+UPDATE "WebhookDelivery" SET "settledAt" = now(), "outcome" = $4, "lastError" = $5,
+  "attempts" = "attempts" - ($6 AND "generation" = $2 AND "event" = $3)::int
 WHERE "runId" = $1 AND "settledAt" IS NULL AND (("generation" = $2 AND "event" = $3) OR $4 = 'gone')"#;
 
 async fn settle(held: &mut Held<'_>, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), Fault> {
@@ -85,6 +86,7 @@ async fn settle(held: &mut Held<'_>, due: &Due, outcome: Outcome, error: Option<
         .bind(due.event.number())
         .bind(outcome.as_str())
         .bind(error.map(text))
+        .bind(due.is_gone)
         .execute(held.connection()?)
         .await?;
     Ok(())

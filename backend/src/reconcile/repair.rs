@@ -1,0 +1,81 @@
+//! What a run's files have lost is made anew from its row.
+
+use pipeline::run::{RunId, Stage};
+
+use super::{
+    Outcome, Reconciler,
+    plan::{Plan, REPORT},
+    verify::{Comparison, is_open},
+};
+use crate::storage::{Snapshot, StorageError, StorageErrorKind, Store as _, files::Damage, proof::Row};
+
+impl Reconciler {
+    /// As [`Reconciler::reconcile_one`], of a run that somebody has named: its files are made anew also where nothing is
+    /// left of them here, its row also where it was there and is gone, and a run that nobody knows is told.
+    pub async fn reconcile_named(&self, run: &RunId) -> Outcome {
+        let outcome = async {
+            if self.files().load(run).await?.is_none() && self.make_anew(run).await?.is_none() {
+                return Ok(match self.compare(run).await? {
+                    Comparison::Unknown => Outcome::Unknown,
+                    _ => Outcome::Gone,
+                });
+            }
+            Ok(self.reenter_one(run).await)
+        };
+        outcome.await.unwrap_or_else(|error: StorageError| Outcome::Failed { reason: error.message })
+    }
+
+    /// The run's files, if something is left of them: a lost or torn manifest is made anew.
+    pub(super) async fn load_or_mend(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        if let Some(file) = self.files().load(run).await? {
+            return Ok(Some(file));
+        }
+        if self.files().has_anything_of(run).await? { self.make_anew(run).await } else { Ok(None) }
+    }
+
+    /// Writes files from a row that has ended and whose files have not been kept long enough; none where there is none.
+    async fn make_anew(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+        let Some(Row { snapshot: row, .. }) = self.look(run).await? else { return Ok(None) };
+        if is_open(&row) || row.is_leased || self.has_expired(&row) {
+            return Ok(None);
+        }
+        match self.files().import(&row).await {
+            // Deleted here, or a row that only the frontend knows.
+            Err(error) if matches!(error.kind, StorageErrorKind::Fenced | StorageErrorKind::Refused) => {
+                Ok(None)
+            }
+            imported => {
+                imported?;
+                tracing::info!(run_id = %run, "[{run}] its files were made anew from its row");
+                self.files().load(run).await
+            }
+        }
+    }
+}
+
+/// The plan, where something of the row does not match its own digest: changed by hand, it is in the way of what files hold.
+pub(super) fn with_damage(plan: Plan, row: Option<&Row>) -> Plan {
+    let Some(damaged) = row.map(|row| &row.damaged).filter(|damaged| !damaged.is_empty()) else {
+        return plan;
+    };
+    let mut numbers = match plan {
+        Plan::Leave => return plan,
+        Plan::Conflict { ref numbers } => numbers.clone(),
+        Plan::Replay { .. } | Plan::Fill { .. } => Vec::new(),
+    };
+    // A report is written over when a run ends.
+    let is_open = matches!(plan, Plan::Replay { .. });
+    numbers.extend(damaged.keys().filter(|number| !is_open || **number != REPORT));
+    if numbers.is_empty() {
+        return plan;
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    Plan::Conflict { numbers }
+}
+
+/// The numbers of what is damaged in files.
+pub(super) fn numbers_of(damage: &Damage) -> Vec<i32> {
+    let stages = damage.stages.iter().map(|stage: &Stage| i32::from(stage.number()));
+    stages.chain(damage.report.then_some(REPORT)).collect()
+}
