@@ -8,8 +8,14 @@ use super::{
 
 impl RunFiles {
     fn lose_row(&self, run: &RunId) -> Result<(), StorageError> {
-        // Before the lock, as for a retry: an open run may be claimed by its files from now on.
+        self.note_lost_row(run)?;
+        // An open run may be claimed by its files from now on. Without the lock, which a claim takes while it holds what
+        // this changes; and after the writing, or a claim would go on by what it has read before.
         self.forget_look(run);
+        Ok(())
+    }
+
+    fn note_lost_row(&self, run: &RunId) -> Result<(), StorageError> {
         let _lock = self.lock(run)?;
         let Some(mut manifest) = self.read_manifest(run)?.filter(|manifest| manifest.has_row()) else {
             return Ok(());
