@@ -168,9 +168,31 @@ async fn the_deep_level_looks_at_everything() {
         body["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["database", "files", "schema", "document_parser", "model", "flags", "workers", "durability"]
+        [
+            "database",
+            "files",
+            "schema",
+            "reconciliation",
+            "document_parser",
+            "model",
+            "flags",
+            "workers",
+            "durability"
+        ]
     );
     assert_eq!(check(&body, "document_parser")["status"], "ok", "a real child read a document");
+}
+
+#[tokio::test]
+async fn a_conflict_degrades_until_somebody_settles_it() {
+    let database = FakeDatabase::new(Behaviour::Works);
+    database.conflicts.store(2, std::sync::atomic::Ordering::SeqCst);
+    let service = Service::with(Setup::dual_write(&database));
+    let (status, body) = health(&service).await;
+    assert_eq!((status, &body["status"]), (200, &json!("degraded")));
+    let metrics = String::from_utf8(service.get("/metrics").await.body).unwrap();
+    assert!(metrics.contains("innovation_conflicts 2"), "{metrics}");
+    service.get("/health/ready").await.json();
 }
 
 #[tokio::test]

@@ -1,6 +1,11 @@
 //! Settling a conflict: an operator says which side is right, and the other side's version is kept beside it.
 
-use pipeline::run::{RunId, RunStatus, Stage};
+use std::collections::BTreeMap;
+
+use pipeline::{
+    record::{StageRecord, sha256_hex},
+    run::{RunId, RunStatus, Stage},
+};
 
 use super::{
     Outcome, Reconciler,
@@ -76,19 +81,29 @@ impl Reconciler {
 
     /// The row, read with what was changed in it by hand: an operator has said that it is right.
     async fn trusted(&self, run: &RunId, row: &Row) -> Result<Row, StorageError> {
-        let numbers: Vec<i32> = row.damaged.keys().copied().collect();
-        if !self.call(|mirror| async { mirror.trust(run, &numbers, &row.version).await }).await? {
+        let digests = row.damaged.iter().map(|(number, text)| Ok((*number, digest(*number, text)?)));
+        let digests = digests.collect::<Result<BTreeMap<_, _>, StorageError>>()?;
+        if !self.call(|mirror| async { mirror.trust(run, &digests, &row.version).await }).await? {
             return Err(changed());
         }
-        let row = self.look(run).await?.ok_or_else(changed)?;
-        if let Some(number) = row.damaged.keys().next() {
-            let what = format!(
-                "stage {number} in the row is no record of this program: it can only be settled by --keep files"
-            );
-            return Err(StorageError::new(StorageErrorKind::Refused, what));
-        }
-        Ok(row)
+        self.look(run).await?.filter(|row| row.damaged.is_empty()).ok_or_else(changed)
     }
+}
+
+/// The digest of what stands in a row, if it is what this program could have written.
+fn digest(number: i32, text: &str) -> Result<String, StorageError> {
+    let Some(stage) = Stage::ALL.into_iter().find(|stage| i32::from(stage.number()) == number) else {
+        return Ok(sha256_hex(text.as_bytes()));
+    };
+    let sha256 = StageRecord::from_bytes(stage, text.as_bytes())
+        .map_err(|error| error.to_string())
+        .and_then(|record| record.sha256().map_err(|error| error.to_string()));
+    sha256.map_err(|reason| {
+        let what = format!(
+            "{stage} in the row does not prove itself ({reason}): it can only be settled by --keep files"
+        );
+        StorageError::new(StorageErrorKind::Refused, what)
+    })
 }
 
 fn changed() -> StorageError {

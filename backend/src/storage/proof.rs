@@ -111,9 +111,14 @@ pub trait Mirror: Store {
     async fn reopen(&self, fence: &Fence, without: &[Stage], row_version: &str)
     -> Result<bool, StorageError>;
 
-    /// Lets these columns of an ended row (5 is the report) count as they stand, without the digests that they do not match;
-    /// false if the row is no longer the one that was read.
-    async fn trust(&self, run: &RunId, numbers: &[i32], row_version: &str) -> Result<bool, StorageError>;
+    /// Gives columns of an ended row (5 is the report) the digests of what stands in them; false if the row is no longer the
+    /// one that was read.
+    async fn trust(
+        &self,
+        run: &RunId,
+        digests: &BTreeMap<i32, String>,
+        row_version: &str,
+    ) -> Result<bool, StorageError>;
 
     /// Notes the stages (5 is the report, 0 the status) that differ; none takes the note away.
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError>;

@@ -1005,7 +1005,10 @@ export interface components {
         };
         /** @description How reconciliation stands, for health. */
         Standing: {
-            /** Format: uint */
+            /**
+             * Format: uint
+             * @description Runs of which row and files hold different records now; while the database is away, of the last pass.
+             */
             conflicts: number;
             /** Format: uint */
             failed: number;

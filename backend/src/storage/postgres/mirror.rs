@@ -1,5 +1,7 @@
 //! Rows looked at and mended from outside a run: by reconciliation.
 
+use std::collections::BTreeMap;
+
 use pipeline::{
     clock::Timestamp,
     record::sha256_hex,
@@ -181,26 +183,28 @@ pub(super) async fn reopen(
     Ok(reopened.is_some())
 }
 
-/// $1 run, $2 the numbers, $3 the version that was read
+/// $1 run, $2 the numbers, $3 their digests, $4 the version that was read
 const TRUST: &str = r#"
+WITH given AS (SELECT number, digest FROM unnest($2::int4[], $3::text[]) AS g(number, digest))
 UPDATE "PipelineRun" SET
-  "stage1Digest" = CASE WHEN 1 = ANY($2) THEN NULL ELSE "stage1Digest" END,
-  "stage2Digest" = CASE WHEN 2 = ANY($2) THEN NULL ELSE "stage2Digest" END,
-  "stage3Digest" = CASE WHEN 3 = ANY($2) THEN NULL ELSE "stage3Digest" END,
-  "stage4Digest" = CASE WHEN 4 = ANY($2) THEN NULL ELSE "stage4Digest" END,
-  "reportDigest" = CASE WHEN 5 = ANY($2) THEN NULL ELSE "reportDigest" END, "updatedAt" = now()
-WHERE "id" = $1 AND "status" <> 'PROCESSING' AND xmin::text = $3 RETURNING "id""#;
+  "stage1Digest" = COALESCE((SELECT digest FROM given WHERE number = 1), "stage1Digest"),
+  "stage2Digest" = COALESCE((SELECT digest FROM given WHERE number = 2), "stage2Digest"),
+  "stage3Digest" = COALESCE((SELECT digest FROM given WHERE number = 3), "stage3Digest"),
+  "stage4Digest" = COALESCE((SELECT digest FROM given WHERE number = 4), "stage4Digest"),
+  "reportDigest" = COALESCE((SELECT digest FROM given WHERE number = 5), "reportDigest"), "updatedAt" = now()
+WHERE "id" = $1 AND "status" <> 'PROCESSING' AND xmin::text = $4 RETURNING "id""#;
 
 pub(super) async fn trust(
     held: &mut Held<'_>,
     run: &RunId,
-    numbers: &[i32],
+    digests: &BTreeMap<i32, String>,
     row_version: &str,
 ) -> Result<bool, Fault> {
     let trusted = held
         .query(TRUST)
         .bind(run.as_str())
-        .bind(numbers)
+        .bind(digests.keys().copied().collect::<Vec<_>>())
+        .bind(digests.values().map(String::as_str).collect::<Vec<_>>())
         .bind(row_version)
         .fetch_optional(held.connection()?)
         .await?;

@@ -27,7 +27,10 @@ mod probe;
 mod rowless;
 mod stage;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use pipeline::{
@@ -262,8 +265,13 @@ impl Mirror for PostgresStore {
         bounded!(self.pool, Access::Write, |held| mirror::reopen(held, fence, without, row_version))
     }
 
-    async fn trust(&self, run: &RunId, numbers: &[i32], row_version: &str) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |held| mirror::trust(held, run, numbers, row_version))
+    async fn trust(
+        &self,
+        run: &RunId,
+        digests: &BTreeMap<i32, String>,
+        row_version: &str,
+    ) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Write, |held| mirror::trust(held, run, digests, row_version))
     }
 
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {
