@@ -9,12 +9,9 @@ mod retry;
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::support::{
-    openrouter::{Options, Reply, Wrapping, calls},
-    postgres::Postgres,
-    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, World},
+    openrouter::calls,
+    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, World, fail_after, world},
 };
 
 /// A lease that a test can wait for.
@@ -25,25 +22,6 @@ const SHORT: [(&str, &str); 5] = [
     ("DATABASE_ACQUIRE_TIMEOUT_MS", "700"),
     ("DATABASE_LOCK_TIMEOUT_MS", "700"),
 ];
-
-/// A world with a database and a model that takes its time.
-async fn world(latency: Duration) -> World {
-    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
-    world.postgres = Some(Postgres::start());
-    world.migrate();
-    world
-}
-
-/// Lets the model fail for good after so many answers.
-fn fail_after(world: &World, answers: usize) {
-    let no_credit = Reply::Status {
-        status: 402,
-        headers: Vec::new(),
-        body: json!({"error": {"code": 402, "message": "Insufficient credits"}}),
-    };
-    world.model.script(vec![Reply::Answer(Wrapping::None); answers]);
-    world.model.script([no_credit]);
-}
 
 /// A run that has failed at its second stage.
 async fn failed(world: &World, service: &Service, run: &str) {

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    openrouter::{Options, Reply, Wrapping},
-    postgres::Postgres,
-    service::{Service, World},
+    openrouter::Reply,
+    service::{Service, fail_after, world},
 };
 
 /// How long an event may take before a test gives up on it.
@@ -129,25 +128,6 @@ async fn refused(service: &Service, path: &str, last: Option<&str>) -> (u16, Str
 
 fn ids(events: &[Event]) -> Vec<&str> {
     events.iter().map(|event| event.id.as_str()).collect()
-}
-
-/// A world with a database and a model that takes its time.
-async fn world(latency: Duration) -> World {
-    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
-    world.postgres = Some(Postgres::start());
-    world.migrate();
-    world
-}
-
-/// Lets the model fail for good after so many answers.
-fn fail_after(world: &World, answers: usize) {
-    let no_credit = Reply::Status {
-        status: 402,
-        headers: Vec::new(),
-        body: json!({"error": {"code": 402, "message": "Insufficient credits"}}),
-    };
-    world.model.script(vec![Reply::Answer(Wrapping::None); answers]);
-    world.model.script([no_credit]);
 }
 
 #[tokio::test]

@@ -10,18 +10,9 @@ mod several;
 use std::time::Duration;
 
 use crate::support::{
-    openrouter::{Options, calls},
-    postgres::Postgres,
-    service::World,
+    openrouter::calls,
+    service::{World, world},
 };
-
-/// A world with a database and a model that takes its time.
-async fn world(latency: Duration) -> World {
-    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
-    world.postgres = Some(Postgres::start());
-    world.migrate();
-    world
-}
 
 /// Long enough for a test to act while a stage is under way.
 const SLOW: Duration = Duration::from_millis(500);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     blob::BlobStore,
-    openrouter::{Options, StandIn},
+    openrouter::{Options, Reply, StandIn, Wrapping},
     postgres::Postgres,
     root,
 };
@@ -433,4 +433,23 @@ impl Drop for Service {
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A world with a database and a model that takes its time.
+pub(crate) async fn world(latency: Duration) -> World {
+    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
+    world.postgres = Some(Postgres::start());
+    world.migrate();
+    world
+}
+
+/// Lets the model fail for good after so many answers.
+pub(crate) fn fail_after(world: &World, answers: usize) {
+    let no_credit = Reply::Status {
+        status: 402,
+        headers: Vec::new(),
+        body: json!({"error": {"code": 402, "message": "Insufficient credits"}}),
+    };
+    world.model.script(vec![Reply::Answer(Wrapping::None); answers]);
+    world.model.script([no_credit]);
 }
