@@ -9,7 +9,7 @@ use std::{
 use backend::{
     clock::SystemClock,
     storage::{
-        Fence, StorageError, Store as _,
+        Fence, StorageError,
         breaker::{Breaker, BreakerConfig},
         contract::{accepted, new_run, record},
         files::FileStore,
