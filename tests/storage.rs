@@ -1,5 +1,6 @@
 //! Storage, against real disks and a real PostgreSQL.
 
+mod bursts;
 mod contract;
 mod network;
 mod postgres;

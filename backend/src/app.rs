@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::{
     brands::BrandFolder,
     clock::SystemClock,
-    config::{AnalystChoice, AnalystConfig, Config, Environment, Role},
+    config::{AnalystChoice, AnalystConfig, Config, DatabaseConfig, Environment, Role},
     database::Malformed,
     documents::{
         fetch::{Deadlines, Fetcher, FetcherError},
@@ -41,6 +41,7 @@ use crate::{
         postgres::{Listener, PostgresStore},
         proof::Mirror,
         router::{Alone, Database, Router, RouterConfig},
+        turns::Turns,
     },
     webhooks::{Courier, Sender, SenderError, desk::Desk},
     worker::{Tools, Worker, WorkerConfig},
@@ -143,7 +144,7 @@ impl Service {
         let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
         let postgres = PostgresStore::new(&config.database)?;
         let postgres = postgres.map(|store| Arc::new(store.telling(telling.clone())));
-        let database = postgres.clone().map(|store| database(store, &clock));
+        let database = postgres.clone().map(|store| database(store, &config.database, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
         let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?
             .telling(telling.clone(), postgres.is_some());
@@ -310,7 +311,7 @@ pub fn reconciler(config: &Config, only_looks: bool) -> Result<Option<Reconciler
     let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
     let router = Arc::new(Router::new(
         files,
-        Some(database(postgres.clone(), &clock)),
+        Some(database(postgres.clone(), &config.database, &clock)),
         tokio::sync::watch::channel(flags).1,
         RouterConfig { alone: Arc::new(Alone::new(None)), retry_deadline: Duration::ZERO },
         clock.clone(),
@@ -337,9 +338,12 @@ pub fn files_at(url: &str, config: &Config) -> Result<Option<FileStore>, WiringE
     }
 }
 
-fn database(store: Arc<PostgresStore>, clock: &Arc<dyn Clock>) -> Database {
+fn database(store: Arc<PostgresStore>, config: &DatabaseConfig, clock: &Arc<dyn Clock>) -> Database {
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
-    Database { store, breaker }
+    // A database that answers nobody for as long as a statement may take has gone; the writes under way, which find out a
+    // little later, need not be waited for.
+    let turns = Arc::new(Turns::new(config.turns_max(), config.statement_timeout));
+    Database { store, breaker, turns }
 }
 
 /// Who answers.

@@ -8,9 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::postgres::PgListener;
+use sqlx::{
+    Connection as _,
+    postgres::{PgConnection, PgListener},
+};
 
-use crate::support::postgres::{query, try_query};
+use crate::support::postgres::query;
 
 /// One line of a table.
 pub(crate) fn row(what: &str, value: &str, target: &str) {
@@ -105,15 +108,18 @@ pub(crate) async fn keep_in_flight<F: Future<Output = ()> + Send + 'static>(
     Throughput { runs_per_second, cpu_per_run: (cpu_time(process) - cpu) / u32::try_from(runs).unwrap() }
 }
 
-/// Waits until a query gives a value, and tells how long that took; asked every few milliseconds.
+/// Waits until a query gives a value, and tells how long that took; asked on one connection, not so often that the asking
+/// would be measured.
 pub(crate) async fn time_until(url: &str, sql: &str, wanted: &str) -> Duration {
     let began = Instant::now();
+    let mut connection = PgConnection::connect(url).await.unwrap();
     loop {
-        let rows = try_query(url, sql).await.unwrap_or_default();
-        if rows.first().and_then(|row| row[0].as_deref()) == Some(wanted) {
+        let value: String =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+        if value == wanted {
             return began.elapsed();
         }
-        assert!(began.elapsed() < Duration::from_secs(600), "{sql}: {rows:?}, not {wanted}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(began.elapsed() < Duration::from_secs(600), "{sql}: {value}, not {wanted}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

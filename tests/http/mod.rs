@@ -40,6 +40,7 @@ use backend::{
         files::FileStore,
         mode::Flags,
         router::{Alone, Database, Router as StorageRouter, RouterConfig},
+        turns::Turns,
     },
     worker::{Tools, Worker, WorkerConfig},
 };
@@ -123,6 +124,7 @@ impl Service {
         let database = setup.database.clone().map(|store| Database {
             store,
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
+            turns: Arc::new(Turns::new(4, Duration::from_secs(2))),
         });
         let config = RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(true))) };
         let storage = Arc::new(StorageRouter::new(files.clone(), database, watched, config, clock.clone()));

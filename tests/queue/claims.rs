@@ -15,6 +15,7 @@ use backend::storage::{
     mode::Flags,
     postgres::PostgresStore,
     router::{Alone, Database, Router, RouterConfig},
+    turns::Turns,
 };
 use pipeline::clock::{Clock, Timestamp};
 use tokio::sync::watch;
@@ -151,7 +152,11 @@ async fn after_an_outage_ended_leases_wait_for_one_more() {
     let (sender, flags) = watch::channel(Flags { database_writes: true, file_fallback: false, revision: 1 });
     let router = Router::new(
         FileStore::new(folder.path().join("runs"), clock.clone()),
-        Some(Database { store: memory.clone(), breaker }),
+        Some(Database {
+            store: memory.clone(),
+            breaker,
+            turns: Arc::new(Turns::new(4, Duration::from_secs(2))),
+        }),
         flags,
         RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(false))) },
         clock.clone(),

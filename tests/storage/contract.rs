@@ -15,6 +15,7 @@ use backend::{
         memory::MemoryStore,
         mode::Flags,
         router::{Alone, Database, Router, RouterConfig},
+        turns::Turns,
     },
 };
 use pipeline::{clock::Clock, run::Stage};
@@ -96,7 +97,8 @@ impl Place for Routers {
         let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
         let config =
             RouterConfig { retry_deadline: Duration::from_secs(5), alone: Arc::new(Alone::new(Some(true))) };
-        let database = Some(Database { store, breaker });
+        let turns = Arc::new(Turns::new(4, Duration::from_secs(2)));
+        let database = Some(Database { store, breaker, turns });
         Arc::new(Router::new(files, database, watch::channel(flags).1, config, clock()))
     }
 }

@@ -30,7 +30,7 @@ async fn behind_a_proxy(url: &str) -> (Proxy, PostgresStore) {
 }
 
 /// Lets the statement of stage 1 take so long.
-async fn slow_down(url: &str, seconds: f64) {
+pub(super) async fn slow_down(url: &str, seconds: f64) {
     let sql = format!(
         r#"CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
            $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END $$;

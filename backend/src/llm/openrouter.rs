@@ -156,14 +156,15 @@ impl OpenRouter {
     }
 
     /// One request, from its first byte to a judged answer.
-    async fn attempt(&self, body: Vec<u8>, deadline: Instant) -> Result<Reply, Failure> {
+    async fn attempt(&self, body: String, deadline: Instant) -> Result<Reply, Failure> {
         let request = self
             .http
             .post(self.completions.clone())
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "text/event-stream, application/json")
             .header(AUTHORIZATION, self.authorization.clone())
-            .body(body);
+            // A body that the client could send again by itself would be kept until the answer, by thousands of runs.
+            .body(reqwest::Body::wrap(body));
         let response = self
             .within(deadline, request.send())
             .await?

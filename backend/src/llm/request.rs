@@ -29,14 +29,14 @@ pub(super) fn body(
     request: &CompletionRequest,
     model: &str,
     fallback_models: &[String],
-) -> serde_json::Result<Vec<u8>> {
+) -> serde_json::Result<String> {
     let name: String = request.schema_name.chars().take(SCHEMA_NAME_CHARS_MAX).collect();
     let models = if fallback_models.is_empty() {
         Vec::new()
     } else {
         std::iter::once(model).chain(fallback_models.iter().map(String::as_str)).collect()
     };
-    serde_json::to_vec(&Body {
+    serde_json::to_string(&Body {
         model,
         models,
         messages: json!([

@@ -23,7 +23,7 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use self::{
     plan::{Plan, differences, plan},
@@ -55,8 +55,11 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(30);
 /// Runs that one statement asks for.
 const TIDY_BATCH: usize = 500;
 
-/// Runs brought back at once: about half of the default pool, so that live traffic keeps its latency.
-const CONCURRENCY: usize = 8;
+/// Runs brought back at once: enough for the flushes of their manifests to overlap with the work of the database …
+const CONCURRENCY: usize = 24;
+
+/// … and how many of them use the database at once: about half of the default pool, so that live traffic keeps its latency.
+const DATABASE_CALLS_MAX: usize = 8;
 
 /// Between two attempts to bring everything into the database before the process ends.
 const PUSH_AGAIN: Duration = Duration::from_millis(200);
@@ -155,6 +158,8 @@ pub struct Reconciler {
     worker: Option<Worker>,
     /// How long the files of ended runs are kept; none: for ever.
     retention: Option<Duration>,
+    /// Fair, and never closed.
+    calls: Semaphore,
     asked: Notify,
     standing: Mutex<Standing>,
     /// When a run may be tried again, and how long it waited the last time.
@@ -180,6 +185,7 @@ impl Reconciler {
             owner,
             worker,
             retention,
+            calls: Semaphore::new(DATABASE_CALLS_MAX),
             asked: Notify::new(),
             standing: Mutex::default(),
             deferred: Mutex::default(),
@@ -611,8 +617,9 @@ impl Reconciler {
     where
         F: Future<Output = Result<T, StorageError>> + Send,
     {
+        let _place = self.calls.acquire().await;
         match self.router.database() {
-            Some(database) => database.call(|_| call(&*self.mirror)).await,
+            Some(database) => database.call_in_turn(|_| call(&*self.mirror)).await,
             None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use pipeline::clock::Clock;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::{StorageError, StorageErrorKind};
 
@@ -58,7 +58,7 @@ pub struct Breaker {
     config: BreakerConfig,
     clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
-    opened: Notify,
+    is_open: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Breaker {
     #[must_use]
     pub fn new(config: BreakerConfig, clock: Arc<dyn Clock>) -> Self {
         let inner = Inner { state: BreakerState::Closed, consecutive_failures: 0, calls: VecDeque::new() };
-        Self { config, clock, inner: Mutex::new(inner), opened: Notify::new() }
+        Self { config, clock, inner: Mutex::new(inner), is_open: watch::Sender::new(false) }
     }
 
     /// The state now.
@@ -118,7 +118,7 @@ impl Breaker {
             inner.state = BreakerState::Open { since: now, is_schema, reason: error.message.clone() };
             drop(inner);
             tracing::error!(reason = %error.message, is_schema, "database breaker opened");
-            self.opened.notify_one();
+            self.tell();
         }
     }
 
@@ -145,6 +145,7 @@ impl Breaker {
                 inner.consecutive_failures = 0;
                 inner.calls.clear();
                 drop(inner);
+                self.tell();
                 tracing::info!(?open_for, "database breaker closed");
             }
             Err(error) => {
@@ -156,9 +157,13 @@ impl Breaker {
 
     /// Returns when the breaker is open.
     pub async fn wait_until_open(&self) {
-        while self.is_closed() {
-            self.opened.notified().await;
-        }
+        // The sender is our own: it lasts.
+        let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
+    }
+
+    /// Tells who waits how it stands now, by a look of its own: of two that tell at once, neither tells an old story.
+    fn tell(&self) {
+        self.is_open.send_modify(|is_open| *is_open = !self.is_closed());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -252,14 +257,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_prober_is_woken_by_the_opening() {
+    async fn all_who_wait_are_woken_by_the_opening() {
         let (breaker, _) = breaker();
         let breaker = Arc::new(breaker);
-        let waiting = tokio::spawn({
+        let waiting = [(); 3].map(|()| {
             let breaker = breaker.clone();
-            async move { breaker.wait_until_open().await }
+            tokio::spawn(async move { breaker.wait_until_open().await })
         });
         breaker.record(&failed(StorageErrorKind::Schema));
-        waiting.await.unwrap();
+        for waiting in waiting {
+            waiting.await.unwrap();
+        }
     }
 }

@@ -28,6 +28,7 @@ pub mod postgres;
 pub mod probe;
 pub mod proof;
 pub mod router;
+pub mod turns;
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -15,6 +15,10 @@ use super::{
 /// It may still finish later, which does no harm: stage files are create-only, and manifests fenced.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How many operations on runs are under way at once: enough for their flushes, or requests, to overlap, and far fewer than
+/// there may be threads. The others wait in line, outside their own time limit.
+pub(super) const TURNS_MAX: usize = 64;
+
 /// Further attempts after a failed write.
 const RETRIES_MAX: usize = 3;
 
@@ -48,13 +52,22 @@ impl FileStore {
         StorageError::new(StorageErrorKind::Ambiguous, what)
     }
 
-    /// Runs blocking work that looks at one run.
+    /// Runs blocking work on one run, when it is its turn.
     pub(super) async fn one<T: Send + 'static>(
         &self,
         run: &RunId,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        self.blocking(run.as_str(), ATTEMPT_TIMEOUT, work).await
+        let name = run.as_str();
+        let turn = self.turns.wait().await.map_err(|stuck| {
+            let what = format!("{}: {stuck}", self.files.medium.place(name));
+            StorageError::new(StorageErrorKind::Unavailable, what)
+        })?;
+        let done = self.blocking(name, ATTEMPT_TIMEOUT, work).await;
+        if !matches!(&done, Err(error) if error.kind == StorageErrorKind::Ambiguous) {
+            turn.answered();
+        }
+        done
     }
 
     /// Runs blocking work that looks at all there is. A disk, on which that is quick, is waited for no longer than for

@@ -48,11 +48,11 @@ use pipeline::{
 use tokio::sync::Notify;
 
 use self::{
-    calls::ATTEMPT_TIMEOUT,
+    calls::{ATTEMPT_TIMEOUT, TURNS_MAX},
     claim::Search,
     manifest::{DatabaseSide, DocumentSummary, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    medium::{bucket::Bucket, folder::Folder},
+    medium::{Medium, bucket::Bucket, folder::Folder},
     outbox::Telling,
     run_files::{REPORT_FILE, RunFiles},
     spool::Spool,
@@ -61,6 +61,7 @@ pub use self::{mend::Damage, run_files::OpenError, unsynced::Unsynced};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     proof::{Proof as Evidence, Row},
+    turns::Turns,
 };
 use crate::config::{StorageConfig, StoragePlace};
 
@@ -98,6 +99,7 @@ impl Twin {
 #[derive(Debug, Clone)]
 pub struct FileStore {
     files: Arc<RunFiles>,
+    turns: Arc<Turns>,
 }
 
 impl FileStore {
@@ -105,7 +107,12 @@ impl FileStore {
     #[must_use]
     pub fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let medium = Box::new(Folder::new(root.clone()));
-        Self { files: Arc::new(RunFiles::new(medium, Spool::Beside(root), Telling::default(), clock)) }
+        Self::over(medium, Spool::Beside(root), clock)
+    }
+
+    fn over(medium: Box<dyn Medium>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
+        let files = Arc::new(RunFiles::new(medium, spool, Telling::default(), clock));
+        Self { files, turns: Arc::new(Turns::new(TURNS_MAX, ATTEMPT_TIMEOUT)) }
     }
 
     /// A store where the configuration says. `lease`: how long a process counts as alive, in a bucket, without a sign of
@@ -115,14 +122,7 @@ impl FileStore {
             StoragePlace::Folder(root) => Ok(Self::new(root.clone(), clock)),
             StoragePlace::Bucket(bucket) => {
                 let medium = Box::new(Bucket::new(bucket, clock.clone(), lease)?);
-                Ok(Self {
-                    files: Arc::new(RunFiles::new(
-                        medium,
-                        Spool::apart(&config.local),
-                        Telling::default(),
-                        clock,
-                    )),
-                })
+                Ok(Self::over(medium, Spool::apart(&config.local), clock))
             }
         }
     }

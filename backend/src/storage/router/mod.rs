@@ -7,6 +7,7 @@ mod alone;
 mod claim;
 mod contact;
 mod control;
+mod database;
 mod glances;
 mod heal;
 mod leases;
@@ -31,11 +32,10 @@ use pipeline::{
 use tokio::sync::watch;
 
 pub(crate) use self::retry::jitter;
-pub use self::{alone::Alone, heal::Resume, state::StorageState};
+pub use self::{alone::Alone, database::Database, heal::Resume, state::StorageState};
 use self::{contact::Contact, glances::Glances, leases::Leases, retry::Retries};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
-    breaker::Breaker,
     changes::Changes,
     files::{FileStore, Twin},
     mode::{Flags, Mode},
@@ -44,13 +44,6 @@ use crate::{
     crash,
     telemetry::metrics::{self, Place},
 };
-
-/// The database and its breaker.
-#[derive(Debug, Clone)]
-pub struct Database {
-    pub store: Arc<dyn Store>,
-    pub breaker: Arc<Breaker>,
-}
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -285,7 +278,7 @@ impl Router {
             self.complete_row(database, fence, records).await?;
         }
         let written = database
-            .call(|store| async move {
+            .call_in_turn(|store| async move {
                 match write {
                     Write::Stage(record) => store.store_stage(fence, record).await,
                     Write::End(end, at) => store.finish(fence, end, at).await,
@@ -380,7 +373,7 @@ impl Router {
             Write::End(..) => &[],
         };
         if let Err(error) =
-            database.call(|store| async move { store.mark_unsynced(fence, stages).await }).await
+            database.call_in_turn(|store| async move { store.mark_unsynced(fence, stages).await }).await
         {
             tracing::warn!(run_id = %fence.run, %error, "the missing file could not be noted");
         }
@@ -399,22 +392,6 @@ impl Router {
 
     fn alarm(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.file_alarm.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Database {
-    /// Makes a call, if the breaker admits it, and tells the breaker how it went.
-    pub async fn call<'a, T, F>(
-        &'a self,
-        call: impl FnOnce(&'a dyn Store) -> F + Send,
-    ) -> Result<T, StorageError>
-    where
-        F: Future<Output = Result<T, StorageError>> + Send,
-    {
-        self.breaker.admit()?;
-        let result = call(&*self.store).await;
-        self.breaker.record(&result);
-        result
     }
 }
 
@@ -454,7 +431,7 @@ impl Store for Router {
         if self.holds_row(fence)
             && let Some(database) = self.open_database(mode)
         {
-            released = database.call(|store| async move { store.release(fence).await }).await;
+            released = database.call_in_turn(|store| async move { store.release(fence).await }).await;
         }
         if mode.has_files() {
             released = self.files.release(fence).await.and(released);

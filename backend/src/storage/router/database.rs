@@ -1,0 +1,62 @@
+//! The database behind its breaker, and the line in front of it.
+
+use std::sync::Arc;
+
+use super::super::{StorageError, StorageErrorKind, Store, breaker::Breaker, turns::Turns};
+
+/// The database, its breaker, and the line in front of it.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub store: Arc<dyn Store>,
+    pub breaker: Arc<Breaker>,
+    /// For what comes in bursts. Fewer than there are connections: claims, renewals, health and requests find one free.
+    pub turns: Arc<Turns>,
+}
+
+impl Database {
+    /// Makes a call, if the breaker admits it, and tells the breaker how it went.
+    pub async fn call<'a, T, F>(
+        &'a self,
+        call: impl FnOnce(&'a dyn Store) -> F + Send,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>> + Send,
+    {
+        self.breaker.admit()?;
+        let result = call(&*self.store).await;
+        self.breaker.record(&result);
+        result
+    }
+
+    /// As [`Database::call`], for what comes in bursts: waits in line before its own time limit begins, as long as the line
+    /// moves and the breaker is closed.
+    pub async fn call_in_turn<'a, T, F>(
+        &'a self,
+        call: impl FnOnce(&'a dyn Store) -> F + Send,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>> + Send,
+    {
+        let turn = tokio::select! {
+            biased;
+            // Who waits leaves the line at once, and finds the reason below.
+            () = self.breaker.wait_until_open() => None,
+            turn = self.turns.wait() => match turn {
+                Ok(turn) => Some(turn),
+                Err(stuck) => {
+                    let what = format!("the database is not answering: {stuck}");
+                    let stuck = Err(StorageError::new(StorageErrorKind::Unavailable, what));
+                    self.breaker.record(&stuck);
+                    return stuck;
+                }
+            },
+        };
+        let result = self.call(call).await;
+        if let Some(turn) = turn
+            && !matches!(&result, Err(error) if error.is_outage())
+        {
+            turn.answered();
+        }
+        result
+    }
+}

@@ -1,0 +1,137 @@
+//! Turns at a store: a burst of thousands of writes waits in line, first come first served, outside of each write's own
+//! time limit. Without it a process would exhaust its connections by itself, and take its own load for an outage.
+//!
+//! A line that does not move is another thing: then the store does not answer, and nobody waits on.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep_until},
+};
+
+/// So many at once.
+#[derive(Debug)]
+pub struct Turns {
+    /// Fair, and never closed.
+    places: Semaphore,
+    patience: Duration,
+    /// When the store has answered somebody last.
+    moved_at: Mutex<Option<Instant>>,
+}
+
+/// Nobody's turn has come to anything for this long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it has answered none of its callers within {0:?}")]
+pub struct Stuck(pub Duration);
+
+/// The right to use the store, until dropped.
+#[derive(Debug)]
+pub struct Turn<'t> {
+    turns: &'t Turns,
+    _place: Option<SemaphorePermit<'t>>,
+}
+
+impl Turns {
+    /// So many at once; the line counts as moving as long as somebody has an answer within `patience`.
+    #[must_use]
+    pub fn new(at_once: usize, patience: Duration) -> Self {
+        Self { places: Semaphore::new(at_once.max(1)), patience, moved_at: Mutex::default() }
+    }
+
+    /// Waits for a turn.
+    pub async fn wait(&self) -> Result<Turn<'_>, Stuck> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(Turn { turns: self, _place: Some(place) });
+        }
+        let began = Instant::now();
+        let place = self.places.acquire();
+        tokio::pin!(place);
+        loop {
+            let stuck_at = self.moved_at().map_or(began, |moved_at| moved_at.max(began)) + self.patience;
+            if stuck_at <= Instant::now() {
+                return Err(Stuck(self.patience));
+            }
+            tokio::select! {
+                place = &mut place => return Ok(Turn { turns: self, _place: place.ok() }),
+                () = sleep_until(stuck_at) => {}
+            }
+        }
+    }
+
+    fn moved_at(&self) -> Option<Instant> {
+        *self.moved_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn<'_> {
+    /// The store has answered: who waits may wait on.
+    pub fn answered(&self) {
+        *self.turns.moved_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_moves_is_waited_in_however_long() {
+        let turns = Arc::new(Turns::new(2, PATIENCE));
+        let began = Instant::now();
+        let callers = (0..200).map(|_| {
+            let turns = turns.clone();
+            tokio::spawn(async move {
+                let turn = turns.wait().await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                turn.answered();
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.unwrap();
+        }
+        assert_eq!(began.elapsed().as_secs(), 100, "two at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_stands_still_is_left_by_all_at_once() {
+        let turns = Turns::new(1, PATIENCE);
+        let first = turns.wait().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        first.answered();
+        let began = Instant::now();
+        let waiting = futures_util::future::join_all((0..50).map(|_| turns.wait())).await;
+        assert!(waiting.iter().all(Result::is_err));
+        assert_eq!(began.elapsed(), PATIENCE);
+        drop((first, waiting));
+        assert!(turns.wait().await.is_ok(), "who left the line does not hold it up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_came_first_is_served_first() {
+        let turns = Arc::new(Turns::new(1, PATIENCE));
+        let first = turns.wait().await.unwrap();
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let mut callers = Vec::new();
+        for number in 0..10 {
+            let (turns, served) = (turns.clone(), served.clone());
+            callers.push(tokio::spawn(async move {
+                let _turn = turns.wait().await.unwrap();
+                served.lock().unwrap().push(number);
+            }));
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        assert_eq!(*served.lock().unwrap(), (0..10).collect::<Vec<_>>());
+    }
+}

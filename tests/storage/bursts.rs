@@ -1,0 +1,147 @@
+//! Hundreds of runs that end a stage at the same moment: they wait for each other, and are no outage. One in the middle of
+//! it is noticed as fast as ever.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use backend::{
+    clock::SystemClock,
+    storage::{
+        Fence, StorageError,
+        breaker::{Breaker, BreakerConfig},
+        contract::{accepted, new_run, record},
+        files::FileStore,
+        mode::Flags,
+        postgres::PostgresStore,
+        router::{Alone, Database, Router, RouterConfig},
+        turns::Turns,
+    },
+};
+use pipeline::{clock::Clock, record::StageRecord, run::Stage};
+use tokio::{sync::watch, task::JoinSet};
+
+use super::{config, migrated, network::slow_down, value};
+use crate::support::{
+    postgres::{Postgres, Stop},
+    proxy::Proxy,
+};
+
+const RUNS: usize = 200;
+
+/// How many rows have the stage.
+const STORED: &str = r#"SELECT count(*) FROM "PipelineRun" WHERE "stage1Output" IS NOT NULL"#;
+
+/// From the moment at which the database goes: a write's own limit, the files of all, and this machine.
+const SAFE_WITHIN: Duration = Duration::from_millis(3_500);
+
+/// A router over a pool of two connections, one of which is kept for other things.
+struct Burst {
+    router: Arc<Router>,
+    fences: Vec<Fence>,
+    _folder: tempfile::TempDir,
+}
+
+impl Burst {
+    async fn new(url: &str) -> Self {
+        let config = config(url, &[("DATABASE_POOL_SIZE", "2")]);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database {
+            store: Arc::new(PostgresStore::new(&config).unwrap().unwrap()),
+            breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
+            turns: Arc::new(Turns::new(config.turns_max(), config.statement_timeout)),
+        };
+        let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
+        let router = Router::new(
+            FileStore::new(folder.path().to_owned(), clock.clone()),
+            Some(database),
+            watch::channel(flags).1,
+            RouterConfig { retry_deadline: Duration::from_secs(5), alone: Arc::new(Alone::new(Some(true))) },
+            clock,
+        );
+        let mut fences = Vec::new();
+        for number in 0..RUNS {
+            fences.push(accepted(&router, &new_run(&format!("r{number}"), "https://a/1"), "one").await);
+        }
+        Self { router: Arc::new(router), fences, _folder: folder }
+    }
+
+    /// All runs end their first stage at once.
+    fn end_a_stage(&self) -> JoinSet<Result<StageRecord, StorageError>> {
+        let mut writes = JoinSet::new();
+        for fence in &self.fences {
+            let (router, fence) = (self.router.clone(), fence.clone());
+            let record = record(Stage::InputProcessing, "one");
+            writes.spawn(async move { router.write_stage(&fence, record).await });
+        }
+        writes
+    }
+
+    /// How many runs have the stage in files, and how many of those lack it in the database.
+    async fn in_files(&self) -> (usize, usize) {
+        let (mut all, mut unsynced) = (0, 0);
+        for fence in &self.fences {
+            let manifest = self.router.files().manifest(&fence.run).await.unwrap().unwrap();
+            let stored = manifest.stages.get(&Stage::InputProcessing);
+            all += usize::from(stored.is_some());
+            unsynced += usize::from(stored.is_some_and(|stored| stored.unsynced));
+        }
+        (all, unsynced)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_waits_in_line_and_is_no_outage() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let burst = Burst::new(&url).await;
+    // Four seconds for all, and more than any of them may wait for a connection.
+    slow_down(&url, 0.02).await;
+    for stored in burst.end_a_stage().join_all().await {
+        stored.unwrap();
+    }
+    assert_eq!(value(&url, STORED).await, RUNS.to_string(), "no write to the database has failed");
+    assert_eq!(burst.in_files().await, (RUNS, 0));
+    let breaker = &burst.router.database().unwrap().breaker;
+    assert!(breaker.is_closed());
+}
+
+/// Lets a burst begin, pulls the plug in its midst, and waits until all are safe.
+async fn interrupted(burst: &Burst, url: &str, plug: impl FnOnce()) {
+    slow_down(url, 0.02).await;
+    let writes = burst.end_a_stage();
+    while value(url, STORED).await.parse::<usize>().unwrap() < 20 {
+        tokio::task::yield_now().await;
+    }
+    let pulled = Instant::now();
+    plug();
+    for stored in writes.join_all().await {
+        stored.unwrap();
+    }
+    let elapsed = pulled.elapsed();
+    assert!(elapsed < SAFE_WITHIN, "{elapsed:?}");
+    let (all, unsynced) = burst.in_files().await;
+    assert_eq!(all, RUNS);
+    assert!(unsynced > 0, "the plug was pulled in time");
+    assert!(!burst.router.database().unwrap().breaker.is_closed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_whose_database_dies_is_safe_in_files_at_once() {
+    let mut server = Postgres::start();
+    let url = migrated(&server).await;
+    let burst = Burst::new(&url).await;
+    interrupted(&burst, &url, || server.stop(Stop::Immediate)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_whose_database_falls_silent_is_safe_in_files_after_one_writes_limit() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let port: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
+    let proxy = Proxy::start(([127, 0, 0, 1], port).into()).await;
+    let burst = Burst::new(&proxy.url(&url)).await;
+    interrupted(&burst, &url, || proxy.swallow()).await;
+}
