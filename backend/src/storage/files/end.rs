@@ -1,6 +1,11 @@
 //! The end of a run in files, whoever ends it.
 
-use pipeline::{clock::Timestamp, record::sha256_hex, run::RunStatus};
+use pipeline::{
+    clock::Timestamp,
+    failure::RunFailure,
+    record::{StageRecord, sha256_hex},
+    run::RunStatus,
+};
 
 use super::{
     super::{End, Fence, StorageError, outbox::Event},
@@ -10,6 +15,32 @@ use super::{
     run_files::{REPORT_FILE, RunFiles},
 };
 use crate::crash;
+
+/// An [`End`] that may cross to another thread.
+pub(super) enum OwnedEnd {
+    Completed { records: Vec<StageRecord>, report: String },
+    Failed(RunFailure),
+}
+
+impl From<End<'_>> for OwnedEnd {
+    fn from(end: End<'_>) -> Self {
+        match end {
+            End::Completed { records, report } => {
+                Self::Completed { records: records.to_vec(), report: report.to_owned() }
+            }
+            End::Failed(failure) => Self::Failed(failure.clone()),
+        }
+    }
+}
+
+impl OwnedEnd {
+    pub(super) fn borrowed(&self) -> End<'_> {
+        match self {
+            Self::Completed { records, report } => End::Completed { records, report },
+            Self::Failed(failure) => End::Failed(failure),
+        }
+    }
+}
 
 impl RunFiles {
     pub(super) fn finish(

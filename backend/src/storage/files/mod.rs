@@ -41,7 +41,6 @@ use std::{
 use async_trait::async_trait;
 use pipeline::{
     clock::{Clock, Timestamp},
-    failure::RunFailure,
     record::StageRecord,
     run::{RunId, Stage},
 };
@@ -50,6 +49,7 @@ use tokio::sync::Notify;
 use self::{
     calls::{ATTEMPT_TIMEOUT, TURNS_MAX},
     claim::Search,
+    end::OwnedEnd,
     manifest::{DatabaseSide, DocumentSummary, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     medium::{Medium, bucket::Bucket, folder::Folder},
@@ -430,32 +430,6 @@ impl FileStore {
     /// How many accepted runs have not ended.
     pub async fn open_count(&self) -> Result<usize, StorageError> {
         Ok(self.open_runs().await?.len())
-    }
-}
-
-/// An [`End`] that may cross to another thread.
-enum OwnedEnd {
-    Completed { records: Vec<StageRecord>, report: String },
-    Failed(RunFailure),
-}
-
-impl From<End<'_>> for OwnedEnd {
-    fn from(end: End<'_>) -> Self {
-        match end {
-            End::Completed { records, report } => {
-                Self::Completed { records: records.to_vec(), report: report.to_owned() }
-            }
-            End::Failed(failure) => Self::Failed(failure.clone()),
-        }
-    }
-}
-
-impl OwnedEnd {
-    fn borrowed(&self) -> End<'_> {
-        match self {
-            Self::Completed { records, report } => End::Completed { records, report },
-            Self::Failed(failure) => End::Failed(failure),
-        }
     }
 }
 

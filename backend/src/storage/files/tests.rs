@@ -10,7 +10,7 @@ use pipeline::{
     analyst::Provenance,
     brand::BrandId,
     clock::Timestamp,
-    failure::FailureCode,
+    failure::{FailureCode, RunFailure},
     grounding::StageGrounding,
     llm::Usage,
     record::Circumstances,

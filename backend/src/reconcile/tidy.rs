@@ -1,0 +1,60 @@
+//! The other way, now and again: what only the database has, or knows, is brought to the files.
+
+use pipeline::run::RunId;
+
+use super::{Reconciler, TIDY_BATCH};
+use crate::storage::StorageError;
+
+impl Reconciler {
+    /// Brings to the files what only the database has, and knows of.
+    pub(super) async fn tidy(&self) -> Result<(), StorageError> {
+        self.bury_deleted().await?;
+        self.close_ended().await?;
+        if self.router.state().mode.has_files() { self.fill_files().await } else { Ok(()) }
+    }
+
+    /// Gives the files what they could not take while the run was worked on: a disk was full. Runs that another replica
+    /// keeps on a disk of its own are left to it.
+    async fn fill_files(&self) -> Result<(), StorageError> {
+        let mut after: Option<RunId> = None;
+        loop {
+            let after_run = after.as_ref();
+            let page = self
+                .call(|mirror| async move { mirror.lacking_in_files(after_run, TIDY_BATCH).await })
+                .await?;
+            for run in &page {
+                if self.files().manifest(run).await?.is_none()
+                    && (!self.router.keeps_all_files() || self.make_anew(run).await?.is_none())
+                {
+                    continue;
+                }
+                match self.reconcile(vec![run.clone()]).await {
+                    // The next will fare no better: the disk is still full.
+                    summary if !summary.failed.is_empty() => return Ok(()),
+                    summary if summary.proved > 0 => {
+                        tracing::info!(run_id = %run, "[{run}] its files have what they could not take before");
+                    }
+                    _ => {}
+                }
+            }
+            match page.last() {
+                Some(run) if page.len() == TIDY_BATCH => after = Some(run.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Closes in files what has ended in the database under somebody else's hands.
+    async fn close_ended(&self) -> Result<(), StorageError> {
+        let mut open = self.files().open_runs().await?;
+        open.retain(|run| !self.is_worked_on(run));
+        for batch in open.chunks(TIDY_BATCH) {
+            for run in self.call(|mirror| async { mirror.ended_among(batch).await }).await? {
+                if !self.is_worked_on(&run) {
+                    self.router.close_in_files(&run).await?;
+                }
+            }
+        }
+        self.close_rowless(open).await
+    }
+}
