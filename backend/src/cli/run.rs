@@ -166,18 +166,8 @@ impl Command<'_> {
     ) -> Result<Finished, RunFailure> {
         let sha256 = sha256_hex(&bytes);
         let document = self.extract(name, bytes).await?;
-        let summary = DocumentSummary {
-            format: document.format,
-            title: document.title.clone(),
-            pages: document.pages.len(),
-            sha256,
-        };
         let router = &self.app.router;
-        router
-            .files()
-            .describe_document(fence, summary)
-            .await
-            .map_err(|error| RunFailure::from_store(None, &error.into()))?;
+        router.files().note_document(self.run_id, DocumentSummary::new(&document, sha256));
         let stored =
             router.load(self.run_id).await.map_err(|error| RunFailure::from_store(None, &error.into()))?;
         let stored = stored.map(|run| run.stages.into_values().map(|held| held.record).collect());

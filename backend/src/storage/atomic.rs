@@ -1,5 +1,5 @@
-//! Files that are whole or not there: written beside their place, flushed to the disk, then named, and the
-//! name flushed too. A crash at any instruction leaves the old state or the new one.
+//! Files that are whole or not there: written beside their place, flushed to the disk, then named. A crash at any
+//! instruction leaves the old state or the new one; the new one lasts once the name's folder is flushed too.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,28 +11,34 @@ use std::{
 /// What temporary files end in; a leftover of a killed process is known by it.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// Creates a file that must not exist yet. `AlreadyExists` where it does; then nothing has changed.
+/// Creates a file that must not exist yet. `AlreadyExists` where it does; then nothing has changed. Its name is not
+/// flushed.
 pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = Temporary::write(path, bytes)?;
     // A hard link fails where the name is taken; a rename would replace it.
-    fs::hard_link(&temporary.path, path)?;
-    drop(temporary);
-    flush_folder_of(path)
+    fs::hard_link(&temporary.path, path)
 }
 
-/// Writes a file, replacing one that is there.
+/// Writes a file, replacing one that is there. Its name is not flushed.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_after(path, bytes, || Ok(()))
+}
+
+/// As [`replace`], with something done between the flush of the content and the naming. What is flushed then costs little:
+/// file systems with a journal have flushed the names that were made before with the content.
+pub fn replace_after(path: &Path, bytes: &[u8], before: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let temporary = Temporary::write(path, bytes)?;
+    before()?;
     fs::rename(&temporary.path, path)?;
     temporary.keep();
-    flush_folder_of(path)
+    Ok(())
 }
 
-/// Creates an empty file, durably, if it is not there.
+/// Creates an empty file if it is not there. Its name is not flushed.
 pub fn touch(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        created => created.and_then(|_| flush_folder_of(path)),
+        created => created.map(drop),
     }
 }
 
@@ -73,9 +79,13 @@ pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes the folder's entries durable: without it, a crash can forget a file that was flushed.
-fn flush_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+pub fn flush_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// [`flush_folder`] of the folder that a file is in.
+pub fn flush_folder_of(path: &Path) -> io::Result<()> {
+    flush_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 /// A flushed file under a name of its own, removed unless kept.

@@ -35,14 +35,14 @@ static DOWNLOADS: Semaphore = Semaphore::const_new(DOWNLOADS_MAX);
 
 static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
 
-/// The spooled document, or the fetched one, spooled while it is read; its pages, and what the manifest is to say of it.
+/// The spooled document, or the fetched one, spooled while it is read.
 pub(super) async fn read(
     router: &Router,
     tools: &Tools,
     fence: &Fence,
     source_name: &str,
     url: &str,
-) -> Result<(Document, DocumentSummary), RunFailure> {
+) -> Result<Document, RunFailure> {
     let has_files = router.flags().mode().has_files();
     let is_spooled = has_files && router.files().is_spooled(&fence.run);
     let fetched = if is_spooled { None } else { Some(fetch(tools, url).await?) };
@@ -85,13 +85,8 @@ pub(super) async fn read(
     if is_new && has_files {
         compare(router, fence, &sha256).await?;
     }
-    let summary = DocumentSummary {
-        format: document.format,
-        title: document.title.clone(),
-        pages: document.pages.len(),
-        sha256,
-    };
-    Ok((document, summary))
+    router.files().note_document(&fence.run, DocumentSummary::new(&document, sha256));
+    Ok(document)
 }
 
 /// Makes sure that a document that was fetched once more is the one that the stored stages were made of. Nothing is stored
@@ -195,15 +190,5 @@ fn not_kept(error: &std::io::Error) -> RunFailure {
 async fn spool(router: &Router, fence: &Fence, bytes: Arc<[u8]>) {
     if let Err(error) = router.files().spool(&fence.run, bytes).await {
         tracing::warn!(%error, "[{}] the document could not be spooled", fence.run);
-    }
-}
-
-/// Notes in the manifest what the document turned out to be, in a mode that has one.
-pub(super) async fn describe(router: &Router, fence: &Fence, summary: DocumentSummary) {
-    if !router.flags().mode().has_files() {
-        return;
-    }
-    if let Err(error) = router.files().describe_document(fence, summary).await {
-        tracing::warn!(%error, "[{}] the document could not be described in the manifest", fence.run);
     }
 }

@@ -257,7 +257,7 @@ impl Work<'_> {
         let url = request.document_url.ok_or_else(|| {
             RunFailure::new(FailureCode::Internal, None, "the run's record names no document", false)
         })?;
-        let (document, summary) = tokio::select! {
+        let document = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
             document = document::read(router, tools, fence, &request.source, &url) => document?,
@@ -267,10 +267,7 @@ impl Work<'_> {
         let run_id = &fence.run;
         let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
         let note = |event: Event| self.note(&event);
-        // The first answer need not wait for a note.
-        let describing = document::describe(router, fence, summary);
-        let (finished, ()) = tokio::join!(tools.engine.run(job, &note, cancel), describing);
-        finished
+        tools.engine.run(job, &note, cancel).await
     }
 
     fn note(&self, event: &Event) {

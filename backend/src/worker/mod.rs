@@ -7,7 +7,10 @@ mod progress;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -82,6 +85,9 @@ struct Inner {
     /// Failures that no store has taken yet: what a client sees until one does.
     unstored: Mutex<HashMap<RunId, RunFailure>>,
     wake: Notify,
+    /// Whether a look now may find work that nobody tells of again: the last one took all it could, or was none. Else a
+    /// slot that becomes free waits for word, or for the next poll.
+    may_have_more: AtomicBool,
     /// A run of ours may have been ended from outside.
     doubted: Notify,
     tasks: TaskTracker,
@@ -111,6 +117,7 @@ impl Worker {
             active: Mutex::default(),
             unstored: Mutex::default(),
             wake: Notify::new(),
+            may_have_more: AtomicBool::new(true),
             doubted: Notify::new(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -190,7 +197,9 @@ impl Worker {
             inner.router.forget(&run);
             worker.active().remove(&run);
             drop(slot);
-            worker.wake();
+            if worker.inner.may_have_more.load(Ordering::Acquire) {
+                worker.wake();
+            }
         };
         self.inner.tasks.spawn(work.instrument(span));
     }
@@ -256,6 +265,8 @@ impl Worker {
                 _ = poll.tick() => true,
                 () = self.inner.wake.notified() => false,
             };
+            // Before the slots are counted: one that becomes free from here on looks again.
+            self.inner.may_have_more.store(true, Ordering::Release);
             let limit = self.inner.slots.available_permits().min(CLAIM_MAX);
             if limit > 0 {
                 let held: HashSet<RunId> = self.active().keys().cloned().collect();
@@ -266,6 +277,8 @@ impl Worker {
                         if fences.len() == limit {
                             // There may be more; other replicas had the time of one claim for their share.
                             self.wake();
+                        } else {
+                            self.inner.may_have_more.store(false, Ordering::Release);
                         }
                         for fence in fences {
                             self.start_claimed(fence).await;

@@ -1,5 +1,7 @@
 //! Runs that begin here: accepted, adopted from the database, or opened by their ids.
 
+use pipeline::run::RunId;
+
 use super::{
     super::{Acceptance, Fence, NewRun, StorageError, StorageErrorKind},
     OpenError, Twin,
@@ -45,10 +47,14 @@ impl RunFiles {
         Ok(Acceptance::New(fence))
     }
 
+    fn holds_nothing(&self, run: &RunId) -> Result<bool, StorageError> {
+        self.medium.holds_nothing(run.as_str()).map_err(|error| self.fault(run.as_str(), &error))
+    }
+
     /// A new run's manifest, not yet written, with what a search for the run needs, which is.
     fn announce(&self, new: &NewRun) -> Result<Manifest, StorageError> {
-        self.mark(OPEN_FOLDER, &new.id)?;
-        let manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
+        let mut manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
+        self.mark_beside(&mut manifest, OPEN_FOLDER)?;
         self.note_run(&manifest)?;
         Ok(manifest)
     }
@@ -93,6 +99,7 @@ impl RunFiles {
         if is_buried {
             return Err(deleted(&new.id));
         }
+        let is_new = manifest.is_none() && self.holds_nothing(&new.id)?;
         let mut manifest = match manifest {
             Some(manifest) => manifest,
             None => self.announce(new)?,
@@ -102,7 +109,7 @@ impl RunFiles {
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
             reopen(&mut manifest);
-            self.mark(OPEN_FOLDER, &new.id)?;
+            self.mark_beside(&mut manifest, OPEN_FOLDER)?;
         }
         if manifest.has_ended() || manifest.epoch > fence.epoch {
             return self.write_manifest(&mut manifest);
@@ -118,6 +125,10 @@ impl RunFiles {
         // `take` raises both by one; the database has done so already.
         manifest.epoch = fence.epoch - 1;
         manifest.attempts = fence.attempt - 1;
+        if is_new {
+            self.own(&mut manifest, &fence.owner)?;
+            return self.write_manifest(&mut manifest);
+        }
         self.take(&mut manifest, &fence.owner).map(drop)
     }
 }

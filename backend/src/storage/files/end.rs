@@ -70,7 +70,7 @@ impl RunFiles {
                     self.add_stage(&mut manifest, record, Twin::Has)?;
                 }
                 // A fenced writer that comes too late with it writes the same: it is made of the stored records.
-                self.replace(&Self::name(run, REPORT_FILE), report.as_bytes())?;
+                self.replace_beside(&mut manifest, &Self::name(run, REPORT_FILE), report.as_bytes())?;
                 crash::point("report-written");
                 let sha256 = sha256_hex(report.as_bytes());
                 manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
@@ -101,15 +101,13 @@ impl RunFiles {
             Twin::Lacks => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
         };
         if manifest.is_unsynced() || twin == Twin::Ahead {
-            self.mark(UNSYNCED_FOLDER, &manifest.run_id)?;
+            self.mark_beside(manifest, UNSYNCED_FOLDER)?;
         }
         let ended: &[Event] = match status {
             RunStatus::Completed => &[Event::Report, Event::Completed],
             _ => &[Event::Failed],
         };
         self.owe(manifest, ended, twin)?;
-        // Of a process that was killed, and whose run has ended elsewhere.
-        self.clear_leftovers(&manifest.run_id)?;
         self.write_manifest(manifest)?;
         // From here on nothing of the run hangs on these.
         self.unmark(OPEN_FOLDER, &manifest.run_id)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use pipeline::{
     clock::Timestamp,
-    document::Format,
+    document::{Document, Format},
     failure::RunFailure,
     record::millis,
     run::{RunId, RunStatus, Stage},
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{NewRun, Request, outbox::Delivery, proof::Proof},
-    medium::Version,
+    medium::{Version, folder_of},
 };
 
 /// The newest layout of the manifest that this program writes.
@@ -67,6 +67,9 @@ pub struct Manifest {
     /// The state that was read, which a writing must find again. None before there is one.
     #[serde(skip)]
     pub(super) seen: Option<Version>,
+    /// Folders whose newest names are made durable before the manifest is written.
+    #[serde(skip)]
+    pub(super) unflushed: Vec<String>,
 }
 
 /// What the database has of a run, as far as the writer knows.
@@ -87,6 +90,14 @@ pub struct DocumentSummary {
     pub pages: usize,
     /// SHA-256 (hex) of its bytes, by which another fetch of it is known to be the same.
     pub sha256: String,
+}
+
+impl DocumentSummary {
+    /// `sha256`: of the document's bytes, in hex.
+    #[must_use]
+    pub fn new(document: &Document, sha256: String) -> Self {
+        Self { format: document.format, title: document.title.clone(), pages: document.pages.len(), sha256 }
+    }
 }
 
 /// A stage whose record is durable.
@@ -116,6 +127,14 @@ impl Manifest {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.status != RunStatus::Processing
+    }
+
+    /// Has a file's name made durable before the manifest is written.
+    pub(super) fn flush_with(&mut self, name: &str) {
+        let folder = folder_of(name);
+        if !self.unflushed.iter().any(|one| one == folder) {
+            self.unflushed.push(folder.to_owned());
+        }
     }
 
     /// What was asked, and when.

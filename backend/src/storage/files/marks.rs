@@ -2,7 +2,7 @@
 
 use pipeline::run::RunId;
 
-use super::{super::StorageError, run_files::RunFiles};
+use super::{super::StorageError, manifest::Manifest, run_files::RunFiles};
 
 /// Names of accepted runs that have not ended: what a start has to look at, however many have.
 pub(super) const OPEN_FOLDER: &str = ".open";
@@ -10,8 +10,17 @@ pub(super) const OPEN_FOLDER: &str = ".open";
 pub(super) const UNSYNCED_FOLDER: &str = ".unsynced";
 
 impl RunFiles {
+    /// Marks a run durably.
     pub(super) fn mark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {
         let name = format!("{folder}/{run}");
+        let marked = self.medium.touch(&name).and_then(|()| self.flush(&name));
+        marked.map_err(|error| self.fault(&name, &error))
+    }
+
+    /// Marks a run; the mark is durable before the manifest is written.
+    pub(super) fn mark_beside(&self, manifest: &mut Manifest, folder: &str) -> Result<(), StorageError> {
+        let name = format!("{folder}/{}", manifest.run_id);
+        manifest.flush_with(&name);
         self.medium.touch(&name).map_err(|error| self.fault(&name, &error))
     }
 

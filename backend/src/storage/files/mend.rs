@@ -80,7 +80,8 @@ impl RunFiles {
             "report": row.report, "error": row.failure, "damaged": damaged,
         });
         let bytes = self.json_bytes(&kept, &name)?;
-        self.medium.create(&name, &bytes).map_err(|error| self.fault(&name, &error))
+        let created = self.medium.create(&name, &bytes).and_then(|()| self.flush(&name));
+        created.map_err(|error| self.fault(&name, &error))
     }
 
     pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
@@ -167,7 +168,9 @@ impl RunFiles {
             tracing::info!(run_id = %manifest.run_id, stage = stage.number(), "[{}] Stage {} was written to file from the row",
                 manifest.run_id, stage.number());
         }
-        if known.is_none_or(|known| known.record_sha256 != sha256) {
+        let is_news = known.is_none_or(|known| known.record_sha256 != sha256);
+        manifest.flush_with(&name);
+        if is_news {
             let stored = self.stored_stage(record, sha256, Twin::Has);
             manifest.stages.insert(stage, stored);
         }
@@ -187,13 +190,13 @@ impl RunFiles {
                     Some(known) => {
                         let reason = format!("has digest {existing}, the manifest says {}", known.sha256);
                         self.set_aside(&name, &reason, Some(&stored.version))?;
-                        self.replace(&name, report.as_bytes())?;
+                        self.replace_beside(manifest, &name, report.as_bytes())?;
                     }
                     // Of a process that was killed before it named it.
-                    None => self.replace(&name, report.as_bytes())?,
+                    None => self.replace_beside(manifest, &name, report.as_bytes())?,
                 }
             }
-            (None, _) => self.replace(&name, report.as_bytes())?,
+            (None, _) => self.replace_beside(manifest, &name, report.as_bytes())?,
         }
         manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
         Ok(())

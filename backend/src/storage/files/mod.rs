@@ -291,17 +291,14 @@ impl FileStore {
         self.told(self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, twin)).await)
     }
 
-    /// Notes what the document turned out to be.
-    pub async fn describe_document(
-        &self,
-        fence: &Fence,
-        summary: DocumentSummary,
-    ) -> Result<(), StorageError> {
-        let fence = Arc::new(fence.clone());
-        self.write(&fence.run.clone(), move |files| {
-            files.update(&fence, |manifest| manifest.document = Some(summary.clone()))
-        })
-        .await
+    /// Remembers what a run's document turned out to be: its manifest says so from its next writing on.
+    pub fn note_document(&self, run: &RunId, document: DocumentSummary) {
+        self.files.note_document(run, Some(document));
+    }
+
+    /// Forgets what is remembered of a run that is no longer worked on here.
+    pub fn forget(&self, run: &RunId) {
+        self.files.note_document(run, None);
     }
 
     /// Keeps the document for a resumed run, durably.

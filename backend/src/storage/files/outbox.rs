@@ -106,7 +106,7 @@ impl RunFiles {
         if self.telling.wake.is_none() || twin.has_it() {
             return Ok(());
         }
-        self.mark(OWING_FOLDER, &manifest.run_id)?;
+        self.mark_beside(manifest, OWING_FOLDER)?;
         self.disturb(&manifest.run_id);
         let generation = manifest.generation;
         for event in events {

@@ -19,9 +19,9 @@ use serde::Serialize;
 
 use super::{
     super::{Fence, HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
-    manifest::{MANIFEST_VERSION, Manifest},
+    manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
     marks::UNSYNCED_FOLDER,
-    medium::{Medium, Stored, Tenure, Version},
+    medium::{Medium, Stored, Tenure, Version, folder_of},
     outbox::Telling,
     proof::{Found, prove},
     spool::Spool,
@@ -42,6 +42,8 @@ pub(super) struct RunFiles {
     /// Runs that this process may have taken without knowing: an answer was lost. They are nobody's work.
     unclear: Mutex<HashSet<RunId>>,
     pub(super) telling: Telling,
+    /// What the documents of runs under way turned out to be: the next writing of each manifest takes it in.
+    documents: Mutex<HashMap<RunId, DocumentSummary>>,
     /// At which of its tenures this process has last made sure of a run.
     confirmed: Mutex<HashMap<RunId, u64>>,
     /// Nothing is moved: what is damaged stays where it lies.
@@ -87,6 +89,7 @@ impl RunFiles {
             looks: Mutex::default(),
             unclear: Mutex::default(),
             telling,
+            documents: Mutex::default(),
             confirmed: Mutex::default(),
             only_looks: false,
         }
@@ -119,6 +122,15 @@ impl RunFiles {
 
     pub(super) fn note_clear(&self, run: &RunId) {
         lock(&self.unclear).remove(run);
+    }
+
+    /// Remembers what a run's document turned out to be, for its manifest; with nothing, forgets it.
+    pub(super) fn note_document(&self, run: &RunId, document: Option<DocumentSummary>) {
+        let mut documents = lock(&self.documents);
+        match document {
+            Some(document) => documents.insert(run.clone(), document),
+            None => documents.remove(run),
+        };
     }
 
     /// Holds the run's lock, where there is one: changes of its manifest are read, compared and written by one at a time.
@@ -162,6 +174,8 @@ impl RunFiles {
             proof: None,
             webhooks: Vec::new(),
             seen: None,
+            // Its own folder is new.
+            unflushed: vec![String::new()],
         }
     }
 
@@ -294,6 +308,9 @@ impl RunFiles {
         manifest.generation = fence.generation;
         manifest.epoch = fence.epoch;
         manifest.owner = Some(fence.owner.clone());
+        if let Some(document) = lock(&self.documents).get(run) {
+            manifest.document = Some(document.clone());
+        }
         Ok(manifest)
     }
 
@@ -352,8 +369,9 @@ impl RunFiles {
         let name = Self::name(&manifest.run_id, MANIFEST_FILE);
         manifest.updated_at = self.clock.now().max(manifest.accepted_at);
         let bytes = self.json_bytes(manifest, &name)?;
-        let swapped = self.medium.swap(&name, &bytes, manifest.seen.as_ref());
+        let swapped = self.medium.swap(&name, &bytes, manifest.seen.as_ref(), &manifest.unflushed);
         manifest.seen = Some(swapped.map_err(|error| self.fault(&name, &error))?);
+        manifest.unflushed.clear();
         Ok(())
     }
 
@@ -408,8 +426,26 @@ impl RunFiles {
         self.clock.now().format("%Y%m%dT%H%M%S%3fZ").to_string()
     }
 
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+    /// Writes a file that lasts once the manifest is written.
+    pub(super) fn replace_beside(
+        &self,
+        manifest: &mut Manifest,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), StorageError> {
+        manifest.flush_with(name);
         self.medium.replace(name, bytes).map_err(|error| self.fault(name, &error))
+    }
+
+    /// Writes a file durably.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        let replaced = self.medium.replace(name, bytes).and_then(|()| self.flush(name));
+        replaced.map_err(|error| self.fault(name, &error))
+    }
+
+    /// Makes a file's name durable.
+    pub(super) fn flush(&self, name: &str) -> io::Result<()> {
+        self.medium.flush(&[folder_of(name).to_owned()])
     }
 
     /// Whether the place takes a durable write now.

@@ -50,7 +50,9 @@ impl Spool {
             });
             atomic::create_folder(folder)?;
         }
-        atomic::replace(&self.path(run), bytes)
+        let path = self.path(run);
+        atomic::replace(&path, bytes)?;
+        atomic::flush_folder_of(&path)
     }
 
     /// Lets go of a run's document, if it is here.

@@ -35,6 +35,7 @@ impl RunFiles {
             }
             created => created.map_err(|error| self.fault(&name, &error))?,
         }
+        manifest.flush_with(&name);
         crash::point("stage-file-written");
         manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
         manifest.attempts = 0;
@@ -69,6 +70,7 @@ impl RunFiles {
             }
             created => created.map_err(|error| self.fault(&name, &error))?,
         }
+        manifest.flush_with(&name);
         manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
         Ok(())
     }

@@ -65,6 +65,8 @@ impl RunFiles {
         let bytes = self.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
         self.replace(&name, &bytes)?;
+        // Its folder may be new.
+        self.flush(run.as_str()).map_err(|error| self.fault(&name, &error))?;
         Ok(Burial::Done { had_run })
     }
 

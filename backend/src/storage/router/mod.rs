@@ -332,6 +332,7 @@ impl Router {
         self.lock_known().remove(run);
         self.lock_lacking().remove(run);
         self.leases.forget(run);
+        self.files.forget(run);
     }
 
     /// Takes note that the run's files lack a stage which its row has.

@@ -135,7 +135,7 @@ impl Medium for Bucket {
         self.wait(self.client.replace(name, bytes))
     }
 
-    fn swap(&self, name: &str, bytes: &[u8], seen: Option<&Version>) -> io::Result<Version> {
+    fn swap(&self, name: &str, bytes: &[u8], seen: Option<&Version>, _: &[String]) -> io::Result<Version> {
         match seen {
             Some(seen) => self.wait(self.client.replace_as_seen(name, bytes, seen)),
             None => match self.wait(self.client.create(name, bytes)) {
@@ -143,6 +143,10 @@ impl Medium for Bucket {
                 created => created,
             },
         }
+    }
+
+    fn flush(&self, _: &[String]) -> io::Result<()> {
+        Ok(())
     }
 
     fn set_aside(&self, name: &str, aside: &str, seen: Option<&Version>) -> io::Result<()> {

@@ -60,6 +60,16 @@ impl Folder {
         Ok(runs)
     }
 
+    /// Creates a run's folder, whose name is flushed with what comes into it.
+    fn make_run_folder(&self, run: &str) -> io::Result<()> {
+        let folder = self.path(run);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => atomic::create_folder(&folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            made => made,
+        }
+    }
+
     /// Creates the folder that a file goes into.
     fn make_room(&self, path: &Path) -> io::Result<()> {
         match path.parent().map_or(Ok(()), atomic::create_folder) {
@@ -108,7 +118,12 @@ impl Medium for Folder {
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(name);
-        self.make_room(&path)?;
+        // A stage's folder, whose own name is flushed with the manifest beside it.
+        if let Some(Err(error)) = path.parent().map(fs::create_dir)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            self.make_room(&path)?;
+        }
         atomic::create(&path, bytes)
     }
 
@@ -130,8 +145,21 @@ impl Medium for Folder {
     }
 
     /// The lock, which the caller holds, has kept everybody else out since the reading.
-    fn swap(&self, name: &str, bytes: &[u8], _: Option<&Version>) -> io::Result<Version> {
-        atomic::replace(&self.path(name), bytes).map(|()| Version(None))
+    fn swap(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        _: Option<&Version>,
+        unflushed: &[String],
+    ) -> io::Result<Version> {
+        let path = self.path(name);
+        atomic::replace_after(&path, bytes, || self.flush(unflushed))?;
+        atomic::flush_folder_of(&path)?;
+        Ok(Version(None))
+    }
+
+    fn flush(&self, folders: &[String]) -> io::Result<()> {
+        folders.iter().try_for_each(|folder| atomic::flush_folder(&self.path(folder)))
     }
 
     fn set_aside(&self, name: &str, aside: &str, _: Option<&Version>) -> io::Result<()> {
@@ -237,7 +265,7 @@ impl Medium for Folder {
         let path = self.path(run).join(LOCK_FILE);
         loop {
             if may_be_new {
-                atomic::create_folder(&self.path(run))?;
+                self.make_run_folder(run)?;
             }
             match regular_file::check(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -70,17 +70,28 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
     /// Whether a file is there.
     fn exists(&self, name: &str) -> io::Result<bool>;
 
-    /// Creates a file that must not exist yet: of many at once, one does.
+    /// Creates a file that must not exist yet: of many at once, one does. It lasts once its folder is flushed.
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Creates a file whose name is all that it says, if it is not there.
+    /// Creates a file whose name is all that it says, if it is not there. It lasts once its folder is flushed.
     fn touch(&self, name: &str) -> io::Result<()>;
 
-    /// Writes a file, replacing one that is there.
+    /// Writes a file, replacing one that is there. It lasts once its folder is flushed.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Writes a file that must be as it was read (none: must not exist); returns what it is then.
-    fn swap(&self, name: &str, bytes: &[u8], seen: Option<&Version>) -> io::Result<Version>;
+    /// Writes a file, durably, that must be as it was read (none: must not exist), after the names in these folders have
+    /// become durable; returns what it is then.
+    fn swap(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        seen: Option<&Version>,
+        unflushed: &[String],
+    ) -> io::Result<Version>;
+
+    /// Makes the names in these folders durable: files that were created, touched or replaced there. Nothing where each
+    /// write is durable by itself.
+    fn flush(&self, folders: &[String]) -> io::Result<()>;
 
     /// Keeps a file under another name beside its own, whose place is free then. It must be as it was read, if that is
     /// given.
@@ -124,7 +135,8 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
     fn take_turn(&self, folder: &str) -> io::Result<bool>;
 
     /// Keeps other processes and tasks from the run while the lock is held. None where there is no such thing, and
-    /// [`Medium::swap`] tells who was first. `NotFound` where there is no such run and it may not be new.
+    /// [`Medium::swap`] tells who was first. `NotFound` where there is no such run and it may not be new. A new one lasts
+    /// once the root is flushed.
     fn lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>>;
 
     /// Removes what a killed process may have left half written in a folder. Under the lock.
@@ -144,6 +156,11 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
 
     /// How long it takes to tell a dead owner from a living one.
     fn patience(&self) -> Duration;
+}
+
+/// The folder of a file, as [`Medium::flush`] knows it.
+pub(super) fn folder_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// The error of a file that somebody else has changed meanwhile.
