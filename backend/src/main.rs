@@ -1,5 +1,8 @@
 //! The binary `innovation`.
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> std::process::ExitCode {
     backend::cli::main()
 }

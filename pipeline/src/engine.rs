@@ -14,11 +14,12 @@ use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
     brand::BrandProfile,
     clock::{Clock, Timestamp},
-    document::Document,
+    document::PackedDocument,
     failure::RunFailure,
     grounding::{self, PageIndex},
     llm::LlmErrorCode,
-    record::{Circumstances, RecordError, StageMeta, StageRecord},
+    packed::Packed,
+    record::{Circumstances, StageMeta, StageRecord},
     report::{self, ReportInput},
     run::{RunId, Stage},
     stages::{Outputs, references},
@@ -39,7 +40,7 @@ pub struct Engine {
 pub struct Job<'a> {
     pub run: &'a RunId,
     pub store: &'a dyn RunStore,
-    pub document: &'a Document,
+    pub document: &'a PackedDocument,
     pub brand: &'a BrandProfile,
     /// What earlier attempts spent without storing a stage, in US dollars; it counts against the limit.
     pub lost_usd: f64,
@@ -150,9 +151,11 @@ impl Engine {
         warnings.extend(references::check(&mut output, &progress.outputs, job.brand));
         // Made anew for each stage, in a millisecond or less: it is several times as large as the document, and a model
         // thinks for a minute.
-        let index = PageIndex::new(job.document);
+        let document =
+            job.document.unpack().map_err(|error| RunFailure::from_packing(Some(stage), &error))?;
+        let index = PageIndex::new(&document);
         let (grounding, unfounded) = grounding::ground(&mut output, &progress.outputs, &index, job.brand);
-        drop(index);
+        drop((index, document));
         warnings.extend(unfounded);
         if later_is_stored {
             warnings.push(
@@ -186,7 +189,7 @@ fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> 
         document_title: job.document.title.as_deref().unwrap_or(&job.document.source_name),
         document_source: &job.document.source_name,
         document_format: job.document.format,
-        page_count: job.document.pages.len(),
+        page_count: job.document.page_count,
         document_warnings: &job.document.warnings,
         brand: job.brand,
         records,
@@ -209,8 +212,8 @@ async fn load_all(store: &dyn RunStore) -> Result<Vec<(Stage, Option<StageRecord
 /// What a run has earned so far.
 #[derive(Debug, Default)]
 struct Progress {
-    /// The records as JSON, which is a third of what they take as values: thousands of runs wait for a model with theirs.
-    packed: Vec<(Stage, Box<[u8]>)>,
+    /// Thousands of runs wait for a model with theirs.
+    packed: Vec<(Stage, Packed)>,
     outputs: Outputs,
     spent_usd: f64,
 }
@@ -221,18 +224,19 @@ impl Progress {
         let stage = record.meta.stage;
         let broken = |error| RunFailure::from_record(Some(stage), &error);
         let output = record.output().map_err(broken)?;
-        let json = serde_json::to_vec(record).map_err(|error| broken(RecordError::Shape(error)))?;
+        let packed = Packed::new(record).map_err(|error| RunFailure::from_packing(Some(stage), &error))?;
         let item_count = output.item_count();
         self.outputs.insert(output);
         self.spent_usd += record.meta.usage.cost_usd;
-        self.packed.push((stage, json.into()));
+        self.packed.push((stage, packed));
         Ok(item_count)
     }
 
     /// All records, in the order in which they were taken.
     fn records(&self) -> Result<Vec<StageRecord>, RunFailure> {
-        let unpack = |(stage, json): &(Stage, Box<[u8]>)| {
-            StageRecord::from_bytes(*stage, json)
+        let unpack = |(stage, packed): &(Stage, Packed)| {
+            let json = packed.json().map_err(|error| RunFailure::from_packing(Some(*stage), &error))?;
+            StageRecord::from_bytes(*stage, &json)
                 .map_err(|error| RunFailure::from_record(Some(*stage), &error))
         };
         self.packed.iter().map(unpack).collect()

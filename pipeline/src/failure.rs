@@ -7,6 +7,7 @@ use crate::{
     analyst::AnalystError,
     document::DocumentError,
     llm::{Disposition, LlmErrorCode, Usage},
+    packed::PackError,
     record::RecordError,
     run::Stage,
     store::StoreError,
@@ -131,6 +132,12 @@ impl RunFailure {
     #[must_use]
     pub fn from_store(stage: Option<Stage>, error: &StoreError) -> Self {
         Self::new(FailureCode::StorageUnavailable, stage, error.message.clone(), true)
+    }
+
+    /// What a run has read could not be kept or found again: a defect of ours.
+    #[must_use]
+    pub fn from_packing(stage: Option<Stage>, error: &PackError) -> Self {
+        Self::new(FailureCode::Internal, stage, format!("what the run has read {error}"), true)
     }
 
     /// A record could not be made or read: a defect of ours.

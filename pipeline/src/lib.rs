@@ -22,6 +22,7 @@ pub mod engine;
 pub mod failure;
 pub mod grounding;
 pub mod llm;
+mod packed;
 pub mod record;
 pub mod report;
 pub mod run;

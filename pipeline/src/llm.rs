@@ -25,6 +25,19 @@ pub struct CompletionRequest {
     pub output_tokens_max: u32,
 }
 
+/// Who says what is asked of a model, as often as it has to be asked. While a model thinks, thousands of runs wait: none
+/// keeps a request, of which the document is the largest part.
+pub trait RequestSource: Send + Sync {
+    /// The same each time.
+    fn request(&self) -> Result<CompletionRequest, LlmError>;
+}
+
+impl RequestSource for CompletionRequest {
+    fn request(&self) -> Result<CompletionRequest, LlmError> {
+        Ok(self.clone())
+    }
+}
+
 /// A part of the user's message.
 #[derive(Debug, Clone)]
 pub struct PromptBlock {
@@ -125,13 +138,14 @@ pub struct LlmError {
 /// Something that answers prompts.
 #[async_trait]
 pub trait LlmClient: Send + Sync + std::fmt::Debug {
-    /// Asks once, from the caller's point of view: retries, fallback models and deadlines are inside.
+    /// Asks once, from the caller's point of view: retries, fallback models and deadlines are inside. The request is made
+    /// anew for each attempt.
     ///
     /// `spend_limit_usd` is what the run may still spend; the client does not start an attempt once it is
     /// used up. Returns early with [`LlmErrorCode::Cancelled`] when `cancel` fires.
     async fn complete(
         &self,
-        request: &CompletionRequest,
+        source: &dyn RequestSource,
         spend_limit_usd: Option<f64>,
         cancel: &CancellationToken,
     ) -> Result<Completion, LlmError>;

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, Timestamp},
-    llm::{Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, Usage},
+    llm::{
+        Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, RequestSource, Usage,
+    },
     run::Stage,
 };
 
@@ -56,11 +58,11 @@ impl ScriptedLlm {
 impl LlmClient for ScriptedLlm {
     async fn complete(
         &self,
-        request: &CompletionRequest,
+        source: &dyn RequestSource,
         spend_limit_usd: Option<f64>,
         cancel: &CancellationToken,
     ) -> Result<Completion, LlmError> {
-        lock(&self.calls).push(Call { request: request.clone(), spend_limit_usd });
+        lock(&self.calls).push(Call { request: source.request()?, spend_limit_usd });
         if cancel.is_cancelled() {
             return Err(llm_error(LlmErrorCode::Cancelled, "cancelled", Disposition::Fail));
         }

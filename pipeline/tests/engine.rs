@@ -17,7 +17,7 @@ use pipeline::{
     analyst::{Analyst, AnalystError, Answer, Provenance, StageInput, fallback::WithLastResort},
     brand::{BrandId, BrandProfile},
     clock::{Clock, Timestamp},
-    document::{Document, Format, Page},
+    document::{Document, Format, PackedDocument, Page},
     engine::{Engine, Event, Finished, Job},
     failure::{FailureCode, RunFailure},
     llm::{Disposition, LlmError, LlmErrorCode, Usage},
@@ -213,7 +213,7 @@ brand_values: [Craft, Care, Calm]
         let job = Job {
             run: &self.run,
             store: &*self.store,
-            document: &self.document,
+            document: &PackedDocument::new(self.document.clone()).unwrap(),
             brand: &self.brand,
             lost_usd,
         };

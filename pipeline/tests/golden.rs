@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use pipeline::{
     analyst::{Analyst, StageInput, extractive::ExtractiveAnalyst},
     brand::{BrandId, BrandProfile},
-    document::{Document, Format, Page},
+    document::{Document, Format, PackedDocument, Page},
     grounding::{self, PageIndex},
     run::{RunId, Stage},
     stages::Outputs,
@@ -58,7 +58,7 @@ async fn payloads(id: &str) -> String {
     for stage in Stage::ALL {
         let input = StageInput {
             run: &run,
-            document: &document,
+            document: &PackedDocument::new(document.clone()).unwrap(),
             brand: &brand,
             earlier: &earlier,
             spend_limit_usd: None,

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use pipeline::{
     analyst::{Analyst, StageInput, extractive::ExtractiveAnalyst},
     brand::{BrandId, BrandProfile},
-    document::{self, Document},
+    document::{self, Document, PackedDocument},
     grounding::{self, PageIndex},
     run::{RunId, Stage},
     stages::{Outputs, references},
@@ -41,6 +41,7 @@ fn run(document: &Document, id: &str) -> Outputs {
     let index = PageIndex::new(document);
     let run = RunId::parse("held-out").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let document = &PackedDocument::new(document.clone()).unwrap();
     let mut earlier = Outputs::default();
     for stage in Stage::ALL {
         let input =

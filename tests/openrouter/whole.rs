@@ -6,7 +6,7 @@ use pipeline::{
         model::{ModelAnalyst, ModelOptions},
     },
     brand::BrandProfile,
-    document::{Document, Format, Page},
+    document::{Document, Format, PackedDocument, Page},
     llm::LlmErrorCode,
     stages::{Outputs, StageOutput},
 };
@@ -46,7 +46,7 @@ async fn answer(client: &Arc<OpenRouter>, stage: Stage, earlier: &Outputs) -> Re
     let analyst = ModelAnalyst::new(client.clone(), ModelOptions::default());
     let input = StageInput {
         run: &RunId::parse("r1").unwrap(),
-        document: &document(),
+        document: &PackedDocument::new(document()).unwrap(),
         brand: &brand(),
         earlier,
         spend_limit_usd: Some(5.0),

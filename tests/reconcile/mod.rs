@@ -98,7 +98,7 @@ async fn a_command_brings_a_backlog_in_and_a_second_time_there_is_nothing_to_do(
 async fn killed_in_the_middle_it_goes_on_where_it_was() {
     let mut world = world().await;
     after_an_outage(&mut world, 1).await;
-    for point in ["reconcile-adopted", "reconcile-stage-stored:3", "reconcile-ended", "reconcile-proved"] {
+    for point in ["reconcile-adopted", "reconcile-stages-stored", "reconcile-ended", "reconcile-proved"] {
         let output = innovation(&["reconcile"])
             .env("APP_BASE_DIR", world.folder.path())
             .env("DATABASE_URL", world.database_url())

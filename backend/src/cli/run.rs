@@ -9,7 +9,7 @@ use std::{
 
 use pipeline::{
     brand::{BrandId, BrandProfile},
-    document::{Document, DocumentError},
+    document::{Document, DocumentError, PackedDocument},
     engine::{Event, Finished, Job},
     failure::{FailureCode, RunFailure},
     record::{StageMeta, sha256_hex},
@@ -168,6 +168,8 @@ impl Command<'_> {
         let document = self.extract(name, bytes).await?;
         let router = &self.app.router;
         router.files().note_document(self.run_id, DocumentSummary::new(&document, sha256));
+        let document =
+            PackedDocument::new(document).map_err(|error| RunFailure::from_packing(None, &error))?;
         let stored =
             router.load(self.run_id).await.map_err(|error| RunFailure::from_store(None, &error.into()))?;
         let stored = stored.map(|run| run.stages.into_values().map(|held| held.record).collect());

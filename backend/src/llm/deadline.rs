@@ -65,7 +65,7 @@ impl Analyst for WithDeadline {
 mod tests {
     use pipeline::{
         brand::{BrandId, BrandProfile},
-        document::{Document, Format},
+        document::{Document, Format, PackedDocument},
         run::RunId,
         stages::Outputs,
     };
@@ -109,7 +109,7 @@ mod tests {
         };
         let input = StageInput {
             run: &RunId::parse("run-1").unwrap(),
-            document: &document,
+            document: &PackedDocument::new(document).unwrap(),
             brand: &brand,
             earlier: &Outputs::default(),
             spend_limit_usd: None,

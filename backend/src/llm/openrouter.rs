@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use pipeline::{
     clock::Clock,
-    llm::{Completion, CompletionRequest, LlmClient, LlmError, LlmErrorCode, Usage},
+    llm::{Completion, LlmClient, LlmError, LlmErrorCode, RequestSource, Usage},
 };
 use reqwest::{
     Response, StatusCode,
@@ -155,6 +155,19 @@ impl OpenRouter {
         self.resilience.breaker.state_name()
     }
 
+    /// A request's body, and how long its answer may be.
+    fn body(&self, source: &dyn RequestSource) -> Result<(String, u32), LlmError> {
+        let request = source.request()?;
+        let body = request::body(&request, &self.model, &self.fallback_models).map_err(|_| LlmError {
+            code: LlmErrorCode::LlmError,
+            message: "the request cannot be written as JSON, which is a defect of this program".to_owned(),
+            disposition: pipeline::llm::Disposition::Fail,
+            usage: Usage::default(),
+            attempts: 0,
+        })?;
+        Ok((body, request.output_tokens_max))
+    }
+
     /// One request, from its first byte to a judged answer.
     async fn attempt(&self, body: String, deadline: Instant) -> Result<Reply, Failure> {
         let request = self
@@ -250,31 +263,19 @@ impl OpenRouter {
 impl LlmClient for OpenRouter {
     async fn complete(
         &self,
-        request: &CompletionRequest,
+        source: &dyn RequestSource,
         spend_limit_usd: Option<f64>,
         cancel: &CancellationToken,
     ) -> Result<Completion, LlmError> {
-        let body = request::body(request, &self.model, &self.fallback_models).map_err(|_| LlmError {
-            code: LlmErrorCode::LlmError,
-            message: "the request cannot be written as JSON, which is a defect of this program".to_owned(),
-            disposition: pipeline::llm::Disposition::Fail,
-            usage: Usage::default(),
-            attempts: 0,
-        })?;
+        let (body, output_tokens_max) = self.body(source)?;
         // Written anew for each further attempt: while a model thinks, thousands of runs would hold theirs.
         let first = Mutex::new(Some(body));
         let body = || {
             let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
             // It has been written once.
-            first.unwrap_or_else(|| {
-                request::body(request, &self.model, &self.fallback_models).unwrap_or_default()
-            })
+            first.unwrap_or_else(|| self.body(source).map(|(body, _)| body).unwrap_or_default())
         };
-        let explain = Explain {
-            redactor: &self.redactor,
-            model: &self.model,
-            output_tokens_max: request.output_tokens_max,
-        };
+        let explain = Explain { redactor: &self.redactor, model: &self.model, output_tokens_max };
         let Success { reply, usage, attempts } = self
             .resilience
             .call(&explain, spend_limit_usd, cancel, |deadline| self.attempt(body(), deadline))

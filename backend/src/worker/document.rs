@@ -7,7 +7,7 @@ use std::{
 };
 
 use pipeline::{
-    document::Document,
+    document::PackedDocument,
     failure::{FailureCode, RunFailure},
     record::sha256_hex,
 };
@@ -42,7 +42,7 @@ pub(super) async fn read(
     fence: &Fence,
     source_name: &str,
     url: &str,
-) -> Result<Document, RunFailure> {
+) -> Result<PackedDocument, RunFailure> {
     let has_files = router.flags().mode().has_files();
     let is_spooled = has_files && router.files().is_spooled(&fence.run);
     let fetched = if is_spooled { None } else { Some(fetch(tools, url).await?) };
@@ -86,7 +86,11 @@ pub(super) async fn read(
         compare(router, fence, &sha256).await?;
     }
     router.files().note_document(&fence.run, DocumentSummary::new(&document, sha256));
-    Ok(document)
+    // Megabytes of text would hold up the other tasks of this thread.
+    let packed = tokio::task::spawn_blocking(|| PackedDocument::new(document)).await;
+    packed
+        .unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
+        .map_err(|error| RunFailure::from_packing(None, &error))
 }
 
 /// Makes sure that a document that was fetched once more is the one that the stored stages were made of. Nothing is stored

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     brand::BrandProfile,
-    document::Document,
+    document::PackedDocument,
     llm::{LlmError, Usage},
     run::{RunId, Stage},
     stages::{Outputs, StageOutput},
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct StageInput<'a> {
     pub run: &'a RunId,
-    pub document: &'a Document,
+    pub document: &'a PackedDocument,
     pub brand: &'a BrandProfile,
     /// The outputs of the stages before this one, quotes already looked up.
     pub earlier: &'a Outputs,

@@ -6,6 +6,7 @@ mod furniture;
 mod html;
 mod markdown;
 mod office;
+mod packed;
 mod pdf;
 mod pptx;
 mod raw;
@@ -18,6 +19,7 @@ mod xml;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::packed::PackedDocument;
 use self::raw::RawDocument;
 
 /// The most pages of one document that are read. The longest real report met had 455.

@@ -36,10 +36,8 @@ pub(super) async fn replay(held: &mut Held<'_>, fence: &Fence, replay: &Replay<'
         adopt::adopt(held, new, fence).await?;
     }
     crash::point("reconcile-adopted");
-    for new in replay.stages {
-        stage::store(held, fence, new, replay.tells).await?;
-        crash::point("reconcile-stage-stored");
-    }
+    stage::store_all(held, fence, replay.stages, replay.tells).await?;
+    crash::point("reconcile-stages-stored");
     finish::finish(held, fence, replay.end, replay.rows, replay.at, replay.tells).await?;
     crash::point("reconcile-ended");
     Ok(())

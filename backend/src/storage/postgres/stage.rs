@@ -131,6 +131,72 @@ pub(super) async fn store(
     Err(conflict(&fence.run, new.stage, "already holds a different record; both are kept"))
 }
 
+/// Several stages into their free columns at once: fenced, and read back. $1 run, $2 owner, $3 epoch, $4 generation, $5 to
+/// $12 each stage's record and its digest or nothing, $13 the next step, $14 the stages' numbers, $15 whether the frontend
+/// is told
+const STORE_ALL: &str = concat!(
+    r#"
+WITH stored AS (UPDATE "PipelineRun" SET
+  "stage1Output" = COALESCE($5::jsonb, "stage1Output"), "stage1Digest" = COALESCE($6, "stage1Digest"),
+  "stage2Output" = COALESCE($7::jsonb, "stage2Output"), "stage2Digest" = COALESCE($8, "stage2Digest"),
+  "stage3Output" = COALESCE($9::jsonb, "stage3Output"), "stage3Digest" = COALESCE($10, "stage3Digest"),
+  "stage4Output" = COALESCE($11::jsonb, "stage4Output"), "stage4Digest" = COALESCE($12, "stage4Digest"),
+  "currentStage" = $13, "stageStartedAt" = now(), "attempts" = 0, "updatedAt" = now()
+WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
+  AND ($5 IS NULL OR "stage1Output" IS NULL) AND ($7 IS NULL OR "stage2Output" IS NULL)
+  AND ($9 IS NULL OR "stage3Output" IS NULL) AND ($11 IS NULL OR "stage4Output" IS NULL)
+RETURNING "id", "generation", "stage1Output"::text AS output1, "stage2Output"::text AS output2,
+  "stage3Output"::text AS output3, "stage4Output"::text AS output4),
+"#,
+    owe!("stored", "$14", "$15"),
+    " SELECT output1, output2, output3, output4 FROM stored"
+);
+
+/// One round trip for all; as many as by [`store`] where something is in the way of one.
+pub(super) async fn store_all(
+    held: &mut Held<'_>,
+    fence: &Fence,
+    all: &[Stored],
+    tells: bool,
+) -> Result<(), Fault> {
+    let Some(last) = all.iter().map(|new| new.stage).max() else { return Ok(()) };
+    let mut query = held
+        .query(STORE_ALL)
+        .bind(fence.run.as_str())
+        .bind(&fence.owner)
+        .bind(fence.epoch)
+        .bind(fence.generation);
+    for stage in Stage::ALL {
+        let new = all.iter().find(|new| new.stage == stage);
+        query = query.bind(new.map(|new| &new.json)).bind(new.map(|new| &new.sha256));
+    }
+    let numbers: Vec<i32> = all.iter().map(|new| new.stage.number().into()).collect();
+    let row =
+        query.bind(step_after(last)).bind(numbers).bind(tells).fetch_optional(held.connection()?).await?;
+    match row {
+        Some(row) => all
+            .iter()
+            .try_for_each(|new| read_back(fence, new, row.try_get(usize::from(new.stage.number()) - 1)?)),
+        None => {
+            for new in all {
+                store(held, fence, new, tells).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Makes sure that a column holds what was stored in it.
+fn read_back(fence: &Fence, new: &Stored, json: &str) -> Result<(), Fault> {
+    match load::verified(new.stage, json, Some(new.sha256.clone())) {
+        Ok(_) => Ok(()),
+        // Cleaned as records are, this cannot be; if it is, nobody may rely on it.
+        Err(reason) => {
+            Err(conflict(&fence.run, new.stage, &format!("does not hold what was stored: {reason}")))
+        }
+    }
+}
+
 /// Whether the column took it.
 async fn write(
     held: &mut Held<'_>,
@@ -153,13 +219,7 @@ async fn write(
         .fetch_optional(held.connection()?)
         .await?;
     let Some(row) = row else { return Ok(false) };
-    match load::verified(new.stage, row.try_get(0)?, Some(new.sha256.clone())) {
-        Ok(_) => Ok(true),
-        // Cleaned as records are, this cannot be; if it is, nobody may rely on it.
-        Err(reason) => {
-            Err(conflict(&fence.run, new.stage, &format!("does not hold what was stored: {reason}")))
-        }
-    }
+    read_back(fence, new, row.try_get(0)?).map(|()| true)
 }
 
 pub(super) fn conflict(run: &RunId, stage: Stage, what: &str) -> Fault {

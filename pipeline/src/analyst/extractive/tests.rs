@@ -4,7 +4,7 @@ use super::{ExtractiveAnalyst, analysis::Analysis, blocks, phrases, risks, sente
 use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
     brand::{BrandId, BrandProfile},
-    document::{Document, Format, Page},
+    document::{Document, Format, PackedDocument, Page},
     grounding::{self, PageIndex},
     run::{RunId, Stage},
     stages::{Outputs, QuoteStatus, StageOutput, references, schema},
@@ -55,6 +55,7 @@ fn ask(
     earlier: &Outputs,
 ) -> Result<Answer, AnalystError> {
     let run = RunId::parse("test").unwrap();
+    let document = &PackedDocument::new(document.clone()).unwrap();
     let input = StageInput { run: &run, document, brand, earlier, spend_limit_usd: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()))

@@ -11,7 +11,7 @@ mod prompt;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use prompt::Prompt;
 use super::{Analyst, AnalystError, Answer, Provenance, StageInput};
 use crate::{
     llm::{
-        Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, PromptBlock, Usage,
+        Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, RequestSource, Usage,
     },
     run::Stage,
     stages::{StageOutput, schema},
@@ -69,22 +69,17 @@ impl Analyst for ModelAnalyst {
         input: &StageInput<'_>,
         cancel: &CancellationToken,
     ) -> Result<Answer, AnalystError> {
-        let Prompt { system, blocks, warnings } = prompt::build(stage, input, &self.options)?;
-        let request = self.request(stage, input, system, blocks);
-        let first = self.client.complete(&request, input.spend_limit_usd, cancel).await?;
+        let (question, warnings) = Question::new(self, stage, input, None)?;
+        let first = self.client.complete(&question, input.spend_limit_usd, cancel).await?;
         let violations = match judge(stage, &first) {
             Ok(output) => return Ok(answer(stage, output, first, warnings)),
             Err(violations) => violations,
         };
         tracing::debug!(run = %input.run, %stage, violations = violations.len(), "answer refused; asking once more");
 
-        let CompletionRequest { system, blocks, .. } = request;
-        let mut prompt = Prompt { system, blocks, warnings };
-        prompt.add_refusal(&first.text, &violations);
-        let Prompt { system, blocks, warnings } = prompt;
-        let request = self.request(stage, input, system, blocks);
+        let (question, warnings) = Question::new(self, stage, input, Some((&first.text, &violations)))?;
         let limit_usd = input.spend_limit_usd.map(|limit| (limit - first.usage.cost_usd).max(0.0));
-        let second = self.client.complete(&request, limit_usd, cancel).await;
+        let second = self.client.complete(&question, limit_usd, cancel).await;
         let mut second = second.map_err(|mut error| {
             error.usage += first.usage;
             error.attempts += first.attempts;
@@ -101,25 +96,63 @@ impl Analyst for ModelAnalyst {
     }
 }
 
-impl ModelAnalyst {
-    /// Takes the prompt over: while a model thinks, thousands of runs hold theirs, once each.
-    fn request(
-        &self,
+/// What is asked of the model. The request is made when it is sent.
+struct Question<'a> {
+    options: &'a ModelOptions,
+    stage: Stage,
+    input: &'a StageInput<'a>,
+    /// The answer that was refused, and why.
+    refused: Option<(&'a str, &'a [String])>,
+    /// The prompt, until it is sent for the first time.
+    prompt: Mutex<Option<Prompt>>,
+}
+
+impl<'a> Question<'a> {
+    /// The question, and what a reader of its answer should know.
+    fn new(
+        analyst: &'a ModelAnalyst,
         stage: Stage,
-        input: &StageInput<'_>,
-        system: String,
-        blocks: Vec<PromptBlock>,
-    ) -> CompletionRequest {
-        let schema = schema::of(stage);
-        CompletionRequest {
-            run: input.run.clone(),
-            stage,
+        input: &'a StageInput<'a>,
+        refused: Option<(&'a str, &'a [String])>,
+    ) -> Result<(Self, Vec<String>), AnalystError> {
+        let question = Self { options: &analyst.options, stage, input, refused, prompt: Mutex::default() };
+        let mut prompt = question.prompt()?;
+        let warnings = std::mem::take(&mut prompt.warnings);
+        Ok((Self { prompt: Mutex::new(Some(prompt)), ..question }, warnings))
+    }
+
+    fn prompt(&self) -> Result<Prompt, AnalystError> {
+        let mut prompt = prompt::build(self.stage, self.input, self.options)?;
+        if let Some((answer, violations)) = self.refused {
+            prompt.add_refusal(answer, violations);
+        }
+        Ok(prompt)
+    }
+}
+
+impl RequestSource for Question<'_> {
+    fn request(&self) -> Result<CompletionRequest, LlmError> {
+        let first = self.prompt.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Prompt { system, blocks, .. } = match first {
+            Some(prompt) => prompt,
+            None => self.prompt().map_err(|error| LlmError {
+                code: LlmErrorCode::LlmError,
+                message: format!("the request could not be made again: {error}"),
+                disposition: Disposition::Fail,
+                usage: Usage::default(),
+                attempts: 0,
+            })?,
+        };
+        let schema = schema::of(self.stage);
+        Ok(CompletionRequest {
+            run: self.input.run.clone(),
+            stage: self.stage,
             system,
             blocks,
             schema_name: schema.name.to_owned(),
             schema: schema.json.clone(),
             output_tokens_max: self.options.output_tokens_max,
-        }
+        })
     }
 }
 

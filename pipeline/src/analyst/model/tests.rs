@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     brand::BrandProfile,
-    document::{Document, Format, Page},
+    document::{Document, Format, PackedDocument, Page},
     run::RunId,
     stages::{Outputs, QuoteStatus},
     testing::{Call, ScriptedLlm, completion, example_answer, llm_error},
@@ -68,7 +68,7 @@ async fn ask(
     let analyst = ModelAnalyst::new(llm.clone(), options);
     let input = StageInput {
         run: &RunId::parse("r1").unwrap(),
-        document,
+        document: &PackedDocument::new(document.clone()).unwrap(),
         brand: &brand(),
         earlier,
         spend_limit_usd: Some(1.0),

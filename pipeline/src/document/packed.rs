@@ -1,0 +1,62 @@
+//! A document as it is kept while a model thinks.
+
+use super::{Document, Format, Page};
+use crate::packed::{PackError, Packed};
+
+/// A document whose pages are compressed.
+#[derive(Debug, Clone)]
+pub struct PackedDocument {
+    pub source_name: String,
+    pub format: Format,
+    pub title: Option<String>,
+    pub page_count: usize,
+    pub warnings: Vec<String>,
+    pages: Packed,
+}
+
+impl PackedDocument {
+    pub fn new(document: Document) -> Result<Self, PackError> {
+        let Document { source_name, format, title, pages, warnings } = document;
+        let page_count = pages.len();
+        Ok(Self { source_name, format, title, page_count, warnings, pages: Packed::new(&pages)? })
+    }
+
+    /// The document as it was.
+    pub fn unpack(&self) -> Result<Document, PackError> {
+        let pages: Vec<Page> = serde_json::from_slice(&self.pages.json()?).map_err(std::io::Error::other)?;
+        Ok(Document {
+            source_name: self.source_name.clone(),
+            format: self.format,
+            title: self.title.clone(),
+            pages,
+            warnings: self.warnings.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_comes_out_as_it_went_in_and_is_smaller_meanwhile() {
+        let page = |number: u32| Page {
+            number,
+            text: format!("Page {number}\n\nShoppers bring the bottle back – “again” \u{FFFD}.\n").repeat(50),
+            readable: 0.1 + 0.2,
+            furniture_lines: vec![0, 7],
+        };
+        let document = Document {
+            source_name: "a.pdf".to_owned(),
+            format: Format::Pdf,
+            title: Some("A".to_owned()),
+            pages: (1..=13).map(page).collect(),
+            warnings: vec!["One page could not be read.".to_owned()],
+        };
+        let text: usize = document.pages.iter().map(|page| page.text.len()).sum();
+        let packed = PackedDocument::new(document.clone()).unwrap();
+        assert_eq!((packed.unpack().unwrap(), packed.page_count), (document, 13));
+        assert!(packed.pages.json().unwrap().len() > text);
+        assert!(packed.pages.packed_bytes() * 3 < text);
+    }
+}
