@@ -45,6 +45,8 @@ struct Start {
 }
 
 /// Works on a run and writes its end. Never panics, never returns an error: a run's trouble is the run's.
+///
+/// What comes before and after a model thinks is boxed: while it does, thousands of tasks hold the room for it.
 pub(super) async fn work(
     inner: &Inner,
     fence: &Fence,
@@ -59,7 +61,7 @@ pub(super) async fn work(
             router.remember(fence, new.clone(), HashSet::new());
             Start { new, stored: Vec::new(), lost_usd: 0.0 }
         }
-        None => match resume(inner, fence).await {
+        None => match Box::pin(resume(inner, fence)).await {
             Some(start) => start,
             None => return,
         },
@@ -78,13 +80,12 @@ pub(super) async fn work(
     match outcome {
         Outcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
-            write_end(router, tools, fence, end, stopping).await;
+            Box::pin(write_end(router, tools, fence, end, stopping)).await;
         }
         Outcome::Failed(failure) => {
             metrics::llm_cost(failure.usage.cost_usd);
             tracing::warn!(code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
-            let storing = write_end(router, tools, fence, End::Failed(&failure), stopping);
-            tokio::pin!(storing);
+            let mut storing = Box::pin(write_end(router, tools, fence, End::Failed(&failure), stopping));
             if tokio::time::timeout(TELL_UNSTORED_AFTER, &mut storing).await.is_err() {
                 inner.unstored().insert(run_id.clone(), failure.clone());
                 storing.await;
@@ -93,7 +94,7 @@ pub(super) async fn work(
         }
         Outcome::Lost => {
             tracing::warn!("[{run_id}] is no longer ours; stopped working on it");
-            router.let_go(fence).await;
+            Box::pin(router.let_go(fence)).await;
         }
         Outcome::Stopped => give_back(router, fence).await,
     }
@@ -260,7 +261,7 @@ impl Work<'_> {
         let document = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
-            document = document::read(router, tools, fence, &request.source, &url) => document?,
+            document = Box::pin(document::read(router, tools, fence, &request.source, &url)) => document?,
         };
         crash::point("document-read");
         self.progress.note(&*tools.clock);
