@@ -2,9 +2,13 @@
 
 use std::time::Instant;
 
+use pipeline::{
+    llm::{Disposition, RequestSource},
+    testing::llm_error,
+};
 use serde_json::json;
 
-use super::*;
+use super::{statuses::status, *};
 
 #[tokio::test]
 async fn a_slow_drip_is_ended_by_the_total_deadline() {
@@ -161,4 +165,27 @@ fn settings_that_make_no_client_are_named() {
     assert!(with(|c| c.api_key = " ".into()).contains("OPENROUTER_API_KEY"));
     assert!(with(|c| c.api_key = "a\nb".into()).contains("OPENROUTER_API_KEY"));
     assert!(with(|c| c.title = Some("a\nb".to_owned())).contains("x-openrouter-title"));
+}
+
+/// Says once what is asked.
+struct SaysOnce(std::sync::atomic::AtomicBool);
+
+impl RequestSource for SaysOnce {
+    fn request(&self) -> Result<CompletionRequest, LlmError> {
+        if self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            Err(llm_error(LlmErrorCode::LlmError, "the request could not be made again", Disposition::Fail))
+        } else {
+            Ok(request())
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_made_again_is_not_sent_empty() {
+    let standin = start([status(503)]);
+    let source = SaysOnce(false.into());
+    let error =
+        client(config(&standin)).complete(&source, None, &CancellationToken::new()).await.unwrap_err();
+    assert_eq!((error.message.as_str(), error.attempts), ("the request could not be made again", 2));
+    assert_eq!((error.disposition, standin.calls()), (Disposition::Fail, 1));
 }

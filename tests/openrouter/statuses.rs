@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-fn status(status: u16) -> Reply {
+pub(super) fn status(status: u16) -> Reply {
     let body = json!({"error": {"code": status, "message": "as scripted"}});
     Reply::Status { status, headers: Vec::new(), body }
 }

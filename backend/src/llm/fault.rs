@@ -42,6 +42,8 @@ pub enum Fault {
     ContentFilter,
     /// The model declined, in these words.
     Refusal(String),
+    /// Nothing was sent: the request could not be written again, for this reason. A defect of ours.
+    Unwritten(String),
 }
 
 /// An error in the endpoint's words.
@@ -67,7 +69,7 @@ impl Fault {
             | Self::EmptyContent => true,
             // These answers are paid for, and the next one would be the same.
             Self::TooLarge(_) | Self::LengthLimit | Self::ContentFilter | Self::Refusal(_) => false,
-            Self::Deadline => false,
+            Self::Deadline | Self::Unwritten(_) => false,
         }
     }
 

@@ -169,7 +169,8 @@ impl OpenRouter {
     }
 
     /// One request, from its first byte to a judged answer.
-    async fn attempt(&self, body: String, deadline: Instant) -> Result<Reply, Failure> {
+    async fn attempt(&self, body: Result<String, Fault>, deadline: Instant) -> Result<Reply, Failure> {
+        let body = body?;
         let request = self
             .http
             .post(self.completions.clone())
@@ -270,10 +271,9 @@ impl LlmClient for OpenRouter {
         let (body, output_tokens_max) = self.body(source)?;
         // Written anew for each further attempt: while a model thinks, thousands of runs would hold theirs.
         let first = Mutex::new(Some(body));
-        let body = || {
-            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // It has been written once.
-            first.unwrap_or_else(|| self.body(source).map(|(body, _)| body).unwrap_or_default())
+        let body = || match first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(body) => Ok(body),
+            None => self.body(source).map(|(body, _)| body).map_err(|error| Fault::Unwritten(error.message)),
         };
         let explain = Explain { redactor: &self.redactor, model: &self.model, output_tokens_max };
         let Success { reply, usage, attempts } = self

@@ -136,6 +136,7 @@ impl Explain<'_> {
                      use another document"
                 ),
             ),
+            Fault::Unwritten(reason) => (LlmError, reason.clone()),
             Fault::Refusal(words) => (
                 LlmInvalidOutput,
                 format!(

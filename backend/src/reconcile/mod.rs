@@ -8,6 +8,7 @@ pub mod plan;
 mod repair;
 pub mod resolve;
 mod rowless;
+mod settle;
 mod tidy;
 pub mod verify;
 
@@ -20,8 +21,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use pipeline::{
     clock::{Clock, Timestamp},
-    record::StageRecord,
-    run::{RunId, RunStatus},
+    run::RunId,
 };
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
@@ -29,17 +29,14 @@ use tokio::sync::{Notify, Semaphore};
 use self::{
     plan::{Plan, differences, plan},
     repair::with_damage,
-    rowless::Wanted,
 };
 use crate::{
-    crash,
     storage::{
-        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
+        StorageError, StorageErrorKind, Store as _,
         files::{FileStore, manifest::optional_millis},
-        proof::{Mirror, Proof, Row},
+        proof::{Mirror, Row},
         router::Router,
     },
-    telemetry::metrics,
     worker::Worker,
 };
 
@@ -64,9 +61,6 @@ const DATABASE_CALLS_MAX: usize = 8;
 
 /// Between two attempts to bring everything into the database before the process ends.
 const PUSH_AGAIN: Duration = Duration::from_millis(200);
-
-/// Times that a row may change between its reading and its proof before the run is left to the next pass.
-const ROUNDS_MAX: usize = 4;
 
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -393,163 +387,8 @@ impl Reconciler {
         summary
     }
 
-    /// Brings one run's row up to its files, and proves it.
-    pub async fn reconcile_one(&self, run: &RunId) -> Outcome {
-        self.settle(run, Wanted::ByItself).await
-    }
-
-    async fn settle(&self, run: &RunId, wanted: Wanted) -> Outcome {
-        let settled = match self.try_reconcile(run, wanted).await {
-            // Somebody took it meanwhile: it is theirs. Or it was deleted.
-            Err(error) if error.kind == StorageErrorKind::Fenced => {
-                let is_deleted = self.router.bury_here(run).await;
-                is_deleted.map(|is_deleted| if is_deleted { Outcome::Deleted } else { Outcome::Left })
-            }
-            settled => settled,
-        };
-        settled.unwrap_or_else(|error| Outcome::Failed { reason: error.message })
-    }
-
-    async fn try_reconcile(&self, run: &RunId, wanted: Wanted) -> Result<Outcome, StorageError> {
-        let Some(mut file) = self.load_or_mend(run).await? else { return Ok(Outcome::Gone) };
-        let mut stages_written = 0;
-        for _ in 0..ROUNDS_MAX {
-            let mut row = self.look(run).await?;
-            if let Some(row) = &mut row
-                && self.is_ours(row)
-            {
-                // Ended in files while the database was away, under a lease that is still on the row.
-                row.snapshot.is_leased = false;
-            }
-            if row.is_none()
-                && let Some(outcome) = self.without_row(run, wanted).await?
-            {
-                return Ok(outcome);
-            }
-            match (with_damage(plan(row.as_ref().map(|row| &row.snapshot), &file), row.as_ref()), &row) {
-                (Plan::Leave, _) => return Ok(Outcome::Left),
-                (Plan::Conflict { numbers }, _) => {
-                    self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;
-                    return Ok(Outcome::Conflict { numbers });
-                }
-                (Plan::Replay { .. }, row) => stages_written += self.replay(&file, row.as_ref()).await?,
-                (Plan::Fill { stages }, Some(row)) if stages.is_empty() => {
-                    if let (None, Some(report)) = (&row.snapshot.report, &file.report) {
-                        self.call(|mirror| async { mirror.fill_report(run, file.generation, report).await })
-                            .await?;
-                        continue;
-                    }
-                    if self.prove(&row.snapshot, &file, &row.version).await? {
-                        metrics::stages_reconciled(stages_written);
-                        return Ok(Outcome::Proved { stages_written });
-                    }
-                    // The row has changed, or the files have got what they lacked.
-                    match self.files().load(run).await? {
-                        Some(now) => file = now,
-                        None => return Ok(Outcome::Gone),
-                    }
-                }
-                (Plan::Fill { stages }, _) => {
-                    for held in stages.iter().filter_map(|stage| file.stages.get(stage)) {
-                        let record = &held.record;
-                        self.call(|mirror| async { mirror.fill_stage(run, file.generation, record).await })
-                            .await?;
-                        stages_written += 1;
-                    }
-                }
-            }
-        }
-        match self.look(run).await?.map(|row| differences(&row.snapshot, &file)) {
-            // What neither side could be filled with: an operator's.
-            Some(numbers) if !numbers.is_empty() => {
-                self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;
-                Ok(Outcome::Conflict { numbers })
-            }
-            _ => Ok(Outcome::Failed {
-                reason: "the row kept changing while it was to be proved; try again".to_owned(),
-            }),
-        }
-    }
-
-    /// Takes the run's row, or enters one, and gives it everything up to its end.
-    async fn replay(&self, file: &Snapshot, row: Option<&Row>) -> Result<usize, StorageError> {
-        let (Some(request), Some(accepted_at)) = (file.request.clone(), file.accepted_at) else {
-            return Err(StorageError::new(
-                StorageErrorKind::Refused,
-                "the manifest does not say what was asked",
-            ));
-        };
-        let new = NewRun { id: file.id.clone(), request, accepted_at };
-        let mut fence = self.fence_above(file, row.map_or(0, |row| row.snapshot.epoch));
-        let mut taken = None;
-        match row.filter(|row| self.is_ours(row) || row.owner.as_ref() == Some(&self.owner)) {
-            // The lease is there already, and its fence with it.
-            Some(Row { snapshot, owner: Some(owner), .. }) if snapshot.generation == file.generation => {
-                fence.owner.clone_from(owner);
-                fence.epoch = snapshot.epoch;
-            }
-            _ => taken = Some(&new),
-        }
-        let lacks = |stage| row.is_none_or(|row| !row.snapshot.stages.contains_key(stage));
-        let missing: Vec<&StageRecord> =
-            file.stages.iter().filter(|(stage, _)| lacks(*stage)).map(|(_, held)| &held.record).collect();
-        let at = file.finished_at.unwrap_or_else(|| self.clock.now());
-        let records: Vec<StageRecord> = file.stages.values().map(|held| held.record.clone()).collect();
-        let end = match (file.status, &file.report, &file.failure) {
-            (RunStatus::Completed, Some(report), _) => End::Completed { records: &records, report },
-            (_, _, Some(failure)) => End::Failed(failure),
-            _ => {
-                return Err(StorageError::new(
-                    StorageErrorKind::Refused,
-                    "its files say neither how it was completed nor why it failed",
-                ));
-            }
-        };
-        self.call(|mirror| async { mirror.replay(&fence, taken, &missing, end, at).await }).await?;
-        self.router.changes().made(&file.id);
-        Ok(missing.len())
-    }
-
-    /// The fence of this reconciler, above what either side has seen.
-    fn fence_above(&self, file: &Snapshot, row_epoch: i32) -> Fence {
-        Fence {
-            run: file.id.clone(),
-            owner: self.owner.clone(),
-            epoch: file.epoch.max(row_epoch) + 1,
-            generation: file.generation,
-            attempt: 0,
-            holds_row: true,
-        }
-    }
-
-    /// Compares both sides at one version of the row, and keeps the proof on both. False if the row has changed.
-    async fn prove(&self, row: &Snapshot, file: &Snapshot, version: &str) -> Result<bool, StorageError> {
-        if !differences(row, file).is_empty() {
-            // The files lack what the row has: that is theirs to fill.
-            self.files().fill(row).await?;
-            return Ok(false);
-        }
-        let proof = Proof::of(row, version.to_owned(), self.clock.now());
-        if !self.call(|mirror| async { mirror.keep_proof(&proof).await }).await? {
-            return Ok(false);
-        }
-        crash::point("reconcile-proved");
-        self.files().keep_proof(&proof).await?;
-        tracing::info!(run_id = %proof.run_id, "[{}] proved equal in database and files", proof.run_id);
-        Ok(true)
-    }
-
     fn files(&self) -> &FileStore {
         self.router.files()
-    }
-
-    /// Whether the lease on the row is this process's own, of a run that it has done with.
-    fn is_ours(&self, row: &Row) -> bool {
-        self.worker.as_ref().is_some_and(|worker| {
-            row.snapshot.status == RunStatus::Processing
-                && row.owner.as_deref() == Some(worker.lease().owner.as_str())
-                && !worker.is_working_on(&row.snapshot.id)
-        })
     }
 
     async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {

@@ -63,6 +63,8 @@ impl RunFiles {
                     if known.is_none() {
                         let twin = manifest.database.map_or(Twin::None, |_| Twin::Lacks);
                         manifest.stages.insert(stage, self.stored_stage(&record, sha256, twin));
+                        // Who was killed before naming it may not have come to that either.
+                        manifest.flush_with(name);
                         has_changed = true;
                     }
                 }

@@ -171,7 +171,7 @@ impl RunFiles {
         }
         manifest.epoch += 1;
         manifest.error = Some(failure.clone());
-        // Of a process that was killed; whoever ends its own run, or has taken it over, has none.
+        // Of a process that was killed. Whoever ends its own run, or has taken it over, has none.
         self.clear_leftovers(run)?;
         self.close(&mut manifest, RunStatus::Cancelled, at_time, twin)?;
         Ok(true)

@@ -291,6 +291,16 @@ impl FileStore {
         self.told(self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, twin)).await)
     }
 
+    /// Removes what a killed process left half written of a run that nobody works on.
+    pub async fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
+        let id = run.clone();
+        self.write(run, move |files| {
+            let _lock = files.lock(&id)?;
+            files.clear_leftovers(&id)
+        })
+        .await
+    }
+
     /// Remembers what a run's document turned out to be: its manifest says so from its next writing on.
     pub fn note_document(&self, run: &RunId, document: DocumentSummary) {
         self.files.note_document(run, Some(document));

@@ -54,20 +54,27 @@ impl RunFiles {
             return Ok(Burial::Running);
         }
         let had_run = manifest.is_some();
+        let name = Self::name(run, TOMBSTONE_FILE);
         if self.is_buried(run)? {
+            // Whoever was killed while setting it may not have come to that.
+            self.flush_with_folder(run, &name)?;
             return Ok(Burial::Done { had_run });
         }
         let generation = manifest.as_ref().map_or(1, |manifest| manifest.generation);
         let accepted_at = manifest.map(|manifest| manifest.accepted_at);
-        let name = Self::name(run, TOMBSTONE_FILE);
         let deleted_at = self.clock.now();
         let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at };
         let bytes = self.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
-        self.replace(&name, &bytes)?;
-        // Its folder may be new.
-        self.flush(run.as_str()).map_err(|error| self.fault(&name, &error))?;
+        self.medium.replace(&name, &bytes).map_err(|error| self.fault(&name, &error))?;
+        self.flush_with_folder(run, &name)?;
         Ok(Burial::Done { had_run })
+    }
+
+    /// Makes a file durable in a run's folder that may be new.
+    fn flush_with_folder(&self, run: &RunId, name: &str) -> Result<(), StorageError> {
+        let flushed = self.flush(name).and_then(|()| self.flush(run.as_str()));
+        flushed.map_err(|error| self.fault(name, &error))
     }
 
     /// Removes what is left of a buried run: the manifest last, so that what is there is always known by it.

@@ -296,6 +296,7 @@ impl Router {
             attempt: 0,
             holds_row: false,
         };
+        self.files.clear_leftovers(run).await?;
         self.follow_row(&fence).await
     }
 
