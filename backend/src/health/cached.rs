@@ -11,7 +11,8 @@ use tokio::{sync::watch, time::Instant};
 /// Keeps the last answer of one question.
 ///
 /// Whoever asks waits at most `patience`; a question that takes longer goes on by itself, and until it has ended nobody
-/// asks again. So a dependency that hangs costs one task, and a caller never more than `patience`.
+/// asks again. So a dependency that hangs costs one task, and a caller never more than `patience`. An answer that is past
+/// half its time is renewed beside: who asks often never waits.
 #[derive(Debug)]
 pub struct Cached<T> {
     keep: Duration,
@@ -41,12 +42,14 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         let now = Instant::now();
         let (since, mut answer) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, answer)) = &state.answer
-                && now.duration_since(*at) < self.keep
+            let kept = state.answer.as_ref().map(|(at, answer)| (now.duration_since(*at), answer.clone()));
+            let fresh = kept.filter(|(age, _)| *age < self.keep);
+            if let Some((age, answer)) = &fresh
+                && *age < self.keep / 2
             {
                 return Some(answer.clone());
             }
-            match &state.asking {
+            let asking = match &state.asking {
                 // A task that died (a panic) has dropped its sender, and is asked again.
                 Some((since, answer)) if answer.has_changed().is_ok() => (*since, answer.clone()),
                 _ => {
@@ -55,7 +58,11 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
                     tokio::spawn(keep_answer(self.state.clone(), sender, ask()));
                     (now, receiver)
                 }
+            };
+            if let Some((_, answer)) = fresh {
+                return Some(answer);
             }
+            asking
         };
         let deadline = since + self.patience;
         let answered = tokio::time::timeout_at(deadline, answer.wait_for(Option::is_some)).await;
@@ -104,6 +111,23 @@ mod tests {
         assert_eq!(cached.get(ask).await, Some(1));
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(cached.get(ask).await, Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_often_waits_once_and_is_never_told_what_is_old() {
+        let cached = Cached::new(KEEP, PATIENCE);
+        let ask = || async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            Instant::now()
+        };
+        cached.get(ask).await.unwrap();
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let begun = Instant::now();
+            let answered_at = cached.get(ask).await.unwrap();
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+            assert!(begun.duration_since(answered_at) < KEEP);
+        }
     }
 
     #[tokio::test(start_paused = true)]
