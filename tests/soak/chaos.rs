@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU16, Ordering},
     },
     time::{Duration, Instant},
@@ -49,7 +49,7 @@ pub(super) struct Site {
     pub(super) world: World,
     pub(super) database_url: String,
     pub(super) replicas: Vec<Replica>,
-    postgres: AsyncMutex<Postgres>,
+    postgres: Arc<Mutex<Postgres>>,
     flags: PathBuf,
     happened: Mutex<Vec<Happened>>,
 }
@@ -76,7 +76,7 @@ impl Site {
             world,
             database_url,
             replicas,
-            postgres: AsyncMutex::new(postgres),
+            postgres: Arc::new(Mutex::new(postgres)),
             flags,
             happened: Mutex::default(),
         };
@@ -145,8 +145,7 @@ impl Site {
     async fn end(&self, fault: Fault) {
         match fault {
             Fault::StopPostgres | Fault::KillPostgres => {
-                let mut postgres = self.postgres.lock().await;
-                tokio::task::block_in_place(|| postgres.start_again());
+                self.on_postgres(Postgres::start_again).await;
             }
             Fault::Partition(cut) => {
                 for replica in self.cut_off(cut) {
@@ -166,8 +165,13 @@ impl Site {
     }
 
     async fn stop_postgres(&self, how: Stop) {
-        let mut postgres = self.postgres.lock().await;
-        tokio::task::block_in_place(|| postgres.stop(how));
+        self.on_postgres(move |postgres| postgres.stop(how)).await;
+    }
+
+    /// On a thread of its own: all lanes are one task, and a server that takes long must not hold up the others.
+    async fn on_postgres(&self, act: impl FnOnce(&mut Postgres) + Send + 'static) {
+        let postgres = self.postgres.clone();
+        tokio::task::spawn_blocking(move || act(&mut postgres.lock().unwrap())).await.unwrap();
     }
 
     async fn start_replica(&self, replica: &Replica) {
