@@ -15,6 +15,7 @@ use crate::{
     brand::BrandProfile,
     document::PackedDocument,
     llm::{LlmError, Usage},
+    packed::PackError,
     run::{RunId, Stage},
     stages::{Outputs, StageOutput},
 };
@@ -65,6 +66,12 @@ pub enum AnalystError {
     /// A defect of ours: never the document's or the model's fault.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<PackError> for AnalystError {
+    fn from(error: PackError) -> Self {
+        Self::Internal(format!("the document {error}"))
+    }
 }
 
 /// Something that answers stages.

@@ -92,12 +92,7 @@ impl Analyst for ExtractiveAnalyst {
                 attempts: 0,
             }));
         }
-        let document = input
-            .document
-            .unpack()
-            .map_err(|error| AnalystError::Internal(format!("the document {error}")))?;
-        let analysis = analysis::Analysis::cached(&document);
-        drop(document);
+        let analysis = analysis::Analysis::cached(&input.document.unpack()?);
         let output = match stage {
             Stage::InputProcessing => StageOutput::InputProcessing(inspirations::answer(&analysis)?),
             Stage::SignalAmplification => {

@@ -71,9 +71,9 @@ pub(super) fn build(
 ) -> Result<Prompt, AnalystError> {
     let mut prompt = Prompt { system: RULES.trim_end().to_owned(), blocks: Vec::new(), warnings: Vec::new() };
     match stage {
-        Stage::InputProcessing => prompt.add_document(&unpacked(input)?, options)?,
+        Stage::InputProcessing => prompt.add_document(&input.document.unpack()?, options)?,
         Stage::SignalAmplification => {
-            prompt.add_document(&unpacked(input)?, options)?;
+            prompt.add_document(&input.document.unpack()?, options)?;
             prompt.add(inspirations(input)?);
         }
         Stage::GeneralTranslation => {
@@ -89,10 +89,6 @@ pub(super) fn build(
     }
     prompt.add(task(stage).trim_end().to_owned());
     Ok(prompt)
-}
-
-pub(super) fn unpacked(input: &StageInput<'_>) -> Result<Document, AnalystError> {
-    input.document.unpack().map_err(|error| AnalystError::Internal(format!("the document {error}")))
 }
 
 impl Prompt {
