@@ -139,6 +139,50 @@ async fn what_ended_by_file_in_a_short_outage_is_not_begun_again_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_ended_by_file_stays_ours_however_long_the_database_does_not_take_its_end() {
+    let world = world(Duration::from_millis(200)).await;
+    let fence = |run: &str| {
+        format!(r#"SELECT concat_ws(' ', "leaseOwner", "leaseEpoch", "status") FROM "PipelineRun" WHERE "id" = '{run}'"#)
+    };
+    world
+        .query(
+            r#"CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"#,
+        )
+        .await;
+    world
+        .query(
+            r#"CREATE TRIGGER full_disk BEFORE UPDATE ON "PipelineRun" FOR EACH ROW
+               WHEN (NEW."id" = 'run-1' AND NEW."status" = 'COMPLETED') EXECUTE FUNCTION full_disk()"#,
+        )
+        .await;
+    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
+    one.submit(&world.request("run-1")).await;
+    one.wait_for_log("[run-1] not reconciled yet").await;
+    assert_eq!(one.ended("run-1").await["status"], "complete", "by file");
+    let held = world.value(&fence("run-1")).await;
+    assert!(held.ends_with(" 1 PROCESSING"), "{held}");
+    // A run whose worker is gone: who takes it over two leases from now has looked for others' as well.
+    one.submit(&world.request("run-2")).await;
+    world
+        .query(
+            r#"UPDATE "PipelineRun" SET "leaseOwner" = 'gone', "leaseUntil" = now() + interval '6 s' WHERE "id" = 'run-2'"#,
+        )
+        .await;
+    world.wait_for_value(r#"SELECT "status" FROM "PipelineRun" WHERE "id" = 'run-2'"#, "COMPLETED").await;
+    assert_eq!(world.value(&fence("run-1")).await, held);
+    world.query(r#"DROP TRIGGER full_disk ON "PipelineRun""#).await;
+    assert_all_complete(&world, 2).await;
+    for replica in [&one, &two] {
+        assert!(!replica.log().contains("[run-1] is taken over"), "{}", replica.log());
+    }
+    let manifest = world.folder.path().join("one/data/test-outputs/run-1/run.json");
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    let digest = r#"SELECT "reportDigest" FROM "PipelineRun" WHERE "id" = 'run-1'"#;
+    assert_eq!(manifest["report"]["sha256"], world.value(digest).await.as_str());
+}
+
+#[tokio::test]
 async fn a_run_that_ended_elsewhere_is_closed_in_the_files_of_whoever_began_it() {
     let world = world(SLOW).await;
     let mut one = world.replica("one", &[("DRAIN_SECONDS", "0")]).await;

@@ -47,6 +47,9 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Before a run that could not be settled is tried again: doubled each time, at most the second.
 const DEFERRALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
+/// The most that is left of that where the lease of the run's row is kept for it, and clients of the database see it run.
+const KEPT_DEFERRAL_MAX: Duration = Duration::from_secs(10);
+
 /// Between two looks for runs that are open in files and have ended in the database.
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -245,7 +248,8 @@ impl Reconciler {
             return;
         }
         let waited = deferred.get(run).map_or(DEFERRALS.0 / 2, |(_, waited)| *waited);
-        let wait = (waited * 2).min(DEFERRALS.1);
+        let longest = if self.router.keeps_lease_of(run) { KEPT_DEFERRAL_MAX } else { DEFERRALS.1 };
+        let wait = (waited * 2).min(longest);
         deferred.insert(run.clone(), (self.clock.monotonic() + wait, wait));
     }
 
@@ -255,7 +259,15 @@ impl Reconciler {
 
     /// The runs that are marked as lacking something in the database.
     pub async fn marked(&self) -> Result<Vec<RunId>, StorageError> {
-        self.files().unsynced_runs().await
+        // Marked before their leases were kept; without the mark there is nothing to wait for: opened again, by whomever.
+        let mut unmarked = self.router.kept_leases();
+        let marked = self.files().unsynced_runs().await?;
+        if !unmarked.is_empty() {
+            let marked: HashSet<&RunId> = marked.iter().collect();
+            unmarked.retain(|run| !marked.contains(run));
+            self.router.let_leases_end(&unmarked);
+        }
+        Ok(marked)
     }
 
     /// What would be done with a run, in words.

@@ -38,6 +38,9 @@ impl Reconciler {
             }
             settled => settled,
         };
+        if !matches!(&settled, Err(error) if error.is_outage()) {
+            self.router.let_leases_end(std::slice::from_ref(run));
+        }
         settled.unwrap_or_else(|error| Outcome::Failed { reason: error.message })
     }
 
@@ -175,7 +178,7 @@ impl Reconciler {
         self.worker.as_ref().is_some_and(|worker| {
             row.snapshot.status == RunStatus::Processing
                 && row.owner.as_deref() == Some(worker.lease().owner.as_str())
-                && !worker.is_working_on(&row.snapshot.id)
+                && (!worker.is_working_on(&row.snapshot.id) || self.router.keeps_lease_of(&row.snapshot.id))
         })
     }
 }

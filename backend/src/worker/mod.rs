@@ -307,26 +307,25 @@ impl Worker {
         }
     }
 
+    /// Also while the process ends: until what it has ended in files alone is in the database, or it is gone.
     async fn renew_until_stopped(&self) {
         let every = self.lease().duration / RENEWALS_PER_LEASE;
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(every) => {}
-                () = self.inner.stopping.cancelled() => return,
-            }
+            tokio::time::sleep(every).await;
             let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
             self.report_stalled();
-            if fences.is_empty() {
-                if self.is_stopping() {
-                    return;
-                }
-                continue;
+            let router = &self.inner.router;
+            if fences.is_empty() && self.is_stopping() && router.kept_leases().is_empty() {
+                return;
             }
-            match self.inner.router.renew(self.lease(), &fences).await {
-                Ok(lost) => {
-                    self.stop_lost(&fences, &lost);
+            if !fences.is_empty() {
+                match router.renew(self.lease(), &fences).await {
+                    Ok(lost) => self.stop_lost(&fences, &lost),
+                    Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
                 }
-                Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
+            }
+            if let Err(error) = router.renew_kept(self.lease()).await {
+                tracing::warn!(%error, "leases of runs that ended in files could not be renewed; trying on");
             }
         }
     }

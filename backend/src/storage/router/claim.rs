@@ -7,6 +7,9 @@ use super::{
     Router,
 };
 
+/// Leases of ended runs that one statement renews: it must not hold up those of the runs that are worked on.
+const KEPT_AT_ONCE: usize = 500;
+
 impl Router {
     pub(super) async fn claim_by_mode(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
         let mode = self.mode();
@@ -79,5 +82,34 @@ impl Router {
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// The runs that have ended here in files alone, under leases that their rows still have.
+    #[must_use]
+    pub fn kept_leases(&self) -> Vec<RunId> {
+        self.leases.kept().into_iter().map(|fence| fence.run).collect()
+    }
+
+    /// Whether this run has.
+    #[must_use]
+    pub fn keeps_lease_of(&self, run: &RunId) -> bool {
+        self.leases.keeps(run)
+    }
+
+    /// Renews them no more: reconciliation has done what it can.
+    pub fn let_leases_end(&self, runs: &[RunId]) {
+        self.leases.let_go(runs);
+    }
+
+    /// Renews the leases of rows whose runs have ended here in files alone: until reconciliation has brought their ends
+    /// into the database, however long that takes it, nobody else is to begin them anew.
+    pub async fn renew_kept(&self, lease: &Lease) -> Result<(), StorageError> {
+        let Some(database) = self.open_database(self.mode()) else { return Ok(()) };
+        for some in self.leases.kept().chunks(KEPT_AT_ONCE) {
+            let gone = database.call(|store| async move { store.renew(lease, some).await }).await?;
+            // Ended in the row as well, or somebody else's.
+            self.leases.let_go(&gone);
+        }
+        Ok(())
     }
 }

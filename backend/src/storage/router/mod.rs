@@ -205,7 +205,12 @@ impl Router {
             )),
             Mode::FileOnly => {
                 let twin = if self.database.is_some() { Twin::Lacks } else { Twin::None };
-                self.write_file(fence, write, twin).await
+                self.write_file(fence, write, twin).await?;
+                // Accepted by the database, before a flip.
+                if matches!(write, Write::End(..)) && self.holds_row(fence) {
+                    self.leases.keep(fence);
+                }
+                Ok(())
             }
             Mode::DatabaseOnly => {
                 self.write_database(fence, write).await?;
@@ -250,6 +255,9 @@ impl Router {
             }
             (Err(error), Ok(())) => {
                 tracing::warn!(run_id = %fence.run, %error, "database write failed; the file has it, unsynced");
+                if matches!(write, Write::End(..)) {
+                    self.leases.keep(fence);
+                }
                 Ok(())
             }
             (Err(database), Err(file)) => {
