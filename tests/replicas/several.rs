@@ -142,7 +142,9 @@ async fn what_ended_by_file_in_a_short_outage_is_not_begun_again_elsewhere() {
 async fn what_ended_by_file_stays_ours_however_long_the_database_does_not_take_its_end() {
     let world = world(Duration::from_millis(200)).await;
     let fence = |run: &str| {
-        format!(r#"SELECT concat_ws(' ', "leaseOwner", "leaseEpoch", "status") FROM "PipelineRun" WHERE "id" = '{run}'"#)
+        format!(
+            r#"SELECT concat_ws(' ', "leaseOwner", "leaseEpoch", "status") FROM "PipelineRun" WHERE "id" = '{run}'"#
+        )
     };
     world
         .query(

@@ -9,13 +9,13 @@ use std::{
 use backend::{
     clock::SystemClock,
     storage::{
-        Fence, StorageError,
+        Fence, Lease, StorageError, Store as _,
         breaker::{Breaker, BreakerConfig},
         contract::{accepted, new_run, record},
         files::FileStore,
         mode::Flags,
         postgres::PostgresStore,
-        router::{Alone, Database, Router, RouterConfig},
+        router::{Alone, Database, Requests, Router, RouterConfig},
         turns::Turns,
     },
 };
@@ -52,6 +52,7 @@ impl Burst {
             store: Arc::new(PostgresStore::new(&config).unwrap().unwrap()),
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
             turns: Arc::new(Turns::new(config.turns_max(), config.statement_timeout)),
+            requests: Arc::new(Requests::new(config.requests_max(), config.acquire_timeout)),
         };
         let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
         let router = Router::new(
@@ -106,6 +107,32 @@ async fn a_burst_waits_in_line_and_is_no_outage() {
     assert_eq!(burst.in_files().await, (RUNS, 0));
     let breaker = &burst.router.database().unwrap().breaker;
     assert!(breaker.is_closed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_requests_costs_nobody_a_lease() {
+    const READERS: usize = 5_000;
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let burst = Burst::new(&url).await;
+    let mut readers = JoinSet::new();
+    for number in 0..READERS {
+        let (router, run) = (burst.router.clone(), burst.fences[number % RUNS].run.clone());
+        readers.spawn(async move { router.load(&run).await });
+    }
+    let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
+    let mut renewals = 0;
+    while !readers.is_empty() {
+        let lost = burst.router.renew(&lease, &burst.fences).await.expect("there is a connection for it");
+        assert!(lost.is_empty(), "{lost:?}");
+        renewals += 1;
+        // As many as have come to an answer meanwhile.
+        while let Some(read) = readers.try_join_next() {
+            assert!(read.unwrap().unwrap().is_some(), "by the files, if not by the database");
+        }
+    }
+    assert!(renewals > 1);
+    assert!(burst.router.database().unwrap().breaker.is_closed(), "a crowd is no outage");
 }
 
 /// Lets a burst begin, pulls the plug in its midst, and waits until all are safe.

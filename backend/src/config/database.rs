@@ -125,6 +125,13 @@ impl DatabaseConfig {
         usize::try_from(self.pool_max.saturating_sub(kept).max(1)).unwrap_or(1)
     }
 
+    /// How many of them requests may use at once. Together with what comes in bursts they may want all: who keeps a lease
+    /// alive then waits for one of them, not for a crowd.
+    #[must_use]
+    pub fn requests_max(&self) -> usize {
+        usize::try_from(self.pool_max.div_ceil(2)).unwrap_or(1)
+    }
+
     /// The address for what needs a session of its own (advisory locks, LISTEN): the direct one, if there is one.
     #[must_use]
     pub fn session_url(&self) -> Option<&SecretString> {

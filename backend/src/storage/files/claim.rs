@@ -197,6 +197,10 @@ impl RunFiles {
                     at: now,
                 },
                 // Accepted nowhere: the process died before it wrote the manifest, or its folder has gone.
+                Ok(None) if self.clear_unaccepted(run)? => {
+                    known.remove(run);
+                    continue;
+                }
                 Ok(None) => Look { accepted_at: None, owner: None, has_row: false, at: now },
                 Err(error) => {
                     tracing::error!(run_id = %run, %error, "run cannot be taken up");

@@ -11,7 +11,7 @@ use pipeline::{
 
 use super::{
     super::{
-        Fence, Places, StorageError,
+        Fence, Places, StorageError, StorageErrorKind,
         control::{Burial, COUNTED_MAX, Control, Listing, RunPage, RunSummary, Start},
     },
     FileStore, Twin,
@@ -125,11 +125,28 @@ impl RunFiles {
         self.lost(&unmarked)
     }
 
-    /// Clears the mark of an open run from one that has ended; under the lock, as a retry may be about to open it again.
+    /// Clears what is left of its being open from a run that has ended; under the lock, as a retry may be about to open it
+    /// again.
     pub(super) fn unmark_ended(&self, run: &RunId) -> Result<(), StorageError> {
         let _lock = self.lock(run)?;
         let has_ended = self.read_manifest(run)?.is_none_or(|manifest| manifest.has_ended());
-        if has_ended { self.unmark(OPEN_FOLDER, run) } else { Ok(()) }
+        if has_ended { self.clear_open(run) } else { Ok(()) }
+    }
+
+    /// Clears what a process left that was killed before a new run's manifest; false if there may be more to it. Nobody has
+    /// been told that the run is accepted. Without a lock, another process may just be accepting it.
+    pub(super) fn clear_unaccepted(&self, run: &RunId) -> Result<bool, StorageError> {
+        let _lock = match self.lock(run) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Ok(false),
+            Err(error) if error.kind == StorageErrorKind::Unknown => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if self.read_manifest(run)?.is_some() {
+            return Ok(false);
+        }
+        self.clear_leftovers(run)?;
+        self.clear_open(run).map(|()| true)
     }
 
     fn retry(&self, run: &RunId, seen: i32, twin: Twin) -> Result<Option<i32>, StorageError> {

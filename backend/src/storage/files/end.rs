@@ -4,7 +4,7 @@ use pipeline::{
     clock::Timestamp,
     failure::RunFailure,
     record::{StageRecord, sha256_hex},
-    run::RunStatus,
+    run::{RunId, RunStatus},
 };
 
 use super::{
@@ -109,8 +109,13 @@ impl RunFiles {
         };
         self.owe(manifest, ended, twin)?;
         self.write_manifest(manifest)?;
-        // From here on nothing of the run hangs on these.
-        self.unmark(OPEN_FOLDER, &manifest.run_id)?;
-        self.spool.forget(&manifest.run_id).map_err(|error| self.spool_fault(&manifest.run_id, &error))
+        self.clear_open(&manifest.run_id)
+    }
+
+    /// Clears away what hung on a run being open. Its mark goes last: while it is there, a look for work finds what a killed
+    /// process has not come to.
+    pub(super) fn clear_open(&self, run: &RunId) -> Result<(), StorageError> {
+        self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
+        self.unmark(OPEN_FOLDER, run)
     }
 }

@@ -316,6 +316,39 @@ async fn what_a_killed_process_left_is_cleared_away() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_run_that_was_never_accepted_is_cleared_away() {
+    let world = Fixture::new();
+    // Killed between the mark and the manifest.
+    let (mark, torn) = (world.path("../.open/run-1"), world.path(".run.json.4711-0.tmp"));
+    for left in [&mark, &torn] {
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(left, "").unwrap();
+    }
+    let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
+    assert_eq!(claim(&world.store, &lease, &HashSet::new()).await, []);
+    assert!(!mark.exists() && !torn.exists());
+    let accepted = world.store.accept(&new_run("doc", "acme"), None).await.unwrap();
+    assert_eq!(accepted, Acceptance::New(None));
+    assert_eq!(claim(&world.store, &lease, &HashSet::new()).await.len(), 1, "its id is as good as new");
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_run_being_open_is_cleared_away_once_it_has_ended() {
+    let world = Fixture::new();
+    let fence = world.open().await;
+    world.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    // Killed between the manifest and what comes after it.
+    let (mark, document) = (world.path("../.open/run-1"), world.path("document"));
+    for left in [&mark, &document] {
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(left, "").unwrap();
+    }
+    let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
+    assert_eq!(claim(&world.store, &lease, &HashSet::new()).await, []);
+    assert!(!mark.exists() && !document.exists());
+}
+
+#[tokio::test]
 async fn a_newer_manifest_is_left_alone() {
     let world = Fixture::new();
     let fence = world.open().await;

@@ -89,7 +89,7 @@ impl Control for Router {
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         let mode = self.mode();
         if let Some(database) = self.database.as_ref().filter(|_| mode.has_database()) {
-            match database.call(|store| async move { store.list(listing).await }).await {
+            match database.answer(|store| async move { store.list(listing).await }).await {
                 Err(error) if error.is_outage() && mode.has_files() => {
                     tracing::warn!(%error, "the list of runs comes from this replica's files");
                 }
@@ -121,7 +121,7 @@ impl Control for Router {
         let look = self.look(run).await?;
         if let Some(database) = self.deciding(&look) {
             // The files follow when it is claimed.
-            return database.call(|store| async move { store.retry(run, seen).await }).await;
+            return database.answer(|store| async move { store.retry(run, seen).await }).await;
         }
         if look.file.is_none() {
             return Ok(None);
@@ -144,7 +144,7 @@ impl Control for Router {
             }
             return self.cancel_in_files(run, failure, at, self.absent_twin()).await;
         };
-        let cancelled = database.call(|store| async move { store.cancel(run, failure, at).await }).await?;
+        let cancelled = database.answer(|store| async move { store.cancel(run, failure, at).await }).await?;
         crash::point("cancelled-in-database");
         if cancelled && let Err(error) = self.cancel_in_files(run, failure, at, Twin::Has).await {
             // Its worker closes them too; one that nobody works on is closed at the next look at both.
@@ -168,7 +168,7 @@ impl Control for Router {
         }
         // The side that decides goes first; it may find that the run works again.
         if has_row {
-            let buried = database.call(|store| async move { store.bury(run).await }).await?;
+            let buried = database.answer(|store| async move { store.bury(run).await }).await?;
             crash::point("buried-in-database");
             if buried == Burial::Running {
                 return Ok(buried);
@@ -182,7 +182,7 @@ impl Control for Router {
         let buried = self.files.bury_beside(run, false).await?;
         crash::point("buried-in-files");
         if buried != Burial::Running {
-            database.call(|store| async move { store.bury(run).await }).await?;
+            database.answer(|store| async move { store.bury(run).await }).await?;
         }
         Ok(buried)
     }
@@ -201,7 +201,7 @@ impl Control for Router {
             let is_buried = database.call(|store| async move { store.is_buried(run).await }).await?;
             if !is_buried {
                 // The process died between the two tombstones.
-                database.call(|store| async move { store.bury(run).await }).await?;
+                database.answer(|store| async move { store.bury(run).await }).await?;
             }
             database.call(|store| async move { store.remove(run).await }).await?;
             crash::point("removed-from-database");

@@ -1,6 +1,8 @@
 //! The database behind its breaker, and the line in front of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
 
 use super::super::{StorageError, StorageErrorKind, Store, breaker::Breaker, turns::Turns};
 
@@ -11,6 +13,23 @@ pub struct Database {
     pub breaker: Arc<Breaker>,
     /// For what comes in bursts. Fewer than there are connections: claims, renewals, health and requests find one free.
     pub turns: Arc<Turns>,
+    /// For what clients ask. A crowd of them must not wait for the connections that keep leases alive.
+    pub requests: Arc<Requests>,
+}
+
+/// How many requests ask the database at once, and how long one waits until it may.
+#[derive(Debug)]
+pub struct Requests {
+    /// Fair, and never closed.
+    places: Semaphore,
+    patience: Duration,
+}
+
+impl Requests {
+    #[must_use]
+    pub fn new(at_once: usize, patience: Duration) -> Self {
+        Self { places: Semaphore::new(at_once.max(1)), patience }
+    }
 }
 
 impl Database {
@@ -26,6 +45,25 @@ impl Database {
         let result = call(&*self.store).await;
         self.breaker.record(&result);
         result
+    }
+
+    /// As [`Database::call`], for what a client asks: waits for its place among the requests. One that does not get it is no
+    /// outage of the database.
+    pub async fn answer<'a, T, F>(
+        &'a self,
+        call: impl FnOnce(&'a dyn Store) -> F + Send,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>> + Send,
+    {
+        // Nobody waits for a database that is not there.
+        self.breaker.admit()?;
+        let Ok(_place) = tokio::time::timeout(self.requests.patience, self.requests.places.acquire()).await
+        else {
+            let what = "more requests ask the database than it answers in time; try again";
+            return Err(StorageError::new(StorageErrorKind::Unavailable, what));
+        };
+        self.call(call).await
     }
 
     /// As [`Database::call`], for what comes in bursts: waits in line before its own time limit begins, as long as the line

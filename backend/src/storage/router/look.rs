@@ -32,7 +32,7 @@ impl Router {
         let mode = self.mode();
         let row = match &self.database {
             Some(database) if mode.has_database() => {
-                database.call(|store| async move { store.load(run).await }).await
+                database.answer(|store| async move { store.load(run).await }).await
             }
             Some(_) => Err(StorageError::new(
                 StorageErrorKind::Unavailable,

@@ -32,7 +32,12 @@ use pipeline::{
 use tokio::sync::watch;
 
 pub(crate) use self::retry::jitter;
-pub use self::{alone::Alone, database::Database, heal::Resume, state::StorageState};
+pub use self::{
+    alone::Alone,
+    database::{Database, Requests},
+    heal::Resume,
+    state::StorageState,
+};
 use self::{contact::Contact, glances::Glances, leases::Leases, retry::Retries};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
