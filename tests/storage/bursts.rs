@@ -45,7 +45,12 @@ struct Burst {
 
 impl Burst {
     async fn new(url: &str) -> Self {
-        let config = config(url, &[("DATABASE_POOL_SIZE", "2")]);
+        Self::with(url, "1000").await
+    }
+
+    async fn with(url: &str, acquire_timeout_ms: &str) -> Self {
+        let limits = [("DATABASE_POOL_SIZE", "2"), ("DATABASE_ACQUIRE_TIMEOUT_MS", acquire_timeout_ms)];
+        let config = config(url, &limits);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let folder = tempfile::tempdir().unwrap();
         let database = Database {
@@ -114,7 +119,8 @@ async fn a_crowd_of_requests_costs_nobody_a_lease() {
     const READERS: usize = 5_000;
     let server = Postgres::start();
     let url = migrated(&server).await;
-    let burst = Burst::new(&url).await;
+    // A fraction of what the crowd takes.
+    let burst = Burst::with(&url, "300").await;
     let mut readers = JoinSet::new();
     for number in 0..READERS {
         let (router, run) = (burst.router.clone(), burst.fences[number % RUNS].run.clone());
