@@ -22,7 +22,7 @@ use crate::{
     record::{Circumstances, StageMeta, StageRecord},
     report::{self, ReportInput},
     run::{RunId, Stage},
-    stages::{Outputs, references},
+    stages::{Earlier, references},
     store::{RunStore, WriteMode},
 };
 
@@ -81,12 +81,14 @@ impl Engine {
         events: &(dyn Fn(Event) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<Finished, RunFailure> {
-        let stored = load_all(job.store).await?;
+        let load = job.store.load_stages().await;
+        let mut stored = load.map_err(|error| RunFailure::from_store(None, &error))?;
         let mut progress = Progress::default();
 
-        let last_stored = stored.iter().rposition(|(_, record)| record.is_some());
-        for (position, (stage, found)) in stored.into_iter().enumerate() {
-            if let Some(record) = found {
+        let last_stored = stored.iter().map(|record| record.meta.stage).max();
+        for stage in Stage::ALL {
+            if let Some(position) = stored.iter().position(|record| record.meta.stage == stage) {
+                let record = stored.swap_remove(position);
                 let item_count = progress.take(&record)?;
                 events(Event::Reused { meta: record.meta, item_count });
                 continue;
@@ -100,7 +102,7 @@ impl Engine {
             }
             events(Event::Started { stage });
             let started = self.clock.monotonic();
-            let later_is_stored = last_stored.is_some_and(|last| last > position);
+            let later_is_stored = last_stored.is_some_and(|last| last > stage);
             let record = self.answer(stage, &job, &progress, later_is_stored, cancel).await?;
             let record = job
                 .store
@@ -131,7 +133,7 @@ impl Engine {
             run: job.run,
             document: job.document,
             brand: job.brand,
-            earlier: &progress.outputs,
+            earlier: &progress.earlier,
             spend_limit_usd: self
                 .cost_limit_usd
                 .map(|limit| (limit - progress.spent_usd - job.lost_usd).max(0.0)),
@@ -147,15 +149,17 @@ impl Engine {
                 error => RunFailure::from_analyst(stage, error),
             })?,
         };
+        let unreadable = |error| RunFailure::from_packing(Some(stage), &error);
+        let earlier = progress.earlier.outputs().map_err(unreadable)?;
         output.assign_ids();
-        warnings.extend(references::check(&mut output, &progress.outputs, job.brand));
+        warnings.extend(references::check(&mut output, &earlier, job.brand));
         // Made anew for each stage, in a millisecond or less: it is several times as large as the document, and a model
         // thinks for a minute.
-        let document =
-            job.document.unpack().map_err(|error| RunFailure::from_packing(Some(stage), &error))?;
+        let document = job.document.unpack().map_err(unreadable)?;
         let index = PageIndex::new(&document);
-        let (grounding, unfounded) = grounding::ground(&mut output, &progress.outputs, &index, job.brand);
+        let (grounding, unfounded) = grounding::ground(&mut output, &earlier, &index, job.brand);
         drop((index, document));
+        progress.earlier.put_back(earlier);
         warnings.extend(unfounded);
         if later_is_stored {
             warnings.push(
@@ -197,24 +201,10 @@ fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> 
     .map_err(|error| RunFailure::from_record(None, &error))
 }
 
-/// Every stage with its stored record, in order.
-async fn load_all(store: &dyn RunStore) -> Result<Vec<(Stage, Option<StageRecord>)>, RunFailure> {
-    let mut records = store.load_stages().await.map_err(|error| RunFailure::from_store(None, &error))?;
-    Ok(Stage::ALL
-        .into_iter()
-        .map(|stage| {
-            let found = records.iter().position(|record| record.meta.stage == stage);
-            (stage, found.map(|position| records.swap_remove(position)))
-        })
-        .collect())
-}
-
 /// What a run has earned so far.
 #[derive(Debug, Default)]
 struct Progress {
-    /// Thousands of runs wait for a model with theirs.
-    packed: Vec<(Stage, Packed)>,
-    outputs: Outputs,
+    earlier: Earlier,
     spent_usd: f64,
 }
 
@@ -224,11 +214,10 @@ impl Progress {
         let stage = record.meta.stage;
         let broken = |error| RunFailure::from_record(Some(stage), &error);
         let output = record.output().map_err(broken)?;
-        let packed = Packed::new(record).map_err(|error| RunFailure::from_packing(Some(stage), &error))?;
         let item_count = output.item_count();
-        self.outputs.insert(output);
+        let added = self.earlier.add(record, output);
+        added.map_err(|error| RunFailure::from_packing(Some(stage), &error))?;
         self.spent_usd += record.meta.usage.cost_usd;
-        self.packed.push((stage, packed));
         Ok(item_count)
     }
 
@@ -239,6 +228,6 @@ impl Progress {
             StageRecord::from_bytes(*stage, &json)
                 .map_err(|error| RunFailure::from_record(Some(*stage), &error))
         };
-        self.packed.iter().map(unpack).collect()
+        self.earlier.packed().iter().map(unpack).collect()
     }
 }

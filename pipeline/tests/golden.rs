@@ -13,7 +13,7 @@ use pipeline::{
     document::{Document, Format, PackedDocument, Page},
     grounding::{self, PageIndex},
     run::{RunId, Stage},
-    stages::Outputs,
+    stages::{Earlier, Outputs},
 };
 
 fn folder() -> PathBuf {
@@ -60,7 +60,7 @@ async fn payloads(id: &str) -> String {
             run: &run,
             document: &PackedDocument::new(document.clone()).unwrap(),
             brand: &brand,
-            earlier: &earlier,
+            earlier: &Earlier::new(earlier.clone()).unwrap(),
             spend_limit_usd: None,
         };
         let answer = ExtractiveAnalyst::new().answer(stage, &input, &Default::default()).await.unwrap();

@@ -11,7 +11,7 @@ use pipeline::{
     document::{self, Document, PackedDocument},
     grounding::{self, PageIndex},
     run::{RunId, Stage},
-    stages::{Outputs, references},
+    stages::{Earlier, Outputs, references},
 };
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
@@ -44,8 +44,8 @@ fn run(document: &Document, id: &str) -> Outputs {
     let document = &PackedDocument::new(document.clone()).unwrap();
     let mut earlier = Outputs::default();
     for stage in Stage::ALL {
-        let input =
-            StageInput { run: &run, document, brand: &brand, earlier: &earlier, spend_limit_usd: None };
+        let known = &Earlier::new(earlier.clone()).unwrap();
+        let input = StageInput { run: &run, document, brand: &brand, earlier: known, spend_limit_usd: None };
         let answer = runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()));
         let mut output = answer.unwrap_or_else(|error| panic!("{id}, {stage}: {error}")).output;
         output.assign_ids();

@@ -8,7 +8,7 @@ use pipeline::{
     brand::BrandProfile,
     document::{Document, Format, PackedDocument, Page},
     llm::LlmErrorCode,
-    stages::{Outputs, StageOutput},
+    stages::{Earlier, Outputs, StageOutput},
 };
 use serde_json::json;
 
@@ -48,7 +48,7 @@ async fn answer(client: &Arc<OpenRouter>, stage: Stage, earlier: &Outputs) -> Re
         run: &RunId::parse("r1").unwrap(),
         document: &PackedDocument::new(document()).unwrap(),
         brand: &brand(),
-        earlier,
+        earlier: &Earlier::new(earlier.clone()).unwrap(),
         spend_limit_usd: Some(5.0),
     };
     analyst.answer(stage, &input, &CancellationToken::new()).await

@@ -67,7 +67,7 @@ mod tests {
         brand::{BrandId, BrandProfile},
         document::{Document, Format, PackedDocument},
         run::RunId,
-        stages::Outputs,
+        stages::Earlier,
     };
 
     use super::*;
@@ -111,7 +111,7 @@ mod tests {
             run: &RunId::parse("run-1").unwrap(),
             document: &PackedDocument::new(document).unwrap(),
             brand: &brand,
-            earlier: &Outputs::default(),
+            earlier: &Earlier::default(),
             spend_limit_usd: None,
         };
         let error =

@@ -179,13 +179,15 @@ impl OpenRouter {
             .header(AUTHORIZATION, self.authorization.clone())
             // A body that the client could send again by itself would be kept until the answer, by thousands of runs.
             .body(reqwest::Body::wrap(body));
-        let response = self
+        let mut response = self
             .within(deadline, request.send())
             .await?
             .map_err(|error| Fault::Connection(connection_fault(&error)))?;
         let status = response.status();
         let generation_id = header(response.headers(), "x-generation-id");
         let result = if status.is_success() {
+            // They are parts of the buffer that they were read into, and would keep all of it while the model thinks.
+            response.headers_mut().clear();
             self.read_answer(response, deadline).await
         } else {
             Err(self.read_error(response, deadline).await)

@@ -17,7 +17,7 @@ use crate::{
     llm::{LlmError, Usage},
     packed::PackError,
     run::{RunId, Stage},
-    stages::{Outputs, StageOutput},
+    stages::{Earlier, StageOutput},
 };
 
 /// What a stage may read.
@@ -27,7 +27,7 @@ pub struct StageInput<'a> {
     pub document: &'a PackedDocument,
     pub brand: &'a BrandProfile,
     /// The outputs of the stages before this one, quotes already looked up.
-    pub earlier: &'a Outputs,
+    pub earlier: &'a Earlier,
     /// What the run may still spend, in US dollars.
     pub spend_limit_usd: Option<f64>,
 }
@@ -70,7 +70,7 @@ pub enum AnalystError {
 
 impl From<PackError> for AnalystError {
     fn from(error: PackError) -> Self {
-        Self::Internal(format!("the document {error}"))
+        Self::Internal(format!("what the run has read {error}"))
     }
 }
 

@@ -5,6 +5,7 @@
 //! ([`schema`]), and it uses only keywords that every provider's strict mode takes.
 
 pub mod brand_contextualization;
+mod earlier;
 pub mod general_translation;
 pub mod input_processing;
 pub mod references;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use brand_contextualization::{
     BrandContextualization, Effort, Horizon, Opportunity, ProfileField, ProfileLink,
 };
+pub use earlier::Earlier;
 pub use general_translation::{GeneralTranslation, JobToBeDone, Lesson};
 pub use input_processing::{InputProcessing, Inspiration};
 pub use signal_amplification::{Category, Direction, SignalAmplification, Strength, Trend};

@@ -93,19 +93,18 @@ impl Analyst for ExtractiveAnalyst {
             }));
         }
         let analysis = analysis::Analysis::cached(&input.document.unpack()?);
+        let earlier = input.earlier.outputs()?;
         let output = match stage {
             Stage::InputProcessing => StageOutput::InputProcessing(inspirations::answer(&analysis)?),
             Stage::SignalAmplification => {
-                StageOutput::SignalAmplification(trends::answer(&analysis, input.earlier))
+                StageOutput::SignalAmplification(trends::answer(&analysis, &earlier))
             }
             Stage::GeneralTranslation => {
-                StageOutput::GeneralTranslation(lessons::answer(&analysis, input.earlier))
+                StageOutput::GeneralTranslation(lessons::answer(&analysis, &earlier))
             }
-            Stage::BrandContextualization => StageOutput::BrandContextualization(opportunities::answer(
-                &analysis,
-                input.earlier,
-                input.brand,
-            )),
+            Stage::BrandContextualization => {
+                StageOutput::BrandContextualization(opportunities::answer(&analysis, &earlier, input.brand))
+            }
         };
         let warnings = if stage == Stage::InputProcessing { analysis.warnings.clone() } else { Vec::new() };
         Ok(Answer {

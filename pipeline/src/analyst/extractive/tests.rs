@@ -7,7 +7,7 @@ use crate::{
     document::{Document, Format, PackedDocument, Page},
     grounding::{self, PageIndex},
     run::{RunId, Stage},
-    stages::{Outputs, QuoteStatus, StageOutput, references, schema},
+    stages::{Earlier, Outputs, QuoteStatus, StageOutput, references, schema},
 };
 
 const BRANDS: [(&str, &str); 4] = [
@@ -56,6 +56,7 @@ fn ask(
 ) -> Result<Answer, AnalystError> {
     let run = RunId::parse("test").unwrap();
     let document = &PackedDocument::new(document.clone()).unwrap();
+    let earlier = &Earlier::new(earlier.clone()).unwrap();
     let input = StageInput { run: &run, document, brand, earlier, spend_limit_usd: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()))

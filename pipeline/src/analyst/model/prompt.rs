@@ -20,7 +20,7 @@ use crate::{
     llm::PromptBlock,
     record::sha256_hex,
     run::Stage,
-    stages::{Evidence, QuoteStatus, schema},
+    stages::{Evidence, GeneralTranslation, InputProcessing, QuoteStatus, SignalAmplification, schema},
 };
 
 const RULES: &str = include_str!("../../prompts/rules.md");
@@ -70,20 +70,21 @@ pub(super) fn build(
     options: &ModelOptions,
 ) -> Result<Prompt, AnalystError> {
     let mut prompt = Prompt { system: RULES.trim_end().to_owned(), blocks: Vec::new(), warnings: Vec::new() };
+    let earlier = input.earlier.outputs()?;
     match stage {
         Stage::InputProcessing => prompt.add_document(&input.document.unpack()?, options)?,
         Stage::SignalAmplification => {
             prompt.add_document(&input.document.unpack()?, options)?;
-            prompt.add(inspirations(input)?);
+            prompt.add(inspirations(earlier.inspirations)?);
         }
         Stage::GeneralTranslation => {
-            prompt.add(inspirations(input)?);
-            prompt.add(trends(input)?);
+            prompt.add(inspirations(earlier.inspirations)?);
+            prompt.add(trends(earlier.trends)?);
         }
         Stage::BrandContextualization => {
-            prompt.add(inspirations(input)?);
-            prompt.add(trends(input)?);
-            prompt.add(lessons(input)?);
+            prompt.add(inspirations(earlier.inspirations)?);
+            prompt.add(trends(earlier.trends)?);
+            prompt.add(lessons(earlier.lessons)?);
             prompt.add_brand(input.brand, options)?;
         }
     }
@@ -197,8 +198,8 @@ fn document_block(document: &Document, fitted: &Fitted) -> String {
     lines.join("\n")
 }
 
-fn inspirations(input: &StageInput<'_>) -> Result<String, AnalystError> {
-    let mut found = input.earlier.inspirations.clone().ok_or_else(|| missing(Stage::InputProcessing))?;
+fn inspirations(found: Option<InputProcessing>) -> Result<String, AnalystError> {
+    let mut found = found.ok_or_else(|| missing(Stage::InputProcessing))?;
     found.inspirations.iter_mut().for_each(|item| keep_found_quotes(&mut item.evidence));
     Ok(format!(
         "# The inspirations found in the document\n\n{}",
@@ -206,15 +207,15 @@ fn inspirations(input: &StageInput<'_>) -> Result<String, AnalystError> {
     ))
 }
 
-fn trends(input: &StageInput<'_>) -> Result<String, AnalystError> {
-    let mut found = input.earlier.trends.clone().ok_or_else(|| missing(Stage::SignalAmplification))?;
+fn trends(found: Option<SignalAmplification>) -> Result<String, AnalystError> {
+    let mut found = found.ok_or_else(|| missing(Stage::SignalAmplification))?;
     found.trends.iter_mut().for_each(|item| keep_found_quotes(&mut item.evidence));
     Ok(format!("# The trends behind them\n\n{}", enclose("trends", &pretty(&to_json(&found)?)?)))
 }
 
-fn lessons(input: &StageInput<'_>) -> Result<String, AnalystError> {
-    let found = input.earlier.lessons.as_ref().ok_or_else(|| missing(Stage::GeneralTranslation))?;
-    Ok(format!("# The lessons\n\n{}", enclose("lessons", &pretty(&to_json(found)?)?)))
+fn lessons(found: Option<GeneralTranslation>) -> Result<String, AnalystError> {
+    let found = found.ok_or_else(|| missing(Stage::GeneralTranslation))?;
+    Ok(format!("# The lessons\n\n{}", enclose("lessons", &pretty(&to_json(&found)?)?)))
 }
 
 /// Drops quotes that stand nowhere in the document, so that nothing is built on them, and the look-up's

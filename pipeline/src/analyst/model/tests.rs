@@ -7,7 +7,7 @@ use crate::{
     brand::BrandProfile,
     document::{Document, Format, PackedDocument, Page},
     run::RunId,
-    stages::{Outputs, QuoteStatus},
+    stages::{Earlier, Outputs, QuoteStatus},
     testing::{Call, ScriptedLlm, completion, example_answer, llm_error},
 };
 
@@ -70,7 +70,7 @@ async fn ask(
         run: &RunId::parse("r1").unwrap(),
         document: &PackedDocument::new(document.clone()).unwrap(),
         brand: &brand(),
-        earlier,
+        earlier: &Earlier::new(earlier.clone()).unwrap(),
         spend_limit_usd: Some(1.0),
     };
     let result = analyst.answer(stage, &input, &CancellationToken::new()).await;
