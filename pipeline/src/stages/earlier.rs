@@ -1,0 +1,101 @@
+//! What the stages before have answered, as it is kept while a model thinks.
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Outputs, StageOutput};
+use crate::{
+    packed::{PackError, Packed},
+    record::StageRecord,
+    run::Stage,
+};
+
+/// The outputs of earlier stages, packed. As values they are there between two stages only.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    /// Each stage's record; of one that has none, its output.
+    packed: Vec<(Stage, Packed)>,
+    at_hand: Mutex<Option<Outputs>>,
+}
+
+impl Earlier {
+    /// Outputs that no record is known of.
+    pub fn new(outputs: Outputs) -> Result<Self, PackError> {
+        fn pack(stage: Stage, output: Option<&impl Serialize>) -> Option<Result<(Stage, Packed), PackError>> {
+            output.map(|output| Packed::new(output).map(|packed| (stage, packed)))
+        }
+        let Outputs { inspirations, trends, lessons, context } = &outputs;
+        let packed = [
+            pack(Stage::InputProcessing, inspirations.as_ref()),
+            pack(Stage::SignalAmplification, trends.as_ref()),
+            pack(Stage::GeneralTranslation, lessons.as_ref()),
+            pack(Stage::BrandContextualization, context.as_ref()),
+        ];
+        let packed = packed.into_iter().flatten().collect::<Result<_, _>>()?;
+        Ok(Self { packed, at_hand: Mutex::new(Some(outputs)) })
+    }
+
+    /// The outputs as values. They are given away: who waits for a model should drop them first, and ask again.
+    pub fn outputs(&self) -> Result<Outputs, PackError> {
+        if let Some(outputs) = self.at_hand().take() {
+            return Ok(outputs);
+        }
+        let mut outputs = Outputs::default();
+        for (stage, packed) in &self.packed {
+            let mut payload: Map<String, Value> =
+                serde_json::from_slice(&packed.json()?).map_err(io::Error::other)?;
+            payload.remove("meta");
+            outputs.insert(StageOutput::from_json(*stage, Value::Object(payload)).map_err(io::Error::other)?);
+        }
+        Ok(outputs)
+    }
+
+    /// Keeps the outputs at hand for who asks next.
+    pub(crate) fn put_back(&self, outputs: Outputs) {
+        *self.at_hand() = Some(outputs);
+    }
+
+    /// Takes in what a stage has answered.
+    pub(crate) fn add(&mut self, record: &StageRecord, output: StageOutput) -> Result<(), PackError> {
+        let mut outputs = self.outputs()?;
+        self.packed.push((record.meta.stage, Packed::new(record)?));
+        outputs.insert(output);
+        self.put_back(outputs);
+        Ok(())
+    }
+
+    /// What was taken in, in that order.
+    pub(crate) fn packed(&self) -> &[(Stage, Packed)] {
+        &self.packed
+    }
+
+    fn at_hand(&self) -> std::sync::MutexGuard<'_, Option<Outputs>> {
+        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::example_answer;
+
+    #[test]
+    fn outputs_come_out_as_they_went_in_however_often_they_are_asked_for() {
+        let mut outputs = Outputs::default();
+        for stage in Stage::ALL {
+            outputs.insert(StageOutput::from_json(stage, example_answer(stage)).unwrap());
+        }
+        let earlier = Earlier::new(outputs.clone()).unwrap();
+        assert!(earlier.at_hand().is_some());
+        assert_eq!(earlier.outputs().unwrap(), outputs);
+        assert!(earlier.at_hand().is_none(), "they were given away");
+        assert_eq!(earlier.outputs().unwrap(), outputs, "and are made anew");
+        earlier.put_back(Outputs::default());
+        assert_eq!(earlier.outputs().unwrap(), Outputs::default());
+    }
+}
