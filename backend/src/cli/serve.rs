@@ -15,7 +15,7 @@ use super::fail;
 use crate::{
     app::Service,
     config::{Config, Role},
-    http::{self, ServeLimits},
+    http::{self, ServeLimits, threads::RequestThreads},
     lifecycle,
     reconcile::Reconciler,
     runs::sweep_removals,
@@ -63,9 +63,14 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let listener = match TcpListener::bind(address).await {
-        Ok(listener) => listener,
-        Err(error) => return fail(&format!("{address}: {error}; choose another PORT")),
+    let requests = match RequestThreads::start() {
+        Ok(requests) => requests,
+        Err(error) => return fail(&error),
+    };
+    let listener = match requests.run(TcpListener::bind(address)).await {
+        Ok(Ok(listener)) => listener,
+        Ok(Err(error)) => return fail(&format!("{address}: {error}; choose another PORT")),
+        Err(error) => return fail(&error),
     };
     tracing::info!("listening on {address}");
 
@@ -138,7 +143,10 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     };
     let (postgres, registry) = (service.postgres, service.registry);
     let files = service.router.files().clone();
-    http::serve(listener, http::router(service.http), stop, ServeLimits::default()).await;
+    let serving = http::serve(listener, http::router(service.http), stop, ServeLimits::default());
+    if let Err(error) = requests.run(serving).await {
+        return fail(&error);
+    }
     ending.cancel();
     if let Some(telling) = telling {
         // It gives itself a limit.

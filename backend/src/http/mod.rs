@@ -26,6 +26,7 @@ pub mod runs;
 pub mod serve;
 mod stalled;
 pub mod streams;
+pub mod threads;
 
 use std::{sync::Arc, time::Duration};
 

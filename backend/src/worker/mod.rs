@@ -16,6 +16,7 @@ use std::{
 
 use pipeline::{clock::Clock, engine::Engine, failure::RunFailure, run::RunId};
 use tokio::{
+    runtime::Handle,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::MissedTickBehavior,
 };
@@ -91,6 +92,8 @@ struct Inner {
     /// A run of ours may have been ended from outside.
     doubted: Notify,
     tasks: TaskTracker,
+    /// Where runs are worked on, whoever starts them.
+    runtime: Handle,
     /// No new runs.
     draining: CancellationToken,
     /// No runs.
@@ -106,6 +109,7 @@ struct Active {
 }
 
 impl Worker {
+    /// A worker whose runs are worked on by the runtime that this is called in.
     #[must_use]
     pub fn new(router: Arc<Router>, tools: Tools, config: WorkerConfig) -> Self {
         let slots = Arc::new(Semaphore::new(config.concurrent_runs_max));
@@ -120,6 +124,7 @@ impl Worker {
             may_have_more: AtomicBool::new(true),
             doubted: Notify::new(),
             tasks: TaskTracker::new(),
+            runtime: Handle::current(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
         };
@@ -201,7 +206,7 @@ impl Worker {
                 worker.wake();
             }
         };
-        self.inner.tasks.spawn(work.instrument(span));
+        self.inner.tasks.spawn_on(work.instrument(span), &self.inner.runtime);
     }
 
     /// Claims and renews until told to stop.
