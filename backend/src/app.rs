@@ -40,7 +40,7 @@ use crate::{
         outbox::Outbox,
         postgres::{Listener, PostgresStore},
         proof::Mirror,
-        router::{Alone, Database, Requests, Router, RouterConfig},
+        router::{Alone, Database, Readers, Router, RouterConfig},
         turns::Turns,
     },
     webhooks::{Courier, Sender, SenderError, desk::Desk},
@@ -343,8 +343,8 @@ fn database(store: Arc<PostgresStore>, config: &DatabaseConfig, clock: &Arc<dyn 
     // A database that answers nobody for as long as a statement may take has gone; the writes under way, which find out a
     // little later, need not be waited for.
     let turns = Arc::new(Turns::new(config.turns_max(), config.statement_timeout));
-    let requests = Arc::new(Requests::new(config.requests_max(), config.acquire_timeout));
-    Database { store, breaker, turns, requests }
+    let readers = Arc::new(Readers::new(config.readers_max(), config.acquire_timeout));
+    Database { store, breaker, turns, readers }
 }
 
 /// Who answers.

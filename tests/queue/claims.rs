@@ -14,7 +14,7 @@ use backend::storage::{
     memory::MemoryStore,
     mode::Flags,
     postgres::PostgresStore,
-    router::{Alone, Database, Requests, Router, RouterConfig},
+    router::{Alone, Database, Readers, Router, RouterConfig},
     turns::Turns,
 };
 use pipeline::clock::{Clock, Timestamp};
@@ -156,7 +156,7 @@ async fn after_an_outage_ended_leases_wait_for_one_more() {
             store: memory.clone(),
             breaker,
             turns: Arc::new(Turns::new(4, Duration::from_secs(2))),
-            requests: Arc::new(Requests::new(4, Duration::from_secs(1))),
+            readers: Arc::new(Readers::new(4, Duration::from_secs(1))),
         }),
         flags,
         RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(false))) },

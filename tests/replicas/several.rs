@@ -140,12 +140,11 @@ async fn what_ended_by_file_in_a_short_outage_is_not_begun_again_elsewhere() {
 
 #[tokio::test]
 async fn what_ended_by_file_stays_ours_however_long_the_database_does_not_take_its_end() {
+    /// Enough failures in a row to open the breaker, again and again.
+    const RUNS: usize = 5;
     let world = world(Duration::from_millis(200)).await;
-    let fence = |run: &str| {
-        format!(
-            r#"SELECT concat_ws(' ', "leaseOwner", "leaseEpoch", "status") FROM "PipelineRun" WHERE "id" = '{run}'"#
-        )
-    };
+    let held = r#"SELECT string_agg(concat_ws(' ', "id", "leaseOwner", "leaseEpoch", "status"), ', ' ORDER BY "id")
+        FROM "PipelineRun" WHERE "id" LIKE 'run-%'"#;
     world
         .query(
             r#"CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -155,33 +154,39 @@ async fn what_ended_by_file_stays_ours_however_long_the_database_does_not_take_i
     world
         .query(
             r#"CREATE TRIGGER full_disk BEFORE UPDATE ON "PipelineRun" FOR EACH ROW
-               WHEN (NEW."id" = 'run-1' AND NEW."status" = 'COMPLETED') EXECUTE FUNCTION full_disk()"#,
+               WHEN (NEW."id" LIKE 'run-%' AND NEW."status" = 'COMPLETED') EXECUTE FUNCTION full_disk()"#,
         )
         .await;
     let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
-    one.submit(&world.request("run-1")).await;
-    one.wait_for_log("[run-1] not reconciled yet").await;
-    assert_eq!(one.ended("run-1").await["status"], "complete", "by file");
-    let held = world.value(&fence("run-1")).await;
-    assert!(held.ends_with(" 1 PROCESSING"), "{held}");
-    // A run whose worker is gone: who takes it over two leases from now has looked for others' as well.
-    one.submit(&world.request("run-2")).await;
+    for number in 0..RUNS {
+        one.submit(&world.request(&format!("run-{number}"))).await;
+    }
+    for number in 0..RUNS {
+        assert_eq!(one.ended(&format!("run-{number}")).await["status"], "complete", "by file");
+    }
+    one.wait_for_log("database breaker opened").await;
+    one.wait_for_log("not reconciled yet").await;
+    let before = world.value(held).await;
+    assert_eq!(before.matches(" 1 PROCESSING").count(), RUNS, "{before}");
+    // A run whose worker is gone: who takes it over three leases from now has looked for others' as well.
+    two.submit(&world.request("dead")).await;
     world
         .query(
-            r#"UPDATE "PipelineRun" SET "leaseOwner" = 'gone', "leaseUntil" = now() + interval '6 s' WHERE "id" = 'run-2'"#,
+            r#"UPDATE "PipelineRun" SET "leaseOwner" = 'gone', "leaseUntil" = now() + interval '9 s' WHERE "id" = 'dead'"#,
         )
         .await;
-    world.wait_for_value(r#"SELECT "status" FROM "PipelineRun" WHERE "id" = 'run-2'"#, "COMPLETED").await;
-    assert_eq!(world.value(&fence("run-1")).await, held);
+    world.wait_for_value(r#"SELECT "status" FROM "PipelineRun" WHERE "id" = 'dead'"#, "COMPLETED").await;
+    assert_eq!(world.value(held).await, before);
     world.query(r#"DROP TRIGGER full_disk ON "PipelineRun""#).await;
-    assert_all_complete(&world, 2).await;
-    for replica in [&one, &two] {
-        assert!(!replica.log().contains("[run-1] is taken over"), "{}", replica.log());
+    assert_all_complete(&world, RUNS + 1).await;
+    assert!(!one.log().contains("is taken over"), "{}", one.log());
+    assert!(!two.log().contains("[run-"), "{}", two.log());
+    for number in 0..RUNS {
+        let manifest = world.folder.path().join(format!("one/data/test-outputs/run-{number}/run.json"));
+        let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+        let sql = format!(r#"SELECT "reportDigest" FROM "PipelineRun" WHERE "id" = 'run-{number}'"#);
+        assert_eq!(manifest["report"]["sha256"], world.value(&sql).await.as_str());
     }
-    let manifest = world.folder.path().join("one/data/test-outputs/run-1/run.json");
-    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
-    let digest = r#"SELECT "reportDigest" FROM "PipelineRun" WHERE "id" = 'run-1'"#;
-    assert_eq!(manifest["report"]["sha256"], world.value(digest).await.as_str());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use backend::{
         files::FileStore,
         mode::Flags,
         postgres::PostgresStore,
-        router::{Alone, Database, Requests, Router, RouterConfig},
+        router::{Alone, Database, Readers, Router, RouterConfig},
         turns::Turns,
     },
 };
@@ -57,7 +57,7 @@ impl Burst {
             store: Arc::new(PostgresStore::new(&config).unwrap().unwrap()),
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
             turns: Arc::new(Turns::new(config.turns_max(), config.statement_timeout)),
-            requests: Arc::new(Requests::new(config.requests_max(), config.acquire_timeout)),
+            readers: Arc::new(Readers::new(config.readers_max(), config.acquire_timeout)),
         };
         let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
         let router = Router::new(

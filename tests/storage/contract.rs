@@ -14,7 +14,7 @@ use backend::{
         files::FileStore,
         memory::MemoryStore,
         mode::Flags,
-        router::{Alone, Database, Requests, Router, RouterConfig},
+        router::{Alone, Database, Readers, Router, RouterConfig},
         turns::Turns,
     },
 };
@@ -98,8 +98,8 @@ impl Place for Routers {
         let config =
             RouterConfig { retry_deadline: Duration::from_secs(5), alone: Arc::new(Alone::new(Some(true))) };
         let turns = Arc::new(Turns::new(4, Duration::from_secs(2)));
-        let requests = Arc::new(Requests::new(4, Duration::from_secs(1)));
-        let database = Some(Database { store, breaker, turns, requests });
+        let readers = Arc::new(Readers::new(4, Duration::from_secs(1)));
+        let database = Some(Database { store, breaker, turns, readers });
         Arc::new(Router::new(files, database, watch::channel(flags).1, config, clock()))
     }
 }

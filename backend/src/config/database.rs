@@ -117,18 +117,17 @@ impl DatabaseConfig {
         }
     }
 
-    /// How many of the connections what comes in bursts may use at once: the others are for claims, renewals, health and
-    /// requests.
+    /// How many of the connections what comes in bursts may use at once.
     #[must_use]
     pub fn turns_max(&self) -> usize {
         let kept = (self.pool_max / 4).max(1);
         usize::try_from(self.pool_max.saturating_sub(kept).max(1)).unwrap_or(1)
     }
 
-    /// How many of them requests may use at once. Together with what comes in bursts they may want all: who keeps a lease
-    /// alive then waits for one of them, not for a crowd.
+    /// How many of them may be used at once for what clients look at. Together with a burst that is more than there are: who
+    /// keeps a lease alive then waits for one of them, not for a crowd.
     #[must_use]
-    pub fn requests_max(&self) -> usize {
+    pub fn readers_max(&self) -> usize {
         usize::try_from(self.pool_max.div_ceil(2)).unwrap_or(1)
     }
 

@@ -1,4 +1,5 @@
-//! Threads of their own for requests: hundreds of runs that are ready for their next step at once stand in no probe's way.
+//! Threads of their own for requests: hundreds of runs that are ready for their next step at once do not stand in the way of
+//! a probe, or of what files answer. (A connection to the database is driven by whoever opened it.)
 
 use std::{io, thread::available_parallelism};
 

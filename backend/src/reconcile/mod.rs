@@ -248,7 +248,7 @@ impl Reconciler {
             return;
         }
         let waited = deferred.get(run).map_or(DEFERRALS.0 / 2, |(_, waited)| *waited);
-        let longest = if self.router.keeps_lease_of(run) { KEPT_DEFERRAL_MAX } else { DEFERRALS.1 };
+        let longest = if self.router.kept_lease(run).is_some() { KEPT_DEFERRAL_MAX } else { DEFERRALS.1 };
         let wait = (waited * 2).min(longest);
         deferred.insert(run.clone(), (self.clock.monotonic() + wait, wait));
     }
@@ -264,7 +264,7 @@ impl Reconciler {
         let marked = self.files().unsynced_runs().await?;
         if !unmarked.is_empty() {
             let marked: HashSet<&RunId> = marked.iter().collect();
-            unmarked.retain(|run| !marked.contains(run));
+            unmarked.retain(|fence| !marked.contains(&fence.run));
             self.router.let_leases_end(&unmarked);
         }
         Ok(marked)

@@ -77,6 +77,10 @@ pub(super) async fn work(
         Some(failure) => Outcome::Failed(failure),
         None => outcome(inner, fence, start, lost, progress).await,
     };
+    let ends = matches!(outcome, Outcome::Finished(_) | Outcome::Failed(_));
+    if ends && !Box::pin(may_end(inner, fence, lost)).await {
+        return;
+    }
     match outcome {
         Outcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
@@ -98,6 +102,29 @@ pub(super) async fn work(
         }
         Outcome::Stopped => give_back(router, fence).await,
     }
+}
+
+/// Whether the run may end here: past its lease, whoever has taken it over says how it ends.
+async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool {
+    let Inner { router, stopping, .. } = inner;
+    let run_id = &fence.run;
+    let is_ours = tokio::select! {
+        biased;
+        permitted = router.permit(fence) => {
+            // What fails otherwise fails again at its end, and is seen to there.
+            !matches!(&permitted, Err(error) if error.kind == StorageErrorKind::Fenced)
+        }
+        () = lost.cancelled() => false,
+        () = stopping.cancelled() => {
+            give_back(router, fence).await;
+            return false;
+        }
+    };
+    if !is_ours {
+        tracing::warn!("[{run_id}] is no longer ours; it ends elsewhere");
+        router.let_go(fence).await;
+    }
+    is_ours
 }
 
 /// Writes the end until some store has it: a run that has ended must not be run again because nobody knows.

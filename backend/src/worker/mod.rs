@@ -211,7 +211,12 @@ impl Worker {
 
     /// Claims and renews until told to stop.
     pub async fn run(&self) {
-        tokio::join!(self.claim_until_told(), self.renew_until_stopped(), self.look_for_lost());
+        tokio::join!(
+            self.claim_until_told(),
+            self.renew_until_stopped(),
+            self.keep_leases(),
+            self.look_for_lost()
+        );
     }
 
     /// Stops the work on a run that has been ended from outside, if this process has it. Its files follow the database.
@@ -312,24 +317,33 @@ impl Worker {
         }
     }
 
-    /// Also while the process ends: until what it has ended in files alone is in the database, or it is gone.
     async fn renew_until_stopped(&self) {
-        let every = self.lease().duration / RENEWALS_PER_LEASE;
         loop {
-            tokio::time::sleep(every).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.lease().duration / RENEWALS_PER_LEASE) => {}
+                () = self.inner.stopping.cancelled() => return,
+            }
             let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
             self.report_stalled();
-            let router = &self.inner.router;
-            if fences.is_empty() && self.is_stopping() && router.kept_leases().is_empty() {
-                return;
-            }
-            if !fences.is_empty() {
-                match router.renew(self.lease(), &fences).await {
-                    Ok(lost) => self.stop_lost(&fences, &lost),
-                    Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
+            if fences.is_empty() {
+                if self.is_stopping() {
+                    return;
                 }
+                continue;
             }
-            if let Err(error) = router.renew_kept(self.lease()).await {
+            match self.inner.router.renew(self.lease(), &fences).await {
+                Ok(lost) => self.stop_lost(&fences, &lost),
+                Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
+            }
+        }
+    }
+
+    /// Renews what has ended in files alone, also while the process ends: until it is in the database, or the process gone.
+    /// Beside the runs that are worked on, which it must not hold up.
+    async fn keep_leases(&self) {
+        loop {
+            tokio::time::sleep(self.lease().duration / RENEWALS_PER_LEASE).await;
+            if let Err(error) = self.inner.router.renew_kept(self.lease()).await {
                 tracing::warn!(%error, "leases of runs that ended in files could not be renewed; trying on");
             }
         }

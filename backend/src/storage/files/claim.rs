@@ -186,8 +186,10 @@ impl RunFiles {
             // Without the lock: a look that is wrong is put right under it.
             let look = match manifest {
                 Ok(Some(manifest)) if manifest.has_ended() => {
-                    self.unmark_ended(run)?;
                     known.remove(run);
+                    if let Err(error) = self.unmark_ended(run) {
+                        tracing::warn!(run_id = %run, %error, "what is left of its being open could not be cleared");
+                    }
                     continue;
                 }
                 Ok(Some(manifest)) => Look {
@@ -196,12 +198,13 @@ impl RunFiles {
                     owner: manifest.owner,
                     at: now,
                 },
-                // Accepted nowhere: the process died before it wrote the manifest, or its folder has gone.
-                Ok(None) if self.clear_unaccepted(run)? => {
-                    known.remove(run);
-                    continue;
+                // Accepted nowhere: the process died before it wrote the manifest, or is about to; or its folder has gone.
+                Ok(None) => {
+                    if let Err(error) = self.clear_unaccepted(run) {
+                        tracing::warn!(run_id = %run, %error, "what is left of its acceptance could not be cleared");
+                    }
+                    Look { accepted_at: None, owner: None, has_row: false, at: now }
                 }
-                Ok(None) => Look { accepted_at: None, owner: None, has_row: false, at: now },
                 Err(error) => {
                     tracing::error!(run_id = %run, %error, "run cannot be taken up");
                     known.remove(run);

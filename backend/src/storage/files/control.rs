@@ -133,20 +133,20 @@ impl RunFiles {
         if has_ended { self.clear_open(run) } else { Ok(()) }
     }
 
-    /// Clears what a process left that was killed before a new run's manifest; false if there may be more to it. Nobody has
-    /// been told that the run is accepted. Without a lock, another process may just be accepting it.
-    pub(super) fn clear_unaccepted(&self, run: &RunId) -> Result<bool, StorageError> {
+    /// Clears what a process left that was killed before a new run's manifest: nobody has been told that it is accepted.
+    /// Where there is no lock, another process may just be accepting it, and it stays.
+    pub(super) fn clear_unaccepted(&self, run: &RunId) -> Result<(), StorageError> {
         let _lock = match self.lock(run) {
             Ok(Some(lock)) => lock,
-            Ok(None) => return Ok(false),
-            Err(error) if error.kind == StorageErrorKind::Unknown => return Ok(false),
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind == StorageErrorKind::Unknown => return Ok(()),
             Err(error) => return Err(error),
         };
         if self.read_manifest(run)?.is_some() {
-            return Ok(false);
+            return Ok(());
         }
         self.clear_leftovers(run)?;
-        self.clear_open(run).map(|()| true)
+        self.clear_open(run)
     }
 
     fn retry(&self, run: &RunId, seen: i32, twin: Twin) -> Result<Option<i32>, StorageError> {

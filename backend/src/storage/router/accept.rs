@@ -19,9 +19,7 @@ impl Router {
             )),
             Mode::FileOnly => self.accept_by_file(run, lease, None).await,
             Mode::DatabaseOnly => match &self.database {
-                Some(database) => {
-                    database.answer(|store| async move { store.accept(run, lease).await }).await
-                }
+                Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,
                 None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
             },
             Mode::DualWrite => self.accept_in_both(run, lease).await,
@@ -104,7 +102,7 @@ impl Router {
             }
         }
         let accepted = match &self.database {
-            Some(database) => database.answer(|store| async move { store.accept(run, lease).await }).await,
+            Some(database) => database.call(|store| async move { store.accept(run, lease).await }).await,
             None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
         };
         match accepted {

@@ -68,48 +68,69 @@ impl Router {
         fences: &[Fence],
     ) -> Result<Vec<RunId>, StorageError> {
         let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
-        match self.open_database(self.mode()) {
-            // A call that asks nothing would tell the breaker that all is well.
-            Some(database) if !with_row.is_empty() => {
-                let with_row = &with_row;
-                let began = self.clock.monotonic();
-                let renewed = database.call(|store| async move { store.renew(lease, with_row).await }).await;
-                self.contact.note(&renewed, self.clock.monotonic());
-                let lost = renewed?;
-                let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !lost.contains(run));
-                self.leases.grant(kept, began + lease.duration);
-                Ok(lost)
-            }
-            _ => Ok(Vec::new()),
+        let began = self.clock.monotonic();
+        let Some(lost) = self.renew_in_database(lease, &with_row).await? else { return Ok(Vec::new()) };
+        let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !lost.contains(run));
+        self.leases.grant(kept, began + lease.duration);
+        Ok(lost)
+    }
+
+    /// Renews leases of rows; none if the database is not asked, or is away.
+    async fn renew_in_database(
+        &self,
+        lease: &Lease,
+        fences: &[Fence],
+    ) -> Result<Option<Vec<RunId>>, StorageError> {
+        // A call that asks nothing would tell the breaker that all is well.
+        let Some(database) =
+            self.database.as_ref().filter(|_| self.mode().has_database() && !fences.is_empty())
+        else {
+            return Ok(None);
+        };
+        let is_closed = database.breaker.is_closed();
+        let renewed = if is_closed {
+            database.call(|store| async move { store.renew(lease, fences).await }).await
+        } else {
+            // What opened it may be other calls' trouble: a full disk takes no ends, and renews leases all the same.
+            database.store.renew(lease, fences).await
+        };
+        self.contact.note(&renewed, self.clock.monotonic());
+        match renewed {
+            // The breaker has said so already.
+            Err(error) if error.is_outage() && !is_closed => Ok(None),
+            renewed => renewed.map(Some),
         }
     }
 
-    /// The runs that have ended here in files alone, under leases that their rows still have.
+    /// The leases of runs that have ended here in files alone.
     #[must_use]
-    pub fn kept_leases(&self) -> Vec<RunId> {
-        self.leases.kept().into_iter().map(|fence| fence.run).collect()
+    pub fn kept_leases(&self) -> Vec<Fence> {
+        self.leases.kept(self.clock.monotonic())
     }
 
-    /// Whether this run has.
+    /// That of this run, if it has one.
     #[must_use]
-    pub fn keeps_lease_of(&self, run: &RunId) -> bool {
-        self.leases.keeps(run)
+    pub fn kept_lease(&self, run: &RunId) -> Option<Fence> {
+        self.leases.kept_of(run)
     }
 
     /// Renews them no more: reconciliation has done what it can.
-    pub fn let_leases_end(&self, runs: &[RunId]) {
-        self.leases.let_go(runs);
+    pub fn let_leases_end<'a>(&self, fences: impl IntoIterator<Item = &'a Fence>) {
+        self.leases.let_go(fences);
     }
 
     /// Renews the leases of rows whose runs have ended here in files alone: until reconciliation has brought their ends
-    /// into the database, however long that takes it, nobody else is to begin them anew.
+    /// into the database, nobody else is to begin them anew.
     pub async fn renew_kept(&self, lease: &Lease) -> Result<(), StorageError> {
-        let Some(database) = self.open_database(self.mode()) else { return Ok(()) };
-        for some in self.leases.kept().chunks(KEPT_AT_ONCE) {
-            let gone = database.call(|store| async move { store.renew(lease, some).await }).await?;
-            // Ended in the row as well, or somebody else's.
-            self.leases.let_go(&gone);
+        let mut renewed = Ok(());
+        for some in self.kept_leases().chunks(KEPT_AT_ONCE) {
+            match self.renew_in_database(lease, some).await {
+                // Ended in the row as well, or somebody else's.
+                Ok(Some(gone)) => self.let_leases_end(some.iter().filter(|fence| gone.contains(&fence.run))),
+                Ok(None) => {}
+                Err(error) => renewed = Err(error),
+            }
         }
-        Ok(())
+        renewed
     }
 }

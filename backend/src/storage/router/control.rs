@@ -15,7 +15,7 @@ use super::{
         files::Twin,
     },
     Database, Router,
-    look::Look,
+    look::{Look, Why},
 };
 use crate::crash;
 
@@ -89,7 +89,7 @@ impl Control for Router {
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         let mode = self.mode();
         if let Some(database) = self.database.as_ref().filter(|_| mode.has_database()) {
-            match database.answer(|store| async move { store.list(listing).await }).await {
+            match database.read(|store| async move { store.list(listing).await }).await {
                 Err(error) if error.is_outage() && mode.has_files() => {
                     tracing::warn!(%error, "the list of runs comes from this replica's files");
                 }
@@ -100,6 +100,8 @@ impl Control for Router {
     }
 
     async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        // The worker asks twice a second, whatever it works on.
+        self.database_off_since();
         let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
         match self.open_database(self.mode()) {
             // Past the breaker: a look that is made so often must not decide what counts as an outage.
@@ -118,10 +120,10 @@ impl Control for Router {
     }
 
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
-        let look = self.look(run).await?;
+        let look = self.look(run, Why::ToDecide).await?;
         if let Some(database) = self.deciding(&look) {
             // The files follow when it is claimed.
-            return database.answer(|store| async move { store.retry(run, seen).await }).await;
+            return database.call(|store| async move { store.retry(run, seen).await }).await;
         }
         if look.file.is_none() {
             return Ok(None);
@@ -137,14 +139,19 @@ impl Control for Router {
     }
 
     async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
-        let look = self.look(run).await?;
+        let look = self.look(run, Why::ToDecide).await?;
         let Some(database) = self.deciding(&look) else {
             if look.file.is_none() {
                 return Ok(false);
             }
-            return self.cancel_in_files(run, failure, at, self.absent_twin()).await;
+            let cancelled = self.cancel_in_files(run, failure, at, self.absent_twin()).await?;
+            // Nobody else is to begin it anew from its row, which has yet to be told.
+            if cancelled && let Some(known) = self.known(run).filter(|known| known.holds_row) {
+                self.leases.keep(&known.fence, self.clock.monotonic());
+            }
+            return Ok(cancelled);
         };
-        let cancelled = database.answer(|store| async move { store.cancel(run, failure, at).await }).await?;
+        let cancelled = database.call(|store| async move { store.cancel(run, failure, at).await }).await?;
         crash::point("cancelled-in-database");
         if cancelled && let Err(error) = self.cancel_in_files(run, failure, at, Twin::Has).await {
             // Its worker closes them too; one that nobody works on is closed at the next look at both.
@@ -160,7 +167,10 @@ impl Control for Router {
         let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) else {
             return self.files.bury_beside(run, false).await;
         };
-        let look = self.look(run).await?;
+        let look = self.look(run, Why::ToDecide).await?;
+        if let Some(error) = look.row_error {
+            return Err(error);
+        }
         let has_row = look.row.is_some();
         let merged = look.merged();
         if merged.is_some_and(|snapshot| snapshot.status == RunStatus::Processing) {
@@ -168,7 +178,7 @@ impl Control for Router {
         }
         // The side that decides goes first; it may find that the run works again.
         if has_row {
-            let buried = database.answer(|store| async move { store.bury(run).await }).await?;
+            let buried = database.call(|store| async move { store.bury(run).await }).await?;
             crash::point("buried-in-database");
             if buried == Burial::Running {
                 return Ok(buried);
@@ -182,7 +192,7 @@ impl Control for Router {
         let buried = self.files.bury_beside(run, false).await?;
         crash::point("buried-in-files");
         if buried != Burial::Running {
-            database.answer(|store| async move { store.bury(run).await }).await?;
+            database.call(|store| async move { store.bury(run).await }).await?;
         }
         Ok(buried)
     }
@@ -201,7 +211,7 @@ impl Control for Router {
             let is_buried = database.call(|store| async move { store.is_buried(run).await }).await?;
             if !is_buried {
                 // The process died between the two tombstones.
-                database.answer(|store| async move { store.bury(run).await }).await?;
+                database.call(|store| async move { store.bury(run).await }).await?;
             }
             database.call(|store| async move { store.remove(run).await }).await?;
             crash::point("removed-from-database");

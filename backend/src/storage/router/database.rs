@@ -13,19 +13,19 @@ pub struct Database {
     pub breaker: Arc<Breaker>,
     /// For what comes in bursts. Fewer than there are connections: claims, renewals, health and requests find one free.
     pub turns: Arc<Turns>,
-    /// For what clients ask. A crowd of them must not wait for the connections that keep leases alive.
-    pub requests: Arc<Requests>,
+    /// For what clients only look at. A crowd of them must not wait for the connections that keep leases alive.
+    pub readers: Arc<Readers>,
 }
 
-/// How many requests ask the database at once, and how long one waits until it may.
+/// How many clients look at once, and how long one waits until it may.
 #[derive(Debug)]
-pub struct Requests {
+pub struct Readers {
     /// Fair, and never closed.
     places: Semaphore,
     patience: Duration,
 }
 
-impl Requests {
+impl Readers {
     #[must_use]
     pub fn new(at_once: usize, patience: Duration) -> Self {
         Self { places: Semaphore::new(at_once.max(1)), patience }
@@ -47,9 +47,9 @@ impl Database {
         result
     }
 
-    /// As [`Database::call`], for what a client asks: waits for its place among the requests. One that does not get it is no
-    /// outage of the database.
-    pub async fn answer<'a, T, F>(
+    /// As [`Database::call`], for what a client looks at: waits for its place among the readers. One that does not get it is
+    /// no outage of the database; and nothing is decided by it, as it says nothing of the row.
+    pub async fn read<'a, T, F>(
         &'a self,
         call: impl FnOnce(&'a dyn Store) -> F + Send,
     ) -> Result<T, StorageError>
@@ -58,9 +58,9 @@ impl Database {
     {
         // Nobody waits for a database that is not there.
         self.breaker.admit()?;
-        let Ok(_place) = tokio::time::timeout(self.requests.patience, self.requests.places.acquire()).await
+        let Ok(_place) = tokio::time::timeout(self.readers.patience, self.readers.places.acquire()).await
         else {
-            let what = "more requests ask the database than it answers in time; try again";
+            let what = "more clients ask the database than it answers in time; try again";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         };
         self.call(call).await

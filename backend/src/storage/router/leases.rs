@@ -13,13 +13,17 @@ use super::super::Fence;
 /// Rows of ended runs whose leases are kept: as many runs as one replica is meant to carry.
 const KEPT_MAX: usize = 10_000;
 
+/// For how long one is: should the run's files stay unreadable, somebody else has to do it again in the end.
+const KEPT_FOR_MAX: Duration = Duration::from_secs(3_600);
+
 /// The leases of rows that this process holds.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     /// Until when each surely lasts, by the monotonic clock: counted from before the call that gave it.
     until: Mutex<HashMap<RunId, Duration>>,
     /// Of runs that have ended here, and not in their rows yet. Whoever took one of them over would pay for it again.
-    kept: Mutex<HashMap<RunId, Fence>>,
+    /// With the time at which each was first kept.
+    kept: Mutex<HashMap<RunId, (Fence, Duration)>>,
 }
 
 impl Leases {
@@ -34,31 +38,38 @@ impl Leases {
         self.lock().remove(run);
     }
 
-    pub(super) fn lasts(&self, run: &RunId, now: Duration) -> bool {
-        self.lock().get(run).is_some_and(|until| now < *until)
+    /// Whether a run's lease surely lasts, or did, at this time.
+    pub(super) fn lasted(&self, run: &RunId, at: Duration) -> bool {
+        self.lock().get(run).is_some_and(|until| at < *until)
     }
 
     /// Keeps the lease of a run that has ended in files alone, until its row has ended too or is somebody else's.
-    pub(super) fn keep(&self, fence: &Fence) {
+    pub(super) fn keep(&self, fence: &Fence, now: Duration) {
         let mut kept = self.lock_kept();
         if kept.len() < KEPT_MAX {
-            kept.insert(fence.run.clone(), fence.clone());
+            kept.insert(fence.run.clone(), (fence.clone(), now));
         }
     }
 
-    pub(super) fn keeps(&self, run: &RunId) -> bool {
-        self.lock_kept().contains_key(run)
+    /// What is kept of a run.
+    pub(super) fn kept_of(&self, run: &RunId) -> Option<Fence> {
+        self.lock_kept().get(run).map(|(fence, _)| fence.clone())
     }
 
-    pub(super) fn kept(&self) -> Vec<Fence> {
-        self.lock_kept().values().cloned().collect()
-    }
-
-    /// There is nothing to be kept any more of these.
-    pub(super) fn let_go(&self, runs: &[RunId]) {
+    /// All that are kept.
+    pub(super) fn kept(&self, now: Duration) -> Vec<Fence> {
         let mut kept = self.lock_kept();
-        for run in runs {
-            kept.remove(run);
+        kept.retain(|_, (_, since)| now.saturating_sub(*since) < KEPT_FOR_MAX);
+        kept.values().map(|(fence, _)| fence.clone()).collect()
+    }
+
+    /// There is nothing to be kept any more of these. What the same run is kept under since is another thing.
+    pub(super) fn let_go<'a>(&self, fences: impl IntoIterator<Item = &'a Fence>) {
+        let mut kept = self.lock_kept();
+        for fence in fences {
+            if kept.get(&fence.run).is_some_and(|(current, _)| current == fence) {
+                kept.remove(&fence.run);
+            }
         }
     }
 
@@ -66,7 +77,7 @@ impl Leases {
         self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_kept(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Fence>> {
+    fn lock_kept(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (Fence, Duration)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

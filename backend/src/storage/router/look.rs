@@ -7,10 +7,21 @@ use super::{
     Router,
 };
 
+/// What a look is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// A client asks; thousands may at once.
+    ToShow,
+    /// Somebody ends, retries or deletes the run: what the row says counts.
+    ToDecide,
+}
+
 /// What each store says of a run.
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) row: Option<Snapshot>,
+    /// Why nothing is known of the row.
+    pub(super) row_error: Option<StorageError>,
     pub(super) file: Option<Snapshot>,
 }
 
@@ -28,12 +39,13 @@ impl Look {
 
 impl Router {
     /// Asks both stores. What cannot be looked up is not known to be missing: an error, unless the files know the run.
-    pub(super) async fn look(&self, run: &RunId) -> Result<Look, StorageError> {
+    pub(super) async fn look(&self, run: &RunId, why: Why) -> Result<Look, StorageError> {
         let mode = self.mode();
         let row = match &self.database {
-            Some(database) if mode.has_database() => {
-                database.answer(|store| async move { store.load(run).await }).await
-            }
+            Some(database) if mode.has_database() => match why {
+                Why::ToShow => database.read(|store| async move { store.load(run).await }).await,
+                Why::ToDecide => database.call(|store| async move { store.load(run).await }).await,
+            },
             Some(_) => Err(StorageError::new(
                 StorageErrorKind::Unavailable,
                 "the database, which may know the run, is switched off",
@@ -48,18 +60,18 @@ impl Router {
                 if let Err(error) = self.remove_buried(run).await {
                     tracing::warn!(run_id = %run, %error, "what this disk has of a deleted run could not be removed yet");
                 }
-                Ok(Look { row: None, file: None })
+                Ok(Look { row: None, row_error: None, file: None })
             }
-            (Ok(row), Ok(file)) => Ok(Look { row, file }),
-            (Ok(row @ Some(_)), Err(_)) => Ok(Look { row, file: None }),
-            (Err(_), Ok(file @ Some(_))) => Ok(Look { row: None, file }),
+            (Ok(row), Ok(file)) => Ok(Look { row, row_error: None, file }),
+            (Ok(row @ Some(_)), Err(_)) => Ok(Look { row, row_error: None, file: None }),
+            (Err(error), Ok(file @ Some(_))) => Ok(Look { row: None, row_error: Some(error), file }),
             (Err(error), _) | (Ok(None), Err(error)) => Err(error),
         }
     }
 
     pub(super) async fn has_tombstone_in_database(&self, run: &RunId) -> Result<bool, StorageError> {
         match self.database.as_ref().filter(|_| self.mode().has_database()) {
-            Some(database) => database.call(|store| async move { store.is_buried(run).await }).await,
+            Some(database) => database.read(|store| async move { store.is_buried(run).await }).await,
             None => Ok(false),
         }
     }

@@ -34,11 +34,17 @@ use tokio::sync::watch;
 pub(crate) use self::retry::jitter;
 pub use self::{
     alone::Alone,
-    database::{Database, Requests},
+    database::{Database, Readers},
     heal::Resume,
     state::StorageState,
 };
-use self::{contact::Contact, glances::Glances, leases::Leases, retry::Retries};
+use self::{
+    contact::Contact,
+    glances::Glances,
+    leases::Leases,
+    look::{Look, Why},
+    retry::Retries,
+};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     changes::Changes,
@@ -69,6 +75,8 @@ pub struct Router {
     clock: Arc<dyn Clock>,
     /// Since when the database answers.
     contact: Contact,
+    /// Since when the mode has none.
+    off_since: Mutex<Option<Duration>>,
     /// The last file write's failure, until one succeeds.
     file_alarm: Mutex<Option<String>>,
     /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
@@ -85,6 +93,7 @@ pub struct Router {
 /// A run that this process works on.
 #[derive(Debug, Clone)]
 struct Known {
+    fence: Fence,
     new: Arc<NewRun>,
     /// Whether its row is held under the fence.
     holds_row: bool,
@@ -115,6 +124,7 @@ impl Router {
             config,
             clock,
             contact: Contact::default(),
+            off_since: Mutex::default(),
             file_alarm: Mutex::default(),
             known: Mutex::default(),
             lacking: Mutex::default(),
@@ -159,6 +169,17 @@ impl Router {
     #[must_use]
     pub fn database(&self) -> Option<&Database> {
         self.database.as_ref()
+    }
+
+    /// Since when the mode in force has no database, as far as this process has noticed: it looks several times a second.
+    fn database_off_since(&self) -> Option<Duration> {
+        let mut off_since = self.off_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.mode().has_database() {
+            *off_since = None;
+        } else {
+            off_since.get_or_insert_with(|| self.clock.monotonic());
+        }
+        *off_since
     }
 
     /// The configured mode, or the only one that is possible.
@@ -213,7 +234,7 @@ impl Router {
                 self.write_file(fence, write, twin).await?;
                 // Accepted by the database, before a flip.
                 if matches!(write, Write::End(..)) && self.holds_row(fence) {
-                    self.leases.keep(fence);
+                    self.leases.keep(fence, self.clock.monotonic());
                 }
                 Ok(())
             }
@@ -261,7 +282,7 @@ impl Router {
             (Err(error), Ok(())) => {
                 tracing::warn!(run_id = %fence.run, %error, "database write failed; the file has it, unsynced");
                 if matches!(write, Write::End(..)) {
-                    self.leases.keep(fence);
+                    self.leases.keep(fence, self.clock.monotonic());
                 }
                 Ok(())
             }
@@ -336,7 +357,7 @@ impl Router {
 
     /// Remembers what a run is about, while this process works on it.
     pub fn remember(&self, fence: &Fence, new: NewRun, in_row: HashSet<Stage>) {
-        let known = Known { new: Arc::new(new), holds_row: fence.holds_row, in_row };
+        let known = Known { fence: fence.clone(), new: Arc::new(new), holds_row: fence.holds_row, in_row };
         self.lock_known().insert(fence.run.clone(), known);
     }
 
@@ -454,7 +475,7 @@ impl Store for Router {
     }
 
     async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
-        self.look(run).await.map(look::Look::merged)
+        self.look(run, Why::ToShow).await.map(Look::merged)
     }
 
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {

@@ -1,4 +1,4 @@
-//! Whether a stage may begin: never one that another replica may be paying for.
+//! Whether a stage may begin, or a run end: never one that another replica may be working on.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::{
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl Router {
-    /// Waits until this process may begin a stage of the run: until its lease surely lasts, or nobody else is there who
-    /// could have taken the run over. A run whose lease has ended is parked, not failed. A fenced run is an error.
+    /// Waits until this process may go on with the run: until its lease surely lasts, or nobody else is there who could have
+    /// taken the run over. A run whose lease has ended is parked, not failed. A fenced run is an error.
     pub async fn permit(&self, fence: &Fence) -> Result<(), StorageError> {
         let mut is_told = false;
         while !self.may_begin(fence).await? {
@@ -37,9 +37,13 @@ impl Router {
         if !self.mode().has_database() && !self.files.is_on_disk() {
             return self.files_permit(fence).await;
         }
-        // On a disk of one's own, a mode without the database is the operator's word that leases do not count now.
-        if self.config.alone.is_alone() || !self.mode().has_database() {
+        if self.config.alone.is_alone() {
             return Ok(true);
+        }
+        // On a disk of one's own, a mode without the database is the operator's word that leases do not count from now on. One
+        // that had ended before is another thing: whoever took the run over goes on with it as well.
+        if let Some(off_since) = self.database_off_since() {
+            return Ok(!self.holds_row(fence) || self.leases.lasted(&fence.run, off_since));
         }
         if !self.holds_row(fence)
             && let Some(database) = &self.database
@@ -51,7 +55,7 @@ impl Router {
                 given => given.map(|()| true),
             };
         }
-        if self.leases.lasts(&fence.run, self.clock.monotonic()) {
+        if self.leases.lasted(&fence.run, self.clock.monotonic()) {
             return Ok(true);
         }
         Ok(self.files.is_shared_guard() && self.files_permit(fence).await?)

@@ -49,7 +49,7 @@ impl Router {
     ) -> Result<Option<Acceptance>, StorageError> {
         let Some(database) = &self.database else { return Ok(None) };
         let id = &run.id;
-        match database.answer(|store| async move { store.load(id).await }).await {
+        match database.call(|store| async move { store.load(id).await }).await {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(None),
             // Whoever asks it next finds out what that means.
