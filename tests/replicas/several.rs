@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::{SLOW, assert_all_complete, calls, world};
-use crate::support::{postgres::Stop, proxy::Proxy};
+use crate::support::{openrouter::Reply, postgres::Stop, proxy::Proxy};
 
 #[tokio::test]
 async fn a_killed_replicas_run_goes_on_elsewhere_within_its_lease_and_a_second() {
@@ -88,6 +88,38 @@ async fn a_replica_that_is_cut_off_parks_and_its_run_goes_on_elsewhere() {
     one.wait_for_log("[run-1] is no longer ours").await;
     assert_eq!(calls(&world.model), paid, "the parked one paid for nothing more");
     assert!(paid.iter().all(|calls| *calls <= 2) && paid.iter().sum::<usize>() <= 6, "{paid:?}");
+    assert_all_complete(&world, 1).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_is_cut_off_says_nothing_of_how_a_run_ends_that_another_has() {
+    let world = world(Duration::ZERO).await;
+    let address = format!("127.0.0.1:{}", url::Url::parse(&world.database_url()).unwrap().port().unwrap());
+    let mut proxy = Proxy::start(address.parse().unwrap()).await;
+    let through = proxy.url(&world.database_url());
+    // Its model fails it once its lease has ended.
+    let one = world.replica("one", &[("DATABASE_URL", through.as_str()), ("LLM_TIMEOUT_SECONDS", "7")]).await;
+    let two = world.replica("two", &[]).await;
+    world.model.script([Reply::HangBeforeHeaders]);
+    one.submit(&world.request("run-1")).await;
+    one.wait_for_log("stage started").await;
+    proxy.swallow();
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    one.wait_for_log("[run-1] parked").await;
+    let manifest = || {
+        let path = world.folder.path().join("one/data/test-outputs/run-1/run.json");
+        serde_json::from_slice::<serde_json::Value>(&std::fs::read(path).unwrap()).unwrap()
+    };
+    assert_eq!(manifest()["status"], "PROCESSING", "whether it has failed is not known here");
+    proxy.mend().await;
+    one.wait_for_log("[run-1] is no longer ours").await;
+    one.wait_for("run-1", |status| status["status"] == "complete").await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while manifest()["status"] != "COMPLETED" {
+        assert!(Instant::now() < deadline, "{}", manifest());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!one.log().contains("row and files differ"), "{}", one.log());
     assert_all_complete(&world, 1).await;
 }
 
