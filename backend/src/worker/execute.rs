@@ -77,19 +77,20 @@ pub(super) async fn work(
         Some(failure) => Outcome::Failed(failure),
         None => outcome(inner, fence, start, lost, progress).await,
     };
-    let ends = matches!(outcome, Outcome::Finished(_) | Outcome::Failed(_));
-    if ends && !Box::pin(may_end(inner, fence, lost)).await {
-        return;
-    }
+    let finish = async |end: End<'_>| {
+        if may_end(inner, fence, lost).await {
+            write_end(router, tools, fence, end, stopping).await;
+        }
+    };
     match outcome {
         Outcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
-            Box::pin(write_end(router, tools, fence, end, stopping)).await;
+            Box::pin(finish(end)).await;
         }
         Outcome::Failed(failure) => {
             metrics::llm_cost(failure.usage.cost_usd);
             tracing::warn!(code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
-            let mut storing = Box::pin(write_end(router, tools, fence, End::Failed(&failure), stopping));
+            let mut storing = Box::pin(finish(End::Failed(&failure)));
             if tokio::time::timeout(TELL_UNSTORED_AFTER, &mut storing).await.is_err() {
                 inner.unstored().insert(run_id.clone(), failure.clone());
                 storing.await;
@@ -110,7 +111,7 @@ async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool
     let run_id = &fence.run;
     let is_ours = tokio::select! {
         biased;
-        permitted = router.permit(fence) => {
+        permitted = router.permit_end(fence) => {
             // What fails otherwise fails again at its end, and is seen to there.
             !matches!(&permitted, Err(error) if error.kind == StorageErrorKind::Fenced)
         }

@@ -32,6 +32,12 @@ impl Router {
         Ok(())
     }
 
+    /// As [`Router::permit`], before a run's end. Only a disk of one's own takes an end from who has lost the run: others'
+    /// claims do not show there.
+    pub async fn permit_end(&self, fence: &Fence) -> Result<(), StorageError> {
+        if self.mode().has_files() && self.files.is_on_disk() { self.permit(fence).await } else { Ok(()) }
+    }
+
     async fn may_begin(&self, fence: &Fence) -> Result<bool, StorageError> {
         // Who takes itself for alone is none the less seen by others who share the bucket.
         if !self.mode().has_database() && !self.files.is_on_disk() {
