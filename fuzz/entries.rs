@@ -18,9 +18,9 @@ pub(crate) fn answer(bytes: &[u8]) {
     const BYTES_MAX: usize = 1024 * 1024;
     let _ = backend::llm::wire::decode_error(500, bytes);
     if let Ok(reply) = backend::llm::wire::decode(bytes, BYTES_MAX) {
-        assert!(!reply.text.trim().is_empty(), "an empty answer is none");
+        assert!(!reply.parts.is_blank(), "an empty answer is none");
         for stage in Stage::ALL {
-            let _ = pipeline::analyst::model::parse_answer(stage, &reply.text);
+            let _ = pipeline::analyst::model::parse_answer(stage, &reply.parts.content);
         }
     }
     if let Ok(text) = std::str::from_utf8(bytes) {

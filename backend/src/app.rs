@@ -374,6 +374,8 @@ fn answering(
     let settings = OpenRouterConfig {
         base_url: config.base_url,
         fallback_models: config.fallback_models,
+        structured_output: config.structured_output,
+        routing: config.routing,
         total_timeout: config.timeout,
         title: Some("innovation-pipeline".to_owned()),
         jitter_seed: uuid::Uuid::new_v4().as_u64_pair().0,

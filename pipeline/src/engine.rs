@@ -15,7 +15,7 @@ use crate::{
     brand::BrandProfile,
     clock::{Clock, Timestamp},
     document::PackedDocument,
-    failure::RunFailure,
+    failure::{FailureCode, RunFailure},
     grounding::{self, PageIndex},
     llm::LlmErrorCode,
     packed::Packed,
@@ -100,6 +100,7 @@ impl Engine {
                     permit.map_err(|error| RunFailure::from_store(Some(stage), &error))?;
                 }
             }
+            self.check_cost_is_known(stage, &progress)?;
             events(Event::Started { stage });
             let started = self.clock.monotonic();
             let later_is_stored = last_stored.is_some_and(|last| last > stage);
@@ -117,6 +118,23 @@ impl Engine {
         let records = progress.records()?;
         let report = report(&job, &records)?;
         Ok(Finished { records, report })
+    }
+
+    /// Refuses to pay for another stage where the run has a cost limit and the cost so far is unknown.
+    fn check_cost_is_known(&self, stage: Stage, progress: &Progress) -> Result<(), RunFailure> {
+        let (Some(limit), Some(unknown)) = (self.cost_limit_usd, progress.unknown_cost) else {
+            return Ok(());
+        };
+        Err(RunFailure::new(
+            FailureCode::LlmCostLimit,
+            Some(stage),
+            format!(
+                "the endpoint does not say what {unknown} cost, so that the limit of {limit} USD \
+                 (LLM_MAX_COST_PER_RUN_USD) cannot be kept; unset the limit, or use an endpoint that states costs or \
+                 prices, and retry the run to go on after the stages that are stored"
+            ),
+            false,
+        ))
     }
 
     /// Asks the analyst, checks references, quotes and numbers, and makes the record.
@@ -206,6 +224,8 @@ fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> 
 struct Progress {
     earlier: Earlier,
     spent_usd: f64,
+    /// A stage whose cost is unknown, at least in part.
+    unknown_cost: Option<Stage>,
 }
 
 impl Progress {
@@ -218,6 +238,9 @@ impl Progress {
         let added = self.earlier.add(record, output);
         added.map_err(|error| RunFailure::from_packing(Some(stage), &error))?;
         self.spent_usd += record.meta.usage.cost_usd;
+        if record.meta.usage.cost_is_unknown {
+            self.unknown_cost = Some(stage);
+        }
         Ok(item_count)
     }
 

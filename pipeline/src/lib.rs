@@ -30,3 +30,4 @@ pub mod stages;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tolerant_json;

@@ -1,9 +1,11 @@
-//! The seam to a model: a request with a schema goes out, a text comes back, or an error that says what to
-//! do next.
+//! The seam to a model: a request with a schema goes out, a reply comes back, or an error that says what to do next.
+
+pub mod oddity;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+pub use oddity::{Oddities, Oddity};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +22,8 @@ pub struct CompletionRequest {
     pub blocks: Vec<PromptBlock>,
     /// At most 64 characters of `[a-z0-9_]`.
     pub schema_name: String,
-    /// The JSON Schema that the answer must satisfy; sent as strict structured output. Shared by all requests of a stage.
+    /// The JSON Schema that is sent as structured output: without bounds, which providers refuse. Shared by all requests of
+    /// a stage. The prompt states the bounds.
     pub schema: Arc<serde_json::Value>,
     pub output_tokens_max: u32,
 }
@@ -30,6 +33,12 @@ pub struct CompletionRequest {
 pub trait RequestSource: Send + Sync {
     /// The same each time.
     fn request(&self) -> Result<CompletionRequest, LlmError>;
+
+    /// Whether these parts of a reply hold a complete answer, although the endpoint does not vouch for its end: the stream
+    /// broke off, or an error came after it. The client takes such a reply instead of paying for another one.
+    fn is_answered_by(&self, _parts: &ReplyParts) -> bool {
+        false
+    }
 }
 
 impl RequestSource for CompletionRequest {
@@ -46,11 +55,55 @@ pub struct PromptBlock {
     pub cacheable: bool,
 }
 
-/// A model's answer that holds some text and was neither cut off nor refused (not yet checked against the
+/// The places of a reply in which an answer may stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplyParts {
+    /// The message's content, as the model wrote it.
+    pub content: String,
+    /// The arguments of tool calls, in order.
+    pub tool_calls: Vec<String>,
+    /// The model's reasoning, where the endpoint keeps it apart from the content.
+    pub reasoning: String,
+}
+
+impl ReplyParts {
+    /// Whether the model said nothing at all.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        let mut texts = self.tool_calls.iter().chain([&self.content, &self.reasoning]);
+        texts.all(|text| text.trim().is_empty())
+    }
+}
+
+/// How a model was held to the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StructuredOutput {
+    /// The endpoint was sent the schema, in strict mode.
+    Strict,
+    /// The endpoint was asked for JSON; the schema stood in the prompt only.
+    Json,
+    /// The endpoint was asked for text; the schema stood in the prompt only.
+    Text,
+}
+
+impl StructuredOutput {
+    /// The word of settings, logs and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Json => "json",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// A model's reply that holds something and was neither cut off nor refused (not yet checked against the
 /// schema).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
-    pub text: String,
+    pub parts: ReplyParts,
     /// The model that really answered, as the endpoint names it.
     pub model: String,
     /// The provider behind the endpoint, where it tells.
@@ -61,9 +114,10 @@ pub struct Completion {
     pub usage: Usage,
     /// How many HTTP requests it took, at least 1.
     pub attempts: u32,
-    /// Why the model stopped, in the endpoint's word: `stop` for an answer that is known to be whole, another
-    /// word (or none) where the endpoint says something that this version does not know.
+    /// Why the model stopped: `stop` for an answer that is known to be whole, whatever the endpoint's word for it is;
+    /// another word (or none) where the endpoint says something that this version does not know.
     pub finish_reason: Option<String>,
+    pub structured_output: StructuredOutput,
 }
 
 impl Completion {
@@ -80,8 +134,31 @@ pub struct Usage {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub cached_tokens: u64,
-    /// US dollars, as the endpoint states it.
+    /// Tokens that the provider wrote to its cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
+    /// Tokens that the model spent on reasoning; a part of `completion_tokens`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasoning_tokens: u64,
+    /// US dollars, as the endpoint states it, or as its price list gives it.
     pub cost_usd: f64,
+    /// Whether a part of `cost_usd` was computed from the endpoint's price list, because a reply did not state its cost.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cost_is_estimated: bool,
+    /// Whether a part of the cost is missing in `cost_usd`: a reply did not state it, and no price list gave it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cost_is_unknown: bool,
+}
+
+// Records of earlier releases lack these fields, and must keep their digests.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl std::ops::AddAssign for Usage {
@@ -89,7 +166,11 @@ impl std::ops::AddAssign for Usage {
         self.prompt_tokens += other.prompt_tokens;
         self.completion_tokens += other.completion_tokens;
         self.cached_tokens += other.cached_tokens;
+        self.cache_write_tokens += other.cache_write_tokens;
+        self.reasoning_tokens += other.reasoning_tokens;
         self.cost_usd += other.cost_usd;
+        self.cost_is_estimated |= other.cost_is_estimated;
+        self.cost_is_unknown |= other.cost_is_unknown;
     }
 }
 
@@ -99,14 +180,20 @@ impl std::ops::AddAssign for Usage {
 pub enum LlmErrorCode {
     /// 429, and waiting as asked would pass the deadline.
     LlmRateLimit,
-    /// 402, or the run's own cost limit is reached.
+    /// 402: the account has no credits left.
     LlmCredits,
+    /// The run's own cost limit is reached, or cannot be kept because a reply's cost is unknown.
+    LlmCostLimit,
     /// 401 or 403.
     LlmAuth,
     /// Idle or total deadline passed.
     LlmTimeout,
     /// Answers came, but none that satisfies the schema.
     LlmInvalidOutput,
+    /// The answer was cut off at a limit of tokens.
+    LlmTruncated,
+    /// The model or its provider declined to answer.
+    LlmRefused,
     /// Anything else.
     LlmError,
     /// The run was cancelled meanwhile.
@@ -149,4 +236,7 @@ pub trait LlmClient: Send + Sync + std::fmt::Debug {
         spend_limit_usd: Option<f64>,
         cancel: &CancellationToken,
     ) -> Result<Completion, LlmError>;
+
+    /// Takes note of oddities that the reader of a reply tolerated, for metrics and logs.
+    fn note_oddities(&self, _run: &RunId, _oddities: Oddities) {}
 }

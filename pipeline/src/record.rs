@@ -10,7 +10,11 @@ use sha2::{Digest, Sha256};
 
 use self::clean::Cleaned;
 use crate::{
-    analyst::Provenance, clock::Timestamp, grounding::StageGrounding, llm::Usage, run::Stage,
+    analyst::Provenance,
+    clock::Timestamp,
+    grounding::StageGrounding,
+    llm::{StructuredOutput, Usage},
+    run::Stage,
     stages::StageOutput,
 };
 
@@ -36,6 +40,9 @@ pub struct StageMeta {
     pub usage: Usage,
     /// Requests it took, at least 1.
     pub attempts: u32,
+    /// How the model was held to the schema. Records of the extractive analyst and of earlier releases lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structured_output: Option<StructuredOutput>,
     #[serde(with = "millis")]
     #[schemars(schema_with = "millis::schema")]
     pub started_at: Timestamp,
@@ -139,6 +146,7 @@ impl StageRecord {
             prompt_version: provenance.prompt_version.clone(),
             usage: provenance.usage,
             attempts: provenance.attempts,
+            structured_output: provenance.structured_output,
             // As precise as they are written, so that a record read back equals the one that was stored.
             started_at: circumstances.started_at.trunc_subsecs(MILLIS_DIGITS),
             finished_at: circumstances.finished_at.trunc_subsecs(MILLIS_DIGITS),
@@ -218,6 +226,7 @@ mod tests {
             prompt_version: "1".into(),
             usage: Usage::default(),
             attempts: 1,
+            structured_output: None,
         };
         let circumstances = Circumstances {
             started_at: Timestamp::default(),

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::{Clock, Timestamp},
     llm::{
-        Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, RequestSource, Usage,
+        Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, ReplyParts,
+        RequestSource, StructuredOutput, Usage,
     },
     run::Stage,
 };
@@ -76,13 +77,14 @@ impl LlmClient for ScriptedLlm {
 #[must_use]
 pub fn completion(text: impl Into<String>) -> Completion {
     Completion {
-        text: text.into(),
+        parts: ReplyParts { content: text.into(), ..ReplyParts::default() },
         model: "test/model".to_owned(),
         provider: Some("Test".to_owned()),
         generation_id: Some("gen-test".to_owned()),
-        usage: Usage { prompt_tokens: 100, completion_tokens: 50, cached_tokens: 0, cost_usd: 0.01 },
+        usage: Usage { prompt_tokens: 100, completion_tokens: 50, cost_usd: 0.01, ..Usage::default() },
         attempts: 1,
         finish_reason: Some("stop".to_owned()),
+        structured_output: StructuredOutput::Strict,
     }
 }
 

@@ -84,6 +84,8 @@ enum Trouble {
     None,
     Fails(LlmErrorCode),
     Hangs,
+    /// Stage 3 is answered, and its cost is not stated.
+    CostIsUnknown,
 }
 
 impl ScriptedAnalyst {
@@ -128,6 +130,7 @@ fn answer(stage: Stage) -> Answer {
             prompt_version: "1".into(),
             usage: Usage { cost_usd: 0.25, ..Usage::default() },
             attempts: 1,
+            structured_output: None,
         },
         warnings: vec![],
     }
@@ -153,6 +156,11 @@ impl Analyst for ScriptedAnalyst {
                 attempts: 4,
             }
             .into()),
+            Trouble::CostIsUnknown if stage == Stage::GeneralTranslation => {
+                let mut answer = answer(stage);
+                answer.provenance.usage = Usage { cost_is_unknown: true, ..Usage::default() };
+                Ok(answer)
+            }
             _ => Ok(answer(stage)),
         }
     }
@@ -272,6 +280,20 @@ async fn a_stored_stage_is_never_asked_for_again() {
 }
 
 #[tokio::test]
+async fn an_unknown_cost_is_stored_and_stops_the_run() {
+    let world = World::new();
+    let failure = world.run(ScriptedAnalyst::with(Trouble::CostIsUnknown)).await.unwrap_err();
+    assert_eq!(
+        (failure.code, failure.stage),
+        (FailureCode::LlmCostLimit, Some(Stage::BrandContextualization))
+    );
+    assert_eq!(world.store.stages.lock().unwrap().len(), 3, "the paid answer is kept");
+    let nobody = Arc::new(ScriptedAnalyst::default());
+    assert_eq!(world.run(nobody.clone()).await.unwrap_err().code, FailureCode::LlmCostLimit);
+    assert!(nobody.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_stage_that_was_lost_is_run_again_and_says_so() {
     let world = World::new();
     world.run(Arc::new(ScriptedAnalyst::default())).await.unwrap();
@@ -322,6 +344,9 @@ async fn the_last_resort_answers_only_when_models_are_down_and_never_hides_it() 
         (LlmErrorCode::LlmCredits, true),
         (LlmErrorCode::LlmAuth, false),
         (LlmErrorCode::LlmInvalidOutput, false),
+        (LlmErrorCode::LlmTruncated, false),
+        (LlmErrorCode::LlmRefused, false),
+        (LlmErrorCode::LlmCostLimit, false),
     ] {
         let last_resort = Arc::new(ScriptedAnalyst::default());
         let both = WithLastResort::new(ScriptedAnalyst::with(Trouble::Fails(code)), last_resort.clone());

@@ -26,6 +26,7 @@ fn record(stage: Stage) -> StageRecord {
         prompt_version: "1".into(),
         usage: Usage::default(),
         attempts: 1,
+        structured_output: None,
     };
     let circumstances = Circumstances {
         started_at: "2026-11-21T10:00:00Z".parse().unwrap(),

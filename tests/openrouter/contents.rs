@@ -38,8 +38,8 @@ async fn an_error_in_the_middle_of_a_stream_is_tried_again() {
 async fn leading_newlines_do_no_harm() {
     let standin = StandIn::start(Options { streams: false, ..Options::default() });
     standin.script([Reply::Answer(Wrapping::LeadingNewlines)]);
-    assert!(ask(config(&standin)).await.unwrap().text.contains("inspirations"));
-    assert!(is_taken(Reply::Answer(Wrapping::LeadingNewlines)).await.text.contains("inspirations"));
+    assert!(ask(config(&standin)).await.unwrap().parts.content.contains("inspirations"));
+    assert!(is_taken(Reply::Answer(Wrapping::LeadingNewlines)).await.parts.content.contains("inspirations"));
 }
 
 #[tokio::test]
@@ -50,8 +50,8 @@ async fn white_space_null_or_no_content_is_tried_again() {
         fails(
             choice(message, json!("stop")),
             LlmErrorCode::LlmInvalidOutput,
-            "answered with nothing (3 attempts)",
-            3,
+            "answered with nothing (2 attempts)",
+            2,
         )
         .await;
     }
@@ -88,7 +88,7 @@ async fn a_wrong_content_type_matters_only_if_the_content_is_wrong_too() {
     recovers(Reply::Raw { content_type: "application/json", body: Vec::new() }).await;
     let body = json!({"choices": [{"finish_reason": "stop", "message": {"content": "fine"}}]});
     let body = body.to_string().into_bytes();
-    assert_eq!(is_taken(Reply::Raw { content_type: "text/html", body }).await.text, "fine");
+    assert_eq!(is_taken(Reply::Raw { content_type: "text/html", body }).await.parts.content, "fine");
 }
 
 #[tokio::test]
@@ -102,9 +102,10 @@ async fn a_body_of_200_mb_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_off_at_its_length_is_not_asked_again() {
+async fn an_answer_cut_off_by_another_limit_is_not_asked_again() {
+    // The double states 500 tokens, far below what is allowed: a higher limit of ours would change nothing.
     let reply = choice(json!({"content": "{\"inspirations\": ["}), json!("length"));
-    let error = fails(reply, LlmErrorCode::LlmInvalidOutput, "cut off at the limit of 1234 tokens", 1).await;
+    let error = fails(reply, LlmErrorCode::LlmTruncated, "limit of 1234 tokens", 1).await;
     assert_eq!(error.disposition, Disposition::Fail);
     assert!((error.usage.cost_usd - 0.01).abs() < 1e-9, "it is paid all the same");
 }
@@ -112,19 +113,22 @@ async fn an_answer_cut_off_at_its_length_is_not_asked_again() {
 #[tokio::test]
 async fn a_refusal_is_shown_and_not_asked_again() {
     let reply = choice(json!({"content": null, "refusal": "I can't help with that."}), json!("stop"));
-    fails(reply, LlmErrorCode::LlmInvalidOutput, "declined to answer: I can't help with that.;", 1).await;
+    fails(reply, LlmErrorCode::LlmRefused, "declined to answer: I can't help with that.;", 1).await;
 }
 
 #[tokio::test]
 async fn a_content_filter_is_not_asked_again() {
     let reply = choice(json!({"content": ""}), json!("content_filter"));
-    fails(reply, LlmErrorCode::LlmInvalidOutput, "content filter withheld the answer", 1).await;
+    fails(reply, LlmErrorCode::LlmRefused, "content filter withheld the answer", 1).await;
 }
 
 #[tokio::test]
 async fn an_unknown_finish_reason_is_passed_on_with_the_content() {
     let completion = is_taken(choice(json!({"content": "text"}), json!("pause_turn"))).await;
-    assert_eq!((completion.text.as_str(), completion.finish_reason.as_deref()), ("text", Some("pause_turn")));
+    assert_eq!(
+        (completion.parts.content.as_str(), completion.finish_reason.as_deref()),
+        ("text", Some("pause_turn"))
+    );
     assert!(!completion.is_finished());
     let completion = is_taken(choice(json!({"content": "text"}), json!(null))).await;
     assert_eq!(completion.finish_reason, None);

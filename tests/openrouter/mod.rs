@@ -58,7 +58,7 @@ fn request() -> CompletionRequest {
             PromptBlock { text: "Task.".to_owned(), cacheable: false },
         ],
         schema_name: schema.name.to_owned(),
-        schema: schema.json.clone(),
+        schema: schema.sent.clone(),
         output_tokens_max: 1_234,
     }
 }

@@ -140,7 +140,7 @@ async fn no_request_starts_when_the_runs_money_is_used_up() {
     let standin = start([Reply::ErrorInside(json!({"code": 503, "message": "m"}))]);
     let client = client(config(&standin));
     let error = client.complete(&request(), Some(0.01), &CancellationToken::new()).await.unwrap_err();
-    assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmCredits, 1), "the failed request spent it");
+    assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmCostLimit, 1), "the failed request spent it");
     assert!(error.message.contains("LLM_MAX_COST_PER_RUN_USD"));
     assert_eq!(error.disposition, Disposition::Fail);
 }

@@ -105,7 +105,7 @@ async fn the_request_is_strict_streaming_and_cacheable() {
     let schema = &body["response_format"]["json_schema"];
     assert_eq!(
         (&schema["strict"], &schema["schema"]),
-        (&json!(true), &*schema::of(Stage::InputProcessing).json)
+        (&json!(true), &*schema::of(Stage::InputProcessing).sent)
     );
     assert_eq!(body["messages"][1]["content"][0]["cache_control"], json!({"type": "ephemeral"}));
     assert!(body["messages"][1]["content"][1].get("cache_control").is_none());

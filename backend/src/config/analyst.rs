@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::Reader;
+use crate::llm::{DataCollection, ReasoningEffort, Routing, StructuredOutputSetting};
 
 /// The model that is asked unless `LLM_MODEL` names another.
 const DEFAULT_MODEL: &str = "anthropic/claude-sonnet-4.5";
@@ -43,6 +44,10 @@ pub struct AnalystConfig {
     pub base_url: String,
     pub model: String,
     pub fallback_models: Vec<String>,
+    /// How the model is held to the schema.
+    pub structured_output: StructuredOutputSetting,
+    /// Which providers may be asked, at what price, with how much reasoning.
+    pub routing: Routing,
     /// One call's total deadline, retries included.
     pub timeout: Duration,
     /// What one run may cost, in US dollars.
@@ -64,6 +69,13 @@ impl AnalystConfig {
         }
         let model = reader.text("LLM_MODEL").unwrap_or(DEFAULT_MODEL).to_owned();
         let fallback_models = reader.list("LLM_FALLBACK_MODELS");
+        let structured_output = reader.value(
+            "LLM_STRUCTURED_OUTPUT",
+            StructuredOutputSetting::Auto,
+            "must be auto, strict, json or text",
+            "auto",
+        );
+        let routing = routing(reader);
         let seconds: u64 =
             reader.value("LLM_TIMEOUT_SECONDS", 180, "must be a whole number of seconds, 1 to 3600", "180");
         if !(1..=3600).contains(&seconds) {
@@ -82,9 +94,44 @@ impl AnalystConfig {
             base_url,
             model,
             fallback_models,
+            structured_output,
+            routing,
             timeout: Duration::from_secs(seconds),
             cost_per_run_usd_max: cost,
             offline_fallback,
         }
     }
+}
+
+/// The operator's constraints on who answers.
+fn routing(reader: &mut Reader) -> Routing {
+    let reasoning_effort = reader.text("LLM_REASONING_EFFORT").map(str::parse::<ReasoningEffort>);
+    if let Some(Err(())) = reasoning_effort {
+        let choices = "must be none, minimal, low, medium, high or xhigh";
+        reader.problem("LLM_REASONING_EFFORT", choices, "low");
+    }
+    let data_collection = reader.text("LLM_DATA_COLLECTION").map(str::parse::<DataCollection>);
+    if let Some(Err(())) = data_collection {
+        reader.problem("LLM_DATA_COLLECTION", "must be allow or deny", "deny");
+    }
+    Routing {
+        reasoning_effort: reasoning_effort.and_then(Result::ok),
+        zero_data_retention: reader.switch("LLM_ZERO_DATA_RETENTION", false),
+        data_collection: data_collection.and_then(Result::ok),
+        only: reader.list("LLM_PROVIDER_ONLY"),
+        ignore: reader.list("LLM_PROVIDER_IGNORE"),
+        order: reader.list("LLM_PROVIDER_ORDER"),
+        price_prompt_usd_max: price(reader, "LLM_MAX_PRICE_PROMPT_USD"),
+        price_completion_usd_max: price(reader, "LLM_MAX_PRICE_COMPLETION_USD"),
+    }
+}
+
+/// US dollars for a million tokens.
+fn price(reader: &mut Reader, variable: &'static str) -> Option<f64> {
+    let text = reader.text(variable)?;
+    let usd = text.parse::<f64>().ok().filter(|usd| usd.is_finite() && *usd >= 0.0);
+    if usd.is_none() {
+        reader.problem(variable, "must be an amount in US dollars for a million tokens", "3");
+    }
+    usd
 }

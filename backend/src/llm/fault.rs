@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use pipeline::llm::Usage;
 
+use super::wire::Reply;
+
 /// One request that brought no answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     pub fault: Fault,
     /// What the request cost all the same, where the endpoint said so.
     pub usage: Usage,
+    /// What had arrived before the fault. It may hold a complete answer, which is paid for.
+    pub partial: Option<Box<Reply>>,
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, usage: Usage::default() }
+        Self { fault, usage: Usage::default(), partial: None }
     }
 }
 
@@ -55,9 +59,22 @@ pub struct Upstream {
     /// Whether the endpoint itself calls it worth retrying (`availability` errors).
     pub retryable: Option<bool>,
     pub retry_after: Option<Duration>,
+    /// Whether a filter before the model refused the prompt.
+    pub is_refusal: bool,
+    /// The parameter of the request that it is about, where it names one.
+    pub parameter: Option<String>,
 }
 
 impl Fault {
+    /// The most requests that one call may end in this fault. An empty answer is paid for, and the next one is most likely
+    /// empty too.
+    pub(super) fn attempts_max(&self) -> u32 {
+        match self {
+            Self::EmptyContent => 2,
+            _ => u32::MAX,
+        }
+    }
+
     /// Whether the same request may succeed when it is made again.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
@@ -90,6 +107,9 @@ impl Fault {
 
 impl Upstream {
     fn is_retryable(&self) -> bool {
+        if self.is_refusal {
+            return false;
+        }
         match self.status {
             Some(400..=404 | 413 | 422) => false,
             Some(408 | 429 | 500..=599) => self.retryable.unwrap_or(true),

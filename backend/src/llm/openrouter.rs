@@ -8,7 +8,11 @@ use std::{
 use async_trait::async_trait;
 use pipeline::{
     clock::Clock,
-    llm::{Completion, LlmClient, LlmError, LlmErrorCode, RequestSource, Usage},
+    llm::{
+        Completion, CompletionRequest, LlmClient, LlmError, LlmErrorCode, Oddities, Oddity, RequestSource,
+        Usage,
+    },
+    run::RunId,
 };
 use reqwest::{
     Response, StatusCode,
@@ -22,10 +26,14 @@ use url::Url;
 use super::{
     breaker::{Breaker, BreakerConfig},
     fault::{Failure, Fault},
+    ladder::{Ladder, Level, StructuredOutputSetting},
+    oddities::OddityLog,
+    prices::PriceList,
     redact::Redactor,
     request,
-    resilience::{Jitter, Resilience, Success},
+    resilience::{Answered, Jitter, Resilience, Success},
     retry_after,
+    routing::Routing,
     sentences::Explain,
     wire::{self, Decoder, Reply},
 };
@@ -50,6 +58,10 @@ pub struct OpenRouterConfig {
     pub model: String,
     /// `LLM_FALLBACK_MODELS`, in order of preference.
     pub fallback_models: Vec<String>,
+    /// `LLM_STRUCTURED_OUTPUT`
+    pub structured_output: StructuredOutputSetting,
+    /// Which providers may be asked, at what price, with how much reasoning.
+    pub routing: Routing,
     /// `LLM_TIMEOUT_SECONDS`: of a whole call, retries and waits included.
     pub total_timeout: Duration,
     /// The longest silence, before the headers and between any two pieces of the answer.
@@ -75,6 +87,8 @@ impl OpenRouterConfig {
             api_key,
             model: model.into(),
             fallback_models: Vec::new(),
+            structured_output: StructuredOutputSetting::Auto,
+            routing: Routing::default(),
             total_timeout: Duration::from_secs(180),
             idle_timeout: Duration::from_secs(60),
             http_referer: None,
@@ -109,6 +123,10 @@ pub struct OpenRouter {
     authorization: HeaderValue,
     model: String,
     fallback_models: Vec<String>,
+    routing: Routing,
+    ladder: Ladder,
+    prices: PriceList,
+    oddities: OddityLog,
     idle_timeout: Duration,
     response_bytes_max: usize,
     resilience: Resilience,
@@ -121,7 +139,8 @@ impl OpenRouter {
     pub fn new(config: OpenRouterConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenRouterError> {
         // Fails when somebody installed one before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let completions = completions_url(&config.base_url)?;
+        let completions = endpoint(&config.base_url, "chat/completions")?;
+        let authorization = authorization(&config.api_key)?;
         let mut http = reqwest::Client::builder()
             .default_headers(identity_headers(&config)?)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -133,9 +152,13 @@ impl OpenRouter {
         Ok(Self {
             http: http.build().map_err(OpenRouterError::Http)?,
             completions,
-            authorization: authorization(&config.api_key)?,
+            prices: PriceList::new(endpoint(&config.base_url, "models")?, authorization.clone()),
+            authorization,
             model: config.model,
             fallback_models: config.fallback_models,
+            routing: config.routing,
+            ladder: Ladder::new(config.structured_output),
+            oddities: OddityLog::default(),
             idle_timeout: config.idle_timeout,
             response_bytes_max: config.response_bytes_max,
             resilience: Resilience {
@@ -155,22 +178,116 @@ impl OpenRouter {
         self.resilience.breaker.state_name()
     }
 
-    /// A request's body, and how long its answer may be.
-    fn body(&self, source: &dyn RequestSource) -> Result<(String, u32), LlmError> {
-        let request = source.request()?;
-        let body = request::body(&request, &self.model, &self.fallback_models).map_err(|_| LlmError {
-            code: LlmErrorCode::LlmError,
-            message: "the request cannot be written as JSON, which is a defect of this program".to_owned(),
-            disposition: pipeline::llm::Disposition::Fail,
-            usage: Usage::default(),
-            attempts: 0,
-        })?;
-        Ok((body, request.output_tokens_max))
+    /// One attempt of a call: at the level that the model is known to need, or below, where the endpoint refuses it. A
+    /// refusal costs nothing, so that it is no attempt of its own.
+    async fn attempt(&self, call: &Call<'_>, deadline: Instant) -> Result<Answered, Failure> {
+        let mut level = self.ladder.level(&self.model);
+        loop {
+            let body = self.body(&call.request()?, level, call.output_tokens_max)?;
+            let sent_bytes = body.len();
+            let result = match self.exchange(body, deadline).await {
+                Err(failure) => self.below(level, &failure).ok_or(failure),
+                Ok(reply) => {
+                    self.ladder.remember(&self.model, level);
+                    let reply = self.priced(reply, sent_bytes).await;
+                    return Ok(Answered { reply, structured_output: level.structured_output });
+                }
+            };
+            level = match result {
+                Ok(next) => next,
+                Err(failure) => return self.rescued(call, level, failure, sent_bytes).await,
+            };
+        }
+    }
+
+    /// The next level, where the endpoint has refused this one.
+    fn below(&self, level: Level, failure: &Failure) -> Option<Level> {
+        let Fault::Upstream(refusal) = &failure.fault else { return None };
+        let next = self.ladder.below(level, refusal)?;
+        tracing::info!(
+            event = "structured_output_lowered",
+            model = self.model,
+            from = level.structured_output.as_str(),
+            to = next.structured_output.as_str(),
+            require_parameters = next.requires_parameters,
+            refusal = self.redactor.clean(&refusal.message),
+            "the endpoint refuses this kind of structured output; asking in the next one"
+        );
+        Some(next)
+    }
+
+    /// The answer that was complete before the fault came, if there is one: it is paid for. An answer that was cut off at a
+    /// limit or withheld never is.
+    async fn rescued(
+        &self,
+        call: &Call<'_>,
+        level: Level,
+        failure: Failure,
+        sent_bytes: usize,
+    ) -> Result<Answered, Failure> {
+        let Failure { fault, usage, partial } = failure;
+        if let Some(mut reply) = partial
+            && call.source.is_answered_by(&reply.parts)
+        {
+            reply.oddities.insert(match fault {
+                Fault::Upstream(_) | Fault::Refusal(_) => Oddity::ErrorAfterAnswer,
+                _ => Oddity::MissingEnd,
+            });
+            let reply = self.priced(*reply, sent_bytes).await;
+            return Ok(Answered { reply, structured_output: level.structured_output });
+        }
+        // What a failed request was charged is not estimated from its size: it may have produced nothing.
+        let usage = if usage.cost_is_unknown { self.with_estimate(usage, None).await } else { usage };
+        Err(Failure { fault, usage, partial: None })
+    }
+
+    /// The reply with an estimate of its cost, where it states none.
+    async fn priced(&self, mut reply: Reply, sent_bytes: usize) -> Reply {
+        /// Characters of a token, roughly: for endpoints that count no tokens.
+        const CHARS_PER_TOKEN: u64 = 4;
+        if !reply.usage.cost_is_unknown {
+            return reply;
+        }
+        let mut counted = reply.usage;
+        if counted.prompt_tokens == 0 && counted.completion_tokens == 0 {
+            let received = reply.parts.content.len() + reply.parts.reasoning.len();
+            counted.prompt_tokens = sent_bytes as u64 / CHARS_PER_TOKEN;
+            counted.completion_tokens = received as u64 / CHARS_PER_TOKEN;
+        }
+        reply.usage = self.with_estimate(counted, reply.model.as_deref()).await;
+        reply
+    }
+
+    async fn with_estimate(&self, usage: Usage, answering_model: Option<&str>) -> Usage {
+        let models = [answering_model.unwrap_or(&self.model), &self.model];
+        match self.prices.cost_usd(&self.http, models, &usage).await {
+            Some(cost_usd) => Usage { cost_usd, cost_is_estimated: true, cost_is_unknown: false, ..usage },
+            None => usage,
+        }
+    }
+
+    fn body(
+        &self,
+        request: &CompletionRequest,
+        level: Level,
+        output_tokens_max: u32,
+    ) -> Result<String, Fault> {
+        let asking = request::Asking {
+            model: &self.model,
+            fallback_models: &self.fallback_models,
+            routing: &self.routing,
+            level,
+            output_tokens_max,
+        };
+        request::body(request, &asking).map_err(|_| {
+            Fault::Unwritten(
+                "the request cannot be written as JSON, which is a defect of this program".to_owned(),
+            )
+        })
     }
 
     /// One request, from its first byte to a judged answer.
-    async fn attempt(&self, body: Result<String, Fault>, deadline: Instant) -> Result<Reply, Failure> {
-        let body = body?;
+    async fn exchange(&self, body: String, deadline: Instant) -> Result<Reply, Failure> {
         let request = self
             .http
             .post(self.completions.clone())
@@ -186,9 +303,10 @@ impl OpenRouter {
         let status = response.status();
         let generation_id = header(response.headers(), "x-generation-id");
         let result = if status.is_success() {
+            let cost = header(response.headers(), "x-litellm-response-cost");
             // They are parts of the buffer that they were read into, and would keep all of it while the model thinks.
             response.headers_mut().clear();
-            self.read_answer(response, deadline).await
+            self.read_answer(response, cost.as_deref(), deadline).await
         } else {
             Err(self.read_error(response, deadline).await)
         };
@@ -201,8 +319,16 @@ impl OpenRouter {
         result.map(|reply| Reply { generation_id: generation_id.or(reply.generation_id), ..reply })
     }
 
-    async fn read_answer(&self, mut response: Response, deadline: Instant) -> Result<Reply, Failure> {
+    async fn read_answer(
+        &self,
+        mut response: Response,
+        cost: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Reply, Failure> {
         let mut decoder = Decoder::new(self.response_bytes_max);
+        if let Some(cost) = cost {
+            decoder.absorb_cost_header(cost);
+        }
         loop {
             let fault = match self.within(deadline, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => match decoder.push(&bytes) {
@@ -270,32 +396,112 @@ impl LlmClient for OpenRouter {
         spend_limit_usd: Option<f64>,
         cancel: &CancellationToken,
     ) -> Result<Completion, LlmError> {
-        let (body, output_tokens_max) = self.body(source)?;
-        // Written anew for each further attempt: while a model thinks, thousands of runs would hold theirs.
-        let first = Mutex::new(Some(body));
-        let body = || match first.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(body) => Ok(body),
-            None => self.body(source).map(|(body, _)| body).map_err(|error| Fault::Unwritten(error.message)),
+        let mut call = Call::new(source)?;
+        let first = self.ask(&call, spend_limit_usd, cancel).await;
+        let Err(cut_off) = first else { return first };
+        let cost_is_known = spend_limit_usd.is_none() || !cut_off.usage.cost_is_unknown;
+        if cut_off.code != LlmErrorCode::LlmTruncated
+            || !call.has_used_up_its_limit(&cut_off.usage)
+            || !cost_is_known
+        {
+            return Err(cut_off);
+        }
+        call.output_tokens_max = call.output_tokens_max.saturating_mul(2);
+        let left_usd = spend_limit_usd.map(|limit| (limit - cut_off.usage.cost_usd).max(0.0));
+        match self.ask(&call, left_usd, cancel).await {
+            Ok(mut completion) => {
+                completion.usage += cut_off.usage;
+                completion.attempts += cut_off.attempts;
+                Ok(completion)
+            }
+            // The endpoint may not know a limit as high as this: what is wrong is that the answer is too long.
+            Err(error) => {
+                let mut told =
+                    if error.code == LlmErrorCode::LlmError { cut_off.clone() } else { error.clone() };
+                told.usage = cut_off.usage;
+                told.usage += error.usage;
+                told.attempts = cut_off.attempts + error.attempts;
+                Err(told)
+            }
+        }
+    }
+
+    fn note_oddities(&self, run: &RunId, oddities: Oddities) {
+        self.oddities.note(run, oddities);
+    }
+}
+
+impl OpenRouter {
+    /// One call with its retries.
+    async fn ask(
+        &self,
+        call: &Call<'_>,
+        spend_limit_usd: Option<f64>,
+        cancel: &CancellationToken,
+    ) -> Result<Completion, LlmError> {
+        let explain = Explain {
+            redactor: &self.redactor,
+            routing: &self.routing,
+            model: &self.model,
+            output_tokens_max: call.output_tokens_max,
         };
-        let explain = Explain { redactor: &self.redactor, model: &self.model, output_tokens_max };
-        let Success { reply, usage, attempts } = self
+        let Success { answered, usage, attempts } = self
             .resilience
-            .call(&explain, spend_limit_usd, cancel, |deadline| self.attempt(body(), deadline))
+            .call(&explain, spend_limit_usd, cancel, |deadline| self.attempt(call, deadline))
             .await?;
+        let Answered { reply, structured_output } = answered;
+        if !reply.oddities.is_empty() {
+            self.oddities.note(&call.run, reply.oddities);
+        }
         Ok(Completion {
-            text: reply.text,
+            parts: reply.parts,
             model: reply.model.unwrap_or_else(|| self.model.clone()),
             provider: reply.provider,
             generation_id: reply.generation_id,
             usage,
             attempts,
             finish_reason: reply.finish_reason,
+            structured_output,
         })
     }
 }
 
-fn completions_url(base: &str) -> Result<Url, OpenRouterError> {
-    let url = format!("{}/chat/completions", base.trim().trim_end_matches('/'));
+/// What one call asks. The request is written anew for each further attempt: while a model thinks, thousands of runs would
+/// hold theirs.
+struct Call<'a> {
+    source: &'a dyn RequestSource,
+    run: RunId,
+    output_tokens_max: u32,
+    /// Until it is sent.
+    first: Mutex<Option<CompletionRequest>>,
+}
+
+impl<'a> Call<'a> {
+    fn new(source: &'a dyn RequestSource) -> Result<Self, LlmError> {
+        let first = source.request()?;
+        let (run, output_tokens_max) = (first.run.clone(), first.output_tokens_max);
+        Ok(Self { source, run, output_tokens_max, first: Mutex::new(Some(first)) })
+    }
+
+    fn request(&self) -> Result<CompletionRequest, Fault> {
+        match self.first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(request) => Ok(request),
+            None => self.source.request().map_err(|error| Fault::Unwritten(error.message)),
+        }
+    }
+
+    /// Whether an answer that was cut off had used up what this call allows. Where it had not, another limit cut it off, and
+    /// a higher one of ours changes nothing.
+    fn has_used_up_its_limit(&self, usage: &Usage) -> bool {
+        let used = usage.completion_tokens + usage.reasoning_tokens;
+        // A tenth less: endpoints count in tokens of their own.
+        used == 0 || used.saturating_mul(10) >= u64::from(self.output_tokens_max).saturating_mul(9)
+    }
+}
+
+/// The address of one of the endpoint's resources.
+fn endpoint(base: &str, resource: &str) -> Result<Url, OpenRouterError> {
+    let url = format!("{}/{resource}", base.trim().trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|_| OpenRouterError::BaseUrl)?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)

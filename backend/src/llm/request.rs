@@ -1,8 +1,10 @@
 //! The body of `POST /chat/completions`.
 
-use pipeline::llm::{CompletionRequest, PromptBlock};
+use pipeline::llm::{CompletionRequest, PromptBlock, StructuredOutput};
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use super::{ladder::Level, routing::Routing};
 
 /// Anthropic takes at most this many cache breakpoints in one request.
 const CACHE_BREAKPOINTS_MAX: usize = 4;
@@ -16,21 +18,31 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     models: Vec<&'a str>,
     messages: Value,
-    response_format: Value,
-    provider: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<Value>,
     max_tokens: u32,
     /// So that an idle endpoint can be told from a slow one, and so that hanging up stops the billing.
     stream: bool,
 }
 
-/// Writes the body: strict structured output, streaming, and a cache mark on blocks that are worth it where the
-/// model honours one.
-pub(super) fn body(
-    request: &CompletionRequest,
-    model: &str,
-    fallback_models: &[String],
-) -> serde_json::Result<String> {
-    let name: String = request.schema_name.chars().take(SCHEMA_NAME_CHARS_MAX).collect();
+/// Who is asked, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) model: &'a str,
+    pub(super) fallback_models: &'a [String],
+    pub(super) routing: &'a Routing,
+    pub(super) level: Level,
+    pub(super) output_tokens_max: u32,
+}
+
+/// Writes the body: structured output of this level, the operator's constraints, streaming, and a cache mark on blocks
+/// that are worth it where the model honours one.
+pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_json::Result<String> {
+    let Asking { model, fallback_models, routing, level, output_tokens_max } = *asking;
     let models = if fallback_models.is_empty() {
         Vec::new()
     } else {
@@ -43,15 +55,26 @@ pub(super) fn body(
             {"role": "system", "content": request.system},
             {"role": "user", "content": content(&request.blocks, model.starts_with("anthropic/"))},
         ]),
-        response_format: json!({
-            "type": "json_schema",
-            "json_schema": {"name": name, "strict": true, "schema": &*request.schema},
-        }),
-        // Without it a provider that knows no schemas may be chosen, and ignores ours.
-        provider: json!({"require_parameters": true}),
-        max_tokens: request.output_tokens_max,
+        response_format: response_format(request, level.structured_output),
+        provider: routing.provider(level),
+        reasoning: routing.reasoning(),
+        max_tokens: output_tokens_max,
         stream: true,
     })
+}
+
+fn response_format(request: &CompletionRequest, structured_output: StructuredOutput) -> Option<Value> {
+    match structured_output {
+        StructuredOutput::Strict => {
+            let name: String = request.schema_name.chars().take(SCHEMA_NAME_CHARS_MAX).collect();
+            Some(json!({
+                "type": "json_schema",
+                "json_schema": {"name": name, "strict": true, "schema": &*request.schema},
+            }))
+        }
+        StructuredOutput::Json => Some(json!({"type": "json_object"})),
+        StructuredOutput::Text => None,
+    }
 }
 
 fn content(blocks: &[PromptBlock], with_cache_marks: bool) -> Vec<Value> {

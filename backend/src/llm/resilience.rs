@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use pipeline::llm::{LlmError, Usage};
+use pipeline::llm::{LlmError, StructuredOutput, Usage};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -65,10 +65,17 @@ pub(super) struct Resilience {
     pub(super) total_timeout: Duration,
 }
 
+/// A reply, and how the model was held to the schema.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) reply: Reply,
+    pub(super) structured_output: StructuredOutput,
+}
+
 /// An answer, and what the whole call took.
 #[derive(Debug)]
 pub(super) struct Success {
-    pub(super) reply: Reply,
+    pub(super) answered: Answered,
     pub(super) usage: Usage,
     pub(super) attempts: u32,
 }
@@ -85,7 +92,7 @@ impl Resilience {
     ) -> Result<Success, LlmError>
     where
         F: Fn(Instant) -> Fut + Send + Sync,
-        Fut: Future<Output = Result<Reply, Failure>> + Send,
+        Fut: Future<Output = Result<Answered, Failure>> + Send,
     {
         let deadline = Instant::now() + self.total_timeout;
         let mut usage = Usage::default();
@@ -97,6 +104,9 @@ impl Resilience {
             if spend_limit_usd.is_some_and(|limit| usage.cost_usd >= limit) {
                 return Err(sentences::spend_limit(usage, attempts));
             }
+            if spend_limit_usd.is_some() && usage.cost_is_unknown {
+                return Err(sentences::unknown_cost(usage, attempts));
+            }
             let permit = self.breaker.acquire().map_err(|wait| sentences::paused(wait, usage, attempts))?;
             attempts += 1;
             let result = tokio::select! {
@@ -105,10 +115,10 @@ impl Resilience {
                 result = attempt(deadline) => result,
             };
             let failure = match result {
-                Ok(reply) => {
+                Ok(answered) => {
                     permit.succeeded();
-                    usage += reply.usage;
-                    return Ok(Success { reply, usage, attempts });
+                    usage += answered.reply.usage;
+                    return Ok(Success { answered, usage, attempts });
                 }
                 Err(failure) => failure,
             };
@@ -140,7 +150,7 @@ impl Resilience {
 
     /// How long to wait before the next request; none if it makes no sense or too many have been made.
     fn wait_before_next(&self, fault: &Fault, attempts: u32) -> Option<Duration> {
-        if !fault.is_retryable() || attempts >= self.retry.attempts_max {
+        if !fault.is_retryable() || attempts >= self.retry.attempts_max.min(fault.attempts_max()) {
             return None;
         }
         let doublings = attempts.saturating_sub(1).min(16);
@@ -162,7 +172,7 @@ mod tests {
     use pipeline::llm::{Disposition, LlmErrorCode};
 
     use super::*;
-    use crate::llm::{breaker::BreakerConfig, fault::Upstream, redact::Redactor};
+    use crate::llm::{Routing, breaker::BreakerConfig, fault::Upstream, redact::Redactor, wire};
 
     fn resilience() -> Resilience {
         Resilience {
@@ -178,15 +188,9 @@ mod tests {
         Fault::Upstream(Upstream { status: Some(status), retry_after, ..Upstream::default() })
     }
 
-    fn reply() -> Reply {
-        Reply {
-            text: "x".to_owned(),
-            model: None,
-            provider: None,
-            generation_id: None,
-            finish_reason: Some("stop".to_owned()),
-            usage: Usage { cost_usd: 0.5, ..Usage::default() },
-        }
+    fn answered() -> Answered {
+        let body = br#"{"choices": [{"finish_reason": "stop", "message": {"content": "x"}}], "usage": {"cost": 0.5}}"#;
+        Answered { reply: wire::decode(body, 1_000).unwrap(), structured_output: StructuredOutput::Strict }
     }
 
     /// Makes one call whose requests fail with `faults` in turn and then succeed; returns when each was made.
@@ -197,8 +201,13 @@ mod tests {
     ) -> (Result<Success, LlmError>, Vec<Duration>) {
         let start = Instant::now();
         let made = Mutex::new(Vec::new());
-        let redactor = Redactor::new("k".into());
-        let explain = sentences::Explain { redactor: &redactor, model: "a/b", output_tokens_max: 10 };
+        let (redactor, routing) = (Redactor::new("k".into()), Routing::default());
+        let explain = sentences::Explain {
+            redactor: &redactor,
+            routing: &routing,
+            model: "a/b",
+            output_tokens_max: 10,
+        };
         let result = resilience
             .call(&explain, limit, &CancellationToken::new(), |_| {
                 let mut made = made.lock().unwrap();
@@ -206,7 +215,7 @@ mod tests {
                 made.push(start.elapsed());
                 async {
                     let usage = Usage { cost_usd: 0.25, ..Usage::default() };
-                    fault.map_or(Ok(reply()), |fault| Err(Failure { fault, usage }))
+                    fault.map_or(Ok(answered()), |fault| Err(Failure { usage, ..fault.into() }))
                 }
             })
             .await;
@@ -254,10 +263,10 @@ mod tests {
     async fn no_request_starts_once_the_money_is_used_up() {
         let (result, made) = call(&resilience(), Some(0.5), vec![upstream(503, None); 4]).await;
         let error = result.unwrap_err();
-        assert_eq!((error.code, made.len()), (LlmErrorCode::LlmCredits, 2));
+        assert_eq!((error.code, made.len()), (LlmErrorCode::LlmCostLimit, 2));
         assert!(error.message.contains("LLM_MAX_COST_PER_RUN_USD"), "{}", error.message);
         let (result, made) = call(&resilience(), Some(0.0), Vec::new()).await;
-        assert_eq!((result.unwrap_err().code, made.len()), (LlmErrorCode::LlmCredits, 0));
+        assert_eq!((result.unwrap_err().code, made.len()), (LlmErrorCode::LlmCostLimit, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -287,8 +296,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn cancelling_ends_a_wait() {
         let cancel = CancellationToken::new();
-        let redactor = Redactor::new("k".into());
-        let explain = sentences::Explain { redactor: &redactor, model: "a/b", output_tokens_max: 10 };
+        let (redactor, routing) = (Redactor::new("k".into()), Routing::default());
+        let explain = sentences::Explain {
+            redactor: &redactor,
+            routing: &routing,
+            model: "a/b",
+            output_tokens_max: 10,
+        };
         let resilience = resilience();
         let call =
             resilience.call(&explain, None, &cancel, |_| async { Err(upstream(429, Some(60)).into()) });

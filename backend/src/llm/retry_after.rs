@@ -7,57 +7,206 @@ use pipeline::clock::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-/// From `Retry-After` (seconds or an HTTP date), else from OpenRouter's own `X-RateLimit-Reset` (milliseconds since
-/// 1970). None where neither is there or can be read.
+/// A number above this is a time in milliseconds since 1970, one above [`EPOCH_SECONDS_MIN`] in seconds.
+const EPOCH_MILLIS_MIN: f64 = 1e11;
+const EPOCH_SECONDS_MIN: f64 = 1e9;
+
+/// From `Retry-After` (seconds or an HTTP date) or `retry-after-ms`, else from the reset of a rate limit: OpenRouter's
+/// `X-RateLimit-Reset`, or OpenAI's and Anthropic's for the limit of which nothing remains. None where none of them is there
+/// or can be read.
 pub(super) fn from_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let millis = || text("retry-after-ms")?.parse::<f64>().ok().and_then(|millis| seconds(millis / 1e3));
     text(RETRY_AFTER.as_str())
-        .and_then(|value| seconds(value).or_else(|| until_date(value, now)))
-        .or_else(|| text("x-ratelimit-reset").and_then(|value| until_millis(value, now)))
+        .and_then(|value| value.parse().ok().and_then(seconds).or_else(|| until_date(value, now)))
+        .or_else(millis)
+        .or_else(|| text("x-ratelimit-reset").and_then(|value| until(value, now)))
+        .or_else(|| {
+            let used_up = |limit: &&(&str, &str)| text(limit.0) == Some("0");
+            let resets = USED_UP.iter().filter(used_up).filter_map(|(_, reset)| until(text(reset)?, now));
+            resets.max()
+        })
 }
+
+/// What remains of a limit, and when it is full again: OpenAI's and Anthropic's headers.
+const USED_UP: [(&str, &str); 4] = [
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+];
 
 /// From the headers that OpenRouter repeats in the body of its own 429s (`error.metadata.headers`).
 pub(super) fn from_rate_limit(body: &[u8], now: Timestamp) -> Option<Duration> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    until_millis(body.pointer("/error/metadata/headers/X-RateLimit-Reset")?.as_str()?, now)
+    until(body.pointer("/error/metadata/headers/X-RateLimit-Reset")?.as_str()?, now)
 }
 
-fn seconds(value: &str) -> Option<Duration> {
-    value.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+/// From the members of an error object: OpenRouter's `availability` and `metadata`, Google's `RetryInfo`, and others'.
+pub(super) fn from_members(error: &Value) -> Option<Duration> {
+    let nested = ["availability", "metadata"].into_iter().filter_map(|name| error.get(name));
+    let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
+    std::iter::once(error).chain(nested).chain(details).find_map(|object| {
+        let seconds = ["retry_after", "retry_after_seconds", "retryAfter", "retryDelay", "retry_delay"];
+        let millis = ["retry_after_ms", "retryAfterMs"];
+        let wait = seconds.into_iter().find_map(|name| span(object.get(name)?));
+        wait.or_else(|| millis.into_iter().find_map(|name| span(object.get(name)?)).map(|wait| wait / 1_000))
+    })
+}
+
+/// From a sentence such as "Please retry in 12s." or "try again in 1m2.5s".
+pub(super) fn from_words(sentence: &str) -> Option<Duration> {
+    let lower = sentence.to_ascii_lowercase();
+    let markers = ["retry in ", "try again in ", "retry after ", "try again after ", "wait "];
+    markers.into_iter().find_map(|marker| {
+        let rest = lower.get(lower.find(marker)? + marker.len()..)?;
+        let mut words = rest.split_whitespace();
+        let first = words.next()?.trim_end_matches(['.', ',', ';', ')']);
+        compound(first).or_else(|| {
+            let number: f64 = first.parse().ok()?;
+            let unit = words.next().unwrap_or("seconds").trim_end_matches(['.', ',', ';', ')']);
+            seconds(number * unit_seconds(unit)?)
+        })
+    })
+}
+
+/// A number of seconds, `"12s"`, `"1m2.5s"`, or Google's `{seconds, nanos}`.
+fn span(value: &Value) -> Option<Duration> {
+    match value {
+        Value::Number(number) => seconds(number.as_f64()?),
+        Value::String(text) => text.trim().parse().ok().and_then(seconds).or_else(|| compound(text.trim())),
+        Value::Object(parts) => {
+            let part = |name: &str| {
+                parts.get(name).and_then(|part| part.as_f64().or_else(|| part.as_str()?.parse().ok()))
+            };
+            seconds(part("seconds")? + part("nanos").unwrap_or(0.0) / 1e9)
+        }
+        _ => None,
+    }
+}
+
+/// `6m0s`, `250ms`, `1h`, `12s`.
+fn compound(text: &str) -> Option<Duration> {
+    let (mut total, mut rest) = (0.0, text);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, unit) = rest.split_at(digits);
+        let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+        let (unit, next) = unit.split_at(end);
+        total += number.parse::<f64>().ok()? * unit_seconds(unit)?;
+        rest = next;
+    }
+    if text.is_empty() { None } else { seconds(total) }
+}
+
+fn unit_seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ms" | "milliseconds" => 1e-3,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hour" | "hours" => 3_600.0,
+        _ => return None,
+    })
+}
+
+fn seconds(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn until_date(value: &str, now: Timestamp) -> Option<Duration> {
-    let date = DateTime::parse_from_rfc2822(value).ok()?;
+    let date = DateTime::parse_from_rfc2822(value).or_else(|_| DateTime::parse_from_rfc3339(value)).ok()?;
     // A date that has passed means now.
     Some((date.to_utc() - now).to_std().unwrap_or_default())
 }
 
-fn until_millis(value: &str, now: Timestamp) -> Option<Duration> {
-    let at = DateTime::from_timestamp_millis(value.trim().parse().ok()?)?;
+/// A reset as milliseconds or seconds since 1970, as seconds from now, as a date, or as `6m0s`.
+fn until(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    let Ok(number) = value.parse::<f64>() else {
+        return compound(value).or_else(|| until_date(value, now));
+    };
+    let millis = match number {
+        _ if number >= EPOCH_MILLIS_MIN => number,
+        _ if number >= EPOCH_SECONDS_MIN => number * 1e3,
+        _ => return seconds(number),
+    };
+    let at = DateTime::from_timestamp_millis(millis as i64)?;
     Some((at - now).to_std().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn asked(name: &'static str, value: &'static str) -> Option<Duration> {
-        let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        from_headers(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]), now)
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn asked(headers: &[(&str, &str)]) -> Option<Duration> {
+        let named = |(name, value): &(&str, &str)| {
+            (name.parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
+        };
+        from_headers(&headers.iter().map(named).collect(), now())
     }
 
     #[test]
     fn seconds_dates_and_nonsense() {
-        assert_eq!(asked("retry-after", "7"), Some(Duration::from_secs(7)));
-        assert_eq!(asked("retry-after", "0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(asked("retry-after", "Thu, 01 Jan 2026 00:01:00 GMT"), Some(Duration::from_secs(60)));
-        assert_eq!(asked("retry-after", "Wed, 31 Dec 2025 00:01:00 GMT"), Some(Duration::ZERO));
+        let after = |value: &str| asked(&[("retry-after", value)]);
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(after("0.5"), Some(Duration::from_millis(500)));
+        assert_eq!(after("Thu, 01 Jan 2026 00:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(after("Wed, 31 Dec 2025 00:01:00 GMT"), Some(Duration::ZERO));
         for nonsense in ["-1", "soon", "", "NaN", "1e300"] {
-            assert_eq!(asked("retry-after", nonsense), None, "{nonsense}");
+            assert_eq!(after(nonsense), None, "{nonsense}");
         }
-        assert_eq!(asked("x-ratelimit-reset", "1767225605000"), Some(Duration::from_secs(5)));
+        assert_eq!(asked(&[("retry-after-ms", "1500")]), Some(Duration::from_millis(1_500)));
+    }
+
+    #[test]
+    fn resets_of_rate_limits() {
+        for (value, wait) in
+            [("1767225605000", 5), ("1767225605", 5), ("30", 30), ("6m0s", 360), ("2026-01-01T00:00:20Z", 20)]
+        {
+            assert_eq!(asked(&[("x-ratelimit-reset", value)]), Some(Duration::from_secs(wait)), "{value}");
+        }
+        let openai = [
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-reset-requests", "1s"),
+            ("x-ratelimit-remaining-tokens", "12"),
+            ("x-ratelimit-reset-tokens", "6m0s"),
+        ];
+        assert_eq!(asked(&openai), Some(Duration::from_secs(1)), "only the limit that is used up counts");
         let body = br#"{"error":{"metadata":{"headers":{"X-RateLimit-Reset":"1767225605000"}}}}"#;
-        let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        assert_eq!(from_rate_limit(body, now), Some(Duration::from_secs(5)));
+        assert_eq!(from_rate_limit(body, now()), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn members_and_words() {
+        for (error, millis) in [
+            (json!({"retry_after": 2}), 2_000),
+            (json!({"retry_after": "1.5"}), 1_500),
+            (json!({"availability": {"retry_after": 3}}), 3_000),
+            (json!({"metadata": {"retry_after_seconds": 4}}), 4_000),
+            (json!({"retry_after_ms": 250}), 250),
+            (json!({"details": [{"@type": "x"}, {"retryDelay": "12s"}]}), 12_000),
+            (json!({"details": [{"retryDelay": {"seconds": "1", "nanos": 500_000_000}}]}), 1_500),
+        ] {
+            assert_eq!(from_members(&error), Some(Duration::from_millis(millis)), "{error}");
+        }
+        for (words, millis) in [
+            ("Quota exceeded. Please retry in 12s.", 12_000),
+            ("Please try again in 7.66s. Visit the page.", 7_660),
+            ("Please try again in 1m2.5s", 62_500),
+            ("try again in 250ms.", 250),
+            ("Retry after 30 seconds.", 30_000),
+            ("try again in 2 minutes", 120_000),
+        ] {
+            assert_eq!(from_words(words), Some(Duration::from_millis(millis)), "{words}");
+        }
+        for words in ["try again in a while", "retry in", "wait for it", ""] {
+            assert_eq!(from_words(words), None, "{words}");
+        }
     }
 }

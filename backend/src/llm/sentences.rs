@@ -7,12 +7,14 @@ use pipeline::llm::{Disposition, LlmError, LlmErrorCode, Usage};
 use super::{
     fault::{Fault, Upstream},
     redact::Redactor,
+    routing::Routing,
 };
 
 /// What sentences need to know about the client and the request.
 #[derive(Debug)]
 pub(super) struct Explain<'a> {
     pub(super) redactor: &'a Redactor,
+    pub(super) routing: &'a Routing,
     pub(super) model: &'a str,
     pub(super) output_tokens_max: u32,
 }
@@ -31,9 +33,21 @@ pub(super) fn cancelled(usage: Usage, attempts: u32) -> LlmError {
     LlmError { code: LlmErrorCode::Cancelled, message, disposition: Disposition::Fail, usage, attempts }
 }
 
+pub(super) fn unknown_cost(usage: Usage, attempts: u32) -> LlmError {
+    LlmError {
+        code: LlmErrorCode::LlmCostLimit,
+        message: "the endpoint does not state what a request cost, so that LLM_MAX_COST_PER_RUN_USD cannot be kept; unset \
+                  the limit, or use an endpoint that states costs or prices"
+            .to_owned(),
+        disposition: Disposition::Fail,
+        usage,
+        attempts,
+    }
+}
+
 pub(super) fn spend_limit(usage: Usage, attempts: u32) -> LlmError {
     LlmError {
-        code: LlmErrorCode::LlmCredits,
+        code: LlmErrorCode::LlmCostLimit,
         message: "the run has used up what it may spend (LLM_MAX_COST_PER_RUN_USD); raise the limit and retry the run \
                   to go on after the stages that are stored"
             .to_owned(),
@@ -70,7 +84,7 @@ impl Explain<'_> {
     }
 
     fn code_and_message(&self, fault: &Fault, call: &Circumstances) -> (LlmErrorCode, String) {
-        use LlmErrorCode::{LlmError, LlmInvalidOutput, LlmTimeout};
+        use LlmErrorCode::{LlmError, LlmInvalidOutput, LlmRefused, LlmTimeout, LlmTruncated};
         let model = self.redactor.clean(self.model);
         let tried = attempts(call.attempts);
         match fault {
@@ -122,15 +136,15 @@ impl Explain<'_> {
                 ),
             ),
             Fault::LengthLimit => (
-                LlmInvalidOutput,
+                LlmTruncated,
                 format!(
-                    "{model} was cut off at the limit of {} tokens before its answer was complete; choose a model that \
-                     answers more briefly with LLM_MODEL",
+                    "{model} was cut off before its answer was complete, at the limit of {} tokens or at a lower one of its \
+                     endpoint; choose a model that answers more briefly, or one with a higher limit, with LLM_MODEL",
                     self.output_tokens_max
                 ),
             ),
             Fault::ContentFilter => (
-                LlmInvalidOutput,
+                LlmRefused,
                 format!(
                     "the provider's content filter withheld the answer of {model}; choose another model with LLM_MODEL, or \
                      use another document"
@@ -138,7 +152,7 @@ impl Explain<'_> {
             ),
             Fault::Unwritten(reason) => (LlmError, reason.clone()),
             Fault::Refusal(words) => (
-                LlmInvalidOutput,
+                LlmRefused,
                 format!(
                     "{model} declined to answer{}; choose another model with LLM_MODEL, or use another document",
                     self.quoted(words)
@@ -148,12 +162,28 @@ impl Explain<'_> {
     }
 
     fn upstream(&self, upstream: &Upstream, call: &Circumstances) -> (LlmErrorCode, String) {
-        use LlmErrorCode::{LlmAuth, LlmCredits, LlmError, LlmRateLimit};
+        use LlmErrorCode::{LlmAuth, LlmCredits, LlmError, LlmRateLimit, LlmRefused};
         let model = self.redactor.clean(self.model);
         let tried = attempts(call.attempts);
         let status = upstream.status.map_or_else(|| "no status".to_owned(), |status| status.to_string());
         let said = format!("({status}{})", self.quoted(&upstream.message));
+        if upstream.is_refusal {
+            let message = format!(
+                "the provider's filter refused the document or the prompt {said}; choose another model with LLM_MODEL, or \
+                 use another document"
+            );
+            return (LlmRefused, message);
+        }
+        let constraints = self.constraints(upstream);
         match upstream.status {
+            Some(404 | 503) if !constraints.is_empty() => (
+                LlmError,
+                format!(
+                    "no provider of {model} meets {} {said}; loosen {}, or choose another model with LLM_MODEL",
+                    constraints.join(", "),
+                    if constraints.len() == 1 { "it" } else { "one of them" }
+                ),
+            ),
             Some(401) => {
                 (LlmAuth, format!("the endpoint does not accept OPENROUTER_API_KEY {said}; set a valid key"))
             }
@@ -209,6 +239,14 @@ impl Explain<'_> {
                 }
             },
         }
+    }
+
+    /// The operator's constraints that this refusal is about, as far as its words tell.
+    fn constraints(&self, upstream: &Upstream) -> Vec<&'static str> {
+        let words = upstream.message.to_lowercase();
+        let is_about_routing =
+            ["endpoint", "provider", "policy", "routing", "price"].iter().any(|w| words.contains(w));
+        if is_about_routing { self.routing.named_in(&words) } else { Vec::new() }
     }
 
     /// The endpoint's words, cleaned, behind a colon.

@@ -1,9 +1,19 @@
-//! Server-sent events, as far as model endpoints use them: data lines, comments, and any line ending.
+//! Server-sent events, as far as model endpoints use them: data lines, event names, comments, and any line ending.
+
+/// What a stream brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event<'a> {
+    /// A comment line: endpoints keep a connection alive with it.
+    Comment,
+    /// The data of one event, and the event's name where it has one.
+    Data { name: Option<&'a str>, data: &'a [u8] },
+}
 
 /// Splits a byte stream into events, however it was cut into chunks.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     line: Vec<u8>,
+    name: Option<String>,
     data: Vec<u8>,
     has_data: bool,
     /// The last line ended in CR: an LF right behind it belongs to the same line end.
@@ -11,14 +21,14 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Takes in bytes; hands every completed event's data to `sink`, until it returns false.
-    pub(super) fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&[u8]) -> bool) {
+    /// Takes in bytes; hands every completed event to `sink`, until it returns false.
+    pub(super) fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>) -> bool) {
         for &byte in bytes {
             let follows_cr = std::mem::replace(&mut self.after_cr, byte == b'\r');
             match byte {
                 b'\n' if follows_cr => {}
                 b'\n' | b'\r' => {
-                    if self.end_line() && !self.dispatch(&mut sink) {
+                    if !self.end_line(&mut sink) {
                         return;
                     }
                 }
@@ -29,32 +39,47 @@ impl Events {
 
     /// At the end of the stream: an event without its closing empty line still counts, because an endpoint
     /// that closes right after its last line has said all it wanted to.
-    pub(super) fn finish(&mut self, mut sink: impl FnMut(&[u8]) -> bool) {
-        self.end_line();
-        self.dispatch(&mut sink);
+    pub(super) fn finish(&mut self, mut sink: impl FnMut(Event<'_>) -> bool) {
+        if self.end_line(&mut sink) {
+            self.dispatch(&mut sink);
+        }
     }
 
-    /// Takes in one line; true when it ends an event.
-    fn end_line(&mut self) -> bool {
+    /// Takes in one line. False when the sink wants no more.
+    fn end_line(&mut self, sink: &mut impl FnMut(Event<'_>) -> bool) -> bool {
         let line = std::mem::take(&mut self.line);
+        // Some relays indent their lines, which the format does not know.
+        let line = line.trim_ascii_start();
         if line.is_empty() {
-            return true;
+            return self.dispatch(sink);
         }
-        if let Some(value) = line.strip_prefix(b"data") {
-            let value = value.strip_prefix(b":").unwrap_or(value);
-            let value = value.strip_prefix(b" ").unwrap_or(value);
+        if line.first() == Some(&b':') {
+            return sink(Event::Comment);
+        }
+        if let Some(value) = field(line, b"data") {
             if self.has_data {
                 self.data.push(b'\n');
             }
             self.data.extend_from_slice(value);
             self.has_data = true;
+        } else if let Some(value) = field(line, b"event") {
+            self.name = Some(String::from_utf8_lossy(value).trim().to_owned());
         }
-        false
+        true
     }
 
-    fn dispatch(&mut self, sink: &mut impl FnMut(&[u8]) -> bool) -> bool {
-        let data = std::mem::take(&mut self.data);
-        !std::mem::take(&mut self.has_data) || sink(&data)
+    fn dispatch(&mut self, sink: &mut impl FnMut(Event<'_>) -> bool) -> bool {
+        let (name, data) = (self.name.take(), std::mem::take(&mut self.data));
+        !std::mem::take(&mut self.has_data) || sink(Event::Data { name: name.as_deref(), data: &data })
+    }
+}
+
+/// The value of a line `name: value`, or `name` alone.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let rest = line.strip_prefix(name)?;
+    match rest.strip_prefix(b":") {
+        Some(value) => Some(value.strip_prefix(b" ").unwrap_or(value)),
+        None => rest.is_empty().then_some(rest),
     }
 }
 
@@ -65,8 +90,13 @@ mod tests {
     fn events(chunks: &[&[u8]]) -> Vec<String> {
         let mut found = Vec::new();
         let mut parser = Events::default();
-        let mut sink = |data: &[u8]| {
-            found.push(String::from_utf8_lossy(data).into_owned());
+        let mut sink = |event: Event<'_>| {
+            found.push(match event {
+                Event::Comment => "comment".to_owned(),
+                Event::Data { name, data } => {
+                    format!("{}={}", name.unwrap_or_default(), String::from_utf8_lossy(data))
+                }
+            });
             true
         };
         for chunk in chunks {
@@ -78,8 +108,8 @@ mod tests {
 
     #[test]
     fn events_are_the_same_however_the_stream_is_cut() {
-        let stream = b": OPENROUTER PROCESSING\n\ndata: {\"a\":1}\r\n\r\nevent: x\ndata:two\ndata: lines\r\rid: 4\n\ndata: last";
-        let expected = ["{\"a\":1}", "two\nlines", "last"];
+        let stream = b": OPENROUTER PROCESSING\n\ndata: {\"a\":1}\r\n\r\nevent: x\ndata:two\ndata: lines\r\rid: 4\ndataset: no\n\n data\n\ndata: last";
+        let expected = ["comment", "={\"a\":1}", "x=two\nlines", "=", "=last"];
         assert_eq!(events(&[stream]), expected);
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         assert_eq!(events(&bytes), expected);

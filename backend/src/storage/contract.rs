@@ -70,6 +70,7 @@ pub fn record(stage: Stage, mark: &str) -> StageRecord {
         // Figures that a careless number format would change.
         usage: Usage { prompt_tokens: 1_234_567, cost_usd: 0.1 + 0.2, ..Usage::default() },
         attempts: 1,
+        structured_output: None,
     };
     let share = (stage.number() <= 2).then_some(12.0 / 13.0);
     let grounding =

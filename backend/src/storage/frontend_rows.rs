@@ -132,6 +132,7 @@ mod tests {
             prompt_version: "1".into(),
             usage: Usage::default(),
             attempts: 1,
+            structured_output: None,
         };
         let circumstances = Circumstances {
             started_at: Timestamp::default(),

@@ -75,6 +75,11 @@ struct ResultLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModeLabels {
     configured: &'static str,
     effective: &'static str,
@@ -95,6 +100,7 @@ struct Counted {
     stages_reconciled: Counter,
     runs_expired: Counter,
     llm_cost_usd: Counter<f64, AtomicU64>,
+    model_oddities: Family<KindLabels, Counter>,
     event_streams: Gauge,
 }
 
@@ -115,6 +121,7 @@ impl Counted {
             stages_reconciled: Counter::default(),
             runs_expired: Counter::default(),
             llm_cost_usd: Counter::default(),
+            model_oddities: Family::default(),
             event_streams: Gauge::default(),
         };
         let registry = &mut counted.registry;
@@ -157,6 +164,11 @@ impl Counted {
             counted.stages_reconciled.clone(),
         );
         registry.register("llm_cost_usd", "US dollars spent on model calls", counted.llm_cost_usd.clone());
+        registry.register(
+            "model_reply_oddities",
+            "Deviations from the wire format that were tolerated in replies of models, by kind",
+            counted.model_oddities.clone(),
+        );
         registry.register("event_streams", "Streams of events that are open", counted.event_streams.clone());
         counted
     }
@@ -235,6 +247,11 @@ pub fn llm_cost(usd: f64) {
     if usd.is_finite() && usd > 0.0 {
         COUNTED.llm_cost_usd.inc_by(usd);
     }
+}
+
+/// A reply of a model deviated from the wire format and was taken all the same.
+pub fn model_oddity(kind: &'static str) {
+    COUNTED.model_oddities.get_or_create(&KindLabels { kind }).inc();
 }
 
 /// How things stand at the moment of asking.
@@ -350,6 +367,7 @@ mod tests {
         file_write_failed();
         llm_cost(0.25);
         llm_cost(f64::NAN);
+        model_oddity("think_block");
         request_answered("GET", "/health", 200, Duration::from_millis(3));
         let text = render(&measured()).unwrap();
         for line in [
@@ -360,6 +378,7 @@ mod tests {
             "innovation_database_writes_total{result=\"failed\"} 1",
             "innovation_file_write_failures_total 1",
             "innovation_llm_cost_usd_total 0.25",
+            "innovation_model_reply_oddities_total{kind=\"think_block\"} 1",
             "innovation_http_requests_total{method=\"GET\",route=\"/health\",status=\"200\"} 1",
             "innovation_http_request_duration_seconds_bucket{le=\"0.005\",route=\"/health\"} 1",
             "innovation_build_info{version=\"1.2.3\",git_sha=\"abc\"} 1",

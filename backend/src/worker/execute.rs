@@ -6,6 +6,7 @@ use pipeline::{
     clock::Clock,
     engine::{Event, Finished, Job},
     failure::{FailureCode, RunFailure},
+    llm::StructuredOutput,
     record::StageRecord,
 };
 use tokio_util::sync::CancellationToken;
@@ -314,6 +315,7 @@ impl Work<'_> {
                     provider = meta.provider,
                     model = meta.model,
                     cost_usd = meta.usage.cost_usd,
+                    structured_output = meta.structured_output.map(StructuredOutput::as_str),
                     elapsed_ms = elapsed.as_millis(),
                     "[{run_id}] stage stored"
                 );

@@ -35,7 +35,12 @@ const fn is_down(error: &LlmError) -> bool {
             matches!(error.disposition, Disposition::Retry { .. })
         }
         LlmErrorCode::LlmCredits => true,
-        LlmErrorCode::LlmAuth | LlmErrorCode::LlmInvalidOutput | LlmErrorCode::Cancelled => false,
+        LlmErrorCode::LlmAuth
+        | LlmErrorCode::LlmCostLimit
+        | LlmErrorCode::LlmInvalidOutput
+        | LlmErrorCode::LlmTruncated
+        | LlmErrorCode::LlmRefused
+        | LlmErrorCode::Cancelled => false,
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     brand::BrandProfile,
     document::PackedDocument,
-    llm::{LlmError, Usage},
+    llm::{LlmError, StructuredOutput, Usage},
     packed::PackError,
     run::{RunId, Stage},
     stages::{Earlier, StageOutput},
@@ -53,6 +53,8 @@ pub struct Provenance {
     pub usage: Usage,
     /// Requests made, at least 1.
     pub attempts: u32,
+    /// How the model was held to the schema; none for the extractive analyst.
+    pub structured_output: Option<StructuredOutput>,
 }
 
 /// Why a stage has no answer.

@@ -94,10 +94,14 @@ fn tokens(usage: &Usage) -> String {
 }
 
 fn cost(usage: &Usage) -> String {
-    if usage.prompt_tokens == 0 && usage.completion_tokens == 0 && usage.cost_usd == 0.0 {
-        return "–".to_owned();
+    let is_blank = usage.prompt_tokens == 0 && usage.completion_tokens == 0 && usage.cost_usd == 0.0;
+    match usage {
+        Usage { cost_is_unknown: true, cost_usd: 0.0, .. } => "unknown".to_owned(),
+        Usage { cost_is_unknown: true, .. } => format!("more than US${:.4}", usage.cost_usd),
+        Usage { cost_is_estimated: true, .. } => format!("about US${:.4}", usage.cost_usd),
+        _ if is_blank => "–".to_owned(),
+        _ => format!("US${:.4}", usage.cost_usd),
     }
-    format!("US${:.4}", usage.cost_usd)
 }
 
 /// `12,345`.
@@ -146,5 +150,8 @@ mod tests {
         let usage = Usage { prompt_tokens: 1, cost_usd: 0.012_34, ..Usage::default() };
         assert_eq!(cost(&usage), "US$0.0123");
         assert_eq!(cost(&Usage::default()), "–");
+        assert_eq!(cost(&Usage { cost_is_estimated: true, ..usage }), "about US$0.0123");
+        assert_eq!(cost(&Usage { cost_is_unknown: true, ..usage }), "more than US$0.0123");
+        assert_eq!(cost(&Usage { cost_is_unknown: true, ..Usage::default() }), "unknown");
     }
 }

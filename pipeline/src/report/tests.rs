@@ -64,9 +64,10 @@ fn record(
             usage: if extractive {
                 Usage::default()
             } else {
-                Usage { prompt_tokens: 12_345, completion_tokens: 678, cached_tokens: 0, cost_usd: 0.0123 }
+                Usage { prompt_tokens: 12_345, completion_tokens: 678, cost_usd: 0.0123, ..Usage::default() }
             },
             attempts: 1,
+            structured_output: None,
         },
         Circumstances {
             started_at,

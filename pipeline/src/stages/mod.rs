@@ -1,8 +1,8 @@
 //! The four stages: what each must answer, the schema it is held to, and the checks that tie it to the
 //! stages before it.
 //!
-//! One file a stage. The JSON Schema that is sent to a model is the one its answer is checked against
-//! ([`schema`]), and it uses only keywords that every provider's strict mode takes.
+//! One file a stage. [`schema`] makes two JSON Schemas of each answer's type: one that is sent, in the keywords that every
+//! provider's strict mode accepts, and one with bounds, against which the answer is checked.
 
 pub mod brand_contextualization;
 mod earlier;
@@ -32,13 +32,28 @@ pub struct Evidence {
     /// Word for word from the document.
     #[schemars(length(min = 1, max = 600))]
     pub quote: String,
-    /// From 1.
+    /// The page's number, from 1.
+    #[serde(deserialize_with = "whole_number")]
     #[schemars(range(min = 1, max = 2000))]
     pub page: u32,
     /// Set by [`crate::grounding`], never by whoever answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("readOnly" = true))]
     pub status: Option<QuoteStatus>,
+}
+
+/// Any integer of JSON Schema, which counts `1.0` and `1e30` among them, cut to the range of the type. Bounds are the
+/// checked schema's business: this only keeps an answer from being lost for the spelling of a number.
+fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    if let Some(number) = number.as_u64() {
+        return Ok(u32::try_from(number).unwrap_or(u32::MAX));
+    }
+    match number.as_f64() {
+        // A cast from a float saturates.
+        Some(float) if float.fract() == 0.0 => Ok(float as u32),
+        _ => Err(serde::de::Error::custom("is no whole number")),
+    }
 }
 
 /// What the look-up of a quote found.

@@ -1,41 +1,56 @@
-//! Errors in the endpoint's words: `{error: {code, message, metadata?}}` and its variants.
+//! Errors in the endpoint's words, in every shape that endpoints and the proxies before them use.
 
-use std::time::Duration;
-
+use pipeline::{llm::Oddities, tolerant_json};
 use serde_json::Value;
 
-use crate::llm::fault::Upstream;
+use crate::llm::{fault::Upstream, retry_after};
 
-/// What OpenRouter says when it passes on a provider's error, whose own words stand in `metadata.raw`.
+/// OpenRouter says it when it passes on a provider's error, whose own words stand in `metadata.raw`.
 const GENERIC: &str = "Provider returned error";
+/// How deep errors stand within errors.
+const DEPTH_MAX: usize = 4;
+/// Where error bodies keep their parts, the more specific first.
+const WRAPPERS: [&str; 4] = ["error", "errors", "detail", "fault"];
+const MESSAGES: [&str; 7] =
+    ["message", "msg", "error_description", "detail", "title", "faultstring", "reason"];
+/// Where an error says which kind it is, the more specific first.
+const KINDS: [&str; 5] = ["code", "status", "type", "error_type", "http_status"];
 
 /// Reads the body of a response with an error status. Takes any bytes.
 #[must_use]
 pub fn decode_error(status: u16, body: &[u8]) -> Upstream {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(body) => upstream(body.get("error").unwrap_or(&body), Some(status)),
-        // A proxy's page tells people nothing that the status does not.
-        Err(_) => Upstream { status: Some(status), ..Upstream::default() },
-    }
+    let values = tolerant_json::values(body, &mut Oddities::default());
+    let error = match values.ok().and_then(|values| values.into_iter().next()) {
+        Some(body) => read(&body, 0),
+        None => Upstream { message: words_of_page(body), ..Upstream::default() },
+    };
+    // A word says more than the status where accounts run dry: OpenAI answers 429 for it.
+    let is_about_money = error.status == Some(402);
+    Upstream { status: if is_about_money { error.status } else { Some(status) }, ..error }
 }
 
-/// Reads an `error` value. The HTTP status, where it is an error itself, counts more than the code inside.
-pub(super) fn upstream(error: &Value, http_status: Option<u16>) -> Upstream {
-    let availability = error.get("availability");
-    let metadata = error.get("metadata");
-    let hint = |name: &str| availability.and_then(|a| a.get(name)).or_else(|| error.get(name));
-    Upstream {
-        status: http_status
-            .or_else(|| error.get("code").and_then(status))
-            .or_else(|| error.get("http_status").and_then(status))
-            .or_else(|| error.get("status").and_then(status)),
-        message: message(error, metadata),
-        retryable: hint("retryable").and_then(Value::as_bool),
-        retry_after: hint("retry_after").and_then(seconds),
-    }
+/// The error that a value within a 200 is; none where it names neither a message nor a code: some endpoints send an empty
+/// one with every answer.
+pub(super) fn real(error: &Value) -> Option<Upstream> {
+    let upstream = read(error, 0);
+    let says_nothing = upstream.message.trim().is_empty() && upstream.status.is_none();
+    let says_all_is_well =
+        upstream.message.trim().is_empty() || upstream.message.eq_ignore_ascii_case("success");
+    let is_success =
+        says_all_is_well && error.get("code").and_then(Value::as_u64).is_some_and(is_success_code);
+    let has_kind = error
+        .get("type")
+        .or_else(|| error.get("code"))
+        .and_then(Value::as_str)
+        .is_some_and(|t| !t.is_empty());
+    (!is_success && (!says_nothing || has_kind)).then_some(upstream)
 }
 
-/// `finish_reason: "error"` without any error beside it.
+fn is_success_code(code: u64) -> bool {
+    code == 0 || (200..300).contains(&code)
+}
+
+/// A finish reason `error` without any error beside it.
 pub(super) fn unexplained() -> Upstream {
     Upstream {
         message: "the answer ended in an error that is not explained".to_owned(),
@@ -43,33 +58,124 @@ pub(super) fn unexplained() -> Upstream {
     }
 }
 
-/// A status as a number, as digits, or as one of the names that OpenAI-like endpoints use.
+/// Reads an error value: an object in the shape of OpenAI, OpenRouter, Anthropic, Google, FastAPI, Cloudflare or vLLM, a list
+/// of such, or a text.
+fn read(error: &Value, depth: usize) -> Upstream {
+    match error {
+        _ if depth > DEPTH_MAX => Upstream::default(),
+        Value::String(text) => from_text(text, depth),
+        Value::Array(list) => list.first().map_or_else(Upstream::default, |first| read(first, depth + 1)),
+        Value::Object(_) => from_object(error, depth),
+        _ => Upstream::default(),
+    }
+}
+
+/// A text is the message, or the error as JSON once more.
+fn from_text(text: &str, depth: usize) -> Upstream {
+    let inner = text
+        .trim_start()
+        .starts_with(['{', '['])
+        .then(|| tolerant_json::value(text, &mut Oddities::default()));
+    match inner {
+        Some(Ok(value)) => {
+            let inner = read(&value, depth + 1);
+            let message = if inner.message.is_empty() { text.to_owned() } else { inner.message };
+            Upstream { message, ..inner }
+        }
+        _ => Upstream {
+            message: text.to_owned(),
+            retry_after: retry_after::from_words(text),
+            ..Upstream::default()
+        },
+    }
+}
+
+fn from_object(error: &Value, depth: usize) -> Upstream {
+    let inner = WRAPPERS
+        .into_iter()
+        .filter_map(|name| error.get(name))
+        .find(|inner| !inner.is_null() && !inner.is_boolean())
+        .map(|inner| read(inner, depth + 1))
+        .unwrap_or_default();
+    let metadata = error.get("metadata");
+    let raw = metadata.and_then(|metadata| metadata.get("raw")).filter(|raw| !raw.is_null());
+    let passed_on = raw.map(|raw| read(raw, depth + 1)).unwrap_or_default();
+    let own = MESSAGES.into_iter().find_map(|name| error.get(name)?.as_str()).unwrap_or_default();
+    let provider = metadata.and_then(|metadata| metadata.get("provider_name")).and_then(Value::as_str);
+    let message = if (own.is_empty() || own == GENERIC) && !passed_on.message.is_empty() {
+        format!("{} says: {}", provider.unwrap_or("the provider"), passed_on.message)
+    } else if own.is_empty() {
+        inner.message
+    } else {
+        own.to_owned()
+    };
+    let availability = error.get("availability");
+    let hint = |name: &str| availability.and_then(|hints| hints.get(name)).or_else(|| error.get(name));
+    let kinds = || KINDS.into_iter().filter_map(|name| error.get(name));
+    let flagged = metadata.is_some_and(|metadata| metadata.get("flagged_input").is_some());
+    Upstream {
+        status: kinds().find_map(status).or(inner.status).or(passed_on.status),
+        retryable: hint("retryable").and_then(Value::as_bool).or(inner.retryable),
+        retry_after: retry_after::from_members(error)
+            .or(inner.retry_after)
+            .or(passed_on.retry_after)
+            .or_else(|| retry_after::from_words(&message)),
+        is_refusal: flagged || kinds().any(is_refusal) || inner.is_refusal || passed_on.is_refusal,
+        parameter: error
+            .get("param")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .or(inner.parameter)
+            .or(passed_on.parameter),
+        message,
+    }
+}
+
+/// A status as a number, as digits, or as one of the names that OpenAI, Anthropic and Google use.
 fn status(code: &Value) -> Option<u16> {
+    let is_status = |number: &u16| (300..=999).contains(number);
     if let Some(number) = code.as_u64() {
-        return u16::try_from(number).ok().filter(|number| (100..=999).contains(number));
+        return u16::try_from(number).ok().filter(is_status);
     }
-    match code.as_str()?.trim() {
-        "invalid_api_key" => Some(401),
-        "insufficient_quota" => Some(402),
-        "model_not_found" => Some(404),
-        "context_length_exceeded" | "invalid_request_error" => Some(400),
-        "rate_limit_exceeded" => Some(429),
-        digits => digits.parse().ok().filter(|number| (100..=999).contains(number)),
-    }
+    Some(match code.as_str()?.trim().to_ascii_lowercase().as_str() {
+        "invalid_api_key" | "authentication_error" | "unauthenticated" | "unauthorized" => 401,
+        "insufficient_quota"
+        | "billing_error"
+        | "billing_hard_limit_reached"
+        | "insufficient_credits"
+        | "payment_required" => 402,
+        "permission_error" | "permission_denied" | "forbidden" => 403,
+        "model_not_found" | "not_found_error" | "not_found" => 404,
+        "request_too_large" => 413,
+        "context_length_exceeded" | "invalid_request_error" | "invalid_argument" | "bad_request" => 400,
+        "rate_limit_exceeded" | "rate_limit_error" | "resource_exhausted" | "too_many_requests" => 429,
+        "api_error" | "internal" | "internal_error" | "internal_server_error" => 500,
+        "unavailable" | "service_unavailable" => 503,
+        "deadline_exceeded" | "timeout_error" => 504,
+        "overloaded_error" | "overloaded" => 529,
+        digits => return digits.parse().ok().filter(is_status),
+    })
 }
 
-fn message(error: &Value, metadata: Option<&Value>) -> String {
-    let own = error.as_str().or_else(|| error.get("message").and_then(Value::as_str)).unwrap_or_default();
-    let raw = metadata.and_then(|m| m.get("raw")).and_then(Value::as_str).unwrap_or_default();
-    if raw.is_empty() || !(own.is_empty() || own == GENERIC) {
-        return own.to_owned();
-    }
-    let provider =
-        metadata.and_then(|m| m.get("provider_name")).and_then(Value::as_str).unwrap_or("the provider");
-    format!("{provider} says: {raw}")
+/// Whether a filter before the model has refused the prompt, in the words of OpenAI and Azure.
+fn is_refusal(code: &Value) -> bool {
+    let words =
+        ["content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"];
+    code.as_str().is_some_and(|code| words.contains(&code.to_ascii_lowercase().as_str()))
 }
 
-fn seconds(value: &Value) -> Option<Duration> {
-    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
-    Duration::try_from_secs_f64(number).ok()
+/// A text as it is; of a proxy's page its title.
+fn words_of_page(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let trimmed = text.trim();
+    if !trimmed.starts_with('<') {
+        return trimmed.to_owned();
+    }
+    let lower = trimmed.to_ascii_lowercase();
+    let title = lower.find("<title>").map(|start| start + "<title>".len());
+    let title = title.and_then(|start| {
+        let end = start + lower.get(start..)?.find("</title>")?;
+        trimmed.get(start..end)
+    });
+    title.unwrap_or_default().trim().to_owned()
 }

@@ -1,3 +1,4 @@
+use pipeline::llm::Oddity;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -33,13 +34,28 @@ fn stream() -> Vec<u8> {
 
 fn hello() -> Reply {
     Reply {
-        text: "hello".to_owned(),
+        parts: ReplyParts { content: "hello".to_owned(), ..ReplyParts::default() },
+        refusal: String::new(),
         model: Some("a/b".to_owned()),
         provider: Some("P".to_owned()),
         generation_id: Some("gen-1".to_owned()),
         finish_reason: Some("stop".to_owned()),
-        usage: Usage { prompt_tokens: 10, completion_tokens: 5, cached_tokens: 4, cost_usd: 0.25 },
+        usage: Usage {
+            prompt_tokens: 10,
+            completion_tokens: 5,
+            cached_tokens: 4,
+            cost_usd: 0.25,
+            ..Usage::default()
+        },
+        oddities: Oddities::default(),
     }
+}
+
+/// The same reply, with these oddities.
+fn odd(reply: Reply, oddities: &[Oddity]) -> Reply {
+    let mut set = Oddities::default();
+    oddities.iter().for_each(|oddity| set.insert(*oddity));
+    Reply { oddities: set, ..reply }
 }
 
 fn fault(body: &[u8]) -> Fault {
@@ -49,7 +65,7 @@ fn fault(body: &[u8]) -> Fault {
 #[test]
 fn one_body_and_a_stream_say_the_same() {
     assert_eq!(decode(&stop("hello"), BYTES_MAX), Ok(hello()));
-    assert_eq!(decode(&stream(), BYTES_MAX), Ok(hello()));
+    assert_eq!(decode(&stream(), BYTES_MAX), Ok(odd(hello(), &[Oddity::Comment])));
     let padded = [b"\n\n \r\n".as_slice(), &stop("hello")].concat();
     assert_eq!(decode(&padded, BYTES_MAX), Ok(hello()), "leading newlines keep a connection alive");
 }
@@ -61,13 +77,13 @@ fn content_may_come_in_parts_and_fields_in_unknown_types() {
         {"index": 0, "logprobs": 1, "finish_reason": "STOP", "message": {"content": parts, "refusal": null}}]});
     let reply = decode(body.to_string().as_bytes(), BYTES_MAX).unwrap();
     assert_eq!(
-        (reply.text.as_str(), reply.model, reply.finish_reason.as_deref()),
+        (reply.parts.content.as_str(), reply.model, reply.finish_reason.as_deref()),
         ("hello", None, Some("stop"))
     );
 }
 
 #[test]
-fn the_order_of_judgement_is_error_then_reason_then_content() {
+fn limits_go_before_errors_and_errors_before_content() {
     let with = |choice: Value| fault(&json_body(choice));
     assert_eq!(with(json!({"finish_reason": "length", "message": {"content": "x"}})), Fault::LengthLimit);
     assert_eq!(
@@ -100,7 +116,7 @@ fn what_is_no_answer_is_told_apart() {
     assert_eq!(fault(b""), Fault::NotAnAnswer("an empty body"));
     assert_eq!(fault(b" \n"), Fault::NotAnAnswer("an empty body"));
     assert_eq!(fault(b"upstream down"), Fault::NotAnAnswer(TEXT));
-    assert_eq!(fault(b"[1]"), Fault::NotAnAnswer(TEXT));
+    assert_eq!(fault(b"[1]"), Fault::NotAnAnswer("JSON that is no chat completion"));
     assert_eq!(fault(b"{\"a\" 1}"), Fault::NotAnAnswer(BROKEN_JSON));
     assert_eq!(fault(b"{\"ok\": true}"), Fault::NotAnAnswer("JSON that is no chat completion"));
     let whole = stop("hello");
@@ -129,6 +145,100 @@ fn a_stream_may_fail_in_the_middle() {
 }
 
 #[test]
+fn what_had_arrived_before_a_fault_is_kept() {
+    let chunk = json!({"choices": [{"delta": {"content": "whole"}}]});
+    let kept = |rest: &str| {
+        let failure = decode(format!("data: {chunk}\n\n{rest}").as_bytes(), BYTES_MAX).unwrap_err();
+        failure.partial.map(|reply| reply.parts.content)
+    };
+    for rest in [
+        "",
+        "data: {\"choi",
+        "data: {\"error\": {\"message\": \"gone\"}}\n\n",
+        "event: error\ndata: gone\n\n",
+    ] {
+        assert_eq!(kept(rest).as_deref(), Some("whole"), "{rest}");
+    }
+    let limit = json!({"choices": [{"delta": {}, "finish_reason": "MAX_TOKENS"}]});
+    assert_eq!(kept(&format!("data: {limit}\n\n")), None, "a cut-off answer is never complete");
+    assert_eq!(
+        kept("data: {\"choices\": [{\"delta\n\ndata: [DONE]\n\n"),
+        None,
+        "a piece of it may be missing"
+    );
+}
+
+#[test]
+fn each_oddity_is_tolerated_and_named() {
+    use Oddity::*;
+    let piece = |text: &str| json!({"choices": [{"delta": {"content": text}}]}).to_string();
+    let end = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+    let both = |delta: &str, message: &str| {
+        json!({"choices": [{"delta": {"content": delta}, "message": {"content": message}}]}).to_string()
+    };
+    let (hel, lo) = (piece("hel"), piece("lo"));
+    for (events, oddities) in [
+        (vec![&*hel, "", &*lo, end], vec![EmptyEvent]),
+        (vec![&*hel, "ping", &*lo, end], vec![Heartbeat]),
+        (vec![&*hel, r#""ping""#, &*lo, end], vec![Heartbeat]),
+        (vec![&*hel, r#"{"type":"ping"}"#, &*lo, end], vec![UnknownEvent]),
+        (vec![&*hel, r#"{"error":{}}"#, &*lo, end], vec![EmptyError]),
+        (vec![&*hel, r#"{"error":{"message":"","code":0},"choices":[]}"#, &*lo, end], vec![EmptyError]),
+        (
+            vec![r#"{"id":"a","id":"a","choices":[{"delta":{"content":"hel"}}]}"#, &*lo, end],
+            vec![DuplicateKeys],
+        ),
+        (
+            vec![r#"{"choices":[{"delta":{"content":[{"type":"text","text":"hel"}]}}]}"#, &*lo, end],
+            vec![ContentParts],
+        ),
+        (vec![&*both("hel", "hel"), &*both("lo", "hello"), end], vec![MessageBesideDelta]),
+        (vec![&*format!("{hel}{lo}"), end], vec![SeveralValues]),
+        (vec![&*hel, &*lo, r#"{"choices":[{"delta":{},"finish_reason":"end_turn"}]}"#], vec![FinishReason]),
+    ] {
+        let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        let reply = decode(format!("{body}data: [DONE]\n\n").as_bytes(), BYTES_MAX).unwrap();
+        assert_eq!(reply.parts.content, "hello", "{events:?}");
+        assert_eq!(reply.oddities.iter().collect::<Vec<_>>(), oddities, "{events:?}");
+    }
+}
+
+#[test]
+fn tool_calls_and_reasoning_are_kept_apart() {
+    let body: String = [
+        json!({"choices": [{"delta": {"reasoning": "so", "reasoning_details": [{"text": "so"}]}}]}),
+        json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{\"a\""}}]}}]}),
+        json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}, "finish_reason": "tool_calls"}]}),
+    ]
+    .iter()
+    .map(|event| format!("data: {event}\n\n"))
+    .collect();
+    let parts = decode(body.as_bytes(), BYTES_MAX).unwrap().parts;
+    assert_eq!(
+        parts,
+        ReplyParts {
+            tool_calls: vec!["{\"a\":1}".to_owned()],
+            reasoning: "so".to_owned(),
+            ..ReplyParts::default()
+        }
+    );
+    let thinking = json!({"choices": [{"finish_reason": "stop", "message": {"content": [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "yes"}]}}]});
+    let parts = decode(thinking.to_string().as_bytes(), BYTES_MAX).unwrap().parts;
+    assert_eq!((parts.content.as_str(), parts.reasoning.as_str()), ("yes", "hm"));
+}
+
+#[test]
+fn halves_of_a_character_are_joined_across_chunks() {
+    let chunk = |text: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":{text}}}}}]}}\n\n");
+    let mut body = chunk(r#""a\ud83d""#) + &chunk(r#""\uded2b""#) + &chunk(r#""\udc00""#);
+    body += "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let reply = decode(body.as_bytes(), BYTES_MAX).unwrap();
+    assert_eq!(reply.parts.content, "a\u{1F6D2}b\u{FFFD}");
+    assert!(reply.oddities.contains(Oddity::LoneSurrogate));
+}
+
+#[test]
 fn a_stream_that_ends_without_a_reason_is_taken_if_it_says_done() {
     let reply =
         decode(b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n", BYTES_MAX)
@@ -152,6 +262,56 @@ fn error_bodies_in_all_their_shapes() {
     assert_eq!(upstream.retryable, Some(false));
     assert_eq!(upstream.retry_after, Some(std::time::Duration::from_millis(1500)));
     assert_eq!(decode_error(500, b"<html>"), Upstream { status: Some(500), ..Upstream::default() });
+    let seconds = |count| Some(std::time::Duration::from_secs(count));
+    for (status, body, message, wait) in [
+        (
+            429,
+            json!([{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded.",
+                "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "12s"}]}}]),
+            "Quota exceeded.",
+            seconds(12),
+        ),
+        (
+            400,
+            json!({"type": "error", "error": {"type": "invalid_request_error", "message": "bad"}}),
+            "bad",
+            None,
+        ),
+        (
+            429,
+            json!({"error": {"message": "Please try again in 20s."}}),
+            "Please try again in 20s.",
+            seconds(20),
+        ),
+        (422, json!({"detail": [{"loc": ["body"], "msg": "field required"}]}), "field required", None),
+        (400, json!({"object": "error", "message": "too long", "code": 400}), "too long", None),
+        (503, json!({"success": false, "errors": [{"code": 7000, "message": "no route"}]}), "no route", None),
+        (500, json!("plain words"), "plain words", None),
+        (
+            502,
+            json!({"error": {"message": "Provider returned error", "code": 502, "metadata": {"provider_name": "Acme",
+            "raw": "{\"error\": {\"message\": \"busy\", \"retry_after\": 3}}"}}}),
+            "Acme says: busy",
+            seconds(3),
+        ),
+    ] {
+        let upstream = read(status, body.clone());
+        assert_eq!((upstream.status, upstream.message.as_str()), (Some(status), message), "{body}");
+        assert_eq!(upstream.retry_after, wait, "{body}");
+    }
+    let page = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title>";
+    assert_eq!(decode_error(502, page).message, "502 Bad Gateway");
+    let quota = json!({"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}});
+    assert_eq!(read(429, quota).status, Some(402), "an empty account is no rate limit");
+    let filtered = json!({"error": {"message": "filtered", "code": "content_filter", "status": 400}});
+    assert!(read(400, filtered).is_refusal);
+    let by_parameter = json!({"error": {"message": "Bad request", "param": "response_format"}});
+    assert_eq!(read(400, by_parameter).parameter.as_deref(), Some("response_format"));
+    for inside in
+        [r#"[{"error": {"code": 503, "message": "m"}}]"#, r#"{"detail": "m", "status": 503}"#, r#""m""#]
+    {
+        assert!(matches!(fault(inside.as_bytes()), Fault::Upstream(u) if u.message == "m"), "{inside}");
+    }
 }
 
 const GENERIC_MESSAGE: &str = "Provider returned error";
@@ -167,7 +327,52 @@ fn figures_beyond_anything_real_stay_finite() {
     }
 }
 
+/// What may stand between two events of a stream and changes nothing.
+const NOISE: [&str; 9] = [
+    ": keep-alive\n\n",
+    "data:\n\n",
+    "data: \n\n",
+    "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+    "event: response.created\ndata: {\"response\": {\"id\": \"x\"}}\n\n",
+    "data: heartbeat\n\n",
+    "data: {\"error\": {}}\n\n",
+    "data: {\"choices\": [], \"usage\": null, \"usage\": null}\r\n\r\n",
+    "id: 7\nretry: 3\ndata: {\"choices\": [{\"index\": 0, \"delta\": {\"role\": \"assistant\", \"content\": \"\"}}]}\n\n",
+];
+
 proptest! {
+    #[test]
+    fn noise_and_cuts_change_no_answer(
+        text in "[a-zA-Z{}\"\\\\ é🛒]{1,40}", noise in proptest::collection::vec(0_usize..NOISE.len(), 0..12),
+        cuts in proptest::collection::vec(1_usize..30, 0..40),
+    ) {
+        let mut events: Vec<String> = text
+            .chars()
+            .map(|c| format!("data: {}\n\n", json!({"choices": [{"delta": {"content": c.to_string()}}]})))
+            .collect();
+        events.push("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".to_owned());
+        events.push("data: {\"choices\":[],\"usage\":{\"cost\":0.25}}\n\n".to_owned());
+        for (position, kind) in noise.iter().enumerate() {
+            events.insert((position * 7) % events.len(), NOISE[*kind].to_owned());
+        }
+        let body = events.concat() + "data: [DONE]\n\n";
+        let mut decoder = Decoder::new(BYTES_MAX);
+        let mut rest = body.as_bytes();
+        for cut in cuts.into_iter().chain([usize::MAX]) {
+            let (head, tail) = rest.split_at(cut.min(rest.len()));
+            rest = tail;
+            decoder.push(head).unwrap();
+        }
+        let outcome = decoder.finish();
+        if text.trim().is_empty() {
+            prop_assert_eq!(outcome.unwrap_err().fault, Fault::EmptyContent);
+        } else {
+            let reply = outcome.unwrap();
+            prop_assert_eq!(reply.parts.content, text);
+            prop_assert_eq!((reply.finish_reason.as_deref(), reply.usage.cost_usd), (Some("stop"), 0.25));
+        }
+    }
+
     #[test]
     fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
         let _ = decode(&bytes, 400);
@@ -186,17 +391,20 @@ proptest! {
         }
         let mut decoder = Decoder::new(BYTES_MAX);
         let mut rest = body.as_slice();
-        let mut early = None;
+        let mut fault = None;
         for cut in cuts.into_iter().chain([usize::MAX]) {
             let (head, tail) = rest.split_at(cut.min(rest.len()));
             rest = tail;
             match decoder.push(head) {
                 Ok(false) => {}
                 Ok(true) => break,
-                Err(fault) => { early = Some(decoder.failure(fault)); break }
+                Err(early) => { fault = Some(early); break }
             }
         }
-        let pieces = early.map_or_else(|| decoder.finish(), Err);
+        let pieces = match fault {
+            Some(fault) => Err(decoder.failure(fault)),
+            None => decoder.finish(),
+        };
         prop_assert_eq!(pieces, decode(&body, BYTES_MAX));
     }
 }

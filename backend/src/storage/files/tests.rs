@@ -56,6 +56,7 @@ fn record(title: &str) -> StageRecord {
         prompt_version: "1".into(),
         usage: Usage { cost_usd: 0.1, ..Usage::default() },
         attempts: 1,
+        structured_output: None,
     };
     let at = "2026-11-21T10:00:00Z".parse().unwrap();
     let circumstances = Circumstances {

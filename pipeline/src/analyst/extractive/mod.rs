@@ -115,6 +115,7 @@ impl Analyst for ExtractiveAnalyst {
                 prompt_version: Self::version().to_owned(),
                 usage: Usage::default(),
                 attempts: 1,
+                structured_output: None,
             },
             warnings,
         })

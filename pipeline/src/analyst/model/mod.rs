@@ -1,15 +1,18 @@
 //! The analyst that asks a language model.
 //!
 //! It writes the prompt ([`prompt`]), fits the document to the model ([`fit`]), keeps untrusted text apart from
-//! the task ([`fence`]) and judges what comes back ([`parse`]). Retries, deadlines and money are the
-//! [`LlmClient`]'s business; the one thing asked again here is an answer that breaks the schema, once.
+//! the task ([`fence`]), finds the answer in the reply ([`reading`], [`thoughts`]) and judges it ([`parse`]). Retries,
+//! deadlines and money are the [`LlmClient`]'s business; the one thing asked again here is an answer that breaks the
+//! schema, once.
 
 mod fence;
 mod fit;
 mod parse;
 mod prompt;
+mod reading;
 #[cfg(test)]
 mod tests;
+mod thoughts;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,7 +25,8 @@ use prompt::Prompt;
 use super::{Analyst, AnalystError, Answer, Provenance, StageInput};
 use crate::{
     llm::{
-        Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, RequestSource, Usage,
+        Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, Oddities, ReplyParts,
+        RequestSource, Usage,
     },
     run::Stage,
     stages::{StageOutput, schema},
@@ -71,13 +75,17 @@ impl Analyst for ModelAnalyst {
     ) -> Result<Answer, AnalystError> {
         let (question, warnings) = Question::new(self, stage, input, None)?;
         let first = self.client.complete(&question, input.spend_limit_usd, cancel).await?;
-        let violations = match judge(stage, &first) {
+        let violations = match self.judge(&question, &first) {
             Ok(output) => return Ok(answer(stage, output, first, warnings)),
             Err(violations) => violations,
         };
         tracing::debug!(run = %input.run, %stage, violations = violations.len(), "answer refused; asking once more");
+        if input.spend_limit_usd.is_some() && first.usage.cost_is_unknown {
+            return Err(unknown_cost(&first).into());
+        }
 
-        let (question, warnings) = Question::new(self, stage, input, Some((&first.text, &violations)))?;
+        let refused = Refused { answer: said(&first.parts), violations: &violations };
+        let (question, warnings) = Question::new(self, stage, input, Some(refused))?;
         let limit_usd = input.spend_limit_usd.map(|limit| (limit - first.usage.cost_usd).max(0.0));
         let second = self.client.complete(&question, limit_usd, cancel).await;
         let mut second = second.map_err(|mut error| {
@@ -87,7 +95,7 @@ impl Analyst for ModelAnalyst {
         })?;
         second.usage += first.usage;
         second.attempts += first.attempts;
-        match judge(stage, &second) {
+        match self.judge(&question, &second) {
             Ok(output) => Ok(answer(stage, output, second, warnings)),
             Err(violations) => {
                 Err(invalid_output(stage, &second.model, &violations, second.usage, second.attempts).into())
@@ -96,13 +104,38 @@ impl Analyst for ModelAnalyst {
     }
 }
 
+impl ModelAnalyst {
+    /// The answer in a reply; tells the client what had to be tolerated to read it.
+    fn judge(&self, question: &Question<'_>, completion: &Completion) -> Result<StageOutput, Vec<String>> {
+        let (output, oddities) = question.judge(&completion.parts, completion.is_finished())?;
+        if !oddities.is_empty() {
+            self.client.note_oddities(question.input.run, oddities);
+        }
+        Ok(output)
+    }
+}
+
+/// The part of a reply that was most likely meant as the answer.
+fn said(parts: &ReplyParts) -> &str {
+    let texts = [Some(&parts.content), parts.tool_calls.first(), Some(&parts.reasoning)];
+    texts.into_iter().flatten().find(|text| !text.trim().is_empty()).map_or("", String::as_str)
+}
+
+/// An answer that was refused, and why.
+#[derive(Debug, Clone, Copy)]
+struct Refused<'a> {
+    answer: &'a str,
+    violations: &'a [String],
+}
+
 /// What is asked of the model. The request is made when it is sent.
 struct Question<'a> {
     options: &'a ModelOptions,
     stage: Stage,
     input: &'a StageInput<'a>,
-    /// The answer that was refused, and why.
-    refused: Option<(&'a str, &'a [String])>,
+    refused: Option<Refused<'a>>,
+    /// Whether other people's text in the prompt may hold an object that looks like an answer.
+    holds_answer_keys: bool,
     /// The prompt, until it is sent for the first time.
     prompt: Mutex<Option<Prompt>>,
 }
@@ -113,20 +146,38 @@ impl<'a> Question<'a> {
         analyst: &'a ModelAnalyst,
         stage: Stage,
         input: &'a StageInput<'a>,
-        refused: Option<(&'a str, &'a [String])>,
+        refused: Option<Refused<'a>>,
     ) -> Result<(Self, Vec<String>), AnalystError> {
-        let question = Self { options: &analyst.options, stage, input, refused, prompt: Mutex::default() };
+        let options = &analyst.options;
+        let question =
+            Self { options, stage, input, refused, holds_answer_keys: false, prompt: Mutex::default() };
         let mut prompt = question.prompt()?;
         let warnings = std::mem::take(&mut prompt.warnings);
-        Ok((Self { prompt: Mutex::new(Some(prompt)), ..question }, warnings))
+        let holds_answer_keys = prompt.holds_answer_keys;
+        Ok((Self { prompt: Mutex::new(Some(prompt)), holds_answer_keys, ..question }, warnings))
     }
 
     fn prompt(&self) -> Result<Prompt, AnalystError> {
         let mut prompt = prompt::build(self.stage, self.input, self.options)?;
-        if let Some((answer, violations)) = self.refused {
+        if let Some(Refused { answer, violations }) = self.refused {
             prompt.add_refusal(answer, violations);
         }
         Ok(prompt)
+    }
+
+    fn judge(&self, parts: &ReplyParts, is_finished: bool) -> Result<(StageOutput, Oddities), Vec<String>> {
+        parse::judge(self.stage, parts, is_finished, &|object| self.stands_in_prompt(object))
+    }
+
+    /// Whether other people's text in the prompt holds this object, however it is spaced: a model that repeats it has not
+    /// answered, and a document could smuggle in an answer of its own.
+    fn stands_in_prompt(&self, object: &str) -> bool {
+        let without_space = |text: &str| text.split_whitespace().collect::<String>();
+        self.holds_answer_keys
+            && prompt::build(self.stage, self.input, self.options).is_ok_and(|prompt| {
+                let object = without_space(object);
+                prompt.blocks.iter().any(|block| without_space(&block.text).contains(&object))
+            })
     }
 }
 
@@ -150,14 +201,14 @@ impl RequestSource for Question<'_> {
             system,
             blocks,
             schema_name: schema.name.to_owned(),
-            schema: schema.json.clone(),
+            schema: schema.sent.clone(),
             output_tokens_max: self.options.output_tokens_max,
         })
     }
-}
 
-fn judge(stage: Stage, completion: &Completion) -> Result<StageOutput, Vec<String>> {
-    parse::judge(stage, &completion.text, completion.is_finished())
+    fn is_answered_by(&self, parts: &ReplyParts) -> bool {
+        self.judge(parts, false).is_ok()
+    }
 }
 
 fn answer(stage: Stage, output: StageOutput, completion: Completion, mut warnings: Vec<String>) -> Answer {
@@ -177,6 +228,7 @@ fn answer(stage: Stage, output: StageOutput, completion: Completion, mut warning
             prompt_version: prompt::version(stage).to_owned(),
             usage: completion.usage,
             attempts: completion.attempts,
+            structured_output: Some(completion.structured_output),
         },
         warnings,
     }
@@ -189,6 +241,20 @@ fn provider_label(named: Option<String>) -> String {
         Some(name) if name.eq_ignore_ascii_case("extractive") => format!("endpoint:{name}"),
         Some(name) if !name.trim().is_empty() => name,
         _ => "not stated".to_owned(),
+    }
+}
+
+fn unknown_cost(reply: &Completion) -> LlmError {
+    LlmError {
+        code: LlmErrorCode::LlmCostLimit,
+        message: format!(
+            "{} broke the schema, and its endpoint does not state what the answer cost, so that \
+             LLM_MAX_COST_PER_RUN_USD cannot be kept; unset the limit, or use an endpoint that states costs or prices",
+            reply.model
+        ),
+        disposition: Disposition::Fail,
+        usage: reply.usage,
+        attempts: reply.attempts,
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Prompt {
     pub(super) system: String,
     pub(super) blocks: Vec<PromptBlock>,
     pub(super) warnings: Vec<String>,
+    /// Whether the material, which other people wrote, holds the keys of an answer.
+    pub(super) holds_answer_keys: bool,
 }
 
 /// The stage's task, with the schema that will be checked.
@@ -42,7 +44,7 @@ fn task(stage: Stage) -> String {
         Stage::GeneralTranslation => include_str!("../../prompts/general_translation.md"),
         Stage::BrandContextualization => include_str!("../../prompts/brand_contextualization.md"),
     };
-    text.replace("{{schema}}", &schema::of(stage).json.to_string())
+    text.replace("{{schema}}", &schema::of(stage).checked.to_string())
 }
 
 /// Hash of everything in a stage's prompt that does not come from the run.
@@ -69,7 +71,12 @@ pub(super) fn build(
     input: &StageInput<'_>,
     options: &ModelOptions,
 ) -> Result<Prompt, AnalystError> {
-    let mut prompt = Prompt { system: RULES.trim_end().to_owned(), blocks: Vec::new(), warnings: Vec::new() };
+    let mut prompt = Prompt {
+        system: RULES.trim_end().to_owned(),
+        blocks: Vec::new(),
+        warnings: Vec::new(),
+        holds_answer_keys: false,
+    };
     let earlier = input.earlier.outputs()?;
     match stage {
         Stage::InputProcessing => prompt.add_document(&input.document.unpack()?, options)?,
@@ -88,8 +95,16 @@ pub(super) fn build(
             prompt.add_brand(input.brand, options)?;
         }
     }
+    prompt.holds_answer_keys =
+        answer_keys(stage).all(|key| prompt.blocks.iter().any(|block| block.text.contains(&key)));
     prompt.add(task(stage).trim_end().to_owned());
     Ok(prompt)
+}
+
+/// The keys of a stage's answer as JSON writes them.
+fn answer_keys(stage: Stage) -> impl Iterator<Item = String> {
+    let properties = schema::of(stage).checked.get("properties").and_then(Value::as_object);
+    properties.into_iter().flat_map(|properties| properties.keys()).map(|key| format!("\"{key}\""))
 }
 
 impl Prompt {

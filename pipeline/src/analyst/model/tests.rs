@@ -103,9 +103,12 @@ async fn every_stage_is_asked_with_its_schema_and_answered_with_its_provenance()
         assert_eq!(answer.provenance.prompt_version, prompt::version(stage));
         assert!(answer.warnings.is_empty());
         let [call] = &asked.calls[..] else { panic!("one call") };
-        assert_eq!(call.request.schema, schema::of(stage).json);
+        assert_eq!(call.request.schema, schema::of(stage).sent);
         assert_eq!(call.request.schema_name, schema::of(stage).name);
-        assert!(call.prompt().contains(&schema::of(stage).json.to_string()), "the prompt holds the schema");
+        assert!(
+            call.prompt().contains(&schema::of(stage).checked.to_string()),
+            "the prompt holds the bounds"
+        );
         assert!(!call.prompt().contains("{{"), "no placeholder is left");
         assert_eq!(call.spend_limit_usd, Some(1.0));
     }

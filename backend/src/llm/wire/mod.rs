@@ -1,0 +1,254 @@
+//! What comes back: a chat completion as one JSON body or as a stream of events, judged by its bytes.
+//!
+//! The content type is not believed, only the content: some endpoints ignore `stream`, proxies answer 200 with a
+//! page. Unknown fields and values are taken, missing ones too; a field of an unexpected type counts as missing.
+//! All of it is pure, and no input makes it panic.
+
+use pipeline::{
+    llm::{Oddities, Oddity, ReplyParts, Usage},
+    tolerant_json,
+};
+use serde_json::Value;
+
+use self::answer::Answer;
+use super::{
+    fault::{Failure, Fault},
+    sse::{Event, Events},
+};
+
+pub use error_body::decode_error;
+
+mod answer;
+mod error_body;
+mod finish;
+mod usage;
+
+/// A model's answer as one request brought it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// Not all blank.
+    pub parts: ReplyParts,
+    /// The model's words where it declined.
+    pub refusal: String,
+    pub model: Option<String>,
+    pub provider: Option<String>,
+    pub generation_id: Option<String>,
+    /// Why the model stopped: `stop`, or a word that is not known here, or none.
+    pub finish_reason: Option<String>,
+    pub usage: Usage,
+    /// What had to be tolerated.
+    pub oddities: Oddities,
+}
+
+/// Reads a whole body at once, of at most `bytes_max` bytes. For tests and fuzzing; the client feeds a [`Decoder`].
+pub fn decode(body: &[u8], bytes_max: usize) -> Result<Reply, Failure> {
+    let mut decoder = Decoder::new(bytes_max);
+    match decoder.push(body) {
+        Ok(_) => decoder.finish(),
+        Err(fault) => Err(decoder.failure(fault)),
+    }
+}
+
+/// Takes in a body piece by piece.
+#[derive(Debug)]
+pub struct Decoder {
+    bytes_max: usize,
+    bytes_seen: usize,
+    body: Body,
+    answer: Answer,
+    /// `[DONE]` has arrived, or an error.
+    is_done: bool,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// Nothing but white space and perhaps the beginning of a word so far.
+    Undecided(Vec<u8>),
+    Json(Vec<u8>),
+    Stream(Events),
+}
+
+impl Decoder {
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            bytes_seen: 0,
+            body: Body::Undecided(Vec::new()),
+            answer: Answer::default(),
+            is_done: false,
+        }
+    }
+
+    /// Takes in the next bytes; true when the answer is complete and the rest can be left unread.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        self.bytes_seen = self.bytes_seen.saturating_add(bytes.len());
+        if self.bytes_seen > self.bytes_max {
+            return Err(Fault::TooLarge(self.bytes_max));
+        }
+        match &mut self.body {
+            Body::Undecided(start) => {
+                start.extend_from_slice(bytes);
+                match sniff(start, &mut self.answer.oddities) {
+                    Sniffed::More => Ok(false),
+                    Sniffed::Json => {
+                        self.body = Body::Json(std::mem::take(start));
+                        Ok(false)
+                    }
+                    Sniffed::Stream => {
+                        let start = std::mem::take(start);
+                        self.body = Body::Stream(Events::default());
+                        self.push_events(&start)
+                    }
+                    Sniffed::Other(what) => Err(Fault::NotAnAnswer(what)),
+                }
+            }
+            Body::Json(body) => {
+                body.extend_from_slice(bytes);
+                Ok(false)
+            }
+            Body::Stream(_) => self.push_events(bytes),
+        }
+    }
+
+    fn push_events(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        let Self { body: Body::Stream(events), answer, is_done, .. } = self else {
+            return Ok(false);
+        };
+        events.push(bytes, |event| {
+            *is_done = absorb_event(answer, event);
+            !*is_done
+        });
+        Ok(self.is_done)
+    }
+
+    /// Takes in the cost that the response's headers state.
+    pub fn absorb_cost_header(&mut self, value: &str) {
+        self.answer.stated.absorb_cost_header(value);
+    }
+
+    /// Whether the model has said all it wanted to, even if the stream has not ended properly yet.
+    #[must_use]
+    pub fn has_finish_reason(&self) -> bool {
+        self.answer.has_finish_reason()
+    }
+
+    /// Judges what has arrived, at the end of the body.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no answer; with what had arrived, which may hold one all the same.
+    pub fn finish(mut self) -> Result<Reply, Failure> {
+        match self.take_rest() {
+            Ok(()) => self.answer.judge(),
+            Err(fault) => Err(self.answer.failure(fault)),
+        }
+    }
+
+    fn take_rest(&mut self) -> Result<(), Fault> {
+        match std::mem::replace(&mut self.body, Body::Undecided(Vec::new())) {
+            Body::Undecided(start) if start.iter().all(u8::is_ascii_whitespace) => {
+                Err(Fault::NotAnAnswer("an empty body"))
+            }
+            Body::Undecided(_) => Err(Fault::NotAnAnswer(TEXT)),
+            Body::Json(body) => self.take_json(&body),
+            Body::Stream(mut events) if !self.is_done => {
+                let answer = &mut self.answer;
+                // A last event that is half an event takes nothing from an answer that was whole before it.
+                let had_hole = answer.has_hole;
+                events.finish(|event| !absorb_event(answer, event));
+                answer.has_hole = had_hole;
+                if answer.has_finish_reason() || answer.has_error() { Ok(()) } else { Err(Fault::CutOff) }
+            }
+            Body::Stream(_) => Ok(()),
+        }
+    }
+
+    fn take_json(&mut self, body: &[u8]) -> Result<(), Fault> {
+        let answer = &mut self.answer;
+        let values = match tolerant_json::values(body, &mut answer.oddities) {
+            Ok(values) => values,
+            Err(error) if error.is_eof() => return Err(Fault::CutOff),
+            Err(_) => return Err(Fault::NotAnAnswer(BROKEN_JSON)),
+        };
+        values.iter().for_each(|value| answer.absorb(value, None));
+        if !answer.is_recognised && !answer.has_error() {
+            // An error in a shape that only its message tells.
+            values.iter().for_each(|value| answer.absorb_error(value));
+        }
+        if answer.is_recognised || answer.has_error() {
+            Ok(())
+        } else {
+            Err(Fault::NotAnAnswer("JSON that is no chat completion"))
+        }
+    }
+
+    /// The failure of this request, with what it has cost and what had arrived.
+    #[must_use]
+    pub fn failure(self, fault: Fault) -> Failure {
+        self.answer.failure(fault)
+    }
+}
+
+/// Takes in one event; true when nothing is to come.
+fn absorb_event(answer: &mut Answer, event: Event<'_>) -> bool {
+    let Event::Data { name, data } = event else {
+        answer.oddities.insert(Oddity::Comment);
+        return false;
+    };
+    let data = data.trim_ascii();
+    if data.eq_ignore_ascii_case(b"[DONE]") {
+        return true;
+    }
+    if data.is_empty() {
+        answer.oddities.insert(Oddity::EmptyEvent);
+        return false;
+    }
+    match tolerant_json::values(data, &mut answer.oddities) {
+        Ok(values) => values.iter().for_each(|value| answer.absorb(value, name)),
+        Err(_) if matches!(data.first(), Some(b'{' | b'[')) => answer.has_hole = true,
+        Err(_) if name == Some("error") => {
+            answer.absorb_error(&Value::String(String::from_utf8_lossy(data).into_owned()));
+        }
+        Err(_) => answer.oddities.insert(Oddity::Heartbeat),
+    }
+    // Nothing that follows an error belongs to the answer.
+    answer.has_error()
+}
+
+const TEXT: &str = "text that is neither JSON nor an event stream";
+const BROKEN_JSON: &str = "broken JSON";
+
+enum Sniffed {
+    More,
+    Json,
+    Stream,
+    Other(&'static str),
+}
+
+/// Tells by its first bytes what a body is. Drops leading white space, which endpoints send to keep a connection
+/// alive.
+fn sniff(start: &mut Vec<u8>, oddities: &mut Oddities) -> Sniffed {
+    const BOM: &[u8] = b"\xEF\xBB\xBF";
+    /// How event-stream lines begin.
+    const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
+    let blank = start.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    start.drain(..blank);
+    if start.starts_with(BOM) {
+        oddities.insert(Oddity::ByteOrderMark);
+        start.drain(..BOM.len());
+    }
+    match start.first() {
+        None => Sniffed::More,
+        Some(b'{' | b'[' | b'"') => Sniffed::Json,
+        Some(b'<') => Sniffed::Other("an HTML page"),
+        Some(_) if FIELDS.iter().any(|field| start.starts_with(field)) => Sniffed::Stream,
+        Some(_) if FIELDS.iter().any(|field| field.starts_with(start)) || BOM.starts_with(start) => {
+            Sniffed::More
+        }
+        Some(_) => Sniffed::Other(TEXT),
+    }
+}
+
+#[cfg(test)]
+mod tests;

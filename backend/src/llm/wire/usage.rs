@@ -1,0 +1,246 @@
+//! Tokens and money, in every form that endpoints state them.
+
+use pipeline::llm::Usage;
+use serde_json::Value;
+
+/// xAI states costs in ticks of 1e-10 US dollars.
+const USD_PER_TICK: f64 = 1e-10;
+/// No request costs more; a larger figure is nonsense, and would make sums infinite.
+const USD_MAX: f64 = 1e6;
+
+/// What the chunks of one reply have stated so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Stated {
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    cached: Option<u64>,
+    cache_write: Option<u64>,
+    reasoning: Option<u64>,
+    cost_usd: Option<f64>,
+}
+
+impl Stated {
+    /// Takes in the usage of a chunk, wherever it stands. A later figure replaces an earlier one; none replaces nothing.
+    pub(super) fn absorb(&mut self, chunk: &Value) {
+        let choice = chunk.pointer("/choices/0");
+        let places = [
+            chunk.get("usage"),
+            chunk.get("usageMetadata"),
+            chunk.pointer("/x_groq/usage"),
+            chunk.pointer("/message/usage"),
+            choice.and_then(|choice| choice.get("usage")),
+        ];
+        for usage in places.into_iter().flatten().filter(|usage| usage.is_object()) {
+            self.absorb_usage(usage);
+        }
+        let gateway = chunk.pointer("/provider_metadata/gateway/cost");
+        self.cost_usd = gateway.and_then(money).or(self.cost_usd);
+    }
+
+    fn absorb_usage(&mut self, usage: &Value) {
+        let count = |paths: &[&str]| paths.iter().find_map(|path| tokens(usage.pointer(path)?));
+        let cached = count(&[
+            "/prompt_tokens_details/cached_tokens",
+            "/input_tokens_details/cached_tokens",
+            "/cached_tokens",
+            "/prompt_cache_hit_tokens",
+            "/cache_read_input_tokens",
+            "/cachedContentTokenCount",
+        ]);
+        let cache_write = count(&[
+            "/prompt_tokens_details/cache_write_tokens",
+            "/prompt_tokens_details/cache_creation_tokens",
+            "/cache_write_tokens",
+            "/cache_creation_input_tokens",
+        ]);
+        // Anthropic's `input_tokens` leaves out what was read from the cache or written to it; OpenAI's holds it.
+        let leaves_out = usage.get("input_tokens").is_some()
+            && (usage.get("cache_read_input_tokens").is_some()
+                || usage.get("cache_creation_input_tokens").is_some());
+        let input = count(&["/input_tokens"]).map(|input| {
+            if leaves_out { input + cached.unwrap_or(0) + cache_write.unwrap_or(0) } else { input }
+        });
+        let completion = count(&["/completion_tokens", "/output_tokens", "/candidatesTokenCount"]);
+        self.prompt = count(&["/prompt_tokens"]).or(input).or(count(&["/promptTokenCount"])).or(self.prompt);
+        self.completion = completion.or(self.completion);
+        self.cached = cached.or(self.cached);
+        self.cache_write = cache_write.or(self.cache_write);
+        self.reasoning = count(&[
+            "/completion_tokens_details/reasoning_tokens",
+            "/output_tokens_details/reasoning_tokens",
+            "/reasoning_tokens",
+            "/thoughtsTokenCount",
+        ])
+        .or(self.reasoning);
+        self.cost_usd = cost(usage).or(self.cost_usd);
+    }
+
+    /// The cost in a response's header, as LiteLLM and its kin state it.
+    pub(super) fn absorb_cost_header(&mut self, value: &str) {
+        self.cost_usd = self.cost_usd.or_else(|| money(&Value::from(value)));
+    }
+
+    /// Whether anything was stated.
+    pub(super) fn is_blank(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The figures; a cost that was not stated is unknown. Figures beyond anything real are cut, so that sums of them stay
+    /// finite.
+    pub(super) fn usage(&self) -> Usage {
+        let count = |count: Option<u64>| count.unwrap_or(0).min(u64::from(u32::MAX));
+        Usage {
+            prompt_tokens: count(self.prompt),
+            completion_tokens: count(self.completion),
+            cached_tokens: count(self.cached),
+            cache_write_tokens: count(self.cache_write),
+            reasoning_tokens: count(self.reasoning),
+            cost_usd: self.cost_usd.unwrap_or(0.0),
+            cost_is_estimated: false,
+            cost_is_unknown: self.cost_usd.is_none(),
+        }
+    }
+}
+
+/// A count as a number or as digits.
+fn tokens(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64);
+    value.as_u64().or_else(float).or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// The whole cost of a request. With the account's own key at the provider, OpenRouter bills its fee as `cost`, and the
+/// provider's bill stands in `cost_details`.
+fn cost(usage: &Value) -> Option<f64> {
+    let at = |path: &str| usage.pointer(path).and_then(money);
+    let stated = [
+        "/cost",
+        "/cost/total_cost",
+        "/cost/total",
+        "/total_cost",
+        "/estimated_cost",
+        "/cost_usd",
+        "/total_cost_usd",
+    ]
+    .into_iter()
+    .find_map(at)
+    .or_else(|| usage.get("cost_in_usd_ticks").and_then(tokens).map(|ticks| ticks as f64 * USD_PER_TICK));
+    let parts = |names: [&str; 2]| match names.map(|name| at(&format!("/cost_details/{name}"))) {
+        [None, None] => None,
+        [input, output] => Some(input.unwrap_or(0.0) + output.unwrap_or(0.0)),
+    };
+    let upstream = at("/cost_details/upstream_inference_cost")
+        .or_else(|| parts(["upstream_inference_prompt_cost", "upstream_inference_completions_cost"]))
+        .or_else(|| parts(["upstream_inference_input_cost", "upstream_inference_output_cost"]));
+    let is_own_key = usage.get("is_byok").and_then(Value::as_bool);
+    let total = match (stated, upstream, is_own_key) {
+        (Some(fee), Some(bill), Some(true)) => fee + bill,
+        // Without a mark, a cost of zero beside a bill means the account's own key.
+        (Some(fee), Some(bill), None) if fee == 0.0 => bill,
+        // OpenRouter's fee alone is not what the request cost.
+        (Some(_), None, Some(true)) => return None,
+        (None, Some(bill), _) => bill,
+        (stated, ..) => stated?,
+    };
+    Some(total.min(USD_MAX))
+}
+
+/// An amount as a number or as a decimal text; nothing negative, nothing infinite.
+fn money(value: &Value) -> Option<f64> {
+    let amount = value.as_f64().or_else(|| value.as_str()?.trim().trim_start_matches('$').parse().ok())?;
+    (amount.is_finite() && amount >= 0.0).then_some(amount.min(USD_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn usage(usage: Value) -> Usage {
+        let mut stated = Stated::default();
+        stated.absorb(&json!({ "usage": usage }));
+        stated.usage()
+    }
+
+    fn cost_of(value: Value) -> Option<f64> {
+        let usage = usage(value);
+        (!usage.cost_is_unknown).then_some(usage.cost_usd)
+    }
+
+    #[test]
+    fn tokens_are_read_in_every_spelling() {
+        let expected = Usage {
+            prompt_tokens: 100,
+            completion_tokens: 50,
+            cached_tokens: 40,
+            cache_write_tokens: 10,
+            reasoning_tokens: 30,
+            cost_usd: 0.0,
+            cost_is_estimated: false,
+            cost_is_unknown: true,
+        };
+        for value in [
+            json!({"prompt_tokens": 100, "completion_tokens": 50,
+                "prompt_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 10},
+                "completion_tokens_details": {"reasoning_tokens": 30}}),
+            json!({"input_tokens": 50, "output_tokens": "50", "cache_read_input_tokens": 40,
+                "cache_creation_input_tokens": 10, "output_tokens_details": {"reasoning_tokens": 30.0}}),
+            json!({"prompt_tokens": 100, "completion_tokens": 50, "prompt_cache_hit_tokens": 40,
+                "cache_write_tokens": 10, "reasoning_tokens": 30}),
+            json!({"promptTokenCount": 100, "candidatesTokenCount": 50, "cachedContentTokenCount": 40,
+                "cache_write_tokens": 10, "thoughtsTokenCount": 30}),
+        ] {
+            assert_eq!(usage(value.clone()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn cost_is_read_in_every_form() {
+        for (value, cost) in [
+            (json!({"cost": 0.25}), Some(0.25)),
+            (json!({"cost": "0.25"}), Some(0.25)),
+            (json!({"cost": {"total_cost": 0.25, "input_tokens_cost": 0.1}}), Some(0.25)),
+            (json!({"estimated_cost": 0.25}), Some(0.25)),
+            (json!({"cost_in_usd_ticks": 2_500_000_000_u64}), Some(0.25)),
+            (json!({"cost": 0}), Some(0.0)),
+            (
+                json!({"cost": 0, "is_byok": true, "cost_details": {"upstream_inference_cost": 0.25}}),
+                Some(0.25),
+            ),
+            (
+                json!({"cost": 0.01, "is_byok": true, "cost_details": {"upstream_inference_cost": 0.24}}),
+                Some(0.25),
+            ),
+            (json!({"cost": 0, "cost_details": {"upstream_inference_cost": 0.25}}), Some(0.25)),
+            (
+                json!({"cost": 0.25, "is_byok": false, "cost_details": {"upstream_inference_cost": 0.24}}),
+                Some(0.25),
+            ),
+            (json!({"cost": 0.25, "cost_details": {"upstream_inference_cost": null}}), Some(0.25)),
+            (
+                json!({"cost": 0, "is_byok": true, "cost_details": {"upstream_inference_cost": null,
+                    "upstream_inference_prompt_cost": 0.2, "upstream_inference_completions_cost": 0.05}}),
+                Some(0.25),
+            ),
+            (json!({"cost": 0, "is_byok": true}), None),
+            (json!({"prompt_tokens": 5}), None),
+            (json!({"cost": -1}), None),
+            (json!({"cost": null}), None),
+        ] {
+            assert_eq!(cost_of(value.clone()), cost, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_later_chunk_adds_and_never_erases() {
+        let mut stated = Stated::default();
+        assert!(stated.is_blank());
+        stated.absorb(&json!({"usage": {"prompt_tokens": 5, "cost": 0.5}}));
+        stated.absorb(&json!({"usage": null, "x_groq": {"usage": {"completion_tokens": 3}}}));
+        stated.absorb(&json!({"usage": {"cost": null}, "choices": [{"usage": {"prompt_tokens": 7}}]}));
+        let usage = stated.usage();
+        assert_eq!((usage.prompt_tokens, usage.completion_tokens, usage.cost_usd), (7, 3, 0.5));
+        stated.absorb_cost_header("0.9");
+        assert_eq!(stated.usage().cost_usd, 0.5, "the body goes before the header");
+    }
+}
