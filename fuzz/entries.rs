@@ -27,3 +27,27 @@ pub(crate) fn answer(bytes: &[u8]) {
         let _ = pipeline::analyst::model::parse_answer(Stage::InputProcessing, text);
     }
 }
+
+/// Any bytes as a response, cut into pieces: the first byte says how long they are. The reply does not depend on the cuts.
+pub(crate) fn stream(bytes: &[u8]) {
+    use backend::llm::wire::{Decoder, decode};
+    const BYTES_MAX: usize = 1024 * 1024;
+    let Some((length, body)) = bytes.split_first() else { return };
+    let mut decoder = Decoder::new(BYTES_MAX);
+    let mut fault = None;
+    for piece in body.chunks(usize::from(*length).max(1)) {
+        match decoder.push(piece) {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(early) => {
+                fault = Some(early);
+                break;
+            }
+        }
+    }
+    let pieces = match fault {
+        Some(fault) => Err(decoder.failure(fault)),
+        None => decoder.finish(),
+    };
+    assert!(pieces == decode(body, BYTES_MAX), "the cuts change the reply");
+}

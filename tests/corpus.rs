@@ -24,3 +24,8 @@ fn the_corpus_of_documents_is_harmless() {
 fn the_corpus_of_answers_is_harmless() {
     assert!(replay("answer", entries::answer) >= 10);
 }
+
+#[test]
+fn the_corpus_of_streams_is_harmless() {
+    assert!(replay("stream", entries::stream) >= 10);
+}

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::run::{RunId, Stage};
 
-/// What is asked of a model.
+/// A question to a model.
 #[derive(Debug, Clone)]
 pub struct CompletionRequest {
     /// For logs, accounting and budgets.
@@ -28,7 +28,7 @@ pub struct CompletionRequest {
     pub output_tokens_max: u32,
 }
 
-/// Who says what is asked of a model, as often as it has to be asked. While a model thinks, thousands of runs wait: none
+/// The source of a question, as often as it has to be asked. While a model thinks, thousands of runs wait: none
 /// keeps a request, of which the document is the largest part.
 pub trait RequestSource: Send + Sync {
     /// The same each time.
@@ -174,7 +174,7 @@ impl std::ops::AddAssign for Usage {
     }
 }
 
-/// What went wrong with a model call, in the run's error codes.
+/// The fault of a model call, in the run's error codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LlmErrorCode {
@@ -200,7 +200,7 @@ pub enum LlmErrorCode {
     Cancelled,
 }
 
-/// What the caller should do about a failed call.
+/// The next step after a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
     /// The same request may work later; not before `after`, where the endpoint said so.
@@ -217,7 +217,7 @@ pub struct LlmError {
     /// A sentence for people that names the next step; never holds a secret.
     pub message: String,
     pub disposition: Disposition,
-    /// What was spent all the same.
+    /// The money and tokens that were spent all the same.
     pub usage: Usage,
     pub attempts: u32,
 }

@@ -1,7 +1,7 @@
 //! JSON as model endpoints really send it: with repeated keys, halves of surrogate pairs, broken bytes, several values.
 //!
 //! `serde_json` refuses half of an escaped surrogate pair, and bytes that are no UTF-8. A provider cuts its text into tokens,
-//! and a token may end between two halves or two bytes. So [`text_of`] replaces each stray half or byte by a stand-in
+//! and a token may end between two halves or two bytes. So [`text_of`] replaces each stray half or byte by a
 //! character of a private plane, and [`join`] puts neighbours together again once the whole text is there.
 
 use std::{borrow::Cow, cell::Cell, fmt};
@@ -11,10 +11,10 @@ use serde_json::{Map, Number, Value};
 
 use crate::llm::{Oddities, Oddity};
 
-/// Stands for the lone surrogate U+D800; the others follow. The last private plane, which no text of a model uses.
+/// Marks the lone surrogate U+D800; the others follow. The last private plane, which no text of a model uses.
 const SURROGATE_BASE: u32 = 0x10_F000;
 const SURROGATES: std::ops::Range<u32> = SURROGATE_BASE..SURROGATE_BASE + 0x800;
-/// Stands for the stray byte 0x00; the others follow.
+/// Marks the stray byte 0x00; the others follow.
 const BYTE_BASE: u32 = 0x10_F800;
 const BYTES: std::ops::Range<u32> = BYTE_BASE..BYTE_BASE + 0x100;
 
@@ -77,7 +77,7 @@ fn one<'de, R: serde_json::de::Read<'de>>(
     Ok(value)
 }
 
-/// The bytes as a text that `serde_json` accepts: stray bytes and lone surrogates have become stand-ins.
+/// The bytes as a text that `serde_json` accepts: stray bytes and lone surrogates have become markers.
 fn text_of<'a>(bytes: &'a [u8], oddities: &mut Oddities) -> Cow<'a, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => with_marked_surrogates(text, oddities),
@@ -95,7 +95,7 @@ fn text_of<'a>(bytes: &'a [u8], oddities: &mut Oddities) -> Cow<'a, str> {
     }
 }
 
-/// The text with a stand-in for each escape of half a surrogate pair.
+/// The text with a marker in place of each escape of half a surrogate pair.
 pub fn with_marked_surrogates<'a>(text: &'a str, oddities: &mut Oddities) -> Cow<'a, str> {
     if !text.contains("\\ud") && !text.contains("\\uD") {
         return Cow::Borrowed(text);
@@ -130,12 +130,12 @@ fn escaped_unit(bytes: &[u8], start: usize) -> Option<u32> {
     digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
-/// The text with its stand-ins resolved: neighbouring halves and bytes become the characters that they are parts of, what
+/// The text with its markers resolved: neighbouring halves and bytes become the characters that they are parts of, what
 /// stays alone becomes U+FFFD.
 #[must_use]
 pub fn join(text: String) -> String {
-    let is_stand_in = |c: char| SURROGATES.contains(&u32::from(c)) || BYTES.contains(&u32::from(c));
-    if !text.contains(is_stand_in) {
+    let is_marker = |c: char| SURROGATES.contains(&u32::from(c)) || BYTES.contains(&u32::from(c));
+    if !text.contains(is_marker) {
         return text;
     }
     let mut joined = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! What can go wrong with one request, and whether another one may go better.
+//! The faults of one request, and whether another one may go better.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use super::wire::Reply;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     pub fault: Fault,
-    /// What the request cost all the same, where the endpoint said so.
+    /// The cost of the request all the same, where the endpoint stated it.
     pub usage: Usage,
-    /// What had arrived before the fault. It may hold a complete answer, which is paid for.
+    /// The reply that had arrived before the fault. It may hold a complete answer, which is paid for.
     pub partial: Option<Box<Reply>>,
 }
 
@@ -26,7 +26,7 @@ impl From<Fault> for Failure {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// The endpoint said so, by HTTP status or by an error inside a 200.
-    Upstream(Upstream),
+    Upstream(Box<Upstream>),
     /// No connection could be made, or it broke before an answer was whole.
     Connection(&'static str),
     /// Nothing arrived for this long.

@@ -119,7 +119,7 @@ impl Ladder {
     }
 }
 
-/// What an endpoint has against a request.
+/// The reason for which an endpoint refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Objection {
     /// The schema, or structured output at all.

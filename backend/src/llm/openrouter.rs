@@ -236,7 +236,7 @@ impl OpenRouter {
             let reply = self.priced(*reply, sent_bytes).await;
             return Ok(Answered { reply, structured_output: level.structured_output });
         }
-        // What a failed request was charged is not estimated from its size: it may have produced nothing.
+        // The size of a failed request tells nothing about its cost: it may have produced nothing.
         let usage = if usage.cost_is_unknown { self.with_estimate(usage, None).await } else { usage };
         Err(Failure { fault, usage, partial: None })
     }
@@ -365,7 +365,7 @@ impl OpenRouter {
         let asked_wait = retry_after::from_headers(response.headers(), self.clock.now());
         let mut body = Vec::new();
         while body.len() < ERROR_BYTES_MAX {
-            // What arrives of the body is enough: the status has already said what happened.
+            // Any part of the body is enough: the status has already told the fault.
             match self.within(deadline, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
                 _ => break,
@@ -376,7 +376,7 @@ impl OpenRouter {
         if status == StatusCode::TOO_MANY_REQUESTS && upstream.retry_after.is_none() {
             upstream.retry_after = retry_after::from_rate_limit(&body, self.clock.now());
         }
-        Fault::Upstream(upstream).into()
+        Fault::Upstream(Box::new(upstream)).into()
     }
 
     /// Waits for `future`, but no longer than silence or the whole call may last.
@@ -466,7 +466,7 @@ impl OpenRouter {
     }
 }
 
-/// What one call asks. The request is written anew for each further attempt: while a model thinks, thousands of runs would
+/// One call's question. The request is written anew for each further attempt: while a model thinks, thousands of runs would
 /// hold theirs.
 struct Call<'a> {
     source: &'a dyn RequestSource,
@@ -547,7 +547,7 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(value.chars().take(CHARS_MAX).collect())
 }
 
-/// What happened to a connection, in words without addresses.
+/// The fault of a connection, in words without addresses.
 fn connection_fault(error: &reqwest::Error) -> &'static str {
     use std::io::ErrorKind;
     let mut source = std::error::Error::source(error);

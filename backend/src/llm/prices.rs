@@ -71,7 +71,7 @@ impl PriceList {
         Self { url, authorization, known: Mutex::default() }
     }
 
-    /// What this usage costs; none where neither model is in the list. The model that answered goes first.
+    /// The cost of this usage; none where neither model is in the list. The model that answered goes first.
     pub(super) async fn cost_usd(
         &self,
         http: &reqwest::Client,

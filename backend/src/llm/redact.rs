@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// The most characters of an endpoint's own words that are shown.
 const CHARS_MAX: usize = 200;
-/// What stands in for a key.
+/// The replacement for a key.
 const REDACTED: &str = "[redacted]";
 
 /// Cleans texts of one client's key, and of everything that looks like one.

@@ -29,7 +29,7 @@ struct Body<'a> {
     stream: bool,
 }
 
-/// Who is asked, and how.
+/// The models that are asked, and how.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub(super) model: &'a str,

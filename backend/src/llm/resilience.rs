@@ -55,7 +55,7 @@ impl Jitter {
     }
 }
 
-/// What all calls of a client share.
+/// The state that all calls of a client share.
 #[derive(Debug)]
 pub(super) struct Resilience {
     pub(super) retry: RetryConfig,
@@ -185,7 +185,7 @@ mod tests {
 
     fn upstream(status: u16, retry_after: Option<u64>) -> Fault {
         let retry_after = retry_after.map(Duration::from_secs);
-        Fault::Upstream(Upstream { status: Some(status), retry_after, ..Upstream::default() })
+        Fault::Upstream(Box::new(Upstream { status: Some(status), retry_after, ..Upstream::default() }))
     }
 
     fn answered() -> Answered {

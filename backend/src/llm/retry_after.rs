@@ -28,7 +28,7 @@ pub(super) fn from_headers(headers: &HeaderMap, now: Timestamp) -> Option<Durati
         })
 }
 
-/// What remains of a limit, and when it is full again: OpenAI's and Anthropic's headers.
+/// Pairs of headers of OpenAI and Anthropic: the rest of a limit, and the time at which it is full again.
 const USED_UP: [(&str, &str); 4] = [
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),

@@ -1,4 +1,4 @@
-//! What the user is told when a call fails: a code, a sentence with the next step, and whether to try again.
+//! The error of a failed call, as the user reads it: a code, a sentence with the next step, and whether to try again.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
     routing::Routing,
 };
 
-/// What sentences need to know about the client and the request.
+/// The parts of the client and of the request that sentences name.
 #[derive(Debug)]
 pub(super) struct Explain<'a> {
     pub(super) redactor: &'a Redactor,
@@ -23,7 +23,7 @@ pub(super) struct Explain<'a> {
 #[derive(Debug)]
 pub(super) struct Circumstances {
     pub(super) attempts: u32,
-    /// What was left of the call's time.
+    /// The rest of the call's time.
     pub(super) left: Duration,
     pub(super) total: Duration,
 }

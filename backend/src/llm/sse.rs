@@ -1,6 +1,6 @@
 //! Server-sent events, as far as model endpoints use them: data lines, event names, comments, and any line ending.
 
-/// What a stream brings.
+/// One item of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event<'a> {
     /// A comment line: endpoints keep a connection alive with it.

@@ -536,7 +536,7 @@ export interface components {
         Evidence: {
             /**
              * Format: uint32
-             * @description From 1.
+             * @description The page's number, from 1.
              */
             page: number;
             /** @description Word for word from the document. */
@@ -548,7 +548,7 @@ export interface components {
          * @description The run error codes of the product, as clients see them.
          * @enum {string}
          */
-        FailureCode: "DOCUMENT_ENCRYPTED" | "DOCUMENT_CORRUPT" | "DOCUMENT_NO_TEXT" | "DOCUMENT_TOO_LARGE" | "DOCUMENT_UNSUPPORTED" | "DOCUMENT_TIMEOUT" | "DOCUMENT_UNAVAILABLE" | "BRAND_NOT_FOUND" | "BRAND_INVALID" | "LLM_RATE_LIMIT" | "LLM_CREDITS" | "LLM_AUTH" | "LLM_TIMEOUT" | "LLM_INVALID_OUTPUT" | "LLM_ERROR" | "STORAGE_UNAVAILABLE" | "CANCELLED" | "CRASH_LOOP" | "INTERNAL";
+        FailureCode: "DOCUMENT_ENCRYPTED" | "DOCUMENT_CORRUPT" | "DOCUMENT_NO_TEXT" | "DOCUMENT_TOO_LARGE" | "DOCUMENT_UNSUPPORTED" | "DOCUMENT_TIMEOUT" | "DOCUMENT_UNAVAILABLE" | "BRAND_NOT_FOUND" | "BRAND_INVALID" | "LLM_RATE_LIMIT" | "LLM_CREDITS" | "LLM_COST_LIMIT" | "LLM_AUTH" | "LLM_TIMEOUT" | "LLM_INVALID_OUTPUT" | "LLM_TRUNCATED" | "LLM_REFUSED" | "LLM_ERROR" | "STORAGE_UNAVAILABLE" | "CANCELLED" | "CRASH_LOOP" | "INTERNAL";
         /** @description What is wrong with one field of a request. */
         FieldProblem: {
             detail: string;
@@ -980,6 +980,8 @@ export interface components {
             stage: components["schemas"]["Stage"];
             /** Format: date-time */
             started_at: string;
+            /** @description How the model was held to the schema. Records of the extractive analyst and of earlier releases lack it. */
+            structured_output?: components["schemas"]["StructuredOutput"] | null;
             usage: components["schemas"]["Usage"];
             /** @description What a reader should know, in sentences. */
             warnings: string[];
@@ -1114,6 +1116,8 @@ export interface components {
         };
         /** @enum {string} */
         Strength: "HIGH" | "MEDIUM" | "LOW";
+        /** @description How a model was held to the schema. */
+        StructuredOutput: "strict" | "json" | "text";
         /** @description A trend, how strong the document shows it to be, and where it is heading. */
         Trend: {
             category: components["schemas"]["Category"];
@@ -1133,17 +1137,31 @@ export interface components {
         };
         /** @description Tokens and money. Adds up over attempts and stages. */
         Usage: {
+            /**
+             * Format: uint64
+             * @description Tokens that the provider wrote to its cache.
+             */
+            cache_write_tokens?: number;
             /** Format: uint64 */
             cached_tokens: number;
             /** Format: uint64 */
             completion_tokens: number;
+            /** @description Whether a part of `cost_usd` was computed from the endpoint's price list, because a reply did not state its cost. */
+            cost_is_estimated?: boolean;
+            /** @description Whether a part of the cost is missing in `cost_usd`: a reply did not state it, and no price list gave it. */
+            cost_is_unknown?: boolean;
             /**
              * Format: double
-             * @description US dollars, as the endpoint states it.
+             * @description US dollars, as the endpoint states it, or as its price list gives it.
              */
             cost_usd: number;
             /** Format: uint64 */
             prompt_tokens: number;
+            /**
+             * Format: uint64
+             * @description Tokens that the model spent on reasoning; a part of `completion_tokens`.
+             */
+            reasoning_tokens?: number;
         };
         /** @description The verdict. */
         Verdict: "healthy" | "degraded" | "unhealthy";

@@ -18,7 +18,7 @@ const REASONING: [&str; 4] = ["reasoning", "reasoning_content", "thinking", "tho
 /// The finish reasons of the wire format itself.
 const USUAL_REASONS: [&str; 6] = ["stop", "length", "content_filter", "tool_calls", "function_call", "error"];
 
-/// What has arrived of a reply.
+/// The parts of a reply that have arrived.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     deltas: Message,
@@ -144,7 +144,7 @@ impl Answer {
         }
     }
 
-    /// What has arrived, as a reply; whether it is one is not judged.
+    /// The parts as a reply, not judged yet.
     pub(super) fn reply(&mut self) -> Reply {
         let mut message = std::mem::take(&mut self.deltas);
         let whole = std::mem::take(&mut self.message);
@@ -202,8 +202,8 @@ impl Answer {
             return Err(Failure { fault, usage: self.owed(), partial: None });
         }
         let fault = match (self.error.take(), end) {
-            (Some(error), _) => Fault::Upstream(error),
-            (None, Some(End::Error)) => Fault::Upstream(error_body::unexplained()),
+            (Some(error), _) => Fault::Upstream(Box::new(error)),
+            (None, Some(End::Error)) => Fault::Upstream(Box::new(error_body::unexplained())),
             _ if self.has_hole => Fault::NotAnAnswer("a stream with broken JSON"),
             _ if !reply.refusal.trim().is_empty() => Fault::Refusal(reply.refusal.clone()),
             _ if reply.parts.is_blank() => Fault::EmptyContent,
@@ -224,7 +224,7 @@ impl Answer {
         Failure { fault, usage: self.owed(), partial }
     }
 
-    /// What a failed request costs, as far as it was stated.
+    /// The cost of a failed request, as far as it was stated.
     fn owed(&self) -> pipeline::llm::Usage {
         if self.stated.is_blank() { pipeline::llm::Usage::default() } else { self.stated.usage() }
     }

@@ -1,6 +1,6 @@
 //! Why a model stopped, in the words of all providers.
 
-/// What a finish reason means for the answer.
+/// The meaning of a finish reason for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum End {
     /// The model said all it wanted to say.

@@ -1,4 +1,4 @@
-//! What comes back: a chat completion as one JSON body or as a stream of events, judged by its bytes.
+//! The reply: a chat completion as one JSON body or as a stream of events, judged by its bytes.
 //!
 //! The content type is not believed, only the content: some endpoints ignore `stream`, proxies answer 200 with a
 //! page. Unknown fields and values are taken, missing ones too; a field of an unexpected type counts as missing.
@@ -36,7 +36,7 @@ pub struct Reply {
     /// Why the model stopped: `stop`, or a word that is not known here, or none.
     pub finish_reason: Option<String>,
     pub usage: Usage,
-    /// What had to be tolerated.
+    /// The deviations that the decoder tolerated.
     pub oddities: Oddities,
 }
 

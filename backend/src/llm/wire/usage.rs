@@ -8,7 +8,7 @@ const USD_PER_TICK: f64 = 1e-10;
 /// No request costs more; a larger figure is nonsense, and would make sums infinite.
 const USD_MAX: f64 = 1e6;
 
-/// What the chunks of one reply have stated so far.
+/// The figures that the chunks of one reply have stated so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Stated {
     prompt: Option<u64>,
@@ -135,7 +135,7 @@ fn cost(usage: &Value) -> Option<f64> {
     let total = match (stated, upstream, is_own_key) {
         (Some(fee), Some(bill), Some(true)) => fee + bill,
         // Without a mark, a cost of zero beside a bill means the account's own key.
-        (Some(fee), Some(bill), None) if fee == 0.0 => bill,
+        (Some(0.0), Some(bill), None) => bill,
         // OpenRouter's fee alone is not what the request cost.
         (Some(_), None, Some(true)) => return None,
         (None, Some(bill), _) => bill,
@@ -156,13 +156,13 @@ mod tests {
 
     use super::*;
 
-    fn usage(usage: Value) -> Usage {
+    fn usage(usage: &Value) -> Usage {
         let mut stated = Stated::default();
         stated.absorb(&json!({ "usage": usage }));
         stated.usage()
     }
 
-    fn cost_of(value: Value) -> Option<f64> {
+    fn cost_of(value: &Value) -> Option<f64> {
         let usage = usage(value);
         (!usage.cost_is_unknown).then_some(usage.cost_usd)
     }
@@ -190,7 +190,7 @@ mod tests {
             json!({"promptTokenCount": 100, "candidatesTokenCount": 50, "cachedContentTokenCount": 40,
                 "cache_write_tokens": 10, "thoughtsTokenCount": 30}),
         ] {
-            assert_eq!(usage(value.clone()), expected, "{value}");
+            assert_eq!(usage(&value), expected, "{value}");
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
             (json!({"cost": -1}), None),
             (json!({"cost": null}), None),
         ] {
-            assert_eq!(cost_of(value.clone()), cost, "{value}");
+            assert_eq!(cost_of(&value), cost, "{value}");
         }
     }
 

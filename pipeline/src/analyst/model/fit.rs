@@ -12,7 +12,7 @@ pub(super) struct Sheet {
     pub(super) text: String,
 }
 
-/// What is sent of a document, and what is not.
+/// The pages of a document that are sent, and those that are not.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fitted {
     /// In page order.

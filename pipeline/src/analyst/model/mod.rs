@@ -128,7 +128,7 @@ struct Refused<'a> {
     violations: &'a [String],
 }
 
-/// What is asked of the model. The request is made when it is sent.
+/// One question to the model. The request is made when it is sent.
 struct Question<'a> {
     options: &'a ModelOptions,
     stage: Stage,

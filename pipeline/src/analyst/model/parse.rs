@@ -1,7 +1,7 @@
 //! From a model's reply to a stage's typed output.
 //!
 //! Nothing is repaired: tools that complete cut-off JSON turn a truncated answer into a wrong one and a refusal
-//! into a string. What is not whole is asked for again.
+//! into a string. The analyst asks again for an answer that is not whole.
 
 use super::reading;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// What is wrong, one sentence each.
+/// One sentence for each violation.
 pub fn parse_answer(stage: Stage, text: &str) -> Result<StageOutput, Vec<String>> {
     let parts = ReplyParts { content: text.to_owned(), ..ReplyParts::default() };
     judge(stage, &parts, true, &|_| false).map(|(output, _)| output)

@@ -1,6 +1,6 @@
 //! Builds a stage's prompt: the material in fences first, the task last.
 //!
-//! Order matters twice. What stages 1 and 2 share (the rules and the document) comes first and is the same to
+//! Order matters twice. The rules and the document, which stages 1 and 2 share, come first and are the same to
 //! the byte, so that the provider's cache can serve it; and the task stands behind all untrusted text, so that
 //! the last word is ours.
 
@@ -112,7 +112,7 @@ impl Prompt {
         self.blocks.push(PromptBlock { text, cacheable: false });
     }
 
-    /// What is added for the second and last try, behind the same prompt.
+    /// Adds the refused answer and the violations for the second and last try, behind the same prompt.
     pub(super) fn add_refusal(&mut self, answer: &str, violations: &[String]) {
         // Enough for the longest answer that satisfies a schema; more would only be paid for again.
         const ANSWER_CHARS_MAX: usize = 48_000;

@@ -28,7 +28,7 @@ const WRAPPINGS_MAX: usize = 3;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found {
     pub(super) value: Value,
-    /// What had to be tolerated to find it.
+    /// The deviations that the search tolerated.
     pub(super) oddities: Oddities,
 }
 
@@ -200,7 +200,7 @@ impl Search<'_> {
     }
 }
 
-/// What stands alone in a list, in an object's one member, or as JSON in a string; with its text.
+/// The only item of a list, the only member of an object, or the JSON in a string; with its text.
 fn unwrapped(value: Value) -> Option<(Value, Cow<'static, str>)> {
     let inner = match value {
         Value::String(text) => {

@@ -11,8 +11,8 @@ pub(super) const SENT_KEYWORDS: [&str; 8] =
 pub(super) const BOUNDS: [&str; 6] = ["minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum"];
 
 /// The schema of what an analyst answers, with every keyword that either rendering uses: inlined, closed, every property
-/// required, enumerations as typed lists of words, nullable values as `anyOf`. What the pipeline sets itself (`readOnly`)
-/// is left out.
+/// required, enumerations as typed lists of words, nullable values as `anyOf`. Properties that
+/// the pipeline sets itself (`readOnly`) are left out.
 pub(super) fn normal_form<T: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;
