@@ -123,6 +123,34 @@ pub fn with_marked_surrogates<'a>(text: &'a str, oddities: &mut Oddities) -> Cow
     Cow::Owned(marked)
 }
 
+/// The text with control characters in its JSON strings escaped: models write line breaks into strings. Only the outermost
+/// braces tell where a string may begin, so text around the JSON is left as it is.
+#[must_use]
+pub fn with_escaped_controls(text: &str) -> Option<String> {
+    let (mut escaped, mut copied) = (String::new(), 0);
+    let (mut depth, mut in_string, mut after_backslash) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if std::mem::take(&mut after_backslash) => {}
+            b'\\' if in_string => after_backslash = true,
+            b'"' if depth > 0 => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            0..0x20 if in_string => {
+                escaped.push_str(text.get(copied..at).unwrap_or_default());
+                escaped.push_str(&format!("\\u{byte:04x}"));
+                copied = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    escaped.push_str(text.get(copied..).unwrap_or_default());
+    Some(escaped)
+}
+
 /// The UTF-16 unit of the escape `\uXXXX` at `start`.
 fn escaped_unit(bytes: &[u8], start: usize) -> Option<u32> {
     let escape = bytes.get(start..start + 6)?;
@@ -310,6 +338,14 @@ mod tests {
         let mut oddities = Oddities::default();
         assert_eq!(first_value("{\"a\": [1]} and more", &mut oddities).unwrap(), (json!({"a": [1]}), 10));
         assert!(first_value("{\"a\": [1", &mut oddities).unwrap_err().is_eof());
+    }
+
+    #[test]
+    fn control_characters_are_escaped_in_strings_only() {
+        let text = "An \"aside\n\" {\n \"a\": \"one\ntwo \\\"\tq\\\"\"}\n";
+        let escaped = with_escaped_controls(text).unwrap();
+        assert_eq!(escaped, "An \"aside\n\" {\n \"a\": \"one\\u000atwo \\\"\\u0009q\\\"\"}\n");
+        assert_eq!(with_escaped_controls("{\n\"a\": 1\n}"), None);
     }
 
     proptest! {

@@ -51,11 +51,17 @@ pub(super) struct Level {
     pub(super) structured_output: StructuredOutput,
     /// Whether only providers are asked that know every parameter: others would ignore the schema.
     pub(super) requires_parameters: bool,
+    /// Whether the limit is named `max_completion_tokens`: OpenAI's own endpoint refuses the older name for new models.
+    pub(super) limits_completion: bool,
 }
 
 impl Level {
     const fn of(structured_output: StructuredOutput) -> Self {
-        Self { structured_output, requires_parameters: !matches!(structured_output, StructuredOutput::Text) }
+        Self {
+            structured_output,
+            requires_parameters: !matches!(structured_output, StructuredOutput::Text),
+            limits_completion: false,
+        }
     }
 }
 
@@ -85,12 +91,18 @@ impl Ladder {
                 Some(Level { requires_parameters: false, ..level })
             }
             Objection::Routing => None,
+            Objection::LimitName => {
+                (!level.limits_completion).then_some(Level { limits_completion: true, ..level })
+            }
             Objection::Schema => match (self.setting, level.structured_output) {
                 (StructuredOutputSetting::Only(_), _) | (_, StructuredOutput::Text) => None,
                 (_, StructuredOutput::Strict) => {
                     Some(Level { structured_output: StructuredOutput::Json, ..level })
                 }
-                (_, StructuredOutput::Json) => Some(Level::of(StructuredOutput::Text)),
+                (_, StructuredOutput::Json) => Some(Level {
+                    limits_completion: level.limits_completion,
+                    ..Level::of(StructuredOutput::Text)
+                }),
             },
         }
     }
@@ -126,6 +138,8 @@ enum Objection {
     Schema,
     /// OpenRouter's member `provider`, which other endpoints do not know.
     Routing,
+    /// The name `max_tokens`.
+    LimitName,
 }
 
 /// Words of OpenAI, Anthropic, Google, OpenRouter, vLLM, llama.cpp and others for structured output.
@@ -163,12 +177,12 @@ fn objection(refusal: &Upstream) -> Option<Objection> {
     }
     let is_unknown_member =
         says(&["unrecognized", "unknown", "unexpected", "extra input", "not permitted", "unsupported"]);
-    let names_routing = parameter == "provider"
-        || says(&["require parameters", "'provider'", "\"provider\"", "`provider`"])
-        || said.split(|c: char| !c.is_alphanumeric()).any(|word| word == "provider") && is_unknown_member;
+    let names_routing = says(&["require parameters"])
+        || said.split(|c: char| !c.is_alphanumeric()).any(|word| word == "provider");
     match refusal.status {
-        Some(400 | 422) if names_routing && is_unknown_member => Some(Objection::Routing),
+        Some(400 | 422) if says(&["max completion tokens"]) => Some(Objection::LimitName),
         Some(400 | 405 | 415 | 422 | 500 | 501) if says(&SCHEMA_WORDS) => Some(Objection::Schema),
+        Some(400 | 422) if names_routing && is_unknown_member => Some(Objection::Routing),
         Some(400 | 404 | 422 | 503) if says(&["no endpoint", "no provider"]) && says(&["parameter"]) => {
             Some(Objection::Schema)
         }
@@ -219,8 +233,15 @@ mod tests {
         let by_parameter =
             Upstream { parameter: Some("response_format".to_owned()), ..refusal(400, "Bad request") };
         assert_eq!(objection(&by_parameter), Some(Objection::Schema));
+        let by_location = Upstream {
+            parameter: Some("body.provider".to_owned()),
+            ..refusal(422, "Extra inputs are not permitted")
+        };
+        assert_eq!(objection(&by_location), Some(Objection::Routing));
         let routing = refusal(400, "Unrecognized request argument supplied: provider");
         assert_eq!(objection(&routing), Some(Objection::Routing));
+        let limit = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.";
+        assert_eq!(objection(&refusal(400, limit)), Some(Objection::LimitName));
     }
 
     #[tokio::test(start_paused = true)]

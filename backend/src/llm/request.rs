@@ -24,7 +24,10 @@ struct Body<'a> {
     provider: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning: Option<Value>,
-    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
     /// So that an idle endpoint can be told from a slow one, and so that hanging up stops the billing.
     stream: bool,
 }
@@ -58,7 +61,8 @@ pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_js
         response_format: response_format(request, level.structured_output),
         provider: routing.provider(level),
         reasoning: routing.reasoning(),
-        max_tokens: output_tokens_max,
+        max_tokens: (!level.limits_completion).then_some(output_tokens_max),
+        max_completion_tokens: level.limits_completion.then_some(output_tokens_max),
         stream: true,
     })
 }

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn level(structured_output: StructuredOutput, requires_parameters: bool) -> Level {
-        Level { structured_output, requires_parameters }
+        Level { structured_output, requires_parameters, limits_completion: false }
     }
 
     fn constrained() -> Routing {

@@ -42,6 +42,8 @@ pub enum Oddity {
     LoneSurrogate,
     /// Bytes that are no UTF-8.
     BrokenEncoding,
+    /// A line break or another control character, unescaped in a JSON string.
+    ControlCharacter,
     /// A finish reason in another provider's spelling, or an unknown one.
     FinishReason,
     /// A stream that ended without its finish reason or its end mark.
@@ -50,7 +52,7 @@ pub enum Oddity {
 
 impl Oddity {
     /// All kinds.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Comment,
         Self::EmptyEvent,
         Self::Heartbeat,
@@ -70,6 +72,7 @@ impl Oddity {
         Self::ByteOrderMark,
         Self::LoneSurrogate,
         Self::BrokenEncoding,
+        Self::ControlCharacter,
         Self::FinishReason,
         Self::MissingEnd,
     ];
@@ -97,6 +100,7 @@ impl Oddity {
             Self::ByteOrderMark => "byte_order_mark",
             Self::LoneSurrogate => "lone_surrogate",
             Self::BrokenEncoding => "broken_encoding",
+            Self::ControlCharacter => "control_character",
             Self::FinishReason => "finish_reason",
             Self::MissingEnd => "missing_end",
         }

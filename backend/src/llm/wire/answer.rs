@@ -44,9 +44,44 @@ pub(super) struct Answer {
 #[derive(Debug, Default)]
 struct Message {
     content: String,
+    pieces: Pieces,
     reasoning: String,
     refusal: String,
     tool_calls: BTreeMap<u64, String>,
+}
+
+/// Whether the pieces of a content are each the whole text so far, as some endpoints send them.
+#[derive(Debug, Default)]
+struct Pieces {
+    count: usize,
+    first_length: usize,
+    last: String,
+    is_broken: bool,
+}
+
+impl Pieces {
+    /// Two long pieces, or three of any length: nobody says the same beginning again by chance.
+    const LONG: usize = 16;
+
+    fn note(&mut self, piece: &str) {
+        if piece.is_empty() || self.is_broken {
+            return;
+        }
+        if self.count == 0 {
+            self.first_length = piece.len();
+        } else if !piece.starts_with(&self.last) {
+            *self = Self { is_broken: true, ..Self::default() };
+            return;
+        }
+        self.count += 1;
+        piece.clone_into(&mut self.last);
+    }
+
+    /// The whole text, if the pieces are cumulative.
+    fn whole(self) -> Option<String> {
+        let repeats = self.count >= 3 || (self.count == 2 && self.first_length >= Self::LONG);
+        (!self.is_broken && repeats && self.last.len() > self.first_length).then_some(self.last)
+    }
 }
 
 impl Answer {
@@ -115,7 +150,9 @@ impl Answer {
         let message = choice.get("message").filter(|message| message.is_object());
         if let Some(delta) = delta {
             self.has_deltas = true;
+            let before = self.deltas.content.len();
             self.deltas.absorb(delta, &mut self.oddities);
+            self.deltas.pieces.note(self.deltas.content.get(before..).unwrap_or_default());
         }
         if let Some(message) = message {
             if self.has_deltas {
@@ -128,8 +165,8 @@ impl Answer {
         if let (None, None, Some(text)) = (delta, message, choice.get("text").and_then(Value::as_str)) {
             self.deltas.content.push_str(text);
         }
-        for key in ["finish_reason", "native_finish_reason", "stop_reason"] {
-            self.absorb_reason(choice.get(key));
+        for key in ["/finish_reason", "/native_finish_reason", "/stop_reason", "/incomplete_details/reason"] {
+            self.absorb_reason(choice.pointer(key));
         }
     }
 
@@ -148,6 +185,10 @@ impl Answer {
     pub(super) fn reply(&mut self) -> Reply {
         let mut message = std::mem::take(&mut self.deltas);
         let whole = std::mem::take(&mut self.message);
+        if let Some(text) = std::mem::take(&mut message.pieces).whole() {
+            self.oddities.insert(Oddity::MessageBesideDelta);
+            message.content = text;
+        }
         if message.content.trim().is_empty() || (self.has_hole && !whole.content.trim().is_empty()) {
             message.content = whole.content;
             self.has_hole = false;

@@ -101,11 +101,12 @@ fn from_object(error: &Value, depth: usize) -> Upstream {
     let raw = metadata.and_then(|metadata| metadata.get("raw")).filter(|raw| !raw.is_null());
     let passed_on = raw.map(|raw| read(raw, depth + 1)).unwrap_or_default();
     let own = MESSAGES.into_iter().find_map(|name| error.get(name)?.as_str()).unwrap_or_default();
+    let nested = || error.get("message").map(|message| read(message, depth + 1).message).unwrap_or_default();
     let provider = metadata.and_then(|metadata| metadata.get("provider_name")).and_then(Value::as_str);
     let message = if (own.is_empty() || own == GENERIC) && !passed_on.message.is_empty() {
         format!("{} says: {}", provider.unwrap_or("the provider"), passed_on.message)
     } else if own.is_empty() {
-        inner.message
+        if inner.message.is_empty() { nested() } else { inner.message }
     } else {
         own.to_owned()
     };
@@ -121,14 +122,23 @@ fn from_object(error: &Value, depth: usize) -> Upstream {
             .or(passed_on.retry_after)
             .or_else(|| retry_after::from_words(&message)),
         is_refusal: flagged || kinds().any(is_refusal) || inner.is_refusal || passed_on.is_refusal,
-        parameter: error
-            .get("param")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-            .or(inner.parameter)
-            .or(passed_on.parameter),
+        parameter: parameter(error).or(inner.parameter).or(passed_on.parameter),
         message,
     }
+}
+
+/// The parameter of the request that an error is about: OpenAI's `param`, FastAPI's `loc`, Google's `fieldViolations`.
+fn parameter(error: &Value) -> Option<String> {
+    let location = |parts: &Vec<Value>| {
+        let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
+        parts.join(".")
+    };
+    let violations = || {
+        let details = error.get("details")?.as_array()?;
+        details.iter().find_map(|detail| detail.pointer("/fieldViolations/0/field")?.as_str())
+    };
+    let named = error.get("param").and_then(Value::as_str).or_else(violations).map(str::to_owned);
+    named.or_else(|| error.get("loc")?.as_array().map(location))
 }
 
 /// A status as a number, as digits, or as one of the names that OpenAI, Anthropic and Google use.

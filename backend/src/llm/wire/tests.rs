@@ -194,6 +194,7 @@ fn each_oddity_is_tolerated_and_named() {
         ),
         (vec![&*both("hel", "hel"), &*both("lo", "hello"), end], vec![MessageBesideDelta]),
         (vec![&*format!("{hel}{lo}"), end], vec![SeveralValues]),
+        (vec![&*piece("h"), &*piece("hel"), &*piece("hello"), end], vec![MessageBesideDelta]),
         (vec![&*hel, &*lo, r#"{"choices":[{"delta":{},"finish_reason":"end_turn"}]}"#], vec![FinishReason]),
     ] {
         let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
@@ -307,6 +308,10 @@ fn error_bodies_in_all_their_shapes() {
     assert!(read(400, filtered).is_refusal);
     let by_parameter = json!({"error": {"message": "Bad request", "param": "response_format"}});
     assert_eq!(read(400, by_parameter).parameter.as_deref(), Some("response_format"));
+    let by_location =
+        json!({"detail": [{"loc": ["body", "response_format"], "msg": "extra fields not permitted"}]});
+    assert_eq!(read(422, by_location).parameter.as_deref(), Some("body.response_format"));
+    assert_eq!(read(400, json!({"error": {"message": {"text": "x", "message": "deep"}}})).message, "deep");
     for inside in
         [r#"[{"error": {"code": 503, "message": "m"}}]"#, r#"{"detail": "m", "status": 503}"#, r#""m""#]
     {

@@ -51,6 +51,14 @@ pub(super) fn find(
         Ok(found) => return Ok(found),
         Err(error) => error,
     };
+    let escaped = tolerant_json::with_escaped_controls(&content);
+    if let Some(escaped) = &escaped {
+        search.oddities.insert(Oddity::ControlCharacter);
+        if let Ok(found) = search.whole(escaped) {
+            return Ok(found);
+        }
+    }
+    let content = escaped.map_or(content, Cow::Owned);
     if is_finished {
         if let Some(found) = search.inside(&content) {
             return Ok(found);
@@ -258,6 +266,8 @@ mod tests {
             (format!("{{\"answer\": {bare}}}"), vec![WrappedObject]),
             (Value::String(bare.clone()).to_string(), vec![WrappedObject]),
             (bare.replace("ANSWER", "\\ud83dANSWER"), vec![LoneSurrogate]),
+            (bare.replace("ANSWER", "an\nANSWER"), vec![ControlCharacter]),
+            (format!("```{}```", bare.replace("ANSWER", "an\nANSWER")), vec![CodeFence, ControlCharacter]),
         ] {
             let (title, seen) = found(&content(&text), true).unwrap_or_else(|e| panic!("{text}: {e:?}"));
             assert!(title.ends_with("ANSWER"), "{text}: {title}");
