@@ -101,13 +101,56 @@ async fn a_body_of_200_mb_is_not_read_to_its_end() {
     assert!(standin.bytes_sent() < 40_000_000, "{} bytes were taken", standin.bytes_sent());
 }
 
+fn cut_off() -> Reply {
+    choice(json!({"content": "{\"inspirations\": ["}), json!("length"))
+}
+
 #[tokio::test]
-async fn an_answer_cut_off_by_another_limit_is_not_asked_again() {
-    // The double states 500 tokens, far below what is allowed: a higher limit of ours would change nothing.
-    let reply = choice(json!({"content": "{\"inspirations\": ["}), json!("length"));
-    let error = fails(reply, LlmErrorCode::LlmTruncated, "limit of 1234 tokens", 1).await;
+async fn an_answer_at_our_limit_is_asked_for_with_twice_the_limit() {
+    let standin = start([cut_off()]);
+    let completion = ask(config(&standin)).await.unwrap();
+    assert_eq!((standin.calls(), completion.attempts), (2, 2));
+    assert!((completion.usage.cost_usd - 0.02).abs() < 1e-9, "both are paid");
+    let limits: Vec<Value> =
+        standin.requests().iter().map(|request| request.body["max_tokens"].clone()).collect();
+    assert_eq!(limits, [1_234, 2_468]);
+}
+
+#[tokio::test]
+async fn an_answer_cut_off_twice_is_given_up() {
+    let error = fails(cut_off(), LlmErrorCode::LlmTruncated, "limit of 2468 tokens", 2).await;
     assert_eq!(error.disposition, Disposition::Fail);
-    assert!((error.usage.cost_usd - 0.01).abs() < 1e-9, "it is paid all the same");
+    assert!((error.usage.cost_usd - 0.02).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_kept_when_the_stream_breaks_off() {
+    let request = question();
+    let whole = pipeline::testing::example_answer(Stage::InputProcessing).to_string();
+    let chunk = json!({"choices": [{"index": 0, "delta": {"content": whole}, "finish_reason": null}]});
+    for rest in ["", "data: {\"error\": {\"code\": 502, \"message\": \"gone\"}}\n\n"] {
+        let body = format!("data: {chunk}\n\n{rest}").into_bytes();
+        let standin = start([Reply::Raw { content_type: "text/event-stream", body }]);
+        let completion =
+            client(config(&standin)).complete(&request, None, &CancellationToken::new()).await.unwrap();
+        assert_eq!((completion.parts.content.as_str(), standin.calls()), (whole.as_str(), 1), "{rest}");
+    }
+}
+
+/// A question that knows its answer, as the model analyst's does.
+fn question() -> impl pipeline::llm::RequestSource {
+    #[derive(Debug)]
+    struct Question;
+    impl pipeline::llm::RequestSource for Question {
+        fn request(&self) -> Result<CompletionRequest, LlmError> {
+            Ok(request())
+        }
+
+        fn is_answered_by(&self, parts: &pipeline::llm::ReplyParts) -> bool {
+            pipeline::analyst::model::parse_answer(Stage::InputProcessing, &parts.content).is_ok()
+        }
+    }
+    Question
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
-//! Every fault that a client must survive, against the stand-in: what the user is told, and how many requests it
-//! took. The faults are those of real endpoints; each test is named after one.
+//! Every fault that a client must survive, against the model double: the sentence for the user, and the number of
+//! requests. The faults are those of real endpoints; each test is named after one.
 
 mod binary;
+mod cases;
 mod connections;
 mod contents;
+mod double;
+mod providers;
+mod rules;
 mod statuses;
 mod whole;
 

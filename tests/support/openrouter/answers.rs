@@ -1,22 +1,8 @@
-//! Answers a prompt of ours as a careful model would: with true quotes on their right pages, and with ids and
-//! profile entries that the prompt really holds.
+//! Answers of the usual size for a service that sends no schema and none of our material: it names the stage in its prompt.
 
 use serde_json::{Value, json};
 
-/// The answer to the stage that the schema's name tells.
-pub(crate) fn answer(schema_name: &str, prompt: &str) -> Value {
-    match schema_name {
-        "input_processing" => inspirations(&quotes(prompt)),
-        "signal_amplification" => trends(&quotes(prompt), &ids(prompt, "inspirations")),
-        "general_translation" => lessons(&ids(prompt, "inspirations"), &ids(prompt, "trends")),
-        "brand_contextualization" => {
-            opportunities(&ids(prompt, "lessons"), &material(prompt, "brand-profile"))
-        }
-        other => json!({"error": format!("the stand-in knows no stage {other}")}),
-    }
-}
-
-/// An answer to the stage with this number, of the usual size, to whoever asks without our material.
+/// An answer to the stage with this number, of the usual size.
 pub(super) fn typical(stage: usize) -> Value {
     let quotes: Vec<Quote> = (1..=3)
         .map(|page| Quote {
@@ -40,46 +26,6 @@ pub(super) fn typical(stage: usize) -> Value {
 struct Quote {
     page: u64,
     text: String,
-}
-
-/// The longest line of every page, as evidence.
-fn quotes(prompt: &str) -> Vec<Quote> {
-    let mut quotes: Vec<Quote> = Vec::new();
-    let mut page = None;
-    for line in enclosed(prompt, "document").unwrap_or_default().lines() {
-        if let Some(marker) = line.strip_prefix("<<<PAGE ") {
-            page = marker.split(' ').next().and_then(|number| number.parse().ok());
-            continue;
-        }
-        let (Some(page), line) = (page, line.trim()) else {
-            continue;
-        };
-        let text: String = line.chars().take(600).collect();
-        match quotes.last_mut().filter(|quote| quote.page == page) {
-            Some(quote) if quote.text.len() < text.len() => quote.text = text,
-            None if !text.is_empty() => quotes.push(Quote { page, text }),
-            _ => {}
-        }
-    }
-    quotes.sort_by_key(|quote| std::cmp::Reverse(quote.text.len().min(80)));
-    quotes.truncate(3);
-    quotes
-}
-
-/// What stands between the marker lines of a kind of material.
-fn enclosed<'a>(prompt: &'a str, kind: &str) -> Option<&'a str> {
-    let start = prompt.find(&format!("<<<BEGIN {kind} "))?;
-    let body = &prompt[start + prompt[start..].find('\n')? + 1..];
-    Some(&body[..body.find(&format!("<<<END {kind} "))?])
-}
-
-fn material(prompt: &str, kind: &str) -> Value {
-    enclosed(prompt, kind).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
-fn ids(prompt: &str, kind: &str) -> Vec<String> {
-    let items = &material(prompt, kind)[kind];
-    items.as_array().into_iter().flatten().filter_map(|item| item["id"].as_str()).map(str::to_owned).collect()
 }
 
 fn evidence(quote: &Quote) -> Value {

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a stand-in needs, on a bare socket, so that it can break the rules.
+//! As much of HTTP/1.1 as the double needs, on a bare socket, so that it can break the rules.
 
 use std::io;
 
@@ -47,6 +47,11 @@ pub(crate) async fn read_request(socket: &mut TcpStream) -> io::Result<Option<Re
         headers,
         body: bytes.split_off(head_end + 4),
     };
+    if request.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        let framed = std::mem::take(&mut request.body);
+        let whole = read_chunks(socket, framed).await?;
+        return Ok(whole.map(|body| Request { body, ..request }));
+    }
     let length: usize = request.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
     while request.body.len() < length {
         if socket.read_buf(&mut request.body).await? == 0 {
@@ -54,6 +59,29 @@ pub(crate) async fn read_request(socket: &mut TcpStream) -> io::Result<Option<Re
         }
     }
     Ok(Some(request))
+}
+
+/// The body of a chunked request, of which the beginning was read; none when the client has closed the connection.
+async fn read_chunks(socket: &mut TcpStream, mut framed: Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    loop {
+        let line = framed.windows(2).position(|window| window == b"\r\n");
+        let size = line.and_then(|end| {
+            let text = std::str::from_utf8(&framed[..end]).ok()?;
+            usize::from_str_radix(text.split(';').next()?.trim(), 16).ok()
+        });
+        if let (Some(line), Some(size)) = (line, size)
+            && framed.len() >= line + 2 + size + 2
+        {
+            body.extend_from_slice(&framed[line + 2..line + 2 + size]);
+            framed.drain(..line + 2 + size + 2);
+            if size == 0 {
+                return Ok(Some(body));
+            }
+        } else if socket.read_buf(&mut framed).await? == 0 {
+            return Ok(None);
+        }
+    }
 }
 
 /// Writes a status line and headers.
@@ -69,12 +97,15 @@ pub(crate) async fn write_head(
     socket.write_all((head + "\r\n").as_bytes()).await
 }
 
-/// Writes one piece of a chunked body.
-pub(crate) async fn write_chunk(socket: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
-    let mut piece = format!("{:x}\r\n", bytes.len()).into_bytes();
-    piece.extend_from_slice(bytes);
-    piece.extend_from_slice(b"\r\n");
-    socket.write_all(&piece).await
+/// Writes a part of a chunked body, in chunks of `size` bytes. One write is enough: a client meets each chunk apart.
+pub(crate) async fn write_chunks(socket: &mut TcpStream, bytes: &[u8], size: usize) -> io::Result<()> {
+    let mut framed = Vec::with_capacity(bytes.len() + 16 * (bytes.len() / size + 1));
+    for piece in bytes.chunks(size) {
+        framed.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        framed.extend_from_slice(piece);
+        framed.extend_from_slice(b"\r\n");
+    }
+    socket.write_all(&framed).await
 }
 
 /// Ends the connection with a reset instead of a close.

@@ -1,18 +1,32 @@
-//! A stand-in for OpenRouter on 127.0.0.1: faithful to its wire format, and scripted to fail in every way that the
+//! A test double of OpenRouter on 127.0.0.1: faithful to its wire format, and scripted to fail in every way that the
 //! real one has.
 //!
-//! Without a script it answers every stage with a schema-valid answer made from the request's own prompt, so that
-//! whole runs, also those of the binary (`OPENROUTER_BASE_URL`), can be made against it. It runs in a thread with
-//! a runtime of its own: tests may be blocking, or drive a paused clock.
+//! It speaks for the other side: [`rules`] refuse a request as the chosen provider would, and nothing in it knows our
+//! stages' types. Without a script it answers with an instance of the schema that it received, with counts, lengths,
+//! quotes and ids as the prompt states them. So whole runs, also those of the binary (`OPENROUTER_BASE_URL`), can be made
+//! against it. It runs in a thread with a runtime of its own: tests may be blocking, or drive a paused clock.
 
 // Each test binary uses its own part of it.
 #![allow(dead_code)]
 // `json!` borrows what reads better as an argument by value.
 #![allow(clippy::needless_pass_by_value)]
 
+mod answer;
 mod answers;
+mod author;
+mod exchange;
 mod http;
+mod lists;
+mod material;
+mod noise;
+mod options;
+mod prompt;
+mod reply;
+pub(crate) mod rules;
 mod serve;
+mod stream;
+mod usage;
+mod words;
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -22,91 +36,19 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-/// How the stand-in replies to one completion request.
-#[derive(Debug, Clone)]
-pub(crate) enum Reply {
-    /// A valid answer in some wrapping.
-    Answer(Wrapping),
-    /// This text, with `finish_reason: "stop"`.
-    Content(String),
-    /// A choice with this message and this finish reason.
-    Choice { message: Value, finish_reason: Value },
-    /// A response with this status, these headers and an error body (a text is sent as an HTML page).
-    Status { status: u16, headers: Vec<(&'static str, String)>, body: Value },
-    /// Any bytes with any content type, and a 200.
-    Raw { content_type: &'static str, body: Vec<u8> },
-    /// A 200 whose body is a top-level error; it costs as much as an answer.
-    ErrorInside(Value),
-    /// A 200 with an error inside the choice, beside partial content.
-    ErrorInChoice(Value),
-    /// A stream that breaks off with an error chunk after some content.
-    ErrorMidStream(Value),
-    /// A stream that ends, properly as HTTP goes, before its finish reason.
-    StreamCut,
-    /// A JSON body that ends too early, properly as HTTP goes.
-    JsonCut,
-    /// Half an answer, then a TCP reset.
-    ResetMidBody,
-    /// A TCP reset instead of any response.
-    ResetBeforeHeaders,
-    /// A whole answer with its finish reason, then the connection closes instead of the stream's end.
-    LostAfterFinish,
-    /// Nothing, until the client hangs up.
-    HangBeforeHeaders,
-    /// Half an answer, then nothing, until the client hangs up.
-    HangMidBody,
-    /// A piece of an answer (or a comment) at this interval, for ever.
-    Drip { every: Duration, comments: bool },
-    /// A body of this many bytes.
-    Huge { bytes: usize },
-}
-
-/// What surrounds, or is wrong with, an otherwise valid answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wrapping {
-    None,
-    LeadingNewlines,
-    CodeFence,
-    AfterProse,
-    /// The first quote stands nowhere in the document.
-    MadeUpQuote,
-    /// A field is missing.
-    SchemaInvalid,
-    /// The model's own JSON ends too early although it says `stop`.
-    TruncatedContent,
-}
-
-/// How the stand-in behaves beyond its script.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    /// Whether `stream: true` is honoured; some endpoints ignore it.
-    pub(crate) streams: bool,
-    /// Before each response.
-    pub(crate) latency: Duration,
-    pub(crate) cost_usd: f64,
-    /// The only key that is let in; none lets everybody in.
-    pub(crate) api_key: Option<String>,
-    /// Models whose requests go to the next one in `models`.
-    pub(crate) unavailable_models: Vec<String>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            streams: true,
-            latency: Duration::ZERO,
-            cost_usd: 0.01,
-            api_key: None,
-            unavailable_models: Vec::new(),
-        }
-    }
-}
+#[allow(unused_imports)]
+pub(crate) use self::{
+    noise::Noise,
+    options::{Bound, Model, Options, UsageForm, Violates},
+    reply::{Answered, Maker, Raw, Reply, Wrapping},
+    rules::{Endpoint, Provider},
+};
 
 /// A completion request that came in.
 #[derive(Debug, Clone)]
@@ -117,12 +59,15 @@ pub(crate) struct Recorded {
     pub(crate) body: Value,
     /// How it was replied to.
     pub(crate) reply: Reply,
+    /// Whether it was refused by a rule: nobody was paid.
+    pub(crate) is_refused: bool,
+    stage: String,
 }
 
 impl Recorded {
-    /// The stage, by the name of its schema.
+    /// The stage, by the name of its schema, or by the schema that stands in its prompt.
     pub(crate) fn schema_name(&self) -> &str {
-        self.body["response_format"]["json_schema"]["name"].as_str().unwrap_or_default()
+        &self.stage
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -130,7 +75,7 @@ impl Recorded {
     }
 }
 
-/// A running stand-in. Dropping it ends it.
+/// A running double. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct StandIn {
     address: SocketAddr,
@@ -150,6 +95,10 @@ struct State {
     in_flight: AtomicUsize,
     /// Cacheable blocks seen, for `cached_tokens`.
     cached: Mutex<BTreeSet<String>>,
+    /// Schemas that were read from prompts.
+    schemas: prompt::Schemas,
+    /// The answers that broke a bound, where each does so once.
+    broken: Mutex<BTreeSet<String>>,
     connections: AtomicUsize,
     hung_up: AtomicUsize,
     bytes_sent: AtomicUsize,
@@ -167,6 +116,8 @@ impl StandIn {
             forgets: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             cached: Mutex::default(),
+            schemas: prompt::Schemas::default(),
+            broken: Mutex::default(),
             connections: AtomicUsize::new(0),
             hung_up: AtomicUsize::new(0),
             bytes_sent: AtomicUsize::new(0),
@@ -185,7 +136,7 @@ impl StandIn {
         Self { address, state, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// What `OPENROUTER_BASE_URL` is set to.
+    /// The value for `OPENROUTER_BASE_URL`.
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}/api/v1", self.address)
     }
@@ -225,6 +176,11 @@ impl StandIn {
         lock(&self.state.recorded).iter().filter(|request| request.schema_name() == schema_name).count()
     }
 
+    /// Completion requests that no rule refused.
+    pub(crate) fn paid(&self) -> usize {
+        lock(&self.state.recorded).iter().filter(|request| !request.is_refused).count()
+    }
+
     /// Connections that were opened.
     pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
@@ -257,6 +213,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The names of the stages' schemas, by which model calls are told apart.
 pub(crate) const SCHEMAS: [&str; 4] =
     ["input_processing", "signal_amplification", "general_translation", "brand_contextualization"];
+
+/// The list that the answer to each of them demands.
+const LISTS: [&str; 4] = ["inspirations", "trends", "lessons", "opportunities"];
+
+/// The stage whose list a schema demands.
+fn stage_of(schema: &Value) -> &'static str {
+    let stages = LISTS.iter().zip(SCHEMAS).find(|(list, _)| schema["properties"].get(*list).is_some());
+    stages.map_or("", |(_, name)| name)
+}
 
 /// How often a model was asked for each stage.
 pub(crate) fn calls(model: &StandIn) -> [usize; 4] {
