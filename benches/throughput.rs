@@ -133,7 +133,7 @@ async fn reference(world: &mut World) -> Option<Reference> {
         .env("DATABASE_URL", &database_url)
         .env("OPENROUTER_API_KEY", "sk-standin")
         .env("OPENROUTER_BASE_URL", world.model.base_url())
-        .env("SSL_CERT_FILE", world.blob.ca.path())
+        .env("SSL_CERT_FILE", world.blob.authority.path())
         .env("ALLOW_LOOPBACK_BLOB", "1")
         // As its own README says is fair with many calls open.
         .env("LLM_CLIENT", "aiohttp")

@@ -15,7 +15,7 @@ impl BlobStore {
         DocumentsConfig {
             allowed_hosts: vec!["localhost".into(), "127.0.0.1".into()],
             allow_private_network: true,
-            extra_ca_file: Some(self.ca.path().to_owned()),
+            extra_ca_file: Some(self.authority.path().to_owned()),
             bytes_max: 100_000,
         }
     }

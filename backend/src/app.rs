@@ -26,7 +26,9 @@ use crate::{
     flags::{Defaults, FlagSource},
     health::{FileStorage, Health, Identity, ModelBreaker, Sources},
     http::{HttpState, Limits, Streams},
-    llm::{OpenRouter, OpenRouterConfig, OpenRouterError, deadline::WithDeadline},
+    llm::{
+        OpenRouter, OpenRouterConfig, OpenRouterError, connections::ConnectionsConfig, deadline::WithDeadline,
+    },
     reconcile::Reconciler,
     replicas::Registry,
     retention::Retention,
@@ -95,8 +97,9 @@ impl App {
         };
         let choice = overrides.analyst.unwrap_or(config.analyst.choice);
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
+        let extra_ca_file = config.documents.extra_ca_file.clone();
         let Answering { analyst, name: analyst_name, .. } =
-            answering(choice, config.analyst, config.work.stage_deadline, &clock)?;
+            answering(choice, config.analyst, extra_ca_file, config.work.stage_deadline, &clock)?;
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
@@ -167,8 +170,14 @@ impl Service {
         // New at every start: what an earlier process of the same container held is not this one's.
         let replica = uuid::Uuid::now_v7().to_string();
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
-        let Answering { analyst, name: analyst_name, breaker } =
-            answering(config.analyst.choice, config.analyst, config.work.stage_deadline, &clock)?;
+        let extra_ca_file = config.documents.extra_ca_file.clone();
+        let Answering { analyst, name: analyst_name, breaker } = answering(
+            config.analyst.choice,
+            config.analyst,
+            extra_ca_file,
+            config.work.stage_deadline,
+            &clock,
+        )?;
         let identity = Identity {
             version: env!("CARGO_PKG_VERSION"),
             git_sha: Identity::commit(config.process.git_sha.as_deref()),
@@ -358,6 +367,7 @@ struct Answering {
 fn answering(
     choice: AnalystChoice,
     config: AnalystConfig,
+    extra_ca_file: Option<PathBuf>,
     stage_deadline: Duration,
     clock: &Arc<dyn Clock>,
 ) -> Result<Answering, WiringError> {
@@ -378,6 +388,7 @@ fn answering(
         routing: config.routing,
         total_timeout: config.timeout,
         title: Some("innovation-pipeline".to_owned()),
+        connections: ConnectionsConfig { extra_ca_file, ..ConnectionsConfig::default() },
         jitter_seed: uuid::Uuid::new_v4().as_u64_pair().0,
         ..OpenRouterConfig::new(key, config.model)
     };

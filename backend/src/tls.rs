@@ -1,6 +1,11 @@
-//! What all HTTPS of this process shares: the crypto provider, and the operator's own root certificate.
+//! All HTTPS of this process shares this: the crypto provider, and the operator's own root certificates.
 
-use std::{path::Path, sync::Once};
+use std::{
+    path::Path,
+    sync::{Arc, Once},
+};
+
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 /// Makes ring the process's TLS provider; reqwest is built without one of its own.
 pub fn install_crypto() {
@@ -11,23 +16,46 @@ pub fn install_crypto() {
     });
 }
 
-/// What every client of ours begins with: no proxy (it would connect to an address that was never checked), and the
-/// certificates of `EXTRA_CA_FILE`, if there is one. The error says what is wrong with it.
+/// The builder of most clients. It uses no proxy (a proxy would connect to an address that was never checked), and trusts
+/// the certificates of `EXTRA_CA_FILE`, if there is one. The error says what is wrong with the file.
 pub fn client_builder(extra_ca_file: Option<&Path>) -> Result<reqwest::ClientBuilder, String> {
     install_crypto();
     let mut builder = reqwest::Client::builder()
         .no_proxy()
         .user_agent(concat!("innovation-pipeline/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = extra_ca_file {
-        let wrong = |reason: String| {
-            format!("EXTRA_CA_FILE {}: {reason}; give a file with a certificate in PEM", path.display())
-        };
-        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        for certificate in
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?
-        {
-            builder = builder.add_root_certificate(certificate);
-        }
+    for certificate in extra_certificates(extra_ca_file)? {
+        let certificate =
+            reqwest::Certificate::from_der(&certificate).map_err(|error| wrong(extra_ca_file, &error))?;
+        builder = builder.add_root_certificate(certificate);
     }
     Ok(builder)
+}
+
+/// TLS settings for several clients to share: the system's authorities, and those of `EXTRA_CA_FILE`. They are read and
+/// kept once, where every client would keep a set of its own. The error says what is wrong with the file.
+pub fn client_config(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let extra = extra_certificates(extra_ca_file)?;
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider.clone())
+        .map_err(|error| match extra_ca_file {
+            Some(_) => wrong(extra_ca_file, &error),
+            None => error.to_string(),
+        })?;
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+fn extra_certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
+    let Some(path) = file else { return Ok(Vec::new()) };
+    let pem = std::fs::read(path).map_err(|error| wrong(file, &error))?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let all = all.map_err(|error| wrong(file, &error))?;
+    if all.is_empty() { Err(wrong(file, &"it holds no certificate")) } else { Ok(all) }
+}
+
+fn wrong(file: Option<&Path>, reason: &dyn std::fmt::Display) -> String {
+    let path = file.unwrap_or(Path::new("")).display();
+    format!("EXTRA_CA_FILE {path}: {reason}; give a file with a certificate in PEM")
 }

@@ -6,6 +6,7 @@ mod cases;
 mod connections;
 mod contents;
 mod double;
+mod http2;
 mod providers;
 mod rules;
 mod statuses;

@@ -23,7 +23,7 @@ async fn serve_unprivileged(world: &World, environment: &[(&str, &str)]) -> Serv
     for path in [world.folder.path(), &world.folder.path().join("data")] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    std::fs::set_permissions(world.blob.ca.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(world.blob.authority.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
     world
         .serve_with(environment, |command| {
             if rustix::process::geteuid().is_root() {

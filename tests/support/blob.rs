@@ -14,41 +14,22 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::server::TlsStream;
+
+use super::authority::Authority;
 
 /// A blob store. It lives as long as the test's runtime.
 pub(crate) struct BlobStore {
     address: SocketAddr,
-    pub(crate) ca: tempfile::NamedTempFile,
+    pub(crate) authority: Authority,
     requests: Arc<AtomicUsize>,
     is_gone: Arc<Mutex<bool>>,
 }
 
 impl BlobStore {
     pub(crate) async fn start() -> Self {
-        let authority_key = rcgen::KeyPair::generate().unwrap();
-        let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        // A certificate whose issuer has its own name would be taken for one that signed itself.
-        authority.distinguished_name.push(rcgen::DnType::CommonName, "the tests' authority");
-        // Strict clients want to be told what a key is for, and whose it is.
-        authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
-        let authority_certificate = authority.self_signed(&authority_key).unwrap();
-        let issuer = rcgen::Issuer::new(authority, authority_key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut certificate = rcgen::CertificateParams::new(names).unwrap();
-        certificate.use_authority_key_identifier_extension = true;
-        let certificate = certificate.signed_by(&key, &issuer).unwrap();
-        let ca = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(ca.path(), authority_certificate.pem()).unwrap();
-
-        backend::tls::install_crypto();
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let authority = Authority::new();
+        let acceptor = authority.acceptor(&[]);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (requests, is_gone) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(false)));
@@ -66,7 +47,7 @@ impl BlobStore {
                 });
             }
         });
-        Self { address, ca, requests, is_gone }
+        Self { address, authority, requests, is_gone }
     }
 
     /// The address of `path`; below `sample/` lie the repository's samples, below `fixture/` the tests' documents, and

@@ -1,5 +1,6 @@
 //! What whole-system tests share: the real binary in a folder of its own, with an environment of its own.
 
+pub(crate) mod authority;
 pub(crate) mod blob;
 pub(crate) mod hostile;
 pub(crate) mod openrouter;

@@ -1,7 +1,10 @@
 //! The client: its settings, and one HTTP request.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,7 @@ use url::Url;
 
 use super::{
     breaker::{Breaker, BreakerConfig},
+    connections::{Connections, ConnectionsConfig, Sent, connection_fault},
     fault::{Failure, Fault},
     ladder::{Ladder, Level, StructuredOutputSetting},
     oddities::OddityLog,
@@ -44,8 +48,6 @@ pub use super::resilience::RetryConfig;
 pub const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 /// The most of an error's body that is read: its message is cut to 200 characters anyway.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-/// How long making a connection may take. A healthy one takes less than a second.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Settings of the client.
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ pub struct OpenRouterConfig {
     pub response_bytes_max: usize,
     pub retry: RetryConfig,
     pub breaker: BreakerConfig,
+    pub connections: ConnectionsConfig,
     /// Seeds the random part of waits; different in every process, or replicas retry in step.
     pub jitter_seed: u64,
 }
@@ -96,6 +99,7 @@ impl OpenRouterConfig {
             response_bytes_max: 8 * 1024 * 1024,
             retry: RetryConfig::default(),
             breaker: BreakerConfig::default(),
+            connections: ConnectionsConfig::default(),
             jitter_seed: 0,
         }
     }
@@ -110,6 +114,8 @@ pub enum OpenRouterError {
     ApiKey,
     #[error("{0} holds characters that cannot be sent in a header")]
     Header(&'static str),
+    #[error("{0}")]
+    Tls(String),
     #[error("the HTTP client cannot be set up")]
     Http(#[source] reqwest::Error),
 }
@@ -118,7 +124,7 @@ pub enum OpenRouterError {
 /// shared by all runs.
 #[derive(Debug)]
 pub struct OpenRouter {
-    http: reqwest::Client,
+    connections: Connections,
     completions: Url,
     authorization: HeaderValue,
     model: String,
@@ -137,20 +143,12 @@ pub struct OpenRouter {
 impl OpenRouter {
     /// A client; opens no connection. The clock is for waits that the endpoint states as dates.
     pub fn new(config: OpenRouterConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenRouterError> {
-        // Fails when somebody installed one before, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let completions = endpoint(&config.base_url, "chat/completions")?;
         let authorization = authorization(&config.api_key)?;
-        let mut http = reqwest::Client::builder()
-            .default_headers(identity_headers(&config)?)
-            .connect_timeout(CONNECT_TIMEOUT)
-            // The key must not follow a redirect to somebody else.
-            .redirect(reqwest::redirect::Policy::none());
-        if is_loopback(&completions) {
-            http = http.no_proxy();
-        }
+        let headers = identity_headers(&config)?;
+        let connections = Connections::new(config.connections, &completions, headers)?;
         Ok(Self {
-            http: http.build().map_err(OpenRouterError::Http)?,
+            connections,
             completions,
             prices: PriceList::new(endpoint(&config.base_url, "models")?, authorization.clone()),
             authorization,
@@ -183,19 +181,17 @@ impl OpenRouter {
     async fn attempt(&self, call: &Call<'_>, deadline: Instant) -> Result<Answered, Failure> {
         let mut level = self.ladder.level(&self.model);
         loop {
-            let body = self.body(&call.request()?, level, call.output_tokens_max)?;
-            let sent_bytes = body.len();
-            let result = match self.exchange(body, deadline).await {
+            let result = match self.exchange(call, level, deadline).await {
                 Err(failure) => self.below(level, &failure).ok_or(failure),
                 Ok(reply) => {
                     self.ladder.remember(&self.model, level);
-                    let reply = self.priced(reply, sent_bytes).await;
+                    let reply = self.priced(call, reply).await;
                     return Ok(Answered { reply, structured_output: level.structured_output });
                 }
             };
             level = match result {
                 Ok(next) => next,
-                Err(failure) => return self.rescued(call, level, failure, sent_bytes).await,
+                Err(failure) => return self.rescued(call, level, failure).await,
             };
         }
     }
@@ -218,13 +214,7 @@ impl OpenRouter {
 
     /// The answer that was complete before the fault came, if there is one: it is paid for. An answer that was cut off at a
     /// limit or withheld never is.
-    async fn rescued(
-        &self,
-        call: &Call<'_>,
-        level: Level,
-        failure: Failure,
-        sent_bytes: usize,
-    ) -> Result<Answered, Failure> {
+    async fn rescued(&self, call: &Call<'_>, level: Level, failure: Failure) -> Result<Answered, Failure> {
         let Failure { fault, usage, partial } = failure;
         if let Some(mut reply) = partial
             && call.source.is_answered_by(&reply.parts)
@@ -233,7 +223,7 @@ impl OpenRouter {
                 Fault::Upstream(_) | Fault::Refusal(_) => Oddity::ErrorAfterAnswer,
                 _ => Oddity::MissingEnd,
             });
-            let reply = self.priced(*reply, sent_bytes).await;
+            let reply = self.priced(call, *reply).await;
             return Ok(Answered { reply, structured_output: level.structured_output });
         }
         // The size of a failed request tells nothing about its cost: it may have produced nothing.
@@ -242,7 +232,7 @@ impl OpenRouter {
     }
 
     /// The reply with an estimate of its cost, where it states none.
-    async fn priced(&self, mut reply: Reply, sent_bytes: usize) -> Reply {
+    async fn priced(&self, call: &Call<'_>, mut reply: Reply) -> Reply {
         /// Characters of a token, roughly: for endpoints that count no tokens.
         const CHARS_PER_TOKEN: u64 = 4;
         if !reply.usage.cost_is_unknown {
@@ -251,7 +241,7 @@ impl OpenRouter {
         let mut counted = reply.usage;
         if counted.prompt_tokens == 0 && counted.completion_tokens == 0 {
             let received = reply.parts.content.len() + reply.parts.reasoning.len();
-            counted.prompt_tokens = sent_bytes as u64 / CHARS_PER_TOKEN;
+            counted.prompt_tokens = call.sent_bytes.load(Ordering::Relaxed) as u64 / CHARS_PER_TOKEN;
             counted.completion_tokens = received as u64 / CHARS_PER_TOKEN;
         }
         reply.usage = self.with_estimate(counted, reply.model.as_deref()).await;
@@ -260,7 +250,7 @@ impl OpenRouter {
 
     async fn with_estimate(&self, usage: Usage, answering_model: Option<&str>) -> Usage {
         let models = [answering_model.unwrap_or(&self.model), &self.model];
-        match self.prices.cost_usd(&self.http, models, &usage).await {
+        match self.prices.cost_usd(&self.connections, models, &usage).await {
             Some(cost_usd) => Usage { cost_usd, cost_is_estimated: true, cost_is_unknown: false, ..usage },
             None => usage,
         }
@@ -286,20 +276,22 @@ impl OpenRouter {
         })
     }
 
-    /// One request, from its first byte to a judged answer.
-    async fn exchange(&self, body: String, deadline: Instant) -> Result<Reply, Failure> {
-        let request = self
-            .http
-            .post(self.completions.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "text/event-stream, application/json")
-            .header(AUTHORIZATION, self.authorization.clone())
+    /// One request, from its first byte to a judged answer. The body is written anew each time it is sent.
+    async fn exchange(&self, call: &Call<'_>, level: Level, deadline: Instant) -> Result<Reply, Failure> {
+        let room = self.connections.room();
+        let room = tokio::time::timeout_at(deadline, room).await.map_err(|_| Fault::Deadline)?;
+        let sent = self.connections.send(room, |http| {
+            let body = self.body(&call.request()?, level, call.output_tokens_max)?;
+            call.sent_bytes.store(body.len(), Ordering::Relaxed);
+            let request = http
+                .post(self.completions.clone())
+                .header(CONTENT_TYPE, "application/json")
+                .header(ACCEPT, "text/event-stream, application/json")
+                .header(AUTHORIZATION, self.authorization.clone());
             // A body that the client could send again by itself would be kept until the answer, by thousands of runs.
-            .body(reqwest::Body::wrap(body));
-        let mut response = self
-            .within(deadline, request.send())
-            .await?
-            .map_err(|error| Fault::Connection(connection_fault(&error)))?;
+            Ok(request.body(reqwest::Body::wrap(body)))
+        });
+        let Sent { mut response, place: _place } = self.within(deadline, sent).await??;
         let status = response.status();
         let generation_id = header(response.headers(), "x-generation-id");
         let result = if status.is_success() {
@@ -474,13 +466,21 @@ struct Call<'a> {
     output_tokens_max: u32,
     /// Until it is sent.
     first: Mutex<Option<CompletionRequest>>,
+    /// The length of the body that was sent last.
+    sent_bytes: AtomicUsize,
 }
 
 impl<'a> Call<'a> {
     fn new(source: &'a dyn RequestSource) -> Result<Self, LlmError> {
         let first = source.request()?;
         let (run, output_tokens_max) = (first.run.clone(), first.output_tokens_max);
-        Ok(Self { source, run, output_tokens_max, first: Mutex::new(Some(first)) })
+        Ok(Self {
+            source,
+            run,
+            output_tokens_max,
+            first: Mutex::new(Some(first)),
+            sent_bytes: AtomicUsize::new(0),
+        })
     }
 
     fn request(&self) -> Result<CompletionRequest, Fault> {
@@ -510,15 +510,6 @@ fn endpoint(base: &str, resource: &str) -> Result<Url, OpenRouterError> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
 fn authorization(key: &SecretString) -> Result<HeaderValue, OpenRouterError> {
     let key = key.expose_secret();
     if key.trim().is_empty() {
@@ -545,37 +536,4 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     const CHARS_MAX: usize = 100;
     let value = headers.get(name)?.to_str().ok()?;
     Some(value.chars().take(CHARS_MAX).collect())
-}
-
-/// The fault of a connection, in words without addresses.
-fn connection_fault(error: &reqwest::Error) -> &'static str {
-    use std::io::ErrorKind;
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            match io.kind() {
-                ErrorKind::ConnectionRefused => return "the connection was refused",
-                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
-                    return "the connection was reset";
-                }
-                ErrorKind::UnexpectedEof => return "the connection was closed in the middle of the answer",
-                _ => {}
-            }
-        }
-        let text = cause.to_string();
-        if text.contains("dns error") {
-            return "its name could not be resolved";
-        }
-        if text.contains("certificate") {
-            return "its certificate was not accepted";
-        }
-        source = cause.source();
-    }
-    if error.is_timeout() {
-        "making a connection took too long"
-    } else if error.is_connect() {
-        "no connection could be made"
-    } else {
-        "the connection was closed before the answer was whole"
-    }
 }

@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
 use url::Url;
 
+use super::connections::Connections;
+
 /// The longest list that is read: OpenRouter's has about 700 kB.
 const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a run waits for the list.
@@ -74,11 +76,11 @@ impl PriceList {
     /// The cost of this usage; none where neither model is in the list. The model that answered goes first.
     pub(super) async fn cost_usd(
         &self,
-        http: &reqwest::Client,
+        connections: &Connections,
         models: [&str; 2],
         usage: &Usage,
     ) -> Option<f64> {
-        let list = self.list(http).await?;
+        let list = self.list(connections).await?;
         let price = models.into_iter().find_map(|model| {
             // `acme/one:free` and `acme/one` are different entries; `acme/one:nitro` is a way to ask for the latter.
             list.get(model).or_else(|| list.get(model.rsplit_once(':')?.0))
@@ -86,7 +88,7 @@ impl PriceList {
         Some(price.of(usage))
     }
 
-    async fn list(&self, http: &reqwest::Client) -> Option<Arc<List>> {
+    async fn list(&self, connections: &Connections) -> Option<Arc<List>> {
         // One fetch at a time: the others wait for its result.
         let mut known = self.known.lock().await;
         if let Some((until, list)) = &*known
@@ -94,7 +96,7 @@ impl PriceList {
         {
             return list.clone();
         }
-        let list = tokio::time::timeout(TIMEOUT, self.fetch(http)).await.ok().flatten().map(Arc::new);
+        let list = tokio::time::timeout(TIMEOUT, self.fetch(connections)).await.ok().flatten().map(Arc::new);
         if list.is_none() {
             tracing::warn!(
                 event = "price_list_unavailable",
@@ -106,9 +108,15 @@ impl PriceList {
         list
     }
 
-    async fn fetch(&self, http: &reqwest::Client) -> Option<List> {
-        let request = http.get(self.url.clone()).header(AUTHORIZATION, self.authorization.clone());
-        let mut response = request.send().await.ok().filter(|response| response.status().is_success())?;
+    async fn fetch(&self, connections: &Connections) -> Option<List> {
+        let room = connections.room().await;
+        let request = |http: &reqwest::Client| {
+            Ok(http.get(self.url.clone()).header(AUTHORIZATION, self.authorization.clone()))
+        };
+        let mut response = connections.send(room, request).await.ok()?.response;
+        if !response.status().is_success() {
+            return None;
+        }
         let mut body = Vec::new();
         while let Some(bytes) = response.chunk().await.ok()? {
             body.extend_from_slice(&bytes);

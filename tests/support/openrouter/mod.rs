@@ -15,6 +15,7 @@ mod answer;
 mod answers;
 mod author;
 mod exchange;
+pub(crate) mod h2;
 mod http;
 mod lists;
 mod material;

@@ -1,0 +1,174 @@
+//! Makes connections that speak HTTP/2, and no others; remembers what the endpoint speaks.
+
+use std::{
+    error::Error,
+    fmt, io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper_util::client::legacy::connect::Connection;
+use tokio::time::Instant;
+use tower::Service;
+
+use super::{CONNECT_TIMEOUT, errors::causes};
+
+/// For how long an endpoint that speaks only HTTP/1.1 is not asked for HTTP/2 again. Its operator may change it.
+const HTTP1_REMEMBERED: Duration = Duration::from_secs(600);
+/// For so long a failure also holds for the requests that waited for the same connection. Else each of them would try in
+/// turn.
+const FAILURE_SHARED: Duration = Duration::from_millis(100);
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The endpoint does not speak HTTP/2. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the endpoint does not speak HTTP/2")]
+pub(super) struct NotHttp2;
+
+/// The endpoint's protocol, as far as it is known.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    /// Without TLS nobody offers HTTP/2.
+    may_be_http2: bool,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    has_spoken_http2: bool,
+    http1_until: Option<Instant>,
+}
+
+impl Spoken {
+    pub(super) fn new(may_be_http2: bool) -> Self {
+        Self { may_be_http2, known: Mutex::default() }
+    }
+
+    pub(super) fn is_http1(&self) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.may_be_http2 || known.http1_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    pub(super) fn has_spoken_http2(&self) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).has_spoken_http2
+    }
+
+    pub(super) fn note_http1(&self) {
+        tracing::debug!("the model's endpoint speaks HTTP/1.1");
+        let http1_until = Some(Instant::now() + HTTP1_REMEMBERED);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
+            Known { has_spoken_http2: false, http1_until };
+    }
+
+    fn note_http2(&self) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
+            Known { has_spoken_http2: true, http1_until: None };
+    }
+}
+
+/// Stands in front of one client's connector.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    spoken: Arc<Spoken>,
+    last_failure: Arc<Mutex<Option<(Instant, SharedError)>>>,
+}
+
+impl Gate {
+    pub(super) fn new(spoken: Arc<Spoken>) -> Self {
+        Self { spoken, last_failure: Arc::default() }
+    }
+
+    pub(super) fn in_front_of<S>(&self, connector: S) -> Gated<S> {
+        Gated { gate: self.clone(), connector }
+    }
+
+    /// Why no connection is to be tried now.
+    fn closed(&self) -> Option<BoxError> {
+        if self.spoken.is_http1() {
+            return Some(NotHttp2.into());
+        }
+        let failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = failure.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_SHARED);
+        recent.map(|(_, error)| error.clone().into())
+    }
+
+    async fn connect<C: Connection>(
+        self,
+        connecting: impl Future<Output = Result<C, BoxError>>,
+    ) -> Result<C, BoxError> {
+        let error = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(connection)) if connection.connected().is_negotiated_h2() => {
+                self.spoken.note_http2();
+                return Ok(connection);
+            }
+            Ok(Ok(_)) => NotHttp2.into(),
+            Ok(Err(error)) if offers_no_http2(&*error) => NotHttp2.into(),
+            Ok(Err(error)) => error,
+            Err(_) => io::Error::new(io::ErrorKind::TimedOut, "making a connection took too long").into(),
+        };
+        if error.is::<NotHttp2>() {
+            self.spoken.note_http1();
+            return Err(error);
+        }
+        let error = SharedError(Arc::from(error));
+        let failure = Some((Instant::now(), error.clone()));
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        Err(error.into())
+    }
+}
+
+/// Whether the server's answer in the handshake is that it speaks nothing that was offered (RFC 7301, 3.2).
+fn offers_no_http2(error: &(dyn Error + 'static)) -> bool {
+    use rustls::{AlertDescription::NoApplicationProtocol, Error::AlertReceived};
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref())
+        .any(|error| matches!(error, AlertReceived(NoApplicationProtocol)))
+}
+
+/// A connector behind its gate.
+#[derive(Debug, Clone)]
+pub(super) struct Gated<S> {
+    gate: Gate,
+    connector: S,
+}
+
+impl<S, To> Service<To> for Gated<S>
+where
+    S: Service<To, Error = BoxError>,
+    S::Response: Connection + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, to: To) -> Self::Future {
+        match self.gate.closed() {
+            Some(error) => Box::pin(std::future::ready(Err(error))),
+            None => Box::pin(self.gate.clone().connect(self.connector.call(to))),
+        }
+    }
+}
+
+/// Why a connection could not be made, for all who waited for it.
+#[derive(Debug, Clone)]
+pub(super) struct SharedError(Arc<dyn Error + Send + Sync>);
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl Error for SharedError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
