@@ -1,10 +1,15 @@
 //! `innovation healthcheck`, as a container's health check runs it.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, path::Path};
 
 use serde_json::Value;
 
-use crate::support::{innovation, service::World, stderr};
+use crate::support::{
+    innovation,
+    openrouter::h2::{Front, Speaks},
+    service::World,
+    stderr,
+};
 
 /// Exit code, JSON and what was said, for a service at `port`.
 fn check(port: u16, more: &[&str]) -> (Option<i32>, Value, String) {
@@ -35,6 +40,21 @@ async fn a_service_that_lives_is_healthy_and_one_that_refuses_or_has_gone_is_not
     let (code, json, said) = check(service.port, &[]);
     assert_eq!((code, &json["healthy"]), (Some(3), &false.into()));
     assert!(said.contains("no connection") && said.contains("PORT"), "{said}");
+}
+
+#[tokio::test]
+async fn a_service_behind_an_authority_of_its_own_is_asked() {
+    let world = World::files_only().await;
+    let service = world.serve(&[]).await;
+    let behind = format!("http://127.0.0.1:{}", service.port);
+    let front = Front::start(&behind, &world.blob.authority, Speaks::Http1);
+    let url = format!("{}/health/live", front.origin());
+    let asked = |file: Option<&Path>| {
+        let mut command = innovation(&["healthcheck", "--json", "--url", &url]);
+        command.envs(file.map(|file| ("EXTRA_CA_FILE", file))).output().unwrap().status.code()
+    };
+    assert_eq!(asked(None), Some(3));
+    assert_eq!(asked(Some(world.blob.authority.path())), Some(0));
 }
 
 #[test]

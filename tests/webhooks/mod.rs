@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::{
     innovation,
-    openrouter::{Options, Reply, Wrapping},
+    openrouter::{
+        Options, Reply, Wrapping,
+        h2::{Front, Speaks},
+    },
     postgres::{Postgres, Stop},
     receiver::{Manner, Receiver},
     service::World,
@@ -98,6 +101,21 @@ async fn a_run_is_told_in_order_with_the_bodies_the_frontend_reads_and_signed() 
     }
     let log = service.log();
     assert!(!log.contains(SECRET) && !log.contains("whsec_") && !log.contains("MfKQ"), "no secret is logged");
+}
+
+#[tokio::test]
+async fn a_frontend_behind_an_authority_of_its_own_is_told() {
+    for speaks in [Speaks::Http2, Speaks::Http1] {
+        let world = World::files_only().await;
+        let receiver = Receiver::start().await;
+        let front = Front::start(&receiver.url(), &world.blob.authority, speaks);
+        let url = front.origin();
+        let settings = [FILE_ONLY, ("FRONTEND_WEBHOOK_URL", url.as_str()), ("WEBHOOK_SECRET", SECRET)];
+        let service = world.serve(&settings).await;
+        service.submit(&world.request("run-1")).await;
+        receiver.wait_for_taken("run-1", &WHOLE).await;
+        assert_eq!(front.connections(), 1, "{speaks:?}");
+    }
 }
 
 #[tokio::test]

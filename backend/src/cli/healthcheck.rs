@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
     process::ExitCode,
     time::Duration,
 };
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{EXIT_COULD_NOT_CHECK, put, put_json, say};
-use crate::{config::Config, tls::install_crypto};
+use crate::{config::Config, tls};
 
 /// How long the whole question may take. Less than the health check's own limit in the `Dockerfile`, so that the
 /// reason is told.
@@ -40,7 +41,9 @@ fn address(text: &str) -> Result<String, &'static str> {
 pub async fn run(args: Args, config: &Config) -> ExitCode {
     let process = &config.process;
     let url = args.url.unwrap_or_else(|| own_address(process.host, process.port));
-    match ask(&url).await {
+    // A wrong file fails no probe that needs none.
+    let extra_ca_file = config.documents.extra_ca_file.as_deref().filter(|_| url.starts_with("https:"));
+    match ask(&url, extra_ca_file).await {
         Ok((status, body)) => {
             let is_healthy = status == 200;
             if args.json {
@@ -77,22 +80,19 @@ fn own_address(host: IpAddr, port: u16) -> String {
 }
 
 /// The status and the body: JSON where it is some.
-async fn ask(url: &str) -> Result<(u16, Value), &'static str> {
+async fn ask(url: &str, extra_ca_file: Option<&Path>) -> Result<(u16, Value), String> {
+    // No proxy: what stands in between would answer for the service.
+    let builder = tls::client_builder(extra_ca_file)?.redirect(Policy::none());
     let question = async {
-        install_crypto();
-        // No proxy: what stands in between would answer for the service.
-        let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build()?;
-        let response = client.get(url).send().await?;
+        let response = builder.build()?.get(url).send().await?;
         let status = response.status().as_u16();
         Ok((status, body(response).await?))
     };
     match tokio::time::timeout(PATIENCE, question).await {
-        Ok(answer) => answer.map_err(
-            |error: reqwest::Error| {
-                if error.is_connect() { "no connection" } else { "no usable answer" }
-            },
-        ),
-        Err(_) => Err("no answer in time"),
+        Ok(answer) => answer.map_err(|error: reqwest::Error| {
+            if error.is_connect() { "no connection" } else { "no usable answer" }.to_owned()
+        }),
+        Err(_) => Err("no answer in time".to_owned()),
     }
 }
 
