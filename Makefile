@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test soak check audit lint-image bench fuzz client setup
+.PHONY: help run run-service test soak check audit lint-image test-model bench fuzz client setup
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,9 @@ test: setup check ## everything: format, lints, all tests; ends in the test runn
 
 soak: setup ## chaos for SOAK_SECONDS (600), by the schedule of SOAK_SEED (a random one, which is printed)
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo nextest run --workspace --all-features --locked --profile soak --no-capture -E 'test(soak::)'
+
+test-model: ## a live smoke test with a real small model (Linux x64; installs 200 MB below target/, once)
+	scripts/test-model.sh
 
 check: ## format and lints
 	cargo fmt --all --check

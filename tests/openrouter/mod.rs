@@ -9,6 +9,7 @@ mod double;
 mod http2;
 mod providers;
 mod rules;
+mod smollm;
 mod statuses;
 mod whole;
 
