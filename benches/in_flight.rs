@@ -1,5 +1,6 @@
 //! Ten thousand runs in flight on one replica, with a model that takes half a minute a call:
-//! `cargo bench -p backend --bench in_flight`. `IN_FLIGHT` and `MODEL_SECONDS` say otherwise.
+//! `cargo bench -p backend --bench in_flight`. `IN_FLIGHT` and `MODEL_SECONDS` say otherwise. The model speaks HTTP/2 over
+//! TLS, as providers do; with `MODEL_HTTP2=0` it speaks plain HTTP/1.1.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +19,14 @@ mod support;
 use std::time::{Duration, Instant};
 
 use harness::{cpu_time, ms, percentile, row};
-use support::{openrouter::Options, postgres::Postgres, service::World};
+use support::{
+    openrouter::{
+        Options,
+        h2::{Front, Speaks},
+    },
+    postgres::Postgres,
+    service::World,
+};
 
 /// How fast runs are posted: above what one replica begins a second on two shared cores.
 const POSTS_PER_SECOND: usize = 250;
@@ -33,14 +41,25 @@ fn from_environment(variable: &str, default: usize) -> usize {
 async fn main() {
     let runs = from_environment("IN_FLIGHT", 10_000);
     let latency = Duration::from_secs(from_environment("MODEL_SECONDS", 30) as u64);
-    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
+    let is_http2 = from_environment("MODEL_HTTP2", 1) > 0;
+    let behind = if is_http2 { Duration::ZERO } else { latency };
+    let mut world = World::with_model(Options { latency: behind, ..Options::default() }).await;
     world.model.forget();
     world.postgres = Some(Postgres::start());
     world.migrate();
     harness::machine();
     let limit = runs.to_string();
-    let settings =
-        [("MAX_CONCURRENT_RUNS", limit.as_str()), ("MAX_QUEUED_RUNS", "100000"), ("LOG_LEVEL", "warn")];
+    let front = is_http2.then(|| Front::start(&world.model.base_url(), &world.blob.authority, Speaks::Http2));
+    if let Some(front) = &front {
+        front.delay(latency);
+    }
+    let endpoint = front.as_ref().map_or_else(|| world.model.base_url(), Front::base_url);
+    let settings = [
+        ("MAX_CONCURRENT_RUNS", limit.as_str()),
+        ("MAX_QUEUED_RUNS", "100000"),
+        ("LOG_LEVEL", "warn"),
+        ("OPENROUTER_BASE_URL", endpoint.as_str()),
+    ];
     let service = world.serve(&settings).await;
     println!("idle: {:.1} MB", service.memory_kib() as f64 / 1024.0);
 
@@ -73,7 +92,7 @@ async fn main() {
             assert_eq!(service.get("/health").await.unwrap().0, 200);
             health.push(asked.elapsed());
             memory_kib_max = memory_kib_max.max(service.memory_kib());
-            let calls = world.model.in_flight();
+            let calls = front.as_ref().map_or_else(|| world.model.in_flight(), Front::in_flight);
             in_flight_max = in_flight_max.max(calls);
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
@@ -90,6 +109,8 @@ async fn main() {
         world.value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#).await;
     row("complete", &format!("{complete} of {runs}"), "target: all");
     row("model calls in flight at most", &in_flight_max.to_string(), "");
+    let sockets = front.as_ref().map_or_else(|| world.model.connections(), Front::connections);
+    row("sockets to the model, opened", &sockets.to_string(), "target < 200");
     row("memory (RSS) at most", &format!("{:.0} MB", memory_kib_max as f64 / 1024.0), "target < 600 MB");
     row("/health meanwhile, p50", &ms(percentile(&health, 0.5)), "");
     row("/health meanwhile, p99", &ms(percentile(&health, 0.99)), "target < 20 ms");

@@ -138,7 +138,7 @@ async fn ten_thousand_calls_need_few_sockets() {
 
 #[tokio::test]
 async fn what_a_leaving_server_left_is_sent_again() {
-    let endpoint = Endpoint::start(Speaks::Http2, Duration::from_millis(700));
+    let endpoint = Endpoint::start(Speaks::Http2, Duration::from_secs(1));
     let client = Arc::new(client(endpoint.config()));
     let before = calls(&client, 10);
     until(|| endpoint.model.in_flight() == 10).await;
@@ -153,13 +153,19 @@ async fn what_a_leaving_server_left_is_sent_again() {
 
 #[tokio::test]
 async fn what_may_be_paid_is_tried_by_the_usual_rules() {
-    let endpoint = Endpoint::start(Speaks::Http2, Duration::from_millis(300));
-    let client = Arc::new(client(endpoint.config()));
-    let calls = calls(&client, 5);
-    until(|| endpoint.model.in_flight() == 5).await;
-    endpoint.front.hang_up();
-    assert_eq!(attempts(calls).await, [2; 5]);
-    assert_eq!(endpoint.front.processed(), 10);
+    for is_announced in [false, true] {
+        let endpoint = Endpoint::start(Speaks::Http2, Duration::from_secs(1));
+        let client = Arc::new(client(endpoint.config()));
+        let calls = calls(&client, 5);
+        until(|| endpoint.model.in_flight() == 5).await;
+        if is_announced {
+            endpoint.front.go_away();
+            until(|| endpoint.front.has_told()).await;
+        }
+        endpoint.front.hang_up();
+        assert_eq!(attempts(calls).await, [2; 5]);
+        assert_eq!(endpoint.front.processed(), 10);
+    }
 }
 
 #[tokio::test]
@@ -179,8 +185,8 @@ async fn a_silent_peer_is_found_while_others_go_on() {
     let endpoint = Endpoint::start(Speaks::Http2, Duration::from_millis(600));
     let mut settings = endpoint.config();
     settings.connections.requests_per_client = 2;
-    settings.connections.ping_interval = Duration::from_millis(100);
-    settings.connections.ping_timeout = Duration::from_millis(100);
+    settings.connections.ping_interval = Duration::from_millis(200);
+    settings.connections.ping_timeout = Duration::from_secs(1);
     let client = Arc::new(client(settings));
     let calls = calls(&client, 4);
     until(|| endpoint.model.in_flight() == 4).await;

@@ -9,6 +9,8 @@
 
 mod errors;
 mod gate;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::PathBuf,
