@@ -13,9 +13,9 @@ use tokio::{
 use super::*;
 use crate::support::{
     Run, STAGE_FILES, assert_ok,
-    authority::Authority,
     openrouter::h2::{Front, Speaks},
     sample,
+    tls::Authority,
 };
 
 /// An endpoint with TLS.

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::authority::Authority;
+use super::tls::Authority;
 
 /// A blob store. It lives as long as the test's runtime.
 pub(crate) struct BlobStore {

@@ -1,15 +1,16 @@
 //! What whole-system tests share: the real binary in a folder of its own, with an environment of its own.
 
-pub(crate) mod authority;
 pub(crate) mod blob;
 pub(crate) mod hostile;
 pub(crate) mod openrouter;
+pub(crate) mod origin;
 pub(crate) mod postgres;
 pub(crate) mod prisma;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod s3;
 pub(crate) mod service;
+pub(crate) mod tls;
 
 use std::{
     path::{Path, PathBuf},

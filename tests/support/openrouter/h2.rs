@@ -20,7 +20,7 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 use self::wire::Tap;
-use crate::support::authority::Authority;
+use crate::support::tls::Authority;
 
 /// The protocol after the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
