@@ -17,12 +17,13 @@ use pipeline::{
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::{fail, progress::Progress, put, put_json};
 use crate::{
     app::{App, Overrides},
     config::{AnalystChoice, Config},
-    documents::isolate,
+    documents::{isolate, name},
     lifecycle, regular_file,
     storage::{
         End, Fence, NewRun, Request, Store as _,
@@ -33,9 +34,6 @@ use crate::{
         leased::LeasedRun,
     },
 };
-
-/// The longest name of a document that is kept, in characters: as long as file systems allow, nearly.
-const NAME_CHARS_MAX: usize = 200;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -299,11 +297,10 @@ fn address(source: &OsStr) -> Option<&str> {
 /// The document's name for people: a file's name, or the last part of an address without its query, which
 /// may hold a signature.
 fn source_name(source: &OsStr) -> String {
-    let source = source.to_string_lossy();
-    let path =
-        if source.contains("://") { source.split(['?', '#']).next().unwrap_or(&source) } else { &source };
-    let name = Path::new(path).file_name().map_or("document".into(), OsStr::to_string_lossy);
-    name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
+    match address(source).map(Url::parse) {
+        Some(Ok(url)) => name::of_url(&url),
+        _ => name::of_text(&Path::new(source).file_name().unwrap_or_default().to_string_lossy()),
+    }
 }
 
 async fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, RunFailure> {

@@ -3,3 +3,4 @@
 pub mod address;
 pub mod fetch;
 pub mod isolate;
+pub mod name;

@@ -23,7 +23,7 @@ use self::queue::Queue;
 use crate::{
     brands::BrandFolder,
     crash,
-    documents::{address::AddressError, fetch::Fetcher},
+    documents::{address::AddressError, fetch::Fetcher, name},
     storage::{
         Acceptance, NewRun, Request, StorageError, StorageErrorKind, Store as _, mode::Mode, router::Router,
     },
@@ -118,16 +118,15 @@ impl Runs {
             return Err(SubmitError::Draining);
         }
         let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
-        let name = url
-            .path_segments()
-            .and_then(|mut segments| segments.next_back())
-            .filter(|name| !name.is_empty())
-            .unwrap_or("document")
-            .to_owned();
-        let request = Request::by_url(name, submission.document_url, submission.brand_id, submission.user_id)
-            .map_err(|error| {
-                SubmitError::Unavailable(StorageError::new(StorageErrorKind::Refused, error.to_string()))
-            })?;
+        let request = Request::by_url(
+            name::of_url(&url),
+            submission.document_url,
+            submission.brand_id,
+            submission.user_id,
+        )
+        .map_err(|error| {
+            SubmitError::Unavailable(StorageError::new(StorageErrorKind::Refused, error.to_string()))
+        })?;
         let new = NewRun { id: run_id.clone(), request, accepted_at: self.clock.now() };
 
         // One at a time for one id: between two stores there is no transaction.
