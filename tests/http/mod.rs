@@ -135,6 +135,8 @@ impl Service {
             allow_private_network: false,
             extra_ca_file: None,
             bytes_max: 1_000_000,
+            retry_for: Duration::ZERO,
+            token: None,
         };
         let fetcher = Fetcher::new(documents, Deadlines::default()).unwrap();
         let engine = Engine {

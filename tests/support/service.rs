@@ -155,7 +155,9 @@ impl World {
             .env("OPENROUTER_BASE_URL", self.model.base_url())
             .env("BLOB_ALLOWED_HOSTS", "localhost,127.0.0.1")
             .env("BLOB_ALLOW_PRIVATE_NETWORK", "true")
-            .env("EXTRA_CA_FILE", self.blob.authority.path());
+            .env("EXTRA_CA_FILE", self.blob.authority.path())
+            // A test whose document is gone wants to know at once.
+            .env("DOCUMENT_RETRY_SECONDS", "1");
         if self.postgres.is_some() {
             command.env("DATABASE_URL", self.database_url());
         }

@@ -1,11 +1,26 @@
 //! Where documents may be fetched from, and how large they may be.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Environment, Reader};
 
 /// The most bytes of one document: what product and platform agreed on.
 const DEFAULT_BYTES_MAX: usize = 25 * 1024 * 1024;
+
+/// Vercel's Blob stores: public, private, and the address of its API.
+const DEFAULT_HOSTS: [&str; 3] =
+    ["*.public.blob.vercel-storage.com", "*.private.blob.vercel-storage.com", "blob.vercel-storage.com"];
+
+/// Longer than it takes an upload to reach every edge of a store, shorter than a person waits for an error.
+const DEFAULT_RETRY_SECONDS: u64 = 60;
+
+/// The names of the token: Vercel's own, and the one that its integrations set with a prefix.
+const TOKEN_VARIABLES: [&str; 2] = ["BLOB_READ_WRITE_TOKEN", "VERCEL_BLOB_READ_WRITE_TOKEN"];
+
+/// Longer tokens are a mistake.
+const TOKEN_BYTES_MAX: usize = 1024;
 
 /// Where documents may come from.
 #[derive(Debug, Clone)]
@@ -17,14 +32,17 @@ pub struct DocumentsConfig {
     /// An additional root certificate (PEM).
     pub extra_ca_file: Option<PathBuf>,
     pub bytes_max: usize,
+    /// For how long a document that cannot be fetched for the moment is asked for again.
+    pub retry_for: Duration,
+    /// For private blobs; sent to the allowed hosts.
+    pub token: Option<SecretString>,
 }
 
 impl DocumentsConfig {
     pub(super) fn read(reader: &mut Reader, environment: Environment) -> Self {
         let mut allowed_hosts = reader.list("BLOB_ALLOWED_HOSTS");
         if allowed_hosts.is_empty() {
-            allowed_hosts =
-                vec!["*.public.blob.vercel-storage.com".to_owned(), "blob.vercel-storage.com".to_owned()];
+            allowed_hosts = DEFAULT_HOSTS.map(str::to_owned).to_vec();
         }
         for host in &mut allowed_hosts {
             *host = host.to_ascii_lowercase();
@@ -54,6 +72,29 @@ impl DocumentsConfig {
         if !(1..=DEFAULT_BYTES_MAX).contains(&bytes_max) {
             reader.problem("MAX_DOCUMENT_BYTES", what, "26214400");
         }
-        Self { allowed_hosts, allow_private_network, extra_ca_file, bytes_max }
+        let retry_seconds = reader.number(
+            "DOCUMENT_RETRY_SECONDS",
+            DEFAULT_RETRY_SECONDS,
+            0..=600,
+            "must be a whole number of seconds, 0 to 600",
+            "60",
+        );
+        let retry_for = Duration::from_secs(retry_seconds);
+        let token = token(reader);
+        Self { allowed_hosts, allow_private_network, extra_ca_file, bytes_max, retry_for, token }
     }
+}
+
+fn token(reader: &mut Reader) -> Option<SecretString> {
+    let variable = TOKEN_VARIABLES.into_iter().find(|variable| reader.text(variable).is_some())?;
+    let token = SecretString::from(reader.text(variable)?);
+    let text = token.expose_secret();
+    if text.len() > TOKEN_BYTES_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        reader.problem(
+            variable,
+            "must be a token of at most 1024 visible ASCII characters, without `Bearer`",
+            "the store's token, as its page on vercel.com shows it",
+        );
+    }
+    Some(token)
 }

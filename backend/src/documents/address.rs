@@ -142,6 +142,8 @@ mod tests {
             allow_private_network: private,
             extra_ca_file: None,
             bytes_max: 1024,
+            retry_for: std::time::Duration::ZERO,
+            token: None,
         }
     }
 

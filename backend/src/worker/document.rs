@@ -16,22 +16,21 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite},
     sync::Semaphore,
 };
+use tracing::Instrument as _;
 use url::Url;
 
 use super::Tools;
 use crate::{
     crash,
-    documents::isolate,
+    documents::{
+        fetch::{Download, Sink},
+        isolate, name,
+    },
     storage::{Fence, files::manifest::DocumentSummary, router::Router},
 };
 
 /// How many documents are in memory as bytes at once, each of at most 25 MiB.
 const DOCUMENTS_MAX: usize = 8;
-
-/// How many documents are on their way at once: at most 1.6 GB of temporary files, whatever the blob stores do.
-const DOWNLOADS_MAX: usize = 64;
-
-static DOWNLOADS: Semaphore = Semaphore::const_new(DOWNLOADS_MAX);
 
 static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
 
@@ -45,14 +44,18 @@ pub(super) async fn read(
 ) -> Result<PackedDocument, RunFailure> {
     let has_files = router.flags().mode().has_files();
     let is_spooled = has_files && router.files().is_spooled(&fence.run);
-    let fetched = if is_spooled { None } else { Some(fetch(tools, url).await?) };
+    // Every line of the download's log names the run.
+    let span = tracing::error_span!("document", run_id = %fence.run);
+    let fetched = if is_spooled { None } else { Some(fetch(tools, url).instrument(span).await?) };
 
     // Only now is it in memory, and only of so many runs at once. The semaphore is never closed.
     let _permit = DOCUMENTS.acquire().await;
     let is_new = fetched.is_some();
+    let mut server_name = None;
     let bytes = match fetched {
-        Some(Fetched::Kept(file)) => {
+        Some(Fetched::Kept(file, download)) => {
             crash::point("document-fetched");
+            server_name = download.name;
             read_all(file).await?
         }
         Some(Fetched::NotKept(reason)) => {
@@ -62,7 +65,7 @@ pub(super) async fn read(
                 fence.run
             );
             let mut bytes = Vec::new();
-            tools.fetcher.fetch_into(&check(tools, url)?, &mut bytes).await?;
+            server_name = tools.fetcher.fetch_into(&check(tools, url)?, &mut bytes).await?.name;
             bytes
         }
         None => router
@@ -80,6 +83,7 @@ pub(super) async fn read(
             crash::point("document-spooled");
         }
     };
+    let source_name = name::choose(source_name, server_name.as_deref());
     let (document, ()) = tokio::join!(isolate::extract(source_name, bytes), spooling);
     let document = document?;
     if is_new && has_files {
@@ -113,25 +117,23 @@ async fn compare(router: &Router, fence: &Fence, sha256: &str) -> Result<(), Run
 /// How a download came out.
 enum Fetched {
     /// In a temporary file, which has no name and goes with its handle.
-    Kept(File),
+    Kept(File, Download),
     /// The disk did not take it, for this reason: which is no fault of the document's.
     NotKept(String),
 }
 
 async fn fetch(tools: &Tools, url: &str) -> Result<Fetched, RunFailure> {
-    // Never closed, as below.
-    let _permit = DOWNLOADS.acquire().await;
     let url = check(tools, url)?;
     let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
     let file = match file.map_err(std::io::Error::other).and_then(|file| file) {
         Ok(file) => File::from_std(file),
         Err(error) => return Ok(Fetched::NotKept(error.to_string())),
     };
-    let mut sink = Sink { file, error: None };
+    let mut sink = FileSink { file, error: None };
     let fetched = tools.fetcher.fetch_into(&url, &mut sink).await;
     match sink.error {
         Some(error) => Ok(Fetched::NotKept(error)),
-        None => fetched.map(|()| Fetched::Kept(sink.file)).map_err(RunFailure::from),
+        None => fetched.map(|download| Fetched::Kept(sink.file, download)).map_err(RunFailure::from),
     }
 }
 
@@ -143,12 +145,12 @@ fn check(tools: &Tools, url: &str) -> Result<Url, RunFailure> {
 }
 
 /// A file that remembers why it took no more.
-struct Sink {
+struct FileSink {
     file: File,
     error: Option<String>,
 }
 
-impl Sink {
+impl FileSink {
     fn note<T>(&mut self, polled: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
         if let Poll::Ready(Err(error)) = &polled {
             self.error = Some(error.to_string());
@@ -157,7 +159,7 @@ impl Sink {
     }
 }
 
-impl AsyncWrite for Sink {
+impl AsyncWrite for FileSink {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -175,6 +177,20 @@ impl AsyncWrite for Sink {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let polled = Pin::new(&mut self.file).poll_shutdown(context);
         self.note(polled)
+    }
+}
+
+impl Sink for FileSink {
+    async fn restart(&mut self) -> std::io::Result<()> {
+        let emptied = async {
+            self.file.set_len(0).await?;
+            self.file.rewind().await.map(|_| ())
+        };
+        let emptied = emptied.await;
+        if let Err(error) = &emptied {
+            self.error = Some(error.to_string());
+        }
+        emptied
     }
 }
 

@@ -1,5 +1,10 @@
 //! Downloading a document over real TLS from a server that misbehaves in every way.
 
+mod coding;
+mod redirects;
+mod retry;
+mod token;
+
 use std::time::Duration;
 
 use backend::{
@@ -8,7 +13,25 @@ use backend::{
 };
 use pipeline::document::DocumentError;
 
-use crate::support::blob::BlobStore;
+use crate::support::{blob::BlobStore, origin::Origin};
+
+/// For what an origin server serves, asked for again for so long.
+fn config(origin: &Origin, retry_for: Duration) -> DocumentsConfig {
+    DocumentsConfig {
+        allowed_hosts: vec!["localhost".into()],
+        allow_private_network: true,
+        extra_ca_file: Some(origin.authority.path().to_owned()),
+        bytes_max: 100_000,
+        retry_for,
+        token: None,
+    }
+}
+
+async fn fetch(config: DocumentsConfig, url: &str) -> Result<Vec<u8>, DocumentError> {
+    let deadlines = Deadlines { total: Duration::from_millis(1500), idle: Duration::from_millis(500) };
+    let fetcher = Fetcher::new(config, deadlines).unwrap();
+    fetcher.fetch(&fetcher.check(url).unwrap()).await
+}
 
 impl BlobStore {
     fn config(&self) -> DocumentsConfig {
@@ -17,6 +40,8 @@ impl BlobStore {
             allow_private_network: true,
             extra_ca_file: Some(self.authority.path().to_owned()),
             bytes_max: 100_000,
+            retry_for: Duration::ZERO,
+            token: None,
         }
     }
 
@@ -82,6 +107,8 @@ fn a_missing_root_certificate_is_named() {
         allow_private_network: false,
         extra_ca_file: Some("/no/such/file.pem".into()),
         bytes_max: 1,
+        retry_for: Duration::ZERO,
+        token: None,
     };
     let error = Fetcher::new(config, Deadlines::default()).unwrap_err().to_string();
     assert!(error.contains("EXTRA_CA_FILE") && error.contains("/no/such/file.pem"), "{error}");
