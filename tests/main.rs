@@ -10,6 +10,7 @@
     clippy::print_stdout
 )]
 
+mod addresses;
 mod api;
 mod architecture;
 mod bucket;

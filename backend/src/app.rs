@@ -74,7 +74,7 @@ pub enum WiringError {
     Client(#[from] OpenRouterError),
     #[error(transparent)]
     Webhooks(#[from] SenderError),
-    #[error("DATABASE_URL {0}")]
+    #[error("DATABASE_URL: {0}")]
     Database(#[from] Malformed),
     #[error("STORAGE_URL: {0}")]
     Storage(#[from] std::io::Error),

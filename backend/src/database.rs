@@ -1,23 +1,14 @@
 //! The address of a PostgreSQL, as it is written for Prisma.
 
+mod parameters;
+mod tls;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
-use url::Url;
+use url::{ParseError, Url};
 
-/// What the driver understands of an address's query; the rest (`connection_limit`, `pgbouncer`, …) is for Prisma.
-const DRIVER_PARAMETERS: &[&str] = &[
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "options",
-];
+use self::parameters::Parameters;
+pub use self::tls::describe as describe_tls;
 
 /// Where a database is and how it is reached.
 #[derive(Clone)]
@@ -28,38 +19,66 @@ pub struct Address {
     pub schema: String,
     /// Whether the address leads through a pooler, as far as it tells: sessions are not ours then.
     pub is_pooled: bool,
+    /// Oddities of the address that are no reason not to use it; without any value of it.
+    pub warnings: Vec<String>,
 }
 
-/// An address that is none. Holds no part of it: it may be a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a postgresql:// address (special characters of the password percent-encoded)")]
-pub struct Malformed;
+/// An address that is none, or a parameter of it that cannot be meant. Holds no value that may be a secret: a file's path at
+/// most.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("must be a postgresql:// address (special characters of the password percent-encoded)")]
+    NotAnAddress,
+    #[error("its parameter {parameter} {what}")]
+    Parameter { parameter: &'static str, what: String },
+}
 
-impl Address {
-    pub fn parse(address: &SecretString) -> Result<Self, Malformed> {
-        let mut url = Url::parse(address.expose_secret()).map_err(|_| Malformed)?;
-        if !matches!(url.scheme(), "postgres" | "postgresql") || url.cannot_be_a_base() {
-            return Err(Malformed);
-        }
-        let is_pooled = is_pooled(&url);
-        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let schema = pairs.iter().find(|(key, _)| key == "schema");
-        let schema = schema.map_or_else(|| "public".to_owned(), |(_, value)| value.clone());
-        url.set_query(None);
-        for (key, value) in pairs.iter().filter(|(key, _)| DRIVER_PARAMETERS.contains(&key.as_str())) {
-            url.query_pairs_mut().append_pair(key, value);
-        }
-        let options = PgConnectOptions::from_url(&url).map_err(|_| Malformed)?.disable_statement_logging();
-        Ok(Self { options, schema, is_pooled })
+impl Malformed {
+    fn parameter(parameter: &'static str, what: impl Into<String>) -> Self {
+        Self::Parameter { parameter, what: what.into() }
     }
 }
 
-/// By Prisma's parameter, by the names that Neon and Supabase give to theirs, or by the port of the latter.
+impl Address {
+    /// Reads an address, and the files that it names.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] names the parameter and what to write instead.
+    pub fn parse(address: &SecretString) -> Result<Self, Malformed> {
+        let mut url = parse_url(address.expose_secret()).ok_or(Malformed::NotAnAddress)?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") || url.cannot_be_a_base() {
+            return Err(Malformed::NotAnAddress);
+        }
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let mut parameters = Parameters::read(pairs)?;
+        let is_pooled = parameters.is_pgbouncer || is_pooled(&url);
+        url.set_query(None);
+        for (key, value) in &parameters.driver {
+            url.query_pairs_mut().append_pair(key, value);
+        }
+        let options = PgConnectOptions::from_url(&url).map_err(|_| Malformed::NotAnAddress)?;
+        let mut options = tls::apply(options.disable_statement_logging(), &mut parameters)?;
+        if let Some(size) = parameters.statement_cache_size.filter(|size| *size > 0) {
+            options = options.statement_cache_capacity(size);
+        }
+        let Parameters { schema, warnings, .. } = parameters;
+        Ok(Self { options, schema: schema.unwrap_or_else(|| "public".to_owned()), is_pooled, warnings })
+    }
+}
+
+/// An address in libpq's form may have no host where `host=` names a socket; a URL may not, beside a user.
+fn parse_url(text: &str) -> Option<Url> {
+    match Url::parse(text) {
+        Err(ParseError::EmptyHost) => Url::parse(&text.replacen("@/", "@localhost/", 1)).ok(),
+        parsed => parsed.ok(),
+    }
+}
+
+/// By the names that Neon and Supabase give to theirs, or by the port of the latter.
 fn is_pooled(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    url.query_pairs().any(|(key, value)| key == "pgbouncer" && value == "true")
-        || host.split('.').any(|label| label == "pooler" || label.ends_with("-pooler"))
-        || url.port() == Some(6543)
+    host.split('.').any(|label| label == "pooler" || label.ends_with("-pooler")) || url.port() == Some(6543)
 }
 
 impl std::fmt::Debug for Address {
@@ -105,8 +124,113 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for address in ["", "db", "mysql://u@h/db", "postgresql:u", "postgresql://u@h/db?sslmode=perhaps"] {
-            assert_eq!(parse(address).unwrap_err(), Malformed, "{address}");
+        for address in [
+            "",
+            "db",
+            "mysql://u@h/db",
+            "postgresql:u",
+            "postgresql://u:p#w@h/db",
+            "postgresql://u@a:1,b:2/db",
+        ] {
+            assert_eq!(parse(address).unwrap_err(), Malformed::NotAnAddress, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_by_its_parameter() {
+        for (query, named) in [
+            ("sslmode=hush", "sslmode"),
+            ("ssl=hush", "ssl"),
+            ("sslaccept=hush", "sslaccept"),
+            ("sslmode=no-verify&sslaccept=strict", "sslaccept"),
+            ("channel_binding=hush", "channel_binding"),
+            ("connection_limit=hush", "connection_limit"),
+            ("pool_timeout=-1", "pool_timeout"),
+            ("connect_timeout=1.5", "connect_timeout"),
+            ("socket_timeout=", "socket_timeout"),
+            ("statement_cache_size=many", "statement_cache_size"),
+            ("pgbouncer=hush", "pgbouncer"),
+            ("schema=", "schema"),
+            ("port=0", "port"),
+            ("host=a,b", "host"),
+            ("hostaddr=db.example", "hostaddr"),
+            ("sslcert=", "sslcert"),
+            ("sslcert=/no/such/ca.pem", "sslcert"),
+            ("sslrootcert=/no/such/ca.pem", "sslrootcert"),
+            ("sslidentity=/no/such/me.p12", "sslidentity"),
+            ("sslcert=/no/such/me.pem&sslkey=/no/such/me.key", "sslcert"),
+            ("sslkey=/no/such/me.key", "sslkey"),
+            ("sslrootcert=Cargo.toml", "sslrootcert"),
+            ("sslidentity=Cargo.toml&sslpassword=hush", "sslidentity"),
+            ("sslrootcert=/dev/zero", "sslrootcert"),
+        ] {
+            let error = parse(&format!("postgresql://u:hush@h/db?{query}")).unwrap_err();
+            let said = error.to_string();
+            assert!(
+                matches!(error, Malformed::Parameter { parameter, .. } if parameter == named),
+                "{query}: {said}"
+            );
+            assert!(!said.contains("hush"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_both_sides_share_is_taken() {
+        for query in [
+            "sslmode=require&channel_binding=require",
+            "sslmode=no-verify",
+            "ssl=true&sslaccept=accept_invalid_certs",
+            "pgbouncer=true&connection_limit=1&pool_timeout=0&connect_timeout=30&socket_timeout=10",
+            "statement_cache_size=0&application_name=web&schema=inno",
+            "options=-c%20search_path%3Dx&supa=base-pooler.x&uselibpqcompat=true",
+            "options=endpoint%3Dep-cool-1&sslrootcert=system",
+        ] {
+            assert!(parse(&format!("postgresql://u:p@h/db?{query}")).is_ok(), "{query}");
+        }
+        let warned = parse("postgresql://u:p@h/db?supa=hush&channel_binding=require").unwrap().warnings;
+        assert!(warned.len() == 2 && warned[0].contains("supa") && !warned[0].contains("hush"), "{warned:?}");
+    }
+
+    #[test]
+    fn sockets_and_passwords_are_read() {
+        for address in [
+            "postgresql://u:p%40s%2Fs@localhost/db?host=/var/run/postgresql&sslmode=require",
+            "postgresql://u:p@/db?host=/var/run/postgresql",
+            "postgresql:///db?host=/var/run/postgresql&user=u",
+            "postgresql://u@%2Fvar%2Frun%2Fpostgresql/db",
+        ] {
+            let options = parse(address).unwrap().options;
+            assert_eq!(options.get_socket().unwrap().to_str(), Some("/var/run/postgresql"), "{address}");
+            assert!(matches!(options.get_ssl_mode(), sqlx::postgres::PgSslMode::Disable), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_strictest_word_decides_how_the_server_is_checked() {
+        use sqlx::postgres::PgSslMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
+        let authority = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), authority.cert.pem()).unwrap();
+        let ca = file.path().display();
+        for (query, mode) in [
+            (String::new(), Prefer),
+            ("sslmode=disable".into(), Disable),
+            ("sslmode=allow".into(), Prefer),
+            ("sslmode=require".into(), Require),
+            ("sslmode=no-verify".into(), Require),
+            ("ssl=true".into(), Require),
+            ("sslmode=verify-ca".into(), VerifyCa),
+            ("sslmode=verify-full&sslaccept=accept_invalid_certs".into(), VerifyFull),
+            ("sslmode=require&sslaccept=strict".into(), VerifyFull),
+            ("sslaccept=strict".into(), VerifyFull),
+            ("sslmode=require&sslrootcert=system".into(), VerifyFull),
+            (format!("sslmode=require&sslcert={ca}"), Require),
+            (format!("sslmode=require&sslcert={ca}&sslaccept=strict"), VerifyFull),
+            (format!("sslmode=require&sslrootcert={ca}"), VerifyCa),
+        ] {
+            let options = parse(&format!("postgresql://u@h/db?{query}")).unwrap().options;
+            let same = std::mem::discriminant(&options.get_ssl_mode()) == std::mem::discriminant(&mode);
+            assert!(same, "{query}: {:?}", options.get_ssl_mode());
         }
     }
 }

@@ -114,6 +114,42 @@ impl Postgres {
         }
     }
 
+    /// From now on the server takes clients over TLS only, as `access` (a line of `pg_hba.conf` from the address on) says,
+    /// and shows this certificate (PEM). A client's certificate must come from the authority `client_ca`.
+    pub(crate) async fn take_tls_only(&self, certificate: &str, key: &str, client_ca: &str, access: &str) {
+        let data = self.folder.path().join("data");
+        let rules = format!("hostssl all all 127.0.0.1/32 {access}\n");
+        let files = [
+            ("tls.crt", certificate),
+            ("tls.key", key),
+            ("clients.crt", client_ca),
+            ("pg_hba.conf", rules.as_str()),
+        ];
+        for (name, content) in files {
+            let path = data.join(name);
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = stand_in_user() {
+                std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        for setting in [
+            "ssl_cert_file = 'tls.crt'",
+            "ssl_key_file = 'tls.key'",
+            "ssl_ca_file = 'clients.crt'",
+            "ssl = on",
+        ] {
+            query(&self.url(), &format!("ALTER SYSTEM SET {setting}")).await;
+        }
+        query(&self.url(), "SELECT pg_reload_conf()").await;
+        // Until the reload has reached the server, clients without TLS are taken.
+        let deadline = Instant::now() + START_TIMEOUT;
+        while try_query(&format!("{}?sslmode=disable", self.url()), "SELECT 1").await.is_ok() {
+            assert!(Instant::now() < deadline, "the server does not reload");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Starts a stopped server again, on the same port.
     pub(crate) fn start_again(&mut self) {
         assert!(self.server.is_none(), "the server is running");

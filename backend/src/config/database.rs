@@ -153,8 +153,16 @@ fn milliseconds(
 
 fn address(reader: &mut Reader, variable: &'static str) -> Option<SecretString> {
     let address = SecretString::from(reader.text(variable)?);
-    if let Err(malformed) = Address::parse(&address) {
-        reader.problem(variable, malformed.to_string(), "postgresql://user:password@host:5432/database");
+    match Address::parse(&address) {
+        Ok(parsed) => {
+            for warning in parsed.warnings {
+                reader.warning(format!("{variable}: {warning}"));
+            }
+        }
+        Err(malformed) => {
+            let example = "postgresql://user:password@host:5432/database?sslmode=require";
+            reader.problem(variable, malformed.to_string(), example);
+        }
     }
     Some(address)
 }

@@ -34,7 +34,7 @@ impl Migrator {
     pub fn new(config: &DatabaseConfig, clock: Arc<dyn Clock>) -> Result<Self, MigrateError> {
         let address = config.session_url().ok_or(MigrateError::NotConfigured)?;
         let address = Address::parse(address)
-            .map_err(|malformed| MigrateError::Unreachable { what: format!("its address {malformed}") })?;
+            .map_err(|malformed| MigrateError::Unreachable { what: format!("its address: {malformed}") })?;
         if address.is_pooled {
             return Err(MigrateError::Pooled);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 use super::MigrateError;
-use crate::database::Address;
+use crate::database::{Address, describe_tls};
 
 /// Prisma's key: whoever migrates this database, with either tool, holds this lock.
 const LOCK_KEY: i64 = 72_707_369;
@@ -87,12 +87,19 @@ pub(super) async fn close(connection: PgConnection) {
 
 /// What went wrong, in words that hold neither address nor user.
 pub(super) fn unreachable(error: &sqlx::Error) -> MigrateError {
+    if let Some(what) = describe_tls(error) {
+        return MigrateError::Unreachable { what: what.to_owned() };
+    }
     let what = match error {
         sqlx::Error::Io(error) => format!("the connection failed ({})", error.kind()),
-        sqlx::Error::Tls(_) => "TLS could not be agreed on".to_owned(),
         sqlx::Error::Configuration(_) => "the address is malformed".to_owned(),
         sqlx::Error::Database(error) => match error.code().as_deref() {
-            Some("28P01" | "28000") => "the server refused the user or the password".to_owned(),
+            Some("28P01") => "the server refused the user or the password".to_owned(),
+            Some("28000") => {
+                "the server lets this user in another way only (pg_hba.conf): over TLS (sslmode), with a \
+                              client's certificate (sslcert with sslkey, or sslidentity), or not at all"
+                    .to_owned()
+            }
             Some("3D000") => "the server has no database of that name".to_owned(),
             Some("42501") => "the user lacks a permission".to_owned(),
             code => format!("{} (SQLSTATE {})", error.message(), code.unwrap_or("unknown")),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::{StorageError, StorageErrorKind};
+use crate::database::describe_tls;
 
 /// What the work would have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,9 @@ impl Fault {
 }
 
 fn from_driver(error: &sqlx::Error, unanswered: StorageErrorKind) -> StorageError {
+    if let Some(what) = describe_tls(error) {
+        return StorageError::new(StorageErrorKind::Unavailable, what);
+    }
     match error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
@@ -88,9 +92,6 @@ fn from_driver(error: &sqlx::Error, unanswered: StorageErrorKind) -> StorageErro
         }
         sqlx::Error::Io(error) => {
             StorageError::new(unanswered, format!("the connection to the database broke ({})", error.kind()))
-        }
-        sqlx::Error::Tls(_) => {
-            StorageError::new(StorageErrorKind::Unavailable, "TLS could not be agreed on with the database")
         }
         sqlx::Error::Configuration(_) => {
             StorageError::new(StorageErrorKind::Unavailable, "the database's address is malformed")

@@ -60,7 +60,7 @@ pub(super) struct Pool {
 impl Pool {
     /// Connects to nothing yet. Must be called within a runtime, which keeps the pool tidy.
     pub(super) fn new(address: &SecretString, config: &DatabaseConfig) -> Result<Self, Malformed> {
-        let Address { options, schema, is_pooled } = Address::parse(address)?;
+        let Address { options, schema, is_pooled, .. } = Address::parse(address)?;
         // A pooler refuses start-up options that it does not know.
         let options = options.application_name("innovation").extra_float_digits(None);
         let statement = config.statement_timeout.as_millis().to_string();

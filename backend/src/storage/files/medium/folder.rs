@@ -204,7 +204,7 @@ impl Medium for Folder {
 
     /// Those whose folders have not changed since then.
     fn runs_before(&self, before: Timestamp) -> io::Result<Vec<String>> {
-        let before = before.into();
+        let before: SystemTime = before.into();
         let mut runs = self.run_folders()?;
         runs.retain(|(changed_at, _)| *changed_at < before);
         runs.sort();
