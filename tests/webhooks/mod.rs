@@ -1,5 +1,7 @@
 //! The frontend is told what becomes of its runs: in order, at least once, by one of several replicas, whatever fails.
 
+mod gateway;
+
 use std::{collections::HashMap, time::Duration};
 
 use backend::webhooks::sign;

@@ -344,8 +344,43 @@ mod tests {
         assert_eq!((target.base_url.as_str(), target.signing_keys.len()), ("https://app.example.com", 1));
         let shown = format!("{config:?}");
         assert!(!shown.contains("0123456789abcdef") && !shown.contains("MfKQ"), "{shown}");
-        for odd in ["https://u:p@a.example", "https://a.example?x=1", "ftp://a.example", "nonsense"] {
+        for odd in ["https://u:p@a.example", "https://a.example#x", "ftp://a.example", "nonsense"] {
             assert!(read(&[("FRONTEND_WEBHOOK_URL", odd)]).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_protected_preview_is_reached_by_query_or_header() {
+        let target = |pairs: &[(&str, &str)]| read(pairs).unwrap().webhooks.target.unwrap();
+        let query = "https://a.example/base/?x-vercel-protection-bypass=hush-hush";
+        let pairs = [
+            ("FRONTEND_WEBHOOK_URL", query),
+            ("WEBHOOK_HEADERS", "CF-Access-Client-Id=hush-id, Authorization=Basic%20aHVzaA%3D%3D"),
+            ("VERCEL_AUTOMATION_BYPASS_SECRET", "hush-secret"),
+        ];
+        let target = target(&pairs);
+        assert_eq!(target.base_url, "https://a.example/base");
+        let sent: Vec<_> =
+            target.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let wanted = [
+            ("cf-access-client-id", "hush-id"),
+            ("authorization", "Basic aHVzaA=="),
+            ("x-vercel-protection-bypass", "hush-secret"),
+        ];
+        assert_eq!(sent, wanted);
+        assert!(!format!("{target:?}").contains("hush"), "{target:?}");
+        for wrong in [
+            "novalue",
+            "a b=c",
+            "host=x",
+            "webhook-id=1",
+            "X-Webhook-Secret=1",
+            "a=%0d%0ax",
+            "a=",
+            &"a=b,".repeat(9),
+        ] {
+            let problems = read(&[pairs[0], ("WEBHOOK_HEADERS", wrong)]).unwrap_err();
+            assert_eq!(problems.0[0].variable, "WEBHOOK_HEADERS", "{wrong}");
         }
     }
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use percent_encoding::percent_decode_str;
+use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use url::Url;
 
@@ -20,6 +22,27 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// One in use, one to come, and a few that were forgotten.
 const KEYS_MAX: usize = 5;
 
+/// A gateway asks for one or two.
+const HEADERS_MAX: usize = 8;
+
+/// The header, or parameter of the query, that Vercel's Deployment Protection reads.
+const VERCEL_BYPASS: &str = "x-vercel-protection-bypass";
+
+/// Headers that say something else, or that are ours to set.
+const RESERVED_HEADERS: [&str; 11] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-webhook-secret",
+];
+
 /// How the frontend is told of runs.
 #[derive(Debug, Clone)]
 pub struct WebhooksConfig {
@@ -32,8 +55,12 @@ pub struct WebhooksConfig {
 /// The frontend.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Without a slash at its end.
+    /// Without a query, and without a slash at its end.
     pub base_url: String,
+    /// The address's query, sent with every request: it may let requests through to a protected deployment.
+    pub query: Option<SecretString>,
+    /// Sent with every request; their values are marked as secrets.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Sent as `X-Webhook-Secret`.
     pub secret: Option<SecretString>,
     /// Each signs every request.
@@ -54,7 +81,8 @@ impl WebhooksConfig {
         );
         let secret = reader.text("WEBHOOK_SECRET").map(SecretString::from);
         let signing_keys = signing_keys(reader);
-        let base_url = base_url(reader, environment);
+        let headers = headers(reader);
+        let address = address(reader, environment);
         if let Some(secret) = &secret {
             let text = secret.expose_secret();
             if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -71,7 +99,7 @@ impl WebhooksConfig {
                 );
             }
         }
-        if base_url.is_some() && secret.is_none() && environment.is_strict() {
+        if address.is_some() && secret.is_none() && environment.is_strict() {
             reader.problem(
                 "WEBHOOK_SECRET",
                 "is required in staging and production where FRONTEND_WEBHOOK_URL is set",
@@ -79,16 +107,23 @@ impl WebhooksConfig {
             );
         }
         Self {
-            target: base_url.map(|base_url| Target { base_url, secret, signing_keys }),
+            target: address.map(|(base_url, query)| Target {
+                base_url,
+                query,
+                headers,
+                secret,
+                signing_keys,
+            }),
             timeout: Duration::from_secs(seconds),
         }
     }
 }
 
-fn base_url(reader: &mut Reader, environment: Environment) -> Option<String> {
+/// The address without its query, and the query.
+fn address(reader: &mut Reader, environment: Environment) -> Option<(String, Option<SecretString>)> {
     const VARIABLE: &str = "FRONTEND_WEBHOOK_URL";
     const EXAMPLE: &str = "https://app.example.com";
-    let text = reader.text(VARIABLE)?.trim_end_matches('/').to_owned();
+    let text = reader.text(VARIABLE)?.to_owned();
     let what = match Url::parse(&text) {
         _ if text.len() > URL_BYTES_MAX => "must not be longer than 1024 bytes",
         Ok(url) if !matches!(url.scheme(), "http" | "https") || !url.has_host() => {
@@ -98,16 +133,67 @@ fn base_url(reader: &mut Reader, environment: Environment) -> Option<String> {
             "must be an https address in staging and production"
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "must not hold a user or a password"
+            "must not hold a user or a password; WEBHOOK_HEADERS can send them"
         }
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-            "must not have a query or a fragment: paths are appended to it"
+        Ok(url) if url.fragment().is_some() => "must not have a fragment: paths are appended to it",
+        Ok(url) => {
+            let base = text.split('?').next().unwrap_or_default().trim_end_matches('/').to_owned();
+            let query = url.query().filter(|query| !query.is_empty());
+            return Some((base, query.map(SecretString::from)));
         }
-        Ok(_) => return Some(text),
         Err(_) => "must be an http or https address",
     };
     reader.problem(VARIABLE, what, EXAMPLE);
     None
+}
+
+/// `WEBHOOK_HEADERS`, and Vercel's own variable for one of them.
+fn headers(reader: &mut Reader) -> Vec<(HeaderName, HeaderValue)> {
+    let mut all = Vec::new();
+    for text in reader.list("WEBHOOK_HEADERS") {
+        match header(&text) {
+            Some(header) if all.len() < HEADERS_MAX => all.push(header),
+            _ => {
+                reader.problem(
+                    "WEBHOOK_HEADERS",
+                    "must be at most 8 headers as name=value, separated by commas, values percent-encoded; \
+                     none of those that are sent anyway (Content-Type, Host, webhook-…, X-Webhook-Secret)",
+                    "CF-Access-Client-Id=abc,CF-Access-Client-Secret=def",
+                );
+                break;
+            }
+        }
+    }
+    const BYPASS_VARIABLE: &str = "VERCEL_AUTOMATION_BYPASS_SECRET";
+    if let Some(secret) = reader.text(BYPASS_VARIABLE) {
+        match value(secret.as_bytes()) {
+            Some(value) => all.push((HeaderName::from_static(VERCEL_BYPASS), value)),
+            None => reader.problem(
+                BYPASS_VARIABLE,
+                "must be of visible ASCII characters",
+                "the secret of Protection Bypass for Automation, as the project's settings show it",
+            ),
+        }
+    }
+    all
+}
+
+fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, encoded) = text.split_once('=')?;
+    let name: HeaderName = name.trim().parse().ok()?;
+    if RESERVED_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("webhook-") {
+        return None;
+    }
+    let decoded: Vec<u8> = percent_decode_str(encoded.trim()).collect();
+    Some((name, value(&decoded)?))
+}
+
+/// A header's value, marked as a secret. Spaces inside are allowed: `Basic …`.
+fn value(bytes: &[u8]) -> Option<HeaderValue> {
+    let is_plain = !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    let mut value = HeaderValue::from_bytes(bytes).ok().filter(|_| is_plain)?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn signing_keys(reader: &mut Reader) -> Vec<SigningKey> {

@@ -1,14 +1,19 @@
 //! One request to the frontend: bounded in bytes and time, never redirected, with no secret in what is said of it.
+//!
+//! A 2xx counts when its head is there: whatever its body does, the receiver has the event. One exception: a page for
+//! people. A deployment that is protected may answer with its page to log in, and then nobody has the event.
 
 use std::{path::Path, time::Duration};
 
 use pipeline::run::RunId;
 use reqwest::{
-    Client, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue},
+    Client, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue, LOCATION},
     redirect::Policy,
 };
 use secrecy::ExposeSecret as _;
+use tokio::time::timeout;
+use url::Url;
 
 use super::sign;
 use crate::{config::WebhookTarget, storage::outbox::Due, tls};
@@ -18,6 +23,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the platform that receives it takes in one request.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How much of an answer is looked at, and for how long, to tell a page from a receiver's answer.
+const PAGE_BYTES: usize = 1024;
+const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How much of a redirection's target is shown.
+const SHOWN_CHARS_MAX: usize = 100;
 
 /// Sends to one frontend.
 #[derive(Debug, Clone)]
@@ -80,13 +92,8 @@ impl Sender {
             return Sent::Refused("the headers cannot be written".to_owned());
         };
         let request = self.client.post(self.url(&due.run, route)).headers(headers).body(body);
-        match request.send().await.map(|response| response.status()) {
-            Ok(StatusCode::GONE) => Sent::Gone,
-            Ok(status) if status.is_success() => Sent::Delivered,
-            Ok(status) if status.is_redirection() => {
-                Sent::Refused(format!("HTTP {}, a redirection, is not followed", status.as_u16()))
-            }
-            Ok(status) => Sent::Refused(format!("HTTP {}", status.as_u16())),
+        match request.send().await {
+            Ok(response) => outcome(response).await,
             Err(error) if error.is_timeout() => Sent::Refused("no answer in time".to_owned()),
             Err(error) if error.is_connect() => Sent::Refused("no connection".to_owned()),
             Err(_) => Sent::Refused("the connection broke".to_owned()),
@@ -94,11 +101,16 @@ impl Sender {
     }
 
     fn url(&self, run: &RunId, route: &str) -> String {
-        format!("{}/api/pipeline/{run}/{route}", self.target.base_url)
+        let url = format!("{}/api/pipeline/{run}/{route}", self.target.base_url);
+        match &self.target.query {
+            Some(query) => format!("{url}?{}", query.expose_secret()),
+            None => url,
+        }
     }
 
     fn headers(&self, id: &str, timestamp: i64, body: &[u8]) -> Result<HeaderMap, InvalidHeaderValue> {
-        let mut headers = HeaderMap::new();
+        // The settings' own come first: none may go over what identifies the event.
+        let mut headers: HeaderMap = self.target.headers.iter().cloned().collect();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("webhook-id", id.parse()?);
         headers.insert("webhook-timestamp", timestamp.into());
@@ -110,4 +122,61 @@ impl Sender {
         }
         Ok(headers)
     }
+}
+
+/// Tells a delivery from a refusal.
+async fn outcome(response: Response) -> Sent {
+    let status = response.status();
+    match status {
+        StatusCode::GONE => Sent::Gone,
+        // Sent again it would be as large.
+        StatusCode::PAYLOAD_TOO_LARGE => Sent::TooLarge,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if is_html(&response) => Sent::Refused(format!(
+            "HTTP {} and a page: a protected deployment; set VERCEL_AUTOMATION_BYPASS_SECRET or WEBHOOK_HEADERS",
+            status.as_u16()
+        )),
+        _ if status.is_redirection() => Sent::Refused(format!(
+            "HTTP {}, a redirection{}, is not followed; a page to log in, or set FRONTEND_WEBHOOK_URL to where it leads",
+            status.as_u16(),
+            target(&response).map(|target| format!(" to {target}")).unwrap_or_default()
+        )),
+        _ if status.is_success() && is_html(&response) && begins_a_page(response).await => {
+            Sent::Refused(format!(
+                "HTTP {} and a page instead of an answer: a protected deployment, or no receiver; \
+             set VERCEL_AUTOMATION_BYPASS_SECRET or WEBHOOK_HEADERS",
+                status.as_u16()
+            ))
+        }
+        _ if status.is_success() => Sent::Delivered,
+        _ => Sent::Refused(format!("HTTP {}", status.as_u16())),
+    }
+}
+
+fn is_html(response: &Response) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
+/// Whether a body begins as a page does. One that does not come in time is none.
+async fn begins_a_page(mut response: Response) -> bool {
+    let mut start = Vec::new();
+    let read = async {
+        while start.len() < PAGE_BYTES
+            && let Ok(Some(piece)) = response.chunk().await
+        {
+            start.extend(piece.iter().take(PAGE_BYTES));
+        }
+    };
+    // The bytes that have come by then are enough.
+    let _ = timeout(PAGE_TIMEOUT, read).await;
+    let text = String::from_utf8_lossy(&start).to_ascii_lowercase();
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    text.starts_with("<!doctype html") || text.starts_with("<html")
+}
+
+/// Where a redirection leads: the origin alone, for the rest may hold a secret.
+fn target(response: &Response) -> Option<String> {
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let origin = response.url().join(location).as_ref().map(Url::origin).ok()?;
+    Some(origin.ascii_serialization().chars().take(SHOWN_CHARS_MAX).collect())
 }
