@@ -9,7 +9,11 @@ use crate::support::{postgres::Stop, service::Service};
 
 async fn list(service: &Service, query: &str) -> Value {
     let answer = service.call("GET", &format!("/api/pipeline{query}")).await;
-    assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"), "{query}: {answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("cache-control")),
+        (200, "no-store, no-transform"),
+        "{query}: {answer:?}"
+    );
     answer.body
 }
 

@@ -2,6 +2,7 @@
 
 mod limits;
 mod outage;
+mod proxied;
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ impl Stream {
             let response = ask(service, path, last).header("accept-encoding", "gzip").send().await.unwrap();
             assert_eq!(response.status(), 200, "{caller}: {response:?}");
             assert_eq!(response.headers()["content-type"], "text/event-stream", "{caller}");
-            assert_eq!(response.headers()["cache-control"], "no-store", "{caller}");
+            assert_eq!(response.headers()["cache-control"], "no-store, no-transform", "{caller}");
             assert_eq!(response.headers()["x-accel-buffering"], "no", "{caller}");
             assert!(!response.headers().contains_key("content-encoding"), "{caller}");
             Self { response, unread: String::new() }

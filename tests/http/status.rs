@@ -62,7 +62,10 @@ async fn a_run_under_way_shows_every_stage() {
     let service = Service::new();
     stored(&service, "run-1", 1).await;
     let answer = service.get("/status/run-1").await;
-    assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (200, Some("no-store")));
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("cache-control")),
+        (200, Some("no-store, no-transform"))
+    );
     let mut body = answer.json();
     let output = body["stages"]["1"]["output"].take();
     assert_eq!(output["inspirations"][0]["title"], "Refill bar 1", "the payload's own fields are at the top");

@@ -14,7 +14,7 @@ async fn a_run_is_accepted_and_a_repeat_gets_the_same_answer() {
     let first = service.run(&request("run-1")).await;
     assert_eq!(first.status, 202);
     assert_eq!(first.json(), json!({"run_id": "run-1", "status": "running", "status_url": "/status/run-1"}));
-    assert_eq!(first.header("cache-control"), Some("no-store"));
+    assert_eq!(first.header("cache-control"), Some("no-store, no-transform"));
     for body in [
         request("run-1"),
         // The other name of the same field, and fields that nobody knows.

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
+    UNALTERED,
     codes::{self, Code},
     request_id::RequestId,
 };
@@ -136,7 +137,7 @@ impl Problem {
     pub(super) fn respond(&self, request_id: &RequestId, path: &str) -> Response {
         let mut response = (self.status, Json(self.body(request_id, path))).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, CONTENT_TYPE);
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(header::CACHE_CONTROL, UNALTERED);
         if let Some(after) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }

@@ -3,13 +3,13 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{HttpState, codes, error::Problem, operation::Operation};
+use super::{HttpState, UNALTERED, codes, error::Problem, operation::Operation};
 use crate::health::{Basic, Verdict, deep::Deep};
 
 /// The process runs.
@@ -77,6 +77,6 @@ pub(super) async fn deep(State(state): State<HttpState>) -> Response {
 
 fn answer(is_ok: bool, body: &impl Serialize) -> Response {
     let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let no_store = [(header::CACHE_CONTROL, UNALTERED)];
     (status, no_store, Json(body)).into_response()
 }

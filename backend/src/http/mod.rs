@@ -30,6 +30,8 @@ pub mod threads;
 
 use std::{sync::Arc, time::Duration};
 
+use axum::http::HeaderValue;
+
 pub use self::{
     auth::Keys,
     router::router,
@@ -42,6 +44,10 @@ use crate::{
     health::Health,
     runs::{Followers, Runs},
 };
+
+/// `Cache-Control` of what is another a second later, or is compared with a digest: nobody keeps it, and no proxy in between
+/// compresses it. A proxy that does holds events back until it has enough of them.
+const UNALTERED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
 
 /// What handlers work with. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -19,12 +19,11 @@ use tracing::Instrument as _;
 
 use self::bodies::{Accepted, AcceptedAgain, Cancelled, Word};
 pub(super) use self::events::follow;
-use super::{HttpState, body, codes, error::Problem};
+use super::{HttpState, UNALTERED, body, codes, error::Problem};
 use crate::runs::Retried;
 
-/// Nobody keeps an answer that is another one a second later.
-const NO_STORE: [(HeaderName, HeaderValue); 1] =
-    [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+/// Of everything about runs.
+const NO_STORE: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, UNALTERED)];
 
 /// Accepts a run: 202, and the same 202 for every repeat.
 pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {

@@ -8,7 +8,7 @@ use pipeline::run::RunStatus;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::{
-    http::{codes, error::Problem},
+    http::{UNALTERED, codes, error::Problem},
     runs::RunView,
 };
 
@@ -31,7 +31,7 @@ pub(super) fn answer(run: RunView, headers: &HeaderMap) -> Result<Response, Prob
         Problem::new(codes::NOT_ACCEPTABLE, detail)
     })?;
     let Some(report) = run.report else { return Err(missing(run.status)) };
-    let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let no_store = (header::CACHE_CONTROL, UNALTERED);
     match form {
         Form::Markdown => {
             let text = (header::CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"));

@@ -1,0 +1,74 @@
+//! Events through a proxy that compresses, as Express' `compression` and Next.js' own server do: each leaves alone what says
+//! `no-transform` (RFC 9111, 5.2.2.6), and holds everything else back until a buffer is full or the answer ends.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use super::PATH;
+use crate::support::{openrouter::Reply, service::world};
+
+/// How long a proxy collects what it compresses.
+const COLLECTS: Duration = Duration::from_secs(20);
+
+/// Starts the proxy in front of a port; the answer is its own.
+async fn compressing_proxy(upstream: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let upstream = Arc::new(upstream);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let upstream = upstream.clone();
+            tokio::spawn(async move { pass_on(client, *upstream).await });
+        }
+    });
+    port
+}
+
+async fn head(from: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(from.read_u8().await?);
+    }
+    Ok(head)
+}
+
+async fn pass_on(mut client: TcpStream, upstream: u16) -> std::io::Result<()> {
+    let request = head(&mut client).await?;
+    let mut server = TcpStream::connect(("127.0.0.1", upstream)).await?;
+    server.write_all(&request).await?;
+    let answer = head(&mut server).await?;
+    let text = String::from_utf8_lossy(&answer).to_lowercase();
+    let control = text.lines().find_map(|line| line.strip_prefix("cache-control:")).unwrap_or_default();
+    let is_let_alone = control.split(',').any(|directive| directive.trim() == "no-transform");
+    if !is_let_alone {
+        // The compressor gives nothing out before it has enough.
+        tokio::time::sleep(COLLECTS).await;
+    }
+    client.write_all(&answer).await?;
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.map(|_| ())
+}
+
+/// Case 53.
+#[tokio::test]
+async fn events_come_at_once_through_a_compressing_proxy() {
+    let world = world(Duration::ZERO).await;
+    let service = world.serve(&[("ENABLE_DATABASE_WRITES", "false")]).await;
+    world.model.script([Reply::HangBeforeHeaders]);
+    service.submit(&world.request("run-1")).await;
+    let port = compressing_proxy(service.port).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let first = async {
+        let request =
+            client.get(format!("http://127.0.0.1:{port}{PATH}")).header("accept-encoding", "gzip, br");
+        let mut response = request.send().await.unwrap();
+        let mut text = String::new();
+        while !text.contains("event: accepted") {
+            text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
+        }
+    };
+    tokio::time::timeout(COLLECTS / 2, first).await.expect("the event is held back");
+}
