@@ -104,6 +104,20 @@ async fn only_the_named_origins_may_call_from_a_browser() {
     assert_eq!(answer.header("access-control-allow-origin"), None, "by default nobody's");
 }
 
+/// Case 58.
+#[tokio::test]
+async fn a_slash_at_the_end_leads_to_the_same_route() {
+    let service = Service::new();
+    for path in ["/health/", "/health/live/", "/brands/", "/openapi.json/"] {
+        assert_eq!(service.get(path).await.status, 200, "{path}");
+    }
+    service.get("/status/run-1/").await.problem(404, "run_not_found");
+    service.get("/run/").await.problem(405, "method_not_allowed");
+    let request = Request::post("/run/").header("content-type", "application/json");
+    let answer = service.send(request.body(Body::from(self::request("run-1").to_string())).unwrap()).await;
+    assert_eq!(answer.status, 202);
+}
+
 #[tokio::test]
 async fn every_answer_names_its_request() {
     let service = Service::new();

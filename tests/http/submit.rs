@@ -8,6 +8,16 @@ use serde_json::{Value, json};
 
 use super::{Answer, Behaviour, FakeDatabase, Service, Setup, request};
 
+/// Case 58: a byte order mark before the JSON, which Windows' tools write.
+#[tokio::test]
+async fn a_byte_order_mark_is_no_fault() {
+    let service = Service::new();
+    let marked = format!("\u{feff}{}", request("run-1"));
+    assert_eq!(service.post(marked).await.status, 202);
+    service.post("\u{feff}").await.problem(400, "malformed_json");
+    service.post(format!("\u{feff}\u{feff}{}", request("run-2"))).await.problem(400, "malformed_json");
+}
+
 #[tokio::test]
 async fn a_run_is_accepted_and_a_repeat_gets_the_same_answer() {
     let service = Service::new();
@@ -66,12 +76,22 @@ async fn another_request_for_the_same_id_is_a_conflict() {
 #[tokio::test]
 async fn a_body_that_is_not_json_is_400() {
     let service = Service::new();
-    for body in ["", "{", "{'run_id': 1}", "{\"run_id\": \"\\ud800\"}", "\u{feff}{}", "nonsense"] {
+    for body in ["", "{", "{'run_id': 1}", "{\"run_id\": \"\\ud800\"}", "\u{feff}{", "nonsense"] {
         service.post(body).await.problem(400, "malformed_json");
     }
     service.post(vec![b'"', 0xff, b'"']).await.problem(400, "malformed_json");
     let deep = "[".repeat(60_000);
     service.post(deep).await.problem(400, "malformed_json");
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_415() {
+    let service = Service::new();
+    for (coding, status) in [("gzip", 415), ("identity", 202), ("", 202)] {
+        let builder = axum::http::Request::post("/run").header("content-encoding", coding);
+        let answer = service.send(builder.body(request("run-1").to_string().into()).unwrap()).await;
+        assert_eq!(answer.status, status, "{coding}");
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Whoever announces a body and then sends nothing is not read from for longer.
 const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Reads a body as JSON.
 ///
 /// 413 beyond the limit, 415 if the caller says that it is something else, 408 if it does not come in time, 400 if it
@@ -27,6 +29,16 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
         return Err(Problem::new(
             codes::UNSUPPORTED_MEDIA_TYPE,
             "the body must be JSON, with Content-Type: application/json",
+        ));
+    }
+    let codings = head.headers.get_all(header::CONTENT_ENCODING).iter();
+    if codings
+        .into_iter()
+        .any(|coding| !coding.is_empty() && !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Problem::new(
+            codes::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be sent as it is, without a Content-Encoding",
         ));
     }
     // Whoever asks before sending need not send.
@@ -43,7 +55,9 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
     let bytes = tokio::time::timeout(limits.body_timeout, read(&mut body, limits));
     let bytes =
         bytes.await.map_err(|_| Problem::new(codes::BODY_TIMEOUT, "the body did not come in time"))??;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    // RFC 8259, 8.1: nobody may send a byte order mark, and some do.
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    serde_json::from_slice(text).map_err(|error| {
         // Line and column, never the text itself.
         let (line, column) = (error.line(), error.column());
         let detail = format!("the body is not JSON (line {line}, column {column})");

@@ -4,7 +4,8 @@ use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
 };
-use tower_http::compression::CompressionLayer;
+use tower::Layer as _;
+use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLayer};
 
 use super::{
     HttpState, auth, brands, cors, docs, error, guards, health, metrics, openapi, request_id,
@@ -61,9 +62,11 @@ pub fn router(state: HttpState) -> Router {
     if let Some(cors) = cors::layer(&state.access.allowed_origins) {
         router = router.layer(cors);
     }
-    router
+    let router = router
         .layer(from_fn_with_state(state.clone(), request_id::name_and_log))
         .layer(CompressionLayer::new())
         .layer(from_fn(guards::security_headers))
-        .with_state(state)
+        .with_state(state);
+    // `/run/` is `/run`, as it was with the service before this one. A layer of the router's own would come too late.
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))
 }
