@@ -104,6 +104,41 @@ async fn only_the_named_origins_may_call_from_a_browser() {
     assert_eq!(answer.header("access-control-allow-origin"), None, "by default nobody's");
 }
 
+/// Case 54: a browser blocks a page's whole request for one header that is not allowed.
+#[tokio::test]
+async fn tracing_headers_of_a_page_are_allowed() {
+    let service = Service::with(Setup::with_origins(&["https://app.example.com"]));
+    for asked in [
+        "content-type,x-api-key",
+        "authorization,content-type",
+        "baggage,content-type,sentry-trace",
+        "traceparent,tracestate,x-api-key",
+        "b3",
+        "x-b3-flags,x-b3-parentspanid,x-b3-sampled,x-b3-spanid,x-b3-traceid",
+        "x-datadog-origin,x-datadog-parent-id,x-datadog-sampling-priority,x-datadog-tags,x-datadog-trace-id",
+        "elastic-apm-traceparent,newrelic,uber-trace-id",
+        "x-amzn-trace-id,x-cloud-trace-context,request-id,request-context",
+        "cache-control,last-event-id,pragma",
+        "idempotency-key,x-correlation-id,x-request-id,x-requested-with",
+    ] {
+        let request = Request::options("/api/pipeline")
+            .header("origin", "https://app.example.com")
+            .header("access-control-request-method", "GET")
+            .header("access-control-request-headers", asked);
+        let answer = service.send(request.body(Body::empty()).unwrap()).await;
+        let allowed = answer.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
+        let allowed: Vec<_> = allowed.split(',').map(str::trim).collect();
+        let missing: Vec<_> = asked.split(',').filter(|name| !allowed.contains(name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        assert!(!allowed.contains(&"x-forwarded-for"), "what a proxy says of a client is no page's to say");
+    }
+    let answer = with_header(&service, "/status/run-1", "origin", "https://app.example.com").await;
+    let exposed = answer.header("access-control-expose-headers").unwrap().to_ascii_lowercase();
+    for name in ["x-request-id", "retry-after", "location", "www-authenticate"] {
+        assert!(exposed.contains(name), "{name}: {exposed}");
+    }
+}
+
 /// Case 58.
 #[tokio::test]
 async fn a_slash_at_the_end_leads_to_the_same_route() {

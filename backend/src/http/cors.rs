@@ -11,10 +11,87 @@ use crate::config::OriginRule;
 /// How long a browser may remember what it was told.
 const REMEMBER: Duration = Duration::from_secs(600);
 
-/// Sent by programs that follow events with their own `fetch`; a browser's `EventSource` asks nobody.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Headers of a page's own code: a key, the last event that it has seen, and additions of `fetch` and its wrappers.
+const FROM_PAGES: [HeaderName; 11] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::PRAGMA,
+    HeaderName::from_static("idempotency-key"),
+    // Sent by programs that follow events with their own `fetch`; a browser's `EventSource` asks nobody.
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-requested-with"),
+];
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Headers that tracing adds to every `fetch` of a page, each by its own documentation. A header that is not allowed here blocks the
+/// page's request, although nobody reads it.
+const FROM_TRACING: [&str; 41] = [
+    // W3C Trace Context and Baggage: OpenTelemetry, Grafana Faro, Sentry, Datadog, Elastic, New Relic
+    "traceparent",
+    "tracestate",
+    "baggage",
+    // Sentry
+    "sentry-trace",
+    // Datadog
+    "x-datadog-origin",
+    "x-datadog-parent-id",
+    "x-datadog-sampling-priority",
+    "x-datadog-tags",
+    "x-datadog-trace-id",
+    // Zipkin (B3), in one header and in several
+    "b3",
+    "x-b3-flags",
+    "x-b3-parentspanid",
+    "x-b3-sampled",
+    "x-b3-spanid",
+    "x-b3-traceid",
+    // Jaeger, OpenTracing, Lightstep
+    "uber-trace-id",
+    "ot-tracer-sampled",
+    "ot-tracer-spanid",
+    "ot-tracer-traceid",
+    // New Relic, Elastic, Instana, Honeycomb
+    "newrelic",
+    "elastic-apm-traceparent",
+    "x-instana-l",
+    "x-instana-s",
+    "x-instana-t",
+    "x-honeycomb-trace",
+    // AWS X-Ray, Google Cloud, Azure Application Insights
+    "x-amzn-trace-id",
+    "x-cloud-trace-context",
+    "request-context",
+    "request-id",
+    // AppDynamics, Dynatrace, SkyWalking
+    "adrum",
+    "adrum_1",
+    "x-dtpc",
+    "x-dtreferer",
+    "sw8",
+    // Session replay: Highlight, PostHog, LogRocket
+    "x-highlight-request",
+    "x-posthog-distinct-id",
+    "x-posthog-session-id",
+    "x-posthog-window-id",
+    "x-logrocket-url",
+    // Names of requests
+    "x-correlation-id",
+    "x-request-id",
+];
+
+/// Headers of an answer that a page may read, besides the few plain ones that browsers always show.
+const FOR_PAGES: [HeaderName; 6] = [
+    request_id::HEADER,
+    header::RETRY_AFTER,
+    header::LOCATION,
+    header::ALLOW,
+    header::CONTENT_DISPOSITION,
+    header::WWW_AUTHENTICATE,
+];
 
 /// The layer for these rules; none where there are no rules.
 pub(super) fn layer(rules: &[OriginRule]) -> Option<CorsLayer> {
@@ -28,14 +105,10 @@ pub(super) fn layer(rules: &[OriginRule]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(is_allowed)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
-        .allow_headers([
-            header::CONTENT_TYPE,
-            header::AUTHORIZATION,
-            API_KEY,
-            LAST_EVENT_ID,
-            request_id::HEADER,
-        ])
-        .expose_headers([request_id::HEADER, header::RETRY_AFTER, header::LOCATION])
+        .allow_headers(
+            FROM_PAGES.into_iter().chain(FROM_TRACING.map(HeaderName::from_static)).collect::<Vec<_>>(),
+        )
+        .expose_headers(FOR_PAGES)
         .max_age(REMEMBER);
     Some(layer)
 }
