@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::PATH;
-use crate::support::{openrouter::Reply, service::world};
+use crate::support::{assert_ok, openrouter::Reply, root, service::world};
 
 /// How long a proxy collects what it compresses.
 const COLLECTS: Duration = Duration::from_secs(20);
@@ -71,4 +71,41 @@ async fn events_come_at_once_through_a_compressing_proxy() {
         }
     };
     tokio::time::timeout(COLLECTS / 2, first).await.expect("the event is held back");
+}
+
+/// Calls the route as Next.js does, and prints its answer's head and first event.
+const CALLER: &str = "import { GET } from './route.ts';
+const answer = await GET(new Request('http://frontend/'), { params: Promise.resolve({ id: 'run-1' }) });
+const reader = answer.body!.getReader();
+let text = '';
+while (!text.includes('event: accepted')) text += new TextDecoder().decode((await reader.read()).value);
+const header = (name: string) => answer.headers.get(name);
+console.log(JSON.stringify([answer.status, header('content-type'), header('cache-control'), header('x-accel-buffering')]));
+process.exit(0);
+";
+
+/// The frontend's route of the README, run as it stands there: a proxy in front of the frontend reads its headers, not ours.
+#[tokio::test]
+async fn the_route_of_the_readme_is_let_alone_too() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, route) = readme.split_once("// app/api/runs/[id]/events/route.ts\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("route.ts"), route.split("```").next().unwrap()).unwrap();
+    std::fs::write(folder.path().join("caller.mts"), CALLER).unwrap();
+    std::fs::write(folder.path().join("package.json"), r#"{"type":"module"}"#).unwrap();
+    let world = world(Duration::ZERO).await;
+    let service = world.serve(&[("ENABLE_DATABASE_WRITES", "false")]).await;
+    world.model.script([Reply::HangBeforeHeaders]);
+    service.submit(&world.request("run-1")).await;
+    let mut node = tokio::process::Command::new("node");
+    node.args(["--import", "tsx"])
+        .arg(folder.path().join("caller.mts"))
+        .current_dir(root().join("tests/support/prisma"))
+        .env("BACKEND_URL", format!("http://127.0.0.1:{}", service.port))
+        .env("BACKEND_API_KEY", "none-is-wanted");
+    let output = tokio::time::timeout(COLLECTS, node.output()).await.expect("no event comes").unwrap();
+    assert_ok(&output);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let wanted = serde_json::json!([200, "text/event-stream", "no-store, no-transform", "no"]);
+    assert_eq!(said, wanted);
 }
