@@ -1,6 +1,7 @@
 //! Downloading a document over real TLS from a server that misbehaves in every way.
 
 mod coding;
+mod names;
 mod redirects;
 mod retry;
 mod token;

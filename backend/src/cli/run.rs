@@ -107,7 +107,8 @@ impl Command<'_> {
             "Run {}: {name} for {}, by the {}",
             self.run_id, brand.brand_name, self.app.analyst_name
         ));
-        let bytes = self.read_document().await?;
+        let (bytes, server_name) = self.read_document().await?;
+        let name = name::choose(&name, server_name.as_deref()).to_owned();
         let request = Request::by_document(name.clone(), &sha256_hex(&bytes), self.args.brand.clone())
             .map_err(|error| RunFailure::from_record(None, &error))?;
         let new = NewRun { id: self.run_id.clone(), request, accepted_at: self.app.clock.now() };
@@ -135,23 +136,26 @@ impl Command<'_> {
         })
     }
 
-    async fn read_document(&self) -> Result<Vec<u8>, RunFailure> {
+    /// The document, and the name that a server gives it.
+    async fn read_document(&self) -> Result<(Vec<u8>, Option<String>), RunFailure> {
         let Some(source) = address(&self.args.source) else {
-            return read_file(Path::new(&self.args.source), self.bytes_max).await;
+            let bytes = read_file(Path::new(&self.args.source), self.bytes_max).await?;
+            return Ok((bytes, None));
         };
         let url = self.app.fetcher.check(source).map_err(|error| {
             RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false)
         })?;
         self.progress.begin("download");
+        let mut bytes = Vec::new();
         let fetched = tokio::select! {
             () = self.cancel.cancelled() => Err(RunFailure::cancelled(None)),
-            fetched = self.app.fetcher.fetch(&url) => fetched.map_err(RunFailure::from),
+            fetched = self.app.fetcher.fetch_into(&url, &mut bytes) => fetched.map_err(RunFailure::from),
         };
         match &fetched {
-            Ok(bytes) => self.progress.done(&format!("{} bytes", bytes.len())),
+            Ok(_) => self.progress.done(&format!("{} bytes", bytes.len())),
             Err(failure) => self.progress.failed(&failure.message),
         }
-        fetched
+        fetched.map(|download| (bytes, download.name))
     }
 
     async fn work(
