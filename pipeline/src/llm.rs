@@ -34,9 +34,10 @@ pub trait RequestSource: Send + Sync {
     /// The same each time.
     fn request(&self) -> Result<CompletionRequest, LlmError>;
 
-    /// Whether these parts of a reply hold a complete answer, although the endpoint does not vouch for its end: the stream
-    /// broke off, or an error came after it. The client takes such a reply instead of paying for another one.
-    fn is_answered_by(&self, _parts: &ReplyParts) -> bool {
+    /// Whether these parts of a reply hold a complete answer, although the stream broke off, or an error came after it.
+    /// `is_finished` says whether the model had said all it wanted to before. The client takes such a reply instead of paying
+    /// for another one.
+    fn is_answered_by(&self, _parts: &ReplyParts, _is_finished: bool) -> bool {
         false
     }
 }
@@ -117,15 +118,10 @@ pub struct Completion {
     /// Why the model stopped: `stop` for an answer that is known to be whole, whatever the endpoint's word for it is;
     /// another word (or none) where the endpoint says something that this version does not know.
     pub finish_reason: Option<String>,
+    /// Whether the endpoint vouches that the model had said all it wanted to say: by its finish reason, or by a proper end
+    /// without one.
+    pub is_finished: bool,
     pub structured_output: StructuredOutput,
-}
-
-impl Completion {
-    /// Whether the endpoint vouches that the model had said all it wanted to say.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.finish_reason.as_deref() == Some("stop")
-    }
 }
 
 /// Tokens and money. Adds up over attempts and stages.

@@ -84,6 +84,7 @@ pub fn completion(text: impl Into<String>) -> Completion {
         usage: Usage { prompt_tokens: 100, completion_tokens: 50, cost_usd: 0.01, ..Usage::default() },
         attempts: 1,
         finish_reason: Some("stop".to_owned()),
+        is_finished: true,
         structured_output: StructuredOutput::Strict,
     }
 }
@@ -141,6 +142,13 @@ pub fn example_answer(stage: Stage) -> Value {
             })).collect::<Vec<_>>(),
         }),
     }
+}
+
+/// The same JSON over several lines.
+#[must_use]
+pub fn pretty(json: &str) -> String {
+    let value: Value = serde_json::from_str(json).unwrap_or_default();
+    serde_json::to_string_pretty(&value).unwrap_or_default()
 }
 
 /// A clock that stands still until a test moves it.

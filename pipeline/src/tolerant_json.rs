@@ -18,51 +18,117 @@ const SURROGATES: std::ops::Range<u32> = SURROGATE_BASE..SURROGATE_BASE + 0x800;
 const BYTE_BASE: u32 = 0x10_F800;
 const BYTES: std::ops::Range<u32> = BYTE_BASE..BYTE_BASE + 0x100;
 
-/// Reads all JSON values of `bytes`, one after the other. Adds to `oddities` what it had to tolerate.
-///
-/// # Errors
-///
-/// The first place that is no JSON; the values before it are lost.
-pub fn values(bytes: &[u8], oddities: &mut Oddities) -> serde_json::Result<Vec<Value>> {
-    let text = text_of(bytes, oddities);
-    let mut reader = serde_json::Deserializer::from_str(&text);
-    let mut found = Vec::new();
-    while reader.end().is_err() {
-        found.push(one(&mut reader, oddities)?);
-    }
-    if found.len() > 1 {
-        oddities.insert(Oddity::SeveralValues);
-    }
-    Ok(found)
+/// The JSON values of a text, and the rest where the text goes on with something else.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Values {
+    pub values: Vec<Value>,
+    pub rest: Option<Rest>,
 }
 
-/// Reads the one JSON value that `text` is.
+/// What follows the last whole value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    pub text: String,
+    /// Whether it is a value that does not end.
+    pub is_cut_off: bool,
+}
+
+/// Reads the JSON values of `bytes`, one after the other. Adds to `oddities` what it had to tolerate. The texts in the values
+/// may hold markers: see [`join`].
+#[must_use]
+pub fn values(bytes: &[u8], oddities: &mut Oddities) -> Values {
+    let text = text_of(bytes, oddities);
+    let found = values_of(&text, oddities);
+    match found.rest.as_ref().and_then(|_| with_null_numbers(&text)) {
+        Some(text) => values_of(&text, oddities),
+        None => found,
+    }
+}
+
+fn values_of(text: &str, oddities: &mut Oddities) -> Values {
+    let (mut found, mut at) = (Values::default(), 0);
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        if rest.trim().is_empty() {
+            break;
+        }
+        match raw_first_value(rest, oddities) {
+            Ok((value, length)) => {
+                found.values.push(value);
+                at += length;
+            }
+            Err(error) => {
+                found.rest = Some(Rest { text: rest.trim().to_owned(), is_cut_off: error.is_eof() });
+                break;
+            }
+        }
+    }
+    if found.values.len() > 1 {
+        oddities.insert(Oddity::SeveralValues);
+    }
+    found
+}
+
+fn raw_first_value(text: &str, oddities: &mut Oddities) -> serde_json::Result<(Value, usize)> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = one(&mut reader, oddities)?;
+    let rest: serde_json::StreamDeserializer<'_, _, serde::de::IgnoredAny> = reader.into_iter();
+    Ok((value, rest.byte_offset()))
+}
+
+/// The text with null in place of `NaN` and `Infinity`, which some servers write and JSON does not know; none where it holds
+/// none of them outside of strings.
+fn with_null_numbers(text: &str) -> Option<String> {
+    const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
+    if !WORDS.iter().any(|word| text.contains(word)) {
+        return None;
+    }
+    let (mut out, mut copied, mut at) = (String::new(), 0, 0);
+    let (mut in_string, mut after_backslash) = (false, false);
+    while let Some(byte) = text.as_bytes().get(at) {
+        match byte {
+            _ if std::mem::take(&mut after_backslash) => {}
+            b'\\' if in_string => after_backslash = true,
+            b'"' => in_string = !in_string,
+            b'N' | b'I' | b'-' if !in_string => {
+                let rest = text.get(at..).unwrap_or_default();
+                if let Some(word) = WORDS.iter().find(|word| rest.starts_with(**word)) {
+                    out.push_str(text.get(copied..at).unwrap_or_default());
+                    out.push_str("null");
+                    at += word.len();
+                    copied = at;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    (copied > 0).then_some(out)
+}
+
+/// Reads the one JSON value that a text is. The text went through [`mark`]; the value holds no markers.
 ///
 /// # Errors
 ///
 /// `text` is no JSON, or more than one value.
 pub fn value(text: &str, oddities: &mut Oddities) -> serde_json::Result<Value> {
-    let text = with_marked_surrogates(text, oddities);
-    let mut reader = serde_json::Deserializer::from_str(&text);
+    let mut reader = serde_json::Deserializer::from_str(text);
     let value = one(&mut reader, oddities)?;
     reader.end()?;
     Ok(joined(value))
 }
 
-/// Reads the JSON value with which `text` begins; returns it with its length in bytes.
+/// Reads the JSON value with which a text begins; returns it with its length in bytes. The text went through [`mark`]; the
+/// value holds no markers.
 ///
 /// # Errors
 ///
 /// `text` does not begin with a JSON value. [`serde_json::Error::is_eof`] tells a value that does not end.
 pub fn first_value(text: &str, oddities: &mut Oddities) -> serde_json::Result<(Value, usize)> {
-    let duplicates = Cell::new(false);
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Tolerant { duplicates: &duplicates }.deserialize(&mut reader)?;
-    if duplicates.get() {
-        oddities.insert(Oddity::DuplicateKeys);
-    }
-    let rest: serde_json::StreamDeserializer<'_, _, serde::de::IgnoredAny> = reader.into_iter();
-    Ok((joined(value), rest.byte_offset()))
+    let (value, length) = raw_first_value(text, oddities)?;
+    Ok((joined(value), length))
 }
 
 fn one<'de, R: serde_json::de::Read<'de>>(
@@ -80,40 +146,59 @@ fn one<'de, R: serde_json::de::Read<'de>>(
 /// The bytes as a text that `serde_json` accepts: stray bytes and lone surrogates have become markers.
 fn text_of<'a>(bytes: &'a [u8], oddities: &mut Oddities) -> Cow<'a, str> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => with_marked_surrogates(text, oddities),
+        Ok(text) => mark(text, oddities),
         Err(_) => {
             oddities.insert(Oddity::BrokenEncoding);
             let mut text = String::with_capacity(bytes.len());
             for chunk in bytes.utf8_chunks() {
-                text.push_str(chunk.valid());
-                text.extend(
-                    chunk.invalid().iter().filter_map(|byte| char::from_u32(BYTE_BASE + u32::from(*byte))),
-                );
+                text.push_str(&mark(chunk.valid(), oddities));
+                mark_bytes(&mut text, chunk.invalid());
             }
-            Cow::Owned(with_marked_surrogates(&text, oddities).into_owned())
+            Cow::Owned(text)
         }
     }
 }
 
-/// The text with a marker in place of each escape of half a surrogate pair.
-pub fn with_marked_surrogates<'a>(text: &'a str, oddities: &mut Oddities) -> Cow<'a, str> {
-    if !text.contains("\\ud") && !text.contains("\\uD") {
+/// The text with a marker in place of each escape of half a surrogate pair. A character that looks like a marker, itself or
+/// as an escaped pair, becomes markers of its bytes, so that [`join`] gives it back.
+pub fn mark<'a>(text: &'a str, oddities: &mut Oddities) -> Cow<'a, str> {
+    let may_hold_halves = text.contains("\\ud") || text.contains("\\uD");
+    if !may_hold_halves && !text.contains(is_marker) {
         return Cow::Borrowed(text);
     }
     let bytes = text.as_bytes();
     let (mut marked, mut copied, mut at) = (String::new(), 0, 0);
-    while let Some(found) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
+    // U+10F000 and above begin with these bytes.
+    while let Some(found) = memchr::memchr2(b'\\', 0xF4, bytes.get(at..).unwrap_or_default()) {
         let start = at + found;
+        if bytes.get(start) == Some(&0xF4) {
+            at = start + 4;
+            if text.get(start..at).is_some_and(|character| character.contains(is_marker)) {
+                marked.push_str(text.get(copied..start).unwrap_or_default());
+                mark_bytes(&mut marked, bytes.get(start..at).unwrap_or_default());
+                copied = at;
+            }
+            continue;
+        }
         let unit = escaped_unit(bytes, start);
         at = start + if unit.is_some() { 6 } else { 2 };
         let Some(unit) = unit.filter(|unit| (0xD800..0xE000).contains(unit)) else { continue };
-        if unit < 0xDC00 && escaped_unit(bytes, at).is_some_and(|low| (0xDC00..0xE000).contains(&low)) {
-            at += 6;
-            continue;
+        let low = escaped_unit(bytes, at).filter(|low| unit < 0xDC00 && (0xDC00..0xE000).contains(low));
+        let mut buffer = [0; 4];
+        match low {
+            Some(low) => {
+                at += 6;
+                let code = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+                let Some(character) = char::from_u32(code).filter(|c| is_marker(*c)) else { continue };
+                marked.push_str(text.get(copied..start).unwrap_or_default());
+                mark_bytes(&mut marked, character.encode_utf8(&mut buffer).as_bytes());
+            }
+            None => {
+                oddities.insert(Oddity::LoneSurrogate);
+                marked.push_str(text.get(copied..start).unwrap_or_default());
+                marked.extend(char::from_u32(SURROGATE_BASE + unit - 0xD800));
+            }
         }
-        oddities.insert(Oddity::LoneSurrogate);
-        marked.push_str(text.get(copied..start).unwrap_or_default());
-        marked.extend(char::from_u32(SURROGATE_BASE + unit - 0xD800));
         copied = at;
     }
     if copied == 0 {
@@ -121,6 +206,15 @@ pub fn with_marked_surrogates<'a>(text: &'a str, oddities: &mut Oddities) -> Cow
     }
     marked.push_str(text.get(copied..).unwrap_or_default());
     Cow::Owned(marked)
+}
+
+fn is_marker(character: char) -> bool {
+    let code = u32::from(character);
+    SURROGATES.contains(&code) || BYTES.contains(&code)
+}
+
+fn mark_bytes(text: &mut String, bytes: &[u8]) {
+    text.extend(bytes.iter().filter_map(|byte| char::from_u32(BYTE_BASE + u32::from(*byte))));
 }
 
 /// The text with control characters in its JSON strings escaped: models write line breaks into strings. Only the outermost
@@ -162,7 +256,6 @@ fn escaped_unit(bytes: &[u8], start: usize) -> Option<u32> {
 /// stays alone becomes U+FFFD.
 #[must_use]
 pub fn join(text: String) -> String {
-    let is_marker = |c: char| SURROGATES.contains(&u32::from(c)) || BYTES.contains(&u32::from(c));
     if !text.contains(is_marker) {
         return text;
     }
@@ -294,8 +387,9 @@ mod tests {
 
     fn read(bytes: &[u8]) -> (Vec<Value>, Vec<Oddity>) {
         let mut oddities = Oddities::default();
-        let values = values(bytes, &mut oddities).unwrap();
-        (values, oddities.iter().collect())
+        let found = values(bytes, &mut oddities);
+        assert_eq!(found.rest, None);
+        (found.values, oddities.iter().collect())
     }
 
     #[test]
@@ -310,7 +404,15 @@ mod tests {
         let (values, oddities) = read(b" {\"a\":1}\n[2] \"x\" ");
         assert_eq!(values, [json!({"a": 1}), json!([2]), json!("x")]);
         assert_eq!(oddities, [Oddity::SeveralValues]);
-        assert!(super::values(b"{\"a\":1} {", &mut Oddities::default()).is_err());
+        let cut = super::values(b"{\"a\":1} {", &mut Oddities::default());
+        assert_eq!((cut.values, cut.rest.unwrap().is_cut_off), (vec![json!({"a": 1})], true));
+        let trailing = super::values(b"{\"a\":1}\ndata: [DONE]", &mut Oddities::default());
+        let rest = Rest { text: "data: [DONE]".to_owned(), is_cut_off: false };
+        assert_eq!((trailing.values, trailing.rest), (vec![json!({"a": 1})], Some(rest)));
+        assert_eq!(
+            read(b"{\"a\":NaN,\"b\":[-Infinity],\"c\":\"NaN\"}").0,
+            [json!({"a": null, "b": [null], "c": "NaN"})]
+        );
     }
 
     #[test]
@@ -331,6 +433,16 @@ mod tests {
         let text = first[0].as_str().unwrap().to_owned() + second[0].as_str().unwrap();
         assert_eq!(join(text), "tin€ 5 \u{FFFD}");
         assert_eq!(oddities, [Oddity::BrokenEncoding]);
+    }
+
+    #[test]
+    fn a_character_that_looks_like_a_marker_survives() {
+        let text = "\u{10F041}\u{10F841}x";
+        for json in [serde_json::to_string(text).unwrap(), r#""\udbfc\udc41\udbfe\udc41x""#.to_owned()] {
+            let (values, oddities) = read(json.as_bytes());
+            assert_eq!(join(values[0].as_str().unwrap().to_owned()), text, "{json}");
+            assert!(oddities.is_empty());
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ async fn a_reset_is_tried_again() {
 
 #[tokio::test]
 async fn a_connection_lost_behind_a_finished_answer_does_not_pay_twice() {
-    assert!(is_taken(Reply::LostAfterFinish).await.is_finished());
+    assert!(is_taken(Reply::LostAfterFinish).await.is_finished);
 }
 
 #[tokio::test]

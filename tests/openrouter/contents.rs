@@ -146,7 +146,7 @@ fn question() -> impl pipeline::llm::RequestSource {
             Ok(request())
         }
 
-        fn is_answered_by(&self, parts: &pipeline::llm::ReplyParts) -> bool {
+        fn is_answered_by(&self, parts: &pipeline::llm::ReplyParts, _: bool) -> bool {
             pipeline::analyst::model::parse_answer(Stage::InputProcessing, &parts.content).is_ok()
         }
     }
@@ -172,7 +172,7 @@ async fn an_unknown_finish_reason_is_passed_on_with_the_content() {
         (completion.parts.content.as_str(), completion.finish_reason.as_deref()),
         ("text", Some("pause_turn"))
     );
-    assert!(!completion.is_finished());
+    assert!(!completion.is_finished);
     let completion = is_taken(choice(json!({"content": "text"}), json!(null))).await;
     assert_eq!(completion.finish_reason, None);
 }

@@ -76,6 +76,15 @@ impl AnalystConfig {
             "auto",
         );
         let routing = routing(reader);
+        let is_openrouter = Url::parse(&base_url)
+            .is_ok_and(|url| url.host_str().is_some_and(|host| host.ends_with("openrouter.ai")));
+        if routing.is_constrained() && !is_openrouter {
+            reader.warning(
+                "privacy, providers and prices (LLM_ZERO_DATA_RETENTION, LLM_DATA_COLLECTION, LLM_PROVIDER_…, LLM_MAX_PRICE_…) \
+                 are constraints in OpenRouter's format; another endpoint at OPENROUTER_BASE_URL may ignore them: check there"
+                    .to_owned(),
+            );
+        }
         let seconds: u64 =
             reader.value("LLM_TIMEOUT_SECONDS", 180, "must be a whole number of seconds, 1 to 3600", "180");
         if !(1..=3600).contains(&seconds) {

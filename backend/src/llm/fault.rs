@@ -66,15 +66,6 @@ pub struct Upstream {
 }
 
 impl Fault {
-    /// The most requests that one call may end in this fault. An empty answer is paid for, and the next one is most likely
-    /// empty too.
-    pub(super) fn attempts_max(&self) -> u32 {
-        match self {
-            Self::EmptyContent => 2,
-            _ => u32::MAX,
-        }
-    }
-
     /// Whether the same request may succeed when it is made again.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
@@ -112,9 +103,9 @@ impl Upstream {
         }
         match self.status {
             Some(400..=404 | 413 | 422) => false,
-            Some(408 | 429 | 500..=599) => self.retryable.unwrap_or(true),
-            // New statuses arrive without notice; 4xx means that the request is at fault.
-            Some(_) => self.retryable.unwrap_or(false),
+            Some(408 | 425 | 429 | 500..=599) => self.retryable.unwrap_or(true),
+            // New statuses arrive without notice; 4xx means that the request is at fault, unless a wait is asked for.
+            Some(_) => self.retryable.unwrap_or(self.retry_after.is_some()),
             None => self.retryable.unwrap_or(true),
         }
     }

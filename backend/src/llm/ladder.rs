@@ -53,14 +53,20 @@ pub(super) struct Level {
     pub(super) requires_parameters: bool,
     /// Whether the limit is named `max_completion_tokens`: OpenAI's own endpoint refuses the older name for new models.
     pub(super) limits_completion: bool,
+    /// The most output tokens that the endpoint lets a request ask for, where it has said so.
+    pub(super) output_tokens_max: Option<u32>,
+    /// Whether the usage of a stream is asked for.
+    pub(super) asks_for_usage: bool,
 }
 
 impl Level {
-    const fn of(structured_output: StructuredOutput) -> Self {
+    pub(super) const fn of(structured_output: StructuredOutput) -> Self {
         Self {
             structured_output,
             requires_parameters: !matches!(structured_output, StructuredOutput::Text),
             limits_completion: false,
+            output_tokens_max: None,
+            asks_for_usage: true,
         }
     }
 }
@@ -86,31 +92,30 @@ impl Ladder {
 
     /// The next level after this refusal; none where the refusal is about something else, or nothing is left to remove.
     pub(super) fn below(&self, level: Level, refusal: &Upstream) -> Option<Level> {
-        match objection(refusal)? {
-            Objection::Routing if level.requires_parameters => {
-                Some(Level { requires_parameters: false, ..level })
-            }
-            Objection::Routing => None,
-            Objection::LimitName => {
-                (!level.limits_completion).then_some(Level { limits_completion: true, ..level })
-            }
+        let next = match objection(refusal)? {
+            Objection::Routing => Level { requires_parameters: false, ..level },
+            Objection::LimitName => Level { limits_completion: true, ..level },
+            Objection::UsageOption => Level { asks_for_usage: false, ..level },
+            Objection::LimitValue(most) => Level { output_tokens_max: Some(most), ..level },
             Objection::Schema => match (self.setting, level.structured_output) {
-                (StructuredOutputSetting::Only(_), _) | (_, StructuredOutput::Text) => None,
-                (_, StructuredOutput::Strict) => {
-                    Some(Level { structured_output: StructuredOutput::Json, ..level })
+                (StructuredOutputSetting::Only(_), _) | (_, StructuredOutput::Text) => return None,
+                (_, StructuredOutput::Strict) => Level { structured_output: StructuredOutput::Json, ..level },
+                (_, StructuredOutput::Json) => {
+                    Level { structured_output: StructuredOutput::Text, requires_parameters: false, ..level }
                 }
-                (_, StructuredOutput::Json) => Some(Level {
-                    limits_completion: level.limits_completion,
-                    ..Level::of(StructuredOutput::Text)
-                }),
             },
-        }
+        };
+        let is_lower =
+            next != level && (next.output_tokens_max.is_none() || level.output_tokens_max.is_none());
+        let keeps_limit = next.output_tokens_max == level.output_tokens_max;
+        (next != level && (is_lower || keeps_limit)).then_some(next)
     }
 
     /// The model has answered at this level.
     pub(super) fn remember(&self, model: &str, level: Level) {
         let mut known = self.lock();
-        if level == self.top() || known.contains_key(model) {
+        let is_known = known.get(model).is_some_and(|(known, _)| *known == level);
+        if is_known || level == self.top() {
             return;
         }
         if known.len() >= MODELS_MAX {
@@ -140,10 +145,15 @@ enum Objection {
     Routing,
     /// The name `max_tokens`.
     LimitName,
+    /// More output tokens than this.
+    LimitValue(u32),
+    /// `stream_options`.
+    UsageOption,
 }
 
 /// Words of OpenAI, Anthropic, Google, OpenRouter, vLLM, llama.cpp and others for structured output.
-const SCHEMA_WORDS: [&str; 19] = [
+const SCHEMA_WORDS: [&str; 20] = [
+    "failed to generate json",
     "response format",
     "responseformat",
     "response schema",
@@ -179,9 +189,16 @@ fn objection(refusal: &Upstream) -> Option<Objection> {
         says(&["unrecognized", "unknown", "unexpected", "extra input", "not permitted", "unsupported"]);
     let names_routing = says(&["require parameters"])
         || said.split(|c: char| !c.is_alphanumeric()).any(|word| word == "provider");
+    let names_limit = says(&["max tokens", "max completion tokens", "max output tokens", "max new tokens"]);
     match refusal.status {
-        Some(400 | 422) if says(&["max completion tokens"]) => Some(Objection::LimitName),
-        Some(400 | 405 | 415 | 422 | 500 | 501) if says(&SCHEMA_WORDS) => Some(Objection::Schema),
+        Some(400 | 422) if says(&["stream options", "include usage"]) => Some(Objection::UsageOption),
+        Some(400 | 422)
+            if names_limit && says(&["use 'max completion tokens'", "max completion tokens' instead"]) =>
+        {
+            Some(Objection::LimitName)
+        }
+        Some(400 | 422) if names_limit => largest_limit(&said).map(Objection::LimitValue),
+        None | Some(400 | 405 | 415 | 422 | 500 | 501) if says(&SCHEMA_WORDS) => Some(Objection::Schema),
         Some(400 | 422) if names_routing && is_unknown_member => Some(Objection::Routing),
         Some(400 | 404 | 422 | 503) if says(&["no endpoint", "no provider"]) && says(&["parameter"]) => {
             Some(Objection::Schema)
@@ -189,6 +206,16 @@ fn objection(refusal: &Upstream) -> Option<Objection> {
         Some(404) if says(&SCHEMA_WORDS) => Some(Objection::Schema),
         _ => None,
     }
+}
+
+/// The largest number in a refusal that is below what this program asks for: "[1, 8192]", "at most 4096".
+fn largest_limit(said: &str) -> Option<u32> {
+    /// A stage's answer needs more than this.
+    const LEAST: u32 = 512;
+    /// Our own limit, which refusals repeat.
+    const MOST: u32 = 16_000;
+    let numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u32>().ok());
+    numbers.filter(|number| (LEAST..MOST).contains(number)).max()
 }
 
 #[cfg(test)]
@@ -241,6 +268,16 @@ mod tests {
         let routing = refusal(400, "Unrecognized request argument supplied: provider");
         assert_eq!(objection(&routing), Some(Objection::Routing));
         let limit = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.";
+        for (message, most) in [
+            ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8_192),
+            ("max_tokens is too large: 16000. This model supports at most 4096 completion tokens", 4_096),
+        ] {
+            assert_eq!(objection(&refusal(400, message)), Some(Objection::LimitValue(most)), "{message}");
+        }
+        assert_eq!(
+            objection(&refusal(400, "Unknown parameter: stream_options")),
+            Some(Objection::UsageOption)
+        );
         assert_eq!(objection(&refusal(400, limit)), Some(Objection::LimitName));
     }
 

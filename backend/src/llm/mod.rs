@@ -11,6 +11,7 @@ pub mod breaker;
 pub mod connections;
 pub mod deadline;
 mod fault;
+mod gunzip;
 mod ladder;
 mod oddities;
 pub mod openrouter;

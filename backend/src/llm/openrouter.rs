@@ -1,6 +1,7 @@
 //! The client: its settings, and one HTTP request.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -19,7 +20,7 @@ use pipeline::{
 };
 use reqwest::{
     Response, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ use super::{
     breaker::{Breaker, BreakerConfig},
     connections::{Connections, ConnectionsConfig, Sent, connection_fault},
     fault::{Failure, Fault},
+    gunzip::Gunzip,
     ladder::{Ladder, Level, StructuredOutputSetting},
     oddities::OddityLog,
     prices::PriceList,
@@ -48,6 +50,12 @@ pub use super::resilience::RetryConfig;
 pub const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 /// The most of an error's body that is read: its message is cut to 200 characters anyway.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// Characters of a token, roughly: for endpoints that count no tokens.
+const CHARS_PER_TOKEN: u64 = 4;
+/// How long the end mark may take once the answer and its usage are there. Some relays keep the connection open.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much of a compressed body is decoded before its length is looked at again.
+const GUNZIP_BYTES: usize = 4 * 1024;
 
 /// Settings of the client.
 #[derive(Debug, Clone)]
@@ -217,8 +225,9 @@ impl OpenRouter {
     async fn rescued(&self, call: &Call<'_>, level: Level, failure: Failure) -> Result<Answered, Failure> {
         let Failure { fault, usage, partial } = failure;
         if let Some(mut reply) = partial
-            && call.source.is_answered_by(&reply.parts)
+            && call.source.is_answered_by(&reply.parts, reply.is_finished)
         {
+            self.ladder.remember(&self.model, level);
             reply.oddities.insert(match fault {
                 Fault::Upstream(_) | Fault::Refusal(_) => Oddity::ErrorAfterAnswer,
                 _ => Oddity::MissingEnd,
@@ -226,31 +235,39 @@ impl OpenRouter {
             let reply = self.priced(call, *reply).await;
             return Ok(Answered { reply, structured_output: level.structured_output });
         }
-        // The size of a failed request tells nothing about its cost: it may have produced nothing.
-        let usage = if usage.cost_is_unknown { self.with_estimate(usage, None).await } else { usage };
+        let length_max = u64::from(call.output_tokens_max) * CHARS_PER_TOKEN;
+        let received = if matches!(fault, Fault::LengthLimit) { length_max } else { 0 };
+        let usage =
+            if usage.cost_is_unknown { self.with_estimate(call, usage, received, None).await } else { usage };
         Err(Failure { fault, usage, partial: None })
     }
 
     /// The reply with an estimate of its cost, where it states none.
     async fn priced(&self, call: &Call<'_>, mut reply: Reply) -> Reply {
-        /// Characters of a token, roughly: for endpoints that count no tokens.
-        const CHARS_PER_TOKEN: u64 = 4;
-        if !reply.usage.cost_is_unknown {
-            return reply;
+        if reply.usage.cost_is_unknown {
+            let received = (reply.parts.content.len() + reply.parts.reasoning.len()) as u64;
+            reply.usage = self.with_estimate(call, reply.usage, received, reply.model.as_deref()).await;
         }
-        let mut counted = reply.usage;
-        if counted.prompt_tokens == 0 && counted.completion_tokens == 0 {
-            let received = reply.parts.content.len() + reply.parts.reasoning.len();
-            counted.prompt_tokens = call.sent_bytes.load(Ordering::Relaxed) as u64 / CHARS_PER_TOKEN;
-            counted.completion_tokens = received as u64 / CHARS_PER_TOKEN;
-        }
-        reply.usage = self.with_estimate(counted, reply.model.as_deref()).await;
         reply
     }
 
-    async fn with_estimate(&self, usage: Usage, answering_model: Option<&str>) -> Usage {
-        let models = [answering_model.unwrap_or(&self.model), &self.model];
-        match self.prices.cost_usd(&self.connections, models, &usage).await {
+    /// The usage with its cost by the endpoint's price list. Where tokens were not counted, lengths stand for them.
+    async fn with_estimate(
+        &self,
+        call: &Call<'_>,
+        usage: Usage,
+        received_chars: u64,
+        answering_model: Option<&str>,
+    ) -> Usage {
+        let mut counted = usage;
+        if counted.prompt_tokens == 0 && counted.completion_tokens == 0 {
+            counted.prompt_tokens = call.sent_bytes.load(Ordering::Relaxed) as u64 / CHARS_PER_TOKEN;
+            counted.completion_tokens = received_chars / CHARS_PER_TOKEN;
+        }
+        // With fallback models, an unknown name may be any of them, and dearer than the first.
+        let ours = Some(self.model.as_str()).filter(|_| self.fallback_models.is_empty());
+        let models = [answering_model, ours].into_iter().flatten();
+        match self.prices.cost_usd(&self.connections, models, &counted).await {
             Some(cost_usd) => Usage { cost_usd, cost_is_estimated: true, cost_is_unknown: false, ..usage },
             None => usage,
         }
@@ -287,6 +304,8 @@ impl OpenRouter {
                 .post(self.completions.clone())
                 .header(CONTENT_TYPE, "application/json")
                 .header(ACCEPT, "text/event-stream, application/json")
+                // A compressed stream may be held back until a block is full.
+                .header(ACCEPT_ENCODING, "identity")
                 .header(AUTHORIZATION, self.authorization.clone());
             // A body that the client could send again by itself would be kept until the answer, by thousands of runs.
             Ok(request.body(reqwest::Body::wrap(body)))
@@ -321,9 +340,12 @@ impl OpenRouter {
         if let Some(cost) = cost {
             decoder.absorb_cost_header(cost);
         }
+        let mut gunzip = Gunzip::default();
         loop {
-            let fault = match self.within(deadline, response.chunk()).await {
-                Ok(Ok(Some(bytes))) => match decoder.push(&bytes) {
+            let end =
+                if decoder.has_everything() { deadline.min(Instant::now() + END_TIMEOUT) } else { deadline };
+            let fault = match self.within(end, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => match push_all(&mut decoder, &mut gunzip, &bytes) {
                     Ok(false) => continue,
                     Ok(true) => {
                         self.end_stream(&mut response).await;
@@ -354,7 +376,7 @@ impl OpenRouter {
 
     async fn read_error(&self, mut response: Response, deadline: Instant) -> Failure {
         let status = response.status();
-        let asked_wait = retry_after::from_headers(response.headers(), self.clock.now());
+        let asked_wait = retry_after::from_headers(response.headers(), status, self.clock.now());
         let mut body = Vec::new();
         while body.len() < ERROR_BYTES_MAX {
             // Any part of the body is enough: the status has already told the fault.
@@ -363,6 +385,8 @@ impl OpenRouter {
                 _ => break,
             }
         }
+        // What cannot be decoded is no sentence for people either.
+        let body = Gunzip::default().push(&body).map(Cow::into_owned).unwrap_or_default();
         let mut upstream = wire::decode_error(status.as_u16(), &body);
         upstream.retry_after = asked_wait.or(upstream.retry_after);
         if status == StatusCode::TOO_MANY_REQUESTS && upstream.retry_after.is_none() {
@@ -447,12 +471,13 @@ impl OpenRouter {
         }
         Ok(Completion {
             parts: reply.parts,
-            model: reply.model.unwrap_or_else(|| self.model.clone()),
-            provider: reply.provider,
-            generation_id: reply.generation_id,
+            model: reply.model.map_or_else(|| self.model.clone(), |name| self.redactor.clean(&name)),
+            provider: reply.provider.map(|name| self.redactor.clean(&name)),
+            generation_id: reply.generation_id.map(|id| self.redactor.clean(&id)),
             usage,
             attempts,
-            finish_reason: reply.finish_reason,
+            finish_reason: reply.finish_reason.map(|word| self.redactor.clean(&word)),
+            is_finished: reply.is_finished,
             structured_output,
         })
     }
@@ -497,6 +522,17 @@ impl<'a> Call<'a> {
         // A tenth less: endpoints count in tokens of their own.
         used == 0 || used.saturating_mul(10) >= u64::from(self.output_tokens_max).saturating_mul(9)
     }
+}
+
+/// Hands a piece of a body to the decoder, decompressed where it has to be. True when the answer is complete.
+fn push_all(decoder: &mut Decoder, gunzip: &mut Gunzip, bytes: &[u8]) -> Result<bool, Fault> {
+    for piece in bytes.chunks(GUNZIP_BYTES) {
+        let plain = gunzip.push(piece).map_err(|_| Fault::NotAnAnswer("a damaged gzip stream"))?;
+        if decoder.push(&plain)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The address of one of the endpoint's resources.

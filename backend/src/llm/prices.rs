@@ -38,8 +38,9 @@ impl Price {
             (usd.is_finite() && usd >= 0.0).then_some(usd)
         };
         Some(Self {
-            prompt: usd("prompt")?,
-            completion: usd("completion")?,
+            // Vercel's gateway names them by the other words.
+            prompt: usd("prompt").or_else(|| usd("input"))?,
+            completion: usd("completion").or_else(|| usd("output"))?,
             cache_read: usd("input_cache_read"),
             cache_write: usd("input_cache_write"),
             request: usd("request").unwrap_or(0.0),
@@ -73,18 +74,17 @@ impl PriceList {
         Self { url, authorization, known: Mutex::default() }
     }
 
-    /// The cost of this usage; none where neither model is in the list. The model that answered goes first.
+    /// The cost of this usage by the first of the models that the list knows.
     pub(super) async fn cost_usd(
         &self,
         connections: &Connections,
-        models: [&str; 2],
+        mut models: impl Iterator<Item = &str>,
         usage: &Usage,
     ) -> Option<f64> {
         let list = self.list(connections).await?;
-        let price = models.into_iter().find_map(|model| {
-            // `acme/one:free` and `acme/one` are different entries; `acme/one:nitro` is a way to ask for the latter.
-            list.get(model).or_else(|| list.get(model.rsplit_once(':')?.0))
-        })?;
+        // `acme/one:free` and `acme/one` are different entries; `acme/one:nitro` is a way to ask for the latter.
+        let price =
+            models.find_map(|model| list.get(model).or_else(|| list.get(model.rsplit_once(':')?.0)))?;
         Some(price.of(usage))
     }
 

@@ -30,6 +30,9 @@ struct Body<'a> {
     max_completion_tokens: Option<u32>,
     /// So that an idle endpoint can be told from a slow one, and so that hanging up stops the billing.
     stream: bool,
+    /// OpenRouter states the usage of a stream by itself; others want to be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<Value>,
 }
 
 /// The models that are asked, and how.
@@ -46,6 +49,8 @@ pub(super) struct Asking<'a> {
 /// that are worth it where the model honours one.
 pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_json::Result<String> {
     let Asking { model, fallback_models, routing, level, output_tokens_max } = *asking;
+    let output_tokens_max =
+        level.output_tokens_max.map_or(output_tokens_max, |most| output_tokens_max.min(most));
     let models = if fallback_models.is_empty() {
         Vec::new()
     } else {
@@ -64,6 +69,7 @@ pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_js
         max_tokens: (!level.limits_completion).then_some(output_tokens_max),
         max_completion_tokens: level.limits_completion.then_some(output_tokens_max),
         stream: true,
+        stream_options: level.asks_for_usage.then(|| json!({"include_usage": true})),
     })
 }
 
@@ -81,17 +87,20 @@ fn response_format(request: &CompletionRequest, structured_output: StructuredOut
     }
 }
 
-fn content(blocks: &[PromptBlock], with_cache_marks: bool) -> Vec<Value> {
+/// One text: some endpoints take nothing else. A list of parts only where parts carry cache marks.
+fn content(blocks: &[PromptBlock], with_cache_marks: bool) -> Value {
+    if !with_cache_marks || !blocks.iter().any(|block| block.cacheable) {
+        let texts: Vec<&str> = blocks.iter().map(|block| block.text.as_str()).collect();
+        return Value::String(texts.join("\n\n"));
+    }
     let mut marks_left = CACHE_BREAKPOINTS_MAX;
-    blocks
-        .iter()
-        .map(|block| {
-            if with_cache_marks && block.cacheable && marks_left > 0 {
-                marks_left -= 1;
-                json!({"type": "text", "text": block.text, "cache_control": {"type": "ephemeral"}})
-            } else {
-                json!({"type": "text", "text": block.text})
-            }
-        })
-        .collect()
+    let parts = blocks.iter().map(|block| {
+        if block.cacheable && marks_left > 0 {
+            marks_left -= 1;
+            json!({"type": "text", "text": block.text, "cache_control": {"type": "ephemeral"}})
+        } else {
+            json!({"type": "text", "text": block.text})
+        }
+    });
+    Value::Array(parts.collect())
 }

@@ -16,6 +16,9 @@ use super::{
     wire::Reply,
 };
 
+/// The most empty answers that one call pays for: the next one is most likely empty too.
+const EMPTY_ANSWERS_MAX: u32 = 2;
+
 /// How often and how fast a failed request is made again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryConfig {
@@ -96,7 +99,7 @@ impl Resilience {
     {
         let deadline = Instant::now() + self.total_timeout;
         let mut usage = Usage::default();
-        let mut attempts = 0;
+        let (mut attempts, mut empty_answers) = (0, 0);
         loop {
             if cancel.is_cancelled() {
                 return Err(sentences::cancelled(usage, attempts));
@@ -129,7 +132,9 @@ impl Resilience {
                 permit.succeeded();
             }
 
+            empty_answers += u32::from(matches!(failure.fault, Fault::EmptyContent));
             let wait = self.wait_before_next(&failure.fault, attempts);
+            let wait = wait.filter(|_| empty_answers < EMPTY_ANSWERS_MAX);
             let left = deadline.saturating_duration_since(Instant::now());
             let Some(wait) = wait.filter(|wait| *wait < left) else {
                 let given_up_with = Circumstances { attempts, left, total: self.total_timeout };
@@ -150,7 +155,7 @@ impl Resilience {
 
     /// How long to wait before the next request; none if it makes no sense or too many have been made.
     fn wait_before_next(&self, fault: &Fault, attempts: u32) -> Option<Duration> {
-        if !fault.is_retryable() || attempts >= self.retry.attempts_max.min(fault.attempts_max()) {
+        if !fault.is_retryable() || attempts >= self.retry.attempts_max {
             return None;
         }
         let doublings = attempts.saturating_sub(1).min(16);

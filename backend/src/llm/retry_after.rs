@@ -2,36 +2,46 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDateTime};
 use pipeline::clock::Timestamp;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{
+    StatusCode,
+    header::{HeaderMap, RETRY_AFTER},
+};
 use serde_json::Value;
 
 /// A number above this is a time in milliseconds since 1970, one above [`EPOCH_SECONDS_MIN`] in seconds.
 const EPOCH_MILLIS_MIN: f64 = 1e11;
 const EPOCH_SECONDS_MIN: f64 = 1e9;
 
-/// From `Retry-After` (seconds or an HTTP date) or `retry-after-ms`, else from the reset of a rate limit: OpenRouter's
-/// `X-RateLimit-Reset`, or OpenAI's and Anthropic's for the limit of which nothing remains. None where none of them is there
-/// or can be read.
-pub(super) fn from_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// From `Retry-After` (seconds, a span or an HTTP date) or `retry-after-ms`, else from the reset of a rate limit: OpenRouter's
+/// `X-RateLimit-Reset`, or OpenAI's, Anthropic's and Cerebras' for the limit of which nothing remains. A reset counts only
+/// where the limit is what refuses: many endpoints send it with every response. None where none of them can be read.
+pub(super) fn from_headers(headers: &HeaderMap, status: StatusCode, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let millis = || text("retry-after-ms")?.parse::<f64>().ok().and_then(|millis| seconds(millis / 1e3));
-    text(RETRY_AFTER.as_str())
-        .and_then(|value| value.parse().ok().and_then(seconds).or_else(|| until_date(value, now)))
-        .or_else(millis)
-        .or_else(|| text("x-ratelimit-reset").and_then(|value| until(value, now)))
-        .or_else(|| {
-            let used_up = |limit: &&(&str, &str)| text(limit.0) == Some("0");
-            let resets = USED_UP.iter().filter(used_up).filter_map(|(_, reset)| until(text(reset)?, now));
-            resets.max()
-        })
+    let stated = |value: &str| {
+        value.parse().ok().and_then(seconds).or_else(|| compound(value)).or_else(|| until_date(value, now))
+    };
+    let is_limited = status == StatusCode::TOO_MANY_REQUESTS || text("x-ratelimit-remaining") == Some("0");
+    let reset = || {
+        let at =
+            text("x-ratelimit-reset").or_else(|| text("ratelimit-reset")).and_then(|value| until(value, now));
+        at.or_else(|| text("x-ratelimit-reset-after").and_then(stated)).filter(|_| is_limited)
+    };
+    text(RETRY_AFTER.as_str()).and_then(stated).or_else(millis).or_else(reset).or_else(|| {
+        let used_up = |limit: &&(&str, &str)| text(limit.0) == Some("0");
+        let resets = USED_UP.iter().filter(used_up).filter_map(|(_, reset)| until(text(reset)?, now));
+        resets.max()
+    })
 }
 
-/// Pairs of headers of OpenAI and Anthropic: the rest of a limit, and the time at which it is full again.
-const USED_UP: [(&str, &str); 4] = [
+/// Pairs of headers of OpenAI, Anthropic and Cerebras: the rest of a limit, and the time at which it is full again.
+const USED_UP: [(&str, &str); 6] = [
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("x-ratelimit-remaining-tokens-minute", "x-ratelimit-reset-tokens-minute"),
+    ("x-ratelimit-remaining-requests-day", "x-ratelimit-reset-requests-day"),
     ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
     ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
 ];
@@ -39,7 +49,8 @@ const USED_UP: [(&str, &str); 4] = [
 /// From the headers that OpenRouter repeats in the body of its own 429s (`error.metadata.headers`).
 pub(super) fn from_rate_limit(body: &[u8], now: Timestamp) -> Option<Duration> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    until(body.pointer("/error/metadata/headers/X-RateLimit-Reset")?.as_str()?, now)
+    let reset = body.pointer("/error/metadata/headers/X-RateLimit-Reset")?;
+    until(&reset.as_str().map_or_else(|| reset.to_string(), str::to_owned), now)
 }
 
 /// From the members of an error object: OpenRouter's `availability` and `metadata`, Google's `RetryInfo`, and others'.
@@ -114,9 +125,16 @@ fn seconds(seconds: f64) -> Option<Duration> {
 }
 
 fn until_date(value: &str, now: Timestamp) -> Option<Duration> {
-    let date = DateTime::parse_from_rfc2822(value).or_else(|_| DateTime::parse_from_rfc3339(value)).ok()?;
+    let date = DateTime::parse_from_rfc2822(value).or_else(|_| DateTime::parse_from_rfc3339(value));
+    // RFC 9110 demands that the two older forms are read, too.
+    let old = || {
+        let weekday = value.split_once(", ").map_or(value, |(_, date)| date);
+        let forms = [(weekday, "%d-%b-%y %H:%M:%S GMT"), (value, "%a %b %e %H:%M:%S %Y")];
+        forms.into_iter().find_map(|(text, form)| NaiveDateTime::parse_from_str(text, form).ok())
+    };
+    let date = date.map(|date| date.to_utc()).ok().or_else(|| old().map(|date| date.and_utc()))?;
     // A date that has passed means now.
-    Some((date.to_utc() - now).to_std().unwrap_or_default())
+    Some((date - now).to_std().unwrap_or_default())
 }
 
 /// A reset as milliseconds or seconds since 1970, as seconds from now, as a date, or as `6m0s`.
@@ -148,7 +166,7 @@ mod tests {
         let named = |(name, value): &(&str, &str)| {
             (name.parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
         };
-        from_headers(&headers.iter().map(named).collect(), now())
+        from_headers(&headers.iter().map(named).collect(), StatusCode::TOO_MANY_REQUESTS, now())
     }
 
     #[test]
@@ -157,6 +175,9 @@ mod tests {
         assert_eq!(after("7"), Some(Duration::from_secs(7)));
         assert_eq!(after("0.5"), Some(Duration::from_millis(500)));
         assert_eq!(after("Thu, 01 Jan 2026 00:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(after("Thursday, 01-Jan-26 00:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(after("Thu Jan  1 00:01:00 2026"), Some(Duration::from_secs(60)));
+        assert_eq!(after("3s"), Some(Duration::from_secs(3)));
         assert_eq!(after("Wed, 31 Dec 2025 00:01:00 GMT"), Some(Duration::ZERO));
         for nonsense in ["-1", "soon", "", "NaN", "1e300"] {
             assert_eq!(after(nonsense), None, "{nonsense}");
@@ -178,6 +199,12 @@ mod tests {
             ("x-ratelimit-reset-tokens", "6m0s"),
         ];
         assert_eq!(asked(&openai), Some(Duration::from_secs(1)), "only the limit that is used up counts");
+        let headers = HeaderMap::from_iter([("x-ratelimit-reset".parse().unwrap(), "3600".parse().unwrap())]);
+        assert_eq!(
+            from_headers(&headers, StatusCode::SERVICE_UNAVAILABLE, now()),
+            None,
+            "the limit is not reached"
+        );
         let body = br#"{"error":{"metadata":{"headers":{"X-RateLimit-Reset":"1767225605000"}}}}"#;
         assert_eq!(from_rate_limit(body, now()), Some(Duration::from_secs(5)));
     }

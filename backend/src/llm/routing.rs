@@ -78,6 +78,12 @@ pub struct Routing {
 }
 
 impl Routing {
+    /// Whether anything keeps requests from a provider.
+    #[must_use]
+    pub fn is_constrained(&self) -> bool {
+        Self { reasoning_effort: None, ..self.clone() } != Self::default()
+    }
+
     /// OpenRouter's member `provider`; none where it would be empty, because other endpoints refuse it.
     pub(super) fn provider(&self, level: Level) -> Option<Value> {
         let mut provider = Map::new();
@@ -147,7 +153,7 @@ mod tests {
     use super::*;
 
     fn level(structured_output: StructuredOutput, requires_parameters: bool) -> Level {
-        Level { structured_output, requires_parameters, limits_completion: false }
+        Level { requires_parameters, ..Level::of(structured_output) }
     }
 
     fn constrained() -> Routing {

@@ -176,7 +176,7 @@ impl Explain<'_> {
         }
         let constraints = self.constraints(upstream);
         match upstream.status {
-            Some(404 | 503) if !constraints.is_empty() => (
+            Some(400 | 404 | 422 | 503) if !constraints.is_empty() => (
                 LlmError,
                 format!(
                     "no provider of {model} meets {} {said}; loosen {}, or choose another model with LLM_MODEL",

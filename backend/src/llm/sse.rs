@@ -56,7 +56,9 @@ impl Events {
         if line.first() == Some(&b':') {
             return sink(Event::Comment);
         }
-        if let Some(value) = field(line, b"data") {
+        // A line of JSON without its field name: a relay has lost it.
+        let bare = matches!(line.first(), Some(b'{' | b'[')).then_some(line);
+        if let Some(value) = field(line, b"data").or(bare) {
             if self.has_data {
                 self.data.push(b'\n');
             }

@@ -1,19 +1,15 @@
 //! The parts of a reply, gathered from one body or many events.
 
-use std::collections::BTreeMap;
-
 use pipeline::llm::{Oddities, Oddity, ReplyParts};
 use serde_json::Value;
 
 use super::{
     Reply, error_body,
     finish::{self, End},
+    message::Message,
     usage::Stated,
 };
 use crate::llm::fault::{Failure, Fault, Upstream};
-
-/// Where messages keep what the model thought. OpenRouter sends the same text in two of them: only one is read.
-const REASONING: [&str; 4] = ["reasoning", "reasoning_content", "thinking", "thoughts"];
 
 /// The finish reasons of the wire format itself.
 const USUAL_REASONS: [&str; 6] = ["stop", "length", "content_filter", "tool_calls", "function_call", "error"];
@@ -28,6 +24,8 @@ pub(super) struct Answer {
     /// The choice that is followed; endpoints may send several.
     choice: Option<u64>,
     finish: Option<(End, String)>,
+    /// Whether text came after a finish reason: then the endpoint sends one with every chunk, and it says nothing.
+    reason_is_routine: bool,
     model: Option<String>,
     provider: Option<String>,
     generation_id: Option<String>,
@@ -37,57 +35,25 @@ pub(super) struct Answer {
     pub(super) is_recognised: bool,
     /// Whether a piece of JSON could not be read: the text may lack it.
     pub(super) has_hole: bool,
+    /// Whether the reply ended as it should: by its end mark, or with the body.
+    pub(super) has_proper_end: bool,
     pub(super) oddities: Oddities,
-}
-
-/// One message, gathered.
-#[derive(Debug, Default)]
-struct Message {
-    content: String,
-    pieces: Pieces,
-    reasoning: String,
-    refusal: String,
-    tool_calls: BTreeMap<u64, String>,
-}
-
-/// Whether the pieces of a content are each the whole text so far, as some endpoints send them.
-#[derive(Debug, Default)]
-struct Pieces {
-    count: usize,
-    first_length: usize,
-    last: String,
-    is_broken: bool,
-}
-
-impl Pieces {
-    /// Two long pieces, or three of any length: nobody says the same beginning again by chance.
-    const LONG: usize = 16;
-
-    fn note(&mut self, piece: &str) {
-        if piece.is_empty() || self.is_broken {
-            return;
-        }
-        if self.count == 0 {
-            self.first_length = piece.len();
-        } else if !piece.starts_with(&self.last) {
-            *self = Self { is_broken: true, ..Self::default() };
-            return;
-        }
-        self.count += 1;
-        piece.clone_into(&mut self.last);
-    }
-
-    /// The whole text, if the pieces are cumulative.
-    fn whole(self) -> Option<String> {
-        let repeats = self.count >= 3 || (self.count == 2 && self.first_length >= Self::LONG);
-        (!self.is_broken && repeats && self.last.len() > self.first_length).then_some(self.last)
-    }
 }
 
 impl Answer {
     /// Whether the model has said all it wanted to.
     pub(super) fn has_finish_reason(&self) -> bool {
-        self.finish.is_some()
+        self.finish.is_some() && (!self.reason_is_routine || self.has_usage())
+    }
+
+    /// Whether the endpoint has stated the usage, which comes last.
+    pub(super) fn has_usage(&self) -> bool {
+        !self.stated.is_blank()
+    }
+
+    /// Whether nothing has arrived that a stream of a model holds.
+    pub(super) fn is_untouched(&self) -> bool {
+        !self.is_recognised && !self.has_usage() && self.oddities.is_empty()
     }
 
     /// Whether an error has arrived.
@@ -118,6 +84,12 @@ impl Answer {
     }
 
     fn absorb_object(&mut self, chunk: &Value, name: Option<&str>) {
+        for name in ["data", "result", "response"] {
+            // Some gateways put the completion into an envelope.
+            if let Some(inner) = chunk.get(name).filter(|inner| inner.get("choices").is_some()) {
+                return self.absorb_object(inner, None);
+            }
+        }
         self.stated.absorb(chunk);
         let text =
             |key: &str| chunk.get(key).and_then(Value::as_str).map(label).filter(|text| !text.is_empty());
@@ -140,9 +112,16 @@ impl Answer {
 
     fn absorb_choice(&mut self, choice: &Value) {
         let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
-        if *self.choice.get_or_insert(index) != index {
+        // The first choice that says something is followed.
+        let says_nothing = self.deltas.is_blank() && self.message.is_blank();
+        if says_nothing || self.choice.is_none() {
+            self.choice = Some(index);
+        }
+        if self.choice != Some(index) {
             return;
         }
+        let length_before = self.deltas.length();
+        let had_reason = self.finish.is_some();
         if let Some(error) = choice.get("error") {
             self.absorb_error(error);
         }
@@ -162,18 +141,28 @@ impl Answer {
             whole.absorb(message, &mut self.oddities);
             self.message.follow(whole);
         }
-        if let (None, None, Some(text)) = (delta, message, choice.get("text").and_then(Value::as_str)) {
+        let delta_says_nothing = self.deltas.length() == length_before;
+        if let (true, None, Some(text)) =
+            (delta_says_nothing, message, choice.get("text").and_then(Value::as_str))
+        {
             self.deltas.content.push_str(text);
         }
-        for key in ["/finish_reason", "/native_finish_reason", "/stop_reason", "/incomplete_details/reason"] {
+        self.reason_is_routine |= had_reason && self.deltas.length() > length_before;
+        for key in ["/finish_reason", "/finishReason", "/native_finish_reason", "/incomplete_details/reason"]
+        {
             self.absorb_reason(choice.pointer(key));
+        }
+        // For vLLM it is the string at which the model stopped.
+        if self.finish.is_none() {
+            self.absorb_reason(choice.get("stop_reason"));
         }
     }
 
     /// The most severe reason counts: a provider's own word may say more than the one it was translated to.
     fn absorb_reason(&mut self, reason: Option<&Value>) {
         let reason = reason.and_then(|reason| reason.as_str().or_else(|| reason.get("type")?.as_str()));
-        let Some(word) = reason.map(label).filter(|word| !word.is_empty()) else { return };
+        let is_word = |word: &String| !word.is_empty() && !word.eq_ignore_ascii_case("null");
+        let Some(word) = reason.map(label).filter(is_word) else { return };
         let end = finish::classify(&word);
         let severity = |end: End| if end == End::Unknown { None } else { Some(end) };
         if self.finish.as_ref().is_none_or(|(known, _)| severity(end) > severity(*known)) {
@@ -216,7 +205,7 @@ impl Answer {
                 tool_calls: message.tool_calls.into_values().map(join).collect(),
                 reasoning: join(message.reasoning),
             },
-            refusal: join(message.refusal),
+            refusal: Some(join(message.refusal)).filter(|words| !is_null_word(words)).unwrap_or_default(),
             model: self.model.take(),
             provider: self.provider.take(),
             generation_id: self.generation_id.take(),
@@ -224,6 +213,11 @@ impl Answer {
                 End::Stop => "stop".to_owned(),
                 _ => word.to_lowercase(),
             }),
+            is_finished: match &self.finish {
+                Some((End::Stop, _)) => !self.reason_is_routine || self.has_proper_end || self.has_usage(),
+                Some(_) => false,
+                None => self.has_proper_end,
+            },
             usage: self.stated.usage(),
             oddities: self.oddities,
         }
@@ -240,7 +234,8 @@ impl Answer {
             _ => None,
         };
         if let Some(fault) = fault {
-            return Err(Failure { fault, usage: self.owed(), partial: None });
+            // It was charged, whether the endpoint says so or not.
+            return Err(Failure { fault, usage: self.stated.usage(), partial: None });
         }
         let fault = match (self.error.take(), end) {
             (Some(error), _) => Fault::Upstream(Box::new(error)),
@@ -271,100 +266,17 @@ impl Answer {
     }
 }
 
-impl Message {
-    fn absorb(&mut self, message: &Value, oddities: &mut Oddities) {
-        match message.get("content") {
-            Some(Value::String(text)) => self.content.push_str(text),
-            Some(Value::Array(parts)) => {
-                oddities.insert(Oddity::ContentParts);
-                parts.iter().for_each(|part| self.absorb_part(part));
-            }
-            // Some endpoints parse what the model wrote.
-            Some(parsed @ Value::Object(_)) => {
-                oddities.insert(Oddity::ContentParts);
-                match parsed.get("text").and_then(Value::as_str) {
-                    Some(text) => self.content.push_str(text),
-                    None => self.content.push_str(&parsed.to_string()),
-                }
-            }
-            _ => {}
-        }
-        if let Some(text) =
-            REASONING.into_iter().filter_map(|key| text_of(message.get(key)?)).find(|t| !t.is_empty())
-        {
-            self.reasoning.push_str(&text);
-        } else if let Some(details) = message.get("reasoning_details").and_then(text_of) {
-            self.reasoning.push_str(&details);
-        }
-        self.refusal.push_str(message.get("refusal").and_then(Value::as_str).unwrap_or_default());
-        for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
-            let index = call.get("index").and_then(Value::as_u64).unwrap_or(self.tool_calls.len() as u64);
-            self.absorb_call(index, call.pointer("/function/arguments").or_else(|| call.get("arguments")));
-        }
-        self.absorb_call(0, message.pointer("/function_call/arguments"));
-    }
-
-    /// One part of a list of contents, in the shapes of OpenAI, Anthropic and Mistral.
-    fn absorb_part(&mut self, part: &Value) {
-        let text = || part.get("text").and_then(text_of).unwrap_or_default();
-        match part.get("type").and_then(Value::as_str) {
-            Some("thinking" | "reasoning") => {
-                let thought = part.get("thinking").and_then(text_of).unwrap_or_else(text);
-                self.reasoning.push_str(&thought);
-            }
-            Some("refusal") => {
-                self.refusal.push_str(part.get("refusal").and_then(Value::as_str).unwrap_or_default())
-            }
-            Some("tool_use") => {
-                let index = self.tool_calls.len() as u64;
-                self.absorb_call(index, part.get("input"));
-            }
-            _ => self.content.push_str(part.as_str().unwrap_or(&text())),
-        }
-    }
-
-    fn absorb_call(&mut self, index: u64, arguments: Option<&Value>) {
-        /// More calls than any reply of a stage holds; the rest cannot be its answer.
-        const CALLS_MAX: usize = 16;
-        let arguments = match arguments {
-            Some(Value::String(piece)) => piece.clone(),
-            Some(object @ Value::Object(_)) => object.to_string(),
-            _ => return,
-        };
-        if self.tool_calls.len() < CALLS_MAX || self.tool_calls.contains_key(&index) {
-            self.tool_calls.entry(index).or_default().push_str(&arguments);
-        }
-    }
-
-    /// A whole message replaces an earlier one that it repeats; else it is the next piece.
-    fn follow(&mut self, next: Self) {
-        if next.content.starts_with(&self.content) && next.reasoning.starts_with(&self.reasoning) {
-            *self = next;
-            return;
-        }
-        self.content.push_str(&next.content);
-        self.reasoning.push_str(&next.reasoning);
-        self.refusal.push_str(&next.refusal);
-        self.tool_calls.extend(next.tool_calls);
-    }
-}
-
-/// The text of a value: itself, or the texts of its parts.
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => Some(parts.iter().filter_map(text_of).collect()),
-        Value::Object(part) => {
-            ["text", "summary", "value"].into_iter().find_map(|key| text_of(part.get(key)?))
-        }
-        _ => None,
-    }
-}
-
 /// Whether an object without choices is an error: by its event's name, or in the shape of Anthropic, vLLM or a proxy.
 fn is_error_object(chunk: &Value, name: Option<&str>) -> bool {
     let says = |key: &str| chunk.get(key).and_then(Value::as_str) == Some("error");
-    name == Some("error") || says("type") || says("object")
+    let code = chunk.get("code").or_else(|| chunk.get("status")).and_then(Value::as_u64);
+    let is_coded = code.is_some_and(|code| code >= 400) && chunk.get("message").is_some_and(Value::is_string);
+    name == Some("error") || says("type") || says("object") || is_coded || chunk.get("base_resp").is_some()
+}
+
+/// Whether a text stands for nothing: some servers print their language's null.
+fn is_null_word(text: &str) -> bool {
+    matches!(text.trim(), "None" | "null" | "nil")
 }
 
 /// A name from outside, fit for records: one line, at most 100 characters.

@@ -10,23 +10,38 @@ const GENERIC: &str = "Provider returned error";
 /// How deep errors stand within errors.
 const DEPTH_MAX: usize = 4;
 /// Where error bodies keep their parts, the more specific first.
-const WRAPPERS: [&str; 4] = ["error", "errors", "detail", "fault"];
+const WRAPPERS: [&str; 5] = ["error", "errors", "detail", "fault", "base_resp"];
 const MESSAGES: [&str; 7] =
     ["message", "msg", "error_description", "detail", "title", "faultstring", "reason"];
 /// Where an error says which kind it is, the more specific first.
-const KINDS: [&str; 5] = ["code", "status", "type", "error_type", "http_status"];
+const KINDS: [&str; 6] = ["code", "status", "type", "error_type", "http_status", "status_code"];
 
 /// Reads the body of a response with an error status. Takes any bytes.
 #[must_use]
 pub fn decode_error(status: u16, body: &[u8]) -> Upstream {
     let values = tolerant_json::values(body, &mut Oddities::default());
-    let error = match values.ok().and_then(|values| values.into_iter().next()) {
+    let error = match values.values.into_iter().next() {
         Some(body) => read(&body, 0),
         None => Upstream { message: words_of_page(body), ..Upstream::default() },
     };
     // A word says more than the status where accounts run dry: OpenAI answers 429 for it.
-    let is_about_money = error.status == Some(402);
-    Upstream { status: if is_about_money { error.status } else { Some(status) }, ..error }
+    let said = error.message.to_lowercase();
+    let status = match status {
+        400 | 403 | 429 if error.status == Some(402) || says_any(&said, &OUT_OF_MONEY) => 402,
+        400 | 403 if says_any(&said, &BAD_KEY) => 401,
+        status => status,
+    };
+    Upstream { status: Some(status), ..error }
+}
+
+/// Words of Anthropic and others for an empty account, under statuses that say something else.
+const OUT_OF_MONEY: [&str; 4] =
+    ["credit balance is too low", "insufficient balance", "insufficient credits", "budget has been exceeded"];
+/// Words of Google and others for a bad key, under statuses that say something else.
+const BAD_KEY: [&str; 4] = ["api key not valid", "api_key_invalid", "invalid api key", "incorrect api key"];
+
+fn says_any(said: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| said.contains(word))
 }
 
 /// The error that a value within a 200 is; none where it names neither a message nor a code: some endpoints send an empty
@@ -43,7 +58,7 @@ pub(super) fn real(error: &Value) -> Option<Upstream> {
         .or_else(|| error.get("code"))
         .and_then(Value::as_str)
         .is_some_and(|t| !t.is_empty());
-    (!is_success && (!says_nothing || has_kind)).then_some(upstream)
+    (!(is_success && !has_kind) && (!says_nothing || has_kind)).then_some(upstream)
 }
 
 fn is_success_code(code: u64) -> bool {
@@ -64,10 +79,22 @@ fn read(error: &Value, depth: usize) -> Upstream {
     match error {
         _ if depth > DEPTH_MAX => Upstream::default(),
         Value::String(text) => from_text(text, depth),
-        Value::Array(list) => list.first().map_or_else(Upstream::default, |first| read(first, depth + 1)),
+        Value::Array(list) => from_list(list, depth),
         Value::Object(_) => from_object(error, depth),
         _ => Upstream::default(),
     }
+}
+
+/// Several errors are told as the first; the parameters of all of them count.
+fn from_list(list: &[Value], depth: usize) -> Upstream {
+    /// More than a person reads.
+    const ERRORS_MAX: usize = 8;
+    let mut errors = list.iter().take(ERRORS_MAX).map(|error| read(error, depth + 1));
+    let first = errors.next().unwrap_or_default();
+    let rest: Vec<Upstream> = errors.collect();
+    let parameters = std::iter::once(&first).chain(&rest).filter_map(|error| error.parameter.as_deref());
+    let parameters = parameters.collect::<Vec<_>>().join(", ");
+    Upstream { parameter: (!parameters.is_empty()).then_some(parameters), ..first }
 }
 
 /// A text is the message, or the error as JSON once more.
@@ -145,6 +172,10 @@ fn parameter(error: &Value) -> Option<String> {
 fn status(code: &Value) -> Option<u16> {
     let is_status = |number: &u16| (300..=999).contains(number);
     if let Some(number) = code.as_u64() {
+        // MiniMax and Zhipu have numbers of their own for an empty account.
+        if matches!(number, 1008 | 1113) {
+            return Some(402);
+        }
         return u16::try_from(number).ok().filter(is_status);
     }
     Some(match code.as_str()?.trim().to_ascii_lowercase().as_str() {

@@ -15,68 +15,79 @@ pub(super) enum End {
     Truncated,
 }
 
-/// Words of OpenAI, Anthropic, Cohere, Mistral, Bedrock, vLLM, TGI and others for a complete answer.
-const STOP: [&str; 17] = [
+/// Words of OpenAI, Anthropic, Cohere, Mistral, Bedrock, Baidu, vLLM, TGI and others for a complete answer.
+const STOP: [&str; 20] = [
     "stop",
-    "end_turn",
-    "stop_sequence",
+    "endturn",
+    "stopsequence",
     "eos",
-    "eos_token",
+    "eostoken",
     "end",
-    "stop_token",
+    "endoftext",
+    "stoptoken",
     "complete",
     "completed",
     "finished",
     "finish",
     "done",
     "success",
-    "tool_calls",
-    "tool_use",
-    "tool_call",
-    "function_call",
+    "normal",
+    "toolcalls",
+    "tooluse",
+    "toolcall",
+    "functioncall",
+    "stopped",
 ];
 /// Words of OpenAI, Anthropic, Google, Mistral, Cohere, TGI and the Responses API for a limit of tokens.
-const TRUNCATED: [&str; 14] = [
+const TRUNCATED: [&str; 20] = [
     "length",
-    "max_tokens",
-    "max_output_tokens",
-    "max_completion_tokens",
-    "max_new_tokens",
-    "model_length",
-    "max_length",
-    "token_limit",
+    "maxtokens",
+    "maximumtokens",
+    "maxtokensreached",
+    "toomanytokens",
+    "maxoutputtokens",
+    "maxcompletiontokens",
+    "maxnewtokens",
+    "modellength",
+    "maxlength",
+    "tokenlimit",
     "limit",
+    "timelimit",
     "incomplete",
-    "error_limit",
-    "model_context_window_exceeded",
-    "context_length_exceeded",
-    "context_window_exceeded",
+    "errorlimit",
+    "modelcontextwindowexceeded",
+    "contextlengthexceeded",
+    "contextwindowexceeded",
+    "truncated",
+    "lengthlimit",
 ];
 /// Words of OpenAI, Azure, Anthropic, Google, Bedrock, Cohere and Zhipu for a withheld answer.
-const REFUSED: [&str; 20] = [
-    "content_filter",
-    "content_filtered",
-    "content_filter_stop",
+const REFUSED: [&str; 22] = [
+    "contentfilter",
+    "contentfiltered",
+    "contentfilterstop",
     "refusal",
     "refused",
     "safety",
     "recitation",
     "blocklist",
-    "prohibited_content",
+    "prohibitedcontent",
+    "imageprohibitedcontent",
     "spii",
-    "image_safety",
+    "imagesafety",
     "language",
-    "guardrail_intervened",
+    "modelarmor",
+    "guardrailintervened",
     "guardrails",
     "moderation",
     "blocked",
-    "error_toxic",
+    "errortoxic",
     "sensitive",
-    "content_policy_violation",
-    "policy_violation",
+    "contentpolicyviolation",
+    "policyviolation",
 ];
 /// Words of OpenRouter, Google, DeepSeek, Zhipu and vLLM for a failure.
-const ERROR: [&str; 14] = [
+const ERROR: [&str; 15] = [
     "error",
     "failed",
     "failure",
@@ -84,24 +95,27 @@ const ERROR: [&str; 14] = [
     "aborted",
     "cancelled",
     "canceled",
+    "usercancel",
     "timeout",
-    "network_error",
-    "server_error",
-    "insufficient_system_resource",
-    "malformed_function_call",
-    "malformed_response",
-    "unexpected_tool_call",
+    "networkerror",
+    "servererror",
+    "insufficientsystemresource",
+    "malformedfunctioncall",
+    "malformedresponse",
+    "unexpectedtoolcall",
 ];
 
-/// Reads a finish reason, in any case and with the prefixes that enumerations get (`FinishReason.MAX_TOKENS`).
+/// Reads a finish reason, in any case, with any separators, and with the prefixes that enumerations get
+/// (`FinishReason.MAX_TOKENS`).
 pub(super) fn classify(word: &str) -> End {
-    let word = word.to_ascii_lowercase().replace(['-', ' '], "_");
-    let word = word.rsplit(['.', ':', '/']).next().unwrap_or_default();
-    let word = word.strip_prefix("finish_reason_").unwrap_or(word);
+    let last = word.rsplit(['.', ':', '/']).next().unwrap_or_default();
+    let plain: String =
+        last.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let plain = plain.strip_prefix("finishreason").unwrap_or(&plain);
     for (end, words) in
         [(End::Stop, &STOP[..]), (End::Truncated, &TRUNCATED), (End::Refused, &REFUSED), (End::Error, &ERROR)]
     {
-        if words.contains(&word) {
+        if words.contains(&plain) {
             return end;
         }
     }
@@ -122,6 +136,10 @@ mod tests {
             ("tool_calls", End::Stop),
             ("MAX_TOKENS", End::Truncated),
             ("max-tokens", End::Truncated),
+            ("maxTokens", End::Truncated),
+            ("EndTurn", End::Stop),
+            ("normal", End::Stop),
+            ("MODEL_ARMOR", End::Refused),
             ("FinishReason.MAX_TOKENS", End::Truncated),
             ("FINISH_REASON_MAX_TOKENS", End::Truncated),
             ("model_length", End::Truncated),

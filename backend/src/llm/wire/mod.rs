@@ -6,7 +6,7 @@
 
 use pipeline::{
     llm::{Oddities, Oddity, ReplyParts, Usage},
-    tolerant_json,
+    tolerant_json::{self, Values},
 };
 use serde_json::Value;
 
@@ -21,6 +21,7 @@ pub use error_body::decode_error;
 mod answer;
 mod error_body;
 mod finish;
+mod message;
 mod usage;
 
 /// A model's answer as one request brought it.
@@ -35,6 +36,8 @@ pub struct Reply {
     pub generation_id: Option<String>,
     /// Why the model stopped: `stop`, or a word that is not known here, or none.
     pub finish_reason: Option<String>,
+    /// Whether the endpoint vouches that the model had said all it wanted to.
+    pub is_finished: bool,
     pub usage: Usage,
     /// The deviations that the decoder tolerated.
     pub oddities: Oddities,
@@ -158,24 +161,43 @@ impl Decoder {
                 let had_hole = answer.has_hole;
                 events.finish(|event| !absorb_event(answer, event));
                 answer.has_hole = had_hole;
-                if answer.has_finish_reason() || answer.has_error() { Ok(()) } else { Err(Fault::CutOff) }
+                if answer.has_proper_end || answer.has_finish_reason() || answer.has_error() {
+                    Ok(())
+                } else if answer.is_untouched() {
+                    Err(Fault::NotAnAnswer(TEXT))
+                } else {
+                    Err(Fault::CutOff)
+                }
             }
             Body::Stream(_) => Ok(()),
         }
     }
 
+    /// Whether nothing of the answer is to come, although the stream has not ended.
+    #[must_use]
+    pub fn has_everything(&self) -> bool {
+        self.answer.has_finish_reason() && self.answer.has_usage()
+    }
+
     fn take_json(&mut self, body: &[u8]) -> Result<(), Fault> {
         let answer = &mut self.answer;
-        let values = match tolerant_json::values(body, &mut answer.oddities) {
-            Ok(values) => values,
-            Err(error) if error.is_eof() => return Err(Fault::CutOff),
-            Err(_) => return Err(Fault::NotAnAnswer(BROKEN_JSON)),
-        };
+        let Values { values, rest } = tolerant_json::values(body, &mut answer.oddities);
+        match &rest {
+            Some(rest) if values.is_empty() && rest.is_cut_off => return Err(Fault::CutOff),
+            Some(_) if values.is_empty() => return Err(Fault::NotAnAnswer(BROKEN_JSON)),
+            _ => {}
+        }
         values.iter().for_each(|value| answer.absorb(value, None));
         if !answer.is_recognised && !answer.has_error() {
             // An error in a shape that only its message tells.
             values.iter().for_each(|value| answer.absorb_error(value));
         }
+        if let Some(rest) = &rest {
+            answer.oddities.insert(Oddity::SeveralValues);
+            // Lines of JSON may go on; an end mark, or anything behind the model's last word, takes nothing away.
+            answer.has_hole |= !rest.text.contains("[DONE]") && !answer.has_finish_reason();
+        }
+        answer.has_proper_end = true;
         if answer.is_recognised || answer.has_error() {
             Ok(())
         } else {
@@ -196,27 +218,57 @@ fn absorb_event(answer: &mut Answer, event: Event<'_>) -> bool {
         answer.oddities.insert(Oddity::Comment);
         return false;
     };
-    let data = data.trim_ascii();
+    if !absorb_data(answer, name, data) {
+        // Some relays separate events by one line end: each line may be one.
+        let lines = data.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        for line in lines {
+            if !absorb_data(answer, name, line) {
+                absorb_broken(answer, name, line);
+            }
+        }
+    }
+    // Nothing that follows an error belongs to the answer.
+    answer.has_proper_end || answer.has_error()
+}
+
+/// Takes in data that is whole; false where it is none.
+fn absorb_data(answer: &mut Answer, name: Option<&str>, data: &[u8]) -> bool {
+    let mut data = data.trim_ascii();
+    while let Some(inner) = data.strip_prefix(BOM).or_else(|| data.strip_prefix(b"data:")) {
+        data = inner.trim_ascii();
+    }
     if data.eq_ignore_ascii_case(b"[DONE]") {
+        answer.has_proper_end = true;
         return true;
     }
     if data.is_empty() {
         answer.oddities.insert(Oddity::EmptyEvent);
+        return true;
+    }
+    let mut oddities = answer.oddities;
+    let Values { values, rest } = tolerant_json::values(data, &mut oddities);
+    if rest.is_some() {
         return false;
     }
-    match tolerant_json::values(data, &mut answer.oddities) {
-        Ok(values) => values.iter().for_each(|value| answer.absorb(value, name)),
-        Err(_) if matches!(data.first(), Some(b'{' | b'[')) => answer.has_hole = true,
-        Err(_) if name == Some("error") => {
-            answer.absorb_error(&Value::String(String::from_utf8_lossy(data).into_owned()));
-        }
-        Err(_) => answer.oddities.insert(Oddity::Heartbeat),
+    answer.oddities = oddities;
+    values.iter().for_each(|value| answer.absorb(value, name));
+    true
+}
+
+/// Data that is no JSON: a word of a relay, an error in words, or a piece of the answer that is lost.
+fn absorb_broken(answer: &mut Answer, name: Option<&str>, data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let is_piece = text.trim_start().starts_with(['{', '[']) || text.contains("\"choices\"");
+    match name {
+        _ if answer.has_finish_reason() => answer.oddities.insert(Oddity::UnknownEvent),
+        Some("error") => answer.absorb_error(&Value::String(text.into_owned())),
+        _ if is_piece => answer.has_hole = true,
+        _ => answer.oddities.insert(Oddity::Heartbeat),
     }
-    // Nothing that follows an error belongs to the answer.
-    answer.has_error()
 }
 
 const TEXT: &str = "text that is neither JSON nor an event stream";
+const BOM: &[u8] = b"\xEF\xBB\xBF";
 const BROKEN_JSON: &str = "broken JSON";
 
 enum Sniffed {
@@ -229,7 +281,6 @@ enum Sniffed {
 /// Tells by its first bytes what a body is. Drops leading white space, which endpoints send to keep a connection
 /// alive.
 fn sniff(start: &mut Vec<u8>, oddities: &mut Oddities) -> Sniffed {
-    const BOM: &[u8] = b"\xEF\xBB\xBF";
     /// How event-stream lines begin.
     const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
     let blank = start.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -246,6 +297,20 @@ fn sniff(start: &mut Vec<u8>, oddities: &mut Oddities) -> Sniffed {
         Some(_) if FIELDS.iter().any(|field| field.starts_with(start)) || BOM.starts_with(start) => {
             Sniffed::More
         }
+        Some(_) => unknown_line(start),
+    }
+}
+
+/// A stream may begin with a field that it does not define, such as `ping: 1`: a short name alone on its line, or before a
+/// colon.
+fn unknown_line(start: &[u8]) -> Sniffed {
+    const NAME_BYTES_MAX: usize = 32;
+    let name =
+        start.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count();
+    match start.get(name) {
+        _ if name == 0 || name > NAME_BYTES_MAX => Sniffed::Other(TEXT),
+        None => Sniffed::More,
+        Some(b'\n' | b'\r' | b':') => Sniffed::Stream,
         Some(_) => Sniffed::Other(TEXT),
     }
 }

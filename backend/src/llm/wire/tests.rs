@@ -40,6 +40,7 @@ fn hello() -> Reply {
         provider: Some("P".to_owned()),
         generation_id: Some("gen-1".to_owned()),
         finish_reason: Some("stop".to_owned()),
+        is_finished: true,
         usage: Usage {
             prompt_tokens: 10,
             completion_tokens: 5,
@@ -201,6 +202,48 @@ fn each_oddity_is_tolerated_and_named() {
         let reply = decode(format!("{body}data: [DONE]\n\n").as_bytes(), BYTES_MAX).unwrap();
         assert_eq!(reply.parts.content, "hello", "{events:?}");
         assert_eq!(reply.oddities.iter().collect::<Vec<_>>(), oddities, "{events:?}");
+    }
+}
+
+#[test]
+fn relays_may_bend_the_stream() {
+    let hel = json!({"choices": [{"delta": {"content": "hel"}}]});
+    let lo =
+        json!({"choices": [{"delta": {"content": "lo"}, "finish_reason": "stop"}], "usage": {"cost": 0.25}});
+    for body in [
+        format!("data: {hel}\ndata: {lo}\ndata: [DONE]\n"),
+        format!("data: data: {hel}\n\ndata: data: {lo}\n\n"),
+        format!("data: \u{FEFF}{hel}\n\ndata: {lo}\n\n"),
+        format!("{hel}\n{lo}\n[DONE]\n"),
+        format!(": waiting\n\n{hel}\n\n{lo}\n\n"),
+        format!("ping: 1\n\ndata: {hel}\n\ndata: {lo}\n\n"),
+        format!("data: {hel}\n\ndata: {lo}\n\ndata: {{\"broken\n\n"),
+        format!("data: {{\"data\": {hel}}}\n\ndata: {{\"result\": {lo}}}\n\n"),
+        format!("data: {hel}\n\ndata: {}\n\n", lo.to_string().replace("0.25", "0.25, \"rate\": NaN")),
+    ] {
+        let reply =
+            decode(body.as_bytes(), BYTES_MAX).unwrap_or_else(|failure| panic!("{body}: {failure:?}"));
+        assert_eq!((reply.parts.content.as_str(), reply.is_finished), ("hello", true), "{body}");
+        assert_eq!(reply.usage.cost_usd, 0.25, "{body}");
+    }
+}
+
+#[test]
+fn a_reason_with_every_chunk_says_nothing() {
+    let chunk = |text: &str| json!({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]});
+    let body = format!("data: {}\n\ndata: {}\n\n", chunk("hel"), chunk("lo"));
+    let failure = decode(body.as_bytes(), BYTES_MAX).unwrap_err();
+    assert_eq!(failure.fault, Fault::CutOff);
+    let reply = decode(format!("{body}data: [DONE]\n\n").as_bytes(), BYTES_MAX).unwrap();
+    assert!(reply.is_finished);
+}
+
+#[test]
+fn a_reply_without_a_reason_is_whole_if_it_ended_properly() {
+    let body = json!({"choices": [{"finish_reason": null, "message": {"content": "x"}}]}).to_string();
+    for body in [body.clone(), format!("{body}\ndata: [DONE]\n\n")] {
+        let reply = decode(body.as_bytes(), BYTES_MAX).unwrap();
+        assert_eq!((reply.finish_reason, reply.is_finished), (None, true));
     }
 }
 

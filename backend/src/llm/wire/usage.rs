@@ -13,6 +13,7 @@ const USD_MAX: f64 = 1e6;
 pub(super) struct Stated {
     prompt: Option<u64>,
     completion: Option<u64>,
+    total: Option<u64>,
     cached: Option<u64>,
     cache_write: Option<u64>,
     reasoning: Option<u64>,
@@ -33,8 +34,9 @@ impl Stated {
         for usage in places.into_iter().flatten().filter(|usage| usage.is_object()) {
             self.absorb_usage(usage);
         }
-        let gateway = chunk.pointer("/provider_metadata/gateway/cost");
-        self.cost_usd = gateway.and_then(money).or(self.cost_usd);
+        let gateway =
+            ["/provider_metadata/gateway/cost", "/choices/0/message/provider_metadata/gateway/cost"];
+        self.cost_usd = gateway.into_iter().find_map(|path| money(chunk.pointer(path)?)).or(self.cost_usd);
     }
 
     fn absorb_usage(&mut self, usage: &Value) {
@@ -63,6 +65,7 @@ impl Stated {
         let completion = count(&["/completion_tokens", "/output_tokens", "/candidatesTokenCount"]);
         self.prompt = count(&["/prompt_tokens"]).or(input).or(count(&["/promptTokenCount"])).or(self.prompt);
         self.completion = completion.or(self.completion);
+        self.total = count(&["/total_tokens", "/totalTokenCount"]).or(self.total);
         self.cached = cached.or(self.cached);
         self.cache_write = cache_write.or(self.cache_write);
         self.reasoning = count(&[
@@ -77,7 +80,8 @@ impl Stated {
 
     /// The cost in a response's header, as LiteLLM and its kin state it.
     pub(super) fn absorb_cost_header(&mut self, value: &str) {
-        self.cost_usd = self.cost_usd.or_else(|| money(&Value::from(value)));
+        // LiteLLM says zero where it knows no price.
+        self.cost_usd = self.cost_usd.or_else(|| money(&Value::from(value)).filter(|cost| *cost > 0.0));
     }
 
     /// Whether anything was stated.
@@ -89,9 +93,11 @@ impl Stated {
     /// finite.
     pub(super) fn usage(&self) -> Usage {
         let count = |count: Option<u64>| count.unwrap_or(0).min(u64::from(u32::MAX));
+        // Some leave reasoning out of the completion; it is paid for, and stands in the total.
+        let beside_prompt = self.total.zip(self.prompt).map(|(total, prompt)| total.saturating_sub(prompt));
         Usage {
             prompt_tokens: count(self.prompt),
-            completion_tokens: count(self.completion),
+            completion_tokens: count(self.completion.max(beside_prompt)),
             cached_tokens: count(self.cached),
             cache_write_tokens: count(self.cache_write),
             reasoning_tokens: count(self.reasoning),
@@ -112,6 +118,10 @@ fn tokens(value: &Value) -> Option<u64> {
 /// provider's bill stands in `cost_details`.
 fn cost(usage: &Value) -> Option<f64> {
     let at = |path: &str| usage.pointer(path).and_then(money);
+    let summed = || {
+        let parts = ["/cost/input_tokens_cost", "/cost/output_tokens_cost", "/cost/request_cost"].map(at);
+        parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum())
+    };
     let stated = [
         "/cost",
         "/cost/total_cost",
@@ -123,7 +133,8 @@ fn cost(usage: &Value) -> Option<f64> {
     ]
     .into_iter()
     .find_map(at)
-    .or_else(|| usage.get("cost_in_usd_ticks").and_then(tokens).map(|ticks| ticks as f64 * USD_PER_TICK));
+    .or_else(|| usage.get("cost_in_usd_ticks").and_then(tokens).map(|ticks| ticks as f64 * USD_PER_TICK))
+    .or_else(summed);
     let parts = |names: [&str; 2]| match names.map(|name| at(&format!("/cost_details/{name}"))) {
         [None, None] => None,
         [input, output] => Some(input.unwrap_or(0.0) + output.unwrap_or(0.0)),
@@ -135,7 +146,7 @@ fn cost(usage: &Value) -> Option<f64> {
     let total = match (stated, upstream, is_own_key) {
         (Some(fee), Some(bill), Some(true)) => fee + bill,
         // Without a mark, a cost of zero beside a bill means the account's own key.
-        (Some(0.0), Some(bill), None) => bill,
+        (Some(0.0), Some(bill), None | Some(false)) => bill,
         // OpenRouter's fee alone is not what the request cost.
         (Some(_), None, Some(true)) => return None,
         (None, Some(bill), _) => bill,
@@ -195,6 +206,12 @@ mod tests {
     }
 
     #[test]
+    fn reasoning_beside_the_completion_is_counted() {
+        let stated = usage(&json!({"prompt_tokens": 1_000, "completion_tokens": 500, "total_tokens": 9_500}));
+        assert_eq!(stated.completion_tokens, 8_500);
+    }
+
+    #[test]
     fn cost_is_read_in_every_form() {
         for (value, cost) in [
             (json!({"cost": 0.25}), Some(0.25)),
@@ -222,6 +239,7 @@ mod tests {
                     "upstream_inference_prompt_cost": 0.2, "upstream_inference_completions_cost": 0.05}}),
                 Some(0.25),
             ),
+            (json!({"cost": {"input_tokens_cost": 0.2, "output_tokens_cost": 0.05}}), Some(0.25)),
             (json!({"cost": 0, "is_byok": true}), None),
             (json!({"prompt_tokens": 5}), None),
             (json!({"cost": -1}), None),

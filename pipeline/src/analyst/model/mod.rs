@@ -1,7 +1,7 @@
 //! The analyst that asks a language model.
 //!
 //! It writes the prompt ([`prompt`]), fits the document to the model ([`fit`]), keeps untrusted text apart from
-//! the task ([`fence`]), finds the answer in the reply ([`reading`], [`thoughts`]) and judges it ([`parse`]). Retries,
+//! the task ([`fence`]), finds the answer in the reply ([`reading`], [`scan`]) and judges it ([`parse`]). Retries,
 //! deadlines and money are the [`LlmClient`]'s business; the one thing asked again here is an answer that breaks the
 //! schema, once.
 
@@ -10,13 +10,14 @@ mod fit;
 mod parse;
 mod prompt;
 mod reading;
+mod scan;
 #[cfg(test)]
 mod tests;
-mod thoughts;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub use parse::parse_answer;
@@ -107,7 +108,7 @@ impl Analyst for ModelAnalyst {
 impl ModelAnalyst {
     /// The answer in a reply; tells the client what had to be tolerated to read it.
     fn judge(&self, question: &Question<'_>, completion: &Completion) -> Result<StageOutput, Vec<String>> {
-        let (output, oddities) = question.judge(&completion.parts, completion.is_finished())?;
+        let (output, oddities) = question.judge(&completion.parts, completion.is_finished)?;
         if !oddities.is_empty() {
             self.client.note_oddities(question.input.run, oddities);
         }
@@ -166,18 +167,27 @@ impl<'a> Question<'a> {
     }
 
     fn judge(&self, parts: &ReplyParts, is_finished: bool) -> Result<(StageOutput, Oddities), Vec<String>> {
-        parse::judge(self.stage, parts, is_finished, &|object| self.stands_in_prompt(object))
+        parse::judge(self.stage, parts, is_finished, &|answer| self.stands_in_prompt(answer))
     }
 
-    /// Whether other people's text in the prompt holds this object, however it is spaced: a model that repeats it has not
+    /// Whether other people's text in the prompt holds this answer, however it is written: a model that repeats it has not
     /// answered, and a document could smuggle in an answer of its own.
-    fn stands_in_prompt(&self, object: &str) -> bool {
-        let without_space = |text: &str| text.split_whitespace().collect::<String>();
-        self.holds_answer_keys
-            && prompt::build(self.stage, self.input, self.options).is_ok_and(|prompt| {
-                let object = without_space(object);
-                prompt.blocks.iter().any(|block| without_space(&block.text).contains(&object))
-            })
+    fn stands_in_prompt(&self, answer: &Value) -> bool {
+        // What is compared has one spelling of keys, numbers and white space.
+        let spelled = |value: Value| {
+            let output =
+                StageOutput::from_json(self.stage, value).and_then(|output| serde_json::to_string(&output));
+            output.map(|text| text.replace("\\n", " ").split_whitespace().collect::<String>()).ok()
+        };
+        let Some(prompt) =
+            self.holds_answer_keys.then(|| prompt::build(self.stage, self.input, self.options))
+        else {
+            return false;
+        };
+        let (Ok(prompt), Some(answer)) = (prompt, spelled(answer.clone())) else { return false };
+        let schema = schema::of(self.stage);
+        let mut theirs = prompt.blocks.iter().flat_map(|block| reading::answers_in(schema, &block.text));
+        theirs.any(|value| spelled(value).as_ref() == Some(&answer))
     }
 }
 
@@ -206,13 +216,13 @@ impl RequestSource for Question<'_> {
         })
     }
 
-    fn is_answered_by(&self, parts: &ReplyParts) -> bool {
-        self.judge(parts, false).is_ok()
+    fn is_answered_by(&self, parts: &ReplyParts, is_finished: bool) -> bool {
+        self.judge(parts, is_finished).is_ok()
     }
 }
 
 fn answer(stage: Stage, output: StageOutput, completion: Completion, mut warnings: Vec<String>) -> Answer {
-    if !completion.is_finished() {
+    if completion.finish_reason.as_deref() != Some("stop") {
         warnings.push(match &completion.finish_reason {
             Some(reason) => format!(
                 "The model's endpoint ended the answer for a reason that is not known here ({reason})."

@@ -26,7 +26,7 @@ pub(super) fn judge(
     stage: Stage,
     parts: &ReplyParts,
     is_finished: bool,
-    stands_in_prompt: &dyn Fn(&str) -> bool,
+    stands_in_prompt: &dyn Fn(&serde_json::Value) -> bool,
 ) -> Result<(StageOutput, Oddities), Vec<String>> {
     let found = reading::find(schema::of(stage), parts, is_finished, stands_in_prompt)?;
     let output = StageOutput::from_json(stage, found.value).map_err(|error| vec![format!("/: {error}")])?;

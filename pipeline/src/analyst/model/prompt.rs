@@ -95,8 +95,9 @@ pub(super) fn build(
             prompt.add_brand(input.brand, options)?;
         }
     }
-    prompt.holds_answer_keys =
-        answer_keys(stage).all(|key| prompt.blocks.iter().any(|block| block.text.contains(&key)));
+    let holds = |text: &str| prompt.blocks.iter().any(|block| block.text.contains(text));
+    // A key may be written with escapes.
+    prompt.holds_answer_keys = answer_keys(stage).all(|key| holds(&key)) || holds("\\u");
     prompt.add(task(stage).trim_end().to_owned());
     Ok(prompt)
 }

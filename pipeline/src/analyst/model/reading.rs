@@ -8,19 +8,16 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::thoughts::without_thoughts;
+use super::scan::{Object, scan};
 use crate::{
     llm::{Oddities, Oddity, ReplyParts},
     stages::schema::StageSchema,
     tolerant_json,
 };
 
-/// The bytes that the search for objects may parse, all its beginnings together: a hostile answer must not cost seconds.
-const PARSED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The most opening braces that are tried, however short the text is.
-const BEGINNINGS_MAX: usize = 64;
-/// The most code fences that are looked into.
-const FENCES_MAX: usize = 16;
+/// The longest text that is searched. The longest answer within the bounds has some 70,000 characters; all of them escaped,
+/// it has less than this.
+const TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// How many objects, lists or strings may stand around the answer.
 const WRAPPINGS_MAX: usize = 3;
 
@@ -34,7 +31,7 @@ pub(super) struct Found {
 
 /// Looks for the answer that satisfies `schema`. `is_finished` says whether the endpoint vouches that the reply is whole:
 /// where it does not, an object within other text may be a part of something, and only a bare one is taken.
-/// `stands_in_prompt` gets an object's text.
+/// `stands_in_prompt` gets an object that satisfies the schema.
 ///
 /// # Errors
 ///
@@ -43,45 +40,40 @@ pub(super) fn find(
     schema: &StageSchema,
     parts: &ReplyParts,
     is_finished: bool,
-    stands_in_prompt: &dyn Fn(&str) -> bool,
+    stands_in_prompt: &dyn Fn(&Value) -> bool,
 ) -> Result<Found, Vec<String>> {
-    let mut search = Search { schema, stands_in_prompt, refused: None, oddities: Oddities::default() };
-    let content = search.clean(&parts.content);
-    let no_object = match search.whole(&content) {
-        Ok(found) => return Ok(found),
-        Err(error) => error,
-    };
-    let escaped = tolerant_json::with_escaped_controls(&content);
-    if let Some(escaped) = &escaped {
-        search.oddities.insert(Oddity::ControlCharacter);
-        if let Ok(found) = search.whole(escaped) {
+    let mut search = Search { schema, stands_in_prompt, refused: None };
+    let mut no_object = None;
+    for content in Variant::of(&parts.content) {
+        match search.whole(&content) {
+            Ok(found) => return Ok(found),
+            Err(error) => no_object.get_or_insert(error),
+        };
+        if let Some(found) = is_finished.then(|| search.inside(&content)).flatten() {
             return Ok(found);
         }
     }
-    let content = escaped.map_or(content, Cow::Owned);
     if is_finished {
-        if let Some(found) = search.inside(&content) {
-            return Ok(found);
+        if let Some(found) = parts.tool_calls.iter().find_map(|arguments| search.anywhere(arguments)) {
+            return Ok(found.with(Oddity::ToolCall));
         }
-        for arguments in &parts.tool_calls {
-            let arguments = search.clean(arguments);
-            if let Ok(found) = search.whole(&arguments) {
-                return Ok(found.with(Oddity::ToolCall));
-            }
-        }
-        let says_nothing = |text: &str| without_thoughts(text).as_deref().unwrap_or(text).trim().is_empty();
-        if says_nothing(&content) {
-            let reasoning = search.clean(&parts.reasoning);
-            let found = search.whole(&reasoning).ok().or_else(|| search.inside(&reasoning));
-            if let Some(found) = found {
-                return Ok(found.with(Oddity::AnswerInReasoning));
-            }
+        let is_silent = Variant::of(&parts.content).all(|content| !scan(&content.text).says_something);
+        if let Some(found) = is_silent.then(|| search.anywhere(&parts.reasoning)).flatten() {
+            return Ok(found.with(Oddity::AnswerInReasoning));
         }
     }
+    let no_object =
+        no_object.unwrap_or_else(|| format!("it is empty or has more than {TEXT_BYTES_MAX} bytes"));
     Err(match search.refused {
         Some(Refused { violations, .. }) => violations,
         None => vec![format!("/: the answer is not one JSON object ({no_object})")],
     })
+}
+
+/// Every object of a text that satisfies the schema, also in a wrapping: an answer that somebody else has written.
+pub(super) fn answers_in(schema: &StageSchema, text: &str) -> Vec<Value> {
+    let objects = Variant::of(text).flat_map(|variant| scan(&variant.text).objects);
+    objects.filter_map(|object| unwrapped_to(schema, object.value).map(|(value, _)| value)).collect()
 }
 
 impl Found {
@@ -91,13 +83,41 @@ impl Found {
     }
 }
 
+/// A text as it is searched.
+struct Variant<'t> {
+    text: Cow<'t, str>,
+    oddities: Oddities,
+}
+
+impl<'t> Variant<'t> {
+    /// The text without white space and byte order marks around it, and with halves of surrogate pairs marked; then, where it
+    /// makes a difference, the same with control characters in strings escaped. No text that is blank or too long.
+    fn of(text: &'t str) -> impl Iterator<Item = Self> {
+        let bare = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
+        let is_searched = !bare.is_empty() && bare.len() <= TEXT_BYTES_MAX;
+        let mut oddities = Oddities::default();
+        if text.contains('\u{FEFF}') {
+            oddities.insert(Oddity::ByteOrderMark);
+        }
+        let plain = is_searched.then(|| {
+            let text = tolerant_json::mark(bare, &mut oddities);
+            Self { text, oddities }
+        });
+        let escaped = plain.as_ref().and_then(|plain| tolerant_json::with_escaped_controls(&plain.text));
+        let escaped = escaped.map(|text| {
+            let mut oddities = oddities;
+            oddities.insert(Oddity::ControlCharacter);
+            Self { text: Cow::Owned(text), oddities }
+        });
+        plain.into_iter().chain(escaped)
+    }
+}
+
 struct Search<'a> {
     schema: &'a StageSchema,
-    stands_in_prompt: &'a dyn Fn(&str) -> bool,
+    stands_in_prompt: &'a dyn Fn(&Value) -> bool,
     /// The best object that is not the answer.
     refused: Option<Refused>,
-    /// Of the text as a whole.
-    oddities: Oddities,
 }
 
 struct Refused {
@@ -106,98 +126,54 @@ struct Refused {
 }
 
 impl Search<'_> {
-    /// The text without white space and byte order marks around it, and with halves of surrogate pairs marked.
-    fn clean<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
-        let bare = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
-        if text.contains('\u{FEFF}') {
-            self.oddities.insert(Oddity::ByteOrderMark);
-        }
-        tolerant_json::with_marked_surrogates(bare, &mut self.oddities)
-    }
-
     /// The answer as the whole of a text. The error is why the text is no JSON, or that its object is refused.
-    fn whole(&mut self, text: &str) -> Result<Found, String> {
-        let mut oddities = self.oddities;
-        let value = tolerant_json::value(text, &mut oddities).map_err(|error| error.to_string())?;
-        self.judge(value, text, oddities).ok_or_else(|| "it is another JSON value".to_owned())
+    fn whole(&mut self, text: &Variant<'_>) -> Result<Found, String> {
+        let mut oddities = text.oddities;
+        let value = tolerant_json::value(&text.text, &mut oddities).map_err(|error| error.to_string())?;
+        self.judge(value, text.text.len(), oddities).ok_or_else(|| "it is another JSON value".to_owned())
     }
 
-    /// The answer within a text: outside of thoughts, in a fence, or between other words.
-    fn inside(&mut self, text: &str) -> Option<Found> {
-        let rest = without_thoughts(text);
-        let noted = self.oddities;
-        if rest.is_some() {
-            self.oddities.insert(Oddity::ThinkBlock);
-        }
-        let text = rest.as_deref().map_or(text, str::trim);
-        let found = match rest {
-            Some(_) => self.whole(text).ok(),
-            None => None,
-        };
-        let found = found.or_else(|| self.fenced(text)).or_else(|| self.embedded(text));
-        self.oddities = noted;
-        found
-    }
-
-    /// The last object in a code fence that is the answer.
-    fn fenced(&mut self, text: &str) -> Option<Found> {
-        let mut last = None;
-        for body in text.split("```").flat_map(|part| part.split("~~~")).skip(1).step_by(2).take(FENCES_MAX) {
-            // Before the object stands the fence's language.
-            let Some(start) = body.find(['{', '[']) else { continue };
-            let body = body.get(start..).unwrap_or_default().trim_end();
-            last = self.whole(body).ok().map(|found| found.with(Oddity::CodeFence)).or(last);
-        }
-        last
-    }
-
-    /// The last object between other words that is the answer.
-    fn embedded(&mut self, text: &str) -> Option<Found> {
-        let beginnings_max = (PARSED_BYTES_MAX / text.len().max(1)).clamp(4, BEGINNINGS_MAX);
-        let (mut at, mut last) = (0, None);
-        for _ in 0..beginnings_max {
-            let rest = text.get(at..).unwrap_or_default();
-            let Some(start) = rest.find('{') else { break };
-            let rest = rest.get(start..).unwrap_or_default();
-            let mut oddities = self.oddities;
-            match tolerant_json::first_value(rest, &mut oddities) {
-                Ok((value, length)) => {
-                    let raw = rest.get(..length).unwrap_or_default();
-                    let found = self.judge(value, raw, oddities);
-                    last = found.map(|found| found.with(Oddity::SurroundingText)).or(last);
-                    at += start + length;
-                }
-                // It is cut off, and whatever follows is a part of it.
-                Err(error) if error.is_eof() => break,
-                Err(_) => at += start + 1,
+    /// The answer within a text, outside of thoughts: the last one in a fence, else the last one between other words. None
+    /// where the text ends in the middle of an object: what stands before it may be a draft.
+    fn inside(&mut self, text: &Variant<'_>) -> Option<Found> {
+        let scanned = scan(&text.text);
+        let (mut fenced, mut embedded) = (None, None);
+        let is_alone = scanned.objects.len() == 1 && scanned.holds_thoughts;
+        for Object { value, length, is_fenced, mut oddities } in scanned.objects {
+            oddities |= text.oddities;
+            if scanned.holds_thoughts {
+                oddities.insert(Oddity::ThinkBlock);
+            }
+            let Some(found) = self.judge(value, length, oddities) else { continue };
+            if is_fenced {
+                fenced = Some(found.with(Oddity::CodeFence));
+            } else {
+                embedded = Some(if is_alone { found } else { found.with(Oddity::SurroundingText) });
             }
         }
-        last
+        fenced.or(embedded).filter(|_| !scanned.is_cut_off)
+    }
+
+    /// The answer as the whole of a text, or within it.
+    fn anywhere(&mut self, text: &str) -> Option<Found> {
+        Variant::of(text).find_map(|variant| self.whole(&variant).ok().or_else(|| self.inside(&variant)))
     }
 
     /// The value, or the one object within it, if it satisfies the schema and stands in no prompt.
-    fn judge(&mut self, value: Value, raw: &str, mut oddities: Oddities) -> Option<Found> {
-        let (mut value, mut raw) = (value, Cow::Borrowed(raw));
-        for wrappings in 0..=WRAPPINGS_MAX {
-            if self.schema.accepts(&value) {
-                if (self.stands_in_prompt)(&raw) {
-                    self.refuse(raw.len(), || {
-                        vec!["/: the answer repeats an object of the prompt".to_owned()]
-                    });
-                    return None;
-                }
-                if wrappings > 0 {
-                    oddities.insert(Oddity::WrappedObject);
-                }
-                return Some(Found { value, oddities });
-            }
-            if value.is_object() {
-                let schema = self.schema;
-                self.refuse(raw.len(), || schema.check(&value).err().unwrap_or_default());
-            }
-            (value, raw) = unwrapped(value)?;
+    fn judge(&mut self, value: Value, length: usize, mut oddities: Oddities) -> Option<Found> {
+        if value.is_object() && !self.schema.accepts(&value) {
+            let schema = self.schema;
+            self.refuse(length, || schema.check(&value).err().unwrap_or_default());
         }
-        None
+        let (value, wrappings) = unwrapped_to(self.schema, value)?;
+        if (self.stands_in_prompt)(&value) {
+            self.refuse(length, || vec!["/: the answer repeats an object of the prompt".to_owned()]);
+            return None;
+        }
+        if wrappings > 0 {
+            oddities.insert(Oddity::WrappedObject);
+        }
+        Some(Found { value, oddities })
     }
 
     /// Keeps the violations of the longest object: it is most likely to be meant.
@@ -208,19 +184,34 @@ impl Search<'_> {
     }
 }
 
-/// The only item of a list, the only member of an object, or the JSON in a string; with its text.
-fn unwrapped(value: Value) -> Option<(Value, Cow<'static, str>)> {
-    let inner = match value {
-        Value::String(text) => {
-            let value = tolerant_json::value(text.trim(), &mut Oddities::default()).ok()?;
-            return Some((value, Cow::Owned(text)));
+/// The value that satisfies the schema: itself, or the one in its wrappings; with their number.
+fn unwrapped_to(schema: &StageSchema, mut value: Value) -> Option<(Value, usize)> {
+    for wrappings in 0..=WRAPPINGS_MAX {
+        if schema.accepts(&value) {
+            return Some((value, wrappings));
         }
-        Value::Array(list) if list.len() == 1 => list.into_iter().next()?,
-        Value::Object(object) if object.len() == 1 => object.into_iter().next()?.1,
-        _ => return None,
-    };
-    let raw = inner.to_string();
-    Some((inner, Cow::Owned(raw)))
+        value = unwrapped(value)?;
+    }
+    None
+}
+
+/// The only item of a list, the only member of an object, the arguments of a tool call, or the JSON in a string.
+fn unwrapped(value: Value) -> Option<Value> {
+    match value {
+        Value::String(text) => {
+            let text = tolerant_json::mark(text.trim(), &mut Oddities::default());
+            tolerant_json::value(&text, &mut Oddities::default()).ok()
+        }
+        Value::Array(list) if list.len() == 1 => list.into_iter().next(),
+        Value::Object(mut object) => {
+            let arguments =
+                ["arguments", "parameters", "input"].into_iter().find_map(|name| object.remove(name));
+            arguments.or_else(|| {
+                if object.len() == 1 { object.into_iter().next().map(|(_, only)| only) } else { None }
+            })
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -261,6 +252,12 @@ mod tests {
             (format!("{} {bare}", answer("DRAFT")), vec![SurroundingText]),
             (format!("<think>{}</think>\n{bare}", answer("DRAFT")), vec![ThinkBlock]),
             (format!("{}</think>```{bare}```", answer("DRAFT")), vec![ThinkBlock, CodeFence]),
+            (format!("```{}```", bare.replace("ANSWER", "<think>x</think>ANSWER")), vec![CodeFence]),
+            (
+                format!("<tool_call>{{\"name\": \"answer\", \"arguments\": {bare}}}</tool_call>"),
+                vec![SurroundingText, WrappedObject],
+            ),
+            (format!("<think>{{\"a\": \"x\ny</think>{}", testing::pretty(&bare)), vec![ThinkBlock]),
             (format!("```{}``` No: ```{bare}```", answer("DRAFT")), vec![CodeFence]),
             (format!("[{bare}]"), vec![WrappedObject]),
             (format!("{{\"answer\": {bare}}}"), vec![WrappedObject]),
@@ -311,12 +308,29 @@ mod tests {
     fn an_object_of_the_prompt_is_never_taken() {
         let (echo, own) = (answer("ECHO"), answer("OWN"));
         let look = |text: String| {
-            find(schema::of(Stage::InputProcessing), &content(text), true, &|raw| raw.contains("ECHO"))
+            let is_echo = |value: &Value| value.to_string().contains("ECHO");
+            find(schema::of(Stage::InputProcessing), &content(text), true, &is_echo)
         };
         assert!(look(echo.clone()).unwrap_err()[0].contains("prompt"));
         assert!(look(format!("The document says {echo}")).is_err());
         let found = look(format!("{own} is my answer, the document says {echo}")).unwrap();
         assert_eq!(found.value["inspirations"][0]["title"], "OWN");
+    }
+
+    #[test]
+    fn a_draft_before_a_cut_off_answer_is_not_taken() {
+        let (draft, whole) = (answer("DRAFT"), answer("ANSWER"));
+        assert!(
+            found(&content(format!("Draft: {draft} Better: {}", &whole[..whole.len() / 2])), true).is_err()
+        );
+    }
+
+    #[test]
+    fn answers_that_a_document_holds_are_listed() {
+        let bare = answer("Smuggled").replace("\"title\"", "\"\\u0074itle\"");
+        for text in [bare.clone(), format!("text {{\"answer\": {bare}}}"), bare.replace("shop", "sh\nop")] {
+            assert_eq!(answers_in(schema::of(Stage::InputProcessing), &text).len(), 1, "{text}");
+        }
     }
 
     #[test]
@@ -334,9 +348,11 @@ mod tests {
     }
 
     #[test]
-    fn braces_without_end_cost_little() {
-        let hostile = "{\"a\":[".repeat(200_000);
-        assert!(found(&content(hostile), true).is_err());
+    fn hostile_answers_cost_little() {
+        let many = format!("{{\"inspirations\":[{}0]}}", "{},".repeat(300_000));
+        for hostile in ["{\"a\":[".repeat(100_000), many, "[".repeat(900_000), "x".repeat(2_000_000)] {
+            assert!(found(&content(hostile), true).is_err());
+        }
     }
 
     proptest! {

@@ -324,6 +324,7 @@ async fn an_error_at_the_second_try_still_counts_the_first() {
 async fn an_unknown_finish_reason_is_accepted_and_noted() {
     let mut reply = completion(example_answer(Stage::InputProcessing).to_string());
     reply.finish_reason = Some("paused".to_owned());
+    reply.is_finished = false;
     let asked = ask_simply(Stage::InputProcessing, vec![Ok(reply)]).await;
     let answer = asked.result.unwrap();
     assert!(answer.warnings[0].contains("paused"), "{:?}", answer.warnings);

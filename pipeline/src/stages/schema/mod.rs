@@ -39,6 +39,11 @@ impl StageSchema {
         let Some(validator) = &self.validator else {
             return Err(vec!["the stage's schema does not compile".to_owned()]);
         };
+        // A list of a million wrong items would yield a million errors.
+        let too_long = violation::lists_too_long(&self.checked, value, VIOLATIONS_MAX);
+        if !too_long.is_empty() {
+            return Err(too_long);
+        }
         let violations: Vec<String> = validator
             .iter_errors(value)
             .take(VIOLATIONS_MAX)

@@ -24,6 +24,40 @@ pub(super) fn describe(error: &ValidationError<'_>) -> String {
     format!("{path}: {what}")
 }
 
+/// The lists that have more items than the schema allows, the outer ones first.
+pub(super) fn lists_too_long(schema: &Value, value: &Value, most: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    note_long_lists(schema, value, "", most, &mut found);
+    found
+}
+
+fn note_long_lists(schema: &Value, value: &Value, path: &str, most: usize, found: &mut Vec<String>) {
+    match value {
+        _ if found.len() >= most => {}
+        Value::Array(list) => {
+            let limit =
+                schema.get("maxItems").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
+            if let Some(limit) = limit.filter(|limit| list.len() > *limit) {
+                found.push(format!("{path}: has {} items, at most {limit} are allowed", list.len()));
+            } else if let Some(items) = schema.get("items") {
+                let indexed = list.iter().enumerate();
+                indexed.for_each(|(at, item)| {
+                    note_long_lists(items, item, &format!("{path}/{at}"), most, found)
+                });
+            }
+        }
+        Value::Object(object) => {
+            let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+            for (name, property) in properties {
+                if let Some(value) = object.get(name) {
+                    note_long_lists(property, value, &format!("{path}/{name}"), most, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 fn is_about_type(error: &ValidationError<'_>) -> bool {
     matches!(error.kind(), ValidationErrorKind::Type { .. })
 }
