@@ -19,6 +19,7 @@ mod deployment;
 mod documents;
 mod events;
 mod fetch;
+mod frontend;
 mod golden;
 mod http;
 mod migrations;

@@ -127,6 +127,30 @@ async fn live(url: &str) {
     }
 }
 
+#[tokio::test]
+async fn the_newest_frontends_own_migration_is_left_alone() {
+    let server = Postgres::start();
+    let url = server.fresh_database().await;
+    live(&url).await;
+    for name in &migration_names()[..3] {
+        assert_migrated(&url, &["resolve", "--applied", name]);
+    }
+    // As the newest frontend's deploy leaves it, one of its own before the one that both have.
+    query(
+        &url,
+        r#"ALTER TABLE "Document" ADD COLUMN "contentHash" TEXT;
+           CREATE INDEX "Document_contentHash_idx" ON "Document"("contentHash");
+           CREATE UNIQUE INDEX "Document_userId_contentHash_key" ON "Document"("userId", "contentHash");
+           INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+           VALUES ('theirs', repeat('a', 64), '20251029012100_add_document_content_hash', now(), 1)"#,
+    )
+    .await;
+    assert_migrated(&url, &["deploy"]);
+    assert_migrated(&url, &["status"]);
+    let theirs = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'contentHash'";
+    assert_eq!(column(&url, theirs).await, ["1"]);
+}
+
 /// Waits until a query's answer is not zero.
 async fn until(url: &str, count: &str) {
     while column(url, count).await == ["0"] {

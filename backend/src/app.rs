@@ -149,8 +149,8 @@ impl Service {
         let postgres = postgres.map(|store| Arc::new(store.telling(telling.clone())));
         let database = postgres.clone().map(|store| database(store, &config.database, &clock));
         let census = postgres.clone().map(|store| store as Arc<dyn Census>);
-        let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?
-            .telling(telling.clone(), postgres.is_some());
+        let files =
+            FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone());
         let alone = Arc::new(Alone::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),

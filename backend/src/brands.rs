@@ -14,7 +14,7 @@ use pipeline::{
     failure::{FailureCode, RunFailure},
 };
 
-use crate::regular_file;
+use crate::{regular_file, storage::frontend_rows::company_name};
 
 /// The most brands that are listed. A folder with more is a mistake.
 const BRANDS_MAX: usize = 1_000;
@@ -66,6 +66,22 @@ impl BrandFolder {
             .collect();
         ids.sort();
         Ok(ids)
+    }
+
+    /// The brand of a company by the frontend's name for it: a profile's name or id, in any case.
+    #[must_use]
+    pub fn of_company(&self, company: &str) -> Option<BrandId> {
+        let wanted = company.trim().to_lowercase();
+        let is_meant = |id: &BrandId| {
+            let profile = self.load(id).ok();
+            let names =
+                profile.iter().flat_map(|profile| [profile.brand_name.clone(), company_name(profile)]);
+            // A profile that is wrong is found by its id, and is the run's error.
+            id.as_str() == wanted
+                || id.as_str() == wanted.replace(' ', "-")
+                || names.into_iter().any(|name| name.to_lowercase() == wanted)
+        };
+        self.ids().ok()?.into_iter().find(is_meant)
     }
 
     /// Where the profiles lie, for messages.
@@ -162,6 +178,10 @@ mod tests {
         std::fs::create_dir(&research).unwrap();
         std::fs::write(research.join("decathlon.md"), "A note.").unwrap();
         assert_eq!(folder.load(&id).unwrap().research_notes.as_deref(), Some("A note."));
+        for company in ["Decathlon", " DECATHLON ", "decathlon"] {
+            assert_eq!(folder.of_company(company), Some(id.clone()), "{company}");
+        }
+        assert_eq!(folder.of_company("Deca"), None);
         std::fs::remove_file(&file).unwrap();
         assert_eq!(folder.load(&id).unwrap_err().code, FailureCode::BrandNotFound);
     }

@@ -22,7 +22,7 @@ use crate::{
     record::{Circumstances, StageMeta, StageRecord},
     report::{self, ReportInput},
     run::{RunId, Stage},
-    stages::{Earlier, references},
+    stages::{Earlier, StageOutput, references},
     store::{RunStore, WriteMode},
 };
 
@@ -171,6 +171,9 @@ impl Engine {
         let earlier = progress.earlier.outputs().map_err(unreadable)?;
         output.assign_ids();
         warnings.extend(references::check(&mut output, &earlier, job.brand));
+        if let StageOutput::BrandContextualization(out) = &output {
+            warnings.extend(out.shared_lessons(earlier.lessons().len()));
+        }
         // Made anew for each stage, in a millisecond or less: it is several times as large as the document, and a model
         // thinks for a minute.
         let document = job.document.unpack().map_err(unreadable)?;

@@ -166,6 +166,15 @@ impl Analyst for ScriptedAnalyst {
     }
 }
 
+#[tokio::test]
+async fn few_lessons_are_shared_and_the_record_says_so() {
+    let finished = World::new().run(Arc::new(ScriptedAnalyst::default())).await.unwrap();
+    let warnings = &finished.records[3].meta.warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("share a lesson")), "{warnings:?}");
+    let StageOutput::BrandContextualization(out) = finished.records[3].output().unwrap() else { panic!() };
+    assert!(out.too_few(3).is_some() && out.too_few(2).is_none());
+}
+
 struct World {
     run: RunId,
     document: Document,

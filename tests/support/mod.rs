@@ -1,6 +1,7 @@
 //! What whole-system tests share: the real binary in a folder of its own, with an environment of its own.
 
 pub(crate) mod blob;
+pub(crate) mod frontend;
 pub(crate) mod hostile;
 pub(crate) mod openrouter;
 pub(crate) mod origin;

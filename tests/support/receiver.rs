@@ -15,6 +15,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use super::frontend::Frontend;
+
 /// How one request is answered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Manner {
@@ -22,6 +24,8 @@ pub(crate) enum Manner {
     /// Takes the request, and never answers.
     Hang,
     Slow(Duration),
+    /// Carried out by the frontend only after so long, whoever still waits for the answer.
+    Late(Duration),
     /// To a place that must not be called.
     Redirect,
 }
@@ -42,8 +46,11 @@ impl Received {
         self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// Run, and what it is about: `1`…`5` with its status, or `complete`.
+    /// Run, and what it is about: `init`, `1`…`5` with its status, or `complete`.
     pub(crate) fn what(&self) -> (String, String) {
+        if self.path.ends_with("/init") {
+            return (self.body["runId"].as_str().unwrap_or_default().to_owned(), "init".to_owned());
+        }
         let mut parts = self.path.rsplit('/');
         let route = parts.next().unwrap();
         let run = parts.next().unwrap().to_owned();
@@ -62,6 +69,8 @@ struct State {
     received: Vec<Received>,
     script: VecDeque<Manner>,
     usual: Option<Manner>,
+    /// Answers what no manner answers.
+    frontend: Option<Frontend>,
 }
 
 /// The receiver. Ends with its test's runtime.
@@ -85,6 +94,13 @@ impl Receiver {
         receiver
     }
 
+    /// A receiver that is a frontend: it takes what it would take, into the same database.
+    pub(crate) async fn of(frontend: Frontend) -> Self {
+        let receiver = Self::start().await;
+        receiver.state.lock().unwrap().frontend = Some(frontend);
+        receiver
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -99,6 +115,11 @@ impl Receiver {
         self.state.lock().unwrap().usual = Some(manner);
     }
 
+    /// All others are taken by the frontend.
+    pub(crate) fn usually_frontend(&self) {
+        self.state.lock().unwrap().usual = None;
+    }
+
     pub(crate) fn received(&self) -> Vec<Received> {
         self.state.lock().unwrap().received.clone()
     }
@@ -108,6 +129,22 @@ impl Receiver {
         let all = self.received();
         let taken = all.iter().filter(|one| one.answered.is_some_and(|status| (200..300).contains(&status)));
         taken.map(Received::what).filter(|(of, _)| of == run).map(|(_, what)| what).collect()
+    }
+
+    /// Leaves out of [`Receiver::taken`] the events that may be past before they are sent: beginnings, and `init`.
+    pub(crate) fn ends(&self, run: &str) -> Vec<String> {
+        let mut ends = self.taken(run);
+        ends.retain(|what| !what.ends_with("PROCESSING") && what != "init");
+        ends
+    }
+
+    /// Waits until so many ends were taken of a run.
+    pub(crate) async fn wait_for_ends(&self, run: &str, wanted: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.ends(run) != wanted {
+            assert!(Instant::now() < deadline, "{run}: {:?}, not {wanted:?}", self.taken(run));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until so much was taken of a run.
@@ -125,21 +162,35 @@ impl Receiver {
             let raw =
                 String::from_utf8(buffer.drain(..head.len() + 4 + length).skip(head.len() + 4).collect());
             let raw = raw.unwrap();
-            let manner = {
+            let (manner, frontend) = {
                 let mut state = self.state.lock().unwrap();
-                state.script.pop_front().or(state.usual).unwrap_or(Manner::Status(200))
+                (state.script.pop_front().or(state.usual), state.frontend.clone())
             };
-            let (status, wait) = match manner {
+            let late = match manner {
+                Some(Manner::Late(wait)) => wait,
+                _ => Duration::ZERO,
+            };
+            let frontend = frontend.filter(|_| manner.is_none() || !late.is_zero());
+            let manner = manner.unwrap_or(Manner::Status(200));
+            let (mut status, wait) = match manner {
                 Manner::Status(status) => (Some(status), Duration::ZERO),
                 Manner::Slow(wait) => (Some(200), wait),
+                Manner::Late(_) => (Some(200), Duration::ZERO),
                 Manner::Redirect => (Some(307), Duration::ZERO),
                 Manner::Hang => (None, Duration::ZERO),
             };
             let mut lines = head.split("\r\n");
             let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
             let headers = lines.filter_map(|line| line.split_once(": "));
-            let headers = headers.map(|(key, value)| (key.to_lowercase(), value.to_owned())).collect();
-            let body = serde_json::from_str(&raw).unwrap();
+            let headers: Vec<(String, String)> =
+                headers.map(|(key, value)| (key.to_lowercase(), value.to_owned())).collect();
+            let body: Value = serde_json::from_str(&raw).unwrap();
+            if let Some(frontend) = frontend {
+                tokio::time::sleep(late).await;
+                let secret = headers.iter().find(|(key, _)| key == "x-webhook-secret");
+                let secret = secret.map_or("", |(_, value)| value);
+                status = Some(frontend.take(&path, secret, &body).await);
+            }
             tokio::time::sleep(wait).await;
             self.state.lock().unwrap().received.push(Received { path, headers, raw, body, answered: status });
             let Some(status) = status else { return std::future::pending().await };

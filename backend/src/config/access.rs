@@ -21,6 +21,9 @@ pub struct AccessConfig {
     /// `BACKEND_API_KEYS`: any of them opens `/run` and the reads; several at once, for rotation. Empty: no key is
     /// asked for.
     pub api_keys: Vec<SecretString>,
+    /// `ALLOW_FRONTEND_WITHOUT_KEY`: a `POST /run` without a key is let in for a row that the frontend made and that waits
+    /// for the same document.
+    pub allow_frontend_without_key: bool,
     /// `METRICS_KEY`: asked for by `/metrics` where it is set.
     pub metrics_key: Option<SecretString>,
     /// `ALLOWED_ORIGINS`: whose pages may call from a browser.
@@ -35,6 +38,7 @@ impl Default for AccessConfig {
     fn default() -> Self {
         Self {
             api_keys: Vec::new(),
+            allow_frontend_without_key: false,
             metrics_key: None,
             allowed_origins: Vec::new(),
             trusted_proxy_hops: 0,
@@ -95,6 +99,7 @@ impl AccessConfig {
         let is_strict = environment != Environment::Development;
         let api_keys: Vec<SecretString> =
             reader.list("BACKEND_API_KEYS").into_iter().map(SecretString::from).collect();
+        let allow_frontend_without_key = reader.switch("ALLOW_FRONTEND_WITHOUT_KEY", false);
         let allow_unauthenticated = reader.switch("ALLOW_UNAUTHENTICATED", false);
         if is_strict && api_keys.is_empty() && !allow_unauthenticated {
             reader.problem(
@@ -133,7 +138,14 @@ impl AccessConfig {
             reader.problem("EVENT_STREAMS_PER_CLIENT", streams, "256");
             event_streams_per_client_max = EVENT_STREAMS_PER_CLIENT;
         }
-        Self { api_keys, metrics_key, allowed_origins, trusted_proxy_hops, event_streams_per_client_max }
+        Self {
+            api_keys,
+            allow_frontend_without_key,
+            metrics_key,
+            allowed_origins,
+            trusted_proxy_hops,
+            event_streams_per_client_max,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -77,10 +77,22 @@ fn given(headers: &HeaderMap) -> Option<&str> {
     bearer.or_else(api_key).filter(|key| !key.is_empty())
 }
 
+/// Marks a request that came without a key, where the frontend may send one: the handler decides.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WithoutKey;
+
 /// The layer in front of `/run` and the reads.
-pub(super) async fn require_api_key(State(keys): State<Keys>, request: Request, next: Next) -> Response {
-    match keys.check(request.headers()) {
+pub(super) async fn require_api_key(
+    State(guard): State<Guard>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match guard.keys.check(request.headers()) {
         Ok(()) => next.run(request).await,
+        Err(problem) if problem.code == codes::KEY_REQUIRED.name && guard.lets_in(&request) => {
+            request.extensions_mut().insert(WithoutKey);
+            next.run(request).await
+        }
         Err(problem) => refuse(problem),
     }
 }
@@ -95,10 +107,28 @@ pub(super) fn refuse(problem: Problem) -> Response {
     response
 }
 
+/// The settings of the layer in front of `/run` and the reads.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    keys: Keys,
+    /// `ALLOW_FRONTEND_WITHOUT_KEY`
+    allows_frontend: bool,
+}
+
+impl Guard {
+    /// Whether a request may go on without a key. A wrong key is refused all the same.
+    fn lets_in(&self, request: &Request) -> bool {
+        self.allows_frontend && request.method() == Method::POST && request.uri().path() == "/run"
+    }
+}
+
 impl HttpState {
     /// The keys of `/run` and the reads.
-    pub(super) fn api_keys(&self) -> Keys {
-        Keys::new(&self.access.api_keys)
+    pub(super) fn api_keys(&self) -> Guard {
+        Guard {
+            keys: Keys::new(&self.access.api_keys),
+            allows_frontend: self.access.allow_frontend_without_key,
+        }
     }
 
     /// The key of `/metrics`.

@@ -163,6 +163,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Address(_) => Self::new(codes::FORBIDDEN_URL, error.to_string()),
             // The error's own sentence names the folder.
             SubmitError::BrandNotFound(_) => brand_not_found(),
+            SubmitError::KeyRequired => Self::new(codes::KEY_REQUIRED, error.to_string()),
             SubmitError::OtherRequest(_) => Self::new(codes::RUN_CONFLICT, error.to_string()),
             SubmitError::Deleted(_) => Self::new(codes::RUN_ID_DELETED, error.to_string()),
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),

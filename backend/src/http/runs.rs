@@ -19,16 +19,21 @@ use tracing::Instrument as _;
 
 use self::bodies::{Accepted, AcceptedAgain, Cancelled, Word};
 pub(super) use self::events::follow;
-use super::{HttpState, UNALTERED, body, codes, error::Problem};
-use crate::runs::Retried;
+use super::{HttpState, UNALTERED, auth, body, codes, error::Problem};
+use crate::runs::{Retried, Submission};
 
 /// Of everything about runs.
 const NO_STORE: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, UNALTERED)];
 
 /// Accepts a run: 202, and the same 202 for every repeat.
-pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Response {
+    accept(state, request).await.unwrap_or_else(auth::refuse)
+}
+
+async fn accept(state: HttpState, request: Request) -> Result<Response, Problem> {
+    let is_keyless = request.extensions().get::<auth::WithoutKey>().is_some();
     let body = body::json(request, &state.limits).await?;
-    let submission = submission::parse(&body)?;
+    let submission = Submission { is_keyless, ..submission::parse(&body)? };
     let runs = state.runs.clone();
     let submitted = whole(async move { runs.submit(submission).await }).await??;
     let status_url = status_url(&submitted.run_id);

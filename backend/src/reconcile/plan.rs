@@ -43,7 +43,11 @@ pub fn plan(row: Option<&Snapshot>, file: &Snapshot) -> Plan {
     }
     let mut numbers: Vec<i32> = differing_stages(row, file).map(|stage| stage.number().into()).collect();
     let missing = file.stages.keys().copied().filter(|stage| !row.stages.contains_key(stage)).collect();
-    if row.status == RunStatus::Processing || row.generation < file.generation {
+    // Told by a webhook, the frontend ends a row with FAILED and without an error code, also for a cancelled run; and what
+    // nobody has accepted here it may have ended in any way.
+    let is_frontends = row.status == RunStatus::Failed && row.failure.is_none()
+        || row.accepted_at.is_none() && row.status != file.status;
+    if row.status == RunStatus::Processing || row.generation < file.generation || is_frontends {
         return if numbers.is_empty() {
             Plan::Replay { stages: missing }
         } else {

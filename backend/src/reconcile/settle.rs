@@ -48,6 +48,8 @@ impl Reconciler {
     async fn try_reconcile(&self, run: &RunId, wanted: Wanted) -> Result<Outcome, StorageError> {
         let Some(mut file) = self.load_or_mend(run).await? else { return Ok(Outcome::Gone) };
         let mut stages_written = 0;
+        // Ending a row writes the rows of the frontend's other tables too.
+        let mut has_rows = false;
         for _ in 0..ROUNDS_MAX {
             let mut row = self.look(run).await?;
             if let Some(row) = &mut row
@@ -67,12 +69,19 @@ impl Reconciler {
                     self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;
                     return Ok(Outcome::Conflict { numbers });
                 }
-                (Plan::Replay { .. }, row) => stages_written += self.replay(&file, row.as_ref()).await?,
+                (Plan::Replay { .. }, row) => {
+                    stages_written += self.replay(&file, row.as_ref()).await?;
+                    has_rows = true;
+                }
                 (Plan::Fill { stages }, Some(row)) if stages.is_empty() => {
                     if let (None, Some(report)) = (&row.snapshot.report, &file.report) {
                         self.call(|mirror| async { mirror.fill_report(run, file.generation, report).await })
                             .await?;
                         continue;
+                    }
+                    if !has_rows {
+                        self.fill_rows(&row.snapshot, &file).await?;
+                        has_rows = true;
                     }
                     if self.prove(&row.snapshot, &file, &row.version).await? {
                         metrics::stages_reconciled(stages_written);
@@ -143,6 +152,15 @@ impl Reconciler {
         self.call(|mirror| async { mirror.replay(&fence, taken, &missing, end, at).await }).await?;
         self.router.changes().made(&file.id);
         Ok(missing.len())
+    }
+
+    /// Gives a completed row the rows of the frontend's other tables that it lacks.
+    async fn fill_rows(&self, row: &Snapshot, file: &Snapshot) -> Result<(), StorageError> {
+        let (RunStatus::Completed, Some(report)) = (row.status, &file.report) else { return Ok(()) };
+        let records: Vec<StageRecord> = file.stages.values().map(|held| held.record.clone()).collect();
+        let at = row.finished_at.or(file.finished_at).unwrap_or_else(|| self.clock.now());
+        let end = End::Completed { records: &records, report };
+        self.call(|mirror| async { mirror.fill_rows(&row.id, row.generation, end, at).await }).await
     }
 
     /// The fence of this reconciler, above what either side has seen.

@@ -3,6 +3,7 @@
 mod control;
 mod events;
 mod follow;
+mod keyless;
 mod query;
 
 pub mod queue;
@@ -19,13 +20,14 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use self::queue::Queue;
+use self::{keyless::Keyless, queue::Queue};
 use crate::{
     brands::BrandFolder,
     crash,
     documents::{address::AddressError, fetch::Fetcher, name},
     storage::{
-        Acceptance, NewRun, Request, StorageError, StorageErrorKind, Store as _, mode::Mode, router::Router,
+        Acceptance, Control as _, NewRun, Request, StorageError, StorageErrorKind, Store as _,
+        frontend_rows::company_name, mode::Mode, router::Router,
     },
     telemetry::metrics,
     worker::Worker,
@@ -46,6 +48,8 @@ pub struct Submission {
     pub document_url: String,
     pub brand_id: BrandId,
     pub user_id: Option<String>,
+    /// Nobody has shown a key: only a row that waits for this very document may be asked for.
+    pub is_keyless: bool,
 }
 
 /// A run that is accepted.
@@ -62,6 +66,8 @@ pub enum SubmitError {
     Address(#[from] AddressError),
     #[error("{0}")]
     BrandNotFound(String),
+    #[error("a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY")]
+    KeyRequired,
     #[error("run {0} already exists for another document or company; choose another run_id")]
     OtherRequest(RunId),
     #[error("run {0} has been deleted; choose another run_id")]
@@ -89,6 +95,7 @@ pub struct Runs {
     brands: BrandFolder,
     clock: Arc<dyn Clock>,
     accepting: Mutex<HashMap<RunId, Weak<tokio::sync::Mutex<()>>>>,
+    keyless: Keyless,
 }
 
 impl Runs {
@@ -101,32 +108,40 @@ impl Runs {
         brands: BrandFolder,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { router, worker, queue, fetcher, brands, clock, accepting: Mutex::default() }
+        Self {
+            router,
+            worker,
+            queue,
+            fetcher,
+            brands,
+            clock,
+            accepting: Mutex::default(),
+            keyless: Keyless::default(),
+        }
     }
 
     /// Accepts a run, once: when this returns, the request is durable and will be worked on.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
-        let url = self.fetcher.check(&submission.document_url)?;
-        match self.brands.load(&submission.brand_id) {
-            Err(failure) if failure.code == FailureCode::BrandNotFound => {
-                return Err(SubmitError::BrandNotFound(failure.message));
-            }
-            // A profile that is there and wrong is the run's error, which its owner sees.
-            _ => {}
+        if submission.is_keyless {
+            self.check_waits(&submission).await?;
         }
+        let url = self.fetcher.check(&submission.document_url)?;
+        let brand_id = self.brand(&submission).await?;
+        // A profile that is there and wrong is the run's error, which its owner sees.
+        let profile = self.brands.load(&brand_id).ok();
         if self.worker.is_stopping() {
             return Err(SubmitError::Draining);
         }
         let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
-        let request = Request::by_url(
-            name::of_url(&url),
-            submission.document_url,
-            submission.brand_id,
-            submission.user_id,
-        )
-        .map_err(|error| {
-            SubmitError::Unavailable(StorageError::new(StorageErrorKind::Refused, error.to_string()))
-        })?;
+        let request =
+            Request::by_url(name::of_url(&url), submission.document_url, brand_id, submission.user_id)
+                .map_err(|error| {
+                    SubmitError::Unavailable(StorageError::new(StorageErrorKind::Refused, error.to_string()))
+                })?;
+        let request = match profile {
+            Some(profile) => request.of_company(company_name(&profile)),
+            None => request,
+        };
         let new = NewRun { id: run_id.clone(), request, accepted_at: self.clock.now() };
 
         // One at a time for one id: between two stores there is no transaction.
@@ -152,6 +167,9 @@ impl Runs {
                 let waits = fence.is_none();
                 tracing::info!(run_id = %run_id, waits, "[{run_id}] accepted");
                 metrics::run_accepted();
+                if submission.is_keyless {
+                    self.keyless.note(&new, self.clock.monotonic());
+                }
                 match (slot, fence) {
                     (Some(slot), Some(fence)) => self.worker.start(slot, fence, Some(new)),
                     _ => {
@@ -170,6 +188,34 @@ impl Runs {
                 Err(SubmitError::Unavailable(error))
             }
         }
+    }
+
+    /// Lets a request without a key in: its run is a row that nobody has accepted and that holds the same address, or one that
+    /// this process has just accepted in the same way (the frontend asks again when an answer is lost).
+    async fn check_waits(&self, submission: &Submission) -> Result<(), SubmitError> {
+        let Some(run_id) = &submission.run_id else { return Err(SubmitError::KeyRequired) };
+        if self.keyless.is_repeat(run_id, &submission.document_url, self.clock.monotonic()) {
+            return Ok(());
+        }
+        let row = self.router.frontend_run(run_id).await.map_err(SubmitError::Unavailable)?;
+        let waits = row.is_some_and(|row| {
+            !row.is_accepted && row.document_url.as_deref() == Some(submission.document_url.as_str())
+        });
+        if waits { Ok(()) } else { Err(SubmitError::KeyRequired) }
+    }
+
+    /// The brand that is meant. The frontend's rerun names an id that nobody has; its row names the company.
+    async fn brand(&self, submission: &Submission) -> Result<BrandId, SubmitError> {
+        let failure = match self.brands.load(&submission.brand_id) {
+            Err(failure) if failure.code == FailureCode::BrandNotFound => failure,
+            _ => return Ok(submission.brand_id.clone()),
+        };
+        let row = match &submission.run_id {
+            Some(run_id) => self.router.frontend_run(run_id).await.map_err(SubmitError::Unavailable)?,
+            None => None,
+        };
+        row.and_then(|row| self.brands.of_company(&row.company_name))
+            .ok_or(SubmitError::BrandNotFound(failure.message))
     }
 
     /// Whether the run is known to have been accepted before; a row that the frontend made has not.

@@ -113,9 +113,28 @@ pub enum Burial {
     Running,
 }
 
+/// A row as the frontend wrote it before it asked for the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrontendRun {
+    pub company_name: String,
+    pub document_url: Option<String>,
+    /// Whether `/run` has accepted it.
+    pub is_accepted: bool,
+}
+
 /// What is done to runs from outside of their work.
 #[async_trait]
 pub trait Control: Send + Sync {
+    /// The run's row in the database that the frontend shares; a store without such rows has none.
+    async fn frontend_run(&self, _run: &RunId) -> Result<Option<FrontendRun>, StorageError> {
+        Ok(None)
+    }
+
+    /// Ends the step that a page shows as under way, for a run that the frontend has ended.
+    async fn end_step(&self, _run: &RunId, _failure: &RunFailure) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// A page of the list.
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError>;
 

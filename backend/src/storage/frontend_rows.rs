@@ -1,91 +1,126 @@
-//! What the frontend reads of a completed run in tables of its own: one row a stage, one card an opportunity, and
-//! the report page's row. Made of the records and the report alone, so that it can never say what they do not.
+//! The rows that the frontend reads of a run in tables of its own: one a stage, one card an opportunity, and the report
+//! page's row. Made of the records and the report alone, so that they never say what those do not.
+//!
+//! The same stage stands in three forms: as a JSON object in `StageOutput`, as Markdown in `InspirationReport`, and as
+//! Markdown without frontmatter in `OpportunityCard`. docs/FRONTEND.md says which page reads which.
+
+mod card;
+mod company;
+mod summary;
 
 use pipeline::{
     clock::Timestamp,
+    failure::RunFailure,
     record::{RecordError, StageRecord},
     run::Stage,
-    stages::{Opportunity, Outputs},
+    stages::{Inspiration, Outputs},
 };
+use serde_json::json;
 
-/// The frontend's number and name of the last step, which no model answers.
-const REPORT_STEP: (i32, &str) = (5, "report");
+pub(crate) use self::company::offered;
+pub(super) use self::summary::{later_fields, own_fields};
+pub use self::{card::CardRow, company::company_name};
 
-/// All rows of one run.
+/// The frontend's number of the last step, which no model answers: the report.
+pub const REPORT_NUMBER: i32 = 5;
+
+/// The names under which the frontend shows the steps, the first one first.
+pub const STEP_NAMES: [&str; 5] = [
+    "Input Processing",
+    "Signal Amplification",
+    "General Translation",
+    "Brand Contextualization",
+    "Opportunity Generation",
+];
+
+/// The frontend's name of a step, 1 to 5.
+#[must_use]
+pub fn step_name(number: i32) -> &'static str {
+    let index = usize::try_from(number - 1).unwrap_or_default();
+    STEP_NAMES.get(index).copied().unwrap_or_default()
+}
+
+/// The rows of a completed run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrontendRows {
-    /// `StageOutput`, one a stage and one for the report.
-    pub stages: Vec<StageRow>,
+    /// The output of the fifth `StageOutput` row: a JSON object.
+    pub opportunities: String,
+    /// The fields of the launch page that the first `StageOutput` row has besides the record's own: a JSON object.
+    pub summary: String,
+    /// When each stage was finished, by its number; the report last.
+    pub finished_at: Vec<(i32, Timestamp)>,
     /// `OpportunityCard`
     pub cards: Vec<CardRow>,
-    /// The titles of the first two inspirations; empty where there are fewer.
+    /// `InspirationReport`: the titles of the first two inspirations, as Markdown.
     pub selected_track: String,
     pub non_selected_track: String,
-}
-
-/// A row of `StageOutput`, and a column of `InspirationReport`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageRow {
-    /// 1 to 5.
-    pub number: i32,
-    pub name: &'static str,
-    /// JSON of the stage's payload; Markdown for the report.
-    pub output: String,
-    pub completed_at: Timestamp,
-}
-
-/// A row of `OpportunityCard`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CardRow {
-    /// From 1.
-    pub number: i32,
-    pub title: String,
-    /// Markdown: the opportunity's part of the report, without its heading.
-    pub content: String,
+    /// `InspirationReport`: each stage's part of the report, the opportunities last.
+    pub texts: [String; 5],
 }
 
 impl FrontendRows {
     /// The rows of a run with these records (in order) and this report, completed at `at`.
     pub fn new(records: &[StageRecord], report: &str, at: Timestamp) -> Result<Self, RecordError> {
         let mut outputs = Outputs::default();
-        let mut stages = Vec::new();
+        let mut finished_at = Vec::new();
         for record in records {
             outputs.insert(record.output()?);
-            stages.push(StageRow {
-                number: record.meta.stage.number().into(),
-                name: record.meta.stage.title(),
-                output: serde_json::to_string(&record.payload).map_err(RecordError::Shape)?,
-                completed_at: record.meta.finished_at,
-            });
+            finished_at.push((i32::from(record.meta.stage.number()), record.meta.finished_at));
         }
+        finished_at.push((REPORT_NUMBER, at));
         let section = part_below(report, "## Opportunities").unwrap_or_default();
-        let (number, name) = REPORT_STEP;
-        stages.push(StageRow { number, name, output: section.to_owned(), completed_at: at });
-        let cards = (1..).zip(outputs.opportunities()).map(|(number, item)| card(number, item, section));
-        let mut titles = outputs.inspirations().iter().map(|inspiration| inspiration.title.clone());
+        let (cards, entries) = card::all(outputs.opportunities(), section);
+        let [first, second] = [0, 1].map(|at| track(report, outputs.inspirations().get(at)));
         Ok(Self {
-            cards: cards.collect(),
-            selected_track: titles.next().unwrap_or_default(),
-            non_selected_track: titles.next().unwrap_or_default(),
-            stages,
+            opportunities: json!({ "opportunities": entries }).to_string(),
+            summary: summary::all(records).to_string(),
+            finished_at,
+            cards,
+            selected_track: first,
+            non_selected_track: second,
+            texts: texts(report, section),
         })
     }
-
-    /// The text of a stage (1 to 5) for the report page; empty where the stage is missing.
-    #[must_use]
-    pub fn stage_text(&self, number: i32) -> &str {
-        self.stages.iter().find(|row| row.number == number).map_or("", |row| &row.output)
-    }
 }
 
-fn card(number: i32, item: &Opportunity, section: &str) -> CardRow {
-    let body = part_below(section, &format!("### {} ·", item.id));
-    // A report without the opportunity is not one of ours; its pitch says what it is about.
-    let content = body.map_or_else(|| item.pitch.clone(), str::to_owned);
-    CardRow { number, title: item.title.clone(), content }
+/// The output of a step at which a run failed or was cancelled.
+#[must_use]
+pub fn error_output(failure: Option<&RunFailure>) -> String {
+    let error = failure.map(|failure| {
+        json!({ "code": failure.code.as_str(), "message": failure.message, "can_retry": failure.can_retry })
+    });
+    json!({ "error": error }).to_string()
 }
 
-/// What stands below the first heading that begins so, up to the next heading of its level or above.
+/// An inspiration's title as the report writes it.
+fn track(report: &str, inspiration: Option<&Inspiration>) -> String {
+    let Some(inspiration) = inspiration else { return "None".to_owned() };
+    let heading = format!("### {} · ", inspiration.id);
+    let title = report.lines().find_map(|line| line.strip_prefix(heading.as_str()));
+    let title = title.map_or_else(|| pipeline::report::inline(&inspiration.title), str::to_owned);
+    if title.trim().is_empty() { inspiration.id.clone() } else { title }
+}
+
+/// The report's parts by stage. A report that lacks a part is not one of ours, and says so.
+fn texts(report: &str, section: &str) -> [String; 5] {
+    let brand = section.lines().find(|line| line.starts_with(BRAND_HEADING));
+    let context = brand.and_then(|heading| Some(format!("{heading}\n\n{}", part_below(section, heading)?)));
+    let opportunities = brand.map_or(section, |heading| section.split(heading).next().unwrap_or(section));
+    [
+        part_below(report, "## Inspirations").map(str::to_owned),
+        part_below(report, "## Trends").map(str::to_owned),
+        part_below(report, "## Lessons").map(str::to_owned),
+        context,
+        Some(opportunities.trim().to_owned()),
+    ]
+    .map(|text| text.filter(|text| !text.is_empty()).unwrap_or_else(|| NO_PART.to_owned()))
+}
+
+/// How the heading of the brand context begins.
+const BRAND_HEADING: &str = "### What about ";
+const NO_PART: &str = "The report has no such part.";
+
+/// The text below the first heading that begins so, up to the next heading of its level or above.
 ///
 /// Text from documents, models and profiles is escaped in a report: no line of theirs is a heading.
 fn part_below<'r>(report: &'r str, heading: &str) -> Option<&'r str> {
@@ -105,80 +140,11 @@ fn part_below<'r>(report: &'r str, heading: &str) -> Option<&'r str> {
     report.get(start?..at).map(str::trim)
 }
 
-/// The number that the database gives to what is not a stage: the report.
-pub(super) const REPORT_NUMBER: i32 = REPORT_STEP.0;
-
-/// What comes after a stage.
+/// The number of the step after a stage.
 #[must_use]
 pub(super) fn step_after(stage: Stage) -> i32 {
     i32::from(stage.number()) + 1
 }
 
 #[cfg(test)]
-mod tests {
-    use pipeline::{
-        analyst::Provenance, grounding::StageGrounding, llm::Usage, record::Circumstances,
-        stages::StageOutput, testing::example_answer,
-    };
-
-    use super::*;
-
-    fn record(stage: Stage) -> StageRecord {
-        let mut output = StageOutput::from_json(stage, example_answer(stage)).unwrap();
-        output.assign_ids();
-        let provenance = Provenance {
-            provider: "test".into(),
-            model: "test".into(),
-            prompt_version: "1".into(),
-            usage: Usage::default(),
-            attempts: 1,
-            structured_output: None,
-        };
-        let circumstances = Circumstances {
-            started_at: Timestamp::default(),
-            finished_at: "2026-11-21T10:00:00Z".parse().unwrap(),
-            mode: "DUAL_WRITE".into(),
-            flags_revision: 1,
-            warnings: vec![],
-            grounding: StageGrounding::default(),
-        };
-        StageRecord::new(&output, &provenance, circumstances).unwrap()
-    }
-
-    const REPORT: &str = "# Opportunities for X\n\nSummary.\n\n## Opportunities\n\n### O1 · One\n\nFirst.\n\n\
-        - **Risks:** none\n\n### O2 · Two\n\nSecond.\n\n### What about X mattered\n\nAll.\n\n## Lessons\n\n### L1 · A\n";
-
-    #[test]
-    fn cards_are_cut_from_the_report() {
-        let records: Vec<_> = Stage::ALL.into_iter().map(record).collect();
-        let at = "2026-11-21T11:00:00Z".parse().unwrap();
-        let rows = FrontendRows::new(&records, REPORT, at).unwrap();
-        let cards: Vec<_> =
-            rows.cards.iter().map(|card| (card.number, card.title.as_str(), card.content.as_str())).collect();
-        assert_eq!(
-            cards,
-            [
-                (1, "Deposit bottle 1", "First.\n\n- **Risks:** none"),
-                (2, "Deposit bottle 2", "Second."),
-                (3, "Deposit bottle 3", "Milk in a bottle that comes back to the shop."),
-            ]
-        );
-        assert_eq!(
-            (rows.selected_track.as_str(), rows.non_selected_track.as_str()),
-            ("Refill bar 1", "Refill bar 2")
-        );
-        let stages: Vec<_> = rows.stages.iter().map(|row| (row.number, row.name)).collect();
-        assert_eq!(stages[0], (1, "input processing"));
-        assert_eq!(stages[4], (5, "report"));
-        assert!(rows.stage_text(5).starts_with("### O1 · One") && rows.stage_text(5).ends_with("All."));
-        let payload: serde_json::Value = serde_json::from_str(rows.stage_text(4)).unwrap();
-        assert!(payload["opportunities"].is_array() && payload.get("meta").is_none());
-    }
-
-    #[test]
-    fn a_run_without_records_has_a_report_row_only() {
-        let rows = FrontendRows::new(&[], "# One\n", Timestamp::default()).unwrap();
-        assert_eq!((rows.stages.len(), rows.cards.len()), (1, 0));
-        assert_eq!(rows.stage_text(1), "");
-    }
-}
+mod tests;

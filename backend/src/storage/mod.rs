@@ -57,6 +57,9 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_url: Option<String>,
     pub brand_id: BrandId,
+    /// The brand's company by the frontend's own name for it; the frontend's lists filter by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company_name: Option<String>,
     /// The user by the frontend's own name for them (a Clerk id).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
@@ -73,7 +76,7 @@ impl Request {
         user_id: Option<String>,
     ) -> Result<Self, RecordError> {
         let digest = sha256_canonical(&(&document_url, &brand_id))?;
-        Ok(Self { source, document_url: Some(document_url), brand_id, user_id, digest })
+        Ok(Self { source, document_url: Some(document_url), brand_id, company_name: None, user_id, digest })
     }
 
     /// A request with the document at hand. The same work is the same bytes for the same brand.
@@ -83,7 +86,24 @@ impl Request {
         brand_id: BrandId,
     ) -> Result<Self, RecordError> {
         let digest = sha256_canonical(&(document_sha256, &brand_id))?;
-        Ok(Self { source, document_url: None, brand_id, user_id: None, digest })
+        Ok(Self { source, document_url: None, brand_id, company_name: None, user_id: None, digest })
+    }
+
+    /// The same request for a company that the frontend calls so.
+    #[must_use]
+    pub fn of_company(mut self, name: String) -> Self {
+        self.company_name = None;
+        if self.company() != name {
+            self.company_name = Some(name);
+        }
+        self
+    }
+
+    /// The company's name in rows that we create.
+    #[must_use]
+    pub fn company(&self) -> &str {
+        let offered = || frontend_rows::offered(&self.brand_id);
+        self.company_name.as_deref().or_else(offered).unwrap_or_else(|| self.brand_id.as_str())
     }
 }
 

@@ -16,6 +16,8 @@ use super::{Snapshot, StorageError, Store};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i32", into = "i32")]
 pub enum Event {
+    /// Work on a step begins: a stage by its number, or the report as the fifth.
+    Started(u8),
     /// A stage is stored.
     Stage(Stage),
     /// The report is stored.
@@ -26,10 +28,11 @@ pub enum Event {
 }
 
 impl Event {
-    /// Its number in the outbox: events of a generation are sent in this order.
+    /// Its number in the outbox, which never changes.
     #[must_use]
     pub fn number(self) -> i32 {
         match self {
+            Self::Started(step) => STARTED + i32::from(step),
             Self::Stage(stage) => stage.number().into(),
             Self::Report => 5,
             Self::Completed => 6,
@@ -37,9 +40,19 @@ impl Event {
         }
     }
 
+    /// Its place in the order in which the events of a generation are sent: a step begins before it is stored.
+    #[must_use]
+    pub fn place(self) -> i32 {
+        match self {
+            Self::Started(step) => 2 * i32::from(step) - 1,
+            other => 2 * other.number(),
+        }
+    }
+
     #[must_use]
     pub fn from_number(number: i32) -> Option<Self> {
         match number {
+            11..=15 => u8::try_from(number - STARTED).ok().map(Self::Started),
             5 => Some(Self::Report),
             6 => Some(Self::Completed),
             7 => Some(Self::Failed),
@@ -53,6 +66,11 @@ impl Event {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Started(1) => "stage-1-started",
+            Self::Started(2) => "stage-2-started",
+            Self::Started(3) => "stage-3-started",
+            Self::Started(4) => "stage-4-started",
+            Self::Started(_) => "report-started",
             Self::Stage(Stage::InputProcessing) => "stage-1",
             Self::Stage(Stage::SignalAmplification) => "stage-2",
             Self::Stage(Stage::GeneralTranslation) => "stage-3",
@@ -76,6 +94,9 @@ impl Event {
         events
     }
 }
+
+/// The number before that of the first step's beginning.
+const STARTED: i32 = 10;
 
 impl From<Event> for i32 {
     fn from(event: Event) -> Self {
@@ -145,7 +166,7 @@ impl Delivery {
     /// The place in the order of sending.
     #[must_use]
     pub fn position(&self) -> (i32, i32) {
-        (self.generation, self.event.number())
+        (self.generation, self.event.place())
     }
 }
 

@@ -88,6 +88,15 @@ pub trait Mirror: Store {
         record: &StageRecord,
     ) -> Result<(), StorageError>;
 
+    /// Gives a completed run of this generation the rows of the frontend's tables that it lacks.
+    async fn fill_rows(
+        &self,
+        run: &RunId,
+        generation: i32,
+        end: End<'_>,
+        at: Timestamp,
+    ) -> Result<(), StorageError>;
+
     /// Stores the report that a completed run of this generation lacks: one that the frontend completed, when it was told
     /// and we could not write.
     async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError>;

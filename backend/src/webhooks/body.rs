@@ -1,36 +1,55 @@
-//! What is posted: the very fields that the frontend reads, made of the run as it is stored.
+//! The bodies of webhooks: the very fields that the frontend reads, made of the run as it is stored.
+//!
+//! The newest frontend stores the output of a completed stage over the record in `PipelineRun`, so such an output is the
+//! whole record. An event that the database has taken is in the frontend's tables already, and is not sent.
 
 use chrono::SecondsFormat;
 use pipeline::{
     clock::Timestamp,
     record::StageRecord,
-    run::{RunStatus, Stage},
+    run::{RunId, RunStatus, Stage},
 };
 use serde_json::{Map, Value, json};
 
-use crate::storage::{Snapshot, frontend_rows::FrontendRows, outbox::Event};
+use crate::storage::{
+    Request, Snapshot,
+    frontend_rows::{FrontendRows, REPORT_NUMBER, error_output, step_name},
+    outbox::Event,
+};
 
-/// What there is to send for an event.
+/// Which outbox an event comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The database, whose tables the frontend reads.
+    Database,
+    /// Files: only webhooks tell the frontend.
+    Files,
+}
+
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     Now {
         /// The last part of the path.
         route: &'static str,
         body: Value,
+        /// The body where the receiver refuses the other for its size.
+        shorter: Option<Value>,
     },
     /// The store that told of it does not hold it yet.
     NotYet,
-    /// It is no longer so.
+    /// It is no longer so, or the frontend has it already.
     Superseded,
 }
 
 const STAGE_UPDATE: &str = "stage-update";
 const COMPLETE: &str = "complete";
 
-/// What to send for an event of a generation of this run.
+/// The content of an event of a generation of this run.
 #[must_use]
-pub fn content(run: &Snapshot, generation: i32, event: Event) -> Content {
-    match event {
+pub fn content(run: &Snapshot, generation: i32, event: Event, source: Source) -> Content {
+    let content = match event {
+        Event::Started(number) => started(run, generation, number),
         // Once stored, a stage is never replaced, whatever becomes of the run.
         Event::Stage(stage) => match run.stages.get(&stage) {
             Some(held) => stage_update(&held.record),
@@ -48,22 +67,42 @@ pub fn content(run: &Snapshot, generation: i32, event: Event) -> Content {
         Event::Failed if run.status == RunStatus::Completed => Content::Superseded,
         Event::Report | Event::Completed => completed(run, event),
         Event::Failed => failed(run),
+    };
+    let is_in_its_tables = source == Source::Database && event != Event::Completed;
+    if is_in_its_tables && content != Content::NotYet { Content::Superseded } else { content }
+}
+
+/// The step that a run is at: its first missing stage, or the report.
+fn step(run: &Snapshot) -> i32 {
+    let missing = Stage::ALL.into_iter().find(|stage| !run.stages.contains_key(stage));
+    missing.map_or(REPORT_NUMBER, |stage| stage.number().into())
+}
+
+/// A step begins, unless the run is past it: what comes after a completed step would wipe its output.
+fn started(run: &Snapshot, generation: i32, number: u8) -> Content {
+    let is_at_it = run.status == RunStatus::Processing && step(run) == i32::from(number);
+    if run.generation != generation || !is_at_it {
+        return Content::Superseded;
     }
+    update(number.into(), "PROCESSING", "", None)
 }
 
 fn stage_update(record: &StageRecord) -> Content {
-    let Ok(output) = serde_json::to_string(&record.payload) else { return Content::NotYet };
-    let stage = record.meta.stage;
-    Content::Now {
-        route: STAGE_UPDATE,
-        body: json!({
-            "stageNumber": stage.number(),
-            "stageName": stage.title(),
-            "status": "COMPLETED",
-            "output": output,
-            "completedAt": iso(record.meta.finished_at),
-        }),
+    let Ok(output) = serde_json::to_string(record) else { return Content::NotYet };
+    update(record.meta.stage.number().into(), "COMPLETED", &output, Some(record.meta.finished_at))
+}
+
+fn update(number: i32, status: &str, output: &str, at: Option<Timestamp>) -> Content {
+    let mut body = json!({
+        "stageNumber": number,
+        "stageName": step_name(number),
+        "status": status,
+        "output": output,
+    });
+    if let (Some(at), Value::Object(fields)) = (at, &mut body) {
+        fields.insert("completedAt".to_owned(), iso(at).into());
     }
+    Content::Now { route: STAGE_UPDATE, body, shorter: None }
 }
 
 fn completed(run: &Snapshot, event: Event) -> Content {
@@ -74,64 +113,62 @@ fn completed(run: &Snapshot, event: Event) -> Content {
     }
     let Ok(rows) = FrontendRows::new(&records, report, at) else { return Content::NotYet };
     if event == Event::Report {
-        let Some(row) = rows.stages.last() else { return Content::NotYet };
-        let body = json!({
-            "stageNumber": row.number,
-            "stageName": row.name,
-            "status": "COMPLETED",
-            "output": row.output,
-            "completedAt": iso(at),
-        });
-        return Content::Now { route: STAGE_UPDATE, body };
+        return update(REPORT_NUMBER, "COMPLETED", &rows.opportunities, Some(at));
     }
     let cards: Vec<Value> = rows
         .cards
         .iter()
         .map(|card| json!({ "number": card.number, "title": card.title, "markdown": card.content }))
         .collect();
-    let outputs: Map<String, Value> = records
-        .iter()
-        .filter_map(|record| {
-            let name = format!("stage{}", record.meta.stage.number());
-            Some((name, serde_json::to_value(&record.payload).ok()?))
-        })
-        .collect();
-    let duration = run.accepted_at.map_or(0, |accepted_at| (at - accepted_at).num_milliseconds().max(0));
-    Content::Now {
-        route: COMPLETE,
-        body: json!({
+    let elapsed = run.accepted_at.map_or(0, |accepted_at| (at - accepted_at).num_milliseconds());
+    let body = |outputs: Map<String, Value>| {
+        json!({
             "status": "COMPLETED",
             "completedAt": iso(at),
-            "duration": duration,
+            "duration": ((elapsed + 500) / 1000).max(1),
             "opportunities": cards,
             "stageOutputs": outputs,
-        }),
-    }
+            "fullReportMarkdown": report,
+        })
+    };
+    // The tracks are read from the first stage's object, so the shorter body keeps it.
+    let shorter = body(outputs(&records, &rows, |stage| stage == Stage::InputProcessing));
+    Content::Now { route: COMPLETE, body: body(outputs(&records, &rows, |_| true)), shorter: Some(shorter) }
 }
 
-/// As an update of the stage at which it ended: whatever is posted to `complete`, the frontend takes for a success.
+/// Each stage's payload, where it is wanted, with its part of the report beside it; the opportunities as the fifth.
+fn outputs(
+    records: &[StageRecord],
+    rows: &FrontendRows,
+    is_wanted: impl Fn(Stage) -> bool,
+) -> Map<String, Value> {
+    let payload = |number: usize| {
+        let record = records.iter().find(|record| usize::from(record.meta.stage.number()) == number);
+        record.filter(|record| is_wanted(record.meta.stage)).map(|record| record.payload.clone())
+    };
+    let part = |(number, text): (usize, &String)| {
+        let mut output = payload(number).unwrap_or_default();
+        output.insert(format!("stage{number}_output"), text.as_str().into());
+        (format!("stage{number}"), output.into())
+    };
+    (1..).zip(&rows.texts).map(part).collect()
+}
+
+/// As an update of the step at which it ended: whatever is posted to `complete`, the frontend takes for a success. A
+/// cancelled run too: its run would stay under way for whom only webhooks tell.
 fn failed(run: &Snapshot) -> Content {
-    let failure = run.failure.as_ref();
-    let next = Stage::ALL.into_iter().find(|stage| !run.stages.contains_key(stage));
-    let stage = failure
-        .and_then(|failure| failure.stage)
-        .or(next)
-        // The report is made of what the last stage says.
-        .unwrap_or(Stage::BrandContextualization);
-    let error = failure.map(|failure| {
-        json!({ "code": failure.code.as_str(), "message": failure.message, "can_retry": failure.can_retry })
-    });
-    let status = if run.status == RunStatus::Cancelled { "CANCELLED" } else { "FAILED" };
-    Content::Now {
-        route: STAGE_UPDATE,
-        body: json!({
-            "stageNumber": stage.number(),
-            "stageName": stage.title(),
-            "status": status,
-            "output": json!({ "error": error }).to_string(),
-            "completedAt": run.finished_at.map(iso),
-        }),
-    }
+    update(step(run), "FAILED", &error_output(run.failure.as_ref()), run.finished_at)
+}
+
+/// The body of `init`: for a run that the frontend may not know. None without an address.
+#[must_use]
+pub fn init(run: &RunId, request: &Request) -> Option<Value> {
+    Some(json!({
+        "runId": run,
+        "blobUrl": request.document_url.as_ref()?,
+        "brandName": request.company(),
+        "documentName": request.source,
+    }))
 }
 
 fn iso(at: Timestamp) -> String {

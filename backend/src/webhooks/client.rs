@@ -5,7 +5,6 @@
 
 use std::{path::Path, time::Duration};
 
-use pipeline::run::RunId;
 use reqwest::{
     Client, Response, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue, LOCATION},
@@ -59,6 +58,8 @@ pub enum Sent {
     TooLarge,
     /// Why it is to be sent again.
     Refused(String),
+    /// Why it is to be sent again; the receiver may still carry it out.
+    Unanswered(String),
 }
 
 impl Sender {
@@ -88,20 +89,30 @@ impl Sender {
             return Sent::TooLarge;
         }
         let id = sign::id(&due.run, due.generation, due.event);
-        let Ok(headers) = self.headers(&id, timestamp, &body) else {
+        self.send(&id, self.url(&format!("{}/{route}", due.run)), body, timestamp).await
+    }
+
+    /// Posts the request to make a run's row, before an event of it.
+    pub async fn init(&self, due: &Due, body: Vec<u8>, timestamp: i64) -> Sent {
+        let id = format!("{}.init", due.run);
+        self.send(&id, self.url("init"), body, timestamp).await
+    }
+
+    async fn send(&self, id: &str, url: String, body: Vec<u8>, timestamp: i64) -> Sent {
+        let Ok(headers) = self.headers(id, timestamp, &body) else {
             return Sent::Refused("the headers cannot be written".to_owned());
         };
-        let request = self.client.post(self.url(&due.run, route)).headers(headers).body(body);
+        let request = self.client.post(url).headers(headers).body(body);
         match request.send().await {
             Ok(response) => outcome(response).await,
-            Err(error) if error.is_timeout() => Sent::Refused("no answer in time".to_owned()),
             Err(error) if error.is_connect() => Sent::Refused("no connection".to_owned()),
-            Err(_) => Sent::Refused("the connection broke".to_owned()),
+            Err(error) if error.is_timeout() => Sent::Unanswered("no answer in time".to_owned()),
+            Err(_) => Sent::Unanswered("the connection broke".to_owned()),
         }
     }
 
-    fn url(&self, run: &RunId, route: &str) -> String {
-        let url = format!("{}/api/pipeline/{run}/{route}", self.target.base_url);
+    fn url(&self, route: &str) -> String {
+        let url = format!("{}/api/pipeline/{route}", self.target.base_url);
         match &self.target.query {
             Some(query) => format!("{url}?{}", query.expose_secret()),
             None => url,

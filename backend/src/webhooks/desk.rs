@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pipeline::run::RunId;
 
-use super::body::{Content, content};
+use super::body::{Content, Source, content};
 use crate::storage::{
     StorageError,
     files::FileStore,
@@ -23,7 +23,7 @@ impl Desk {
     /// Has everything of a run told again; returns how many events that will be: what a retry has overtaken is not told any
     /// more. None for a run that nobody knows.
     pub async fn replay(&self, run: &RunId) -> Result<Option<usize>, StorageError> {
-        for outbox in self.outboxes() {
+        for (source, outbox) in self.outboxes() {
             if let Some(snapshot) = outbox.load(run).await? {
                 let events = Event::all_of(&snapshot);
                 let mut all: Vec<(i32, Event)> =
@@ -35,7 +35,7 @@ impl Desk {
                 }
                 outbox.replay(run, snapshot.generation, &events).await?;
                 all.retain(|(generation, event)| {
-                    content(&snapshot, *generation, *event) != Content::Superseded
+                    content(&snapshot, *generation, *event, source) != Content::Superseded
                 });
                 return Ok(Some(all.len()));
             }
@@ -46,7 +46,7 @@ impl Desk {
     /// What was told of a run and what is still to be, in order.
     pub async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError> {
         let mut all = Vec::new();
-        for outbox in self.outboxes() {
+        for (_, outbox) in self.outboxes() {
             all.extend(outbox.deliveries(run).await?);
         }
         all.sort_by_key(Delivery::position);
@@ -56,7 +56,7 @@ impl Desk {
     /// What was told and what is still to be, of all runs.
     pub async fn counts(&self) -> Result<Counts, StorageError> {
         let mut all = Counts::default();
-        for outbox in self.outboxes() {
+        for (_, outbox) in self.outboxes() {
             let one = outbox.count_deliveries().await?;
             all.pending += one.pending;
             all.delivered += one.delivered;
@@ -67,7 +67,8 @@ impl Desk {
         Ok(all)
     }
 
-    fn outboxes(&self) -> impl Iterator<Item = &dyn Outbox> {
-        self.database.iter().map(|database| &**database as &dyn Outbox).chain([&self.files as &dyn Outbox])
+    fn outboxes(&self) -> impl Iterator<Item = (Source, &dyn Outbox)> {
+        let database = self.database.iter().map(|database| (Source::Database, &**database as &dyn Outbox));
+        database.chain([(Source::Files, &self.files as &dyn Outbox)])
     }
 }

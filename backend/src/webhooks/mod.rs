@@ -8,7 +8,8 @@
 //! * No run waits for a receiver.
 //! * A repetition carries the same `webhook-id`.
 //! * While the database is there, it alone says what is to be sent; what stands in files is handed over to it first.
-//! * While it is away, files tell of a run only what is known to follow on what was told: the rest waits for the database.
+//! * The tables that the frontend reads tell it what the database has taken; webhooks repeat only a run's completion.
+//! * A step that begins is never told after a later event of its run.
 
 pub mod body;
 mod client;
@@ -23,14 +24,14 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::client::{Sender, SenderError};
 use self::{
-    body::{Content, content},
+    body::{Content, Source, content},
     client::Sent,
 };
 use crate::{
     crash,
     storage::{
         StorageError,
-        outbox::{Due, Outbox, Outcome},
+        outbox::{Delivery, Due, Event, Outbox, Outcome},
         router::{Router, jitter},
     },
     telemetry::metrics,
@@ -67,11 +68,12 @@ pub struct Courier {
     pub woken: Arc<Notify>,
 }
 
-/// Which outbox an event came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Database,
-    Files,
+/// Why a receiver has not taken an event.
+#[derive(Debug)]
+struct Refusal {
+    reason: String,
+    /// The receiver may still carry it out.
+    may_follow: bool,
 }
 
 impl Courier {
@@ -152,7 +154,7 @@ impl Courier {
             (Some(database), Source::Database) => &**database,
             _ => self.router.files(),
         };
-        let sent = match self.send(outbox, due).await {
+        let sent = match self.send(source, outbox, due).await {
             Ok(sent) => sent,
             Err(error) => {
                 // It is due again when its time is up.
@@ -163,8 +165,8 @@ impl Courier {
         crash::point("webhook-sent");
         let (outcome, reason) = match sent {
             Ok(outcome) => (outcome, None),
-            Err(reason) if due.attempt >= ATTEMPTS_MAX => (Outcome::GaveUp, Some(reason)),
-            Err(reason) => return self.postpone(outbox, due, &reason).await,
+            Err(refusal) if due.attempt >= ATTEMPTS_MAX => (Outcome::GaveUp, Some(refusal.reason)),
+            Err(refusal) => return self.postpone(outbox, due, &refusal).await,
         };
         metrics::webhook(outcome.as_str());
         let run = &due.run;
@@ -182,40 +184,76 @@ impl Courier {
                     "[{run}] the frontend was not told; `innovation webhooks replay --run {run}` tells it again");
             }
         }
-        match outbox.settle(due, outcome, reason.as_deref()).await {
-            Ok(()) => self.router.files().note_told(run, due.event),
-            Err(error) => {
-                tracing::warn!(run_id = %run, event, %error, "[{run}] that the frontend was told could not be noted; it is told again");
-            }
+        if let Err(error) = outbox.settle(due, outcome, reason.as_deref()).await {
+            tracing::warn!(run_id = %run, event, %error,
+                "[{run}] delivered, but the delivery could not be recorded; it will be sent again with the same webhook-id");
         }
     }
 
     /// The outcome, or why it is to be tried again.
-    async fn send(&self, outbox: &dyn Outbox, due: &Due) -> Result<Result<Outcome, String>, StorageError> {
+    async fn send(
+        &self,
+        source: Source,
+        outbox: &dyn Outbox,
+        due: &Due,
+    ) -> Result<Result<Outcome, Refusal>, StorageError> {
         if due.is_gone {
             return Ok(Ok(Outcome::Gone));
         }
         let found = match outbox.load(&due.run).await? {
-            Some(run) => content(&run, due.generation, due.event),
+            Some(run) => content(&run, due.generation, due.event, source),
             None if outbox.is_buried(&due.run).await? => Content::Superseded,
             None => Content::NotYet,
         };
-        let (route, body) = match found {
+        let (route, body, shorter) = match found {
             Content::Superseded => return Ok(Ok(Outcome::Superseded)),
-            Content::NotYet => return Ok(Err("the run is not brought up to it yet".to_owned())),
-            Content::Now { route, body } => (route, body.to_string().into_bytes()),
+            Content::NotYet => {
+                let reason = "the run is not brought up to it yet".to_owned();
+                return Ok(Err(Refusal { reason, may_follow: false }));
+            }
+            Content::Now { route, body, shorter } => (route, body, shorter),
         };
-        Ok(match self.sender.post(due, route, body, self.clock.now().timestamp()).await {
+        if source == Source::Files {
+            self.init(due).await?;
+        }
+        let now = || self.clock.now().timestamp();
+        let mut sent = self.sender.post(due, route, body.to_string().into_bytes(), now()).await;
+        if let (Sent::TooLarge, Some(shorter)) = (&sent, shorter) {
+            sent = self.sender.post(due, route, shorter.to_string().into_bytes(), now()).await;
+        }
+        Ok(match sent {
             Sent::Delivered => Ok(Outcome::Delivered),
             Sent::Gone => Ok(Outcome::Gone),
             Sent::TooLarge => Ok(Outcome::TooLarge),
-            Sent::Refused(reason) => Err(reason),
+            Sent::Refused(reason) => Err(Refusal { reason, may_follow: false }),
+            Sent::Unanswered(reason) => Err(Refusal { reason, may_follow: true }),
         })
     }
 
-    async fn postpone(&self, outbox: &dyn Outbox, due: &Due, reason: &str) {
+    /// Has the frontend make the row of a run of which it has taken no event yet; a row that it has it leaves alone. Its
+    /// answer does not matter: the event that comes next is refused without a row.
+    async fn init(&self, due: &Due) -> Result<(), StorageError> {
+        let Some(manifest) = self.router.files().manifest(&due.run).await? else { return Ok(()) };
+        let has_taken = |one: &Delivery| one.outcome == Some(Outcome::Delivered);
+        if manifest.has_row() || manifest.webhooks.iter().any(has_taken) || is_frontends(due.run.as_str()) {
+            return Ok(());
+        }
+        if let Some(body) = body::init(&due.run, &manifest.request) {
+            let body = body.to_string().into_bytes();
+            let sent = self.sender.init(due, body, self.clock.now().timestamp()).await;
+            tracing::debug!(run_id = %due.run, ?sent, "the frontend was asked for the run's row");
+        }
+        Ok(())
+    }
+
+    async fn postpone(&self, outbox: &dyn Outbox, due: &Due, refusal: &Refusal) {
         metrics::webhook("retried");
-        let wait = backoff(due.attempt).mul_f64(jitter());
+        let mut wait = backoff(due.attempt).mul_f64(jitter());
+        // The receiver may still carry out a beginning, which would wipe the output of the end that comes next.
+        if matches!(due.event, Event::Started(_)) && refusal.may_follow {
+            wait = wait.max(self.timeout);
+        }
+        let reason = refusal.reason.as_str();
         let run = &due.run;
         let (event, attempt) = (due.event.name(), due.attempt);
         // Once an event; the repetitions are in the metrics.
@@ -228,6 +266,16 @@ impl Courier {
             tracing::debug!(run_id = %run, event, %error, "that a webhook was not taken could not be noted");
         }
     }
+}
+
+/// Whether the frontend made an id (`run-{milliseconds}-{number}`), and with it the row: one that lacks it was deleted.
+fn is_frontends(id: &str) -> bool {
+    let is_number = |text: &str, length: std::ops::RangeInclusive<usize>| {
+        length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    id.strip_prefix("run-")
+        .and_then(|rest| rest.split_once('-'))
+        .is_some_and(|(ms, number)| is_number(ms, 13..=13) && is_number(number, 1..=4))
 }
 
 /// The wait after so many attempts, before jitter.

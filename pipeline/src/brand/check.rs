@@ -26,6 +26,15 @@ const LIST_FIELDS: [(&str, usize); 7] = [
     ("constraints", 0),
 ];
 
+/// Fields that profiles in use write in a second way: ours first.
+const SPELLINGS: [(&str, &str); 2] = [("brand_name", "company_name"), ("product_portfolio", "portfolio")];
+
+/// How this profile writes a field. Where it writes both, the second is a field of its own.
+fn written<'n>(name: &'n str, pairs: &Pairs) -> &'n str {
+    let second = SPELLINGS.iter().find(|(first, _)| *first == name).map(|(_, second)| *second);
+    second.filter(|second| find(name, pairs).is_none() && find(second, pairs).is_some()).unwrap_or(name)
+}
+
 pub(super) fn profile(
     id: BrandId,
     yaml: &str,
@@ -159,6 +168,7 @@ impl Checker {
     }
 
     fn text(&mut self, name: &str, pairs: &Pairs, required: bool) -> Option<String> {
+        let name = written(name, pairs);
         let Some((key, value)) = find(name, pairs) else {
             if required {
                 self.add(name, None, "is missing", format!("add a line `{name}: …`"));
@@ -176,6 +186,7 @@ impl Checker {
     }
 
     fn list(&mut self, name: &str, entries_min: usize, pairs: &Pairs) -> Vec<String> {
+        let name = written(name, pairs);
         let Some((key, value)) = find(name, pairs) else {
             if entries_min > 0 {
                 self.add(
@@ -296,7 +307,7 @@ impl Checker {
                     "does not belong in the profile",
                     format!("move it to brand-research/{id}.md"),
                 ),
-                name if is_known(name) => {}
+                name if is_known(name, pairs) => {}
                 _ => {
                     self.unknown_value(&name, value);
                     other.insert(name, value.value.to_json());
@@ -334,8 +345,9 @@ fn find<'a>(name: &str, pairs: &'a Pairs) -> Option<&'a (Spanned<Node>, Spanned<
     pairs.iter().find(|(key, _)| matches!(&key.value, Node::Text(text) if text == name))
 }
 
-fn is_known(name: &str) -> bool {
-    TEXT_FIELDS.contains(&name)
+fn is_known(name: &str, pairs: &Pairs) -> bool {
+    SPELLINGS.iter().any(|(first, second)| *second == name && written(first, pairs) == name)
+        || TEXT_FIELDS.contains(&name)
         || name == OPTIONAL_TEXT_FIELD
         || LIST_FIELDS.iter().any(|(field, _)| *field == name)
 }

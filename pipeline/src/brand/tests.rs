@@ -50,6 +50,20 @@ fn a_good_profile_is_read_with_its_unknown_fields_and_notes() {
 }
 
 #[test]
+fn name_and_products_are_read_in_both_spellings() {
+    let second = GOOD.replace("brand_name:", "company_name:").replace("product_portfolio:", "portfolio:");
+    let profile = BrandProfile::from_yaml(id(), &second, None).unwrap();
+    assert_eq!(profile, BrandProfile::from_yaml(id(), GOOD, None).unwrap());
+    // A profile that writes both keeps the second as a field of its own.
+    let both = BrandProfile::from_yaml(id(), &format!("{GOOD}company_name: Acme Norway\n"), None).unwrap();
+    assert_eq!((both.brand_name.as_str(), &both.other["company_name"]), ("Acme", &"Acme Norway".into()));
+    // A problem names the field as the profile does.
+    let short = second.replace("portfolio: [Cheese, Milk, Butter]", "portfolio: [Cheese]");
+    assert_eq!(problems(&short)[0].field, "portfolio");
+    assert_eq!(problems(&GOOD.replace("brand_name: Acme\n", ""))[0].field, "brand_name");
+}
+
+#[test]
 fn field_names_match_the_profile() {
     for field in ProfileField::ALL {
         assert_eq!(serde_json::to_value(field).unwrap(), field.name());

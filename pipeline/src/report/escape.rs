@@ -11,7 +11,8 @@ use std::borrow::Cow;
 const WORD_JOINER: char = '\u{2060}';
 
 /// Text in the middle of a line. White space is collapsed, control and direction characters are left out.
-pub(super) fn inline(text: &str) -> String {
+#[must_use]
+pub fn inline(text: &str) -> String {
     let chars: Vec<char> = plain(text).chars().collect();
     let mut escaped = String::with_capacity(chars.len() + chars.len() / 16);
     for (at, c) in chars.iter().enumerate() {
@@ -28,7 +29,8 @@ pub(super) fn inline(text: &str) -> String {
 }
 
 /// Text at the start of a line or list item, where it must not become a list, rule or heading.
-pub(super) fn line(text: &str) -> String {
+#[must_use]
+pub fn line(text: &str) -> String {
     let escaped = inline(text);
     let digits = escaped.chars().take_while(char::is_ascii_digit).count();
     let mark = match escaped.chars().nth(digits) {
@@ -42,7 +44,8 @@ pub(super) fn line(text: &str) -> String {
 }
 
 /// The text without what nobody sees: one line, no control or direction characters.
-pub(super) fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     let visible: Cow<'_, str> = if text.contains(is_hidden) {
         text.chars().filter(|c| !is_hidden(*c)).collect::<String>().into()
     } else {

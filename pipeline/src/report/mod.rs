@@ -8,10 +8,8 @@ mod evidence;
 mod provenance;
 mod sections;
 
-use self::{
-    escape::{inline, plain},
-    evidence::Appendix,
-};
+pub use self::escape::{inline, line, plain};
+use self::evidence::Appendix;
 use crate::{
     brand::BrandProfile,
     document::Format,

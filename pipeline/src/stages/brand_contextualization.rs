@@ -3,6 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The opportunities that a run yields: the frontend has a place for each, and warns where one is missing.
+pub const OPPORTUNITIES: usize = 5;
+
+/// From so many lessons on, fewer opportunities are no answer.
+const LESSONS_FOR_ALL: usize = 3;
+
 /// What stage 4 answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -12,6 +18,30 @@ pub struct BrandContextualization {
     pub brand_context: String,
     #[schemars(length(min = 3, max = 5))]
     pub opportunities: Vec<Opportunity>,
+}
+
+impl BrandContextualization {
+    /// A violation that the schema cannot state: too few opportunities for the lessons that the document carries.
+    #[must_use]
+    pub fn too_few(&self, lessons: usize) -> Option<String> {
+        let count = self.opportunities.len();
+        (lessons >= LESSONS_FOR_ALL && count < OPPORTUNITIES).then(|| {
+            format!("/opportunities: has {count} items, must have {OPPORTUNITIES}: the document carries {lessons} lessons")
+        })
+    }
+
+    /// The note of an answer to fewer lessons than opportunities need.
+    #[must_use]
+    pub fn shared_lessons(&self, lessons: usize) -> Option<String> {
+        let count = self.opportunities.len();
+        (lessons < LESSONS_FOR_ALL).then(|| {
+            let noun = if lessons == 1 { "lesson" } else { "lessons" };
+            format!(
+                "The document carries {lessons} {noun}, fewer than {LESSONS_FOR_ALL}: several of the {count} \
+                 opportunities share a lesson."
+            )
+        })
+    }
 }
 
 /// Something the brand could do.

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use brand_contextualization::{
-    BrandContextualization, Effort, Horizon, Opportunity, ProfileField, ProfileLink,
+    BrandContextualization, Effort, Horizon, OPPORTUNITIES, Opportunity, ProfileField, ProfileLink,
 };
 pub use earlier::Earlier;
 pub use general_translation::{GeneralTranslation, JobToBeDone, Lesson};

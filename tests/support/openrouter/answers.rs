@@ -98,7 +98,7 @@ fn opportunities(lessons: &[String], profile: &Value) -> Value {
         entries.get(position % entries.len().max(1)).and_then(Value::as_str).unwrap_or("nothing").to_owned()
     };
     let name = profile["brand_name"].as_str().unwrap_or("The brand");
-    let items: Vec<Value> = (0..3)
+    let items: Vec<Value> = (0..5)
         .map(|position| {
             let product = entry("product_portfolio", position);
             let customers = entry("target_customers", position);

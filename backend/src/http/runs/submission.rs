@@ -54,7 +54,7 @@ pub(super) fn parse(body: &Value) -> Result<Submission, Problem> {
     let user_id = fields.text("user_id", USER_ID_BYTES_MAX).map(str::to_owned);
     match (document_url, brand_id) {
         (Some(document_url), Some(brand_id)) if fields.problems.is_empty() => {
-            Ok(Submission { run_id, document_url, brand_id, user_id })
+            Ok(Submission { run_id, document_url, brand_id, user_id, is_keyless: false })
         }
         _ => Err(Problem::fields(fields.problems)),
     }

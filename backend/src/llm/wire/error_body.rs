@@ -58,7 +58,7 @@ pub(super) fn real(error: &Value) -> Option<Upstream> {
         .or_else(|| error.get("code"))
         .and_then(Value::as_str)
         .is_some_and(|t| !t.is_empty());
-    (!(is_success && !has_kind) && (!says_nothing || has_kind)).then_some(upstream)
+    (has_kind || !(is_success || says_nothing)).then_some(upstream)
 }
 
 fn is_success_code(code: u64) -> bool {

@@ -43,6 +43,9 @@ impl RunFiles {
         let mut manifest = self.announce(new)?;
         manifest.database = twin.side();
         let fence = owner.map(|owner| self.own(&mut manifest, owner)).transpose()?;
+        if fence.is_some() {
+            self.owe_step(&mut manifest, twin)?;
+        }
         self.write_manifest(&mut manifest)?;
         Ok(Acceptance::New(fence))
     }

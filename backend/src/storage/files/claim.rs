@@ -8,7 +8,7 @@ use std::{
 use pipeline::run::{RunId, Stage};
 
 use super::{
-    super::{Fence, StorageError, StorageErrorKind},
+    super::{Fence, StorageError, StorageErrorKind, outbox::Event},
     Twin,
     manifest::Manifest,
     marks::OPEN_FOLDER,
@@ -228,7 +228,18 @@ impl RunFiles {
         if is_rows || !self.is_free(&manifest, &search.owner, true)? {
             return Ok(None);
         }
-        self.take(&mut manifest, &search.owner).map(Some)
+        let known: Vec<Stage> = manifest.stages.keys().copied().collect();
+        let fence = self.take(&mut manifest, &search.owner)?;
+        if self.telling.wake.is_some() {
+            // A killed process may have stored a stage and not have come to its event.
+            let found = manifest.stages.keys().filter(|stage| !known.contains(stage));
+            let found: Vec<Event> = found.copied().map(Event::Stage).collect();
+            let twin = manifest.database.map_or(Twin::None, |_| Twin::Lacks);
+            self.owe(&mut manifest, &found, twin)?;
+            self.owe_step(&mut manifest, twin)?;
+            self.write_manifest(&mut manifest)?;
+        }
+        Ok(Some(fence))
     }
 
     /// The attempt is given back too: it did not end in a crash. Having been released already is success.

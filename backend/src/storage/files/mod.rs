@@ -128,12 +128,11 @@ impl FileStore {
     }
 
     /// Writes down, with each state change that the database has not, what the frontend is to be told, and wakes who
-    /// tells it. `beside_database`: a database has an outbox too, and may owe what comes before. To be said of a store before
-    /// it is used.
+    /// tells it. To be said of a store before it is used.
     #[must_use]
-    pub fn telling(mut self, wake: Option<Arc<Notify>>, beside_database: bool) -> Self {
+    pub fn telling(mut self, wake: Option<Arc<Notify>>) -> Self {
         if let Some(files) = Arc::get_mut(&mut self.files) {
-            files.telling = Telling::waking(wake, beside_database);
+            files.telling = Telling::waking(wake);
         }
         self
     }
@@ -261,7 +260,7 @@ impl FileStore {
             Ok(Acceptance::New(_)) => self.files.note_clear(&run),
             _ => {}
         }
-        accepted
+        self.told(accepted)
     }
 
     /// As [`Store::store_stage`], noting what the database has of it.
@@ -352,7 +351,7 @@ impl FileStore {
         let files = self.files.clone();
         let mut claiming = tokio::task::spawn_blocking(move || files.claim(&search));
         match tokio::time::timeout(ATTEMPT_TIMEOUT, &mut claiming).await {
-            Ok(Ok(claimed)) => claimed,
+            Ok(Ok(claimed)) => self.told(claimed),
             Ok(Err(error)) => Err(self.files.fault("", &io::Error::other(error))),
             Err(_) => {
                 let files = self.files.clone();

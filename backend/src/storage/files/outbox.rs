@@ -5,13 +5,16 @@
 //! do: what is taken to be sent is put off by compare-and-set, so that nobody else takes it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use pipeline::{clock::Timestamp, run::RunId};
+use pipeline::{
+    clock::Timestamp,
+    run::{RunId, Stage},
+};
 use tokio::sync::Notify;
 
 use super::{
@@ -24,6 +27,9 @@ use super::{
     run_files::{MANIFEST_FILE, RunFiles},
 };
 
+/// The step after the last stage.
+const REPORT_STEP: u8 = 5;
+
 /// Names of runs of which something is to be told.
 const OWING_FOLDER: &str = ".webhooks";
 /// Names of runs of which something was told that the database does not know to have been.
@@ -32,27 +38,6 @@ const TOLD_FOLDER: &str = ".webhooks-told";
 /// For so long nobody looks into a manifest again of which nothing is due: longer, and a command's replay would wait.
 const UNDISTURBED: Duration = Duration::from_secs(30);
 
-/// What became of a manifest that was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Changed {
-    Yes,
-    No,
-    /// What it has to tell waits for the database.
-    Held,
-}
-
-/// Runs of which it is remembered how far they were told.
-const REMEMBERED_MAX: usize = 10_000;
-
-/// How far runs were told by this process, whichever outbox owed it.
-#[derive(Debug, Default)]
-struct Told {
-    /// The number of the last event.
-    up_to: HashMap<RunId, i32>,
-    /// In the order of their first one.
-    order: VecDeque<RunId>,
-}
-
 /// Who tells the frontend of what stands in files.
 #[derive(Debug, Default)]
 pub(super) struct Telling {
@@ -60,38 +45,11 @@ pub(super) struct Telling {
     pub(super) wake: Option<Arc<Notify>>,
     /// Runs of which nothing is due before then.
     resting: Mutex<HashMap<RunId, Timestamp>>,
-    /// A database has an outbox too, and may owe what comes before.
-    beside_database: bool,
-    told: Mutex<Told>,
 }
 
 impl Telling {
-    pub(super) fn waking(wake: Option<Arc<Notify>>, beside_database: bool) -> Self {
-        Self { wake, beside_database, ..Self::default() }
-    }
-
-    fn note_told(&self, run: &RunId, event: Event) {
-        // A retry goes on after a failure where the stages stopped.
-        if event == Event::Failed {
-            return;
-        }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(up_to) = told.up_to.get_mut(run) {
-            *up_to = event.number().max(*up_to);
-            return;
-        }
-        told.up_to.insert(run.clone(), event.number());
-        told.order.push_back(run.clone());
-        if told.order.len() > REMEMBERED_MAX
-            && let Some(oldest) = told.order.pop_front()
-        {
-            told.up_to.remove(&oldest);
-        }
-    }
-
-    fn is_told(&self, run: &RunId, number: i32) -> bool {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.up_to.get(run).is_some_and(|up_to| *up_to >= number)
+    pub(super) fn waking(wake: Option<Arc<Notify>>) -> Self {
+        Self { wake, ..Self::default() }
     }
 }
 
@@ -110,7 +68,7 @@ impl RunFiles {
         self.disturb(&manifest.run_id);
         let generation = manifest.generation;
         for event in events {
-            if !manifest.webhooks.iter().any(|one| one.position() == (generation, event.number())) {
+            if !manifest.webhooks.iter().any(|one| (one.generation, one.event) == (generation, *event)) {
                 manifest.webhooks.push(Delivery {
                     generation,
                     event: *event,
@@ -123,6 +81,13 @@ impl RunFiles {
         }
         manifest.webhooks.sort_by_key(Delivery::position);
         Ok(())
+    }
+
+    /// Enters in a manifest (not yet written) that work on its next step begins.
+    pub(super) fn owe_step(&self, manifest: &mut Manifest, twin: Twin) -> Result<(), StorageError> {
+        let missing = Stage::ALL.into_iter().find(|stage| !manifest.stages.contains_key(stage));
+        let step = missing.map_or(REPORT_STEP, Stage::number);
+        self.owe(manifest, &[Event::Started(step)], twin)
     }
 
     fn disturb(&self, run: &RunId) {
@@ -165,15 +130,11 @@ impl RunFiles {
     /// The first event of a run that is not settled, if it is due.
     fn claim_first(&self, run: &RunId, hold: Duration) -> Result<Option<Due>, StorageError> {
         let mut due = None;
-        self.change_manifest(run, |manifest, now| {
-            if self.waits_for_database(manifest) {
-                return Changed::Held;
-            }
-            let deliveries = &mut manifest.webhooks;
+        self.change_deliveries(run, |deliveries, now| {
             let is_gone = deliveries.iter().any(|one| one.outcome == Some(Outcome::Gone));
             let first = deliveries.iter_mut().find(|one| one.outcome.is_none());
             let Some(first) = first.filter(|first| first.next_attempt_at <= now) else {
-                return Changed::No;
+                return false;
             };
             first.attempts += 1;
             first.next_attempt_at = now + hold;
@@ -184,28 +145,9 @@ impl RunFiles {
                 attempt: first.attempts,
                 is_gone,
             });
-            Changed::Yes
+            true
         })?;
         Ok(due)
-    }
-
-    /// Whether the database may still owe what comes before the first event that these files have to tell: then it is
-    /// handed over when the database is back, which tells all in order. What these files, or this process, have told
-    /// themselves is known to be before it.
-    fn waits_for_database(&self, manifest: &Manifest) -> bool {
-        if !self.telling.beside_database || !manifest.has_row() {
-            return false;
-        }
-        let Some(first) = manifest.webhooks.iter().find(|one| one.outcome.is_none()) else { return false };
-        let before = match first.event {
-            Event::Stage(stage) => i32::from(stage.number()) - 1,
-            Event::Report | Event::Completed => first.event.number() - 1,
-            Event::Failed => manifest.stages.keys().map(|stage| stage.number().into()).max().unwrap_or(0),
-        };
-        let is_known = |one: &Delivery| one.outcome.is_some() && one.event.number() == before;
-        before > 0
-            && !manifest.webhooks.iter().any(is_known)
-            && !self.telling.is_told(&manifest.run_id, before)
     }
 
     /// Changes what a run has to tell; a run that has gone has nothing more. `change` says whether it did.
@@ -213,16 +155,6 @@ impl RunFiles {
         &self,
         run: &RunId,
         change: impl FnOnce(&mut Vec<Delivery>, Timestamp) -> bool,
-    ) -> Result<(), StorageError> {
-        self.change_manifest(run, |manifest, now| {
-            if change(&mut manifest.webhooks, now) { Changed::Yes } else { Changed::No }
-        })
-    }
-
-    fn change_manifest(
-        &self,
-        run: &RunId,
-        change: impl FnOnce(&mut Manifest, Timestamp) -> Changed,
     ) -> Result<(), StorageError> {
         let lock = match self.lock(run) {
             Err(error) if error.kind == StorageErrorKind::Unknown => None,
@@ -233,16 +165,15 @@ impl RunFiles {
             self.unmark(TOLD_FOLDER, run)?;
             return self.unmark(OWING_FOLDER, run);
         };
-        let changed = change(&mut manifest, self.clock.now());
+        let has_changed = change(&mut manifest.webhooks, self.clock.now());
         let next = manifest.webhooks.iter().find(|one| one.outcome.is_none()).map(|one| one.next_attempt_at);
         if next.is_some() {
             self.mark(OWING_FOLDER, run)?;
         }
-        if changed == Changed::Yes {
+        if has_changed {
             self.write_manifest(&mut manifest)?;
         }
         match next {
-            Some(_) if changed == Changed::Held => self.rest(run, self.clock.now() + UNDISTURBED),
             Some(next) => self.rest(run, next),
             None => {
                 let is_to_be_handed_over = manifest.database.is_some() && !manifest.webhooks.is_empty();
@@ -293,12 +224,6 @@ impl RunFiles {
 }
 
 impl FileStore {
-    /// Notes that this process has settled an event, whichever outbox it came from: what comes next may be told from here.
-    pub fn note_told(&self, run: &RunId, event: Event) {
-        self.files.telling.note_told(run, event);
-        self.files.disturb(run);
-    }
-
     /// Runs of which this disk has something to tell, or has told something, that the database does not know.
     pub async fn owing_runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.whole(RunFiles::to_hand_over).await
@@ -330,7 +255,7 @@ impl Outbox for FileStore {
     }
 
     async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError> {
-        let (at, error) = ((due.generation, due.event.number()), error.map(str::to_owned));
+        let (at, error) = ((due.generation, due.event.place()), error.map(str::to_owned));
         let is_unsent = due.is_gone;
         self.change(&due.run, move |all, _| {
             for one in all.iter_mut().filter(|one| one.outcome.is_none()) {
@@ -348,7 +273,7 @@ impl Outbox for FileStore {
     }
 
     async fn postpone(&self, due: &Due, wait: Duration, error: &str) -> Result<(), StorageError> {
-        let (at, error) = ((due.generation, due.event.number()), error.to_owned());
+        let (at, error) = ((due.generation, due.event.place()), error.to_owned());
         self.change(&due.run, move |all, now| {
             for one in all.iter_mut().filter(|one| one.outcome.is_none() && one.position() == at) {
                 one.next_attempt_at = now + wait;

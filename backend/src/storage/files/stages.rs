@@ -43,6 +43,7 @@ impl RunFiles {
             manifest.database.get_or_insert_default().has_row = true;
         }
         self.owe(&mut manifest, &[Event::Stage(stage)], twin)?;
+        self.owe_step(&mut manifest, twin)?;
         self.write_manifest(&mut manifest)?;
         tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use super::{
     super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind},
-    Fault, Held, load, text,
+    Fault, Held, load,
+    steps::begin_step,
+    text,
 };
 
 /// The version of the pipeline that the frontend writes too.
@@ -22,8 +24,9 @@ const ROUNDS_MAX: usize = 3;
 /// on it. Otherwise it is told as it is. Nothing at all comes back if it appeared after this statement began.
 ///
 /// $1 run, $2 Clerk id, $3 a new user's id, $4 their email, $5 document name, $6 address, $7 brand, $8 when (ms),
-/// $9 digest, $10 owner, $11 lease (s)
-const ACCEPT: &str = r#"
+/// $9 digest, $10 owner, $11 lease (s), $12 pipeline version, $13 company
+const ACCEPT: &str = concat!(
+    r#"
 WITH buried AS (SELECT FROM "RunTombstone" WHERE "runId" = $1),
 taken AS (SELECT "userId" AS "id" FROM "PipelineRun" WHERE "id" = $1),
 person AS (SELECT "id" FROM "User" WHERE "clerkId" = $2),
@@ -40,7 +43,7 @@ entered AS (
     "id", "userId", "documentName", "documentUrl", "companyName", "status", "pipelineVersion", "createdAt",
     "updatedAt", "acceptedAt", "requestDigest", "brandId",
     "leaseOwner", "leaseEpoch", "leaseUntil", "attempts", "startedAt")
-  SELECT $1, whose."id", $5, $6, $7, 'PROCESSING', $12, to_timestamp($8::float8 / 1000) AT TIME ZONE 'UTC',
+  SELECT $1, whose."id", $5, $6, $13, 'PROCESSING', $12, to_timestamp($8::float8 / 1000) AT TIME ZONE 'UTC',
     now(), to_timestamp($8::float8 / 1000), $9, $7,
     $10, ($10::text IS NOT NULL)::int, now() + make_interval(secs => $11), ($10::text IS NOT NULL)::int,
     CASE WHEN $10::text IS NOT NULL THEN now() END
@@ -55,8 +58,11 @@ entered AS (
     AND (r."documentUrl" IS NULL OR r."documentUrl" IS NOT DISTINCT FROM EXCLUDED."documentUrl")
     AND r."stage1Output" IS NULL AND r."stage2Output" IS NULL AND r."stage3Output" IS NULL
     AND r."stage4Output" IS NULL
-  RETURNING r."leaseEpoch", r."generation", r."attempts"
-)
+  RETURNING r."id", r."leaseEpoch", r."generation", r."attempts", 1 AS "step"
+),
+"#,
+    begin_step!(r#"(SELECT "id", "step" FROM entered WHERE $10::text IS NOT NULL)"#),
+    r#"
 SELECT true AS "isNew", "leaseEpoch", "generation", "attempts", NULL AS "status", NULL AS "documentUrl",
        NULL AS "requestDigest", true AS "isAccepted", false AS "hasOutput",
        CASE WHEN $10::text IS NULL THEN pg_notify('innovation_runs', '')::text END AS "told", false AS "isDeleted"
@@ -67,7 +73,8 @@ SELECT false, "leaseEpoch", "generation", "attempts", "status"::text, "documentU
        NULL, false
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM entered) AND NOT EXISTS (SELECT FROM buried)
 UNION ALL
-SELECT false, 0, 0, 0, NULL, NULL, NULL, false, false, NULL, true FROM buried"#;
+SELECT false, 0, 0, 0, NULL, NULL, NULL, false, false, NULL, true FROM buried"#
+);
 
 pub(super) async fn accept(
     held: &mut Held<'_>,
@@ -91,6 +98,7 @@ pub(super) async fn accept(
             .bind(lease.map(|lease| lease.owner.as_str()))
             .bind(lease.map(|lease| lease.duration.as_secs_f64()))
             .bind(PIPELINE_VERSION)
+            .bind(text(request.company()))
             .fetch_optional(held.connection()?)
             .await?;
         let Some(row) = row else { continue };

@@ -5,34 +5,46 @@ use std::time::Duration;
 use super::{
     super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind},
     Fault, Held, accept, fenced,
+    steps::{begin_step, step_of_row},
+    text,
 };
 
 /// The default one, as below.
 const ADOPTED_LEASE: Duration = Duration::from_secs(15);
 
-/// Nobody else's, and never back to an older fence; an ended one only where it was retried since, in files. The lease
-/// is the default one: the next renewal, which comes within a fifth of it, sets the configured. $1 run, $2 owner,
-/// $3 epoch, $4 generation, $5 request digest, $6 attempt
-const TAKE: &str = r#"
+/// Nobody else's, and never back to an older fence. An ended one only where it was retried since, in files; where the
+/// frontend ended it by itself, told by our webhooks, which leave no error code; or where nobody has accepted it here.
+/// The lease is the default one: the next renewal, which comes within a fifth of it, sets the configured.
+///
+/// $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest, $6 attempt, $7 address, $8 brand, $9 when (ms)
+const TAKE: &str = concat!(
+    r#"
+WITH taken AS (
 UPDATE "PipelineRun" SET "status" = 'PROCESSING', "completedAt" = NULL, "duration" = NULL,
   "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL,
   "leaseOwner" = $2, "leaseEpoch" = $3, "generation" = $4, "attempts" = $6,
+  "requestDigest" = $5, "documentUrl" = COALESCE("documentUrl", $7), "brandId" = COALESCE("brandId", $8),
+  "acceptedAt" = COALESCE("acceptedAt", to_timestamp($9::float8 / 1000)),
   "leaseUntil" = now() + interval '15 seconds', "startedAt" = COALESCE("startedAt", now()), "updatedAt" = now()
-WHERE "id" = $1 AND "requestDigest" = $5 AND "leaseEpoch" <= $3 AND "generation" <= $4
-  AND ("status" = 'PROCESSING' OR ("status" IN ('FAILED', 'CANCELLED') AND "generation" < $4))
+WHERE "id" = $1 AND "leaseEpoch" <= $3 AND "generation" <= $4
+  AND (("acceptedAt" IS NOT NULL AND "requestDigest" = $5
+        AND ("status" = 'PROCESSING' OR "generation" < $4 OR ("status" = 'FAILED' AND "errorCode" IS NULL)))
+       OR ("acceptedAt" IS NULL AND ("documentUrl" IS NULL OR "documentUrl" IS NOT DISTINCT FROM $7)))
   AND ("leaseOwner" IS NULL OR "leaseOwner" = $2 OR "leaseUntil" < now())
-RETURNING "id""#;
+RETURNING "id", "#,
+    step_of_row!(),
+    r#" AS "step"
+), "#,
+    begin_step!("taken"),
+    r#" SELECT "id" FROM taken"#
+);
 
 pub(super) async fn adopt(held: &mut Held<'_>, run: &NewRun, fence: &Fence) -> Result<(), Fault> {
     // A new row is leased from its first moment: a worker that took it in between would find its work done.
     let lease = Lease { owner: fence.owner.clone(), duration: ADOPTED_LEASE };
-    match accept::accept(held, run, Some(&lease)).await? {
-        Acceptance::OtherRequest => {
-            let what = format!("run {} is in the database for another request; both are kept", run.id);
-            return Err(Fault::Store(StorageError::new(StorageErrorKind::Conflict, what)));
-        }
-        Acceptance::Deleted => return Err(fenced(&run.id)),
-        Acceptance::New(_) | Acceptance::Existing(_) => {}
+    let accepted = accept::accept(held, run, Some(&lease)).await?;
+    if accepted == Acceptance::Deleted {
+        return Err(fenced(&run.id));
     }
     let taken = held
         .query(TAKE)
@@ -42,7 +54,17 @@ pub(super) async fn adopt(held: &mut Held<'_>, run: &NewRun, fence: &Fence) -> R
         .bind(fence.generation)
         .bind(&run.request.digest)
         .bind(fence.attempt)
+        .bind(run.request.document_url.as_deref().map(text))
+        .bind(run.request.brand_id.as_str())
+        .bind(run.accepted_at.timestamp_millis())
         .fetch_optional(held.connection()?)
         .await?;
-    taken.map(drop).ok_or_else(|| fenced(&run.id))
+    match (taken, accepted) {
+        (Some(_), _) => Ok(()),
+        (None, Acceptance::OtherRequest) => {
+            let what = format!("run {} is in the database for another request; both are kept", run.id);
+            Err(Fault::Store(StorageError::new(StorageErrorKind::Conflict, what)))
+        }
+        (None, _) => Err(fenced(&run.id)),
+    }
 }

@@ -11,22 +11,27 @@ use super::{
     super::{Claim, Fence, Lease},
     Fault, Held,
     lease::run_id,
+    steps::{begin_step, step_of_row},
 };
 
 /// Rounds of one claim: one for the users' first runs, one for what more they have, and two more where other workers
 /// have just taken what a round found.
 const ROUNDS_MAX: usize = 4;
 
-/// What is entered in a claimed row. Whoever finds a run again that it has leased itself and does not know of has not
+/// The changes to a claimed row. Whoever finds a run again that it has leased itself and does not know of has not
 /// crashed: the answer to an earlier claim was lost. $1 owner, $2 lease (s)
 macro_rules! take {
     () => {
-        r#"UPDATE "PipelineRun" r SET "leaseOwner" = $1, "leaseEpoch" = r."leaseEpoch" + 1,
+        concat!(
+            r#"UPDATE "PipelineRun" r SET "leaseOwner" = $1, "leaseEpoch" = r."leaseEpoch" + 1,
           "attempts" = r."attempts" + (r."leaseOwner" IS DISTINCT FROM $1)::int,
           "leaseUntil" = now() + make_interval(secs => $2), "startedAt" = COALESCE(r."startedAt", now()),
           "updatedAt" = now()
         FROM waiting WHERE r."id" = waiting."id"
-        RETURNING r."id", r."userId", r."leaseEpoch", r."generation", r."attempts", waiting."turn", waiting."heldBy""#
+        RETURNING r."id", r."userId", r."leaseEpoch", r."generation", r."attempts", waiting."turn", waiting."heldBy", "#,
+            step_of_row!(),
+            r#" AS "step""#
+        )
     };
 }
 
@@ -50,8 +55,12 @@ const EXPIRED: &str = concat!(
     ),
     waiting AS (
       SELECT "id", "heldBy", row_number() OVER (ORDER BY "priority" DESC, "createdAt", "id") AS "turn" FROM ended
-    ) "#,
-    take!()
+    ),
+    claimed AS ("#,
+    take!(),
+    "), ",
+    begin_step!("claimed"),
+    " SELECT * FROM claimed"
 );
 
 /// One round. The heads of all users' queues come from a loose scan of the index by user: one step a user, whatever
@@ -94,7 +103,9 @@ const FREE: &str = concat!(
     ),
     claimed AS ("#,
     take!(),
-    r#") SELECT counted."seen", claimed.* FROM (SELECT count(*)::int8 AS "seen" FROM turns) AS counted
+    "), ",
+    begin_step!("claimed"),
+    r#" SELECT counted."seen", claimed.* FROM (SELECT count(*)::int8 AS "seen" FROM turns) AS counted
          LEFT JOIN claimed ON true"#
 );
 

@@ -7,10 +7,11 @@ use sqlx::Row as _;
 use super::{
     super::{
         Fence, StorageError, StorageErrorKind,
-        control::{Burial, Control, Listing, RunPage},
+        control::{Burial, Control, FrontendRun, Listing, RunPage},
+        frontend_rows::error_output,
     },
     Access, Fault, Held, PostgresStore, bounded, lease, list,
-    outbox::owe,
+    steps::{end_at_step, seconds_until, step_of_row},
     text,
 };
 
@@ -68,20 +69,24 @@ async fn retry(held: &mut Held<'_>, run: &RunId, seen: i32) -> Result<Option<i32
     row.map(|row| Ok(row.try_get("generation")?)).transpose()
 }
 
-/// $1 run, $2 when (ms), $3 to $6 the failure, $7 whether the frontend is told
+/// $1 run, $2 when (ms), $3 to $6 the failure, $7 the output of the step that it stopped at
 const CANCEL: &str = concat!(
     r#"
 WITH stopped AS (
   UPDATE "PipelineRun" SET "status" = 'CANCELLED', "leaseEpoch" = "leaseEpoch" + 1, "leaseOwner" = NULL,
     "leaseUntil" = NULL,
     "completedAt" = GREATEST(to_timestamp($2::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
-    "duration" = LEAST(GREATEST($2::int8 - (extract(epoch FROM "createdAt") * 1000)::int8, 0), 2147483647)::int4,
+    "duration" = "#,
+    seconds_until!("$2"),
+    r#",
     "errorCode" = $3, "errorStage" = $4, "errorMessage" = $5, "errorCanRetry" = $6, "updatedAt" = now()
   WHERE "id" = $1 AND "status" = 'PROCESSING'
-  RETURNING "id", "generation"
+  RETURNING "id", "status", "completedAt", "#,
+    step_of_row!(),
+    r#" AS "step"
 ),
 "#,
-    owe!("stopped", "ARRAY[7]", "$7"),
+    end_at_step!("stopped", "$7"),
     r#"
 SELECT pg_notify('innovation_cancelled', "id")::text FROM stopped"#
 );
@@ -91,7 +96,6 @@ async fn cancel(
     run: &RunId,
     failure: &RunFailure,
     at: Timestamp,
-    tells: bool,
 ) -> Result<bool, Fault> {
     let row = held
         .query(CANCEL)
@@ -101,7 +105,7 @@ async fn cancel(
         .bind(failure.stage.map(|stage| i32::from(stage.number())))
         .bind(text(&failure.message))
         .bind(failure.can_retry)
-        .bind(tells)
+        .bind(text(&error_output(Some(failure))))
         .fetch_optional(held.connection()?)
         .await?;
     Ok(row.is_some())
@@ -163,8 +167,45 @@ async fn half_removed(held: &mut Held<'_>) -> Result<Vec<RunId>, Fault> {
     rows.iter().map(|row| lease::run_id(row.try_get("id")?)).collect()
 }
 
+/// $1 run, $2 output
+const END_STEP: &str = r#"
+UPDATE "StageOutput" AS o SET "status" = r."status", "output" = $2,
+  "completedAt" = COALESCE(r."completedAt", now() AT TIME ZONE 'UTC')
+FROM "PipelineRun" r
+WHERE r."id" = $1 AND r."status" IN ('FAILED', 'CANCELLED') AND o."runId" = r."id" AND o."status" = 'PROCESSING'"#;
+
+async fn end_step(held: &mut Held<'_>, run: &RunId, failure: &RunFailure) -> Result<(), Fault> {
+    let output = error_output(Some(failure));
+    held.query(END_STEP).bind(run.as_str()).bind(text(&output)).execute(held.connection()?).await?;
+    Ok(())
+}
+
+const FRONTEND_RUN: &str = r#"
+SELECT "companyName", "documentUrl", "acceptedAt" IS NOT NULL AS "isAccepted" FROM "PipelineRun"
+WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
+
+async fn frontend_run(held: &mut Held<'_>, run: &RunId) -> Result<Option<FrontendRun>, Fault> {
+    let row = held.query(FRONTEND_RUN).bind(run.as_str()).fetch_optional(held.connection()?).await?;
+    row.map(|row| {
+        Ok(FrontendRun {
+            company_name: row.try_get("companyName")?,
+            document_url: row.try_get("documentUrl")?,
+            is_accepted: row.try_get("isAccepted")?,
+        })
+    })
+    .transpose()
+}
+
 #[async_trait]
 impl Control for PostgresStore {
+    async fn frontend_run(&self, run: &RunId) -> Result<Option<FrontendRun>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| frontend_run(held, run))
+    }
+
+    async fn end_step(&self, run: &RunId, failure: &RunFailure) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| end_step(held, run, failure))
+    }
+
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         bounded!(self.pool, Access::Read, |held| list::list(held, listing))
     }
@@ -178,10 +219,7 @@ impl Control for PostgresStore {
     }
 
     async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
-        let tells = self.telling.is_some();
-        let cancelled: Result<bool, StorageError> =
-            async { bounded!(self.pool, Access::Write, |held| cancel(held, run, failure, at, tells)) }.await;
-        self.told(cancelled)
+        bounded!(self.pool, Access::Write, |held| cancel(held, run, failure, at))
     }
 
     async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {

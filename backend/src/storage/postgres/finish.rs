@@ -5,15 +5,18 @@ use pipeline::{
     failure::RunFailure,
     grounding::{StageGrounding, run_share},
     record::{StageRecord, sha256_hex},
-    run::RunStatus,
+    run::{RunId, RunStatus},
 };
-use sqlx::Row as _;
-use uuid::Uuid;
+use sqlx::{Postgres, Row as _, postgres::PgArguments, query::Query};
 
 use super::{
-    super::{End, Fence, StorageError, StorageErrorKind, frontend_rows::FrontendRows},
+    super::{
+        End, Fence, StorageError, StorageErrorKind,
+        frontend_rows::{FrontendRows, error_output},
+    },
     Fault, Held, fenced, load,
     outbox::owe,
+    steps::{end_at_step, payload, seconds_until, step_names, step_of_row},
     text,
 };
 
@@ -26,47 +29,93 @@ pub(super) struct Completed<'a> {
     pub(super) at: Timestamp,
 }
 
-/// $1 run, $2 owner, $3 epoch, $4 generation, $5 when (ms), $6 report, $7 its digest, $8 grounding; `StageOutput`:
-/// $9 ids, $10 numbers, $11 names, $12 outputs, $13 when (ms); `OpportunityCard`: $14 ids, $15 numbers, $16 titles,
-/// $17 contents; `InspirationReport`: $18 id, $19 and $20 tracks, $21 texts; $22 whether the frontend is told
+/// Part of a statement: the frontend's rows of a completed run, from a part "ended" with the run's columns. A stage's row
+/// that is there already stays, except a first one that lacks what later stages add. A card's star is its user's.
+///
+/// `StageOutput`: $2 numbers, $3 when (ms), $4 fields for the first row, $5 the fifth row's output; `OpportunityCard`:
+/// $6 numbers, $7 titles, $8 contents; `InspirationReport`: $9 and $10 tracks, $11 texts
+macro_rules! frontend_rows {
+    () => {
+        concat!(
+            r#"steps AS (
+  INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt", "createdAt")
+  SELECT gen_random_uuid()::text, e."id", s.number, "#,
+            step_names!(),
+            r#"[s.number], 'COMPLETED',
+    CASE s.number WHEN 1 THEN ("#,
+            payload!(r#"e."stage1Output""#),
+            r#" || $4::jsonb)::text WHEN 2 THEN ("#,
+            payload!(r#"e."stage2Output""#),
+            r#")::text WHEN 3 THEN ("#,
+            payload!(r#"e."stage3Output""#),
+            r#")::text WHEN 4 THEN ("#,
+            payload!(r#"e."stage4Output""#),
+            r#")::text ELSE $5 END,
+    to_timestamp(s.at::float8 / 1000) AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
+  FROM ended AS e, unnest($2::int4[], $3::int8[]) AS s(number, at)
+  WHERE s.number = 5 OR NOT EXISTS (
+    SELECT FROM "StageOutput" k WHERE k."runId" = e."id" AND k."stageNumber" = s.number AND k."status" = 'COMPLETED'
+      AND k."output" <> '' AND (s.number > 1 OR strpos(k."output", '"businessImpact"') > 0))
+  ON CONFLICT ("runId", "stageNumber") DO UPDATE SET "status" = EXCLUDED."status", "output" = EXCLUDED."output",
+    "completedAt" = EXCLUDED."completedAt"
+),
+cards AS (
+  INSERT INTO "OpportunityCard" AS o ("id", "runId", "number", "title", "content", "createdAt", "updatedAt")
+  SELECT gen_random_uuid()::text, e."id", c.number, c.title, c.content, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
+  FROM ended AS e, unnest($6::int4[], $7::text[], $8::text[]) AS c(number, title, content)
+  ON CONFLICT ("runId", "number") DO UPDATE SET "title" = EXCLUDED."title", "content" = EXCLUDED."content",
+    "updatedAt" = EXCLUDED."updatedAt"
+  WHERE (o."title", o."content") IS DISTINCT FROM (EXCLUDED."title", EXCLUDED."content")
+),
+page AS (
+  INSERT INTO "InspirationReport" ("id", "runId", "selectedTrack", "nonSelectedTrack", "stage1Output",
+    "stage2Output", "stage3Output", "stage4Output", "stage5Output", "createdAt", "updatedAt")
+  SELECT gen_random_uuid()::text, e."id", $9, $10, ($11::text[])[1], ($11::text[])[2], ($11::text[])[3],
+    ($11::text[])[4], ($11::text[])[5], now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
+  FROM ended AS e
+  ON CONFLICT ("runId") DO UPDATE SET "selectedTrack" = EXCLUDED."selectedTrack",
+    "nonSelectedTrack" = EXCLUDED."nonSelectedTrack", "stage1Output" = EXCLUDED."stage1Output",
+    "stage2Output" = EXCLUDED."stage2Output", "stage3Output" = EXCLUDED."stage3Output",
+    "stage4Output" = EXCLUDED."stage4Output", "stage5Output" = EXCLUDED."stage5Output",
+    "updatedAt" = EXCLUDED."updatedAt"
+)
+SELECT "id" FROM ended"#
+        )
+    };
+}
+
+/// $1 run, $2 to $11 the frontend's rows, $12 owner, $13 epoch, $14 generation, $15 when (ms), $16 report, $17 its digest,
+/// $18 grounding, $19 whether the frontend is told
 const COMPLETE: &str = concat!(
     r#"
 WITH ended AS (
   UPDATE "PipelineRun" SET "status" = 'COMPLETED',
-    "completedAt" = GREATEST(to_timestamp($5::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
-    "duration" = LEAST(GREATEST($5::int8 - (extract(epoch FROM "createdAt") * 1000)::int8, 0), 2147483647)::int4,
-    "fullReportMarkdown" = $6, "reportDigest" = $7, "grounding" = $8,
+    "completedAt" = GREATEST(to_timestamp($15::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
+    "duration" = "#,
+    seconds_until!("$15"),
+    r#",
+    "fullReportMarkdown" = $16, "reportDigest" = $17, "grounding" = $18,
     "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL,
     "leaseOwner" = NULL, "leaseUntil" = NULL, "updatedAt" = now()
-  WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
-  RETURNING "id", "generation"
+  WHERE "id" = $1 AND "leaseOwner" = $12 AND "leaseEpoch" = $13 AND "generation" = $14 AND "status" = 'PROCESSING'
+  RETURNING "id", "generation", "stage1Output", "stage2Output", "stage3Output", "stage4Output"
 ),
 "#,
-    owe!("ended", "ARRAY[5, 6]", "$22"),
-    r#",
-outputs AS (
-  INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt")
-  SELECT s.id, ended."id", s.number, s.name, 'COMPLETED', s.output,
-         to_timestamp(s.at::float8 / 1000) AT TIME ZONE 'UTC'
-  FROM ended, unnest($9::text[], $10::int4[], $11::text[], $12::text[], $13::int8[]) AS s(id, number, name, output, at)
-  ON CONFLICT ("runId", "stageNumber") DO UPDATE SET "stageName" = EXCLUDED."stageName",
-    "status" = EXCLUDED."status", "output" = EXCLUDED."output", "completedAt" = EXCLUDED."completedAt"
+    owe!("ended", "ARRAY[6]", "$19"),
+    ",\n",
+    frontend_rows!()
+);
+
+/// The rows of a run that has been completed: the frontend has done so, told by our webhooks, or somebody has removed them.
+/// $1 run, $2 to $11 the frontend's rows, $12 generation
+const FILL_ROWS: &str = concat!(
+    r#"
+WITH ended AS (
+  SELECT "id", "stage1Output", "stage2Output", "stage3Output", "stage4Output" FROM "PipelineRun"
+  WHERE "id" = $1 AND "generation" = $12 AND "status" = 'COMPLETED' FOR UPDATE
 ),
-cards AS (
-  INSERT INTO "OpportunityCard" ("id", "runId", "number", "title", "content", "updatedAt")
-  SELECT c.id, ended."id", c.number, c.title, c.content, now() AT TIME ZONE 'UTC'
-  FROM ended, unnest($14::text[], $15::int4[], $16::text[], $17::text[]) AS c(id, number, title, content)
-  ON CONFLICT ("runId", "number") DO NOTHING
-),
-page AS (
-  INSERT INTO "InspirationReport" ("id", "runId", "selectedTrack", "nonSelectedTrack", "stage1Output",
-    "stage2Output", "stage3Output", "stage4Output", "stage5Output", "updatedAt")
-  SELECT $18, ended."id", $19, $20, ($21::text[])[1], ($21::text[])[2], ($21::text[])[3], ($21::text[])[4],
-    ($21::text[])[5], now() AT TIME ZONE 'UTC'
-  FROM ended
-  ON CONFLICT ("runId") DO NOTHING
-)
-SELECT "id" FROM ended"#
+"#,
+    frontend_rows!()
 );
 
 /// Ends a run as it has ended; a completed one with the frontend's rows.
@@ -86,7 +135,7 @@ pub(super) async fn finish(
             let what = "a completed run without the rows that the frontend reads".to_owned();
             Err(Fault::Store(StorageError::new(StorageErrorKind::Refused, what)))
         }
-        (End::Failed(failure), _) => fail(held, fence, failure, (end.status(), at), tells).await,
+        (End::Failed(failure), _) => fail(held, fence, failure, (end.status(), at)).await,
     }
 }
 
@@ -97,14 +146,11 @@ pub(super) async fn complete(
     completed: &Completed<'_>,
     tells: bool,
 ) -> Result<(), Fault> {
-    let rows = completed.rows;
     let grounding: Vec<StageGrounding> =
         completed.records.iter().map(|record| record.meta.grounding.clone()).collect();
     let report = text(completed.report);
-    let (stages, cards) = (rows.stages.iter(), rows.cards.iter());
-    let ended = held
-        .query(COMPLETE)
-        .bind(fence.run.as_str())
+    let query = bind_rows(held.query(COMPLETE).bind(fence.run.as_str()), completed.rows);
+    let ended = query
         .bind(&fence.owner)
         .bind(fence.epoch)
         .bind(fence.generation)
@@ -112,19 +158,6 @@ pub(super) async fn complete(
         .bind(&*report)
         .bind(sha256_hex(report.as_bytes()))
         .bind(run_share(&grounding))
-        .bind(new_ids(rows.stages.len()))
-        .bind(stages.clone().map(|row| row.number).collect::<Vec<_>>())
-        .bind(stages.clone().map(|row| row.name).collect::<Vec<_>>())
-        .bind(stages.clone().map(|row| text(&row.output)).collect::<Vec<_>>())
-        .bind(stages.map(|row| row.completed_at.timestamp_millis()).collect::<Vec<_>>())
-        .bind(new_ids(rows.cards.len()))
-        .bind(cards.clone().map(|card| card.number).collect::<Vec<_>>())
-        .bind(cards.clone().map(|card| text(&card.title)).collect::<Vec<_>>())
-        .bind(cards.map(|card| text(&card.content)).collect::<Vec<_>>())
-        .bind(Uuid::new_v4().to_string())
-        .bind(text(&rows.selected_track))
-        .bind(text(&rows.non_selected_track))
-        .bind((1..=5).map(|number| text(rows.stage_text(number))).collect::<Vec<_>>())
         .bind(tells)
         .fetch_optional(held.connection()?)
         .await?;
@@ -134,20 +167,55 @@ pub(super) async fn complete(
     }
 }
 
+/// Binds $2 to $11 of [`frontend_rows!`].
+fn bind_rows<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    rows: &'q FrontendRows,
+) -> Query<'q, Postgres, PgArguments> {
+    let cards = rows.cards.iter();
+    query
+        .bind(rows.finished_at.iter().map(|(number, _)| *number).collect::<Vec<_>>())
+        .bind(rows.finished_at.iter().map(|(_, at)| at.timestamp_millis()).collect::<Vec<_>>())
+        .bind(&rows.summary)
+        .bind(text(&rows.opportunities))
+        .bind(cards.clone().map(|card| card.number).collect::<Vec<_>>())
+        .bind(cards.clone().map(|card| text(&card.title)).collect::<Vec<_>>())
+        .bind(cards.map(|card| text(&card.content)).collect::<Vec<_>>())
+        .bind(text(&rows.selected_track))
+        .bind(text(&rows.non_selected_track))
+        .bind(rows.texts.iter().map(|part| text(part)).collect::<Vec<_>>())
+}
+
+/// Gives a run of this generation that is completed the frontend's rows that it lacks.
+pub(super) async fn fill_rows(
+    held: &mut Held<'_>,
+    run: &RunId,
+    generation: i32,
+    rows: &FrontendRows,
+) -> Result<(), Fault> {
+    let query = bind_rows(held.query(FILL_ROWS).bind(run.as_str()), rows);
+    query.bind(generation).fetch_optional(held.connection()?).await?;
+    Ok(())
+}
+
 /// $1 run, $2 owner, $3 epoch, $4 generation, $5 when (ms), $6 status, $7 to $10 the failure, $11 US dollars lost,
-/// $12 whether the frontend is told
+/// $12 the output of the step that it stopped at
 const FAIL: &str = concat!(
     r#"
 WITH ended AS (
 UPDATE "PipelineRun" SET "status" = $6::"RunStatus",
   "completedAt" = GREATEST(to_timestamp($5::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
-  "duration" = LEAST(GREATEST($5::int8 - (extract(epoch FROM "createdAt") * 1000)::int8, 0), 2147483647)::int4,
+  "duration" = "#,
+    seconds_until!("$5"),
+    r#",
   "errorCode" = $7, "errorStage" = $8, "errorMessage" = $9, "errorCanRetry" = $10, "lostUsd" = "lostUsd" + $11,
   "leaseOwner" = NULL, "leaseUntil" = NULL, "updatedAt" = now()
 WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
-RETURNING "id", "generation"
+RETURNING "id", "status", "completedAt", "#,
+    step_of_row!(),
+    r#" AS "step"
 ), "#,
-    owe!("ended", "ARRAY[7]", "$12"),
+    end_at_step!("ended", "$12"),
     r#" SELECT "id" FROM ended"#
 );
 
@@ -157,7 +225,6 @@ pub(super) async fn fail(
     fence: &Fence,
     failure: &RunFailure,
     (status, at): (RunStatus, Timestamp),
-    tells: bool,
 ) -> Result<(), Fault> {
     let ended = held
         .query(FAIL)
@@ -172,7 +239,7 @@ pub(super) async fn fail(
         .bind(text(&failure.message))
         .bind(failure.can_retry)
         .bind(failure.usage.cost_usd)
-        .bind(tells)
+        .bind(text(&error_output(Some(failure))))
         .fetch_optional(held.connection()?)
         .await?;
     match ended {
@@ -196,8 +263,4 @@ async fn already(held: &mut Held<'_>, fence: &Fence, status: RunStatus) -> Resul
         Some(row) if load::status(row.try_get(0)?)? == status => Ok(()),
         _ => Err(fenced(&fence.run)),
     }
-}
-
-fn new_ids(count: usize) -> Vec<String> {
-    (0..count).map(|_| Uuid::new_v4().to_string()).collect()
 }

@@ -25,7 +25,7 @@ use super::{
 const REPORT: i32 = 5;
 
 const LOAD: &str = r#"
-SELECT "documentName", "documentUrl", "brandId", "requestDigest", "status"::text AS "status", "generation", "leaseEpoch",
+SELECT "documentName", "documentUrl", "companyName", "brandId", "requestDigest", "status"::text AS "status", "generation", "leaseEpoch",
   (SELECT "clerkId" FROM "User" WHERE "User"."id" = "userId") AS "clerkId",
   (extract(epoch FROM "acceptedAt") * 1000)::int8 AS "accepted",
   (extract(epoch FROM "completedAt") * 1000)::int8 AS "completed",
@@ -129,13 +129,15 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, Fault> {
         return Ok(None);
     };
     let user_id: Option<String> = row.try_get("clerkId")?;
-    Ok(Some(Request {
+    let request = Request {
         source: row.try_get("documentName")?,
         document_url: row.try_get("documentUrl")?,
         brand_id,
+        company_name: None,
         user_id: user_id.filter(|id| id != SYSTEM_USER),
         digest,
-    }))
+    };
+    Ok(Some(request.of_company(row.try_get("companyName")?)))
 }
 
 pub(super) fn failure(row: &PgRow) -> Result<Option<RunFailure>, Fault> {

@@ -36,7 +36,7 @@ pub(super) async fn replay(held: &mut Held<'_>, fence: &Fence, replay: &Replay<'
         adopt::adopt(held, new, fence).await?;
     }
     crash::point("reconcile-adopted");
-    stage::store_all(held, fence, replay.stages, replay.tells).await?;
+    stage::store_all(held, fence, replay.stages).await?;
     crash::point("reconcile-stages-stored");
     finish::finish(held, fence, replay.end, replay.rows, replay.at, replay.tells).await?;
     crash::point("reconcile-ended");
@@ -139,7 +139,7 @@ pub(super) async fn keep_proof(held: &mut Held<'_>, proof: &Proof, json: &str) -
     Ok(kept.is_some())
 }
 
-/// The frontend's cards and report page are made anew; its progress rows are written over. $1 run, $2 owner, $3 epoch,
+/// The frontend's cards, report page and progress rows are written over when the run ends again. $1 run, $2 owner, $3 epoch,
 /// $4 generation, $5 the version that was read, $6 the stages that go
 const REOPEN: &str = r#"
 WITH reopened AS (
@@ -156,9 +156,7 @@ WITH reopened AS (
     "fullReportMarkdown" = NULL, "reportDigest" = NULL, "updatedAt" = now()
   WHERE "id" = $1 AND "generation" = $4 AND "status" <> 'PROCESSING' AND "leaseEpoch" < $3 AND xmin::text = $5
   RETURNING "id"
-),
-cards AS (DELETE FROM "OpportunityCard" USING reopened WHERE "runId" = reopened."id"),
-page AS (DELETE FROM "InspirationReport" USING reopened WHERE "runId" = reopened."id")
+)
 SELECT "id" FROM reopened"#;
 
 pub(super) async fn reopen(

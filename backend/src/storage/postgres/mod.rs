@@ -26,6 +26,7 @@ mod pool;
 mod probe;
 mod rowless;
 mod stage;
+mod steps;
 
 use std::{
     collections::BTreeMap,
@@ -139,10 +140,7 @@ impl Store for PostgresStore {
 
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
         let new = stage::Stored::new(record)?;
-        let tells = self.telling.is_some();
-        let stored: Result<(), StorageError> =
-            async { bounded!(self.pool, Access::Write, |held| stage::store(held, fence, &new, tells)) }.await;
-        self.told(stored)
+        bounded!(self.pool, Access::Write, |held| stage::store(held, fence, &new))
     }
 
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
@@ -221,6 +219,17 @@ impl Mirror for PostgresStore {
     ) -> Result<(), StorageError> {
         let new = stage::Stored::new(record)?;
         bounded!(self.pool, Access::Write, |held| mirror::fill(held, run, generation, &new))
+    }
+
+    async fn fill_rows(
+        &self,
+        run: &RunId,
+        generation: i32,
+        end: End<'_>,
+        at: Timestamp,
+    ) -> Result<(), StorageError> {
+        let Some(rows) = frontend_rows(end, at)? else { return Ok(()) };
+        bounded!(self.pool, Access::Write, |held| finish::fill_rows(held, run, generation, &rows))
     }
 
     async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError> {

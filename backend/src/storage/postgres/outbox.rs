@@ -35,21 +35,42 @@ macro_rules! owe {
 }
 pub(super) use owe;
 
+/// An event's place in the order of sending, as [`Event::place`].
+macro_rules! place {
+    ($row:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $row,
+            r#"."event" > 10 THEN 2 * "#,
+            $row,
+            r#"."event" - 21 ELSE 2 * "#,
+            $row,
+            r#"."event" END"#
+        )
+    };
+}
+
 /// What is due, of each run the first that is not settled. Times are stored in milliseconds, so one may be rounded up to
 /// the next. $1 limit, $2 how long it is nobody else's (s)
-const CLAIM: &str = r#"
+const CLAIM: &str = concat!(
+    r#"
 WITH due AS (
   SELECT d."runId", d."generation", d."event" FROM "WebhookDelivery" d
   WHERE d."settledAt" IS NULL AND d."nextAttemptAt" <= now() + interval '1 millisecond'
     AND NOT EXISTS (
       SELECT FROM "WebhookDelivery" e WHERE e."runId" = d."runId" AND e."settledAt" IS NULL
-        AND (e."generation", e."event") < (d."generation", d."event"))
+        AND (e."generation", "#,
+    place!("e"),
+    r#") < (d."generation", "#,
+    place!("d"),
+    r#"))
   ORDER BY d."nextAttemptAt" LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE "WebhookDelivery" w SET "attempts" = w."attempts" + 1, "nextAttemptAt" = now() + make_interval(secs => $2)
 FROM due WHERE w."runId" = due."runId" AND w."generation" = due."generation" AND w."event" = due."event"
 RETURNING w."runId", w."generation", w."event", w."attempts",
-  EXISTS (SELECT FROM "WebhookDelivery" g WHERE g."runId" = w."runId" AND g."outcome" = 'gone') AS "isGone""#;
+  EXISTS (SELECT FROM "WebhookDelivery" g WHERE g."runId" = w."runId" AND g."outcome" = 'gone') AS "isGone""#
+);
 
 async fn claim(held: &mut Held<'_>, limit: usize, hold: Duration) -> Result<Vec<Due>, Fault> {
     let rows = held
@@ -141,7 +162,7 @@ async fn replay(held: &mut Held<'_>, run: &RunId, generation: i32, events: &[Eve
 const DELIVERIES: &str = r#"
 SELECT "generation", "event", "attempts", (extract(epoch FROM "nextAttemptAt") * 1000)::int8 AS "nextAttemptAt",
   "outcome", "lastError"
-FROM "WebhookDelivery" WHERE "runId" = $1 ORDER BY "generation", "event""#;
+FROM "WebhookDelivery" WHERE "runId" = $1 ORDER BY "generation", CASE WHEN "event" > 10 THEN 2 * "event" - 21 ELSE 2 * "event" END"#;
 
 async fn deliveries(held: &mut Held<'_>, run: &RunId) -> Result<Vec<Delivery>, Fault> {
     let rows = held.query(DELIVERIES).bind(run.as_str()).fetch_all(held.connection()?).await?;

@@ -18,7 +18,8 @@ SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
       ('"RunTombstone"', 'SELECT'),
       ('"StageOutput"', 'SELECT'), ('"StageOutput"', 'INSERT'), ('"StageOutput"', 'UPDATE'),
       ('"OpportunityCard"', 'SELECT'), ('"OpportunityCard"', 'INSERT'),
-      ('"InspirationReport"', 'SELECT'), ('"InspirationReport"', 'INSERT')
+      ('"OpportunityCard"', 'UPDATE'),
+      ('"InspirationReport"', 'SELECT'), ('"InspirationReport"', 'INSERT'), ('"InspirationReport"', 'UPDATE')
     ) AS needed(relation, privilege)
     WHERE NOT has_table_privilege(needed.relation, needed.privilege)
   )
@@ -34,14 +35,15 @@ LEFT JOIN (
 ) AS run ON true
 LEFT JOIN (SELECT "id", "clerkId", "email", "updatedAt" FROM "User" LIMIT 0) AS person ON true
 LEFT JOIN (
-  SELECT "id", "runId", "stageNumber", "stageName", "status", "output", "completedAt" FROM "StageOutput" LIMIT 0
+  SELECT "id", "runId", "stageNumber", "stageName", "status", "output", "completedAt", "createdAt"
+  FROM "StageOutput" LIMIT 0
 ) AS output ON true
 LEFT JOIN (
-  SELECT "id", "runId", "number", "title", "content", "updatedAt" FROM "OpportunityCard" LIMIT 0
+  SELECT "id", "runId", "number", "title", "content", "createdAt", "updatedAt" FROM "OpportunityCard" LIMIT 0
 ) AS card ON true
 LEFT JOIN (
   SELECT "id", "runId", "selectedTrack", "nonSelectedTrack", "stage1Output", "stage2Output", "stage3Output",
-    "stage4Output", "stage5Output", "updatedAt"
+    "stage4Output", "stage5Output", "createdAt", "updatedAt"
   FROM "InspirationReport" LIMIT 0
 ) AS page ON true"#;
 

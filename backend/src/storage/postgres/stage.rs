@@ -1,6 +1,7 @@
 //! Stages: stored once, never replaced, read back as they are stored.
 
 use pipeline::{
+    clock::Timestamp,
     record::StageRecord,
     run::{RunId, Stage},
 };
@@ -9,11 +10,10 @@ use sqlx::Row as _;
 use super::{
     super::{
         Fence, StorageError, StorageErrorKind,
-        frontend_rows::{REPORT_NUMBER, step_after},
+        frontend_rows::{REPORT_NUMBER, later_fields, own_fields, step_after},
     },
-    Fault, Held, fenced, load,
-    outbox::owe,
-    refused,
+    Fault, Held, fenced, load, refused,
+    steps::{begin_step, step_names, step_of_row},
 };
 
 /// A record as it goes into its column.
@@ -22,6 +22,11 @@ pub(super) struct Stored {
     pub(super) stage: Stage,
     pub(super) json: String,
     pub(super) sha256: String,
+    finished_at: Timestamp,
+    /// Fields that its `StageOutput` row has besides the record's, as a JSON object.
+    own_fields: String,
+    /// Members that it adds to the JSON object of the first `StageOutput` row.
+    later_fields: String,
 }
 
 impl Stored {
@@ -30,15 +35,22 @@ impl Stored {
             StorageError::new(StorageErrorKind::Refused, format!("a stage's record is no JSON: {error}"))
         })?;
         let sha256 = record.sha256().map_err(|error| refused(&error))?;
-        Ok(Self { stage: record.meta.stage, json, sha256 })
+        Ok(Self {
+            stage: record.meta.stage,
+            json,
+            sha256,
+            finished_at: record.meta.finished_at,
+            own_fields: own_fields(record),
+            later_fields: later_fields(record),
+        })
     }
 }
 
 /// Into a free column, over an equal record, or over a damaged one that is still the same ($8): fenced, and read
-/// back. $1 run, $2 owner, $3 epoch, $4 generation, $5 record, $6 its digest, $7 the next step, $9 whether
-/// the frontend is told
+/// back; with the frontend's rows of this step and of the next one. $1 run, $2 owner, $3 epoch, $4 generation, $5 record,
+/// $6 its digest, $7 the next step, $9 when it was finished (ms), $10 fields for its row, $11 members for the first row
 macro_rules! store_sql {
-    ($output:literal, $digest:literal, $event:literal) => {
+    ($number:literal, $output:literal, $digest:literal) => {
         concat!(
             r#"WITH stored AS (UPDATE "PipelineRun" SET "#,
             $output,
@@ -52,11 +64,33 @@ macro_rules! store_sql {
             $digest,
             " = $6 OR ",
             $output,
-            r#" = $8::jsonb) RETURNING "id", "generation", "#,
+            r#" = $8::jsonb) RETURNING "id", "#,
             $output,
-            "::text AS output), ",
-            owe!("stored", $event, "$9"),
-            " SELECT output FROM stored"
+            " AS record, ",
+            step_of_row!(),
+            r#" AS "step"),
+            done AS (
+              INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt",
+                "createdAt")
+              SELECT gen_random_uuid()::text, s."id", "#,
+            $number,
+            ", ",
+            step_names!(),
+            "[",
+            $number,
+            r#"], 'COMPLETED', (s.record - 'meta' || $10::jsonb)::text,
+                to_timestamp($9::float8 / 1000) AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
+              FROM stored AS s
+              ON CONFLICT ("runId", "stageNumber") DO UPDATE SET "status" = EXCLUDED."status",
+                "output" = EXCLUDED."output", "completedAt" = EXCLUDED."completedAt"
+            ),
+            first AS (
+              UPDATE "StageOutput" AS o SET "output" = left(o."output", -1) || $11 || '}' FROM stored AS s
+              WHERE $11 <> '' AND o."runId" = s."id" AND o."stageNumber" = 1 AND o."output" LIKE '{%}'
+                AND strpos(o."output", split_part($11, ':', 1)) = 0
+            ), "#,
+            begin_step!("stored"),
+            " SELECT record::text AS output FROM stored"
         )
     };
 }
@@ -78,32 +112,27 @@ macro_rules! held_sql {
 const fn statements(stage: Stage) -> (&'static str, &'static str) {
     match stage {
         Stage::InputProcessing => (
-            store_sql!(r#""stage1Output""#, r#""stage1Digest""#, "ARRAY[1]"),
+            store_sql!("1", r#""stage1Output""#, r#""stage1Digest""#),
             held_sql!(r#""stage1Output""#, r#""stage1Digest""#),
         ),
         Stage::SignalAmplification => (
-            store_sql!(r#""stage2Output""#, r#""stage2Digest""#, "ARRAY[2]"),
+            store_sql!("2", r#""stage2Output""#, r#""stage2Digest""#),
             held_sql!(r#""stage2Output""#, r#""stage2Digest""#),
         ),
         Stage::GeneralTranslation => (
-            store_sql!(r#""stage3Output""#, r#""stage3Digest""#, "ARRAY[3]"),
+            store_sql!("3", r#""stage3Output""#, r#""stage3Digest""#),
             held_sql!(r#""stage3Output""#, r#""stage3Digest""#),
         ),
         Stage::BrandContextualization => (
-            store_sql!(r#""stage4Output""#, r#""stage4Digest""#, "ARRAY[4]"),
+            store_sql!("4", r#""stage4Output""#, r#""stage4Digest""#),
             held_sql!(r#""stage4Output""#, r#""stage4Digest""#),
         ),
     }
 }
 
 /// One round trip; three more where something is in the way.
-pub(super) async fn store(
-    held: &mut Held<'_>,
-    fence: &Fence,
-    new: &Stored,
-    tells: bool,
-) -> Result<(), Fault> {
-    if write(held, fence, new, None, tells).await? {
+pub(super) async fn store(held: &mut Held<'_>, fence: &Fence, new: &Stored) -> Result<(), Fault> {
+    if write(held, fence, new, None).await? {
         return Ok(());
     }
     let row = held
@@ -123,7 +152,7 @@ pub(super) async fn store(
         Err(reason) => {
             let stage = new.stage.number();
             tracing::warn!(run_id = %fence.run, stage, reason, "a damaged stage in the database is replaced");
-            if write(held, fence, new, Some(&json), tells).await? {
+            if write(held, fence, new, Some(&json)).await? {
                 return Ok(());
             }
         }
@@ -131,9 +160,9 @@ pub(super) async fn store(
     Err(conflict(&fence.run, new.stage, "already holds a different record; both are kept"))
 }
 
-/// Several stages into their free columns at once: fenced, and read back. $1 run, $2 owner, $3 epoch, $4 generation, $5 to
-/// $12 each stage's record and its digest or nothing, $13 the next step, $14 the stages' numbers, $15 whether the frontend
-/// is told
+/// Several stages into their free columns at once: fenced, and read back; with the frontend's rows. $1 run, $2 owner,
+/// $3 epoch, $4 generation, $5 to $12 each stage's record and its digest or nothing, $13 the next step, $14 the stages'
+/// numbers, $15 when each was finished (ms), $16 fields for the first row
 const STORE_ALL: &str = concat!(
     r#"
 WITH stored AS (UPDATE "PipelineRun" SET
@@ -145,20 +174,29 @@ WITH stored AS (UPDATE "PipelineRun" SET
 WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
   AND ($5 IS NULL OR "stage1Output" IS NULL) AND ($7 IS NULL OR "stage2Output" IS NULL)
   AND ($9 IS NULL OR "stage3Output" IS NULL) AND ($11 IS NULL OR "stage4Output" IS NULL)
-RETURNING "id", "generation", "stage1Output"::text AS output1, "stage2Output"::text AS output2,
-  "stage3Output"::text AS output3, "stage4Output"::text AS output4),
+RETURNING "id", "stage1Output" AS output1, "stage2Output" AS output2, "stage3Output" AS output3,
+  "stage4Output" AS output4, "#,
+    step_of_row!(),
+    r#" AS "step"),
+done AS (
+  INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt", "createdAt")
+  SELECT gen_random_uuid()::text, s."id", n.number, "#,
+    step_names!(),
+    r#"[n.number], 'COMPLETED',
+    (CASE n.number WHEN 1 THEN s.output1 - 'meta' || $16::jsonb WHEN 2 THEN s.output2 - 'meta'
+       WHEN 3 THEN s.output3 - 'meta' ELSE s.output4 - 'meta' END)::text,
+    to_timestamp(n.at::float8 / 1000) AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
+  FROM stored AS s, unnest($14::int4[], $15::int8[]) AS n(number, at)
+  ON CONFLICT ("runId", "stageNumber") DO UPDATE SET "status" = EXCLUDED."status", "output" = EXCLUDED."output",
+    "completedAt" = EXCLUDED."completedAt"
+),
 "#,
-    owe!("stored", "$14", "$15"),
-    " SELECT output1, output2, output3, output4 FROM stored"
+    begin_step!("stored"),
+    " SELECT output1::text, output2::text, output3::text, output4::text FROM stored"
 );
 
 /// One round trip for all; as many as by [`store`] where something is in the way of one.
-pub(super) async fn store_all(
-    held: &mut Held<'_>,
-    fence: &Fence,
-    all: &[Stored],
-    tells: bool,
-) -> Result<(), Fault> {
+pub(super) async fn store_all(held: &mut Held<'_>, fence: &Fence, all: &[Stored]) -> Result<(), Fault> {
     let Some(last) = all.iter().map(|new| new.stage).max() else { return Ok(()) };
     let mut query = held
         .query(STORE_ALL)
@@ -170,20 +208,33 @@ pub(super) async fn store_all(
         let new = all.iter().find(|new| new.stage == stage);
         query = query.bind(new.map(|new| &new.json)).bind(new.map(|new| &new.sha256));
     }
-    let numbers: Vec<i32> = all.iter().map(|new| new.stage.number().into()).collect();
-    let row =
-        query.bind(step_after(last)).bind(numbers).bind(tells).fetch_optional(held.connection()?).await?;
+    let row = query
+        .bind(step_after(last))
+        .bind(all.iter().map(|new| i32::from(new.stage.number())).collect::<Vec<_>>())
+        .bind(all.iter().map(|new| new.finished_at.timestamp_millis()).collect::<Vec<_>>())
+        .bind(first_fields(all))
+        .fetch_optional(held.connection()?)
+        .await?;
     match row {
         Some(row) => all
             .iter()
             .try_for_each(|new| read_back(fence, new, row.try_get(usize::from(new.stage.number()) - 1)?)),
         None => {
             for new in all {
-                store(held, fence, new, tells).await?;
+                store(held, fence, new).await?;
             }
             Ok(())
         }
     }
+}
+
+/// The fields that the first row gets when it is stored together with later stages, as a JSON object.
+fn first_fields(all: &[Stored]) -> String {
+    let first = all.iter().find(|new| new.stage == Stage::InputProcessing);
+    let Some(own) = first.and_then(|new| new.own_fields.strip_suffix('}')) else { return "{}".to_owned() };
+    let later: String = all.iter().map(|new| new.later_fields.as_str()).collect();
+    // Only an object with a member takes more of them.
+    if own.len() > 1 { format!("{own}{later}}}") } else { "{}".to_owned() }
 }
 
 /// Makes sure that a column holds what was stored in it.
@@ -203,7 +254,6 @@ async fn write(
     fence: &Fence,
     new: &Stored,
     damaged: Option<&str>,
-    tells: bool,
 ) -> Result<bool, Fault> {
     let row = held
         .query(statements(new.stage).0)
@@ -215,7 +265,9 @@ async fn write(
         .bind(&new.sha256)
         .bind(step_after(new.stage))
         .bind(damaged)
-        .bind(tells)
+        .bind(new.finished_at.timestamp_millis())
+        .bind(&new.own_fields)
+        .bind(&new.later_fields)
         .fetch_optional(held.connection()?)
         .await?;
     let Some(row) = row else { return Ok(false) };

@@ -11,7 +11,7 @@ use pipeline::{
 use super::{
     super::{
         Fence, StorageError, StorageErrorKind, Store as _,
-        control::{Burial, Control, Listing, RunPage},
+        control::{Burial, Control, FrontendRun, Listing, RunPage},
         files::Twin,
     },
     Database, Router,
@@ -86,6 +86,13 @@ impl Router {
 
 #[async_trait]
 impl Control for Router {
+    async fn frontend_run(&self, run: &RunId) -> Result<Option<FrontendRun>, StorageError> {
+        match self.database.as_ref().filter(|_| self.mode().has_database()) {
+            Some(database) => database.read(|store| async move { store.frontend_run(run).await }).await,
+            None => Ok(None),
+        }
+    }
+
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         let mode = self.mode();
         if let Some(database) = self.database.as_ref().filter(|_| mode.has_database()) {

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use futures_util::future::join_all;
 use pipeline::{
-    failure::RunFailure,
+    failure::{FailureCode, RunFailure},
     record::StageRecord,
     run::{RunId, RunStatus, Stage},
 };
@@ -154,6 +154,26 @@ impl Router {
             }
         }
         Ok(())
+    }
+
+    /// Gives the row the stages that went to files alone, before a later one or (none) before the run fails.
+    pub(super) async fn complete_row_up_to(
+        &self,
+        database: &Database,
+        fence: &Fence,
+        later: Option<Stage>,
+    ) -> Result<(), StorageError> {
+        let Some(in_row) = self.known(&fence.run).map(|known| known.in_row) else { return Ok(()) };
+        let is_earlier = |stage: &Stage| later.is_none_or(|later| *stage < later);
+        let has_all = Stage::ALL.iter().filter(|stage| is_earlier(stage)).all(|stage| in_row.contains(stage));
+        if has_all || !database.breaker.is_closed() {
+            return Ok(());
+        }
+        // Files that cannot be read, or have none of it, keep a stage from nothing.
+        let Ok(Some(file)) = self.files.load(&fence.run).await else { return Ok(()) };
+        let earlier = file.stages.into_iter().filter(|(stage, _)| is_earlier(stage));
+        let records: Vec<StageRecord> = earlier.map(|(_, held)| held.record).collect();
+        self.complete_row(database, fence, &records).await
     }
 
     /// Where a claimed run stands, with both stores brought together. Waits for a database that may hold what the
@@ -311,6 +331,10 @@ impl Router {
         let Some(row) = database.call_in_turn(|store| async move { store.load(run).await }).await? else {
             return if self.bury_here(run).await? { Ok(()) } else { self.cancel_rowless(run).await };
         };
+        if row.status == RunStatus::Failed && row.failure.is_none() {
+            let failure = &ended_by_frontend();
+            database.call_in_turn(|store| async move { store.end_step(run, failure).await }).await?;
+        }
         if row.status == RunStatus::Processing && row.epoch > fence.epoch && self.holds_row(fence) {
             // Refused, as it is not ours to release.
             let _ = database.call(|store| async move { store.release(fence).await }).await;
@@ -341,9 +365,17 @@ impl Router {
                 self.files.finish_beside(fence, end, at, twin).await
             }
             (..) => {
-                let failure = row.failure.unwrap_or_else(|| RunFailure::cancelled(None));
+                let failure = row.failure.unwrap_or_else(|| match row.status {
+                    RunStatus::Failed => ended_by_frontend(),
+                    _ => RunFailure::cancelled(None),
+                });
                 self.files.finish_beside(fence, End::Failed(&failure), at, Twin::Has).await
             }
         }
     }
+}
+
+/// A row says FAILED and not why: the frontend sets that itself, where it has had no answer.
+fn ended_by_frontend() -> RunFailure {
+    RunFailure::new(FailureCode::Internal, None, "the frontend has ended the run; retry it to go on", true)
 }

@@ -308,8 +308,15 @@ impl Router {
         if !self.holds_row(fence) {
             self.give_row(database, fence).await?;
         }
-        if let Write::End(End::Completed { records, .. }, _) = write {
-            self.complete_row(database, fence, records).await?;
+        match write {
+            Write::End(End::Completed { records, .. }, _) => {
+                self.complete_row(database, fence, records).await?
+            }
+            // A page takes the highest step for the one under way: an outage must not leave a gap below it.
+            Write::Stage(record) => {
+                self.complete_row_up_to(database, fence, Some(record.meta.stage)).await?;
+            }
+            Write::End(End::Failed(_), _) => self.complete_row_up_to(database, fence, None).await?,
         }
         let written = database
             .call_in_turn(|store| async move {

@@ -257,11 +257,17 @@ pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
             for (sureness, play) in surest.chain(fallback) {
                 let Some(variant) = play.variant_for(carrier.class, &said) else { continue };
                 let score = score(subject, carrier, &plans, *sureness, variant);
-                found.push(Match { score, subject: subject_index, product: product_index, play, variant });
+                let (subject, product) = (subject_index, product_index);
+                found.push(Match { score, subject, product, play, variant });
+                // A short document with a short profile needs more than one thing to do with a product.
+                if play.kind == plays::GENERIC {
+                    let others = play.variants.iter().filter(|other| other.title != variant.title);
+                    found.extend(others.map(|variant| Match { score: 0.0, subject, product, play, variant }));
+                }
             }
         }
     }
-    // What shows no sign of carrying is kept last, so that a poor profile still gets its three.
+    // What shows no sign of carrying is kept last, so that a poor profile still gets its five.
     found.sort_by(|a, b| {
         b.score.total_cmp(&a.score).then((a.subject, a.product).cmp(&(b.subject, b.product)))
     });

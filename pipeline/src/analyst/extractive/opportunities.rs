@@ -15,7 +15,8 @@ use super::{
 use crate::{
     brand::BrandProfile,
     stages::{
-        BrandContextualization, Effort, Evidence, Horizon, Opportunity, Outputs, ProfileField, ProfileLink,
+        BrandContextualization, Effort, Evidence, Horizon, OPPORTUNITIES, Opportunity, Outputs, ProfileField,
+        ProfileLink,
     },
 };
 
@@ -23,11 +24,11 @@ const RISK_QUOTES_MAX: usize = 2;
 const RISK_CHARS_MAX: usize = 440;
 const RESULT_CHARS_MAX: usize = 640;
 const CASE_CHARS_MAX: usize = 70;
-const OPPORTUNITIES_MIN: usize = 3;
-const OPPORTUNITIES_MAX: usize = 5;
+/// So many first differ as far as the profile allows.
+const DIFFERENT: usize = 3;
 /// Openings that lean on the sentence before and can be quoted all the same.
 const OBJECTING_OPENINGS: [&str; 4] = ["However, ", "But ", "Nevertheless, ", "Some "];
-/// Beyond the third, an opportunity must reach this share of the best one's score.
+/// Beyond the third, matches below this share of the best one's score come last.
 const SCORE_SHARE_MIN: f64 = 0.30;
 
 pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfile) -> BrandContextualization {
@@ -48,14 +49,23 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfil
     BrandContextualization { brand_context, opportunities }
 }
 
-/// The best matches: other lessons and other products each time, as far as there are any.
+/// The best matches: other lessons and other products each time, as far as there are any, until there are as many as a
+/// run yields.
 fn choose(matches: &[Match]) -> Vec<Match> {
     let mut chosen: Vec<Match> = Vec::new();
     let best = matches.first().map_or(0.0, |found| found.score);
-    for pass in [Pass::AllNew, Pass::NewKind, Pass::NewPair] {
+    let passes = [
+        (Pass::AllNew, OPPORTUNITIES, true),
+        (Pass::NewKind, DIFFERENT, true),
+        (Pass::NewPair, DIFFERENT, true),
+        (Pass::AllNew, OPPORTUNITIES, false),
+        (Pass::NewKind, OPPORTUNITIES, false),
+        (Pass::NewPair, OPPORTUNITIES, false),
+        (Pass::NewTitle, OPPORTUNITIES, false),
+    ];
+    for (pass, wanted, is_strict) in passes {
         for found in matches {
-            let wanted = if pass == Pass::AllNew { OPPORTUNITIES_MAX } else { OPPORTUNITIES_MIN };
-            let weak = chosen.len() >= OPPORTUNITIES_MIN && found.score < best * SCORE_SHARE_MIN;
+            let weak = is_strict && chosen.len() >= DIFFERENT && found.score < best * SCORE_SHARE_MIN;
             if chosen.len() >= wanted || weak {
                 break;
             }
@@ -69,7 +79,13 @@ fn choose(matches: &[Match]) -> Vec<Match> {
                     same_product || same_kind || same_lesson && found.play.kind == plays::GENERIC
                 }
                 Pass::NewPair => same_product && (same_lesson || same_kind),
+                Pass::NewTitle => false,
             };
+            // A title is made of the template and the product.
+            let same_title = chosen
+                .iter()
+                .any(|other| (other.product, other.variant.title) == (found.product, found.variant.title));
+            let clash = clash || same_title;
             if !clash {
                 chosen.push(*found);
             }
@@ -87,6 +103,8 @@ enum Pass {
     NewKind,
     /// Not the same product with the same lesson or kind.
     NewPair,
+    /// Another product, or something else to do with it.
+    NewTitle,
 }
 
 /// What an opportunity before has named, and the next one should not.

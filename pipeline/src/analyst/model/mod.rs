@@ -76,32 +76,87 @@ impl Analyst for ModelAnalyst {
     ) -> Result<Answer, AnalystError> {
         let (question, warnings) = Question::new(self, stage, input, None)?;
         let first = self.client.complete(&question, input.spend_limit_usd, cancel).await?;
-        let violations = match self.judge(&question, &first) {
-            Ok(output) => return Ok(answer(stage, output, first, warnings)),
-            Err(violations) => violations,
+        // An answer that is complete but too short is kept, in case the next one is no better.
+        let (violations, kept) = match self.judge(&question, &first) {
+            Ok(output) => match too_few(&output, input)? {
+                None => return Ok(answer(stage, output, first, warnings)),
+                Some(violation) => (vec![violation], Some(output)),
+            },
+            Err(violations) => (violations, None),
         };
         tracing::debug!(run = %input.run, %stage, violations = violations.len(), "answer refused; asking once more");
-        if input.spend_limit_usd.is_some() && first.usage.cost_is_unknown {
-            return Err(unknown_cost(&first).into());
+        let second = match (&kept, input.spend_limit_usd.is_some() && first.usage.cost_is_unknown) {
+            (None, true) => return Err(unknown_cost(&first).into()),
+            (Some(_), true) => None,
+            (_, false) => Some(self.ask_again(stage, input, &first, &violations, cancel).await),
+        };
+        match (second, kept) {
+            (Some(Ok(Again { reply, outcome: Ok(output), warnings })), kept) => {
+                let items = |output: &StageOutput| output.item_count();
+                let output = kept.filter(|kept| items(kept) > items(&output)).unwrap_or(output);
+                let warnings = warnings.into_iter().chain(too_few(&output, input)?).collect();
+                Ok(answer(stage, output, reply, warnings))
+            }
+            (second, Some(output)) => {
+                // The second call is paid, too, whatever came of it.
+                let mut reply = first;
+                if let Some(Ok(Again { reply: again, .. })) = second {
+                    (reply.usage, reply.attempts) = (again.usage, again.attempts);
+                } else if let Some(Err(AnalystError::Llm(error))) = second {
+                    (reply.usage, reply.attempts) = (error.usage, error.attempts);
+                }
+                let warnings = warnings.into_iter().chain(violations).collect();
+                Ok(answer(stage, output, reply, warnings))
+            }
+            (Some(Ok(Again { reply, outcome: Err(violations), .. })), None) => {
+                Err(invalid_output(stage, &reply.model, &violations, reply.usage, reply.attempts).into())
+            }
+            (Some(Err(error)), None) => Err(error),
+            (None, None) => Err(AnalystError::Internal("no answer was asked for".to_owned())),
         }
+    }
+}
 
-        let refused = Refused { answer: said(&first.parts), violations: &violations };
+/// The reply to the second question. Its usage and attempts include those of the first.
+struct Again {
+    reply: Completion,
+    outcome: Result<StageOutput, Vec<String>>,
+    warnings: Vec<String>,
+}
+
+impl ModelAnalyst {
+    /// Asks once more, with the refused answer and the violations.
+    async fn ask_again(
+        &self,
+        stage: Stage,
+        input: &StageInput<'_>,
+        first: &Completion,
+        violations: &[String],
+        cancel: &CancellationToken,
+    ) -> Result<Again, AnalystError> {
+        let refused = Refused { answer: said(&first.parts), violations };
         let (question, warnings) = Question::new(self, stage, input, Some(refused))?;
         let limit_usd = input.spend_limit_usd.map(|limit| (limit - first.usage.cost_usd).max(0.0));
         let second = self.client.complete(&question, limit_usd, cancel).await;
-        let mut second = second.map_err(|mut error| {
+        let mut reply = second.map_err(|mut error| {
             error.usage += first.usage;
             error.attempts += first.attempts;
             error
         })?;
-        second.usage += first.usage;
-        second.attempts += first.attempts;
-        match self.judge(&question, &second) {
-            Ok(output) => Ok(answer(stage, output, second, warnings)),
-            Err(violations) => {
-                Err(invalid_output(stage, &second.model, &violations, second.usage, second.attempts).into())
-            }
+        reply.usage += first.usage;
+        reply.attempts += first.attempts;
+        let outcome = self.judge(&question, &reply);
+        Ok(Again { reply, outcome, warnings })
+    }
+}
+
+/// A violation that no schema states: fewer opportunities than the lessons of the document carry.
+fn too_few(output: &StageOutput, input: &StageInput<'_>) -> Result<Option<String>, AnalystError> {
+    match output {
+        StageOutput::BrandContextualization(output) => {
+            Ok(output.too_few(input.earlier.outputs()?.lessons().len()))
         }
+        _ => Ok(None),
     }
 }
 

@@ -274,6 +274,45 @@ async fn an_answer_that_breaks_the_schema_is_asked_for_once_more_with_what_is_wr
     assert_eq!(second.spend_limit_usd, Some(0.99), "the first answer counts against the limit");
 }
 
+/// Stage 4 of a document with three lessons, answered with so many opportunities each time.
+async fn ask_for_opportunities(counts: &[usize]) -> Asked {
+    let stage = Stage::BrandContextualization;
+    let mut outputs = earlier(stage);
+    let lessons = &mut outputs.lessons.as_mut().unwrap().lessons;
+    let lesson = lessons[0].clone();
+    lessons.resize(3, lesson);
+    let reply = |count: &usize| {
+        let mut value = example_answer(stage);
+        let one = value["opportunities"][0].clone();
+        value["opportunities"] = vec![one; *count].into();
+        Ok(completion(value.to_string()))
+    };
+    let replies = counts.iter().map(reply).collect();
+    ask(stage, &document(&["Text."]), &outputs, ModelOptions::default(), replies).await
+}
+
+#[tokio::test]
+async fn too_few_opportunities_are_asked_for_once_more() {
+    let asked = ask_for_opportunities(&[3, 5]).await;
+    let answer = asked.result.unwrap();
+    assert_eq!((answer.output.item_count(), asked.calls.len()), (5, 2));
+    assert!(asked.calls[1].prompt().contains("/opportunities: has 3 items"));
+    assert!(answer.warnings.is_empty(), "{:?}", answer.warnings);
+    assert_eq!(answer.provenance.attempts, 2);
+
+    let asked = ask_for_opportunities(&[4, 3]).await;
+    let answer = asked.result.unwrap();
+    assert_eq!((answer.output.item_count(), asked.calls.len()), (4, 2), "the better one is taken");
+    assert_eq!(answer.warnings.len(), 1, "{:?}", answer.warnings);
+
+    let asked = ask_for_opportunities(&[4]).await;
+    assert_eq!(
+        asked.result.unwrap().output.item_count(),
+        4,
+        "a paid answer outlives the failure of the next"
+    );
+}
+
 #[tokio::test]
 async fn two_answers_that_break_the_schema_end_in_invalid_output() {
     let bad = || Ok(completion("I am sorry, I cannot help with that."));
