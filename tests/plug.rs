@@ -172,7 +172,7 @@ fn a_run_stops_at_its_cost_limit() {
         command(&run, &standin, &["--json"]).env("LLM_MAX_COST_PER_RUN_USD", "0.50").output().unwrap();
     assert_eq!(limited.status.code(), Some(1));
     let result: Value = serde_json::from_slice(&limited.stdout).unwrap();
-    assert_eq!(result["error"]["code"], "LLM_CREDITS", "{result}");
+    assert_eq!(result["error"]["code"], "LLM_COST_LIMIT", "{result}");
     assert!(result["error"]["message"].as_str().unwrap().contains("LLM_MAX_COST_PER_RUN_USD"), "{result}");
     // 0.30 is below the limit, so a second call is started; 0.60 is not.
     assert_eq!(calls(&standin), [1, 1, 0, 0]);

@@ -121,7 +121,7 @@ async fn a_frontend_behind_an_authority_of_its_own_is_told() {
         let settings = [FILE_ONLY, ("FRONTEND_WEBHOOK_URL", url.as_str()), ("WEBHOOK_SECRET", SECRET)];
         let service = world.serve(&settings).await;
         service.submit(&world.request("run-1")).await;
-        receiver.wait_for_taken("run-1", &WHOLE).await;
+        receiver.wait_for_ends("run-1", &WHOLE).await;
         assert_eq!(front.connections(), 1, "{speaks:?}");
     }
 }

@@ -1,0 +1,84 @@
+//! Settings of the client.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::super::{
+    breaker::BreakerConfig, connections::ConnectionsConfig, ladder::StructuredOutputSetting,
+    resilience::RetryConfig, routing::Routing,
+};
+
+/// OpenRouter's public address.
+pub const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
+
+/// Settings of the client.
+#[derive(Debug, Clone)]
+pub struct OpenRouterConfig {
+    /// `OPENROUTER_BASE_URL`: of OpenRouter, or of any endpoint that speaks its wire format; http or https.
+    pub base_url: String,
+    /// `OPENROUTER_API_KEY`.
+    pub api_key: SecretString,
+    /// `LLM_MODEL`.
+    pub model: String,
+    /// `LLM_FALLBACK_MODELS`, in order of preference.
+    pub fallback_models: Vec<String>,
+    /// `LLM_STRUCTURED_OUTPUT`
+    pub structured_output: StructuredOutputSetting,
+    /// Which providers may be asked, at what price, with how much reasoning.
+    pub routing: Routing,
+    /// `LLM_TIMEOUT_SECONDS`: of a whole call, retries and waits included.
+    pub total_timeout: Duration,
+    /// The longest silence, before the headers and between any two pieces of the answer.
+    pub idle_timeout: Duration,
+    /// Sent as `HTTP-Referer`, by which OpenRouter tells applications apart.
+    pub http_referer: Option<String>,
+    /// Sent as `X-OpenRouter-Title`.
+    pub title: Option<String>,
+    /// The most bytes of an answer that are read. The longest real one has about 100 kB; streamed, 30 times that.
+    pub response_bytes_max: usize,
+    pub retry: RetryConfig,
+    pub breaker: BreakerConfig,
+    pub connections: ConnectionsConfig,
+    /// Seeds the random part of waits; different in every process, or replicas retry in step.
+    pub jitter_seed: u64,
+}
+
+impl OpenRouterConfig {
+    /// The defaults with this key and model.
+    #[must_use]
+    pub fn new(api_key: SecretString, model: impl Into<String>) -> Self {
+        Self {
+            base_url: DEFAULT_BASE_URL.to_owned(),
+            api_key,
+            model: model.into(),
+            fallback_models: Vec::new(),
+            structured_output: StructuredOutputSetting::Auto,
+            routing: Routing::default(),
+            total_timeout: Duration::from_secs(180),
+            idle_timeout: Duration::from_secs(60),
+            http_referer: None,
+            title: None,
+            response_bytes_max: 8 * 1024 * 1024,
+            retry: RetryConfig::default(),
+            breaker: BreakerConfig::default(),
+            connections: ConnectionsConfig::default(),
+            jitter_seed: 0,
+        }
+    }
+}
+
+/// Why settings make no client.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenRouterError {
+    #[error("OPENROUTER_BASE_URL is not an http or https address")]
+    BaseUrl,
+    #[error("OPENROUTER_API_KEY is empty or holds characters that no key has")]
+    ApiKey,
+    #[error("{0} holds characters that cannot be sent in a header")]
+    Header(&'static str),
+    #[error("{0}")]
+    Tls(String),
+    #[error("the HTTP client cannot be set up")]
+    Http(#[source] reqwest::Error),
+}

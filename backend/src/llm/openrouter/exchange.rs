@@ -1,0 +1,162 @@
+//! One HTTP request, from its first byte to a judged answer.
+
+use std::{borrow::Cow, sync::atomic::Ordering, time::Duration};
+
+use reqwest::{
+    Response, StatusCode,
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap},
+};
+use tokio::time::Instant;
+
+use super::{
+    super::{
+        connections::{Sent, connection_fault},
+        fault::{Failure, Fault},
+        gunzip::Gunzip,
+        ladder::Level,
+        retry_after,
+        wire::{self, Decoder, Reply},
+    },
+    Call, OpenRouter,
+};
+
+/// The most of an error's body that is read: its message is cut to 200 characters anyway.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// How long the end mark may take once the answer and its usage are there. Some relays keep the connection open.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much of a compressed body is decoded before its length is looked at again.
+const GUNZIP_BYTES: usize = 4 * 1024;
+
+impl OpenRouter {
+    /// One request, from its first byte to a judged answer. The body is written anew each time it is sent.
+    pub(super) async fn exchange(
+        &self,
+        call: &Call<'_>,
+        level: Level,
+        deadline: Instant,
+    ) -> Result<Reply, Failure> {
+        let room = self.connections.room();
+        let room = tokio::time::timeout_at(deadline, room).await.map_err(|_| Fault::Deadline)?;
+        let sent = self.connections.send(room, |http| {
+            let body = self.body(&call.request()?, level, call.output_tokens_max)?;
+            call.sent_bytes.store(body.len(), Ordering::Relaxed);
+            let request = http
+                .post(self.completions.clone())
+                .header(CONTENT_TYPE, "application/json")
+                .header(ACCEPT, "text/event-stream, application/json")
+                // A compressed stream may be held back until a block is full.
+                .header(ACCEPT_ENCODING, "identity")
+                .header(AUTHORIZATION, self.authorization.clone());
+            // A body that the client could send again by itself would be kept until the answer, by thousands of runs.
+            Ok(request.body(reqwest::Body::wrap(body)))
+        });
+        let Sent { mut response, place: _place } = self.within(deadline, sent).await??;
+        let status = response.status();
+        let generation_id = header(response.headers(), "x-generation-id");
+        let result = if status.is_success() {
+            let cost = header(response.headers(), "x-litellm-response-cost");
+            // They are parts of the buffer that they were read into, and would keep all of it while the model thinks.
+            response.headers_mut().clear();
+            self.read_answer(response, cost.as_deref(), deadline).await
+        } else {
+            Err(self.read_error(response, deadline).await)
+        };
+        tracing::debug!(
+            status = status.as_u16(),
+            generation_id = generation_id.as_deref().unwrap_or_default(),
+            answered = result.is_ok(),
+            "model request"
+        );
+        result.map(|reply| Reply { generation_id: generation_id.or(reply.generation_id), ..reply })
+    }
+
+    async fn read_answer(
+        &self,
+        mut response: Response,
+        cost: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Reply, Failure> {
+        let mut decoder = Decoder::new(self.response_bytes_max);
+        if let Some(cost) = cost {
+            decoder.absorb_cost_header(cost);
+        }
+        let mut gunzip = Gunzip::default();
+        loop {
+            let end =
+                if decoder.has_everything() { deadline.min(Instant::now() + END_TIMEOUT) } else { deadline };
+            let fault = match self.within(end, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => match push_all(&mut decoder, &mut gunzip, &bytes) {
+                    Ok(false) => continue,
+                    Ok(true) => {
+                        self.end_stream(&mut response).await;
+                        return decoder.finish();
+                    }
+                    Err(fault) => fault,
+                },
+                Ok(Ok(None)) => return decoder.finish(),
+                Ok(Err(error)) => Fault::Connection(connection_fault(&error)),
+                Err(fault) => fault,
+            };
+            // Trouble after the model's last word: asking again would pay twice for an answer that is here.
+            let trouble_only_behind =
+                matches!(fault, Fault::Connection(_) | Fault::Idle(_) | Fault::Deadline);
+            return if trouble_only_behind && decoder.has_finish_reason() {
+                decoder.finish()
+            } else {
+                Err(decoder.failure(fault))
+            };
+        }
+    }
+
+    /// Reads the end mark that usually lies right behind the answer, so that the connection can be used again.
+    async fn end_stream(&self, response: &mut Response) {
+        const PATIENCE: Duration = Duration::from_millis(20);
+        let _ = tokio::time::timeout(PATIENCE, response.chunk()).await;
+    }
+
+    async fn read_error(&self, mut response: Response, deadline: Instant) -> Failure {
+        let status = response.status();
+        let asked_wait = retry_after::from_headers(response.headers(), status, self.clock.now());
+        let mut body = Vec::new();
+        while body.len() < ERROR_BYTES_MAX {
+            // Any part of the body is enough: the status has already told the fault.
+            match self.within(deadline, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
+                _ => break,
+            }
+        }
+        // What cannot be decoded is no sentence for people either.
+        let body = Gunzip::default().push(&body).map(Cow::into_owned).unwrap_or_default();
+        let mut upstream = wire::decode_error(status.as_u16(), &body);
+        upstream.retry_after = asked_wait.or(upstream.retry_after);
+        if status == StatusCode::TOO_MANY_REQUESTS && upstream.retry_after.is_none() {
+            upstream.retry_after = retry_after::from_rate_limit(&body, self.clock.now());
+        }
+        Fault::Upstream(Box::new(upstream)).into()
+    }
+
+    /// Waits for `future`, but no longer than silence or the whole call may last.
+    async fn within<F: Future>(&self, deadline: Instant, future: F) -> Result<F::Output, Fault> {
+        let idle_until = Instant::now() + self.idle_timeout;
+        tokio::time::timeout_at(idle_until.min(deadline), future).await.map_err(|_| {
+            if deadline <= idle_until { Fault::Deadline } else { Fault::Idle(self.idle_timeout) }
+        })
+    }
+}
+
+/// Hands a piece of a body to the decoder, decompressed where it has to be. True when the answer is complete.
+fn push_all(decoder: &mut Decoder, gunzip: &mut Gunzip, bytes: &[u8]) -> Result<bool, Fault> {
+    for piece in bytes.chunks(GUNZIP_BYTES) {
+        let plain = gunzip.push(piece).map_err(|_| Fault::NotAnAnswer("a damaged gzip stream"))?;
+        if decoder.push(&plain)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    const CHARS_MAX: usize = 100;
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.chars().take(CHARS_MAX).collect())
+}
