@@ -25,7 +25,7 @@ pub struct Values {
     pub rest: Option<Rest>,
 }
 
-/// What follows the last whole value.
+/// The text behind the last whole value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rest {
     pub text: String,

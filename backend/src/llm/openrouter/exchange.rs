@@ -125,7 +125,7 @@ impl OpenRouter {
                 _ => break,
             }
         }
-        // What cannot be decoded is no sentence for people either.
+        // A damaged body holds no sentence for people.
         let body = Gunzip::default().push(&body).map(Cow::into_owned).unwrap_or_default();
         let mut upstream = wire::decode_error(status.as_u16(), &body);
         upstream.retry_after = asked_wait.or(upstream.retry_after);
