@@ -7,7 +7,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: ## the whole pipeline on a sample report: no key, no database, no network
-	@cargo run --quiet -p backend -- run data/samples/trend-report.pdf --brand lactalis-canada --analyst extractive
+	cargo run -p backend -- run data/samples/trend-report.pdf --brand lactalis-canada --analyst extractive
 
 run-service: setup ## the service, with its own PostgreSQL, a stand-in model and the samples; prints what to type
 	@cargo test --quiet --workspace --all-features --test local_service
