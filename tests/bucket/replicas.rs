@@ -97,6 +97,8 @@ async fn a_paused_replica_that_wakes_after_its_lease_writes_nothing_and_pays_for
         tokio::join!(replica(&world, &url, "one", FILE_ONLY), replica(&world, &url, "two", FILE_ONLY));
     one.submit(&world.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    // Its next call is under way, so that it is not about to begin one when it wakes.
+    one.wait_for("run-1", |_| calls(&world.model)[1] == 1).await;
     one.signal("STOP");
     assert_eq!(two.ended("run-1").await["status"], "complete");
     let files = ["run.json", "stage1/inspirations.json", "stage2/trends.json", "report.md"];

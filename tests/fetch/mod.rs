@@ -25,6 +25,7 @@ fn config(origin: &Origin, retry_for: Duration) -> DocumentsConfig {
         bytes_max: 100_000,
         retry_for,
         token: None,
+        token_hosts: Vec::new(),
     }
 }
 
@@ -43,6 +44,7 @@ impl BlobStore {
             bytes_max: 100_000,
             retry_for: Duration::ZERO,
             token: None,
+            token_hosts: Vec::new(),
         }
     }
 
@@ -110,6 +112,7 @@ fn a_missing_root_certificate_is_named() {
         bytes_max: 1,
         retry_for: Duration::ZERO,
         token: None,
+        token_hosts: Vec::new(),
     };
     let error = Fetcher::new(config, Deadlines::default()).unwrap_err().to_string();
     assert!(error.contains("EXTRA_CA_FILE") && error.contains("/no/such/file.pem"), "{error}");

@@ -31,6 +31,7 @@ async fn a_redirect_to_another_host_loses_the_token() {
     config.allowed_hosts.push("127.0.0.1".into());
     config.extra_ca_file = Some(bundle.path().to_owned());
     config.token = Some(SecretString::from(TOKEN));
+    config.token_hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     for path in ["near", "far"] {
         assert_eq!(fetch(config.clone(), &origin.url(path)).await.unwrap(), b"content");
     }
@@ -60,6 +61,7 @@ async fn a_private_blob_is_read_and_the_token_is_logged_nowhere() {
             ("ANALYST", "extractive"),
             ("LOG_LEVEL", "trace"),
             ("DOCUMENT_RETRY_SECONDS", "20"),
+            ("BLOB_TOKEN_HOSTS", "localhost"),
             (variable, TOKEN),
         ];
         let service = world.serve(&settings).await;

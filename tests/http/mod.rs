@@ -137,6 +137,7 @@ impl Service {
             bytes_max: 1_000_000,
             retry_for: Duration::ZERO,
             token: None,
+            token_hosts: Vec::new(),
         };
         let fetcher = Fetcher::new(documents, Deadlines::default()).unwrap();
         let engine = Engine {

@@ -34,8 +34,10 @@ pub struct DocumentsConfig {
     pub bytes_max: usize,
     /// For how long a document that cannot be fetched for the moment is asked for again.
     pub retry_for: Duration,
-    /// For private blobs; sent to the allowed hosts.
+    /// For private blobs; sent to Vercel's private stores and to `token_hosts`.
     pub token: Option<SecretString>,
+    /// Further hosts, by exact name, that the token is for.
+    pub token_hosts: Vec<String>,
 }
 
 impl DocumentsConfig {
@@ -81,7 +83,9 @@ impl DocumentsConfig {
         );
         let retry_for = Duration::from_secs(retry_seconds);
         let token = token(reader);
-        Self { allowed_hosts, allow_private_network, extra_ca_file, bytes_max, retry_for, token }
+        let token_hosts =
+            reader.list("BLOB_TOKEN_HOSTS").iter().map(|host| host.to_ascii_lowercase()).collect();
+        Self { allowed_hosts, allow_private_network, extra_ca_file, bytes_max, retry_for, token, token_hosts }
     }
 }
 

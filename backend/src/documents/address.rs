@@ -144,6 +144,7 @@ mod tests {
             bytes_max: 1024,
             retry_for: std::time::Duration::ZERO,
             token: None,
+            token_hosts: Vec::new(),
         }
     }
 

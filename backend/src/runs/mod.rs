@@ -194,12 +194,12 @@ impl Runs {
     /// this process has just accepted in the same way (the frontend asks again when an answer is lost).
     async fn check_waits(&self, submission: &Submission) -> Result<(), SubmitError> {
         let Some(run_id) = &submission.run_id else { return Err(SubmitError::KeyRequired) };
-        if self.keyless.is_repeat(run_id, &submission.document_url, self.clock.monotonic()) {
-            return Ok(());
-        }
+        let is_repeat = self.keyless.is_repeat(run_id, &submission.document_url, self.clock.monotonic());
+        // A row that has gone was removed by its user, and no repeat brings it back.
         let row = self.router.frontend_run(run_id).await.map_err(SubmitError::Unavailable)?;
         let waits = row.is_some_and(|row| {
-            !row.is_accepted && row.document_url.as_deref() == Some(submission.document_url.as_str())
+            (!row.is_accepted || is_repeat)
+                && row.document_url.as_deref() == Some(submission.document_url.as_str())
         });
         if waits { Ok(()) } else { Err(SubmitError::KeyRequired) }
     }

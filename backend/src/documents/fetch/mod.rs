@@ -102,7 +102,7 @@ impl Fetcher {
             .read_timeout(deadlines.idle)
             .dns_resolver(Arc::new(PublicResolver { allow_private: config.allow_private_network }));
         let client = builder.build().map_err(FetcherError::Client)?;
-        let token = config.token.as_ref().map(Token::new).transpose()?;
+        let token = config.token.as_ref().map(|token| Token::new(token, &config.token_hosts)).transpose()?;
         let transfers = Arc::new(Semaphore::new(TRANSFERS_MAX));
         Ok(Self { client, config, deadlines, token, transfers })
     }
@@ -148,7 +148,7 @@ impl Fetcher {
             };
             // A server that names a time is asked at that time, and not before.
             let wait = after.map_or(wait, |after| after.max(wait));
-            if begun.elapsed() + wait > self.config.retry_for {
+            if begun.elapsed().saturating_add(wait) > self.config.retry_for {
                 return Err(given_up(&error, attempts, begun.elapsed(), after));
             }
             tracing::info!(

@@ -1,32 +1,38 @@
-//! The token for private blobs: sent to allowed hosts only, and never on from the host that was asked for.
+//! The token for private blobs, which may write and delete, too: sent to the stores that it is for, and never on from the
+//! host that was asked for.
 
 use reqwest::header::{HeaderValue, InvalidHeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-/// Public blobs need no token, and a stranger may own the store that an address of theirs names.
-const PUBLIC_BLOBS: &str = ".public.blob.vercel-storage.com";
+/// Where Vercel keeps private blobs. Public ones need no token, and a stranger may own the store of their address.
+const PRIVATE_BLOBS: &str = ".private.blob.vercel-storage.com";
 
 /// `BLOB_READ_WRITE_TOKEN` as a header. Neither `Debug` nor the HTTP client's log shows it.
 #[derive(Debug, Clone)]
-pub(super) struct Token(HeaderValue);
+pub(super) struct Token {
+    value: HeaderValue,
+    /// `BLOB_TOKEN_HOSTS`
+    hosts: Vec<String>,
+}
 
 impl Token {
-    pub(super) fn new(token: &SecretString) -> Result<Self, InvalidHeaderValue> {
+    pub(super) fn new(token: &SecretString, hosts: &[String]) -> Result<Self, InvalidHeaderValue> {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
         value.set_sensitive(true);
-        Ok(Self(value))
+        Ok(Self { value, hosts: hosts.to_vec() })
     }
 
     /// The header for a request to `url`, where `asked` is the address that the run names. Both have been checked: `https`,
     /// and an allowed host.
     pub(super) fn header(&self, asked: &Url, url: &Url) -> Option<HeaderValue> {
-        let is_public = match url.host() {
-            Some(Host::Domain(name)) => name.trim_end_matches('.').ends_with(PUBLIC_BLOBS),
+        let is_named = url.host_str().is_some_and(|host| self.hosts.iter().any(|named| named == host));
+        let is_store = match url.host() {
+            Some(Host::Domain(name)) => name.trim_end_matches('.').ends_with(PRIVATE_BLOBS),
             _ => false,
         };
         let is_same = asked.origin() == url.origin() && url.scheme() == "https";
-        (is_same && !is_public).then(|| self.0.clone())
+        (is_same && (is_store || is_named)).then(|| self.value.clone())
     }
 }
 
@@ -36,7 +42,8 @@ mod tests {
 
     #[test]
     fn the_token_goes_to_the_asked_host_only() {
-        let token = Token::new(&SecretString::from("vercel_blob_rw_hush")).unwrap();
+        let hosts = ["docs.example.com".to_owned()];
+        let token = Token::new(&SecretString::from("vercel_blob_rw_hush"), &hosts).unwrap();
         assert!(!format!("{token:?}").contains("hush"));
         let goes = |asked: &str, url: &str| {
             token.header(&Url::parse(asked).unwrap(), &Url::parse(url).unwrap()).is_some()
@@ -53,6 +60,9 @@ mod tests {
         }
         let public = "https://abc.public.blob.vercel-storage.com/a.pdf";
         assert!(!goes(public, public));
-        assert!(Token::new(&SecretString::from("a\nb")).is_err());
+        assert!(goes("https://docs.example.com/a.pdf", "https://docs.example.com/a.pdf"));
+        let partner = "https://docs.partner.com/a.pdf";
+        assert!(!goes(partner, partner), "an allowed host is not a store");
+        assert!(Token::new(&SecretString::from("a\nb"), &[]).is_err());
     }
 }

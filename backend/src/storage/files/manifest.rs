@@ -61,8 +61,8 @@ pub struct Manifest {
     /// The last proof that the database holds the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
-    /// What the frontend is to be told of it from here.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The events that the frontend is to be told from here, in order. See [`deliveries`] for how they are written.
+    #[serde(flatten, with = "deliveries")]
     pub webhooks: Vec<Delivery>,
     /// The state that was read, which a writing must find again. None before there is one.
     #[serde(skip)]
@@ -70,6 +70,46 @@ pub struct Manifest {
     /// Folders whose newest names are made durable before the manifest is written.
     #[serde(skip)]
     pub(super) unflushed: Vec<String>,
+}
+
+/// The events of a manifest in two fields: those that every release knows, and the beginnings of steps. A release that does
+/// not know an event in `webhooks` takes the manifest for damaged; a field that it does not know, it leaves out.
+mod deliveries {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    use super::super::super::outbox::{Delivery, Event};
+
+    #[derive(Serialize)]
+    struct Written<'a> {
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        webhooks: Vec<&'a Delivery>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        webhooks_of_beginnings: Vec<&'a Delivery>,
+    }
+
+    /// Entries of a later release that this one does not know are left out.
+    #[derive(Deserialize)]
+    struct Read {
+        #[serde(default)]
+        webhooks: Vec<Value>,
+        #[serde(default)]
+        webhooks_of_beginnings: Vec<Value>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(all: &[Delivery], serializer: S) -> Result<S::Ok, S::Error> {
+        let is_beginning = |one: &&Delivery| matches!(one.event, Event::Started(_));
+        let (webhooks_of_beginnings, webhooks) = all.iter().partition(is_beginning);
+        Written { webhooks, webhooks_of_beginnings }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Delivery>, D::Error> {
+        let Read { webhooks, webhooks_of_beginnings } = Read::deserialize(deserializer)?;
+        let entries = webhooks.into_iter().chain(webhooks_of_beginnings);
+        let mut all: Vec<Delivery> = entries.filter_map(|entry| serde_json::from_value(entry).ok()).collect();
+        all.sort_by_key(Delivery::position);
+        Ok(all)
+    }
 }
 
 /// What the database has of a run, as far as the writer knows.

@@ -51,7 +51,7 @@ const EXPIRED: &str = concat!(
       WHERE "leaseOwner" IS NOT NULL AND "leaseUntil" < now() AND "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL
         AND "id" <> ALL ($4::text[]) AND pg_postmaster_start_time() + make_interval(secs => $2) <= now()
       ORDER BY "priority" DESC, "createdAt", "id"
-      LIMIT $3 FOR UPDATE SKIP LOCKED
+      LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
     ),
     waiting AS (
       SELECT "id", "heldBy", row_number() OVER (ORDER BY "priority" DESC, "createdAt", "id") AS "turn" FROM ended
@@ -99,7 +99,7 @@ const FREE: &str = concat!(
     waiting AS (
       SELECT r."id", turns."turn", NULL::text AS "heldBy" FROM turns JOIN "PipelineRun" r ON r."id" = turns."id"
       WHERE r."status" = 'PROCESSING' AND r."leaseUntil" IS NULL
-      ORDER BY turns."turn" LIMIT $3 FOR UPDATE OF r SKIP LOCKED
+      ORDER BY turns."turn" LIMIT $3 FOR NO KEY UPDATE OF r SKIP LOCKED
     ),
     claimed AS ("#,
     take!(),

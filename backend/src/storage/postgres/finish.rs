@@ -58,6 +58,7 @@ macro_rules! frontend_rows {
       AND k."output" <> '' AND (s.number > 1 OR strpos(k."output", '"businessImpact"') > 0))
   ON CONFLICT ("runId", "stageNumber") DO UPDATE SET "status" = EXCLUDED."status", "output" = EXCLUDED."output",
     "completedAt" = EXCLUDED."completedAt"
+  WHERE ("StageOutput"."status", "StageOutput"."output") IS DISTINCT FROM (EXCLUDED."status", EXCLUDED."output")
 ),
 cards AS (
   INSERT INTO "OpportunityCard" AS o ("id", "runId", "number", "title", "content", "createdAt", "updatedAt")
@@ -68,7 +69,7 @@ cards AS (
   WHERE (o."title", o."content") IS DISTINCT FROM (EXCLUDED."title", EXCLUDED."content")
 ),
 page AS (
-  INSERT INTO "InspirationReport" ("id", "runId", "selectedTrack", "nonSelectedTrack", "stage1Output",
+  INSERT INTO "InspirationReport" AS p ("id", "runId", "selectedTrack", "nonSelectedTrack", "stage1Output",
     "stage2Output", "stage3Output", "stage4Output", "stage5Output", "createdAt", "updatedAt")
   SELECT gen_random_uuid()::text, e."id", $9, $10, ($11::text[])[1], ($11::text[])[2], ($11::text[])[3],
     ($11::text[])[4], ($11::text[])[5], now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
@@ -78,6 +79,10 @@ page AS (
     "stage2Output" = EXCLUDED."stage2Output", "stage3Output" = EXCLUDED."stage3Output",
     "stage4Output" = EXCLUDED."stage4Output", "stage5Output" = EXCLUDED."stage5Output",
     "updatedAt" = EXCLUDED."updatedAt"
+  WHERE (p."selectedTrack", p."nonSelectedTrack", p."stage1Output", p."stage2Output", p."stage3Output",
+    p."stage4Output", p."stage5Output") IS DISTINCT FROM (EXCLUDED."selectedTrack", EXCLUDED."nonSelectedTrack",
+    EXCLUDED."stage1Output", EXCLUDED."stage2Output", EXCLUDED."stage3Output", EXCLUDED."stage4Output",
+    EXCLUDED."stage5Output")
 )
 SELECT "id" FROM ended"#
         )
@@ -108,11 +113,13 @@ WITH ended AS (
 
 /// The rows of a run that has been completed: the frontend has done so, told by our webhooks, or somebody has removed them.
 /// $1 run, $2 to $11 the frontend's rows, $12 generation
+///
+/// The frontend's own inserts wait for a key-share lock on the run; the weaker lock here does not stop them.
 const FILL_ROWS: &str = concat!(
     r#"
 WITH ended AS (
   SELECT "id", "stage1Output", "stage2Output", "stage3Output", "stage4Output" FROM "PipelineRun"
-  WHERE "id" = $1 AND "generation" = $12 AND "status" = 'COMPLETED' FOR UPDATE
+  WHERE "id" = $1 AND "generation" = $12 AND "status" = 'COMPLETED' FOR NO KEY UPDATE
 ),
 "#,
     frontend_rows!()

@@ -22,6 +22,8 @@ SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
       ('"InspirationReport"', 'SELECT'), ('"InspirationReport"', 'INSERT'), ('"InspirationReport"', 'UPDATE')
     ) AS needed(relation, privilege)
     WHERE NOT has_table_privilege(needed.relation, needed.privilege)
+      -- A careful owner grants UPDATE on columns alone, which keeps others from a user's stars.
+      AND NOT (needed.privilege = 'UPDATE' AND has_any_column_privilege(needed.relation, needed.privilege))
   )
 FROM (SELECT 1) AS always
 LEFT JOIN (

@@ -316,7 +316,13 @@ impl Router {
             Write::Stage(record) => {
                 self.complete_row_up_to(database, fence, Some(record.meta.stage)).await?;
             }
-            Write::End(End::Failed(_), _) => self.complete_row_up_to(database, fence, None).await?,
+            // A stage that the row will never take must not keep the run open.
+            Write::End(End::Failed(_), _) => match self.complete_row_up_to(database, fence, None).await {
+                Err(error) if error.kind == StorageErrorKind::Refused => {
+                    tracing::error!(run_id = %fence.run, %error, "a stage of a failed run cannot be brought to its row");
+                }
+                completed => completed?,
+            },
         }
         let written = database
             .call_in_turn(|store| async move {
