@@ -47,6 +47,9 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Before a run that could not be settled is tried again: doubled each time, at most the second.
 const DEFERRALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
+/// The most that is left of that for a conflict: a retry takes the row's note of it away, and the next look puts it back.
+const CONFLICT_DEFERRAL_MAX: Duration = Duration::from_secs(60);
+
 /// The most that is left of that where the lease of the run's row is kept for it, and clients of the database see it run.
 const KEPT_DEFERRAL_MAX: Duration = Duration::from_secs(10);
 
@@ -248,7 +251,11 @@ impl Reconciler {
             return;
         }
         let waited = deferred.get(run).map_or(DEFERRALS.0 / 2, |(_, waited)| *waited);
-        let longest = if self.router.kept_lease(run).is_some() { KEPT_DEFERRAL_MAX } else { DEFERRALS.1 };
+        let longest = match outcome {
+            _ if self.router.kept_lease(run).is_some() => KEPT_DEFERRAL_MAX,
+            Outcome::Conflict { .. } => CONFLICT_DEFERRAL_MAX,
+            _ => DEFERRALS.1,
+        };
         let wait = (waited * 2).min(longest);
         deferred.insert(run.clone(), (self.clock.monotonic() + wait, wait));
     }

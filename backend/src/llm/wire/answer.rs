@@ -178,7 +178,8 @@ impl Answer {
             self.oddities.insert(Oddity::MessageBesideDelta);
             message.content = text;
         }
-        if message.content.trim().is_empty() || (self.has_hole && !whole.content.trim().is_empty()) {
+        let has_whole = !whole.content.trim().is_empty();
+        if has_whole && (self.has_hole || message.content.trim().is_empty()) {
             message.content = whole.content;
             self.has_hole = false;
         }
