@@ -64,6 +64,13 @@ impl Reconciler {
                 return Ok(outcome);
             }
             match (with_damage(plan(row.as_ref().map(|row| &row.snapshot), &file), row.as_ref()), &row) {
+                (Plan::Leave, Some(Row { snapshot, .. }))
+                    if snapshot.generation > file.generation && snapshot.status == RunStatus::Completed =>
+                {
+                    // What these files held was, and is not contradicted.
+                    self.files().unmark_superseded(run, snapshot.generation).await?;
+                    return Ok(Outcome::Left);
+                }
                 (Plan::Leave, _) => return Ok(Outcome::Left),
                 (Plan::Conflict { numbers }, _) => {
                     self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;

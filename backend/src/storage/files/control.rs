@@ -133,6 +133,16 @@ impl RunFiles {
         if has_ended { self.clear_open(run) } else { Ok(()) }
     }
 
+    /// Unmarks an ended run of an earlier generation than this one: a retry has completed it elsewhere, and the database lacks
+    /// nothing. The files stay as they are.
+    pub(super) fn unmark_superseded(&self, run: &RunId, generation: i32) -> Result<(), StorageError> {
+        let _lock = self.lock(run)?;
+        let is_superseded = self
+            .read_manifest(run)?
+            .is_some_and(|manifest| manifest.has_ended() && manifest.generation < generation);
+        if is_superseded { self.unmark(UNSYNCED_FOLDER, run) } else { Ok(()) }
+    }
+
     /// Clears what a process left that was killed before a new run's manifest: nobody has been told that it is accepted.
     /// Where there is no lock, another process may just be accepting it, and it stays.
     pub(super) fn clear_unaccepted(&self, run: &RunId) -> Result<(), StorageError> {

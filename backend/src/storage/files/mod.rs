@@ -387,6 +387,12 @@ impl FileStore {
         self.whole(|files| files.marked(UNSYNCED_FOLDER)).await
     }
 
+    /// Unmarks an ended run that a retry of this generation has completed elsewhere.
+    pub async fn unmark_superseded(&self, run: &RunId, generation: i32) -> Result<(), StorageError> {
+        let run = run.clone();
+        self.whole(move |files| files.unmark_superseded(&run, generation)).await
+    }
+
     /// Keeps a proof with the manifest: the database has everything of the run.
     pub async fn keep_proof(&self, proof: &Evidence) -> Result<(), StorageError> {
         let proof = Arc::new(proof.clone());
