@@ -40,6 +40,9 @@ const RUNS_PER_MINUTE: u64 = 270;
 /// Long enough that most faults meet a call in flight.
 const MODEL_LATENCY: Duration = Duration::from_millis(350);
 
+/// The schedule of the suite.
+const SUITE_SEED: u64 = 20_261_130;
+
 fn from_environment(variable: &str) -> Option<u64> {
     // How long and which schedule is for whoever starts it to say.
     #[allow(clippy::disallowed_methods)]
@@ -52,7 +55,9 @@ async fn whatever_happens_every_accepted_run_ends_right_and_nothing_is_left_behi
     let seconds = from_environment("SOAK_SECONDS").unwrap_or(SECONDS);
     let runs = from_environment("SOAK_RUNS").unwrap_or(seconds * RUNS_PER_MINUTE / 60);
     let runs = usize::try_from(runs).unwrap();
-    let seed = from_environment("SOAK_SEED").unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
+    // The suite repeats one schedule, so that a change is to blame for a failure; `make soak` draws a new one each time.
+    let drawn = from_environment("SOAK_SECONDS").map(|_| u64::from(uuid::Uuid::new_v4().as_fields().0));
+    let seed = from_environment("SOAK_SEED").or(drawn).unwrap_or(SUITE_SEED);
     println!("SOAK_SEED={seed} SOAK_SECONDS={seconds} SOAK_RUNS={runs}");
     let events = schedule(seed, Duration::from_secs(seconds));
     let mut world = World::with_model(Options { latency: MODEL_LATENCY, ..Options::default() }).await;
