@@ -105,10 +105,10 @@ impl Ladder {
                 }
             },
         };
-        let is_lower =
-            next != level && (next.output_tokens_max.is_none() || level.output_tokens_max.is_none());
-        let keeps_limit = next.output_tokens_max == level.output_tokens_max;
-        (next != level && (is_lower || keeps_limit)).then_some(next)
+        // A limit is taken over once: an endpoint that names another one each time would be asked for ever.
+        let moves_limit =
+            level.output_tokens_max.is_some() && next.output_tokens_max != level.output_tokens_max;
+        (next != level && !moves_limit).then_some(next)
     }
 
     /// The model has answered at this level.

@@ -198,6 +198,10 @@ mod tests {
         Answered { reply: wire::decode(body, 1_000).unwrap(), structured_output: StructuredOutput::Strict }
     }
 
+    fn explain<'a>(redactor: &'a Redactor, routing: &'a Routing) -> sentences::Explain<'a> {
+        sentences::Explain { redactor, routing, model: "a/b", output_tokens_max: 10 }
+    }
+
     /// Makes one call whose requests fail with `faults` in turn and then succeed; returns when each was made.
     async fn call(
         resilience: &Resilience,
@@ -207,12 +211,7 @@ mod tests {
         let start = Instant::now();
         let made = Mutex::new(Vec::new());
         let (redactor, routing) = (Redactor::new("k".into()), Routing::default());
-        let explain = sentences::Explain {
-            redactor: &redactor,
-            routing: &routing,
-            model: "a/b",
-            output_tokens_max: 10,
-        };
+        let explain = explain(&redactor, &routing);
         let result = resilience
             .call(&explain, limit, &CancellationToken::new(), |_| {
                 let mut made = made.lock().unwrap();
@@ -302,12 +301,7 @@ mod tests {
     async fn cancelling_ends_a_wait() {
         let cancel = CancellationToken::new();
         let (redactor, routing) = (Redactor::new("k".into()), Routing::default());
-        let explain = sentences::Explain {
-            redactor: &redactor,
-            routing: &routing,
-            model: "a/b",
-            output_tokens_max: 10,
-        };
+        let explain = explain(&redactor, &routing);
         let resilience = resilience();
         let call =
             resilience.call(&explain, None, &cancel, |_| async { Err(upstream(429, Some(60)).into()) });

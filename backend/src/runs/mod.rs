@@ -14,7 +14,7 @@ use std::{
 };
 
 use pipeline::{
-    brand::BrandId,
+    brand::{BrandId, BrandProfile},
     clock::Clock,
     failure::FailureCode,
     run::{RunId, RunStatus},
@@ -126,9 +126,7 @@ impl Runs {
             self.check_waits(&submission).await?;
         }
         let url = self.fetcher.check(&submission.document_url)?;
-        let brand_id = self.brand(&submission).await?;
-        // A profile that is there and wrong is the run's error, which its owner sees.
-        let profile = self.brands.load(&brand_id).ok();
+        let (brand_id, profile) = self.brand(&submission).await?;
         if self.worker.is_stopping() {
             return Err(SubmitError::Draining);
         }
@@ -204,18 +202,25 @@ impl Runs {
         if waits { Ok(()) } else { Err(SubmitError::KeyRequired) }
     }
 
-    /// The brand that is meant. The frontend's rerun names an id that nobody has; its row names the company.
-    async fn brand(&self, submission: &Submission) -> Result<BrandId, SubmitError> {
+    /// The brand that is meant, and its profile. The frontend's rerun names an id that nobody has; its row names the company.
+    /// A profile that is there and wrong is the run's error, which its owner sees.
+    async fn brand(
+        &self,
+        submission: &Submission,
+    ) -> Result<(BrandId, Option<Arc<BrandProfile>>), SubmitError> {
         let failure = match self.brands.load(&submission.brand_id) {
             Err(failure) if failure.code == FailureCode::BrandNotFound => failure,
-            _ => return Ok(submission.brand_id.clone()),
+            loaded => return Ok((submission.brand_id.clone(), loaded.ok())),
         };
         let row = match &submission.run_id {
             Some(run_id) => self.router.frontend_run(run_id).await.map_err(SubmitError::Unavailable)?,
             None => None,
         };
-        row.and_then(|row| self.brands.of_company(&row.company_name))
-            .ok_or(SubmitError::BrandNotFound(failure.message))
+        let brand_id = row
+            .and_then(|row| self.brands.of_company(&row.company_name))
+            .ok_or(SubmitError::BrandNotFound(failure.message))?;
+        let profile = self.brands.load(&brand_id).ok();
+        Ok((brand_id, profile))
     }
 
     /// Whether the run is known to have been accepted before; a row that the frontend made has not.
