@@ -36,6 +36,7 @@ use crate::{
     storage::{
         Census, Lease,
         breaker::{Breaker, BreakerConfig},
+        bulkhead::Bulkhead,
         changes::Bulletin,
         files::FileStore,
         mode::Flags,
@@ -43,7 +44,6 @@ use crate::{
         postgres::{Listener, PostgresStore},
         proof::Mirror,
         router::{Alone, Database, Readers, Router, RouterConfig},
-        turns::Turns,
     },
     webhooks::{Courier, Sender, SenderError, desk::Desk},
     worker::{Tools, Worker, WorkerConfig},
@@ -351,9 +351,9 @@ fn database(store: Arc<PostgresStore>, config: &DatabaseConfig, clock: &Arc<dyn 
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
     // A database that answers nobody for as long as a statement may take has gone; the writes under way, which find out a
     // little later, need not be waited for.
-    let turns = Arc::new(Turns::new(config.turns_max(), config.statement_timeout));
+    let bulkhead = Arc::new(Bulkhead::new(config.database_calls_max(), config.statement_timeout));
     let readers = Arc::new(Readers::new(config.readers_max(), config.acquire_timeout));
-    Database { store, breaker, turns, readers }
+    Database { store, breaker, bulkhead, readers }
 }
 
 /// Who answers.

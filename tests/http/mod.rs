@@ -36,11 +36,11 @@ use backend::{
         Acceptance, Claim, Control, End, Fence, Lease, NewRun, Places, Replica, Snapshot, StorageError,
         StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
+        bulkhead::Bulkhead,
         control::{Burial, Listing, RunPage},
         files::FileStore,
         mode::Flags,
         router::{Alone, Database, Readers, Router as StorageRouter, RouterConfig},
-        turns::Turns,
     },
     worker::{Tools, Worker, WorkerConfig},
 };
@@ -124,7 +124,7 @@ impl Service {
         let database = setup.database.clone().map(|store| Database {
             store,
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
-            turns: Arc::new(Turns::new(4, Duration::from_secs(2))),
+            bulkhead: Arc::new(Bulkhead::new(4, Duration::from_secs(2))),
             readers: Arc::new(Readers::new(4, Duration::from_secs(1))),
         });
         let config = RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(true))) };

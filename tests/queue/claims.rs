@@ -9,13 +9,13 @@ use std::{
 use backend::storage::{
     Acceptance, Claim, NewRun, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerConfig},
+    bulkhead::Bulkhead,
     contract::{claim, ended_lease, lease, new_run},
     files::FileStore,
     memory::MemoryStore,
     mode::Flags,
     postgres::PostgresStore,
     router::{Alone, Database, Readers, Router, RouterConfig},
-    turns::Turns,
 };
 use pipeline::clock::{Clock, Timestamp};
 use tokio::sync::watch;
@@ -155,7 +155,7 @@ async fn after_an_outage_ended_leases_wait_for_one_more() {
         Some(Database {
             store: memory.clone(),
             breaker,
-            turns: Arc::new(Turns::new(4, Duration::from_secs(2))),
+            bulkhead: Arc::new(Bulkhead::new(4, Duration::from_secs(2))),
             readers: Arc::new(Readers::new(4, Duration::from_secs(1))),
         }),
         flags,

@@ -11,12 +11,12 @@ use backend::{
     storage::{
         Fence, Lease, StorageError, Store as _,
         breaker::{Breaker, BreakerConfig},
+        bulkhead::Bulkhead,
         contract::{accepted, new_run, record},
         files::FileStore,
         mode::Flags,
         postgres::PostgresStore,
         router::{Alone, Database, Readers, Router, RouterConfig},
-        turns::Turns,
     },
 };
 use pipeline::{clock::Clock, record::StageRecord, run::Stage};
@@ -56,7 +56,7 @@ impl Burst {
         let database = Database {
             store: Arc::new(PostgresStore::new(&config).unwrap().unwrap()),
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
-            turns: Arc::new(Turns::new(config.turns_max(), config.statement_timeout)),
+            bulkhead: Arc::new(Bulkhead::new(config.database_calls_max(), config.statement_timeout)),
             readers: Arc::new(Readers::new(config.readers_max(), config.acquire_timeout)),
         };
         let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };

@@ -8,6 +8,7 @@ use backend::{
     storage::{
         End, StorageError, StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
+        bulkhead::Bulkhead,
         contract::{
             Place, accepted, an_ended_lease_is_taken_when_asked_for, at, failure, holds, new_run, record,
         },
@@ -15,7 +16,6 @@ use backend::{
         memory::MemoryStore,
         mode::Flags,
         router::{Alone, Database, Readers, Router, RouterConfig},
-        turns::Turns,
     },
 };
 use pipeline::{clock::Clock, run::Stage};
@@ -97,9 +97,9 @@ impl Place for Routers {
         let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
         let config =
             RouterConfig { retry_deadline: Duration::from_secs(5), alone: Arc::new(Alone::new(Some(true))) };
-        let turns = Arc::new(Turns::new(4, Duration::from_secs(2)));
+        let bulkhead = Arc::new(Bulkhead::new(4, Duration::from_secs(2)));
         let readers = Arc::new(Readers::new(4, Duration::from_secs(1)));
-        let database = Some(Database { store, breaker, turns, readers });
+        let database = Some(Database { store, breaker, bulkhead, readers });
         Arc::new(Router::new(files, database, watch::channel(flags).1, config, clock()))
     }
 }

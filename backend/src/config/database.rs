@@ -119,7 +119,7 @@ impl DatabaseConfig {
 
     /// How many of the connections what comes in bursts may use at once.
     #[must_use]
-    pub fn turns_max(&self) -> usize {
+    pub fn database_calls_max(&self) -> usize {
         let kept = (self.pool_max / 4).max(1);
         usize::try_from(self.pool_max.saturating_sub(kept).max(1)).unwrap_or(1)
     }
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_contract_and_fit_together() {
         let database = config(&[]).unwrap().database;
-        assert_eq!((database.pool_min, database.pool_max, database.turns_max()), (1, 15, 12));
+        assert_eq!((database.pool_min, database.pool_max, database.database_calls_max()), (1, 15, 12));
         assert_eq!(database.write_timeout.as_millis(), 2000);
         assert_eq!(database.retry_deadline.as_secs(), 300);
     }

@@ -424,7 +424,7 @@ impl Reconciler {
     {
         let _place = self.calls.acquire().await;
         match self.router.database() {
-            Some(database) => database.call_in_turn(|_| call(&*self.mirror)).await,
+            Some(database) => database.call_queued(|_| call(&*self.mirror)).await,
             None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
         }
     }

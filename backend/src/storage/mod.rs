@@ -11,6 +11,7 @@
 
 pub mod atomic;
 pub mod breaker;
+pub mod bulkhead;
 pub mod changes;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
@@ -28,7 +29,6 @@ pub mod postgres;
 pub mod probe;
 pub mod proof;
 pub mod router;
-pub mod turns;
 
 use std::{
     collections::{BTreeMap, HashSet},

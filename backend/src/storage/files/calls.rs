@@ -17,7 +17,7 @@ pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many operations on runs are under way at once: enough for their flushes, or requests, to overlap, and far fewer than
 /// there may be threads. The others wait in line, outside their own time limit.
-pub(super) const TURNS_MAX: usize = 64;
+pub(super) const CALLS_MAX: usize = 64;
 
 /// Further attempts after a failed write.
 const RETRIES_MAX: usize = 3;
@@ -59,13 +59,13 @@ impl FileStore {
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let name = run.as_str();
-        let turn = self.turns.wait().await.map_err(|stuck| {
+        let pass = self.bulkhead.wait().await.map_err(|stuck| {
             let what = format!("{}: {stuck}", self.files.medium.place(name));
             StorageError::new(StorageErrorKind::Unavailable, what)
         })?;
         let done = self.blocking(name, ATTEMPT_TIMEOUT, work).await;
         if !matches!(&done, Err(error) if error.kind == StorageErrorKind::Ambiguous) {
-            turn.answered();
+            pass.answered();
         }
         done
     }

@@ -47,7 +47,7 @@ use pipeline::{
 use tokio::sync::Notify;
 
 use self::{
-    calls::{ATTEMPT_TIMEOUT, TURNS_MAX},
+    calls::{ATTEMPT_TIMEOUT, CALLS_MAX},
     claim::Search,
     end::OwnedEnd,
     manifest::{DatabaseSide, DocumentSummary, Manifest},
@@ -60,8 +60,8 @@ use self::{
 pub use self::{mend::Damage, run_files::OpenError, unsynced::Unsynced};
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    bulkhead::Bulkhead,
     proof::{Proof as Evidence, Row},
-    turns::Turns,
 };
 use crate::config::{StorageConfig, StoragePlace};
 
@@ -99,7 +99,7 @@ impl Twin {
 #[derive(Debug, Clone)]
 pub struct FileStore {
     files: Arc<RunFiles>,
-    turns: Arc<Turns>,
+    bulkhead: Arc<Bulkhead>,
 }
 
 impl FileStore {
@@ -112,7 +112,7 @@ impl FileStore {
 
     fn over(medium: Box<dyn Medium>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
         let files = Arc::new(RunFiles::new(medium, spool, Telling::default(), clock));
-        Self { files, turns: Arc::new(Turns::new(TURNS_MAX, ATTEMPT_TIMEOUT)) }
+        Self { files, bulkhead: Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT)) }
     }
 
     /// A store where the configuration says. `lease`: how long a process counts as alive, in a bucket, without a sign of

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::super::{StorageError, StorageErrorKind, Store, breaker::Breaker, turns::Turns};
+use super::super::{StorageError, StorageErrorKind, Store, breaker::Breaker, bulkhead::Bulkhead};
 
 /// The database, its breaker, and the line in front of it.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub struct Database {
     pub store: Arc<dyn Store>,
     pub breaker: Arc<Breaker>,
     /// For what comes in bursts. Fewer than there are connections: claims, renewals, health and requests find one free.
-    pub turns: Arc<Turns>,
+    pub bulkhead: Arc<Bulkhead>,
     /// For what clients only look at. A crowd of them must not wait for the connections that keep leases alive.
     pub readers: Arc<Readers>,
 }
@@ -68,19 +68,19 @@ impl Database {
 
     /// As [`Database::call`], for what comes in bursts: waits in line before its own time limit begins, as long as the line
     /// moves and the breaker is closed.
-    pub async fn call_in_turn<'a, T, F>(
+    pub async fn call_queued<'a, T, F>(
         &'a self,
         call: impl FnOnce(&'a dyn Store) -> F + Send,
     ) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>> + Send,
     {
-        let turn = tokio::select! {
+        let pass = tokio::select! {
             biased;
             // Who waits leaves the line at once, and finds the reason below.
             () = self.breaker.wait_until_open() => None,
-            turn = self.turns.wait() => match turn {
-                Ok(turn) => Some(turn),
+            pass = self.bulkhead.wait() => match pass {
+                Ok(pass) => Some(pass),
                 Err(stuck) => {
                     let what = format!("the database is not answering: {stuck}");
                     let stuck = Err(StorageError::new(StorageErrorKind::Unavailable, what));
@@ -90,10 +90,10 @@ impl Database {
             },
         };
         let result = self.call(call).await;
-        if let Some(turn) = turn
+        if let Some(pass) = pass
             && !matches!(&result, Err(error) if error.is_outage())
         {
-            turn.answered();
+            pass.answered();
         }
         result
     }

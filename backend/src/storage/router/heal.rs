@@ -99,13 +99,13 @@ impl Router {
         };
         let new = &*known.new;
         let began = self.clock.monotonic();
-        database.call_in_turn(|store| async move { store.adopt(new, fence).await }).await?;
+        database.call_queued(|store| async move { store.adopt(new, fence).await }).await?;
         self.leases.grant([&fence.run], began + ADOPTED_LEASE);
         if let Some(file) = self.files.load(&fence.run).await? {
             for held in file.stages.values() {
                 let record = &held.record;
                 match database
-                    .call_in_turn(|store| async move { store.store_stage(fence, record).await })
+                    .call_queued(|store| async move { store.store_stage(fence, record).await })
                     .await
                 {
                     Err(error) if error.kind == StorageErrorKind::Conflict => {
@@ -136,7 +136,7 @@ impl Router {
     ) -> Result<(), StorageError> {
         let in_row = self.known(&fence.run).map(|known| known.in_row).unwrap_or_default();
         for record in records.iter().filter(|record| !in_row.contains(&record.meta.stage)) {
-            match database.call_in_turn(|store| async move { store.store_stage(fence, record).await }).await {
+            match database.call_queued(|store| async move { store.store_stage(fence, record).await }).await {
                 // Two workers that were cut off from each other. The run ends all the same, and is marked: what
                 // differs is found again, and told, by reconciliation.
                 Err(error) if error.kind == StorageErrorKind::Conflict => {
@@ -197,7 +197,7 @@ impl Router {
         let run = &fence.run;
         let row = match &self.database {
             Some(database) if self.mode().has_database() && self.holds_row(fence) => {
-                database.call_in_turn(|store| async move { store.load(run).await }).await?
+                database.call_queued(|store| async move { store.load(run).await }).await?
             }
             _ => None,
         };
@@ -215,7 +215,7 @@ impl Router {
         let database = self.database.as_ref().filter(|_| mode.has_database() && self.holds_row(fence));
         let Some(database) = database else { return Ok(false) };
         let run = &fence.run;
-        let Some(row) = database.call_in_turn(|store| async move { store.load(run).await }).await? else {
+        let Some(row) = database.call_queued(|store| async move { store.load(run).await }).await? else {
             return Ok(false);
         };
         if mode.has_files()
@@ -328,12 +328,12 @@ impl Router {
         let mode = self.mode();
         let Some(database) = self.open_database(mode) else { return Ok(()) };
         let run = &fence.run;
-        let Some(row) = database.call_in_turn(|store| async move { store.load(run).await }).await? else {
+        let Some(row) = database.call_queued(|store| async move { store.load(run).await }).await? else {
             return if self.bury_here(run).await? { Ok(()) } else { self.cancel_rowless(run).await };
         };
         if row.status == RunStatus::Failed && row.failure.is_none() {
             let failure = &ended_by_frontend();
-            database.call_in_turn(|store| async move { store.end_step(run, failure).await }).await?;
+            database.call_queued(|store| async move { store.end_step(run, failure).await }).await?;
         }
         if row.status == RunStatus::Processing && row.epoch > fence.epoch && self.holds_row(fence) {
             // Refused, as it is not ours to release.

@@ -325,7 +325,7 @@ impl Router {
             },
         }
         let written = database
-            .call_in_turn(|store| async move {
+            .call_queued(|store| async move {
                 match write {
                     Write::Stage(record) => store.store_stage(fence, record).await,
                     Write::End(end, at) => store.finish(fence, end, at).await,
@@ -421,7 +421,7 @@ impl Router {
             Write::End(..) => &[],
         };
         if let Err(error) =
-            database.call_in_turn(|store| async move { store.mark_unsynced(fence, stages).await }).await
+            database.call_queued(|store| async move { store.mark_unsynced(fence, stages).await }).await
         {
             tracing::warn!(run_id = %fence.run, %error, "the missing file could not be noted");
         }
@@ -479,7 +479,7 @@ impl Store for Router {
         if self.holds_row(fence)
             && let Some(database) = self.open_database(mode)
         {
-            released = database.call_in_turn(|store| async move { store.release(fence).await }).await;
+            released = database.call_queued(|store| async move { store.release(fence).await }).await;
         }
         if mode.has_files() {
             released = self.files.release(fence).await.and(released);

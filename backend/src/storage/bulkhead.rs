@@ -1,4 +1,4 @@
-//! Turns at a store: a burst of thousands of writes waits in line, first come first served, outside of each write's own
+//! Bulkhead at a store: a burst of thousands of writes waits in line, first come first served, outside of each write's own
 //! time limit. Without it a process would exhaust its connections by itself, and take its own load for an outage.
 //!
 //! A line that does not move is another thing: then the store does not answer, and nobody waits on.
@@ -15,7 +15,7 @@ use tokio::{
 
 /// So many at once.
 #[derive(Debug)]
-pub struct Turns {
+pub struct Bulkhead {
     /// Fair, and never closed.
     places: Semaphore,
     patience: Duration,
@@ -30,12 +30,12 @@ pub struct Stuck(pub Duration);
 
 /// The right to use the store, until dropped.
 #[derive(Debug)]
-pub struct Turn<'t> {
-    turns: &'t Turns,
-    _place: Option<SemaphorePermit<'t>>,
+pub struct Pass<'b> {
+    bulkhead: &'b Bulkhead,
+    _place: Option<SemaphorePermit<'b>>,
 }
 
-impl Turns {
+impl Bulkhead {
     /// So many at once; the line counts as moving as long as somebody has an answer within `patience`.
     #[must_use]
     pub fn new(at_once: usize, patience: Duration) -> Self {
@@ -43,9 +43,9 @@ impl Turns {
     }
 
     /// Waits for a turn.
-    pub async fn wait(&self) -> Result<Turn<'_>, Stuck> {
+    pub async fn wait(&self) -> Result<Pass<'_>, Stuck> {
         if let Ok(place) = self.places.try_acquire() {
-            return Ok(Turn { turns: self, _place: Some(place) });
+            return Ok(Pass { bulkhead: self, _place: Some(place) });
         }
         let began = Instant::now();
         let place = self.places.acquire();
@@ -56,7 +56,7 @@ impl Turns {
                 return Err(Stuck(self.patience));
             }
             tokio::select! {
-                place = &mut place => return Ok(Turn { turns: self, _place: place.ok() }),
+                place = &mut place => return Ok(Pass { bulkhead: self, _place: place.ok() }),
                 () = sleep_until(stuck_at) => {}
             }
         }
@@ -67,10 +67,10 @@ impl Turns {
     }
 }
 
-impl Turn<'_> {
+impl Pass<'_> {
     /// The store has answered: who waits may wait on.
     pub fn answered(&self) {
-        *self.turns.moved_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.bulkhead.moved_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 }
 
@@ -84,14 +84,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_line_that_moves_is_waited_in_however_long() {
-        let turns = Arc::new(Turns::new(2, PATIENCE));
+        let bulkhead = Arc::new(Bulkhead::new(2, PATIENCE));
         let began = Instant::now();
         let callers = (0..200).map(|_| {
-            let turns = turns.clone();
+            let bulkhead = bulkhead.clone();
             tokio::spawn(async move {
-                let turn = turns.wait().await.unwrap();
+                let pass = bulkhead.wait().await.unwrap();
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                turn.answered();
+                pass.answered();
             })
         });
         for caller in callers.collect::<Vec<_>>() {
@@ -102,28 +102,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_line_that_stands_still_is_left_by_all_at_once() {
-        let turns = Turns::new(1, PATIENCE);
-        let first = turns.wait().await.unwrap();
+        let bulkhead = Bulkhead::new(1, PATIENCE);
+        let first = bulkhead.wait().await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         first.answered();
         let began = Instant::now();
-        let waiting = futures_util::future::join_all((0..50).map(|_| turns.wait())).await;
+        let waiting = futures_util::future::join_all((0..50).map(|_| bulkhead.wait())).await;
         assert!(waiting.iter().all(Result::is_err));
         assert_eq!(began.elapsed(), PATIENCE);
         drop((first, waiting));
-        assert!(turns.wait().await.is_ok(), "who left the line does not hold it up");
+        assert!(bulkhead.wait().await.is_ok(), "who left the line does not hold it up");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_came_first_is_served_first() {
-        let turns = Arc::new(Turns::new(1, PATIENCE));
-        let first = turns.wait().await.unwrap();
+        let bulkhead = Arc::new(Bulkhead::new(1, PATIENCE));
+        let first = bulkhead.wait().await.unwrap();
         let served = Arc::new(Mutex::new(Vec::new()));
         let mut callers = Vec::new();
         for number in 0..10 {
-            let (turns, served) = (turns.clone(), served.clone());
+            let (bulkhead, served) = (bulkhead.clone(), served.clone());
             callers.push(tokio::spawn(async move {
-                let _turn = turns.wait().await.unwrap();
+                let _pass = bulkhead.wait().await.unwrap();
                 served.lock().unwrap().push(number);
             }));
             tokio::task::yield_now().await;
