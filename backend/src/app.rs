@@ -43,7 +43,7 @@ use crate::{
         outbox::Outbox,
         postgres::{Listener, PostgresStore},
         proof::Mirror,
-        router::{Alone, Database, Readers, Router, RouterConfig},
+        router::{Alone, Database, ReadLimiter, Router, RouterConfig},
     },
     webhooks::{Courier, Sender, SenderError, desk::Desk},
     worker::{Tools, Worker, WorkerConfig},
@@ -352,8 +352,8 @@ fn database(store: Arc<PostgresStore>, config: &DatabaseConfig, clock: &Arc<dyn 
     // A database that answers nobody for as long as a statement may take has gone; the writes under way, which find out a
     // little later, need not be waited for.
     let bulkhead = Arc::new(Bulkhead::new(config.database_calls_max(), config.statement_timeout));
-    let readers = Arc::new(Readers::new(config.readers_max(), config.acquire_timeout));
-    Database { store, breaker, bulkhead, readers }
+    let read_limiter = Arc::new(ReadLimiter::new(config.readers_max(), config.acquire_timeout));
+    Database { store, breaker, bulkhead, read_limiter }
 }
 
 /// Who answers.

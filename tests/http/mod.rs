@@ -40,7 +40,7 @@ use backend::{
         control::{Burial, Listing, RunPage},
         files::FileStore,
         mode::Flags,
-        router::{Alone, Database, Readers, Router as StorageRouter, RouterConfig},
+        router::{Alone, Database, ReadLimiter, Router as StorageRouter, RouterConfig},
     },
     worker::{Tools, Worker, WorkerConfig},
 };
@@ -125,7 +125,7 @@ impl Service {
             store,
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
             bulkhead: Arc::new(Bulkhead::new(4, Duration::from_secs(2))),
-            readers: Arc::new(Readers::new(4, Duration::from_secs(1))),
+            read_limiter: Arc::new(ReadLimiter::new(4, Duration::from_secs(1))),
         });
         let config = RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(true))) };
         let storage = Arc::new(StorageRouter::new(files.clone(), database, watched, config, clock.clone()));

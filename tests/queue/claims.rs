@@ -15,7 +15,7 @@ use backend::storage::{
     memory::MemoryStore,
     mode::Flags,
     postgres::PostgresStore,
-    router::{Alone, Database, Readers, Router, RouterConfig},
+    router::{Alone, Database, ReadLimiter, Router, RouterConfig},
 };
 use pipeline::clock::{Clock, Timestamp};
 use tokio::sync::watch;
@@ -156,7 +156,7 @@ async fn after_an_outage_ended_leases_wait_for_one_more() {
             store: memory.clone(),
             breaker,
             bulkhead: Arc::new(Bulkhead::new(4, Duration::from_secs(2))),
-            readers: Arc::new(Readers::new(4, Duration::from_secs(1))),
+            read_limiter: Arc::new(ReadLimiter::new(4, Duration::from_secs(1))),
         }),
         flags,
         RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(false))) },

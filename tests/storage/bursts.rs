@@ -16,7 +16,7 @@ use backend::{
         files::FileStore,
         mode::Flags,
         postgres::PostgresStore,
-        router::{Alone, Database, Readers, Router, RouterConfig},
+        router::{Alone, Database, ReadLimiter, Router, RouterConfig},
     },
 };
 use pipeline::{clock::Clock, record::StageRecord, run::Stage};
@@ -57,7 +57,7 @@ impl Burst {
             store: Arc::new(PostgresStore::new(&config).unwrap().unwrap()),
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),
             bulkhead: Arc::new(Bulkhead::new(config.database_calls_max(), config.statement_timeout)),
-            readers: Arc::new(Readers::new(config.readers_max(), config.acquire_timeout)),
+            read_limiter: Arc::new(ReadLimiter::new(config.readers_max(), config.acquire_timeout)),
         };
         let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
         let router = Router::new(
@@ -121,19 +121,19 @@ async fn a_crowd_of_requests_costs_nobody_a_lease() {
     let url = migrated(&server).await;
     // A fraction of what the crowd takes.
     let burst = Burst::with(&url, "300").await;
-    let mut readers = JoinSet::new();
+    let mut read_limiter = JoinSet::new();
     for number in 0..READERS {
         let (router, run) = (burst.router.clone(), burst.fences[number % RUNS].run.clone());
-        readers.spawn(async move { router.load(&run).await });
+        read_limiter.spawn(async move { router.load(&run).await });
     }
     let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
     let mut renewals = 0;
-    while !readers.is_empty() {
+    while !read_limiter.is_empty() {
         let lost = burst.router.renew(&lease, &burst.fences).await.expect("there is a connection for it");
         assert!(lost.is_empty(), "{lost:?}");
         renewals += 1;
         // As many as have come to an answer meanwhile.
-        while let Some(read) = readers.try_join_next() {
+        while let Some(read) = read_limiter.try_join_next() {
             assert!(read.unwrap().unwrap().is_some(), "by the files, if not by the database");
         }
     }

@@ -15,7 +15,7 @@ use backend::{
         files::FileStore,
         memory::MemoryStore,
         mode::Flags,
-        router::{Alone, Database, Readers, Router, RouterConfig},
+        router::{Alone, Database, ReadLimiter, Router, RouterConfig},
     },
 };
 use pipeline::{clock::Clock, run::Stage};
@@ -98,8 +98,8 @@ impl Place for Routers {
         let config =
             RouterConfig { retry_deadline: Duration::from_secs(5), alone: Arc::new(Alone::new(Some(true))) };
         let bulkhead = Arc::new(Bulkhead::new(4, Duration::from_secs(2)));
-        let readers = Arc::new(Readers::new(4, Duration::from_secs(1)));
-        let database = Some(Database { store, breaker, bulkhead, readers });
+        let read_limiter = Arc::new(ReadLimiter::new(4, Duration::from_secs(1)));
+        let database = Some(Database { store, breaker, bulkhead, read_limiter });
         Arc::new(Router::new(files, database, watch::channel(flags).1, config, clock()))
     }
 }

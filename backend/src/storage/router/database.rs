@@ -14,18 +14,18 @@ pub struct Database {
     /// For what comes in bursts. Fewer than there are connections: claims, renewals, health and requests find one free.
     pub bulkhead: Arc<Bulkhead>,
     /// For what clients only look at. A crowd of them must not wait for the connections that keep leases alive.
-    pub readers: Arc<Readers>,
+    pub read_limiter: Arc<ReadLimiter>,
 }
 
 /// How many clients look at once, and how long one waits until it may.
 #[derive(Debug)]
-pub struct Readers {
+pub struct ReadLimiter {
     /// Fair, and never closed.
     places: Semaphore,
     patience: Duration,
 }
 
-impl Readers {
+impl ReadLimiter {
     #[must_use]
     pub fn new(at_once: usize, patience: Duration) -> Self {
         Self { places: Semaphore::new(at_once.max(1)), patience }
@@ -58,7 +58,8 @@ impl Database {
     {
         // Nobody waits for a database that is not there.
         self.breaker.admit()?;
-        let Ok(_place) = tokio::time::timeout(self.readers.patience, self.readers.places.acquire()).await
+        let Ok(_place) =
+            tokio::time::timeout(self.read_limiter.patience, self.read_limiter.places.acquire()).await
         else {
             let what = "more clients ask the database than it answers in time; try again";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));

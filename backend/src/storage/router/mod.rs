@@ -34,7 +34,7 @@ use tokio::sync::watch;
 pub(crate) use self::retry::jitter;
 pub use self::{
     alone::Alone,
-    database::{Database, Readers},
+    database::{Database, ReadLimiter},
     heal::Resume,
     state::StorageState,
 };
