@@ -19,7 +19,7 @@ async fn open_streams(service: &Service) -> String {
 async fn wait_for_streams(service: &Service, wanted: &str) {
     let begun = Instant::now();
     while open_streams(service).await != wanted {
-        assert!(begun.elapsed() < super::PATIENCE, "not {wanted}");
+        assert!(begun.elapsed() < super::TIMEOUT, "not {wanted}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

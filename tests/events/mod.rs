@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// How long an event may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const PATH: &str = "/api/pipeline/run-1/events";
 
@@ -64,7 +64,7 @@ impl Stream {
                 self.unread = rest.to_owned();
                 return Some(block);
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("no event came");
+            let chunk = tokio::time::timeout(TIMEOUT, self.response.chunk()).await.expect("no event came");
             match chunk.unwrap() {
                 Some(chunk) => self.unread.push_str(std::str::from_utf8(&chunk).unwrap()),
                 None => {
@@ -247,7 +247,7 @@ async fn a_cancellation_stops_the_work_elsewhere_at_once_and_is_told() {
         let asked = Instant::now();
         assert_eq!(two.call("POST", &format!("/api/pipeline/{run}/cancel")).await.status, 200);
         while world.model.hung_up() < number {
-            assert!(asked.elapsed() < PATIENCE, "{}", one.log());
+            assert!(asked.elapsed() < TIMEOUT, "{}", one.log());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         took.push(asked.elapsed());

@@ -22,7 +22,7 @@ use crate::{
 const URL: &str = "https://a/report.pdf";
 
 /// How long a sign may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const LISTENERS: &str =
     "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'innovation listener'";
@@ -55,14 +55,14 @@ impl Listening {
     fn hears(&self) -> impl Future<Output = ()> + '_ {
         let caller = std::panic::Location::caller();
         async move {
-            let heard = tokio::time::timeout(PATIENCE, self.heard.notified()).await;
+            let heard = tokio::time::timeout(TIMEOUT, self.heard.notified()).await;
             assert!(heard.is_ok(), "{caller}: nothing was heard");
         }
     }
 }
 
 async fn wait_for_listeners(url: &str, wanted: &str) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     while value(url, LISTENERS).await != wanted {
         assert!(tokio::time::Instant::now() < deadline, "not {wanted}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -132,7 +132,7 @@ async fn cancellations_and_changes_are_heard_with_their_runs() {
     let (_flags, flags) = watch::channel(flags);
     let stop = CancellationToken::new();
     tokio::spawn(listener.run(flags, stop.clone(), move |heard| drop(tell.send(heard))));
-    let mut hear = async || tokio::time::timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
+    let mut hear = async || tokio::time::timeout(TIMEOUT, told.recv()).await.unwrap().unwrap();
     assert_eq!(hear().await, Heard::Connected);
     store.accept(&new_run("run-1", URL), None).await.unwrap();
     assert_eq!(hear().await, Heard::Waiting);

@@ -111,11 +111,11 @@ async fn soak(site: &Site, events: &[Event], runs: usize) -> Vec<String> {
     let mut problems = Vec::new();
     settle(site, &mut problems).await;
     // As the answer to a failed run says: a model that failed too often is asked again after half a minute.
-    let patience = Instant::now() + SETTLE;
+    let deadline = Instant::now() + SETTLE;
     loop {
         let rows = verdict::rows(site).await;
         let failed = failed_but_wanted(&rows, runs, &mut problems);
-        if failed.is_empty() || Instant::now() > patience {
+        if failed.is_empty() || Instant::now() > deadline {
             break;
         }
         println!("{} runs failed for a reason that passes, and are tried again", failed.len());

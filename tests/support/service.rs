@@ -25,7 +25,7 @@ pub(crate) const DUAL_WRITE: &[(&str, &str)] = &[];
 pub(crate) const FILE_ONLY: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false")];
 
 /// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a service lives in: a blob store, a model, a folder, and (where wanted) a database.
 pub(crate) struct World {
@@ -87,7 +87,7 @@ impl World {
 
     /// Waits until a query gives a value.
     pub(crate) async fn wait_for_value(&self, sql: &str, wanted: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let value = self.value(sql).await;
             if value == wanted {
@@ -197,7 +197,7 @@ impl World {
 
     /// The run's manifest when it is as wanted.
     pub(crate) async fn manifest_when(&self, run_id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let manifest = self.json(run_id, "run.json");
             if is_wanted(&manifest) {
@@ -263,9 +263,9 @@ impl Service {
         let child =
             command.stdout(file.try_clone().unwrap()).stderr(file).stdin(Stdio::null()).spawn().unwrap();
         backend::tls::install_crypto();
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
         let mut service = Self { child, port, log, client };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while service.get("/health/live").await.is_none() {
             let ended = service.child.try_wait().unwrap();
             assert!(ended.is_none(), "the service ended: {ended:?}\n{}", service.log());
@@ -315,7 +315,7 @@ impl Service {
 
     /// Waits until it has logged a text.
     pub(crate) async fn wait_for_log(&self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.log().contains(text) {
             assert!(Instant::now() < deadline, "{text:?} was not logged:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -349,7 +349,7 @@ impl Service {
 
     /// The run's status when it is as wanted.
     pub(crate) async fn wait_for(&self, run_id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let path = format!("/status/{run_id}");
         loop {
             let answer = self.get(&path).await;
@@ -365,7 +365,7 @@ impl Service {
 
     /// Waits until a GET of `path` answers as wanted.
     pub(crate) async fn wait_for_path(&self, path: &str, is_wanted: impl Fn(u16, &Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let answer = self.get(path).await;
             if let Some((code, body)) = &answer
@@ -413,7 +413,7 @@ impl Service {
 
     /// Waits for its end, and tells its exit code.
     pub(crate) async fn wait(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();

@@ -16,7 +16,7 @@ use crate::{config::Config, tls};
 
 /// How long the whole question may take. Less than the health check's own limit in the `Dockerfile`, so that the
 /// reason is told.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The most bytes of an answer that are shown; the longest one of ours, `/health/deep`, has a few thousand.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -88,7 +88,7 @@ async fn ask(url: &str, extra_ca_file: Option<&Path>) -> Result<(u16, Value), St
         let status = response.status().as_u16();
         Ok((status, body(response).await?))
     };
-    match tokio::time::timeout(PATIENCE, question).await {
+    match tokio::time::timeout(TIMEOUT, question).await {
         Ok(answer) => answer.map_err(|error: reqwest::Error| {
             if error.is_connect() { "no connection" } else { "no usable answer" }.to_owned()
         }),

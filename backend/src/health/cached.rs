@@ -16,7 +16,7 @@ use tokio::{sync::watch, time::Instant};
 #[derive(Debug)]
 pub struct Cached<T> {
     keep: Duration,
-    patience: Duration,
+    timeout: Duration,
     state: Arc<Mutex<State<T>>>,
 }
 
@@ -29,9 +29,9 @@ struct State<T> {
 
 impl<T: Clone + Send + Sync + 'static> Cached<T> {
     #[must_use]
-    pub fn new(keep: Duration, patience: Duration) -> Self {
+    pub fn new(keep: Duration, timeout: Duration) -> Self {
         let state = State { answer: None, asking: None };
-        Self { keep, patience, state: Arc::new(Mutex::new(state)) }
+        Self { keep, timeout, state: Arc::new(Mutex::new(state)) }
     }
 
     /// The kept answer while it is fresh, else a new one; none if it does not come in time.
@@ -64,7 +64,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
             }
             asking
         };
-        let deadline = since + self.patience;
+        let deadline = since + self.timeout;
         let answered = tokio::time::timeout_at(deadline, answer.wait_for(Option::is_some)).await;
         answered.ok()?.ok()?.clone()
     }
@@ -92,11 +92,11 @@ mod tests {
     use super::*;
 
     const KEEP: Duration = Duration::from_secs(5);
-    const PATIENCE: Duration = Duration::from_secs(1);
+    const TIMEOUT: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
     async fn many_who_ask_at_once_cost_one_question_and_the_answer_is_kept() {
-        let cached = Cached::new(KEEP, PATIENCE);
+        let cached = Cached::new(KEEP, TIMEOUT);
         let asked = Arc::new(AtomicUsize::new(0));
         let ask = || {
             let asked = asked.clone();
@@ -115,7 +115,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_asks_often_waits_once_and_is_never_told_what_is_old() {
-        let cached = Cached::new(KEEP, PATIENCE);
+        let cached = Cached::new(KEEP, TIMEOUT);
         let ask = || async {
             tokio::time::sleep(Duration::from_millis(500)).await;
             Instant::now()
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_question_that_hangs_costs_its_callers_no_more_than_their_patience_together() {
-        let cached = Cached::new(KEEP, PATIENCE);
+        let cached = Cached::new(KEEP, TIMEOUT);
         let asked = AtomicUsize::new(0);
         let hang = || {
             asked.fetch_add(1, Ordering::SeqCst);
@@ -145,7 +145,7 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(cached.get(hang).await, None);
         }
-        assert!(begun.elapsed() <= PATIENCE + Duration::from_millis(1), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() <= TIMEOUT + Duration::from_millis(1), "{:?}", begun.elapsed());
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(cached.get(hang).await, Some("late"));
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_question_that_died_is_asked_again() {
-        let cached = Cached::<u8>::new(KEEP, PATIENCE);
+        let cached = Cached::<u8>::new(KEEP, TIMEOUT);
         assert_eq!(cached.get(|| async { panic!("on purpose") }).await, None);
         assert_eq!(cached.get(|| async { 1 }).await, Some(1));
     }

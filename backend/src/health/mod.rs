@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! * No question to a dependency holds a caller for more than [`PATIENCE`], whatever the dependency does.
+//! * No question to a dependency holds a caller for more than [`TIMEOUT`], whatever the dependency does.
 //! * A dependency's failure is an answer, never an error.
 //! * In `FILE_ONLY` mode the database is not asked anything.
 
@@ -36,13 +36,13 @@ use crate::{
 const KEEP: Duration = Duration::from_secs(5);
 
 /// How long anybody waits for one.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+pub const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the document parser's self-test is good for: it starts a process.
 const PARSER_KEEP: Duration = Duration::from_secs(60);
 
 /// How long the self-test is waited for: its turn may come after two documents.
-const PARSER_PATIENCE: Duration = Duration::from_secs(5);
+const PARSER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Counting looks into every run's folder.
 const COUNT_KEEP: Duration = Duration::from_secs(10);
@@ -249,14 +249,14 @@ impl Health {
     pub fn new(sources: Sources) -> Self {
         Self {
             sources,
-            database: Cached::new(KEEP, PATIENCE),
-            files: Cached::new(KEEP, PATIENCE),
-            unsynced: Cached::new(COUNT_KEEP, PATIENCE),
-            open: Cached::new(COUNT_KEEP, PATIENCE),
-            queue: Cached::new(KEEP, PATIENCE),
-            conflicts: Cached::new(COUNT_KEEP, PATIENCE),
-            replicas: Cached::new(KEEP, PATIENCE),
-            parser: Cached::new(PARSER_KEEP, PARSER_PATIENCE),
+            database: Cached::new(KEEP, TIMEOUT),
+            files: Cached::new(KEEP, TIMEOUT),
+            unsynced: Cached::new(COUNT_KEEP, TIMEOUT),
+            open: Cached::new(COUNT_KEEP, TIMEOUT),
+            queue: Cached::new(KEEP, TIMEOUT),
+            conflicts: Cached::new(COUNT_KEEP, TIMEOUT),
+            replicas: Cached::new(KEEP, TIMEOUT),
+            parser: Cached::new(PARSER_KEEP, PARSER_TIMEOUT),
         }
     }
 
@@ -380,7 +380,7 @@ impl Health {
 }
 
 fn no_answer<T>() -> Result<T, StorageError> {
-    Err(StorageError::new(StorageErrorKind::Ambiguous, format!("no answer within {PATIENCE:?}")))
+    Err(StorageError::new(StorageErrorKind::Ambiguous, format!("no answer within {TIMEOUT:?}")))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio::{
 pub struct Bulkhead {
     /// Fair, and never closed.
     places: Semaphore,
-    patience: Duration,
+    timeout: Duration,
     /// When the store has answered somebody last.
     moved_at: Mutex<Option<Instant>>,
 }
@@ -38,8 +38,8 @@ pub struct Pass<'b> {
 impl Bulkhead {
     /// So many at once; the line counts as moving as long as somebody has an answer within `patience`.
     #[must_use]
-    pub fn new(at_once: usize, patience: Duration) -> Self {
-        Self { places: Semaphore::new(at_once.max(1)), patience, moved_at: Mutex::default() }
+    pub fn new(at_once: usize, timeout: Duration) -> Self {
+        Self { places: Semaphore::new(at_once.max(1)), timeout, moved_at: Mutex::default() }
     }
 
     /// Waits for a turn.
@@ -51,9 +51,9 @@ impl Bulkhead {
         let place = self.places.acquire();
         tokio::pin!(place);
         loop {
-            let stuck_at = self.moved_at().map_or(began, |moved_at| moved_at.max(began)) + self.patience;
+            let stuck_at = self.moved_at().map_or(began, |moved_at| moved_at.max(began)) + self.timeout;
             if stuck_at <= Instant::now() {
-                return Err(Stuck(self.patience));
+                return Err(Stuck(self.timeout));
             }
             tokio::select! {
                 place = &mut place => return Ok(Pass { bulkhead: self, _place: place.ok() }),
@@ -80,11 +80,11 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(2);
+    const TIMEOUT: Duration = Duration::from_secs(2);
 
     #[tokio::test(start_paused = true)]
     async fn a_line_that_moves_is_waited_in_however_long() {
-        let bulkhead = Arc::new(Bulkhead::new(2, PATIENCE));
+        let bulkhead = Arc::new(Bulkhead::new(2, TIMEOUT));
         let began = Instant::now();
         let callers = (0..200).map(|_| {
             let bulkhead = bulkhead.clone();
@@ -102,21 +102,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_line_that_stands_still_is_left_by_all_at_once() {
-        let bulkhead = Bulkhead::new(1, PATIENCE);
+        let bulkhead = Bulkhead::new(1, TIMEOUT);
         let first = bulkhead.wait().await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         first.answered();
         let began = Instant::now();
         let waiting = futures_util::future::join_all((0..50).map(|_| bulkhead.wait())).await;
         assert!(waiting.iter().all(Result::is_err));
-        assert_eq!(began.elapsed(), PATIENCE);
+        assert_eq!(began.elapsed(), TIMEOUT);
         drop((first, waiting));
         assert!(bulkhead.wait().await.is_ok(), "who left the line does not hold it up");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_came_first_is_served_first() {
-        let bulkhead = Arc::new(Bulkhead::new(1, PATIENCE));
+        let bulkhead = Arc::new(Bulkhead::new(1, TIMEOUT));
         let first = bulkhead.wait().await.unwrap();
         let served = Arc::new(Mutex::new(Vec::new()));
         let mut callers = Vec::new();

@@ -110,8 +110,8 @@ impl OpenRouter {
 
     /// Reads the end mark that usually lies right behind the answer, so that the connection can be used again.
     async fn end_stream(&self, response: &mut Response) {
-        const PATIENCE: Duration = Duration::from_millis(20);
-        let _ = tokio::time::timeout(PATIENCE, response.chunk()).await;
+        const TIMEOUT: Duration = Duration::from_millis(20);
+        let _ = tokio::time::timeout(TIMEOUT, response.chunk()).await;
     }
 
     async fn read_error(&self, mut response: Response, deadline: Instant) -> Failure {

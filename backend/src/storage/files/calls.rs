@@ -76,7 +76,7 @@ impl FileStore {
         &self,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let is_near = self.files.medium.patience().is_zero();
+        let is_near = self.files.medium.detection_delay().is_zero();
         self.blocking("", if is_near { ATTEMPT_TIMEOUT } else { WHOLE_TIMEOUT }, work).await
     }
 

@@ -160,15 +160,17 @@ impl RunFiles {
         search: &Search,
         now: Duration,
     ) -> Result<(), StorageError> {
-        let patience = self.medium.patience();
-        let is_cheap = patience.is_zero();
+        let detection_delay = self.medium.detection_delay();
+        let is_cheap = detection_delay.is_zero();
         let mut stale: Vec<(Option<Duration>, &RunId)> = open
             .iter()
             .filter_map(|run| match known.get(run) {
                 None => Some((None, run)),
                 // Nobody else changes what a row hands out, on a disk of our own.
                 Some(look) if is_cheap && search.without_row_only && look.has_row => None,
-                Some(look) => (now.saturating_sub(look.at) >= patience).then_some((Some(look.at), run)),
+                Some(look) => {
+                    (now.saturating_sub(look.at) >= detection_delay).then_some((Some(look.at), run))
+                }
             })
             .collect();
         if !is_cheap {

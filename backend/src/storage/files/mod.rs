@@ -190,7 +190,7 @@ impl FileStore {
     /// Whether what [`FileStore::place`] names is on this machine's disk.
     #[must_use]
     pub fn is_on_disk(&self) -> bool {
-        self.files.medium.patience().is_zero()
+        self.files.medium.detection_delay().is_zero()
     }
 
     /// Whether a creation here is known to be a guard among processes on all machines.
@@ -224,19 +224,20 @@ impl FileStore {
     /// Opens a run by its id for work here and now: a new one, or one that asks the same and that nobody works on. Whether
     /// its owner lives takes time to see in a bucket.
     pub async fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
-        let patience = self.files.medium.patience();
+        let detection_delay = self.files.medium.detection_delay();
         let began = self.files.clock.monotonic();
         loop {
             let (files, new, owner) = (self.files.clone(), new.clone(), owner.to_owned());
             let opening = tokio::task::spawn_blocking(move || files.open(&new, &owner));
             let opened = opening.await.map_err(|error| self.files.fault("", &io::Error::other(error)))?;
-            let has_time = self.files.clock.monotonic().saturating_sub(began) < patience + BUSY_INTERVAL;
+            let has_time =
+                self.files.clock.monotonic().saturating_sub(began) < detection_delay + BUSY_INTERVAL;
             match opened {
-                Err(OpenError::Busy(_)) if !patience.is_zero() && has_time => {}
+                Err(OpenError::Busy(_)) if !detection_delay.is_zero() && has_time => {}
                 Err(OpenError::Store(error)) if error.kind == StorageErrorKind::Raced && has_time => {}
                 opened => return opened,
             }
-            tokio::time::sleep(BUSY_INTERVAL.min(patience / 4)).await;
+            tokio::time::sleep(BUSY_INTERVAL.min(detection_delay / 4)).await;
         }
     }
 

@@ -52,7 +52,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 pub struct Listener {
     options: PgConnectOptions,
     /// For connecting, and for an answer.
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Listener {
@@ -68,7 +68,7 @@ impl Listener {
             return Ok(None);
         }
         let options = options.application_name("innovation listener");
-        Ok(Some(Self { options, patience: config.write_timeout }))
+        Ok(Some(Self { options, timeout: config.write_timeout }))
     }
 
     /// Calls `on_heard` with whatever is heard, until told to stop; holds a connection only in a mode that has the database.
@@ -92,7 +92,7 @@ impl Listener {
                 .max_connections(1)
                 .max_lifetime(None)
                 .idle_timeout(None)
-                .acquire_timeout(self.patience)
+                .acquire_timeout(self.timeout)
                 .connect_lazy_with(self.options.clone());
             let lost = tokio::select! {
                 () = stop.cancelled() => None,
@@ -101,7 +101,7 @@ impl Listener {
             };
             on_heard(Heard::Lost);
             // Also the listener's own, which goes back to the pool as it is dropped.
-            let _ = timeout(self.patience, pool.close()).await;
+            let _ = timeout(self.timeout, pool.close()).await;
             if let Some(error) = lost {
                 // Once an outage, not once an attempt.
                 if !std::mem::replace(&mut is_away, true) {
@@ -134,12 +134,12 @@ impl Listener {
         is_away: &mut bool,
         on_heard: &(impl Fn(Heard) + Sync),
     ) -> Result<std::convert::Infallible, Fault> {
-        let silent = |_| Fault::Elapsed(self.patience);
-        let mut listener = timeout(self.patience, PgListener::connect_with(pool)).await.map_err(silent)??;
+        let silent = |_| Fault::Elapsed(self.timeout);
+        let mut listener = timeout(self.timeout, PgListener::connect_with(pool)).await.map_err(silent)??;
         // Whether to come back, and when, is decided above.
         listener.eager_reconnect(false);
         let channels = [WAITING, CANCELLED, CHANGED];
-        timeout(self.patience, listener.listen_all(channels)).await.map_err(silent)??;
+        timeout(self.timeout, listener.listen_all(channels)).await.map_err(silent)??;
         tracing::info!("listening for runs that wait, are cancelled or change");
         *is_away = false;
         on_heard(Heard::Connected);
@@ -156,7 +156,7 @@ impl Listener {
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => {
                     let asked = sqlx::query("SELECT 1").persistent(false).execute(&mut listener);
-                    timeout(self.patience, asked).await.map_err(silent)??;
+                    timeout(self.timeout, asked).await.map_err(silent)??;
                 }
             }
         }

@@ -22,13 +22,13 @@ pub struct Database {
 pub struct ReadLimiter {
     /// Fair, and never closed.
     places: Semaphore,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl ReadLimiter {
     #[must_use]
-    pub fn new(at_once: usize, patience: Duration) -> Self {
-        Self { places: Semaphore::new(at_once.max(1)), patience }
+    pub fn new(at_once: usize, timeout: Duration) -> Self {
+        Self { places: Semaphore::new(at_once.max(1)), timeout }
     }
 }
 
@@ -59,7 +59,7 @@ impl Database {
         // Nobody waits for a database that is not there.
         self.breaker.admit()?;
         let Ok(_place) =
-            tokio::time::timeout(self.read_limiter.patience, self.read_limiter.places.acquire()).await
+            tokio::time::timeout(self.read_limiter.timeout, self.read_limiter.places.acquire()).await
         else {
             let what = "more clients ask the database than it answers in time; try again";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));

@@ -255,7 +255,7 @@ impl Medium for Bucket {
         }
     }
 
-    fn patience(&self) -> Duration {
+    fn detection_delay(&self) -> Duration {
         self.beats.lease()
     }
 }

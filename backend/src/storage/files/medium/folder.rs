@@ -309,7 +309,7 @@ impl Medium for Folder {
     fn leave(&self) {}
 
     /// A lock is free or it is not.
-    fn patience(&self) -> Duration {
+    fn detection_delay(&self) -> Duration {
         Duration::ZERO
     }
 }

@@ -155,7 +155,7 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
     fn leave(&self);
 
     /// How long it takes to tell a dead owner from a living one.
-    fn patience(&self) -> Duration;
+    fn detection_delay(&self) -> Duration;
 }
 
 /// The folder of a file, as [`Medium::flush`] knows it.
