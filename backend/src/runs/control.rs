@@ -55,8 +55,8 @@ impl Runs {
         // Looked at before the turn: who asks while it is failed means this failure, also where another was faster.
         let seen = self.snapshot(run_id).await?;
         check_retryable(&seen)?;
-        let turn = self.turn(run_id);
-        let _turn = turn.lock().await;
+        let lock = self.run_lock(run_id);
+        let _guard = lock.lock().await;
         let generation = match self.router.retry(run_id, seen.generation).await? {
             Some(generation) => {
                 self.router.changes().made(run_id);
@@ -84,8 +84,8 @@ impl Runs {
 
     /// Stops a run; whoever works on it hears within a second. One that is cancelled already is success.
     pub async fn cancel(&self, run_id: &RunId) -> Result<(), ControlError> {
-        let turn = self.turn(run_id);
-        let _turn = turn.lock().await;
+        let lock = self.run_lock(run_id);
+        let _guard = lock.lock().await;
         let seen = self.snapshot(run_id).await?;
         if seen.status == RunStatus::Processing {
             let stage = Stage::ALL.into_iter().find(|stage| !seen.stages.contains_key(stage));
@@ -110,8 +110,8 @@ impl Runs {
     /// Deletes an ended run for good: tombstones first, then its rows and files. One that is deleted already is
     /// success, and whatever was left of it goes.
     pub async fn delete(&self, run_id: &RunId) -> Result<(), ControlError> {
-        let turn = self.turn(run_id);
-        let _turn = turn.lock().await;
+        let lock = self.run_lock(run_id);
+        let _guard = lock.lock().await;
         match self.snapshot(run_id).await {
             Ok(seen) if seen.status == RunStatus::Processing => {
                 return Err(ControlError::Running(run_id.clone()));

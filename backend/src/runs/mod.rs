@@ -143,8 +143,8 @@ impl Runs {
         let new = NewRun { id: run_id.clone(), request, accepted_at: self.clock.now() };
 
         // One at a time for one id: between two stores there is no transaction.
-        let turn = self.turn(&run_id);
-        let _turn = turn.lock().await;
+        let lock = self.run_lock(&run_id);
+        let _guard = lock.lock().await;
         if self.worker.is_working_on(&run_id) {
             // Accepted by this very process; asking the stores would only tell the same later.
             let known = self.router.load(&run_id).await.ok().flatten();
@@ -230,15 +230,15 @@ impl Runs {
     }
 
     /// The lock of those who ask for the same id at the same time.
-    fn turn(&self, run_id: &RunId) -> Arc<tokio::sync::Mutex<()>> {
+    fn run_lock(&self, run_id: &RunId) -> Arc<tokio::sync::Mutex<()>> {
         let mut accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = accepting.get(run_id).and_then(Weak::upgrade) {
-            return turn;
+        if let Some(lock) = accepting.get(run_id).and_then(Weak::upgrade) {
+            return lock;
         }
         // Whoever is alone clears up: the map holds only ids that are being asked for.
-        accepting.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::new(tokio::sync::Mutex::new(()));
-        accepting.insert(run_id.clone(), Arc::downgrade(&turn));
-        turn
+        accepting.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::new(tokio::sync::Mutex::new(()));
+        accepting.insert(run_id.clone(), Arc::downgrade(&lock));
+        lock
     }
 }
