@@ -108,7 +108,7 @@ impl RunFiles {
         let runs = self.marked(OWING_FOLDER)?;
         let mut all = Vec::new();
         let is_ours =
-            || self.medium.take_turn(OWING_FOLDER).map_err(|error| self.fault(OWING_FOLDER, &error));
+            || self.medium.try_become_leader(OWING_FOLDER).map_err(|error| self.fault(OWING_FOLDER, &error));
         if runs.is_empty() || !is_ours()? {
             return Ok(all);
         }

@@ -216,7 +216,7 @@ impl Medium for Bucket {
         self.remove_below(run, &[])
     }
 
-    fn take_turn(&self, _: &str) -> io::Result<bool> {
+    fn try_become_leader(&self, _: &str) -> io::Result<bool> {
         Ok(true)
     }
 

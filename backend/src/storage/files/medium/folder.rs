@@ -31,13 +31,13 @@ pub(in super::super) struct Folder {
     root: PathBuf,
     locks: Locks,
     /// Held by the one process that has its turn.
-    turn: Mutex<Option<File>>,
+    leader_lock: Mutex<Option<File>>,
 }
 
 impl Folder {
     pub(in super::super) fn new(root: PathBuf) -> Self {
         let locks = Locks::new(root.join(OWNERS_FOLDER));
-        Self { root, locks, turn: Mutex::default() }
+        Self { root, locks, leader_lock: Mutex::default() }
     }
 
     /// A name has no `..`: it is made of run ids, which have neither separator nor dot, and of names of ours.
@@ -234,9 +234,9 @@ impl Medium for Folder {
         }
     }
 
-    fn take_turn(&self, folder: &str) -> io::Result<bool> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if turn.is_some() {
+    fn try_become_leader(&self, folder: &str) -> io::Result<bool> {
+        let mut leader_lock = self.leader_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if leader_lock.is_some() {
             return Ok(true);
         }
         // No run's name: those have no dot.
@@ -245,7 +245,7 @@ impl Medium for Folder {
         let file = File::options().create(true).truncate(false).write(true).open(&path)?;
         match file.try_lock() {
             Ok(()) => {
-                *turn = Some(file);
+                *leader_lock = Some(file);
                 Ok(true)
             }
             Err(TryLockError::WouldBlock) => Ok(false),

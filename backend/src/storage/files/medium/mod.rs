@@ -132,7 +132,7 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
 
     /// Whether this process is the one that does a thing which one process of a disk does. For ever, once it is. True
     /// where each change says who was first.
-    fn take_turn(&self, folder: &str) -> io::Result<bool>;
+    fn try_become_leader(&self, folder: &str) -> io::Result<bool>;
 
     /// Keeps other processes and tasks from the run while the lock is held. None where there is no such thing, and
     /// [`Medium::swap`] tells who was first. `NotFound` where there is no such run and it may not be new. A new one lasts
