@@ -51,7 +51,7 @@ impl RunFiles {
     }
 
     fn holds_nothing(&self, run: &RunId) -> Result<bool, StorageError> {
-        self.medium.holds_nothing(run.as_str()).map_err(|error| self.fault(run.as_str(), &error))
+        self.backend.holds_nothing(run.as_str()).map_err(|error| self.fault(run.as_str(), &error))
     }
 
     /// A new run's manifest, not yet written, with what a search for the run needs, which is.

@@ -48,7 +48,7 @@ impl FileStore {
     }
 
     pub(super) fn no_answer(&self, name: &str, limit: Duration) -> StorageError {
-        let what = format!("{}: no answer within {limit:?}", self.files.medium.place(name));
+        let what = format!("{}: no answer within {limit:?}", self.files.backend.place(name));
         StorageError::new(StorageErrorKind::Ambiguous, what)
     }
 
@@ -60,7 +60,7 @@ impl FileStore {
     ) -> Result<T, StorageError> {
         let name = run.as_str();
         let pass = self.bulkhead.wait().await.map_err(|stuck| {
-            let what = format!("{}: {stuck}", self.files.medium.place(name));
+            let what = format!("{}: {stuck}", self.files.backend.place(name));
             StorageError::new(StorageErrorKind::Unavailable, what)
         })?;
         let done = self.blocking(name, ATTEMPT_TIMEOUT, work).await;
@@ -76,7 +76,7 @@ impl FileStore {
         &self,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let is_near = self.files.medium.detection_delay().is_zero();
+        let is_near = self.files.backend.detection_delay().is_zero();
         self.blocking("", if is_near { ATTEMPT_TIMEOUT } else { WHOLE_TIMEOUT }, work).await
     }
 

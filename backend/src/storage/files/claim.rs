@@ -40,7 +40,7 @@ impl RunFiles {
         let names = Stage::ALL.map(|stage| Self::name(run, stage.file()));
         let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
         for folder in folders.chain([run.as_str()]) {
-            self.medium.clear_leftovers(folder).map_err(|error| self.fault(folder, &error))?;
+            self.backend.clear_leftovers(folder).map_err(|error| self.fault(folder, &error))?;
         }
         Ok(())
     }
@@ -54,7 +54,7 @@ impl RunFiles {
         self.clear_leftovers(&run)?;
         let names = Stage::ALL.map(|stage| Self::name(&run, stage.file()));
         let mut has_changed = false;
-        for ((stage, name), stored) in Stage::ALL.into_iter().zip(&names).zip(self.medium.read_all(&names)) {
+        for ((stage, name), stored) in Stage::ALL.into_iter().zip(&names).zip(self.backend.read_all(&names)) {
             let stored = stored.map_err(|error| self.fault(name, &error))?;
             let known = manifest.stages.get(&stage).cloned();
             match prove(stored, stage, known.as_ref())? {
@@ -71,7 +71,7 @@ impl RunFiles {
                 Found::Nothing => {
                     if manifest.stages.remove(&stage).is_some() {
                         has_changed = true;
-                        let path = self.medium.place(name);
+                        let path = self.backend.place(name);
                         tracing::warn!(path, "stored stage is missing; it will be run again");
                     }
                 }
@@ -139,7 +139,7 @@ impl RunFiles {
             let is_lost_answer = look.owner.as_ref() == Some(&search.owner);
             let is_held = match &look.owner {
                 Some(owner) if !is_lost_answer => {
-                    self.medium.is_alive(owner, false).map_err(|error| self.fault("", &error))?
+                    self.backend.is_alive(owner, false).map_err(|error| self.fault("", &error))?
                 }
                 _ => false,
             };
@@ -160,7 +160,7 @@ impl RunFiles {
         search: &Search,
         now: Duration,
     ) -> Result<(), StorageError> {
-        let detection_delay = self.medium.detection_delay();
+        let detection_delay = self.backend.detection_delay();
         let is_cheap = detection_delay.is_zero();
         let mut stale: Vec<(Option<Duration>, &RunId)> = open
             .iter()
@@ -180,7 +180,7 @@ impl RunFiles {
         let names: Vec<String> =
             stale.iter().map(|(_, run)| Self::name(run, super::run_files::MANIFEST_FILE)).collect();
         for ((_, run), (name, stored)) in
-            stale.into_iter().zip(names.iter().zip(self.medium.read_all(&names)))
+            stale.into_iter().zip(names.iter().zip(self.backend.read_all(&names)))
         {
             let manifest = stored
                 .map_err(|error| self.fault(name, &error))

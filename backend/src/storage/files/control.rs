@@ -31,7 +31,7 @@ impl RunFiles {
     /// The newest runs, of which no more are looked at than are counted anyway. Where the medium knows their order, only
     /// as many are read as the page needs.
     fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
-        let newest = self.medium.newest_runs(COUNTED_MAX).map_err(|error| self.fault("", &error))?;
+        let newest = self.backend.newest_runs(COUNTED_MAX).map_err(|error| self.fault("", &error))?;
         let is_sorted = newest.runs.first().is_some_and(|(accepted_ms, _)| accepted_ms.is_some());
         let wanted = match &listing.start {
             Start::Offset(offset) => offset + listing.limit + 1,
@@ -78,7 +78,7 @@ impl RunFiles {
             .iter()
             .flat_map(|run| [Self::name(run, TOMBSTONE_FILE), Self::name(run, MANIFEST_FILE)])
             .collect();
-        let mut read = self.medium.read_all(&names).into_iter();
+        let mut read = self.backend.read_all(&names).into_iter();
         let mut wanted = Vec::new();
         for run in runs {
             let (Some(tombstone), Some(manifest)) = (read.next(), read.next()) else { break };
@@ -103,7 +103,7 @@ impl RunFiles {
     fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         let names: Vec<String> = fences.iter().map(|fence| Self::name(&fence.run, MANIFEST_FILE)).collect();
         let mut lost = Vec::new();
-        for (fence, (name, stored)) in fences.iter().zip(names.iter().zip(self.medium.read_all(&names))) {
+        for (fence, (name, stored)) in fences.iter().zip(names.iter().zip(self.backend.read_all(&names))) {
             let stored = stored.map_err(|error| self.fault(name, &error))?;
             let manifest = stored.map_or(Ok(None), |stored| self.parse_manifest(&fence.run, stored))?;
             let is_ours = manifest.is_some_and(|manifest| {

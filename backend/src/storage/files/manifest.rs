@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{NewRun, Request, outbox::Delivery, proof::Proof},
-    medium::{Version, folder_of},
+    backend::{Version, folder_of},
 };
 
 /// The newest layout of the manifest that this program writes.

@@ -13,7 +13,7 @@ impl RunFiles {
     /// Marks a run durably.
     pub(super) fn mark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {
         let name = format!("{folder}/{run}");
-        let marked = self.medium.touch(&name).and_then(|()| self.flush(&name));
+        let marked = self.backend.touch(&name).and_then(|()| self.flush(&name));
         marked.map_err(|error| self.fault(&name, &error))
     }
 
@@ -21,22 +21,22 @@ impl RunFiles {
     pub(super) fn mark_beside(&self, manifest: &mut Manifest, folder: &str) -> Result<(), StorageError> {
         let name = format!("{folder}/{}", manifest.run_id);
         manifest.flush_with(&name);
-        self.medium.touch(&name).map_err(|error| self.fault(&name, &error))
+        self.backend.touch(&name).map_err(|error| self.fault(&name, &error))
     }
 
     pub(super) fn unmark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {
         let name = format!("{folder}/{run}");
         // Not flushed: a mark that comes back after a crash is looked at once more.
-        self.medium.remove(&name).map_err(|error| self.fault(&name, &error))
+        self.backend.remove(&name).map_err(|error| self.fault(&name, &error))
     }
 
     pub(super) fn is_marked(&self, folder: &str, run: &RunId) -> Result<bool, StorageError> {
         let name = format!("{folder}/{run}");
-        self.medium.exists(&name).map_err(|error| self.fault(&name, &error))
+        self.backend.exists(&name).map_err(|error| self.fault(&name, &error))
     }
 
     pub(super) fn marked(&self, folder: &str) -> Result<Vec<RunId>, StorageError> {
-        let names = self.medium.names(folder).map_err(|error| self.fault(folder, &error))?;
+        let names = self.backend.names(folder).map_err(|error| self.fault(folder, &error))?;
         Ok(names.iter().filter_map(|name| RunId::parse(name).ok()).collect())
     }
 }

@@ -80,7 +80,7 @@ impl RunFiles {
             "report": row.report, "error": row.failure, "damaged": damaged,
         });
         let bytes = self.json_bytes(&kept, &name)?;
-        let created = self.medium.create(&name, &bytes).and_then(|()| self.flush(&name));
+        let created = self.backend.create(&name, &bytes).and_then(|()| self.flush(&name));
         created.map_err(|error| self.fault(&name, &error))
     }
 
@@ -163,7 +163,7 @@ impl RunFiles {
             Found::Nothing => false,
         };
         if !is_there {
-            let created = self.medium.create(&name, &self.json_bytes(record, &name)?);
+            let created = self.backend.create(&name, &self.json_bytes(record, &name)?);
             created.map_err(|error| self.fault(&name, &error))?;
             tracing::info!(run_id = %manifest.run_id, stage = stage.number(), "[{}] Stage {} was written to file from the row",
                 manifest.run_id, stage.number());

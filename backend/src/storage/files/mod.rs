@@ -10,13 +10,13 @@
 //!   by compare-and-set in a bucket. Who was second begins again.
 
 mod accept;
+mod backend;
 mod calls;
 mod claim;
 mod control;
 mod end;
 pub mod manifest;
 mod marks;
-mod medium;
 mod mend;
 mod outbox;
 mod proof;
@@ -47,12 +47,12 @@ use pipeline::{
 use tokio::sync::Notify;
 
 use self::{
+    backend::{FileBackend, local_fs::LocalFs, s3::S3},
     calls::{ATTEMPT_TIMEOUT, CALLS_MAX},
     claim::Search,
     end::OwnedEnd,
     manifest::{DatabaseSide, DocumentSummary, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    medium::{Medium, bucket::Bucket, folder::Folder},
     outbox::Telling,
     run_files::{REPORT_FILE, RunFiles},
     spool::Spool,
@@ -106,12 +106,12 @@ impl FileStore {
     /// A store in a folder; nothing is created until a run is accepted.
     #[must_use]
     pub fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        let medium = Box::new(Folder::new(root.clone()));
-        Self::over(medium, Spool::Beside(root), clock)
+        let backend = Box::new(LocalFs::new(root.clone()));
+        Self::over(backend, Spool::Beside(root), clock)
     }
 
-    fn over(medium: Box<dyn Medium>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
-        let files = Arc::new(RunFiles::new(medium, spool, Telling::default(), clock));
+    fn over(backend: Box<dyn FileBackend>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
+        let files = Arc::new(RunFiles::new(backend, spool, Telling::default(), clock));
         Self { files, bulkhead: Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT)) }
     }
 
@@ -121,8 +121,8 @@ impl FileStore {
         match &config.place {
             StoragePlace::Folder(root) => Ok(Self::new(root.clone(), clock)),
             StoragePlace::Bucket(bucket) => {
-                let medium = Box::new(Bucket::new(bucket, clock.clone(), lease)?);
-                Ok(Self::over(medium, Spool::apart(&config.local), clock))
+                let backend = Box::new(S3::new(bucket, clock.clone(), lease)?);
+                Ok(Self::over(backend, Spool::apart(&config.local), clock))
             }
         }
     }
@@ -156,7 +156,7 @@ impl FileStore {
     pub async fn has_anything_of(&self, run: &RunId) -> Result<bool, StorageError> {
         let id = run.clone();
         self.one(run, move |files| {
-            files.medium.has_run(id.as_str()).map_err(|error| files.fault(id.as_str(), &error))
+            files.backend.has_run(id.as_str()).map_err(|error| files.fault(id.as_str(), &error))
         })
         .await
     }
@@ -172,36 +172,36 @@ impl FileStore {
     /// Where all runs are, for people: a folder, or `s3://…`.
     #[must_use]
     pub fn place(&self) -> String {
-        self.files.medium.place("")
+        self.files.backend.place("")
     }
 
     /// Where a run is, for people.
     #[must_use]
     pub fn place_of(&self, run: &RunId) -> String {
-        self.files.medium.place(run.as_str())
+        self.files.backend.place(run.as_str())
     }
 
     /// Where the run's report lies, for people.
     #[must_use]
     pub fn report_place(&self, run: &RunId) -> String {
-        self.files.medium.place(&RunFiles::name(run, REPORT_FILE))
+        self.files.backend.place(&RunFiles::name(run, REPORT_FILE))
     }
 
     /// Whether what [`FileStore::place`] names is on this machine's disk.
     #[must_use]
     pub fn is_on_disk(&self) -> bool {
-        self.files.medium.detection_delay().is_zero()
+        self.files.backend.detection_delay().is_zero()
     }
 
     /// Whether a creation here is known to be a guard among processes on all machines.
     #[must_use]
     pub fn is_shared_guard(&self) -> bool {
-        self.files.medium.is_shared_guard()
+        self.files.backend.is_shared_guard()
     }
 
     /// Finds out whether it is one, by asking for what must be refused.
     pub async fn check_guard(&self) -> Result<bool, StorageError> {
-        self.whole(|files| files.medium.check_guard().map_err(|error| files.fault("", &error))).await
+        self.whole(|files| files.backend.check_guard().map_err(|error| files.fault("", &error))).await
     }
 
     /// Whether the run is surely this process's still, so that work may be paid for. A run that somebody else has is an
@@ -214,7 +214,7 @@ impl FileStore {
     /// Says that this process works on nothing any more.
     pub async fn leave(&self) {
         let left = self.whole(|files| {
-            files.medium.leave();
+            files.backend.leave();
             Ok(())
         });
         // Whoever waits for its end waits a little longer.
@@ -224,7 +224,7 @@ impl FileStore {
     /// Opens a run by its id for work here and now: a new one, or one that asks the same and that nobody works on. Whether
     /// its owner lives takes time to see in a bucket.
     pub async fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
-        let detection_delay = self.files.medium.detection_delay();
+        let detection_delay = self.files.backend.detection_delay();
         let began = self.files.clock.monotonic();
         loop {
             let (files, new, owner) = (self.files.clone(), new.clone(), owner.to_owned());

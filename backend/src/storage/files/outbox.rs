@@ -108,7 +108,7 @@ impl RunFiles {
         let runs = self.marked(OWING_FOLDER)?;
         let mut all = Vec::new();
         let is_ours =
-            || self.medium.try_become_leader(OWING_FOLDER).map_err(|error| self.fault(OWING_FOLDER, &error));
+            || self.backend.try_become_leader(OWING_FOLDER).map_err(|error| self.fault(OWING_FOLDER, &error));
         if runs.is_empty() || !is_ours()? {
             return Ok(all);
         }
@@ -200,7 +200,7 @@ impl RunFiles {
         let (mut counts, mut oldest) = (Counts::default(), None);
         let runs = self.to_hand_over()?;
         let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
-        for (run, (name, stored)) in runs.iter().zip(names.iter().zip(self.medium.read_all(&names))) {
+        for (run, (name, stored)) in runs.iter().zip(names.iter().zip(self.backend.read_all(&names))) {
             let Some(stored) = stored.map_err(|error| self.fault(name, &error))? else { continue };
             let Some(manifest) = self.parse_manifest(run, stored)? else { continue };
             for one in &manifest.webhooks {

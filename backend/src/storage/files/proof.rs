@@ -4,8 +4,8 @@ use pipeline::{record::StageRecord, run::Stage};
 
 use super::{
     super::{StorageError, StorageErrorKind},
+    backend::{Stored, Version},
     manifest::StoredStage,
-    medium::{Stored, Version},
 };
 
 /// What stands at a stage's place.

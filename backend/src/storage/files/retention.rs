@@ -10,14 +10,14 @@ use super::{
 
 impl RunFiles {
     pub(super) fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
-        let runs = self.medium.runs_before(before).map_err(|error| self.fault("", &error))?;
+        let runs = self.backend.runs_before(before).map_err(|error| self.fault("", &error))?;
         Ok(runs.iter().filter_map(|name| RunId::parse(name).ok()).collect())
     }
 
     pub(super) fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
         let name = run.as_str();
         let fault = |error| self.fault(name, &error);
-        if !self.medium.has_run(name).map_err(fault)? {
+        if !self.backend.has_run(name).map_err(fault)? {
             return Ok(false);
         }
         let _lock = self.lock(run)?;
@@ -34,7 +34,7 @@ impl RunFiles {
             // Half removed: the deletion has to end first.
             (Some(_), Some(_)) => false,
             // Left by a process that died on its way into, or out of, the folder.
-            (None, None) => self.medium.holds_nothing(name).map_err(fault)?,
+            (None, None) => self.backend.holds_nothing(name).map_err(fault)?,
         };
         if !has_expired {
             return Ok(false);
@@ -42,15 +42,15 @@ impl RunFiles {
         if let Some(seen) = manifest.as_mut().and_then(|manifest| manifest.seen.take()) {
             // Whoever retries it at this moment has changed it before, or finds that it has gone.
             let name = Self::name(run, MANIFEST_FILE);
-            self.medium.withdraw(&name, &seen).map_err(|error| self.fault(&name, &error))?;
+            self.backend.withdraw(&name, &seen).map_err(|error| self.fault(&name, &error))?;
         }
         let accepted_at = manifest
             .map(|manifest| manifest.accepted_at)
             .or_else(|| tombstone.and_then(|tombstone| tombstone.accepted_at));
         self.clear(run)?;
-        self.medium.remove_run(name).map_err(fault)?;
+        self.backend.remove_run(name).map_err(fault)?;
         if let Some(at) = accepted_at {
-            self.medium.forget_run(name, at.timestamp_millis()).map_err(fault)?;
+            self.backend.forget_run(name, at.timestamp_millis()).map_err(fault)?;
         }
         Ok(true)
     }

@@ -19,9 +19,9 @@ use serde::Serialize;
 
 use super::{
     super::{Fence, HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
+    backend::{FileBackend, OwnerLease, Stored, Version, folder_of},
     manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
     marks::UNSYNCED_FOLDER,
-    medium::{Medium, Stored, Tenure, Version, folder_of},
     outbox::Telling,
     proof::{Found, prove},
     spool::Spool,
@@ -34,7 +34,7 @@ pub(super) const REPORT_FILE: &str = "report.md";
 /// The runs of one folder or bucket.
 #[derive(Debug)]
 pub(super) struct RunFiles {
-    pub(super) medium: Box<dyn Medium>,
+    pub(super) backend: Box<dyn FileBackend>,
     pub(super) spool: Spool,
     pub(super) clock: Arc<dyn Clock>,
     /// What the last look at an open run has found: a queue of thousands must not be read at every look for work.
@@ -77,13 +77,13 @@ pub enum OpenError {
 
 impl RunFiles {
     pub(super) fn new(
-        medium: Box<dyn Medium>,
+        backend: Box<dyn FileBackend>,
         spool: Spool,
         telling: Telling,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            medium,
+            backend,
             spool,
             clock,
             looks: Mutex::default(),
@@ -102,7 +102,7 @@ impl RunFiles {
             io::ErrorKind::ResourceBusy => StorageErrorKind::Raced,
             _ => StorageErrorKind::Unavailable,
         };
-        StorageError::new(kind, format!("{}: {error}", self.medium.place(name)))
+        StorageError::new(kind, format!("{}: {error}", self.backend.place(name)))
     }
 
     /// The name of one of a run's files. A `RunId` has no separator and no dot, so it is none of our own folders.
@@ -135,20 +135,20 @@ impl RunFiles {
 
     /// Holds the run's lock, where there is one: changes of its manifest are read, compared and written by one at a time.
     pub(super) fn lock(&self, run: &RunId) -> Result<Option<File>, StorageError> {
-        match self.medium.lock(run.as_str(), false) {
+        match self.backend.lock(run.as_str(), false) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(run)),
             locked => locked.map_err(|error| self.fault(run.as_str(), &error)),
         }
     }
 
-    /// Locks a run that may be new.
+    /// OwnerLocks a run that may be new.
     pub(super) fn lock_new(&self, run: &RunId) -> Result<Option<File>, StorageError> {
-        self.medium.lock(run.as_str(), true).map_err(|error| self.fault(run.as_str(), &error))
+        self.backend.lock(run.as_str(), true).map_err(|error| self.fault(run.as_str(), &error))
     }
 
     pub(super) fn note_run(&self, manifest: &Manifest) -> Result<(), StorageError> {
         let run = manifest.run_id.as_str();
-        let noted = self.medium.note_run(run, manifest.accepted_at.timestamp_millis());
+        let noted = self.backend.note_run(run, manifest.accepted_at.timestamp_millis());
         noted.map_err(|error| self.fault(run, &error))
     }
 
@@ -185,20 +185,20 @@ impl RunFiles {
         manifest.owner = Some(owner.to_owned());
         manifest.epoch += 1;
         manifest.attempts += 1;
-        if let Tenure::Lasting(tenure) = self.medium.tenure(owner) {
-            lock(&self.confirmed).insert(manifest.run_id.clone(), tenure);
+        if let OwnerLease::Lasting(owner_lease) = self.backend.owner_lease(owner) {
+            lock(&self.confirmed).insert(manifest.run_id.clone(), owner_lease);
         }
         Ok(fence_of(manifest, owner))
     }
 
     pub(super) fn hold(&self, owner: &str) -> Result<(), StorageError> {
-        self.medium.hold(owner).map_err(|error| self.fault("", &error))
+        self.backend.hold(owner).map_err(|error| self.fault("", &error))
     }
 
     /// Whether somebody works on the run, as far as the last look at all owners tells (`now`: as a new look does).
     pub(super) fn is_held(&self, manifest: &Manifest, now: bool) -> Result<bool, StorageError> {
         match &manifest.owner {
-            Some(owner) => self.medium.is_alive(owner, now).map_err(|error| self.fault("", &error)),
+            Some(owner) => self.backend.is_alive(owner, now).map_err(|error| self.fault("", &error)),
             None => Ok(false),
         }
     }
@@ -214,17 +214,17 @@ impl RunFiles {
     /// taken this process for dead, the manifest says so, changed by compare-and-set: whoever was about to take the run
     /// finds that it has changed, looks again, and sees that its owner lives.
     pub(super) fn confirm(&self, fence: &Fence) -> Result<bool, StorageError> {
-        let tenure = match self.medium.tenure(&fence.owner) {
-            Tenure::Endless => return Ok(true),
-            Tenure::Ended => return Ok(false),
-            Tenure::Lasting(tenure) => tenure,
+        let owner_lease = match self.backend.owner_lease(&fence.owner) {
+            OwnerLease::Endless => return Ok(true),
+            OwnerLease::Ended => return Ok(false),
+            OwnerLease::Lasting(owner_lease) => owner_lease,
         };
-        if lock(&self.confirmed).get(&fence.run) == Some(&tenure) {
+        if lock(&self.confirmed).get(&fence.run) == Some(&owner_lease) {
             return Ok(true);
         }
         self.update(fence, |_| {})?;
-        lock(&self.confirmed).insert(fence.run.clone(), tenure);
-        Ok(self.medium.tenure(&fence.owner) == Tenure::Lasting(tenure))
+        lock(&self.confirmed).insert(fence.run.clone(), owner_lease);
+        Ok(self.backend.owner_lease(&fence.owner) == OwnerLease::Lasting(owner_lease))
     }
 
     /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
@@ -232,7 +232,7 @@ impl RunFiles {
         let files = Stage::ALL.map(Stage::file);
         let wanted = [TOMBSTONE_FILE, MANIFEST_FILE].into_iter().chain(files).chain([REPORT_FILE]);
         let names: Vec<String> = wanted.map(|file| Self::name(run, file)).collect();
-        let mut read = self.medium.read_all(&names).into_iter().zip(&names);
+        let mut read = self.backend.read_all(&names).into_iter().zip(&names);
         let mut next = || match read.next() {
             Some((stored, name)) => stored.map_err(|error| self.fault(name, &error)),
             None => Ok(None),
@@ -252,7 +252,7 @@ impl RunFiles {
                 }
                 Found::Nothing => {}
                 Found::Damaged(reason, _) => {
-                    let path = self.medium.place(&Self::name(run, stage.file()));
+                    let path = self.backend.place(&Self::name(run, stage.file()));
                     tracing::warn!(path, reason, "damaged stage file");
                 }
             }
@@ -317,7 +317,7 @@ impl RunFiles {
     /// Whether the run has a tombstone, and its manifest.
     pub(super) fn read_run(&self, run: &RunId) -> Result<(bool, Option<Manifest>), StorageError> {
         let names = [Self::name(run, TOMBSTONE_FILE), Self::name(run, MANIFEST_FILE)];
-        let mut read = self.medium.read_all(&names).into_iter().zip(&names);
+        let mut read = self.backend.read_all(&names).into_iter().zip(&names);
         let mut next = || match read.next() {
             Some((stored, name)) => stored.map_err(|error| self.fault(name, &error)),
             None => Ok(None),
@@ -337,7 +337,7 @@ impl RunFiles {
     }
 
     pub(super) fn read(&self, name: &str) -> Result<Option<Stored>, StorageError> {
-        self.medium.read(name).map_err(|error| self.fault(name, &error))
+        self.backend.read(name).map_err(|error| self.fault(name, &error))
     }
 
     pub(super) fn parse_manifest(
@@ -351,7 +351,7 @@ impl RunFiles {
                 StorageErrorKind::Refused,
                 format!(
                     "{} was written by a newer version of this program (layout {}, known is {MANIFEST_VERSION}); use that version",
-                    self.medium.place(&name),
+                    self.backend.place(&name),
                     manifest.version
                 ),
             )),
@@ -369,7 +369,7 @@ impl RunFiles {
         let name = Self::name(&manifest.run_id, MANIFEST_FILE);
         manifest.updated_at = self.clock.now().max(manifest.accepted_at);
         let bytes = self.json_bytes(manifest, &name)?;
-        let swapped = self.medium.swap(&name, &bytes, manifest.seen.as_ref(), &manifest.unflushed);
+        let swapped = self.backend.swap(&name, &bytes, manifest.seen.as_ref(), &manifest.unflushed);
         manifest.seen = Some(swapped.map_err(|error| self.fault(&name, &error))?);
         manifest.unflushed.clear();
         Ok(())
@@ -400,11 +400,11 @@ impl RunFiles {
         seen: Option<&Version>,
     ) -> Result<(), StorageError> {
         if self.only_looks {
-            tracing::warn!(path = self.medium.place(name), reason, "damaged file");
+            tracing::warn!(path = self.backend.place(name), reason, "damaged file");
             return Ok(());
         }
         let aside = self.move_aside(name, "corrupt", seen)?;
-        let (path, kept_as) = (self.medium.place(name), self.medium.place(&aside));
+        let (path, kept_as) = (self.backend.place(name), self.backend.place(&aside));
         tracing::warn!(path, kept_as, reason, "damaged file set aside");
         Ok(())
     }
@@ -417,7 +417,7 @@ impl RunFiles {
         seen: Option<&Version>,
     ) -> Result<String, StorageError> {
         let aside = format!("{name}.{why}-{}", self.stamp());
-        self.medium.set_aside(name, &aside, seen).map_err(|error| self.fault(name, &error))?;
+        self.backend.set_aside(name, &aside, seen).map_err(|error| self.fault(name, &error))?;
         Ok(aside)
     }
 
@@ -434,18 +434,18 @@ impl RunFiles {
         bytes: &[u8],
     ) -> Result<(), StorageError> {
         manifest.flush_with(name);
-        self.medium.replace(name, bytes).map_err(|error| self.fault(name, &error))
+        self.backend.replace(name, bytes).map_err(|error| self.fault(name, &error))
     }
 
     /// Writes a file durably.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
-        let replaced = self.medium.replace(name, bytes).and_then(|()| self.flush(name));
+        let replaced = self.backend.replace(name, bytes).and_then(|()| self.flush(name));
         replaced.map_err(|error| self.fault(name, &error))
     }
 
     /// Makes a file's name durable.
     pub(super) fn flush(&self, name: &str) -> io::Result<()> {
-        self.medium.flush(&[folder_of(name).to_owned()])
+        self.backend.flush(&[folder_of(name).to_owned()])
     }
 
     /// Whether the place takes a durable write now.

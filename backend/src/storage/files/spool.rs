@@ -11,7 +11,7 @@ use pipeline::run::RunId;
 
 use super::{
     super::{StorageError, StorageErrorKind, atomic},
-    medium::folder::FILE_BYTES_MAX,
+    backend::local_fs::FILE_BYTES_MAX,
     run_files::RunFiles,
     tombstone::deleted,
 };

@@ -29,7 +29,7 @@ impl RunFiles {
         let bytes = self.json_bytes(record, &name)?;
         let _lock = self.lock(&fence.run)?;
         let mut manifest = self.fenced_manifest(fence)?;
-        match self.medium.create(&name, &bytes) {
+        match self.backend.create(&name, &bytes) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 manifest = self.settle(fence, stage, &name, &sha256, &bytes)?;
             }
@@ -62,7 +62,7 @@ impl RunFiles {
         }
         let name = Self::name(&manifest.run_id, stage.file());
         let sha256 = digest(record)?;
-        match self.medium.create(&name, &self.json_bytes(record, &name)?) {
+        match self.backend.create(&name, &self.json_bytes(record, &name)?) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match prove(self.read(&name)?, stage, None)? {
                     Found::Record(_, existing, _) if existing == sha256 => {}
@@ -77,7 +77,7 @@ impl RunFiles {
     }
 
     pub(super) fn conflict(&self, name: &str) -> StorageError {
-        let what = format!("{} already holds a different record; both are kept", self.medium.place(name));
+        let what = format!("{} already holds a different record; both are kept", self.backend.place(name));
         StorageError::new(StorageErrorKind::Conflict, what)
     }
 
@@ -107,7 +107,7 @@ impl RunFiles {
         if let Some((reason, version)) = why_and_version {
             self.set_aside(name, &reason, Some(&version))?;
         }
-        match self.medium.create(name, bytes) {
+        match self.backend.create(name, bytes) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(self.fault(name, &io::ErrorKind::ResourceBusy.into()))
             }

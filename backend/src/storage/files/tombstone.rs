@@ -66,7 +66,7 @@ impl RunFiles {
         let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at };
         let bytes = self.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
-        self.medium.replace(&name, &bytes).map_err(|error| self.fault(&name, &error))?;
+        self.backend.replace(&name, &bytes).map_err(|error| self.fault(&name, &error))?;
         self.flush_with_folder(run, &name)?;
         Ok(Burial::Done { had_run })
     }
@@ -80,7 +80,7 @@ impl RunFiles {
     /// Removes what is left of a buried run: the manifest last, so that what is there is always known by it.
     pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         if !self.is_buried(run)? {
-            let what = format!("{} has no tombstone", self.medium.place(run.as_str()));
+            let what = format!("{} has no tombstone", self.backend.place(run.as_str()));
             return Err(StorageError::new(StorageErrorKind::Refused, what));
         }
         let _lock = self.lock(run)?;
@@ -90,11 +90,11 @@ impl RunFiles {
     /// Removes what a run has here but its tombstone: the manifest last. Under its lock.
     pub(super) fn clear(&self, run: &RunId) -> Result<(), StorageError> {
         let name = run.as_str();
-        let removed = self.medium.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
+        let removed = self.backend.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
         removed.map_err(|error| self.fault(name, &error))?;
         self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
         let manifest = Self::name(run, MANIFEST_FILE);
-        self.medium.remove(&manifest).map_err(|error| self.fault(&manifest, &error))?;
+        self.backend.remove(&manifest).map_err(|error| self.fault(&manifest, &error))?;
         for marks in [OPEN_FOLDER, UNSYNCED_FOLDER, DELETING_FOLDER] {
             self.unmark(marks, run)?;
         }

@@ -42,7 +42,7 @@ impl RunFiles {
         let mut unsynced = Unsynced { runs: ended.len(), is_exact, ..Unsynced::default() };
         let runs: Vec<_> = ended.iter().chain(&open).take(READ_MAX).collect();
         let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
-        for (run, stored) in runs.into_iter().zip(self.medium.read_all(&names)) {
+        for (run, stored) in runs.into_iter().zip(self.backend.read_all(&names)) {
             // One that cannot be read must not hide the others; the pass that works on it says why.
             let Ok(Some(stored)) = stored else { continue };
             let Ok(Some(manifest)) = self.parse_manifest(run, stored) else { continue };

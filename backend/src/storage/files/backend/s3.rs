@@ -14,9 +14,9 @@ use pipeline::clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 
 use super::{
-    Medium, Newest, Stored, Tenure, Version,
-    beats::Beats,
+    FileBackend, Newest, OwnerLease, Stored, Version,
     client::{Client, LISTING_TIMEOUT, SharedClient},
+    heartbeat::Heartbeat,
     raced,
 };
 use crate::config::BucketConfig;
@@ -34,14 +34,14 @@ const NEWEST_MAX: usize = 2_000;
 
 /// A bucket, or a part of one.
 #[derive(Debug)]
-pub(in super::super) struct Bucket {
+pub(in super::super) struct S3 {
     client: SharedClient,
-    beats: Beats,
+    heartbeat: Heartbeat,
     /// Whether conditional puts have been seen to work.
     is_guard: AtomicBool,
 }
 
-impl Bucket {
+impl S3 {
     /// Connects to nothing yet. `lease`: how long an owner counts as alive without a sign of life.
     pub(in super::super) fn new(
         config: &BucketConfig,
@@ -49,8 +49,8 @@ impl Bucket {
         lease: Duration,
     ) -> io::Result<Self> {
         let client = Arc::new(Client::new(config)?);
-        let beats = Beats::new(client.clone(), clock, lease);
-        Ok(Self { client, beats, is_guard: AtomicBool::new(false) })
+        let heartbeat = Heartbeat::new(client.clone(), clock, lease);
+        Ok(Self { client, heartbeat, is_guard: AtomicBool::new(false) })
     }
 
     /// Waits for an answer, on a thread of the blocking pool.
@@ -75,7 +75,7 @@ fn noted(name: &str) -> Option<(i64, String)> {
     Some((i64::MAX - inverted, run.to_owned()))
 }
 
-impl Medium for Bucket {
+impl FileBackend for S3 {
     fn place(&self, name: &str) -> String {
         self.client.place(name)
     }
@@ -238,25 +238,25 @@ impl Medium for Bucket {
     }
 
     fn hold(&self, owner: &str) -> io::Result<()> {
-        self.beats.hold(owner, &runtime()?)
+        self.heartbeat.hold(owner, &runtime()?)
     }
 
     fn is_alive(&self, owner: &str, now: bool) -> io::Result<bool> {
-        self.beats.is_alive(owner, now, &runtime()?)
+        self.heartbeat.is_alive(owner, now, &runtime()?)
     }
 
-    fn tenure(&self, owner: &str) -> Tenure {
-        self.beats.tenure(owner)
+    fn owner_lease(&self, owner: &str) -> OwnerLease {
+        self.heartbeat.owner_lease(owner)
     }
 
     fn leave(&self) {
         if let Ok(runtime) = runtime() {
-            self.beats.leave(&runtime);
+            self.heartbeat.leave(&runtime);
         }
     }
 
     fn detection_delay(&self) -> Duration {
-        self.beats.lease()
+        self.heartbeat.lease()
     }
 }
 

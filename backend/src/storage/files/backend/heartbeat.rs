@@ -15,7 +15,7 @@ use pipeline::clock::Clock;
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use super::{
-    Tenure,
+    OwnerLease,
     client::{REQUEST_TIMEOUT, SharedClient},
 };
 
@@ -32,7 +32,7 @@ const RECENT: Duration = Duration::from_secs(1);
 const CLEARED_AFTER_LEASES: u32 = 240;
 
 /// The owners of this process, and what it has seen of others.
-pub(super) struct Beats {
+pub(super) struct Heartbeat {
     client: SharedClient,
     clock: Arc<dyn Clock>,
     lease: Duration,
@@ -42,13 +42,13 @@ pub(super) struct Beats {
 
 #[derive(Debug)]
 struct Own {
-    pulse: Arc<Mutex<Pulse>>,
+    pulse: Arc<Mutex<HeartbeatState>>,
     beating: AbortHandle,
 }
 
 /// An owner of this process, by its own monotonic clock.
 #[derive(Debug, Default)]
-struct Pulse {
+struct HeartbeatState {
     /// When the last beat that succeeded began.
     last: Option<Duration>,
     /// How often a lease has ended before the next beat succeeded.
@@ -65,13 +65,16 @@ struct Seen {
     at: Option<Duration>,
 }
 
-impl fmt::Debug for Beats {
+impl fmt::Debug for Heartbeat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Beats").field("lease", &self.lease).field("own", &self.own).finish_non_exhaustive()
+        f.debug_struct("Heartbeat")
+            .field("lease", &self.lease)
+            .field("own", &self.own)
+            .finish_non_exhaustive()
     }
 }
 
-impl Beats {
+impl Heartbeat {
     pub(super) fn new(client: SharedClient, clock: Arc<dyn Clock>, lease: Duration) -> Self {
         Self { client, clock, lease, own: Mutex::default(), seen: Mutex::default() }
     }
@@ -86,7 +89,7 @@ impl Beats {
         if own.contains_key(owner) {
             return Ok(());
         }
-        let pulse = Arc::new(Mutex::new(Pulse::default()));
+        let pulse = Arc::new(Mutex::new(HeartbeatState::default()));
         let (client, clock, lease, name) = (self.client.clone(), self.clock.clone(), self.lease, file(owner));
         runtime.block_on(beat(&client, &*clock, lease, &name, &pulse))?;
         let beaten = pulse.clone();
@@ -154,15 +157,15 @@ impl Beats {
         Ok(())
     }
 
-    pub(super) fn tenure(&self, owner: &str) -> Tenure {
+    pub(super) fn owner_lease(&self, owner: &str) -> OwnerLease {
         let own = lock(&self.own);
-        let Some(own) = own.get(owner) else { return Tenure::Ended };
+        let Some(own) = own.get(owner) else { return OwnerLease::Ended };
         let pulse = lock(&own.pulse);
         match pulse.last {
             Some(last) if self.clock.monotonic().saturating_sub(last) < self.lease => {
-                Tenure::Lasting(pulse.gaps)
+                OwnerLease::Lasting(pulse.gaps)
             }
-            _ => Tenure::Ended,
+            _ => OwnerLease::Ended,
         }
     }
 
@@ -177,7 +180,7 @@ impl Beats {
     }
 }
 
-impl Drop for Beats {
+impl Drop for Heartbeat {
     fn drop(&mut self) {
         for own in self.own.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
             own.beating.abort();
@@ -190,7 +193,7 @@ async fn beat(
     clock: &dyn Clock,
     lease: Duration,
     name: &str,
-    pulse: &Mutex<Pulse>,
+    pulse: &Mutex<HeartbeatState>,
 ) -> io::Result<()> {
     let began = clock.monotonic();
     // Its content makes its version, so no two beats may be equal.

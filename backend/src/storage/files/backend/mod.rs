@@ -3,11 +3,11 @@
 //! Files have names such as `run-1/stage1/inspirations.json`, relative to one root. All functions block; each ends
 //! within a bounded time, or is left behind by whoever waits for it (see `run_blocking`).
 
-mod beats;
-pub(super) mod bucket;
 mod client;
-pub(super) mod folder;
-mod locks;
+mod heartbeat;
+pub(super) mod local_fs;
+mod owner_locks;
+pub(super) mod s3;
 
 use std::{fmt, fs::File, io, time::Duration};
 
@@ -36,7 +36,7 @@ pub(super) struct Newest {
 
 /// How long this process may still count a run as its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tenure {
+pub(super) enum OwnerLease {
     /// As long as it lives: others see that it does.
     Endless,
     /// Its last sign of life is younger than a lease. The number changes with each time that it was not.
@@ -46,10 +46,10 @@ pub(super) enum Tenure {
 
 /// What a place that keeps files can do.
 ///
-/// Errors: `AlreadyExists` from [`Medium::create`]; `ResourceBusy` where somebody else has changed the file since it
+/// Errors: `AlreadyExists` from [`FileBackend::create`]; `ResourceBusy` where somebody else has changed the file since it
 /// was read, so that the whole operation has to be done again; `TimedOut` where it is not known whether a write was
 /// done. Every other error means that nothing was written.
-pub(super) trait Medium: fmt::Debug + Send + Sync {
+pub(super) trait FileBackend: fmt::Debug + Send + Sync {
     /// A file's whole name, for people.
     fn place(&self, name: &str) -> String;
 
@@ -112,7 +112,7 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
     /// Some runs, those that were accepted or changed last rather than the others.
     fn newest_runs(&self, limit: usize) -> io::Result<Newest>;
 
-    /// Notes a run for [`Medium::newest_runs`], before its manifest is written. `accepted_ms`: since 1970.
+    /// Notes a run for [`FileBackend::newest_runs`], before its manifest is written. `accepted_ms`: since 1970.
     fn note_run(&self, run: &str, accepted_ms: i64) -> io::Result<()>;
 
     /// Takes the note away.
@@ -135,7 +135,7 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
     fn try_become_leader(&self, folder: &str) -> io::Result<bool>;
 
     /// Keeps other processes and tasks from the run while the lock is held. None where there is no such thing, and
-    /// [`Medium::swap`] tells who was first. `NotFound` where there is no such run and it may not be new. A new one lasts
+    /// [`FileBackend::swap`] tells who was first. `NotFound` where there is no such run and it may not be new. A new one lasts
     /// once the root is flushed.
     fn lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>>;
 
@@ -149,7 +149,7 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
     fn is_alive(&self, owner: &str, now: bool) -> io::Result<bool>;
 
     /// How long this owner, who is this process, counts as alive for others.
-    fn tenure(&self, owner: &str) -> Tenure;
+    fn owner_lease(&self, owner: &str) -> OwnerLease;
 
     /// Stops holding any name: others need not wait.
     fn leave(&self);
@@ -158,7 +158,7 @@ pub(super) trait Medium: fmt::Debug + Send + Sync {
     fn detection_delay(&self) -> Duration;
 }
 
-/// The folder of a file, as [`Medium::flush`] knows it.
+/// The folder of a file, as [`FileBackend::flush`] knows it.
 pub(super) fn folder_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

@@ -15,12 +15,12 @@ use super::super::super::atomic;
 
 /// The locked files of this process, by owner, kept until the store goes.
 #[derive(Debug)]
-pub(super) struct Locks {
+pub(super) struct OwnerLocks {
     folder: PathBuf,
     held: Mutex<HashMap<String, File>>,
 }
 
-impl Locks {
+impl OwnerLocks {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder, held: Mutex::default() }
     }
@@ -59,7 +59,7 @@ impl Locks {
     }
 }
 
-impl Drop for Locks {
+impl Drop for OwnerLocks {
     fn drop(&mut self) {
         let held = std::mem::take(self.held.get_mut().unwrap_or_else(PoisonError::into_inner));
         for owner in held.keys() {

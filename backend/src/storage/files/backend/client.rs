@@ -13,7 +13,7 @@ use object_store::{
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
-use super::{Stored, Version, folder::FILE_BYTES_MAX, raced};
+use super::{Stored, Version, local_fs::FILE_BYTES_MAX, raced};
 use crate::config::BucketConfig;
 
 /// How long one request may take, its retries included: less than an attempt at a write, which makes several.

@@ -14,8 +14,8 @@ use pipeline::clock::Timestamp;
 
 use super::{
     super::super::atomic,
-    Medium, Newest, Stored, Tenure, Version,
-    locks::{Locks, remove_file},
+    FileBackend, Newest, OwnerLease, Stored, Version,
+    owner_locks::{OwnerLocks, remove_file},
 };
 use crate::regular_file;
 
@@ -27,16 +27,16 @@ pub(in super::super) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A folder that holds all runs.
 #[derive(Debug)]
-pub(in super::super) struct Folder {
+pub(in super::super) struct LocalFs {
     root: PathBuf,
-    locks: Locks,
+    locks: OwnerLocks,
     /// Held by the one process that has its turn.
     leader_lock: Mutex<Option<File>>,
 }
 
-impl Folder {
+impl LocalFs {
     pub(in super::super) fn new(root: PathBuf) -> Self {
-        let locks = Locks::new(root.join(OWNERS_FOLDER));
+        let locks = OwnerLocks::new(root.join(OWNERS_FOLDER));
         Self { root, locks, leader_lock: Mutex::default() }
     }
 
@@ -90,7 +90,7 @@ fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     }
 }
 
-impl Medium for Folder {
+impl FileBackend for LocalFs {
     fn place(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
@@ -301,8 +301,8 @@ impl Medium for Folder {
         self.locks.is_alive(owner)
     }
 
-    fn tenure(&self, _: &str) -> Tenure {
-        Tenure::Endless
+    fn owner_lease(&self, _: &str) -> OwnerLease {
+        OwnerLease::Endless
     }
 
     /// The operating system gives the locks back.
