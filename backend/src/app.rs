@@ -34,7 +34,7 @@ use crate::{
     retention::Retention,
     runs::{Followers, Runs, queue::Queue},
     storage::{
-        Census, Lease,
+        Lease, ReplicaRegistry,
         breaker::{Breaker, BreakerConfig},
         bulkhead::Bulkhead,
         changes::Bulletin,
@@ -148,7 +148,7 @@ impl Service {
         let postgres = PostgresStore::new(&config.database)?;
         let postgres = postgres.map(|store| Arc::new(store.telling(telling.clone())));
         let database = postgres.clone().map(|store| database(store, &config.database, &clock));
-        let census = postgres.clone().map(|store| store as Arc<dyn Census>);
+        let registry = postgres.clone().map(|store| store as Arc<dyn ReplicaRegistry>);
         let files =
             FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone());
         let alone = Arc::new(Alone::new(match config.work.role {
@@ -238,8 +238,8 @@ impl Service {
             clock: clock.clone(),
             keep,
         });
-        let registry = census.clone().map(|census| Registry {
-            census,
+        let heartbeat = registry.clone().map(|registry| ReplicaHeartbeat {
+            registry,
             router: router.clone(),
             worker: worker.clone(),
             alone,
@@ -250,7 +250,7 @@ impl Service {
         let queue = Queue::new(
             router.clone(),
             worker.clone(),
-            census.clone(),
+            registry.clone(),
             clock.clone(),
             config.work.queued_runs_max,
         );
@@ -276,7 +276,7 @@ impl Service {
             ),
             flags: Some(flags.clone()),
             reconciler: reconciler.clone(),
-            census,
+            registry,
             model: breaker,
             parser: Isolation::default(),
         }));

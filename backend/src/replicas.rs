@@ -6,7 +6,7 @@ use crate::{
     config::Role,
     health::Identity,
     storage::{
-        Census, Replica,
+        Replica, ReplicaRegistry,
         mode::Flags,
         router::{Alone, Router},
     },
@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// Between two signs of life, at most: others take a replica for gone after a minute.
-const BEAT_INTERVAL_MAX: Duration = Duration::from_secs(5);
+const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(5);
 
 /// Keeps the row.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    pub census: Arc<dyn Census>,
+    pub registry: Arc<dyn ReplicaRegistry>,
     pub router: Arc<Router>,
     pub worker: Worker,
     pub alone: Arc<Alone>,
@@ -30,11 +30,11 @@ pub struct Registry {
 impl Registry {
     /// Shows signs of life, for ever. Not in a mode without the database, and not while its breaker is open.
     pub async fn run(&self) {
-        let interval = self.worker.lease().duration.min(BEAT_INTERVAL_MAX);
+        let interval = self.worker.lease().duration.min(HEARTBEAT_INTERVAL_MAX);
         let mut was_failing = false;
         loop {
             if self.router.is_database_open() {
-                match self.census.beat(&self.replica()).await {
+                match self.registry.heartbeat(&self.replica()).await {
                     Ok(has_company) => {
                         was_failing = false;
                         self.alone.note_company(has_company);
@@ -54,7 +54,7 @@ impl Registry {
     /// Takes the row out: whoever stops is no company.
     pub async fn leave(&self) {
         if self.router.is_database_open()
-            && let Err(error) = self.census.leave(&self.identity.replica).await
+            && let Err(error) = self.registry.leave(&self.identity.replica).await
         {
             tracing::warn!(%error, "this replica could not be taken out of the registry");
         }

@@ -31,7 +31,7 @@ use backend::{
     health::{FileStorage, Health, Identity, Sources},
     http::{HttpState, Limits, Streams, router},
     runs::{Followers, Runs, queue::Queue},
-    storage::Census,
+    storage::ReplicaRegistry,
     storage::{
         Acceptance, Claim, Control, End, Fence, Lease, NewRun, Places, Replica, Snapshot, StorageError,
         StorageErrorKind, Store,
@@ -63,7 +63,7 @@ struct Setup {
     limits: Limits,
     flags: (bool, bool),
     database: Option<Arc<FakeDatabase>>,
-    census: bool,
+    registry: bool,
     queued_runs_max: usize,
     has_volume: bool,
 }
@@ -76,7 +76,7 @@ impl Default for Setup {
             limits: Limits::default(),
             flags: (false, true),
             database: None,
-            census: false,
+            registry: false,
             queued_runs_max: 1_000,
             has_volume: false,
         }
@@ -86,7 +86,7 @@ impl Default for Setup {
 impl Setup {
     /// With a database under both flags.
     fn dual_write(database: &Arc<FakeDatabase>) -> Self {
-        Self { flags: (true, true), database: Some(database.clone()), census: true, ..Self::default() }
+        Self { flags: (true, true), database: Some(database.clone()), registry: true, ..Self::default() }
     }
 
     fn with_keys(keys: &[&str]) -> Self {
@@ -171,15 +171,21 @@ impl Service {
             ),
             flags: None,
             reconciler: None,
-            census: setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>),
+            registry: setup
+                .database
+                .clone()
+                .filter(|_| setup.registry)
+                .map(|it| it as Arc<dyn ReplicaRegistry>),
             model: None,
             parser: Isolation {
                 program: Some(env!("CARGO_BIN_EXE_innovation").into()),
                 ..Isolation::default()
             },
         });
-        let census = setup.database.clone().filter(|_| setup.census).map(|it| it as Arc<dyn Census>);
-        let queue = Queue::new(storage.clone(), worker.clone(), census, clock.clone(), setup.queued_runs_max);
+        let registry =
+            setup.database.clone().filter(|_| setup.registry).map(|it| it as Arc<dyn ReplicaRegistry>);
+        let queue =
+            Queue::new(storage.clone(), worker.clone(), registry, clock.clone(), setup.queued_runs_max);
         let runs =
             Arc::new(Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock));
         let state = HttpState {
@@ -389,7 +395,7 @@ impl Control for FakeDatabase {
 }
 
 #[async_trait]
-impl Census for FakeDatabase {
+impl ReplicaRegistry for FakeDatabase {
     async fn queue_depth(&self, _: usize) -> Result<usize, StorageError> {
         self.answer().await.map(|()| 7)
     }
@@ -412,7 +418,7 @@ impl Census for FakeDatabase {
         self.answer().await.map(|()| vec![replica("here"), replica("there")])
     }
 
-    async fn beat(&self, _: &Replica) -> Result<bool, StorageError> {
+    async fn heartbeat(&self, _: &Replica) -> Result<bool, StorageError> {
         self.answer().await.map(|()| true)
     }
 

@@ -201,10 +201,10 @@ impl Health {
     /// The database's count where it is asked; where files alone hold the work, theirs less what is worked on.
     async fn queue_depth(&self) -> Option<usize> {
         let state = self.sources.router.state();
-        match &self.sources.census {
-            Some(census) if state.effective_mode.has_database() => {
-                let census = census.clone();
-                self.queue.get(|| async move { census.queue_depth(COUNTED_MAX).await }).await?.ok()
+        match &self.sources.registry {
+            Some(registry) if state.effective_mode.has_database() => {
+                let registry = registry.clone();
+                self.queue.get(|| async move { registry.queue_depth(COUNTED_MAX).await }).await?.ok()
             }
             _ if state.effective_mode == Mode::FileOnly => {
                 let files = self.sources.router.files().clone();
@@ -216,11 +216,11 @@ impl Health {
     }
 
     async fn replicas(&self) -> Option<Vec<Replica>> {
-        let census = self.sources.census.clone()?;
+        let registry = self.sources.registry.clone()?;
         if !self.sources.router.state().effective_mode.has_database() {
             return None;
         }
-        self.replicas.get(|| async move { census.replicas().await }).await?.ok()
+        self.replicas.get(|| async move { registry.replicas().await }).await?.ok()
     }
 
     /// Reads a small document in an isolated child: the same way that a run's document goes.

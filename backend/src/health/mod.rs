@@ -23,7 +23,7 @@ use crate::{
     flags::FlagSource,
     reconcile::Reconciler,
     storage::{
-        Census, Replica, StorageError, StorageErrorKind, Store as _,
+        Replica, ReplicaRegistry, StorageError, StorageErrorKind, Store as _,
         breaker::BreakerState,
         files::Unsynced,
         mode::Mode,
@@ -151,7 +151,7 @@ pub struct Sources {
     /// None without a database.
     pub reconciler: Option<Arc<Reconciler>>,
     /// None without a database.
-    pub census: Option<Arc<dyn Census>>,
+    pub registry: Option<Arc<dyn ReplicaRegistry>>,
     /// None with the extractive analyst.
     pub model: Option<Arc<dyn ModelBreaker>>,
     pub parser: Isolation,
@@ -287,11 +287,11 @@ impl Health {
 
     /// Runs of which row and files hold different records now, as the database counts them; none while it is not asked.
     async fn conflicts(&self) -> Option<usize> {
-        let census = self.sources.census.clone()?;
+        let registry = self.sources.registry.clone()?;
         if !self.sources.router.state().effective_mode.has_database() {
             return None;
         }
-        self.conflicts.get(|| async move { census.conflicts(COUNTED_MAX).await }).await?.ok()
+        self.conflicts.get(|| async move { registry.conflicts(COUNTED_MAX).await }).await?.ok()
     }
 
     fn basic_of(&self, stores: &Stores, not_ready: Option<NotReady>, conflicts: Option<usize>) -> Basic {

@@ -6,7 +6,7 @@ use pipeline::clock::Clock;
 use tokio::sync::Mutex;
 
 use crate::{
-    storage::{Census, mode::Mode, router::Router},
+    storage::{ReplicaRegistry, mode::Mode, router::Router},
     worker::Worker,
 };
 
@@ -19,7 +19,7 @@ pub struct Queue {
     router: Arc<Router>,
     worker: Worker,
     /// None without a database.
-    census: Option<Arc<dyn Census>>,
+    census: Option<Arc<dyn ReplicaRegistry>>,
     clock: Arc<dyn Clock>,
     runs_max: usize,
     counted: Mutex<Option<Counted>>,
@@ -37,7 +37,7 @@ impl Queue {
     pub fn new(
         router: Arc<Router>,
         worker: Worker,
-        census: Option<Arc<dyn Census>>,
+        census: Option<Arc<dyn ReplicaRegistry>>,
         clock: Arc<dyn Clock>,
         runs_max: usize,
     ) -> Self {

@@ -369,7 +369,7 @@ pub struct Replica {
 
 /// What is known beyond this process: asked of the database.
 #[async_trait]
-pub trait Census: Send + Sync + std::fmt::Debug {
+pub trait ReplicaRegistry: Send + Sync + std::fmt::Debug {
     /// Accepted runs that nobody works on yet, counted up to a number.
     async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError>;
 
@@ -380,7 +380,7 @@ pub trait Census: Send + Sync + std::fmt::Debug {
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError>;
 
     /// Shows a sign of life; returns whether another replica has shown one in the last ten minutes.
-    async fn beat(&self, replica: &Replica) -> Result<bool, StorageError>;
+    async fn heartbeat(&self, replica: &Replica) -> Result<bool, StorageError>;
 
     /// Takes a replica that stops out of the registry.
     async fn leave(&self, replica_id: &str) -> Result<(), StorageError>;

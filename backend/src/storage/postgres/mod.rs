@@ -11,7 +11,6 @@
 mod accept;
 mod adopt;
 mod bulletin;
-mod census;
 mod claim;
 mod control;
 mod fault;
@@ -24,6 +23,7 @@ mod mirror;
 mod outbox;
 mod pool;
 mod probe;
+mod replicas;
 mod rowless;
 mod stage;
 mod steps;
@@ -47,8 +47,8 @@ use self::{
     pool::{Held, Pool, bounded},
 };
 use super::{
-    Acceptance, Census, Claim, End, Fence, Lease, NewRun, Replica, Snapshot, StorageError, StorageErrorKind,
-    Store,
+    Acceptance, Claim, End, Fence, Lease, NewRun, Replica, ReplicaRegistry, Snapshot, StorageError,
+    StorageErrorKind, Store,
     frontend_rows::FrontendRows,
     proof::{Mirror, Proof, Row},
 };
@@ -167,25 +167,25 @@ impl Store for PostgresStore {
 }
 
 #[async_trait]
-impl Census for PostgresStore {
+impl ReplicaRegistry for PostgresStore {
     async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |held| census::queue_depth(held, at_most))
+        bounded!(self.pool, Access::Read, |held| replicas::queue_depth(held, at_most))
     }
 
     async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |held| census::conflicts(held, at_most))
+        bounded!(self.pool, Access::Read, |held| replicas::conflicts(held, at_most))
     }
 
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| census::replicas(held))
+        bounded!(self.pool, Access::Read, |held| replicas::replicas(held))
     }
 
-    async fn beat(&self, replica: &Replica) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |held| census::beat(held, replica))
+    async fn heartbeat(&self, replica: &Replica) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Write, |held| replicas::heartbeat(held, replica))
     }
 
     async fn leave(&self, replica_id: &str) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| census::leave(held, replica_id))
+        bounded!(self.pool, Access::Write, |held| replicas::leave(held, replica_id))
     }
 }
 

@@ -91,13 +91,13 @@ impl Heartbeat {
         }
         let pulse = Arc::new(Mutex::new(HeartbeatState::default()));
         let (client, clock, lease, name) = (self.client.clone(), self.clock.clone(), self.lease, file(owner));
-        runtime.block_on(beat(&client, &*clock, lease, &name, &pulse))?;
+        runtime.block_on(heartbeat(&client, &*clock, lease, &name, &pulse))?;
         let beaten = pulse.clone();
         let beating = runtime.spawn(async move {
             let mut was_failing = false;
             loop {
                 tokio::time::sleep(lease / BEATS_PER_LEASE).await;
-                match beat(&client, &*clock, lease, &name, &beaten).await {
+                match heartbeat(&client, &*clock, lease, &name, &beaten).await {
                     Ok(()) => was_failing = false,
                     // Once an outage.
                     Err(error) if !was_failing => {
@@ -188,7 +188,7 @@ impl Drop for Heartbeat {
     }
 }
 
-async fn beat(
+async fn heartbeat(
     client: &SharedClient,
     clock: &dyn Clock,
     lease: Duration,

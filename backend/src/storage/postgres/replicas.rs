@@ -26,7 +26,7 @@ FROM "Replica" WHERE "heartbeatAt" > now() - interval '1 minute' ORDER BY "id" L
 
 /// Ten minutes are what a process may be cut off and still come back to accept runs; after a day it is forgotten.
 /// $1 id, $2 role, $3 version, $4 commit, $5 flags, $6 runs in flight, $7 draining
-const BEAT: &str = r#"
+const HEARTBEAT: &str = r#"
 WITH mine AS (
   INSERT INTO "Replica" ("id", "role", "version", "gitSha", "flagRevision", "runsInFlight", "draining")
   VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -72,9 +72,9 @@ pub(super) async fn replicas(held: &mut Held<'_>) -> Result<Vec<Replica>, Fault>
     rows.iter().map(replica).collect()
 }
 
-pub(super) async fn beat(held: &mut Held<'_>, replica: &Replica) -> Result<bool, Fault> {
+pub(super) async fn heartbeat(held: &mut Held<'_>, replica: &Replica) -> Result<bool, Fault> {
     let row = held
-        .query(BEAT)
+        .query(HEARTBEAT)
         .bind(&replica.id)
         .bind(&replica.role)
         .bind(&replica.version)
