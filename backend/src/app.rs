@@ -37,7 +37,7 @@ use crate::{
         Lease, ReplicaRegistry,
         breaker::{Breaker, BreakerConfig},
         bulkhead::Bulkhead,
-        changes::Bulletin,
+        changes::ChangeNotifier,
         files::FileStore,
         mode::Flags,
         outbox::Outbox,
@@ -262,8 +262,8 @@ impl Service {
             brands.clone(),
             clock.clone(),
         ));
-        let bulletin = postgres.clone().map(|store| store as Arc<dyn Bulletin>);
-        let followers = Arc::new(Followers::new(runs.clone(), router.clone(), bulletin));
+        let notifier = postgres.clone().map(|store| store as Arc<dyn ChangeNotifier>);
+        let followers = Arc::new(Followers::new(runs.clone(), router.clone(), notifier));
         let health = Arc::new(Health::new(Sources {
             identity: identity.clone(),
             router: router.clone(),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use backend::storage::{
     Control as _, Store as _,
-    changes::{Bulletin as _, Heard},
+    changes::{ChangeNotifier as _, Notification},
     contract::{accepted, claim, lease, new_run},
     mode::Flags,
     postgres::Listener,
@@ -42,12 +42,12 @@ impl Listening {
             watch::channel(Flags { database_writes: true, file_fallback: true, revision: 1 });
         let (heard, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let on_work = heard.clone();
-        let on_heard = move |heard| {
-            if matches!(heard, Heard::Connected | Heard::Waiting) {
+        let on_notification = move |heard| {
+            if matches!(heard, Notification::Connected | Notification::Waiting) {
                 on_work.notify_one();
             }
         };
-        let task = tokio::spawn(listener.run(subscribed, stop.clone(), on_heard));
+        let task = tokio::spawn(listener.run(subscribed, stop.clone(), on_notification));
         Self { heard, flags, stop, task }
     }
 
@@ -133,17 +133,17 @@ async fn cancellations_and_changes_are_heard_with_their_runs() {
     let stop = CancellationToken::new();
     tokio::spawn(listener.run(flags, stop.clone(), move |heard| drop(tell.send(heard))));
     let mut hear = async || tokio::time::timeout(TIMEOUT, told.recv()).await.unwrap().unwrap();
-    assert_eq!(hear().await, Heard::Connected);
+    assert_eq!(hear().await, Notification::Connected);
     store.accept(&new_run("run-1", URL), None).await.unwrap();
-    assert_eq!(hear().await, Heard::Waiting);
+    assert_eq!(hear().await, Notification::Waiting);
     let run = RunId::parse("run-1").unwrap();
     assert!(store.cancel(&run, &RunFailure::cancelled(None), Timestamp::default()).await.unwrap());
-    assert_eq!(hear().await, Heard::Cancelled(run));
+    assert_eq!(hear().await, Notification::Cancelled(run));
     let runs: Vec<RunId> = (0..120).map(|number| RunId::parse(&format!("run-{number}")).unwrap()).collect();
     store.announce("somebody", &runs).await.unwrap();
     let mut heard = Vec::new();
     while heard.len() < runs.len() {
-        let Heard::Changed { by, runs } = hear().await else { panic!("something else") };
+        let Notification::Changed { by, runs } = hear().await else { panic!("something else") };
         assert_eq!(by, "somebody");
         heard.extend(runs);
     }
@@ -151,5 +151,5 @@ async fn cancellations_and_changes_are_heard_with_their_runs() {
     let marks = store.marks(&runs).await.unwrap();
     assert_eq!(marks.len(), 1, "of those that there are: {marks:?}");
     stop.cancel();
-    assert_eq!(hear().await, Heard::Lost);
+    assert_eq!(hear().await, Notification::Lost);
 }

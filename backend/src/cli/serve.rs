@@ -19,7 +19,7 @@ use crate::{
     lifecycle,
     reconcile::Reconciler,
     runs::sweep_removals,
-    storage::{changes::Heard, guard::check_guard, probe::probe_when_open},
+    storage::{changes::Notification, guard::check_guard, probe::probe_when_open},
     telemetry::logs::Banner,
 };
 
@@ -109,18 +109,18 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     let ending = CancellationToken::new();
     let listening = service.listener.map(|listener| {
         let (worker, followers) = (service.worker.clone(), service.http.followers.clone());
-        let on_heard = move |heard| match heard {
-            Heard::Connected => {
+        let on_notification = move |heard| match heard {
+            Notification::Connected => {
                 worker.wake();
                 followers.note_hearing(true);
             }
-            Heard::Lost => followers.note_hearing(false),
-            Heard::Waiting => worker.wake(),
-            Heard::Cancelled(run) => worker.doubt(&run),
-            Heard::Changed { by, runs } => followers.heard(&by, &runs),
+            Notification::Lost => followers.note_hearing(false),
+            Notification::Waiting => worker.wake(),
+            Notification::Cancelled(run) => worker.doubt(&run),
+            Notification::Changed { by, runs } => followers.wake_local(&by, &runs),
         };
         // Until the last run has ended: it may be cancelled yet.
-        tokio::spawn(listener.run(service.flags.subscribe(), ending.clone(), on_heard))
+        tokio::spawn(listener.run(service.flags.subscribe(), ending.clone(), on_notification))
     });
     let followers = service.http.followers.clone();
     let following = ending.clone();

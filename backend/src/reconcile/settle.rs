@@ -157,7 +157,7 @@ impl Reconciler {
             }
         };
         self.call(|mirror| async { mirror.replay(&fence, taken, &missing, end, at).await }).await?;
-        self.router.changes().made(&file.id);
+        self.router.changes().publish(&file.id);
         Ok(missing.len())
     }
 

@@ -59,7 +59,7 @@ impl Runs {
         let _guard = lock.lock().await;
         let generation = match self.router.retry(run_id, seen.generation).await? {
             Some(generation) => {
-                self.router.changes().made(run_id);
+                self.router.changes().publish(run_id);
                 crash::point("retried");
                 tracing::info!(run_id = %run_id, generation, audit = "run_retried", "[{run_id}] is tried again");
                 self.worker.wake();
@@ -91,7 +91,7 @@ impl Runs {
             let stage = Stage::ALL.into_iter().find(|stage| !seen.stages.contains_key(stage));
             let failure = RunFailure::cancelled(stage);
             if self.router.cancel(run_id, &failure, self.clock.now()).await? {
-                self.router.changes().made(run_id);
+                self.router.changes().publish(run_id);
                 crash::point("cancelled");
                 self.worker.stop(run_id);
                 tracing::info!(run_id = %run_id, audit = "run_cancelled", "[{run_id}] is cancelled");
@@ -126,7 +126,7 @@ impl Runs {
             Err(error) => return Err(error),
         }
         self.router.remove(run_id).await?;
-        self.router.changes().made(run_id);
+        self.router.changes().publish(run_id);
         crash::point("removed");
         tracing::info!(run_id = %run_id, audit = "run_deleted", "[{run_id}] is deleted: rows, files and spool");
         Ok(())

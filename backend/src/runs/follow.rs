@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{QueryError, Runs, events::Progress};
 use crate::storage::{
     Snapshot, StorageError, StorageErrorKind, Store as _,
-    changes::{Bulletin, Changes},
+    changes::{ChangeNotifier, RunChanges},
     router::Router,
 };
 
@@ -86,7 +86,7 @@ pub struct Followers {
     runs: Arc<Runs>,
     router: Arc<Router>,
     /// None without a database.
-    bulletin: Option<Arc<dyn Bulletin>>,
+    notifier: Option<Arc<dyn ChangeNotifier>>,
     followed: Mutex<HashMap<RunId, Arc<Followed>>>,
     /// Whether changes that others make are heard of.
     is_hearing: AtomicBool,
@@ -95,11 +95,11 @@ pub struct Followers {
 
 impl Followers {
     #[must_use]
-    pub fn new(runs: Arc<Runs>, router: Arc<Router>, bulletin: Option<Arc<dyn Bulletin>>) -> Self {
+    pub fn new(runs: Arc<Runs>, router: Arc<Router>, notifier: Option<Arc<dyn ChangeNotifier>>) -> Self {
         Self {
             runs,
             router,
-            bulletin,
+            notifier,
             followed: Mutex::default(),
             is_hearing: AtomicBool::new(false),
             look_now: Notify::new(),
@@ -175,18 +175,18 @@ impl Followers {
     }
 
     /// Others say that runs have changed.
-    pub fn heard(&self, by: &str, runs: &[RunId]) {
+    pub fn wake_local(&self, by: &str, runs: &[RunId]) {
         if by != self.changes().name() {
-            runs.iter().for_each(|run| self.changes().heard(run));
+            runs.iter().for_each(|run| self.changes().wake_local(run));
         }
     }
 
     async fn tell(&self) {
         loop {
-            let runs = self.changes().take_untold().await;
-            if let Some(bulletin) = self.bulletin.as_ref().filter(|_| self.router.is_database_open()) {
+            let runs = self.changes().take_unsent().await;
+            if let Some(notifier) = self.notifier.as_ref().filter(|_| self.router.is_database_open()) {
                 // Past the breaker: what nobody needs must not decide what counts as an outage.
-                if let Err(error) = bulletin.announce(self.changes().name(), &runs).await {
+                if let Err(error) = notifier.notify(self.changes().name(), &runs).await {
                     tracing::debug!(%error, "other replicas were not told of changes; they look by themselves");
                 }
             }
@@ -219,8 +219,8 @@ impl Followers {
             return;
         }
         let runs: Vec<RunId> = all.iter().map(|(run, _)| run.clone()).collect();
-        let marks = match self.bulletin.as_ref().filter(|_| self.router.is_database_open()) {
-            Some(bulletin) => bulletin.marks(&runs).await.ok(),
+        let marks = match self.notifier.as_ref().filter(|_| self.router.is_database_open()) {
+            Some(notifier) => notifier.marks(&runs).await.ok(),
             None => None,
         };
         for (run, followed) in all {
@@ -235,7 +235,7 @@ impl Followers {
         }
     }
 
-    fn changes(&self) -> &Changes {
+    fn changes(&self) -> &RunChanges {
         self.router.changes()
     }
 

@@ -26,9 +26,9 @@ pub struct Mark {
 
 /// A database through which replicas tell each other.
 #[async_trait]
-pub trait Bulletin: Send + Sync + std::fmt::Debug {
+pub trait ChangeNotifier: Send + Sync + std::fmt::Debug {
     /// Tells all replicas that these runs have changed; `by` is the teller's name, who need not listen to itself.
-    async fn announce(&self, by: &str, runs: &[RunId]) -> Result<(), StorageError>;
+    async fn notify(&self, by: &str, runs: &[RunId]) -> Result<(), StorageError>;
 
     /// How far these runs are; one that the database does not know is left out.
     async fn marks(&self, runs: &[RunId]) -> Result<HashMap<RunId, Mark>, StorageError>;
@@ -36,7 +36,7 @@ pub trait Bulletin: Send + Sync + std::fmt::Debug {
 
 /// What is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum Notification {
     /// Listening, from now on: of what came before, nobody told us.
     Connected,
     /// Nothing is heard any more, for a while.
@@ -49,28 +49,28 @@ pub enum Heard {
     Changed { by: String, runs: Vec<RunId> },
 }
 
-/// Changes of runs, as this process makes them and hears of them.
+/// RunChanges of runs, as this process makes them and hears of them.
 #[derive(Debug)]
-pub struct Changes {
+pub struct RunChanges {
     name: String,
     waiting: Mutex<HashMap<RunId, Weak<Notify>>>,
     /// What the others are still to be told.
-    untold: Mutex<BTreeSet<RunId>>,
-    is_untold: Notify,
+    unsent: Mutex<BTreeSet<RunId>>,
+    has_unsent: Notify,
 }
 
-impl Default for Changes {
+impl Default for RunChanges {
     fn default() -> Self {
         Self {
             name: uuid::Uuid::now_v7().to_string(),
             waiting: Mutex::default(),
-            untold: Mutex::default(),
-            is_untold: Notify::new(),
+            unsent: Mutex::default(),
+            has_unsent: Notify::new(),
         }
     }
 }
 
-impl Changes {
+impl RunChanges {
     /// What this process is called when it tells others.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -78,14 +78,14 @@ impl Changes {
     }
 
     /// This process has changed a run.
-    pub fn made(&self, run: &RunId) {
-        self.heard(run);
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
-        self.is_untold.notify_one();
+    pub fn publish(&self, run: &RunId) {
+        self.wake_local(run);
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
+        self.has_unsent.notify_one();
     }
 
     /// A run has changed, whoever did it: wakes who waits for it here.
-    pub fn heard(&self, run: &RunId) {
+    pub fn wake_local(&self, run: &RunId) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = waiting.get(run).and_then(Weak::upgrade) {
             waiting.notify_one();
@@ -103,13 +103,13 @@ impl Changes {
     }
 
     /// Waits until there is something that the others are to be told, and takes it.
-    pub async fn take_untold(&self) -> Vec<RunId> {
+    pub async fn take_unsent(&self) -> Vec<RunId> {
         loop {
-            let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
-            if !untold.is_empty() {
-                return untold.into_iter().collect();
+            let unsent = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));
+            if !unsent.is_empty() {
+                return unsent.into_iter().collect();
             }
-            self.is_untold.notified().await;
+            self.has_unsent.notified().await;
         }
     }
 }
@@ -122,20 +122,20 @@ mod tests {
 
     #[test]
     fn who_waits_is_woken_and_the_others_are_told_of_our_own_changes_once() {
-        let changes = Changes::default();
+        let changes = RunChanges::default();
         let [one, two] = ["one", "two"].map(|run| RunId::parse(run).unwrap());
         let woken = changes.of(&one);
-        changes.heard(&two);
+        changes.wake_local(&two);
         assert!(woken.notified().now_or_never().is_none());
-        changes.heard(&one);
+        changes.wake_local(&one);
         assert!(woken.notified().now_or_never().is_some());
-        assert!(changes.take_untold().now_or_never().is_none(), "who told us knows");
+        assert!(changes.take_unsent().now_or_never().is_none(), "who told us knows");
         for run in [&two, &one, &two] {
-            changes.made(run);
+            changes.publish(run);
         }
         assert!(woken.notified().now_or_never().is_some());
-        assert_eq!(changes.take_untold().now_or_never(), Some(vec![one.clone(), two.clone()]));
-        assert!(changes.take_untold().now_or_never().is_none());
+        assert_eq!(changes.take_unsent().now_or_never(), Some(vec![one.clone(), two.clone()]));
+        assert!(changes.take_unsent().now_or_never().is_none());
         drop(woken);
         drop(changes.of(&two));
         assert_eq!(changes.waiting.lock().unwrap().len(), 1, "handles that are gone are forgotten");

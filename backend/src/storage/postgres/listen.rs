@@ -14,8 +14,8 @@ use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{StorageError, changes::Heard, mode::Flags, router::jitter},
-    Fault, bulletin,
+    super::{StorageError, changes::Notification, mode::Flags, router::jitter},
+    Fault, notifier,
 };
 use crate::{
     config::DatabaseConfig,
@@ -31,11 +31,12 @@ const CANCELLED: &str = "innovation_cancelled";
 /// That of all other changes: who tells, and runs.
 const CHANGED: &str = "innovation_run_changed";
 
-fn heard(channel: &str, payload: &str) -> Option<Heard> {
+fn parse(channel: &str, payload: &str) -> Option<Notification> {
     match channel {
-        WAITING => Some(Heard::Waiting),
-        CANCELLED => RunId::parse(payload).ok().map(Heard::Cancelled),
-        CHANGED => bulletin::announced(payload).map(|(by, runs)| Heard::Changed { by: by.to_owned(), runs }),
+        WAITING => Some(Notification::Waiting),
+        CANCELLED => RunId::parse(payload).ok().map(Notification::Cancelled),
+        CHANGED => notifier::parse_payload(payload)
+            .map(|(by, runs)| Notification::Changed { by: by.to_owned(), runs }),
         _ => None,
     }
 }
@@ -71,12 +72,12 @@ impl Listener {
         Ok(Some(Self { options, timeout: config.write_timeout }))
     }
 
-    /// Calls `on_heard` with whatever is heard, until told to stop; holds a connection only in a mode that has the database.
+    /// Calls `on_notification` with whatever is heard, until told to stop; holds a connection only in a mode that has the database.
     pub async fn run(
         self,
         mut flags: watch::Receiver<Flags>,
         stop: CancellationToken,
-        on_heard: impl Fn(Heard) + Send + Sync,
+        on_notification: impl Fn(Notification) + Send + Sync,
     ) {
         let mut is_away = false;
         loop {
@@ -97,9 +98,9 @@ impl Listener {
             let lost = tokio::select! {
                 () = stop.cancelled() => None,
                 _ = flags.wait_for(|flags| !flags.mode().has_database()) => None,
-                error = self.listen(&pool, &mut is_away, &on_heard) => Some(error),
+                error = self.listen(&pool, &mut is_away, &on_notification) => Some(error),
             };
-            on_heard(Heard::Lost);
+            on_notification(Notification::Lost);
             // Also the listener's own, which goes back to the pool as it is dropped.
             let _ = timeout(self.timeout, pool.close()).await;
             if let Some(error) = lost {
@@ -120,9 +121,9 @@ impl Listener {
         &self,
         pool: &PgPool,
         is_away: &mut bool,
-        on_heard: &(impl Fn(Heard) + Sync),
+        on_notification: &(impl Fn(Notification) + Sync),
     ) -> StorageError {
-        match self.hear(pool, is_away, on_heard).await {
+        match self.hear(pool, is_away, on_notification).await {
             Ok(never) => match never {},
             Err(fault) => fault.before_it_was_sent(),
         }
@@ -132,7 +133,7 @@ impl Listener {
         &self,
         pool: &PgPool,
         is_away: &mut bool,
-        on_heard: &(impl Fn(Heard) + Sync),
+        on_notification: &(impl Fn(Notification) + Sync),
     ) -> Result<std::convert::Infallible, Fault> {
         let silent = |_| Fault::Elapsed(self.timeout);
         let mut listener = timeout(self.timeout, PgListener::connect_with(pool)).await.map_err(silent)??;
@@ -142,12 +143,12 @@ impl Listener {
         timeout(self.timeout, listener.listen_all(channels)).await.map_err(silent)??;
         tracing::info!("listening for runs that wait, are cancelled or change");
         *is_away = false;
-        on_heard(Heard::Connected);
+        on_notification(Notification::Connected);
         loop {
             match timeout(SILENCE_MAX, listener.try_recv()).await {
                 Ok(Ok(Some(told))) => {
-                    if let Some(heard) = heard(told.channel(), told.payload()) {
-                        on_heard(heard);
+                    if let Some(heard) = parse(told.channel(), told.payload()) {
+                        on_notification(heard);
                     }
                 }
                 Ok(Ok(None)) => {
@@ -170,10 +171,10 @@ mod tests {
     #[test]
     fn what_is_no_news_is_not_heard() {
         let run = |text| RunId::parse(text).unwrap();
-        let changed = Heard::Changed { by: "one".to_owned(), runs: vec![run("r1"), run("r2")] };
-        assert_eq!(heard(CHANGED, "one r1 ../etc r2"), Some(changed));
-        assert_eq!(heard(CANCELLED, "r1"), Some(Heard::Cancelled(run("r1"))));
-        assert_eq!(heard(WAITING, ""), Some(Heard::Waiting));
-        assert_eq!((heard(CANCELLED, "../etc"), heard("other", "r1")), (None, None));
+        let changed = Notification::Changed { by: "one".to_owned(), runs: vec![run("r1"), run("r2")] };
+        assert_eq!(parse(CHANGED, "one r1 ../etc r2"), Some(changed));
+        assert_eq!(parse(CANCELLED, "r1"), Some(Notification::Cancelled(run("r1"))));
+        assert_eq!(parse(WAITING, ""), Some(Notification::Waiting));
+        assert_eq!((parse(CANCELLED, "../etc"), parse("other", "r1")), (None, None));
     }
 }

@@ -10,7 +10,6 @@
 
 mod accept;
 mod adopt;
-mod bulletin;
 mod claim;
 mod control;
 mod fault;
@@ -20,6 +19,7 @@ mod list;
 mod listen;
 mod load;
 mod mirror;
+mod notifier;
 mod outbox;
 mod pool;
 mod probe;

@@ -279,7 +279,7 @@ impl Router {
             (None, None) => return Ok(false),
         };
         self.write_database(fence, Write::End(end, at)).await?;
-        self.changes.made(&fence.run);
+        self.changes.publish(&fence.run);
         // The mark stays until reconciliation has proved both sides equal, or told what differs.
         Ok(true)
     }
@@ -324,7 +324,7 @@ impl Router {
     /// given back: we live, and only the lease was lost.
     async fn follow_row(&self, fence: &Fence) -> Result<(), StorageError> {
         // Whoever ended it may have told nobody: the frontend, in the database.
-        self.changes.made(&fence.run);
+        self.changes.publish(&fence.run);
         let mode = self.mode();
         let Some(database) = self.open_database(mode) else { return Ok(()) };
         let run = &fence.run;

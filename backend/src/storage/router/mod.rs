@@ -47,7 +47,7 @@ use self::{
 };
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
-    changes::Changes,
+    changes::RunChanges,
     files::{FileStore, Twin},
     mode::{Flags, Mode},
 };
@@ -85,7 +85,7 @@ pub struct Router {
     /// Those of them whose files lack a stage that the row has.
     lacking: Mutex<HashSet<RunId>>,
     leases: Leases,
-    changes: Arc<Changes>,
+    changes: Arc<RunChanges>,
     /// For work, and for what others have ended.
     glances: [Glances; 2],
 }
@@ -144,7 +144,7 @@ impl Router {
 
     /// Who is told that a run has changed.
     #[must_use]
-    pub fn changes(&self) -> &Arc<Changes> {
+    pub fn changes(&self) -> &Arc<RunChanges> {
         &self.changes
     }
 
@@ -211,7 +211,7 @@ impl Router {
             }
             match self.attempt(fence, Write::Stage(&record)).await {
                 Ok(()) => {
-                    self.changes.made(&fence.run);
+                    self.changes.publish(&fence.run);
                     return Ok(record);
                 }
                 Err(error) => {
@@ -452,7 +452,7 @@ impl Store for Router {
             self.leases.grant([&fence.run], began + lease.duration);
         }
         if let Ok(Acceptance::New(_)) = &accepted {
-            self.changes.made(&run.id);
+            self.changes.publish(&run.id);
         }
         accepted
     }
@@ -504,7 +504,7 @@ impl Store for Router {
         loop {
             match self.attempt(fence, Write::End(end, at)).await {
                 Ok(()) => {
-                    self.changes.made(&fence.run);
+                    self.changes.publish(&fence.run);
                     return Ok(());
                 }
                 Err(error) => retries.next(error).await?,

@@ -36,7 +36,7 @@ impl Router {
         tracing::info!(run_id = %run, "[{run}] has been deleted; its files go");
         self.files.bury_beside(run, true).await?;
         self.files.remove(run).await?;
-        self.changes.made(run);
+        self.changes.publish(run);
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl Router {
             cancelled => cancelled?,
         };
         tracing::warn!(run_id = %run, audit = "run_cancelled", "[{run}] is cancelled: its row was removed from the database");
-        self.changes.made(run);
+        self.changes.publish(run);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use super::{
     super::{
         StorageError,
-        changes::{Bulletin, Mark},
+        changes::{ChangeNotifier, Mark},
     },
     Access, Fault, Held, PostgresStore, bounded,
     lease::run_id,
@@ -21,21 +21,21 @@ const RUNS_PER_PAYLOAD: usize = 50;
 
 /// A statement of its own, not a part of those that change runs: transactions that notify commit one after the other, in
 /// the whole cluster, and would wait for each other's flush to the disk. This one flushes nothing. $1 payloads
-const ANNOUNCE: &str = r#"
+const NOTIFY: &str = r#"
 SELECT count(pg_notify('innovation_run_changed', payload)::text)
 FROM unnest($1::text[]) AS payload, set_config('synchronous_commit', 'off', true)"#;
 
-async fn announce(held: &mut Held<'_>, by: &str, runs: &[RunId]) -> Result<(), Fault> {
+async fn notify(held: &mut Held<'_>, by: &str, runs: &[RunId]) -> Result<(), Fault> {
     let payloads: Vec<String> = runs
         .chunks(RUNS_PER_PAYLOAD)
         .map(|runs| runs.iter().fold(by.to_owned(), |payload, run| format!("{payload} {run}")))
         .collect();
-    held.query(ANNOUNCE).bind(payloads).fetch_one(held.connection()?).await?;
+    held.query(NOTIFY).bind(payloads).fetch_one(held.connection()?).await?;
     Ok(())
 }
 
 /// The name and the runs of a payload. What another version may have added is left out.
-pub(super) fn announced(payload: &str) -> Option<(&str, Vec<RunId>)> {
+pub(super) fn parse_payload(payload: &str) -> Option<(&str, Vec<RunId>)> {
     let mut words = payload.split(' ');
     let by = words.next()?;
     Some((by, words.filter_map(|word| RunId::parse(word).ok()).collect()))
@@ -64,9 +64,9 @@ async fn marks(held: &mut Held<'_>, runs: &[RunId]) -> Result<HashMap<RunId, Mar
 }
 
 #[async_trait]
-impl Bulletin for PostgresStore {
-    async fn announce(&self, by: &str, runs: &[RunId]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| announce(held, by, runs))
+impl ChangeNotifier for PostgresStore {
+    async fn notify(&self, by: &str, runs: &[RunId]) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |held| notify(held, by, runs))
     }
 
     async fn marks(&self, runs: &[RunId]) -> Result<HashMap<RunId, Mark>, StorageError> {
