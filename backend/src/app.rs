@@ -32,7 +32,7 @@ use crate::{
     reconcile::Reconciler,
     replicas::Registry,
     retention::Retention,
-    runs::{Followers, Runs, queue::Queue},
+    runs::{RunWatchers, Runs, queue::Queue},
     storage::{
         Lease, ReplicaRegistry,
         breaker::{Breaker, BreakerConfig},
@@ -263,7 +263,7 @@ impl Service {
             clock.clone(),
         ));
         let notifier = postgres.clone().map(|store| store as Arc<dyn ChangeNotifier>);
-        let followers = Arc::new(Followers::new(runs.clone(), router.clone(), notifier));
+        let watchers = Arc::new(RunWatchers::new(runs.clone(), router.clone(), notifier));
         let health = Arc::new(Health::new(Sources {
             identity: identity.clone(),
             router: router.clone(),
@@ -282,7 +282,7 @@ impl Service {
         }));
         let http = HttpState {
             runs,
-            followers,
+            watchers,
             streams: Streams::new(config.access.event_streams_per_client_max),
             health,
             brands,

@@ -30,7 +30,7 @@ use backend::{
     },
     health::{FileStorage, Health, Identity, Sources},
     http::{HttpState, Limits, Streams, router},
-    runs::{Followers, Runs, queue::Queue},
+    runs::{RunWatchers, Runs, queue::Queue},
     storage::ReplicaRegistry,
     storage::{
         Acceptance, Claim, Control, End, Fence, Lease, NewRun, Places, Replica, Snapshot, StorageError,
@@ -190,7 +190,7 @@ impl Service {
             Arc::new(Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock));
         let state = HttpState {
             serves_runs: true,
-            followers: Arc::new(Followers::new(runs.clone(), storage.clone(), None)),
+            watchers: Arc::new(RunWatchers::new(runs.clone(), storage.clone(), None)),
             streams: Streams::new(setup.access.event_streams_per_client_max),
             runs,
             health: Arc::new(health),

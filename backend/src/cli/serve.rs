@@ -108,23 +108,23 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     // When the last run has ended, or is given back.
     let ending = CancellationToken::new();
     let listening = service.listener.map(|listener| {
-        let (worker, followers) = (service.worker.clone(), service.http.followers.clone());
+        let (worker, watchers) = (service.worker.clone(), service.http.watchers.clone());
         let on_notification = move |heard| match heard {
             Notification::Connected => {
                 worker.wake();
-                followers.note_hearing(true);
+                watchers.set_listening(true);
             }
-            Notification::Lost => followers.note_hearing(false),
+            Notification::Lost => watchers.set_listening(false),
             Notification::Waiting => worker.wake(),
             Notification::Cancelled(run) => worker.doubt(&run),
-            Notification::Changed { by, runs } => followers.wake_local(&by, &runs),
+            Notification::Changed { by, runs } => watchers.wake_local(&by, &runs),
         };
         // Until the last run has ended: it may be cancelled yet.
         tokio::spawn(listener.run(service.flags.subscribe(), ending.clone(), on_notification))
     });
-    let followers = service.http.followers.clone();
+    let watchers = service.http.watchers.clone();
     let following = ending.clone();
-    tokio::spawn(async move { followers.run(following).await });
+    tokio::spawn(async move { watchers.run(following).await });
     let telling = service.courier.map(|courier| tokio::spawn(courier.run(ending.clone())));
     lifecycle::cancel_on_signals(told.clone());
     if let Some(retention) = service.retention {

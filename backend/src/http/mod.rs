@@ -42,7 +42,7 @@ use crate::{
     brands::BrandFolder,
     config::AccessConfig,
     health::Health,
-    runs::{Followers, Runs},
+    runs::{RunWatchers, Runs},
 };
 
 /// `Cache-Control` of what is another a second later, or is compared with a digest: nobody keeps it, and no proxy in between
@@ -53,7 +53,7 @@ const UNALTERED: HeaderValue = HeaderValue::from_static("no-store, no-transform"
 #[derive(Debug, Clone)]
 pub struct HttpState {
     pub runs: Arc<Runs>,
-    pub followers: Arc<Followers>,
+    pub watchers: Arc<RunWatchers>,
     pub streams: Arc<Streams>,
     pub health: Arc<Health>,
     pub brands: BrandFolder,

@@ -2,9 +2,9 @@
 
 mod control;
 mod events;
-mod follow;
 mod keyless;
 mod query;
+mod watch;
 
 pub mod queue;
 
@@ -36,8 +36,8 @@ use crate::{
 pub use self::{
     control::{ControlError, Retried, sweep_removals},
     events::{EventId, EventKind, Progress, RunEvent, StoredStage},
-    follow::{Follower, Followers, Seen},
     query::{ListedRun, QueryError, RunList, RunView, StageStatus, StageView},
+    watch::{RunWatch, RunWatchers, Update},
 };
 
 /// What a client asks for.

@@ -27,7 +27,7 @@ use crate::{
         error::Problem,
         streams::{Admitted, Client},
     },
-    runs::{EventId, EventKind, Follower, Progress, QueryError, RunEvent, Seen},
+    runs::{EventId, EventKind, Progress, QueryError, RunEvent, RunWatch, Update},
     storage::router::jitter,
 };
 
@@ -66,7 +66,7 @@ pub(in crate::http) async fn follow(
         let detail = "as many streams of events are open as may be (EVENT_STREAMS_PER_CLIENT); close one, or come again";
         return Err(Problem::unavailable(codes::TOO_MANY_STREAMS, detail, RETRY_STREAMS));
     };
-    let (progress, follower) = match state.followers.follow(&run_id).await {
+    let (progress, follower) = match state.watchers.follow(&run_id).await {
         Ok(followed) => followed,
         Err(QueryError::Unavailable(error)) => {
             tracing::warn!(%error, "storage could not be asked about a run that is to be followed");
@@ -145,7 +145,7 @@ struct Stream {
     run_id: RunId,
     /// The last event that was sent.
     last: Option<EventId>,
-    follower: Follower,
+    follower: RunWatch,
     ending: CancellationToken,
     /// Nothing comes any more.
     is_over: bool,
@@ -180,16 +180,16 @@ impl Stream {
                 () = &mut keep_alive => return Some(": keep-alive\n\n".to_owned()),
             };
             let text = match seen {
-                Seen::Run(progress) => self.take(&progress),
-                Seen::Unavailable => {
+                Update::Run(progress) => self.take(&progress),
+                Update::Unavailable => {
                     self.is_over = true;
                     without_id("unavailable", &self.run_id)
                 }
-                Seen::Gone => {
+                Update::Gone => {
                     self.is_over = true;
                     without_id("deleted", &self.run_id)
                 }
-                Seen::Nothing => String::new(),
+                Update::Nothing => String::new(),
             };
             if !text.is_empty() || self.is_over {
                 return Some(text);

@@ -37,7 +37,7 @@ const TELL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How a run stood when it was looked at.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Seen {
+pub enum Update {
     /// Nobody has looked yet.
     Nothing,
     Run(Arc<Progress>),
@@ -47,7 +47,7 @@ pub enum Seen {
     Gone,
 }
 
-impl Seen {
+impl Update {
     fn of(looked: Result<Progress, QueryError>) -> Self {
         match looked {
             Ok(progress) => Self::Run(Arc::new(progress)),
@@ -59,30 +59,30 @@ impl Seen {
 
 /// Who follows one run.
 #[derive(Debug)]
-pub struct Follower {
-    seen: watch::Receiver<Seen>,
+pub struct RunWatch {
+    seen: watch::Receiver<Update>,
 }
 
-impl Follower {
+impl RunWatch {
     /// Waits until the run stands in another way than before.
-    pub async fn changed(&mut self) -> Seen {
+    pub async fn changed(&mut self) -> Update {
         // The task that shows it lives as long as anybody follows.
         match self.seen.changed().await {
             Ok(()) => self.seen.borrow_and_update().clone(),
-            Err(_) => Seen::Unavailable,
+            Err(_) => Update::Unavailable,
         }
     }
 }
 
 #[derive(Debug)]
 struct Followed {
-    seen: watch::Sender<Seen>,
+    seen: watch::Sender<Update>,
     woken: Arc<Notify>,
 }
 
 /// All who follow runs here, and how this process hears and tells of changes.
 #[derive(Debug)]
-pub struct Followers {
+pub struct RunWatchers {
     runs: Arc<Runs>,
     router: Arc<Router>,
     /// None without a database.
@@ -93,7 +93,7 @@ pub struct Followers {
     look_now: Notify,
 }
 
-impl Followers {
+impl RunWatchers {
     #[must_use]
     pub fn new(runs: Arc<Runs>, router: Arc<Router>, notifier: Option<Arc<dyn ChangeNotifier>>) -> Self {
         Self {
@@ -107,31 +107,31 @@ impl Followers {
     }
 
     /// How far a run is now, and who will be woken by what changes afterwards.
-    pub async fn follow(self: &Arc<Self>, run: &RunId) -> Result<(Progress, Follower), QueryError> {
+    pub async fn follow(self: &Arc<Self>, run: &RunId) -> Result<(Progress, RunWatch), QueryError> {
         // Before the look: what changes after it wakes.
         let (followed, follower) = self.enter(run);
         let progress = self.runs.progress(run).await?;
         followed.seen.send_if_modified(|seen| {
-            if *seen == Seen::Nothing {
-                *seen = Seen::Run(Arc::new(progress.clone()));
+            if *seen == Update::Nothing {
+                *seen = Update::Run(Arc::new(progress.clone()));
             }
             false
         });
         Ok((progress, follower))
     }
 
-    fn enter(self: &Arc<Self>, run: &RunId) -> (Arc<Followed>, Follower) {
+    fn enter(self: &Arc<Self>, run: &RunId) -> (Arc<Followed>, RunWatch) {
         let mut all = self.lock();
         if let Some(followed) = all.get(run) {
-            return (followed.clone(), Follower { seen: followed.seen.subscribe() });
+            return (followed.clone(), RunWatch { seen: followed.seen.subscribe() });
         }
         let followed =
-            Arc::new(Followed { seen: watch::Sender::new(Seen::Nothing), woken: self.changes().of(run) });
-        let follower = Follower { seen: followed.seen.subscribe() };
+            Arc::new(Followed { seen: watch::Sender::new(Update::Nothing), woken: self.changes().of(run) });
+        let follower = RunWatch { seen: followed.seen.subscribe() };
         all.insert(run.clone(), followed.clone());
         drop(all);
-        let (followers, run, watched) = (self.clone(), run.clone(), followed.clone());
-        tokio::spawn(async move { followers.watch(&run, &watched).await });
+        let (watchers, run, watched) = (self.clone(), run.clone(), followed.clone());
+        tokio::spawn(async move { watchers.watch(&run, &watched).await });
         (followed, follower)
     }
 
@@ -148,7 +148,7 @@ impl Followers {
                     }
                 }
                 () = followed.woken.notified() => {
-                    let now = Seen::of(self.runs.progress(run).await);
+                    let now = Update::of(self.runs.progress(run).await);
                     followed.seen.send_if_modified(|seen| {
                         let is_new = *seen != now;
                         *seen = now;
@@ -169,7 +169,7 @@ impl Followers {
     }
 
     /// Takes note of whether changes are heard of; what was missed is looked for at once.
-    pub fn note_hearing(&self, is_hearing: bool) {
+    pub fn set_listening(&self, is_hearing: bool) {
         self.is_hearing.store(is_hearing, Ordering::Relaxed);
         self.look_now.notify_one();
     }
@@ -226,7 +226,7 @@ impl Followers {
         for (run, followed) in all {
             let seen = followed.seen.borrow().clone();
             let is_as_seen = match (&marks, &seen) {
-                (Some(marks), Seen::Run(progress)) => marks.get(&run) == Some(&progress.mark()),
+                (Some(marks), Update::Run(progress)) => marks.get(&run) == Some(&progress.mark()),
                 _ => false,
             };
             if !is_as_seen {
