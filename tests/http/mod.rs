@@ -365,7 +365,7 @@ impl Control for FakeDatabase {
         self.answer().await.map(|()| RunPage::of(Vec::new(), listing, Places::DATABASE))
     }
 
-    async fn lost(&self, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+    async fn lost_leases(&self, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         self.answer().await.map(|()| Vec::new())
     }
 

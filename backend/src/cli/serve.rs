@@ -116,7 +116,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
             }
             Notification::Lost => watchers.set_listening(false),
             Notification::Waiting => worker.wake(),
-            Notification::Cancelled(run) => worker.doubt(&run),
+            Notification::Cancelled(run) => worker.verify_ownership(&run),
             Notification::Changed { by, runs } => watchers.wake_local(&by, &runs),
         };
         // Until the last run has ended: it may be cancelled yet.

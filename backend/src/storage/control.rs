@@ -139,7 +139,7 @@ pub trait Control: Send + Sync {
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError>;
 
     /// Which of the runs are no longer the caller's. Changes nothing.
-    async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
 
     /// Makes a failed or cancelled run work again, with what is stored of it, under the generation after the one that
     /// was seen; returns that. None if it is not as seen any more: of many at once, one does it.

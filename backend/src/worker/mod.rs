@@ -41,7 +41,7 @@ const CLAIM_MAX: usize = 32;
 const RENEWALS_PER_LEASE: u32 = 5;
 
 /// Between two looks for runs that others have ended: paid work stops within a second of that.
-const LOOK_FOR_LOST: Duration = Duration::from_millis(500);
+const VERIFY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How much the worker does.
 #[derive(Debug, Clone)]
@@ -215,7 +215,7 @@ impl Worker {
             self.claim_until_told(),
             self.renew_until_stopped(),
             self.keep_leases(),
-            self.look_for_lost()
+            self.verify_leases()
         );
     }
 
@@ -228,7 +228,7 @@ impl Worker {
 
     /// Somebody says that a run has been cancelled. It may have been retried since, and be ours again: whether it still is,
     /// the database is asked.
-    pub fn doubt(&self, run: &RunId) {
+    pub fn verify_ownership(&self, run: &RunId) {
         if self.is_working_on(run) {
             self.inner.doubted.notify_one();
         }
@@ -247,16 +247,16 @@ impl Worker {
 
     /// Finds out soon that a run has been cancelled on another replica: a renewal would, within a fifth of a lease, which
     /// may be long.
-    async fn look_for_lost(&self) {
+    async fn verify_leases(&self) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(LOOK_FOR_LOST) => {}
+                () = tokio::time::sleep(VERIFY_INTERVAL) => {}
                 () = self.inner.doubted.notified() => {}
                 () = self.inner.stopping.cancelled() => return,
             }
             let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
             // Renewals tell of trouble.
-            let lost = self.inner.router.lost(&fences).await.unwrap_or_default();
+            let lost = self.inner.router.lost_leases(&fences).await.unwrap_or_default();
             self.stop_lost(&fences, &lost);
         }
     }

@@ -68,7 +68,7 @@ async fn of_fifty_retries_at_once_one_is_the_next_generation(place: &dyn Place) 
 async fn a_cancelled_run_takes_no_more_writes(place: &dyn Place) {
     let store = place.open().await;
     let fence = accepted(&*store, &new_run("stop", "https://a/control"), "one").await;
-    assert_eq!(store.lost(std::slice::from_ref(&fence)).await.unwrap(), []);
+    assert_eq!(store.lost_leases(std::slice::from_ref(&fence)).await.unwrap(), []);
     let why = RunFailure::cancelled(Some(Stage::InputProcessing));
     assert!(store.cancel(&fence.run, &why, at(FINISHED_AT)).await.unwrap());
     assert!(!store.cancel(&fence.run, &why, at(FINISHED_AT)).await.unwrap(), "it is cancelled already");

@@ -100,7 +100,7 @@ impl RunFiles {
     }
 
     /// Which of the runs are not under these fences any more.
-    fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+    fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         let names: Vec<String> = fences.iter().map(|fence| Self::name(&fence.run, MANIFEST_FILE)).collect();
         let mut lost = Vec::new();
         for (fence, (name, stored)) in fences.iter().zip(names.iter().zip(self.backend.read_all(&names))) {
@@ -122,7 +122,7 @@ impl RunFiles {
         let open: std::collections::HashSet<RunId> = self.marked(OPEN_FOLDER)?.into_iter().collect();
         let unmarked: Vec<Fence> =
             fences.iter().filter(|fence| !open.contains(&fence.run)).cloned().collect();
-        self.lost(&unmarked)
+        self.lost_leases(&unmarked)
     }
 
     /// Clears what is left of its being open from a run that has ended; under the lock, as a retry may be about to open it
@@ -281,9 +281,9 @@ impl Control for FileStore {
         self.blocking("", LIST_TIMEOUT, move |files| files.list(&listing)).await
     }
 
-    async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         let fences = fences.to_vec();
-        self.whole(move |files| files.lost(&fences)).await
+        self.whole(move |files| files.lost_leases(&fences)).await
     }
 
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {

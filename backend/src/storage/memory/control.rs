@@ -41,7 +41,7 @@ impl Control for MemoryStore {
         Ok(RunPage::of(all, listing, Places::DATABASE))
     }
 
-    async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         let runs = self.up()?;
         let is_held = |fence: &&Fence| runs.get(&fence.run).is_some_and(|entry| entry.is_held_by(fence));
         Ok(fences.iter().filter(|fence| !is_held(fence)).map(|fence| fence.run.clone()).collect())

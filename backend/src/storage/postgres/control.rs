@@ -23,7 +23,7 @@ WHERE NOT EXISTS (
     AND r."generation" = mine."generation" AND r."status" = 'PROCESSING'
 )"#;
 
-async fn lost(held: &mut Held<'_>, fences: &[Fence]) -> Result<Vec<RunId>, Fault> {
+async fn lost_leases(held: &mut Held<'_>, fences: &[Fence]) -> Result<Vec<RunId>, Fault> {
     let Some(first) = fences.first() else { return Ok(Vec::new()) };
     let rows = held
         .query(LOST)
@@ -210,8 +210,8 @@ impl Control for PostgresStore {
         bounded!(self.pool, Access::Read, |held| list::list(held, listing))
     }
 
-    async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| lost(held, fences))
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |held| lost_leases(held, fences))
     }
 
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {

@@ -106,13 +106,13 @@ impl Control for Router {
         self.files.list(listing).await
     }
 
-    async fn lost(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         // The worker asks twice a second, whatever it works on.
         self.database_off_since();
         let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
         match self.open_database(self.mode()) {
             // Past the breaker: a look that is made so often must not decide what counts as an outage.
-            Some(database) if !with_row.is_empty() => database.store.lost(&with_row).await,
+            Some(database) if !with_row.is_empty() => database.store.lost_leases(&with_row).await,
             // In shared files others may have ended them.
             _ if !fences.is_empty() && self.mode().has_files() && self.files.is_shared_guard() => {
                 let [_, for_ended] = &self.glances;
