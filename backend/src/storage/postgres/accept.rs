@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind},
-    Fault, Held, load,
+    DbError, PooledConn, load,
     steps::begin_step,
     text,
 };
@@ -77,14 +77,14 @@ SELECT false, 0, 0, 0, NULL, NULL, NULL, false, false, NULL, true FROM buried"#
 );
 
 pub(super) async fn accept(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     run: &NewRun,
     lease: Option<&Lease>,
-) -> Result<Acceptance, Fault> {
+) -> Result<Acceptance, DbError> {
     for _ in 0..ROUNDS_MAX {
         let request = &run.request;
         let clerk_id = text(request.user_id.as_deref().unwrap_or(SYSTEM_USER));
-        let row = held
+        let row = conn
             .query(ACCEPT)
             .bind(run.id.as_str())
             .bind(&*clerk_id)
@@ -99,7 +99,7 @@ pub(super) async fn accept(
             .bind(lease.map(|lease| lease.duration.as_secs_f64()))
             .bind(PIPELINE_VERSION)
             .bind(text(request.company()))
-            .fetch_optional(held.connection()?)
+            .fetch_optional(conn.connection()?)
             .await?;
         let Some(row) = row else { continue };
         if row.try_get("isDeleted")? {
@@ -130,7 +130,7 @@ pub(super) async fn accept(
         }
     }
     let what = format!("run {}: others changed its row meanwhile, again and again", run.id);
-    Err(Fault::Store(StorageError::new(StorageErrorKind::Unavailable, what)))
+    Err(DbError::Store(StorageError::new(StorageErrorKind::Unavailable, what)))
 }
 
 /// A row that was there already and was not adopted.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind},
-    Fault, Held, accept, fenced,
+    DbError, PooledConn, accept, fenced,
     steps::{begin_step, step_of_row},
     text,
 };
@@ -39,14 +39,14 @@ RETURNING "id", "#,
     r#" SELECT "id" FROM taken"#
 );
 
-pub(super) async fn adopt(held: &mut Held<'_>, run: &NewRun, fence: &Fence) -> Result<(), Fault> {
+pub(super) async fn adopt(conn: &mut PooledConn<'_>, run: &NewRun, fence: &Fence) -> Result<(), DbError> {
     // A new row is leased from its first moment: a worker that took it in between would find its work done.
     let lease = Lease { owner: fence.owner.clone(), duration: ADOPTED_LEASE };
-    let accepted = accept::accept(held, run, Some(&lease)).await?;
+    let accepted = accept::accept(conn, run, Some(&lease)).await?;
     if accepted == Acceptance::Deleted {
         return Err(fenced(&run.id));
     }
-    let taken = held
+    let taken = conn
         .query(TAKE)
         .bind(run.id.as_str())
         .bind(&fence.owner)
@@ -57,13 +57,13 @@ pub(super) async fn adopt(held: &mut Held<'_>, run: &NewRun, fence: &Fence) -> R
         .bind(run.request.document_url.as_deref().map(text))
         .bind(run.request.brand_id.as_str())
         .bind(run.accepted_at.timestamp_millis())
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     match (taken, accepted) {
         (Some(_), _) => Ok(()),
         (None, Acceptance::OtherRequest) => {
             let what = format!("run {} is in the database for another request; both are kept", run.id);
-            Err(Fault::Store(StorageError::new(StorageErrorKind::Conflict, what)))
+            Err(DbError::Store(StorageError::new(StorageErrorKind::Conflict, what)))
         }
         (None, _) => Err(fenced(&run.id)),
     }

@@ -9,7 +9,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     super::{Claim, Fence, Lease},
-    Fault, Held,
+    DbError, PooledConn,
     lease::run_id,
     steps::{begin_step, step_of_row},
 };
@@ -118,16 +118,16 @@ pub(super) struct Claimed {
 }
 
 pub(super) async fn claim(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     claim: Claim<'_>,
     last_user: String,
-) -> Result<Claimed, Fault> {
+) -> Result<Claimed, DbError> {
     let mut claimed = Claimed { fences: Vec::new(), last_user };
     let skipped: Vec<&str> = claim.held.iter().map(RunId::as_str).collect();
     if claim.expired {
-        let query = held.query(EXPIRED).bind(&claim.lease.owner).bind(claim.lease.duration.as_secs_f64());
+        let query = conn.query(EXPIRED).bind(&claim.lease.owner).bind(claim.lease.duration.as_secs_f64());
         let query = query.bind(count(claim.limit)).bind(&skipped);
-        let rows = query.fetch_all(held.connection()?).await?;
+        let rows = query.fetch_all(conn.connection()?).await?;
         claimed.add(&rows, claim.lease)?;
     }
     let mut depth = 1;
@@ -136,9 +136,9 @@ pub(super) async fn claim(
         if wanted == 0 {
             break;
         }
-        let query = held.query(FREE).bind(&claim.lease.owner).bind(claim.lease.duration.as_secs_f64());
+        let query = conn.query(FREE).bind(&claim.lease.owner).bind(claim.lease.duration.as_secs_f64());
         let query = query.bind(count(wanted)).bind(&skipped).bind(count(depth)).bind(&claimed.last_user);
-        let mut rows = query.fetch_all(held.connection()?).await?;
+        let mut rows = query.fetch_all(conn.connection()?).await?;
         let seen: i64 = rows.first().map_or(Ok(0), |row| row.try_get("seen"))?;
         if seen == 0 {
             break;
@@ -156,7 +156,7 @@ pub(super) async fn claim(
 
 impl Claimed {
     /// Adds rows, which an UPDATE returns in any order; returns whose was the last.
-    fn add(&mut self, rows: &[PgRow], lease: &Lease) -> Result<Option<String>, Fault> {
+    fn add(&mut self, rows: &[PgRow], lease: &Lease) -> Result<Option<String>, DbError> {
         let mut taken = Vec::with_capacity(rows.len());
         for row in rows {
             let turn: i64 = row.try_get("turn")?;

@@ -10,7 +10,7 @@ use super::{
         control::{Burial, Control, FrontendRun, Listing, RunPage},
         frontend_rows::error_output,
     },
-    Access, Fault, Held, PostgresStore, bounded, lease, list,
+    Access, DbError, PooledConn, PostgresStore, bounded, lease, list,
     steps::{end_at_step, seconds_until, step_of_row},
     text,
 };
@@ -23,15 +23,15 @@ WHERE NOT EXISTS (
     AND r."generation" = mine."generation" AND r."status" = 'PROCESSING'
 )"#;
 
-async fn lost_leases(held: &mut Held<'_>, fences: &[Fence]) -> Result<Vec<RunId>, Fault> {
+async fn lost_leases(conn: &mut PooledConn<'_>, fences: &[Fence]) -> Result<Vec<RunId>, DbError> {
     let Some(first) = fences.first() else { return Ok(Vec::new()) };
-    let rows = held
+    let rows = conn
         .query(LOST)
         .bind(&first.owner)
         .bind(fences.iter().map(|fence| fence.run.as_str()).collect::<Vec<_>>())
         .bind(fences.iter().map(|fence| fence.epoch).collect::<Vec<_>>())
         .bind(fences.iter().map(|fence| fence.generation).collect::<Vec<_>>())
-        .fetch_all(held.connection()?)
+        .fetch_all(conn.connection()?)
         .await?;
     rows.iter().map(|row| lease::run_id(row.try_get("id")?)).collect()
 }
@@ -55,16 +55,16 @@ WITH again AS (
 )
 SELECT "generation", pg_notify('innovation_runs', "id")::text FROM again"#;
 
-async fn retry(held: &mut Held<'_>, run: &RunId, seen: i32) -> Result<Option<i32>, Fault> {
-    let row = held.query(RETRYABLE).bind(run.as_str()).bind(seen).fetch_optional(held.connection()?).await?;
+async fn retry(conn: &mut PooledConn<'_>, run: &RunId, seen: i32) -> Result<Option<i32>, DbError> {
+    let row = conn.query(RETRYABLE).bind(run.as_str()).bind(seen).fetch_optional(conn.connection()?).await?;
     let Some(row) = row else { return Ok(None) };
     let epoch: i32 = row.try_get("leaseEpoch")?;
-    let row = held
+    let row = conn
         .query(RETRY)
         .bind(run.as_str())
         .bind(seen)
         .bind(epoch)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     row.map(|row| Ok(row.try_get("generation")?)).transpose()
 }
@@ -92,12 +92,12 @@ SELECT pg_notify('innovation_cancelled', "id")::text FROM stopped"#
 );
 
 async fn cancel(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     run: &RunId,
     failure: &RunFailure,
     at: Timestamp,
-) -> Result<bool, Fault> {
-    let row = held
+) -> Result<bool, DbError> {
+    let row = conn
         .query(CANCEL)
         .bind(run.as_str())
         .bind(at.timestamp_millis())
@@ -106,7 +106,7 @@ async fn cancel(
         .bind(text(&failure.message))
         .bind(failure.can_retry)
         .bind(text(&error_output(Some(failure))))
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     Ok(row.is_some())
 }
@@ -128,16 +128,16 @@ buried AS (
 )
 SELECT EXISTS (SELECT FROM buried) AS "isBuried", EXISTS (SELECT FROM found) AS "hadRun""#;
 
-async fn bury(held: &mut Held<'_>, run: &RunId) -> Result<Burial, Fault> {
-    let row = held.query(BURY).bind(run.as_str()).fetch_one(held.connection()?).await?;
+async fn bury(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Burial, DbError> {
+    let row = conn.query(BURY).bind(run.as_str()).fetch_one(conn.connection()?).await?;
     let (is_buried, had_run) = (row.try_get("isBuried")?, row.try_get("hadRun")?);
     Ok(if is_buried { Burial::Done { had_run } } else { Burial::Running })
 }
 
 const IS_BURIED: &str = r#"SELECT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1) AS "isBuried""#;
 
-async fn is_buried(held: &mut Held<'_>, run: &RunId) -> Result<bool, Fault> {
-    let row = held.query(IS_BURIED).bind(run.as_str()).fetch_one(held.connection()?).await?;
+async fn is_buried(conn: &mut PooledConn<'_>, run: &RunId) -> Result<bool, DbError> {
+    let row = conn.query(IS_BURIED).bind(run.as_str()).fetch_one(conn.connection()?).await?;
     Ok(row.try_get("isBuried")?)
 }
 
@@ -149,21 +149,21 @@ WITH untold AS (
 )
 DELETE FROM "PipelineRun" WHERE "id" = $1 AND EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
-async fn remove(held: &mut Held<'_>, run: &RunId) -> Result<(), Fault> {
-    held.query(REMOVE).bind(run.as_str()).execute(held.connection()?).await?;
-    if is_buried(held, run).await? {
+async fn remove(conn: &mut PooledConn<'_>, run: &RunId) -> Result<(), DbError> {
+    conn.query(REMOVE).bind(run.as_str()).execute(conn.connection()?).await?;
+    if is_buried(conn, run).await? {
         return Ok(());
     }
     let what = format!("run {run} has no tombstone in the database");
-    Err(Fault::Store(StorageError::new(StorageErrorKind::Refused, what)))
+    Err(DbError::Store(StorageError::new(StorageErrorKind::Refused, what)))
 }
 
 /// Few at a time; who removes them asks again.
 const HALF_REMOVED: &str = r#"
 SELECT r."id" FROM "RunTombstone" t JOIN "PipelineRun" r ON r."id" = t."runId" ORDER BY t."deletedAt" LIMIT 500"#;
 
-async fn half_removed(held: &mut Held<'_>) -> Result<Vec<RunId>, Fault> {
-    let rows = held.query(HALF_REMOVED).fetch_all(held.connection()?).await?;
+async fn half_removed(conn: &mut PooledConn<'_>) -> Result<Vec<RunId>, DbError> {
+    let rows = conn.query(HALF_REMOVED).fetch_all(conn.connection()?).await?;
     rows.iter().map(|row| lease::run_id(row.try_get("id")?)).collect()
 }
 
@@ -174,9 +174,9 @@ UPDATE "StageOutput" AS o SET "status" = r."status", "output" = $2,
 FROM "PipelineRun" r
 WHERE r."id" = $1 AND r."status" IN ('FAILED', 'CANCELLED') AND o."runId" = r."id" AND o."status" = 'PROCESSING'"#;
 
-async fn end_step(held: &mut Held<'_>, run: &RunId, failure: &RunFailure) -> Result<(), Fault> {
+async fn end_step(conn: &mut PooledConn<'_>, run: &RunId, failure: &RunFailure) -> Result<(), DbError> {
     let output = error_output(Some(failure));
-    held.query(END_STEP).bind(run.as_str()).bind(text(&output)).execute(held.connection()?).await?;
+    conn.query(END_STEP).bind(run.as_str()).bind(text(&output)).execute(conn.connection()?).await?;
     Ok(())
 }
 
@@ -184,8 +184,8 @@ const FRONTEND_RUN: &str = r#"
 SELECT "companyName", "documentUrl", "acceptedAt" IS NOT NULL AS "isAccepted" FROM "PipelineRun"
 WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
-async fn frontend_run(held: &mut Held<'_>, run: &RunId) -> Result<Option<FrontendRun>, Fault> {
-    let row = held.query(FRONTEND_RUN).bind(run.as_str()).fetch_optional(held.connection()?).await?;
+async fn frontend_run(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<FrontendRun>, DbError> {
+    let row = conn.query(FRONTEND_RUN).bind(run.as_str()).fetch_optional(conn.connection()?).await?;
     row.map(|row| {
         Ok(FrontendRun {
             company_name: row.try_get("companyName")?,
@@ -199,42 +199,42 @@ async fn frontend_run(held: &mut Held<'_>, run: &RunId) -> Result<Option<Fronten
 #[async_trait]
 impl Control for PostgresStore {
     async fn frontend_run(&self, run: &RunId) -> Result<Option<FrontendRun>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| frontend_run(held, run))
+        bounded!(self.pool, Access::Read, |conn| frontend_run(conn, run))
     }
 
     async fn end_step(&self, run: &RunId, failure: &RunFailure) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| end_step(held, run, failure))
+        bounded!(self.pool, Access::Write, |conn| end_step(conn, run, failure))
     }
 
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
-        bounded!(self.pool, Access::Read, |held| list::list(held, listing))
+        bounded!(self.pool, Access::Read, |conn| list::list(conn, listing))
     }
 
     async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| lost_leases(held, fences))
+        bounded!(self.pool, Access::Read, |conn| lost_leases(conn, fences))
     }
 
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
-        bounded!(self.pool, Access::Write, |held| retry(held, run, seen))
+        bounded!(self.pool, Access::Write, |conn| retry(conn, run, seen))
     }
 
     async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |held| cancel(held, run, failure, at))
+        bounded!(self.pool, Access::Write, |conn| cancel(conn, run, failure, at))
     }
 
     async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
-        bounded!(self.pool, Access::Write, |held| bury(held, run))
+        bounded!(self.pool, Access::Write, |conn| bury(conn, run))
     }
 
     async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Read, |held| is_buried(held, run))
+        bounded!(self.pool, Access::Read, |conn| is_buried(conn, run))
     }
 
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| remove(held, run))
+        bounded!(self.pool, Access::Write, |conn| remove(conn, run))
     }
 
     async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| half_removed(held))
+        bounded!(self.pool, Access::Read, |conn| half_removed(conn))
     }
 }

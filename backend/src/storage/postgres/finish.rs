@@ -14,7 +14,7 @@ use super::{
         End, Fence, StorageError, StorageErrorKind,
         frontend_rows::{FrontendRows, error_output},
     },
-    Fault, Held, fenced, load,
+    DbError, PooledConn, fenced, load,
     outbox::owe,
     steps::{end_at_step, payload, seconds_until, step_names, step_of_row},
     text,
@@ -127,36 +127,36 @@ WITH ended AS (
 
 /// Ends a run as it has ended; a completed one with the frontend's rows.
 pub(super) async fn finish(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     fence: &Fence,
     end: End<'_>,
     rows: Option<&FrontendRows>,
     at: Timestamp,
     tells: bool,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     match (end, rows) {
         (End::Completed { records, report }, Some(rows)) => {
-            complete(held, fence, &Completed { records, report, rows, at }, tells).await
+            complete(conn, fence, &Completed { records, report, rows, at }, tells).await
         }
         (End::Completed { .. }, None) => {
             let what = "a completed run without the rows that the frontend reads".to_owned();
-            Err(Fault::Store(StorageError::new(StorageErrorKind::Refused, what)))
+            Err(DbError::Store(StorageError::new(StorageErrorKind::Refused, what)))
         }
-        (End::Failed(failure), _) => fail(held, fence, failure, (end.status(), at)).await,
+        (End::Failed(failure), _) => fail(conn, fence, failure, (end.status(), at)).await,
     }
 }
 
 /// One round trip; one more where the run is no longer ours.
 pub(super) async fn complete(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     fence: &Fence,
     completed: &Completed<'_>,
     tells: bool,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let grounding: Vec<StageGrounding> =
         completed.records.iter().map(|record| record.meta.grounding.clone()).collect();
     let report = text(completed.report);
-    let query = bind_rows(held.query(COMPLETE).bind(fence.run.as_str()), completed.rows);
+    let query = bind_rows(conn.query(COMPLETE).bind(fence.run.as_str()), completed.rows);
     let ended = query
         .bind(&fence.owner)
         .bind(fence.epoch)
@@ -166,11 +166,11 @@ pub(super) async fn complete(
         .bind(sha256_hex(report.as_bytes()))
         .bind(run_share(&grounding))
         .bind(tells)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     match ended {
         Some(_) => Ok(()),
-        None => already(held, fence, RunStatus::Completed).await,
+        None => already(conn, fence, RunStatus::Completed).await,
     }
 }
 
@@ -195,13 +195,13 @@ fn bind_rows<'q>(
 
 /// Gives a run of this generation that is completed the frontend's rows that it lacks.
 pub(super) async fn fill_rows(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     run: &RunId,
     generation: i32,
     rows: &FrontendRows,
-) -> Result<(), Fault> {
-    let query = bind_rows(held.query(FILL_ROWS).bind(run.as_str()), rows);
-    query.bind(generation).fetch_optional(held.connection()?).await?;
+) -> Result<(), DbError> {
+    let query = bind_rows(conn.query(FILL_ROWS).bind(run.as_str()), rows);
+    query.bind(generation).fetch_optional(conn.connection()?).await?;
     Ok(())
 }
 
@@ -228,12 +228,12 @@ RETURNING "id", "status", "completedAt", "#,
 
 /// One round trip; one more where the run is no longer ours.
 pub(super) async fn fail(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     fence: &Fence,
     failure: &RunFailure,
     (status, at): (RunStatus, Timestamp),
-) -> Result<(), Fault> {
-    let ended = held
+) -> Result<(), DbError> {
+    let ended = conn
         .query(FAIL)
         .bind(fence.run.as_str())
         .bind(&fence.owner)
@@ -247,24 +247,24 @@ pub(super) async fn fail(
         .bind(failure.can_retry)
         .bind(failure.usage.cost_usd)
         .bind(text(&error_output(Some(failure))))
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     match ended {
         Some(_) => Ok(()),
-        None => already(held, fence, status).await,
+        None => already(conn, fence, status).await,
     }
 }
 
 /// Success if the run has ended so under this very fence: the answer to an earlier attempt was lost.
-async fn already(held: &mut Held<'_>, fence: &Fence, status: RunStatus) -> Result<(), Fault> {
+async fn already(conn: &mut PooledConn<'_>, fence: &Fence, status: RunStatus) -> Result<(), DbError> {
     let sql = r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1 AND "leaseEpoch" = $2 AND "generation" = $3
                  AND "leaseOwner" IS NULL"#;
-    let row = held
+    let row = conn
         .query(sql)
         .bind(fence.run.as_str())
         .bind(fence.epoch)
         .bind(fence.generation)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     match row {
         Some(row) if load::status(row.try_get(0)?)? == status => Ok(()),

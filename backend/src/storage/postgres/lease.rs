@@ -5,7 +5,7 @@ use sqlx::Row as _;
 
 use super::{
     super::{Fence, Lease, StorageError, StorageErrorKind},
-    Fault, Held, fenced,
+    DbError, PooledConn, fenced,
 };
 
 /// $1 owner, $2 lease (s), $3 runs, $4 their epochs, $5 their generations
@@ -21,18 +21,22 @@ renewed AS (
 SELECT "id" FROM mine EXCEPT SELECT "id" FROM renewed"#;
 
 /// Returns the runs that are no longer the owner's.
-pub(super) async fn renew(held: &mut Held<'_>, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, Fault> {
+pub(super) async fn renew(
+    conn: &mut PooledConn<'_>,
+    lease: &Lease,
+    fences: &[Fence],
+) -> Result<Vec<RunId>, DbError> {
     let runs: Vec<&str> = fences.iter().map(|fence| fence.run.as_str()).collect();
     let epochs: Vec<i32> = fences.iter().map(|fence| fence.epoch).collect();
     let generations: Vec<i32> = fences.iter().map(|fence| fence.generation).collect();
-    let rows = held
+    let rows = conn
         .query(RENEW)
         .bind(&lease.owner)
         .bind(lease.duration.as_secs_f64())
         .bind(runs)
         .bind(epochs)
         .bind(generations)
-        .fetch_all(held.connection()?)
+        .fetch_all(conn.connection()?)
         .await?;
     rows.iter().map(|row| run_id(row.try_get("id")?)).collect()
 }
@@ -56,20 +60,20 @@ UNION ALL
 SELECT "id", NULL FROM "PipelineRun"
 WHERE "id" = $1 AND "leaseOwner" IS NULL AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'"#;
 
-pub(super) async fn release(held: &mut Held<'_>, fence: &Fence) -> Result<(), Fault> {
-    let released = held
+pub(super) async fn release(conn: &mut PooledConn<'_>, fence: &Fence) -> Result<(), DbError> {
+    let released = conn
         .query(RELEASE)
         .bind(fence.run.as_str())
         .bind(&fence.owner)
         .bind(fence.epoch)
         .bind(fence.generation)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     released.map(drop).ok_or_else(|| fenced(&fence.run))
 }
 
 /// Ids of accepted rows have been checked when they were accepted.
-pub(super) fn run_id(id: &str) -> Result<RunId, Fault> {
+pub(super) fn run_id(id: &str) -> Result<RunId, DbError> {
     RunId::parse(id)
-        .map_err(|error| Fault::Store(StorageError::new(StorageErrorKind::Refused, error.to_string())))
+        .map_err(|error| DbError::Store(StorageError::new(StorageErrorKind::Refused, error.to_string())))
 }

@@ -8,7 +8,7 @@ use super::{
         Places,
         control::{COUNTED_MAX, Listing, RunPage, RunSummary, Start},
     },
-    Fault, Held, lease, load, time,
+    DbError, PooledConn, lease, load, time,
 };
 
 /// Ids that `/run` would not take are no runs of ours, and no address of this API leads to them.
@@ -55,7 +55,7 @@ fn count_sql(listing: &Listing) -> String {
 }
 
 /// Two round trips.
-pub(super) async fn list(held: &mut Held<'_>, listing: &Listing) -> Result<RunPage, Fault> {
+pub(super) async fn list(conn: &mut PooledConn<'_>, listing: &Listing) -> Result<RunPage, DbError> {
     let status = listing.status.map(load::word);
     let brand = listing.brand_id.as_ref().map(pipeline::brand::BrandId::as_str);
     let (from, id) = match &listing.start {
@@ -70,14 +70,14 @@ pub(super) async fn list(held: &mut Held<'_>, listing: &Listing) -> Result<RunPa
         .bind(from)
         .bind(id)
         .bind(count(listing.limit + 1))
-        .fetch_all(held.connection()?)
+        .fetch_all(conn.connection()?)
         .await?;
     let total = sqlx::query(sqlx::AssertSqlSafe(count_sql(listing)))
         .persistent(false)
         .bind(status)
         .bind(brand)
         .bind(count(COUNTED_MAX + 1))
-        .fetch_one(held.connection()?)
+        .fetch_one(conn.connection()?)
         .await?;
     let total = usize::try_from(total.try_get::<i64, _>("total")?).unwrap_or(0);
     let runs = rows.iter().take(listing.limit).map(summary).collect::<Result<Vec<_>, _>>()?;
@@ -90,7 +90,7 @@ pub(super) async fn list(held: &mut Held<'_>, listing: &Listing) -> Result<RunPa
     })
 }
 
-fn summary(row: &PgRow) -> Result<RunSummary, Fault> {
+fn summary(row: &PgRow) -> Result<RunSummary, DbError> {
     let status: RunStatus = load::status(row.try_get("status")?)?;
     let brand: Option<String> = row.try_get("brandId")?;
     let stages: i32 = row.try_get("stages")?;

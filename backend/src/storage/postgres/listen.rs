@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{StorageError, changes::Notification, mode::Flags, router::jitter},
-    Fault, notifier,
+    DbError, notifier,
 };
 use crate::{
     config::DatabaseConfig,
@@ -134,8 +134,8 @@ impl Listener {
         pool: &PgPool,
         is_away: &mut bool,
         on_notification: &(impl Fn(Notification) + Sync),
-    ) -> Result<std::convert::Infallible, Fault> {
-        let silent = |_| Fault::Elapsed(self.timeout);
+    ) -> Result<std::convert::Infallible, DbError> {
+        let silent = |_| DbError::Elapsed(self.timeout);
         let mut listener = timeout(self.timeout, PgListener::connect_with(pool)).await.map_err(silent)??;
         // Whether to come back, and when, is decided above.
         listener.eager_reconnect(false);
@@ -152,7 +152,7 @@ impl Listener {
                     }
                 }
                 Ok(Ok(None)) => {
-                    return Err(Fault::Driver(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())));
+                    return Err(DbError::Driver(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())));
                 }
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => {

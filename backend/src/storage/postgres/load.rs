@@ -16,7 +16,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     super::{HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind, proof::Row},
-    Fault, Held,
+    DbError, PooledConn,
     accept::SYSTEM_USER,
     time,
 };
@@ -35,13 +35,13 @@ SELECT "documentName", "documentUrl", "companyName", "brandId", "requestDigest",
   "leaseOwner", xmin::text AS "version"
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
-pub(super) async fn load(held: &mut Held<'_>, run: &RunId) -> Result<Option<Snapshot>, Fault> {
-    Ok(look(held, run).await?.map(|row| row.snapshot))
+pub(super) async fn load(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<Snapshot>, DbError> {
+    Ok(read_row(conn, run).await?.map(|row| row.snapshot))
 }
 
 /// The run, and what a snapshot does not say.
-pub(super) async fn look(held: &mut Held<'_>, run: &RunId) -> Result<Option<Row>, Fault> {
-    let row = held.query(LOAD).bind(run.as_str()).fetch_optional(held.connection()?).await?;
+pub(super) async fn look(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<Row>, DbError> {
+    let row = conn.query(LOAD).bind(run.as_str()).fetch_optional(conn.connection()?).await?;
     row.map(|row| {
         let mut damaged = BTreeMap::new();
         Ok(Row {
@@ -54,7 +54,7 @@ pub(super) async fn look(held: &mut Held<'_>, run: &RunId) -> Result<Option<Row>
     .transpose()
 }
 
-fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Result<Snapshot, Fault> {
+fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Result<Snapshot, DbError> {
     let mut stages = BTreeMap::new();
     for stage in Stage::ALL {
         let (output, digest) = columns(stage);
@@ -121,7 +121,7 @@ pub(super) fn verified(
     }
 }
 
-fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, Fault> {
+fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, DbError> {
     let brand: Option<String> = row.try_get("brandId")?;
     let digest: Option<String> = row.try_get("requestDigest")?;
     let (Some(Ok(brand_id)), Some(digest)) = (brand.as_deref().map(BrandId::parse), digest) else {
@@ -140,7 +140,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, Fault> {
     Ok(Some(request.of_company(row.try_get("companyName")?)))
 }
 
-pub(super) fn failure(row: &PgRow) -> Result<Option<RunFailure>, Fault> {
+pub(super) fn failure(row: &PgRow) -> Result<Option<RunFailure>, DbError> {
     let Some(code) = row.try_get::<Option<String>, _>("errorCode")? else { return Ok(None) };
     // A later version may know codes that this one does not.
     let code = FailureCode::deserialize(IntoDeserializer::<WordError>::into_deserializer(code.as_str()))
@@ -153,10 +153,10 @@ pub(super) fn failure(row: &PgRow) -> Result<Option<RunFailure>, Fault> {
 }
 
 /// A status of the database, in its words.
-pub(super) fn status(word: &str) -> Result<RunStatus, Fault> {
+pub(super) fn status(word: &str) -> Result<RunStatus, DbError> {
     RunStatus::deserialize(word.into_deserializer()).map_err(|_: WordError| {
         let what = format!("status {word:?} is unknown to this version");
-        Fault::Store(StorageError::new(StorageErrorKind::Schema, what))
+        DbError::Store(StorageError::new(StorageErrorKind::Schema, what))
     })
 }
 

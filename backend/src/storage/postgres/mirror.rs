@@ -11,7 +11,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     super::{End, Fence, NewRun, StorageError, StorageErrorKind, frontend_rows::FrontendRows, proof::Proof},
-    Fault, Held, adopt, finish, load,
+    DbError, PooledConn, adopt, finish, load,
     stage::{self, Stored, conflict},
     text,
 };
@@ -31,14 +31,18 @@ pub(super) struct Replay<'a> {
 }
 
 /// On one connection: a backlog of thousands is a matter of round trips.
-pub(super) async fn replay(held: &mut Held<'_>, fence: &Fence, replay: &Replay<'_>) -> Result<(), Fault> {
+pub(super) async fn replay(
+    conn: &mut PooledConn<'_>,
+    fence: &Fence,
+    replay: &Replay<'_>,
+) -> Result<(), DbError> {
     if let Some(new) = replay.new {
-        adopt::adopt(held, new, fence).await?;
+        adopt::adopt(conn, new, fence).await?;
     }
     crash::point("reconcile-adopted");
-    stage::store_all(held, fence, replay.stages).await?;
+    stage::store_all(conn, fence, replay.stages).await?;
     crash::point("reconcile-stages-stored");
-    finish::finish(held, fence, replay.end, replay.rows, replay.at, replay.tells).await?;
+    finish::finish(conn, fence, replay.end, replay.rows, replay.at, replay.tells).await?;
     crash::point("reconcile-ended");
     Ok(())
 }
@@ -76,22 +80,22 @@ const fn fill_statement(stage: Stage) -> &'static str {
 }
 
 pub(super) async fn fill(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     run: &RunId,
     generation: i32,
     new: &Stored,
-) -> Result<(), Fault> {
-    let row = held
+) -> Result<(), DbError> {
+    let row = conn
         .query(fill_statement(new.stage))
         .bind(run.as_str())
         .bind(generation)
         .bind(&new.json)
         .bind(&new.sha256)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?
         .ok_or_else(|| {
             let what = format!("run {run} has not ended in the database in generation {generation}");
-            Fault::Store(StorageError::new(StorageErrorKind::Fenced, what))
+            DbError::Store(StorageError::new(StorageErrorKind::Fenced, what))
         })?;
     match load::verified(new.stage, row.try_get(0)?, row.try_get(1)?) {
         Ok((_, sha256)) if sha256 == new.sha256 => Ok(()),
@@ -105,18 +109,18 @@ UPDATE "PipelineRun" SET "fullReportMarkdown" = $3, "reportDigest" = $4, "update
 WHERE "id" = $1 AND "generation" = $2 AND "status" = 'COMPLETED' AND "fullReportMarkdown" IS NULL"#;
 
 pub(super) async fn fill_report(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     run: &RunId,
     generation: i32,
     report: &str,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let report = text(report);
-    held.query(FILL_REPORT)
+    conn.query(FILL_REPORT)
         .bind(run.as_str())
         .bind(generation)
         .bind(&*report)
         .bind(sha256_hex(report.as_bytes()))
-        .execute(held.connection()?)
+        .execute(conn.connection()?)
         .await?;
     Ok(())
 }
@@ -127,14 +131,18 @@ UPDATE "PipelineRun" SET "syncProof" = $2::jsonb, "syncProvedAt" = to_timestamp(
   "unsyncedStages" = '{}', "conflictedStages" = '{}'
 WHERE "id" = $1 AND xmin::text = $4 RETURNING "id""#;
 
-pub(super) async fn keep_proof(held: &mut Held<'_>, proof: &Proof, json: &str) -> Result<bool, Fault> {
-    let kept = held
+pub(super) async fn keep_proof(
+    conn: &mut PooledConn<'_>,
+    proof: &Proof,
+    json: &str,
+) -> Result<bool, DbError> {
+    let kept = conn
         .query(KEEP_PROOF)
         .bind(proof.run_id.as_str())
         .bind(json)
         .bind(proof.proved_at.timestamp_millis())
         .bind(&proof.row_version)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     Ok(kept.is_some())
 }
@@ -160,13 +168,13 @@ WITH reopened AS (
 SELECT "id" FROM reopened"#;
 
 pub(super) async fn reopen(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     fence: &Fence,
     without: &[Stage],
     row_version: &str,
-) -> Result<bool, Fault> {
+) -> Result<bool, DbError> {
     let numbers: Vec<i32> = without.iter().map(|stage| stage.number().into()).collect();
-    let reopened = held
+    let reopened = conn
         .query(REOPEN)
         .bind(fence.run.as_str())
         .bind(&fence.owner)
@@ -174,7 +182,7 @@ pub(super) async fn reopen(
         .bind(fence.generation)
         .bind(row_version)
         .bind(numbers)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     Ok(reopened.is_some())
 }
@@ -191,18 +199,18 @@ UPDATE "PipelineRun" SET
 WHERE "id" = $1 AND "status" <> 'PROCESSING' AND xmin::text = $4 RETURNING "id""#;
 
 pub(super) async fn trust(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     run: &RunId,
     digests: &BTreeMap<i32, String>,
     row_version: &str,
-) -> Result<bool, Fault> {
-    let trusted = held
+) -> Result<bool, DbError> {
+    let trusted = conn
         .query(TRUST)
         .bind(run.as_str())
         .bind(digests.keys().copied().collect::<Vec<_>>())
         .bind(digests.values().map(String::as_str).collect::<Vec<_>>())
         .bind(row_version)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     Ok(trusted.is_some())
 }
@@ -210,17 +218,21 @@ pub(super) async fn trust(
 const NOTE_CONFLICTS: &str = r#"
 UPDATE "PipelineRun" SET "conflictedStages" = $2 WHERE "id" = $1 AND "conflictedStages" <> $2"#;
 
-pub(super) async fn note_conflicts(held: &mut Held<'_>, run: &RunId, numbers: &[i32]) -> Result<(), Fault> {
-    held.query(NOTE_CONFLICTS).bind(run.as_str()).bind(numbers).execute(held.connection()?).await?;
+pub(super) async fn note_conflicts(
+    conn: &mut PooledConn<'_>,
+    run: &RunId,
+    numbers: &[i32],
+) -> Result<(), DbError> {
+    conn.query(NOTE_CONFLICTS).bind(run.as_str()).bind(numbers).execute(conn.connection()?).await?;
     Ok(())
 }
 
 const ENDED_AMONG: &str =
     r#"SELECT "id" FROM "PipelineRun" WHERE "id" = ANY($1) AND "status" <> 'PROCESSING'"#;
 
-pub(super) async fn ended_among(held: &mut Held<'_>, runs: &[RunId]) -> Result<Vec<RunId>, Fault> {
+pub(super) async fn ended_among(conn: &mut PooledConn<'_>, runs: &[RunId]) -> Result<Vec<RunId>, DbError> {
     let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
-    let rows = held.query(ENDED_AMONG).bind(names).fetch_all(held.connection()?).await?;
+    let rows = conn.query(ENDED_AMONG).bind(names).fetch_all(conn.connection()?).await?;
     run_ids(&rows)
 }
 
@@ -233,17 +245,17 @@ WHERE "status" <> 'PROCESSING' AND "acceptedAt" IS NOT NULL
 ORDER BY "createdAt", "id" LIMIT $3"#;
 
 pub(super) async fn ended_since(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     since: Option<Timestamp>,
     after: Option<&RunId>,
     limit: usize,
-) -> Result<Vec<RunId>, Fault> {
-    let rows = held
+) -> Result<Vec<RunId>, DbError> {
+    let rows = conn
         .query(ENDED_SINCE)
         .bind(since.map(|since| since.timestamp_millis()))
         .bind(after.map(RunId::as_str))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(held.connection()?)
+        .fetch_all(conn.connection()?)
         .await?;
     run_ids(&rows)
 }
@@ -256,15 +268,15 @@ WHERE cardinality("unsyncedStages") > 0 AND "status" <> 'PROCESSING'
 ORDER BY "createdAt", "id" LIMIT $2"#;
 
 pub(super) async fn lacking_in_files(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     after: Option<&RunId>,
     limit: usize,
-) -> Result<Vec<RunId>, Fault> {
-    let rows = held
+) -> Result<Vec<RunId>, DbError> {
+    let rows = conn
         .query(LACKING_IN_FILES)
         .bind(after.map(RunId::as_str))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(held.connection()?)
+        .fetch_all(conn.connection()?)
         .await?;
     run_ids(&rows)
 }
@@ -275,9 +287,12 @@ SELECT count(*)::int8 FROM "PipelineRun"
 WHERE "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL
   AND ($1::int8 IS NULL OR "createdAt" >= to_timestamp($1::float8 / 1000) AT TIME ZONE 'UTC')"#;
 
-pub(super) async fn open_since(held: &mut Held<'_>, since: Option<Timestamp>) -> Result<usize, Fault> {
+pub(super) async fn open_since(
+    conn: &mut PooledConn<'_>,
+    since: Option<Timestamp>,
+) -> Result<usize, DbError> {
     let since = since.map(|since| since.timestamp_millis());
-    let row = held.query(OPEN_SINCE).bind(since).fetch_one(held.connection()?).await?;
+    let row = conn.query(OPEN_SINCE).bind(since).fetch_one(conn.connection()?).await?;
     let open: i64 = row.try_get(0)?;
     Ok(usize::try_from(open).unwrap_or(0))
 }
@@ -298,22 +313,26 @@ deliveries AS (
 )
 SELECT (SELECT count(*) FROM stones) + (SELECT count(*) FROM deliveries)"#;
 
-pub(super) async fn expire(held: &mut Held<'_>, before: Timestamp, limit: usize) -> Result<usize, Fault> {
-    let row = held
+pub(super) async fn expire(
+    conn: &mut PooledConn<'_>,
+    before: Timestamp,
+    limit: usize,
+) -> Result<usize, DbError> {
+    let row = conn
         .query(EXPIRE)
         .bind(before.timestamp_millis())
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_one(held.connection()?)
+        .fetch_one(conn.connection()?)
         .await?;
     let expired: i64 = row.try_get(0)?;
     Ok(usize::try_from(expired).unwrap_or(0))
 }
 
-pub(super) fn run_ids(rows: &[PgRow]) -> Result<Vec<RunId>, Fault> {
+pub(super) fn run_ids(rows: &[PgRow]) -> Result<Vec<RunId>, DbError> {
     rows.iter()
         .map(|row| {
             RunId::parse(row.try_get(0)?).map_err(|error| {
-                Fault::Store(StorageError::new(StorageErrorKind::Refused, error.to_string()))
+                DbError::Store(StorageError::new(StorageErrorKind::Refused, error.to_string()))
             })
         })
         .collect()

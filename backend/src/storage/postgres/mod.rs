@@ -12,7 +12,7 @@ mod accept;
 mod adopt;
 mod claim;
 mod control;
-mod fault;
+mod db_error;
 mod finish;
 mod lease;
 mod list;
@@ -43,8 +43,8 @@ use tokio::sync::Notify;
 
 pub use self::listen::Listener;
 use self::{
-    fault::{Access, Fault},
-    pool::{Held, Pool, bounded},
+    db_error::{Access, DbError},
+    pool::{Pool, PooledConn, bounded},
 };
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Replica, ReplicaRegistry, Snapshot, StorageError,
@@ -109,16 +109,16 @@ impl PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
-        bounded!(self.pool, Access::Write, |held| accept::accept(held, run, lease))
+        bounded!(self.pool, Access::Write, |conn| accept::accept(conn, run, lease))
     }
 
     async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| adopt::adopt(held, run, fence))
+        bounded!(self.pool, Access::Write, |conn| adopt::adopt(conn, run, fence))
     }
 
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
         let last_user = self.last_user.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let claimed = bounded!(self.pool, Access::Write, |held| claim::claim(held, claim, last_user))?;
+        let claimed = bounded!(self.pool, Access::Write, |conn| claim::claim(conn, claim, last_user))?;
         *self.last_user.lock().unwrap_or_else(PoisonError::into_inner) = claimed.last_user;
         Ok(claimed.fences)
     }
@@ -127,31 +127,31 @@ impl Store for PostgresStore {
         if fences.is_empty() {
             return Ok(Vec::new());
         }
-        bounded!(self.pool, Access::Write, |held| lease::renew(held, lease, fences))
+        bounded!(self.pool, Access::Write, |conn| lease::renew(conn, lease, fences))
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| lease::release(held, fence))
+        bounded!(self.pool, Access::Write, |conn| lease::release(conn, fence))
     }
 
     async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| load::load(held, run))
+        bounded!(self.pool, Access::Read, |conn| load::load(conn, run))
     }
 
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
         let new = stage::Stored::new(record)?;
-        bounded!(self.pool, Access::Write, |held| stage::store(held, fence, &new))
+        bounded!(self.pool, Access::Write, |conn| stage::store(conn, fence, &new))
     }
 
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| stage::mark_unsynced(held, fence, stages))
+        bounded!(self.pool, Access::Write, |conn| stage::mark_unsynced(conn, fence, stages))
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
         let rows = frontend_rows(end, at)?;
         let tells = self.telling.is_some();
-        let finished = bounded!(self.pool, Access::Write, |held| finish::finish(
-            held,
+        let finished = bounded!(self.pool, Access::Write, |conn| finish::finish(
+            conn,
             fence,
             end,
             rows.as_ref(),
@@ -162,45 +162,45 @@ impl Store for PostgresStore {
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Read, |held| probe::probe(held))
+        bounded!(self.pool, Access::Read, |conn| probe::probe(conn))
     }
 }
 
 #[async_trait]
 impl ReplicaRegistry for PostgresStore {
     async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |held| replicas::queue_depth(held, at_most))
+        bounded!(self.pool, Access::Read, |conn| replicas::queue_depth(conn, at_most))
     }
 
     async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |held| replicas::conflicts(held, at_most))
+        bounded!(self.pool, Access::Read, |conn| replicas::conflicts(conn, at_most))
     }
 
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| replicas::replicas(held))
+        bounded!(self.pool, Access::Read, |conn| replicas::replicas(conn))
     }
 
     async fn heartbeat(&self, replica: &Replica) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |held| replicas::heartbeat(held, replica))
+        bounded!(self.pool, Access::Write, |conn| replicas::heartbeat(conn, replica))
     }
 
     async fn leave(&self, replica_id: &str) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| replicas::leave(held, replica_id))
+        bounded!(self.pool, Access::Write, |conn| replicas::leave(conn, replica_id))
     }
 }
 
 #[async_trait]
 impl Mirror for PostgresStore {
     async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| load::look(held, run))
+        bounded!(self.pool, Access::Read, |conn| load::look(conn, run))
     }
 
     async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| mirror::ended_among(held, runs))
+        bounded!(self.pool, Access::Read, |conn| mirror::ended_among(conn, runs))
     }
 
     async fn absent_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| rowless::absent_among(held, runs))
+        bounded!(self.pool, Access::Read, |conn| rowless::absent_among(conn, runs))
     }
 
     async fn tombstones(
@@ -208,7 +208,7 @@ impl Mirror for PostgresStore {
         after: Option<(Timestamp, Option<&RunId>)>,
         limit: usize,
     ) -> Result<Vec<(RunId, Timestamp)>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| rowless::tombstones(held, after, limit))
+        bounded!(self.pool, Access::Read, |conn| rowless::tombstones(conn, after, limit))
     }
 
     async fn fill_stage(
@@ -218,7 +218,7 @@ impl Mirror for PostgresStore {
         record: &StageRecord,
     ) -> Result<(), StorageError> {
         let new = stage::Stored::new(record)?;
-        bounded!(self.pool, Access::Write, |held| mirror::fill(held, run, generation, &new))
+        bounded!(self.pool, Access::Write, |conn| mirror::fill(conn, run, generation, &new))
     }
 
     async fn fill_rows(
@@ -229,11 +229,11 @@ impl Mirror for PostgresStore {
         at: Timestamp,
     ) -> Result<(), StorageError> {
         let Some(rows) = frontend_rows(end, at)? else { return Ok(()) };
-        bounded!(self.pool, Access::Write, |held| finish::fill_rows(held, run, generation, &rows))
+        bounded!(self.pool, Access::Write, |conn| finish::fill_rows(conn, run, generation, &rows))
     }
 
     async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| mirror::fill_report(held, run, generation, report))
+        bounded!(self.pool, Access::Write, |conn| mirror::fill_report(conn, run, generation, report))
     }
 
     async fn replay(
@@ -254,7 +254,7 @@ impl Mirror for PostgresStore {
             at,
             tells: self.telling.is_some(),
         };
-        let replayed = bounded!(self.pool, Access::Write, |held| mirror::replay(held, fence, &replay));
+        let replayed = bounded!(self.pool, Access::Write, |conn| mirror::replay(conn, fence, &replay));
         self.told(replayed)
     }
 
@@ -262,7 +262,7 @@ impl Mirror for PostgresStore {
         let json = serde_json::to_string(proof).map_err(|error| {
             StorageError::new(StorageErrorKind::Refused, format!("a proof is no JSON: {error}"))
         })?;
-        bounded!(self.pool, Access::Write, |held| mirror::keep_proof(held, proof, &json))
+        bounded!(self.pool, Access::Write, |conn| mirror::keep_proof(conn, proof, &json))
     }
 
     async fn reopen(
@@ -271,7 +271,7 @@ impl Mirror for PostgresStore {
         without: &[Stage],
         row_version: &str,
     ) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |held| mirror::reopen(held, fence, without, row_version))
+        bounded!(self.pool, Access::Write, |conn| mirror::reopen(conn, fence, without, row_version))
     }
 
     async fn trust(
@@ -280,11 +280,11 @@ impl Mirror for PostgresStore {
         digests: &BTreeMap<i32, String>,
         row_version: &str,
     ) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |held| mirror::trust(held, run, digests, row_version))
+        bounded!(self.pool, Access::Write, |conn| mirror::trust(conn, run, digests, row_version))
     }
 
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| mirror::note_conflicts(held, run, numbers))
+        bounded!(self.pool, Access::Write, |conn| mirror::note_conflicts(conn, run, numbers))
     }
 
     async fn ended_since(
@@ -293,7 +293,7 @@ impl Mirror for PostgresStore {
         after: Option<&RunId>,
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| mirror::ended_since(held, since, after, limit))
+        bounded!(self.pool, Access::Read, |conn| mirror::ended_since(conn, since, after, limit))
     }
 
     async fn lacking_in_files(
@@ -301,15 +301,15 @@ impl Mirror for PostgresStore {
         after: Option<&RunId>,
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| mirror::lacking_in_files(held, after, limit))
+        bounded!(self.pool, Access::Read, |conn| mirror::lacking_in_files(conn, after, limit))
     }
 
     async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |held| mirror::open_since(held, since))
+        bounded!(self.pool, Access::Read, |conn| mirror::open_since(conn, since))
     }
 
     async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Write, |held| mirror::expire(held, before, limit))
+        bounded!(self.pool, Access::Write, |conn| mirror::expire(conn, before, limit))
     }
 }
 
@@ -328,9 +328,9 @@ fn refused(error: &pipeline::record::RecordError) -> StorageError {
 }
 
 /// The run is somebody else's now, or has ended.
-fn fenced(run: &RunId) -> Fault {
+fn fenced(run: &RunId) -> DbError {
     let what = format!("run {run} has been taken by somebody else, or has ended");
-    Fault::Store(StorageError::new(StorageErrorKind::Fenced, what))
+    DbError::Store(StorageError::new(StorageErrorKind::Fenced, what))
 }
 
 /// A text without NUL, which no text of Postgres can hold.

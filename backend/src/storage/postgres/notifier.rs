@@ -11,7 +11,7 @@ use super::{
         StorageError,
         changes::{ChangeNotifier, Mark},
     },
-    Access, Fault, Held, PostgresStore, bounded,
+    Access, DbError, PooledConn, PostgresStore, bounded,
     lease::run_id,
     load,
 };
@@ -25,12 +25,12 @@ const NOTIFY: &str = r#"
 SELECT count(pg_notify('innovation_run_changed', payload)::text)
 FROM unnest($1::text[]) AS payload, set_config('synchronous_commit', 'off', true)"#;
 
-async fn notify(held: &mut Held<'_>, by: &str, runs: &[RunId]) -> Result<(), Fault> {
+async fn notify(conn: &mut PooledConn<'_>, by: &str, runs: &[RunId]) -> Result<(), DbError> {
     let payloads: Vec<String> = runs
         .chunks(RUNS_PER_PAYLOAD)
         .map(|runs| runs.iter().fold(by.to_owned(), |payload, run| format!("{payload} {run}")))
         .collect();
-    held.query(NOTIFY).bind(payloads).fetch_one(held.connection()?).await?;
+    conn.query(NOTIFY).bind(payloads).fetch_one(conn.connection()?).await?;
     Ok(())
 }
 
@@ -47,9 +47,9 @@ SELECT "id", "generation", "status"::text AS "status",
   num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") AS "stages"
 FROM "PipelineRun" WHERE "id" = ANY($1)"#;
 
-async fn marks(held: &mut Held<'_>, runs: &[RunId]) -> Result<HashMap<RunId, Mark>, Fault> {
+async fn marks(conn: &mut PooledConn<'_>, runs: &[RunId]) -> Result<HashMap<RunId, Mark>, DbError> {
     let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
-    let rows = held.query(MARKS).bind(names).fetch_all(held.connection()?).await?;
+    let rows = conn.query(MARKS).bind(names).fetch_all(conn.connection()?).await?;
     rows.iter()
         .map(|row| {
             let stages: i32 = row.try_get("stages")?;
@@ -66,10 +66,10 @@ async fn marks(held: &mut Held<'_>, runs: &[RunId]) -> Result<HashMap<RunId, Mar
 #[async_trait]
 impl ChangeNotifier for PostgresStore {
     async fn notify(&self, by: &str, runs: &[RunId]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| notify(held, by, runs))
+        bounded!(self.pool, Access::Write, |conn| notify(conn, by, runs))
     }
 
     async fn marks(&self, runs: &[RunId]) -> Result<HashMap<RunId, Mark>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| marks(held, runs))
+        bounded!(self.pool, Access::Read, |conn| marks(conn, runs))
     }
 }

@@ -11,7 +11,7 @@ use super::{
         StorageError,
         outbox::{Counts, Delivery, Due, Event, Outbox, Outcome},
     },
-    Access, Fault, Held, PostgresStore, bounded,
+    Access, DbError, PooledConn, PostgresStore, bounded,
     lease::run_id,
     text,
 };
@@ -72,12 +72,12 @@ RETURNING w."runId", w."generation", w."event", w."attempts",
   EXISTS (SELECT FROM "WebhookDelivery" g WHERE g."runId" = w."runId" AND g."outcome" = 'gone') AS "isGone""#
 );
 
-async fn claim(held: &mut Held<'_>, limit: usize, hold: Duration) -> Result<Vec<Due>, Fault> {
-    let rows = held
+async fn claim(conn: &mut PooledConn<'_>, limit: usize, hold: Duration) -> Result<Vec<Due>, DbError> {
+    let rows = conn
         .query(CLAIM)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .bind(hold.as_secs_f64())
-        .fetch_all(held.connection()?)
+        .fetch_all(conn.connection()?)
         .await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
@@ -100,15 +100,20 @@ UPDATE "WebhookDelivery" SET "settledAt" = now(), "outcome" = $4, "lastError" = 
   "attempts" = "attempts" - ($6 AND "generation" = $2 AND "event" = $3)::int
 WHERE "runId" = $1 AND "settledAt" IS NULL AND (("generation" = $2 AND "event" = $3) OR $4 = 'gone')"#;
 
-async fn settle(held: &mut Held<'_>, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), Fault> {
-    held.query(SETTLE)
+async fn settle(
+    conn: &mut PooledConn<'_>,
+    due: &Due,
+    outcome: Outcome,
+    error: Option<&str>,
+) -> Result<(), DbError> {
+    conn.query(SETTLE)
         .bind(due.run.as_str())
         .bind(due.generation)
         .bind(due.event.number())
         .bind(outcome.as_str())
         .bind(error.map(text))
         .bind(due.is_gone)
-        .execute(held.connection()?)
+        .execute(conn.connection()?)
         .await?;
     Ok(())
 }
@@ -121,14 +126,14 @@ UPDATE "WebhookDelivery" SET
   "lastError" = CASE WHEN "generation" = $2 AND "event" = $3 THEN $5 ELSE "lastError" END
 WHERE "runId" = $1 AND "settledAt" IS NULL"#;
 
-async fn postpone(held: &mut Held<'_>, due: &Due, wait: Duration, error: &str) -> Result<(), Fault> {
-    held.query(POSTPONE)
+async fn postpone(conn: &mut PooledConn<'_>, due: &Due, wait: Duration, error: &str) -> Result<(), DbError> {
+    conn.query(POSTPONE)
         .bind(due.run.as_str())
         .bind(due.generation)
         .bind(due.event.number())
         .bind(wait.as_secs_f64())
         .bind(text(error))
-        .execute(held.connection()?)
+        .execute(conn.connection()?)
         .await?;
     Ok(())
 }
@@ -148,13 +153,18 @@ added AS (
 )
 SELECT (SELECT count(*) FROM again) + (SELECT count(*) FROM added) AS "count""#;
 
-async fn replay(held: &mut Held<'_>, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, Fault> {
-    let row = held
+async fn replay(
+    conn: &mut PooledConn<'_>,
+    run: &RunId,
+    generation: i32,
+    events: &[Event],
+) -> Result<usize, DbError> {
+    let row = conn
         .query(REPLAY)
         .bind(run.as_str())
         .bind(generation)
         .bind(events.iter().map(|event| event.number()).collect::<Vec<_>>())
-        .fetch_one(held.connection()?)
+        .fetch_one(conn.connection()?)
         .await?;
     Ok(usize::try_from(row.try_get::<i64, _>("count")?).unwrap_or_default())
 }
@@ -164,8 +174,8 @@ SELECT "generation", "event", "attempts", (extract(epoch FROM "nextAttemptAt") *
   "outcome", "lastError"
 FROM "WebhookDelivery" WHERE "runId" = $1 ORDER BY "generation", CASE WHEN "event" > 10 THEN 2 * "event" - 21 ELSE 2 * "event" END"#;
 
-async fn deliveries(held: &mut Held<'_>, run: &RunId) -> Result<Vec<Delivery>, Fault> {
-    let rows = held.query(DELIVERIES).bind(run.as_str()).fetch_all(held.connection()?).await?;
+async fn deliveries(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Vec<Delivery>, DbError> {
+    let rows = conn.query(DELIVERIES).bind(run.as_str()).fetch_all(conn.connection()?).await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(event) = Event::from_number(row.try_get("event")?) else { continue };
@@ -190,9 +200,9 @@ SELECT count(*) FILTER (WHERE "settledAt" IS NULL) AS "pending",
   COALESCE(extract(epoch FROM now() - min("createdAt") FILTER (WHERE "settledAt" IS NULL)), 0)::int8 AS "oldest"
 FROM "WebhookDelivery""#;
 
-async fn count(held: &mut Held<'_>) -> Result<Counts, Fault> {
-    let row = held.query(COUNT).fetch_one(held.connection()?).await?;
-    let number = |name| Ok::<_, Fault>(u64::try_from(row.try_get::<i64, _>(name)?).unwrap_or_default());
+async fn count(conn: &mut PooledConn<'_>) -> Result<Counts, DbError> {
+    let row = conn.query(COUNT).fetch_one(conn.connection()?).await?;
+    let number = |name| Ok::<_, DbError>(u64::try_from(row.try_get::<i64, _>(name)?).unwrap_or_default());
     Ok(Counts {
         pending: number("pending")?,
         delivered: number("delivered")?,
@@ -211,15 +221,15 @@ FROM unnest($2::int4[], $3::int4[], $4::int4[], $5::text[], $6::int8[]) AS o(gen
 ON CONFLICT ("runId", "generation", "event") DO UPDATE SET
   "settledAt" = COALESCE(w."settledAt", EXCLUDED."settledAt"), "outcome" = COALESCE(w."outcome", EXCLUDED."outcome")"#;
 
-async fn take_over(held: &mut Held<'_>, run: &RunId, all: &[Delivery]) -> Result<(), Fault> {
-    held.query(TAKE_OVER)
+async fn take_over(conn: &mut PooledConn<'_>, run: &RunId, all: &[Delivery]) -> Result<(), DbError> {
+    conn.query(TAKE_OVER)
         .bind(run.as_str())
         .bind(all.iter().map(|one| one.generation).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.event.number()).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.attempts).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.outcome.map(Outcome::as_str)).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.next_attempt_at.timestamp_millis()).collect::<Vec<_>>())
-        .execute(held.connection()?)
+        .execute(conn.connection()?)
         .await?;
     Ok(())
 }
@@ -227,30 +237,30 @@ async fn take_over(held: &mut Held<'_>, run: &RunId, all: &[Delivery]) -> Result
 #[async_trait]
 impl Outbox for PostgresStore {
     async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
-        bounded!(self.pool, Access::Write, |held| claim(held, limit, hold))
+        bounded!(self.pool, Access::Write, |conn| claim(conn, limit, hold))
     }
 
     async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| settle(held, due, outcome, error))
+        bounded!(self.pool, Access::Write, |conn| settle(conn, due, outcome, error))
     }
 
     async fn postpone(&self, due: &Due, wait: Duration, error: &str) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| postpone(held, due, wait, error))
+        bounded!(self.pool, Access::Write, |conn| postpone(conn, due, wait, error))
     }
 
     async fn replay(&self, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Write, |held| replay(held, run, generation, events))
+        bounded!(self.pool, Access::Write, |conn| replay(conn, run, generation, events))
     }
 
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError> {
-        bounded!(self.pool, Access::Read, |held| deliveries(held, run))
+        bounded!(self.pool, Access::Read, |conn| deliveries(conn, run))
     }
 
     async fn count_deliveries(&self) -> Result<Counts, StorageError> {
-        bounded!(self.pool, Access::Read, |held| count(held))
+        bounded!(self.pool, Access::Read, |conn| count(conn))
     }
 
     async fn take_over(&self, run: &RunId, all: &[Delivery]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |held| take_over(held, run, all))
+        bounded!(self.pool, Access::Write, |conn| take_over(conn, run, all))
     }
 }

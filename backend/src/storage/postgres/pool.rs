@@ -27,7 +27,7 @@ use tokio::time::{Instant, error::Elapsed, timeout};
 
 use super::{
     super::StorageError,
-    fault::{Access, Fault},
+    db_error::{Access, DbError},
 };
 use crate::{
     config::DatabaseConfig,
@@ -102,12 +102,12 @@ impl Pool {
         })
     }
 
-    /// A connection for one piece of work, which must be done before [`Held::deadline`].
-    pub(super) async fn acquire(&self, access: Access) -> Result<Held<'_>, StorageError> {
+    /// A connection for one piece of work, which must be done before [`PooledConn::deadline`].
+    pub(super) async fn acquire(&self, access: Access) -> Result<PooledConn<'_>, StorageError> {
         let deadline = Instant::now() + self.write_timeout;
         let connection =
-            self.pool.acquire().await.map_err(|error| Fault::Driver(error).before_it_was_sent())?;
-        Ok(Held { pool: self, connection: Some(connection), access, deadline })
+            self.pool.acquire().await.map_err(|error| DbError::Driver(error).before_it_was_sent())?;
+        Ok(PooledConn { pool: self, connection: Some(connection), access, deadline })
     }
 
     /// Connections that are open, and those of them that are in use.
@@ -157,9 +157,9 @@ fn give_back(mut connection: PoolConnection<Postgres>, within: Duration) {
     });
 }
 
-/// A connection in use. Dropped without [`Held::settle`], in the middle of whatever, it is closed.
+/// A connection in use. Dropped without [`PooledConn::settle`], in the middle of whatever, it is closed.
 #[derive(Debug)]
-pub(super) struct Held<'p> {
+pub(super) struct PooledConn<'p> {
     pool: &'p Pool,
     /// Present until settled or dropped.
     connection: Option<PoolConnection<Postgres>>,
@@ -167,7 +167,7 @@ pub(super) struct Held<'p> {
     deadline: Instant,
 }
 
-impl Held<'_> {
+impl PooledConn<'_> {
     /// When the work is given up.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
@@ -178,12 +178,12 @@ impl Held<'_> {
         sqlx::query(sql).persistent(!self.pool.is_pooled)
     }
 
-    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, Fault> {
-        self.connection.as_deref_mut().ok_or(Fault::Driver(sqlx::Error::PoolClosed))
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, DbError> {
+        self.connection.as_deref_mut().ok_or(DbError::Driver(sqlx::Error::PoolClosed))
     }
 
     /// Begins the work: through a pooler, all of it on one server process, with our settings.
-    pub(super) async fn begin(&mut self) -> Result<(), Fault> {
+    pub(super) async fn begin(&mut self) -> Result<(), DbError> {
         if self.pool.is_pooled {
             let begin = sqlx::raw_sql(sqlx::AssertSqlSafe(&*self.pool.begin));
             begin.execute(self.connection()?).await?;
@@ -192,7 +192,7 @@ impl Held<'_> {
     }
 
     /// Makes what was done last.
-    pub(super) async fn commit(&mut self) -> Result<(), Fault> {
+    pub(super) async fn commit(&mut self) -> Result<(), DbError> {
         if self.pool.is_pooled {
             sqlx::raw_sql("COMMIT").execute(self.connection()?).await?;
         }
@@ -200,7 +200,10 @@ impl Held<'_> {
     }
 
     /// Says what came of the work, and gives the connection back if it is in the middle of nothing.
-    pub(super) fn settle<T>(mut self, result: Result<Result<T, Fault>, Elapsed>) -> Result<T, StorageError> {
+    pub(super) fn settle<T>(
+        mut self,
+        result: Result<Result<T, DbError>, Elapsed>,
+    ) -> Result<T, StorageError> {
         let within = self.pool.write_timeout;
         let fault = match result {
             Ok(Ok(value)) => {
@@ -211,7 +214,7 @@ impl Held<'_> {
                 return Ok(value);
             }
             Ok(Err(fault)) => fault,
-            Err(Elapsed { .. }) => Fault::Elapsed(within),
+            Err(Elapsed { .. }) => DbError::Elapsed(within),
         };
         // A pooler's transaction is still open.
         if !self.pool.is_pooled
@@ -224,7 +227,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for PooledConn<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());
@@ -235,18 +238,18 @@ impl Drop for Held<'_> {
 /// Does a piece of work on a connection, from `begin` to `commit`, within its deadline. (A macro, because a closure
 /// that borrows the connection cannot promise that its future may move between threads.)
 macro_rules! bounded {
-    ($pool:expr, $access:expr, |$held:ident| $work:expr) => {{
-        let mut held = $pool.acquire($access).await?;
-        let deadline = held.deadline();
+    ($pool:expr, $access:expr, |$conn:ident| $work:expr) => {{
+        let mut conn = $pool.acquire($access).await?;
+        let deadline = conn.deadline();
         let result = tokio::time::timeout_at(deadline, async {
-            let $held = &mut held;
-            $held.begin().await?;
+            let $conn = &mut conn;
+            $conn.begin().await?;
             let value = $work.await?;
-            $held.commit().await?;
+            $conn.commit().await?;
             Ok(value)
         })
         .await;
-        held.settle(result)
+        conn.settle(result)
     }};
 }
 pub(super) use bounded;

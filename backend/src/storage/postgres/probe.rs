@@ -4,7 +4,7 @@ use sqlx::Row as _;
 
 use super::{
     super::{StorageError, StorageErrorKind},
-    Fault, Held,
+    DbError, PooledConn,
 };
 
 /// Nothing is read: a column that is missing is found when the statement is parsed.
@@ -49,18 +49,18 @@ LEFT JOIN (
   FROM "InspirationReport" LIMIT 0
 ) AS page ON true"#;
 
-pub(super) async fn probe(held: &mut Held<'_>) -> Result<(), Fault> {
+pub(super) async fn probe(conn: &mut PooledConn<'_>) -> Result<(), DbError> {
     // Parsed anew each time: what an earlier plan has seen proves nothing.
-    let row = held.query(PROBE).persistent(false).fetch_one(held.connection()?).await?;
+    let row = conn.query(PROBE).persistent(false).fetch_one(conn.connection()?).await?;
     let (in_recovery, read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     if in_recovery || read_only {
         let what = "the database is read-only: a standby, or being switched over";
-        return Err(Fault::Store(StorageError::new(StorageErrorKind::Unavailable, what)));
+        return Err(DbError::Store(StorageError::new(StorageErrorKind::Unavailable, what)));
     }
     let missing: Vec<String> = row.try_get(2)?;
     if missing.is_empty() {
         return Ok(());
     }
     let what = format!("the database user lacks {}", missing.join(", "));
-    Err(Fault::Store(StorageError::new(StorageErrorKind::Schema, what)))
+    Err(DbError::Store(StorageError::new(StorageErrorKind::Schema, what)))
 }

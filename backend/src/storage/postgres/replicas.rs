@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{super::Replica, Fault, Held};
+use super::{super::Replica, DbError, PooledConn};
 
 /// Accepted, and nobody's: the partial index for claims holds just these and the leased ones. $1 at most
 const QUEUED: &str = r#"
@@ -40,22 +40,22 @@ SELECT EXISTS (
 
 const LEAVE: &str = r#"DELETE FROM "Replica" WHERE "id" = $1"#;
 
-pub(super) async fn queue_depth(held: &mut Held<'_>, at_most: usize) -> Result<usize, Fault> {
+pub(super) async fn queue_depth(conn: &mut PooledConn<'_>, at_most: usize) -> Result<usize, DbError> {
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
-    let row = held.query(QUEUED).bind(at_most).fetch_one(held.connection()?).await?;
+    let row = conn.query(QUEUED).bind(at_most).fetch_one(conn.connection()?).await?;
     let queued: i64 = row.try_get("queued")?;
     Ok(usize::try_from(queued).unwrap_or(0))
 }
 
-pub(super) async fn conflicts(held: &mut Held<'_>, at_most: usize) -> Result<usize, Fault> {
+pub(super) async fn conflicts(conn: &mut PooledConn<'_>, at_most: usize) -> Result<usize, DbError> {
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
-    let row = held.query(CONFLICTS).bind(at_most).fetch_one(held.connection()?).await?;
+    let row = conn.query(CONFLICTS).bind(at_most).fetch_one(conn.connection()?).await?;
     let conflicts: i64 = row.try_get("conflicts")?;
     Ok(usize::try_from(conflicts).unwrap_or(0))
 }
 
-pub(super) async fn replicas(held: &mut Held<'_>) -> Result<Vec<Replica>, Fault> {
-    let rows = held.query(REPLICAS).fetch_all(held.connection()?).await?;
+pub(super) async fn replicas(conn: &mut PooledConn<'_>) -> Result<Vec<Replica>, DbError> {
+    let rows = conn.query(REPLICAS).fetch_all(conn.connection()?).await?;
     let replica = |row: &PgRow| {
         let (runs, silent): (i32, i32) = (row.try_get("runsInFlight")?, row.try_get("silent")?);
         Ok(Replica {
@@ -72,8 +72,8 @@ pub(super) async fn replicas(held: &mut Held<'_>) -> Result<Vec<Replica>, Fault>
     rows.iter().map(replica).collect()
 }
 
-pub(super) async fn heartbeat(held: &mut Held<'_>, replica: &Replica) -> Result<bool, Fault> {
-    let row = held
+pub(super) async fn heartbeat(conn: &mut PooledConn<'_>, replica: &Replica) -> Result<bool, DbError> {
+    let row = conn
         .query(HEARTBEAT)
         .bind(&replica.id)
         .bind(&replica.role)
@@ -82,12 +82,12 @@ pub(super) async fn heartbeat(held: &mut Held<'_>, replica: &Replica) -> Result<
         .bind(&replica.flags)
         .bind(i32::try_from(replica.runs_in_flight).unwrap_or(i32::MAX))
         .bind(replica.is_draining)
-        .fetch_one(held.connection()?)
+        .fetch_one(conn.connection()?)
         .await?;
     Ok(row.try_get("hasCompany")?)
 }
 
-pub(super) async fn leave(held: &mut Held<'_>, replica_id: &str) -> Result<(), Fault> {
-    held.query(LEAVE).bind(replica_id).execute(held.connection()?).await?;
+pub(super) async fn leave(conn: &mut PooledConn<'_>, replica_id: &str) -> Result<(), DbError> {
+    conn.query(LEAVE).bind(replica_id).execute(conn.connection()?).await?;
     Ok(())
 }

@@ -3,15 +3,15 @@
 use pipeline::{clock::Timestamp, run::RunId};
 use sqlx::Row as _;
 
-use super::{Fault, Held, lease, mirror::run_ids, time};
+use super::{DbError, PooledConn, lease, mirror::run_ids, time};
 
 const ABSENT_AMONG: &str = r#"
 SELECT "id" FROM unnest($1::text[]) AS asked("id")
 WHERE NOT EXISTS (SELECT FROM "PipelineRun" r WHERE r."id" = asked."id")"#;
 
-pub(super) async fn absent_among(held: &mut Held<'_>, runs: &[RunId]) -> Result<Vec<RunId>, Fault> {
+pub(super) async fn absent_among(conn: &mut PooledConn<'_>, runs: &[RunId]) -> Result<Vec<RunId>, DbError> {
     let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
-    let rows = held.query(ABSENT_AMONG).bind(names).fetch_all(held.connection()?).await?;
+    let rows = conn.query(ABSENT_AMONG).bind(names).fetch_all(conn.connection()?).await?;
     run_ids(&rows)
 }
 
@@ -22,16 +22,16 @@ WHERE $1::int8 IS NULL OR ("deletedAt", "runId") > (to_timestamp($1::float8 / 10
 ORDER BY "deletedAt", "runId" LIMIT $3"#;
 
 pub(super) async fn tombstones(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     after: Option<(Timestamp, Option<&RunId>)>,
     limit: usize,
-) -> Result<Vec<(RunId, Timestamp)>, Fault> {
-    let rows = held
+) -> Result<Vec<(RunId, Timestamp)>, DbError> {
+    let rows = conn
         .query(TOMBSTONES)
         .bind(after.map(|(at, _)| at.timestamp_millis()))
         .bind(after.and_then(|(_, run)| run).map(RunId::as_str))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(held.connection()?)
+        .fetch_all(conn.connection()?)
         .await?;
     let mut stones = Vec::with_capacity(rows.len());
     for row in &rows {

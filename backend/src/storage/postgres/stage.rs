@@ -12,7 +12,7 @@ use super::{
         Fence, StorageError, StorageErrorKind,
         frontend_rows::{REPORT_NUMBER, later_fields, own_fields, step_after},
     },
-    Fault, Held, fenced, load, refused,
+    DbError, PooledConn, fenced, load, refused,
     steps::{begin_step, step_names, step_of_row},
 };
 
@@ -131,17 +131,17 @@ const fn statements(stage: Stage) -> (&'static str, &'static str) {
 }
 
 /// One round trip; three more where something is in the way.
-pub(super) async fn store(held: &mut Held<'_>, fence: &Fence, new: &Stored) -> Result<(), Fault> {
-    if write(held, fence, new, None).await? {
+pub(super) async fn store(conn: &mut PooledConn<'_>, fence: &Fence, new: &Stored) -> Result<(), DbError> {
+    if write(conn, fence, new, None).await? {
         return Ok(());
     }
-    let row = held
+    let row = conn
         .query(statements(new.stage).1)
         .bind(fence.run.as_str())
         .bind(&fence.owner)
         .bind(fence.epoch)
         .bind(fence.generation)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?
         .ok_or_else(|| fenced(&fence.run))?;
     let (json, digest): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
@@ -152,7 +152,7 @@ pub(super) async fn store(held: &mut Held<'_>, fence: &Fence, new: &Stored) -> R
         Err(reason) => {
             let stage = new.stage.number();
             tracing::warn!(run_id = %fence.run, stage, reason, "a damaged stage in the database is replaced");
-            if write(held, fence, new, Some(&json)).await? {
+            if write(conn, fence, new, Some(&json)).await? {
                 return Ok(());
             }
         }
@@ -196,9 +196,13 @@ done AS (
 );
 
 /// One round trip for all; as many as by [`store`] where something is in the way of one.
-pub(super) async fn store_all(held: &mut Held<'_>, fence: &Fence, all: &[Stored]) -> Result<(), Fault> {
+pub(super) async fn store_all(
+    conn: &mut PooledConn<'_>,
+    fence: &Fence,
+    all: &[Stored],
+) -> Result<(), DbError> {
     let Some(last) = all.iter().map(|new| new.stage).max() else { return Ok(()) };
-    let mut query = held
+    let mut query = conn
         .query(STORE_ALL)
         .bind(fence.run.as_str())
         .bind(&fence.owner)
@@ -213,7 +217,7 @@ pub(super) async fn store_all(held: &mut Held<'_>, fence: &Fence, all: &[Stored]
         .bind(all.iter().map(|new| i32::from(new.stage.number())).collect::<Vec<_>>())
         .bind(all.iter().map(|new| new.finished_at.timestamp_millis()).collect::<Vec<_>>())
         .bind(first_fields(all))
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     match row {
         Some(row) => all
@@ -221,7 +225,7 @@ pub(super) async fn store_all(held: &mut Held<'_>, fence: &Fence, all: &[Stored]
             .try_for_each(|new| read_back(fence, new, row.try_get(usize::from(new.stage.number()) - 1)?)),
         None => {
             for new in all {
-                store(held, fence, new).await?;
+                store(conn, fence, new).await?;
             }
             Ok(())
         }
@@ -238,7 +242,7 @@ fn first_fields(all: &[Stored]) -> String {
 }
 
 /// Makes sure that a column holds what was stored in it.
-fn read_back(fence: &Fence, new: &Stored, json: &str) -> Result<(), Fault> {
+fn read_back(fence: &Fence, new: &Stored, json: &str) -> Result<(), DbError> {
     match load::verified(new.stage, json, Some(new.sha256.clone())) {
         Ok(_) => Ok(()),
         // Cleaned as records are, this cannot be; if it is, nobody may rely on it.
@@ -250,12 +254,12 @@ fn read_back(fence: &Fence, new: &Stored, json: &str) -> Result<(), Fault> {
 
 /// Whether the column took it.
 async fn write(
-    held: &mut Held<'_>,
+    conn: &mut PooledConn<'_>,
     fence: &Fence,
     new: &Stored,
     damaged: Option<&str>,
-) -> Result<bool, Fault> {
-    let row = held
+) -> Result<bool, DbError> {
+    let row = conn
         .query(statements(new.stage).0)
         .bind(fence.run.as_str())
         .bind(&fence.owner)
@@ -268,15 +272,15 @@ async fn write(
         .bind(new.finished_at.timestamp_millis())
         .bind(&new.own_fields)
         .bind(&new.later_fields)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     let Some(row) = row else { return Ok(false) };
     read_back(fence, new, row.try_get(0)?).map(|()| true)
 }
 
-pub(super) fn conflict(run: &RunId, stage: Stage, what: &str) -> Fault {
+pub(super) fn conflict(run: &RunId, stage: Stage, what: &str) -> DbError {
     let message = format!("stage {} of run {run} in the database {what}", stage.number());
-    Fault::Store(StorageError::new(StorageErrorKind::Conflict, message))
+    DbError::Store(StorageError::new(StorageErrorKind::Conflict, message))
 }
 
 /// Also after the end, which clears the owner but not the epoch. $1 run, $2 epoch, $3 generation, $4 numbers
@@ -285,18 +289,22 @@ UPDATE "PipelineRun" SET "updatedAt" = now(), "unsyncedStages" = ARRAY(
   SELECT DISTINCT number FROM unnest("unsyncedStages" || $4::int4[]) AS number ORDER BY number)
 WHERE "id" = $1 AND "leaseEpoch" = $2 AND "generation" = $3 RETURNING "id""#;
 
-pub(super) async fn mark_unsynced(held: &mut Held<'_>, fence: &Fence, stages: &[Stage]) -> Result<(), Fault> {
+pub(super) async fn mark_unsynced(
+    conn: &mut PooledConn<'_>,
+    fence: &Fence,
+    stages: &[Stage],
+) -> Result<(), DbError> {
     let mut numbers: Vec<i32> = stages.iter().map(|stage| stage.number().into()).collect();
     if numbers.is_empty() {
         numbers.push(REPORT_NUMBER);
     }
-    let marked = held
+    let marked = conn
         .query(MARK_UNSYNCED)
         .bind(fence.run.as_str())
         .bind(fence.epoch)
         .bind(fence.generation)
         .bind(numbers)
-        .fetch_optional(held.connection()?)
+        .fetch_optional(conn.connection()?)
         .await?;
     marked.map(drop).ok_or_else(|| fenced(&fence.run))
 }

@@ -15,7 +15,7 @@ pub(super) enum Access {
 
 /// Why a piece of work was not done.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum DbError {
     Driver(sqlx::Error),
     /// Not done within this time.
     Elapsed(Duration),
@@ -23,19 +23,19 @@ pub(super) enum Fault {
     Store(StorageError),
 }
 
-impl From<sqlx::Error> for Fault {
+impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         Self::Driver(error)
     }
 }
 
-impl From<StorageError> for Fault {
+impl From<StorageError> for DbError {
     fn from(error: StorageError) -> Self {
         Self::Store(error)
     }
 }
 
-impl Fault {
+impl DbError {
     /// Whether the connection is in the middle of nothing, and knows the schema as it is now.
     pub(super) fn leaves_the_connection_usable(&self) -> bool {
         match self {
@@ -143,8 +143,8 @@ fn sentence(code: &str, message: &str) -> String {
 mod tests {
     use super::*;
 
-    fn io(kind: std::io::ErrorKind) -> Fault {
-        Fault::Driver(sqlx::Error::Io(std::io::Error::new(kind, "to 10.1.2.3:5432")))
+    fn io(kind: std::io::ErrorKind) -> DbError {
+        DbError::Driver(sqlx::Error::Io(std::io::Error::new(kind, "to 10.1.2.3:5432")))
     }
 
     #[test]
@@ -154,11 +154,11 @@ mod tests {
         assert_eq!(reset().during(Access::Read).kind, StorageErrorKind::Unavailable);
         assert_eq!(reset().before_it_was_sent().kind, StorageErrorKind::Unavailable);
         assert_eq!(
-            Fault::Elapsed(Duration::from_secs(2)).during(Access::Write).kind,
+            DbError::Elapsed(Duration::from_secs(2)).during(Access::Write).kind,
             StorageErrorKind::Ambiguous
         );
         assert_eq!(
-            Fault::Driver(sqlx::Error::PoolTimedOut).during(Access::Write).kind,
+            DbError::Driver(sqlx::Error::PoolTimedOut).during(Access::Write).kind,
             StorageErrorKind::Unavailable
         );
         assert!(!reset().during(Access::Write).message.contains("10.1"));
