@@ -4,7 +4,7 @@ use pipeline::run::RunId;
 
 use super::{
     super::{Acceptance, Fence, NewRun, StorageError, StorageErrorKind},
-    OpenError, Twin,
+    DbSync, OpenError,
     control::reopen,
     manifest::Manifest,
     marks::OPEN_FOLDER,
@@ -18,7 +18,7 @@ impl RunFiles {
         &self,
         new: &NewRun,
         owner: Option<&str>,
-        twin: Twin,
+        db_sync: DbSync,
         again: bool,
     ) -> Result<Acceptance, StorageError> {
         let _lock = self.lock_new(&new.id)?;
@@ -41,10 +41,10 @@ impl RunFiles {
             });
         }
         let mut manifest = self.announce(new)?;
-        manifest.database = twin.side();
+        manifest.database = db_sync.side();
         let fence = owner.map(|owner| self.own(&mut manifest, owner)).transpose()?;
         if fence.is_some() {
-            self.owe_step(&mut manifest, twin)?;
+            self.owe_step(&mut manifest, db_sync)?;
         }
         self.write_manifest(&mut manifest)?;
         Ok(Acceptance::New(fence))
@@ -57,7 +57,7 @@ impl RunFiles {
     /// A new run's manifest, not yet written, with what a search for the run needs, which is.
     fn announce(&self, new: &NewRun) -> Result<Manifest, StorageError> {
         let mut manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
-        self.mark_beside(&mut manifest, OPEN_FOLDER)?;
+        self.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
         self.note_run(&manifest)?;
         Ok(manifest)
     }
@@ -112,7 +112,7 @@ impl RunFiles {
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
             reopen(&mut manifest);
-            self.mark_beside(&mut manifest, OPEN_FOLDER)?;
+            self.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
         }
         if manifest.has_ended() || manifest.epoch > fence.epoch {
             return self.write_manifest(&mut manifest);

@@ -9,7 +9,7 @@ use pipeline::run::{RunId, Stage};
 
 use super::{
     super::{Fence, StorageError, StorageErrorKind, outbox::Event},
-    Twin,
+    DbSync,
     manifest::Manifest,
     marks::OPEN_FOLDER,
     proof::{Found, prove},
@@ -61,8 +61,8 @@ impl RunFiles {
                 Found::Record(record, sha256, _) => {
                     // A crash between the stage file and the manifest: the file has proved itself.
                     if known.is_none() {
-                        let twin = manifest.database.map_or(Twin::None, |_| Twin::Lacks);
-                        manifest.stages.insert(stage, self.stored_stage(&record, sha256, twin));
+                        let db_sync = manifest.database.map_or(DbSync::NotTracked, |_| DbSync::Pending);
+                        manifest.stages.insert(stage, self.stored_stage(&record, sha256, db_sync));
                         // Who was killed before naming it may not have come to that either.
                         manifest.flush_with(name);
                         has_changed = true;
@@ -236,9 +236,9 @@ impl RunFiles {
             // A killed process may have stored a stage and not have come to its event.
             let found = manifest.stages.keys().filter(|stage| !known.contains(stage));
             let found: Vec<Event> = found.copied().map(Event::Stage).collect();
-            let twin = manifest.database.map_or(Twin::None, |_| Twin::Lacks);
-            self.owe(&mut manifest, &found, twin)?;
-            self.owe_step(&mut manifest, twin)?;
+            let db_sync = manifest.database.map_or(DbSync::NotTracked, |_| DbSync::Pending);
+            self.owe(&mut manifest, &found, db_sync)?;
+            self.owe_step(&mut manifest, db_sync)?;
             self.write_manifest(&mut manifest)?;
         }
         Ok(Some(fence))

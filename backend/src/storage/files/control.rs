@@ -14,7 +14,7 @@ use super::{
         Fence, Places, StorageError, StorageErrorKind,
         control::{Burial, COUNTED_MAX, Control, Listing, RunPage, RunSummary, Start},
     },
-    FileStore, Twin,
+    DbSync, FileStore,
     manifest::{DatabaseSide, Manifest},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     run_files::{MANIFEST_FILE, RunFiles, unknown},
@@ -159,7 +159,7 @@ impl RunFiles {
         self.clear_open(run)
     }
 
-    fn retry(&self, run: &RunId, seen: i32, twin: Twin) -> Result<Option<i32>, StorageError> {
+    fn retry(&self, run: &RunId, seen: i32, db_sync: DbSync) -> Result<Option<i32>, StorageError> {
         // Before the lock, which a claim takes while it holds what this changes.
         self.forget_look(run);
         let _lock = self.lock(run)?;
@@ -176,7 +176,7 @@ impl RunFiles {
         manifest.attempts = 0;
         manifest.owner = None;
         // What the database may have is a row of an earlier generation.
-        if twin == Twin::Lacks || manifest.database.is_some() {
+        if db_sync == DbSync::Pending || manifest.database.is_some() {
             manifest.database = Some(DatabaseSide::default());
         }
         self.write_manifest(&mut manifest)?;
@@ -189,7 +189,7 @@ impl RunFiles {
         run: &RunId,
         failure: &RunFailure,
         at_time: Timestamp,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<bool, StorageError> {
         let _lock = self.lock(run)?;
         let Some(mut manifest) = self.read_manifest(run)? else { return Err(unknown(run)) };
@@ -200,7 +200,7 @@ impl RunFiles {
         manifest.error = Some(failure.clone());
         // Of a process that was killed. Whoever ends its own run, or has taken it over, has none.
         self.clear_leftovers(run)?;
-        self.close(&mut manifest, RunStatus::Cancelled, at_time, twin)?;
+        self.close(&mut manifest, RunStatus::Cancelled, at_time, db_sync)?;
         Ok(true)
     }
 }
@@ -228,26 +228,26 @@ fn summary(manifest: Manifest) -> RunSummary {
 
 impl FileStore {
     /// As [`Control::retry`], noting what the database has of it.
-    pub async fn retry_beside(
+    pub async fn retry_with_sync_state(
         &self,
         run: &RunId,
         seen: i32,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<Option<i32>, StorageError> {
         let id = run.clone();
-        self.write(run, move |files| files.retry(&id, seen, twin)).await
+        self.write(run, move |files| files.retry(&id, seen, db_sync)).await
     }
 
     /// As [`Control::cancel`], noting what the database has of it.
-    pub async fn cancel_beside(
+    pub async fn cancel_with_sync_state(
         &self,
         run: &RunId,
         failure: &RunFailure,
         at: Timestamp,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<bool, StorageError> {
         let (id, failure) = (run.clone(), Arc::new(failure.clone()));
-        self.told(self.write(run, move |files| files.cancel(&id, &failure, at, twin)).await)
+        self.told(self.write(run, move |files| files.cancel(&id, &failure, at, db_sync)).await)
     }
 
     /// Notes that a deletion begins, so that a later start finds it should this one not end.
@@ -268,7 +268,7 @@ impl FileStore {
     }
 
     /// As [`Control::bury`]; `has_ended`: the database says that the run has, whatever stands here.
-    pub async fn bury_beside(&self, run: &RunId, has_ended: bool) -> Result<Burial, StorageError> {
+    pub async fn create_tombstone_for(&self, run: &RunId, has_ended: bool) -> Result<Burial, StorageError> {
         let id = run.clone();
         self.write(run, move |files| files.bury(&id, has_ended)).await
     }
@@ -287,15 +287,15 @@ impl Control for FileStore {
     }
 
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
-        self.retry_beside(run, seen, Twin::None).await
+        self.retry_with_sync_state(run, seen, DbSync::NotTracked).await
     }
 
     async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
-        self.cancel_beside(run, failure, at, Twin::None).await
+        self.cancel_with_sync_state(run, failure, at, DbSync::NotTracked).await
     }
 
     async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
-        self.bury_beside(run, false).await
+        self.create_tombstone_for(run, false).await
     }
 
     async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {

@@ -9,7 +9,7 @@ use pipeline::{
 
 use super::{
     super::{End, Fence, StorageError, outbox::Event},
-    Twin,
+    DbSync,
     manifest::{DatabaseSide, Manifest, StoredReport},
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     run_files::{REPORT_FILE, RunFiles},
@@ -48,7 +48,7 @@ impl RunFiles {
         fence: &Fence,
         end: End<'_>,
         at_time: Timestamp,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<(), StorageError> {
         let run = &fence.run;
         let _lock = self.lock(run)?;
@@ -67,7 +67,7 @@ impl RunFiles {
             End::Completed { records, report } => {
                 // What only the database has, as the files were away at the time.
                 for record in records {
-                    self.add_stage(&mut manifest, record, Twin::Has)?;
+                    self.add_stage(&mut manifest, record, DbSync::Synced)?;
                 }
                 // A fenced writer that comes too late with it writes the same: it is made of the stored records.
                 self.replace_beside(&mut manifest, &Self::name(run, REPORT_FILE), report.as_bytes())?;
@@ -81,7 +81,7 @@ impl RunFiles {
                 manifest.error = Some(failure.clone());
             }
         }
-        self.close(&mut manifest, end.status(), at_time, twin)
+        self.close(&mut manifest, end.status(), at_time, db_sync)
     }
 
     /// Enters the end in the manifest, durably, and clears away what hung on the run being open. Under its lock.
@@ -90,24 +90,24 @@ impl RunFiles {
         manifest: &mut Manifest,
         status: RunStatus,
         at_time: Timestamp,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<(), StorageError> {
         manifest.status = status;
         manifest.finished_at = Some(at_time.max(manifest.accepted_at));
         manifest.owner = None;
-        manifest.database = match twin {
-            Twin::None => manifest.database,
-            Twin::Has | Twin::Ahead => Some(DatabaseSide { has_row: true, has_end: true }),
-            Twin::Lacks => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
+        manifest.database = match db_sync {
+            DbSync::NotTracked => manifest.database,
+            DbSync::Synced | DbSync::Diverged => Some(DatabaseSide { has_row: true, has_end: true }),
+            DbSync::Pending => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
         };
-        if manifest.is_unsynced() || twin == Twin::Ahead {
-            self.mark_beside(manifest, UNSYNCED_FOLDER)?;
+        if manifest.is_unsynced() || db_sync == DbSync::Diverged {
+            self.mark_with_manifest(manifest, UNSYNCED_FOLDER)?;
         }
         let ended: &[Event] = match status {
             RunStatus::Completed => &[Event::Report, Event::Completed],
             _ => &[Event::Failed],
         };
-        self.owe(manifest, ended, twin)?;
+        self.owe(manifest, ended, db_sync)?;
         self.write_manifest(manifest)?;
         self.clear_open(&manifest.run_id)
     }

@@ -18,7 +18,11 @@ impl RunFiles {
     }
 
     /// Marks a run; the mark is durable before the manifest is written.
-    pub(super) fn mark_beside(&self, manifest: &mut Manifest, folder: &str) -> Result<(), StorageError> {
+    pub(super) fn mark_with_manifest(
+        &self,
+        manifest: &mut Manifest,
+        folder: &str,
+    ) -> Result<(), StorageError> {
         let name = format!("{folder}/{}", manifest.run_id);
         manifest.flush_with(&name);
         self.backend.touch(&name).map_err(|error| self.fault(&name, &error))

@@ -10,7 +10,8 @@ use super::{
         Snapshot, StorageError, StorageErrorKind,
         proof::{Proof, Row},
     },
-    Twin,
+    DbSync,
+    integrity::{DigestCheck, check_digest, digest},
     manifest::{DatabaseSide, Manifest, StoredReport},
     proof::{Found, digest, prove},
     run_files::{MANIFEST_FILE, REPORT_FILE, RunFiles},
@@ -171,7 +172,7 @@ impl RunFiles {
         let is_news = known.is_none_or(|known| known.record_sha256 != sha256);
         manifest.flush_with(&name);
         if is_news {
-            let stored = self.stored_stage(record, sha256, Twin::Has);
+            let stored = self.stored_stage(record, sha256, DbSync::Synced);
             manifest.stages.insert(stage, stored);
         }
         Ok(())

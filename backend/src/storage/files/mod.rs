@@ -70,27 +70,27 @@ const BUSY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the database has of the same write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Twin {
+pub enum DbSync {
     /// No database is meant to have it.
-    None,
-    Has,
+    NotTracked,
+    Synced,
     /// It has this, and something that the files lack or hold otherwise: reconciliation is to look at both.
-    Ahead,
+    Diverged,
     /// It is to be brought there later.
-    Lacks,
+    Pending,
 }
 
-impl Twin {
+impl DbSync {
     /// Whether the database has the same write.
-    fn has_it(self) -> bool {
-        matches!(self, Self::Has | Self::Ahead)
+    fn is_synced(self) -> bool {
+        matches!(self, Self::Synced | Self::Diverged)
     }
 
     fn side(self) -> Option<DatabaseSide> {
         match self {
-            Self::None => None,
-            Self::Has | Self::Ahead => Some(DatabaseSide { has_row: true, has_end: false }),
-            Self::Lacks => Some(DatabaseSide::default()),
+            Self::NotTracked => None,
+            Self::Synced | Self::Diverged => Some(DatabaseSide { has_row: true, has_end: false }),
+            Self::Pending => Some(DatabaseSide::default()),
         }
     }
 }
@@ -242,17 +242,17 @@ impl FileStore {
     }
 
     /// As [`Store::accept`], noting what the database has of the run.
-    pub async fn accept_beside(
+    pub async fn accept_with_sync_state(
         &self,
         new: &NewRun,
         lease: Option<&Lease>,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<Acceptance, StorageError> {
         let (new, owner) = (Arc::new(new.clone()), lease.map(|lease| lease.owner.clone()));
         let (run, tried) = (new.id.clone(), Arc::new(AtomicBool::new(false)));
         let accepted = self
             .write(&run, move |files| {
-                files.accept(&new, owner.as_deref(), twin, tried.swap(true, Ordering::Relaxed))
+                files.accept(&new, owner.as_deref(), db_sync, tried.swap(true, Ordering::Relaxed))
             })
             .await;
         match &accepted {
@@ -265,30 +265,30 @@ impl FileStore {
     }
 
     /// As [`Store::store_stage`], noting what the database has of it.
-    pub async fn store_stage_beside(
+    pub async fn store_stage_with_sync_state(
         &self,
         fence: &Fence,
         record: &StageRecord,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<(), StorageError> {
         let (fence, record) = (Arc::new(fence.clone()), Arc::new(record.clone()));
         let stored =
-            self.write(&fence.run.clone(), move |files| files.store_stage(&fence, &record, twin)).await;
+            self.write(&fence.run.clone(), move |files| files.store_stage(&fence, &record, db_sync)).await;
         self.told(stored)
     }
 
     /// As [`Store::finish`], noting what the database has of it.
-    pub async fn finish_beside(
+    pub async fn finish_with_sync_state(
         &self,
         fence: &Fence,
         end: End<'_>,
         at: Timestamp,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<(), StorageError> {
         let fence = Arc::new(fence.clone());
         let run = fence.run.clone();
         let end: Arc<OwnedEnd> = Arc::new(end.into());
-        self.told(self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, twin)).await)
+        self.told(self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, db_sync)).await)
     }
 
     /// Removes what a killed process left half written of a run that nobody works on.
@@ -449,7 +449,7 @@ impl FileStore {
 #[async_trait]
 impl Store for FileStore {
     async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
-        self.accept_beside(run, lease, Twin::None).await
+        self.accept_with_sync_state(run, lease, DbSync::NotTracked).await
     }
 
     async fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
@@ -478,7 +478,7 @@ impl Store for FileStore {
     }
 
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
-        self.store_stage_beside(fence, record, Twin::None).await
+        self.store_stage_with_sync_state(fence, record, DbSync::NotTracked).await
     }
 
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
@@ -497,7 +497,7 @@ impl Store for FileStore {
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
-        self.finish_beside(fence, end, at, Twin::None).await
+        self.finish_with_sync_state(fence, end, at, DbSync::NotTracked).await
     }
 
     async fn probe(&self) -> Result<(), StorageError> {

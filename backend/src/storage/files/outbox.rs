@@ -22,7 +22,7 @@ use super::{
         StorageError, StorageErrorKind,
         outbox::{Counts, Delivery, Due, Event, Outbox, Outcome},
     },
-    FileStore, Twin,
+    DbSync, FileStore,
     manifest::Manifest,
     run_files::{MANIFEST_FILE, RunFiles},
 };
@@ -59,12 +59,12 @@ impl RunFiles {
         &self,
         manifest: &mut Manifest,
         events: &[Event],
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<(), StorageError> {
-        if self.telling.wake.is_none() || twin.has_it() {
+        if self.telling.wake.is_none() || db_sync.is_synced() {
             return Ok(());
         }
-        self.mark_beside(manifest, OWING_FOLDER)?;
+        self.mark_with_manifest(manifest, OWING_FOLDER)?;
         self.disturb(&manifest.run_id);
         let generation = manifest.generation;
         for event in events {
@@ -84,10 +84,10 @@ impl RunFiles {
     }
 
     /// Enters in a manifest (not yet written) that work on its next step begins.
-    pub(super) fn owe_step(&self, manifest: &mut Manifest, twin: Twin) -> Result<(), StorageError> {
+    pub(super) fn owe_step(&self, manifest: &mut Manifest, db_sync: DbSync) -> Result<(), StorageError> {
         let missing = Stage::ALL.into_iter().find(|stage| !manifest.stages.contains_key(stage));
         let step = missing.map_or(REPORT_STEP, Stage::number);
-        self.owe(manifest, &[Event::Started(step)], twin)
+        self.owe(manifest, &[Event::Started(step)], db_sync)
     }
 
     fn disturb(&self, run: &RunId) {

@@ -9,7 +9,7 @@ use pipeline::{
 
 use super::{
     super::{Fence, StorageError, StorageErrorKind, outbox::Event},
-    Twin,
+    DbSync,
     manifest::{Manifest, StoredStage},
     proof::{Found, digest, prove},
     run_files::RunFiles,
@@ -21,7 +21,7 @@ impl RunFiles {
         &self,
         fence: &Fence,
         record: &StageRecord,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<(), StorageError> {
         let stage = record.meta.stage;
         let name = Self::name(&fence.run, stage.file());
@@ -37,13 +37,13 @@ impl RunFiles {
         }
         manifest.flush_with(&name);
         crash::point("stage-file-written");
-        manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
+        manifest.stages.insert(stage, self.stored_stage(record, sha256, db_sync));
         manifest.attempts = 0;
-        if twin.has_it() {
+        if db_sync.is_synced() {
             manifest.database.get_or_insert_default().has_row = true;
         }
-        self.owe(&mut manifest, &[Event::Stage(stage)], twin)?;
-        self.owe_step(&mut manifest, twin)?;
+        self.owe(&mut manifest, &[Event::Stage(stage)], db_sync)?;
+        self.owe_step(&mut manifest, db_sync)?;
         self.write_manifest(&mut manifest)?;
         tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())
@@ -54,7 +54,7 @@ impl RunFiles {
         &self,
         manifest: &mut Manifest,
         record: &StageRecord,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<(), StorageError> {
         let stage = record.meta.stage;
         if manifest.stages.contains_key(&stage) {
@@ -72,7 +72,7 @@ impl RunFiles {
             created => created.map_err(|error| self.fault(&name, &error))?,
         }
         manifest.flush_with(&name);
-        manifest.stages.insert(stage, self.stored_stage(record, sha256, twin));
+        manifest.stages.insert(stage, self.stored_stage(record, sha256, db_sync));
         Ok(())
     }
 
@@ -119,14 +119,14 @@ impl RunFiles {
         &self,
         record: &StageRecord,
         record_sha256: String,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> StoredStage {
         StoredStage {
             file: record.meta.stage.file().to_owned(),
             record_sha256,
             payload_sha256: record.meta.payload_sha256.clone(),
             stored_at: self.clock.now(),
-            unsynced: twin == Twin::Lacks,
+            unsynced: db_sync == DbSync::Pending,
         }
     }
 

@@ -251,18 +251,18 @@ async fn what_the_database_lacks_is_marked_and_counted() {
     let world = Fixture::new();
     let new = new_run("doc", "acme");
     let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
-    let accepted = world.store.accept_beside(&new, Some(&lease), Twin::Has).await.unwrap();
+    let accepted = world.store.accept_with_sync_state(&new, Some(&lease), DbSync::Synced).await.unwrap();
     let Acceptance::New(Some(fence)) = accepted else { panic!("{accepted:?}") };
     assert!(world.manifest().has_row() && !fence.holds_row, "its row is still to be taken");
-    world.store.store_stage_beside(&fence, &record("One"), Twin::Lacks).await.unwrap();
+    world.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Pending).await.unwrap();
     assert!(world.manifest().stages[&Stage::InputProcessing].unsynced);
-    world.store.store_stage_beside(&fence, &record("One"), Twin::Has).await.unwrap();
+    world.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Synced).await.unwrap();
     assert!(!world.manifest().stages[&Stage::InputProcessing].unsynced);
     assert_eq!(world.store.unsynced().await.unwrap().runs, 0);
     let end = End::Failed(&failure());
-    world.store.finish_beside(&fence, end, AT.parse().unwrap(), Twin::Lacks).await.unwrap();
+    world.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
     // An answer that was lost is asked for again.
-    world.store.finish_beside(&fence, end, AT.parse().unwrap(), Twin::Lacks).await.unwrap();
+    world.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
     assert_eq!(world.store.unsynced().await.unwrap().runs, 1);
     let snapshot = world.store.load(&world.run).await.unwrap().unwrap();
     let proof = crate::storage::proof::Proof::of(&snapshot, "1".to_owned(), AT.parse().unwrap());

@@ -1,7 +1,7 @@
 //! Acceptance where there may be files: who guards against running twice.
 
 use super::{
-    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::Twin},
+    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::DbSync},
     Router,
 };
 use crate::storage::mode::Mode;
@@ -50,8 +50,8 @@ impl Router {
                 )
             }));
         }
-        let twin = if self.database.is_some() { Twin::Lacks } else { Twin::None };
-        let accepted = self.files.accept_beside(run, lease, twin).await;
+        let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
+        let accepted = self.files.accept_with_sync_state(run, lease, db_sync).await;
         self.note_file(&accepted);
         accepted
     }

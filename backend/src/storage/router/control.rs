@@ -12,7 +12,7 @@ use super::{
     super::{
         Fence, StorageError, StorageErrorKind, Store as _,
         control::{Burial, Control, FrontendRun, Listing, RunPage},
-        files::Twin,
+        files::DbSync,
     },
     Database, Router,
     look::{Look, Why},
@@ -21,8 +21,8 @@ use crate::crash;
 
 impl Router {
     /// What the database has of something that only the files are told now.
-    fn absent_twin(&self) -> Twin {
-        if self.database.is_some() { Twin::Lacks } else { Twin::None }
+    fn absent_twin(&self) -> DbSync {
+        if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked }
     }
 
     /// The database that has the run's row, and says what becomes of it.
@@ -76,9 +76,9 @@ impl Router {
         run: &RunId,
         failure: &RunFailure,
         at: Timestamp,
-        twin: Twin,
+        db_sync: DbSync,
     ) -> Result<bool, StorageError> {
-        let cancelled = self.files.cancel_beside(run, failure, at, twin).await;
+        let cancelled = self.files.cancel_with_sync_state(run, failure, at, db_sync).await;
         self.note_file(&cancelled);
         cancelled
     }
@@ -140,7 +140,7 @@ impl Control for Router {
             let what = "files alone do not keep several replicas from retrying it twice (SINGLE_REPLICA)";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         }
-        let retried = self.files.retry_beside(run, seen, self.absent_twin()).await;
+        let retried = self.files.retry_with_sync_state(run, seen, self.absent_twin()).await;
         self.note_file(&retried);
         retried
     }
@@ -160,7 +160,7 @@ impl Control for Router {
         };
         let cancelled = database.call(|store| async move { store.cancel(run, failure, at).await }).await?;
         crash::point("cancelled-in-database");
-        if cancelled && let Err(error) = self.cancel_in_files(run, failure, at, Twin::Has).await {
+        if cancelled && let Err(error) = self.cancel_in_files(run, failure, at, DbSync::Synced).await {
             // Its worker closes them too; one that nobody works on is closed at the next look at both.
             if error.is_outage() {
                 tracing::warn!(run_id = %run, %error, "the run's manifest could not be closed; the database says that it is cancelled");
@@ -172,7 +172,7 @@ impl Control for Router {
     async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
         self.check_both_are_reachable(run).await?;
         let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) else {
-            return self.files.bury_beside(run, false).await;
+            return self.files.create_tombstone_for(run, false).await;
         };
         let look = self.look(run, Why::ToDecide).await?;
         if let Some(error) = look.row_error {
@@ -192,11 +192,11 @@ impl Control for Router {
             }
             // Also where this disk never had it: were the database away, it could be accepted here again.
             if self.mode().has_files() || self.files.manifest(run).await?.is_some() {
-                self.files.bury_beside(run, true).await?;
+                self.files.create_tombstone_for(run, true).await?;
             }
             return Ok(buried);
         }
-        let buried = self.files.bury_beside(run, false).await?;
+        let buried = self.files.create_tombstone_for(run, false).await?;
         crash::point("buried-in-files");
         if buried != Burial::Running {
             database.call(|store| async move { store.bury(run).await }).await?;
@@ -224,7 +224,7 @@ impl Control for Router {
             crash::point("removed-from-database");
         }
         if self.files.manifest(run).await?.is_some() {
-            self.files.bury_beside(run, true).await?;
+            self.files.create_tombstone_for(run, true).await?;
         }
         if self.files.is_buried(run).await? { self.files.remove(run).await } else { Ok(()) }
     }

@@ -12,7 +12,7 @@ use pipeline::{
 use super::{
     super::{
         End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
-        files::{Twin, manifest::Manifest},
+        files::{DbSync, manifest::Manifest},
         merge::merge,
     },
     Database, Retries, Router, Write,
@@ -113,7 +113,7 @@ impl Router {
                     }
                     stored => {
                         stored?;
-                        self.files.store_stage_beside(fence, record, Twin::Has).await?;
+                        self.files.store_stage_with_sync_state(fence, record, DbSync::Synced).await?;
                     }
                 }
                 self.note_in_row(&fence.run, record.meta.stage);
@@ -251,7 +251,7 @@ impl Router {
                 self.note_lacking(run);
                 break;
             }
-            match self.write_file(fence, Write::Stage(&held.record), Twin::Has).await {
+            match self.write_file(fence, Write::Stage(&held.record), DbSync::Synced).await {
                 // The database has it: a full disk does not hold the run up.
                 Err(error) if error.is_outage() => {
                     tracing::error!(run_id = %run, %error, "[{run}] the files lack a stage that the database has");
@@ -353,23 +353,23 @@ impl Router {
             (RunStatus::Processing, _) => Ok(()),
             (RunStatus::Completed, Some(report)) => {
                 let records: Vec<StageRecord> = row.stages.into_values().map(|held| held.record).collect();
-                let mut twin = Twin::Has;
+                let mut db_sync = DbSync::Synced;
                 for record in &records {
-                    match self.write_file(fence, Write::Stage(record), Twin::Has).await {
+                    match self.write_file(fence, Write::Stage(record), DbSync::Synced).await {
                         // What this disk had of it stays, marked: reconciliation tells what differs.
-                        Err(error) if error.kind == StorageErrorKind::Conflict => twin = Twin::Ahead,
+                        Err(error) if error.kind == StorageErrorKind::Conflict => db_sync = DbSync::Diverged,
                         written => written?,
                     }
                 }
                 let end = End::Completed { records: &records, report: &report };
-                self.files.finish_beside(fence, end, at, twin).await
+                self.files.finish_with_sync_state(fence, end, at, db_sync).await
             }
             (..) => {
                 let failure = row.failure.unwrap_or_else(|| match row.status {
                     RunStatus::Failed => ended_by_frontend(),
                     _ => RunFailure::cancelled(None),
                 });
-                self.files.finish_beside(fence, End::Failed(&failure), at, Twin::Has).await
+                self.files.finish_with_sync_state(fence, End::Failed(&failure), at, DbSync::Synced).await
             }
         }
     }

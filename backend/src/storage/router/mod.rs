@@ -48,7 +48,7 @@ use self::{
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
     changes::RunChanges,
-    files::{FileStore, Twin},
+    files::{DbSync, FileStore},
     mode::{Flags, Mode},
 };
 use crate::{
@@ -230,8 +230,8 @@ impl Router {
                 "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
             )),
             Mode::FileOnly => {
-                let twin = if self.database.is_some() { Twin::Lacks } else { Twin::None };
-                self.write_file(fence, write, twin).await?;
+                let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
+                self.write_file(fence, write, db_sync).await?;
                 // Accepted by the database, before a flip.
                 if matches!(write, Write::End(..)) && self.holds_row(fence) {
                     self.leases.keep(fence, self.clock.monotonic());
@@ -253,7 +253,7 @@ impl Router {
     /// Ends in files a run that began there, before a flip: an open manifest would be taken up after the next. What they
     /// lack since then is for reconciliation to fill.
     async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
-        match self.files.finish_beside(fence, end, at, Twin::Ahead).await {
+        match self.files.finish_with_sync_state(fence, end, at, DbSync::Diverged).await {
             Err(error) if error.kind != StorageErrorKind::Unknown => {
                 tracing::warn!(run_id = %fence.run, %error, "the run's manifest could not be closed");
             }
@@ -265,13 +265,13 @@ impl Router {
     async fn write_both(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
         let in_database = self.write_database(fence, write).await;
         crash::point(if matches!(write, Write::Stage(_)) { "stage-in-database" } else { "end-in-database" });
-        let twin = match &in_database {
-            Ok(()) if matches!(write, Write::End(..)) && self.is_lacking(&fence.run) => Twin::Ahead,
-            Ok(()) => Twin::Has,
-            Err(error) if error.is_outage() => Twin::Lacks,
+        let db_sync = match &in_database {
+            Ok(()) if matches!(write, Write::End(..)) && self.is_lacking(&fence.run) => DbSync::Diverged,
+            Ok(()) => DbSync::Synced,
+            Err(error) if error.is_outage() => DbSync::Pending,
             Err(error) => return Err(error.clone()),
         };
-        match (in_database, self.write_file(fence, write, twin).await) {
+        match (in_database, self.write_file(fence, write, db_sync).await) {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(error)) => {
                 tracing::error!(run_id = %fence.run, %error, "file write failed; the database has it");
@@ -343,15 +343,15 @@ impl Router {
         Ok(())
     }
 
-    async fn write_file(&self, fence: &Fence, write: Write<'_>, twin: Twin) -> Result<(), StorageError> {
-        let mut written = self.files_write(fence, write, twin).await;
+    async fn write_file(&self, fence: &Fence, write: Write<'_>, db_sync: DbSync) -> Result<(), StorageError> {
+        let mut written = self.files_write(fence, write, db_sync).await;
         if matches!(&written, Err(error) if error.kind == StorageErrorKind::Unknown)
             && let Some(known) = self.known(&fence.run)
         {
             // Accepted by the database alone, before a flip.
             written = self.files.adopt(&known.new, fence).await;
             if written.is_ok() {
-                written = self.files_write(fence, write, twin).await;
+                written = self.files_write(fence, write, db_sync).await;
             }
         }
         self.note_file(&written);
@@ -361,10 +361,15 @@ impl Router {
         written
     }
 
-    async fn files_write(&self, fence: &Fence, write: Write<'_>, twin: Twin) -> Result<(), StorageError> {
+    async fn files_write(
+        &self,
+        fence: &Fence,
+        write: Write<'_>,
+        db_sync: DbSync,
+    ) -> Result<(), StorageError> {
         match write {
-            Write::Stage(record) => self.files.store_stage_beside(fence, record, twin).await,
-            Write::End(end, at) => self.files.finish_beside(fence, end, at, twin).await,
+            Write::Stage(record) => self.files.store_stage_with_sync_state(fence, record, db_sync).await,
+            Write::End(end, at) => self.files.finish_with_sync_state(fence, end, at, db_sync).await,
         }
     }
 

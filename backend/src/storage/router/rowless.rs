@@ -13,7 +13,7 @@ use pipeline::{
 use super::{
     super::{
         Acceptance, Control as _, NewRun, StorageError, StorageErrorKind,
-        files::{Twin, manifest::Manifest},
+        files::{DbSync, manifest::Manifest},
     },
     Router,
 };
@@ -34,7 +34,7 @@ impl Router {
     /// Removes what this disk has of a deleted run.
     pub(super) async fn remove_buried(&self, run: &RunId) -> Result<(), StorageError> {
         tracing::info!(run_id = %run, "[{run}] has been deleted; its files go");
-        self.files.bury_beside(run, true).await?;
+        self.files.create_tombstone_for(run, true).await?;
         self.files.remove(run).await?;
         self.changes.publish(run);
         Ok(())
@@ -75,7 +75,7 @@ impl Router {
             return Ok(());
         }
         let failure = RunFailure::new(FailureCode::Cancelled, None, REMOVED, true);
-        match self.files.cancel_beside(run, &failure, self.clock.now(), Twin::Has).await {
+        match self.files.cancel_with_sync_state(run, &failure, self.clock.now(), DbSync::Synced).await {
             Err(error) if error.kind == StorageErrorKind::Unknown => return Ok(()),
             cancelled => cancelled?,
         };
