@@ -42,7 +42,7 @@ use crate::{
         mode::Flags,
         outbox::Outbox,
         postgres::{Listener, PostgresStore},
-        proof::Mirror,
+        proof::SyncTarget,
         router::{Alone, Database, ReadLimiter, Router, RouterConfig},
     },
     webhooks::{Courier, Sender, SenderError, desk::Desk},
@@ -220,10 +220,10 @@ impl Service {
                 },
             },
         );
-        let reconciler = postgres.clone().map(|mirror| {
+        let reconciler = postgres.clone().map(|target| {
             Arc::new(Reconciler::new(
                 router.clone(),
-                mirror,
+                target,
                 Some(worker.clone()),
                 config.storage.retention,
                 clock.clone(),
@@ -234,7 +234,7 @@ impl Service {
             database: reconciler
                 .clone()
                 .zip(postgres.clone())
-                .map(|(reconciler, mirror)| (reconciler, mirror as Arc<dyn Mirror>)),
+                .map(|(reconciler, target)| (reconciler, target as Arc<dyn SyncTarget>)),
             clock: clock.clone(),
             keep,
         });

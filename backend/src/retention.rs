@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     reconcile::{Reconciler, verify::Comparison},
-    storage::{StorageError, files::FileStore, proof::Mirror, router::Router},
+    storage::{StorageError, files::FileStore, proof::SyncTarget, router::Router},
     telemetry::metrics,
 };
 
@@ -59,7 +59,7 @@ impl Summary {
 pub struct Retention {
     pub router: Arc<Router>,
     /// None without a database.
-    pub database: Option<(Arc<Reconciler>, Arc<dyn Mirror>)>,
+    pub database: Option<(Arc<Reconciler>, Arc<dyn SyncTarget>)>,
     pub clock: Arc<dyn Clock>,
     pub keep: Duration,
 }
@@ -124,12 +124,12 @@ impl Retention {
     }
 
     async fn expire_rows(&self, before: Timestamp) -> Result<usize, StorageError> {
-        let Some((_, mirror)) = self.database.as_ref().filter(|_| self.router.is_database_open()) else {
+        let Some((_, target)) = self.database.as_ref().filter(|_| self.router.is_database_open()) else {
             return Ok(0);
         };
         let mut all = 0;
         loop {
-            let expired = mirror.expire(before, BATCH).await?;
+            let expired = target.expire(before, BATCH).await?;
             all += expired;
             if expired < BATCH {
                 return Ok(all);

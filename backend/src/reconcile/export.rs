@@ -88,7 +88,7 @@ impl Reconciler {
                 count.add(&exported);
             }
         }
-        count.open = self.call(|mirror| async move { mirror.open_since(since).await }).await?;
+        count.open = self.call(|target| async move { target.open_since(since).await }).await?;
         Ok(count)
     }
 

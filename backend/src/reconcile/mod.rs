@@ -34,7 +34,7 @@ use crate::{
     storage::{
         StorageError, StorageErrorKind, Store as _,
         files::{FileStore, manifest::optional_millis},
-        proof::{Mirror, Row},
+        proof::{Row, SyncTarget},
         router::Router,
     },
     worker::Worker,
@@ -151,7 +151,7 @@ pub struct Standing {
 #[derive(Debug)]
 pub struct Reconciler {
     router: Arc<Router>,
-    mirror: Arc<dyn Mirror>,
+    target: Arc<dyn SyncTarget>,
     clock: Arc<dyn Clock>,
     /// In whose name rows are taken: not the worker's, which would renew them.
     owner: String,
@@ -173,7 +173,7 @@ impl Reconciler {
     #[must_use]
     pub fn new(
         router: Arc<Router>,
-        mirror: Arc<dyn Mirror>,
+        target: Arc<dyn SyncTarget>,
         worker: Option<Worker>,
         retention: Option<Duration>,
         clock: Arc<dyn Clock>,
@@ -181,7 +181,7 @@ impl Reconciler {
         let owner = format!("reconciler-{}", uuid::Uuid::now_v7());
         Self {
             router,
-            mirror,
+            target,
             clock,
             owner,
             worker,
@@ -411,20 +411,20 @@ impl Reconciler {
     }
 
     async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
-        self.call(|mirror| async { mirror.look(run).await }).await
+        self.call(|target| async { target.look(run).await }).await
     }
 
     /// Makes a call, if the database's breaker admits it.
     async fn call<'a, T, F>(
         &'a self,
-        call: impl FnOnce(&'a dyn Mirror) -> F + Send,
+        call: impl FnOnce(&'a dyn SyncTarget) -> F + Send,
     ) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>> + Send,
     {
         let _place = self.calls.acquire().await;
         match self.router.database() {
-            Some(database) => database.call_queued(|_| call(&*self.mirror)).await,
+            Some(database) => database.call_queued(|_| call(&*self.target)).await,
             None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
         }
     }

@@ -66,7 +66,7 @@ impl Reconciler {
                 let fence = self.fence_above(&file, row.snapshot.epoch);
                 let version = &row.version;
                 let reopened =
-                    self.call(|mirror| async { mirror.reopen(&fence, &differing, version).await }).await?;
+                    self.call(|target| async { target.reopen(&fence, &differing, version).await }).await?;
                 if !reopened {
                     return Err(changed());
                 }
@@ -83,7 +83,7 @@ impl Reconciler {
     async fn trusted(&self, run: &RunId, row: &Row) -> Result<Row, StorageError> {
         let digests = row.damaged.iter().map(|(number, text)| Ok((*number, digest(*number, text)?)));
         let digests = digests.collect::<Result<BTreeMap<_, _>, StorageError>>()?;
-        if !self.call(|mirror| async { mirror.trust(run, &digests, &row.version).await }).await? {
+        if !self.call(|target| async { target.trust(run, &digests, &row.version).await }).await? {
             return Err(changed());
         }
         self.look(run).await?.filter(|row| row.damaged.is_empty()).ok_or_else(changed)

@@ -46,7 +46,7 @@ impl Reconciler {
     async fn absent(&self, runs: Vec<RunId>) -> Result<Vec<RunId>, StorageError> {
         let mut absent = Vec::new();
         for batch in runs.chunks(TIDY_BATCH) {
-            absent.extend(self.call(|mirror| async { mirror.absent_among(batch).await }).await?);
+            absent.extend(self.call(|target| async { target.absent_among(batch).await }).await?);
         }
         Ok(absent)
     }
@@ -81,7 +81,7 @@ impl Reconciler {
         let mut has_left_any = false;
         loop {
             let from = after.as_ref().map(|(at, run)| (*at, run.as_ref()));
-            let page = self.call(|mirror| async move { mirror.tombstones(from, TIDY_BATCH).await }).await?;
+            let page = self.call(|target| async move { target.tombstones(from, TIDY_BATCH).await }).await?;
             let is_last = page.len() < TIDY_BATCH;
             for (run, at) in page {
                 let here = match &mut here {

@@ -73,7 +73,7 @@ impl Reconciler {
                 }
                 (Plan::Leave, _) => return Ok(Outcome::Left),
                 (Plan::Conflict { numbers }, _) => {
-                    self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;
+                    self.call(|target| async { target.note_conflicts(run, &numbers).await }).await?;
                     return Ok(Outcome::Conflict { numbers });
                 }
                 (Plan::Replay { .. }, row) => {
@@ -82,7 +82,7 @@ impl Reconciler {
                 }
                 (Plan::Fill { stages }, Some(row)) if stages.is_empty() => {
                     if let (None, Some(report)) = (&row.snapshot.report, &file.report) {
-                        self.call(|mirror| async { mirror.fill_report(run, file.generation, report).await })
+                        self.call(|target| async { target.fill_report(run, file.generation, report).await })
                             .await?;
                         continue;
                     }
@@ -103,7 +103,7 @@ impl Reconciler {
                 (Plan::Fill { stages }, _) => {
                     for held in stages.iter().filter_map(|stage| file.stages.get(stage)) {
                         let record = &held.record;
-                        self.call(|mirror| async { mirror.fill_stage(run, file.generation, record).await })
+                        self.call(|target| async { target.fill_stage(run, file.generation, record).await })
                             .await?;
                         stages_written += 1;
                     }
@@ -113,7 +113,7 @@ impl Reconciler {
         match self.look(run).await?.map(|row| differences(&row.snapshot, &file)) {
             // What neither side could be filled with: an operator's.
             Some(numbers) if !numbers.is_empty() => {
-                self.call(|mirror| async { mirror.note_conflicts(run, &numbers).await }).await?;
+                self.call(|target| async { target.note_conflicts(run, &numbers).await }).await?;
                 Ok(Outcome::Conflict { numbers })
             }
             _ => Ok(Outcome::Failed {
@@ -156,7 +156,7 @@ impl Reconciler {
                 ));
             }
         };
-        self.call(|mirror| async { mirror.replay(&fence, taken, &missing, end, at).await }).await?;
+        self.call(|target| async { target.replay(&fence, taken, &missing, end, at).await }).await?;
         self.router.changes().publish(&file.id);
         Ok(missing.len())
     }
@@ -167,7 +167,7 @@ impl Reconciler {
         let records: Vec<StageRecord> = file.stages.values().map(|held| held.record.clone()).collect();
         let at = row.finished_at.or(file.finished_at).unwrap_or_else(|| self.clock.now());
         let end = End::Completed { records: &records, report };
-        self.call(|mirror| async { mirror.fill_rows(&row.id, row.generation, end, at).await }).await
+        self.call(|target| async { target.fill_rows(&row.id, row.generation, end, at).await }).await
     }
 
     /// The fence of this reconciler, above what either side has seen.
@@ -190,7 +190,7 @@ impl Reconciler {
             return Ok(false);
         }
         let proof = Proof::of(row, version.to_owned(), self.clock.now());
-        if !self.call(|mirror| async { mirror.keep_proof(&proof).await }).await? {
+        if !self.call(|target| async { target.keep_proof(&proof).await }).await? {
             return Ok(false);
         }
         crash::point("reconcile-proved");

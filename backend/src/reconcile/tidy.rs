@@ -20,7 +20,7 @@ impl Reconciler {
         loop {
             let after_run = after.as_ref();
             let page = self
-                .call(|mirror| async move { mirror.lacking_in_files(after_run, TIDY_BATCH).await })
+                .call(|target| async move { target.lacking_in_files(after_run, TIDY_BATCH).await })
                 .await?;
             for run in &page {
                 if self.files().manifest(run).await?.is_none()
@@ -49,7 +49,7 @@ impl Reconciler {
         let mut open = self.files().open_runs().await?;
         open.retain(|run| !self.is_worked_on(run));
         for batch in open.chunks(TIDY_BATCH) {
-            for run in self.call(|mirror| async { mirror.ended_among(batch).await }).await? {
+            for run in self.call(|target| async { target.ended_among(batch).await }).await? {
                 if !self.is_worked_on(&run) {
                     self.router.close_in_files(&run).await?;
                 }

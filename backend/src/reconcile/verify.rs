@@ -175,7 +175,7 @@ impl Reconciler {
         after: &mut Option<RunId>,
     ) -> Result<Option<Vec<RunId>>, StorageError> {
         let last = after.as_ref();
-        let page = self.call(|mirror| async move { mirror.ended_since(since, last, PAGE).await }).await?;
+        let page = self.call(|target| async move { target.ended_since(since, last, PAGE).await }).await?;
         *after = page.last().cloned().or(after.take());
         Ok(Some(page).filter(|page| !page.is_empty()))
     }

@@ -63,7 +63,7 @@ pub struct Row {
 
 /// A database whose rows can be compared with files, and mended.
 #[async_trait]
-pub trait Mirror: Store {
+pub trait SyncTarget: Store {
     /// The run as its row says.
     async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError>;
 

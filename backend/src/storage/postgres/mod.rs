@@ -18,7 +18,6 @@ mod lease;
 mod list;
 mod listen;
 mod load;
-mod mirror;
 mod notifier;
 mod outbox;
 mod pool;
@@ -27,6 +26,7 @@ mod replicas;
 mod rowless;
 mod stage;
 mod steps;
+mod sync;
 
 use std::{
     collections::BTreeMap,
@@ -50,7 +50,7 @@ use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Replica, ReplicaRegistry, Snapshot, StorageError,
     StorageErrorKind, Store,
     frontend_rows::FrontendRows,
-    proof::{Mirror, Proof, Row},
+    proof::{Proof, Row, SyncTarget},
 };
 use crate::{config::DatabaseConfig, database::Malformed};
 
@@ -190,13 +190,13 @@ impl ReplicaRegistry for PostgresStore {
 }
 
 #[async_trait]
-impl Mirror for PostgresStore {
+impl SyncTarget for PostgresStore {
     async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
         bounded!(self.pool, Access::Read, |conn| load::look(conn, run))
     }
 
     async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| mirror::ended_among(conn, runs))
+        bounded!(self.pool, Access::Read, |conn| sync::ended_among(conn, runs))
     }
 
     async fn absent_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
@@ -218,7 +218,7 @@ impl Mirror for PostgresStore {
         record: &StageRecord,
     ) -> Result<(), StorageError> {
         let new = stage::Stored::new(record)?;
-        bounded!(self.pool, Access::Write, |conn| mirror::fill(conn, run, generation, &new))
+        bounded!(self.pool, Access::Write, |conn| sync::fill(conn, run, generation, &new))
     }
 
     async fn fill_rows(
@@ -233,7 +233,7 @@ impl Mirror for PostgresStore {
     }
 
     async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |conn| mirror::fill_report(conn, run, generation, report))
+        bounded!(self.pool, Access::Write, |conn| sync::fill_report(conn, run, generation, report))
     }
 
     async fn replay(
@@ -246,7 +246,7 @@ impl Mirror for PostgresStore {
     ) -> Result<(), StorageError> {
         let stages = stages.iter().map(|record| stage::Stored::new(record)).collect::<Result<Vec<_>, _>>()?;
         let rows = frontend_rows(end, at)?;
-        let replay = mirror::Replay {
+        let replay = sync::Replay {
             new,
             stages: &stages,
             end,
@@ -254,7 +254,7 @@ impl Mirror for PostgresStore {
             at,
             tells: self.telling.is_some(),
         };
-        let replayed = bounded!(self.pool, Access::Write, |conn| mirror::replay(conn, fence, &replay));
+        let replayed = bounded!(self.pool, Access::Write, |conn| sync::replay(conn, fence, &replay));
         self.told(replayed)
     }
 
@@ -262,7 +262,7 @@ impl Mirror for PostgresStore {
         let json = serde_json::to_string(proof).map_err(|error| {
             StorageError::new(StorageErrorKind::Refused, format!("a proof is no JSON: {error}"))
         })?;
-        bounded!(self.pool, Access::Write, |conn| mirror::keep_proof(conn, proof, &json))
+        bounded!(self.pool, Access::Write, |conn| sync::keep_proof(conn, proof, &json))
     }
 
     async fn reopen(
@@ -271,7 +271,7 @@ impl Mirror for PostgresStore {
         without: &[Stage],
         row_version: &str,
     ) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| mirror::reopen(conn, fence, without, row_version))
+        bounded!(self.pool, Access::Write, |conn| sync::reopen(conn, fence, without, row_version))
     }
 
     async fn trust(
@@ -280,11 +280,11 @@ impl Mirror for PostgresStore {
         digests: &BTreeMap<i32, String>,
         row_version: &str,
     ) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| mirror::trust(conn, run, digests, row_version))
+        bounded!(self.pool, Access::Write, |conn| sync::trust(conn, run, digests, row_version))
     }
 
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |conn| mirror::note_conflicts(conn, run, numbers))
+        bounded!(self.pool, Access::Write, |conn| sync::note_conflicts(conn, run, numbers))
     }
 
     async fn ended_since(
@@ -293,7 +293,7 @@ impl Mirror for PostgresStore {
         after: Option<&RunId>,
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| mirror::ended_since(conn, since, after, limit))
+        bounded!(self.pool, Access::Read, |conn| sync::ended_since(conn, since, after, limit))
     }
 
     async fn lacking_in_files(
@@ -301,15 +301,15 @@ impl Mirror for PostgresStore {
         after: Option<&RunId>,
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| mirror::lacking_in_files(conn, after, limit))
+        bounded!(self.pool, Access::Read, |conn| sync::lacking_in_files(conn, after, limit))
     }
 
     async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| mirror::open_since(conn, since))
+        bounded!(self.pool, Access::Read, |conn| sync::open_since(conn, since))
     }
 
     async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| mirror::expire(conn, before, limit))
+        bounded!(self.pool, Access::Write, |conn| sync::expire(conn, before, limit))
     }
 }
 
