@@ -10,9 +10,9 @@ use pipeline::run::{RunId, Stage};
 use super::{
     super::{Fence, StorageError, StorageErrorKind, outbox::Event},
     DbSync,
+    integrity::{DigestCheck, check_digest},
     manifest::Manifest,
     marks::OPEN_FOLDER,
-    proof::{Found, prove},
     run_files::{Look, RunFiles, lock},
 };
 
@@ -57,8 +57,8 @@ impl RunFiles {
         for ((stage, name), stored) in Stage::ALL.into_iter().zip(&names).zip(self.backend.read_all(&names)) {
             let stored = stored.map_err(|error| self.fault(name, &error))?;
             let known = manifest.stages.get(&stage).cloned();
-            match prove(stored, stage, known.as_ref())? {
-                Found::Record(record, sha256, _) => {
+            match check_digest(stored, stage, known.as_ref())? {
+                DigestCheck::Record(record, sha256, _) => {
                     // A crash between the stage file and the manifest: the file has proved itself.
                     if known.is_none() {
                         let db_sync = manifest.database.map_or(DbSync::NotTracked, |_| DbSync::Pending);
@@ -68,14 +68,14 @@ impl RunFiles {
                         has_changed = true;
                     }
                 }
-                Found::Nothing => {
+                DigestCheck::Nothing => {
                     if manifest.stages.remove(&stage).is_some() {
                         has_changed = true;
                         let path = self.backend.place(name);
                         tracing::warn!(path, "stored stage is missing; it will be run again");
                     }
                 }
-                Found::Damaged(reason, version) => {
+                DigestCheck::Damaged(reason, version) => {
                     // Still ours: else it may be what the next owner has stored by its own manifest.
                     self.fenced_manifest(&fence)?;
                     self.set_aside(name, &reason, Some(&version))?;

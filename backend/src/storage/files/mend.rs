@@ -13,7 +13,6 @@ use super::{
     DbSync,
     integrity::{DigestCheck, check_digest, digest},
     manifest::{DatabaseSide, Manifest, StoredReport},
-    proof::{Found, digest, prove},
     run_files::{MANIFEST_FILE, REPORT_FILE, RunFiles},
     tombstone::deleted,
 };
@@ -147,21 +146,21 @@ impl RunFiles {
         let name = Self::name(&manifest.run_id, stage.file());
         let sha256 = digest(record)?;
         let known = manifest.stages.get(&stage);
-        let is_there = match prove(self.read(&name)?, stage, known)? {
-            Found::Record(_, existing, _) if existing == sha256 => true,
-            Found::Record(..) if known.is_some() => return Ok(()),
+        let is_there = match check_digest(self.read(&name)?, stage, known)? {
+            DigestCheck::Record(_, existing, _) if existing == sha256 => true,
+            DigestCheck::Record(..) if known.is_some() => return Ok(()),
             // Named nowhere: a writer's who lost the run between the file and the manifest, or a conflict.
-            Found::Record(..) => return Err(self.conflict(&name)),
-            Found::Damaged(reason, version) => {
+            DigestCheck::Record(..) => return Err(self.conflict(&name)),
+            DigestCheck::Damaged(reason, version) => {
                 // The record may be whole, and the manifest's digest of it wrong.
-                let is_whole = matches!(prove(self.read(&name)?, stage, None)?,
-                    Found::Record(_, existing, _) if existing == sha256);
+                let is_whole = matches!(check_digest(self.read(&name)?, stage, None)?,
+                    DigestCheck::Record(_, existing, _) if existing == sha256);
                 if !is_whole {
                     self.set_aside(&name, &reason, Some(&version))?;
                 }
                 is_whole
             }
-            Found::Nothing => false,
+            DigestCheck::Nothing => false,
         };
         if !is_there {
             let created = self.backend.create(&name, &self.json_bytes(record, &name)?);
@@ -212,7 +211,7 @@ impl RunFiles {
         let mut damage = Damage::default();
         for stage in Stage::ALL {
             let stored = self.read(&Self::name(run, stage.file()))?;
-            if let Found::Damaged(..) = prove(stored, stage, manifest.stages.get(&stage))? {
+            if let DigestCheck::Damaged(..) = check_digest(stored, stage, manifest.stages.get(&stage))? {
                 damage.stages.push(stage);
             }
         }

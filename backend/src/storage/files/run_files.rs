@@ -20,10 +20,10 @@ use serde::Serialize;
 use super::{
     super::{Fence, HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
     backend::{FileBackend, OwnerLease, Stored, Version, folder_of},
+    integrity::{DigestCheck, check_digest},
     manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
     marks::UNSYNCED_FOLDER,
     outbox::Telling,
-    proof::{Found, prove},
     spool::Spool,
     tombstone::TOMBSTONE_FILE,
 };
@@ -246,12 +246,12 @@ impl RunFiles {
         };
         let mut stages = BTreeMap::new();
         for stage in Stage::ALL {
-            match prove(next()?, stage, manifest.stages.get(&stage))? {
-                Found::Record(record, sha256, _) => {
+            match check_digest(next()?, stage, manifest.stages.get(&stage))? {
+                DigestCheck::Record(record, sha256, _) => {
                     stages.insert(stage, HeldStage { record: *record, sha256, places: Places::FILES });
                 }
-                Found::Nothing => {}
-                Found::Damaged(reason, _) => {
+                DigestCheck::Nothing => {}
+                DigestCheck::Damaged(reason, _) => {
                     let path = self.backend.place(&Self::name(run, stage.file()));
                     tracing::warn!(path, reason, "damaged stage file");
                 }

@@ -10,8 +10,8 @@ use pipeline::{
 use super::{
     super::{Fence, StorageError, StorageErrorKind, outbox::Event},
     DbSync,
+    integrity::{DigestCheck, check_digest, digest},
     manifest::{Manifest, StoredStage},
-    proof::{Found, digest, prove},
     run_files::RunFiles,
 };
 use crate::crash;
@@ -64,8 +64,8 @@ impl RunFiles {
         let sha256 = digest(record)?;
         match self.backend.create(&name, &self.json_bytes(record, &name)?) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match prove(self.read(&name)?, stage, None)? {
-                    Found::Record(_, existing, _) if existing == sha256 => {}
+                match check_digest(self.read(&name)?, stage, None)? {
+                    DigestCheck::Record(_, existing, _) if existing == sha256 => {}
                     _ => return Err(self.conflict(&name)),
                 }
             }
@@ -96,13 +96,15 @@ impl RunFiles {
         let stored = self.read(name)?;
         let manifest = self.fenced_manifest(fence)?;
         let known = manifest.stages.get(&stage);
-        let why_and_version = match prove(stored, stage, known)? {
-            Found::Record(_, existing, _) if existing == sha256 => return Ok(manifest),
-            Found::Record(..) if known.is_some() => return Err(self.conflict(name)),
+        let why_and_version = match check_digest(stored, stage, known)? {
+            DigestCheck::Record(_, existing, _) if existing == sha256 => return Ok(manifest),
+            DigestCheck::Record(..) if known.is_some() => return Err(self.conflict(name)),
             // Of a writer who lost the run between this file and the manifest: nobody has built on it.
-            Found::Record(_, _, version) => Some(("a fenced writer's, named nowhere".to_owned(), version)),
-            Found::Damaged(reason, version) => Some((reason, version)),
-            Found::Nothing => None,
+            DigestCheck::Record(_, _, version) => {
+                Some(("a fenced writer's, named nowhere".to_owned(), version))
+            }
+            DigestCheck::Damaged(reason, version) => Some((reason, version)),
+            DigestCheck::Nothing => None,
         };
         if let Some((reason, version)) = why_and_version {
             self.set_aside(name, &reason, Some(&version))?;

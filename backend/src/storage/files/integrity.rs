@@ -9,30 +9,30 @@ use super::{
 };
 
 /// What stands at a stage's place.
-pub(super) enum Found {
+pub(super) enum DigestCheck {
     Record(Box<StageRecord>, String, Version),
     Nothing,
     Damaged(String, Version),
 }
 
 /// Proves what was read at a stage's place: by its own payload digest, and by the manifest's where that names it.
-pub(super) fn prove(
+pub(super) fn check_digest(
     stored: Option<Stored>,
     stage: Stage,
     known: Option<&StoredStage>,
-) -> Result<Found, StorageError> {
-    let Some(Stored { bytes, version }) = stored else { return Ok(Found::Nothing) };
+) -> Result<DigestCheck, StorageError> {
+    let Some(Stored { bytes, version }) = stored else { return Ok(DigestCheck::Nothing) };
     let record = match StageRecord::from_bytes(stage, &bytes) {
         Ok(record) => record,
-        Err(error) => return Ok(Found::Damaged(error.to_string(), version)),
+        Err(error) => return Ok(DigestCheck::Damaged(error.to_string(), version)),
     };
     let sha256 = digest(&record)?;
     Ok(match known {
         Some(known) if known.record_sha256 != sha256 => {
             let what = format!("has record digest {sha256}, the manifest says {}", known.record_sha256);
-            Found::Damaged(what, version)
+            DigestCheck::Damaged(what, version)
         }
-        _ => Found::Record(Box::new(record), sha256, version),
+        _ => DigestCheck::Record(Box::new(record), sha256, version),
     })
 }
 
