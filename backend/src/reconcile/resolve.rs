@@ -41,7 +41,7 @@ impl Reconciler {
                 if !row.damaged.is_empty() {
                     row = self.trusted(run, &row).await?;
                 }
-                self.files().take_over(&row.snapshot).await?;
+                self.files().overwrite_from_row(&row.snapshot).await?;
             }
             Keep::Files => {
                 // Where something is lost here, it is the row's that is told to be wrong.

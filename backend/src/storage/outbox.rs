@@ -221,5 +221,5 @@ pub trait Outbox: Store {
     async fn count_deliveries(&self) -> Result<Counts, StorageError>;
 
     /// Takes over what another store was still to tell, and what it had told.
-    async fn take_over(&self, run: &RunId, deliveries: &[Delivery]) -> Result<(), StorageError>;
+    async fn import_deliveries(&self, run: &RunId, deliveries: &[Delivery]) -> Result<(), StorageError>;
 }

@@ -33,7 +33,7 @@ impl RunFiles {
         })
     }
 
-    pub(super) fn take_over(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub(super) fn overwrite_from_row(&self, row: &Snapshot) -> Result<(), StorageError> {
         let run = &row.id;
         {
             let _lock = self.lock(run)?;

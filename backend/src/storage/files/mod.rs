@@ -401,9 +401,9 @@ impl FileStore {
     }
 
     /// Makes the files hold what the row holds; what differed stays beside it as `*.conflict-TIME`.
-    pub async fn take_over(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub async fn overwrite_from_row(&self, row: &Snapshot) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
-        self.write(&row.id.clone(), move |files| files.take_over(&row)).await
+        self.write(&row.id.clone(), move |files| files.overwrite_from_row(&row)).await
     }
 
     /// Keeps a row's version in the run's folder, before the files' replaces it.

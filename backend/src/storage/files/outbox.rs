@@ -312,7 +312,7 @@ impl Outbox for FileStore {
         self.whole(RunFiles::count_deliveries).await
     }
 
-    async fn take_over(&self, run: &RunId, deliveries: &[Delivery]) -> Result<(), StorageError> {
+    async fn import_deliveries(&self, run: &RunId, deliveries: &[Delivery]) -> Result<(), StorageError> {
         let new = deliveries.to_vec();
         self.change(run, move |all, _| {
             all.retain(|one| !new.iter().any(|other| other.position() == one.position()));

@@ -213,7 +213,7 @@ async fn count(conn: &mut PooledConn<'_>) -> Result<Counts, DbError> {
 }
 
 /// What either side has told is told. $1 run, $2 generations, $3 events, $4 attempts, $5 outcomes, $6 when (ms)
-const TAKE_OVER: &str = r#"
+const IMPORT: &str = r#"
 INSERT INTO "WebhookDelivery" AS w ("runId", "generation", "event", "attempts", "nextAttemptAt", "settledAt", "outcome")
 SELECT $1, o.generation, o.event, o.attempts, to_timestamp(o.at::float8 / 1000),
   CASE WHEN o.outcome IS NOT NULL THEN now() END, o.outcome
@@ -221,8 +221,8 @@ FROM unnest($2::int4[], $3::int4[], $4::int4[], $5::text[], $6::int8[]) AS o(gen
 ON CONFLICT ("runId", "generation", "event") DO UPDATE SET
   "settledAt" = COALESCE(w."settledAt", EXCLUDED."settledAt"), "outcome" = COALESCE(w."outcome", EXCLUDED."outcome")"#;
 
-async fn take_over(conn: &mut PooledConn<'_>, run: &RunId, all: &[Delivery]) -> Result<(), DbError> {
-    conn.query(TAKE_OVER)
+async fn import_deliveries(conn: &mut PooledConn<'_>, run: &RunId, all: &[Delivery]) -> Result<(), DbError> {
+    conn.query(IMPORT)
         .bind(run.as_str())
         .bind(all.iter().map(|one| one.generation).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.event.number()).collect::<Vec<_>>())
@@ -260,7 +260,7 @@ impl Outbox for PostgresStore {
         bounded!(self.pool, Access::Read, |conn| count(conn))
     }
 
-    async fn take_over(&self, run: &RunId, all: &[Delivery]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |conn| take_over(conn, run, all))
+    async fn import_deliveries(&self, run: &RunId, all: &[Delivery]) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |conn| import_deliveries(conn, run, all))
     }
 }
