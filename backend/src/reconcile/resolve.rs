@@ -39,7 +39,7 @@ impl Reconciler {
         match keep {
             Keep::Database => {
                 if !row.damaged.is_empty() {
-                    row = self.trusted(run, &row).await?;
+                    row = self.with_accepted_digests(run, &row).await?;
                 }
                 self.files().overwrite_from_row(&row.snapshot).await?;
             }
@@ -55,7 +55,7 @@ impl Reconciler {
                     );
                     return Err(StorageError::new(StorageErrorKind::Refused, what));
                 }
-                self.files().keep_row(&row).await?;
+                self.files().snapshot_row(&row).await?;
                 let differing: Vec<Stage> = Stage::ALL
                     .into_iter()
                     .filter(|stage| {
@@ -80,10 +80,10 @@ impl Reconciler {
     }
 
     /// The row, read with what was changed in it by hand: an operator has said that it is right.
-    async fn trusted(&self, run: &RunId, row: &Row) -> Result<Row, StorageError> {
+    async fn with_accepted_digests(&self, run: &RunId, row: &Row) -> Result<Row, StorageError> {
         let digests = row.damaged.iter().map(|(number, text)| Ok((*number, digest(*number, text)?)));
         let digests = digests.collect::<Result<BTreeMap<_, _>, StorageError>>()?;
-        if !self.call(|target| async { target.trust(run, &digests, &row.version).await }).await? {
+        if !self.call(|target| async { target.accept_digests(run, &digests, &row.version).await }).await? {
             return Err(changed());
         }
         self.look(run).await?.filter(|row| row.damaged.is_empty()).ok_or_else(changed)

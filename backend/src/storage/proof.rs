@@ -122,7 +122,7 @@ pub trait SyncTarget: Store {
 
     /// Gives columns of an ended row (5 is the report) the digests of what stands in them; false if the row is no longer the
     /// one that was read.
-    async fn trust(
+    async fn accept_digests(
         &self,
         run: &RunId,
         digests: &BTreeMap<i32, String>,

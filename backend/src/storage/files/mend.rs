@@ -72,7 +72,7 @@ impl RunFiles {
         Ok(())
     }
 
-    pub(super) fn keep_row(&self, Row { snapshot: row, damaged, .. }: &Row) -> Result<(), StorageError> {
+    pub(super) fn snapshot_row(&self, Row { snapshot: row, damaged, .. }: &Row) -> Result<(), StorageError> {
         let name = Self::name(&row.id, format!("row.conflict-{}.json", self.stamp()));
         let stages: Vec<_> = row.stages.values().map(|held| &held.record).collect();
         let kept = serde_json::json!({

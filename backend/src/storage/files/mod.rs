@@ -407,9 +407,9 @@ impl FileStore {
     }
 
     /// Keeps a row's version in the run's folder, before the files' replaces it.
-    pub async fn keep_row(&self, row: &Row) -> Result<(), StorageError> {
+    pub async fn snapshot_row(&self, row: &Row) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
-        self.write(&row.snapshot.id.clone(), move |files| files.keep_row(&row)).await
+        self.write(&row.snapshot.id.clone(), move |files| files.snapshot_row(&row)).await
     }
 
     /// Gives an ended run the stages and the report that its row has and its files lack.

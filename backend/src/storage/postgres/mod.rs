@@ -274,13 +274,13 @@ impl SyncTarget for PostgresStore {
         bounded!(self.pool, Access::Write, |conn| sync::reopen(conn, fence, without, row_version))
     }
 
-    async fn trust(
+    async fn accept_digests(
         &self,
         run: &RunId,
         digests: &BTreeMap<i32, String>,
         row_version: &str,
     ) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| sync::trust(conn, run, digests, row_version))
+        bounded!(self.pool, Access::Write, |conn| sync::accept_digests(conn, run, digests, row_version))
     }
 
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {

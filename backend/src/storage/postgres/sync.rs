@@ -188,7 +188,7 @@ pub(super) async fn reopen(
 }
 
 /// $1 run, $2 the numbers, $3 their digests, $4 the version that was read
-const TRUST: &str = r#"
+const ACCEPT_DIGESTS: &str = r#"
 WITH given AS (SELECT number, digest FROM unnest($2::int4[], $3::text[]) AS g(number, digest))
 UPDATE "PipelineRun" SET
   "stage1Digest" = COALESCE((SELECT digest FROM given WHERE number = 1), "stage1Digest"),
@@ -198,14 +198,14 @@ UPDATE "PipelineRun" SET
   "reportDigest" = COALESCE((SELECT digest FROM given WHERE number = 5), "reportDigest"), "updatedAt" = now()
 WHERE "id" = $1 AND "status" <> 'PROCESSING' AND xmin::text = $4 RETURNING "id""#;
 
-pub(super) async fn trust(
+pub(super) async fn accept_digests(
     conn: &mut PooledConn<'_>,
     run: &RunId,
     digests: &BTreeMap<i32, String>,
     row_version: &str,
 ) -> Result<bool, DbError> {
     let trusted = conn
-        .query(TRUST)
+        .query(ACCEPT_DIGESTS)
         .bind(run.as_str())
         .bind(digests.keys().copied().collect::<Vec<_>>())
         .bind(digests.values().map(String::as_str).collect::<Vec<_>>())
