@@ -78,7 +78,7 @@ impl RunFiles {
                 DigestCheck::Damaged(reason, version) => {
                     // Still ours: else it may be what the next owner has stored by its own manifest.
                     self.fenced_manifest(&fence)?;
-                    self.set_aside(name, &reason, Some(&version))?;
+                    self.quarantine(name, &reason, Some(&version))?;
                     has_changed |= manifest.stages.remove(&stage).is_some();
                 }
             }

@@ -44,7 +44,7 @@ impl RunFiles {
                 // What the row merely lacks is given to it, unless it has ended otherwise.
                 let is_in_the_way = theirs.is_some() || row.status != manifest.status;
                 if ours.is_some() && ours != theirs && is_in_the_way {
-                    self.move_aside_if_there(&Self::name(run, stage.file()))?;
+                    self.quarantine_if_there(&Self::name(run, stage.file()))?;
                     manifest.stages.remove(&stage);
                 }
             }
@@ -53,7 +53,7 @@ impl RunFiles {
                 && report.as_ref() != Some(&stored.sha256)
                 && (report.is_some() || row.status != manifest.status)
             {
-                self.move_aside_if_there(&Self::name(run, REPORT_FILE))?;
+                self.quarantine_if_there(&Self::name(run, REPORT_FILE))?;
                 manifest.report = None;
             }
             manifest.status = row.status;
@@ -65,7 +65,7 @@ impl RunFiles {
         self.fill(row)
     }
 
-    fn move_aside_if_there(&self, name: &str) -> Result<(), StorageError> {
+    fn quarantine_if_there(&self, name: &str) -> Result<(), StorageError> {
         if self.read(name)?.is_some() {
             self.move_aside(name, "conflict", None)?;
         }
@@ -156,7 +156,7 @@ impl RunFiles {
                 let is_whole = matches!(check_digest(self.read(&name)?, stage, None)?,
                     DigestCheck::Record(_, existing, _) if existing == sha256);
                 if !is_whole {
-                    self.set_aside(&name, &reason, Some(&version))?;
+                    self.quarantine(&name, &reason, Some(&version))?;
                 }
                 is_whole
             }
@@ -189,7 +189,7 @@ impl RunFiles {
                     Some(known) if known.sha256 == existing => return Ok(()),
                     Some(known) => {
                         let reason = format!("has digest {existing}, the manifest says {}", known.sha256);
-                        self.set_aside(&name, &reason, Some(&stored.version))?;
+                        self.quarantine(&name, &reason, Some(&stored.version))?;
                         self.replace_beside(manifest, &name, report.as_bytes())?;
                     }
                     // Of a process that was killed before it named it.

@@ -358,7 +358,7 @@ impl RunFiles {
             Ok(manifest) => Ok(Some(Manifest { seen: Some(version), ..manifest })),
             // The stage files prove themselves; what was asked is told anew by whoever asks.
             Err(error) => {
-                self.set_aside(&name, &error.to_string(), Some(&version))?;
+                self.quarantine(&name, &error.to_string(), Some(&version))?;
                 Ok(None)
             }
         }
@@ -393,7 +393,7 @@ impl RunFiles {
     }
 
     /// Keeps a damaged file for whoever looks into it, if it is still as it was read.
-    pub(super) fn set_aside(
+    pub(super) fn quarantine(
         &self,
         name: &str,
         reason: &str,
@@ -403,8 +403,8 @@ impl RunFiles {
             tracing::warn!(path = self.backend.place(name), reason, "damaged file");
             return Ok(());
         }
-        let aside = self.move_aside(name, "corrupt", seen)?;
-        let (path, kept_as) = (self.backend.place(name), self.backend.place(&aside));
+        let quarantined = self.move_aside(name, "corrupt", etag)?;
+        let (path, kept_as) = (self.backend.place(name), self.backend.place(&quarantined));
         tracing::warn!(path, kept_as, reason, "damaged file set aside");
         Ok(())
     }
@@ -416,9 +416,9 @@ impl RunFiles {
         why: &str,
         seen: Option<&Version>,
     ) -> Result<String, StorageError> {
-        let aside = format!("{name}.{why}-{}", self.stamp());
-        self.backend.set_aside(name, &aside, seen).map_err(|error| self.fault(name, &error))?;
-        Ok(aside)
+        let quarantined = format!("{name}.{why}-{}", self.stamp());
+        self.backend.quarantine(name, &quarantined, etag).map_err(|error| self.fault(name, &error))?;
+        Ok(quarantined)
     }
 
     /// Now, for the name of a file.

@@ -107,7 +107,7 @@ impl RunFiles {
             DigestCheck::Nothing => None,
         };
         if let Some((reason, version)) = why_and_version {
-            self.set_aside(name, &reason, Some(&version))?;
+            self.quarantine(name, &reason, Some(&version))?;
         }
         match self.backend.create(name, bytes) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -162,8 +162,8 @@ impl FileBackend for LocalFs {
         folders.iter().try_for_each(|folder| atomic::flush_folder(&self.path(folder)))
     }
 
-    fn set_aside(&self, name: &str, aside: &str, _: Option<&Version>) -> io::Result<()> {
-        atomic::rename(&self.path(name), &self.path(aside))
+    fn quarantine(&self, name: &str, quarantined: &str, _: Option<&Version>) -> io::Result<()> {
+        atomic::rename(&self.path(name), &self.path(quarantined))
     }
 
     fn withdraw(&self, name: &str, _: &Version) -> io::Result<()> {

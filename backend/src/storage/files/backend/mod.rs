@@ -95,7 +95,7 @@ pub(super) trait FileBackend: fmt::Debug + Send + Sync {
 
     /// Keeps a file under another name beside its own, whose place is free then. It must be as it was read, if that is
     /// given.
-    fn set_aside(&self, name: &str, aside: &str, seen: Option<&Version>) -> io::Result<()>;
+    fn quarantine(&self, name: &str, quarantined: &str, seen: Option<&Version>) -> io::Result<()>;
 
     /// Takes a file away that must be as it was read. It may stay as an emptied one, which counts as none.
     fn withdraw(&self, name: &str, seen: &Version) -> io::Result<()>;

@@ -149,13 +149,13 @@ impl FileBackend for S3 {
         Ok(())
     }
 
-    fn set_aside(&self, name: &str, aside: &str, seen: Option<&Version>) -> io::Result<()> {
+    fn quarantine(&self, name: &str, quarantined: &str, seen: Option<&Version>) -> io::Result<()> {
         let moving = async {
             let Some(stored) = self.client.read(name).await? else { return Ok(()) };
             if seen.is_some_and(|seen| *seen != stored.version) {
                 return Err(raced());
             }
-            self.client.replace(aside, &stored.bytes).await?;
+            self.client.replace(quarantined, &stored.bytes).await?;
             self.client.vacate(name, &stored.version).await
         };
         self.wait(moving)
