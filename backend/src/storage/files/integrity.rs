@@ -4,15 +4,15 @@ use pipeline::{record::StageRecord, run::Stage};
 
 use super::{
     super::{StorageError, StorageErrorKind},
-    backend::{Stored, Version},
+    backend::{ETag, Stored},
     manifest::StoredStage,
 };
 
 /// What stands at a stage's place.
 pub(super) enum DigestCheck {
-    Record(Box<StageRecord>, String, Version),
+    Record(Box<StageRecord>, String, ETag),
     Nothing,
-    Damaged(String, Version),
+    Damaged(String, ETag),
 }
 
 /// Proves what was read at a stage's place: by its own payload digest, and by the manifest's where that names it.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{NewRun, Request, outbox::Delivery, proof::Proof},
-    backend::{Version, folder_of},
+    backend::{ETag, folder_of},
 };
 
 /// The newest layout of the manifest that this program writes.
@@ -66,7 +66,7 @@ pub struct Manifest {
     pub webhooks: Vec<Delivery>,
     /// The state that was read, which a writing must find again. None before there is one.
     #[serde(skip)]
-    pub(super) seen: Option<Version>,
+    pub(super) etag: Option<ETag>,
     /// Folders whose newest names are made durable before the manifest is written.
     #[serde(skip)]
     pub(super) unflushed: Vec<String>,

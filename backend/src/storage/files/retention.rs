@@ -42,7 +42,7 @@ impl RunFiles {
         if let Some(seen) = manifest.as_mut().and_then(|manifest| manifest.seen.take()) {
             // Whoever retries it at this moment has changed it before, or finds that it has gone.
             let name = Self::name(run, MANIFEST_FILE);
-            self.backend.withdraw(&name, &seen).map_err(|error| self.fault(&name, &error))?;
+            self.backend.conditional_delete(&name, &etag).map_err(|error| self.fault(&name, &error))?;
         }
         let accepted_at = manifest
             .map(|manifest| manifest.accepted_at)

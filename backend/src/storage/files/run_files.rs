@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::{
     super::{Fence, HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
-    backend::{FileBackend, OwnerLease, Stored, Version, folder_of},
+    backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
     integrity::{DigestCheck, check_digest},
     manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
     marks::UNSYNCED_FOLDER,
@@ -369,8 +369,9 @@ impl RunFiles {
         let name = Self::name(&manifest.run_id, MANIFEST_FILE);
         manifest.updated_at = self.clock.now().max(manifest.accepted_at);
         let bytes = self.json_bytes(manifest, &name)?;
-        let swapped = self.backend.swap(&name, &bytes, manifest.seen.as_ref(), &manifest.unflushed);
-        manifest.seen = Some(swapped.map_err(|error| self.fault(&name, &error))?);
+        let swapped =
+            self.backend.compare_and_swap(&name, &bytes, manifest.etag.as_ref(), &manifest.unflushed);
+        manifest.etag = Some(swapped.map_err(|error| self.fault(&name, &error))?);
         manifest.unflushed.clear();
         Ok(())
     }
@@ -397,7 +398,7 @@ impl RunFiles {
         &self,
         name: &str,
         reason: &str,
-        seen: Option<&Version>,
+        etag: Option<&ETag>,
     ) -> Result<(), StorageError> {
         if self.only_looks {
             tracing::warn!(path = self.backend.place(name), reason, "damaged file");
@@ -414,7 +415,7 @@ impl RunFiles {
         &self,
         name: &str,
         why: &str,
-        seen: Option<&Version>,
+        etag: Option<&ETag>,
     ) -> Result<String, StorageError> {
         let quarantined = format!("{name}.{why}-{}", self.stamp());
         self.backend.quarantine(name, &quarantined, etag).map_err(|error| self.fault(name, &error))?;

@@ -13,7 +13,7 @@ use object_store::{
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
-use super::{Stored, Version, local_fs::FILE_BYTES_MAX, raced};
+use super::{ETag, Stored, local_fs::FILE_BYTES_MAX, raced};
 use crate::config::BucketConfig;
 
 /// How long one request may take, its retries included: less than an attempt at a write, which makes several.
@@ -138,13 +138,13 @@ impl Client {
                 format!("{size} bytes, at most {FILE_BYTES_MAX} are read"),
             )),
             Some((_, version, Some(bytes))) => {
-                Ok(Some(Stored { bytes: bytes.into(), version: Version(version) }))
+                Ok(Some(Stored { bytes: bytes.into(), version: ETag(version) }))
             }
         }
     }
 
     /// Creates a file where there is none, or an emptied one. `AlreadyExists` where there is.
-    pub(super) async fn create(&self, name: &str, bytes: &[u8]) -> io::Result<Version> {
+    pub(super) async fn create(&self, name: &str, bytes: &[u8]) -> io::Result<ETag> {
         match self.put(name, bytes, PutMode::Create).await {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match self.read_even_empty(name).await? {
@@ -165,27 +165,22 @@ impl Client {
     }
 
     /// Writes a file that must be as it was read; `ResourceBusy` where it is not.
-    pub(super) async fn replace_as_seen(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        seen: &Version,
-    ) -> io::Result<Version> {
-        let version = UpdateVersion { e_tag: seen.0.clone(), version: None };
+    pub(super) async fn replace_matching(&self, name: &str, bytes: &[u8], etag: &ETag) -> io::Result<ETag> {
+        let version = UpdateVersion { e_tag: etag.0.clone(), version: None };
         self.put(name, bytes, PutMode::Update(version)).await
     }
 
     /// Frees a file's place, if it is as it was read. A deletion has no condition, and would take away what somebody else
     /// has put there meanwhile; so the file is emptied.
-    pub(super) async fn vacate(&self, name: &str, seen: &Version) -> io::Result<()> {
+    pub(super) async fn conditional_delete(&self, name: &str, etag: &ETag) -> io::Result<()> {
         self.replace_as_seen(name, b"", seen).await.map(drop)
     }
 
-    async fn put(&self, name: &str, bytes: &[u8], mode: PutMode) -> io::Result<Version> {
+    async fn put(&self, name: &str, bytes: &[u8], mode: PutMode) -> io::Result<ETag> {
         let path = self.path(name);
         let payload = PutPayload::from(bytes.to_vec());
         let putting = async { self.store.put_opts(&path, payload, mode.into()).await };
-        self.bounded(Access::Write, putting).await.map(|put| Version(put.e_tag))
+        self.bounded(Access::Write, putting).await.map(|put| ETag(put.e_tag))
     }
 
     pub(super) async fn remove(&self, name: &str) -> io::Result<()> {

@@ -14,7 +14,7 @@ use pipeline::clock::Timestamp;
 
 use super::{
     super::super::atomic,
-    FileBackend, Newest, OwnerLease, Stored, Version,
+    ETag, FileBackend, Newest, OwnerLease, Stored,
     owner_locks::{OwnerLocks, remove_file},
 };
 use crate::regular_file;
@@ -106,7 +106,7 @@ impl FileBackend for LocalFs {
 
     fn read(&self, name: &str) -> io::Result<Option<Stored>> {
         match regular_file::read(&self.path(name), FILE_BYTES_MAX) {
-            Ok(bytes) => Ok(Some(Stored { bytes, version: Version(None) })),
+            Ok(bytes) => Ok(Some(Stored { bytes, version: ETag(None) })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -145,28 +145,28 @@ impl FileBackend for LocalFs {
     }
 
     /// The lock, which the caller holds, has kept everybody else out since the reading.
-    fn swap(
+    fn compare_and_swap(
         &self,
         name: &str,
         bytes: &[u8],
-        _: Option<&Version>,
+        _: Option<&ETag>,
         unflushed: &[String],
-    ) -> io::Result<Version> {
+    ) -> io::Result<ETag> {
         let path = self.path(name);
         atomic::replace_after(&path, bytes, || self.flush(unflushed))?;
         atomic::flush_folder_of(&path)?;
-        Ok(Version(None))
+        Ok(ETag(None))
     }
 
     fn flush(&self, folders: &[String]) -> io::Result<()> {
         folders.iter().try_for_each(|folder| atomic::flush_folder(&self.path(folder)))
     }
 
-    fn quarantine(&self, name: &str, quarantined: &str, _: Option<&Version>) -> io::Result<()> {
+    fn quarantine(&self, name: &str, quarantined: &str, _: Option<&ETag>) -> io::Result<()> {
         atomic::rename(&self.path(name), &self.path(quarantined))
     }
 
-    fn withdraw(&self, name: &str, _: &Version) -> io::Result<()> {
+    fn conditional_delete(&self, name: &str, _: &ETag) -> io::Result<()> {
         self.remove(name)
     }
 

@@ -16,13 +16,13 @@ use pipeline::clock::Timestamp;
 /// What a medium calls one state of a file. None where the medium needs no name for it: a folder, whose lock keeps
 /// everybody else out between a reading and the writing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in super::super) struct Version(pub(super) Option<String>);
+pub(in super::super) struct ETag(pub(super) Option<String>);
 
 /// A file as it was read.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) bytes: Vec<u8>,
-    pub(super) version: Version,
+    pub(super) version: ETag,
 }
 
 /// Runs, of which the newest are not left out.
@@ -81,13 +81,13 @@ pub(super) trait FileBackend: fmt::Debug + Send + Sync {
 
     /// Writes a file, durably, that must be as it was read (none: must not exist), after the names in these folders have
     /// become durable; returns what it is then.
-    fn swap(
+    fn compare_and_swap(
         &self,
         name: &str,
         bytes: &[u8],
-        seen: Option<&Version>,
+        etag: Option<&ETag>,
         unflushed: &[String],
-    ) -> io::Result<Version>;
+    ) -> io::Result<ETag>;
 
     /// Makes the names in these folders durable: files that were created, touched or replaced there. Nothing where each
     /// write is durable by itself.
@@ -95,10 +95,10 @@ pub(super) trait FileBackend: fmt::Debug + Send + Sync {
 
     /// Keeps a file under another name beside its own, whose place is free then. It must be as it was read, if that is
     /// given.
-    fn quarantine(&self, name: &str, quarantined: &str, seen: Option<&Version>) -> io::Result<()>;
+    fn quarantine(&self, name: &str, quarantined: &str, etag: Option<&ETag>) -> io::Result<()>;
 
     /// Takes a file away that must be as it was read. It may stay as an emptied one, which counts as none.
-    fn withdraw(&self, name: &str, seen: &Version) -> io::Result<()>;
+    fn conditional_delete(&self, name: &str, etag: &ETag) -> io::Result<()>;
 
     /// Removes a file that may have gone.
     fn remove(&self, name: &str) -> io::Result<()>;
@@ -135,7 +135,7 @@ pub(super) trait FileBackend: fmt::Debug + Send + Sync {
     fn try_become_leader(&self, folder: &str) -> io::Result<bool>;
 
     /// Keeps other processes and tasks from the run while the lock is held. None where there is no such thing, and
-    /// [`FileBackend::swap`] tells who was first. `NotFound` where there is no such run and it may not be new. A new one lasts
+    /// [`FileBackend::compare_and_swap`] tells who was first. `NotFound` where there is no such run and it may not be new. A new one lasts
     /// once the root is flushed.
     fn lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>>;
 

@@ -14,7 +14,7 @@ use pipeline::clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 
 use super::{
-    FileBackend, Newest, OwnerLease, Stored, Version,
+    ETag, FileBackend, Newest, OwnerLease, Stored,
     client::{Client, LISTING_TIMEOUT, SharedClient},
     heartbeat::Heartbeat,
     raced,
@@ -135,7 +135,13 @@ impl FileBackend for S3 {
         self.wait(self.client.replace(name, bytes))
     }
 
-    fn swap(&self, name: &str, bytes: &[u8], seen: Option<&Version>, _: &[String]) -> io::Result<Version> {
+    fn compare_and_swap(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        etag: Option<&ETag>,
+        _: &[String],
+    ) -> io::Result<ETag> {
         match seen {
             Some(seen) => self.wait(self.client.replace_as_seen(name, bytes, seen)),
             None => match self.wait(self.client.create(name, bytes)) {
@@ -149,20 +155,20 @@ impl FileBackend for S3 {
         Ok(())
     }
 
-    fn quarantine(&self, name: &str, quarantined: &str, seen: Option<&Version>) -> io::Result<()> {
+    fn quarantine(&self, name: &str, quarantined: &str, etag: Option<&ETag>) -> io::Result<()> {
         let moving = async {
             let Some(stored) = self.client.read(name).await? else { return Ok(()) };
             if seen.is_some_and(|seen| *seen != stored.version) {
                 return Err(raced());
             }
             self.client.replace(quarantined, &stored.bytes).await?;
-            self.client.vacate(name, &stored.version).await
+            self.client.conditional_delete(name, &stored.version).await
         };
         self.wait(moving)
     }
 
-    fn withdraw(&self, name: &str, seen: &Version) -> io::Result<()> {
-        self.wait(self.client.vacate(name, seen))
+    fn conditional_delete(&self, name: &str, etag: &ETag) -> io::Result<()> {
+        self.wait(self.client.conditional_delete(name, etag))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
