@@ -91,7 +91,7 @@ impl Retention {
         let Some(before) = self.clock.now().checked_sub_signed(keep) else { return Ok(summary) };
         // Before a tombstone goes, this disk has obeyed it.
         if let Some((reconciler, _)) = self.database.as_ref().filter(|_| self.router.is_database_open()) {
-            reconciler.bury_deleted().await?;
+            reconciler.sync_tombstones().await?;
         }
         let old = self.files().unchanged_since(before).await?;
         for batch in old.chunks(BATCH) {

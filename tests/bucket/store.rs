@@ -225,16 +225,16 @@ async fn what_has_been_kept_long_enough_goes_and_a_tombstone_with_it() {
         }
     }
     let deleted = RunId::parse("deleted").unwrap();
-    store.bury(&deleted).await.unwrap();
+    store.create_tombstone(&deleted).await.unwrap();
     store.remove(&deleted).await.unwrap();
-    assert!(store.is_buried(&deleted).await.unwrap());
+    assert!(store.is_deleted(&deleted).await.unwrap());
     // The tombstone is of now, by this machine's clock.
     let later = at("2999-01-01T00:00:00Z");
     assert_eq!(store.unchanged_since(at("2026-11-21T11:00:00Z")).await.unwrap(), []);
     for run in store.unchanged_since(later).await.unwrap() {
         assert_eq!(store.expire(&run, later).await.unwrap(), run.as_str() != "open", "{run}");
     }
-    assert!(!store.is_buried(&deleted).await.unwrap());
+    assert!(!store.is_deleted(&deleted).await.unwrap());
     let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));
     assert!(listing.contains("outputs/open/run.json"));
     assert!(!listing.contains("outputs/kept") && !listing.contains("outputs/deleted"), "{listing}");

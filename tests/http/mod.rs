@@ -37,7 +37,7 @@ use backend::{
         StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
         bulkhead::Bulkhead,
-        control::{Burial, Listing, RunPage},
+        control::{Listing, RunPage, TombstoneOutcome},
         files::FileStore,
         mode::Flags,
         router::{Alone, Database, ReadLimiter, Router as StorageRouter, RouterConfig},
@@ -377,11 +377,11 @@ impl Control for FakeDatabase {
         self.answer().await.map(|()| false)
     }
 
-    async fn bury(&self, _: &RunId) -> Result<Burial, StorageError> {
-        self.answer().await.map(|()| Burial::Done { had_run: false })
+    async fn create_tombstone(&self, _: &RunId) -> Result<TombstoneOutcome, StorageError> {
+        self.answer().await.map(|()| TombstoneOutcome::Done { had_run: false })
     }
 
-    async fn is_buried(&self, _: &RunId) -> Result<bool, StorageError> {
+    async fn is_deleted(&self, _: &RunId) -> Result<bool, StorageError> {
         self.answer().await.map(|()| false)
     }
 
@@ -389,7 +389,7 @@ impl Control for FakeDatabase {
         self.answer().await
     }
 
-    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
         self.answer().await.map(|()| Vec::new())
     }
 }

@@ -166,7 +166,7 @@ pub struct Reconciler {
     /// When a run may be tried again, and how long it waited the last time.
     deferred: Mutex<HashMap<RunId, (Duration, Duration)>>,
     /// The time of the last tombstone that was seen.
-    buried_until: Mutex<Option<Timestamp>>,
+    tombstones_read_until: Mutex<Option<Timestamp>>,
 }
 
 impl Reconciler {
@@ -190,7 +190,7 @@ impl Reconciler {
             asked: Notify::new(),
             standing: Mutex::default(),
             deferred: Mutex::default(),
-            buried_until: Mutex::default(),
+            tombstones_read_until: Mutex::default(),
         }
     }
 

@@ -63,7 +63,7 @@ impl Reconciler {
         if !self.files().manifest(run).await?.is_some_and(had_all) {
             return Ok(None);
         }
-        if self.router.bury_here(run).await? {
+        if self.router.purge_if_deleted(run).await? {
             return Ok(Some(Outcome::Deleted));
         }
         Ok((wanted == Wanted::ByItself).then_some(Outcome::RowGone))
@@ -71,11 +71,11 @@ impl Reconciler {
 
     /// Removes what this disk has of runs that were deleted on other replicas: all of them at first, later those since the
     /// last look. Files that are shared have gone with the deletion.
-    pub async fn bury_deleted(&self) -> Result<(), StorageError> {
+    pub async fn sync_tombstones(&self) -> Result<(), StorageError> {
         if !self.files().is_on_disk() {
             return Ok(());
         }
-        let seen = *self.buried_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = *self.tombstones_read_until.lock().unwrap_or_else(PoisonError::into_inner);
         let mut after: Option<(Timestamp, Option<RunId>)> = seen.map(|at| (at - OVERLAP, None));
         let mut here: Option<HashSet<RunId>> = None;
         let mut has_left_any = false;
@@ -92,7 +92,7 @@ impl Reconciler {
                     // Its worker finds out by itself, and lets go of it first.
                     if self.is_worked_on(&run) {
                         has_left_any = true;
-                    } else if let Err(error) = self.router.bury_here(&run).await {
+                    } else if let Err(error) = self.router.purge_if_deleted(&run).await {
                         // The next would fare no better: a disk that takes nothing, or the database is away.
                         tracing::warn!(run_id = %run, %error, "[{run}] has been deleted, and its files could not be removed yet");
                         return Ok(());
@@ -105,7 +105,7 @@ impl Reconciler {
             }
         }
         if let (Some((at, _)), false) = (after, has_left_any) {
-            let mut until = self.buried_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut until = self.tombstones_read_until.lock().unwrap_or_else(PoisonError::into_inner);
             *until = (*until).max(Some(at));
         }
         Ok(())

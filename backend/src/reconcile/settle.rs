@@ -34,7 +34,7 @@ impl Reconciler {
         let settled = match self.try_reconcile(run, wanted).await {
             // Somebody took it meanwhile: it is theirs. Or it was deleted.
             Err(error) if error.kind == StorageErrorKind::Fenced => {
-                let is_deleted = self.router.bury_here(run).await;
+                let is_deleted = self.router.purge_if_deleted(run).await;
                 is_deleted.map(|is_deleted| if is_deleted { Outcome::Deleted } else { Outcome::Left })
             }
             settled => settled,

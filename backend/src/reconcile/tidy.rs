@@ -8,7 +8,7 @@ use crate::storage::StorageError;
 impl Reconciler {
     /// Brings to the files what only the database has, and knows of.
     pub(super) async fn tidy(&self) -> Result<(), StorageError> {
-        self.bury_deleted().await?;
+        self.sync_tombstones().await?;
         self.close_ended().await?;
         if self.router.state().mode.has_files() { self.fill_files().await } else { Ok(()) }
     }

@@ -12,7 +12,8 @@ use super::{QueryError, Runs};
 use crate::{
     crash,
     storage::{
-        Control as _, Snapshot, StorageError, StorageErrorKind, Store as _, control::Burial, router::Router,
+        Control as _, Snapshot, StorageError, StorageErrorKind, Store as _, control::TombstoneOutcome,
+        router::Router,
     },
 };
 
@@ -117,7 +118,7 @@ impl Runs {
                 return Err(ControlError::Running(run_id.clone()));
             }
             Ok(_) => {
-                if self.router.bury(run_id).await? == Burial::Running {
+                if self.router.create_tombstone(run_id).await? == TombstoneOutcome::Running {
                     return Err(ControlError::Running(run_id.clone()));
                 }
                 crash::point("buried");

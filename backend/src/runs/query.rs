@@ -115,7 +115,7 @@ impl Runs {
 
     /// Whether a run that is not there has been deleted, was never there, or cannot be looked up.
     pub(super) async fn why_missing(&self, run_id: &RunId, error: Option<StorageError>) -> QueryError {
-        match (self.router.is_buried(run_id).await, error) {
+        match (self.router.is_deleted(run_id).await, error) {
             (Ok(true), _) => QueryError::Deleted(run_id.clone()),
             (Ok(false), None) => QueryError::NotFound(run_id.clone()),
             (_, Some(error)) | (Err(error), None) => QueryError::Unavailable(error),

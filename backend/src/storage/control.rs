@@ -103,7 +103,7 @@ impl Listing {
 
 /// What came of a deletion's first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Burial {
+pub enum TombstoneOutcome {
     /// Its tombstone stands; nobody sees the run any more.
     Done {
         /// Whether the store had the run, or only knows now that there must be none.
@@ -149,14 +149,14 @@ pub trait Control: Send + Sync {
     async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError>;
 
     /// Sets a run's tombstone: it is shown, retried and accepted no more. May be done again.
-    async fn bury(&self, run: &RunId) -> Result<Burial, StorageError>;
+    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError>;
 
     /// Whether the run has a tombstone.
-    async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError>;
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError>;
 
     /// Removes all that a buried run has left but its tombstone. May be done again.
     async fn remove(&self, run: &RunId) -> Result<(), StorageError>;
 
     /// Buried runs of which something is left: a process died before it had removed all.
-    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError>;
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError>;
 }

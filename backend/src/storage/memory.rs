@@ -219,8 +219,8 @@ impl Store for MemoryStore {
 
     async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
         let runs = self.up()?;
-        let is_buried = self.lock_buried().contains(run);
-        let Some(entry) = runs.get(run).filter(|_| !is_buried) else { return Ok(None) };
+        let is_deleted = self.lock_buried().contains(run);
+        let Some(entry) = runs.get(run).filter(|_| !is_deleted) else { return Ok(None) };
         let stages = entry.stages.iter().map(|(stage, (record, sha256))| {
             let places = Places::DATABASE;
             (*stage, HeldStage { record: record.clone(), sha256: sha256.clone(), places })

@@ -202,7 +202,7 @@ impl Courier {
         }
         let found = match outbox.load(&due.run).await? {
             Some(run) => content(&run, due.generation, due.event, source),
-            None if outbox.is_buried(&due.run).await? => Content::Superseded,
+            None if outbox.is_deleted(&due.run).await? => Content::Superseded,
             None => Content::NotYet,
         };
         let (route, body, shorter) = match found {

@@ -11,7 +11,7 @@ use pipeline::{
 use super::{
     super::{
         Acceptance, End, Fence, StorageErrorKind, Store,
-        control::{Burial, Listing, Start},
+        control::{Listing, Start, TombstoneOutcome},
     },
     FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records,
 };
@@ -90,16 +90,16 @@ async fn a_deleted_run_never_comes_back(place: &dyn Place) {
     let store = place.open().await;
     let new = new_run("gone", "https://a/control");
     let running = accepted(&*store, &new, "one").await;
-    assert_eq!(store.bury(&new.id).await.unwrap(), Burial::Running);
-    assert!(!store.is_buried(&new.id).await.unwrap());
+    assert_eq!(store.create_tombstone(&new.id).await.unwrap(), TombstoneOutcome::Running);
+    assert!(!store.is_deleted(&new.id).await.unwrap());
     store.store_stage(&running, &record(Stage::InputProcessing, "one")).await.unwrap();
     store.finish(&running, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(store.bury(&new.id).await.unwrap(), Burial::Done { had_run: true });
+        assert_eq!(store.create_tombstone(&new.id).await.unwrap(), TombstoneOutcome::Done { had_run: true });
         assert_eq!(store.load(&new.id).await.unwrap(), None);
         assert_eq!(store.accept(&new, None).await.unwrap(), Acceptance::Deleted);
         assert_eq!(store.retry(&new.id, 1).await.unwrap_or(None), None);
-        assert!(store.half_removed().await.unwrap().contains(&new.id));
+        assert!(store.pending_purges().await.unwrap().contains(&new.id));
     }
     // As a process does that comes after one which died in between.
     drop(store);
@@ -107,8 +107,8 @@ async fn a_deleted_run_never_comes_back(place: &dyn Place) {
     for _ in 0..2 {
         store.remove(&new.id).await.unwrap();
         assert_eq!(store.load(&new.id).await.unwrap(), None);
-        assert_eq!(store.half_removed().await.unwrap(), []);
-        assert!(store.is_buried(&new.id).await.unwrap());
+        assert_eq!(store.pending_purges().await.unwrap(), []);
+        assert!(store.is_deleted(&new.id).await.unwrap());
         assert_eq!(store.accept(&new, Some(&lease("one"))).await.unwrap(), Acceptance::Deleted);
         assert_eq!(claim(&*store, &lease("two"), 9).await, []);
     }
@@ -163,7 +163,7 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
     let cancelled = Listing { status: Some(RunStatus::Cancelled), ..all(Start::Offset(0), 9) };
     assert_eq!(ids(&store.list(&cancelled).await.unwrap()), ["5", "3", "1"]);
     let run = RunId::parse("list-6").unwrap();
-    store.bury(&run).await.unwrap();
+    store.create_tombstone(&run).await.unwrap();
     assert_eq!(store.list(&all(Start::Offset(0), 9)).await.unwrap().total, 6, "deleted ones are not shown");
     let failed = Listing { status: Some(RunStatus::Failed), brand_id: None, ..all(Start::Offset(0), 2) };
     let failed = store.list(&failed).await.unwrap();

@@ -22,8 +22,8 @@ impl RunFiles {
         again: bool,
     ) -> Result<Acceptance, StorageError> {
         let _lock = self.lock_new(&new.id)?;
-        let (is_buried, manifest) = self.read_run(&new.id)?;
-        if is_buried {
+        let (is_deleted, manifest) = self.read_run(&new.id)?;
+        if is_deleted {
             return Ok(Acceptance::Deleted);
         }
         if let Some(manifest) = manifest {
@@ -65,8 +65,8 @@ impl RunFiles {
     /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
     pub(super) fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
         let _lock = self.lock_new(&new.id)?;
-        let (is_buried, manifest) = self.read_run(&new.id)?;
-        if is_buried {
+        let (is_deleted, manifest) = self.read_run(&new.id)?;
+        if is_deleted {
             return Err(OpenError::Deleted(new.id.clone()));
         }
         let mut manifest = match manifest {
@@ -98,8 +98,8 @@ impl RunFiles {
     pub(super) fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
         self.hold(&fence.owner)?;
         let _lock = self.lock_new(&new.id)?;
-        let (is_buried, manifest) = self.read_run(&new.id)?;
-        if is_buried {
+        let (is_deleted, manifest) = self.read_run(&new.id)?;
+        if is_deleted {
             return Err(deleted(&new.id));
         }
         let is_new = manifest.is_none() && self.holds_nothing(&new.id)?;

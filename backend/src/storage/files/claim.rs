@@ -222,8 +222,8 @@ impl RunFiles {
     /// who comes back has either changed the manifest since, or is seen.
     fn take_free(&self, run: &RunId, search: &Search) -> Result<Option<Fence>, StorageError> {
         let _lock = self.lock(run)?;
-        let (is_buried, manifest) = self.read_run(run)?;
-        let Some(mut manifest) = manifest.filter(|manifest| !is_buried && !manifest.has_ended()) else {
+        let (is_deleted, manifest) = self.read_run(run)?;
+        let Some(mut manifest) = manifest.filter(|manifest| !is_deleted && !manifest.has_ended()) else {
             return Ok(None);
         };
         let is_rows = search.without_row_only && manifest.has_row();

@@ -12,7 +12,7 @@ use pipeline::{
 use super::{
     super::{
         Fence, Places, StorageError, StorageErrorKind,
-        control::{Burial, COUNTED_MAX, Control, Listing, RunPage, RunSummary, Start},
+        control::{COUNTED_MAX, Control, Listing, RunPage, RunSummary, Start, TombstoneOutcome},
     },
     DbSync, FileStore,
     manifest::{DatabaseSide, Manifest},
@@ -165,7 +165,7 @@ impl RunFiles {
         let _lock = self.lock(run)?;
         let Some(mut manifest) = self.read_manifest(run)? else { return Err(unknown(run)) };
         let has_failed = matches!(manifest.status, RunStatus::Failed | RunStatus::Cancelled);
-        if !has_failed || manifest.generation != seen || self.is_buried(run)? {
+        if !has_failed || manifest.generation != seen || self.is_deleted(run)? {
             return Ok(None);
         }
         // A mark without an open run is cleared at the next claim; an open run without its mark is never found.
@@ -268,9 +268,13 @@ impl FileStore {
     }
 
     /// As [`Control::bury`]; `has_ended`: the database says that the run has, whatever stands here.
-    pub async fn create_tombstone_for(&self, run: &RunId, has_ended: bool) -> Result<Burial, StorageError> {
+    pub async fn create_tombstone_for(
+        &self,
+        run: &RunId,
+        has_ended: bool,
+    ) -> Result<TombstoneOutcome, StorageError> {
         let id = run.clone();
-        self.write(run, move |files| files.bury(&id, has_ended)).await
+        self.write(run, move |files| files.create_tombstone(&id, has_ended)).await
     }
 }
 
@@ -294,13 +298,13 @@ impl Control for FileStore {
         self.cancel_with_sync_state(run, failure, at, DbSync::NotTracked).await
     }
 
-    async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
+    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
         self.create_tombstone_for(run, false).await
     }
 
-    async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
         let id = run.clone();
-        self.one(run, move |files| files.is_buried(&id)).await
+        self.one(run, move |files| files.is_deleted(&id)).await
     }
 
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
@@ -308,7 +312,7 @@ impl Control for FileStore {
         self.write(run, move |files| files.remove(&id)).await
     }
 
-    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
-        self.whole(RunFiles::half_removed).await
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
+        self.whole(RunFiles::pending_purges).await
     }
 }

@@ -103,7 +103,7 @@ impl RunFiles {
             return Err(StorageError::new(StorageErrorKind::Refused, what));
         }
         let _lock = self.lock_new(run)?;
-        if self.is_buried(run)? {
+        if self.is_deleted(run)? {
             return Err(deleted(run));
         }
         let mut manifest = match self.read_manifest(run)? {

@@ -160,8 +160,8 @@ impl RunFiles {
             Err(error) if error.kind == StorageErrorKind::Unknown => None,
             lock => Some(lock?),
         };
-        let (is_buried, manifest) = if lock.is_some() { self.read_run(run)? } else { (true, None) };
-        let Some(mut manifest) = manifest.filter(|_| !is_buried) else {
+        let (is_deleted, manifest) = if lock.is_some() { self.read_run(run)? } else { (true, None) };
+        let Some(mut manifest) = manifest.filter(|_| !is_deleted) else {
             self.unmark(TOLD_FOLDER, run)?;
             return self.unmark(OWING_FOLDER, run);
         };

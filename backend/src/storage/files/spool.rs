@@ -69,7 +69,7 @@ impl Spool {
 impl RunFiles {
     /// Keeps the document for a resumed run, durably.
     pub(super) fn spool(&self, run: &RunId, bytes: &[u8]) -> Result<(), StorageError> {
-        if self.is_buried(run)? {
+        if self.is_deleted(run)? {
             return Err(deleted(run));
         }
         self.spool.keep(run, bytes).map_err(|error| self.spool_fault(run, &error))

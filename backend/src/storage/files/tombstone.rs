@@ -9,7 +9,7 @@ use pipeline::{clock::Timestamp, record::millis, run::RunId};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{StorageError, StorageErrorKind, control::Burial},
+    super::{StorageError, StorageErrorKind, control::TombstoneOutcome},
     manifest::optional_millis,
     marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     run_files::{MANIFEST_FILE, RunFiles},
@@ -35,7 +35,7 @@ pub(super) struct Tombstone {
 
 impl RunFiles {
     /// Whether the run has been deleted.
-    pub(super) fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
+    pub(super) fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
         Ok(self.read(&Self::name(run, TOMBSTONE_FILE))?.is_some())
     }
 
@@ -47,18 +47,22 @@ impl RunFiles {
     }
 
     /// Sets the tombstone. `has_ended`: the database says that the run has ended, whatever stands here.
-    pub(super) fn bury(&self, run: &RunId, has_ended: bool) -> Result<Burial, StorageError> {
+    pub(super) fn create_tombstone(
+        &self,
+        run: &RunId,
+        has_ended: bool,
+    ) -> Result<TombstoneOutcome, StorageError> {
         let _lock = self.lock_new(run)?;
         let manifest = self.read_manifest(run)?;
         if manifest.as_ref().is_some_and(|manifest| !manifest.has_ended()) && !has_ended {
-            return Ok(Burial::Running);
+            return Ok(TombstoneOutcome::Running);
         }
         let had_run = manifest.is_some();
         let name = Self::name(run, TOMBSTONE_FILE);
-        if self.is_buried(run)? {
+        if self.is_deleted(run)? {
             // Whoever was killed while setting it may not have come to that.
             self.flush_with_folder(run, &name)?;
-            return Ok(Burial::Done { had_run });
+            return Ok(TombstoneOutcome::Done { had_run });
         }
         let generation = manifest.as_ref().map_or(1, |manifest| manifest.generation);
         let accepted_at = manifest.map(|manifest| manifest.accepted_at);
@@ -68,7 +72,7 @@ impl RunFiles {
         self.mark_deleting(run)?;
         self.backend.replace(&name, &bytes).map_err(|error| self.fault(&name, &error))?;
         self.flush_with_folder(run, &name)?;
-        Ok(Burial::Done { had_run })
+        Ok(TombstoneOutcome::Done { had_run })
     }
 
     /// Makes a file durable in a run's folder that may be new.
@@ -79,7 +83,7 @@ impl RunFiles {
 
     /// Removes what is left of a buried run: the manifest last, so that what is there is always known by it.
     pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
-        if !self.is_buried(run)? {
+        if !self.is_deleted(run)? {
             let what = format!("{} has no tombstone", self.backend.place(run.as_str()));
             return Err(StorageError::new(StorageErrorKind::Refused, what));
         }
@@ -112,10 +116,10 @@ impl RunFiles {
     }
 
     /// Buried runs of which something may be left.
-    pub(super) fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
+    pub(super) fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
         let mut left = Vec::new();
         for run in self.deleting()? {
-            if self.is_buried(&run)? {
+            if self.is_deleted(&run)? {
                 left.push(run);
             }
         }

@@ -10,7 +10,7 @@ use pipeline::{
 use super::{
     super::{
         Fence, Places, StorageError, StorageErrorKind,
-        control::{Burial, Control, Listing, RunPage, RunSummary},
+        control::{Control, Listing, RunPage, RunSummary, TombstoneOutcome},
     },
     MemoryStore,
 };
@@ -49,10 +49,10 @@ impl Control for MemoryStore {
 
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
         let mut runs = self.up()?;
-        let is_buried = self.lock_buried().contains(run);
+        let is_deleted = self.lock_buried().contains(run);
         let entry = runs.get_mut(run).filter(|entry| {
             let has_failed = matches!(entry.status, RunStatus::Failed | RunStatus::Cancelled);
-            !is_buried && has_failed && entry.generation == seen
+            !is_deleted && has_failed && entry.generation == seen
         });
         let Some(entry) = entry else { return Ok(None) };
         entry.reopen();
@@ -75,16 +75,16 @@ impl Control for MemoryStore {
         Ok(true)
     }
 
-    async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
+    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
         let runs = self.up()?;
         if runs.get(run).is_some_and(|entry| entry.status == RunStatus::Processing) {
-            return Ok(Burial::Running);
+            return Ok(TombstoneOutcome::Running);
         }
         self.lock_buried().insert(run.clone());
-        Ok(Burial::Done { had_run: runs.contains_key(run) })
+        Ok(TombstoneOutcome::Done { had_run: runs.contains_key(run) })
     }
 
-    async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
         drop(self.up()?);
         Ok(self.lock_buried().contains(run))
     }
@@ -98,7 +98,7 @@ impl Control for MemoryStore {
         Ok(())
     }
 
-    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
         let runs = self.up()?;
         Ok(self.lock_buried().iter().filter(|run| runs.contains_key(run)).cloned().collect())
     }

@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use super::{
     super::{
         Fence, StorageError, StorageErrorKind,
-        control::{Burial, Control, FrontendRun, Listing, RunPage},
+        control::{Control, FrontendRun, Listing, RunPage, TombstoneOutcome},
         frontend_rows::error_output,
     },
     Access, DbError, PooledConn, PostgresStore, bounded, lease, list,
@@ -113,7 +113,7 @@ async fn cancel(
 
 /// Raises the epoch, which makes a retry that has looked before stale. A run that has no row is buried as well: it may
 /// be in files. $1 run
-const BURY: &str = r#"
+const CREATE_TOMBSTONE: &str = r#"
 WITH found AS (SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1),
 ended AS (
   UPDATE "PipelineRun" SET "leaseEpoch" = "leaseEpoch" + 1, "updatedAt" = now()
@@ -126,19 +126,19 @@ buried AS (
   ON CONFLICT ("runId") DO UPDATE SET "generation" = GREATEST(t."generation", EXCLUDED."generation")
   RETURNING "runId"
 )
-SELECT EXISTS (SELECT FROM buried) AS "isBuried", EXISTS (SELECT FROM found) AS "hadRun""#;
+SELECT EXISTS (SELECT FROM buried) AS "isDeleted", EXISTS (SELECT FROM found) AS "hadRun""#;
 
-async fn bury(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Burial, DbError> {
-    let row = conn.query(BURY).bind(run.as_str()).fetch_one(conn.connection()?).await?;
-    let (is_buried, had_run) = (row.try_get("isBuried")?, row.try_get("hadRun")?);
-    Ok(if is_buried { Burial::Done { had_run } } else { Burial::Running })
+async fn create_tombstone(conn: &mut PooledConn<'_>, run: &RunId) -> Result<TombstoneOutcome, DbError> {
+    let row = conn.query(CREATE_TOMBSTONE).bind(run.as_str()).fetch_one(conn.connection()?).await?;
+    let (is_deleted, had_run) = (row.try_get("isDeleted")?, row.try_get("hadRun")?);
+    Ok(if is_deleted { TombstoneOutcome::Done { had_run } } else { TombstoneOutcome::Running })
 }
 
-const IS_BURIED: &str = r#"SELECT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1) AS "isBuried""#;
+const IS_DELETED: &str = r#"SELECT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1) AS "isDeleted""#;
 
-async fn is_buried(conn: &mut PooledConn<'_>, run: &RunId) -> Result<bool, DbError> {
-    let row = conn.query(IS_BURIED).bind(run.as_str()).fetch_one(conn.connection()?).await?;
-    Ok(row.try_get("isBuried")?)
+async fn is_deleted(conn: &mut PooledConn<'_>, run: &RunId) -> Result<bool, DbError> {
+    let row = conn.query(IS_DELETED).bind(run.as_str()).fetch_one(conn.connection()?).await?;
+    Ok(row.try_get("isDeleted")?)
 }
 
 /// What hangs on the row goes with it. $1 run
@@ -151,7 +151,7 @@ DELETE FROM "PipelineRun" WHERE "id" = $1 AND EXISTS (SELECT FROM "RunTombstone"
 
 async fn remove(conn: &mut PooledConn<'_>, run: &RunId) -> Result<(), DbError> {
     conn.query(REMOVE).bind(run.as_str()).execute(conn.connection()?).await?;
-    if is_buried(conn, run).await? {
+    if is_deleted(conn, run).await? {
         return Ok(());
     }
     let what = format!("run {run} has no tombstone in the database");
@@ -159,11 +159,11 @@ async fn remove(conn: &mut PooledConn<'_>, run: &RunId) -> Result<(), DbError> {
 }
 
 /// Few at a time; who removes them asks again.
-const HALF_REMOVED: &str = r#"
+const PENDING_PURGES: &str = r#"
 SELECT r."id" FROM "RunTombstone" t JOIN "PipelineRun" r ON r."id" = t."runId" ORDER BY t."deletedAt" LIMIT 500"#;
 
-async fn half_removed(conn: &mut PooledConn<'_>) -> Result<Vec<RunId>, DbError> {
-    let rows = conn.query(HALF_REMOVED).fetch_all(conn.connection()?).await?;
+async fn pending_purges(conn: &mut PooledConn<'_>) -> Result<Vec<RunId>, DbError> {
+    let rows = conn.query(PENDING_PURGES).fetch_all(conn.connection()?).await?;
     rows.iter().map(|row| lease::run_id(row.try_get("id")?)).collect()
 }
 
@@ -222,19 +222,19 @@ impl Control for PostgresStore {
         bounded!(self.pool, Access::Write, |conn| cancel(conn, run, failure, at))
     }
 
-    async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| bury(conn, run))
+    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| create_tombstone(conn, run))
     }
 
-    async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| is_buried(conn, run))
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| is_deleted(conn, run))
     }
 
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| remove(conn, run))
     }
 
-    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| half_removed(conn))
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| pending_purges(conn))
     }
 }

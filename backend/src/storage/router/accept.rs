@@ -79,12 +79,12 @@ impl Router {
         lease: Option<&Lease>,
     ) -> Result<Acceptance, StorageError> {
         // Files that cannot be looked at keep the database from nothing.
-        let (is_buried, manifest) = match self.files.standing(&run.id).await {
+        let (is_deleted, manifest) = match self.files.standing(&run.id).await {
             Err(error) if !error.is_outage() => return Err(error),
             standing => standing.unwrap_or_default(),
         };
         // The other's tombstone may not have come to be.
-        if is_buried {
+        if is_deleted {
             return Ok(Acceptance::Deleted);
         }
         if let Some(manifest) = manifest {

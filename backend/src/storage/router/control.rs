@@ -11,7 +11,7 @@ use pipeline::{
 use super::{
     super::{
         Fence, StorageError, StorageErrorKind, Store as _,
-        control::{Burial, Control, FrontendRun, Listing, RunPage},
+        control::{Control, FrontendRun, Listing, RunPage, TombstoneOutcome},
         files::DbSync,
     },
     Database, Router,
@@ -48,7 +48,7 @@ impl Router {
         self.check_row_is_reachable(run).await?;
         let mode = self.mode();
         if let Some(database) = self.database.as_ref().filter(|_| mode.has_database()) {
-            database.call(|store| async move { store.is_buried(run).await }).await?;
+            database.call(|store| async move { store.is_deleted(run).await }).await?;
         } else if !mode.has_files() {
             let what = "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
@@ -64,7 +64,7 @@ impl Router {
 
     /// Finishes deletions that a dead process left half done.
     pub async fn finish_removals(&self) -> Result<(), StorageError> {
-        for run in self.half_removed().await? {
+        for run in self.pending_purges().await? {
             self.remove(&run).await?;
             tracing::info!(run_id = %run, "[{run}] what its deletion had left is removed");
         }
@@ -169,7 +169,7 @@ impl Control for Router {
         Ok(cancelled)
     }
 
-    async fn bury(&self, run: &RunId) -> Result<Burial, StorageError> {
+    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
         self.check_both_are_reachable(run).await?;
         let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) else {
             return self.files.create_tombstone_for(run, false).await;
@@ -181,30 +181,30 @@ impl Control for Router {
         let has_row = look.row.is_some();
         let merged = look.merged();
         if merged.is_some_and(|snapshot| snapshot.status == RunStatus::Processing) {
-            return Ok(Burial::Running);
+            return Ok(TombstoneOutcome::Running);
         }
         // The side that decides goes first; it may find that the run works again.
         if has_row {
-            let buried = database.call(|store| async move { store.bury(run).await }).await?;
+            let tombstone = database.call(|store| async move { store.create_tombstone(run).await }).await?;
             crash::point("buried-in-database");
-            if buried == Burial::Running {
-                return Ok(buried);
+            if tombstone == TombstoneOutcome::Running {
+                return Ok(tombstone);
             }
             // Also where this disk never had it: were the database away, it could be accepted here again.
             if self.mode().has_files() || self.files.manifest(run).await?.is_some() {
                 self.files.create_tombstone_for(run, true).await?;
             }
-            return Ok(buried);
+            return Ok(tombstone);
         }
-        let buried = self.files.create_tombstone_for(run, false).await?;
+        let tombstone = self.files.create_tombstone_for(run, false).await?;
         crash::point("buried-in-files");
-        if buried != Burial::Running {
-            database.call(|store| async move { store.bury(run).await }).await?;
+        if tombstone != TombstoneOutcome::Running {
+            database.call(|store| async move { store.create_tombstone(run).await }).await?;
         }
-        Ok(buried)
+        Ok(tombstone)
     }
 
-    async fn is_buried(&self, run: &RunId) -> Result<bool, StorageError> {
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
         self.has_tombstone(run).await
     }
 
@@ -215,10 +215,10 @@ impl Control for Router {
             return Err(StorageError::new(StorageErrorKind::Refused, what));
         }
         if let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) {
-            let is_buried = database.call(|store| async move { store.is_buried(run).await }).await?;
-            if !is_buried {
+            let is_deleted = database.call(|store| async move { store.is_deleted(run).await }).await?;
+            if !is_deleted {
                 // The process died between the two tombstones.
-                database.call(|store| async move { store.bury(run).await }).await?;
+                database.call(|store| async move { store.create_tombstone(run).await }).await?;
             }
             database.call(|store| async move { store.remove(run).await }).await?;
             crash::point("removed-from-database");
@@ -226,10 +226,10 @@ impl Control for Router {
         if self.files.manifest(run).await?.is_some() {
             self.files.create_tombstone_for(run, true).await?;
         }
-        if self.files.is_buried(run).await? { self.files.remove(run).await } else { Ok(()) }
+        if self.files.is_deleted(run).await? { self.files.remove(run).await } else { Ok(()) }
     }
 
-    async fn half_removed(&self) -> Result<Vec<RunId>, StorageError> {
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
         let mut left = Vec::new();
         for run in self.files.deleting().await? {
             if self.has_tombstone(&run).await? {
@@ -237,7 +237,7 @@ impl Control for Router {
             }
         }
         if let Some(database) = self.open_database(self.mode()) {
-            left.extend(database.call(|store| async move { store.half_removed().await }).await?);
+            left.extend(database.call(|store| async move { store.pending_purges().await }).await?);
         }
         Ok(left)
     }

@@ -57,7 +57,7 @@ impl Router {
         match (row, file) {
             // Deleted on another replica, whose files this disk does not share.
             (Ok(None), Ok(Some(_))) if self.has_tombstone_in_database(run).await? => {
-                if let Err(error) = self.remove_buried(run).await {
+                if let Err(error) = self.purge_deleted(run).await {
                     tracing::warn!(run_id = %run, %error, "what this disk has of a deleted run could not be removed yet");
                 }
                 Ok(Look { row: None, row_error: None, file: None })
@@ -71,14 +71,14 @@ impl Router {
 
     pub(super) async fn has_tombstone_in_database(&self, run: &RunId) -> Result<bool, StorageError> {
         match self.database.as_ref().filter(|_| self.mode().has_database()) {
-            Some(database) => database.read(|store| async move { store.is_buried(run).await }).await,
+            Some(database) => database.read(|store| async move { store.is_deleted(run).await }).await,
             None => Ok(false),
         }
     }
 
     /// Whether either store has the run's tombstone.
     pub(super) async fn has_tombstone(&self, run: &RunId) -> Result<bool, StorageError> {
-        if self.files.is_buried(run).await.unwrap_or(false) {
+        if self.files.is_deleted(run).await.unwrap_or(false) {
             return Ok(true);
         }
         self.has_tombstone_in_database(run).await

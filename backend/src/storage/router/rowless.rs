@@ -24,15 +24,15 @@ const REMOVED: &str = "the run was stopped: its row was removed from the databas
 
 impl Router {
     /// Removes what this disk has of a run that the database says is deleted; false if it does not say so.
-    pub async fn bury_here(&self, run: &RunId) -> Result<bool, StorageError> {
+    pub async fn purge_if_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
         if !self.has_tombstone_in_database(run).await? {
             return Ok(false);
         }
-        self.remove_buried(run).await.map(|()| true)
+        self.purge_deleted(run).await.map(|()| true)
     }
 
     /// Removes what this disk has of a deleted run.
-    pub(super) async fn remove_buried(&self, run: &RunId) -> Result<(), StorageError> {
+    pub(super) async fn purge_deleted(&self, run: &RunId) -> Result<(), StorageError> {
         tracing::info!(run_id = %run, "[{run}] has been deleted; its files go");
         self.files.create_tombstone_for(run, true).await?;
         self.files.remove(run).await?;
@@ -55,7 +55,7 @@ impl Router {
             // Whoever asks it next finds out what that means.
             Err(_) => return Ok(None),
         }
-        if self.bury_here(id).await? {
+        if self.purge_if_deleted(id).await? {
             return Ok(Some(Acceptance::Deleted));
         }
         if manifest.request.digest != run.request.digest {
