@@ -6,8 +6,8 @@ use super::{
     super::{Acceptance, Fence, NewRun, StorageError, StorageErrorKind},
     DbSync, OpenError,
     control::reopen,
+    index_markers::OPEN_FOLDER,
     manifest::Manifest,
-    marks::OPEN_FOLDER,
     run_files::{RunFiles, fence_of},
     tombstone::deleted,
 };

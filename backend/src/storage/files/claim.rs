@@ -10,9 +10,9 @@ use pipeline::run::{RunId, Stage};
 use super::{
     super::{Fence, StorageError, StorageErrorKind, outbox::Event},
     DbSync,
+    index_markers::OPEN_FOLDER,
     integrity::{DigestCheck, check_digest},
     manifest::Manifest,
-    marks::OPEN_FOLDER,
     run_files::{Look, RunFiles, lock},
 };
 

@@ -15,8 +15,8 @@ use super::{
         control::{COUNTED_MAX, Control, Listing, RunPage, RunSummary, Start, TombstoneOutcome},
     },
     DbSync, FileStore,
+    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
     manifest::{DatabaseSide, Manifest},
-    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     run_files::{MANIFEST_FILE, RunFiles, unknown},
     tombstone::TOMBSTONE_FILE,
 };

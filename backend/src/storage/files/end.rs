@@ -10,8 +10,8 @@ use pipeline::{
 use super::{
     super::{End, Fence, StorageError, outbox::Event},
     DbSync,
+    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
     manifest::{DatabaseSide, Manifest, StoredReport},
-    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     run_files::{REPORT_FILE, RunFiles},
 };
 use crate::crash;

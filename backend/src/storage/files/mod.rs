@@ -15,9 +15,9 @@ mod calls;
 mod claim;
 mod control;
 mod end;
+mod index_markers;
 mod integrity;
 pub mod manifest;
-mod marks;
 mod mend;
 mod outbox;
 mod retention;
@@ -51,8 +51,8 @@ use self::{
     calls::{ATTEMPT_TIMEOUT, CALLS_MAX},
     claim::Search,
     end::OwnedEnd,
+    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
     manifest::{DatabaseSide, DocumentSummary, Manifest},
-    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     outbox::Telling,
     run_files::{REPORT_FILE, RunFiles},
     spool::Spool,

@@ -4,7 +4,7 @@ use pipeline::{clock::Timestamp, run::RunId};
 
 use super::{
     super::StorageError,
-    marks::UNSYNCED_FOLDER,
+    index_markers::UNSYNCED_FOLDER,
     run_files::{MANIFEST_FILE, RunFiles},
 };
 

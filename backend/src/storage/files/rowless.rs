@@ -3,7 +3,8 @@
 use pipeline::run::RunId;
 
 use super::{
-    super::StorageError, FileStore, manifest::DatabaseSide, marks::UNSYNCED_FOLDER, run_files::RunFiles,
+    super::StorageError, FileStore, index_markers::UNSYNCED_FOLDER, manifest::DatabaseSide,
+    run_files::RunFiles,
 };
 
 impl RunFiles {

@@ -20,9 +20,9 @@ use serde::Serialize;
 use super::{
     super::{Fence, HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
     backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
+    index_markers::UNSYNCED_FOLDER,
     integrity::{DigestCheck, check_digest},
     manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
-    marks::UNSYNCED_FOLDER,
     outbox::Telling,
     spool::Spool,
     tombstone::TOMBSTONE_FILE,

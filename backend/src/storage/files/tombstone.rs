@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{StorageError, StorageErrorKind, control::TombstoneOutcome},
+    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
     manifest::optional_millis,
-    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     run_files::{MANIFEST_FILE, RunFiles},
 };
 

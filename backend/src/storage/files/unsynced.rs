@@ -5,8 +5,8 @@ use pipeline::clock::Timestamp;
 
 use super::{
     super::StorageError,
+    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
     manifest::Manifest,
-    marks::{OPEN_FOLDER, UNSYNCED_FOLDER},
     run_files::{MANIFEST_FILE, RunFiles},
 };
 
