@@ -308,15 +308,15 @@ impl Service {
 }
 
 /// What a command needs to bring both stores together, whatever the flags of a service say; none without a database.
-/// `only_looks`: it will compare, and must not even set a damaged file aside.
-pub fn reconciler(config: &Config, only_looks: bool) -> Result<Option<Reconciler>, WiringError> {
+/// `read_only`: it will compare, and must not even set a damaged file aside.
+pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     // The service hears of what is written down when it looks.
     let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
     let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
     let postgres = Arc::new(postgres.telling(telling));
     let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
-    let files = if only_looks { files.only_looking() } else { files };
+    let files = if read_only { files.into_read_only() } else { files };
     let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
     let router = Arc::new(Router::new(
         files,

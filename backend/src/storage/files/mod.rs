@@ -139,9 +139,9 @@ impl FileStore {
 
     /// For who only compares: what is found damaged stays where it lies. To be said of a store before it is used.
     #[must_use]
-    pub fn only_looking(mut self) -> Self {
+    pub fn into_read_only(mut self) -> Self {
         if let Some(files) = Arc::get_mut(&mut self.files) {
-            files.only_looks = true;
+            files.read_only = true;
         }
         self
     }

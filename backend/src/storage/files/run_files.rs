@@ -47,7 +47,7 @@ pub(super) struct RunFiles {
     /// At which of its tenures this process has last made sure of a run.
     confirmed: Mutex<HashMap<RunId, u64>>,
     /// Nothing is moved: what is damaged stays where it lies.
-    pub(super) only_looks: bool,
+    pub(super) read_only: bool,
 }
 
 /// An open run, as it was found.
@@ -91,7 +91,7 @@ impl RunFiles {
             telling,
             documents: Mutex::default(),
             confirmed: Mutex::default(),
-            only_looks: false,
+            read_only: false,
         }
     }
 
@@ -400,7 +400,7 @@ impl RunFiles {
         reason: &str,
         etag: Option<&ETag>,
     ) -> Result<(), StorageError> {
-        if self.only_looks {
+        if self.read_only {
             tracing::warn!(path = self.backend.place(name), reason, "damaged file");
             return Ok(());
         }
