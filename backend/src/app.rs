@@ -43,7 +43,7 @@ use crate::{
         outbox::Outbox,
         postgres::{Listener, PostgresStore},
         proof::SyncTarget,
-        router::{Alone, Database, ReadLimiter, Router, RouterConfig},
+        router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
     },
     webhooks::{Courier, Sender, SenderError, desk::Desk},
     worker::{Tools, Worker, WorkerConfig},
@@ -151,7 +151,7 @@ impl Service {
         let registry = postgres.clone().map(|store| store as Arc<dyn ReplicaRegistry>);
         let files =
             FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone());
-        let alone = Arc::new(Alone::new(match config.work.role {
+        let presence = Arc::new(ReplicaPresence::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),
             // Outside production a second process would be started on purpose, by somebody who reads this.
@@ -164,7 +164,7 @@ impl Service {
             files,
             database,
             flags.subscribe(),
-            RouterConfig { alone: alone.clone(), retry_deadline: config.database.retry_deadline },
+            RouterConfig { presence: presence.clone(), retry_deadline: config.database.retry_deadline },
             clock.clone(),
         ));
         // New at every start: what an earlier process of the same container held is not this one's.
@@ -242,7 +242,7 @@ impl Service {
             registry,
             router: router.clone(),
             worker: worker.clone(),
-            alone,
+            presence,
             identity: identity.clone(),
             role: config.work.role,
         });
@@ -322,7 +322,7 @@ pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>
         files,
         Some(database(postgres.clone(), &config.database, &clock)),
         tokio::sync::watch::channel(flags).1,
-        RouterConfig { alone: Arc::new(Alone::new(None)), retry_deadline: Duration::ZERO },
+        RouterConfig { presence: Arc::new(ReplicaPresence::new(None)), retry_deadline: Duration::ZERO },
         clock.clone(),
     ));
     Ok(Some(Reconciler::new(router, postgres, None, config.storage.retention, clock)))

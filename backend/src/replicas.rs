@@ -8,7 +8,7 @@ use crate::{
     storage::{
         Replica, ReplicaRegistry,
         mode::Flags,
-        router::{Alone, Router},
+        router::{ReplicaPresence, Router},
     },
     worker::Worker,
 };
@@ -22,7 +22,7 @@ pub struct Registry {
     pub registry: Arc<dyn ReplicaRegistry>,
     pub router: Arc<Router>,
     pub worker: Worker,
-    pub alone: Arc<Alone>,
+    pub presence: Arc<ReplicaPresence>,
     pub identity: Identity,
     pub role: Role,
 }
@@ -35,9 +35,9 @@ impl Registry {
         loop {
             if self.router.is_database_open() {
                 match self.registry.heartbeat(&self.replica()).await {
-                    Ok(has_company) => {
+                    Ok(has_peers) => {
                         was_failing = false;
-                        self.alone.note_company(has_company);
+                        self.presence.set_has_peers(has_peers);
                     }
                     // Once an outage. What was known stays: replicas do not go because the database does.
                     Err(error) if !was_failing => {

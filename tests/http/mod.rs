@@ -40,7 +40,7 @@ use backend::{
         control::{Listing, RunPage, TombstoneOutcome},
         files::FileStore,
         mode::Flags,
-        router::{Alone, Database, ReadLimiter, Router as StorageRouter, RouterConfig},
+        router::{Database, ReadLimiter, ReplicaPresence, Router as StorageRouter, RouterConfig},
     },
     worker::{Tools, Worker, WorkerConfig},
 };
@@ -127,7 +127,10 @@ impl Service {
             bulkhead: Arc::new(Bulkhead::new(4, Duration::from_secs(2))),
             read_limiter: Arc::new(ReadLimiter::new(4, Duration::from_secs(1))),
         });
-        let config = RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(true))) };
+        let config = RouterConfig {
+            retry_deadline: Duration::ZERO,
+            presence: Arc::new(ReplicaPresence::new(Some(true))),
+        };
         let storage = Arc::new(StorageRouter::new(files.clone(), database, watched, config, clock.clone()));
         let brands = BrandFolder::new(&crate::support::root());
         let documents = DocumentsConfig {

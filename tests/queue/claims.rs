@@ -15,7 +15,7 @@ use backend::storage::{
     memory::MemoryStore,
     mode::Flags,
     postgres::PostgresStore,
-    router::{Alone, Database, ReadLimiter, Router, RouterConfig},
+    router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
 use pipeline::clock::{Clock, Timestamp};
 use tokio::sync::watch;
@@ -159,7 +159,10 @@ async fn after_an_outage_ended_leases_wait_for_one_more() {
             read_limiter: Arc::new(ReadLimiter::new(4, Duration::from_secs(1))),
         }),
         flags,
-        RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(false))) },
+        RouterConfig {
+            retry_deadline: Duration::ZERO,
+            presence: Arc::new(ReplicaPresence::new(Some(false))),
+        },
         clock.clone(),
     );
     let at = |seconds| *clock.0.lock().unwrap() = Duration::from_secs(seconds);

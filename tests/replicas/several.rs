@@ -77,7 +77,7 @@ async fn a_replica_that_is_cut_off_parks_and_its_run_goes_on_elsewhere() {
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     let two = world.replica("two", &[]).await;
     proxy.swallow();
-    // Alone with its files it finishes what it had asked for, and starts nothing new past its lease.
+    // ReplicaPresence with its files it finishes what it had asked for, and starts nothing new past its lease.
     one.wait_for_log("[run-1] parked").await;
     assert_eq!(two.ended("run-1").await["status"], "complete");
     let paid = calls(&world.model);

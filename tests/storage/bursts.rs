@@ -16,7 +16,7 @@ use backend::{
         files::FileStore,
         mode::Flags,
         postgres::PostgresStore,
-        router::{Alone, Database, ReadLimiter, Router, RouterConfig},
+        router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
     },
 };
 use pipeline::{clock::Clock, record::StageRecord, run::Stage};
@@ -64,7 +64,10 @@ impl Burst {
             FileStore::new(folder.path().to_owned(), clock.clone()),
             Some(database),
             watch::channel(flags).1,
-            RouterConfig { retry_deadline: Duration::from_secs(5), alone: Arc::new(Alone::new(Some(true))) },
+            RouterConfig {
+                retry_deadline: Duration::from_secs(5),
+                presence: Arc::new(ReplicaPresence::new(Some(true))),
+            },
             clock,
         );
         let mut fences = Vec::new();

@@ -15,7 +15,7 @@ use backend::{
         files::FileStore,
         memory::MemoryStore,
         mode::Flags,
-        router::{Alone, Database, ReadLimiter, Router, RouterConfig},
+        router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
     },
 };
 use pipeline::{clock::Clock, run::Stage};
@@ -95,8 +95,10 @@ impl Place for Routers {
         };
         let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock()));
         let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
-        let config =
-            RouterConfig { retry_deadline: Duration::from_secs(5), alone: Arc::new(Alone::new(Some(true))) };
+        let config = RouterConfig {
+            retry_deadline: Duration::from_secs(5),
+            presence: Arc::new(ReplicaPresence::new(Some(true))),
+        };
         let bulkhead = Arc::new(Bulkhead::new(4, Duration::from_secs(2)));
         let read_limiter = Arc::new(ReadLimiter::new(4, Duration::from_secs(1)));
         let database = Some(Database { store, breaker, bulkhead, read_limiter });

@@ -42,7 +42,7 @@ impl Router {
     ) -> Result<Acceptance, StorageError> {
         // A row that may have come to be is kept from a second execution by who else is there to see it: nobody.
         let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Ambiguous);
-        if !(self.config.alone.is_alone() || self.files.is_shared_guard() && !is_ambiguous) {
+        if !(self.config.presence.is_alone() || self.files.is_shared_guard() && !is_ambiguous) {
             return Err(cause.unwrap_or_else(|| {
                 StorageError::new(
                     StorageErrorKind::Unavailable,

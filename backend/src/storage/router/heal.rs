@@ -80,7 +80,7 @@ impl Router {
         let manifest = self.files.manifest(&fence.run).await?;
         // With company, also what no row is known of: somebody else may have been asked for it. And what was retried in
         // files: the row of the generation before may have more stages.
-        let is_alone = self.config.alone.is_alone();
+        let is_alone = self.config.presence.is_alone();
         let has_row = |manifest: &Manifest| manifest.has_row() || !is_alone || manifest.generation > 1;
         let Some(manifest) = manifest.filter(has_row) else {
             return Ok(());

@@ -3,7 +3,6 @@
 //! Its behaviour is the failure table of README.md, "When something fails", row by row.
 
 mod accept;
-mod alone;
 mod claim;
 mod contact;
 mod control;
@@ -13,6 +12,7 @@ mod heal;
 mod leases;
 mod look;
 mod permit;
+mod presence;
 mod retry;
 mod rowless;
 mod state;
@@ -32,18 +32,18 @@ use pipeline::{
 use tokio::sync::watch;
 
 pub(crate) use self::retry::jitter;
-pub use self::{
-    alone::Alone,
-    database::{Database, ReadLimiter},
-    heal::Resume,
-    state::StorageState,
-};
 use self::{
     contact::Contact,
     glances::Glances,
     leases::Leases,
     look::{Look, Why},
     retry::Retries,
+};
+pub use self::{
+    database::{Database, ReadLimiter},
+    heal::Resume,
+    presence::ReplicaPresence,
+    state::StorageState,
 };
 use super::{
     Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
@@ -62,7 +62,7 @@ pub struct RouterConfig {
     /// How long an output is kept in memory while the only store there is does not take it.
     pub retry_deadline: Duration,
     /// Whether a file is a guard against running twice.
-    pub alone: Arc<Alone>,
+    pub presence: Arc<ReplicaPresence>,
 }
 
 /// Routes every call by the mode in force.
@@ -138,7 +138,10 @@ impl Router {
     #[must_use]
     pub fn files_only(files: FileStore, clock: Arc<dyn Clock>) -> Self {
         let flags = Flags { database_writes: false, file_fallback: true, revision: 0 };
-        let config = RouterConfig { retry_deadline: Duration::ZERO, alone: Arc::new(Alone::new(Some(true))) };
+        let config = RouterConfig {
+            retry_deadline: Duration::ZERO,
+            presence: Arc::new(ReplicaPresence::new(Some(true))),
+        };
         Self::new(files, None, watch::channel(flags).1, config, clock)
     }
 
@@ -150,7 +153,7 @@ impl Router {
 
     /// Whether files are a guard against running twice: nobody else is there, or all see the same files.
     pub(super) fn has_file_guard(&self) -> bool {
-        self.config.alone.is_alone() || self.files.is_shared_guard()
+        self.config.presence.is_alone() || self.files.is_shared_guard()
     }
 
     /// The flags as they are now.

@@ -43,7 +43,7 @@ impl Router {
         if !self.mode().has_database() && !self.files.is_on_disk() {
             return self.files_permit(fence).await;
         }
-        if self.config.alone.is_alone() {
+        if self.config.presence.is_alone() {
             return Ok(true);
         }
         // On a disk of one's own, a mode without the database is the operator's word that leases do not count from now on. One

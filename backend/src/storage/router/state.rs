@@ -59,6 +59,6 @@ impl Router {
     /// Whether every run belongs into these files: no other process keeps any on a disk of its own.
     #[must_use]
     pub fn keeps_all_files(&self) -> bool {
-        self.config.alone.is_alone() || !self.files.is_on_disk()
+        self.config.presence.is_alone() || !self.files.is_on_disk()
     }
 }

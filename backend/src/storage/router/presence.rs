@@ -4,27 +4,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is known of other processes that accept or work on runs.
 #[derive(Debug)]
-pub struct Alone {
+pub struct ReplicaPresence {
     /// What the operator says, which rules.
-    said: Option<bool>,
+    configured: Option<bool>,
     /// Whether the last look at the registry found another. Without a later look it stays so: a database that is away
     /// does not make the others go away.
-    has_company: AtomicBool,
+    has_peers: AtomicBool,
 }
 
-impl Alone {
+impl ReplicaPresence {
     #[must_use]
-    pub const fn new(said: Option<bool>) -> Self {
-        Self { said, has_company: AtomicBool::new(false) }
+    pub const fn new(configured: Option<bool>) -> Self {
+        Self { configured, has_peers: AtomicBool::new(false) }
     }
 
     /// Takes note of what the registry says.
-    pub fn note_company(&self, has_company: bool) {
-        if self.has_company.swap(has_company, Ordering::Relaxed) != has_company && self.said.is_none() {
+    pub fn set_has_peers(&self, has_peers: bool) {
+        if self.has_peers.swap(has_peers, Ordering::Relaxed) != has_peers && self.configured.is_none() {
             tracing::info!(
-                has_company,
+                has_peers,
                 "{}",
-                if has_company {
+                if has_peers {
                     "other replicas are there: runs are accepted by the database only"
                 } else {
                     "no other replica is there: files may accept runs too"
@@ -36,7 +36,7 @@ impl Alone {
     /// Whether no other process accepts or works on runs, as far as anybody knows.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        self.said.unwrap_or_else(|| !self.has_company.load(Ordering::Relaxed))
+        self.configured.unwrap_or_else(|| !self.has_peers.load(Ordering::Relaxed))
     }
 }
 
@@ -46,16 +46,16 @@ mod tests {
 
     #[test]
     fn what_is_said_rules_and_what_is_seen_stays() {
-        let unsaid = Alone::new(None);
+        let unsaid = ReplicaPresence::new(None);
         assert!(unsaid.is_alone());
-        unsaid.note_company(true);
+        unsaid.set_has_peers(true);
         assert!(!unsaid.is_alone());
-        unsaid.note_company(false);
+        unsaid.set_has_peers(false);
         assert!(unsaid.is_alone());
-        for said in [true, false] {
-            let alone = Alone::new(Some(said));
-            alone.note_company(said);
-            assert_eq!(alone.is_alone(), said);
+        for configured in [true, false] {
+            let presence = ReplicaPresence::new(Some(configured));
+            presence.set_has_peers(configured);
+            assert_eq!(presence.is_alone(), configured);
         }
     }
 }
