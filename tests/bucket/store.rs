@@ -96,8 +96,8 @@ async fn of_many_conditional_puts_at_once_one_wins() {
         assert!(bucket.get(&path).await.unwrap().bytes().await.unwrap().starts_with(b"new "));
     }
     let store = store(&server);
-    assert!(!store.is_shared_guard(), "not before it is known");
-    assert!(store.check_guard().await.unwrap() && store.is_shared_guard());
+    assert!(!store.has_shared_create_if_absent(), "not before it is known");
+    assert!(store.check_create_if_absent().await.unwrap() && store.has_shared_create_if_absent());
     assert!(!format!("{store:?}").contains("test-secret"));
 }
 

@@ -19,7 +19,7 @@ use crate::{
     lifecycle,
     reconcile::Reconciler,
     runs::sweep_removals,
-    storage::{changes::Notification, guard::check_guard, probe::probe_when_open},
+    storage::{changes::Notification, create_if_absent::check_create_if_absent, probe::probe_when_open},
     telemetry::logs::Banner,
 };
 
@@ -75,7 +75,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     tracing::info!("listening on {address}");
 
     tokio::spawn(service.flags.clone().watch());
-    tokio::spawn(check_guard(service.router.files().clone()));
+    tokio::spawn(check_create_if_absent(service.router.files().clone()));
     if let Some(database) = service.router.database() {
         let (worker, reconciler) = (service.worker.clone(), service.reconciler.clone());
         let probing = probe_when_open(database.clone(), service.flags.subscribe(), move || {

@@ -16,9 +16,9 @@ pub mod changes;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 pub mod control;
+pub mod create_if_absent;
 pub mod files;
 pub mod frontend_rows;
-pub mod guard;
 pub mod leased;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;

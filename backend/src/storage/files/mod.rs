@@ -195,13 +195,14 @@ impl FileStore {
 
     /// Whether a creation here is known to be a guard among processes on all machines.
     #[must_use]
-    pub fn is_shared_guard(&self) -> bool {
-        self.files.backend.is_shared_guard()
+    pub fn has_shared_create_if_absent(&self) -> bool {
+        self.files.backend.has_shared_create_if_absent()
     }
 
     /// Finds out whether it is one, by asking for what must be refused.
-    pub async fn check_guard(&self) -> Result<bool, StorageError> {
-        self.whole(|files| files.backend.check_guard().map_err(|error| files.fault("", &error))).await
+    pub async fn check_create_if_absent(&self) -> Result<bool, StorageError> {
+        self.whole(|files| files.backend.check_create_if_absent().map_err(|error| files.fault("", &error)))
+            .await
     }
 
     /// Whether the run is surely this process's still, so that work may be paid for. A run that somebody else has is an

@@ -30,7 +30,7 @@ impl Router {
     /// files.
     #[must_use]
     pub fn may_accept_by_file(&self) -> bool {
-        self.has_file_guard()
+        self.has_global_claim()
     }
 
     /// Acceptance by file alone: only where a file is a guard against running twice.
@@ -42,7 +42,7 @@ impl Router {
     ) -> Result<Acceptance, StorageError> {
         // A row that may have come to be is kept from a second execution by who else is there to see it: nobody.
         let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Ambiguous);
-        if !(self.config.presence.is_alone() || self.files.is_shared_guard() && !is_ambiguous) {
+        if !(self.config.presence.is_alone() || self.files.has_shared_create_if_absent() && !is_ambiguous) {
             return Err(cause.unwrap_or_else(|| {
                 StorageError::new(
                     StorageErrorKind::Unavailable,

@@ -35,20 +35,21 @@ impl Router {
         } else {
             self.contact.lose();
         }
-        let has_guard = self.has_file_guard();
+        let has_global_claim = self.has_global_claim();
         // With company and a disk of one's own, the database says whose a run is; what it cannot be asked about waits.
         let [for_work, _] = &self.glances;
         // Where nobody says that there is work, and where each look is paid for.
-        let is_too_soon =
-            claim.expired && self.files.is_shared_guard() && !for_work.is_due(self.clock.monotonic());
+        let is_too_soon = claim.expired
+            && self.files.has_shared_create_if_absent()
+            && !for_work.is_due(self.clock.monotonic());
         if mode.has_files()
             && fences.len() < claim.limit
-            && (has_guard || database_error.is_none())
+            && (has_global_claim || database_error.is_none())
             && !is_too_soon
         {
             let mut skipped = claim.held.clone();
             skipped.extend(fences.iter().map(|fence| fence.run.clone()));
-            let without_row_only = !has_guard || (mode.has_database() && database_error.is_none());
+            let without_row_only = !has_global_claim || (mode.has_database() && database_error.is_none());
             let rest = Claim { limit: claim.limit - fences.len(), held: &skipped, ..claim };
             match self.files.claim_where(rest, without_row_only).await {
                 Ok(more) => fences.extend(more),

@@ -114,7 +114,10 @@ impl Control for Router {
             // Past the breaker: a look that is made so often must not decide what counts as an outage.
             Some(database) if !with_row.is_empty() => database.store.lost_leases(&with_row).await,
             // In shared files others may have ended them.
-            _ if !fences.is_empty() && self.mode().has_files() && self.files.is_shared_guard() => {
+            _ if !fences.is_empty()
+                && self.mode().has_files()
+                && self.files.has_shared_create_if_absent() =>
+            {
                 let [_, for_ended] = &self.glances;
                 if for_ended.is_due(self.clock.monotonic()) {
                     self.files.ended_elsewhere(fences).await
@@ -136,7 +139,7 @@ impl Control for Router {
             return Ok(None);
         }
         // Where the row is gone, who enters it again is who goes on with the run: the database is the guard.
-        if !self.has_file_guard() && !self.has_no_row(run).await {
+        if !self.has_global_claim() && !self.has_no_row(run).await {
             let what = "files alone do not keep several replicas from retrying it twice (SINGLE_REPLICA)";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         }

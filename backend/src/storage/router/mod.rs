@@ -152,8 +152,8 @@ impl Router {
     }
 
     /// Whether files are a guard against running twice: nobody else is there, or all see the same files.
-    pub(super) fn has_file_guard(&self) -> bool {
-        self.config.presence.is_alone() || self.files.is_shared_guard()
+    pub(super) fn has_global_claim(&self) -> bool {
+        self.config.presence.is_alone() || self.files.has_shared_create_if_absent()
     }
 
     /// The flags as they are now.

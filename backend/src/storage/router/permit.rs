@@ -56,7 +56,7 @@ impl Router {
         {
             return match self.give_row(database, fence).await {
                 Err(error) if error.is_outage() => {
-                    Ok(self.files.is_shared_guard() && self.files_permit(fence).await?)
+                    Ok(self.files.has_shared_create_if_absent() && self.files_permit(fence).await?)
                 }
                 given => given.map(|()| true),
             };
@@ -64,7 +64,7 @@ impl Router {
         if self.leases.lasted(&fence.run, self.clock.monotonic()) {
             return Ok(true);
         }
-        Ok(self.files.is_shared_guard() && self.files_permit(fence).await?)
+        Ok(self.files.has_shared_create_if_absent() && self.files_permit(fence).await?)
     }
 
     /// Whether the files, which others share, surely say that the run is ours.

@@ -95,12 +95,12 @@ impl FileBackend for LocalFs {
         self.path(name).display().to_string()
     }
 
-    fn is_shared_guard(&self) -> bool {
+    fn has_shared_create_if_absent(&self) -> bool {
         false
     }
 
     /// It is one among processes of this machine, and others have other disks.
-    fn check_guard(&self) -> io::Result<bool> {
+    fn check_create_if_absent(&self) -> io::Result<bool> {
         Ok(false)
     }
 

@@ -54,10 +54,10 @@ pub(super) trait FileBackend: fmt::Debug + Send + Sync {
     fn place(&self, name: &str) -> String;
 
     /// Whether processes on several machines see the same files, and a creation is known to be a guard among them.
-    fn is_shared_guard(&self) -> bool;
+    fn has_shared_create_if_absent(&self) -> bool;
 
     /// Finds out whether it is one.
-    fn check_guard(&self) -> io::Result<bool>;
+    fn check_create_if_absent(&self) -> io::Result<bool>;
 
     /// A file; none where there is none.
     fn read(&self, name: &str) -> io::Result<Option<Stored>>;

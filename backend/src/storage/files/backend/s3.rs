@@ -80,12 +80,12 @@ impl FileBackend for S3 {
         self.client.place(name)
     }
 
-    fn is_shared_guard(&self) -> bool {
+    fn has_shared_create_if_absent(&self) -> bool {
         self.is_guard.load(Ordering::Relaxed)
     }
 
     /// Asks for what must be refused. A server that knows no conditions does it all the same.
-    fn check_guard(&self) -> io::Result<bool> {
+    fn check_create_if_absent(&self) -> io::Result<bool> {
         let name = format!("{GUARD_FOLDER}/{}", uuid::Uuid::new_v4());
         let checking = async {
             let first = self.client.create(&name, b"first\n").await?;

@@ -9,14 +9,14 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Asks until there is an answer. Until then, and if it is no, files are treated as one process's own: see
 /// `SINGLE_REPLICA`.
-pub async fn check_guard(files: FileStore) {
+pub async fn check_create_if_absent(files: FileStore) {
     if files.is_on_disk() {
         return;
     }
     let place = files.place();
     let mut was_failing = false;
     loop {
-        match files.check_guard().await {
+        match files.check_create_if_absent().await {
             Ok(true) => {
                 tracing::info!(
                     place,
