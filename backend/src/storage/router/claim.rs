@@ -20,10 +20,10 @@ impl Router {
             && let Some(database) = &self.database
         {
             // While we could not renew, nor could others: leases that ended meanwhile are not dead workers' yet.
-            let has_lasted = self.contact.has_lasted(claim.lease.duration, self.clock.monotonic());
+            let has_lasted = self.connectivity.has_lasted(claim.lease.duration, self.clock.monotonic());
             let asked = Claim { expired: claim.expired && has_lasted, ..claim };
             let claimed = database.call(|store| async move { store.claim(asked).await }).await;
-            self.contact.note(&claimed, self.clock.monotonic());
+            self.connectivity.note(&claimed, self.clock.monotonic());
             match claimed {
                 Ok(claimed) => {
                     fences = self.above_files(database, claimed).await;
@@ -33,7 +33,7 @@ impl Router {
                 Err(error) => return Err(error),
             }
         } else {
-            self.contact.lose();
+            self.connectivity.lose();
         }
         let has_global_claim = self.has_global_claim();
         // With company and a disk of one's own, the database says whose a run is; what it cannot be asked about waits.
@@ -95,7 +95,7 @@ impl Router {
             // What opened it may be other calls' trouble: a full disk takes no ends, and renews leases all the same.
             database.store.renew(lease, fences).await
         };
-        self.contact.note(&renewed, self.clock.monotonic());
+        self.connectivity.note(&renewed, self.clock.monotonic());
         match renewed {
             // The breaker has said so already.
             Err(error) if error.is_outage() && !is_closed => Ok(None),

@@ -108,7 +108,7 @@ impl Control for Router {
 
     async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         // The worker asks twice a second, whatever it works on.
-        self.database_off_since();
+        self.database_disabled_since();
         let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
         match self.open_database(self.mode()) {
             // Past the breaker: a look that is made so often must not decide what counts as an outage.

@@ -4,7 +4,7 @@
 
 mod accept;
 mod claim;
-mod contact;
+mod connectivity;
 mod control;
 mod database;
 mod glances;
@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::retry::jitter;
 use self::{
-    contact::Contact,
+    connectivity::ConnectivityTracker,
     glances::Glances,
     leases::Leases,
     look::{Look, Why},
@@ -74,9 +74,9 @@ pub struct Router {
     config: RouterConfig,
     clock: Arc<dyn Clock>,
     /// Since when the database answers.
-    contact: Contact,
+    connectivity: ConnectivityTracker,
     /// Since when the mode has none.
-    off_since: Mutex<Option<Duration>>,
+    disabled_since: Mutex<Option<Duration>>,
     /// The last file write's failure, until one succeeds.
     file_alarm: Mutex<Option<String>>,
     /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
@@ -123,8 +123,8 @@ impl Router {
             flags,
             config,
             clock,
-            contact: Contact::default(),
-            off_since: Mutex::default(),
+            connectivity: ConnectivityTracker::default(),
+            disabled_since: Mutex::default(),
             file_alarm: Mutex::default(),
             known: Mutex::default(),
             lacking: Mutex::default(),
@@ -175,14 +175,14 @@ impl Router {
     }
 
     /// Since when the mode in force has no database, as far as this process has noticed: it looks several times a second.
-    fn database_off_since(&self) -> Option<Duration> {
-        let mut off_since = self.off_since.lock().unwrap_or_else(PoisonError::into_inner);
+    fn database_disabled_since(&self) -> Option<Duration> {
+        let mut disabled_since = self.disabled_since.lock().unwrap_or_else(PoisonError::into_inner);
         if self.mode().has_database() {
-            *off_since = None;
+            *disabled_since = None;
         } else {
-            off_since.get_or_insert_with(|| self.clock.monotonic());
+            disabled_since.get_or_insert_with(|| self.clock.monotonic());
         }
-        *off_since
+        *disabled_since
     }
 
     /// The configured mode, or the only one that is possible.

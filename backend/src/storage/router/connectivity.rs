@@ -12,7 +12,7 @@ use std::{
 use super::super::StorageError;
 
 #[derive(Debug, Default)]
-pub(super) struct Contact(Mutex<State>);
+pub(super) struct ConnectivityTracker(Mutex<State>);
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -24,7 +24,7 @@ enum State {
     Back(Duration),
 }
 
-impl Contact {
+impl ConnectivityTracker {
     /// Takes note of how a call ended.
     pub(super) fn note<T>(&self, result: &Result<T, StorageError>, now: Duration) {
         match result {
@@ -65,21 +65,21 @@ mod tests {
 
     #[test]
     fn ended_leases_count_one_lease_after_the_database_is_back() {
-        let contact = Contact::default();
+        let connectivity = ConnectivityTracker::default();
         let at = Duration::from_secs;
         let away: Result<(), _> = Err(StorageError::new(StorageErrorKind::Unavailable, "away"));
         let refused: Result<(), _> = Err(StorageError::new(StorageErrorKind::Refused, "no"));
-        assert!(contact.has_lasted(LEASE, at(0)), "a start does not wait");
-        contact.note(&away, at(1));
-        assert!(!contact.has_lasted(LEASE, at(100)));
-        contact.note(&Ok(()), at(100));
-        assert!(!contact.has_lasted(LEASE, at(114)));
-        contact.note(&Ok(()), at(114));
-        assert!(contact.has_lasted(LEASE, at(115)));
-        contact.note(&refused, at(116));
-        assert!(contact.has_lasted(LEASE, at(116)), "an answer is an answer");
-        contact.lose();
-        contact.note(&Ok(()), at(200));
-        assert!(!contact.has_lasted(LEASE, at(214)) && contact.has_lasted(LEASE, at(215)));
+        assert!(connectivity.has_lasted(LEASE, at(0)), "a start does not wait");
+        connectivity.note(&away, at(1));
+        assert!(!connectivity.has_lasted(LEASE, at(100)));
+        connectivity.note(&Ok(()), at(100));
+        assert!(!connectivity.has_lasted(LEASE, at(114)));
+        connectivity.note(&Ok(()), at(114));
+        assert!(connectivity.has_lasted(LEASE, at(115)));
+        connectivity.note(&refused, at(116));
+        assert!(connectivity.has_lasted(LEASE, at(116)), "an answer is an answer");
+        connectivity.lose();
+        connectivity.note(&Ok(()), at(200));
+        assert!(!connectivity.has_lasted(LEASE, at(214)) && connectivity.has_lasted(LEASE, at(215)));
     }
 }
