@@ -37,7 +37,7 @@ impl Router {
         }
         let has_global_claim = self.has_global_claim();
         // With company and a disk of one's own, the database says whose a run is; what it cannot be asked about waits.
-        let [for_work, _] = &self.glances;
+        let [for_work, _] = &self.poll_limiters;
         // Where nobody says that there is work, and where each look is paid for.
         let is_too_soon = claim.expired
             && self.files.has_shared_create_if_absent()

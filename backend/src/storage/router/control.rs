@@ -118,7 +118,7 @@ impl Control for Router {
                 && self.mode().has_files()
                 && self.files.has_shared_create_if_absent() =>
             {
-                let [_, for_ended] = &self.glances;
+                let [_, for_ended] = &self.poll_limiters;
                 if for_ended.is_due(self.clock.monotonic()) {
                     self.files.ended_elsewhere(fences).await
                 } else {

@@ -7,11 +7,11 @@ mod claim;
 mod connectivity;
 mod control;
 mod database;
-mod glances;
 mod heal;
 mod leases;
 mod look;
 mod permit;
+mod poll_limiter;
 mod presence;
 mod retry;
 mod rowless;
@@ -34,9 +34,9 @@ use tokio::sync::watch;
 pub(crate) use self::retry::jitter;
 use self::{
     connectivity::ConnectivityTracker,
-    glances::Glances,
     leases::Leases,
     look::{Look, Why},
+    poll_limiter::PollLimiter,
     retry::Retries,
 };
 pub use self::{
@@ -87,7 +87,7 @@ pub struct Router {
     leases: Leases,
     changes: Arc<RunChanges>,
     /// For work, and for what others have ended.
-    glances: [Glances; 2],
+    poll_limiters: [PollLimiter; 2],
 }
 
 /// A run that this process works on.
@@ -130,7 +130,7 @@ impl Router {
             lacking: Mutex::default(),
             leases: Leases::default(),
             changes: Arc::default(),
-            glances: Default::default(),
+            poll_limiters: Default::default(),
         }
     }
 

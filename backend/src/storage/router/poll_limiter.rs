@@ -10,9 +10,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// When the last look of a kind was made, by the monotonic clock.
 #[derive(Debug, Default)]
-pub(super) struct Glances(Mutex<Option<Duration>>);
+pub(super) struct PollLimiter(Mutex<Option<Duration>>);
 
-impl Glances {
+impl PollLimiter {
     /// Whether it is time for another look; if so, it is being made.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,9 +30,9 @@ mod tests {
 
     #[test]
     fn one_look_a_second() {
-        let glances = Glances::default();
+        let poll_limiters = PollLimiter::default();
         let at = Duration::from_millis;
-        let made = [0, 500, 999, 1_000, 1_500, 2_100].map(|ms| glances.is_due(at(ms)));
+        let made = [0, 500, 999, 1_000, 1_500, 2_100].map(|ms| poll_limiters.is_due(at(ms)));
         assert_eq!(made, [true, false, false, true, false, true]);
     }
 }
