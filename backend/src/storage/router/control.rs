@@ -15,7 +15,7 @@ use super::{
         files::DbSync,
     },
     Database, Router,
-    look::{Look, Why},
+    both_sides::{BothSides, ReadPurpose},
 };
 use crate::crash;
 
@@ -26,8 +26,8 @@ impl Router {
     }
 
     /// The database that has the run's row, and says what becomes of it.
-    fn deciding(&self, look: &Look) -> Option<&Database> {
-        self.database.as_ref().filter(|_| look.row.is_some() && !look.files_are_ahead())
+    fn deciding(&self, sides: &BothSides) -> Option<&Database> {
+        self.database.as_ref().filter(|_| sides.row.is_some() && !sides.files_are_ahead())
     }
 
     /// Who has a run's row where it may not be asked: something that must not be left behind there.
@@ -130,12 +130,12 @@ impl Control for Router {
     }
 
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
-        let look = self.look(run, Why::ToDecide).await?;
-        if let Some(database) = self.deciding(&look) {
+        let sides = self.read_both(run, ReadPurpose::Decision).await?;
+        if let Some(database) = self.deciding(&sides) {
             // The files follow when it is claimed.
             return database.call(|store| async move { store.retry(run, seen).await }).await;
         }
-        if look.file.is_none() {
+        if sides.file.is_none() {
             return Ok(None);
         }
         // Where the row is gone, who enters it again is who goes on with the run: the database is the guard.
@@ -149,9 +149,9 @@ impl Control for Router {
     }
 
     async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
-        let look = self.look(run, Why::ToDecide).await?;
-        let Some(database) = self.deciding(&look) else {
-            if look.file.is_none() {
+        let sides = self.read_both(run, ReadPurpose::Decision).await?;
+        let Some(database) = self.deciding(&sides) else {
+            if sides.file.is_none() {
                 return Ok(false);
             }
             let cancelled = self.cancel_in_files(run, failure, at, self.absent_twin()).await?;
@@ -177,12 +177,12 @@ impl Control for Router {
         let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) else {
             return self.files.create_tombstone_for(run, false).await;
         };
-        let look = self.look(run, Why::ToDecide).await?;
-        if let Some(error) = look.row_error {
+        let sides = self.read_both(run, ReadPurpose::Decision).await?;
+        if let Some(error) = sides.row_error {
             return Err(error);
         }
-        let has_row = look.row.is_some();
-        let merged = look.merged();
+        let has_row = sides.row.is_some();
+        let merged = sides.merged();
         if merged.is_some_and(|snapshot| snapshot.status == RunStatus::Processing) {
             return Ok(TombstoneOutcome::Running);
         }

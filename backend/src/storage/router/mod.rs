@@ -3,13 +3,13 @@
 //! Its behaviour is the failure table of README.md, "When something fails", row by row.
 
 mod accept;
+mod both_sides;
 mod claim;
 mod connectivity;
 mod control;
 mod database;
 mod heal;
 mod leases;
-mod look;
 mod permit;
 mod poll_limiter;
 mod presence;
@@ -33,9 +33,9 @@ use tokio::sync::watch;
 
 pub(crate) use self::retry::jitter;
 use self::{
+    both_sides::{BothSides, ReadPurpose},
     connectivity::ConnectivityTracker,
     leases::Leases,
-    look::{Look, Why},
     poll_limiter::PollLimiter,
     retry::Retries,
 };
@@ -496,7 +496,7 @@ impl Store for Router {
     }
 
     async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
-        self.look(run, Why::ToShow).await.map(Look::merged)
+        self.read_both(run, ReadPurpose::Display).await.map(BothSides::merged)
     }
 
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {

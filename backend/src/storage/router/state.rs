@@ -16,7 +16,7 @@ pub struct StorageState {
     pub mode: Mode,
     /// What is happening now.
     pub effective_mode: Mode,
-    /// Why the two differ.
+    /// ReadPurpose the two differ.
     pub reason: Option<String>,
     /// None without a database.
     pub breaker: Option<BreakerState>,

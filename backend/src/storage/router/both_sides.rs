@@ -9,7 +9,7 @@ use super::{
 
 /// What a look is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum ReadPurpose {
     /// A client asks; thousands may at once.
     ToShow,
     /// Somebody ends, retries or deletes the run: what the row says counts.
@@ -18,14 +18,14 @@ pub(super) enum Why {
 
 /// What each store says of a run.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct BothSides {
     pub(super) row: Option<Snapshot>,
-    /// Why nothing is known of the row.
+    /// ReadPurpose nothing is known of the row.
     pub(super) row_error: Option<StorageError>,
     pub(super) file: Option<Snapshot>,
 }
 
-impl Look {
+impl BothSides {
     /// Whether the files are further than the row: in another generation, or at an end that it has yet to be told.
     pub(super) fn files_are_ahead(&self) -> bool {
         let rank = |snapshot: &Snapshot| (snapshot.generation, snapshot.status != RunStatus::Processing);
@@ -39,12 +39,16 @@ impl Look {
 
 impl Router {
     /// Asks both stores. What cannot be looked up is not known to be missing: an error, unless the files know the run.
-    pub(super) async fn look(&self, run: &RunId, why: Why) -> Result<Look, StorageError> {
+    pub(super) async fn read_both(
+        &self,
+        run: &RunId,
+        purpose: ReadPurpose,
+    ) -> Result<BothSides, StorageError> {
         let mode = self.mode();
         let row = match &self.database {
             Some(database) if mode.has_database() => match why {
-                Why::ToShow => database.read(|store| async move { store.load(run).await }).await,
-                Why::ToDecide => database.call(|store| async move { store.load(run).await }).await,
+                ReadPurpose::Display => database.read(|store| async move { store.load(run).await }).await,
+                ReadPurpose::Decision => database.call(|store| async move { store.load(run).await }).await,
             },
             Some(_) => Err(StorageError::new(
                 StorageErrorKind::Unavailable,
@@ -60,11 +64,11 @@ impl Router {
                 if let Err(error) = self.purge_deleted(run).await {
                     tracing::warn!(run_id = %run, %error, "what this disk has of a deleted run could not be removed yet");
                 }
-                Ok(Look { row: None, row_error: None, file: None })
+                Ok(BothSides { row: None, row_error: None, file: None })
             }
-            (Ok(row), Ok(file)) => Ok(Look { row, row_error: None, file }),
-            (Ok(row @ Some(_)), Err(_)) => Ok(Look { row, row_error: None, file: None }),
-            (Err(error), Ok(file @ Some(_))) => Ok(Look { row: None, row_error: Some(error), file }),
+            (Ok(row), Ok(file)) => Ok(BothSides { row, row_error: None, file }),
+            (Ok(row @ Some(_)), Err(_)) => Ok(BothSides { row, row_error: None, file: None }),
+            (Err(error), Ok(file @ Some(_))) => Ok(BothSides { row: None, row_error: Some(error), file }),
             (Err(error), _) | (Ok(None), Err(error)) => Err(error),
         }
     }
