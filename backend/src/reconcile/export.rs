@@ -94,7 +94,7 @@ impl Reconciler {
 
     /// An error of the database ends the export; one of the files is that run's result.
     async fn export_one(&self, run: &RunId, to: &FileStore) -> Result<Exported, StorageError> {
-        let Some(Row { snapshot: row, damaged, .. }) = self.look(run).await? else {
+        let Some(Row { snapshot: row, damaged, .. }) = self.read_row(run).await? else {
             return Ok(Exported::Unknown);
         };
         if is_open(&row) {

@@ -279,7 +279,7 @@ impl Reconciler {
 
     /// What would be done with a run, in words.
     pub async fn preview(&self, run: &RunId) -> Result<String, StorageError> {
-        let looked = self.look(run).await?;
+        let looked = self.read_row(run).await?;
         let Some(file) = self.files().load(run).await? else {
             return Ok(match looked {
                 None => "is unknown: neither the database nor the files have it".to_owned(),
@@ -410,8 +410,8 @@ impl Reconciler {
         self.router.files()
     }
 
-    async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
-        self.call(|target| async { target.look(run).await }).await
+    async fn read_row(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
+        self.call(|target| async { target.read_row(run).await }).await
     }
 
     /// Makes a call, if the database's breaker admits it.

@@ -35,7 +35,7 @@ impl Reconciler {
 
     /// Writes files from a row that has ended and whose files have not been kept long enough; none where there is none.
     pub(super) async fn make_anew(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
-        let Some(Row { snapshot: row, .. }) = self.look(run).await? else { return Ok(None) };
+        let Some(Row { snapshot: row, .. }) = self.read_row(run).await? else { return Ok(None) };
         if is_open(&row) || row.is_leased || self.has_expired(&row) {
             return Ok(None);
         }

@@ -28,7 +28,7 @@ impl Reconciler {
     /// whichever is kept. A run that has not ended on both is left alone.
     pub async fn resolve(&self, run: &RunId, keep: Keep) -> Result<Outcome, StorageError> {
         let Some(file) = self.files().load(run).await? else { return Ok(self.reconcile_named(run).await) };
-        let Some(mut row) = self.look(run).await? else { return Ok(self.reconcile_one(run).await) };
+        let Some(mut row) = self.read_row(run).await? else { return Ok(self.reconcile_one(run).await) };
         let is_open = [&row.snapshot, &file].iter().any(|side| side.status == RunStatus::Processing);
         if row.snapshot.is_leased || is_open || row.snapshot.generation != file.generation {
             return Ok(Outcome::Left);
@@ -70,7 +70,7 @@ impl Reconciler {
                 if !reopened {
                     return Err(changed());
                 }
-                let row = self.look(run).await?;
+                let row = self.read_row(run).await?;
                 // Its own lease is on it; whoever else comes is fenced off.
                 self.replay(&file, row.as_ref()).await?;
             }
@@ -86,7 +86,7 @@ impl Reconciler {
         if !self.call(|target| async { target.accept_digests(run, &digests, &row.version).await }).await? {
             return Err(changed());
         }
-        self.look(run).await?.filter(|row| row.damaged.is_empty()).ok_or_else(changed)
+        self.read_row(run).await?.filter(|row| row.damaged.is_empty()).ok_or_else(changed)
     }
 }
 

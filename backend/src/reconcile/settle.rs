@@ -51,7 +51,7 @@ impl Reconciler {
         // Ending a row writes the rows of the frontend's other tables too.
         let mut has_rows = false;
         for _ in 0..ROUNDS_MAX {
-            let mut row = self.look(run).await?;
+            let mut row = self.read_row(run).await?;
             if let Some(row) = &mut row
                 && self.is_ours(row)
             {
@@ -110,7 +110,7 @@ impl Reconciler {
                 }
             }
         }
-        match self.look(run).await?.map(|row| differences(&row.snapshot, &file)) {
+        match self.read_row(run).await?.map(|row| differences(&row.snapshot, &file)) {
             // What neither side could be filled with: an operator's.
             Some(numbers) if !numbers.is_empty() => {
                 self.call(|target| async { target.note_conflicts(run, &numbers).await }).await?;

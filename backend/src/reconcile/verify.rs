@@ -183,7 +183,7 @@ impl Reconciler {
     /// Compares both sides of one run.
     pub async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
         let file = self.files().load(run).await?;
-        let (row, damaged) = match self.look(run).await? {
+        let (row, damaged) = match self.read_row(run).await? {
             Some(row) => (Some(row.snapshot), row.damaged),
             None => (None, BTreeMap::new()),
         };

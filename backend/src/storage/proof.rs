@@ -65,7 +65,7 @@ pub struct Row {
 #[async_trait]
 pub trait SyncTarget: Store {
     /// The run as its row says.
-    async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError>;
+    async fn read_row(&self, run: &RunId) -> Result<Option<Row>, StorageError>;
 
     /// Those of these runs that have ended.
     async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError>;

@@ -13,7 +13,7 @@ use super::{
     index_markers::OPEN_FOLDER,
     integrity::{DigestCheck, check_digest},
     manifest::Manifest,
-    run_files::{Look, RunFiles, lock},
+    run_files::{ObservedRun, RunFiles, lock},
 };
 
 /// Manifests that one look reads where each costs a request. A queue of ten thousand is seen in the end, and a bill kept
@@ -102,9 +102,9 @@ impl RunFiles {
                     fences.push(fence);
                 }
                 // It is not as the look has found it.
-                Ok(None) => self.forget_look(&run),
+                Ok(None) => self.forget_observation(&run),
                 Err(error) => {
-                    self.forget_look(&run);
+                    self.forget_observation(&run);
                     match error.kind {
                         StorageErrorKind::Raced | StorageErrorKind::Unknown | StorageErrorKind::Fenced => {}
                         // What was taken before is not lost for it.
@@ -129,8 +129,8 @@ impl RunFiles {
         let mut open = self.marked(OPEN_FOLDER)?;
         open.retain(|run| !search.held.contains(run));
         // Held throughout: a retry, which makes a run claimable again, waits until what was read is entered.
-        let mut looks = lock(&self.looks);
-        let mut known: HashMap<RunId, Look> = std::mem::take(&mut *looks);
+        let mut observed_runs = lock(&self.observed_runs);
+        let mut known: HashMap<RunId, ObservedRun> = std::mem::take(&mut *observed_runs);
         known.retain(|run, _| open.contains(run));
         self.look(&open, &mut known, search, now)?;
         let mut waiting = Vec::new();
@@ -147,7 +147,7 @@ impl RunFiles {
                 waiting.push((accepted_at, run.clone()));
             }
         }
-        *looks = known;
+        *observed_runs = known;
         waiting.sort();
         Ok(waiting.into_iter().map(|(_, run)| run).collect())
     }
@@ -156,7 +156,7 @@ impl RunFiles {
     fn look(
         &self,
         open: &[RunId],
-        known: &mut HashMap<RunId, Look>,
+        known: &mut HashMap<RunId, ObservedRun>,
         search: &Search,
         now: Duration,
     ) -> Result<(), StorageError> {
@@ -194,7 +194,7 @@ impl RunFiles {
                     }
                     continue;
                 }
-                Ok(Some(manifest)) => Look {
+                Ok(Some(manifest)) => ObservedRun {
                     accepted_at: Some(manifest.accepted_at),
                     has_row: manifest.has_row(),
                     owner: manifest.owner,
@@ -205,7 +205,7 @@ impl RunFiles {
                     if let Err(error) = self.clear_unaccepted(run) {
                         tracing::warn!(run_id = %run, %error, "what is left of its acceptance could not be cleared");
                     }
-                    Look { accepted_at: None, owner: None, has_row: false, at: now }
+                    ObservedRun { accepted_at: None, owner: None, has_row: false, at: now }
                 }
                 Err(error) => {
                     tracing::error!(run_id = %run, %error, "run cannot be taken up");

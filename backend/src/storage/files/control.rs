@@ -161,7 +161,7 @@ impl RunFiles {
 
     fn retry(&self, run: &RunId, seen: i32, db_sync: DbSync) -> Result<Option<i32>, StorageError> {
         // Before the lock, which a claim takes while it holds what this changes.
-        self.forget_look(run);
+        self.forget_observation(run);
         let _lock = self.lock(run)?;
         let Some(mut manifest) = self.read_manifest(run)? else { return Err(unknown(run)) };
         let has_failed = matches!(manifest.status, RunStatus::Failed | RunStatus::Cancelled);

@@ -12,7 +12,7 @@ impl RunFiles {
         self.note_lost_row(run)?;
         // An open run may be claimed by its files from now on. Without the lock, which a claim takes while it holds what
         // this changes; and after the writing, or a claim would go on by what it has read before.
-        self.forget_look(run);
+        self.forget_observation(run);
         Ok(())
     }
 

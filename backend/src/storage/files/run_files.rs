@@ -38,7 +38,7 @@ pub(super) struct RunFiles {
     pub(super) spool: Spool,
     pub(super) clock: Arc<dyn Clock>,
     /// What the last look at an open run has found: a queue of thousands must not be read at every look for work.
-    pub(super) looks: Mutex<HashMap<RunId, Look>>,
+    pub(super) observed_runs: Mutex<HashMap<RunId, ObservedRun>>,
     /// Runs that this process may have taken without knowing: an answer was lost. They are nobody's work.
     unclear: Mutex<HashSet<RunId>>,
     pub(super) telling: Telling,
@@ -52,7 +52,7 @@ pub(super) struct RunFiles {
 
 /// An open run, as it was found.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct ObservedRun {
     /// None for a mark without a run: accepted nowhere, as the process died before it wrote the manifest.
     pub(super) accepted_at: Option<Timestamp>,
     pub(super) owner: Option<String>,
@@ -86,7 +86,7 @@ impl RunFiles {
             backend,
             spool,
             clock,
-            looks: Mutex::default(),
+            observed_runs: Mutex::default(),
             unclear: Mutex::default(),
             telling,
             documents: Mutex::default(),
@@ -111,8 +111,8 @@ impl RunFiles {
     }
 
     /// The run may be claimed by its manifest again.
-    pub(super) fn forget_look(&self, run: &RunId) {
-        lock(&self.looks).remove(run);
+    pub(super) fn forget_observation(&self, run: &RunId) {
+        lock(&self.observed_runs).remove(run);
     }
 
     /// Remembers a run that this process may have taken and does not work on.

@@ -40,7 +40,7 @@ pub(super) async fn load(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Optio
 }
 
 /// The run, and what a snapshot does not say.
-pub(super) async fn look(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<Row>, DbError> {
+pub(super) async fn read_row(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<Row>, DbError> {
     let row = conn.query(LOAD).bind(run.as_str()).fetch_optional(conn.connection()?).await?;
     row.map(|row| {
         let mut damaged = BTreeMap::new();

@@ -191,8 +191,8 @@ impl ReplicaRegistry for PostgresStore {
 
 #[async_trait]
 impl SyncTarget for PostgresStore {
-    async fn look(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| load::look(conn, run))
+    async fn read_row(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| load::read_row(conn, run))
     }
 
     async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
