@@ -96,7 +96,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
-                permit = job.store.permit(stage) => {
+                permit = job.store.await_lease(stage) => {
                     permit.map_err(|error| RunFailure::from_store(Some(stage), &error))?;
                 }
             }

@@ -38,7 +38,7 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
     async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError>;
 
     /// Waits until a stage may begin: nothing is paid for that somebody else may be paying for too.
-    async fn permit(&self, _stage: Stage) -> Result<(), StoreError> {
+    async fn await_lease(&self, _stage: Stage) -> Result<(), StoreError> {
         Ok(())
     }
 

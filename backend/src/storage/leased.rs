@@ -84,9 +84,11 @@ impl RunStore for LeasedRun<'_> {
         Ok(self.stored.clone())
     }
 
-    async fn permit(&self, stage: Stage) -> Result<(), StoreError> {
+    async fn await_lease(&self, stage: Stage) -> Result<(), StoreError> {
         let span = tracing::error_span!("permit", stage = stage.number());
-        self.waiting(self.router.permit(self.fence).instrument(span)).await.map_err(|error| self.note(error))
+        self.waiting(self.router.await_lease(self.fence).instrument(span))
+            .await
+            .map_err(|error| self.note(error))
     }
 
     fn write_mode(&self) -> WriteMode {

@@ -112,7 +112,7 @@ async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool
     let run_id = &fence.run;
     let is_ours = tokio::select! {
         biased;
-        permitted = router.permit_end(fence) => {
+        permitted = router.await_lease_for_end(fence) => {
             // What fails otherwise fails again at its end, and is seen to there.
             !matches!(&permitted, Err(error) if error.kind == StorageErrorKind::Fenced)
         }

@@ -8,14 +8,14 @@ use super::{
 };
 
 /// Between two looks of a parked run. Renewals come at their own pace; a tenth of a second after one is soon enough.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Router {
     /// Waits until this process may go on with the run: until its lease surely lasts, or nobody else is there who could have
     /// taken the run over. A run whose lease has ended is parked, not failed. A fenced run is an error.
-    pub async fn permit(&self, fence: &Fence) -> Result<(), StorageError> {
+    pub async fn await_lease(&self, fence: &Fence) -> Result<(), StorageError> {
         let mut is_told = false;
-        while !self.may_begin(fence).await? {
+        while !self.can_start_stage(fence).await? {
             if !is_told {
                 is_told = true;
                 tracing::warn!(
@@ -24,7 +24,7 @@ impl Router {
                     fence.run
                 );
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         if is_told {
             tracing::info!(run_id = %fence.run, "[{}] goes on: it is still ours", fence.run);
@@ -32,16 +32,20 @@ impl Router {
         Ok(())
     }
 
-    /// As [`Router::permit`], before a run's end. Only a disk of one's own takes an end from who has lost the run: others'
+    /// As [`Router::await_lease`], before a run's end. Only a disk of one's own takes an end from who has lost the run: others'
     /// claims do not show there.
-    pub async fn permit_end(&self, fence: &Fence) -> Result<(), StorageError> {
-        if self.mode().has_files() && self.files.is_on_disk() { self.permit(fence).await } else { Ok(()) }
+    pub async fn await_lease_for_end(&self, fence: &Fence) -> Result<(), StorageError> {
+        if self.mode().has_files() && self.files.is_on_disk() {
+            self.await_lease(fence).await
+        } else {
+            Ok(())
+        }
     }
 
-    async fn may_begin(&self, fence: &Fence) -> Result<bool, StorageError> {
+    async fn can_start_stage(&self, fence: &Fence) -> Result<bool, StorageError> {
         // Who takes itself for alone is none the less seen by others who share the bucket.
         if !self.mode().has_database() && !self.files.is_on_disk() {
-            return self.files_permit(fence).await;
+            return self.files_confirm_lease(fence).await;
         }
         if self.config.presence.is_alone() {
             return Ok(true);
@@ -56,7 +60,7 @@ impl Router {
         {
             return match self.give_row(database, fence).await {
                 Err(error) if error.is_outage() => {
-                    Ok(self.files.has_shared_create_if_absent() && self.files_permit(fence).await?)
+                    Ok(self.files.has_shared_create_if_absent() && self.files_confirm_lease(fence).await?)
                 }
                 given => given.map(|()| true),
             };
@@ -64,11 +68,11 @@ impl Router {
         if self.leases.lasted(&fence.run, self.clock.monotonic()) {
             return Ok(true);
         }
-        Ok(self.files.has_shared_create_if_absent() && self.files_permit(fence).await?)
+        Ok(self.files.has_shared_create_if_absent() && self.files_confirm_lease(fence).await?)
     }
 
     /// Whether the files, which others share, surely say that the run is ours.
-    async fn files_permit(&self, fence: &Fence) -> Result<bool, StorageError> {
+    async fn files_confirm_lease(&self, fence: &Fence) -> Result<bool, StorageError> {
         match self.files.confirm(fence).await {
             Err(error) if error.is_outage() => Ok(false),
             confirmed => confirmed,
