@@ -51,7 +51,7 @@ const DEFERRALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_
 const CONFLICT_DEFERRAL_MAX: Duration = Duration::from_secs(60);
 
 /// The most that is left of that where the lease of the run's row is kept for it, and clients of the database see it run.
-const KEPT_DEFERRAL_MAX: Duration = Duration::from_secs(10);
+const RETAINED_BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// Between two looks for runs that are open in files and have ended in the database.
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
@@ -252,7 +252,7 @@ impl Reconciler {
         }
         let waited = deferred.get(run).map_or(DEFERRALS.0 / 2, |(_, waited)| *waited);
         let longest = match outcome {
-            _ if self.router.kept_lease(run).is_some() => KEPT_DEFERRAL_MAX,
+            _ if self.router.retained_lease(run).is_some() => RETAINED_BACKOFF_MAX,
             Outcome::Conflict { .. } => CONFLICT_DEFERRAL_MAX,
             _ => DEFERRALS.1,
         };
@@ -267,12 +267,12 @@ impl Reconciler {
     /// The runs that are marked as lacking something in the database.
     pub async fn marked(&self) -> Result<Vec<RunId>, StorageError> {
         // Marked before their leases were kept; without the mark there is nothing to wait for: opened again, by whomever.
-        let mut unmarked = self.router.kept_leases();
+        let mut unmarked = self.router.retained_leases();
         let marked = self.files().unsynced_runs().await?;
         if !unmarked.is_empty() {
             let marked: HashSet<&RunId> = marked.iter().collect();
             unmarked.retain(|fence| !marked.contains(&fence.run));
-            self.router.let_leases_end(&unmarked);
+            self.router.stop_retaining(&unmarked);
         }
         Ok(marked)
     }

@@ -30,7 +30,7 @@ impl Reconciler {
     }
 
     pub(super) async fn settle(&self, run: &RunId, wanted: Wanted) -> Outcome {
-        let kept = self.router.kept_lease(run);
+        let kept = self.router.retained_lease(run);
         let settled = match self.try_reconcile(run, wanted).await {
             // Somebody took it meanwhile: it is theirs. Or it was deleted.
             Err(error) if error.kind == StorageErrorKind::Fenced => {
@@ -40,7 +40,7 @@ impl Reconciler {
             settled => settled,
         };
         if !matches!(&settled, Err(error) if error.is_outage()) {
-            self.router.let_leases_end(&kept);
+            self.router.stop_retaining(&kept);
         }
         settled.unwrap_or_else(|error| Outcome::Failed { reason: error.message })
     }
@@ -205,7 +205,7 @@ impl Reconciler {
             row.snapshot.status == RunStatus::Processing
                 && row.owner.as_deref() == Some(worker.lease().owner.as_str())
                 && (!worker.is_working_on(&row.snapshot.id)
-                    || self.router.kept_lease(&row.snapshot.id).is_some())
+                    || self.router.retained_lease(&row.snapshot.id).is_some())
         })
     }
 }

@@ -343,7 +343,7 @@ impl Worker {
     async fn keep_leases(&self) {
         loop {
             tokio::time::sleep(self.lease().duration / RENEWALS_PER_LEASE).await;
-            if let Err(error) = self.inner.router.renew_kept(self.lease()).await {
+            if let Err(error) = self.inner.router.renew_retained(self.lease()).await {
                 tracing::warn!(%error, "leases of runs that ended in files could not be renewed; trying on");
             }
         }

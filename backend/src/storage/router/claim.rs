@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Leases of ended runs that one statement renews: it must not hold up those of the runs that are worked on.
-const KEPT_AT_ONCE: usize = 500;
+const RENEWALS_PER_STATEMENT: usize = 500;
 
 impl Router {
     pub(super) async fn claim_by_mode(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
@@ -105,29 +105,29 @@ impl Router {
 
     /// The leases of runs that have ended here in files alone.
     #[must_use]
-    pub fn kept_leases(&self) -> Vec<Fence> {
-        self.leases.kept(self.clock.monotonic())
+    pub fn retained_leases(&self) -> Vec<Fence> {
+        self.leases.retained(self.clock.monotonic())
     }
 
     /// That of this run, if it has one.
     #[must_use]
-    pub fn kept_lease(&self, run: &RunId) -> Option<Fence> {
-        self.leases.kept_of(run)
+    pub fn retained_lease(&self, run: &RunId) -> Option<Fence> {
+        self.leases.retained_of(run)
     }
 
     /// Renews them no more: reconciliation has done what it can.
-    pub fn let_leases_end<'a>(&self, fences: impl IntoIterator<Item = &'a Fence>) {
-        self.leases.let_go(fences);
+    pub fn stop_retaining<'a>(&self, fences: impl IntoIterator<Item = &'a Fence>) {
+        self.leases.stop_retaining(fences);
     }
 
     /// Renews the leases of rows whose runs have ended here in files alone: until reconciliation has brought their ends
     /// into the database, nobody else is to begin them anew.
-    pub async fn renew_kept(&self, lease: &Lease) -> Result<(), StorageError> {
+    pub async fn renew_retained(&self, lease: &Lease) -> Result<(), StorageError> {
         let mut renewed = Ok(());
-        for some in self.kept_leases().chunks(KEPT_AT_ONCE) {
+        for some in self.retained_leases().chunks(RENEWALS_PER_STATEMENT) {
             match self.renew_in_database(lease, some).await {
                 // Ended in the row as well, or somebody else's.
-                Ok(Some(gone)) => self.let_leases_end(some.iter().filter(|fence| gone.contains(&fence.run))),
+                Ok(Some(gone)) => self.stop_retaining(some.iter().filter(|fence| gone.contains(&fence.run))),
                 Ok(None) => {}
                 Err(error) => renewed = Err(error),
             }

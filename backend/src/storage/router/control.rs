@@ -157,7 +157,7 @@ impl Control for Router {
             let cancelled = self.cancel_in_files(run, failure, at, self.absent_twin()).await?;
             // Nobody else is to begin it anew from its row, which has yet to be told.
             if cancelled && let Some(known) = self.known(run).filter(|known| known.holds_row) {
-                self.leases.keep(&known.fence, self.clock.monotonic());
+                self.leases.retain(&known.fence, self.clock.monotonic());
             }
             return Ok(cancelled);
         };

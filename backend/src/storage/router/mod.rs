@@ -237,7 +237,7 @@ impl Router {
                 self.write_file(fence, write, db_sync).await?;
                 // Accepted by the database, before a flip.
                 if matches!(write, Write::End(..)) && self.holds_row(fence) {
-                    self.leases.keep(fence, self.clock.monotonic());
+                    self.leases.retain(fence, self.clock.monotonic());
                 }
                 Ok(())
             }
@@ -285,7 +285,7 @@ impl Router {
             (Err(error), Ok(())) => {
                 tracing::warn!(run_id = %fence.run, %error, "database write failed; the file has it, unsynced");
                 if matches!(write, Write::End(..)) {
-                    self.leases.keep(fence, self.clock.monotonic());
+                    self.leases.retain(fence, self.clock.monotonic());
                 }
                 Ok(())
             }
