@@ -100,9 +100,9 @@ pub(super) async fn work(
         }
         Outcome::Lost => {
             tracing::warn!("[{run_id}] is no longer ours; stopped working on it");
-            Box::pin(router.let_go(fence)).await;
+            Box::pin(router.relinquish(fence)).await;
         }
-        Outcome::Stopped => give_back(router, fence).await,
+        Outcome::Stopped => relinquish_run(router, fence).await,
     }
 }
 
@@ -118,13 +118,13 @@ async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool
         }
         () = lost.cancelled() => false,
         () = stopping.cancelled() => {
-            give_back(router, fence).await;
+            relinquish_run(router, fence).await;
             return false;
         }
     };
     if !is_ours {
         tracing::warn!("[{run_id}] is no longer ours; it ends elsewhere");
-        router.let_go(fence).await;
+        router.relinquish(fence).await;
     }
     is_ours
 }
@@ -153,7 +153,7 @@ async fn write_end(
             }
             Err(error) if !error.is_outage() => {
                 tracing::error!(%error, "[{run_id}] its end was refused");
-                router.let_go(fence).await;
+                router.relinquish(fence).await;
                 return;
             }
             Err(error) => tracing::error!(%error, "[{run_id}] its end could not be stored; trying on"),
@@ -172,7 +172,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
     let resumed = tokio::select! {
         resumed = router.resume(fence) => resumed,
         () = stopping.cancelled() => {
-            give_back(router, fence).await;
+            relinquish_run(router, fence).await;
             return None;
         }
     };
@@ -194,12 +194,12 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
         }
         Err(error) if error.kind == StorageErrorKind::Fenced => {
             tracing::info!("[{run_id}] somebody else has it");
-            router.let_go(fence).await;
+            router.relinquish(fence).await;
             None
         }
         Err(error) if error.is_outage() => {
             tracing::error!(%error, "[{run_id}] what is stored of it cannot be looked up; given back, to be tried again");
-            give_back(router, fence).await;
+            relinquish_run(router, fence).await;
             None
         }
         Err(error) if crash_loop::is_last(fence) => {
@@ -217,7 +217,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
     }
 }
 
-async fn give_back(router: &Router, fence: &Fence) {
+async fn relinquish_run(router: &Router, fence: &Fence) {
     let run_id = &fence.run;
     match router.release(fence).await {
         Ok(()) => tracing::info!("[{run_id}] given back"),

@@ -367,7 +367,7 @@ impl Worker {
             tracing::warn!(runs = self.active_count(), "drain window over; giving runs back");
             self.inner.stopping.cancel();
             // Each gives its lease back, which is one bounded write.
-            let _ = tokio::time::timeout(GIVE_BACK_TIMEOUT, self.inner.tasks.wait()).await;
+            let _ = tokio::time::timeout(RELINQUISH_TIMEOUT, self.inner.tasks.wait()).await;
         }
         self.inner.stopping.cancel();
     }
@@ -384,4 +384,4 @@ impl Inner {
 }
 
 /// For giving back what a drain did not finish: a write's own limit, and a little.
-const GIVE_BACK_TIMEOUT: Duration = Duration::from_millis(2_500);
+const RELINQUISH_TIMEOUT: Duration = Duration::from_millis(2_500);

@@ -131,7 +131,7 @@ impl Pool {
         tokio::spawn(async move {
             let all = (0..connections_min).map(|_| pool.acquire());
             for connection in futures_util::future::join_all(all).await.into_iter().flatten() {
-                give_back(connection, write_timeout);
+                return_connection(connection, write_timeout);
             }
             is_warming.store(false, Ordering::Relaxed);
         });
@@ -149,7 +149,7 @@ async fn set_session(connection: &mut PgConnection, settings: [String; 3]) -> sq
 
 /// Gives a connection back that is in the middle of nothing. The pool makes sure by a question; should the answer
 /// never come, the connection's place must not wait for it.
-fn give_back(mut connection: PoolConnection<Postgres>, within: Duration) {
+fn return_connection(mut connection: PoolConnection<Postgres>, within: Duration) {
     let returning = connection.return_to_pool();
     tokio::spawn(async move {
         // Dropped in the middle, it closes the connection and frees its place.
@@ -208,7 +208,7 @@ impl PooledConn<'_> {
         let fault = match result {
             Ok(Ok(value)) => {
                 if let Some(connection) = self.connection.take() {
-                    give_back(connection, within);
+                    return_connection(connection, within);
                 }
                 self.pool.warm();
                 return Ok(value);
@@ -221,7 +221,7 @@ impl PooledConn<'_> {
             && fault.leaves_the_connection_usable()
             && let Some(connection) = self.connection.take()
         {
-            give_back(connection, within);
+            return_connection(connection, within);
         }
         Err(fault.during(self.access))
     }

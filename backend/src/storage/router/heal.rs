@@ -285,7 +285,7 @@ impl Router {
     }
 
     /// Lets go of a run that somebody else has: in files it ends as its row has, or waits to be taken again.
-    pub async fn let_go(&self, fence: &Fence) {
+    pub async fn relinquish(&self, fence: &Fence) {
         let run_id = &fence.run;
         match self.follow_row(fence).await {
             // Fenced: they have been told already.
