@@ -26,7 +26,7 @@ impl Router {
             self.connectivity.note(&claimed, self.clock.monotonic());
             match claimed {
                 Ok(claimed) => {
-                    fences = self.above_files(database, claimed).await;
+                    fences = self.raise_epochs(database, claimed).await;
                     self.leases.grant(fences.iter().map(|fence| &fence.run), began + claim.lease.duration);
                 }
                 Err(error) if mode.has_files() => database_error = Some(error),

@@ -44,7 +44,7 @@ pub enum Resume {
 impl Router {
     /// Raises fences of the database above what the files have seen: claims by manifest, while the database was away,
     /// raised theirs alone.
-    pub(super) async fn above_files(&self, database: &Database, fences: Vec<Fence>) -> Vec<Fence> {
+    pub(super) async fn raise_epochs(&self, database: &Database, fences: Vec<Fence>) -> Vec<Fence> {
         let mut raised = Vec::with_capacity(fences.len());
         // All at once: a place that lets each of them wait must not outlast the leases.
         let manifests = join_all(fences.iter().map(|fence| self.files.manifest(&fence.run))).await;
