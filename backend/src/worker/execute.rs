@@ -59,7 +59,7 @@ pub(super) async fn work(
     let run_id = &fence.run;
     let start = match new {
         Some(new) => {
-            router.remember(fence, new.clone(), HashSet::new());
+            router.register_active(fence, new.clone(), HashSet::new());
             Start { new, stored: Vec::new(), lost_usd: 0.0 }
         }
         None => match Box::pin(resume(inner, fence)).await {
@@ -184,7 +184,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
                 return None;
             };
             let new = NewRun { id: run_id.clone(), request, accepted_at };
-            router.remember(fence, new.clone(), in_row);
+            router.register_active(fence, new.clone(), in_row);
             let stored = stages.into_values().map(|held| held.record).collect();
             Some(Start { new, stored, lost_usd })
         }

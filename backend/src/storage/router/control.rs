@@ -156,8 +156,8 @@ impl Control for Router {
             }
             let cancelled = self.cancel_in_files(run, failure, at, self.absent_twin()).await?;
             // Nobody else is to begin it anew from its row, which has yet to be told.
-            if cancelled && let Some(known) = self.known(run).filter(|known| known.holds_row) {
-                self.leases.retain(&known.fence, self.clock.monotonic());
+            if cancelled && let Some(active) = self.active(run).filter(|active| active.holds_row) {
+                self.leases.retain(&active.fence, self.clock.monotonic());
             }
             return Ok(cancelled);
         };

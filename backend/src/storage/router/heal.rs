@@ -85,19 +85,19 @@ impl Router {
         let Some(manifest) = manifest.filter(has_row) else {
             return Ok(());
         };
-        self.remember(fence, manifest.new_run(), HashSet::new());
+        self.register_active(fence, manifest.new_run(), HashSet::new());
         self.give_row(database, fence).await
     }
 
     /// Takes the run's row, or brings one into the database that was accepted by file; with what the files have of it.
     pub(super) async fn give_row(&self, database: &Database, fence: &Fence) -> Result<(), StorageError> {
-        let Some(known) = self.known(&fence.run) else {
+        let Some(active) = self.active(&fence.run) else {
             return Err(StorageError::new(
                 StorageErrorKind::Unavailable,
                 "the database does not know the run",
             ));
         };
-        let new = &*known.new;
+        let new = &*active.new;
         let began = self.clock.monotonic();
         database.call_queued(|store| async move { store.adopt(new, fence).await }).await?;
         self.leases.grant([&fence.run], began + ADOPTED_LEASE);
@@ -119,8 +119,8 @@ impl Router {
                 self.note_in_row(&fence.run, record.meta.stage);
             }
         }
-        if let Some(known) = self.lock_known().get_mut(&fence.run) {
-            known.holds_row = true;
+        if let Some(active) = self.lock_active().get_mut(&fence.run) {
+            active.holds_row = true;
         }
         tracing::info!(run_id = %fence.run, "[{}] has its row in the database", fence.run);
         Ok(())
@@ -134,7 +134,7 @@ impl Router {
         fence: &Fence,
         records: &[StageRecord],
     ) -> Result<(), StorageError> {
-        let in_row = self.known(&fence.run).map(|known| known.in_row).unwrap_or_default();
+        let in_row = self.active(&fence.run).map(|active| active.in_row).unwrap_or_default();
         for record in records.iter().filter(|record| !in_row.contains(&record.meta.stage)) {
             match database.call_queued(|store| async move { store.store_stage(fence, record).await }).await {
                 // Two workers that were cut off from each other. The run ends all the same, and is marked: what
@@ -163,7 +163,7 @@ impl Router {
         fence: &Fence,
         later: Option<Stage>,
     ) -> Result<(), StorageError> {
-        let Some(in_row) = self.known(&fence.run).map(|known| known.in_row) else { return Ok(()) };
+        let Some(in_row) = self.active(&fence.run).map(|active| active.in_row) else { return Ok(()) };
         let is_earlier = |stage: &Stage| later.is_none_or(|later| *stage < later);
         let has_all = Stage::ALL.iter().filter(|stage| is_earlier(stage)).all(|stage| in_row.contains(stage));
         if has_all || !database.breaker.is_closed() {

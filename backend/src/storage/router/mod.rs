@@ -81,7 +81,7 @@ pub struct Router {
     file_alarm: Mutex<Option<String>>,
     /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
     /// flip or an outage.
-    known: Mutex<HashMap<RunId, Known>>,
+    active: Mutex<HashMap<RunId, ActiveRun>>,
     /// Those of them whose files lack a stage that the row has.
     lacking: Mutex<HashSet<RunId>>,
     leases: Leases,
@@ -92,7 +92,7 @@ pub struct Router {
 
 /// A run that this process works on.
 #[derive(Debug, Clone)]
-struct Known {
+struct ActiveRun {
     fence: Fence,
     new: Arc<NewRun>,
     /// Whether its row is held under the fence.
@@ -126,7 +126,7 @@ impl Router {
             connectivity: ConnectivityTracker::default(),
             disabled_since: Mutex::default(),
             file_alarm: Mutex::default(),
-            known: Mutex::default(),
+            active: Mutex::default(),
             lacking: Mutex::default(),
             leases: Leases::default(),
             changes: Arc::default(),
@@ -349,10 +349,10 @@ impl Router {
     async fn write_file(&self, fence: &Fence, write: Write<'_>, db_sync: DbSync) -> Result<(), StorageError> {
         let mut written = self.files_write(fence, write, db_sync).await;
         if matches!(&written, Err(error) if error.kind == StorageErrorKind::Unknown)
-            && let Some(known) = self.known(&fence.run)
+            && let Some(active) = self.active(&fence.run)
         {
             // Accepted by the database alone, before a flip.
-            written = self.files.adopt(&known.new, fence).await;
+            written = self.files.adopt(&active.new, fence).await;
             if written.is_ok() {
                 written = self.files_write(fence, write, db_sync).await;
             }
@@ -377,14 +377,15 @@ impl Router {
     }
 
     /// Remembers what a run is about, while this process works on it.
-    pub fn remember(&self, fence: &Fence, new: NewRun, in_row: HashSet<Stage>) {
-        let known = Known { fence: fence.clone(), new: Arc::new(new), holds_row: fence.holds_row, in_row };
-        self.lock_known().insert(fence.run.clone(), known);
+    pub fn register_active(&self, fence: &Fence, new: NewRun, in_row: HashSet<Stage>) {
+        let active =
+            ActiveRun { fence: fence.clone(), new: Arc::new(new), holds_row: fence.holds_row, in_row };
+        self.lock_active().insert(fence.run.clone(), active);
     }
 
     /// The run is no longer worked on here.
     pub fn forget(&self, run: &RunId) {
-        self.lock_known().remove(run);
+        self.lock_active().remove(run);
         self.lock_lacking().remove(run);
         self.leases.forget(run);
         self.files.forget(run);
@@ -404,21 +405,21 @@ impl Router {
     }
 
     fn note_in_row(&self, run: &RunId, stage: Stage) {
-        if let Some(known) = self.lock_known().get_mut(run) {
-            known.in_row.insert(stage);
+        if let Some(active) = self.lock_active().get_mut(run) {
+            active.in_row.insert(stage);
         }
     }
 
-    fn known(&self, run: &RunId) -> Option<Known> {
-        self.lock_known().get(run).cloned()
+    fn active(&self, run: &RunId) -> Option<ActiveRun> {
+        self.lock_active().get(run).cloned()
     }
 
     fn holds_row(&self, fence: &Fence) -> bool {
-        fence.holds_row || self.known(&fence.run).is_some_and(|known| known.holds_row)
+        fence.holds_row || self.active(&fence.run).is_some_and(|active| active.holds_row)
     }
 
-    fn lock_known(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_active(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, ActiveRun>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The database has what the files lack; should it not take the note either, the files' own state shows it.
