@@ -20,7 +20,7 @@ impl Reconciler {
         loop {
             let after_run = after.as_ref();
             let page = self
-                .call(|target| async move { target.lacking_in_files(after_run, TIDY_BATCH).await })
+                .call(|target| async move { target.files_incomplete_since(after_run, TIDY_BATCH).await })
                 .await?;
             for run in &page {
                 if self.files().manifest(run).await?.is_none()

@@ -141,8 +141,11 @@ pub trait SyncTarget: Store {
     ) -> Result<Vec<RunId>, StorageError>;
 
     /// Ended runs whose rows say that the files lack something of them, in the same way.
-    async fn lacking_in_files(&self, after: Option<&RunId>, limit: usize)
-    -> Result<Vec<RunId>, StorageError>;
+    async fn files_incomplete_since(
+        &self,
+        after: Option<&RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StorageError>;
 
     /// How many accepted runs have not ended.
     async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError>;

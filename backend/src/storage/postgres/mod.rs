@@ -296,12 +296,12 @@ impl SyncTarget for PostgresStore {
         bounded!(self.pool, Access::Read, |conn| sync::ended_since(conn, since, after, limit))
     }
 
-    async fn lacking_in_files(
+    async fn files_incomplete_since(
         &self,
         after: Option<&RunId>,
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| sync::lacking_in_files(conn, after, limit))
+        bounded!(self.pool, Access::Read, |conn| sync::files_incomplete_since(conn, after, limit))
     }
 
     async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError> {

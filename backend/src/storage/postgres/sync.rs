@@ -261,19 +261,19 @@ pub(super) async fn ended_since(
 }
 
 /// By the partial index of such rows. $1 the id to go on after, $2 limit
-const LACKING_IN_FILES: &str = r#"
+const FILES_INCOMPLETE_SINCE: &str = r#"
 SELECT "id" FROM "PipelineRun"
 WHERE cardinality("unsyncedStages") > 0 AND "status" <> 'PROCESSING'
   AND ($1::text IS NULL OR ("createdAt", "id") > (SELECT "createdAt", "id" FROM "PipelineRun" WHERE "id" = $1))
 ORDER BY "createdAt", "id" LIMIT $2"#;
 
-pub(super) async fn lacking_in_files(
+pub(super) async fn files_incomplete_since(
     conn: &mut PooledConn<'_>,
     after: Option<&RunId>,
     limit: usize,
 ) -> Result<Vec<RunId>, DbError> {
     let rows = conn
-        .query(LACKING_IN_FILES)
+        .query(FILES_INCOMPLETE_SINCE)
         .bind(after.map(RunId::as_str))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(conn.connection()?)

@@ -248,14 +248,14 @@ impl Router {
             row.stages.iter().filter(|(stage, _)| !file.stages.contains_key(stage)).map(|(_, held)| held)
         {
             if !mode.has_files() {
-                self.note_lacking(run);
+                self.note_files_incomplete(run);
                 break;
             }
             match self.write_file(fence, Write::Stage(&held.record), DbSync::Synced).await {
                 // The database has it: a full disk does not hold the run up.
                 Err(error) if error.is_outage() => {
                     tracing::error!(run_id = %run, %error, "[{run}] the files lack a stage that the database has");
-                    self.note_lacking(run);
+                    self.note_files_incomplete(run);
                 }
                 written => written?,
             }

@@ -83,7 +83,7 @@ pub struct Router {
     /// flip or an outage.
     active: Mutex<HashMap<RunId, ActiveRun>>,
     /// Those of them whose files lack a stage that the row has.
-    lacking: Mutex<HashSet<RunId>>,
+    files_incomplete: Mutex<HashSet<RunId>>,
     leases: Leases,
     changes: Arc<RunChanges>,
     /// For work, and for what others have ended.
@@ -127,7 +127,7 @@ impl Router {
             disabled_since: Mutex::default(),
             file_alarm: Mutex::default(),
             active: Mutex::default(),
-            lacking: Mutex::default(),
+            files_incomplete: Mutex::default(),
             leases: Leases::default(),
             changes: Arc::default(),
             poll_limiters: Default::default(),
@@ -244,7 +244,7 @@ impl Router {
             Mode::DatabaseOnly => {
                 self.write_database(fence, write).await?;
                 match write {
-                    Write::Stage(_) => self.note_lacking(&fence.run),
+                    Write::Stage(_) => self.note_files_incomplete(&fence.run),
                     Write::End(end, at) => self.close_files(fence, end, at).await,
                 }
                 Ok(())
@@ -269,7 +269,9 @@ impl Router {
         let in_database = self.write_database(fence, write).await;
         crash::point(if matches!(write, Write::Stage(_)) { "stage-in-database" } else { "end-in-database" });
         let db_sync = match &in_database {
-            Ok(()) if matches!(write, Write::End(..)) && self.is_lacking(&fence.run) => DbSync::Diverged,
+            Ok(()) if matches!(write, Write::End(..)) && self.are_files_incomplete(&fence.run) => {
+                DbSync::Diverged
+            }
             Ok(()) => DbSync::Synced,
             Err(error) if error.is_outage() => DbSync::Pending,
             Err(error) => return Err(error.clone()),
@@ -278,7 +280,7 @@ impl Router {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(error)) => {
                 tracing::error!(run_id = %fence.run, %error, "file write failed; the database has it");
-                self.note_lacking(&fence.run);
+                self.note_files_incomplete(&fence.run);
                 self.mark_missing_file(fence, write).await;
                 Ok(())
             }
@@ -386,22 +388,22 @@ impl Router {
     /// The run is no longer worked on here.
     pub fn forget(&self, run: &RunId) {
         self.lock_active().remove(run);
-        self.lock_lacking().remove(run);
+        self.lock_incomplete().remove(run);
         self.leases.forget(run);
         self.files.forget(run);
     }
 
     /// Takes note that the run's files lack a stage which its row has.
-    fn note_lacking(&self, run: &RunId) {
-        self.lock_lacking().insert(run.clone());
+    fn note_files_incomplete(&self, run: &RunId) {
+        self.lock_incomplete().insert(run.clone());
     }
 
-    fn is_lacking(&self, run: &RunId) -> bool {
-        self.lock_lacking().contains(run)
+    fn are_files_incomplete(&self, run: &RunId) -> bool {
+        self.lock_incomplete().contains(run)
     }
 
-    fn lock_lacking(&self) -> std::sync::MutexGuard<'_, HashSet<RunId>> {
-        self.lacking.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_incomplete(&self) -> std::sync::MutexGuard<'_, HashSet<RunId>> {
+        self.files_incomplete.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_in_row(&self, run: &RunId, stage: Stage) {
