@@ -98,7 +98,7 @@ impl RunFiles {
             }
             match self.take_free(&run, search) {
                 Ok(Some(fence)) => {
-                    self.note_clear(&run);
+                    self.clear_indeterminate(&run);
                     fences.push(fence);
                 }
                 // It is not as the look has found it.
@@ -109,12 +109,12 @@ impl RunFiles {
                         StorageErrorKind::Raced | StorageErrorKind::Unknown | StorageErrorKind::Fenced => {}
                         // What was taken before is not lost for it.
                         _ if !fences.is_empty() => {
-                            self.note_unclear(&run);
+                            self.note_indeterminate(&run);
                             tracing::warn!(run_id = %run, %error, "run could not be taken up");
                             break;
                         }
                         _ => {
-                            self.note_unclear(&run);
+                            self.note_indeterminate(&run);
                             return Err(error);
                         }
                     }

@@ -258,8 +258,8 @@ impl FileStore {
             .await;
         match &accepted {
             // It may be there, with this process as its owner, which does not know of it.
-            Err(error) if error.is_outage() => self.files.note_unclear(&run),
-            Ok(Acceptance::New(_)) => self.files.note_clear(&run),
+            Err(error) if error.is_outage() => self.files.note_indeterminate(&run),
+            Ok(Acceptance::New(_)) => self.files.clear_indeterminate(&run),
             _ => {}
         }
         self.told(accepted)
@@ -360,7 +360,7 @@ impl FileStore {
                 // What it takes after all is nobody's work, and is taken again.
                 tokio::spawn(async move {
                     for fence in claiming.await.into_iter().flatten().flatten() {
-                        files.note_unclear(&fence.run);
+                        files.note_indeterminate(&fence.run);
                     }
                 });
                 Err(self.no_answer("", ATTEMPT_TIMEOUT))

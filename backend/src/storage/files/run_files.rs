@@ -40,7 +40,7 @@ pub(super) struct RunFiles {
     /// What the last look at an open run has found: a queue of thousands must not be read at every look for work.
     pub(super) observed_runs: Mutex<HashMap<RunId, ObservedRun>>,
     /// Runs that this process may have taken without knowing: an answer was lost. They are nobody's work.
-    unclear: Mutex<HashSet<RunId>>,
+    indeterminate_claims: Mutex<HashSet<RunId>>,
     pub(super) telling: Telling,
     /// What the documents of runs under way turned out to be: the next writing of each manifest takes it in.
     documents: Mutex<HashMap<RunId, DocumentSummary>>,
@@ -87,7 +87,7 @@ impl RunFiles {
             spool,
             clock,
             observed_runs: Mutex::default(),
-            unclear: Mutex::default(),
+            indeterminate_claims: Mutex::default(),
             telling,
             documents: Mutex::default(),
             confirmed: Mutex::default(),
@@ -116,12 +116,12 @@ impl RunFiles {
     }
 
     /// Remembers a run that this process may have taken and does not work on.
-    pub(super) fn note_unclear(&self, run: &RunId) {
-        lock(&self.unclear).insert(run.clone());
+    pub(super) fn note_indeterminate(&self, run: &RunId) {
+        lock(&self.indeterminate_claims).insert(run.clone());
     }
 
-    pub(super) fn note_clear(&self, run: &RunId) {
-        lock(&self.unclear).remove(run);
+    pub(super) fn clear_indeterminate(&self, run: &RunId) {
+        lock(&self.indeterminate_claims).remove(run);
     }
 
     /// Remembers what a run's document turned out to be, for its manifest; with nothing, forgets it.
@@ -205,8 +205,8 @@ impl RunFiles {
 
     /// Whether the manifest names nobody who works on the run, from the point of view of this owner.
     pub(super) fn is_free(&self, manifest: &Manifest, owner: &str, now: bool) -> Result<bool, StorageError> {
-        let is_lost_answer =
-            manifest.owner.as_deref() == Some(owner) && lock(&self.unclear).contains(&manifest.run_id);
+        let is_lost_answer = manifest.owner.as_deref() == Some(owner)
+            && lock(&self.indeterminate_claims).contains(&manifest.run_id);
         Ok(is_lost_answer || !self.is_held(manifest, now)?)
     }
 
