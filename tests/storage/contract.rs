@@ -141,7 +141,7 @@ async fn while_the_database_is_away_files_take_everything() {
     database.set_outage(Some(away));
     store.store_stage(&known, &record(Stage::InputProcessing, "one")).await.unwrap();
     let new = accepted(&*store, &new_run("new", "https://a/1"), "one").await;
-    assert!(known.holds_row && !new.holds_row);
+    assert!(known.owns_row && !new.owns_row);
     for fence in [&known, &new] {
         store.finish(fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
     }

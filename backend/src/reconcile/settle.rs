@@ -178,7 +178,7 @@ impl Reconciler {
             epoch: file.epoch.max(row_epoch) + 1,
             generation: file.generation,
             attempt: 0,
-            holds_row: true,
+            owns_row: true,
         }
     }
 

@@ -116,7 +116,7 @@ impl Entry {
             epoch: self.epoch,
             generation: self.generation,
             attempt: self.attempts,
-            holds_row: true,
+            owns_row: true,
         }
     }
 }

@@ -137,7 +137,7 @@ pub struct Fence {
     pub attempt: i32,
     /// Whether the run's row is held under it too. One that came from the files has yet to take its row, if there is
     /// one.
-    pub holds_row: bool,
+    pub owns_row: bool,
 }
 
 /// What a worker asks for when it has room.

@@ -48,7 +48,7 @@ mod tests {
             epoch: attempt,
             generation: 1,
             attempt,
-            holds_row: true,
+            owns_row: true,
         };
         let stored = [record(Stage::InputProcessing, "one")];
         assert_eq!(check(&fence(3), &stored), None);

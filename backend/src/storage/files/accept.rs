@@ -108,7 +108,7 @@ impl RunFiles {
             None => self.announce(new)?,
         };
         let side = manifest.database.get_or_insert_default();
-        side.has_row |= fence.holds_row;
+        side.has_row |= fence.owns_row;
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
             reopen(&mut manifest);

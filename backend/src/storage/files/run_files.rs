@@ -474,7 +474,7 @@ pub(super) fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
         epoch: manifest.epoch,
         generation: manifest.generation,
         attempt: manifest.attempts,
-        holds_row: false,
+        owns_row: false,
     }
 }
 

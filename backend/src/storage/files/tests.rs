@@ -253,7 +253,7 @@ async fn what_the_database_lacks_is_marked_and_counted() {
     let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
     let accepted = world.store.accept_with_sync_state(&new, Some(&lease), DbSync::Synced).await.unwrap();
     let Acceptance::New(Some(fence)) = accepted else { panic!("{accepted:?}") };
-    assert!(world.manifest().has_row() && !fence.holds_row, "its row is still to be taken");
+    assert!(world.manifest().has_row() && !fence.owns_row, "its row is still to be taken");
     world.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Pending).await.unwrap();
     assert!(world.manifest().stages[&Stage::InputProcessing].unsynced);
     world.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Synced).await.unwrap();

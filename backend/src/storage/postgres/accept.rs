@@ -114,7 +114,7 @@ pub(super) async fn accept(
                 epoch,
                 generation,
                 attempt,
-                holds_row: true,
+                owns_row: true,
             });
             return Ok(Acceptance::New(fence));
         }

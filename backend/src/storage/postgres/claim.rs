@@ -167,7 +167,7 @@ impl Claimed {
                 epoch: row.try_get("leaseEpoch")?,
                 generation: row.try_get("generation")?,
                 attempt: row.try_get("attempts")?,
-                holds_row: true,
+                owns_row: true,
             };
             if let Some(held_by) = row.try_get::<Option<String>, _>("heldBy")?
                 && held_by != lease.owner

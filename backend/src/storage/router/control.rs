@@ -109,7 +109,7 @@ impl Control for Router {
     async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         // The worker asks twice a second, whatever it works on.
         self.database_disabled_since();
-        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.holds_row(fence)).cloned().collect();
+        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.owns_row(fence)).cloned().collect();
         match self.open_database(self.mode()) {
             // Past the breaker: a look that is made so often must not decide what counts as an outage.
             Some(database) if !with_row.is_empty() => database.store.lost_leases(&with_row).await,
@@ -156,7 +156,7 @@ impl Control for Router {
             }
             let cancelled = self.cancel_in_files(run, failure, at, self.absent_twin()).await?;
             // Nobody else is to begin it anew from its row, which has yet to be told.
-            if cancelled && let Some(active) = self.active(run).filter(|active| active.holds_row) {
+            if cancelled && let Some(active) = self.active(run).filter(|active| active.owns_row) {
                 self.leases.retain(&active.fence, self.clock.monotonic());
             }
             return Ok(cancelled);

@@ -74,8 +74,7 @@ impl Router {
     /// Takes the row of a run that came from the files, if it has one: somebody else may have gone on with it since
     /// they were written.
     async fn take_row(&self, fence: &Fence) -> Result<(), StorageError> {
-        let database =
-            self.database.as_ref().filter(|_| self.mode().has_database() && !self.holds_row(fence));
+        let database = self.database.as_ref().filter(|_| self.mode().has_database() && !self.owns_row(fence));
         let Some(database) = database else { return Ok(()) };
         let manifest = self.files.manifest(&fence.run).await?;
         // With company, also what no row is known of: somebody else may have been asked for it. And what was retried in
@@ -120,7 +119,7 @@ impl Router {
             }
         }
         if let Some(active) = self.lock_active().get_mut(&fence.run) {
-            active.holds_row = true;
+            active.owns_row = true;
         }
         tracing::info!(run_id = %fence.run, "[{}] has its row in the database", fence.run);
         Ok(())
@@ -196,7 +195,7 @@ impl Router {
         }
         let run = &fence.run;
         let row = match &self.database {
-            Some(database) if self.mode().has_database() && self.holds_row(fence) => {
+            Some(database) if self.mode().has_database() && self.owns_row(fence) => {
                 database.call_queued(|store| async move { store.load(run).await }).await?
             }
             _ => None,
@@ -212,7 +211,7 @@ impl Router {
     /// files, and nothing is left to do.
     pub async fn heal(&self, fence: &Fence) -> Result<bool, StorageError> {
         let mode = self.mode();
-        let database = self.database.as_ref().filter(|_| mode.has_database() && self.holds_row(fence));
+        let database = self.database.as_ref().filter(|_| mode.has_database() && self.owns_row(fence));
         let Some(database) = database else { return Ok(false) };
         let run = &fence.run;
         let Some(row) = database.call_queued(|store| async move { store.load(run).await }).await? else {
@@ -314,7 +313,7 @@ impl Router {
             epoch: manifest.epoch,
             generation: manifest.generation,
             attempt: 0,
-            holds_row: false,
+            owns_row: false,
         };
         self.files.clear_leftovers(run).await?;
         self.follow_row(&fence).await
@@ -335,7 +334,7 @@ impl Router {
             let failure = &ended_by_frontend();
             database.call_queued(|store| async move { store.end_step(run, failure).await }).await?;
         }
-        if row.status == RunStatus::Processing && row.epoch > fence.epoch && self.holds_row(fence) {
+        if row.status == RunStatus::Processing && row.epoch > fence.epoch && self.owns_row(fence) {
             // Refused, as it is not ours to release.
             let _ = database.call(|store| async move { store.release(fence).await }).await;
         }

@@ -53,9 +53,9 @@ impl Router {
         // On a disk of one's own, a mode without the database is the operator's word that leases do not count from now on. One
         // that had ended before is another thing: whoever took the run over goes on with it as well.
         if let Some(disabled_since) = self.database_disabled_since() {
-            return Ok(!self.holds_row(fence) || self.leases.lasted(&fence.run, disabled_since));
+            return Ok(!self.owns_row(fence) || self.leases.lasted(&fence.run, disabled_since));
         }
-        if !self.holds_row(fence)
+        if !self.owns_row(fence)
             && let Some(database) = &self.database
         {
             return match self.give_row(database, fence).await {

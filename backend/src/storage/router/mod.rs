@@ -96,7 +96,7 @@ struct ActiveRun {
     fence: Fence,
     new: Arc<NewRun>,
     /// Whether its row is held under the fence.
-    holds_row: bool,
+    owns_row: bool,
     /// The stages that the row is known to have.
     in_row: HashSet<Stage>,
 }
@@ -236,7 +236,7 @@ impl Router {
                 let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
                 self.write_file(fence, write, db_sync).await?;
                 // Accepted by the database, before a flip.
-                if matches!(write, Write::End(..)) && self.holds_row(fence) {
+                if matches!(write, Write::End(..)) && self.owns_row(fence) {
                     self.leases.retain(fence, self.clock.monotonic());
                 }
                 Ok(())
@@ -310,7 +310,7 @@ impl Router {
         let Some(database) = &self.database else {
             return Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set"));
         };
-        if !self.holds_row(fence) {
+        if !self.owns_row(fence) {
             self.give_row(database, fence).await?;
         }
         match write {
@@ -380,8 +380,7 @@ impl Router {
 
     /// Remembers what a run is about, while this process works on it.
     pub fn register_active(&self, fence: &Fence, new: NewRun, in_row: HashSet<Stage>) {
-        let active =
-            ActiveRun { fence: fence.clone(), new: Arc::new(new), holds_row: fence.holds_row, in_row };
+        let active = ActiveRun { fence: fence.clone(), new: Arc::new(new), owns_row: fence.owns_row, in_row };
         self.lock_active().insert(fence.run.clone(), active);
     }
 
@@ -416,8 +415,8 @@ impl Router {
         self.lock_active().get(run).cloned()
     }
 
-    fn holds_row(&self, fence: &Fence) -> bool {
-        fence.holds_row || self.active(&fence.run).is_some_and(|active| active.holds_row)
+    fn owns_row(&self, fence: &Fence) -> bool {
+        fence.owns_row || self.active(&fence.run).is_some_and(|active| active.owns_row)
     }
 
     fn lock_active(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, ActiveRun>> {
@@ -487,7 +486,7 @@ impl Store for Router {
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
         let mut released = Ok(());
-        if self.holds_row(fence)
+        if self.owns_row(fence)
             && let Some(database) = self.open_database(mode)
         {
             released = database.call_queued(|store| async move { store.release(fence).await }).await;
