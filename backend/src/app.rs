@@ -146,11 +146,11 @@ impl Service {
         // Without somebody to tell, nothing is written down to be told.
         let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
         let postgres = PostgresStore::new(&config.database)?;
-        let postgres = postgres.map(|store| Arc::new(store.telling(telling.clone())));
+        let postgres = postgres.map(|store| Arc::new(store.with_webhooks(telling.clone())));
         let database = postgres.clone().map(|store| database(store, &config.database, &clock));
         let registry = postgres.clone().map(|store| store as Arc<dyn ReplicaRegistry>);
         let files =
-            FileStore::of(&config.storage, config.work.lease, clock.clone())?.telling(telling.clone());
+            FileStore::of(&config.storage, config.work.lease, clock.clone())?.with_webhooks(telling.clone());
         let presence = Arc::new(ReplicaPresence::new(match config.work.role {
             // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
             Role::Web => Some(false),
@@ -314,7 +314,7 @@ pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>
     // The service hears of what is written down when it looks.
     let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
     let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
-    let postgres = Arc::new(postgres.telling(telling));
+    let postgres = Arc::new(postgres.with_webhooks(telling));
     let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
     let files = if read_only { files.into_read_only() } else { files };
     let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };

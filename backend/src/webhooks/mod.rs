@@ -118,7 +118,7 @@ impl Courier {
     /// Takes over from files what the database is to know. Called where no request from files is under way.
     async fn hand_over(&self, database: &dyn Outbox) -> Result<(), StorageError> {
         let files = self.router.files();
-        for run in files.owing_runs().await? {
+        for run in files.runs_with_pending_deliveries().await? {
             let all = files.deliveries(&run).await?;
             if !all.is_empty() {
                 database.import_deliveries(&run, &all).await?;

@@ -44,7 +44,7 @@ impl RunFiles {
         manifest.database = db_sync.side();
         let fence = owner.map(|owner| self.own(&mut manifest, owner)).transpose()?;
         if fence.is_some() {
-            self.owe_step(&mut manifest, db_sync)?;
+            self.enqueue_step(&mut manifest, db_sync)?;
         }
         self.write_manifest(&mut manifest)?;
         Ok(Acceptance::New(fence))

@@ -232,13 +232,13 @@ impl RunFiles {
         }
         let known: Vec<Stage> = manifest.stages.keys().copied().collect();
         let fence = self.take(&mut manifest, &search.owner)?;
-        if self.telling.wake.is_some() {
+        if self.webhook_queue.wake.is_some() {
             // A killed process may have stored a stage and not have come to its event.
             let found = manifest.stages.keys().filter(|stage| !known.contains(stage));
             let found: Vec<Event> = found.copied().map(Event::Stage).collect();
             let db_sync = manifest.database.map_or(DbSync::NotTracked, |_| DbSync::Pending);
-            self.owe(&mut manifest, &found, db_sync)?;
-            self.owe_step(&mut manifest, db_sync)?;
+            self.enqueue_events(&mut manifest, &found, db_sync)?;
+            self.enqueue_step(&mut manifest, db_sync)?;
             self.write_manifest(&mut manifest)?;
         }
         Ok(Some(fence))

@@ -247,7 +247,7 @@ impl FileStore {
         db_sync: DbSync,
     ) -> Result<bool, StorageError> {
         let (id, failure) = (run.clone(), Arc::new(failure.clone()));
-        self.told(self.write(run, move |files| files.cancel(&id, &failure, at, db_sync)).await)
+        self.wake_dispatcher(self.write(run, move |files| files.cancel(&id, &failure, at, db_sync)).await)
     }
 
     /// Notes that a deletion begins, so that a later start finds it should this one not end.

@@ -107,7 +107,7 @@ impl RunFiles {
             RunStatus::Completed => &[Event::Report, Event::Completed],
             _ => &[Event::Failed],
         };
-        self.owe(manifest, ended, db_sync)?;
+        self.enqueue_events(manifest, ended, db_sync)?;
         self.write_manifest(manifest)?;
         self.clear_open(&manifest.run_id)
     }

@@ -53,7 +53,7 @@ use self::{
     end::OwnedEnd,
     index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
     manifest::{DatabaseSide, DocumentSummary, Manifest},
-    outbox::Telling,
+    outbox::WebhookQueue,
     run_files::{REPORT_FILE, RunFiles},
     spool::Spool,
 };
@@ -111,7 +111,7 @@ impl FileStore {
     }
 
     fn over(backend: Box<dyn FileBackend>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
-        let files = Arc::new(RunFiles::new(backend, spool, Telling::default(), clock));
+        let files = Arc::new(RunFiles::new(backend, spool, WebhookQueue::default(), clock));
         Self { files, bulkhead: Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT)) }
     }
 
@@ -130,9 +130,9 @@ impl FileStore {
     /// Writes down, with each state change that the database has not, what the frontend is to be told, and wakes who
     /// tells it. To be said of a store before it is used.
     #[must_use]
-    pub fn telling(mut self, wake: Option<Arc<Notify>>) -> Self {
+    pub fn with_webhooks(mut self, wake: Option<Arc<Notify>>) -> Self {
         if let Some(files) = Arc::get_mut(&mut self.files) {
-            files.telling = Telling::waking(wake);
+            files.webhook_queue = WebhookQueue::new(wake);
         }
         self
     }
@@ -162,8 +162,8 @@ impl FileStore {
     }
 
     /// Wakes who tells the frontend, if something was written down.
-    fn told<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
-        if let (Ok(_), Some(wake)) = (&written, &self.files.telling.wake) {
+    fn wake_dispatcher<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
+        if let (Ok(_), Some(wake)) = (&written, &self.files.webhook_queue.wake) {
             wake.notify_one();
         }
         written
@@ -262,7 +262,7 @@ impl FileStore {
             Ok(Acceptance::New(_)) => self.files.clear_indeterminate(&run),
             _ => {}
         }
-        self.told(accepted)
+        self.wake_dispatcher(accepted)
     }
 
     /// As [`Store::store_stage`], noting what the database has of it.
@@ -275,7 +275,7 @@ impl FileStore {
         let (fence, record) = (Arc::new(fence.clone()), Arc::new(record.clone()));
         let stored =
             self.write(&fence.run.clone(), move |files| files.store_stage(&fence, &record, db_sync)).await;
-        self.told(stored)
+        self.wake_dispatcher(stored)
     }
 
     /// As [`Store::finish`], noting what the database has of it.
@@ -289,7 +289,9 @@ impl FileStore {
         let fence = Arc::new(fence.clone());
         let run = fence.run.clone();
         let end: Arc<OwnedEnd> = Arc::new(end.into());
-        self.told(self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, db_sync)).await)
+        self.wake_dispatcher(
+            self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, db_sync)).await,
+        )
     }
 
     /// Removes what a killed process left half written of a run that nobody works on.
@@ -353,7 +355,7 @@ impl FileStore {
         let files = self.files.clone();
         let mut claiming = tokio::task::spawn_blocking(move || files.claim(&search));
         match tokio::time::timeout(ATTEMPT_TIMEOUT, &mut claiming).await {
-            Ok(Ok(claimed)) => self.told(claimed),
+            Ok(Ok(claimed)) => self.wake_dispatcher(claimed),
             Ok(Err(error)) => Err(self.files.fault("", &io::Error::other(error))),
             Err(_) => {
                 let files = self.files.clone();

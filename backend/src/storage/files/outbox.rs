@@ -31,41 +31,41 @@ use super::{
 const REPORT_STEP: u8 = 5;
 
 /// Names of runs of which something is to be told.
-const OWING_FOLDER: &str = ".webhooks";
+const PENDING_FOLDER: &str = ".webhooks";
 /// Names of runs of which something was told that the database does not know to have been.
-const TOLD_FOLDER: &str = ".webhooks-told";
+const DELIVERED_FOLDER: &str = ".webhooks-told";
 
 /// For so long nobody looks into a manifest again of which nothing is due: longer, and a command's replay would wait.
-const UNDISTURBED: Duration = Duration::from_secs(30);
+const RECHECK: Duration = Duration::from_secs(30);
 
 /// Who tells the frontend of what stands in files.
 #[derive(Debug, Default)]
-pub(super) struct Telling {
+pub(super) struct WebhookQueue {
     /// None where nobody is told anything.
     pub(super) wake: Option<Arc<Notify>>,
     /// Runs of which nothing is due before then.
     resting: Mutex<HashMap<RunId, Timestamp>>,
 }
 
-impl Telling {
-    pub(super) fn waking(wake: Option<Arc<Notify>>) -> Self {
+impl WebhookQueue {
+    pub(super) fn new(wake: Option<Arc<Notify>>) -> Self {
         Self { wake, ..Self::default() }
     }
 }
 
 impl RunFiles {
     /// Enters in a manifest (not yet written) what is to be told of it, unless the database has it to tell.
-    pub(super) fn owe(
+    pub(super) fn enqueue_events(
         &self,
         manifest: &mut Manifest,
         events: &[Event],
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
-        if self.telling.wake.is_none() || db_sync.is_synced() {
+        if self.webhook_queue.wake.is_none() || db_sync.is_synced() {
             return Ok(());
         }
-        self.mark_with_manifest(manifest, OWING_FOLDER)?;
-        self.disturb(&manifest.run_id);
+        self.mark_with_manifest(manifest, PENDING_FOLDER)?;
+        self.recheck_now(&manifest.run_id);
         let generation = manifest.generation;
         for event in events {
             if !manifest.webhooks.iter().any(|one| (one.generation, one.event) == (generation, *event)) {
@@ -84,31 +84,32 @@ impl RunFiles {
     }
 
     /// Enters in a manifest (not yet written) that work on its next step begins.
-    pub(super) fn owe_step(&self, manifest: &mut Manifest, db_sync: DbSync) -> Result<(), StorageError> {
+    pub(super) fn enqueue_step(&self, manifest: &mut Manifest, db_sync: DbSync) -> Result<(), StorageError> {
         let missing = Stage::ALL.into_iter().find(|stage| !manifest.stages.contains_key(stage));
         let step = missing.map_or(REPORT_STEP, Stage::number);
-        self.owe(manifest, &[Event::Started(step)], db_sync)
+        self.enqueue_events(manifest, &[Event::Started(step)], db_sync)
     }
 
-    fn disturb(&self, run: &RunId) {
-        self.telling.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    fn recheck_now(&self, run: &RunId) {
+        self.webhook_queue.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
     }
 
-    fn rest(&self, run: &RunId, until: Timestamp) {
-        let until = until.min(self.clock.now() + UNDISTURBED);
-        self.telling.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), until);
+    fn recheck_at(&self, run: &RunId, until: Timestamp) {
+        let until = until.min(self.clock.now() + RECHECK);
+        self.webhook_queue.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), until);
     }
 
-    fn rests(&self, run: &RunId) -> bool {
-        let resting = self.telling.resting.lock().unwrap_or_else(PoisonError::into_inner);
+    fn is_resting(&self, run: &RunId) -> bool {
+        let resting = self.webhook_queue.resting.lock().unwrap_or_else(PoisonError::into_inner);
         resting.get(run).is_some_and(|until| *until > self.clock.now())
     }
 
     fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
-        let runs = self.marked(OWING_FOLDER)?;
+        let runs = self.marked(PENDING_FOLDER)?;
         let mut all = Vec::new();
-        let is_ours =
-            || self.backend.try_become_leader(OWING_FOLDER).map_err(|error| self.fault(OWING_FOLDER, &error));
+        let is_ours = || {
+            self.backend.try_become_leader(PENDING_FOLDER).map_err(|error| self.fault(PENDING_FOLDER, &error))
+        };
         if runs.is_empty() || !is_ours()? {
             return Ok(all);
         }
@@ -116,7 +117,7 @@ impl RunFiles {
             if all.len() >= limit {
                 break;
             }
-            if !self.rests(&run) {
+            if !self.is_resting(&run) {
                 match self.claim_first(&run, hold) {
                     // Another process was first.
                     Err(error) if error.kind == StorageErrorKind::Raced => {}
@@ -162,35 +163,35 @@ impl RunFiles {
         };
         let (is_deleted, manifest) = if lock.is_some() { self.read_run(run)? } else { (true, None) };
         let Some(mut manifest) = manifest.filter(|_| !is_deleted) else {
-            self.unmark(TOLD_FOLDER, run)?;
-            return self.unmark(OWING_FOLDER, run);
+            self.unmark(DELIVERED_FOLDER, run)?;
+            return self.unmark(PENDING_FOLDER, run);
         };
         let has_changed = change(&mut manifest.webhooks, self.clock.now());
         let next = manifest.webhooks.iter().find(|one| one.outcome.is_none()).map(|one| one.next_attempt_at);
         if next.is_some() {
-            self.mark(OWING_FOLDER, run)?;
+            self.mark(PENDING_FOLDER, run)?;
         }
         if has_changed {
             self.write_manifest(&mut manifest)?;
         }
         match next {
-            Some(next) => self.rest(run, next),
+            Some(next) => self.recheck_at(run, next),
             None => {
                 let is_to_be_handed_over = manifest.database.is_some() && !manifest.webhooks.is_empty();
                 if is_to_be_handed_over {
-                    self.mark(TOLD_FOLDER, run)?;
+                    self.mark(DELIVERED_FOLDER, run)?;
                 } else {
-                    self.unmark(TOLD_FOLDER, run)?;
+                    self.unmark(DELIVERED_FOLDER, run)?;
                 }
-                self.unmark(OWING_FOLDER, run)?;
+                self.unmark(PENDING_FOLDER, run)?;
             }
         }
         Ok(())
     }
 
     fn to_hand_over(&self) -> Result<Vec<RunId>, StorageError> {
-        let mut runs = self.marked(OWING_FOLDER)?;
-        runs.extend(self.marked(TOLD_FOLDER)?);
+        let mut runs = self.marked(PENDING_FOLDER)?;
+        runs.extend(self.marked(DELIVERED_FOLDER)?);
         runs.sort();
         runs.dedup();
         Ok(runs)
@@ -225,7 +226,7 @@ impl RunFiles {
 
 impl FileStore {
     /// Runs of which this disk has something to tell, or has told something, that the database does not know.
-    pub async fn owing_runs(&self) -> Result<Vec<RunId>, StorageError> {
+    pub async fn runs_with_pending_deliveries(&self) -> Result<Vec<RunId>, StorageError> {
         self.whole(RunFiles::to_hand_over).await
     }
 

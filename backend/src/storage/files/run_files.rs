@@ -23,7 +23,7 @@ use super::{
     index_markers::UNSYNCED_FOLDER,
     integrity::{DigestCheck, check_digest},
     manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
-    outbox::Telling,
+    outbox::WebhookQueue,
     spool::Spool,
     tombstone::TOMBSTONE_FILE,
 };
@@ -41,7 +41,7 @@ pub(super) struct RunFiles {
     pub(super) observed_runs: Mutex<HashMap<RunId, ObservedRun>>,
     /// Runs that this process may have taken without knowing: an answer was lost. They are nobody's work.
     indeterminate_claims: Mutex<HashSet<RunId>>,
-    pub(super) telling: Telling,
+    pub(super) webhook_queue: WebhookQueue,
     /// What the documents of runs under way turned out to be: the next writing of each manifest takes it in.
     documents: Mutex<HashMap<RunId, DocumentSummary>>,
     /// At which of its tenures this process has last made sure of a run.
@@ -79,7 +79,7 @@ impl RunFiles {
     pub(super) fn new(
         backend: Box<dyn FileBackend>,
         spool: Spool,
-        telling: Telling,
+        webhook_queue: WebhookQueue,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl RunFiles {
             clock,
             observed_runs: Mutex::default(),
             indeterminate_claims: Mutex::default(),
-            telling,
+            webhook_queue,
             documents: Mutex::default(),
             confirmed: Mutex::default(),
             read_only: false,

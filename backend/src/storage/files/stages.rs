@@ -42,8 +42,8 @@ impl RunFiles {
         if db_sync.is_synced() {
             manifest.database.get_or_insert_default().has_row = true;
         }
-        self.owe(&mut manifest, &[Event::Stage(stage)], db_sync)?;
-        self.owe_step(&mut manifest, db_sync)?;
+        self.enqueue_events(&mut manifest, &[Event::Stage(stage)], db_sync)?;
+        self.enqueue_step(&mut manifest, db_sync)?;
         self.write_manifest(&mut manifest)?;
         tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())

@@ -15,7 +15,7 @@ use super::{
         frontend_rows::{FrontendRows, error_output},
     },
     DbError, PooledConn, fenced, load,
-    outbox::owe,
+    outbox::enqueue_event,
     steps::{end_at_step, payload, seconds_until, step_names, step_of_row},
     text,
 };
@@ -106,7 +106,7 @@ WITH ended AS (
   RETURNING "id", "generation", "stage1Output", "stage2Output", "stage3Output", "stage4Output"
 ),
 "#,
-    owe!("ended", "ARRAY[6]", "$19"),
+    enqueue_event!("ended", "ARRAY[6]", "$19"),
     ",\n",
     frontend_rows!()
 );

@@ -81,12 +81,12 @@ impl PostgresStore {
 
     /// Writes down, with each state change, what the frontend is to be told, and wakes who tells it.
     #[must_use]
-    pub fn telling(self, wake: Option<Arc<Notify>>) -> Self {
+    pub fn with_webhooks(self, wake: Option<Arc<Notify>>) -> Self {
         Self { telling: wake, ..self }
     }
 
     /// Wakes who tells the frontend, if something was written down.
-    fn told<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
+    fn wake_dispatcher<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
         if let (Ok(_), Some(wake)) = (&written, &self.telling) {
             wake.notify_one();
         }
@@ -158,7 +158,7 @@ impl Store for PostgresStore {
             at,
             tells
         ));
-        self.told(finished)
+        self.wake_dispatcher(finished)
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
@@ -255,7 +255,7 @@ impl SyncTarget for PostgresStore {
             tells: self.telling.is_some(),
         };
         let replayed = bounded!(self.pool, Access::Write, |conn| sync::replay(conn, fence, &replay));
-        self.told(replayed)
+        self.wake_dispatcher(replayed)
     }
 
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError> {

@@ -18,7 +18,7 @@ use super::{
 
 /// Part of a statement that changes a run: what is to be told of it. From a part with "id" and "generation"; the events'
 /// numbers; whether anybody is told anything.
-macro_rules! owe {
+macro_rules! enqueue_event {
     ($from:literal, $events:literal, $switch:literal) => {
         concat!(
             r#"owed AS (
@@ -33,7 +33,7 @@ macro_rules! owe {
         )
     };
 }
-pub(super) use owe;
+pub(super) use enqueue_event;
 
 /// An event's place in the order of sending, as [`Event::place`].
 macro_rules! place {
