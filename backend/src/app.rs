@@ -45,7 +45,7 @@ use crate::{
         proof::SyncTarget,
         router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
     },
-    webhooks::{Courier, Sender, SenderError, desk::Desk},
+    webhooks::{Sender, SenderError, WebhookDispatcher, admin::WebhookAdmin},
     worker::{Tools, Worker, WorkerConfig},
 };
 
@@ -127,7 +127,7 @@ pub struct Service {
     /// Hears what happens to runs elsewhere; none where there is nothing to hear.
     pub listener: Option<Listener>,
     /// None where nobody is told anything.
-    pub courier: Option<Arc<Courier>>,
+    pub dispatcher: Option<Arc<WebhookDispatcher>>,
     pub flags: FlagSource,
     pub http: HttpState,
     pub identity: Identity,
@@ -185,10 +185,10 @@ impl Service {
             replica: config.process.replica.clone().unwrap_or_else(|| replica.clone()),
         };
         let brands = BrandFolder::new(&config.process.base_dir);
-        let courier = match (config.webhooks.target, telling) {
+        let dispatcher = match (config.webhooks.target, telling) {
             (Some(target), Some(woken)) => {
                 let timeout = config.webhooks.timeout;
-                Some(Arc::new(Courier {
+                Some(Arc::new(WebhookDispatcher {
                     router: router.clone(),
                     database: postgres.clone().map(|store| store as Arc<dyn Outbox>),
                     sender: Sender::new(target, timeout, config.documents.extra_ca_file.as_deref())?,
@@ -298,7 +298,7 @@ impl Service {
             retention,
             registry,
             listener,
-            courier,
+            dispatcher,
             flags,
             http,
             identity,
@@ -329,12 +329,12 @@ pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>
 }
 
 /// What a command needs to look at what the frontend was told.
-pub fn webhook_desk(config: &Config) -> Result<Desk, WiringError> {
+pub fn webhook_admin(config: &Config) -> Result<WebhookAdmin, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let files = FileStore::of(&config.storage, config.work.lease, clock)?;
     let postgres = PostgresStore::new(&config.database)?.filter(|_| config.modes.database_writes);
     let database = postgres.map(|store| Arc::new(store) as Arc<dyn Outbox>);
-    Ok(Desk { files, database })
+    Ok(WebhookAdmin { files, database })
 }
 
 /// A store of files somewhere else; none where the address is neither `file:///path` nor, for who has the keys of one,

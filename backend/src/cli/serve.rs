@@ -125,7 +125,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     let watchers = service.http.watchers.clone();
     let following = ending.clone();
     tokio::spawn(async move { watchers.run(following).await });
-    let telling = service.courier.map(|courier| tokio::spawn(courier.run(ending.clone())));
+    let telling = service.dispatcher.map(|dispatcher| tokio::spawn(dispatcher.run(ending.clone())));
     lifecycle::cancel_on_signals(told.clone());
     if let Some(retention) = service.retention {
         tokio::spawn(retention.run(told.clone()));

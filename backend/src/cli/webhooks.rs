@@ -10,7 +10,7 @@ use crate::{
     app,
     config::Config,
     storage::outbox::{Counts, Delivery, Outcome},
-    webhooks::{desk::Desk, sign},
+    webhooks::{admin::WebhookAdmin, sign},
 };
 
 #[derive(Debug, clap::Args)]
@@ -46,19 +46,19 @@ pub async fn run(args: Args, config: &Config) -> ExitCode {
         say("innovation: FRONTEND_WEBHOOK_URL is not set: nobody is told anything; set it and try again");
         return ExitCode::from(EXIT_COULD_NOT_CHECK);
     }
-    let desk = match app::webhook_desk(config) {
-        Ok(desk) => desk,
+    let admin = match app::webhook_admin(config) {
+        Ok(admin) => admin,
         Err(error) => return fail(&error),
     };
     match args.command {
-        Command::Status { run: None, json } => all(&desk, json).await,
-        Command::Status { run: Some(run), json } => one(&desk, &run, json).await,
-        Command::Replay { run, json } => replay(&desk, &run, json).await,
+        Command::Status { run: None, json } => all(&admin, json).await,
+        Command::Status { run: Some(run), json } => one(&admin, &run, json).await,
+        Command::Replay { run, json } => replay(&admin, &run, json).await,
     }
 }
 
-async fn all(desk: &Desk, json: bool) -> ExitCode {
-    let counts = match desk.counts().await {
+async fn all(admin: &WebhookAdmin, json: bool) -> ExitCode {
+    let counts = match admin.counts().await {
         Ok(counts) => counts,
         Err(error) => return could_not(&error),
     };
@@ -73,8 +73,8 @@ async fn all(desk: &Desk, json: bool) -> ExitCode {
     if counts.gave_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn one(desk: &Desk, run: &RunId, json: bool) -> ExitCode {
-    let all = match desk.deliveries(run).await {
+async fn one(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {
+    let all = match admin.deliveries(run).await {
         Ok(all) => all,
         Err(error) => return could_not(&error),
     };
@@ -115,8 +115,8 @@ fn described(run: &RunId, one: &Delivery) -> serde_json::Value {
     })
 }
 
-async fn replay(desk: &Desk, run: &RunId, json: bool) -> ExitCode {
-    match desk.replay(run).await {
+async fn replay(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {
+    match admin.replay(run).await {
         Ok(Some(events)) => {
             if json {
                 put_json(&json!({ "run_id": run, "events": events }));

@@ -11,9 +11,9 @@
 //! * The tables that the frontend reads tell it what the database has taken; webhooks repeat only a run's completion.
 //! * A step that begins is never told after a later event of its run.
 
+pub mod admin;
 pub mod body;
 mod client;
-pub mod desk;
 pub mod sign;
 
 use std::{sync::Arc, time::Duration};
@@ -57,7 +57,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Takes what is due from the outboxes and sends it.
 #[derive(Debug)]
-pub struct Courier {
+pub struct WebhookDispatcher {
     pub router: Arc<Router>,
     /// None without a database.
     pub database: Option<Arc<dyn Outbox>>,
@@ -76,7 +76,7 @@ struct Refusal {
     may_follow: bool,
 }
 
-impl Courier {
+impl WebhookDispatcher {
     /// Sends until told to stop.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut underway: JoinSet<Source> = JoinSet::new();
@@ -86,9 +86,9 @@ impl Courier {
             if free > 0 && !stop.is_cancelled() {
                 for (source, due) in self.claim(free, from_files == 0).await {
                     from_files += usize::from(source == Source::Files);
-                    let courier = self.clone();
+                    let dispatcher = self.clone();
                     underway.spawn(async move {
-                        courier.deliver(source, &due).await;
+                        dispatcher.deliver(source, &due).await;
                         source
                     });
                 }

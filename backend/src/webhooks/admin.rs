@@ -13,13 +13,13 @@ use crate::storage::{
 
 /// Looks into the outboxes, whatever a service does meanwhile.
 #[derive(Debug)]
-pub struct Desk {
+pub struct WebhookAdmin {
     pub files: FileStore,
     /// None without a database, or where it is switched off.
     pub database: Option<Arc<dyn Outbox>>,
 }
 
-impl Desk {
+impl WebhookAdmin {
     /// Has everything of a run told again; returns how many events that will be: what a retry has overtaken is not told any
     /// more. None for a run that nobody knows.
     pub async fn replay(&self, run: &RunId) -> Result<Option<usize>, StorageError> {
