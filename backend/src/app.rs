@@ -30,7 +30,7 @@ use crate::{
         OpenRouter, OpenRouterConfig, OpenRouterError, connections::ConnectionsConfig, deadline::WithDeadline,
     },
     reconcile::Reconciler,
-    replicas::Registry,
+    replicas::ReplicaHeartbeat,
     retention::Retention,
     runs::{RunWatchers, Runs, queue::Queue},
     storage::{
@@ -123,7 +123,7 @@ pub struct Service {
     /// None where everything is kept for ever.
     pub retention: Option<Retention>,
     /// None without a database.
-    pub registry: Option<Registry>,
+    pub heartbeat: Option<ReplicaHeartbeat>,
     /// Hears what happens to runs elsewhere; none where there is nothing to hear.
     pub listener: Option<Listener>,
     /// None where nobody is told anything.
@@ -296,7 +296,7 @@ impl Service {
             postgres,
             reconciler,
             retention,
-            registry,
+            heartbeat,
             listener,
             dispatcher,
             flags,

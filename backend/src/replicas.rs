@@ -18,7 +18,7 @@ const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(5);
 
 /// Keeps the row.
 #[derive(Debug, Clone)]
-pub struct Registry {
+pub struct ReplicaHeartbeat {
     pub registry: Arc<dyn ReplicaRegistry>,
     pub router: Arc<Router>,
     pub worker: Worker,
@@ -27,7 +27,7 @@ pub struct Registry {
     pub role: Role,
 }
 
-impl Registry {
+impl ReplicaHeartbeat {
     /// Shows signs of life, for ever. Not in a mode without the database, and not while its breaker is open.
     pub async fn run(&self) {
         let interval = self.worker.lease().duration.min(HEARTBEAT_INTERVAL_MAX);

@@ -140,7 +140,7 @@ async fn cancellations_and_changes_are_heard_with_their_runs() {
     assert!(store.cancel(&run, &RunFailure::cancelled(None), Timestamp::default()).await.unwrap());
     assert_eq!(hear().await, Notification::Cancelled(run));
     let runs: Vec<RunId> = (0..120).map(|number| RunId::parse(&format!("run-{number}")).unwrap()).collect();
-    store.announce("somebody", &runs).await.unwrap();
+    store.notify("somebody", &runs).await.unwrap();
     let mut heard = Vec::new();
     while heard.len() < runs.len() {
         let Notification::Changed { by, runs } = hear().await else { panic!("something else") };

@@ -96,8 +96,8 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
             }
         });
     }
-    if let Some(registry) = service.registry.clone() {
-        tokio::spawn(async move { registry.run().await });
+    if let Some(heartbeat) = service.heartbeat.clone() {
+        tokio::spawn(async move { heartbeat.run().await });
     }
     let worker = service.worker.clone();
     if role != Role::Web {
@@ -141,7 +141,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         tracing::info!(runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
         worker.drain(drain).await;
     };
-    let (postgres, registry) = (service.postgres, service.registry);
+    let (postgres, heartbeat) = (service.postgres, service.heartbeat);
     let files = service.router.files().clone();
     let serving = http::serve(listener, http::router(service.http), stop, ServeLimits::default());
     if let Err(error) = requests.run(serving).await {
@@ -157,8 +157,8 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         push_files(&reconciler, drain.saturating_sub(gone).max(PUSH_MIN)).await;
     }
     files.leave().await;
-    if let Some(registry) = registry {
-        registry.leave().await;
+    if let Some(heartbeat) = heartbeat {
+        heartbeat.leave().await;
     }
     if let Some(listening) = listening {
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, listening).await;

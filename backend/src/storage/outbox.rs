@@ -172,7 +172,7 @@ impl Delivery {
 
 /// An event that is to be sent now, by whoever holds this.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
+pub struct DueDelivery {
     pub run: RunId,
     pub generation: i32,
     pub event: Event,
@@ -203,13 +203,18 @@ pub struct Counts {
 #[async_trait]
 pub trait Outbox: Store {
     /// Hands out events that are due, at most one a run, and nobody else for so long.
-    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError>;
+    async fn claim_due(
+        &self,
+        limit: usize,
+        visibility_timeout: Duration,
+    ) -> Result<Vec<DueDelivery>, StorageError>;
 
     /// It is not sent again. `Gone` settles all that is left of the run.
-    async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError>;
+    async fn ack(&self, due: &DueDelivery, outcome: Outcome, error: Option<&str>)
+    -> Result<(), StorageError>;
 
     /// It is sent again after a while, and so is what comes after it.
-    async fn postpone(&self, due: &Due, wait: Duration, error: &str) -> Result<(), StorageError>;
+    async fn postpone(&self, due: &DueDelivery, wait: Duration, error: &str) -> Result<(), StorageError>;
 
     /// Sends everything of the run once more, what had been settled and what had never been written down.
     async fn replay(&self, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, StorageError>;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::sign;
-use crate::{config::WebhookTarget, storage::outbox::Due, tls};
+use crate::{config::WebhookTarget, storage::outbox::DueDelivery, tls};
 
 /// For a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ impl Sender {
     }
 
     /// Posts a body for an event.
-    pub async fn post(&self, due: &Due, route: &str, body: Vec<u8>, timestamp: i64) -> Sent {
+    pub async fn post(&self, due: &DueDelivery, route: &str, body: Vec<u8>, timestamp: i64) -> Sent {
         if body.len() > BODY_BYTES_MAX {
             return Sent::TooLarge;
         }
@@ -93,7 +93,7 @@ impl Sender {
     }
 
     /// Posts the request to make a run's row, before an event of it.
-    pub async fn init(&self, due: &Due, body: Vec<u8>, timestamp: i64) -> Sent {
+    pub async fn init(&self, due: &DueDelivery, body: Vec<u8>, timestamp: i64) -> Sent {
         let id = format!("{}.init", due.run);
         self.send(&id, self.url("init"), body, timestamp).await
     }

@@ -31,7 +31,7 @@ use crate::{
     crash,
     storage::{
         StorageError,
-        outbox::{Delivery, Due, Event, Outbox, Outcome},
+        outbox::{Delivery, DueDelivery, Event, Outbox, Outcome},
         router::{Router, jitter},
     },
     telemetry::metrics,
@@ -50,7 +50,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 const ATTEMPTS_MAX: i32 = 20;
 
 /// Longer than a request may take: for loading the run, and for writing down how it went.
-const HOLD_BEYOND_REQUEST: Duration = Duration::from_secs(5);
+const VISIBILITY_MARGIN: Duration = Duration::from_secs(5);
 
 /// For requests under way when the process stops.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -129,7 +129,7 @@ impl WebhookDispatcher {
         Ok(())
     }
 
-    async fn claim(&self, limit: usize, may_hand_over: bool) -> Vec<(Source, Due)> {
+    async fn claim(&self, limit: usize, may_hand_over: bool) -> Vec<(Source, DueDelivery)> {
         let (source, outbox) = match &self.database {
             Some(database) if self.router.is_database_open() => {
                 if may_hand_over && let Err(error) = self.hand_over(&**database).await {
@@ -139,7 +139,7 @@ impl WebhookDispatcher {
             }
             _ => (Source::Files, self.router.files() as &dyn Outbox),
         };
-        match outbox.claim_due(limit, self.timeout + HOLD_BEYOND_REQUEST).await {
+        match outbox.claim_due(limit, self.timeout + VISIBILITY_MARGIN).await {
             Ok(all) => all.into_iter().map(|due| (source, due)).collect(),
             Err(error) => {
                 tracing::debug!(%error, "what is to be told could not be looked up");
@@ -148,7 +148,7 @@ impl WebhookDispatcher {
         }
     }
 
-    async fn deliver(&self, source: Source, due: &Due) {
+    async fn deliver(&self, source: Source, due: &DueDelivery) {
         crash::point("webhook-claimed");
         let outbox: &dyn Outbox = match (&self.database, source) {
             (Some(database), Source::Database) => &**database,
@@ -184,7 +184,7 @@ impl WebhookDispatcher {
                     "[{run}] the frontend was not told; `innovation webhooks replay --run {run}` tells it again");
             }
         }
-        if let Err(error) = outbox.settle(due, outcome, reason.as_deref()).await {
+        if let Err(error) = outbox.ack(due, outcome, reason.as_deref()).await {
             tracing::warn!(run_id = %run, event, %error,
                 "[{run}] delivered, but the delivery could not be recorded; it will be sent again with the same webhook-id");
         }
@@ -195,7 +195,7 @@ impl WebhookDispatcher {
         &self,
         source: Source,
         outbox: &dyn Outbox,
-        due: &Due,
+        due: &DueDelivery,
     ) -> Result<Result<Outcome, Refusal>, StorageError> {
         if due.is_gone {
             return Ok(Ok(Outcome::Gone));
@@ -232,7 +232,7 @@ impl WebhookDispatcher {
 
     /// Has the frontend make the row of a run of which it has taken no event yet; a row that it has it leaves alone. Its
     /// answer does not matter: the event that comes next is refused without a row.
-    async fn init(&self, due: &Due) -> Result<(), StorageError> {
+    async fn init(&self, due: &DueDelivery) -> Result<(), StorageError> {
         let Some(manifest) = self.router.files().manifest(&due.run).await? else { return Ok(()) };
         let has_taken = |one: &Delivery| one.outcome == Some(Outcome::Delivered);
         if manifest.has_row() || manifest.webhooks.iter().any(has_taken) || is_frontends(due.run.as_str()) {
@@ -246,7 +246,7 @@ impl WebhookDispatcher {
         Ok(())
     }
 
-    async fn postpone(&self, outbox: &dyn Outbox, due: &Due, refusal: &Refusal) {
+    async fn postpone(&self, outbox: &dyn Outbox, due: &DueDelivery, refusal: &Refusal) {
         metrics::webhook("retried");
         let mut wait = backoff(due.attempt).mul_f64(jitter());
         // The receiver may still carry out a beginning, which would wipe the output of the end that comes next.

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::{
     super::{
         StorageError, StorageErrorKind,
-        outbox::{Counts, Delivery, Due, Event, Outbox, Outcome},
+        outbox::{Counts, Delivery, DueDelivery, Event, Outbox, Outcome},
     },
     DbSync, FileStore,
     manifest::Manifest,
@@ -104,7 +104,11 @@ impl RunFiles {
         resting.get(run).is_some_and(|until| *until > self.clock.now())
     }
 
-    fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
+    fn claim_due(
+        &self,
+        limit: usize,
+        visibility_timeout: Duration,
+    ) -> Result<Vec<DueDelivery>, StorageError> {
         let runs = self.marked(PENDING_FOLDER)?;
         let mut all = Vec::new();
         let is_ours = || {
@@ -118,7 +122,7 @@ impl RunFiles {
                 break;
             }
             if !self.is_resting(&run) {
-                match self.claim_first(&run, hold) {
+                match self.claim_first(&run, visibility_timeout) {
                     // Another process was first.
                     Err(error) if error.kind == StorageErrorKind::Raced => {}
                     claimed => all.extend(claimed?),
@@ -129,7 +133,11 @@ impl RunFiles {
     }
 
     /// The first event of a run that is not settled, if it is due.
-    fn claim_first(&self, run: &RunId, hold: Duration) -> Result<Option<Due>, StorageError> {
+    fn claim_first(
+        &self,
+        run: &RunId,
+        visibility_timeout: Duration,
+    ) -> Result<Option<DueDelivery>, StorageError> {
         let mut due = None;
         self.change_deliveries(run, |deliveries, now| {
             let is_gone = deliveries.iter().any(|one| one.outcome == Some(Outcome::Gone));
@@ -138,8 +146,8 @@ impl RunFiles {
                 return false;
             };
             first.attempts += 1;
-            first.next_attempt_at = now + hold;
-            due = Some(Due {
+            first.next_attempt_at = now + visibility_timeout;
+            due = Some(DueDelivery {
                 run: run.clone(),
                 generation: first.generation,
                 event: first.event,
@@ -251,11 +259,20 @@ impl FileStore {
 
 #[async_trait]
 impl Outbox for FileStore {
-    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
-        self.whole(move |files| files.claim_due(limit, hold)).await
+    async fn claim_due(
+        &self,
+        limit: usize,
+        visibility_timeout: Duration,
+    ) -> Result<Vec<DueDelivery>, StorageError> {
+        self.whole(move |files| files.claim_due(limit, visibility_timeout)).await
     }
 
-    async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError> {
+    async fn ack(
+        &self,
+        due: &DueDelivery,
+        outcome: Outcome,
+        error: Option<&str>,
+    ) -> Result<(), StorageError> {
         let (at, error) = ((due.generation, due.event.place()), error.map(str::to_owned));
         let is_unsent = due.is_gone;
         self.change(&due.run, move |all, _| {
@@ -273,7 +290,7 @@ impl Outbox for FileStore {
         .await
     }
 
-    async fn postpone(&self, due: &Due, wait: Duration, error: &str) -> Result<(), StorageError> {
+    async fn postpone(&self, due: &DueDelivery, wait: Duration, error: &str) -> Result<(), StorageError> {
         let (at, error) = ((due.generation, due.event.place()), error.to_owned());
         self.change(&due.run, move |all, now| {
             for one in all.iter_mut().filter(|one| one.outcome.is_none() && one.position() == at) {

@@ -39,7 +39,7 @@ impl RunFiles {
         if !has_expired {
             return Ok(false);
         }
-        if let Some(seen) = manifest.as_mut().and_then(|manifest| manifest.seen.take()) {
+        if let Some(etag) = manifest.as_mut().and_then(|manifest| manifest.etag.take()) {
             // Whoever retries it at this moment has changed it before, or finds that it has gone.
             let name = Self::name(run, MANIFEST_FILE);
             self.backend.conditional_delete(&name, &etag).map_err(|error| self.fault(&name, &error))?;

@@ -173,7 +173,7 @@ impl RunFiles {
             database: None,
             proof: None,
             webhooks: Vec::new(),
-            seen: None,
+            etag: None,
             // Its own folder is new.
             unflushed: vec![String::new()],
         }
@@ -355,7 +355,7 @@ impl RunFiles {
                     manifest.version
                 ),
             )),
-            Ok(manifest) => Ok(Some(Manifest { seen: Some(version), ..manifest })),
+            Ok(manifest) => Ok(Some(Manifest { etag: Some(version), ..manifest })),
             // The stage files prove themselves; what was asked is told anew by whoever asks.
             Err(error) => {
                 self.quarantine(&name, &error.to_string(), Some(&version))?;

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use super::{
     super::{
         StorageError,
-        outbox::{Counts, Delivery, Due, Event, Outbox, Outcome},
+        outbox::{Counts, Delivery, DueDelivery, Event, Outbox, Outcome},
     },
     Access, DbError, PooledConn, PostgresStore, bounded,
     lease::run_id,
@@ -72,18 +72,22 @@ RETURNING w."runId", w."generation", w."event", w."attempts",
   EXISTS (SELECT FROM "WebhookDelivery" g WHERE g."runId" = w."runId" AND g."outcome" = 'gone') AS "isGone""#
 );
 
-async fn claim(conn: &mut PooledConn<'_>, limit: usize, hold: Duration) -> Result<Vec<Due>, DbError> {
+async fn claim(
+    conn: &mut PooledConn<'_>,
+    limit: usize,
+    visibility_timeout: Duration,
+) -> Result<Vec<DueDelivery>, DbError> {
     let rows = conn
         .query(CLAIM)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .bind(hold.as_secs_f64())
+        .bind(visibility_timeout.as_secs_f64())
         .fetch_all(conn.connection()?)
         .await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         // One that this version does not know waits for the next.
         let Some(event) = Event::from_number(row.try_get("event")?) else { continue };
-        all.push(Due {
+        all.push(DueDelivery {
             run: run_id(row.try_get("runId")?)?,
             generation: row.try_get("generation")?,
             event,
@@ -95,18 +99,18 @@ async fn claim(conn: &mut PooledConn<'_>, limit: usize, hold: Duration) -> Resul
 }
 
 /// $1 run, $2 generation, $3 event, $4 outcome, $5 why, $6 whether it was taken without being sent
-const SETTLE: &str = r#"
+const ACK: &str = r#"
 UPDATE "WebhookDelivery" SET "settledAt" = now(), "outcome" = $4, "lastError" = $5,
   "attempts" = "attempts" - ($6 AND "generation" = $2 AND "event" = $3)::int
 WHERE "runId" = $1 AND "settledAt" IS NULL AND (("generation" = $2 AND "event" = $3) OR $4 = 'gone')"#;
 
-async fn settle(
+async fn ack(
     conn: &mut PooledConn<'_>,
-    due: &Due,
+    due: &DueDelivery,
     outcome: Outcome,
     error: Option<&str>,
 ) -> Result<(), DbError> {
-    conn.query(SETTLE)
+    conn.query(ACK)
         .bind(due.run.as_str())
         .bind(due.generation)
         .bind(due.event.number())
@@ -126,7 +130,12 @@ UPDATE "WebhookDelivery" SET
   "lastError" = CASE WHEN "generation" = $2 AND "event" = $3 THEN $5 ELSE "lastError" END
 WHERE "runId" = $1 AND "settledAt" IS NULL"#;
 
-async fn postpone(conn: &mut PooledConn<'_>, due: &Due, wait: Duration, error: &str) -> Result<(), DbError> {
+async fn postpone(
+    conn: &mut PooledConn<'_>,
+    due: &DueDelivery,
+    wait: Duration,
+    error: &str,
+) -> Result<(), DbError> {
     conn.query(POSTPONE)
         .bind(due.run.as_str())
         .bind(due.generation)
@@ -236,15 +245,24 @@ async fn import_deliveries(conn: &mut PooledConn<'_>, run: &RunId, all: &[Delive
 
 #[async_trait]
 impl Outbox for PostgresStore {
-    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Vec<Due>, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| claim(conn, limit, hold))
+    async fn claim_due(
+        &self,
+        limit: usize,
+        visibility_timeout: Duration,
+    ) -> Result<Vec<DueDelivery>, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| claim(conn, limit, visibility_timeout))
     }
 
-    async fn settle(&self, due: &Due, outcome: Outcome, error: Option<&str>) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |conn| settle(conn, due, outcome, error))
+    async fn ack(
+        &self,
+        due: &DueDelivery,
+        outcome: Outcome,
+        error: Option<&str>,
+    ) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |conn| ack(conn, due, outcome, error))
     }
 
-    async fn postpone(&self, due: &Due, wait: Duration, error: &str) -> Result<(), StorageError> {
+    async fn postpone(&self, due: &DueDelivery, wait: Duration, error: &str) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| postpone(conn, due, wait, error))
     }
 

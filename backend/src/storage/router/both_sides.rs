@@ -7,13 +7,13 @@ use super::{
     Router,
 };
 
-/// What a look is for.
+/// Why both sides of a run are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadPurpose {
     /// A client asks; thousands may at once.
-    ToShow,
+    Display,
     /// Somebody ends, retries or deletes the run: what the row says counts.
-    ToDecide,
+    Decision,
 }
 
 /// What each store says of a run.
@@ -46,7 +46,7 @@ impl Router {
     ) -> Result<BothSides, StorageError> {
         let mode = self.mode();
         let row = match &self.database {
-            Some(database) if mode.has_database() => match why {
+            Some(database) if mode.has_database() => match purpose {
                 ReadPurpose::Display => database.read(|store| async move { store.load(run).await }).await,
                 ReadPurpose::Decision => database.call(|store| async move { store.load(run).await }).await,
             },

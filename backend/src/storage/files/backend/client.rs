@@ -149,7 +149,7 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match self.read_even_empty(name).await? {
                     Some(emptied) if emptied.bytes.is_empty() => {
-                        self.replace_as_seen(name, bytes, &emptied.version).await.map_err(|other| {
+                        self.replace_matching(name, bytes, &emptied.version).await.map_err(|other| {
                             if other.kind() == io::ErrorKind::ResourceBusy { error } else { other }
                         })
                     }
@@ -173,7 +173,7 @@ impl Client {
     /// Frees a file's place, if it is as it was read. A deletion has no condition, and would take away what somebody else
     /// has put there meanwhile; so the file is emptied.
     pub(super) async fn conditional_delete(&self, name: &str, etag: &ETag) -> io::Result<()> {
-        self.replace_as_seen(name, b"", seen).await.map(drop)
+        self.replace_matching(name, b"", etag).await.map(drop)
     }
 
     async fn put(&self, name: &str, bytes: &[u8], mode: PutMode) -> io::Result<ETag> {

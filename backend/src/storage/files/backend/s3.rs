@@ -94,8 +94,8 @@ impl FileBackend for S3 {
                 Err(error) => return Err(error),
                 Ok(_) => false,
             };
-            let second = self.client.replace_as_seen(&name, b"third\n", &first).await;
-            let refuses_stale = match self.client.replace_as_seen(&name, b"fourth\n", &first).await {
+            let second = self.client.replace_matching(&name, b"third\n", &first).await;
+            let refuses_stale = match self.client.replace_matching(&name, b"fourth\n", &first).await {
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => true,
                 Err(error) => return Err(error),
                 Ok(_) => false,
@@ -142,8 +142,8 @@ impl FileBackend for S3 {
         etag: Option<&ETag>,
         _: &[String],
     ) -> io::Result<ETag> {
-        match seen {
-            Some(seen) => self.wait(self.client.replace_as_seen(name, bytes, seen)),
+        match etag {
+            Some(etag) => self.wait(self.client.replace_matching(name, bytes, etag)),
             None => match self.wait(self.client.create(name, bytes)) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(raced()),
                 created => created,
@@ -158,7 +158,7 @@ impl FileBackend for S3 {
     fn quarantine(&self, name: &str, quarantined: &str, etag: Option<&ETag>) -> io::Result<()> {
         let moving = async {
             let Some(stored) = self.client.read(name).await? else { return Ok(()) };
-            if seen.is_some_and(|seen| *seen != stored.version) {
+            if etag.is_some_and(|etag| *etag != stored.version) {
                 return Err(raced());
             }
             self.client.replace(quarantined, &stored.bytes).await?;
