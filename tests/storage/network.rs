@@ -91,9 +91,11 @@ async fn swallowed_packets_hold_a_write_no_longer_than_its_timeout_and_the_pool_
         kinds.push(write.await.unwrap());
     }
     assert!(started.elapsed() < WRITE_MAX, "{:?}", started.elapsed());
-    assert!(kinds.contains(&StorageErrorKind::Ambiguous), "{kinds:?}");
+    assert!(kinds.contains(&StorageErrorKind::Indeterminate), "{kinds:?}");
     assert!(
-        kinds.iter().all(|kind| matches!(kind, StorageErrorKind::Ambiguous | StorageErrorKind::Unavailable)),
+        kinds
+            .iter()
+            .all(|kind| matches!(kind, StorageErrorKind::Indeterminate | StorageErrorKind::Unavailable)),
         "{kinds:?}"
     );
     let started = Instant::now();
@@ -127,7 +129,7 @@ async fn a_connection_cut_in_mid_write_leaves_it_open_whether_it_was_written() {
         tokio::task::yield_now().await;
     }
     proxy.cut().await;
-    assert_eq!(writing.await.unwrap().unwrap_err().kind, StorageErrorKind::Ambiguous);
+    assert_eq!(writing.await.unwrap().unwrap_err().kind, StorageErrorKind::Indeterminate);
     // Waits until the server, which has not noticed, is through with it: written it was.
     query(&url, r#"DROP TRIGGER slow ON "PipelineRun""#).await;
     assert_eq!(value(&url, r#"SELECT "stage1Output" IS NOT NULL FROM "PipelineRun""#).await, "t");

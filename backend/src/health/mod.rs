@@ -380,7 +380,7 @@ impl Health {
 }
 
 fn no_answer<T>() -> Result<T, StorageError> {
-    Err(StorageError::new(StorageErrorKind::Ambiguous, format!("no answer within {TIMEOUT:?}")))
+    Err(StorageError::new(StorageErrorKind::Indeterminate, format!("no answer within {TIMEOUT:?}")))
 }
 
 #[cfg(test)]

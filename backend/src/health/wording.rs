@@ -13,7 +13,7 @@ pub(super) fn database_error(error: &StorageError, environment: Environment) -> 
     }
     match error.kind {
         StorageErrorKind::Schema => "a table, a column or a permission is missing",
-        StorageErrorKind::Ambiguous => "the database does not answer in time",
+        StorageErrorKind::Indeterminate => "the database does not answer in time",
         _ => "the database cannot be reached",
     }
     .to_owned()

@@ -41,7 +41,7 @@ impl Reconciler {
         }
         match self.files().import(&row).await {
             // Deleted here, or a row that only the frontend knows.
-            Err(error) if matches!(error.kind, StorageErrorKind::Fenced | StorageErrorKind::Refused) => {
+            Err(error) if matches!(error.kind, StorageErrorKind::Fenced | StorageErrorKind::Invalid) => {
                 Ok(None)
             }
             imported => {

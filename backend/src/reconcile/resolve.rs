@@ -53,7 +53,7 @@ impl Reconciler {
                     let what = format!(
                         "the files do not hold what is damaged in the row either ({lost}; 5 is the report): keep the database's"
                     );
-                    return Err(StorageError::new(StorageErrorKind::Refused, what));
+                    return Err(StorageError::new(StorageErrorKind::Invalid, what));
                 }
                 self.files().snapshot_row(&row).await?;
                 let differing: Vec<Stage> = Stage::ALL
@@ -102,7 +102,7 @@ fn digest(number: i32, text: &str) -> Result<String, StorageError> {
         let what = format!(
             "{stage} in the row does not prove itself ({reason}): it can only be settled by --keep files"
         );
-        StorageError::new(StorageErrorKind::Refused, what)
+        StorageError::new(StorageErrorKind::Invalid, what)
     })
 }
 

@@ -126,7 +126,7 @@ impl Reconciler {
     pub(super) async fn replay(&self, file: &Snapshot, row: Option<&Row>) -> Result<usize, StorageError> {
         let (Some(request), Some(accepted_at)) = (file.request.clone(), file.accepted_at) else {
             return Err(StorageError::new(
-                StorageErrorKind::Refused,
+                StorageErrorKind::Invalid,
                 "the manifest does not say what was asked",
             ));
         };
@@ -151,7 +151,7 @@ impl Reconciler {
             (_, _, Some(failure)) => End::Failed(failure),
             _ => {
                 return Err(StorageError::new(
-                    StorageErrorKind::Refused,
+                    StorageErrorKind::Invalid,
                     "its files say neither how it was completed nor why it failed",
                 ));
             }

@@ -134,7 +134,7 @@ impl Runs {
         let request =
             Request::by_url(name::of_url(&url), submission.document_url, brand_id, submission.user_id)
                 .map_err(|error| {
-                    SubmitError::Unavailable(StorageError::new(StorageErrorKind::Refused, error.to_string()))
+                    SubmitError::Unavailable(StorageError::new(StorageErrorKind::Invalid, error.to_string()))
                 })?;
         let request = match profile {
             Some(profile) => request.of_company(company_name(&profile)),

@@ -207,7 +207,7 @@ mod tests {
         }
         breaker.record(&Ok(()));
         for _ in 0..2 {
-            breaker.record(&failed(StorageErrorKind::Ambiguous));
+            breaker.record(&failed(StorageErrorKind::Indeterminate));
             assert!(breaker.admit().is_ok());
         }
         breaker.record(&failed(StorageErrorKind::Unavailable));
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_schema_failure_opens_it_at_once_and_what_is_nobodys_fault_never() {
         let (breaker, _) = breaker();
-        for kind in [StorageErrorKind::Fenced, StorageErrorKind::Conflict, StorageErrorKind::Refused] {
+        for kind in [StorageErrorKind::Fenced, StorageErrorKind::Conflict, StorageErrorKind::Invalid] {
             for _ in 0..20 {
                 breaker.record(&failed(kind));
             }

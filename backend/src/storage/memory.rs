@@ -245,7 +245,7 @@ impl Store for MemoryStore {
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
         let sha256 = record
             .sha256()
-            .map_err(|error| StorageError::new(StorageErrorKind::Refused, error.to_string()))?;
+            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
         let mut runs = self.up()?;
         let entry = runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence));
         let entry = entry.ok_or_else(|| fenced(fence))?;

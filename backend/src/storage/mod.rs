@@ -275,7 +275,7 @@ pub enum StorageErrorKind {
     Unavailable,
     /// No answer came in time: it may have been written, or may still be. Only an idempotent or fenced call may be
     /// made again.
-    Ambiguous,
+    Indeterminate,
     /// A table, a column or a permission is missing. Trying again helps only after a migration.
     Schema,
     /// Somebody else has the run now, or has ended it.
@@ -283,11 +283,11 @@ pub enum StorageErrorKind {
     /// Another record is there already; both are kept.
     Conflict,
     /// This store does not know the run.
-    Unknown,
+    NotFound,
     /// The call makes no sense to this store, now or later.
-    Refused,
+    Invalid,
     /// Somebody else changed the run at the same time, and nothing was written: to be done again from its beginning.
-    Raced,
+    CasConflict,
 }
 
 impl StorageError {
@@ -302,9 +302,9 @@ impl StorageError {
         matches!(
             self.kind,
             StorageErrorKind::Unavailable
-                | StorageErrorKind::Ambiguous
+                | StorageErrorKind::Indeterminate
                 | StorageErrorKind::Schema
-                | StorageErrorKind::Raced
+                | StorageErrorKind::CasConflict
         )
     }
 }

@@ -117,7 +117,7 @@ async fn a_deleted_run_never_comes_back(place: &dyn Place) {
     assert_eq!(store.load(&new.id).await.unwrap(), None);
     // Another run's remains are nobody's business.
     let other = failed(&*store, "kept").await;
-    assert_eq!(store.remove(&other.run).await.unwrap_err().kind, StorageErrorKind::Refused);
+    assert_eq!(store.remove(&other.run).await.unwrap_err().kind, StorageErrorKind::Invalid);
     assert!(store.load(&other.run).await.unwrap().is_some());
 }
 

@@ -26,7 +26,7 @@ const RETRIES_MAX: usize = 3;
 const RETRY_WINDOW: Duration = Duration::from_secs(3);
 
 /// How often an operation is begun again because somebody else has changed the run meanwhile, and the wait before that.
-const RACES: (usize, Duration) = (8, Duration::from_millis(40));
+const CAS_RETRIES: (usize, Duration) = (8, Duration::from_millis(40));
 
 /// How long a look at everything may take: a bucket lists a thousand names a page.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ impl FileStore {
 
     pub(super) fn no_answer(&self, name: &str, limit: Duration) -> StorageError {
         let what = format!("{}: no answer within {limit:?}", self.files.backend.place(name));
-        StorageError::new(StorageErrorKind::Ambiguous, what)
+        StorageError::new(StorageErrorKind::Indeterminate, what)
     }
 
     /// Runs blocking work on one run, when it is its turn.
@@ -64,7 +64,7 @@ impl FileStore {
             StorageError::new(StorageErrorKind::Unavailable, what)
         })?;
         let done = self.blocking(name, ATTEMPT_TIMEOUT, work).await;
-        if !matches!(&done, Err(error) if error.kind == StorageErrorKind::Ambiguous) {
+        if !matches!(&done, Err(error) if error.kind == StorageErrorKind::Indeterminate) {
             pass.answered();
         }
         done
@@ -86,7 +86,7 @@ impl FileStore {
         run: &RunId,
         work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
     ) -> Result<T, StorageError> {
-        let attempt = || self.unraced(run, work.clone());
+        let attempt = || self.retry_conflicts(run, work.clone());
         let began = self.files.clock.monotonic();
         let has_time = || self.files.clock.monotonic().saturating_sub(began) < RETRY_WINDOW;
         attempt
@@ -101,15 +101,15 @@ impl FileStore {
     }
 
     /// One attempt, begun again as long as somebody else was first.
-    async fn unraced<T: Send + 'static>(
+    async fn retry_conflicts<T: Send + 'static>(
         &self,
         run: &RunId,
         work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
     ) -> Result<T, StorageError> {
-        let (races_max, wait) = RACES;
+        let (races_max, wait) = CAS_RETRIES;
         for _ in 1..races_max {
             match self.one(run, work.clone()).await {
-                Err(error) if error.kind == StorageErrorKind::Raced => {
+                Err(error) if error.kind == StorageErrorKind::CasConflict => {
                     tokio::time::sleep(wait.mul_f64(jitter())).await;
                 }
                 done => return done,

@@ -106,7 +106,9 @@ impl RunFiles {
                 Err(error) => {
                     self.forget_observation(&run);
                     match error.kind {
-                        StorageErrorKind::Raced | StorageErrorKind::Unknown | StorageErrorKind::Fenced => {}
+                        StorageErrorKind::CasConflict
+                        | StorageErrorKind::NotFound
+                        | StorageErrorKind::Fenced => {}
                         // What was taken before is not lost for it.
                         _ if !fences.is_empty() => {
                             self.note_indeterminate(&run);

@@ -149,7 +149,7 @@ impl RunFiles {
         let _lock = match self.lock(run) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Ok(()),
-            Err(error) if error.kind == StorageErrorKind::Unknown => return Ok(()),
+            Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
         if self.read_manifest(run)?.is_some() {

@@ -39,6 +39,6 @@ pub(super) fn check_digest(
 /// The digest of a whole record, kept beside it.
 pub(super) fn digest(record: &StageRecord) -> Result<String, StorageError> {
     record.sha256().map_err(|error| {
-        StorageError::new(StorageErrorKind::Refused, format!("the record of {} {error}", record.meta.stage))
+        StorageError::new(StorageErrorKind::Invalid, format!("the record of {} {error}", record.meta.stage))
     })
 }

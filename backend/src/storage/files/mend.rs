@@ -96,11 +96,11 @@ impl RunFiles {
         let run = &row.id;
         let (Some(request), Some(accepted_at)) = (&row.request, row.accepted_at) else {
             let what = format!("run {run} was never asked for");
-            return Err(StorageError::new(StorageErrorKind::Refused, what));
+            return Err(StorageError::new(StorageErrorKind::Invalid, what));
         };
         if row.status == RunStatus::Processing {
             let what = format!("run {run} has not ended in the database");
-            return Err(StorageError::new(StorageErrorKind::Refused, what));
+            return Err(StorageError::new(StorageErrorKind::Invalid, what));
         }
         let _lock = self.lock_new(run)?;
         if self.is_deleted(run)? {

@@ -235,7 +235,7 @@ impl FileStore {
                 self.files.clock.monotonic().saturating_sub(began) < detection_delay + BUSY_INTERVAL;
             match opened {
                 Err(OpenError::Busy(_)) if !detection_delay.is_zero() && has_time => {}
-                Err(OpenError::Store(error)) if error.kind == StorageErrorKind::Raced && has_time => {}
+                Err(OpenError::Store(error)) if error.kind == StorageErrorKind::CasConflict && has_time => {}
                 opened => return opened,
             }
             tokio::time::sleep(BUSY_INTERVAL.min(detection_delay / 4)).await;

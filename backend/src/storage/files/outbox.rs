@@ -124,7 +124,7 @@ impl RunFiles {
             if !self.is_resting(&run) {
                 match self.claim_first(&run, visibility_timeout) {
                     // Another process was first.
-                    Err(error) if error.kind == StorageErrorKind::Raced => {}
+                    Err(error) if error.kind == StorageErrorKind::CasConflict => {}
                     claimed => all.extend(claimed?),
                 }
             }
@@ -166,7 +166,7 @@ impl RunFiles {
         change: impl FnOnce(&mut Vec<Delivery>, Timestamp) -> bool,
     ) -> Result<(), StorageError> {
         let lock = match self.lock(run) {
-            Err(error) if error.kind == StorageErrorKind::Unknown => None,
+            Err(error) if error.kind == StorageErrorKind::NotFound => None,
             lock => Some(lock?),
         };
         let (is_deleted, manifest) = if lock.is_some() { self.read_run(run)? } else { (true, None) };

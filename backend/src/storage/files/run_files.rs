@@ -98,8 +98,8 @@ impl RunFiles {
     /// What an error of the medium means, with the place it met; the error's text names the errno or the server's word.
     pub(super) fn fault(&self, name: &str, error: &io::Error) -> StorageError {
         let kind = match error.kind() {
-            io::ErrorKind::TimedOut => StorageErrorKind::Ambiguous,
-            io::ErrorKind::ResourceBusy => StorageErrorKind::Raced,
+            io::ErrorKind::TimedOut => StorageErrorKind::Indeterminate,
+            io::ErrorKind::ResourceBusy => StorageErrorKind::CasConflict,
             _ => StorageErrorKind::Unavailable,
         };
         StorageError::new(kind, format!("{}: {error}", self.backend.place(name)))
@@ -348,7 +348,7 @@ impl RunFiles {
         let name = Self::name(run, MANIFEST_FILE);
         match serde_json::from_slice::<Manifest>(&bytes) {
             Ok(manifest) if manifest.version > MANIFEST_VERSION => Err(StorageError::new(
-                StorageErrorKind::Refused,
+                StorageErrorKind::Invalid,
                 format!(
                     "{} was written by a newer version of this program (layout {}, known is {MANIFEST_VERSION}); use that version",
                     self.backend.place(&name),
@@ -464,7 +464,7 @@ impl RunFiles {
 }
 
 pub(super) fn unknown(run: &RunId) -> StorageError {
-    StorageError::new(StorageErrorKind::Unknown, format!("there is no run {run} in files"))
+    StorageError::new(StorageErrorKind::NotFound, format!("there is no run {run} in files"))
 }
 
 pub(super) fn fence_of(manifest: &Manifest, owner: &str) -> Fence {

@@ -85,7 +85,7 @@ impl RunFiles {
     pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         if !self.is_deleted(run)? {
             let what = format!("{} has no tombstone", self.backend.place(run.as_str()));
-            return Err(StorageError::new(StorageErrorKind::Refused, what));
+            return Err(StorageError::new(StorageErrorKind::Invalid, what));
         }
         let _lock = self.lock(run)?;
         self.clear(run)

@@ -92,7 +92,7 @@ impl Control for MemoryStore {
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         let mut runs = self.up()?;
         if !self.lock_buried().contains(run) {
-            return Err(StorageError::new(StorageErrorKind::Refused, "the run has no tombstone"));
+            return Err(StorageError::new(StorageErrorKind::Invalid, "the run has no tombstone"));
         }
         runs.remove(run);
         Ok(())

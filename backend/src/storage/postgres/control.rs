@@ -155,7 +155,7 @@ async fn remove(conn: &mut PooledConn<'_>, run: &RunId) -> Result<(), DbError> {
         return Ok(());
     }
     let what = format!("run {run} has no tombstone in the database");
-    Err(DbError::Store(StorageError::new(StorageErrorKind::Refused, what)))
+    Err(DbError::Store(StorageError::new(StorageErrorKind::Invalid, what)))
 }
 
 /// Few at a time; who removes them asks again.

@@ -62,7 +62,7 @@ impl DbError {
     pub(super) fn during(self, access: Access) -> StorageError {
         let unanswered = match access {
             Access::Read => StorageErrorKind::Unavailable,
-            Access::Write => StorageErrorKind::Ambiguous,
+            Access::Write => StorageErrorKind::Indeterminate,
         };
         match self {
             Self::Store(error) => error,
@@ -122,7 +122,7 @@ fn kind_of(code: &str) -> StorageErrorKind {
         _ => match code.get(..2) {
             // Connection, log-in, resources, operator's intervention, system, defect.
             Some("08" | "28" | "53" | "57" | "58" | "XX") => StorageErrorKind::Unavailable,
-            _ => StorageErrorKind::Refused,
+            _ => StorageErrorKind::Invalid,
         },
     }
 }
@@ -150,12 +150,12 @@ mod tests {
     #[test]
     fn a_write_without_an_answer_may_have_been_written() {
         let reset = || io(std::io::ErrorKind::ConnectionReset);
-        assert_eq!(reset().during(Access::Write).kind, StorageErrorKind::Ambiguous);
+        assert_eq!(reset().during(Access::Write).kind, StorageErrorKind::Indeterminate);
         assert_eq!(reset().during(Access::Read).kind, StorageErrorKind::Unavailable);
         assert_eq!(reset().before_it_was_sent().kind, StorageErrorKind::Unavailable);
         assert_eq!(
             DbError::Elapsed(Duration::from_secs(2)).during(Access::Write).kind,
-            StorageErrorKind::Ambiguous
+            StorageErrorKind::Indeterminate
         );
         assert_eq!(
             DbError::Driver(sqlx::Error::PoolTimedOut).during(Access::Write).kind,
@@ -173,8 +173,8 @@ mod tests {
             ("57P01", StorageErrorKind::Unavailable),
             ("53300", StorageErrorKind::Unavailable),
             ("25006", StorageErrorKind::Unavailable),
-            ("23505", StorageErrorKind::Refused),
-            ("22P05", StorageErrorKind::Refused),
+            ("23505", StorageErrorKind::Invalid),
+            ("22P05", StorageErrorKind::Invalid),
         ] {
             assert_eq!(kind_of(code), kind, "{code}");
         }

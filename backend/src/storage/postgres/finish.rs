@@ -140,7 +140,7 @@ pub(super) async fn finish(
         }
         (End::Completed { .. }, None) => {
             let what = "a completed run without the rows that the frontend reads".to_owned();
-            Err(DbError::Store(StorageError::new(StorageErrorKind::Refused, what)))
+            Err(DbError::Store(StorageError::new(StorageErrorKind::Invalid, what)))
         }
         (End::Failed(failure), _) => fail(conn, fence, failure, (end.status(), at)).await,
     }

@@ -75,5 +75,5 @@ pub(super) async fn release(conn: &mut PooledConn<'_>, fence: &Fence) -> Result<
 /// Ids of accepted rows have been checked when they were accepted.
 pub(super) fn run_id(id: &str) -> Result<RunId, DbError> {
     RunId::parse(id)
-        .map_err(|error| DbError::Store(StorageError::new(StorageErrorKind::Refused, error.to_string())))
+        .map_err(|error| DbError::Store(StorageError::new(StorageErrorKind::Invalid, error.to_string())))
 }

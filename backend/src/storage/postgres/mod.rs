@@ -260,7 +260,7 @@ impl SyncTarget for PostgresStore {
 
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError> {
         let json = serde_json::to_string(proof).map_err(|error| {
-            StorageError::new(StorageErrorKind::Refused, format!("a proof is no JSON: {error}"))
+            StorageError::new(StorageErrorKind::Invalid, format!("a proof is no JSON: {error}"))
         })?;
         bounded!(self.pool, Access::Write, |conn| sync::keep_proof(conn, proof, &json))
     }
@@ -324,7 +324,7 @@ fn frontend_rows(end: End<'_>, at: Timestamp) -> Result<Option<FrontendRows>, St
 }
 
 fn refused(error: &pipeline::record::RecordError) -> StorageError {
-    StorageError::new(StorageErrorKind::Refused, format!("a stage's record {error}"))
+    StorageError::new(StorageErrorKind::Invalid, format!("a stage's record {error}"))
 }
 
 /// The run is somebody else's now, or has ended.

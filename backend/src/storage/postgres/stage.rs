@@ -32,7 +32,7 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn new(record: &StageRecord) -> Result<Self, StorageError> {
         let json = serde_json::to_string(record).map_err(|error| {
-            StorageError::new(StorageErrorKind::Refused, format!("a stage's record is no JSON: {error}"))
+            StorageError::new(StorageErrorKind::Invalid, format!("a stage's record is no JSON: {error}"))
         })?;
         let sha256 = record.sha256().map_err(|error| refused(&error))?;
         Ok(Self {

@@ -332,7 +332,7 @@ pub(super) fn run_ids(rows: &[PgRow]) -> Result<Vec<RunId>, DbError> {
     rows.iter()
         .map(|row| {
             RunId::parse(row.try_get(0)?).map_err(|error| {
-                DbError::Store(StorageError::new(StorageErrorKind::Refused, error.to_string()))
+                DbError::Store(StorageError::new(StorageErrorKind::Invalid, error.to_string()))
             })
         })
         .collect()

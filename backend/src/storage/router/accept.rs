@@ -14,7 +14,7 @@ impl Router {
     ) -> Result<Acceptance, StorageError> {
         match self.mode() {
             Mode::Invalid => Err(StorageError::new(
-                StorageErrorKind::Refused,
+                StorageErrorKind::Invalid,
                 "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
             )),
             Mode::FileOnly => self.accept_by_file(run, lease, None).await,
@@ -41,7 +41,7 @@ impl Router {
         cause: Option<StorageError>,
     ) -> Result<Acceptance, StorageError> {
         // A row that may have come to be is kept from a second execution by who else is there to see it: nobody.
-        let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Ambiguous);
+        let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Indeterminate);
         if !(self.config.presence.is_alone() || self.files.has_shared_create_if_absent() && !is_ambiguous) {
             return Err(cause.unwrap_or_else(|| {
                 StorageError::new(

@@ -68,7 +68,7 @@ mod tests {
         let connectivity = ConnectivityTracker::default();
         let at = Duration::from_secs;
         let away: Result<(), _> = Err(StorageError::new(StorageErrorKind::Unavailable, "away"));
-        let refused: Result<(), _> = Err(StorageError::new(StorageErrorKind::Refused, "no"));
+        let refused: Result<(), _> = Err(StorageError::new(StorageErrorKind::Invalid, "no"));
         assert!(connectivity.has_lasted(LEASE, at(0)), "a start does not wait");
         connectivity.note(&away, at(1));
         assert!(!connectivity.has_lasted(LEASE, at(100)));

@@ -215,7 +215,7 @@ impl Control for Router {
         self.check_row_is_reachable(run).await?;
         if !self.has_tombstone(run).await? {
             let what = format!("run {run} has no tombstone");
-            return Err(StorageError::new(StorageErrorKind::Refused, what));
+            return Err(StorageError::new(StorageErrorKind::Invalid, what));
         }
         if let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) {
             let is_deleted = database.call(|store| async move { store.is_deleted(run).await }).await?;

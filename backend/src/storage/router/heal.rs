@@ -146,7 +146,7 @@ impl Router {
             }
             self.note_in_row(&fence.run, record.meta.stage);
             match self.files.mark_stage_synced(&fence.run, record.meta.stage).await {
-                Err(error) if error.kind != StorageErrorKind::Unknown => {
+                Err(error) if error.kind != StorageErrorKind::NotFound => {
                     tracing::warn!(run_id = %fence.run, %error, "the manifest still calls a stage unsynced");
                 }
                 _ => {}
@@ -204,7 +204,7 @@ impl Router {
         let file = self.files.load(run).await?;
         merge(row, file)
             .map(|snapshot| Resume::At { snapshot: Box::new(snapshot), in_row })
-            .ok_or_else(|| StorageError::new(StorageErrorKind::Unknown, "the run's record has gone"))
+            .ok_or_else(|| StorageError::new(StorageErrorKind::NotFound, "the run's record has gone"))
     }
 
     /// Brings the side up that misses what the other has, after a claim. True if the run has ended already, in

@@ -218,7 +218,7 @@ impl Router {
                     return Ok(record);
                 }
                 Err(error) => {
-                    may_be_stored |= error.kind == StorageErrorKind::Ambiguous;
+                    may_be_stored |= error.kind == StorageErrorKind::Indeterminate;
                     retries.next(error).await?;
                 }
             }
@@ -257,7 +257,7 @@ impl Router {
     /// lack since then is for reconciliation to fill.
     async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
         match self.files.finish_with_sync_state(fence, end, at, DbSync::Diverged).await {
-            Err(error) if error.kind != StorageErrorKind::Unknown => {
+            Err(error) if error.kind != StorageErrorKind::NotFound => {
                 tracing::warn!(run_id = %fence.run, %error, "the run's manifest could not be closed");
             }
             _ => {}
@@ -293,11 +293,11 @@ impl Router {
             }
             (Err(database), Err(file)) => {
                 // Either may have been written: the record must not change any more.
-                let ambiguous = [&database, &file].iter().any(|e| e.kind == StorageErrorKind::Ambiguous);
+                let ambiguous = [&database, &file].iter().any(|e| e.kind == StorageErrorKind::Indeterminate);
                 let kind = if file.is_outage() && !ambiguous {
                     StorageErrorKind::Unavailable
                 } else if ambiguous {
-                    StorageErrorKind::Ambiguous
+                    StorageErrorKind::Indeterminate
                 } else {
                     file.kind
                 };
@@ -323,7 +323,7 @@ impl Router {
             }
             // A stage that the row will never take must not keep the run open.
             Write::End(End::Failed(_), _) => match self.complete_row_up_to(database, fence, None).await {
-                Err(error) if error.kind == StorageErrorKind::Refused => {
+                Err(error) if error.kind == StorageErrorKind::Invalid => {
                     tracing::error!(run_id = %fence.run, %error, "a stage of a failed run cannot be brought to its row");
                 }
                 completed => completed?,
@@ -350,7 +350,7 @@ impl Router {
 
     async fn write_file(&self, fence: &Fence, write: Write<'_>, db_sync: DbSync) -> Result<(), StorageError> {
         let mut written = self.files_write(fence, write, db_sync).await;
-        if matches!(&written, Err(error) if error.kind == StorageErrorKind::Unknown)
+        if matches!(&written, Err(error) if error.kind == StorageErrorKind::NotFound)
             && let Some(active) = self.active(&fence.run)
         {
             // Accepted by the database alone, before a flip.

@@ -76,7 +76,7 @@ impl Router {
         }
         let failure = RunFailure::new(FailureCode::Cancelled, None, REMOVED, true);
         match self.files.cancel_with_sync_state(run, &failure, self.clock.now(), DbSync::Synced).await {
-            Err(error) if error.kind == StorageErrorKind::Unknown => return Ok(()),
+            Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(()),
             cancelled => cancelled?,
         };
         tracing::warn!(run_id = %run, audit = "run_cancelled", "[{run}] is cancelled: its row was removed from the database");

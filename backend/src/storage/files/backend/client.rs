@@ -13,7 +13,7 @@ use object_store::{
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
-use super::{ETag, Stored, local_fs::FILE_BYTES_MAX, raced};
+use super::{ETag, Stored, cas_conflict, local_fs::FILE_BYTES_MAX};
 use crate::config::BucketConfig;
 
 /// How long one request may take, its retries included: less than an attempt at a write, which makes several.
@@ -263,7 +263,7 @@ fn http_client(config: &BucketConfig) -> io::Result<reqwest::Client> {
 fn fault(error: &Error, access: Access) -> io::Error {
     let kind = match error {
         Error::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
-        Error::Precondition { .. } => return raced(),
+        Error::Precondition { .. } => return cas_conflict(),
         Error::NotFound { .. } => io::ErrorKind::NotFound,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
         // It was never sent.

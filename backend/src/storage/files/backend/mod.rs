@@ -164,6 +164,6 @@ pub(super) fn folder_of(name: &str) -> &str {
 }
 
 /// The error of a file that somebody else has changed meanwhile.
-fn raced() -> io::Error {
+fn cas_conflict() -> io::Error {
     io::Error::new(io::ErrorKind::ResourceBusy, "it was changed by somebody else at the same time")
 }

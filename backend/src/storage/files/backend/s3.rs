@@ -14,10 +14,9 @@ use pipeline::clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 
 use super::{
-    ETag, FileBackend, Newest, OwnerLease, Stored,
+    ETag, FileBackend, Newest, OwnerLease, Stored, cas_conflict,
     client::{Client, LISTING_TIMEOUT, SharedClient},
     heartbeat::Heartbeat,
-    raced,
 };
 use crate::config::BucketConfig;
 
@@ -145,7 +144,7 @@ impl FileBackend for S3 {
         match etag {
             Some(etag) => self.wait(self.client.replace_matching(name, bytes, etag)),
             None => match self.wait(self.client.create(name, bytes)) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(raced()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(cas_conflict()),
                 created => created,
             },
         }
@@ -159,7 +158,7 @@ impl FileBackend for S3 {
         let moving = async {
             let Some(stored) = self.client.read(name).await? else { return Ok(()) };
             if etag.is_some_and(|etag| *etag != stored.version) {
-                return Err(raced());
+                return Err(cas_conflict());
             }
             self.client.replace(quarantined, &stored.bytes).await?;
             self.client.conditional_delete(name, &stored.version).await
