@@ -33,8 +33,8 @@ use backend::{
     runs::{RunWatchers, Runs, queue::Queue},
     storage::ReplicaRegistry,
     storage::{
-        Acceptance, Claim, Control, End, Fence, Lease, NewRun, Places, Replica, Snapshot, StorageError,
-        StorageErrorKind, Store,
+        Acceptance, Claim, Control, End, Fence, Lease, Places, Replica, RunSubmission, Snapshot,
+        StorageError, StorageErrorKind, Store,
         breaker::{Breaker, BreakerConfig},
         bulkhead::Bulkhead,
         control::{Listing, RunPage, TombstoneOutcome},
@@ -320,11 +320,11 @@ impl FakeDatabase {
 
 #[async_trait]
 impl Store for FakeDatabase {
-    async fn accept(&self, _: &NewRun, _: Option<&Lease>) -> Result<Acceptance, StorageError> {
+    async fn accept(&self, _: &RunSubmission, _: Option<&Lease>) -> Result<Acceptance, StorageError> {
         self.answer().await.map(|()| Acceptance::New(None))
     }
 
-    async fn adopt(&self, _: &NewRun, _: &Fence) -> Result<(), StorageError> {
+    async fn adopt(&self, _: &RunSubmission, _: &Fence) -> Result<(), StorageError> {
         self.answer().await
     }
 

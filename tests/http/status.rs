@@ -1,6 +1,8 @@
 //! The status of a run.
 
-use backend::storage::{Acceptance, End, Fence, Lease, NewRun, Request, StorageErrorKind, Store as _};
+use backend::storage::{
+    Acceptance, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, Store as _,
+};
 use pipeline::{
     analyst::Provenance,
     brand::BrandId,
@@ -42,9 +44,9 @@ fn record(stage: Stage) -> StageRecord {
 /// A run in files with so many stages stored, and the right to go on with it.
 async fn stored(service: &Service, id: &str, stages: usize) -> (Fence, Vec<StageRecord>) {
     let brand: BrandId = "decathlon".parse().unwrap();
-    let new = NewRun {
+    let new = RunSubmission {
         id: RunId::parse(id).unwrap(),
-        request: Request::by_url("report.pdf".into(), URL.into(), brand, None).unwrap(),
+        request: RunRequest::by_url("report.pdf".into(), URL.into(), brand, None).unwrap(),
         accepted_at: "2026-11-21T09:59:00Z".parse().unwrap(),
     };
     let lease = Lease { owner: "here".into(), duration: std::time::Duration::from_secs(15) };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use backend::storage::{
-    Acceptance, Claim, NewRun, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, RunSubmission, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     contract::{claim, ended_lease, lease, new_run},
@@ -28,7 +28,7 @@ use crate::{
 const URL: &str = "https://a/report.pdf";
 
 /// A run of a user's, accepted `second` seconds after the first.
-fn run_of(user: &str, number: u64, second: u64) -> NewRun {
+fn run_of(user: &str, number: u64, second: u64) -> RunSubmission {
     let mut new = new_run(&format!("{user}-{number}"), URL);
     new.request.user_id = Some(user.to_owned());
     new.accepted_at += Duration::from_secs(second);

@@ -26,7 +26,7 @@ use crate::{
     documents::{isolate, name},
     lifecycle, regular_file,
     storage::{
-        End, Fence, NewRun, Request, Store as _,
+        End, Fence, RunRequest, RunSubmission, Store as _,
         files::{
             OpenError,
             manifest::{DocumentSummary, Manifest},
@@ -109,9 +109,9 @@ impl Command<'_> {
         ));
         let (bytes, server_name) = self.read_document().await?;
         let name = name::choose(&name, server_name.as_deref()).to_owned();
-        let request = Request::by_document(name.clone(), &sha256_hex(&bytes), self.args.brand.clone())
+        let request = RunRequest::by_document(name.clone(), &sha256_hex(&bytes), self.args.brand.clone())
             .map_err(|error| RunFailure::from_record(None, &error))?;
-        let new = NewRun { id: self.run_id.clone(), request, accepted_at: self.app.clock.now() };
+        let new = RunSubmission { id: self.run_id.clone(), request, accepted_at: self.app.clock.now() };
         let files = self.app.router.files();
         let owner = uuid::Uuid::now_v7().to_string();
         let (fence, manifest) = files.open(&new, &owner).await.map_err(open_failure)?;

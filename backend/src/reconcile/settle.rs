@@ -14,7 +14,7 @@ use super::{
 use crate::{
     crash,
     storage::{
-        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
+        End, Fence, RunSubmission, Snapshot, StorageError, StorageErrorKind, Store as _,
         proof::{Proof, Row},
     },
     telemetry::metrics,
@@ -130,7 +130,7 @@ impl Reconciler {
                 "the manifest does not say what was asked",
             ));
         };
-        let new = NewRun { id: file.id.clone(), request, accepted_at };
+        let new = RunSubmission { id: file.id.clone(), request, accepted_at };
         let mut fence = self.fence_above(file, row.map_or(0, |row| row.snapshot.epoch));
         let mut taken = None;
         match row.filter(|row| self.is_ours(row) || row.owner.as_ref() == Some(&self.owner)) {

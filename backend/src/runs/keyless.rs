@@ -8,7 +8,7 @@ use std::{
 
 use pipeline::run::RunId;
 
-use crate::storage::NewRun;
+use crate::storage::RunSubmission;
 
 /// The frontend gives up after three tries of 30 s each.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
@@ -21,7 +21,7 @@ const REMEMBERED_MAX: usize = 1_000;
 pub(super) struct Keyless(Mutex<VecDeque<(RunId, String, Duration)>>);
 
 impl Keyless {
-    pub(super) fn note(&self, new: &NewRun, now: Duration) {
+    pub(super) fn note(&self, new: &RunSubmission, now: Duration) {
         let Some(url) = &new.request.document_url else { return };
         let mut accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if accepted.len() >= REMEMBERED_MAX {

@@ -26,7 +26,7 @@ use crate::{
     crash,
     documents::{address::AddressError, fetch::Fetcher, name},
     storage::{
-        Acceptance, Control as _, NewRun, Request, StorageError, StorageErrorKind, Store as _,
+        Acceptance, Control as _, RunRequest, RunSubmission, StorageError, StorageErrorKind, Store as _,
         frontend_rows::company_name, mode::Mode, router::Router,
     },
     telemetry::metrics,
@@ -132,7 +132,7 @@ impl Runs {
         }
         let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
         let request =
-            Request::by_url(name::of_url(&url), submission.document_url, brand_id, submission.user_id)
+            RunRequest::by_url(name::of_url(&url), submission.document_url, brand_id, submission.user_id)
                 .map_err(|error| {
                     SubmitError::Unavailable(StorageError::new(StorageErrorKind::Invalid, error.to_string()))
                 })?;
@@ -140,7 +140,7 @@ impl Runs {
             Some(profile) => request.of_company(company_name(&profile)),
             None => request,
         };
-        let new = NewRun { id: run_id.clone(), request, accepted_at: self.clock.now() };
+        let new = RunSubmission { id: run_id.clone(), request, accepted_at: self.clock.now() };
 
         // One at a time for one id: between two stores there is no transaction.
         let lock = self.run_lock(&run_id);

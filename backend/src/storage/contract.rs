@@ -22,7 +22,7 @@ use pipeline::{
     testing::example_answer,
 };
 
-use super::{Acceptance, Claim, End, Fence, Lease, NewRun, Request, StorageErrorKind, Store};
+use super::{Acceptance, Claim, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, Store};
 
 /// A place that several processes share.
 #[async_trait]
@@ -49,11 +49,11 @@ pub fn lease(owner: &str) -> Lease {
 
 /// A request for a run, by address.
 #[must_use]
-pub fn new_run(id: &str, url: &str) -> NewRun {
+pub fn new_run(id: &str, url: &str) -> RunSubmission {
     let brand = BrandId::parse("acme").unwrap();
-    NewRun {
+    RunSubmission {
         id: RunId::parse(id).unwrap(),
-        request: Request::by_url("report.pdf".into(), url.into(), brand, Some("user_1".into())).unwrap(),
+        request: RunRequest::by_url("report.pdf".into(), url.into(), brand, Some("user_1".into())).unwrap(),
         accepted_at: at(ACCEPTED_AT),
     }
 }
@@ -130,7 +130,7 @@ async fn inherit_for_good(store: &dyn Store, owner: &str) -> Vec<Fence> {
 }
 
 /// Accepts a run as work of `owner`.
-pub async fn accepted(store: &dyn Store, run: &NewRun, owner: &str) -> Fence {
+pub async fn accepted(store: &dyn Store, run: &RunSubmission, owner: &str) -> Fence {
     match store.accept(run, Some(&lease(owner))).await.unwrap() {
         Acceptance::New(Some(fence)) => fence,
         other => panic!("{other:?}"),

@@ -17,7 +17,7 @@ use pipeline::{
 use tokio::time::Instant;
 
 use super::{
-    Acceptance, Claim, End, Fence, HeldStage, Lease, NewRun, Places, Snapshot, StorageError,
+    Acceptance, Claim, End, Fence, HeldStage, Lease, Places, RunSubmission, Snapshot, StorageError,
     StorageErrorKind, Store,
 };
 
@@ -34,7 +34,7 @@ pub struct MemoryStore {
 
 #[derive(Debug)]
 struct Entry {
-    new: NewRun,
+    new: RunSubmission,
     status: RunStatus,
     generation: i32,
     epoch: i32,
@@ -127,7 +127,7 @@ fn fenced(fence: &Fence) -> StorageError {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+    async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         let mut runs = self.up()?;
         if self.lock_buried().contains(&run.id) {
             return Ok(Acceptance::Deleted);
@@ -153,7 +153,7 @@ impl Store for MemoryStore {
         Ok(Acceptance::New(lease.map(|lease| entry.take(lease))))
     }
 
-    async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+    async fn adopt(&self, run: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         match self.accept(run, None).await? {
             Acceptance::OtherRequest => {
                 let what = "the run is here for another request";

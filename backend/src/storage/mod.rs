@@ -50,7 +50,7 @@ pub use self::control::Control;
 
 /// What was asked. The same run id with another request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct RunRequest {
     /// The document's name for people: a file name, or the last part of its address.
     pub source: String,
     /// Where the document is fetched from; none for a run on the command line.
@@ -67,7 +67,7 @@ pub struct Request {
     pub digest: String,
 }
 
-impl Request {
+impl RunRequest {
     /// A request by address. The same work is the same address for the same company.
     pub fn by_url(
         source: String,
@@ -109,9 +109,9 @@ impl Request {
 
 /// A run to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRun {
+pub struct RunSubmission {
     pub id: RunId,
-    pub request: Request,
+    pub request: RunRequest,
     /// When it was asked for; kept when the row is inserted later than that.
     pub accepted_at: Timestamp,
 }
@@ -170,7 +170,7 @@ pub enum Acceptance {
 pub struct Snapshot {
     pub id: RunId,
     /// None for a row that the frontend has created and nobody has asked `/run` for.
-    pub request: Option<Request>,
+    pub request: Option<RunRequest>,
     pub status: RunStatus,
     pub generation: i32,
     pub epoch: i32,
@@ -320,10 +320,10 @@ impl From<StorageError> for StoreError {
 #[async_trait]
 pub trait Store: Control + std::fmt::Debug {
     /// Records a request durably, or tells that it was recorded before. Of many at once, one is new.
-    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError>;
+    async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError>;
 
     /// Makes a run known here that was accepted elsewhere, under the fence that it has there. It may be known already.
-    async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError>;
+    async fn adopt(&self, run: &RunSubmission, fence: &Fence) -> Result<(), StorageError>;
 
     /// Takes accepted, unfinished runs that nobody holds, the more urgent and each user's oldest first.
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError>;

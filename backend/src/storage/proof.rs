@@ -10,7 +10,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{End, Fence, NewRun, Snapshot, StorageError, Store};
+use super::{End, Fence, RunSubmission, Snapshot, StorageError, Store};
 
 /// That row and files held the same at one version of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ pub trait SyncTarget: Store {
     async fn replay(
         &self,
         fence: &Fence,
-        new: Option<&NewRun>,
+        new: Option<&RunSubmission>,
         stages: &[&StageRecord],
         end: End<'_>,
         at: Timestamp,

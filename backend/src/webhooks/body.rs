@@ -12,7 +12,7 @@ use pipeline::{
 use serde_json::{Map, Value, json};
 
 use crate::storage::{
-    Request, Snapshot,
+    RunRequest, Snapshot,
     frontend_rows::{FrontendRows, REPORT_NUMBER, error_output, step_name},
     outbox::Event,
 };
@@ -162,7 +162,7 @@ fn failed(run: &Snapshot) -> Content {
 
 /// The body of `init`: for a run that the frontend may not know. None without an address.
 #[must_use]
-pub fn init(run: &RunId, request: &Request) -> Option<Value> {
+pub fn init(run: &RunId, request: &RunRequest) -> Option<Value> {
     Some(json!({
         "runId": run,
         "blobUrl": request.document_url.as_ref()?,

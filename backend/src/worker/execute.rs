@@ -15,7 +15,7 @@ use super::{Inner, Tools, crash_loop, document, progress::Progress};
 use crate::{
     crash,
     storage::{
-        End, Fence, NewRun, Request, Snapshot, StorageErrorKind, Store as _,
+        End, Fence, RunRequest, RunSubmission, Snapshot, StorageErrorKind, Store as _,
         leased::LeasedRun,
         router::{Resume, Router},
     },
@@ -40,7 +40,7 @@ enum Outcome {
 
 /// What the work begins with.
 struct Start {
-    new: NewRun,
+    new: RunSubmission,
     stored: Vec<StageRecord>,
     lost_usd: f64,
 }
@@ -51,7 +51,7 @@ struct Start {
 pub(super) async fn work(
     inner: &Inner,
     fence: &Fence,
-    new: Option<NewRun>,
+    new: Option<RunSubmission>,
     lost: &CancellationToken,
     progress: &Progress,
 ) {
@@ -183,7 +183,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
                 tracing::error!("[{run_id}] its record does not say what was asked");
                 return None;
             };
-            let new = NewRun { id: run_id.clone(), request, accepted_at };
+            let new = RunSubmission { id: run_id.clone(), request, accepted_at };
             router.register_active(fence, new.clone(), in_row);
             let stored = stages.into_values().map(|held| held.record).collect();
             Some(Start { new, stored, lost_usd })
@@ -281,7 +281,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn execute(&self, request: Request, lost_usd: f64) -> Result<Finished, RunFailure> {
+    async fn execute(&self, request: RunRequest, lost_usd: f64) -> Result<Finished, RunFailure> {
         let Self { router, tools, fence, cancel, .. } = *self;
         let brand = tools.brands.load(&request.brand_id)?;
         let url = request.document_url.ok_or_else(|| {

@@ -27,7 +27,7 @@ use self::progress::Progress;
 use crate::{
     brands::BrandFolder,
     documents::fetch::Fetcher,
-    storage::{Claim, Control as _, Fence, Lease, NewRun, Store as _, router::Router},
+    storage::{Claim, Control as _, Fence, Lease, RunSubmission, Store as _, router::Router},
 };
 
 /// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about. Half of
@@ -184,7 +184,7 @@ impl Worker {
 
     /// Works on a run, in a task of its own. One that has just been accepted comes with what was asked: nothing of it
     /// is stored yet, so nothing has to be looked up.
-    pub fn start(&self, slot: Slot, fence: Fence, new: Option<NewRun>) {
+    pub fn start(&self, slot: Slot, fence: Fence, new: Option<RunSubmission>) {
         let run = fence.run.clone();
         let lost = CancellationToken::new();
         let progress = Arc::new(Progress::new(&*self.inner.tools.clock));

@@ -3,7 +3,7 @@
 use pipeline::run::RunId;
 
 use super::{
-    super::{Acceptance, Fence, NewRun, StorageError, StorageErrorKind},
+    super::{Acceptance, Fence, RunSubmission, StorageError, StorageErrorKind},
     DbSync, OpenError,
     control::reopen,
     index_markers::OPEN_FOLDER,
@@ -16,7 +16,7 @@ impl RunFiles {
     /// `again`: an earlier attempt of the same call may have done it.
     pub(super) fn accept(
         &self,
-        new: &NewRun,
+        new: &RunSubmission,
         owner: Option<&str>,
         db_sync: DbSync,
         again: bool,
@@ -55,7 +55,7 @@ impl RunFiles {
     }
 
     /// A new run's manifest, not yet written, with what a search for the run needs, which is.
-    fn announce(&self, new: &NewRun) -> Result<Manifest, StorageError> {
+    fn announce(&self, new: &RunSubmission) -> Result<Manifest, StorageError> {
         let mut manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
         self.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
         self.note_run(&manifest)?;
@@ -63,7 +63,7 @@ impl RunFiles {
     }
 
     /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
-    pub(super) fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
+    pub(super) fn open(&self, new: &RunSubmission, owner: &str) -> Result<(Fence, Manifest), OpenError> {
         let _lock = self.lock_new(&new.id)?;
         let (is_deleted, manifest) = self.read_run(&new.id)?;
         if is_deleted {
@@ -95,7 +95,7 @@ impl RunFiles {
     }
 
     /// Makes sure that a run which the database has given us stands in files too, with its owner alive.
-    pub(super) fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+    pub(super) fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         self.hold(&fence.owner)?;
         let _lock = self.lock_new(&new.id)?;
         let (is_deleted, manifest) = self.read_run(&new.id)?;

@@ -13,7 +13,7 @@ use pipeline::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{NewRun, Request, outbox::Delivery, proof::Proof},
+    super::{RunRequest, RunSubmission, outbox::Delivery, proof::Proof},
     backend::{ETag, folder_of},
 };
 
@@ -26,7 +26,7 @@ pub struct Manifest {
     pub version: u32,
     pub run_id: RunId,
     pub status: RunStatus,
-    pub request: Request,
+    pub request: RunRequest,
     /// Raised by a retry.
     pub generation: i32,
     /// The fencing token: raised by every claim.
@@ -179,8 +179,12 @@ impl Manifest {
 
     /// What was asked, and when.
     #[must_use]
-    pub fn new_run(&self) -> NewRun {
-        NewRun { id: self.run_id.clone(), request: self.request.clone(), accepted_at: self.accepted_at }
+    pub fn new_run(&self) -> RunSubmission {
+        RunSubmission {
+            id: self.run_id.clone(),
+            request: self.request.clone(),
+            accepted_at: self.accepted_at,
+        }
     }
 
     /// Whether the database has the run's row.

@@ -59,7 +59,7 @@ use self::{
 };
 pub use self::{mend::Damage, run_files::OpenError, unsynced::Unsynced};
 use super::{
-    Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, End, Fence, Lease, RunSubmission, Snapshot, StorageError, StorageErrorKind, Store,
     bulkhead::Bulkhead,
     proof::{Proof as Evidence, Row},
 };
@@ -224,7 +224,7 @@ impl FileStore {
 
     /// Opens a run by its id for work here and now: a new one, or one that asks the same and that nobody works on. Whether
     /// its owner lives takes time to see in a bucket.
-    pub async fn open(&self, new: &NewRun, owner: &str) -> Result<(Fence, Manifest), OpenError> {
+    pub async fn open(&self, new: &RunSubmission, owner: &str) -> Result<(Fence, Manifest), OpenError> {
         let detection_delay = self.files.backend.detection_delay();
         let began = self.files.clock.monotonic();
         loop {
@@ -245,7 +245,7 @@ impl FileStore {
     /// As [`Store::accept`], noting what the database has of the run.
     pub async fn accept_with_sync_state(
         &self,
-        new: &NewRun,
+        new: &RunSubmission,
         lease: Option<&Lease>,
         db_sync: DbSync,
     ) -> Result<Acceptance, StorageError> {
@@ -451,11 +451,11 @@ impl FileStore {
 
 #[async_trait]
 impl Store for FileStore {
-    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+    async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         self.accept_with_sync_state(run, lease, DbSync::NotTracked).await
     }
 
-    async fn adopt(&self, new: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+    async fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         let (new, fence) = (Arc::new(new.clone()), Arc::new(fence.clone()));
         self.write(&new.id.clone(), move |files| files.adopt(&new, &fence)).await
     }

@@ -18,7 +18,7 @@ use pipeline::{
 use serde::Serialize;
 
 use super::{
-    super::{Fence, HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind},
+    super::{Fence, HeldStage, Places, RunRequest, Snapshot, StorageError, StorageErrorKind},
     backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
     index_markers::UNSYNCED_FOLDER,
     integrity::{DigestCheck, check_digest},
@@ -152,7 +152,7 @@ impl RunFiles {
         noted.map_err(|error| self.fault(run, &error))
     }
 
-    pub(super) fn new_manifest(&self, run: &RunId, request: Request, accepted_at: Timestamp) -> Manifest {
+    pub(super) fn new_manifest(&self, run: &RunId, request: RunRequest, accepted_at: Timestamp) -> Manifest {
         Manifest {
             version: MANIFEST_VERSION,
             run_id: run.clone(),

@@ -18,7 +18,7 @@ use pipeline::{
     stages::{Evidence, InputProcessing, Inspiration, StageOutput},
 };
 
-use super::{super::Request, run_files::MANIFEST_FILE, *};
+use super::{super::RunRequest, run_files::MANIFEST_FILE, *};
 
 /// A clock that is set by hand.
 #[derive(Debug)]
@@ -70,10 +70,10 @@ fn record(title: &str) -> StageRecord {
     StageRecord::new(&output, &provenance, circumstances).unwrap()
 }
 
-fn new_run(document: &str, brand: &str) -> NewRun {
-    NewRun {
+fn new_run(document: &str, brand: &str) -> RunSubmission {
+    RunSubmission {
         id: RunId::parse("run-1").unwrap(),
-        request: Request::by_document("a.pdf".into(), document, BrandId::parse(brand).unwrap()).unwrap(),
+        request: RunRequest::by_document("a.pdf".into(), document, BrandId::parse(brand).unwrap()).unwrap(),
         accepted_at: "2026-11-21T11:00:00Z".parse().unwrap(),
     }
 }

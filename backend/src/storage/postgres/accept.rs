@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
-    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind},
+    super::{Acceptance, Fence, Lease, RunSubmission, StorageError, StorageErrorKind},
     DbError, PooledConn, load,
     steps::begin_step,
     text,
@@ -78,7 +78,7 @@ SELECT false, 0, 0, 0, NULL, NULL, NULL, false, false, NULL, true FROM buried"#
 
 pub(super) async fn accept(
     conn: &mut PooledConn<'_>,
-    run: &NewRun,
+    run: &RunSubmission,
     lease: Option<&Lease>,
 ) -> Result<Acceptance, DbError> {
     for _ in 0..ROUNDS_MAX {
@@ -145,7 +145,7 @@ struct Found {
 
 impl Found {
     /// What it means for a request; nothing if the row must have changed since it was read.
-    fn compare(self, run: &NewRun) -> Option<Acceptance> {
+    fn compare(self, run: &RunSubmission) -> Option<Acceptance> {
         let request = &run.request;
         let same_url = self.document_url == request.document_url;
         let is_same = match &self.digest {

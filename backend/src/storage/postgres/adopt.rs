@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind},
+    super::{Acceptance, Fence, Lease, RunSubmission, StorageError, StorageErrorKind},
     DbError, PooledConn, accept, fenced,
     steps::{begin_step, step_of_row},
     text,
@@ -39,7 +39,11 @@ RETURNING "id", "#,
     r#" SELECT "id" FROM taken"#
 );
 
-pub(super) async fn adopt(conn: &mut PooledConn<'_>, run: &NewRun, fence: &Fence) -> Result<(), DbError> {
+pub(super) async fn adopt(
+    conn: &mut PooledConn<'_>,
+    run: &RunSubmission,
+    fence: &Fence,
+) -> Result<(), DbError> {
     // A new row is leased from its first moment: a worker that took it in between would find its work done.
     let lease = Lease { owner: fence.owner.clone(), duration: ADOPTED_LEASE };
     let accepted = accept::accept(conn, run, Some(&lease)).await?;

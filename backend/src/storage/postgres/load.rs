@@ -15,7 +15,7 @@ use serde::{
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
-    super::{HeldStage, Places, Request, Snapshot, StorageError, StorageErrorKind, proof::Row},
+    super::{HeldStage, Places, RunRequest, Snapshot, StorageError, StorageErrorKind, proof::Row},
     DbError, PooledConn,
     accept::SYSTEM_USER,
     time,
@@ -121,7 +121,7 @@ pub(super) fn verified(
     }
 }
 
-fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, DbError> {
+fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
     let brand: Option<String> = row.try_get("brandId")?;
     let digest: Option<String> = row.try_get("requestDigest")?;
     let (Some(Ok(brand_id)), Some(digest)) = (brand.as_deref().map(BrandId::parse), digest) else {
@@ -129,7 +129,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<Request>, DbError> {
         return Ok(None);
     };
     let user_id: Option<String> = row.try_get("clerkId")?;
-    let request = Request {
+    let request = RunRequest {
         source: row.try_get("documentName")?,
         document_url: row.try_get("documentUrl")?,
         brand_id,

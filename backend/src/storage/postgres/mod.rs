@@ -47,7 +47,7 @@ use self::{
     pool::{Pool, PooledConn, bounded},
 };
 use super::{
-    Acceptance, Claim, End, Fence, Lease, NewRun, Replica, ReplicaRegistry, Snapshot, StorageError,
+    Acceptance, Claim, End, Fence, Lease, Replica, ReplicaRegistry, RunSubmission, Snapshot, StorageError,
     StorageErrorKind, Store,
     frontend_rows::FrontendRows,
     proof::{Proof, Row, SyncTarget},
@@ -108,11 +108,11 @@ impl PostgresStore {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+    async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         bounded!(self.pool, Access::Write, |conn| accept::accept(conn, run, lease))
     }
 
-    async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+    async fn adopt(&self, run: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| adopt::adopt(conn, run, fence))
     }
 
@@ -239,7 +239,7 @@ impl SyncTarget for PostgresStore {
     async fn replay(
         &self,
         fence: &Fence,
-        new: Option<&NewRun>,
+        new: Option<&RunSubmission>,
         stages: &[&StageRecord],
         end: End<'_>,
         at: Timestamp,

@@ -10,7 +10,9 @@ use pipeline::{
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
-    super::{End, Fence, NewRun, StorageError, StorageErrorKind, frontend_rows::FrontendRows, proof::Proof},
+    super::{
+        End, Fence, RunSubmission, StorageError, StorageErrorKind, frontend_rows::FrontendRows, proof::Proof,
+    },
     DbError, PooledConn, adopt, finish, load,
     stage::{self, Stored, conflict},
     text,
@@ -21,7 +23,7 @@ use crate::crash;
 #[derive(Debug)]
 pub(super) struct Replay<'a> {
     /// What was asked, where the row has to be entered or taken.
-    pub(super) new: Option<&'a NewRun>,
+    pub(super) new: Option<&'a RunSubmission>,
     pub(super) stages: &'a [Stored],
     pub(super) end: End<'a>,
     pub(super) rows: Option<&'a FrontendRows>,

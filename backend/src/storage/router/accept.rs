@@ -1,7 +1,9 @@
 //! Acceptance where there may be files: who guards against running twice.
 
 use super::{
-    super::{Acceptance, Fence, Lease, NewRun, StorageError, StorageErrorKind, Store as _, files::DbSync},
+    super::{
+        Acceptance, Fence, Lease, RunSubmission, StorageError, StorageErrorKind, Store as _, files::DbSync,
+    },
     Router,
 };
 use crate::storage::mode::Mode;
@@ -9,7 +11,7 @@ use crate::storage::mode::Mode;
 impl Router {
     pub(super) async fn accept_as_mode_says(
         &self,
-        run: &NewRun,
+        run: &RunSubmission,
         lease: Option<&Lease>,
     ) -> Result<Acceptance, StorageError> {
         match self.mode() {
@@ -36,7 +38,7 @@ impl Router {
     /// Acceptance by file alone: only where a file is a guard against running twice.
     pub(super) async fn accept_by_file(
         &self,
-        run: &NewRun,
+        run: &RunSubmission,
         lease: Option<&Lease>,
         cause: Option<StorageError>,
     ) -> Result<Acceptance, StorageError> {
@@ -58,7 +60,7 @@ impl Router {
 
     /// Another replica, which cannot reach the database, has accepted the run by file at the same moment: it is theirs. The
     /// row waits for whoever claims it.
-    async fn leave_to_files(&self, run: &NewRun, fence: &Fence) -> Result<Acceptance, StorageError> {
+    async fn leave_to_files(&self, run: &RunSubmission, fence: &Fence) -> Result<Acceptance, StorageError> {
         if let Some(database) = &self.database
             && let Err(error) = database.call(|store| async move { store.release(fence).await }).await
         {
@@ -75,7 +77,7 @@ impl Router {
 
     pub(super) async fn accept_in_both(
         &self,
-        run: &NewRun,
+        run: &RunSubmission,
         lease: Option<&Lease>,
     ) -> Result<Acceptance, StorageError> {
         // Files that cannot be looked at keep the database from nothing.

@@ -11,7 +11,7 @@ use pipeline::{
 
 use super::{
     super::{
-        End, Fence, NewRun, Snapshot, StorageError, StorageErrorKind, Store as _,
+        End, Fence, RunSubmission, Snapshot, StorageError, StorageErrorKind, Store as _,
         files::{DbSync, manifest::Manifest},
         merge::merge,
     },
@@ -220,7 +220,7 @@ impl Router {
         if mode.has_files()
             && let (Some(request), Some(accepted_at)) = (row.request.clone(), row.accepted_at)
         {
-            let new = NewRun { id: run.clone(), request, accepted_at };
+            let new = RunSubmission { id: run.clone(), request, accepted_at };
             self.note_file(&self.files.adopt(&new, fence).await);
         }
         let Some(file) = self.files.load(run).await? else { return Ok(false) };

@@ -46,7 +46,7 @@ pub use self::{
     state::StorageState,
 };
 use super::{
-    Acceptance, Claim, End, Fence, Lease, NewRun, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, End, Fence, Lease, RunSubmission, Snapshot, StorageError, StorageErrorKind, Store,
     changes::RunChanges,
     files::{DbSync, FileStore},
     mode::{Flags, Mode},
@@ -94,7 +94,7 @@ pub struct Router {
 #[derive(Debug, Clone)]
 struct ActiveRun {
     fence: Fence,
-    new: Arc<NewRun>,
+    new: Arc<RunSubmission>,
     /// Whether its row is held under the fence.
     owns_row: bool,
     /// The stages that the row is known to have.
@@ -379,7 +379,7 @@ impl Router {
     }
 
     /// Remembers what a run is about, while this process works on it.
-    pub fn register_active(&self, fence: &Fence, new: NewRun, in_row: HashSet<Stage>) {
+    pub fn register_active(&self, fence: &Fence, new: RunSubmission, in_row: HashSet<Stage>) {
         let active = ActiveRun { fence: fence.clone(), new: Arc::new(new), owns_row: fence.owns_row, in_row };
         self.lock_active().insert(fence.run.clone(), active);
     }
@@ -455,7 +455,7 @@ impl Router {
 
 #[async_trait]
 impl Store for Router {
-    async fn accept(&self, run: &NewRun, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+    async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         let began = self.clock.monotonic();
         let accepted = self.accept_as_mode_says(run, lease).await;
         if let (Ok(Acceptance::New(Some(fence))), Some(lease)) = (&accepted, lease) {
@@ -467,7 +467,7 @@ impl Store for Router {
         accepted
     }
 
-    async fn adopt(&self, run: &NewRun, fence: &Fence) -> Result<(), StorageError> {
+    async fn adopt(&self, run: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
         if let Some(database) = self.open_database(mode) {
             database.call(|store| async move { store.adopt(run, fence).await }).await?;

@@ -12,7 +12,7 @@ use pipeline::{
 
 use super::{
     super::{
-        Acceptance, Control as _, NewRun, StorageError, StorageErrorKind,
+        Acceptance, Control as _, RunSubmission, StorageError, StorageErrorKind,
         files::{DbSync, manifest::Manifest},
     },
     Router,
@@ -44,7 +44,7 @@ impl Router {
     /// it is for the database to say.
     pub(super) async fn accept_rowless(
         &self,
-        run: &NewRun,
+        run: &RunSubmission,
         manifest: &Manifest,
     ) -> Result<Option<Acceptance>, StorageError> {
         let Some(database) = &self.database else { return Ok(None) };
