@@ -33,8 +33,8 @@ use backend::{
     runs::{RunWatchers, Runs, queue::Queue},
     storage::ReplicaRegistry,
     storage::{
-        Acceptance, Claim, Control, End, Fence, Lease, Places, Replica, RunSubmission, Snapshot,
-        StorageError, StorageErrorKind, Store,
+        Acceptance, Claim, Control, End, Fence, Lease, Replica, RunRecord, RunSubmission, StorageError,
+        StorageErrorKind, Store, StoredIn,
         breaker::{Breaker, BreakerConfig},
         bulkhead::Bulkhead,
         control::{Listing, RunPage, TombstoneOutcome},
@@ -340,7 +340,7 @@ impl Store for FakeDatabase {
         self.answer().await
     }
 
-    async fn load(&self, _: &RunId) -> Result<Option<Snapshot>, StorageError> {
+    async fn load(&self, _: &RunId) -> Result<Option<RunRecord>, StorageError> {
         self.answer().await.map(|()| None)
     }
 

@@ -11,7 +11,7 @@ use pipeline::{
     run::{RunStatus, Stage},
 };
 
-use crate::storage::Snapshot;
+use crate::storage::RunRecord;
 
 /// What a report is in lists of numbers; stages have their own, the status has none.
 pub const REPORT: i32 = 5;
@@ -32,7 +32,7 @@ pub enum Plan {
 
 /// Compares a row with the files of the same run.
 #[must_use]
-pub fn plan(row: Option<&Snapshot>, file: &Snapshot) -> Plan {
+pub fn plan(row: Option<&RunRecord>, file: &RunRecord) -> Plan {
     let has_ended = file.status != RunStatus::Processing;
     let Some(row) = row else {
         let stages = file.stages.keys().copied().collect();
@@ -65,7 +65,7 @@ pub fn plan(row: Option<&Snapshot>, file: &Snapshot) -> Plan {
 
 /// The numbers of what one side lacks or holds differently: nothing where both hold the same.
 #[must_use]
-pub fn differences(row: &Snapshot, file: &Snapshot) -> Vec<i32> {
+pub fn differences(row: &RunRecord, file: &RunRecord) -> Vec<i32> {
     let mut numbers = Vec::new();
     if (row.status, row.generation) != (file.status, file.generation) {
         numbers.push(STATUS);
@@ -76,7 +76,7 @@ pub fn differences(row: &Snapshot, file: &Snapshot) -> Vec<i32> {
             numbers.push(stage.number().into());
         }
     }
-    let digest = |snapshot: &Snapshot| snapshot.report.as_ref().map(|report| sha256_hex(report.as_bytes()));
+    let digest = |snapshot: &RunRecord| snapshot.report.as_ref().map(|report| sha256_hex(report.as_bytes()));
     if digest(row) != digest(file) {
         numbers.push(REPORT);
     }
@@ -85,14 +85,14 @@ pub fn differences(row: &Snapshot, file: &Snapshot) -> Vec<i32> {
 
 /// Whether a side has what a number stands for.
 #[must_use]
-pub fn holds(side: &Snapshot, number: i32) -> bool {
+pub fn holds(side: &RunRecord, number: i32) -> bool {
     match Stage::ALL.into_iter().find(|stage| i32::from(stage.number()) == number) {
         Some(stage) => side.stages.contains_key(&stage),
         None => side.report.is_some(),
     }
 }
 
-fn differing_stages(row: &Snapshot, file: &Snapshot) -> impl Iterator<Item = Stage> {
+fn differing_stages(row: &RunRecord, file: &RunRecord) -> impl Iterator<Item = Stage> {
     Stage::ALL.into_iter().filter(|stage| match (row.stages.get(stage), file.stages.get(stage)) {
         (Some(ours), Some(theirs)) => ours.sha256 != theirs.sha256,
         _ => false,

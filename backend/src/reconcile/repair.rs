@@ -7,7 +7,7 @@ use super::{
     plan::{Plan, REPORT},
     verify::{Comparison, is_open},
 };
-use crate::storage::{Snapshot, StorageError, StorageErrorKind, Store as _, files::Damage, proof::Row};
+use crate::storage::{RunRecord, StorageError, StorageErrorKind, Store as _, files::Damage, proof::Row};
 
 impl Reconciler {
     /// As [`Reconciler::reconcile_one`], of a run that somebody has named: its files are made anew also where nothing is
@@ -26,7 +26,7 @@ impl Reconciler {
     }
 
     /// The run's files, if something is left of them: a lost or torn manifest is made anew.
-    pub(super) async fn load_or_mend(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+    pub(super) async fn load_or_mend(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         if let Some(file) = self.files().load(run).await? {
             return Ok(Some(file));
         }
@@ -34,7 +34,7 @@ impl Reconciler {
     }
 
     /// Writes files from a row that has ended and whose files have not been kept long enough; none where there is none.
-    pub(super) async fn make_anew(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+    pub(super) async fn make_anew(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         let Some(Row { snapshot: row, .. }) = self.read_row(run).await? else { return Ok(None) };
         if is_open(&row) || row.is_leased || self.has_expired(&row) {
             return Ok(None);

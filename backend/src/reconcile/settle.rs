@@ -14,7 +14,7 @@ use super::{
 use crate::{
     crash,
     storage::{
-        End, Fence, RunSubmission, Snapshot, StorageError, StorageErrorKind, Store as _,
+        End, Fence, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _,
         proof::{Proof, Row},
     },
     telemetry::metrics,
@@ -123,7 +123,7 @@ impl Reconciler {
     }
 
     /// Takes the run's row, or enters one, and gives it everything up to its end.
-    pub(super) async fn replay(&self, file: &Snapshot, row: Option<&Row>) -> Result<usize, StorageError> {
+    pub(super) async fn replay(&self, file: &RunRecord, row: Option<&Row>) -> Result<usize, StorageError> {
         let (Some(request), Some(accepted_at)) = (file.request.clone(), file.accepted_at) else {
             return Err(StorageError::new(
                 StorageErrorKind::Invalid,
@@ -162,7 +162,7 @@ impl Reconciler {
     }
 
     /// Gives a completed row the rows of the frontend's other tables that it lacks.
-    async fn fill_rows(&self, row: &Snapshot, file: &Snapshot) -> Result<(), StorageError> {
+    async fn fill_rows(&self, row: &RunRecord, file: &RunRecord) -> Result<(), StorageError> {
         let (RunStatus::Completed, Some(report)) = (row.status, &file.report) else { return Ok(()) };
         let records: Vec<StageRecord> = file.stages.values().map(|held| held.record.clone()).collect();
         let at = row.finished_at.or(file.finished_at).unwrap_or_else(|| self.clock.now());
@@ -171,7 +171,7 @@ impl Reconciler {
     }
 
     /// The fence of this reconciler, above what either side has seen.
-    pub(super) fn fence_above(&self, file: &Snapshot, row_epoch: i32) -> Fence {
+    pub(super) fn fence_above(&self, file: &RunRecord, row_epoch: i32) -> Fence {
         Fence {
             run: file.id.clone(),
             owner: self.owner.clone(),
@@ -183,7 +183,7 @@ impl Reconciler {
     }
 
     /// Compares both sides at one version of the row, and keeps the proof on both. False if the row has changed.
-    async fn prove(&self, row: &Snapshot, file: &Snapshot, version: &str) -> Result<bool, StorageError> {
+    async fn prove(&self, row: &RunRecord, file: &RunRecord, version: &str) -> Result<bool, StorageError> {
         if !differences(row, file).is_empty() {
             // The files lack what the row has: that is theirs to fill.
             self.files().fill(row).await?;

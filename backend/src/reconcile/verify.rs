@@ -14,7 +14,7 @@ use super::{
     plan::{STATUS, differences, holds},
     repair::numbers_of,
 };
-use crate::storage::{Snapshot, StorageError, Store as _};
+use crate::storage::{RunRecord, StorageError, Store as _};
 
 /// Rows of one page: their runs are compared before the next page is asked for.
 const PAGE: usize = 200;
@@ -210,8 +210,8 @@ impl Reconciler {
                     return Ok(Comparison::Equal);
                 }
                 let damaged_in_files = numbers_of(&self.files().damage(run).await?);
-                let is_missing = |side: &Snapshot, number: i32| number != STATUS && !holds(side, number);
-                let missing = |side: &Snapshot, damaged: &[i32]| {
+                let is_missing = |side: &RunRecord, number: i32| number != STATUS && !holds(side, number);
+                let missing = |side: &RunRecord, damaged: &[i32]| {
                     let of = |number: &i32| is_missing(side, *number) && !damaged.contains(number);
                     numbers.iter().copied().filter(of).collect()
                 };
@@ -227,13 +227,13 @@ impl Reconciler {
         })
     }
 
-    pub(super) fn has_expired(&self, row: &Snapshot) -> bool {
+    pub(super) fn has_expired(&self, row: &RunRecord) -> bool {
         let keep = self.retention.and_then(|keep| TimeDelta::from_std(keep).ok());
         let before = keep.and_then(|keep| self.clock.now().checked_sub_signed(keep));
         before.is_some_and(|before| row.finished_at.is_some_and(|at| at < before))
     }
 }
 
-pub(super) fn is_open(snapshot: &Snapshot) -> bool {
+pub(super) fn is_open(snapshot: &RunRecord) -> bool {
     snapshot.status == RunStatus::Processing
 }

@@ -12,7 +12,7 @@ use super::{QueryError, Runs};
 use crate::{
     crash,
     storage::{
-        Control as _, Snapshot, StorageError, StorageErrorKind, Store as _, control::TombstoneOutcome,
+        Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, control::TombstoneOutcome,
         router::Router,
     },
 };
@@ -133,7 +133,7 @@ impl Runs {
         Ok(())
     }
 
-    async fn snapshot(&self, run_id: &RunId) -> Result<Snapshot, ControlError> {
+    async fn snapshot(&self, run_id: &RunId) -> Result<RunRecord, ControlError> {
         match self.router.load(run_id).await {
             Ok(Some(snapshot)) => Ok(snapshot),
             missing => Err(self.why_missing(run_id, missing.err()).await.into()),
@@ -141,7 +141,7 @@ impl Runs {
     }
 }
 
-fn check_retryable(seen: &Snapshot) -> Result<(), ControlError> {
+fn check_retryable(seen: &RunRecord) -> Result<(), ControlError> {
     match seen.status {
         RunStatus::Processing => Err(ControlError::Running(seen.id.clone())),
         RunStatus::Completed => Err(ControlError::Complete(seen.id.clone())),

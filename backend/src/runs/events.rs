@@ -12,7 +12,7 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use crate::storage::{Places, Snapshot, changes::Mark};
+use crate::storage::{Places, RunRecord, changes::Mark};
 
 const ACCEPTED: u8 = 1;
 const ENDED: u8 = 6;
@@ -61,13 +61,13 @@ pub struct RunEvent {
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind {
     Accepted,
-    Stage(StoredStage),
+    Stage(StageProgress),
     Ended,
 }
 
 /// A stage that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoredStage {
+pub struct StageProgress {
     pub stage: Stage,
     pub started_at: Timestamp,
     pub completed_at: Timestamp,
@@ -82,7 +82,7 @@ pub struct Progress {
     /// None for a row that nobody has asked `/run` for.
     pub accepted_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    pub stages: Vec<StoredStage>,
+    pub stages: Vec<StageProgress>,
     pub failure: Option<RunFailure>,
     /// Who knows the run.
     pub places: Places,
@@ -90,8 +90,8 @@ pub struct Progress {
 
 impl Progress {
     #[must_use]
-    pub fn of(snapshot: Snapshot) -> Self {
-        let stored = |(stage, held): (&Stage, &crate::storage::HeldStage)| StoredStage {
+    pub fn of(snapshot: RunRecord) -> Self {
+        let stored = |(stage, held): (&Stage, &crate::storage::StoredStage)| StageProgress {
             stage: *stage,
             started_at: held.record.meta.started_at,
             completed_at: held.record.meta.finished_at,
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn progress(generation: i32, stages: usize, status: RunStatus) -> Progress {
-        let stored = |stage: &Stage| StoredStage {
+        let stored = |stage: &Stage| StageProgress {
             stage: *stage,
             started_at: Timestamp::default(),
             completed_at: Timestamp::default(),

@@ -35,7 +35,7 @@ use crate::{
 
 pub use self::{
     control::{ControlError, Retried, sweep_removals},
-    events::{EventId, EventKind, Progress, RunEvent, StoredStage},
+    events::{EventId, EventKind, Progress, RunEvent, StageProgress},
     query::{ListedRun, QueryError, RunList, RunView, StageStatus, StageView},
     watch::{RunWatch, RunWatchers, Update},
 };

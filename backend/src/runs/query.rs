@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::Runs;
 use crate::storage::{
-    Control as _, End, Places, Snapshot, StorageError, Store as _,
+    Control as _, End, Places, RunRecord, StorageError, Store as _,
     control::{Listing, RunPage, RunSummary},
     mode::Mode,
 };
@@ -108,7 +108,7 @@ impl Runs {
                 }
                 Ok(self.view_of(snapshot))
             }
-            (_, Some(failure)) => Ok(self.view_of(Snapshot::of_failure(run_id.clone(), failure))),
+            (_, Some(failure)) => Ok(self.view_of(RunRecord::of_failure(run_id.clone(), failure))),
             (missing, None) => Err(self.why_missing(run_id, missing.err()).await),
         }
     }
@@ -150,7 +150,7 @@ impl Runs {
         Some(self.brands.load(id).ok()?.brand_name.clone())
     }
 
-    fn view_of(&self, snapshot: Snapshot) -> RunView {
+    fn view_of(&self, snapshot: RunRecord) -> RunView {
         let current_stage = (snapshot.status == RunStatus::Processing)
             .then(|| Stage::ALL.into_iter().find(|stage| !snapshot.stages.contains_key(stage)))
             .flatten();

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{QueryError, Runs, events::Progress};
 use crate::storage::{
-    Snapshot, StorageError, StorageErrorKind, Store as _,
+    RunRecord, StorageError, StorageErrorKind, Store as _,
     changes::{ChangeNotifier, RunChanges},
     router::Router,
 };
@@ -259,7 +259,7 @@ impl Runs {
 
     /// Whether a run that only files tell of may be believed: while the database is away, another replica may be far
     /// ahead.
-    fn is_up_to_date(&self, snapshot: &Snapshot) -> bool {
+    fn is_up_to_date(&self, snapshot: &RunRecord) -> bool {
         snapshot.places.database
             || snapshot.status != RunStatus::Processing
             || !self.router.uses_database()

@@ -17,8 +17,8 @@ use pipeline::{
 use tokio::time::Instant;
 
 use super::{
-    Acceptance, Claim, End, Fence, HeldStage, Lease, Places, RunSubmission, Snapshot, StorageError,
-    StorageErrorKind, Store,
+    Acceptance, Claim, End, Fence, Lease, Places, RunRecord, RunSubmission, StorageError, StorageErrorKind,
+    Store, StoredStage,
 };
 
 /// Until the first renewal.
@@ -217,15 +217,15 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         let runs = self.up()?;
         let is_deleted = self.lock_buried().contains(run);
         let Some(entry) = runs.get(run).filter(|_| !is_deleted) else { return Ok(None) };
         let stages = entry.stages.iter().map(|(stage, (record, sha256))| {
             let places = Places::DATABASE;
-            (*stage, HeldStage { record: record.clone(), sha256: sha256.clone(), places })
+            (*stage, StoredStage { record: record.clone(), sha256: sha256.clone(), places })
         });
-        Ok(Some(Snapshot {
+        Ok(Some(RunRecord {
             id: run.clone(),
             request: Some(entry.new.request.clone()),
             status: entry.status,

@@ -2,17 +2,17 @@
 
 use pipeline::run::RunStatus;
 
-use super::Snapshot;
+use super::RunRecord;
 
 /// Merges what the database and the files say. The higher generation wins; within one, an ended run does, and then
 /// the database. Stages are joined: equal ones stand in both places, and where two differ the winner's is shown.
 #[must_use]
-pub(super) fn merge(row: Option<Snapshot>, file: Option<Snapshot>) -> Option<Snapshot> {
+pub(super) fn merge(row: Option<RunRecord>, file: Option<RunRecord>) -> Option<RunRecord> {
     let (row, file) = match (row, file) {
         (Some(row), Some(file)) => (row, file),
         (one, other) => return one.or(other),
     };
-    let rank = |snapshot: &Snapshot| (snapshot.generation, snapshot.status != RunStatus::Processing);
+    let rank = |snapshot: &RunRecord| (snapshot.generation, snapshot.status != RunStatus::Processing);
     let (mut winner, other) = if rank(&file) > rank(&row) { (file, row) } else { (row, file) };
     for (stage, held) in other.stages {
         match winner.stages.get_mut(&stage) {

@@ -167,7 +167,7 @@ pub enum Acceptance {
 
 /// A run as a store holds it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
+pub struct RunRecord {
     pub id: RunId,
     /// None for a row that the frontend has created and nobody has asked `/run` for.
     pub request: Option<RunRequest>,
@@ -177,7 +177,7 @@ pub struct Snapshot {
     /// When `/run` accepted it.
     pub accepted_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    pub stages: BTreeMap<Stage, HeldStage>,
+    pub stages: BTreeMap<Stage, StoredStage>,
     pub report: Option<String>,
     pub failure: Option<RunFailure>,
     /// US dollars spent on answers that never became a stage.
@@ -188,7 +188,7 @@ pub struct Snapshot {
     pub places: Places,
 }
 
-impl Snapshot {
+impl RunRecord {
     /// A run that has failed while no store can tell more of it.
     #[must_use]
     pub fn of_failure(id: RunId, failure: RunFailure) -> Self {
@@ -230,7 +230,7 @@ impl Places {
 
 /// A stored stage and the digest of its whole record.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeldStage {
+pub struct StoredStage {
     pub record: StageRecord,
     pub sha256: String,
     pub places: Places,
@@ -335,7 +335,7 @@ pub trait Store: Control + std::fmt::Debug {
     async fn release(&self, fence: &Fence) -> Result<(), StorageError>;
 
     /// The run with all that is stored of it.
-    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError>;
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError>;
 
     /// Stores a stage durably.
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError>;

@@ -10,7 +10,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Snapshot, StorageError, Store};
+use super::{RunRecord, StorageError, Store};
 
 /// A state change that the frontend is told. What is sent is made of the run at that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl Event {
 
     /// Everything that there is to tell of a run as it stands.
     #[must_use]
-    pub fn all_of(run: &Snapshot) -> Vec<Self> {
+    pub fn all_of(run: &RunRecord) -> Vec<Self> {
         use pipeline::run::RunStatus;
         let mut events: Vec<Self> = run.stages.keys().copied().map(Self::Stage).collect();
         match run.status {

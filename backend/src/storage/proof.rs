@@ -10,7 +10,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{End, Fence, RunSubmission, Snapshot, StorageError, Store};
+use super::{End, Fence, RunRecord, RunSubmission, StorageError, Store};
 
 /// That row and files held the same at one version of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Proof {
 impl Proof {
     /// A proof of a run that both sides hold equally.
     #[must_use]
-    pub fn of(snapshot: &Snapshot, row_version: String, proved_at: Timestamp) -> Self {
+    pub fn of(snapshot: &RunRecord, row_version: String, proved_at: Timestamp) -> Self {
         Self {
             run_id: snapshot.id.clone(),
             status: snapshot.status,
@@ -51,7 +51,7 @@ impl Proof {
 /// A run as its row says, with what a snapshot does not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    pub snapshot: Snapshot,
+    pub snapshot: RunRecord,
     /// PostgreSQL's `xmin`.
     pub version: String,
     /// Whose lease is, or was, on it.

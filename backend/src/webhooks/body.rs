@@ -12,7 +12,7 @@ use pipeline::{
 use serde_json::{Map, Value, json};
 
 use crate::storage::{
-    RunRequest, Snapshot,
+    RunRecord, RunRequest,
     frontend_rows::{FrontendRows, REPORT_NUMBER, error_output, step_name},
     outbox::Event,
 };
@@ -47,7 +47,7 @@ const COMPLETE: &str = "complete";
 
 /// The content of an event of a generation of this run.
 #[must_use]
-pub fn content(run: &Snapshot, generation: i32, event: Event, source: Source) -> Content {
+pub fn content(run: &RunRecord, generation: i32, event: Event, source: Source) -> Content {
     let content = match event {
         Event::Started(number) => started(run, generation, number),
         // Once stored, a stage is never replaced, whatever becomes of the run.
@@ -73,13 +73,13 @@ pub fn content(run: &Snapshot, generation: i32, event: Event, source: Source) ->
 }
 
 /// The step that a run is at: its first missing stage, or the report.
-fn step(run: &Snapshot) -> i32 {
+fn step(run: &RunRecord) -> i32 {
     let missing = Stage::ALL.into_iter().find(|stage| !run.stages.contains_key(stage));
     missing.map_or(REPORT_NUMBER, |stage| stage.number().into())
 }
 
 /// A step begins, unless the run is past it: what comes after a completed step would wipe its output.
-fn started(run: &Snapshot, generation: i32, number: u8) -> Content {
+fn started(run: &RunRecord, generation: i32, number: u8) -> Content {
     let is_at_it = run.status == RunStatus::Processing && step(run) == i32::from(number);
     if run.generation != generation || !is_at_it {
         return Content::Superseded;
@@ -105,7 +105,7 @@ fn update(number: i32, status: &str, output: &str, at: Option<Timestamp>) -> Con
     Content::Now { route: STAGE_UPDATE, body, shorter: None }
 }
 
-fn completed(run: &Snapshot, event: Event) -> Content {
+fn completed(run: &RunRecord, event: Event) -> Content {
     let (Some(report), Some(at)) = (&run.report, run.finished_at) else { return Content::NotYet };
     let records: Vec<StageRecord> = run.stages.values().map(|held| held.record.clone()).collect();
     if records.len() != Stage::ALL.len() {
@@ -156,7 +156,7 @@ fn outputs(
 
 /// As an update of the step at which it ended: whatever is posted to `complete`, the frontend takes for a success. A
 /// cancelled run too: its run would stay under way for whom only webhooks tell.
-fn failed(run: &Snapshot) -> Content {
+fn failed(run: &RunRecord) -> Content {
     update(step(run), "FAILED", &error_output(run.failure.as_ref()), run.finished_at)
 }
 

@@ -15,7 +15,7 @@ use super::{Inner, Tools, crash_loop, document, progress::Progress};
 use crate::{
     crash,
     storage::{
-        End, Fence, RunRequest, RunSubmission, Snapshot, StorageErrorKind, Store as _,
+        End, Fence, RunRecord, RunRequest, RunSubmission, StorageErrorKind, Store as _,
         leased::LeasedRun,
         router::{Resume, Router},
     },
@@ -178,7 +178,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
     };
     match resumed {
         Ok(Resume::At { snapshot, in_row }) => {
-            let Snapshot { request, accepted_at, stages, lost_usd, .. } = *snapshot;
+            let RunRecord { request, accepted_at, stages, lost_usd, .. } = *snapshot;
             let Some((request, accepted_at)) = request.zip(accepted_at) else {
                 tracing::error!("[{run_id}] its record does not say what was asked");
                 return None;

@@ -5,7 +5,7 @@ use pipeline::{record::StageRecord, run::Stage};
 use super::{
     super::{StorageError, StorageErrorKind},
     backend::{ETag, Stored},
-    manifest::StoredStage,
+    manifest::StageEntry,
 };
 
 /// What stands at a stage's place.
@@ -19,7 +19,7 @@ pub(super) enum DigestCheck {
 pub(super) fn check_digest(
     stored: Option<Stored>,
     stage: Stage,
-    known: Option<&StoredStage>,
+    known: Option<&StageEntry>,
 ) -> Result<DigestCheck, StorageError> {
     let Some(Stored { bytes, version }) = stored else { return Ok(DigestCheck::Nothing) };
     let record = match StageRecord::from_bytes(stage, &bytes) {

@@ -47,7 +47,7 @@ pub struct Manifest {
     #[serde(default, with = "optional_millis", skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
     /// By stage number.
-    pub stages: BTreeMap<Stage, StoredStage>,
+    pub stages: BTreeMap<Stage, StageEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<StoredReport>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,7 +142,7 @@ impl DocumentSummary {
 
 /// A stage whose record is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredStage {
+pub struct StageEntry {
     /// Relative to the run's folder.
     pub file: String,
     pub record_sha256: String,

@@ -7,7 +7,7 @@ use pipeline::{
 
 use super::{
     super::{
-        Snapshot, StorageError, StorageErrorKind,
+        RunRecord, StorageError, StorageErrorKind,
         proof::{Proof, Row},
     },
     DbSync,
@@ -33,7 +33,7 @@ impl RunFiles {
         })
     }
 
-    pub(super) fn overwrite_from_row(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub(super) fn overwrite_from_row(&self, row: &RunRecord) -> Result<(), StorageError> {
         let run = &row.id;
         {
             let _lock = self.lock(run)?;
@@ -84,7 +84,7 @@ impl RunFiles {
         created.map_err(|error| self.fault(&name, &error))
     }
 
-    pub(super) fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub(super) fn fill(&self, row: &RunRecord) -> Result<(), StorageError> {
         let _lock = self.lock(&row.id)?;
         match self.read_manifest(&row.id)? {
             Some(mut manifest) => self.complete(&mut manifest, row),
@@ -92,7 +92,7 @@ impl RunFiles {
         }
     }
 
-    pub(super) fn import(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub(super) fn import(&self, row: &RunRecord) -> Result<(), StorageError> {
         let run = &row.id;
         let (Some(request), Some(accepted_at)) = (&row.request, row.accepted_at) else {
             let what = format!("run {run} was never asked for");
@@ -124,7 +124,7 @@ impl RunFiles {
     }
 
     /// Stores what an ended run's row has and its files lack; the manifest last. Under its lock.
-    fn complete(&self, manifest: &mut Manifest, row: &Snapshot) -> Result<(), StorageError> {
+    fn complete(&self, manifest: &mut Manifest, row: &RunRecord) -> Result<(), StorageError> {
         let run = &row.id;
         if (manifest.status, manifest.generation) != (row.status, row.generation) {
             let what = format!("run {run} has not ended in files as it has in the database");

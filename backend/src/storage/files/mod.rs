@@ -59,7 +59,7 @@ use self::{
 };
 pub use self::{mend::Damage, run_files::OpenError, unsynced::Unsynced};
 use super::{
-    Acceptance, Claim, End, Fence, Lease, RunSubmission, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, End, Fence, Lease, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store,
     bulkhead::Bulkhead,
     proof::{Proof as Evidence, Row},
 };
@@ -404,7 +404,7 @@ impl FileStore {
     }
 
     /// Makes the files hold what the row holds; what differed stays beside it as `*.conflict-TIME`.
-    pub async fn overwrite_from_row(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub async fn overwrite_from_row(&self, row: &RunRecord) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
         self.write(&row.id.clone(), move |files| files.overwrite_from_row(&row)).await
     }
@@ -416,13 +416,13 @@ impl FileStore {
     }
 
     /// Gives an ended run the stages and the report that its row has and its files lack.
-    pub async fn fill(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub async fn fill(&self, row: &RunRecord) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
         self.write(&row.id.clone(), move |files| files.fill(&row)).await
     }
 
     /// Enters an ended run that only its row knows, with all that the row has.
-    pub async fn import(&self, row: &Snapshot) -> Result<(), StorageError> {
+    pub async fn import(&self, row: &RunRecord) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
         self.write(&row.id.clone(), move |files| files.import(&row)).await
     }
@@ -475,7 +475,7 @@ impl Store for FileStore {
         self.write(&fence.run.clone(), move |files| files.release(&fence)).await
     }
 
-    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         let id = run.clone();
         self.one(run, move |files| files.load(&id)).await
     }

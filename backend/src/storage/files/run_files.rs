@@ -18,7 +18,7 @@ use pipeline::{
 use serde::Serialize;
 
 use super::{
-    super::{Fence, HeldStage, Places, RunRequest, Snapshot, StorageError, StorageErrorKind},
+    super::{Fence, Places, RunRecord, RunRequest, StorageError, StorageErrorKind, StoredStage},
     backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
     index_markers::UNSYNCED_FOLDER,
     integrity::{DigestCheck, check_digest},
@@ -228,7 +228,7 @@ impl RunFiles {
     }
 
     /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
-    pub(super) fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+    pub(super) fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         let files = Stage::ALL.map(Stage::file);
         let wanted = [TOMBSTONE_FILE, MANIFEST_FILE].into_iter().chain(files).chain([REPORT_FILE]);
         let names: Vec<String> = wanted.map(|file| Self::name(run, file)).collect();
@@ -248,7 +248,7 @@ impl RunFiles {
         for stage in Stage::ALL {
             match check_digest(next()?, stage, manifest.stages.get(&stage))? {
                 DigestCheck::Record(record, sha256, _) => {
-                    stages.insert(stage, HeldStage { record: *record, sha256, places: Places::FILES });
+                    stages.insert(stage, StoredStage { record: *record, sha256, places: Places::FILES });
                 }
                 DigestCheck::Nothing => {}
                 DigestCheck::Damaged(reason, _) => {
@@ -265,7 +265,7 @@ impl RunFiles {
             None => None,
         };
         let is_leased = self.is_held(&manifest, false)?;
-        Ok(Some(Snapshot {
+        Ok(Some(RunRecord {
             id: manifest.run_id,
             request: Some(manifest.request),
             status: manifest.status,

@@ -11,7 +11,7 @@ use super::{
     super::{Fence, StorageError, StorageErrorKind, outbox::Event},
     DbSync,
     integrity::{DigestCheck, check_digest, digest},
-    manifest::{Manifest, StoredStage},
+    manifest::{Manifest, StageEntry},
     run_files::RunFiles,
 };
 use crate::crash;
@@ -122,8 +122,8 @@ impl RunFiles {
         record: &StageRecord,
         record_sha256: String,
         db_sync: DbSync,
-    ) -> StoredStage {
-        StoredStage {
+    ) -> StageEntry {
+        StageEntry {
             file: record.meta.stage.file().to_owned(),
             record_sha256,
             payload_sha256: record.meta.payload_sha256.clone(),

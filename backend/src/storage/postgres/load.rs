@@ -15,7 +15,7 @@ use serde::{
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
-    super::{HeldStage, Places, RunRequest, Snapshot, StorageError, StorageErrorKind, proof::Row},
+    super::{Places, RunRecord, RunRequest, StorageError, StorageErrorKind, StoredStage, proof::Row},
     DbError, PooledConn,
     accept::SYSTEM_USER,
     time,
@@ -35,7 +35,7 @@ SELECT "documentName", "documentUrl", "companyName", "brandId", "requestDigest",
   "leaseOwner", xmin::text AS "version"
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
-pub(super) async fn load(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<Snapshot>, DbError> {
+pub(super) async fn load(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<RunRecord>, DbError> {
     Ok(read_row(conn, run).await?.map(|row| row.snapshot))
 }
 
@@ -54,14 +54,14 @@ pub(super) async fn read_row(conn: &mut PooledConn<'_>, run: &RunId) -> Result<O
     .transpose()
 }
 
-fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Result<Snapshot, DbError> {
+fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Result<RunRecord, DbError> {
     let mut stages = BTreeMap::new();
     for stage in Stage::ALL {
         let (output, digest) = columns(stage);
         let Some(json) = row.try_get::<Option<String>, _>(output)? else { continue };
         match verified(stage, &json, row.try_get(digest)?) {
             Ok((record, sha256)) => {
-                stages.insert(stage, HeldStage { record, sha256, places: Places::DATABASE });
+                stages.insert(stage, StoredStage { record, sha256, places: Places::DATABASE });
             }
             Err(reason) => {
                 tracing::warn!(run_id = %run, stage = stage.number(), reason, "damaged stage in the database");
@@ -80,7 +80,7 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Re
         damaged.insert(REPORT, report);
     }
     let accepted_at = time(row.try_get("accepted")?);
-    Ok(Snapshot {
+    Ok(RunRecord {
         id: run.clone(),
         request: if accepted_at.is_some() { request(run, row)? } else { None },
         status: status(row.try_get("status")?)?,

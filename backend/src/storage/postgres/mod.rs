@@ -47,7 +47,7 @@ use self::{
     pool::{Pool, PooledConn, bounded},
 };
 use super::{
-    Acceptance, Claim, End, Fence, Lease, Replica, ReplicaRegistry, RunSubmission, Snapshot, StorageError,
+    Acceptance, Claim, End, Fence, Lease, Replica, ReplicaRegistry, RunRecord, RunSubmission, StorageError,
     StorageErrorKind, Store,
     frontend_rows::FrontendRows,
     proof::{Proof, Row, SyncTarget},
@@ -134,7 +134,7 @@ impl Store for PostgresStore {
         bounded!(self.pool, Access::Write, |conn| lease::release(conn, fence))
     }
 
-    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         bounded!(self.pool, Access::Read, |conn| load::load(conn, run))
     }
 

@@ -3,7 +3,7 @@
 use pipeline::run::{RunId, RunStatus};
 
 use super::{
-    super::{Control as _, Snapshot, StorageError, StorageErrorKind, Store as _, merge::merge},
+    super::{Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, merge::merge},
     Router,
 };
 
@@ -19,20 +19,20 @@ pub(super) enum ReadPurpose {
 /// What each store says of a run.
 #[derive(Debug)]
 pub(super) struct BothSides {
-    pub(super) row: Option<Snapshot>,
+    pub(super) row: Option<RunRecord>,
     /// ReadPurpose nothing is known of the row.
     pub(super) row_error: Option<StorageError>,
-    pub(super) file: Option<Snapshot>,
+    pub(super) file: Option<RunRecord>,
 }
 
 impl BothSides {
     /// Whether the files are further than the row: in another generation, or at an end that it has yet to be told.
     pub(super) fn files_are_ahead(&self) -> bool {
-        let rank = |snapshot: &Snapshot| (snapshot.generation, snapshot.status != RunStatus::Processing);
+        let rank = |snapshot: &RunRecord| (snapshot.generation, snapshot.status != RunStatus::Processing);
         self.file.as_ref().map(rank) > self.row.as_ref().map(rank)
     }
 
-    pub(super) fn merged(self) -> Option<Snapshot> {
+    pub(super) fn merged(self) -> Option<RunRecord> {
         merge(self.row, self.file)
     }
 }

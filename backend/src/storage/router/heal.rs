@@ -11,7 +11,7 @@ use pipeline::{
 
 use super::{
     super::{
-        End, Fence, RunSubmission, Snapshot, StorageError, StorageErrorKind, Store as _,
+        End, Fence, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _,
         files::{DbSync, manifest::Manifest},
         merge::merge,
     },
@@ -35,7 +35,7 @@ pub enum Resume {
     Ended,
     /// It goes on from here.
     At {
-        snapshot: Box<Snapshot>,
+        snapshot: Box<RunRecord>,
         /// The stages that the row has.
         in_row: HashSet<Stage>,
     },
@@ -266,8 +266,8 @@ impl Router {
     async fn end_as_in_files(
         &self,
         fence: &Fence,
-        row: Snapshot,
-        file: Snapshot,
+        row: RunRecord,
+        file: RunRecord,
     ) -> Result<bool, StorageError> {
         let at = file.finished_at.unwrap_or_else(|| self.clock.now());
         let Some(whole) = merge(Some(row), Some(file)) else { return Ok(false) };

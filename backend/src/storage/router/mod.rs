@@ -46,7 +46,7 @@ pub use self::{
     state::StorageState,
 };
 use super::{
-    Acceptance, Claim, End, Fence, Lease, RunSubmission, Snapshot, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, End, Fence, Lease, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store,
     changes::RunChanges,
     files::{DbSync, FileStore},
     mode::{Flags, Mode},
@@ -497,7 +497,7 @@ impl Store for Router {
         released
     }
 
-    async fn load(&self, run: &RunId) -> Result<Option<Snapshot>, StorageError> {
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         self.read_both(run, ReadPurpose::Display).await.map(BothSides::merged)
     }
 
