@@ -57,19 +57,19 @@ async fn a_row_of_the_frontends_is_adopted_once_and_no_other() {
     assert_eq!(value(&url, kept).await, "Acme 1 1");
 
     let other = store.accept(&new_run("fresh", "https://a/other"), None).await.unwrap();
-    assert_eq!(other, Acceptance::OtherRequest);
+    assert_eq!(other, Acceptance::RequestMismatch);
     frontend_row(&url, "other", "PROCESSING", "").await;
     let other = store.accept(&new_run("other", "https://a/other"), None).await.unwrap();
-    assert_eq!(other, Acceptance::OtherRequest);
+    assert_eq!(other, Acceptance::RequestMismatch);
     let output = r#"UPDATE "PipelineRun" SET "stage1Output" = '{}' WHERE "id" = 'begun'"#;
     frontend_row(&url, "begun", "PROCESSING", output).await;
     let begun = store.accept(&new_run("begun", URL), None).await.unwrap();
-    assert_eq!(begun, Acceptance::OtherRequest);
+    assert_eq!(begun, Acceptance::RequestMismatch);
     frontend_row(&url, "ended", "FAILED", "").await;
     let ended = store.accept(&new_run("ended", URL), None).await.unwrap();
     assert_eq!(ended, Acceptance::Existing(RunStatus::Failed));
     let ended = store.accept(&new_run("ended", "https://a/other"), None).await.unwrap();
-    assert_eq!(ended, Acceptance::OtherRequest);
+    assert_eq!(ended, Acceptance::RequestMismatch);
 }
 
 #[tokio::test]

@@ -331,7 +331,7 @@ fn open_failure(error: OpenError) -> RunFailure {
         busy @ OpenError::Busy(_) => {
             RunFailure::new(FailureCode::StorageUnavailable, None, busy.to_string(), true)
         }
-        other @ (OpenError::OtherRequest { .. } | OpenError::Deleted(_)) => {
+        other @ (OpenError::RequestMismatch { .. } | OpenError::Deleted(_)) => {
             RunFailure::new(FailureCode::StorageUnavailable, None, other.to_string(), false)
         }
     }

@@ -164,7 +164,7 @@ impl From<SubmitError> for Problem {
             // The error's own sentence names the folder.
             SubmitError::BrandNotFound(_) => brand_not_found(),
             SubmitError::KeyRequired => Self::new(codes::KEY_REQUIRED, error.to_string()),
-            SubmitError::OtherRequest(_) => Self::new(codes::RUN_CONFLICT, error.to_string()),
+            SubmitError::RequestMismatch(_) => Self::new(codes::RUN_CONFLICT, error.to_string()),
             SubmitError::Deleted(_) => Self::new(codes::RUN_ID_DELETED, error.to_string()),
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
             SubmitError::Draining => NotReady::Draining.into(),

@@ -69,7 +69,7 @@ pub enum SubmitError {
     #[error("a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY")]
     KeyRequired,
     #[error("run {0} already exists for another document or company; choose another run_id")]
-    OtherRequest(RunId),
+    RequestMismatch(RunId),
     #[error("run {0} has been deleted; choose another run_id")]
     Deleted(RunId),
     #[error(
@@ -149,7 +149,9 @@ impl Runs {
             // Accepted by this very process; asking the stores would only tell the same later.
             let known = self.router.load(&run_id).await.ok().flatten();
             return match known.and_then(|known| Some((known.status, known.request?.digest))) {
-                Some((_, digest)) if digest != new.request.digest => Err(SubmitError::OtherRequest(run_id)),
+                Some((_, digest)) if digest != new.request.digest => {
+                    Err(SubmitError::RequestMismatch(run_id))
+                }
                 Some((status, _)) => Ok(Submitted { run_id, status }),
                 None => Ok(Submitted { run_id, status: RunStatus::Processing }),
             };
@@ -178,7 +180,7 @@ impl Runs {
                 Ok(Submitted { run_id, status: RunStatus::Processing })
             }
             Ok(Acceptance::Existing(status)) => Ok(Submitted { run_id, status }),
-            Ok(Acceptance::OtherRequest) => Err(SubmitError::OtherRequest(run_id)),
+            Ok(Acceptance::RequestMismatch) => Err(SubmitError::RequestMismatch(run_id)),
             Ok(Acceptance::Deleted) => Err(SubmitError::Deleted(run_id)),
             Err(_) if self.router.flags().mode() == Mode::Invalid => Err(SubmitError::PersistenceDisabled),
             Err(error) => {

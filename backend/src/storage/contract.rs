@@ -178,7 +178,7 @@ async fn another_request_is_told_from_the_same(place: &dyn Place) {
     let store = place.open().await;
     let fence = accepted(&*store, &new_run("asked", "https://a/1"), "one").await;
     let other = store.accept(&new_run("asked", "https://a/2"), None).await.unwrap();
-    assert_eq!(other, Acceptance::OtherRequest);
+    assert_eq!(other, Acceptance::RequestMismatch);
     store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
 }
 

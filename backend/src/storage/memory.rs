@@ -134,7 +134,11 @@ impl Store for MemoryStore {
         }
         if let Some(entry) = runs.get(&run.id) {
             let is_same = entry.new.request.digest == run.request.digest;
-            return Ok(if is_same { Acceptance::Existing(entry.status) } else { Acceptance::OtherRequest });
+            return Ok(if is_same {
+                Acceptance::Existing(entry.status)
+            } else {
+                Acceptance::RequestMismatch
+            });
         }
         let entry = runs.entry(run.id.clone()).or_insert_with(|| Entry {
             new: run.clone(),
@@ -155,7 +159,7 @@ impl Store for MemoryStore {
 
     async fn adopt(&self, run: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         match self.accept(run, None).await? {
-            Acceptance::OtherRequest => {
+            Acceptance::RequestMismatch => {
                 let what = "the run is here for another request";
                 return Err(StorageError::new(StorageErrorKind::Conflict, what));
             }

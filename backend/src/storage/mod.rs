@@ -160,7 +160,7 @@ pub enum Acceptance {
     /// It has been accepted before, with the same request.
     Existing(RunStatus),
     /// The id is taken by another request.
-    OtherRequest,
+    RequestMismatch,
     /// The run of this id has been deleted, and its tombstone lives.
     Deleted,
 }

@@ -37,7 +37,7 @@ impl RunFiles {
             return Ok(if manifest.request.digest == new.request.digest {
                 Acceptance::Existing(manifest.status)
             } else {
-                Acceptance::OtherRequest
+                Acceptance::RequestMismatch
             });
         }
         let mut manifest = self.announce(new)?;
@@ -78,7 +78,7 @@ impl RunFiles {
             Some(manifest) if manifest.request.digest != new.request.digest => {
                 let same_brand = manifest.request.brand_id == new.request.brand_id;
                 let what = if same_brand { "document" } else { "brand" };
-                return Err(OpenError::OtherRequest { run: new.id.clone(), what });
+                return Err(OpenError::RequestMismatch { run: new.id.clone(), what });
             }
             Some(manifest) if !self.is_free(&manifest, owner, true)? => {
                 return Err(OpenError::Busy(new.id.clone()));

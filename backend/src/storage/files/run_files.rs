@@ -68,7 +68,7 @@ pub enum OpenError {
     #[error("run {0} is being worked on by another process; wait for it or choose another --run-id")]
     Busy(RunId),
     #[error("run {run} already exists for another {what}; choose another --run-id")]
-    OtherRequest { run: RunId, what: &'static str },
+    RequestMismatch { run: RunId, what: &'static str },
     #[error("run {0} has been deleted; choose another --run-id")]
     Deleted(RunId),
     #[error(transparent)]

@@ -285,12 +285,14 @@ async fn of_many_acceptances_at_once_one_is_new() {
         match one.await.unwrap() {
             Acceptance::New(_) => new_count += 1,
             Acceptance::Existing(status) => assert_eq!(status, RunStatus::Processing),
-            other @ (Acceptance::OtherRequest | Acceptance::Deleted) => panic!("the same request: {other:?}"),
+            other @ (Acceptance::RequestMismatch | Acceptance::Deleted) => {
+                panic!("the same request: {other:?}")
+            }
         }
     }
     assert_eq!(new_count, 1);
     let other = world.store.accept(&new_run("other", "acme"), None).await.unwrap();
-    assert_eq!(other, Acceptance::OtherRequest);
+    assert_eq!(other, Acceptance::RequestMismatch);
 }
 
 #[tokio::test]

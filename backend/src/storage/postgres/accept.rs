@@ -160,6 +160,6 @@ impl Found {
             && self.status == RunStatus::Processing
             && !self.has_output
             && (same_url || self.document_url.is_none());
-        (!is_adoptable).then_some(Acceptance::OtherRequest)
+        (!is_adoptable).then_some(Acceptance::RequestMismatch)
     }
 }

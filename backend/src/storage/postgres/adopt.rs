@@ -65,7 +65,7 @@ pub(super) async fn adopt(
         .await?;
     match (taken, accepted) {
         (Some(_), _) => Ok(()),
-        (None, Acceptance::OtherRequest) => {
+        (None, Acceptance::RequestMismatch) => {
             let what = format!("run {} is in the database for another request; both are kept", run.id);
             Err(DbError::Store(StorageError::new(StorageErrorKind::Conflict, what)))
         }

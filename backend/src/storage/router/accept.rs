@@ -70,7 +70,7 @@ impl Router {
             Some(manifest) if manifest.request.digest == run.request.digest => {
                 Acceptance::Existing(manifest.status)
             }
-            Some(_) => Acceptance::OtherRequest,
+            Some(_) => Acceptance::RequestMismatch,
             None => Acceptance::Deleted,
         })
     }
@@ -95,7 +95,7 @@ impl Router {
                 return Ok(if manifest.request.digest == run.request.digest {
                     Acceptance::Existing(manifest.status)
                 } else {
-                    Acceptance::OtherRequest
+                    Acceptance::RequestMismatch
                 });
             }
             // Nor is what the database has forgotten.

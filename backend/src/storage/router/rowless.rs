@@ -59,7 +59,7 @@ impl Router {
             return Ok(Some(Acceptance::Deleted));
         }
         if manifest.request.digest != run.request.digest {
-            return Ok(Some(Acceptance::OtherRequest));
+            return Ok(Some(Acceptance::RequestMismatch));
         }
         // It was accepted, and stays so: reconciliation brings an ended run's row back, whoever claims an open one its.
         self.files.lose_row(id).await?;
