@@ -12,7 +12,7 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use crate::storage::{Places, RunRecord, changes::Mark};
+use crate::storage::{RunRecord, StoredIn, changes::Mark};
 
 const ACCEPTED: u8 = 1;
 const ENDED: u8 = 6;
@@ -85,7 +85,7 @@ pub struct Progress {
     pub stages: Vec<StageProgress>,
     pub failure: Option<RunFailure>,
     /// Who knows the run.
-    pub places: Places,
+    pub stored_in: StoredIn,
 }
 
 impl Progress {
@@ -104,7 +104,7 @@ impl Progress {
             accepted_at: snapshot.accepted_at,
             finished_at: snapshot.finished_at,
             failure: snapshot.failure,
-            places: snapshot.places,
+            stored_in: snapshot.stored_in,
         }
     }
 
@@ -151,7 +151,7 @@ mod tests {
             finished_at: None,
             stages: Stage::ALL.iter().take(stages).map(stored).collect(),
             failure: None,
-            places: Places::DATABASE,
+            stored_in: StoredIn::DATABASE,
         }
     }
 

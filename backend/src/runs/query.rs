@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::Runs;
 use crate::storage::{
-    Control as _, End, Places, RunRecord, StorageError, Store as _,
+    Control as _, End, RunRecord, StorageError, Store as _, StoredIn,
     control::{Listing, RunPage, RunSummary},
     mode::Mode,
 };
@@ -46,7 +46,7 @@ pub struct RunView {
     pub finished_at: Option<Timestamp>,
     pub error: Option<RunFailure>,
     /// Who knows the run.
-    pub stored_in: Places,
+    pub stored_in: StoredIn,
     pub report: Option<String>,
     /// Raised by a retry.
     pub generation: i32,
@@ -90,7 +90,7 @@ pub struct StageView {
     pub completed_at: Option<Timestamp>,
     /// The whole record: the payload's fields and `meta`.
     pub output: Option<Map<String, Value>>,
-    pub stored_in: Places,
+    pub stored_in: StoredIn,
 }
 
 impl Runs {
@@ -172,7 +172,7 @@ impl Runs {
                         Value::Object(fields) => Some(fields),
                         _ => None,
                     }),
-                    stored_in: held.places,
+                    stored_in: held.stored_in,
                 },
                 None => StageView {
                     stage,
@@ -186,7 +186,7 @@ impl Runs {
                     started_at: None,
                     completed_at: None,
                     output: None,
-                    stored_in: Places::default(),
+                    stored_in: StoredIn::default(),
                 },
             })
             .collect();
@@ -203,7 +203,7 @@ impl Runs {
             accepted_at: snapshot.accepted_at,
             finished_at: snapshot.finished_at,
             error: snapshot.failure,
-            stored_in: snapshot.places,
+            stored_in: snapshot.stored_in,
             report: snapshot.report,
             generation: snapshot.generation,
             document_name,

@@ -260,7 +260,7 @@ impl Runs {
     /// Whether a run that only files tell of may be believed: while the database is away, another replica may be far
     /// ahead.
     fn is_up_to_date(&self, snapshot: &RunRecord) -> bool {
-        snapshot.places.database
+        snapshot.stored_in.database
             || snapshot.status != RunStatus::Processing
             || !self.router.uses_database()
             || self.router.is_database_open()

@@ -8,7 +8,7 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use super::{Fence, Places, StorageError};
+use super::{Fence, StorageError, StoredIn};
 
 /// As far as runs are counted, and as pages by number reach. Beyond it a list costs what it holds, so it goes on by
 /// [`Start::After`], which costs the same at any depth.
@@ -73,13 +73,13 @@ pub struct RunPage {
     pub total: usize,
     pub is_total_exact: bool,
     /// Who was asked.
-    pub places: Places,
+    pub stored_in: StoredIn,
 }
 
 impl RunPage {
     /// A page of what has been sorted out already, newest first.
     #[must_use]
-    pub fn of(all: Vec<RunSummary>, listing: &Listing, places: Places) -> Self {
+    pub fn of(all: Vec<RunSummary>, listing: &Listing, stored_in: StoredIn) -> Self {
         let total = all.len();
         let mut rest: Vec<RunSummary> = match &listing.start {
             Start::Offset(offset) => all.into_iter().skip(*offset).collect(),
@@ -88,7 +88,7 @@ impl RunPage {
         let has_next = rest.len() > listing.limit;
         rest.truncate(listing.limit);
         let is_total_exact = total <= COUNTED_MAX;
-        Self { runs: rest, has_next, total: total.min(COUNTED_MAX), is_total_exact, places }
+        Self { runs: rest, has_next, total: total.min(COUNTED_MAX), is_total_exact, stored_in }
     }
 }
 

@@ -17,8 +17,8 @@ use pipeline::{
 use tokio::time::Instant;
 
 use super::{
-    Acceptance, Claim, End, Fence, Lease, Places, RunRecord, RunSubmission, StorageError, StorageErrorKind,
-    Store, StoredStage,
+    Acceptance, Claim, End, Fence, Lease, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store,
+    StoredIn, StoredStage,
 };
 
 /// Until the first renewal.
@@ -226,8 +226,8 @@ impl Store for MemoryStore {
         let is_deleted = self.lock_buried().contains(run);
         let Some(entry) = runs.get(run).filter(|_| !is_deleted) else { return Ok(None) };
         let stages = entry.stages.iter().map(|(stage, (record, sha256))| {
-            let places = Places::DATABASE;
-            (*stage, StoredStage { record: record.clone(), sha256: sha256.clone(), places })
+            let stored_in = StoredIn::DATABASE;
+            (*stage, StoredStage { record: record.clone(), sha256: sha256.clone(), stored_in })
         });
         Ok(Some(RunRecord {
             id: run.clone(),
@@ -242,7 +242,7 @@ impl Store for MemoryStore {
             failure: entry.failure.clone(),
             lost_usd: entry.lost_usd,
             is_leased: !entry.is_free(),
-            places: Places::DATABASE,
+            stored_in: StoredIn::DATABASE,
         }))
     }
 

@@ -16,14 +16,14 @@ pub(super) fn merge(row: Option<RunRecord>, file: Option<RunRecord>) -> Option<R
     let (mut winner, other) = if rank(&file) > rank(&row) { (file, row) } else { (row, file) };
     for (stage, held) in other.stages {
         match winner.stages.get_mut(&stage) {
-            Some(ours) if ours.sha256 == held.sha256 => ours.places = ours.places.and(held.places),
+            Some(ours) if ours.sha256 == held.sha256 => ours.stored_in = ours.stored_in.and(held.stored_in),
             Some(_) => {}
             None => {
                 winner.stages.insert(stage, held);
             }
         }
     }
-    winner.places = winner.places.and(other.places);
+    winner.stored_in = winner.stored_in.and(other.stored_in);
     winner.is_leased |= other.is_leased;
     winner.request = winner.request.or(other.request);
     winner.accepted_at = winner.accepted_at.or(other.accepted_at);

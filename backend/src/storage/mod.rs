@@ -185,7 +185,7 @@ pub struct RunRecord {
     /// Whether somebody works on it.
     pub is_leased: bool,
     /// Who knows the run.
-    pub places: Places,
+    pub stored_in: StoredIn,
 }
 
 impl RunRecord {
@@ -205,19 +205,19 @@ impl RunRecord {
             failure: Some(failure),
             lost_usd: 0.0,
             is_leased: true,
-            places: Places::default(),
+            stored_in: StoredIn::default(),
         }
     }
 }
 
 /// Which stores hold a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Places {
+pub struct StoredIn {
     pub database: bool,
     pub files: bool,
 }
 
-impl Places {
+impl StoredIn {
     pub const DATABASE: Self = Self { database: true, files: false };
     pub const FILES: Self = Self { database: false, files: true };
 
@@ -233,7 +233,7 @@ impl Places {
 pub struct StoredStage {
     pub record: StageRecord,
     pub sha256: String,
-    pub places: Places,
+    pub stored_in: StoredIn,
 }
 
 /// How a run ends.

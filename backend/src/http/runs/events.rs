@@ -76,7 +76,7 @@ pub(in crate::http) async fn follow(
     };
     if last.is_some_and(|last| last.generation > progress.generation) {
         // The files of this disk may be behind; the database is not.
-        return if progress.places.database {
+        return if progress.stored_in.database {
             Err(invalid_last_event_id())
         } else {
             Ok(unavailable(&run_id))

@@ -12,7 +12,7 @@ use super::bodies::{
 use crate::{
     health::Durability,
     runs::{ListedRun, RunList, RunView, StageStatus},
-    storage::Places,
+    storage::StoredIn,
 };
 
 /// The body of `GET /status/{run_id}`.
@@ -72,7 +72,7 @@ pub(super) fn list(list: &RunList, asked: &super::list::Asked) -> Runs {
             has_next: page.has_next,
             next: last.map(|last| super::list::cursor(&last.run.position())),
         },
-        source: if page.places.database { Source::Database } else { Source::File },
+        source: if page.stored_in.database { Source::Database } else { Source::File },
     }
 }
 
@@ -111,7 +111,7 @@ fn one_stage<T>(run: &RunView, stage: Stage) -> StageBody<T> {
     }
 }
 
-fn places(places: Places) -> Vec<Place> {
+fn places(places: StoredIn) -> Vec<Place> {
     [(Place::Database, places.database), (Place::File, places.files)]
         .into_iter()
         .filter_map(|(place, is_there)| is_there.then_some(place))
@@ -175,10 +175,14 @@ mod tests {
             status,
             current_stage: None,
             stages: vec![
-                stage(Stage::InputProcessing, StageStatus::Complete, Places { database: true, files: true }),
-                stage(Stage::SignalAmplification, StageStatus::Failed, Places::default()),
-                stage(Stage::GeneralTranslation, StageStatus::Pending, Places::default()),
-                stage(Stage::BrandContextualization, StageStatus::Pending, Places::default()),
+                stage(
+                    Stage::InputProcessing,
+                    StageStatus::Complete,
+                    StoredIn { database: true, files: true },
+                ),
+                stage(Stage::SignalAmplification, StageStatus::Failed, StoredIn::default()),
+                stage(Stage::GeneralTranslation, StageStatus::Pending, StoredIn::default()),
+                stage(Stage::BrandContextualization, StageStatus::Pending, StoredIn::default()),
             ],
             brand_id: None,
             brand_name: Some("Brand".to_owned()),
@@ -186,7 +190,7 @@ mod tests {
             accepted_at: Some(Timestamp::default()),
             finished_at: None,
             error,
-            stored_in: Places::FILES,
+            stored_in: StoredIn::FILES,
             report: None,
             generation: 1,
             document_name: Some("report.pdf".to_owned()),

@@ -11,7 +11,7 @@ use pipeline::{
 
 use super::{
     super::{
-        Fence, Places, StorageError, StorageErrorKind,
+        Fence, StorageError, StorageErrorKind, StoredIn,
         control::{COUNTED_MAX, Control, Listing, RunPage, RunSummary, Start, TombstoneOutcome},
     },
     DbSync, FileStore,
@@ -59,7 +59,7 @@ impl RunFiles {
         }
         all.sort_by_key(|run| Reverse(run.position()));
         all.dedup_by(|one, other| one.id == other.id);
-        let page = RunPage::of(all, listing, Places::FILES);
+        let page = RunPage::of(all, listing, StoredIn::FILES);
         if read == runs.len() && runs.len() == count {
             return Ok(RunPage { is_total_exact: page.is_total_exact && !newest.has_more, ..page });
         }

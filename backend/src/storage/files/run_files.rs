@@ -18,7 +18,7 @@ use pipeline::{
 use serde::Serialize;
 
 use super::{
-    super::{Fence, Places, RunRecord, RunRequest, StorageError, StorageErrorKind, StoredStage},
+    super::{Fence, RunRecord, RunRequest, StorageError, StorageErrorKind, StoredIn, StoredStage},
     backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
     index_markers::UNSYNCED_FOLDER,
     integrity::{DigestCheck, check_digest},
@@ -248,7 +248,7 @@ impl RunFiles {
         for stage in Stage::ALL {
             match check_digest(next()?, stage, manifest.stages.get(&stage))? {
                 DigestCheck::Record(record, sha256, _) => {
-                    stages.insert(stage, StoredStage { record: *record, sha256, places: Places::FILES });
+                    stages.insert(stage, StoredStage { record: *record, sha256, stored_in: StoredIn::FILES });
                 }
                 DigestCheck::Nothing => {}
                 DigestCheck::Damaged(reason, _) => {
@@ -278,7 +278,7 @@ impl RunFiles {
             failure: manifest.error,
             lost_usd: manifest.lost_usd,
             is_leased,
-            places: Places::FILES,
+            stored_in: StoredIn::FILES,
         }))
     }
 

@@ -9,7 +9,7 @@ use pipeline::{
 
 use super::{
     super::{
-        Fence, Places, StorageError, StorageErrorKind,
+        Fence, StorageError, StorageErrorKind, StoredIn,
         control::{Control, Listing, RunPage, RunSummary, TombstoneOutcome},
     },
     MemoryStore,
@@ -38,7 +38,7 @@ impl Control for MemoryStore {
             })
             .collect();
         all.sort_by_key(|run| std::cmp::Reverse(run.position()));
-        Ok(RunPage::of(all, listing, Places::DATABASE))
+        Ok(RunPage::of(all, listing, StoredIn::DATABASE))
     }
 
     async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {

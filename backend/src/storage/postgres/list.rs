@@ -5,7 +5,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     super::{
-        Places,
+        StoredIn,
         control::{COUNTED_MAX, Listing, RunPage, RunSummary, Start},
     },
     DbError, PooledConn, lease, load, time,
@@ -86,7 +86,7 @@ pub(super) async fn list(conn: &mut PooledConn<'_>, listing: &Listing) -> Result
         has_next: rows.len() > listing.limit,
         total: total.min(COUNTED_MAX),
         is_total_exact: total <= COUNTED_MAX,
-        places: Places::DATABASE,
+        stored_in: StoredIn::DATABASE,
     })
 }
 

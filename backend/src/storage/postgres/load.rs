@@ -15,7 +15,7 @@ use serde::{
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
-    super::{Places, RunRecord, RunRequest, StorageError, StorageErrorKind, StoredStage, proof::Row},
+    super::{RunRecord, RunRequest, StorageError, StorageErrorKind, StoredIn, StoredStage, proof::Row},
     DbError, PooledConn,
     accept::SYSTEM_USER,
     time,
@@ -61,7 +61,7 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Re
         let Some(json) = row.try_get::<Option<String>, _>(output)? else { continue };
         match verified(stage, &json, row.try_get(digest)?) {
             Ok((record, sha256)) => {
-                stages.insert(stage, StoredStage { record, sha256, places: Places::DATABASE });
+                stages.insert(stage, StoredStage { record, sha256, stored_in: StoredIn::DATABASE });
             }
             Err(reason) => {
                 tracing::warn!(run_id = %run, stage = stage.number(), reason, "damaged stage in the database");
@@ -93,7 +93,7 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Re
         failure: failure(row)?,
         lost_usd: row.try_get("lostUsd")?,
         is_leased: row.try_get("isLeased")?,
-        places: Places::DATABASE,
+        stored_in: StoredIn::DATABASE,
     })
 }
 
