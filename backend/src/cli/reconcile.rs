@@ -11,7 +11,7 @@ use crate::{
     app,
     config::{Config, StoragePlace},
     reconcile::{
-        Outcome, Reconciler, Summary,
+        ReconcileOutcome, Reconciler, Summary,
         resolve::Keep,
         verify::{Comparison, Scope, Sides, Verified},
     },
@@ -88,7 +88,11 @@ async fn resolve(reconciler: &Reconciler, run: &RunId, keep: Keep) -> ExitCode {
     match reconciler.resolve(run, keep).await {
         Ok(outcome) => {
             put(&format!("{run}: {}\n", outcome_words(run, &outcome)));
-            if matches!(outcome, Outcome::Proved { .. }) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if matches!(outcome, ReconcileOutcome::Proved { .. }) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => fail(&format!("{run}: {error}")),
     }
@@ -243,23 +247,23 @@ pub(super) fn settle(run: &RunId) -> String {
     format!("innovation reconcile resolve {run} --keep database|files")
 }
 
-fn outcome_words(run: &RunId, outcome: &Outcome) -> String {
+fn outcome_words(run: &RunId, outcome: &ReconcileOutcome) -> String {
     match outcome {
-        Outcome::Proved { stages_written } => {
+        ReconcileOutcome::Proved { stages_written } => {
             format!("proved equal, {stages_written} stages written to the database")
         }
-        Outcome::Left => "left: somebody works on it, or it has not ended".to_owned(),
-        Outcome::Gone => "has no files here".to_owned(),
-        Outcome::Deleted => "was deleted; what this disk had of it is removed".to_owned(),
-        Outcome::RowGone => {
+        ReconcileOutcome::Skipped => "left: somebody works on it, or it has not ended".to_owned(),
+        ReconcileOutcome::NoFiles => "has no files here".to_owned(),
+        ReconcileOutcome::Deleted => "was deleted; what this disk had of it is removed".to_owned(),
+        ReconcileOutcome::RowMissing => {
             "left: the database had all of it and has no row any more; to enter it again: innovation reconcile --missing"
                 .to_owned()
         }
-        Outcome::Unknown => "is unknown: neither the database nor the files here have it".to_owned(),
-        Outcome::Conflict { numbers } => {
+        ReconcileOutcome::Unknown => "is unknown: neither the database nor the files here have it".to_owned(),
+        ReconcileOutcome::Conflict { numbers } => {
             format!("conflict in {}: both are kept; settle it by {}", parts(numbers), settle(run))
         }
-        Outcome::Failed { reason } => format!("failed: {reason}"),
+        ReconcileOutcome::Failed { reason } => format!("failed: {reason}"),
     }
 }
 

@@ -71,20 +71,20 @@ const PUSH_AGAIN: Duration = Duration::from_millis(200);
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ReconcileOutcome {
     /// Both sides hold the same, and the proof is kept.
     Proved {
         /// Stages that the database lacked.
         stages_written: usize,
     },
     /// Somebody works on it.
-    Left,
+    Skipped,
     /// It has no files.
-    Gone,
+    NoFiles,
     /// It was deleted, and what this disk had of it is removed.
     Deleted,
     /// The database had all of it, and has no row any more: removed by its owner, or lost with an older backup.
-    RowGone,
+    RowMissing,
     /// Neither side knows it.
     Unknown,
     /// Both hold something, and not the same.
@@ -107,17 +107,20 @@ pub struct Summary {
 
 impl Summary {
     /// Counts one more run.
-    pub fn add(&mut self, run: RunId, outcome: &Outcome) {
+    pub fn add(&mut self, run: RunId, outcome: &ReconcileOutcome) {
         self.runs += 1;
         match outcome {
-            Outcome::Proved { stages_written } => {
+            ReconcileOutcome::Proved { stages_written } => {
                 self.proved += 1;
                 self.stages_written += stages_written;
             }
-            Outcome::Left | Outcome::Gone | Outcome::Deleted | Outcome::RowGone => self.left += 1,
-            Outcome::Unknown => self.unknown += 1,
-            Outcome::Conflict { .. } => self.conflicts.push(run),
-            Outcome::Failed { .. } => self.failed.push(run),
+            ReconcileOutcome::Skipped
+            | ReconcileOutcome::NoFiles
+            | ReconcileOutcome::Deleted
+            | ReconcileOutcome::RowMissing => self.left += 1,
+            ReconcileOutcome::Unknown => self.unknown += 1,
+            ReconcileOutcome::Conflict { .. } => self.conflicts.push(run),
+            ReconcileOutcome::Failed { .. } => self.failed.push(run),
         }
     }
 
@@ -244,16 +247,22 @@ impl Reconciler {
     }
 
     /// Leaves a run alone for a while that could not be settled.
-    fn defer(&self, run: &RunId, outcome: &Outcome) {
+    fn defer(&self, run: &RunId, outcome: &ReconcileOutcome) {
         let mut deferred = self.lock_deferred();
-        if matches!(outcome, Outcome::Proved { .. } | Outcome::Gone | Outcome::Deleted | Outcome::Unknown) {
+        if matches!(
+            outcome,
+            ReconcileOutcome::Proved { .. }
+                | ReconcileOutcome::NoFiles
+                | ReconcileOutcome::Deleted
+                | ReconcileOutcome::Unknown
+        ) {
             deferred.remove(run);
             return;
         }
         let waited = deferred.get(run).map_or(DEFERRALS.0 / 2, |(_, waited)| *waited);
         let longest = match outcome {
             _ if self.router.retained_lease(run).is_some() => RETAINED_BACKOFF_MAX,
-            Outcome::Conflict { .. } => CONFLICT_DEFERRAL_MAX,
+            ReconcileOutcome::Conflict { .. } => CONFLICT_DEFERRAL_MAX,
             _ => DEFERRALS.1,
         };
         let wait = (waited * 2).min(longest);
@@ -385,20 +394,20 @@ impl Reconciler {
         let mut summary = Summary::default();
         while let Some((run, outcome)) = outcomes.next().await {
             match &outcome {
-                Outcome::Conflict { numbers } => {
+                ReconcileOutcome::Conflict { numbers } => {
                     tracing::error!(run_id = %run, ?numbers, "[{run}] row and files differ; both are kept");
                 }
-                Outcome::Failed { reason } => {
+                ReconcileOutcome::Failed { reason } => {
                     tracing::warn!(run_id = %run, reason, "[{run}] not reconciled yet")
                 }
-                Outcome::RowGone => {
+                ReconcileOutcome::RowMissing => {
                     tracing::warn!(run_id = %run, "[{run}] the database had all of it and has no row any more: removed by its owner, or lost with an older backup; innovation reconcile --missing brings it back");
                 }
-                Outcome::Proved { .. }
-                | Outcome::Left
-                | Outcome::Gone
-                | Outcome::Deleted
-                | Outcome::Unknown => {}
+                ReconcileOutcome::Proved { .. }
+                | ReconcileOutcome::Skipped
+                | ReconcileOutcome::NoFiles
+                | ReconcileOutcome::Deleted
+                | ReconcileOutcome::Unknown => {}
             }
             self.defer(&run, &outcome);
             summary.add(run, &outcome);

@@ -3,7 +3,7 @@
 use pipeline::run::{RunId, Stage};
 
 use super::{
-    Outcome, Reconciler,
+    ReconcileOutcome, Reconciler,
     plan::{Plan, REPORT},
     verify::{Comparison, is_open},
 };
@@ -12,17 +12,17 @@ use crate::storage::{RunRecord, StorageError, StorageErrorKind, Store as _, file
 impl Reconciler {
     /// As [`Reconciler::reconcile_one`], of a run that somebody has named: its files are made anew also where nothing is
     /// left of them here, its row also where it was there and is gone, and a run that nobody knows is told.
-    pub async fn reconcile_named(&self, run: &RunId) -> Outcome {
+    pub async fn reconcile_named(&self, run: &RunId) -> ReconcileOutcome {
         let outcome = async {
             if self.files().load(run).await?.is_none() && self.make_anew(run).await?.is_none() {
                 return Ok(match self.compare(run).await? {
-                    Comparison::Unknown => Outcome::Unknown,
-                    _ => Outcome::Gone,
+                    Comparison::Unknown => ReconcileOutcome::Unknown,
+                    _ => ReconcileOutcome::NoFiles,
                 });
             }
             Ok(self.reenter_one(run).await)
         };
-        outcome.await.unwrap_or_else(|error: StorageError| Outcome::Failed { reason: error.message })
+        outcome.await.unwrap_or_else(|error: StorageError| ReconcileOutcome::Failed { reason: error.message })
     }
 
     /// The run's files, if something is left of them: a lost or torn manifest is made anew.

@@ -8,7 +8,7 @@ use pipeline::{
 };
 
 use super::{
-    Outcome, Reconciler,
+    ReconcileOutcome, Reconciler,
     plan::{Plan, differences, holds, plan},
     repair::with_damage,
 };
@@ -26,12 +26,12 @@ pub enum Keep {
 impl Reconciler {
     /// Makes both sides hold what one of them holds, and proves it. What one side merely lacks is filled from the other,
     /// whichever is kept. A run that has not ended on both is left alone.
-    pub async fn resolve(&self, run: &RunId, keep: Keep) -> Result<Outcome, StorageError> {
+    pub async fn resolve(&self, run: &RunId, keep: Keep) -> Result<ReconcileOutcome, StorageError> {
         let Some(file) = self.files().load(run).await? else { return Ok(self.reconcile_named(run).await) };
         let Some(mut row) = self.read_row(run).await? else { return Ok(self.reconcile_one(run).await) };
         let is_open = [&row.snapshot, &file].iter().any(|side| side.status == RunStatus::Processing);
         if row.snapshot.is_leased || is_open || row.snapshot.generation != file.generation {
-            return Ok(Outcome::Left);
+            return Ok(ReconcileOutcome::Skipped);
         }
         let Plan::Conflict { numbers } = with_damage(plan(Some(&row.snapshot), &file), Some(&row)) else {
             return Ok(self.reconcile_one(run).await);
@@ -48,7 +48,7 @@ impl Reconciler {
                 if row.snapshot.status == file.status {
                     self.files().fill(&row.snapshot).await?;
                 }
-                let Some(file) = self.files().load(run).await? else { return Ok(Outcome::Gone) };
+                let Some(file) = self.files().load(run).await? else { return Ok(ReconcileOutcome::NoFiles) };
                 if let Some(lost) = row.damaged.keys().find(|number| !holds(&file, **number)) {
                     let what = format!(
                         "the files do not hold what is damaged in the row either ({lost}; 5 is the report): keep the database's"

@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::PoisonError, time::Duration};
 use chrono::TimeDelta;
 use pipeline::{clock::Timestamp, run::RunId};
 
-use super::{Outcome, Reconciler, TIDY_BATCH};
+use super::{ReconcileOutcome, Reconciler, TIDY_BATCH};
 use crate::storage::{StorageError, files::manifest::Manifest};
 
 /// How far back tombstones are asked for that should have been seen: a statement that took its time, or a server that
@@ -18,17 +18,17 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// Who wants a run's row entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Trigger {
     /// Nobody in particular: a row that has been there, complete, was removed by somebody.
-    ByItself,
+    Automatic,
     /// An operator.
-    ByCommand,
+    Command,
 }
 
 impl Reconciler {
     /// Brings one run's row up to its files, also where the row was there and has been removed or lost since.
-    pub(super) async fn reenter_one(&self, run: &RunId) -> Outcome {
-        self.settle(run, Wanted::ByCommand).await
+    pub(super) async fn reenter_one(&self, run: &RunId) -> ReconcileOutcome {
+        self.settle(run, Trigger::Command).await
     }
 
     /// The ended runs of this disk that the database has no row of, and is meant to have one.
@@ -55,8 +55,8 @@ impl Reconciler {
     pub(super) async fn without_row(
         &self,
         run: &RunId,
-        wanted: Wanted,
-    ) -> Result<Option<Outcome>, StorageError> {
+        trigger: Trigger,
+    ) -> Result<Option<ReconcileOutcome>, StorageError> {
         let had_all = |manifest: Manifest| {
             manifest.has_ended() && manifest.database.is_some_and(|side| side.has_row && side.has_end)
         };
@@ -64,9 +64,9 @@ impl Reconciler {
             return Ok(None);
         }
         if self.router.purge_if_deleted(run).await? {
-            return Ok(Some(Outcome::Deleted));
+            return Ok(Some(ReconcileOutcome::Deleted));
         }
-        Ok((wanted == Wanted::ByItself).then_some(Outcome::RowGone))
+        Ok((trigger == Trigger::Automatic).then_some(ReconcileOutcome::RowMissing))
     }
 
     /// Removes what this disk has of runs that were deleted on other replicas: all of them at first, later those since the

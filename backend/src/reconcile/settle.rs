@@ -6,10 +6,10 @@ use pipeline::{
 };
 
 use super::{
-    Outcome, Reconciler,
+    ReconcileOutcome, Reconciler,
     plan::{Plan, differences, plan},
     repair::with_damage,
-    rowless::Wanted,
+    rowless::Trigger,
 };
 use crate::{
     crash,
@@ -25,28 +25,31 @@ const ROUNDS_MAX: usize = 4;
 
 impl Reconciler {
     /// Brings one run's row up to its files, and proves it.
-    pub async fn reconcile_one(&self, run: &RunId) -> Outcome {
-        self.settle(run, Wanted::ByItself).await
+    pub async fn reconcile_one(&self, run: &RunId) -> ReconcileOutcome {
+        self.settle(run, Trigger::Automatic).await
     }
 
-    pub(super) async fn settle(&self, run: &RunId, wanted: Wanted) -> Outcome {
+    pub(super) async fn settle(&self, run: &RunId, trigger: Trigger) -> ReconcileOutcome {
         let kept = self.router.retained_lease(run);
-        let settled = match self.try_reconcile(run, wanted).await {
-            // Somebody took it meanwhile: it is theirs. Or it was deleted.
-            Err(error) if error.kind == StorageErrorKind::Fenced => {
-                let is_deleted = self.router.purge_if_deleted(run).await;
-                is_deleted.map(|is_deleted| if is_deleted { Outcome::Deleted } else { Outcome::Left })
-            }
-            settled => settled,
-        };
+        let settled =
+            match self.try_reconcile(run, trigger).await {
+                // Somebody took it meanwhile: it is theirs. Or it was deleted.
+                Err(error) if error.kind == StorageErrorKind::Fenced => {
+                    let is_deleted = self.router.purge_if_deleted(run).await;
+                    is_deleted.map(|is_deleted| {
+                        if is_deleted { ReconcileOutcome::Deleted } else { ReconcileOutcome::Skipped }
+                    })
+                }
+                settled => settled,
+            };
         if !matches!(&settled, Err(error) if error.is_outage()) {
             self.router.stop_retaining(&kept);
         }
-        settled.unwrap_or_else(|error| Outcome::Failed { reason: error.message })
+        settled.unwrap_or_else(|error| ReconcileOutcome::Failed { reason: error.message })
     }
 
-    async fn try_reconcile(&self, run: &RunId, wanted: Wanted) -> Result<Outcome, StorageError> {
-        let Some(mut file) = self.load_or_mend(run).await? else { return Ok(Outcome::Gone) };
+    async fn try_reconcile(&self, run: &RunId, trigger: Trigger) -> Result<ReconcileOutcome, StorageError> {
+        let Some(mut file) = self.load_or_mend(run).await? else { return Ok(ReconcileOutcome::NoFiles) };
         let mut stages_written = 0;
         // Ending a row writes the rows of the frontend's other tables too.
         let mut has_rows = false;
@@ -59,7 +62,7 @@ impl Reconciler {
                 row.snapshot.is_leased = false;
             }
             if row.is_none()
-                && let Some(outcome) = self.without_row(run, wanted).await?
+                && let Some(outcome) = self.without_row(run, trigger).await?
             {
                 return Ok(outcome);
             }
@@ -69,12 +72,12 @@ impl Reconciler {
                 {
                     // What these files held was, and is not contradicted.
                     self.files().unmark_superseded(run, snapshot.generation).await?;
-                    return Ok(Outcome::Left);
+                    return Ok(ReconcileOutcome::Skipped);
                 }
-                (Plan::Leave, _) => return Ok(Outcome::Left),
+                (Plan::Leave, _) => return Ok(ReconcileOutcome::Skipped),
                 (Plan::Conflict { numbers }, _) => {
                     self.call(|target| async { target.note_conflicts(run, &numbers).await }).await?;
-                    return Ok(Outcome::Conflict { numbers });
+                    return Ok(ReconcileOutcome::Conflict { numbers });
                 }
                 (Plan::Replay { .. }, row) => {
                     stages_written += self.replay(&file, row.as_ref()).await?;
@@ -92,12 +95,12 @@ impl Reconciler {
                     }
                     if self.prove(&row.snapshot, &file, &row.version).await? {
                         metrics::stages_reconciled(stages_written);
-                        return Ok(Outcome::Proved { stages_written });
+                        return Ok(ReconcileOutcome::Proved { stages_written });
                     }
                     // The row has changed, or the files have got what they lacked.
                     match self.files().load(run).await? {
                         Some(now) => file = now,
-                        None => return Ok(Outcome::Gone),
+                        None => return Ok(ReconcileOutcome::NoFiles),
                     }
                 }
                 (Plan::Fill { stages }, _) => {
@@ -114,9 +117,9 @@ impl Reconciler {
             // What neither side could be filled with: an operator's.
             Some(numbers) if !numbers.is_empty() => {
                 self.call(|target| async { target.note_conflicts(run, &numbers).await }).await?;
-                Ok(Outcome::Conflict { numbers })
+                Ok(ReconcileOutcome::Conflict { numbers })
             }
-            _ => Ok(Outcome::Failed {
+            _ => Ok(ReconcileOutcome::Failed {
                 reason: "the row kept changing while it was to be proved; try again".to_owned(),
             }),
         }
