@@ -9,7 +9,7 @@ use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
 use crate::{
     app,
     config::Config,
-    storage::outbox::{Counts, Delivery, Outcome},
+    storage::outbox::{Counts, Delivery, DeliveryOutcome},
     webhooks::{admin::WebhookAdmin, sign},
 };
 
@@ -82,10 +82,10 @@ async fn one(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {
         if json {
             put_json(&described(run, one));
         } else {
-            let state = one.outcome.map_or("to be told", Outcome::as_str);
+            let state = one.outcome.map_or("to be told", DeliveryOutcome::as_str);
             let error = one.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             let how = match (one.outcome, one.attempts) {
-                (Some(Outcome::Gone), 0) => {
+                (Some(DeliveryOutcome::Gone), 0) => {
                     "not sent: the frontend wants no more of this run (410)".to_owned()
                 }
                 (_, 1) => format!("{state} after 1 attempt{error}"),
@@ -99,7 +99,7 @@ async fn one(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {
             "nothing was to be told of run {run}; to tell all: innovation webhooks replay --run {run}"
         ));
     }
-    let is_given_up = all.iter().any(|one| one.outcome == Some(Outcome::GaveUp));
+    let is_given_up = all.iter().any(|one| one.outcome == Some(DeliveryOutcome::GaveUp));
     if is_given_up { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

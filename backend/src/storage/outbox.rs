@@ -15,7 +15,7 @@ use super::{RunRecord, StorageError, Store};
 /// A state change that the frontend is told. What is sent is made of the run at that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i32", into = "i32")]
-pub enum Event {
+pub enum WebhookEvent {
     /// Work on a step begins: a stage by its number, or the report as the fifth.
     Started(u8),
     /// A stage is stored.
@@ -27,7 +27,7 @@ pub enum Event {
     Failed,
 }
 
-impl Event {
+impl WebhookEvent {
     /// Its number in the outbox, which never changes.
     #[must_use]
     pub fn number(self) -> i32 {
@@ -98,13 +98,13 @@ impl Event {
 /// The number before that of the first step's beginning.
 const STARTED: i32 = 10;
 
-impl From<Event> for i32 {
-    fn from(event: Event) -> Self {
+impl From<WebhookEvent> for i32 {
+    fn from(event: WebhookEvent) -> Self {
         event.number()
     }
 }
 
-impl TryFrom<i32> for Event {
+impl TryFrom<i32> for WebhookEvent {
     type Error = String;
 
     fn try_from(number: i32) -> Result<Self, String> {
@@ -115,7 +115,7 @@ impl TryFrom<i32> for Event {
 /// How it ended with an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum DeliveryOutcome {
     Delivered,
     /// The receiver wants to hear no more of this run (410).
     Gone,
@@ -126,7 +126,7 @@ pub enum Outcome {
     TooLarge,
 }
 
-impl Outcome {
+impl DeliveryOutcome {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -150,14 +150,14 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     pub generation: i32,
-    pub event: Event,
+    pub event: WebhookEvent,
     #[serde(default)]
     pub attempts: i32,
     #[serde(with = "millis")]
     pub next_attempt_at: Timestamp,
     /// None while it is to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<DeliveryOutcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
 }
@@ -175,7 +175,7 @@ impl Delivery {
 pub struct DueDelivery {
     pub run: RunId,
     pub generation: i32,
-    pub event: Event,
+    pub event: WebhookEvent,
     /// This one included.
     pub attempt: i32,
     /// The receiver has said that it wants to hear no more of the run.
@@ -210,14 +210,23 @@ pub trait Outbox: Store {
     ) -> Result<Vec<DueDelivery>, StorageError>;
 
     /// It is not sent again. `Gone` settles all that is left of the run.
-    async fn ack(&self, due: &DueDelivery, outcome: Outcome, error: Option<&str>)
-    -> Result<(), StorageError>;
+    async fn ack(
+        &self,
+        due: &DueDelivery,
+        outcome: DeliveryOutcome,
+        error: Option<&str>,
+    ) -> Result<(), StorageError>;
 
     /// It is sent again after a while, and so is what comes after it.
     async fn postpone(&self, due: &DueDelivery, wait: Duration, error: &str) -> Result<(), StorageError>;
 
     /// Sends everything of the run once more, what had been settled and what had never been written down.
-    async fn replay(&self, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, StorageError>;
+    async fn replay(
+        &self,
+        run: &RunId,
+        generation: i32,
+        events: &[WebhookEvent],
+    ) -> Result<usize, StorageError>;
 
     /// What there is of a run, in order.
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError>;

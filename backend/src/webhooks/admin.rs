@@ -8,7 +8,7 @@ use super::body::{Content, Source, content};
 use crate::storage::{
     StorageError,
     files::FileStore,
-    outbox::{Counts, Delivery, Event, Outbox},
+    outbox::{Counts, Delivery, Outbox, WebhookEvent},
 };
 
 /// Looks into the outboxes, whatever a service does meanwhile.
@@ -25,8 +25,8 @@ impl WebhookAdmin {
     pub async fn replay(&self, run: &RunId) -> Result<Option<usize>, StorageError> {
         for (source, outbox) in self.outboxes() {
             if let Some(snapshot) = outbox.load(run).await? {
-                let events = Event::all_of(&snapshot);
-                let mut all: Vec<(i32, Event)> =
+                let events = WebhookEvent::all_of(&snapshot);
+                let mut all: Vec<(i32, WebhookEvent)> =
                     outbox.deliveries(run).await?.iter().map(|one| (one.generation, one.event)).collect();
                 for event in &events {
                     if !all.iter().any(|(_, known)| known == event) {

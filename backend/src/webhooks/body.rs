@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::storage::{
     RunRecord, RunRequest,
     frontend_rows::{FrontendRows, REPORT_NUMBER, error_output, step_name},
-    outbox::Event,
+    outbox::WebhookEvent,
 };
 
 /// Which outbox an event comes from.
@@ -47,28 +47,32 @@ const COMPLETE: &str = "complete";
 
 /// The content of an event of a generation of this run.
 #[must_use]
-pub fn content(run: &RunRecord, generation: i32, event: Event, source: Source) -> Content {
+pub fn content(run: &RunRecord, generation: i32, event: WebhookEvent, source: Source) -> Content {
     let content = match event {
-        Event::Started(number) => started(run, generation, number),
+        WebhookEvent::Started(number) => started(run, generation, number),
         // Once stored, a stage is never replaced, whatever becomes of the run.
-        Event::Stage(stage) => match run.stages.get(&stage) {
+        WebhookEvent::Stage(stage) => match run.stages.get(&stage) {
             Some(held) => stage_update(&held.record),
             None => Content::NotYet,
         },
-        Event::Report | Event::Completed | Event::Failed if run.generation > generation => {
+        WebhookEvent::Report | WebhookEvent::Completed | WebhookEvent::Failed
+            if run.generation > generation =>
+        {
             Content::Superseded
         }
-        Event::Report | Event::Completed | Event::Failed
+        WebhookEvent::Report | WebhookEvent::Completed | WebhookEvent::Failed
             if run.status == RunStatus::Processing || run.generation < generation =>
         {
             Content::NotYet
         }
-        Event::Report | Event::Completed if run.status != RunStatus::Completed => Content::Superseded,
-        Event::Failed if run.status == RunStatus::Completed => Content::Superseded,
-        Event::Report | Event::Completed => completed(run, event),
-        Event::Failed => failed(run),
+        WebhookEvent::Report | WebhookEvent::Completed if run.status != RunStatus::Completed => {
+            Content::Superseded
+        }
+        WebhookEvent::Failed if run.status == RunStatus::Completed => Content::Superseded,
+        WebhookEvent::Report | WebhookEvent::Completed => completed(run, event),
+        WebhookEvent::Failed => failed(run),
     };
-    let is_in_its_tables = source == Source::Database && event != Event::Completed;
+    let is_in_its_tables = source == Source::Database && event != WebhookEvent::Completed;
     if is_in_its_tables && content != Content::NotYet { Content::Superseded } else { content }
 }
 
@@ -105,14 +109,14 @@ fn update(number: i32, status: &str, output: &str, at: Option<Timestamp>) -> Con
     Content::Now { route: STAGE_UPDATE, body, shorter: None }
 }
 
-fn completed(run: &RunRecord, event: Event) -> Content {
+fn completed(run: &RunRecord, event: WebhookEvent) -> Content {
     let (Some(report), Some(at)) = (&run.report, run.finished_at) else { return Content::NotYet };
     let records: Vec<StageRecord> = run.stages.values().map(|held| held.record.clone()).collect();
     if records.len() != Stage::ALL.len() {
         return Content::NotYet;
     }
     let Ok(rows) = FrontendRows::new(&records, report, at) else { return Content::NotYet };
-    if event == Event::Report {
+    if event == WebhookEvent::Report {
         return update(REPORT_NUMBER, "COMPLETED", &rows.opportunities, Some(at));
     }
     let cards: Vec<Value> = rows

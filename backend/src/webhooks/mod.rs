@@ -31,7 +31,7 @@ use crate::{
     crash,
     storage::{
         StorageError,
-        outbox::{Delivery, DueDelivery, Event, Outbox, Outcome},
+        outbox::{Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
         router::{Router, jitter},
     },
     telemetry::metrics,
@@ -165,21 +165,21 @@ impl WebhookDispatcher {
         crash::point("webhook-sent");
         let (outcome, reason) = match sent {
             Ok(outcome) => (outcome, None),
-            Err(refusal) if due.attempt >= ATTEMPTS_MAX => (Outcome::GaveUp, Some(refusal.reason)),
+            Err(refusal) if due.attempt >= ATTEMPTS_MAX => (DeliveryOutcome::GaveUp, Some(refusal.reason)),
             Err(refusal) => return self.postpone(outbox, due, &refusal).await,
         };
         metrics::webhook(outcome.as_str());
         let run = &due.run;
         let (event, attempt) = (due.event.name(), due.attempt);
         match outcome {
-            Outcome::Delivered | Outcome::Superseded => {
+            DeliveryOutcome::Delivered | DeliveryOutcome::Superseded => {
                 tracing::debug!(run_id = %run, event, attempt, outcome = outcome.as_str(), "[{run}] webhook settled");
             }
-            Outcome::Gone if due.is_gone => {}
-            Outcome::Gone => {
+            DeliveryOutcome::Gone if due.is_gone => {}
+            DeliveryOutcome::Gone => {
                 tracing::warn!(run_id = %run, event, "[{run}] the frontend wants no more webhooks of it (410)");
             }
-            Outcome::GaveUp | Outcome::TooLarge => {
+            DeliveryOutcome::GaveUp | DeliveryOutcome::TooLarge => {
                 tracing::error!(run_id = %run, event, attempt, outcome = outcome.as_str(), reason,
                     "[{run}] the frontend was not told; `innovation webhooks replay --run {run}` tells it again");
             }
@@ -196,9 +196,9 @@ impl WebhookDispatcher {
         source: Source,
         outbox: &dyn Outbox,
         due: &DueDelivery,
-    ) -> Result<Result<Outcome, Refusal>, StorageError> {
+    ) -> Result<Result<DeliveryOutcome, Refusal>, StorageError> {
         if due.is_gone {
-            return Ok(Ok(Outcome::Gone));
+            return Ok(Ok(DeliveryOutcome::Gone));
         }
         let found = match outbox.load(&due.run).await? {
             Some(run) => content(&run, due.generation, due.event, source),
@@ -206,7 +206,7 @@ impl WebhookDispatcher {
             None => Content::NotYet,
         };
         let (route, body, shorter) = match found {
-            Content::Superseded => return Ok(Ok(Outcome::Superseded)),
+            Content::Superseded => return Ok(Ok(DeliveryOutcome::Superseded)),
             Content::NotYet => {
                 let reason = "the run is not brought up to it yet".to_owned();
                 return Ok(Err(Refusal { reason, may_follow: false }));
@@ -222,9 +222,9 @@ impl WebhookDispatcher {
             sent = self.sender.post(due, route, shorter.to_string().into_bytes(), now()).await;
         }
         Ok(match sent {
-            Sent::Delivered => Ok(Outcome::Delivered),
-            Sent::Gone => Ok(Outcome::Gone),
-            Sent::TooLarge => Ok(Outcome::TooLarge),
+            Sent::Delivered => Ok(DeliveryOutcome::Delivered),
+            Sent::Gone => Ok(DeliveryOutcome::Gone),
+            Sent::TooLarge => Ok(DeliveryOutcome::TooLarge),
             Sent::Refused(reason) => Err(Refusal { reason, may_follow: false }),
             Sent::Unanswered(reason) => Err(Refusal { reason, may_follow: true }),
         })
@@ -234,7 +234,7 @@ impl WebhookDispatcher {
     /// answer does not matter: the event that comes next is refused without a row.
     async fn init(&self, due: &DueDelivery) -> Result<(), StorageError> {
         let Some(manifest) = self.router.files().manifest(&due.run).await? else { return Ok(()) };
-        let has_taken = |one: &Delivery| one.outcome == Some(Outcome::Delivered);
+        let has_taken = |one: &Delivery| one.outcome == Some(DeliveryOutcome::Delivered);
         if manifest.has_row() || manifest.webhooks.iter().any(has_taken) || is_frontends(due.run.as_str()) {
             return Ok(());
         }
@@ -250,7 +250,7 @@ impl WebhookDispatcher {
         metrics::webhook("retried");
         let mut wait = backoff(due.attempt).mul_f64(jitter());
         // The receiver may still carry out a beginning, which would wipe the output of the end that comes next.
-        if matches!(due.event, Event::Started(_)) && refusal.may_follow {
+        if matches!(due.event, WebhookEvent::Started(_)) && refusal.may_follow {
             wait = wait.max(self.timeout);
         }
         let reason = refusal.reason.as_str();

@@ -6,14 +6,14 @@ use pipeline::{record::sha256_hex, run::RunId};
 use secrecy::ExposeSecret as _;
 use sha2::Sha256;
 
-use crate::{config::SigningKey, storage::outbox::Event};
+use crate::{config::SigningKey, storage::outbox::WebhookEvent};
 
 /// Enough of a digest that no two events share it.
 const ID_DIGITS: usize = 32;
 
 /// The same for every attempt at the same event, on every replica: a receiver knows a repetition by it.
 #[must_use]
-pub fn id(run: &RunId, generation: i32, event: Event) -> String {
+pub fn id(run: &RunId, generation: i32, event: WebhookEvent) -> String {
     let digest = sha256_hex(format!("{run}\n{generation}\n{}", event.name()).as_bytes());
     format!("msg_{}", digest.get(..ID_DIGITS).unwrap_or(&digest))
 }
@@ -64,10 +64,13 @@ mod tests {
     #[test]
     fn an_id_is_the_events_own() {
         let run = RunId::parse("run-1").unwrap();
-        let stage = Event::Stage(Stage::InputProcessing);
+        let stage = WebhookEvent::Stage(Stage::InputProcessing);
         assert_eq!(id(&run, 1, stage), id(&run, 1, stage));
-        let others =
-            [id(&run, 2, stage), id(&run, 1, Event::Report), id(&RunId::parse("run-11").unwrap(), 1, stage)];
+        let others = [
+            id(&run, 2, stage),
+            id(&run, 1, WebhookEvent::Report),
+            id(&RunId::parse("run-11").unwrap(), 1, stage),
+        ];
         assert!(!others.contains(&id(&run, 1, stage)));
         assert_eq!(id(&run, 1, stage).len(), 36);
     }

@@ -29,7 +29,7 @@ const END_RETRY: Duration = Duration::from_secs(1);
 const TELL_UNSTORED_AFTER: Duration = Duration::from_secs(1);
 
 /// How the work on a run came out.
-enum Outcome {
+enum WorkOutcome {
     Finished(Finished),
     Failed(RunFailure),
     /// Somebody else has it, or has ended it.
@@ -75,7 +75,7 @@ pub(super) async fn work(
         "[{run_id}] started"
     );
     let outcome = match crash_loop::check(fence, &start.stored) {
-        Some(failure) => Outcome::Failed(failure),
+        Some(failure) => WorkOutcome::Failed(failure),
         None => outcome(inner, fence, start, lost, progress).await,
     };
     let finish = async |end: End<'_>| {
@@ -84,11 +84,11 @@ pub(super) async fn work(
         }
     };
     match outcome {
-        Outcome::Finished(finished) => {
+        WorkOutcome::Finished(finished) => {
             let end = End::Completed { records: &finished.records, report: &finished.report };
             Box::pin(finish(end)).await;
         }
-        Outcome::Failed(failure) => {
+        WorkOutcome::Failed(failure) => {
             metrics::llm_cost(failure.usage.cost_usd);
             tracing::warn!(code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
             let mut storing = Box::pin(finish(End::Failed(&failure)));
@@ -98,11 +98,11 @@ pub(super) async fn work(
                 inner.unstored().remove(run_id);
             }
         }
-        Outcome::Lost => {
+        WorkOutcome::Lost => {
             tracing::warn!("[{run_id}] is no longer ours; stopped working on it");
             Box::pin(router.relinquish(fence)).await;
         }
-        Outcome::Stopped => relinquish_run(router, fence).await,
+        WorkOutcome::Stopped => relinquish_run(router, fence).await,
     }
 }
 
@@ -231,7 +231,7 @@ async fn outcome(
     start: Start,
     lost: &CancellationToken,
     progress: &Progress,
-) -> Outcome {
+) -> WorkOutcome {
     let Inner { router, tools, stopping, config, .. } = inner;
     let Start { new, stored, lost_usd } = start;
     let cancel = CancellationToken::new();
@@ -255,18 +255,20 @@ async fn outcome(
         }
     };
     match result {
-        Ok(finished) => Outcome::Finished(finished),
-        Err(_) if store.is_lost() || lost.is_cancelled() => Outcome::Lost,
+        Ok(finished) => WorkOutcome::Finished(finished),
+        Err(_) if store.is_lost() || lost.is_cancelled() => WorkOutcome::Lost,
         Err(failure) if failure.code == FailureCode::Cancelled && is_overdue => {
             let what = format!(
                 "the run was worked on for {} s without an end (RUN_DEADLINE_SECONDS)",
                 config.run_deadline.as_secs()
             );
             let overdue = RunFailure::new(FailureCode::LlmTimeout, failure.stage, what, true);
-            Outcome::Failed(RunFailure { usage: failure.usage, ..overdue })
+            WorkOutcome::Failed(RunFailure { usage: failure.usage, ..overdue })
         }
-        Err(failure) if failure.code == FailureCode::Cancelled && stopping.is_cancelled() => Outcome::Stopped,
-        Err(failure) => Outcome::Failed(failure),
+        Err(failure) if failure.code == FailureCode::Cancelled && stopping.is_cancelled() => {
+            WorkOutcome::Stopped
+        }
+        Err(failure) => WorkOutcome::Failed(failure),
     }
 }
 

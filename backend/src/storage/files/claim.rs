@@ -8,7 +8,7 @@ use std::{
 use pipeline::run::{RunId, Stage};
 
 use super::{
-    super::{Fence, StorageError, StorageErrorKind, outbox::Event},
+    super::{Fence, StorageError, StorageErrorKind, outbox::WebhookEvent},
     DbSync,
     index_markers::OPEN_FOLDER,
     integrity::{DigestCheck, check_digest},
@@ -237,7 +237,7 @@ impl RunFiles {
         if self.webhook_queue.wake.is_some() {
             // A killed process may have stored a stage and not have come to its event.
             let found = manifest.stages.keys().filter(|stage| !known.contains(stage));
-            let found: Vec<Event> = found.copied().map(Event::Stage).collect();
+            let found: Vec<WebhookEvent> = found.copied().map(WebhookEvent::Stage).collect();
             let db_sync = manifest.database.map_or(DbSync::NotTracked, |_| DbSync::Pending);
             self.enqueue_events(&mut manifest, &found, db_sync)?;
             self.enqueue_step(&mut manifest, db_sync)?;

@@ -8,7 +8,7 @@ use pipeline::{
 };
 
 use super::{
-    super::{End, Fence, StorageError, outbox::Event},
+    super::{End, Fence, StorageError, outbox::WebhookEvent},
     DbSync,
     index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
     manifest::{DatabaseSide, Manifest, StoredReport},
@@ -103,9 +103,9 @@ impl RunFiles {
         if manifest.is_unsynced() || db_sync == DbSync::Diverged {
             self.mark_with_manifest(manifest, UNSYNCED_FOLDER)?;
         }
-        let ended: &[Event] = match status {
-            RunStatus::Completed => &[Event::Report, Event::Completed],
-            _ => &[Event::Failed],
+        let ended: &[WebhookEvent] = match status {
+            RunStatus::Completed => &[WebhookEvent::Report, WebhookEvent::Completed],
+            _ => &[WebhookEvent::Failed],
         };
         self.enqueue_events(manifest, ended, db_sync)?;
         self.write_manifest(manifest)?;

@@ -78,7 +78,7 @@ mod deliveries {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::Value;
 
-    use super::super::super::outbox::{Delivery, Event};
+    use super::super::super::outbox::{Delivery, WebhookEvent};
 
     #[derive(Serialize)]
     struct Written<'a> {
@@ -98,7 +98,7 @@ mod deliveries {
     }
 
     pub(super) fn serialize<S: Serializer>(all: &[Delivery], serializer: S) -> Result<S::Ok, S::Error> {
-        let is_beginning = |one: &&Delivery| matches!(one.event, Event::Started(_));
+        let is_beginning = |one: &&Delivery| matches!(one.event, WebhookEvent::Started(_));
         let (webhooks_of_beginnings, webhooks) = all.iter().partition(is_beginning);
         Written { webhooks, webhooks_of_beginnings }.serialize(serializer)
     }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::{
     super::{
         StorageError, StorageErrorKind,
-        outbox::{Counts, Delivery, DueDelivery, Event, Outbox, Outcome},
+        outbox::{Counts, Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
     },
     DbSync, FileStore,
     manifest::Manifest,
@@ -58,7 +58,7 @@ impl RunFiles {
     pub(super) fn enqueue_events(
         &self,
         manifest: &mut Manifest,
-        events: &[Event],
+        events: &[WebhookEvent],
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
         if self.webhook_queue.wake.is_none() || db_sync.is_synced() {
@@ -87,7 +87,7 @@ impl RunFiles {
     pub(super) fn enqueue_step(&self, manifest: &mut Manifest, db_sync: DbSync) -> Result<(), StorageError> {
         let missing = Stage::ALL.into_iter().find(|stage| !manifest.stages.contains_key(stage));
         let step = missing.map_or(REPORT_STEP, Stage::number);
-        self.enqueue_events(manifest, &[Event::Started(step)], db_sync)
+        self.enqueue_events(manifest, &[WebhookEvent::Started(step)], db_sync)
     }
 
     fn recheck_now(&self, run: &RunId) {
@@ -140,7 +140,7 @@ impl RunFiles {
     ) -> Result<Option<DueDelivery>, StorageError> {
         let mut due = None;
         self.change_deliveries(run, |deliveries, now| {
-            let is_gone = deliveries.iter().any(|one| one.outcome == Some(Outcome::Gone));
+            let is_gone = deliveries.iter().any(|one| one.outcome == Some(DeliveryOutcome::Gone));
             let first = deliveries.iter_mut().find(|one| one.outcome.is_none());
             let Some(first) = first.filter(|first| first.next_attempt_at <= now) else {
                 return false;
@@ -219,10 +219,10 @@ impl RunFiles {
                         let since = manifest.stages.values().map(|stage| stage.stored_at).min();
                         oldest = oldest.min(since).or(oldest).or(since);
                     }
-                    Some(Outcome::Delivered) => counts.delivered += 1,
-                    Some(Outcome::Gone) => counts.gone += 1,
-                    Some(Outcome::GaveUp) => counts.gave_up += 1,
-                    Some(Outcome::Superseded | Outcome::TooLarge) => {}
+                    Some(DeliveryOutcome::Delivered) => counts.delivered += 1,
+                    Some(DeliveryOutcome::Gone) => counts.gone += 1,
+                    Some(DeliveryOutcome::GaveUp) => counts.gave_up += 1,
+                    Some(DeliveryOutcome::Superseded | DeliveryOutcome::TooLarge) => {}
                 }
             }
         }
@@ -270,7 +270,7 @@ impl Outbox for FileStore {
     async fn ack(
         &self,
         due: &DueDelivery,
-        outcome: Outcome,
+        outcome: DeliveryOutcome,
         error: Option<&str>,
     ) -> Result<(), StorageError> {
         let (at, error) = ((due.generation, due.event.place()), error.map(str::to_owned));
@@ -280,7 +280,7 @@ impl Outbox for FileStore {
                 if one.position() == at && is_unsent {
                     one.attempts -= 1;
                 }
-                if one.position() == at || outcome == Outcome::Gone {
+                if one.position() == at || outcome == DeliveryOutcome::Gone {
                     one.outcome = Some(outcome);
                     one.last_error.clone_from(&error);
                 }
@@ -302,7 +302,12 @@ impl Outbox for FileStore {
         .await
     }
 
-    async fn replay(&self, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, StorageError> {
+    async fn replay(
+        &self,
+        run: &RunId,
+        generation: i32,
+        events: &[WebhookEvent],
+    ) -> Result<usize, StorageError> {
         let wanted = events.to_vec();
         self.change(run, move |all, now| {
             for one in all.iter_mut() {

@@ -8,7 +8,7 @@ use pipeline::{
 };
 
 use super::{
-    super::{Fence, StorageError, StorageErrorKind, outbox::Event},
+    super::{Fence, StorageError, StorageErrorKind, outbox::WebhookEvent},
     DbSync,
     integrity::{DigestCheck, check_digest, digest},
     manifest::{Manifest, StageEntry},
@@ -42,7 +42,7 @@ impl RunFiles {
         if db_sync.is_synced() {
             manifest.database.get_or_insert_default().has_row = true;
         }
-        self.enqueue_events(&mut manifest, &[Event::Stage(stage)], db_sync)?;
+        self.enqueue_events(&mut manifest, &[WebhookEvent::Stage(stage)], db_sync)?;
         self.enqueue_step(&mut manifest, db_sync)?;
         self.write_manifest(&mut manifest)?;
         tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());

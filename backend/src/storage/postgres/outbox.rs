@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use super::{
     super::{
         StorageError,
-        outbox::{Counts, Delivery, DueDelivery, Event, Outbox, Outcome},
+        outbox::{Counts, Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
     },
     Access, DbError, PooledConn, PostgresStore, bounded,
     lease::run_id,
@@ -35,7 +35,7 @@ macro_rules! enqueue_event {
 }
 pub(super) use enqueue_event;
 
-/// An event's place in the order of sending, as [`Event::place`].
+/// An event's place in the order of sending, as [`WebhookEvent::place`].
 macro_rules! place {
     ($row:literal) => {
         concat!(
@@ -86,7 +86,7 @@ async fn claim(
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         // One that this version does not know waits for the next.
-        let Some(event) = Event::from_number(row.try_get("event")?) else { continue };
+        let Some(event) = WebhookEvent::from_number(row.try_get("event")?) else { continue };
         all.push(DueDelivery {
             run: run_id(row.try_get("runId")?)?,
             generation: row.try_get("generation")?,
@@ -107,7 +107,7 @@ WHERE "runId" = $1 AND "settledAt" IS NULL AND (("generation" = $2 AND "event" =
 async fn ack(
     conn: &mut PooledConn<'_>,
     due: &DueDelivery,
-    outcome: Outcome,
+    outcome: DeliveryOutcome,
     error: Option<&str>,
 ) -> Result<(), DbError> {
     conn.query(ACK)
@@ -166,7 +166,7 @@ async fn replay(
     conn: &mut PooledConn<'_>,
     run: &RunId,
     generation: i32,
-    events: &[Event],
+    events: &[WebhookEvent],
 ) -> Result<usize, DbError> {
     let row = conn
         .query(REPLAY)
@@ -187,14 +187,14 @@ async fn deliveries(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Vec<Delive
     let rows = conn.query(DELIVERIES).bind(run.as_str()).fetch_all(conn.connection()?).await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
-        let Some(event) = Event::from_number(row.try_get("event")?) else { continue };
+        let Some(event) = WebhookEvent::from_number(row.try_get("event")?) else { continue };
         all.push(Delivery {
             generation: row.try_get("generation")?,
             event,
             attempts: row.try_get("attempts")?,
             next_attempt_at: Timestamp::from_timestamp_millis(row.try_get("nextAttemptAt")?)
                 .unwrap_or_default(),
-            outcome: row.try_get::<Option<&str>, _>("outcome")?.and_then(Outcome::parse),
+            outcome: row.try_get::<Option<&str>, _>("outcome")?.and_then(DeliveryOutcome::parse),
             last_error: row.try_get("lastError")?,
         });
     }
@@ -236,7 +236,7 @@ async fn import_deliveries(conn: &mut PooledConn<'_>, run: &RunId, all: &[Delive
         .bind(all.iter().map(|one| one.generation).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.event.number()).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.attempts).collect::<Vec<_>>())
-        .bind(all.iter().map(|one| one.outcome.map(Outcome::as_str)).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.outcome.map(DeliveryOutcome::as_str)).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.next_attempt_at.timestamp_millis()).collect::<Vec<_>>())
         .execute(conn.connection()?)
         .await?;
@@ -256,7 +256,7 @@ impl Outbox for PostgresStore {
     async fn ack(
         &self,
         due: &DueDelivery,
-        outcome: Outcome,
+        outcome: DeliveryOutcome,
         error: Option<&str>,
     ) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| ack(conn, due, outcome, error))
@@ -266,7 +266,12 @@ impl Outbox for PostgresStore {
         bounded!(self.pool, Access::Write, |conn| postpone(conn, due, wait, error))
     }
 
-    async fn replay(&self, run: &RunId, generation: i32, events: &[Event]) -> Result<usize, StorageError> {
+    async fn replay(
+        &self,
+        run: &RunId,
+        generation: i32,
+        events: &[WebhookEvent],
+    ) -> Result<usize, StorageError> {
         bounded!(self.pool, Access::Write, |conn| replay(conn, run, generation, events))
     }
 
