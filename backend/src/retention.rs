@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a pass did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct RetentionSummary {
     /// Runs and tombstones whose files went.
     pub files: usize,
     /// Tombstones and settled deliveries that went from the database.
@@ -38,7 +38,7 @@ pub struct Summary {
     pub kept: usize,
 }
 
-impl Summary {
+impl RetentionSummary {
     fn tell(self) {
         let Self { files, rows, kept } = self;
         if files + rows > 0 {
@@ -85,8 +85,8 @@ impl Retention {
     }
 
     /// One pass over everything.
-    pub async fn pass(&self) -> Result<Summary, StorageError> {
-        let mut summary = Summary::default();
+    pub async fn pass(&self) -> Result<RetentionSummary, StorageError> {
+        let mut summary = RetentionSummary::default();
         let keep = chrono::TimeDelta::from_std(self.keep).unwrap_or(chrono::TimeDelta::MAX);
         let Some(before) = self.clock.now().checked_sub_signed(keep) else { return Ok(summary) };
         // Before a tombstone goes, this disk has obeyed it.

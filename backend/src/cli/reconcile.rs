@@ -11,7 +11,7 @@ use crate::{
     app,
     config::{Config, StoragePlace},
     reconcile::{
-        ReconcileOutcome, Reconciler, Summary,
+        ReconcileOutcome, ReconcileSummary, Reconciler,
         resolve::Keep,
         verify::{Comparison, Scope, Sides, Verified},
     },
@@ -170,7 +170,7 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
         });
         return ExitCode::SUCCESS;
     }
-    let mut summary = Summary::default();
+    let mut summary = ReconcileSummary::default();
     for run in runs {
         let outcome = if args.missing || args.run.is_some() {
             reconciler.reconcile_named(&run).await

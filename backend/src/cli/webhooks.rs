@@ -9,7 +9,7 @@ use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
 use crate::{
     app,
     config::Config,
-    storage::outbox::{Counts, Delivery, DeliveryOutcome},
+    storage::outbox::{Delivery, DeliveryCounts, DeliveryOutcome},
     webhooks::{admin::WebhookAdmin, sign},
 };
 
@@ -65,7 +65,7 @@ async fn all(admin: &WebhookAdmin, json: bool) -> ExitCode {
     if json {
         put_json(&json!(counts));
     } else {
-        let Counts { pending, delivered, gone, gave_up, oldest_pending_seconds } = counts;
+        let DeliveryCounts { pending, delivered, gone, gave_up, oldest_pending_seconds } = counts;
         put(&format!(
             "{pending} to be told (the oldest for {oldest_pending_seconds} s), {delivered} told, {gone} refused for good (410), {gave_up} given up\n"
         ));

@@ -1,4 +1,4 @@
-//! Counts tolerated oddities by kind, and tells each kind once a run in the log.
+//! DeliveryCounts tolerated oddities by kind, and tells each kind once a run in the log.
 
 use std::{
     collections::HashMap,

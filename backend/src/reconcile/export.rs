@@ -33,7 +33,7 @@ pub enum Exported {
 
 /// How many runs came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
+pub struct ExportCount {
     pub written: usize,
     pub present: usize,
     pub open: usize,
@@ -42,7 +42,7 @@ pub struct Count {
     pub failed: usize,
 }
 
-impl Count {
+impl ExportCount {
     fn add(&mut self, exported: &Exported) {
         *match exported {
             Exported::Written => &mut self.written,
@@ -69,8 +69,8 @@ impl Reconciler {
         scope: &Scope,
         to: &FileStore,
         mut tell: impl FnMut(&RunId, &Exported) + Send,
-    ) -> Result<Count, StorageError> {
-        let mut count = Count::default();
+    ) -> Result<ExportCount, StorageError> {
+        let mut count = ExportCount::default();
         let since = match scope {
             Scope::One(run) => {
                 let exported = self.export_one(run, to).await?;

@@ -95,7 +95,7 @@ pub enum ReconcileOutcome {
 
 /// What a pass did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct ReconcileSummary {
     pub runs: usize,
     pub proved: usize,
     pub stages_written: usize,
@@ -105,8 +105,8 @@ pub struct Summary {
     pub failed: Vec<RunId>,
 }
 
-impl Summary {
-    /// Counts one more run.
+impl ReconcileSummary {
+    /// DeliveryCounts one more run.
     pub fn add(&mut self, run: RunId, outcome: &ReconcileOutcome) {
         self.runs += 1;
         match outcome {
@@ -316,16 +316,16 @@ impl Reconciler {
     }
 
     /// One pass over everything that is marked.
-    pub async fn pass(&self) -> Summary {
+    pub async fn pass(&self) -> ReconcileSummary {
         let runs = match self.marked().await {
             Ok(runs) => self.due(runs),
             Err(error) => {
                 tracing::warn!(%error, "what is unsynced cannot be read");
-                return Summary::default();
+                return ReconcileSummary::default();
             }
         };
         if runs.is_empty() {
-            return Summary::default();
+            return ReconcileSummary::default();
         }
         let begun = self.clock.monotonic();
         let summary = self.reconcile(runs).await;
@@ -384,14 +384,14 @@ impl Reconciler {
     }
 
     /// Reconciles a set of runs, a few at once.
-    pub async fn reconcile(&self, runs: Vec<RunId>) -> Summary {
+    pub async fn reconcile(&self, runs: Vec<RunId>) -> ReconcileSummary {
         let mut outcomes = stream::iter(runs)
             .map(|run| async move {
                 let outcome = self.reconcile_one(&run).await;
                 (run, outcome)
             })
             .buffer_unordered(CONCURRENCY);
-        let mut summary = Summary::default();
+        let mut summary = ReconcileSummary::default();
         while let Some((run, outcome)) = outcomes.next().await {
             match &outcome {
                 ReconcileOutcome::Conflict { numbers } => {

@@ -87,7 +87,7 @@ pub struct Verified {
 
 /// How many runs came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
+pub struct VerifyCount {
     pub compared: usize,
     pub equal: usize,
     pub open: usize,
@@ -99,7 +99,7 @@ pub struct Count {
     pub unknown: usize,
 }
 
-impl Count {
+impl VerifyCount {
     fn add(&mut self, comparison: &Comparison) {
         self.compared += 1;
         *match comparison {
@@ -127,8 +127,8 @@ impl Reconciler {
         &self,
         scope: &Scope,
         mut tell: impl FnMut(&Verified) + Send,
-    ) -> Result<Count, StorageError> {
-        let mut count = Count::default();
+    ) -> Result<VerifyCount, StorageError> {
+        let mut count = VerifyCount::default();
         let mut note = |run_id: RunId, comparison: Comparison| {
             count.add(&comparison);
             tell(&Verified { run_id, comparison });

@@ -184,7 +184,7 @@ pub struct DueDelivery {
 
 /// Deliveries by how they stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct DeliveryCounts {
     pub pending: u64,
     pub delivered: u64,
     pub gone: u64,
@@ -232,7 +232,7 @@ pub trait Outbox: Store {
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError>;
 
     /// All of them, counted.
-    async fn count_deliveries(&self) -> Result<Counts, StorageError>;
+    async fn count_deliveries(&self) -> Result<DeliveryCounts, StorageError>;
 
     /// Takes over what another store was still to tell, and what it had told.
     async fn import_deliveries(&self, run: &RunId, deliveries: &[Delivery]) -> Result<(), StorageError>;

@@ -8,7 +8,7 @@ use super::body::{Content, Source, content};
 use crate::storage::{
     StorageError,
     files::FileStore,
-    outbox::{Counts, Delivery, Outbox, WebhookEvent},
+    outbox::{Delivery, DeliveryCounts, Outbox, WebhookEvent},
 };
 
 /// Looks into the outboxes, whatever a service does meanwhile.
@@ -54,8 +54,8 @@ impl WebhookAdmin {
     }
 
     /// What was told and what is still to be, of all runs.
-    pub async fn counts(&self) -> Result<Counts, StorageError> {
-        let mut all = Counts::default();
+    pub async fn counts(&self) -> Result<DeliveryCounts, StorageError> {
+        let mut all = DeliveryCounts::default();
         for (_, outbox) in self.outboxes() {
             let one = outbox.count_deliveries().await?;
             all.pending += one.pending;

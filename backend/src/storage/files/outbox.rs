@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::{
     super::{
         StorageError, StorageErrorKind,
-        outbox::{Counts, Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
+        outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
     },
     DbSync, FileStore,
     manifest::Manifest,
@@ -205,8 +205,8 @@ impl RunFiles {
         Ok(runs)
     }
 
-    fn count_deliveries(&self) -> Result<Counts, StorageError> {
-        let (mut counts, mut oldest) = (Counts::default(), None);
+    fn count_deliveries(&self) -> Result<DeliveryCounts, StorageError> {
+        let (mut counts, mut oldest) = (DeliveryCounts::default(), None);
         let runs = self.to_hand_over()?;
         let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
         for (run, (name, stored)) in runs.iter().zip(names.iter().zip(self.backend.read_all(&names))) {
@@ -331,7 +331,7 @@ impl Outbox for FileStore {
         Ok(self.manifest(run).await?.map(|manifest| manifest.webhooks).unwrap_or_default())
     }
 
-    async fn count_deliveries(&self) -> Result<Counts, StorageError> {
+    async fn count_deliveries(&self) -> Result<DeliveryCounts, StorageError> {
         self.whole(RunFiles::count_deliveries).await
     }
 

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use super::{
     super::{
         StorageError,
-        outbox::{Counts, Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
+        outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
     },
     Access, DbError, PooledConn, PostgresStore, bounded,
     lease::run_id,
@@ -209,10 +209,10 @@ SELECT count(*) FILTER (WHERE "settledAt" IS NULL) AS "pending",
   COALESCE(extract(epoch FROM now() - min("createdAt") FILTER (WHERE "settledAt" IS NULL)), 0)::int8 AS "oldest"
 FROM "WebhookDelivery""#;
 
-async fn count(conn: &mut PooledConn<'_>) -> Result<Counts, DbError> {
+async fn count(conn: &mut PooledConn<'_>) -> Result<DeliveryCounts, DbError> {
     let row = conn.query(COUNT).fetch_one(conn.connection()?).await?;
     let number = |name| Ok::<_, DbError>(u64::try_from(row.try_get::<i64, _>(name)?).unwrap_or_default());
-    Ok(Counts {
+    Ok(DeliveryCounts {
         pending: number("pending")?,
         delivered: number("delivered")?,
         gone: number("gone")?,
@@ -279,7 +279,7 @@ impl Outbox for PostgresStore {
         bounded!(self.pool, Access::Read, |conn| deliveries(conn, run))
     }
 
-    async fn count_deliveries(&self) -> Result<Counts, StorageError> {
+    async fn count_deliveries(&self) -> Result<DeliveryCounts, StorageError> {
         bounded!(self.pool, Access::Read, |conn| count(conn))
     }
 
