@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// For bringing files into the database at the very end, however long the runs have taken: a pass or two.
-const PUSH_MIN: Duration = Duration::from_secs(2);
+const FLUSH_MIN: Duration = Duration::from_secs(2);
 
 /// How many runs are named whose files are left behind.
 const NAMED_MAX: usize = 5;
@@ -154,7 +154,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
     if let Some(reconciler) = service.reconciler.filter(|_| files.is_on_disk()) {
         let gone = told_at.get().map_or(drain, Instant::elapsed);
-        push_files(&reconciler, drain.saturating_sub(gone).max(PUSH_MIN)).await;
+        flush_files(&reconciler, drain.saturating_sub(gone).max(FLUSH_MIN)).await;
     }
     files.leave().await;
     if let Some(heartbeat) = heartbeat {
@@ -172,8 +172,8 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
 }
 
 /// Brings into the database what only this process's files have: a container's disk may go with it.
-async fn push_files(reconciler: &Reconciler, window: Duration) {
-    match reconciler.push_out(window).await {
+async fn flush_files(reconciler: &Reconciler, window: Duration) {
+    match reconciler.flush_before_exit(window).await {
         Ok(left) if left.is_empty() => {}
         Ok(left) => {
             let named: Vec<&str> = left.iter().take(NAMED_MAX).map(RunId::as_str).collect();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Basic, COUNTED_MAX, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
 use crate::{
     config::{Environment, Role},
-    reconcile::Standing,
+    reconcile::ReconcileStatus,
     storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode},
     telemetry::metrics::Measured,
 };
@@ -78,7 +78,7 @@ pub struct StorageReport {
     /// How long the oldest of what the database lacks has waited; none where it lacks nothing.
     pub oldest_unsynced_seconds: Option<u64>,
     /// How what went to files alone is brought into the database; none without a database.
-    pub reconciliation: Option<Standing>,
+    pub reconciliation: Option<ReconcileStatus>,
     pub local_disk: Durability,
     /// What would be left of a run's outputs if this container vanished now.
     pub durability: Durability,
@@ -290,8 +290,8 @@ impl Health {
             unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
             oldest_unsynced_seconds: unsynced.and_then(|unsynced| self.age(unsynced)),
             reconciliation: self.sources.reconciler.as_deref().map(|reconciler| {
-                let standing = reconciler.standing();
-                Standing { conflicts: conflicts.unwrap_or(standing.conflicts), ..standing }
+                let standing = reconciler.status();
+                ReconcileStatus { conflicts: conflicts.unwrap_or(standing.conflicts), ..standing }
             }),
             local_disk: self.sources.file_storage.durability(),
             durability,

@@ -3,13 +3,13 @@
 //! One code path, whoever starts it: the clock, the breaker that closes, a flip of the flags, an operator. It knows
 //! nothing but the state of both stores, so it may be killed anywhere and begun anew.
 
+mod apply_plan;
 pub mod export;
 pub mod plan;
 mod repair;
 pub mod resolve;
 mod rowless;
-mod settle;
-mod tidy;
+mod sweep;
 pub mod verify;
 
 use std::{
@@ -45,19 +45,19 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Before a run that could not be settled is tried again: doubled each time, at most the second.
-const DEFERRALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
 /// The most that is left of that for a conflict: a retry takes the row's note of it away, and the next look puts it back.
-const CONFLICT_DEFERRAL_MAX: Duration = Duration::from_secs(60);
+const CONFLICT_BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 /// The most that is left of that where the lease of the run's row is kept for it, and clients of the database see it run.
 const RETAINED_BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// Between two looks for runs that are open in files and have ended in the database.
-const TIDY_INTERVAL: Duration = Duration::from_secs(30);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs that one statement asks for.
-const TIDY_BATCH: usize = 500;
+const SWEEP_BATCH: usize = 500;
 
 /// Runs brought back at once: enough for the flushes of their manifests to overlap with the work of the database …
 const CONCURRENCY: usize = 24;
@@ -66,7 +66,7 @@ const CONCURRENCY: usize = 24;
 const DATABASE_CALLS_MAX: usize = 8;
 
 /// Between two attempts to bring everything into the database before the process ends.
-const PUSH_AGAIN: Duration = Duration::from_millis(200);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -133,7 +133,7 @@ impl ReconcileSummary {
 
 /// How reconciliation stands, for health.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Standing {
+pub struct ReconcileStatus {
     /// Of the last pass that had something to do. Run ids stand in the log and in the command's answer.
     pub proved: usize,
     pub stages_written: usize,
@@ -165,7 +165,7 @@ pub struct Reconciler {
     /// Fair, and never closed.
     calls: Semaphore,
     asked: Notify,
-    standing: Mutex<Standing>,
+    status: Mutex<ReconcileStatus>,
     /// When a run may be tried again, and how long it waited the last time.
     deferred: Mutex<HashMap<RunId, (Duration, Duration)>>,
     /// The time of the last tombstone that was seen.
@@ -191,7 +191,7 @@ impl Reconciler {
             retention,
             calls: Semaphore::new(DATABASE_CALLS_MAX),
             asked: Notify::new(),
-            standing: Mutex::default(),
+            status: Mutex::default(),
             deferred: Mutex::default(),
             tombstones_read_until: Mutex::default(),
         }
@@ -199,8 +199,8 @@ impl Reconciler {
 
     /// How reconciliation stands.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn status(&self) -> ReconcileStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks for a pass now, over everything: something has changed.
@@ -211,14 +211,14 @@ impl Reconciler {
 
     /// Passes whenever there is a reason, for ever; none while the database is switched off or away.
     pub async fn run(&self) {
-        let mut tidied: Option<Duration> = None;
+        let mut swept_at: Option<Duration> = None;
         loop {
             if self.router.is_database_open() {
                 self.pass().await;
                 let now = self.clock.monotonic();
-                if tidied.is_none_or(|at| now.saturating_sub(at) >= TIDY_INTERVAL) {
-                    match self.tidy().await {
-                        Ok(()) => tidied = Some(now),
+                if swept_at.is_none_or(|at| now.saturating_sub(at) >= SWEEP_INTERVAL) {
+                    match self.sweep().await {
+                        Ok(()) => swept_at = Some(now),
                         Err(error) => {
                             tracing::warn!(%error, "what only the database has could not be brought to the files")
                         }
@@ -226,7 +226,7 @@ impl Reconciler {
                 }
             }
             tokio::select! {
-                () = self.asked.notified() => tidied = None,
+                () = self.asked.notified() => swept_at = None,
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
@@ -259,11 +259,11 @@ impl Reconciler {
             deferred.remove(run);
             return;
         }
-        let waited = deferred.get(run).map_or(DEFERRALS.0 / 2, |(_, waited)| *waited);
+        let waited = deferred.get(run).map_or(BACKOFF.0 / 2, |(_, waited)| *waited);
         let longest = match outcome {
             _ if self.router.retained_lease(run).is_some() => RETAINED_BACKOFF_MAX,
-            ReconcileOutcome::Conflict { .. } => CONFLICT_DEFERRAL_MAX,
-            _ => DEFERRALS.1,
+            ReconcileOutcome::Conflict { .. } => CONFLICT_BACKOFF_MAX,
+            _ => BACKOFF.1,
         };
         let wait = (waited * 2).min(longest);
         deferred.insert(run.clone(), (self.clock.monotonic() + wait, wait));
@@ -339,26 +339,26 @@ impl Reconciler {
             elapsed_ms = elapsed.as_millis(),
             "reconciled"
         );
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         if summary.proved > 0 {
-            standing.last_proof_at = Some(now);
+            status.last_proof_at = Some(now);
         }
         if summary.stages_written > 0 {
             let millis = elapsed.as_millis().max(1);
-            standing.stages_per_second = u64::try_from(summary.stages_written as u128 * 1_000 / millis).ok();
+            status.stages_per_second = u64::try_from(summary.stages_written as u128 * 1_000 / millis).ok();
         }
-        standing.last_pass_at = Some(now);
-        standing.proved = summary.proved;
-        standing.stages_written = summary.stages_written;
-        standing.conflicts = summary.conflicts.len();
-        standing.failed = summary.failed.len();
+        status.last_pass_at = Some(now);
+        status.proved = summary.proved;
+        status.stages_written = summary.stages_written;
+        status.conflicts = summary.conflicts.len();
+        status.failed = summary.failed.len();
         summary
     }
 
     /// At the end of a process whose files may go with it: brings what is marked into the database, as far as it goes within
     /// the window. Returns what is left.
-    pub async fn push_out(&self, window: Duration) -> Result<Vec<RunId>, StorageError> {
+    pub async fn flush_before_exit(&self, window: Duration) -> Result<Vec<RunId>, StorageError> {
         let pushing = async {
             loop {
                 let marked = self.marked().await?;
@@ -373,7 +373,7 @@ impl Reconciler {
                         return Ok(());
                     }
                 }
-                tokio::time::sleep(PUSH_AGAIN).await;
+                tokio::time::sleep(FLUSH_INTERVAL).await;
             }
         };
         if let Ok(pushed) = tokio::time::timeout(window, pushing).await {

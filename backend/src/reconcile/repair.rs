@@ -14,7 +14,7 @@ impl Reconciler {
     /// left of them here, its row also where it was there and is gone, and a run that nobody knows is told.
     pub async fn reconcile_named(&self, run: &RunId) -> ReconcileOutcome {
         let outcome = async {
-            if self.files().load(run).await?.is_none() && self.make_anew(run).await?.is_none() {
+            if self.files().load(run).await?.is_none() && self.rebuild_files(run).await?.is_none() {
                 return Ok(match self.compare(run).await? {
                     Comparison::Unknown => ReconcileOutcome::Unknown,
                     _ => ReconcileOutcome::NoFiles,
@@ -26,15 +26,15 @@ impl Reconciler {
     }
 
     /// The run's files, if something is left of them: a lost or torn manifest is made anew.
-    pub(super) async fn load_or_mend(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
+    pub(super) async fn load_or_rebuild(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         if let Some(file) = self.files().load(run).await? {
             return Ok(Some(file));
         }
-        if self.files().has_anything_of(run).await? { self.make_anew(run).await } else { Ok(None) }
+        if self.files().has_anything_of(run).await? { self.rebuild_files(run).await } else { Ok(None) }
     }
 
     /// Writes files from a row that has ended and whose files have not been kept long enough; none where there is none.
-    pub(super) async fn make_anew(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
+    pub(super) async fn rebuild_files(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         let Some(Row { snapshot: row, .. }) = self.read_row(run).await? else { return Ok(None) };
         if is_open(&row) || row.is_leased || self.has_expired(&row) {
             return Ok(None);

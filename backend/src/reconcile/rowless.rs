@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::PoisonError, time::Duration};
 use chrono::TimeDelta;
 use pipeline::{clock::Timestamp, run::RunId};
 
-use super::{ReconcileOutcome, Reconciler, TIDY_BATCH};
+use super::{ReconcileOutcome, Reconciler, SWEEP_BATCH};
 use crate::storage::{StorageError, files::manifest::Manifest};
 
 /// How far back tombstones are asked for that should have been seen: a statement that took its time, or a server that
@@ -28,7 +28,7 @@ pub(super) enum Trigger {
 impl Reconciler {
     /// Brings one run's row up to its files, also where the row was there and has been removed or lost since.
     pub(super) async fn reenter_one(&self, run: &RunId) -> ReconcileOutcome {
-        self.settle(run, Trigger::Command).await
+        self.apply_plan(run, Trigger::Command).await
     }
 
     /// The ended runs of this disk that the database has no row of, and is meant to have one.
@@ -45,7 +45,7 @@ impl Reconciler {
 
     async fn absent(&self, runs: Vec<RunId>) -> Result<Vec<RunId>, StorageError> {
         let mut absent = Vec::new();
-        for batch in runs.chunks(TIDY_BATCH) {
+        for batch in runs.chunks(SWEEP_BATCH) {
             absent.extend(self.call(|target| async { target.absent_among(batch).await }).await?);
         }
         Ok(absent)
@@ -81,8 +81,8 @@ impl Reconciler {
         let mut has_left_any = false;
         loop {
             let from = after.as_ref().map(|(at, run)| (*at, run.as_ref()));
-            let page = self.call(|target| async move { target.tombstones(from, TIDY_BATCH).await }).await?;
-            let is_last = page.len() < TIDY_BATCH;
+            let page = self.call(|target| async move { target.tombstones(from, SWEEP_BATCH).await }).await?;
+            let is_last = page.len() < SWEEP_BATCH;
             for (run, at) in page {
                 let here = match &mut here {
                     Some(here) => here,

@@ -18,8 +18,8 @@ mod end;
 mod index_markers;
 mod integrity;
 pub mod manifest;
-mod mend;
 mod outbox;
+mod repair;
 mod retention;
 mod rowless;
 mod run_files;
@@ -57,7 +57,7 @@ use self::{
     run_files::{REPORT_FILE, RunFiles},
     spool::Spool,
 };
-pub use self::{mend::Damage, run_files::OpenError, unsynced::Unsynced};
+pub use self::{repair::Damage, run_files::OpenError, unsynced::Unsynced};
 use super::{
     Acceptance, Claim, End, Fence, Lease, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store,
     bulkhead::Bulkhead,

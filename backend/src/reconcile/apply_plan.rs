@@ -26,10 +26,10 @@ const ROUNDS_MAX: usize = 4;
 impl Reconciler {
     /// Brings one run's row up to its files, and proves it.
     pub async fn reconcile_one(&self, run: &RunId) -> ReconcileOutcome {
-        self.settle(run, Trigger::Automatic).await
+        self.apply_plan(run, Trigger::Automatic).await
     }
 
-    pub(super) async fn settle(&self, run: &RunId, trigger: Trigger) -> ReconcileOutcome {
+    pub(super) async fn apply_plan(&self, run: &RunId, trigger: Trigger) -> ReconcileOutcome {
         let kept = self.router.retained_lease(run);
         let settled =
             match self.try_reconcile(run, trigger).await {
@@ -49,7 +49,7 @@ impl Reconciler {
     }
 
     async fn try_reconcile(&self, run: &RunId, trigger: Trigger) -> Result<ReconcileOutcome, StorageError> {
-        let Some(mut file) = self.load_or_mend(run).await? else { return Ok(ReconcileOutcome::NoFiles) };
+        let Some(mut file) = self.load_or_rebuild(run).await? else { return Ok(ReconcileOutcome::NoFiles) };
         let mut stages_written = 0;
         // Ending a row writes the rows of the frontend's other tables too.
         let mut has_rows = false;

@@ -2,12 +2,12 @@
 
 use pipeline::run::RunId;
 
-use super::{Reconciler, TIDY_BATCH};
+use super::{Reconciler, SWEEP_BATCH};
 use crate::storage::StorageError;
 
 impl Reconciler {
     /// Brings to the files what only the database has, and knows of.
-    pub(super) async fn tidy(&self) -> Result<(), StorageError> {
+    pub(super) async fn sweep(&self) -> Result<(), StorageError> {
         self.sync_tombstones().await?;
         self.close_ended().await?;
         if self.router.state().mode.has_files() { self.fill_files().await } else { Ok(()) }
@@ -20,11 +20,11 @@ impl Reconciler {
         loop {
             let after_run = after.as_ref();
             let page = self
-                .call(|target| async move { target.files_incomplete_since(after_run, TIDY_BATCH).await })
+                .call(|target| async move { target.files_incomplete_since(after_run, SWEEP_BATCH).await })
                 .await?;
             for run in &page {
                 if self.files().manifest(run).await?.is_none()
-                    && (!self.router.keeps_all_files() || self.make_anew(run).await?.is_none())
+                    && (!self.router.keeps_all_files() || self.rebuild_files(run).await?.is_none())
                 {
                     continue;
                 }
@@ -38,7 +38,7 @@ impl Reconciler {
                 }
             }
             match page.last() {
-                Some(run) if page.len() == TIDY_BATCH => after = Some(run.clone()),
+                Some(run) if page.len() == SWEEP_BATCH => after = Some(run.clone()),
                 _ => return Ok(()),
             }
         }
@@ -48,7 +48,7 @@ impl Reconciler {
     async fn close_ended(&self) -> Result<(), StorageError> {
         let mut open = self.files().open_runs().await?;
         open.retain(|run| !self.is_worked_on(run));
-        for batch in open.chunks(TIDY_BATCH) {
+        for batch in open.chunks(SWEEP_BATCH) {
             for run in self.call(|target| async { target.ended_among(batch).await }).await? {
                 if !self.is_worked_on(&run) {
                     self.router.close_in_files(&run).await?;
