@@ -1,9 +1,9 @@
 //! After an incident nothing is left behind: what went to files alone is brought into the database, and proved equal.
 
 mod export;
+mod missing_row;
 mod repair;
 mod retention;
-mod rowless;
 
 use std::process::Output;
 

@@ -7,9 +7,9 @@ use pipeline::{
 
 use super::{
     ReconcileOutcome, Reconciler,
+    missing_row::Trigger,
     plan::{Plan, differences, plan},
     repair::with_damage,
-    rowless::Trigger,
 };
 use crate::{
     crash,

@@ -5,10 +5,10 @@
 
 mod apply_plan;
 pub mod export;
+mod missing_row;
 pub mod plan;
 mod repair;
 pub mod resolve;
-mod rowless;
 mod sweep;
 pub mod verify;
 

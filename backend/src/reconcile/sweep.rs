@@ -55,6 +55,6 @@ impl Reconciler {
                 }
             }
         }
-        self.close_rowless(open).await
+        self.close_missing_rows(open).await
     }
 }

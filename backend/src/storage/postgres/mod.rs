@@ -18,12 +18,12 @@ mod lease;
 mod list;
 mod listen;
 mod load;
+mod missing_row;
 mod notifier;
 mod outbox;
 mod pool;
 mod probe;
 mod replicas;
-mod rowless;
 mod stage;
 mod steps;
 mod sync;
@@ -200,7 +200,7 @@ impl SyncTarget for PostgresStore {
     }
 
     async fn absent_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| rowless::absent_among(conn, runs))
+        bounded!(self.pool, Access::Read, |conn| missing_row::absent_among(conn, runs))
     }
 
     async fn tombstones(
@@ -208,7 +208,7 @@ impl SyncTarget for PostgresStore {
         after: Option<(Timestamp, Option<&RunId>)>,
         limit: usize,
     ) -> Result<Vec<(RunId, Timestamp)>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| rowless::tombstones(conn, after, limit))
+        bounded!(self.pool, Access::Read, |conn| missing_row::tombstones(conn, after, limit))
     }
 
     async fn fill_stage(

@@ -99,7 +99,7 @@ impl Router {
                 });
             }
             // Nor is what the database has forgotten.
-            if let Some(accepted) = self.accept_rowless(run, &manifest).await? {
+            if let Some(accepted) = self.accept_missing_row(run, &manifest).await? {
                 return Ok(accepted);
             }
         }

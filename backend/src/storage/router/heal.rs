@@ -328,7 +328,11 @@ impl Router {
         let Some(database) = self.open_database(mode) else { return Ok(()) };
         let run = &fence.run;
         let Some(row) = database.call_queued(|store| async move { store.load(run).await }).await? else {
-            return if self.purge_if_deleted(run).await? { Ok(()) } else { self.cancel_rowless(run).await };
+            return if self.purge_if_deleted(run).await? {
+                Ok(())
+            } else {
+                self.cancel_missing_row(run).await
+            };
         };
         if row.status == RunStatus::Failed && row.failure.is_none() {
             let failure = &ended_by_frontend();

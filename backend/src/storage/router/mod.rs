@@ -11,10 +11,10 @@ mod database;
 mod heal;
 mod lease_wait;
 mod leases;
+mod missing_row;
 mod poll_limiter;
 mod presence;
 mod retry;
-mod rowless;
 mod state;
 
 use std::{

@@ -113,7 +113,7 @@ impl Reconciler {
 
     /// Closes what is open in files, was in the database, and is not there any more. Not before it has stood still for a
     /// lease: whoever works on it finds out by itself.
-    pub(super) async fn close_rowless(&self, open: Vec<RunId>) -> Result<(), StorageError> {
+    pub(super) async fn close_missing_rows(&self, open: Vec<RunId>) -> Result<(), StorageError> {
         let grace = self.worker.as_ref().map_or(GRACE, |worker| worker.lease().duration);
         for run in self.absent(open).await? {
             let Some(manifest) = self.files().manifest(&run).await? else { continue };

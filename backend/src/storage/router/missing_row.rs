@@ -42,7 +42,7 @@ impl Router {
 
     /// What a run's acceptance comes to that the files know, if the database, which answers, no longer has its row; none if
     /// it is for the database to say.
-    pub(super) async fn accept_rowless(
+    pub(super) async fn accept_missing_row(
         &self,
         run: &RunSubmission,
         manifest: &Manifest,
@@ -68,7 +68,7 @@ impl Router {
     }
 
     /// Ends in files, as cancelled, a run whose row is gone: the database, which had it, is where runs are decided.
-    pub(super) async fn cancel_rowless(&self, run: &RunId) -> Result<(), StorageError> {
+    pub(super) async fn cancel_missing_row(&self, run: &RunId) -> Result<(), StorageError> {
         // Accepted by file, or asked for again: its row has yet to come.
         let is_open = |manifest: &Manifest| manifest.has_row() && !manifest.has_ended();
         if !self.files.manifest(run).await?.as_ref().is_some_and(is_open) {
