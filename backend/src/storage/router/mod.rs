@@ -8,7 +8,6 @@ mod claim;
 mod connectivity;
 mod control;
 mod database;
-mod heal;
 mod lease_wait;
 mod leases;
 mod missing_row;
@@ -16,6 +15,7 @@ mod poll_limiter;
 mod presence;
 mod retry;
 mod state;
+mod sync_on_claim;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -41,9 +41,9 @@ use self::{
 };
 pub use self::{
     database::{Database, ReadLimiter},
-    heal::Resume,
     presence::ReplicaPresence,
     state::StorageState,
+    sync_on_claim::Resume,
 };
 use super::{
     Acceptance, Claim, End, Fence, Lease, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store,

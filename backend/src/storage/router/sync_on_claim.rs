@@ -190,7 +190,7 @@ impl Router {
 
     async fn try_resume(&self, fence: &Fence) -> Result<Resume, StorageError> {
         self.take_row(fence).await?;
-        if self.heal(fence).await? {
+        if self.sync_on_claim(fence).await? {
             return Ok(Resume::Ended);
         }
         let run = &fence.run;
@@ -209,7 +209,7 @@ impl Router {
 
     /// Brings the side up that misses what the other has, after a claim. True if the run has ended already, in
     /// files, and nothing is left to do.
-    pub async fn heal(&self, fence: &Fence) -> Result<bool, StorageError> {
+    pub async fn sync_on_claim(&self, fence: &Fence) -> Result<bool, StorageError> {
         let mode = self.mode();
         let database = self.database.as_ref().filter(|_| mode.has_database() && self.owns_row(fence));
         let Some(database) = database else { return Ok(false) };
