@@ -24,7 +24,7 @@ use crate::{
         isolate::Isolation,
     },
     flags::{Defaults, FlagSource},
-    health::{FileStorage, Health, Identity, ModelBreaker, Sources},
+    health::{FileStorage, Health, HealthDeps, Identity, ModelBreaker},
     http::{HttpState, Limits, Streams},
     llm::{
         OpenRouter, OpenRouterConfig, OpenRouterError, connections::ConnectionsConfig, deadline::WithDeadline,
@@ -264,7 +264,7 @@ impl Service {
         ));
         let notifier = postgres.clone().map(|store| store as Arc<dyn ChangeNotifier>);
         let watchers = Arc::new(RunWatchers::new(runs.clone(), router.clone(), notifier));
-        let health = Arc::new(Health::new(Sources {
+        let health = Arc::new(Health::new(HealthDeps {
             identity: identity.clone(),
             router: router.clone(),
             worker: worker.clone(),

@@ -46,7 +46,7 @@ async fn keys_open_runs_and_reads_by_either_header() {
     // What a client without a key sends.
     with_header(&service, "/status/run-1", "x-api-key", "").await.problem(401, "key_required");
     with_header(&service, "/status/run-1", "authorization", "Bearer ").await.problem(401, "key_required");
-    with_header(&service, "/status/run-1", "authorization", "Basic dGhlOmtleQ==")
+    with_header(&service, "/status/run-1", "authorization", "HealthSummary dGhlOmtleQ==")
         .await
         .problem(401, "key_required");
     for path in [

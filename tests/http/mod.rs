@@ -28,7 +28,7 @@ use backend::{
         fetch::{Deadlines, Fetcher},
         isolate::Isolation,
     },
-    health::{FileStorage, Health, Identity, Sources},
+    health::{FileStorage, Health, HealthDeps, Identity},
     http::{HttpState, Limits, Streams, router},
     runs::{RunWatchers, Runs, queue::Queue},
     storage::ReplicaRegistry,
@@ -157,7 +157,7 @@ impl Service {
             stall_after: Duration::from_secs(60),
         };
         let worker = Worker::new(storage.clone(), tools, config);
-        let health = Health::new(Sources {
+        let health = Health::new(HealthDeps {
             identity: Identity {
                 version: "1.2.3",
                 git_sha: "abc123".to_owned(),

@@ -7,8 +7,8 @@
 //! * In `FILE_ONLY` mode the database is not asked anything.
 
 pub mod cached;
-pub mod deep;
-mod wording;
+pub mod details;
+mod messages;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -140,7 +140,7 @@ impl ModelBreaker for crate::llm::OpenRouter {
 
 /// What health is computed from.
 #[derive(Debug, Clone)]
-pub struct Sources {
+pub struct HealthDeps {
     pub identity: Identity,
     pub router: Arc<Router>,
     pub worker: Worker,
@@ -160,7 +160,7 @@ pub struct Sources {
 /// Answers questions about health.
 #[derive(Debug)]
 pub struct Health {
-    sources: Sources,
+    sources: HealthDeps,
     database: Cached<Result<(), StorageError>>,
     files: Cached<Result<(), StorageError>>,
     unsynced: Cached<Result<Unsynced, StorageError>>,
@@ -175,7 +175,7 @@ pub struct Health {
 /// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum HealthStatus {
     Healthy,
     /// It serves, but not as configured.
     Degraded,
@@ -195,8 +195,8 @@ pub enum Connection {
 
 /// Level 1: the fields of `GET /health`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Basic {
-    pub status: Verdict,
+pub struct HealthSummary {
+    pub status: HealthStatus,
     #[serde(serialize_with = "name")]
     #[schemars(with = "Mode")]
     pub mode: Mode,
@@ -246,7 +246,7 @@ impl Stores {
 
 impl Health {
     #[must_use]
-    pub fn new(sources: Sources) -> Self {
+    pub fn new(sources: HealthDeps) -> Self {
         Self {
             sources,
             database: Cached::new(KEEP, TIMEOUT),
@@ -273,7 +273,7 @@ impl Health {
     }
 
     /// Level 1.
-    pub async fn basic(&self) -> Basic {
+    pub async fn basic(&self) -> HealthSummary {
         let (stores, conflicts) = tokio::join!(self.stores(), self.conflicts());
         let not_ready = self.reason_against(&stores);
         self.basic_of(&stores, not_ready, conflicts)
@@ -294,7 +294,12 @@ impl Health {
         self.conflicts.get(|| async move { registry.conflicts(COUNTED_MAX).await }).await?.ok()
     }
 
-    fn basic_of(&self, stores: &Stores, not_ready: Option<NotReady>, conflicts: Option<usize>) -> Basic {
+    fn basic_of(
+        &self,
+        stores: &Stores,
+        not_ready: Option<NotReady>,
+        conflicts: Option<usize>,
+    ) -> HealthSummary {
         let state = &stores.state;
         let is_degraded = state.effective_mode != state.mode
             || state.file_alarm.is_some()
@@ -302,20 +307,20 @@ impl Health {
             || self.sources.flags.as_ref().is_some_and(|flags| flags.alarm().is_some())
             || [&stores.database, &stores.files].into_iter().flatten().any(Result::is_err);
         let status = match (not_ready, is_degraded) {
-            (Some(_), _) => Verdict::Unhealthy,
-            (None, true) => Verdict::Degraded,
-            (None, false) => Verdict::Healthy,
+            (Some(_), _) => HealthStatus::Unhealthy,
+            (None, true) => HealthStatus::Degraded,
+            (None, false) => HealthStatus::Healthy,
         };
         let identity = &self.sources.identity;
         let (database_connection, database_error) = match &stores.database {
             Some(Ok(())) => (Connection::Healthy, None),
             Some(Err(error)) => {
-                (Connection::Failed, Some(wording::database_error(error, identity.environment)))
+                (Connection::Failed, Some(messages::database_error(error, identity.environment)))
             }
             None if state.mode.has_database() => (Connection::Skipped, state.reason.clone()),
             None => (Connection::Skipped, None),
         };
-        Basic {
+        HealthSummary {
             status,
             mode: state.mode,
             effective_mode: state.effective_mode,

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{HttpState, UNALTERED, codes, error::Problem, operation::Operation};
-use crate::health::{Basic, Verdict, deep::Deep};
+use crate::health::{HealthStatus, HealthSummary, details::HealthDetails};
 
 /// The process runs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -29,8 +29,8 @@ struct Ready {
 pub(super) fn describe_basic(id: &'static str) -> Operation {
     Operation::new("Health", id, "Whether a run would be accepted, and in which mode")
         .text("Answers in milliseconds: what it says of dependencies is at most 5 s old.")
-        .json::<Basic>(StatusCode::OK, "a run would be accepted")
-        .json::<Basic>(StatusCode::SERVICE_UNAVAILABLE, "no run would be accepted")
+        .json::<HealthSummary>(StatusCode::OK, "a run would be accepted")
+        .json::<HealthSummary>(StatusCode::SERVICE_UNAVAILABLE, "no run would be accepted")
 }
 
 pub(super) fn describe_live() -> Operation {
@@ -46,14 +46,14 @@ pub(super) fn describe_ready() -> Operation {
 
 pub(super) fn describe_deep() -> Operation {
     Operation::new("Health", "getDeepHealth", "Every dependency, each as one check")
-        .json::<Deep>(StatusCode::OK, "a run would be accepted")
-        .json::<Deep>(StatusCode::SERVICE_UNAVAILABLE, "no run would be accepted")
+        .json::<HealthDetails>(StatusCode::OK, "a run would be accepted")
+        .json::<HealthDetails>(StatusCode::SERVICE_UNAVAILABLE, "no run would be accepted")
 }
 
 /// Level 1: 200 while a run would be accepted, else 503.
 pub(super) async fn basic(State(state): State<HttpState>) -> Response {
     let basic = state.health.basic().await;
-    answer(basic.status != Verdict::Unhealthy, &basic)
+    answer(basic.status != HealthStatus::Unhealthy, &basic)
 }
 
 /// The process runs. Asks nothing and nobody.

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Basic, COUNTED_MAX, Connection, Durability, Health, NotReady, Stores, Verdict, wording};
+use super::{
+    COUNTED_MAX, Connection, Durability, Health, HealthStatus, HealthSummary, NotReady, Stores, messages,
+};
 use crate::{
     config::{Environment, Role},
     reconcile::ReconcileStatus,
@@ -86,9 +88,9 @@ pub struct StorageReport {
 
 /// The whole report of `GET /health/deep`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Deep {
+pub struct HealthDetails {
     #[serde(flatten)]
-    pub basic: Basic,
+    pub basic: HealthSummary,
     pub replica: String,
     pub storage: StorageReport,
     /// Accepted runs that nobody works on yet; none while it is not known.
@@ -103,17 +105,17 @@ pub struct Deep {
     pub checks: Vec<Check>,
 }
 
-impl Deep {
+impl HealthDetails {
     /// Whether a run would be accepted.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.basic.status != Verdict::Unhealthy
+        self.basic.status != HealthStatus::Unhealthy
     }
 }
 
 impl Health {
     /// Level 3: everything, looked at at once.
-    pub async fn deep(&self) -> Deep {
+    pub async fn deep(&self) -> HealthDetails {
         let begun = Instant::now();
         // The stores' own time: the parser's self-test takes longer.
         let stores = async { (self.stores().await, begun.elapsed()) };
@@ -147,10 +149,10 @@ impl Health {
         checks.push(Check::of_workers(replicas.as_deref()));
         checks.push(Check::of_durability(&storage, not_ready));
         let is_bad = checks.iter().any(|check| check.status == CheckStatus::Failed);
-        if basic.status == Verdict::Healthy && is_bad {
-            basic.status = Verdict::Degraded;
+        if basic.status == HealthStatus::Healthy && is_bad {
+            basic.status = HealthStatus::Degraded;
         }
-        Deep {
+        HealthDetails {
             basic,
             replica: self.sources.identity.replica.clone(),
             storage,
@@ -254,7 +256,7 @@ impl Health {
         let (schema, schema_detail) = match &stores.database {
             Some(Ok(())) => (Schema::Ok, None),
             Some(Err(error)) if error.kind == StorageErrorKind::Schema => {
-                (Schema::Behind, Some(wording::database_error(error, environment)))
+                (Schema::Behind, Some(messages::database_error(error, environment)))
             }
             Some(Err(_)) => (Schema::Unknown, Some("the database does not answer".to_owned())),
             None => (Schema::Unknown, Some("the database is not asked in this mode".to_owned())),
@@ -268,9 +270,10 @@ impl Health {
         });
         // The router's own sentence ends in the breaker's reason, which may say more than everybody may know.
         let reason = match (&state.reason, &state.breaker, &stores.database) {
-            (Some(_), Some(BreakerState::Open { .. }), Some(Err(error))) => {
-                Some(format!("the database breaker is open: {}", wording::database_error(error, environment)))
-            }
+            (Some(_), Some(BreakerState::Open { .. }), Some(Err(error))) => Some(format!(
+                "the database breaker is open: {}",
+                messages::database_error(error, environment)
+            )),
             (reason, ..) => reason.clone(),
         };
         let durability = if Stores::works(stores.database.as_ref()) {
@@ -298,7 +301,7 @@ impl Health {
         }
     }
 
-    fn store_checks(&self, stores: &Stores, basic: &Basic, elapsed: Duration) -> Vec<Check> {
+    fn store_checks(&self, stores: &Stores, basic: &HealthSummary, elapsed: Duration) -> Vec<Check> {
         let environment = self.sources.identity.environment;
         let database = Check {
             name: "database",
@@ -314,10 +317,10 @@ impl Health {
         let (status, detail) = match (&stores.files, alarm) {
             (None, _) => (CheckStatus::Skipped, None),
             (Some(Err(error)), _) => {
-                (CheckStatus::Failed, Some(wording::file_error(&error.message, environment)))
+                (CheckStatus::Failed, Some(messages::file_error(&error.message, environment)))
             }
             (Some(Ok(())), Some(alarm)) => {
-                (CheckStatus::Failed, Some(wording::file_error(alarm, environment)))
+                (CheckStatus::Failed, Some(messages::file_error(alarm, environment)))
             }
             (Some(Ok(())), None) => (CheckStatus::Ok, None),
         };
