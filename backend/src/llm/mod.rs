@@ -10,6 +10,7 @@
 pub mod breaker;
 pub mod connections;
 pub mod deadline;
+mod error_messages;
 mod fault;
 mod gunzip;
 mod ladder;
@@ -21,7 +22,6 @@ mod request;
 mod resilience;
 mod retry_after;
 mod routing;
-mod sentences;
 mod sse;
 pub mod wire;
 

@@ -26,13 +26,13 @@ pub use self::config::{DEFAULT_BASE_URL, OpenRouterConfig, OpenRouterError};
 use super::{
     breaker::Breaker,
     connections::Connections,
+    error_messages::Explain,
     ladder::Ladder,
     oddities::OddityLog,
     prices::PriceList,
     redact::Redactor,
     resilience::{Answered, Jitter, Resilience, Success},
     routing::Routing,
-    sentences::Explain,
 };
 
 pub use super::resilience::RetryConfig;

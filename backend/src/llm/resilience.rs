@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     breaker::Breaker,
+    error_messages::{self, CallContext},
     fault::{Failure, Fault},
-    sentences::{self, Circumstances},
     wire::Reply,
 };
 
@@ -88,7 +88,7 @@ impl Resilience {
     /// sense.
     pub(super) async fn call<F, Fut>(
         &self,
-        explain: &sentences::Explain<'_>,
+        explain: &error_messages::Explain<'_>,
         spend_limit_usd: Option<f64>,
         cancel: &CancellationToken,
         attempt: F,
@@ -102,19 +102,20 @@ impl Resilience {
         let (mut attempts, mut empty_answers) = (0, 0);
         loop {
             if cancel.is_cancelled() {
-                return Err(sentences::cancelled(usage, attempts));
+                return Err(error_messages::cancelled(usage, attempts));
             }
             if spend_limit_usd.is_some_and(|limit| usage.cost_usd >= limit) {
-                return Err(sentences::spend_limit(usage, attempts));
+                return Err(error_messages::spend_limit(usage, attempts));
             }
             if spend_limit_usd.is_some() && usage.cost_is_unknown {
-                return Err(sentences::unknown_cost(usage, attempts));
+                return Err(error_messages::unknown_cost(usage, attempts));
             }
-            let permit = self.breaker.acquire().map_err(|wait| sentences::paused(wait, usage, attempts))?;
+            let permit =
+                self.breaker.acquire().map_err(|wait| error_messages::paused(wait, usage, attempts))?;
             attempts += 1;
             let result = tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(sentences::cancelled(usage, attempts)),
+                () = cancel.cancelled() => return Err(error_messages::cancelled(usage, attempts)),
                 result = attempt(deadline) => result,
             };
             let failure = match result {
@@ -137,7 +138,7 @@ impl Resilience {
             let wait = wait.filter(|_| empty_answers < EMPTY_ANSWERS_MAX);
             let left = deadline.saturating_duration_since(Instant::now());
             let Some(wait) = wait.filter(|wait| *wait < left) else {
-                let given_up_with = Circumstances { attempts, left, total: self.total_timeout };
+                let given_up_with = CallContext { attempts, left, total: self.total_timeout };
                 return Err(explain.failure(&failure.fault, &given_up_with, usage));
             };
             tracing::debug!(
@@ -147,7 +148,7 @@ impl Resilience {
             );
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(sentences::cancelled(usage, attempts)),
+                () = cancel.cancelled() => return Err(error_messages::cancelled(usage, attempts)),
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -198,8 +199,8 @@ mod tests {
         Answered { reply: wire::decode(body, 1_000).unwrap(), structured_output: StructuredOutput::Strict }
     }
 
-    fn explain<'a>(redactor: &'a Redactor, routing: &'a Routing) -> sentences::Explain<'a> {
-        sentences::Explain { redactor, routing, model: "a/b", output_tokens_max: 10 }
+    fn explain<'a>(redactor: &'a Redactor, routing: &'a Routing) -> error_messages::Explain<'a> {
+        error_messages::Explain { redactor, routing, model: "a/b", output_tokens_max: 10 }
     }
 
     /// Makes one call whose requests fail with `faults` in turn and then succeed; returns when each was made.

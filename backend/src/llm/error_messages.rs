@@ -21,7 +21,7 @@ pub(super) struct Explain<'a> {
 
 /// When a call was given up.
 #[derive(Debug)]
-pub(super) struct Circumstances {
+pub(super) struct CallContext {
     pub(super) attempts: u32,
     /// The rest of the call's time.
     pub(super) left: Duration,
@@ -73,7 +73,7 @@ pub(super) fn paused(wait: Duration, usage: Usage, attempts: u32) -> LlmError {
 
 impl Explain<'_> {
     /// The error of a call that was given up with this fault.
-    pub(super) fn failure(&self, fault: &Fault, call: &Circumstances, usage: Usage) -> LlmError {
+    pub(super) fn failure(&self, fault: &Fault, call: &CallContext, usage: Usage) -> LlmError {
         let (code, message) = self.code_and_message(fault, call);
         let disposition = if fault.is_retryable() || matches!(fault, Fault::Deadline) {
             Disposition::Retry { after: fault.retry_after() }
@@ -83,7 +83,7 @@ impl Explain<'_> {
         LlmError { code, message, disposition, usage, attempts: call.attempts }
     }
 
-    fn code_and_message(&self, fault: &Fault, call: &Circumstances) -> (LlmErrorCode, String) {
+    fn code_and_message(&self, fault: &Fault, call: &CallContext) -> (LlmErrorCode, String) {
         use LlmErrorCode::{LlmError, LlmInvalidOutput, LlmRefused, LlmTimeout, LlmTruncated};
         let model = self.redactor.clean(self.model);
         let tried = attempts(call.attempts);
@@ -161,7 +161,7 @@ impl Explain<'_> {
         }
     }
 
-    fn upstream(&self, upstream: &Upstream, call: &Circumstances) -> (LlmErrorCode, String) {
+    fn upstream(&self, upstream: &Upstream, call: &CallContext) -> (LlmErrorCode, String) {
         use LlmErrorCode::{LlmAuth, LlmCredits, LlmError, LlmRateLimit, LlmRefused};
         let model = self.redactor.clean(self.model);
         let tried = attempts(call.attempts);
@@ -256,7 +256,7 @@ impl Explain<'_> {
     }
 }
 
-fn rate_limit(upstream: &Upstream, call: &Circumstances, said: &str) -> String {
+fn rate_limit(upstream: &Upstream, call: &CallContext, said: &str) -> String {
     match upstream.retry_after {
         Some(after) if after >= call.left => format!(
             "the endpoint limits the rate of requests {said} and asks to wait {}, longer than the {} left of \
