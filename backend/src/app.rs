@@ -46,7 +46,7 @@ use crate::{
         router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
     },
     webhooks::{Sender, SenderError, WebhookDispatcher, admin::WebhookAdmin},
-    worker::{Tools, Worker, WorkerConfig},
+    worker::{Worker, WorkerConfig, WorkerDeps},
 };
 
 /// Everything a run needs, wired.
@@ -200,7 +200,7 @@ impl Service {
             _ => None,
         };
         let fetcher = Fetcher::new(config.documents, Deadlines::default())?;
-        let tools = Tools {
+        let deps = WorkerDeps {
             engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
             fetcher: fetcher.clone(),
             brands: brands.clone(),
@@ -208,7 +208,7 @@ impl Service {
         };
         let worker = Worker::new(
             router.clone(),
-            tools,
+            deps,
             WorkerConfig {
                 lease: Lease { owner: replica, duration: config.work.lease },
                 run_deadline: config.work.run_deadline,

@@ -9,7 +9,7 @@ use backend::{
     storage::{
         Acceptance, Claim, Control as _, End, Lease, StorageErrorKind, Store,
         contract::{Place, accepted, at, failure, holds, new_run, record},
-        control::{Listing, Start},
+        control::{Listing, PageStart},
         files::FileStore,
     },
 };
@@ -145,10 +145,10 @@ async fn the_newest_runs_are_listed_first_page_by_page() {
         store.accept(&new, None).await.unwrap();
     }
     let listing = |start| Listing { status: None, brand_id: None, start, limit: 2 };
-    let page = store.list(&listing(Start::Offset(0))).await.unwrap();
+    let page = store.list(&listing(PageStart::Offset(0))).await.unwrap();
     let names: Vec<&str> = page.runs.iter().map(|run| run.id.as_str()).collect();
     assert_eq!((names.as_slice(), page.has_next, page.total), (&["run-4", "run-3"][..], true, 5));
-    let after = Start::After(page.runs[1].position());
+    let after = PageStart::After(page.runs[1].position());
     let page = store.list(&listing(after)).await.unwrap();
     let names: Vec<&str> = page.runs.iter().map(|run| run.id.as_str()).collect();
     assert_eq!((names.as_slice(), page.has_next), (&["run-2", "run-1"][..], true));
@@ -253,6 +253,6 @@ async fn a_run_that_only_the_database_knows_is_entered_whole() {
     other.import(&row).await.unwrap();
     let entered = one.load(&row.id).await.unwrap().unwrap();
     assert_eq!((entered.status, entered.stages.len()), (row.status, 1));
-    let listing = Listing { status: None, brand_id: None, start: Start::Offset(0), limit: 9 };
+    let listing = Listing { status: None, brand_id: None, start: PageStart::Offset(0), limit: 9 };
     assert_eq!(one.list(&listing).await.unwrap().runs.len(), 2);
 }

@@ -42,7 +42,7 @@ use backend::{
         mode::Flags,
         router::{Database, ReadLimiter, ReplicaPresence, Router as StorageRouter, RouterConfig},
     },
-    worker::{Tools, Worker, WorkerConfig},
+    worker::{Worker, WorkerConfig, WorkerDeps},
 };
 use pipeline::{
     analyst::extractive::ExtractiveAnalyst,
@@ -148,7 +148,8 @@ impl Service {
             clock: clock.clone(),
             cost_limit_usd: None,
         };
-        let tools = Tools { engine, fetcher: fetcher.clone(), brands: brands.clone(), clock: clock.clone() };
+        let tools =
+            WorkerDeps { engine, fetcher: fetcher.clone(), brands: brands.clone(), clock: clock.clone() };
         let lease = Lease { owner: "here".to_owned(), duration: Duration::from_secs(15) };
         let config = WorkerConfig {
             lease,
@@ -365,7 +366,7 @@ impl Store for FakeDatabase {
 #[async_trait]
 impl Control for FakeDatabase {
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
-        self.answer().await.map(|()| RunPage::of(Vec::new(), listing, Places::DATABASE))
+        self.answer().await.map(|()| RunPage::of(Vec::new(), listing, StoredIn::DATABASE))
     }
 
     async fn lost_leases(&self, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {

@@ -11,7 +11,7 @@ use pipeline::{
 use super::{Fence, StorageError, StoredIn};
 
 /// As far as runs are counted, and as pages by number reach. Beyond it a list costs what it holds, so it goes on by
-/// [`Start::After`], which costs the same at any depth.
+/// [`PageStart::After`], which costs the same at any depth.
 pub const COUNTED_MAX: usize = 10_000;
 
 /// Which runs are wanted, newest first.
@@ -19,14 +19,14 @@ pub const COUNTED_MAX: usize = 10_000;
 pub struct Listing {
     pub status: Option<RunStatus>,
     pub brand_id: Option<BrandId>,
-    pub start: Start,
+    pub start: PageStart,
     /// At least 1.
     pub limit: usize,
 }
 
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
+pub enum PageStart {
     /// After so many runs; fewer than [`COUNTED_MAX`].
     Offset(usize),
     /// After this one.
@@ -82,8 +82,8 @@ impl RunPage {
     pub fn of(all: Vec<RunSummary>, listing: &Listing, stored_in: StoredIn) -> Self {
         let total = all.len();
         let mut rest: Vec<RunSummary> = match &listing.start {
-            Start::Offset(offset) => all.into_iter().skip(*offset).collect(),
-            Start::After(position) => all.into_iter().filter(|run| run.position() < *position).collect(),
+            PageStart::Offset(offset) => all.into_iter().skip(*offset).collect(),
+            PageStart::After(position) => all.into_iter().filter(|run| run.position() < *position).collect(),
         };
         let has_next = rest.len() > listing.limit;
         rest.truncate(listing.limit);

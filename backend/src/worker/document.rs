@@ -19,7 +19,7 @@ use tokio::{
 use tracing::Instrument as _;
 use url::Url;
 
-use super::Tools;
+use super::WorkerDeps;
 use crate::{
     crash,
     documents::{
@@ -37,7 +37,7 @@ static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
 /// The spooled document, or the fetched one, spooled while it is read.
 pub(super) async fn read(
     router: &Router,
-    tools: &Tools,
+    deps: &WorkerDeps,
     fence: &Fence,
     source_name: &str,
     url: &str,
@@ -46,7 +46,7 @@ pub(super) async fn read(
     let is_spooled = has_files && router.files().is_spooled(&fence.run);
     // Every line of the download's log names the run.
     let span = tracing::error_span!("document", run_id = %fence.run);
-    let fetched = if is_spooled { None } else { Some(fetch(tools, url).instrument(span).await?) };
+    let fetched = if is_spooled { None } else { Some(fetch(deps, url).instrument(span).await?) };
 
     // Only now is it in memory, and only of so many runs at once. The semaphore is never closed.
     let _permit = DOCUMENTS.acquire().await;
@@ -65,7 +65,7 @@ pub(super) async fn read(
                 fence.run
             );
             let mut bytes = Vec::new();
-            server_name = tools.fetcher.fetch_into(&check(tools, url)?, &mut bytes).await?.name;
+            server_name = deps.fetcher.fetch_into(&check(deps, url)?, &mut bytes).await?.name;
             bytes
         }
         None => router
@@ -122,24 +122,23 @@ enum Fetched {
     NotKept(String),
 }
 
-async fn fetch(tools: &Tools, url: &str) -> Result<Fetched, RunFailure> {
-    let url = check(tools, url)?;
+async fn fetch(deps: &WorkerDeps, url: &str) -> Result<Fetched, RunFailure> {
+    let url = check(deps, url)?;
     let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
     let file = match file.map_err(std::io::Error::other).and_then(|file| file) {
         Ok(file) => File::from_std(file),
         Err(error) => return Ok(Fetched::NotKept(error.to_string())),
     };
     let mut sink = FileSink { file, error: None };
-    let fetched = tools.fetcher.fetch_into(&url, &mut sink).await;
+    let fetched = deps.fetcher.fetch_into(&url, &mut sink).await;
     match sink.error {
         Some(error) => Ok(Fetched::NotKept(error)),
         None => fetched.map(|download| Fetched::Kept(sink.file, download)).map_err(RunFailure::from),
     }
 }
 
-fn check(tools: &Tools, url: &str) -> Result<Url, RunFailure> {
-    tools
-        .fetcher
+fn check(deps: &WorkerDeps, url: &str) -> Result<Url, RunFailure> {
+    deps.fetcher
         .check(url)
         .map_err(|error| RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false))
 }

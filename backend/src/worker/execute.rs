@@ -11,7 +11,7 @@ use pipeline::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, Tools, crash_loop, document, progress::Progress};
+use super::{Inner, WorkerDeps, crash_loop, document, progress::Progress};
 use crate::{
     crash,
     storage::{
@@ -39,7 +39,7 @@ enum WorkOutcome {
 }
 
 /// What the work begins with.
-struct Start {
+struct ResumePoint {
     new: RunSubmission,
     stored: Vec<StageRecord>,
     lost_usd: f64,
@@ -55,12 +55,12 @@ pub(super) async fn work(
     lost: &CancellationToken,
     progress: &Progress,
 ) {
-    let Inner { router, tools, stopping, .. } = inner;
+    let Inner { router, deps, stopping, .. } = inner;
     let run_id = &fence.run;
     let start = match new {
         Some(new) => {
             router.register_active(fence, new.clone(), HashSet::new());
-            Start { new, stored: Vec::new(), lost_usd: 0.0 }
+            ResumePoint { new, stored: Vec::new(), lost_usd: 0.0 }
         }
         None => match Box::pin(resume(inner, fence)).await {
             Some(start) => start,
@@ -80,7 +80,7 @@ pub(super) async fn work(
     };
     let finish = async |end: End<'_>| {
         if may_end(inner, fence, lost).await {
-            write_end(router, tools, fence, end, stopping).await;
+            write_end(router, deps, fence, end, stopping).await;
         }
     };
     match outcome {
@@ -132,13 +132,13 @@ async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool
 /// Writes the end until some store has it: a run that has ended must not be run again because nobody knows.
 async fn write_end(
     router: &Router,
-    tools: &Tools,
+    deps: &WorkerDeps,
     fence: &Fence,
     end: End<'_>,
     stopping: &CancellationToken,
 ) {
     let run_id = &fence.run;
-    let at = tools.clock.now();
+    let at = deps.clock.now();
     loop {
         match router.finish(fence, end, at).await {
             Ok(()) => {
@@ -166,8 +166,8 @@ async fn write_end(
 }
 
 /// Where a claimed run goes on; nothing where there is nothing to do for us now.
-async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
-    let Inner { router, tools, stopping, .. } = inner;
+async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
+    let Inner { router, deps, stopping, .. } = inner;
     let run_id = &fence.run;
     let resumed = tokio::select! {
         resumed = router.resume(fence) => resumed,
@@ -186,7 +186,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
             let new = RunSubmission { id: run_id.clone(), request, accepted_at };
             router.register_active(fence, new.clone(), in_row);
             let stored = stages.into_values().map(|held| held.record).collect();
-            Some(Start { new, stored, lost_usd })
+            Some(ResumePoint { new, stored, lost_usd })
         }
         Ok(Resume::Ended) => {
             tracing::info!("[{run_id}] had ended in files; the database knows it now");
@@ -206,7 +206,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<Start> {
             let what = format!("what is stored of the run does not fit together: {error}");
             tracing::error!("[{run_id}] {what}");
             let failure = RunFailure::new(FailureCode::Internal, None, what, false);
-            write_end(router, tools, fence, End::Failed(&failure), stopping).await;
+            write_end(router, deps, fence, End::Failed(&failure), stopping).await;
             None
         }
         Err(error) => {
@@ -228,15 +228,15 @@ async fn relinquish_run(router: &Router, fence: &Fence) {
 async fn outcome(
     inner: &Inner,
     fence: &Fence,
-    start: Start,
+    start: ResumePoint,
     lost: &CancellationToken,
     progress: &Progress,
 ) -> WorkOutcome {
-    let Inner { router, tools, stopping, config, .. } = inner;
-    let Start { new, stored, lost_usd } = start;
+    let Inner { router, deps, stopping, config, .. } = inner;
+    let ResumePoint { new, stored, lost_usd } = start;
     let cancel = CancellationToken::new();
     let store = LeasedRun::new(router, fence, stored);
-    let work = Work { router, tools, fence, store: &store, progress, cancel: &cancel };
+    let work = Work { router, deps, fence, store: &store, progress, cancel: &cancel };
     let execution = work.execute(new.request, lost_usd);
     tokio::pin!(execution);
     let mut is_overdue = false;
@@ -244,7 +244,7 @@ async fn outcome(
         tokio::select! {
             () = lost.cancelled() => {}
             () = stopping.cancelled() => {}
-            () = overdue(config.run_deadline, &store, &*tools.clock) => is_overdue = true,
+            () = overdue(config.run_deadline, &store, &*deps.clock) => is_overdue = true,
         }
     };
     let result = tokio::select! {
@@ -275,7 +275,7 @@ async fn outcome(
 /// What the steps of a run share.
 struct Work<'a> {
     router: &'a Router,
-    tools: &'a Tools,
+    deps: &'a WorkerDeps,
     fence: &'a Fence,
     store: &'a LeasedRun<'a>,
     progress: &'a Progress,
@@ -284,26 +284,26 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn execute(&self, request: RunRequest, lost_usd: f64) -> Result<Finished, RunFailure> {
-        let Self { router, tools, fence, cancel, .. } = *self;
-        let brand = tools.brands.load(&request.brand_id)?;
+        let Self { router, deps, fence, cancel, .. } = *self;
+        let brand = deps.brands.load(&request.brand_id)?;
         let url = request.document_url.ok_or_else(|| {
             RunFailure::new(FailureCode::Internal, None, "the run's record names no document", false)
         })?;
         let document = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
-            document = Box::pin(document::read(router, tools, fence, &request.source, &url)) => document?,
+            document = Box::pin(document::read(router, deps, fence, &request.source, &url)) => document?,
         };
         crash::point("document-read");
-        self.progress.note(&*tools.clock);
+        self.progress.note(&*deps.clock);
         let run_id = &fence.run;
         let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
         let note = |event: Event| self.note(&event);
-        tools.engine.run(job, &note, cancel).await
+        deps.engine.run(job, &note, cancel).await
     }
 
     fn note(&self, event: &Event) {
-        self.progress.note(&*self.tools.clock);
+        self.progress.note(&*self.deps.clock);
         let run_id = &self.fence.run;
         match event {
             Event::Reused { meta, .. } => {

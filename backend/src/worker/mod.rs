@@ -57,7 +57,7 @@ pub struct WorkerConfig {
 
 /// What a run needs besides its stores.
 #[derive(Debug, Clone)]
-pub struct Tools {
+pub struct WorkerDeps {
     pub engine: Engine,
     pub fetcher: Fetcher,
     pub brands: BrandFolder,
@@ -79,7 +79,7 @@ pub struct Slot {
 #[derive(Debug)]
 struct Inner {
     router: Arc<Router>,
-    tools: Tools,
+    deps: WorkerDeps,
     config: WorkerConfig,
     slots: Arc<Semaphore>,
     active: Mutex<HashMap<RunId, Active>>,
@@ -111,11 +111,11 @@ struct Active {
 impl Worker {
     /// A worker whose runs are worked on by the runtime that this is called in.
     #[must_use]
-    pub fn new(router: Arc<Router>, tools: Tools, config: WorkerConfig) -> Self {
+    pub fn new(router: Arc<Router>, deps: WorkerDeps, config: WorkerConfig) -> Self {
         let slots = Arc::new(Semaphore::new(config.concurrent_runs_max));
         let inner = Inner {
             router,
-            tools,
+            deps,
             config,
             slots,
             active: Mutex::default(),
@@ -164,8 +164,8 @@ impl Worker {
     /// How many of them show no progress.
     #[must_use]
     pub fn stalled_count(&self) -> usize {
-        let Inner { tools, config, .. } = &*self.inner;
-        self.active().values().filter(|active| active.progress.is_stalled(&*tools.clock, config)).count()
+        let Inner { deps, config, .. } = &*self.inner;
+        self.active().values().filter(|active| active.progress.is_stalled(&*deps.clock, config)).count()
     }
 
     /// A free slot, if there is one.
@@ -187,7 +187,7 @@ impl Worker {
     pub fn start(&self, slot: Slot, fence: Fence, new: Option<RunSubmission>) {
         let run = fence.run.clone();
         let lost = CancellationToken::new();
-        let progress = Arc::new(Progress::new(&*self.inner.tools.clock));
+        let progress = Arc::new(Progress::new(&*self.inner.deps.clock));
         let active = Active { fence: fence.clone(), lost: lost.clone(), progress: progress.clone() };
         if self.active().insert(run.clone(), active).is_some() {
             // Not possible while claims leave out what is held; two tasks would be one too many.
@@ -351,9 +351,9 @@ impl Worker {
 
     /// Once a stall: for whoever looks why a run does not end.
     fn report_stalled(&self) {
-        let Inner { tools, config, .. } = &*self.inner;
+        let Inner { deps, config, .. } = &*self.inner;
         for (run, active) in &*self.active() {
-            if active.progress.is_newly_stalled(&*tools.clock, config) {
+            if active.progress.is_newly_stalled(&*deps.clock, config) {
                 tracing::warn!(run_id = %run, "[{run}] has shown no progress for {:?}", config.stall_after);
             }
         }

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 
 use crate::{
     http::error::{FieldProblem, Problem},
-    storage::control::{COUNTED_MAX, Listing, Position, Start},
+    storage::control::{COUNTED_MAX, Listing, PageStart, Position},
 };
 
 /// The parameters of `GET /api/pipeline`, described; an empty one is as if it were not there.
@@ -76,8 +76,8 @@ pub(super) fn parse(query: &str) -> Result<Asked, Problem> {
         return Err(Problem::fields(fields.problems));
     }
     let (page, start) = match after {
-        Some(position) => (None, Start::After(position)),
-        None => (Some(page), Start::Offset(offset)),
+        Some(position) => (None, PageStart::After(position)),
+        None => (Some(page), PageStart::Offset(offset)),
     };
     Ok(Asked { page, listing: Listing { status, brand_id, start, limit: page_size } })
 }
@@ -154,14 +154,14 @@ mod tests {
     fn without_a_word_it_is_the_first_twenty() {
         let asked = parse("&utm=1&status=&page=").unwrap();
         assert_eq!(asked.page, Some(1));
-        let all = Listing { status: None, brand_id: None, start: Start::Offset(0), limit: 20 };
+        let all = Listing { status: None, brand_id: None, start: PageStart::Offset(0), limit: 20 };
         assert_eq!(asked.listing, all);
     }
 
     #[test]
     fn filters_and_pages_are_taken() {
         let asked = parse("page=3&page_size=100&status=CANCELLED&company_id=decathlon").unwrap();
-        assert_eq!((asked.page, asked.listing.start), (Some(3), Start::Offset(200)));
+        assert_eq!((asked.page, asked.listing.start), (Some(3), PageStart::Offset(200)));
         assert_eq!((asked.listing.status, asked.listing.limit), (Some(RunStatus::Cancelled), 100));
         assert_eq!(asked.listing.brand_id.unwrap().as_str(), "decathlon");
         let position = Position {
@@ -169,7 +169,7 @@ mod tests {
             run: RunId::parse("run-1").unwrap(),
         };
         let asked = parse(&format!("after={}", cursor(&position))).unwrap();
-        assert_eq!((asked.page, asked.listing.start), (None, Start::After(position)));
+        assert_eq!((asked.page, asked.listing.start), (None, PageStart::After(position)));
     }
 
     #[test]

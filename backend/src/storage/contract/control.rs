@@ -11,7 +11,7 @@ use pipeline::{
 use super::{
     super::{
         Acceptance, End, Fence, StorageErrorKind, Store,
-        control::{Listing, Start, TombstoneOutcome},
+        control::{Listing, PageStart, TombstoneOutcome},
     },
     FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records,
 };
@@ -141,7 +141,7 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
     let ids = |page: &super::super::control::RunPage| -> Vec<String> {
         page.runs.iter().map(|run| run.id.as_str().replace("list-", "")).collect()
     };
-    let first = store.list(&all(Start::Offset(0), 3)).await.unwrap();
+    let first = store.list(&all(PageStart::Offset(0), 3)).await.unwrap();
     assert_eq!(ids(&first), ["6", "5", "4"]);
     assert_eq!((first.total, first.has_next, first.is_total_exact), (7, true, true));
     let newest = &first.runs[0];
@@ -150,22 +150,26 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
     assert_eq!(newest.created_at, at(super::ACCEPTED_AT) + Duration::from_secs(3));
     assert_eq!(newest.finished_at, Some(at("2026-11-21T13:00:00Z")));
     assert_eq!(newest.failure.as_ref().unwrap().code, FailureCode::LlmTimeout);
-    let after = Start::After(first.runs[2].position());
-    for start in [Start::Offset(3), after] {
+    let after = PageStart::After(first.runs[2].position());
+    for start in [PageStart::Offset(3), after] {
         let second = store.list(&all(start, 3)).await.unwrap();
         assert_eq!(ids(&second), ["3", "2", "1"]);
         assert!(second.has_next);
     }
-    let last = store.list(&all(Start::Offset(6), 3)).await.unwrap();
+    let last = store.list(&all(PageStart::Offset(6), 3)).await.unwrap();
     assert_eq!((ids(&last), last.has_next, last.total), (vec!["0".to_owned()], false, 7));
-    let none = store.list(&all(Start::Offset(9), 3)).await.unwrap();
+    let none = store.list(&all(PageStart::Offset(9), 3)).await.unwrap();
     assert_eq!((ids(&none).len(), none.has_next, none.total), (0, false, 7));
-    let cancelled = Listing { status: Some(RunStatus::Cancelled), ..all(Start::Offset(0), 9) };
+    let cancelled = Listing { status: Some(RunStatus::Cancelled), ..all(PageStart::Offset(0), 9) };
     assert_eq!(ids(&store.list(&cancelled).await.unwrap()), ["5", "3", "1"]);
     let run = RunId::parse("list-6").unwrap();
     store.create_tombstone(&run).await.unwrap();
-    assert_eq!(store.list(&all(Start::Offset(0), 9)).await.unwrap().total, 6, "deleted ones are not shown");
-    let failed = Listing { status: Some(RunStatus::Failed), brand_id: None, ..all(Start::Offset(0), 2) };
+    assert_eq!(
+        store.list(&all(PageStart::Offset(0), 9)).await.unwrap().total,
+        6,
+        "deleted ones are not shown"
+    );
+    let failed = Listing { status: Some(RunStatus::Failed), brand_id: None, ..all(PageStart::Offset(0), 2) };
     let failed = store.list(&failed).await.unwrap();
     assert!(failed.has_next && failed.runs.iter().all(|run| run.status == RunStatus::Failed));
     store.remove(&run).await.unwrap();

@@ -12,7 +12,7 @@ use pipeline::{
 use super::{
     super::{
         Fence, StorageError, StorageErrorKind, StoredIn,
-        control::{COUNTED_MAX, Control, Listing, RunPage, RunSummary, Start, TombstoneOutcome},
+        control::{COUNTED_MAX, Control, Listing, PageStart, RunPage, RunSummary, TombstoneOutcome},
     },
     DbSync, FileStore,
     index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
@@ -34,11 +34,11 @@ impl RunFiles {
         let newest = self.backend.newest_runs(COUNTED_MAX).map_err(|error| self.fault("", &error))?;
         let is_sorted = newest.runs.first().is_some_and(|(accepted_ms, _)| accepted_ms.is_some());
         let wanted = match &listing.start {
-            Start::Offset(offset) => offset + listing.limit + 1,
-            Start::After(_) => listing.limit + 1,
+            PageStart::Offset(offset) => offset + listing.limit + 1,
+            PageStart::After(_) => listing.limit + 1,
         };
         let is_after = |accepted_ms: &Option<i64>| match (&listing.start, accepted_ms) {
-            (Start::After(position), Some(ms)) => *ms <= position.created_at.timestamp_millis(),
+            (PageStart::After(position), Some(ms)) => *ms <= position.created_at.timestamp_millis(),
             _ => true,
         };
         let count = newest.runs.len();

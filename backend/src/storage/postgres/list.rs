@@ -6,7 +6,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use super::{
     super::{
         StoredIn,
-        control::{COUNTED_MAX, Listing, RunPage, RunSummary, Start},
+        control::{COUNTED_MAX, Listing, PageStart, RunPage, RunSummary},
     },
     DbError, PooledConn, lease, load, time,
 };
@@ -26,8 +26,8 @@ fn filters(listing: &Listing) -> String {
 fn page_sql(listing: &Listing) -> String {
     let filters = filters(listing);
     let (after, offset) = match listing.start {
-        Start::Offset(_) => ("AND $4::text IS NULL", "OFFSET $3"),
-        Start::After(_) => {
+        PageStart::Offset(_) => ("AND $4::text IS NULL", "OFFSET $3"),
+        PageStart::After(_) => {
             (r#"AND ("createdAt", "id") < (timestamp 'epoch' + $3 * interval '1 millisecond', $4)"#, "")
         }
     };
@@ -59,8 +59,8 @@ pub(super) async fn list(conn: &mut PooledConn<'_>, listing: &Listing) -> Result
     let status = listing.status.map(load::word);
     let brand = listing.brand_id.as_ref().map(pipeline::brand::BrandId::as_str);
     let (from, id) = match &listing.start {
-        Start::Offset(offset) => (count(*offset), None),
-        Start::After(position) => (position.created_at.timestamp_millis(), Some(position.run.as_str())),
+        PageStart::Offset(offset) => (count(*offset), None),
+        PageStart::After(position) => (position.created_at.timestamp_millis(), Some(position.run.as_str())),
     };
     // Planned anew each time, for these filters.
     let rows = sqlx::query(sqlx::AssertSqlSafe(page_sql(listing)))
