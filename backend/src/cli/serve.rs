@@ -15,7 +15,7 @@ use super::fail;
 use crate::{
     app::Service,
     config::{Config, Role},
-    http::{self, ServeLimits, threads::RequestThreads},
+    http::{self, ServeLimits, request_runtime::RequestRuntime},
     lifecycle,
     reconcile::Reconciler,
     runs::sweep_removals,
@@ -63,7 +63,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let requests = match RequestThreads::start() {
+    let requests = match RequestRuntime::start() {
         Ok(requests) => requests,
         Err(error) => return fail(&error),
     };

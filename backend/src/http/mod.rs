@@ -20,13 +20,13 @@ pub mod metrics;
 pub mod openapi;
 mod operation;
 pub mod request_id;
+pub mod request_runtime;
 pub mod router;
 mod routes;
 pub mod runs;
 pub mod serve;
-mod stalled;
 pub mod streams;
-pub mod threads;
+mod write_timeout;
 
 use std::{sync::Arc, time::Duration};
 

@@ -35,7 +35,7 @@ async fn accept(state: HttpState, request: Request) -> Result<Response, Problem>
     let body = body::json(request, &state.limits).await?;
     let submission = Submission { is_keyless, ..submission::parse(&body)? };
     let runs = state.runs.clone();
-    let submitted = whole(async move { runs.submit(submission).await }).await??;
+    let submitted = run_to_completion(async move { runs.submit(submission).await }).await??;
     let status_url = status_url(&submitted.run_id);
     let body = Accepted { run_id: submitted.run_id, status: submitted.status.into(), status_url };
     Ok((StatusCode::ACCEPTED, NO_STORE, Json(body)).into_response())
@@ -95,7 +95,7 @@ pub(super) async fn retry(
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
     let runs = state.runs.clone();
-    let retried = whole(async move { runs.retry(&run_id).await }).await??;
+    let retried = run_to_completion(async move { runs.retry(&run_id).await }).await??;
     let status_url = status_url(&retried.run_id);
     let Retried { run_id, generation } = retried;
     let body = AcceptedAgain { run_id, status: Word::Running, generation, status_url };
@@ -109,7 +109,7 @@ pub(super) async fn cancel(
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
     let (runs, id) = (state.runs.clone(), run_id.clone());
-    whole(async move { runs.cancel(&id).await }).await??;
+    run_to_completion(async move { runs.cancel(&id).await }).await??;
     let run_status = RunStatus::Cancelled;
     let status_url = status_url(&run_id);
     let body = Cancelled { run_id, status: run_status.into(), run_status, status_url };
@@ -123,7 +123,7 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
     let runs = state.runs.clone();
-    whole(async move { runs.delete(&run_id).await }).await??;
+    run_to_completion(async move { runs.delete(&run_id).await }).await??;
     Ok((StatusCode::NO_CONTENT, NO_STORE).into_response())
 }
 
@@ -139,6 +139,8 @@ fn parse(run_id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> 
 }
 
 /// Work that goes on when the caller hangs up: half of it must never be the end of it.
-async fn whole<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+async fn run_to_completion<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Problem> {
     tokio::spawn(work.in_current_span()).await.map_err(|_| Problem::internal())
 }

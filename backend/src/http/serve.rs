@@ -14,7 +14,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::{client_ip::Peer, stalled::Stalled};
+use super::{client_ip::Peer, write_timeout::WriteTimeout};
 
 /// What connections may take.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
-            .serve_connection(TokioIo::new(Stalled::new(stream, limits.stall_timeout)), service);
+            .serve_connection(TokioIo::new(WriteTimeout::new(stream, limits.stall_timeout)), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             // A caller that went away or was too slow is no news.

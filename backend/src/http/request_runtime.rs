@@ -11,13 +11,13 @@ use tokio::{
 /// The runtime that answers requests. The one that works on runs has as many threads as there are cores; the system shares
 /// these out, and favours who has little to do.
 #[derive(Debug)]
-pub struct RequestThreads {
+pub struct RequestRuntime {
     handle: Handle,
     /// Present until dropped.
     runtime: Option<Runtime>,
 }
 
-impl RequestThreads {
+impl RequestRuntime {
     /// Half as many as there are cores.
     pub fn start() -> io::Result<Self> {
         let count = available_parallelism().map_or(1, |cores| cores.get() / 2).max(1);
@@ -35,7 +35,7 @@ impl RequestThreads {
     }
 }
 
-impl Drop for RequestThreads {
+impl Drop for RequestRuntime {
     fn drop(&mut self) {
         // What still hangs on a dead disk must not hold the process; and a runtime may not be waited for within another.
         if let Some(runtime) = self.runtime.take() {

@@ -17,14 +17,14 @@ use tokio::{
 /// A stream whose writes fail once the other end has taken nothing for `limit`. Without it, unread answers would hold
 /// their connections for ever: the server's own limits end with the request.
 #[derive(Debug)]
-pub(super) struct Stalled {
+pub(super) struct WriteTimeout {
     stream: TcpStream,
     limit: Duration,
     /// Runs while a write is waiting.
     until: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stalled {
+impl WriteTimeout {
     pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
         Self { stream, limit, until: None }
     }
@@ -44,7 +44,7 @@ impl Stalled {
     }
 }
 
-impl AsyncRead for Stalled {
+impl AsyncRead for WriteTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl AsyncRead for Stalled {
     }
 }
 
-impl AsyncWrite for Stalled {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
