@@ -32,7 +32,7 @@ use crate::{
     reconcile::Reconciler,
     replicas::ReplicaHeartbeat,
     retention::Retention,
-    runs::{RunWatchers, Runs, queue::Queue},
+    runs::{RunWatchers, Runs, admission::Admission},
     storage::{
         Lease, ReplicaRegistry,
         breaker::{Breaker, BreakerConfig},
@@ -247,7 +247,7 @@ impl Service {
             role: config.work.role,
         });
         let listener = Listener::new(&config.database)?;
-        let queue = Queue::new(
+        let queue = Admission::new(
             router.clone(),
             worker.clone(),
             registry.clone(),

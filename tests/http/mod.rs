@@ -30,7 +30,7 @@ use backend::{
     },
     health::{FileStorage, Health, HealthDeps, Identity},
     http::{HttpState, Limits, Streams, router},
-    runs::{RunWatchers, Runs, queue::Queue},
+    runs::{RunWatchers, Runs, admission::Admission},
     storage::ReplicaRegistry,
     storage::{
         Acceptance, Claim, Control, End, Fence, Lease, Replica, RunRecord, RunSubmission, StorageError,
@@ -189,7 +189,7 @@ impl Service {
         let registry =
             setup.database.clone().filter(|_| setup.registry).map(|it| it as Arc<dyn ReplicaRegistry>);
         let queue =
-            Queue::new(storage.clone(), worker.clone(), registry, clock.clone(), setup.queued_runs_max);
+            Admission::new(storage.clone(), worker.clone(), registry, clock.clone(), setup.queued_runs_max);
         let runs =
             Arc::new(Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock));
         let state = HttpState {

@@ -6,7 +6,7 @@ mod keyless;
 mod query;
 mod watch;
 
-pub mod queue;
+pub mod admission;
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use self::{keyless::Keyless, queue::Queue};
+use self::{admission::Admission, keyless::Keyless};
 use crate::{
     brands::BrandFolder,
     crash,
@@ -90,7 +90,7 @@ pub enum SubmitError {
 pub struct Runs {
     router: Arc<Router>,
     worker: Worker,
-    queue: Queue,
+    queue: Admission,
     fetcher: Fetcher,
     brands: BrandFolder,
     clock: Arc<dyn Clock>,
@@ -103,7 +103,7 @@ impl Runs {
     pub fn new(
         router: Arc<Router>,
         worker: Worker,
-        queue: Queue,
+        queue: Admission,
         fetcher: Fetcher,
         brands: BrandFolder,
         clock: Arc<dyn Clock>,

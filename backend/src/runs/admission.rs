@@ -15,7 +15,7 @@ const COUNT_VALID: Duration = Duration::from_secs(1);
 
 /// The queue and its limit.
 #[derive(Debug)]
-pub struct Queue {
+pub struct Admission {
     router: Arc<Router>,
     worker: Worker,
     /// None without a database.
@@ -32,7 +32,7 @@ struct Counted {
     waiting: Option<usize>,
 }
 
-impl Queue {
+impl Admission {
     #[must_use]
     pub fn new(
         router: Arc<Router>,
