@@ -12,7 +12,7 @@ use super::{
     repair::with_damage,
 };
 use crate::{
-    crash,
+    failpoints,
     storage::{
         End, Fence, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _,
         proof::{Proof, Row},
@@ -196,7 +196,7 @@ impl Reconciler {
         if !self.call(|target| async { target.keep_proof(&proof).await }).await? {
             return Ok(false);
         }
-        crash::point("reconcile-proved");
+        failpoints::hit("reconcile-proved");
         self.files().keep_proof(&proof).await?;
         tracing::info!(run_id = %proof.run_id, "[{}] proved equal in database and files", proof.run_id);
         Ok(true)

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{QueryError, Runs};
 use crate::{
-    crash,
+    failpoints,
     storage::{
         Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, control::TombstoneOutcome,
         router::Router,
@@ -61,7 +61,7 @@ impl Runs {
         let generation = match self.router.retry(run_id, seen.generation).await? {
             Some(generation) => {
                 self.router.changes().publish(run_id);
-                crash::point("retried");
+                failpoints::hit("retried");
                 tracing::info!(run_id = %run_id, generation, audit = "run_retried", "[{run_id}] is tried again");
                 self.worker.wake();
                 generation
@@ -93,7 +93,7 @@ impl Runs {
             let failure = RunFailure::cancelled(stage);
             if self.router.cancel(run_id, &failure, self.clock.now()).await? {
                 self.router.changes().publish(run_id);
-                crash::point("cancelled");
+                failpoints::hit("cancelled");
                 self.worker.stop(run_id);
                 tracing::info!(run_id = %run_id, audit = "run_cancelled", "[{run_id}] is cancelled");
                 return Ok(());
@@ -121,14 +121,14 @@ impl Runs {
                 if self.router.create_tombstone(run_id).await? == TombstoneOutcome::Running {
                     return Err(ControlError::Running(run_id.clone()));
                 }
-                crash::point("buried");
+                failpoints::hit("buried");
             }
             Err(ControlError::Query(QueryError::Deleted(_))) => {}
             Err(error) => return Err(error),
         }
         self.router.remove(run_id).await?;
         self.router.changes().publish(run_id);
-        crash::point("removed");
+        failpoints::hit("removed");
         tracing::info!(run_id = %run_id, audit = "run_deleted", "[{run_id}] is deleted: rows, files and spool");
         Ok(())
     }

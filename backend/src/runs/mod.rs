@@ -23,8 +23,8 @@ use pipeline::{
 use self::{admission::Admission, keyless::Keyless};
 use crate::{
     brands::BrandFolder,
-    crash,
     documents::{address::AddressError, fetch::Fetcher, name},
+    failpoints,
     storage::{
         Acceptance, Control as _, RunRequest, RunSubmission, StorageError, StorageErrorKind, Store as _,
         frontend_rows::company_name, mode::Mode, router::Router,
@@ -163,7 +163,7 @@ impl Runs {
         let lease = slot.as_ref().map(|_| self.worker.lease());
         match self.router.accept(&new, lease).await {
             Ok(Acceptance::New(fence)) => {
-                crash::point("accepted");
+                failpoints::hit("accepted");
                 let waits = fence.is_none();
                 tracing::info!(run_id = %run_id, waits, "[{run_id}] accepted");
                 metrics::run_accepted();

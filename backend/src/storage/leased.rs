@@ -17,7 +17,7 @@ use pipeline::{
 use tracing::Instrument as _;
 
 use super::{Fence, StorageError, StorageErrorKind, router::Router};
-use crate::crash;
+use crate::failpoints;
 
 /// A run that this process works on.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl RunStore for LeasedRun<'_> {
     }
 
     async fn store_stage(&self, record: StageRecord) -> Result<StageRecord, StoreError> {
-        crash::point("stage-answered");
+        failpoints::hit("stage-answered");
         // Every line about this write names its stage: the retries', the stores', the libraries'.
         let span = tracing::error_span!("write", stage = record.meta.stage.number());
         let written = self.waiting(self.router.write_stage(self.fence, record).instrument(span)).await;

@@ -28,7 +28,7 @@ use self::{
     client::Sent,
 };
 use crate::{
-    crash,
+    failpoints,
     storage::{
         StorageError,
         outbox::{Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
@@ -122,7 +122,7 @@ impl WebhookDispatcher {
             let all = files.deliveries(&run).await?;
             if !all.is_empty() {
                 database.import_deliveries(&run, &all).await?;
-                crash::point("webhooks-handed-over");
+                failpoints::hit("webhooks-handed-over");
             }
             files.handed_over(&run, all).await?;
         }
@@ -149,7 +149,7 @@ impl WebhookDispatcher {
     }
 
     async fn deliver(&self, source: Source, due: &DueDelivery) {
-        crash::point("webhook-claimed");
+        failpoints::hit("webhook-claimed");
         let outbox: &dyn Outbox = match (&self.database, source) {
             (Some(database), Source::Database) => &**database,
             _ => self.router.files(),
@@ -162,7 +162,7 @@ impl WebhookDispatcher {
                 return;
             }
         };
-        crash::point("webhook-sent");
+        failpoints::hit("webhook-sent");
         let (outcome, reason) = match sent {
             Ok(outcome) => (outcome, None),
             Err(refusal) if due.attempt >= ATTEMPTS_MAX => (DeliveryOutcome::GaveUp, Some(refusal.reason)),

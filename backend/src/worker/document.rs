@@ -21,11 +21,11 @@ use url::Url;
 
 use super::WorkerDeps;
 use crate::{
-    crash,
     documents::{
         fetch::{Download, Sink},
         isolate, name,
     },
+    failpoints,
     storage::{Fence, files::manifest::DocumentSummary, router::Router},
 };
 
@@ -54,7 +54,7 @@ pub(super) async fn read(
     let mut server_name = None;
     let bytes = match fetched {
         Some(Fetched::Kept(file, download)) => {
-            crash::point("document-fetched");
+            failpoints::hit("document-fetched");
             server_name = download.name;
             read_all(file).await?
         }
@@ -80,7 +80,7 @@ pub(super) async fn read(
     let spooling = async {
         if let Some(copy) = copy {
             spool(router, fence, copy).await;
-            crash::point("document-spooled");
+            failpoints::hit("document-spooled");
         }
     };
     let source_name = name::choose(source_name, server_name.as_deref());

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Inner, WorkerDeps, crash_loop, document, progress::Progress};
 use crate::{
-    crash,
+    failpoints,
     storage::{
         End, Fence, RunRecord, RunRequest, RunSubmission, StorageErrorKind, Store as _,
         leased::LeasedRun,
@@ -67,7 +67,7 @@ pub(super) async fn work(
             None => return,
         },
     };
-    crash::point("claimed");
+    failpoints::hit("claimed");
     tracing::info!(
         epoch = fence.epoch,
         attempt = fence.attempt,
@@ -146,7 +146,7 @@ async fn write_end(
                     End::Failed(failure) => Some(failure.code),
                     End::Completed { .. } => None,
                 };
-                crash::point("ended");
+                failpoints::hit("ended");
                 metrics::run_ended(end.status(), code);
                 tracing::info!(status = ?end.status(), "[{run_id}] ended");
                 return;
@@ -294,7 +294,7 @@ impl Work<'_> {
             () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
             document = Box::pin(document::read(router, deps, fence, &request.source, &url)) => document?,
         };
-        crash::point("document-read");
+        failpoints::hit("document-read");
         self.progress.note(&*deps.clock);
         let run_id = &fence.run;
         let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
@@ -321,7 +321,7 @@ impl Work<'_> {
                     elapsed_ms = elapsed.as_millis(),
                     "[{run_id}] stage stored"
                 );
-                crash::point("stage-stored");
+                failpoints::hit("stage-stored");
             }
         }
     }

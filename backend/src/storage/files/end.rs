@@ -14,7 +14,7 @@ use super::{
     manifest::{DatabaseSide, Manifest, StoredReport},
     run_files::{REPORT_FILE, RunFiles},
 };
-use crate::crash;
+use crate::failpoints;
 
 /// An [`End`] that may cross to another thread.
 pub(super) enum OwnedEnd {
@@ -71,7 +71,7 @@ impl RunFiles {
                 }
                 // A fenced writer that comes too late with it writes the same: it is made of the stored records.
                 self.replace_beside(&mut manifest, &Self::name(run, REPORT_FILE), report.as_bytes())?;
-                crash::point("report-written");
+                failpoints::hit("report-written");
                 let sha256 = sha256_hex(report.as_bytes());
                 manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
                 manifest.error = None;

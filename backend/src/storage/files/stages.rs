@@ -14,7 +14,7 @@ use super::{
     manifest::{Manifest, StageEntry},
     run_files::RunFiles,
 };
-use crate::crash;
+use crate::failpoints;
 
 impl RunFiles {
     pub(super) fn store_stage(
@@ -36,7 +36,7 @@ impl RunFiles {
             created => created.map_err(|error| self.fault(&name, &error))?,
         }
         manifest.flush_with(&name);
-        crash::point("stage-file-written");
+        failpoints::hit("stage-file-written");
         manifest.stages.insert(stage, self.stored_stage(record, sha256, db_sync));
         manifest.attempts = 0;
         if db_sync.is_synced() {

@@ -17,7 +17,7 @@ use super::{
     stage::{self, Stored, conflict},
     text,
 };
-use crate::crash;
+use crate::failpoints;
 
 /// What files have of a run that its row lacks.
 #[derive(Debug)]
@@ -41,11 +41,11 @@ pub(super) async fn replay(
     if let Some(new) = replay.new {
         adopt::adopt(conn, new, fence).await?;
     }
-    crash::point("reconcile-adopted");
+    failpoints::hit("reconcile-adopted");
     stage::store_all(conn, fence, replay.stages).await?;
-    crash::point("reconcile-stages-stored");
+    failpoints::hit("reconcile-stages-stored");
     finish::finish(conn, fence, replay.end, replay.rows, replay.at, replay.tells).await?;
-    crash::point("reconcile-ended");
+    failpoints::hit("reconcile-ended");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use super::{
     Database, Router,
     both_sides::{BothSides, ReadPurpose},
 };
-use crate::crash;
+use crate::failpoints;
 
 impl Router {
     /// What the database has of something that only the files are told now.
@@ -162,7 +162,7 @@ impl Control for Router {
             return Ok(cancelled);
         };
         let cancelled = database.call(|store| async move { store.cancel(run, failure, at).await }).await?;
-        crash::point("cancelled-in-database");
+        failpoints::hit("cancelled-in-database");
         if cancelled && let Err(error) = self.cancel_in_files(run, failure, at, DbSync::Synced).await {
             // Its worker closes them too; one that nobody works on is closed at the next look at both.
             if error.is_outage() {
@@ -189,7 +189,7 @@ impl Control for Router {
         // The side that decides goes first; it may find that the run works again.
         if has_row {
             let tombstone = database.call(|store| async move { store.create_tombstone(run).await }).await?;
-            crash::point("buried-in-database");
+            failpoints::hit("buried-in-database");
             if tombstone == TombstoneOutcome::Running {
                 return Ok(tombstone);
             }
@@ -200,7 +200,7 @@ impl Control for Router {
             return Ok(tombstone);
         }
         let tombstone = self.files.create_tombstone_for(run, false).await?;
-        crash::point("buried-in-files");
+        failpoints::hit("buried-in-files");
         if tombstone != TombstoneOutcome::Running {
             database.call(|store| async move { store.create_tombstone(run).await }).await?;
         }
@@ -224,7 +224,7 @@ impl Control for Router {
                 database.call(|store| async move { store.create_tombstone(run).await }).await?;
             }
             database.call(|store| async move { store.remove(run).await }).await?;
-            crash::point("removed-from-database");
+            failpoints::hit("removed-from-database");
         }
         if self.files.manifest(run).await?.is_some() {
             self.files.create_tombstone_for(run, true).await?;

@@ -52,7 +52,7 @@ use super::{
     mode::{Flags, Mode},
 };
 use crate::{
-    crash,
+    failpoints,
     telemetry::metrics::{self, Place},
 };
 
@@ -267,7 +267,11 @@ impl Router {
     /// The fenced database write first, the file right after: a container's disk may be gone a second later.
     async fn write_both(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
         let in_database = self.write_database(fence, write).await;
-        crash::point(if matches!(write, Write::Stage(_)) { "stage-in-database" } else { "end-in-database" });
+        failpoints::hit(if matches!(write, Write::Stage(_)) {
+            "stage-in-database"
+        } else {
+            "end-in-database"
+        });
         let db_sync = match &in_database {
             Ok(()) if matches!(write, Write::End(..)) && self.are_files_incomplete(&fence.run) => {
                 DbSync::Diverged

@@ -2,7 +2,7 @@
 
 /// Kills the process, as SIGKILL does, if `CRASH_AT` names this point; `name:3` is the third time that it is passed.
 #[cfg(feature = "testing")]
-pub(crate) fn point(name: &str) {
+pub(crate) fn hit(name: &str) {
     use std::sync::{
         LazyLock,
         atomic::{AtomicUsize, Ordering},
@@ -27,4 +27,4 @@ pub(crate) fn point(name: &str) {
 /// Nothing.
 #[cfg(not(feature = "testing"))]
 #[inline]
-pub(crate) const fn point(_: &str) {}
+pub(crate) const fn hit(_: &str) {}
