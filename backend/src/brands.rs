@@ -14,7 +14,7 @@ use pipeline::{
     failure::{FailureCode, RunFailure},
 };
 
-use crate::{regular_file, storage::frontend_rows::company_name};
+use crate::{safe_read, storage::frontend_rows::company_name};
 
 /// The most brands that are listed. A folder with more is a mistake.
 const BRANDS_MAX: usize = 1_000;
@@ -142,7 +142,7 @@ impl BrandFolder {
 }
 
 fn read_text(path: &Path, bytes_max: usize) -> io::Result<String> {
-    let bytes = regular_file::read(path, bytes_max)?;
+    let bytes = safe_read::read(path, bytes_max)?;
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 

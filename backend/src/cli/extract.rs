@@ -8,7 +8,7 @@ use pipeline::document::{Document, DocumentError};
 use serde::Serialize;
 
 use super::fail;
-use crate::{documents::isolate, regular_file};
+use crate::{documents::isolate, safe_read};
 
 /// What `--json` prints when the document cannot be read.
 #[derive(Debug, Serialize)]
@@ -51,7 +51,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 async fn print(args: &Args) -> anyhow::Result<ExitCode> {
     let (file, json) = (args.file.as_path(), args.json);
     let source_name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-    let result = match regular_file::read(file, isolate::INPUT_BYTES_MAX) {
+    let result = match safe_read::read(file, isolate::INPUT_BYTES_MAX) {
         Ok(bytes) => isolate::extract(&source_name, bytes).await,
         Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(isolate::input_too_large()),
         Err(error) => Err(DocumentError::Unavailable(format!("{}: {error}", file.display()))),

@@ -24,7 +24,7 @@ use crate::{
     app::{App, Overrides},
     config::{AnalystChoice, Config},
     documents::{isolate, name},
-    lifecycle, regular_file,
+    lifecycle, safe_read,
     storage::{
         End, Fence, RunRequest, RunSubmission, Store as _,
         files::{
@@ -309,7 +309,7 @@ fn source_name(source: &OsStr) -> String {
 
 async fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, RunFailure> {
     let owned = path.to_owned();
-    let reading = tokio::task::spawn_blocking(move || regular_file::read(&owned, bytes_max));
+    let reading = tokio::task::spawn_blocking(move || safe_read::read(&owned, bytes_max));
     let read = reading.await.map_err(std::io::Error::other).and_then(|read| read);
     read.map_err(|error| match error.kind() {
         std::io::ErrorKind::FileTooLarge => {

@@ -17,7 +17,7 @@ use super::{
     Malformed,
     parameters::{Parameters, SslMode},
 };
-use crate::regular_file;
+use crate::safe_read;
 
 /// A bundle of all public roots has a quarter of it.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -221,7 +221,7 @@ fn read(parameter: &'static str, named: &str) -> Result<(PathBuf, Vec<u8>), Malf
     let given = Path::new(named);
     let beside_schema = without_dots(&Path::new(PRISMA_FOLDER).join(given));
     let path = if given.is_relative() && beside_schema.exists() { beside_schema } else { given.to_owned() };
-    match regular_file::read(&path, FILE_BYTES_MAX) {
+    match safe_read::read(&path, FILE_BYTES_MAX) {
         Ok(bytes) => Ok((path, bytes)),
         Err(error) => {
             let what = format!(

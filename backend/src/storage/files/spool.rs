@@ -15,7 +15,7 @@ use super::{
     run_files::RunFiles,
     tombstone::deleted,
 };
-use crate::regular_file;
+use crate::safe_read;
 
 const SPOOL_FILE: &str = "document";
 const SPOOL_FOLDER: &str = ".spool";
@@ -77,7 +77,7 @@ impl RunFiles {
 
     /// The spooled document, if it is there.
     pub(super) fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
-        match regular_file::read(&self.spool.path(run), FILE_BYTES_MAX) {
+        match safe_read::read(&self.spool.path(run), FILE_BYTES_MAX) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.spool_fault(run, &error)),

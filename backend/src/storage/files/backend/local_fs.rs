@@ -17,7 +17,7 @@ use super::{
     ETag, FileBackend, Newest, OwnerLease, Stored,
     owner_locks::{OwnerLocks, remove_file},
 };
-use crate::regular_file;
+use crate::safe_read;
 
 const LOCK_FILE: &str = ".lock";
 const OWNERS_FOLDER: &str = ".owners";
@@ -105,7 +105,7 @@ impl FileBackend for LocalFs {
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Stored>> {
-        match regular_file::read(&self.path(name), FILE_BYTES_MAX) {
+        match safe_read::read(&self.path(name), FILE_BYTES_MAX) {
             Ok(bytes) => Ok(Some(Stored { bytes, version: ETag(None) })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -267,7 +267,7 @@ impl FileBackend for LocalFs {
             if may_be_new {
                 self.make_run_folder(run)?;
             }
-            match regular_file::check(&path) {
+            match safe_read::check(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
