@@ -24,7 +24,7 @@ use backend::{
     storage::{Claim, Lease, Store as _, postgres::PostgresStore},
 };
 use harness::{machine, ms, percentile, row};
-use support::{postgres::query, service::World};
+use support::{postgres::query, service::TestEnv};
 
 /// Finished rows and queued rows.
 const TABLES: [(usize, usize); 4] = [(0, 1_000), (10_000, 1_000), (1_000_000, 1_000), (1_000_000, 100_000)];
@@ -33,9 +33,9 @@ const CLAIMS: usize = 200;
 
 #[tokio::main]
 async fn main() {
-    let world = World::with_database().await;
+    let env = TestEnv::with_database().await;
     machine();
-    let url = world.database_url();
+    let url = env.database_url();
     let variables = BTreeMap::from([("DATABASE_URL".to_owned(), url.clone())]);
     let config = Config::from_variables(variables, Purpose::Command).unwrap().database;
     let store = PostgresStore::new(&config).unwrap().unwrap();

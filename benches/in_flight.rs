@@ -25,7 +25,7 @@ use support::{
         h2::{Front, Speaks},
     },
     postgres::Postgres,
-    service::World,
+    service::TestEnv,
 };
 
 /// How fast runs are posted: above what one replica begins a second on two shared cores.
@@ -43,24 +43,24 @@ async fn main() {
     let latency = Duration::from_secs(from_environment("MODEL_SECONDS", 30) as u64);
     let is_http2 = from_environment("MODEL_HTTP2", 1) > 0;
     let behind = if is_http2 { Duration::ZERO } else { latency };
-    let mut world = World::with_model(Options { latency: behind, ..Options::default() }).await;
-    world.model.forget();
-    world.postgres = Some(Postgres::start());
-    world.migrate();
+    let mut env = TestEnv::with_model(Options { latency: behind, ..Options::default() }).await;
+    env.model.forget();
+    env.postgres = Some(Postgres::start());
+    env.migrate();
     harness::machine();
     let limit = runs.to_string();
-    let front = is_http2.then(|| Front::start(&world.model.base_url(), &world.blob.authority, Speaks::Http2));
+    let front = is_http2.then(|| Front::start(&env.model.base_url(), &env.blob.authority, Speaks::Http2));
     if let Some(front) = &front {
         front.delay(latency);
     }
-    let endpoint = front.as_ref().map_or_else(|| world.model.base_url(), Front::base_url);
+    let endpoint = front.as_ref().map_or_else(|| env.model.base_url(), Front::base_url);
     let settings = [
         ("MAX_CONCURRENT_RUNS", limit.as_str()),
         ("MAX_QUEUED_RUNS", "100000"),
         ("LOG_LEVEL", "warn"),
         ("OPENROUTER_BASE_URL", endpoint.as_str()),
     ];
-    let service = world.serve(&settings).await;
+    let service = env.serve(&settings).await;
     println!("idle: {:.1} MB", service.memory_kib() as f64 / 1024.0);
 
     let began = Instant::now();
@@ -69,7 +69,7 @@ async fn main() {
         for number in 0..runs {
             let due = began + Duration::from_secs_f64(number as f64 / POSTS_PER_SECOND as f64);
             tokio::time::sleep_until(due.into()).await;
-            service.submit(&world.request(&format!("run-{number}"))).await;
+            service.submit(&env.request(&format!("run-{number}"))).await;
         }
         row("all posted after", &format!("{:.1} s", began.elapsed().as_secs_f64()), "");
     };
@@ -78,7 +78,7 @@ async fn main() {
         let done = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" <> 'PROCESSING'"#;
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            if world.value(done).await == runs.to_string() {
+            if env.value(done).await == runs.to_string() {
                 is_over.cancel();
                 return;
             }
@@ -92,7 +92,7 @@ async fn main() {
             assert_eq!(service.get("/health").await.unwrap().0, 200);
             health.push(asked.elapsed());
             memory_kib_max = memory_kib_max.max(service.memory_kib());
-            let calls = front.as_ref().map_or_else(|| world.model.in_flight(), Front::in_flight);
+            let calls = front.as_ref().map_or_else(|| env.model.in_flight(), Front::in_flight);
             in_flight_max = in_flight_max.max(calls);
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
@@ -106,10 +106,10 @@ async fn main() {
     };
     let ((), (), (health, memory_kib_max, in_flight_max)) = tokio::join!(posting, ending, watching);
     let complete =
-        world.value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#).await;
+        env.value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#).await;
     row("complete", &format!("{complete} of {runs}"), "target: all");
     row("model calls in flight at most", &in_flight_max.to_string(), "");
-    let sockets = front.as_ref().map_or_else(|| world.model.connections(), Front::connections);
+    let sockets = front.as_ref().map_or_else(|| env.model.connections(), Front::connections);
     row("sockets to the model, opened", &sockets.to_string(), "target < 200");
     row("memory (RSS) at most", &format!("{:.0} MB", memory_kib_max as f64 / 1024.0), "target < 600 MB");
     row("/health meanwhile, p50", &ms(percentile(&health, 0.5)), "");

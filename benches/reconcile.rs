@@ -24,7 +24,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use harness::{cpu_time, row, time_until};
-use support::{postgres::Stop, service::World};
+use support::{postgres::Stop, service::TestEnv};
 
 const RUNS: usize = 500;
 
@@ -35,30 +35,30 @@ const WATCHED: Duration = Duration::from_secs(20);
 #[tokio::main]
 async fn main() {
     harness::machine();
-    let mut world = World::with_database().await;
-    backlog(&mut world).await;
-    idle(&world).await;
+    let mut env = TestEnv::with_database().await;
+    backlog(&mut env).await;
+    idle(&env).await;
 }
 
-async fn backlog(world: &mut World) {
-    world.postgres().stop(Stop::Immediate);
+async fn backlog(env: &mut TestEnv) {
+    env.postgres().stop(Stop::Immediate);
     {
-        let service = world.serve(&[("LOG_LEVEL", "warn")]).await;
+        let service = env.serve(&[("LOG_LEVEL", "warn")]).await;
         let ends = stream::iter(0..RUNS).map(|number| {
-            let (service, world) = (&service, &*world);
+            let (service, env) = (&service, &*env);
             async move {
                 let run_id = format!("run-{number}");
-                service.submit(&world.request(&run_id)).await;
+                service.submit(&env.request(&run_id)).await;
                 assert_eq!(service.ended(&run_id).await["status"], "complete");
             }
         });
         ends.buffer_unordered(32).collect::<Vec<()>>().await;
     }
-    world.postgres().start_again();
-    let service = world.serve(&[("LOG_LEVEL", "warn")]).await;
+    env.postgres().start_again();
+    let service = env.serve(&[("LOG_LEVEL", "warn")]).await;
     let cpu = cpu_time(service.id());
     let proved = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "syncProof" IS NOT NULL"#;
-    let elapsed = time_until(&world.database_url(), proved, &RUNS.to_string()).await;
+    let elapsed = time_until(&env.database_url(), proved, &RUNS.to_string()).await;
     let rate = 4.0 * RUNS as f64 / elapsed.as_secs_f64();
     row(&format!("{RUNS} runs brought back and proved in"), &format!("{:.2} s", elapsed.as_secs_f64()), "");
     row("stage outputs a second", &format!("{rate:.0}"), "target ≥ 1,000");
@@ -85,10 +85,10 @@ fn multiply(outputs: &Path) {
     assert!(std::process::Command::new("sync").status().unwrap().success());
 }
 
-async fn idle(world: &World) {
+async fn idle(env: &TestEnv) {
     let cpu = async |what: &str| {
         let started = Instant::now();
-        let service = world.serve(&[("LOG_LEVEL", "warn")]).await;
+        let service = env.serve(&[("LOG_LEVEL", "warn")]).await;
         service.wait_for_path("/health", |_, health| health["status"] == "healthy").await;
         row(&format!("start to healthy, {what}"), &harness::ms(started.elapsed()), "target < 150 ms");
         // What a start does, it has done by then.
@@ -104,6 +104,6 @@ async fn idle(world: &World) {
         );
     };
     cpu(&format!("{RUNS} finished runs")).await;
-    multiply(&world.folder.path().join("data/test-outputs"));
+    multiply(&env.folder.path().join("data/test-outputs"));
     cpu(&format!("{FINISHED} finished runs in files")).await;
 }

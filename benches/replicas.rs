@@ -18,7 +18,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{openrouter::Options, postgres::Postgres, service::World};
+use support::{openrouter::Options, postgres::Postgres, service::TestEnv};
 
 const RUNS: usize = 300;
 
@@ -31,39 +31,39 @@ async fn main() {
     drain().await;
 }
 
-async fn world(latency: Duration) -> World {
-    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
-    world.postgres = Some(Postgres::start());
-    world.migrate();
-    world
+async fn env(latency: Duration) -> TestEnv {
+    let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
+    env.postgres = Some(Postgres::start());
+    env.migrate();
+    env
 }
 
 /// A backlog that a web-only replica has accepted, worked off by so many workers.
 async fn throughput(replicas: usize) {
-    let world = world(Duration::ZERO).await;
-    let web = world.replica("web", &[("ROLE", "web")]).await;
+    let env = env(Duration::ZERO).await;
+    let web = env.replica("web", &[("ROLE", "web")]).await;
     for number in 0..RUNS {
-        web.submit(&world.request(&format!("run-{number}"))).await;
+        web.submit(&env.request(&format!("run-{number}"))).await;
     }
     let started = Instant::now();
     let mut workers = Vec::new();
     for number in 0..replicas {
-        workers.push(world.replica(&format!("worker-{number}"), &[("ROLE", "worker")]).await);
+        workers.push(env.replica(&format!("worker-{number}"), &[("ROLE", "worker")]).await);
     }
     let done = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#;
-    world.wait_for_value(done, &RUNS.to_string()).await;
+    env.wait_for_value(done, &RUNS.to_string()).await;
     let rate = RUNS as f64 / started.elapsed().as_secs_f64();
     println!("{replicas} worker(s), one-page document, DUAL_WRITE: {rate:.0} runs/s, their start included");
 }
 
 /// From SIGKILL to the other replica's first sign of work on the run, with the default lease.
 async fn takeover() {
-    let world = world(Duration::from_secs(1)).await;
+    let env = env(Duration::from_secs(1)).await;
     let lease = [("LEASE_SECONDS", "15")];
-    let mut one = world.replica("one", &lease).await;
-    one.submit(&world.request("run-1")).await;
+    let mut one = env.replica("one", &lease).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-    let two = world.replica("two", &lease).await;
+    let two = env.replica("two", &lease).await;
     let killed = Instant::now();
     one.kill();
     two.wait_for_log("[run-1] started").await;
@@ -75,15 +75,15 @@ async fn takeover() {
 
 /// From SIGTERM to the end of the process, with runs in flight that end by themselves.
 async fn drain() {
-    let world = world(Duration::from_millis(500)).await;
-    let mut one = world.replica("one", &[]).await;
+    let env = env(Duration::from_millis(500)).await;
+    let mut one = env.replica("one", &[]).await;
     for number in 0..50 {
-        one.submit(&world.request(&format!("run-{number}"))).await;
+        one.submit(&env.request(&format!("run-{number}"))).await;
     }
     let told = Instant::now();
     one.signal("TERM");
     assert_eq!(one.wait().await, Some(0));
-    let left = world.value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" <> 'COMPLETED'"#).await;
+    let left = env.value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" <> 'COMPLETED'"#).await;
     println!(
         "drain of 50 runs whose stages take 0.5 s: {:.1} s, {left} left over (window 25 s)",
         told.elapsed().as_secs_f64()

@@ -19,7 +19,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use support::{postgres::Stop, service::World};
+use support::{postgres::Stop, service::TestEnv};
 
 /// Acceptances a second, and for how many seconds.
 const ACCEPT_RATE: usize = 200;
@@ -27,10 +27,10 @@ const ACCEPT_SECONDS: usize = 5;
 
 #[tokio::main]
 async fn main() {
-    let world = World::with_database().await;
-    cold_start(&world).await;
-    one_run(&world).await;
-    accept_latency(&world).await;
+    let env = TestEnv::with_database().await;
+    cold_start(&env).await;
+    one_run(&env).await;
+    accept_latency(&env).await;
     failover().await;
 }
 
@@ -46,12 +46,12 @@ fn ms(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-async fn cold_start(world: &World) {
+async fn cold_start(env: &TestEnv) {
     let mut times = Vec::new();
     let mut memory_kib = 0;
     for _ in 0..5 {
         let started = Instant::now();
-        let service = world.serve(&[]).await;
+        let service = env.serve(&[]).await;
         service.wait_for_path("/health", |_, health| health["status"] == "healthy").await;
         times.push(started.elapsed());
         memory_kib = service.memory_kib();
@@ -61,12 +61,12 @@ async fn cold_start(world: &World) {
     row("idle memory (RSS)", &format!("{:.1} MB", memory_kib as f64 / 1024.0), "< 30 MB");
 }
 
-async fn one_run(world: &World) {
-    let service = world.serve(&[]).await;
+async fn one_run(env: &TestEnv) {
+    let service = env.serve(&[]).await;
     let mut times = Vec::new();
     for number in 0..30 {
         let run_id = format!("one-{number}");
-        service.submit(&world.request(&run_id)).await;
+        service.submit(&env.request(&run_id)).await;
         service.ended(&run_id).await;
         times.push(service.run_time(&run_id));
     }
@@ -74,12 +74,12 @@ async fn one_run(world: &World) {
     row("a whole run (Markdown, DUAL_WRITE), median of 30, from its log", &ms(times[15]), "< 15 ms");
 }
 
-async fn accept_latency(world: &World) {
+async fn accept_latency(env: &TestEnv) {
     // No slot for work: what is measured is acceptance, on both cores.
-    let service = world.serve(&[("ROLE", "web")]).await;
+    let service = env.serve(&[("ROLE", "web")]).await;
     let started = Instant::now();
     let posts = (0..ACCEPT_RATE * ACCEPT_SECONDS).map(|number| {
-        let (service, request) = (&service, world.request(&format!("accept-{number}")));
+        let (service, request) = (&service, env.request(&format!("accept-{number}")));
         async move {
             let due = started + Duration::from_secs_f64(number as f64 / ACCEPT_RATE as f64);
             tokio::time::sleep_until(due.into()).await;
@@ -96,13 +96,13 @@ async fn accept_latency(world: &World) {
 }
 
 async fn failover() {
-    let mut world = World::with_database().await;
-    let service = world.serve(&[]).await;
-    service.submit(&world.request("warm")).await;
+    let mut env = TestEnv::with_database().await;
+    let service = env.serve(&[]).await;
+    service.submit(&env.request("warm")).await;
     service.ended("warm").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     let started = Instant::now();
-    service.submit(&world.request("after")).await;
+    service.submit(&env.request("after")).await;
     service.wait_for("after", |status| status["stages"]["1"]["status"] == "complete").await;
     row("PostgreSQL killed: accepted, and first stage safe in a file", &ms(started.elapsed()), "< 2.5 s");
 }

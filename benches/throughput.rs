@@ -27,7 +27,7 @@ use std::{
 
 use harness::{Throughput, announce_ends, keep_in_flight};
 use serde_json::json;
-use support::service::{World, free_port};
+use support::service::{TestEnv, free_port};
 
 /// How many in flight, and how many in all.
 const GRID: [(usize, usize); 4] = [(1, 60), (8, 300), (32, 600), (128, 1_024)];
@@ -38,22 +38,22 @@ const DOCUMENTS: [(&str, &str); 2] =
 
 #[tokio::main]
 async fn main() {
-    let mut world = World::with_database().await;
+    let mut env = TestEnv::with_database().await;
     // The only client of this model.
-    world.model.forget();
+    env.model.forget();
     harness::machine();
     println!("{:<44} {:>10} {:>14} {:>14}", "", "in flight", "runs/s", "CPU ms a run");
-    announce_ends(&world.database_url()).await;
-    let reference = reference(&mut world).await;
+    announce_ends(&env.database_url()).await;
+    let reference = reference(&mut env).await;
     for (what, path) in DOCUMENTS {
         for (in_flight, runs) in GRID {
-            let url = world.blob.url(path);
+            let url = env.blob.url(path);
             {
-                let service = world.serve(&[]).await;
+                let service = env.serve(&[]).await;
                 let target = format!("http://127.0.0.1:{}/run", service.port);
                 let body = json!({"blob_url": url, "company_id": "decathlon", "user_id": "user_2abc"});
                 let measured =
-                    measure(&world.database_url(), service.id(), in_flight, runs, &target, &body).await;
+                    measure(&env.database_url(), service.id(), in_flight, runs, &target, &body).await;
                 line(&format!("{what}, innovation"), in_flight, measured);
             }
             if let Some(reference) = &reference {
@@ -111,14 +111,14 @@ impl Drop for Reference {
     }
 }
 
-async fn reference(world: &mut World) -> Option<Reference> {
+async fn reference(env: &mut TestEnv) -> Option<Reference> {
     // Where it lies is for whoever has one to say.
     #[allow(clippy::disallowed_methods)]
     let folder = PathBuf::from(std::env::var_os("REFERENCE_BENCH")?).join("reference");
     #[allow(clippy::disallowed_methods)]
     let path = std::env::var("PATH").unwrap();
     let data = tempfile::tempdir().unwrap();
-    let database_url = world.postgres().fresh_database().await;
+    let database_url = env.postgres().fresh_database().await;
     let port = free_port();
     // Kept between measurements: it holds what the reference is made of.
     let environment = support::root().join("target/reference-venv");
@@ -132,8 +132,8 @@ async fn reference(world: &mut World) -> Option<Reference> {
         .env("PORT", port.to_string())
         .env("DATABASE_URL", &database_url)
         .env("OPENROUTER_API_KEY", "sk-standin")
-        .env("OPENROUTER_BASE_URL", world.model.base_url())
-        .env("SSL_CERT_FILE", world.blob.authority.path())
+        .env("OPENROUTER_BASE_URL", env.model.base_url())
+        .env("SSL_CERT_FILE", env.blob.authority.path())
         .env("ALLOW_LOOPBACK_BLOB", "1")
         // As its own README says is fair with many calls open.
         .env("LLM_CLIENT", "aiohttp")

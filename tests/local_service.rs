@@ -14,7 +14,7 @@ mod support;
 
 use std::{net::TcpListener, process::ExitCode, time::Duration};
 
-use support::service::World;
+use support::service::TestEnv;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The service's port, unless `PORT` says another.
@@ -30,8 +30,8 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     println!("starting PostgreSQL, the stand-in model and a blob store with the samples …");
-    let world = World::with_database().await;
-    let mut child = world
+    let env = TestEnv::with_database().await;
+    let mut child = env
         .command(&[("PORT", &port), ("DRAIN_SECONDS", "2"), ("LOG_FORMAT", "text")])
         .spawn()
         .expect("the service starts");
@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let blob = world.blob.url("sample/trend-report.pdf");
+    let blob = env.blob.url("sample/trend-report.pdf");
     println!(
         "\nTry it (the model is a stand-in: its answers are made up):\n\n  \
          curl -s http://127.0.0.1:{port}/run -H 'content-type: application/json' \\\n    \
@@ -52,8 +52,8 @@ async fn main() -> ExitCode {
          curl -s http://127.0.0.1:{port}/status/first\n  \
          curl -s http://127.0.0.1:{port}/health\n\n\
          Database: {}\nFiles:    {}\nCtrl-C ends it all.\n",
-        world.database_url(),
-        world.folder.path().join("data/test-outputs").display(),
+        env.database_url(),
+        env.folder.path().join("data/test-outputs").display(),
     );
     let ends_by_itself = async {
         while child.try_wait().expect("the service is ours").is_none() {

@@ -9,20 +9,20 @@ use serde_json::Value;
 
 use crate::support::{
     Run, STAGE_FILES, assert_ok,
-    openrouter::{Options, Reply, StandIn},
+    openrouter::{FakeModel, Options, Reply},
     sample, stderr,
 };
 
 const SCHEMAS: [&str; 4] =
     ["input_processing", "signal_amplification", "general_translation", "brand_contextualization"];
 
-fn command(run: &Run, standin: &StandIn, more: &[&str]) -> Command {
+fn command(run: &Run, standin: &FakeModel, more: &[&str]) -> Command {
     let mut command = run.command(&sample("spotted-innovation.md"), "decathlon", more);
     command.env("OPENROUTER_API_KEY", "sk-or-v1-test").env("OPENROUTER_BASE_URL", standin.base_url());
     command
 }
 
-fn spawn(run: &Run, standin: &StandIn) -> Child {
+fn spawn(run: &Run, standin: &FakeModel) -> Child {
     command(run, standin, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -42,14 +42,14 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// A stand-in that answers the stages before `stage` and leaves the call of `stage` without an answer.
-fn hanging_at(stage: usize) -> StandIn {
-    let standin = StandIn::start(Options::default());
+fn hanging_at(stage: usize) -> FakeModel {
+    let standin = FakeModel::start(Options::default());
     let answers = std::iter::repeat_n(Reply::Answer(crate::support::openrouter::Wrapping::None), stage - 1);
     standin.script(answers.chain([Reply::HangBeforeHeaders]));
     standin
 }
 
-fn calls(standin: &StandIn) -> [usize; 4] {
+fn calls(standin: &FakeModel) -> [usize; 4] {
     SCHEMAS.map(|schema| standin.calls_of(schema))
 }
 
@@ -78,7 +78,7 @@ fn a_kill_at_any_stage_costs_at_most_the_call_in_flight() {
 fn a_kill_at_any_moment_leaves_a_run_that_can_be_finished() {
     // Without waiting for anything: the kill falls wherever it falls, also into writes.
     for delay_ms in (0..120).step_by(6) {
-        let standin = StandIn::start(Options::default());
+        let standin = FakeModel::start(Options::default());
         let run = Run::new();
         let mut child = spawn(&run, &standin);
         std::thread::sleep(Duration::from_millis(delay_ms));
@@ -166,7 +166,7 @@ fn when_every_model_is_down_the_built_in_analyst_answers_only_if_allowed() {
 
 #[test]
 fn a_run_stops_at_its_cost_limit() {
-    let standin = StandIn::start(Options { cost_usd: 0.30, ..Options::default() });
+    let standin = FakeModel::start(Options { cost_usd: 0.30, ..Options::default() });
     let run = Run::new();
     let limited =
         command(&run, &standin, &["--json"]).env("LLM_MAX_COST_PER_RUN_USD", "0.50").output().unwrap();

@@ -8,7 +8,7 @@ use std::{
 use crate::support::{
     innovation,
     postgres::{Postgres, query},
-    service::World,
+    service::TestEnv,
     stderr,
     tls::{Authority, Issued},
 };
@@ -161,9 +161,9 @@ async fn a_server_that_is_not_trusted_is_refused() {
     site.assert_refused(&format!("sslmode=verify-full&sslrootcert={ca}"), "another host");
     site.assert_refused(&format!("sslmode=require&sslcert={ca}&sslaccept=strict"), "another host");
     // A service goes on with files, and says why.
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     let address = format!("{}?sslmode=verify-ca&sslrootcert={other}", site.postgres.url());
-    let service = world.serve(&[("DATABASE_URL", &address)]).await;
+    let service = env.serve(&[("DATABASE_URL", &address)]).await;
     let is_refused = |health: &serde_json::Value| {
         health["database_connection"] == "failed" && health["effective_mode"] == "FILE_ONLY"
     };
@@ -252,7 +252,7 @@ async fn a_wrong_file_is_named_before_anything_connects() {
 
 #[tokio::test]
 async fn a_service_works_over_tls() {
-    let mut world = World::files_only().await;
+    let mut env = TestEnv::files_only().await;
     let site = Site::new(&["localhost", "127.0.0.1"], "trust").await;
     let address = format!(
         "{}?sslmode=require&sslaccept=strict&sslcert={}&pgbouncer=false&connection_limit=1",
@@ -263,12 +263,12 @@ async fn a_service_works_over_tls() {
         innovation(&["migrate", "deploy"]).env("DATABASE_URL", &address).output().unwrap().status.success()
     );
     let environment = [("DATABASE_URL", address.as_str()), ("ANALYST", "extractive")];
-    let service = world.serve(&environment).await;
-    service.submit(&world.request("run-1")).await;
+    let service = env.serve(&environment).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
     service.wait_for_path("/health", |_, health| health["database_connection"] == "healthy").await;
-    world.postgres = Some(site.postgres);
+    env.postgres = Some(site.postgres);
     let over_tls = "SELECT bool_and(ssl)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                     WHERE application_name LIKE 'innovation%'";
-    assert_eq!(world.value(over_tls).await, "true");
+    assert_eq!(env.value(over_tls).await, "true");
 }

@@ -5,36 +5,36 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, calls, failed, wait_until, with, world};
-use crate::support::{openrouter::Reply, postgres::Stop, service::World};
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, calls, env, failed, wait_until, with};
+use crate::support::{openrouter::Reply, postgres::Stop, service::TestEnv};
 
 const PATH: &str = "/api/pipeline/run-1/cancel";
 
 /// A world whose model never answers, until somebody hangs up.
-async fn silent_world() -> World {
-    let world = world(Duration::ZERO).await;
-    world.model.script([Reply::HangBeforeHeaders]);
-    world
+async fn silent_world() -> TestEnv {
+    let env = env(Duration::ZERO).await;
+    env.model.script([Reply::HangBeforeHeaders]);
+    env
 }
 
-fn manifest(world: &World, replica: &str) -> Value {
-    let path = world.folder.path().join(replica).join("data/test-outputs/run-1/run.json");
+fn manifest(env: &TestEnv, replica: &str) -> Value {
+    let path = env.folder.path().join(replica).join("data/test-outputs/run-1/run.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 #[tokio::test]
 async fn cancelled_on_another_replica_the_work_stops_within_a_second_whatever_the_lease() {
-    let world = silent_world().await;
+    let env = silent_world().await;
     let lease = [("LEASE_SECONDS", "15")];
-    let (one, two) = tokio::join!(world.replica("one", &lease), world.replica("two", &lease));
-    one.submit(&world.request("run-1")).await;
-    wait_until("the model is asked", || world.model.calls() == 1).await;
+    let (one, two) = tokio::join!(env.replica("one", &lease), env.replica("two", &lease));
+    one.submit(&env.request("run-1")).await;
+    wait_until("the model is asked", || env.model.calls() == 1).await;
     let asked = Instant::now();
     let answers = join_all((0..100).map(|_| two.call("POST", PATH))).await;
     for answer in &answers {
         assert_eq!((answer.status, &answer.body["run_status"]), (200, &"CANCELLED".into()), "{answer:?}");
     }
-    wait_until("the call is given up", || world.model.hung_up() == 1).await;
+    wait_until("the call is given up", || env.model.hung_up() == 1).await;
     let took = asked.elapsed();
     println!("a hundred cancellations, and the work on the other replica stopped after {took:?}");
     assert!(took < Duration::from_secs(1), "{took:?}");
@@ -43,77 +43,77 @@ async fn cancelled_on_another_replica_the_work_stops_within_a_second_whatever_th
         assert_eq!((&status["status"], &status["error"]["code"]), (&"failed".into(), &"CANCELLED".into()));
         assert_eq!(status["error"]["stage"], 1);
     }
-    assert_eq!(world.value(r#"SELECT "leaseEpoch"::text FROM "PipelineRun""#).await, "2", "raised once");
-    wait_until("files follow", || manifest(&world, "one")["status"] == "CANCELLED").await;
+    assert_eq!(env.value(r#"SELECT "leaseEpoch"::text FROM "PipelineRun""#).await, "2", "raised once");
+    wait_until("files follow", || manifest(&env, "one")["status"] == "CANCELLED").await;
     one.wait_for_path("/health/deep", |_, deep| deep["worker"]["active_runs"] != 1).await;
-    assert_eq!(calls(&world.model), [1, 0, 0, 0]);
+    assert_eq!(calls(&env.model), [1, 0, 0, 0]);
 }
 
 #[tokio::test]
 async fn cancelled_here_the_work_stops_in_every_mode_and_a_retry_resumes_it() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
-        let world = world(Duration::from_millis(700)).await;
-        let service = world.serve(mode).await;
-        service.submit(&world.request("run-1")).await;
+        let env = env(Duration::from_millis(700)).await;
+        let service = env.serve(mode).await;
+        service.submit(&env.request("run-1")).await;
         service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-        wait_until("the second stage is asked for", || calls(&world.model)[1] == 1).await;
+        wait_until("the second stage is asked for", || calls(&env.model)[1] == 1).await;
         assert_eq!(service.call("POST", PATH).await.status, 200);
-        wait_until("the call is given up", || world.model.hung_up() == 1).await;
+        wait_until("the call is given up", || env.model.hung_up() == 1).await;
         assert_eq!(service.call("POST", PATH).await.status, 200, "again is the same");
         assert_eq!(service.ended("run-1").await["error"]["code"], "CANCELLED");
         assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);
         assert_eq!(service.ended("run-1").await["status"], "complete", "{mode:?}");
-        assert_eq!(calls(&world.model), [1, 2, 1, 1], "{mode:?}");
+        assert_eq!(calls(&env.model), [1, 2, 1, 1], "{mode:?}");
         assert_eq!(service.call("POST", PATH).await.code(), (409, "run_complete"));
         if mode == DUAL_WRITE {
-            world.assert_both_agree("run-1").await;
+            env.assert_both_agree("run-1").await;
         }
     }
 }
 
 #[tokio::test]
 async fn what_waits_is_cancelled_and_never_begun_and_what_has_failed_is_told() {
-    let world = world(Duration::ZERO).await;
-    let web = world.replica("web", &[("ROLE", "web")]).await;
-    web.submit(&world.request("run-1")).await;
+    let env = env(Duration::ZERO).await;
+    let web = env.replica("web", &[("ROLE", "web")]).await;
+    web.submit(&env.request("run-1")).await;
     assert_eq!(web.call("POST", PATH).await.status, 200);
     // Who only serves requests has no files of it.
-    assert!(!world.folder.path().join("web/data/test-outputs/run-1").exists());
-    let worker = world.replica("worker", &[]).await;
-    failed(&world, &worker, "run-2").await;
+    assert!(!env.folder.path().join("web/data/test-outputs/run-1").exists());
+    let worker = env.replica("worker", &[]).await;
+    failed(&env, &worker, "run-2").await;
     assert_eq!(worker.call("POST", "/api/pipeline/run-2/cancel").await.code(), (409, "run_failed"));
-    assert_eq!(calls(&world.model), [1, 1, 0, 0], "only the other was worked on");
+    assert_eq!(calls(&env.model), [1, 1, 0, 0], "only the other was worked on");
     assert_eq!(web.call("POST", "/api/pipeline/run-3/cancel").await.code(), (404, "run_not_found"));
 }
 
 #[tokio::test]
 async fn cancelled_by_file_while_the_database_is_away_the_row_is_told_when_it_is_back() {
-    let mut world = silent_world().await;
-    let service = world.serve(&SHORT).await;
-    service.submit(&world.request("run-1")).await;
-    wait_until("the model is asked", || world.model.calls() == 1).await;
-    world.postgres().stop(Stop::Immediate);
+    let mut env = silent_world().await;
+    let service = env.serve(&SHORT).await;
+    service.submit(&env.request("run-1")).await;
+    wait_until("the model is asked", || env.model.calls() == 1).await;
+    env.postgres().stop(Stop::Immediate);
     assert_eq!(service.call("POST", PATH).await.status, 200);
-    wait_until("the call is given up", || world.model.hung_up() == 1).await;
-    world.postgres().start_again();
-    world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "CANCELLED").await;
+    wait_until("the call is given up", || env.model.hung_up() == 1).await;
+    env.postgres().start_again();
+    env.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "CANCELLED").await;
     assert_eq!(service.ended("run-1").await["error"]["code"], "CANCELLED");
-    assert_eq!(calls(&world.model), [1, 0, 0, 0]);
+    assert_eq!(calls(&env.model), [1, 0, 0, 0]);
 }
 
 #[tokio::test]
 async fn killed_between_the_two_stores_a_cancellation_stands() {
-    let world = silent_world().await;
+    let env = silent_world().await;
     let settings = with(&SHORT, &[("CRASH_AT", "cancelled-in-database")]);
-    let mut service = world.serve(&settings).await;
-    service.submit(&world.request("run-1")).await;
-    wait_until("the model is asked", || world.model.calls() == 1).await;
+    let mut service = env.serve(&settings).await;
+    service.submit(&env.request("run-1")).await;
+    wait_until("the model is asked", || env.model.calls() == 1).await;
     assert!(service.ask("POST", PATH, "*/*").await.is_none());
     service.killed().await;
-    assert_eq!(world.json("run-1", "run.json")["status"], "PROCESSING");
-    let service = world.serve(&SHORT).await;
+    assert_eq!(env.json("run-1", "run.json")["status"], "PROCESSING");
+    let service = env.serve(&SHORT).await;
     assert_eq!(service.ended("run-1").await["error"]["code"], "CANCELLED");
-    wait_until("files follow", || world.json("run-1", "run.json")["status"] == "CANCELLED").await;
+    wait_until("files follow", || env.json("run-1", "run.json")["status"] == "CANCELLED").await;
     assert_eq!(service.call("POST", PATH).await.status, 200);
-    assert_eq!(calls(&world.model), [1, 0, 0, 0]);
+    assert_eq!(calls(&env.model), [1, 0, 0, 0]);
 }

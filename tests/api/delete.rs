@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, failed, wait_until, with, world};
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, env, failed, wait_until, with};
 use crate::support::{
     postgres::Stop,
-    service::{Service, World},
+    service::{Service, TestEnv},
 };
 
 const PATH: &str = "/api/pipeline/run-1";
@@ -16,8 +16,8 @@ const ROWS: &str = r#"SELECT ((SELECT count(*) FROM "PipelineRun") + (SELECT cou
 const TOMBSTONES: &str = r#"SELECT string_agg("runId", ' ') FROM "RunTombstone""#;
 
 /// What lies in the run's folder.
-fn files(world: &World) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(world.run_folder("run-1")) else { return Vec::new() };
+fn files(env: &TestEnv) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(env.run_folder("run-1")) else { return Vec::new() };
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -25,7 +25,7 @@ fn files(world: &World) -> Vec<String> {
 }
 
 /// Nothing of the run is left but the word that there is none.
-async fn is_gone(world: &World, service: &Service) {
+async fn is_gone(env: &TestEnv, service: &Service) {
     let all = ["/status/run-1", PATH, "/api/pipeline/run-1/report"];
     for path in all {
         assert_eq!(service.call("GET", path).await.code(), (410, "run_deleted"), "{path}");
@@ -33,7 +33,7 @@ async fn is_gone(world: &World, service: &Service) {
     for path in ["/api/pipeline/run-1/retry", "/api/pipeline/run-1/cancel"] {
         assert_eq!(service.call("POST", path).await.code(), (410, "run_deleted"), "{path}");
     }
-    let (status, body) = service.post(&world.request("run-1")).await.unwrap();
+    let (status, body) = service.post(&env.request("run-1")).await.unwrap();
     assert_eq!((status, &body["code"]), (409, &"run_deleted".into()), "{body}");
     let list = service.call("GET", "/api/pipeline").await.body;
     assert_eq!(list["pagination"]["total"], 0, "{list}");
@@ -42,28 +42,25 @@ async fn is_gone(world: &World, service: &Service) {
 #[tokio::test]
 async fn a_deleted_run_is_gone_for_good_in_every_mode() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
-        let world = world(Duration::from_millis(150)).await;
-        let service = world.serve(mode).await;
-        service.submit(&world.request("run-1")).await;
+        let env = env(Duration::from_millis(150)).await;
+        let service = env.serve(mode).await;
+        service.submit(&env.request("run-1")).await;
         assert_eq!(service.call("DELETE", PATH).await.code(), (409, "run_running"));
         assert_eq!(service.ended("run-1").await["status"], "complete");
         let answer = service.call("DELETE", PATH).await;
         assert_eq!(answer.status, 204, "{answer:?}");
-        is_gone(&world, &service).await;
+        is_gone(&env, &service).await;
         assert_eq!(service.call("DELETE", PATH).await.status, 204, "again is the same");
         assert!(service.log().contains("run_deleted"), "{}", service.log());
         if mode != FILE_ONLY {
-            assert_eq!(
-                (world.value(ROWS).await, world.value(TOMBSTONES).await),
-                ("0".into(), "run-1".into())
-            );
+            assert_eq!((env.value(ROWS).await, env.value(TOMBSTONES).await), ("0".into(), "run-1".into()));
         }
         if mode != DATABASE_ONLY {
-            assert_eq!(files(&world), [".lock", "tombstone.json"], "{mode:?}");
+            assert_eq!(files(&env), [".lock", "tombstone.json"], "{mode:?}");
         }
         drop(service);
-        let service = world.serve(mode).await;
-        is_gone(&world, &service).await;
+        let service = env.serve(mode).await;
+        is_gone(&env, &service).await;
         let unknown = service.call("DELETE", "/api/pipeline/run-2").await;
         // A database that is switched off may know it.
         let code = if mode == FILE_ONLY { (503, "storage_unavailable") } else { (404, "run_not_found") };
@@ -80,87 +77,85 @@ async fn killed_between_any_two_steps_a_deletion_is_finished_by_itself() {
     ];
     for (mode, points) in points {
         for point in points {
-            let world = world(Duration::ZERO).await;
+            let env = env(Duration::ZERO).await;
             let settings = with(&SHORT, mode);
-            let mut service = world.serve(&with(&settings, &[("CRASH_AT", point)])).await;
-            failed(&world, &service, "run-1").await;
+            let mut service = env.serve(&with(&settings, &[("CRASH_AT", point)])).await;
+            failed(&env, &service, "run-1").await;
             // A busy machine may be too slow for the short limits of this test; whoever is told so asks again.
             while let Some(answer) = service.ask("DELETE", PATH, "*/*").await {
                 assert_eq!(answer.code(), (503, "storage_unavailable"), "{mode:?} {point}: {answer:?}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             service.killed().await;
-            let service = world.serve(&settings).await;
-            is_gone(&world, &service).await;
+            let service = env.serve(&settings).await;
+            is_gone(&env, &service).await;
             // Nobody asks again.
             if mode != FILE_ONLY {
-                world.wait_for_value(ROWS, "0").await;
+                env.wait_for_value(ROWS, "0").await;
             }
-            wait_until(point, || {
-                files(&world).iter().all(|name| name == ".lock" || name == "tombstone.json")
-            })
-            .await;
+            wait_until(point, || files(&env).iter().all(|name| name == ".lock" || name == "tombstone.json"))
+                .await;
             assert_eq!(service.call("DELETE", PATH).await.status, 204, "{mode:?} {point}");
-            is_gone(&world, &service).await;
+            is_gone(&env, &service).await;
         }
     }
 }
 
 #[tokio::test]
 async fn while_the_database_is_away_nothing_is_deleted() {
-    let mut world = world(Duration::ZERO).await;
-    let service = world.serve(&SHORT).await;
-    failed(&world, &service, "run-1").await;
-    world.wait_until_synced("run-1").await;
-    let before = files(&world);
-    world.postgres().stop(Stop::Immediate);
+    let mut env = env(Duration::ZERO).await;
+    let service = env.serve(&SHORT).await;
+    failed(&env, &service, "run-1").await;
+    env.wait_until_synced("run-1").await;
+    let before = files(&env);
+    env.postgres().stop(Stop::Immediate);
     // While its breaker is closed, and then.
     for _ in 0..5 {
         let answer = service.call("DELETE", PATH).await;
         assert_eq!(answer.code(), (503, "storage_unavailable"));
         assert!(!answer.header("retry-after").is_empty());
     }
-    assert_eq!(files(&world), before);
+    assert_eq!(files(&env), before);
     assert_eq!(service.call("GET", "/status/run-1").await.body["status"], "failed", "it is as it was");
-    world.postgres().start_again();
+    env.postgres().start_again();
     service.wait_for_path("/health", |_, health| health["effective_mode"] == "DUAL_WRITE").await;
     assert_eq!(service.call("DELETE", PATH).await.status, 204);
-    is_gone(&world, &service).await;
+    is_gone(&env, &service).await;
 }
 
 #[tokio::test]
 async fn a_run_with_a_row_is_not_deleted_while_the_database_is_switched_off() {
-    let world = world(Duration::ZERO).await;
-    let service = world.serve(DUAL_WRITE).await;
-    failed(&world, &service, "run-1").await;
-    world.wait_until_synced("run-1").await;
+    let env = env(Duration::ZERO).await;
+    let service = env.serve(DUAL_WRITE).await;
+    failed(&env, &service, "run-1").await;
+    env.wait_until_synced("run-1").await;
     drop(service);
-    let service = world.serve(FILE_ONLY).await;
+    let service = env.serve(FILE_ONLY).await;
     assert_eq!(service.call("DELETE", PATH).await.code(), (503, "storage_unavailable"));
-    assert_eq!(world.value(TOMBSTONES).await, "");
+    assert_eq!(env.value(TOMBSTONES).await, "");
 }
 
 #[tokio::test]
 async fn deleted_on_one_replica_it_is_gone_on_the_other_whose_disk_has_its_files() {
-    let world = world(Duration::ZERO).await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
-    failed(&world, &one, "run-1").await;
+    let env = env(Duration::ZERO).await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
+    failed(&env, &one, "run-1").await;
     assert_eq!(two.call("DELETE", PATH).await.status, 204);
-    is_gone(&world, &two).await;
+    is_gone(&env, &two).await;
     for path in ["/status/run-1", PATH] {
         assert_eq!(one.call("GET", path).await.code(), (410, "run_deleted"), "{path}");
     }
-    let (status, body) = one.post(&world.request("run-1")).await.unwrap();
+    let (status, body) = one.post(&env.request("run-1")).await.unwrap();
     assert_eq!((status, &body["code"]), (409, &"run_deleted".into()));
 }
 
 #[tokio::test]
 async fn a_retry_and_a_deletion_at_once_leave_one_of_the_two() {
-    let world = world(Duration::ZERO).await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
+    let env = env(Duration::ZERO).await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     for round in 0..8 {
         let run = format!("run-{round}");
-        failed(&world, &one, &run).await;
+        failed(&env, &one, &run).await;
         let (retry, delete) = (format!("/api/pipeline/{run}/retry"), format!("/api/pipeline/{run}"));
         let (retried, deleted) = tokio::join!(one.call("POST", &retry), two.call("DELETE", &delete));
         match (retried.status, deleted.status) {
@@ -174,6 +169,6 @@ async fn a_retry_and_a_deletion_at_once_leave_one_of_the_two() {
         }
         let half =
             r#"SELECT count(*)::text FROM "PipelineRun" r JOIN "RunTombstone" t ON t."runId" = r."id""#;
-        assert_eq!(world.value(half).await, "0");
+        assert_eq!(env.value(half).await, "0");
     }
 }

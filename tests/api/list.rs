@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, failed, world};
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, env, failed};
 use crate::support::{postgres::Stop, service::Service};
 
 async fn list(service: &Service, query: &str) -> Value {
@@ -24,16 +24,16 @@ fn ids(list: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn the_list_has_the_same_shape_wherever_it_comes_from() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
-        let world = world(Duration::ZERO).await;
-        let service = world.serve(mode).await;
+        let env = env(Duration::ZERO).await;
+        let service = env.serve(mode).await;
         let none = list(&service, "").await;
         assert_eq!((ids(&none).len(), &none["pagination"]["total"]), (0, &0.into()));
         for number in 0..3 {
             let run = format!("run-{number}");
-            service.submit(&world.request(&run)).await;
+            service.submit(&env.request(&run)).await;
             assert_eq!(service.ended(&run).await["status"], "complete");
         }
-        failed(&world, &service, "run-3").await;
+        failed(&env, &service, "run-3").await;
         let first = list(&service, "?page_size=2").await;
         assert_eq!(ids(&first), ["run-3", "run-2"]);
         let next = first["pagination"]["next"].as_str().unwrap();
@@ -76,17 +76,17 @@ async fn the_list_has_the_same_shape_wherever_it_comes_from() {
 
 #[tokio::test]
 async fn while_the_database_is_away_the_list_comes_from_the_files_or_not_at_all() {
-    let mut world = world(Duration::ZERO).await;
-    let service = world.serve(&SHORT).await;
-    failed(&world, &service, "run-1").await;
-    world.wait_until_synced("run-1").await;
+    let mut env = env(Duration::ZERO).await;
+    let service = env.serve(&SHORT).await;
+    failed(&env, &service, "run-1").await;
+    env.wait_until_synced("run-1").await;
     let database = list(&service, "").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     let file = list(&service, "").await;
     assert_eq!((&database["source"], &file["source"]), (&"database".into(), &"file".into()));
     assert_eq!(database["runs"], file["runs"]);
     drop(service);
-    let service = world.serve(DATABASE_ONLY).await;
+    let service = env.serve(DATABASE_ONLY).await;
     let answer = service.call("GET", "/api/pipeline").await;
     assert_eq!(answer.code(), (503, "storage_unavailable"));
     assert!(!answer.header("retry-after").is_empty());
@@ -104,10 +104,10 @@ FROM person, generate_series(1, 100000) AS n"#;
 
 #[tokio::test]
 async fn a_deep_page_costs_what_the_first_does() {
-    let world = world(Duration::ZERO).await;
-    world.query(MANY).await;
-    world.query(r#"ANALYZE "PipelineRun""#).await;
-    let service = world.serve(DATABASE_ONLY).await;
+    let env = env(Duration::ZERO).await;
+    env.query(MANY).await;
+    env.query(r#"ANALYZE "PipelineRun""#).await;
+    let service = env.serve(DATABASE_ONLY).await;
     let first = list(&service, "?page_size=100").await;
     assert_eq!(
         (&first["pagination"]["total"], &first["pagination"]["total_is_exact"]),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     openrouter::calls,
-    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, World, fail_after, world},
+    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, TestEnv, env, fail_after},
 };
 
 /// A lease that a test can wait for.
@@ -24,9 +24,9 @@ const SHORT: [(&str, &str); 5] = [
 ];
 
 /// A run that has failed at its second stage.
-async fn failed(world: &World, service: &Service, run: &str) {
-    fail_after(world, 1);
-    service.submit(&world.request(run)).await;
+async fn failed(env: &TestEnv, service: &Service, run: &str) {
+    fail_after(env, 1);
+    service.submit(&env.request(run)).await;
     let status = service.ended(run).await;
     assert_eq!(status["error"]["code"], "LLM_CREDITS", "{status}");
 }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::{DUAL_WRITE, FILE_ONLY, failed, world};
-use crate::support::service::World;
+use super::{DUAL_WRITE, FILE_ONLY, env, failed};
+use crate::support::service::TestEnv;
 
 const PATH: &str = "/api/pipeline/run-1/report";
 
 #[tokio::test]
 async fn a_complete_run_has_its_report_as_markdown_and_as_a_page() {
     for mode in [DUAL_WRITE, FILE_ONLY] {
-        let world = world(Duration::ZERO).await;
-        let service = world.serve(mode).await;
-        service.submit(&world.request("run-1")).await;
+        let env = env(Duration::ZERO).await;
+        let service = env.serve(mode).await;
+        service.submit(&env.request("run-1")).await;
         service.ended("run-1").await;
-        world.manifest_when("run-1", |manifest| manifest["status"] == "COMPLETED").await;
-        let stored = std::fs::read_to_string(world.run_folder("run-1").join("report.md")).unwrap();
+        env.manifest_when("run-1", |manifest| manifest["status"] == "COMPLETED").await;
+        let stored = std::fs::read_to_string(env.run_folder("run-1").join("report.md")).unwrap();
         for accept in ["*/*", "text/markdown", "text/plain"] {
             let markdown = service.ask("GET", PATH, accept).await.unwrap();
             assert_eq!((markdown.status, markdown.body.as_str()), (200, Some(stored.as_str())));
@@ -55,14 +55,14 @@ async fn a_complete_run_has_its_report_as_markdown_and_as_a_page() {
 
 #[tokio::test]
 async fn without_a_report_it_says_why() {
-    let world = world(Duration::from_millis(300)).await;
-    let service = world.serve(DUAL_WRITE).await;
+    let env = env(Duration::from_millis(300)).await;
+    let service = env.serve(DUAL_WRITE).await;
     assert_eq!(service.call("GET", PATH).await.code(), (404, "run_not_found"));
-    service.submit(&world.request("run-1")).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.call("GET", PATH).await.code(), (404, "report_pending"));
     service.call("POST", "/api/pipeline/run-1/cancel").await;
     assert_eq!(service.call("GET", PATH).await.code(), (404, "report_run_cancelled"));
-    failed(&world, &service, "run-2").await;
+    failed(&env, &service, "run-2").await;
     let missing = service.call("GET", "/api/pipeline/run-2/report").await;
     assert_eq!(
         (missing.code(), missing.header("vary").contains("accept")),
@@ -72,8 +72,8 @@ async fn without_a_report_it_says_why() {
 
 #[tokio::test]
 async fn every_route_needs_the_key() {
-    let world = World::files_only().await;
-    let service = world.serve(&[("BACKEND_API_KEYS", "0123456789abcdef0123456789abcdef")]).await;
+    let env = TestEnv::files_only().await;
+    let service = env.serve(&[("BACKEND_API_KEYS", "0123456789abcdef0123456789abcdef")]).await;
     for (method, path) in [
         ("GET", "/api/pipeline"),
         ("GET", "/api/pipeline/run-1"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, calls, failed, with, world};
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, calls, env, failed, with};
 use crate::support::postgres::Stop;
 
 const PATH: &str = "/api/pipeline/run-1/retry";
@@ -12,9 +12,9 @@ const GENERATION: &str = r#"SELECT "generation"::text FROM "PipelineRun""#;
 
 #[tokio::test]
 async fn of_a_hundred_retries_on_two_replicas_one_is_the_next_generation_and_goes_on_where_it_stopped() {
-    let world = world(Duration::from_millis(300)).await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
-    failed(&world, &one, "run-1").await;
+    let env = env(Duration::from_millis(300)).await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
+    failed(&env, &one, "run-1").await;
     let retries =
         (0..100).map(|number| if number % 2 == 0 { one.call("POST", PATH) } else { two.call("POST", PATH) });
     let mut retried = 0;
@@ -32,8 +32,8 @@ async fn of_a_hundred_retries_on_two_replicas_one_is_the_next_generation_and_goe
         let status = replica.ended("run-1").await;
         assert_eq!((&status["status"], status.get("error")), (&"complete".into(), None), "{status}");
     }
-    assert_eq!(calls(&world.model), [1, 2, 1, 1], "what is stored is not asked for again");
-    assert_eq!(world.value(GENERATION).await, "2");
+    assert_eq!(calls(&env.model), [1, 2, 1, 1], "what is stored is not asked for again");
+    assert_eq!(env.value(GENERATION).await, "2");
     assert_eq!(one.call("POST", PATH).await.code(), (409, "run_complete"));
     assert_eq!(one.call("POST", "/api/pipeline/run-2/retry").await.code(), (404, "run_not_found"));
 }
@@ -41,10 +41,10 @@ async fn of_a_hundred_retries_on_two_replicas_one_is_the_next_generation_and_goe
 #[tokio::test]
 async fn a_retry_resumes_in_every_mode_and_again() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
-        let world = world(Duration::ZERO).await;
-        let service = world.serve(mode).await;
-        failed(&world, &service, "run-1").await;
-        super::fail_after(&world, 1);
+        let env = env(Duration::ZERO).await;
+        let service = env.serve(mode).await;
+        failed(&env, &service, "run-1").await;
+        super::fail_after(&env, 1);
         assert_eq!(service.call("POST", PATH).await.status, 202);
         let status = service
             .wait_for("run-1", |status| {
@@ -55,9 +55,9 @@ async fn a_retry_resumes_in_every_mode_and_again() {
         let answer = service.call("POST", PATH).await;
         assert_eq!((answer.status, &answer.body["generation"]), (202, &3.into()));
         assert_eq!(service.ended("run-1").await["status"], "complete", "{mode:?}");
-        assert_eq!(calls(&world.model), [1, 2, 2, 1], "{mode:?}");
+        assert_eq!(calls(&env.model), [1, 2, 2, 1], "{mode:?}");
         if mode == DUAL_WRITE {
-            world.assert_both_agree("run-1").await;
+            env.assert_both_agree("run-1").await;
         }
     }
 }
@@ -65,45 +65,45 @@ async fn a_retry_resumes_in_every_mode_and_again() {
 #[tokio::test]
 async fn killed_right_after_it_a_retry_stands_once() {
     for mode in [DUAL_WRITE, FILE_ONLY] {
-        let world = world(Duration::ZERO).await;
+        let env = env(Duration::ZERO).await;
         let settings = with(&SHORT, mode);
-        let mut service = world.serve(&with(&settings, &[("CRASH_AT", "retried")])).await;
-        failed(&world, &service, "run-1").await;
+        let mut service = env.serve(&with(&settings, &[("CRASH_AT", "retried")])).await;
+        failed(&env, &service, "run-1").await;
         assert!(service.ask("POST", PATH, "*/*").await.is_none(), "the answer goes with the process");
         service.killed().await;
-        let service = world.serve(&settings).await;
+        let service = env.serve(&settings).await;
         // Whoever got no answer asks again.
         let answer = service.call("POST", PATH).await;
         assert_eq!(answer.status, 409, "it stands already: {answer:?}");
         assert_eq!(service.ended("run-1").await["status"], "complete");
         assert_eq!(service.call("GET", "/api/pipeline/run-1").await.body["generation"], 2);
-        assert_eq!(calls(&world.model), [1, 2, 1, 1]);
+        assert_eq!(calls(&env.model), [1, 2, 1, 1]);
     }
 }
 
 #[tokio::test]
 async fn retried_by_file_while_the_database_is_away_it_takes_its_row_when_that_is_back() {
-    let mut world = world(Duration::from_millis(400)).await;
-    let service = world.serve(&SHORT).await;
-    failed(&world, &service, "run-1").await;
-    world.wait_until_synced("run-1").await;
-    world.postgres().stop(Stop::Immediate);
+    let mut env = env(Duration::from_millis(400)).await;
+    let service = env.serve(&SHORT).await;
+    failed(&env, &service, "run-1").await;
+    env.wait_until_synced("run-1").await;
+    env.postgres().stop(Stop::Immediate);
     assert_eq!(service.call("POST", PATH).await.status, 202);
     assert_eq!(service.call("GET", "/api/pipeline/run-1").await.body["generation"], 2);
     // What the row may have and the files lack must not be paid for again, so it waits.
-    world.postgres().start_again();
+    env.postgres().start_again();
     assert_eq!(service.ended("run-1").await["status"], "complete");
     let row = r#"SELECT concat_ws(' ', "status", "generation", "errorCode") FROM "PipelineRun""#;
-    world.wait_for_value(row, "COMPLETED 2").await;
-    world.wait_until_synced("run-1").await;
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1, 2, 1, 1]);
+    env.wait_for_value(row, "COMPLETED 2").await;
+    env.wait_until_synced("run-1").await;
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1, 2, 1, 1]);
 }
 
 #[tokio::test]
 async fn a_row_that_nobody_asked_for_is_not_retried() {
-    let world = world(Duration::ZERO).await;
-    world
+    let env = env(Duration::ZERO).await;
+    env
         .query(
             r#"WITH person AS (INSERT INTO "User" ("id", "clerkId", "email", "updatedAt")
                  VALUES ('u', 'c', 'e', now()) RETURNING "id")
@@ -111,6 +111,6 @@ async fn a_row_that_nobody_asked_for_is_not_retried() {
                SELECT 'run-1', "id", 'd', 'c', 'FAILED', '1.0' FROM person"#,
         )
         .await;
-    let service = world.serve(DUAL_WRITE).await;
+    let service = env.serve(DUAL_WRITE).await;
     assert_eq!(service.call("POST", PATH).await.code(), (409, "run_not_accepted"));
 }

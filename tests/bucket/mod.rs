@@ -6,19 +6,19 @@ mod store;
 
 use crate::support::{
     s3::S3,
-    service::{Service, World},
+    service::{Service, TestEnv},
 };
 
 /// What replicas say once they know that their bucket guards against running twice.
 const GUARD: &str = "all replicas may accept runs by file";
 
 /// Starts a replica whose files are in the bucket, and waits until it accepts by them.
-async fn replica(world: &World, endpoint: &str, name: &str, more: &[(&str, &str)]) -> Service {
+async fn replica(env: &TestEnv, endpoint: &str, name: &str, more: &[(&str, &str)]) -> Service {
     let environment = S3::environment(endpoint);
     let mut all: Vec<(&str, &str)> =
         environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     all.extend(more);
-    let service = world.replica(name, &all).await;
+    let service = env.replica(name, &all).await;
     service.wait_for_log(GUARD).await;
     service
 }

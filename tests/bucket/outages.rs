@@ -8,30 +8,30 @@ use crate::support::{
     postgres::{Postgres, Stop},
     proxy::Proxy,
     s3::S3,
-    service::World,
+    service::TestEnv,
 };
 
 const LATENCY: Duration = Duration::from_millis(400);
 
-async fn world_with_database() -> World {
-    let mut world = World::with_model(Options { latency: LATENCY, ..Options::default() }).await;
-    world.postgres = Some(Postgres::start());
-    world.migrate();
-    world
+async fn world_with_database() -> TestEnv {
+    let mut env = TestEnv::with_model(Options { latency: LATENCY, ..Options::default() }).await;
+    env.postgres = Some(Postgres::start());
+    env.migrate();
+    env
 }
 
 #[tokio::test]
 async fn in_dual_write_a_run_goes_on_by_the_database_without_its_bucket_and_is_in_both_in_the_end() {
-    let (world, server) = (world_with_database().await, S3::start());
+    let (env, server) = (world_with_database().await, S3::start());
     let mut network = Proxy::start(server.address).await;
-    let one = replica(&world, &network.url(&server.url()), "one", &[]).await;
-    one.submit(&world.request("run-1")).await;
+    let one = replica(&env, &network.url(&server.url()), "one", &[]).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     network.refuse().await;
     let status = one.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["database"]));
-    one.submit(&world.request("run-2")).await;
+    one.submit(&env.request("run-2")).await;
     assert_eq!(one.ended("run-2").await["status"], "complete");
     let health = one.wait_for_path("/health", |_, health| health["status"] == "degraded").await;
     assert_eq!((&health["mode"], &health["file_storage"]), (&"DUAL_WRITE".into(), &"bucket".into()));
@@ -49,12 +49,12 @@ async fn in_dual_write_a_run_goes_on_by_the_database_without_its_bucket_and_is_i
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert_eq!(manifest["stages"].as_object().unwrap().len(), 4, "{manifest}");
-    assert_eq!(calls(&world.model), [2; 4]);
+    assert_eq!(calls(&env.model), [2; 4]);
 }
 
 #[tokio::test]
 async fn in_file_only_a_run_fails_when_its_bucket_stays_away_and_a_retry_goes_on_where_it_was() {
-    let world = World::with_model(Options { latency: LATENCY, ..Options::default() }).await;
+    let env = TestEnv::with_model(Options { latency: LATENCY, ..Options::default() }).await;
     let server = S3::start();
     let mut network = Proxy::start(server.address).await;
     let alone = [
@@ -62,59 +62,59 @@ async fn in_file_only_a_run_fails_when_its_bucket_stays_away_and_a_retry_goes_on
         ("SINGLE_REPLICA", "true"),
         ("DATABASE_RETRY_DEADLINE_SECONDS", "2"),
     ];
-    let one = replica(&world, &network.url(&server.url()), "one", &alone).await;
-    one.submit(&world.request("run-1")).await;
+    let one = replica(&env, &network.url(&server.url()), "one", &alone).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     network.refuse().await;
     let status = one.wait_for("run-1", |status| status["status"] == "failed").await;
     assert_eq!(status["error"]["code"], "STORAGE_UNAVAILABLE", "{status}");
-    assert_eq!(one.post(&world.request("run-2")).await.unwrap().0, 503);
+    assert_eq!(one.post(&env.request("run-2")).await.unwrap().0, 503);
     one.wait_for_path("/health", |code, _| code == 503).await;
     network.mend().await;
     one.wait_for_log("[run-1] ended").await;
     let retried = one.call("POST", "/api/pipeline/run-1/retry").await;
     assert_eq!(retried.status, 202, "{:?}", retried.body);
     one.wait_for("run-1", |status| status["status"] == "complete").await;
-    let paid = calls(&world.model);
+    let paid = calls(&env.model);
     assert_eq!(paid[0], 1, "what was stored is not paid again: {paid:?}");
 }
 
 #[tokio::test]
 async fn a_bucket_that_does_not_answer_holds_no_write_longer_than_its_limit() {
-    let (world, server) = (world_with_database().await, S3::start());
+    let (env, server) = (world_with_database().await, S3::start());
     let network = Proxy::start(server.address).await;
-    let one = replica(&world, &network.url(&server.url()), "one", &[]).await;
-    one.submit(&world.request("run-1")).await;
+    let one = replica(&env, &network.url(&server.url()), "one", &[]).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     network.swallow();
     let asked = std::time::Instant::now();
     assert_eq!(one.get("/health").await.unwrap().0, 200);
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     assert_eq!(one.ended("run-1").await["status"], "complete");
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn without_the_database_replicas_on_one_bucket_accept_and_finish_by_file_and_heal() {
-    let (mut world, server) = (world_with_database().await, S3::start());
+    let (mut env, server) = (world_with_database().await, S3::start());
     let url = server.url();
-    let (one, two) = tokio::join!(replica(&world, &url, "one", &[]), replica(&world, &url, "two", &[]));
-    one.submit(&world.request("run-1")).await;
+    let (one, two) = tokio::join!(replica(&env, &url, "one", &[]), replica(&env, &url, "two", &[]));
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     assert_eq!(one.ended("run-1").await["status"], "complete");
     // The other has no row and no disk in common with it.
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    two.submit(&world.request("run-2")).await;
-    one.submit(&world.request("run-2")).await;
+    two.submit(&env.request("run-2")).await;
+    one.submit(&env.request("run-2")).await;
     assert_eq!(one.ended("run-2").await["status"], "complete");
-    world.postgres().start_again();
+    env.postgres().start_again();
     let complete = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'
         AND num_nulls("stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown") = 0"#;
-    world.wait_for_value(complete, "2").await;
-    assert_eq!(calls(&world.model), [2; 4]);
+    env.wait_for_value(complete, "2").await;
+    assert_eq!(calls(&env.model), [2; 4]);
     let environment = S3::environment(&url);
-    let url = world.database_url();
+    let url = env.database_url();
     let verify = || {
         crate::support::innovation(&["reconcile", "--verify", "--all"])
             .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))

@@ -8,7 +8,7 @@ use super::replica;
 use crate::support::{
     openrouter::{Options, calls},
     s3::S3,
-    service::World,
+    service::TestEnv,
 };
 
 /// Long enough for a test to act while a stage is under way.
@@ -16,17 +16,17 @@ const SLOW: Duration = Duration::from_millis(500);
 
 const FILE_ONLY: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false")];
 
-async fn world(latency: Duration) -> World {
-    World::with_model(Options { latency, ..Options::default() }).await
+async fn env(latency: Duration) -> TestEnv {
+    TestEnv::with_model(Options { latency, ..Options::default() }).await
 }
 
 #[tokio::test]
 async fn a_hundred_posts_of_one_id_start_one_run_that_each_replica_shows() {
-    let (world, server) = (world(SLOW).await, S3::start());
+    let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
     let (one, two) =
-        tokio::join!(replica(&world, &url, "one", FILE_ONLY), replica(&world, &url, "two", FILE_ONLY));
-    let request = world.request("run-1");
+        tokio::join!(replica(&env, &url, "one", FILE_ONLY), replica(&env, &url, "two", FILE_ONLY));
+    let request = env.request("run-1");
     let posts = (0..100).map(|number| if number % 2 == 0 { one.post(&request) } else { two.post(&request) });
     for answer in join_all(posts).await {
         let (status, body) = answer.unwrap();
@@ -43,23 +43,23 @@ async fn a_hundred_posts_of_one_id_start_one_run_that_each_replica_shows() {
         let (code, list) = service.get("/api/pipeline").await.unwrap();
         assert_eq!((code, &list["runs"][0]["run_id"]), (200, &"run-1".into()), "{list}");
     }
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
     // No document was put into the bucket, and none is left on a disk.
     assert_eq!(server.object("outputs/run-1/document"), None);
     assert!(server.object("outputs/run-1/report.md").is_some());
     for name in ["one", "two"] {
-        let spool = world.folder.path().join(name).join("data/test-outputs/.spool/run-1");
+        let spool = env.folder.path().join(name).join("data/test-outputs/.spool/run-1");
         assert!(!spool.exists());
     }
 }
 
 #[tokio::test]
 async fn a_killed_replicas_run_goes_on_elsewhere_and_no_stored_stage_is_paid_again() {
-    let (world, server) = (world(SLOW).await, S3::start());
+    let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
     let (mut one, two) =
-        tokio::join!(replica(&world, &url, "one", FILE_ONLY), replica(&world, &url, "two", FILE_ONLY));
-    one.submit(&world.request("run-1")).await;
+        tokio::join!(replica(&env, &url, "one", FILE_ONLY), replica(&env, &url, "two", FILE_ONLY));
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     let killed = Instant::now();
     one.kill();
@@ -67,59 +67,58 @@ async fn a_killed_replicas_run_goes_on_elsewhere_and_no_stored_stage_is_paid_aga
     let waited = killed.elapsed();
     assert!(waited < Duration::from_secs(3 + 3), "lease 3 s: {waited:?}");
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    let paid = calls(&world.model);
+    let paid = calls(&env.model);
     assert_eq!((paid[0], paid[2], paid[3]), (1, 1, 1), "{paid:?}");
     assert!(paid[1] <= 2, "at most the call in flight: {paid:?}");
 }
 
 #[tokio::test]
 async fn a_stopped_replicas_run_goes_on_elsewhere_at_once() {
-    let (world, server) = (world(SLOW).await, S3::start());
+    let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
     let long = [FILE_ONLY[0], ("LEASE_SECONDS", "60"), ("DRAIN_SECONDS", "0")];
-    let (mut one, two) =
-        tokio::join!(replica(&world, &url, "one", &long), replica(&world, &url, "two", &long));
-    one.submit(&world.request("run-1")).await;
+    let (mut one, two) = tokio::join!(replica(&env, &url, "one", &long), replica(&env, &url, "two", &long));
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     one.signal("TERM");
     assert_eq!(one.wait().await, Some(0), "{}", one.log());
     let stopped = Instant::now();
     assert_eq!(two.ended("run-1").await["status"], "complete");
     assert!(stopped.elapsed() < Duration::from_secs(30), "it did not wait for a lease of a minute");
-    assert_eq!(calls(&world.model)[0], 1);
+    assert_eq!(calls(&env.model)[0], 1);
 }
 
 #[tokio::test]
 async fn a_paused_replica_that_wakes_after_its_lease_writes_nothing_and_pays_for_nothing() {
-    let (world, server) = (world(SLOW).await, S3::start());
+    let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
     let (one, two) =
-        tokio::join!(replica(&world, &url, "one", FILE_ONLY), replica(&world, &url, "two", FILE_ONLY));
-    one.submit(&world.request("run-1")).await;
+        tokio::join!(replica(&env, &url, "one", FILE_ONLY), replica(&env, &url, "two", FILE_ONLY));
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     // Its next call is under way, so that it is not about to begin one when it wakes.
-    one.wait_for("run-1", |_| calls(&world.model)[1] == 1).await;
+    one.wait_for("run-1", |_| calls(&env.model)[1] == 1).await;
     one.signal("STOP");
     assert_eq!(two.ended("run-1").await["status"], "complete");
     let files = ["run.json", "stage1/inspirations.json", "stage2/trends.json", "report.md"];
     let read = || files.map(|file| server.object(&format!("outputs/run-1/{file}")).unwrap());
-    let (before, paid) = (read(), calls(&world.model));
+    let (before, paid) = (read(), calls(&env.model));
     one.signal("CONT");
     one.wait_for_log("[run-1] is no longer ours").await;
     assert_eq!(one.ended("run-1").await["status"], "complete");
     assert_eq!(read(), before);
-    assert_eq!(calls(&world.model), paid);
+    assert_eq!(calls(&env.model), paid);
     assert_eq!(paid[0], 1);
     assert!(paid.iter().sum::<usize>() <= 5, "at most the call in flight: {paid:?}");
 }
 
 #[tokio::test]
 async fn cancelled_on_one_replica_a_run_stops_on_the_other_and_is_retried_by_either() {
-    let (world, server) = (world(Duration::from_secs(2)).await, S3::start());
+    let (env, server) = (env(Duration::from_secs(2)).await, S3::start());
     let url = server.url();
     let (one, two) =
-        tokio::join!(replica(&world, &url, "one", FILE_ONLY), replica(&world, &url, "two", FILE_ONLY));
-    one.submit(&world.request("run-1")).await;
+        tokio::join!(replica(&env, &url, "one", FILE_ONLY), replica(&env, &url, "two", FILE_ONLY));
+    one.submit(&env.request("run-1")).await;
     one.wait_for_log("[run-1] started").await;
     let cancelled = two.call("POST", "/api/pipeline/run-1/cancel").await;
     assert_eq!(cancelled.status, 200, "{:?}", cancelled.body);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{
     innovation,
     openrouter::h2::{Front, Speaks},
-    service::World,
+    service::TestEnv,
     stderr,
 };
 
@@ -23,10 +23,10 @@ fn check(port: u16, more: &[&str]) -> (Option<i32>, Value, String) {
 
 #[tokio::test]
 async fn a_service_that_lives_is_healthy_and_one_that_refuses_or_has_gone_is_not() {
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     // Alive, and without any storage: it would accept no run.
     let switched_off = [("ENABLE_DATABASE_WRITES", "false"), ("ENABLE_FILE_FALLBACK", "false")];
-    let mut service = world.serve(&switched_off).await;
+    let mut service = env.serve(&switched_off).await;
     let (code, json, _) = check(service.port, &[]);
     assert_eq!((code, &json["healthy"], &json["body"]["status"]), (Some(0), &true.into(), &"alive".into()));
 
@@ -44,17 +44,17 @@ async fn a_service_that_lives_is_healthy_and_one_that_refuses_or_has_gone_is_not
 
 #[tokio::test]
 async fn a_service_behind_an_authority_of_its_own_is_asked() {
-    let world = World::files_only().await;
-    let service = world.serve(&[]).await;
+    let env = TestEnv::files_only().await;
+    let service = env.serve(&[]).await;
     let behind = format!("http://127.0.0.1:{}", service.port);
-    let front = Front::start(&behind, &world.blob.authority, Speaks::Http1);
+    let front = Front::start(&behind, &env.blob.authority, Speaks::Http1);
     let url = format!("{}/health/live", front.origin());
     let asked = |file: Option<&Path>| {
         let mut command = innovation(&["healthcheck", "--json", "--url", &url]);
         command.envs(file.map(|file| ("EXTRA_CA_FILE", file))).output().unwrap().status.code()
     };
     assert_eq!(asked(None), Some(3));
-    assert_eq!(asked(Some(world.blob.authority.path())), Some(0));
+    assert_eq!(asked(Some(env.blob.authority.path())), Some(0));
 }
 
 #[test]

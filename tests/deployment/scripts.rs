@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use super::image::Staged;
-use crate::support::{innovation, postgres::Postgres, root, script, service::World};
+use crate::support::{innovation, postgres::Postgres, root, script, service::TestEnv};
 
 const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
 
@@ -78,11 +78,11 @@ fn the_environment_of_a_deployment_is_tested_from_the_inside() {
 
 #[tokio::test]
 async fn a_migration_is_valid_when_schema_and_service_say_so() {
-    let world = World::with_database().await;
-    let mut service = world.serve(&[]).await;
+    let env = TestEnv::with_database().await;
+    let mut service = env.serve(&[]).await;
     let validate = || {
         let mut command = script(&root().join("tests/validate-migration.sh"));
-        command.arg(format!("http://127.0.0.1:{}/", service.port)).env("DATABASE_URL", world.database_url());
+        command.arg(format!("http://127.0.0.1:{}/", service.port)).env("DATABASE_URL", env.database_url());
         command.output().unwrap()
     };
     assert_said(
@@ -92,7 +92,7 @@ async fn a_migration_is_valid_when_schema_and_service_say_so() {
     );
 
     // Taken back under the service, which goes on by file and says so.
-    migrate(&world.database_url(), &["rollback", STAGE_OUTPUTS, "--method", "drop", "--confirm", "postgres"]);
+    migrate(&env.database_url(), &["rollback", STAGE_OUTPUTS, "--method", "drop", "--confirm", "postgres"]);
     service.wait_for_path("/health/deep", |_, body| body["storage"]["schema"] == "behind").await;
     let texts = [
         "the schema is not that of this version",
@@ -102,13 +102,13 @@ async fn a_migration_is_valid_when_schema_and_service_say_so() {
     ];
     assert_said(&validate(), 1, &texts);
 
-    migrate(&world.database_url(), &["deploy"]);
+    migrate(&env.database_url(), &["deploy"]);
     service.wait_for_path("/health/deep", |_, body| body["storage"]["schema"] == "ok").await;
     assert_said(&validate(), 0, &["Migration: valid"]);
     service.kill();
     let output = script(&root().join("tests/validate-migration.sh"))
         .arg(format!("http://127.0.0.1:{}", service.port))
-        .env("DATABASE_URL", world.database_url())
+        .env("DATABASE_URL", env.database_url())
         .output()
         .unwrap();
     assert_said(&output, 3, &["no connection", "railway logs"]);

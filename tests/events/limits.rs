@@ -1,13 +1,13 @@
 //! How many streams there may be, what they cost, and how they end with their process.
 
-use super::{Duration, Instant, PATH, Stream, ids, refused, world};
-use crate::support::service::{Service, World};
+use super::{Duration, Instant, PATH, Stream, env, ids, refused};
+use crate::support::service::{Service, TestEnv};
 
 /// Nobody works on runs there: they wait, and nothing happens to them.
-async fn web(world: &World, settings: &[(&str, &str)]) -> Service {
+async fn web(env: &TestEnv, settings: &[(&str, &str)]) -> Service {
     let mut all = vec![("ROLE", "web")];
     all.extend(settings);
-    world.replica("web", &all).await
+    env.replica("web", &all).await
 }
 
 async fn open_streams(service: &Service) -> String {
@@ -26,9 +26,9 @@ async fn wait_for_streams(service: &Service, wanted: &str) {
 
 #[tokio::test]
 async fn a_client_has_so_many_streams_and_a_process_that_stops_ends_them() {
-    let world = world(Duration::ZERO).await;
-    let mut service = web(&world, &[("EVENT_STREAMS_PER_CLIENT", "2")]).await;
-    service.submit(&world.request("run-1")).await;
+    let env = env(Duration::ZERO).await;
+    let mut service = web(&env, &[("EVENT_STREAMS_PER_CLIENT", "2")]).await;
+    service.submit(&env.request("run-1")).await;
     let (mut one, two) = (Stream::open(&service, PATH, None).await, Stream::open(&service, PATH, None).await);
     one.until("1.1").await;
     let third = service.call("GET", PATH).await;
@@ -53,9 +53,9 @@ async fn a_client_has_so_many_streams_and_a_process_that_stops_ends_them() {
 
 #[tokio::test]
 async fn a_process_that_stops_sends_new_streams_on_while_its_runs_end() {
-    let world = world(Duration::from_millis(500)).await;
-    let mut service = world.serve(&[]).await;
-    service.submit(&world.request("run-1")).await;
+    let env = env(Duration::from_millis(500)).await;
+    let mut service = env.serve(&[]).await;
+    service.submit(&env.request("run-1")).await;
     let mut stream = Stream::open(&service, PATH, None).await;
     stream.until("1.2").await;
     service.signal("TERM");
@@ -64,21 +64,20 @@ async fn a_process_that_stops_sends_new_streams_on_while_its_runs_end() {
     assert!(again.block().await.unwrap().starts_with("retry: "));
     assert_eq!(again.block().await, None, "and finds another replica the next time, or this one's successor");
     assert_eq!(service.wait().await, Some(0));
-    let service = world.serve(&[]).await;
+    let service = env.serve(&[]).await;
     assert_eq!(ids(&Stream::open(&service, PATH, Some("1.2")).await.rest().await), &super::ALL[2..]);
 }
 
 #[tokio::test]
 async fn each_key_is_a_client_and_without_one_there_is_no_stream() {
-    let world = world(Duration::ZERO).await;
+    let env = env(Duration::ZERO).await;
     let keys = [("BACKEND_API_KEYS", "one-key-of-the-test,another-key-of-the-test")];
-    let service = web(&world, &[keys[0], ("EVENT_STREAMS_PER_CLIENT", "1")]).await;
-    world
-        .query(
-            r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'c', 'e@x', now())"#,
-        )
-        .await;
-    world
+    let service = web(&env, &[keys[0], ("EVENT_STREAMS_PER_CLIENT", "1")]).await;
+    env.query(
+        r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'c', 'e@x', now())"#,
+    )
+    .await;
+    env
         .query(
             r#"INSERT INTO "PipelineRun" ("id", "userId", "documentName", "companyName", "status", "pipelineVersion", "updatedAt")
                VALUES ('run-1', 'u', 'd', 'c', 'PROCESSING', '1.0', now())"#,
@@ -98,29 +97,29 @@ async fn each_key_is_a_client_and_without_one_there_is_no_stream() {
 }
 
 /// Statements that the database has ended since it began to count. What the question itself costs is in both readings.
-async fn statements(world: &World) -> i64 {
+async fn statements(env: &TestEnv) -> i64 {
     let sql =
         "SELECT (xact_commit + xact_rollback)::text FROM pg_stat_database WHERE datname = current_database()";
-    world.value(sql).await.parse().unwrap()
+    env.value(sql).await.parse().unwrap()
 }
 
 /// How many there are in a while. Servers' processes tell of theirs within a second, or when they are idle for ten.
-async fn statements_in_a_while(world: &World) -> i64 {
+async fn statements_in_a_while(env: &TestEnv) -> i64 {
     tokio::time::sleep(Duration::from_secs(11)).await;
-    let before = statements(world).await;
+    let before = statements(env).await;
     tokio::time::sleep(Duration::from_secs(12)).await;
-    statements(world).await - before
+    statements(env).await - before
 }
 
 #[tokio::test]
 async fn two_hundred_streams_of_runs_to_which_nothing_happens_cost_no_statements() {
-    let world = world(Duration::ZERO).await;
-    let service = web(&world, &[]).await;
+    let env = env(Duration::ZERO).await;
+    let service = web(&env, &[]).await;
     let runs: Vec<String> = (0..200).map(|number| format!("run-{number}")).collect();
     for run in &runs {
-        service.submit(&world.request(run)).await;
+        service.submit(&env.request(run)).await;
     }
-    let without = statements_in_a_while(&world).await;
+    let without = statements_in_a_while(&env).await;
     let mut streams = Vec::new();
     for run in &runs {
         let mut stream = Stream::open(&service, &format!("/api/pipeline/{run}/events"), None).await;
@@ -128,7 +127,7 @@ async fn two_hundred_streams_of_runs_to_which_nothing_happens_cost_no_statements
         streams.push(stream);
     }
     assert_eq!(open_streams(&service).await, "200");
-    let with = statements_in_a_while(&world).await;
+    let with = statements_in_a_while(&env).await;
     println!(
         "statements in 12 s: {without} without streams, {with} with 200; memory {} KiB",
         service.memory_kib()
@@ -137,11 +136,10 @@ async fn two_hundred_streams_of_runs_to_which_nothing_happens_cost_no_statements
     assert!(with - without < 20, "{without} without, {with} with");
 
     // What nobody tells of is found by that look: the frontend cancels in the database.
-    world
-        .query(
-            r#"UPDATE "PipelineRun" SET "status" = 'CANCELLED', "completedAt" = now() WHERE "id" = 'run-7'"#,
-        )
-        .await;
+    env.query(
+        r#"UPDATE "PipelineRun" SET "status" = 'CANCELLED', "completedAt" = now() WHERE "id" = 'run-7'"#,
+    )
+    .await;
     let mut seventh = streams.swap_remove(7);
     // Signs of life have come meanwhile.
     assert_eq!(seventh.block().await.as_deref(), Some(": keep-alive"));

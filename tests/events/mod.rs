@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     openrouter::Reply,
-    service::{Service, fail_after, world},
+    service::{Service, env, fail_after},
 };
 
 /// How long an event may take before a test gives up on it.
@@ -133,9 +133,9 @@ fn ids(events: &[Event]) -> Vec<&str> {
 
 #[tokio::test]
 async fn on_every_replica_the_same_events_come_in_order_and_go_on_after_the_last_that_was_seen() {
-    let world = world(Duration::from_millis(400)).await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
-    one.submit(&world.request("run-1")).await;
+    let env = env(Duration::from_millis(400)).await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
+    one.submit(&env.request("run-1")).await;
     let (mut here, mut there) = tokio::join!(Stream::open(&one, PATH, None), Stream::open(&two, PATH, None));
     let (first, _) = tokio::join!(here.until("1.2"), there.until("1.2"));
     // Both wait for the next one now; how much later it comes elsewhere is what the notification takes.
@@ -185,9 +185,9 @@ async fn on_every_replica_the_same_events_come_in_order_and_go_on_after_the_last
 
 #[tokio::test]
 async fn what_cannot_be_followed_is_refused() {
-    let world = world(Duration::ZERO).await;
-    let service = world.serve(&[("BACKEND_API_KEYS", "")]).await;
-    service.submit(&world.request("run-1")).await;
+    let env = env(Duration::ZERO).await;
+    let service = env.serve(&[("BACKEND_API_KEYS", "")]).await;
+    service.submit(&env.request("run-1")).await;
     service.ended("run-1").await;
     for last in ["x", "1", "1.7", "0.1", "9.1", "1.3.3"] {
         let wanted = (400, "invalid_last_event_id".to_owned());
@@ -203,9 +203,9 @@ async fn what_cannot_be_followed_is_refused() {
 #[tokio::test]
 async fn in_every_mode_a_run_is_followed_to_its_end() {
     for mode in [[("ENABLE_DATABASE_WRITES", "false")], [("ENABLE_FILE_FALLBACK", "false")]] {
-        let world = world(Duration::from_millis(100)).await;
-        let service = world.serve(&mode).await;
-        service.submit(&world.request("run-1")).await;
+        let env = env(Duration::from_millis(100)).await;
+        let service = env.serve(&mode).await;
+        service.submit(&env.request("run-1")).await;
         let events = Stream::open(&service, PATH, None).await.rest().await;
         assert_eq!(ids(&events), ALL, "{mode:?}");
         assert_eq!(refused(&service, PATH, Some("1.6")).await.0, 204, "{mode:?}");
@@ -214,10 +214,10 @@ async fn in_every_mode_a_run_is_followed_to_its_end() {
 
 #[tokio::test]
 async fn a_failure_is_told_with_its_reason_and_a_retry_is_a_new_generation() {
-    let world = world(Duration::from_millis(100)).await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
-    fail_after(&world, 1);
-    one.submit(&world.request("run-1")).await;
+    let env = env(Duration::from_millis(100)).await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
+    fail_after(&env, 1);
+    one.submit(&env.request("run-1")).await;
     let failed = Stream::open(&two, PATH, None).await.rest().await;
     assert_eq!(ids(&failed), ["1.1", "1.2", "1.6"]);
     let end = &failed[2].data;
@@ -233,20 +233,20 @@ async fn a_failure_is_told_with_its_reason_and_a_retry_is_a_new_generation() {
 
 #[tokio::test]
 async fn a_cancellation_stops_the_work_elsewhere_at_once_and_is_told() {
-    let world = world(Duration::ZERO).await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
+    let env = env(Duration::ZERO).await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     let mut took = Vec::new();
     for number in 1..=5 {
         let run = format!("run-{number}");
-        world.model.script([Reply::HangBeforeHeaders]);
-        one.submit(&world.request(&run)).await;
-        while world.model.calls() < number {
+        env.model.script([Reply::HangBeforeHeaders]);
+        one.submit(&env.request(&run)).await;
+        while env.model.calls() < number {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let stream = Stream::open(&one, &format!("/api/pipeline/{run}/events"), None).await;
         let asked = Instant::now();
         assert_eq!(two.call("POST", &format!("/api/pipeline/{run}/cancel")).await.status, 200);
-        while world.model.hung_up() < number {
+        while env.model.hung_up() < number {
             assert!(asked.elapsed() < TIMEOUT, "{}", one.log());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

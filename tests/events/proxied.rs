@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::PATH;
-use crate::support::{assert_ok, openrouter::Reply, root, service::world};
+use crate::support::{assert_ok, openrouter::Reply, root, service::env};
 
 /// How long a proxy collects what it compresses.
 const COLLECTS: Duration = Duration::from_secs(20);
@@ -55,10 +55,10 @@ async fn pass_on(mut client: TcpStream, upstream: u16) -> std::io::Result<()> {
 /// Case 53.
 #[tokio::test]
 async fn events_come_at_once_through_a_compressing_proxy() {
-    let world = world(Duration::ZERO).await;
-    let service = world.serve(&[("ENABLE_DATABASE_WRITES", "false")]).await;
-    world.model.script([Reply::HangBeforeHeaders]);
-    service.submit(&world.request("run-1")).await;
+    let env = env(Duration::ZERO).await;
+    let service = env.serve(&[("ENABLE_DATABASE_WRITES", "false")]).await;
+    env.model.script([Reply::HangBeforeHeaders]);
+    service.submit(&env.request("run-1")).await;
     let port = compressing_proxy(service.port).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let first = async {
@@ -93,10 +93,10 @@ async fn the_route_of_the_readme_is_let_alone_too() {
     std::fs::write(folder.path().join("route.ts"), route.split("```").next().unwrap()).unwrap();
     std::fs::write(folder.path().join("caller.mts"), CALLER).unwrap();
     std::fs::write(folder.path().join("package.json"), r#"{"type":"module"}"#).unwrap();
-    let world = world(Duration::ZERO).await;
-    let service = world.serve(&[("ENABLE_DATABASE_WRITES", "false")]).await;
-    world.model.script([Reply::HangBeforeHeaders]);
-    service.submit(&world.request("run-1")).await;
+    let env = env(Duration::ZERO).await;
+    let service = env.serve(&[("ENABLE_DATABASE_WRITES", "false")]).await;
+    env.model.script([Reply::HangBeforeHeaders]);
+    service.submit(&env.request("run-1")).await;
     let mut node = tokio::process::Command::new("node");
     node.args(["--import", "tsx"])
         .arg(folder.path().join("caller.mts"))

@@ -15,7 +15,7 @@ use crate::support::{
     innovation,
     origin::{Answer, Origin},
     sample,
-    service::{FILE_ONLY, World},
+    service::{FILE_ONLY, TestEnv},
 };
 
 const TEXT: &[u8] = b"Shops let people bring their own tins.\n";
@@ -138,7 +138,7 @@ async fn a_frame_with_a_huge_window_is_refused() {
 /// Case 50: a store that keeps a document compressed, and an archive that is a document of its own.
 #[tokio::test]
 async fn runs_read_what_a_store_keeps_compressed() {
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     let pdf = std::fs::read(sample("trend-report.pdf")).unwrap();
     let packed = gzip(&pdf);
     let origin = Origin::start(move |path, _| match path {
@@ -148,13 +148,13 @@ async fn runs_read_what_a_store_keeps_compressed() {
     })
     .await;
     let ca = origin.authority.path().to_str().unwrap();
-    let service = world.serve(&[FILE_ONLY[0], ("EXTRA_CA_FILE", ca), ("ANALYST", "extractive")]).await;
+    let service = env.serve(&[FILE_ONLY[0], ("EXTRA_CA_FILE", ca), ("ANALYST", "extractive")]).await;
     for (run, path, code) in [
         ("kept", "report.pdf", None),
         ("archive", "report.pdf.gz", Some("DOCUMENT_UNSUPPORTED")),
         ("unknown", "report", Some("DOCUMENT_UNAVAILABLE")),
     ] {
-        let mut request = world.request(run);
+        let mut request = env.request(run);
         request["blob_url"] = origin.url(path).into();
         service.submit(&request).await;
         let status = service.ended(run).await;

@@ -4,7 +4,7 @@ use crate::support::{
     assert_ok, innovation,
     origin::{Answer, Origin},
     sample,
-    service::{FILE_ONLY, World},
+    service::{FILE_ONLY, TestEnv},
 };
 
 /// Serves a text for every address; the one that ends in a number has its name in a header only.
@@ -22,23 +22,23 @@ async fn origin() -> Origin {
 /// Case 58.
 #[tokio::test]
 async fn a_run_shows_its_document_by_name() {
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     let origin = origin().await;
     let ca = origin.authority.ca.path().to_str().unwrap();
-    let service = world.serve(&[FILE_ONLY[0], ("EXTRA_CA_FILE", ca), ("ANALYST", "extractive")]).await;
+    let service = env.serve(&[FILE_ONLY[0], ("EXTRA_CA_FILE", ca), ("ANALYST", "extractive")]).await;
     for (run, path, shown, read_as) in [
         ("spaces", "R\u{e9}sum\u{e9} n\u{b0}1 (final).md", "Résumé n°1 (final).md", "Résumé n°1 (final).md"),
         ("encoded", "a/R%C3%A9sum%C3%A9%20n%C2%B01.md", "Résumé n°1.md", "Résumé n°1.md"),
         ("suffixed", "report-oYnXSVczoLa9yBYMFJOSNdaiiervF5.md", "report.md", "report.md"),
         ("numbered", "4711", "4711", "Résumé.md"),
     ] {
-        let mut request = world.request(run);
+        let mut request = env.request(run);
         request["blob_url"] = origin.url(path).into();
         service.submit(&request).await;
         assert_eq!(service.ended(run).await["status"], "complete", "{run}");
         let (_, detail) = service.get(&format!("/api/pipeline/{run}")).await.unwrap();
         assert_eq!(detail["document_name"], shown, "{run}");
-        let report = std::fs::read_to_string(world.run_folder(run).join("report.md")).unwrap();
+        let report = std::fs::read_to_string(env.run_folder(run).join("report.md")).unwrap();
         assert!(report.contains(read_as), "{run}: the report names {read_as}");
     }
 }

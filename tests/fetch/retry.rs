@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{config, fetch};
 use crate::support::{
     origin::{Answer, Origin},
-    service::{FILE_ONLY, World},
+    service::{FILE_ONLY, TestEnv},
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -117,7 +117,7 @@ async fn the_budget_ends_it() {
 /// Case 51, as the service sees it: under way while it waits, and stopped by a cancellation or a signal.
 #[tokio::test]
 async fn a_run_waits_for_its_blob_and_can_be_stopped() {
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     let text = std::fs::read(crate::support::sample("spotted-innovation.md")).unwrap();
     let origin = Origin::start(move |path, number| match (path, number) {
         ("/late.md", 3..) => Answer::ok("", &text),
@@ -132,9 +132,9 @@ async fn a_run_waits_for_its_blob_and_can_be_stopped() {
         ("DOCUMENT_RETRY_SECONDS", "60"),
         ("DRAIN_SECONDS", "1"),
     ];
-    let service = world.serve(&settings).await;
+    let service = env.serve(&settings).await;
     for (run, path) in [("late", "late.md"), ("cancelled", "never.md"), ("stopped", "never.md")] {
-        let mut request = world.request(run);
+        let mut request = env.request(run);
         request["blob_url"] = origin.url(path).into();
         service.submit(&request).await;
     }

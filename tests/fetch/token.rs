@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::{config, fetch};
 use crate::support::{
     origin::{Answer, Origin},
-    service::{FILE_ONLY, World},
+    service::{FILE_ONLY, TestEnv},
 };
 
 const TOKEN: &str = "vercel_blob_rw_store_0123456789";
@@ -45,7 +45,7 @@ async fn a_redirect_to_another_host_loses_the_token() {
 
 #[tokio::test]
 async fn a_private_blob_is_read_and_the_token_is_logged_nowhere() {
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     let text = std::fs::read(crate::support::sample("spotted-innovation.md")).unwrap();
     let origin = Origin::start(move |path, number| match (path, number) {
         ("/private.md", 1) => Answer::new("503 Service Unavailable", "", ""),
@@ -64,10 +64,10 @@ async fn a_private_blob_is_read_and_the_token_is_logged_nowhere() {
             ("BLOB_TOKEN_HOSTS", "localhost"),
             (variable, TOKEN),
         ];
-        let service = world.serve(&settings).await;
+        let service = env.serve(&settings).await;
         for (run, path, wanted) in [("private", "private.md", "complete"), ("forbidden", "x.md", "failed")] {
             let run = format!("{run}-{}", variable.len());
-            let mut request = world.request(&run);
+            let mut request = env.request(&run);
             request["blob_url"] = origin.url(path).into();
             service.submit(&request).await;
             assert_eq!(service.ended(&run).await["status"], wanted);

@@ -16,7 +16,7 @@ use crate::support::{
 async fn a_failed_run_shows_its_error_and_a_retry_takes_it_away() {
     for (mode, tells) in [(DATABASE_ONLY, false), (DUAL_WRITE, true), (FILE_ONLY, true)] {
         let site = Site::new(Version::Newest, tells, Duration::ZERO).await;
-        fail_after(&site.world, 1);
+        fail_after(&site.env, 1);
         let mut service = site.serve(mode).await;
         site.launch(&service, RUN).await;
         site.wait_for_status(RUN, "FAILED").await;
@@ -27,10 +27,10 @@ async fn a_failed_run_shows_its_error_and_a_retry_takes_it_away() {
         let listed = site.frontend.list(USER, COMPANY).await;
         assert_eq!((listed[0].status.as_str(), listed[0].cards), ("FAILED", None));
         // Taken up again, the step is under way.
-        site.world.model.script([Reply::HangBeforeHeaders]);
+        site.env.model.script([Reply::HangBeforeHeaders]);
         assert_eq!(service.call("POST", &format!("/api/pipeline/{RUN}/retry")).await.status, 202);
         site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "PROCESSING")]).await;
-        while site.world.model.calls() < 3 {
+        while site.env.model.calls() < 3 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_eq!(service.call("POST", &format!("/api/pipeline/{RUN}/cancel")).await.status, 200);
@@ -47,11 +47,11 @@ async fn a_failed_run_shows_its_error_and_a_retry_takes_it_away() {
         if mode == FILE_ONLY {
             service.kill();
             let _service = site.serve(DUAL_WRITE).await;
-            site.world.manifest_when(RUN, |manifest| manifest.get("proof").is_some()).await;
+            site.env.manifest_when(RUN, |manifest| manifest.get("proof").is_some()).await;
             site.assert_complete(RUN, true).await;
             site.assert_verified();
         } else if mode == DUAL_WRITE {
-            site.world.assert_both_agree(RUN).await;
+            site.env.assert_both_agree(RUN).await;
             site.assert_verified();
         }
     }
@@ -61,7 +61,7 @@ async fn a_failed_run_shows_its_error_and_a_retry_takes_it_away() {
 async fn a_run_that_ended_in_files_alone_ends_alike_in_its_row() {
     for version in [Version::First, Version::Newest] {
         let site = Site::new(version, true, Duration::ZERO).await;
-        site.world.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
+        site.env.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
         let mut service = site.serve(FILE_ONLY).await;
         site.launch(&service, RUN).await;
         site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "PROCESSING")]).await;
@@ -69,7 +69,7 @@ async fn a_run_that_ended_in_files_alone_ends_alike_in_its_row() {
         site.wait_for_status(RUN, "FAILED").await;
         service.kill();
         let _service = site.serve(DUAL_WRITE).await;
-        site.world.manifest_when(RUN, |manifest| manifest.get("proof").is_some()).await;
+        site.env.manifest_when(RUN, |manifest| manifest.get("proof").is_some()).await;
         site.wait_for_status(RUN, "CANCELLED").await;
         site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "CANCELLED")]).await;
         site.assert_verified();
@@ -81,7 +81,7 @@ async fn a_run_without_a_document_fails_at_its_first_step() {
     for (mode, tells) in [(DATABASE_ONLY, false), (FILE_ONLY, true)] {
         let site = Site::new(Version::First, tells, Duration::ZERO).await;
         let service = site.serve(mode).await;
-        let url = site.world.blob.url("sample/no-text.bin");
+        let url = site.env.blob.url("sample/no-text.bin");
         site.frontend.launch(RUN, USER, &url, COMPANY).await;
         service.submit(&json!({"run_id": RUN, "blob_url": url, "brand_id": "decathlon"})).await;
         site.wait_for_status(RUN, "FAILED").await;
@@ -95,19 +95,19 @@ async fn a_run_without_a_document_fails_at_its_first_step() {
 async fn a_deleted_row_ends_the_run_and_does_not_come_back() {
     for (mode, tells) in [(DATABASE_ONLY, false), (DUAL_WRITE, true)] {
         let site = Site::new(Version::Newest, tells, Duration::ZERO).await;
-        site.world.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
+        site.env.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
         let service = site.serve(mode).await;
         site.launch(&service, RUN).await;
         site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "PROCESSING")]).await;
-        site.world.query(&format!(r#"DELETE FROM "PipelineRun" WHERE "id" = '{RUN}'"#)).await;
+        site.env.query(&format!(r#"DELETE FROM "PipelineRun" WHERE "id" = '{RUN}'"#)).await;
         service.wait_for_log("no longer ours").await;
         let left =
             r#"SELECT ((SELECT count(*) FROM "PipelineRun") + (SELECT count(*) FROM "StageOutput"))::text"#;
-        assert_eq!(site.world.value(left).await, "0");
+        assert_eq!(site.env.value(left).await, "0");
         assert!(site.frontend.list(USER, COMPANY).await.is_empty());
         if mode == DUAL_WRITE {
-            site.world.manifest_when(RUN, |manifest| manifest["status"] == "CANCELLED").await;
-            assert_eq!(site.world.value(left).await, "0");
+            site.env.manifest_when(RUN, |manifest| manifest["status"] == "CANCELLED").await;
+            assert_eq!(site.env.value(left).await, "0");
         }
         assert!(site.receiver.taken(RUN).is_empty(), "{:?}", site.receiver.taken(RUN));
     }
@@ -116,15 +116,15 @@ async fn a_deleted_row_ends_the_run_and_does_not_come_back() {
 #[tokio::test]
 async fn a_run_that_the_frontend_gave_up_shows_as_failed() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
-    site.world.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
+    site.env.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
     let service = site.serve(DUAL_WRITE).await;
     site.launch(&service, RUN).await;
     site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "PROCESSING")]).await;
     let given_up =
         r#"UPDATE "PipelineRun" SET "status" = 'FAILED', "completedAt" = now() AT TIME ZONE 'UTC'"#;
-    site.world.query(given_up).await;
+    site.env.query(given_up).await;
     site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "FAILED")]).await;
-    site.world.manifest_when(RUN, |manifest| manifest["status"] == "FAILED").await;
+    site.env.manifest_when(RUN, |manifest| manifest["status"] == "FAILED").await;
     site.assert_verified();
 }
 
@@ -134,22 +134,22 @@ async fn a_star_stays_whatever_is_written_again() {
     let service = site.serve(DUAL_WRITE).await;
     site.launch(&service, RUN).await;
     site.wait_for_status(RUN, "COMPLETED").await;
-    site.world.assert_both_agree(RUN).await;
+    site.env.assert_both_agree(RUN).await;
     let ids = r#"SELECT string_agg("id", ' ' ORDER BY "number") FROM "OpportunityCard""#;
-    let before = site.world.value(ids).await;
-    site.world.query(r#"UPDATE "OpportunityCard" SET "isStarred" = true WHERE "number" = 2"#).await;
+    let before = site.env.value(ids).await;
+    site.env.query(r#"UPDATE "OpportunityCard" SET "isStarred" = true WHERE "number" = 2"#).await;
     // A conflict that is settled for the files ends the row again.
-    site.world
+    site.env
         .query(r#"UPDATE "PipelineRun" SET "stage2Output" = jsonb_set("stage2Output", '{trends}', '[]')"#)
         .await;
     let output = innovation(&["reconcile", "resolve", RUN, "--keep", "files"])
-        .env("APP_BASE_DIR", site.world.folder.path())
-        .env("DATABASE_URL", site.world.database_url())
+        .env("APP_BASE_DIR", site.env.folder.path())
+        .env("DATABASE_URL", site.env.database_url())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     site.assert_complete(RUN, true).await;
-    assert_eq!(site.world.value(ids).await, before, "the same cards");
+    assert_eq!(site.env.value(ids).await, before, "the same cards");
     let stars: Vec<_> = site.frontend.run_cards(RUN).await.iter().map(|card| card.is_starred).collect();
     assert_eq!(stars, [false, true, false, false, false]);
 }

@@ -17,7 +17,7 @@ use crate::support::{
     openrouter::Options,
     postgres::Postgres,
     receiver::Receiver,
-    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, World},
+    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, TestEnv},
 };
 
 const SECRET: &str = "0123456789abcdef-secret";
@@ -35,7 +35,7 @@ const STEPS: [&str; 5] = [
 
 /// A service beside a frontend, on one database.
 struct Site {
-    world: World,
+    env: TestEnv,
     frontend: Frontend,
     receiver: Receiver,
     /// Whether the service sends webhooks.
@@ -44,12 +44,12 @@ struct Site {
 
 impl Site {
     async fn new(version: Version, tells: bool, latency: Duration) -> Self {
-        let mut world = World::with_model(Options { latency, ..Options::default() }).await;
-        world.postgres = Some(Postgres::start());
-        world.migrate();
-        let frontend = Frontend { database_url: world.database_url(), version, secret: SECRET.to_owned() };
+        let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
+        env.postgres = Some(Postgres::start());
+        env.migrate();
+        let frontend = Frontend { database_url: env.database_url(), version, secret: SECRET.to_owned() };
         let receiver = Receiver::of(frontend.clone()).await;
-        Self { world, frontend, receiver, tells }
+        Self { env, frontend, receiver, tells }
     }
 
     /// A service with these settings.
@@ -64,12 +64,12 @@ impl Site {
             ]);
         }
         all.extend(settings);
-        self.world.serve(&all).await
+        self.env.serve(&all).await
     }
 
     /// As the launching page does: the user, the row, then the request.
     async fn launch(&self, service: &Service, run: &str) {
-        let url = self.world.blob.url("sample/spotted-innovation.md");
+        let url = self.env.blob.url("sample/spotted-innovation.md");
         self.frontend.launch(run, USER, &url, COMPANY).await;
         let body = json!({"run_id": run, "blob_url": url, "brand_id": "decathlon"});
         service.submit(&body).await;
@@ -92,7 +92,7 @@ impl Site {
         let sql = format!(
             r#"SELECT COALESCE((SELECT "status"::text FROM "PipelineRun" WHERE "id" = '{run}'), 'no row')"#
         );
-        self.world.wait_for_value(&sql, status).await;
+        self.env.wait_for_value(&sql, status).await;
     }
 
     /// Waits until the frontend has taken a run's completion whole.
@@ -107,8 +107,8 @@ impl Site {
     /// `reconcile --verify --all` finds no difference, with the database and the files as they are.
     fn assert_verified(&self) {
         let output = innovation(&["reconcile", "--verify", "--all", "--json"])
-            .env("APP_BASE_DIR", self.world.folder.path())
-            .env("DATABASE_URL", self.world.database_url())
+            .env("APP_BASE_DIR", self.env.folder.path())
+            .env("DATABASE_URL", self.env.database_url())
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -171,7 +171,7 @@ impl Site {
             assert_summary(&page);
         }
         let company = r#"SELECT "companyName" FROM "PipelineRun""#;
-        assert_eq!(self.world.value(company).await, COMPANY);
+        assert_eq!(self.env.value(company).await, COMPANY);
         let listed = self.frontend.list(USER, COMPANY).await;
         let line = listed.iter().find(|line| line.run == run).unwrap();
         assert_eq!((line.status.as_str(), line.cards), ("COMPLETED", Some(5)), "{line:?}");
@@ -210,7 +210,7 @@ async fn a_completed_run_shows_on_every_page() {
             site.assert_complete(RUN, true).await;
         }
         if mode == DUAL_WRITE {
-            site.world.assert_both_agree(RUN).await;
+            site.env.assert_both_agree(RUN).await;
             site.assert_verified();
         }
     }
@@ -229,7 +229,7 @@ async fn a_run_in_files_shows_when_its_rows_are_there() {
         }
         service.kill();
         let _service = site.serve(DUAL_WRITE).await;
-        site.world.manifest_when(RUN, |manifest| manifest.get("proof").is_some()).await;
+        site.env.manifest_when(RUN, |manifest| manifest.get("proof").is_some()).await;
         site.assert_complete(RUN, true).await;
         site.assert_verified();
     }
@@ -281,7 +281,7 @@ async fn the_first_row_is_there_before_the_document() {
 async fn where_nothing_is_accepted_the_row_stays_the_frontends() {
     let site = Site::new(Version::First, true, Duration::ZERO).await;
     let service = site.serve(&[DATABASE_ONLY, FILE_ONLY].concat()).await;
-    let url = site.world.blob.url("sample/spotted-innovation.md");
+    let url = site.env.blob.url("sample/spotted-innovation.md");
     site.frontend.launch(RUN, USER, &url, COMPANY).await;
     let body = json!({"run_id": RUN, "blob_url": url, "brand_id": "decathlon"});
     let (status, answer) = service.post(&body).await.unwrap();
@@ -298,12 +298,12 @@ async fn a_step_stored_in_an_outage_has_its_row_when_the_database_is_back() {
     let service = site.serve(DUAL_WRITE).await;
     site.launch(&service, RUN).await;
     site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "PROCESSING")]).await;
-    site.world.postgres().stop(Stop::Immediate);
+    site.env.postgres().stop(Stop::Immediate);
     service.wait_for_log("Wrote Stage 2 to file").await;
-    site.world.postgres().start_again();
+    site.env.postgres().start_again();
     assert_eq!(service.ended(RUN).await["status"], "complete");
     site.wait_for_status(RUN, "COMPLETED").await;
     site.assert_complete(RUN, true).await;
-    site.world.wait_until_synced(RUN).await;
+    site.env.wait_until_synced(RUN).await;
     site.assert_verified();
 }

@@ -13,7 +13,7 @@ const KEY: &str = "a-key-of-at-least-16-characters";
 async fn a_rerun_is_for_the_company_of_its_row() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
     let service = site.serve(DATABASE_ONLY).await;
-    let url = site.world.blob.url("sample/spotted-innovation.md");
+    let url = site.env.blob.url("sample/spotted-innovation.md");
     for (number, (company, brand)) in [
         ("McCormick USA", "mccormick-usa"),
         ("columbia SPORTSWEAR", "columbia-sportswear"),
@@ -31,7 +31,7 @@ async fn a_rerun_is_for_the_company_of_its_row() {
         service.ended(&run).await;
         let row =
             format!(r#"SELECT "brandId" || ' ' || "companyName" FROM "PipelineRun" WHERE "id" = '{run}'"#);
-        assert_eq!(site.world.value(&row).await, format!("{brand} {company}"));
+        assert_eq!(site.env.value(&row).await, format!("{brand} {company}"));
     }
     let unknown = json!({"run_id": "run-x", "blob_url": url, "brand_id": "default-company"});
     assert_eq!(service.post(&unknown).await.unwrap().0, 404);
@@ -44,7 +44,7 @@ async fn a_rerun_is_for_the_company_of_its_row() {
 async fn our_own_runs_have_the_frontends_company_and_ids() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
     let service = site.serve(DATABASE_ONLY).await;
-    let url = site.world.blob.url("sample/spotted-innovation.md");
+    let url = site.env.blob.url("sample/spotted-innovation.md");
     for (brand, company) in [("mccormick-usa", "McCormick USA"), ("lactalis-canada", "Lactalis Canada")] {
         let answer = service.submit(&json!({"blob_url": url, "brand_id": brand, "user_id": USER})).await;
         let run = answer["run_id"].as_str().unwrap();
@@ -58,8 +58,8 @@ async fn without_a_key_only_a_waiting_row_is_accepted() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
     let settings = [("BACKEND_API_KEYS", KEY), ("ALLOW_FRONTEND_WITHOUT_KEY", "true")];
     let service = site.serve(&[DATABASE_ONLY, &settings].concat()).await;
-    let url = site.world.blob.url("sample/spotted-innovation.md");
-    let other = site.world.blob.url("sample/trend-report.pdf");
+    let url = site.env.blob.url("sample/spotted-innovation.md");
+    let other = site.env.blob.url("sample/trend-report.pdf");
     let body = |run: &str, url: &str| json!({"run_id": run, "blob_url": url, "brand_id": "decathlon"});
     // No id, no row, another document.
     assert_eq!(service.post(&json!({"blob_url": url, "brand_id": "decathlon"})).await.unwrap().0, 401);
@@ -71,7 +71,7 @@ async fn without_a_key_only_a_waiting_row_is_accepted() {
     assert_eq!(service.post(&body(RUN, &url)).await.unwrap().0, 202);
     // A row that was accepted in another way.
     site.frontend.launch("run-2", USER, &url, "Decathlon").await;
-    site.world.query(r#"UPDATE "PipelineRun" SET "acceptedAt" = now() WHERE "id" = 'run-2'"#).await;
+    site.env.query(r#"UPDATE "PipelineRun" SET "acceptedAt" = now() WHERE "id" = 'run-2'"#).await;
     assert_eq!(service.post(&body("run-2", &url)).await.unwrap().0, 401);
     for path in ["/api/pipeline", &format!("/status/{RUN}"), &format!("/api/pipeline/{RUN}/report")] {
         assert_eq!(service.get(path).await.unwrap().0, 401, "{path}");
@@ -85,7 +85,7 @@ async fn without_a_key_only_a_waiting_row_is_accepted() {
 async fn without_the_setting_everybody_needs_a_key() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
     let service = site.serve(&[DATABASE_ONLY, &[("BACKEND_API_KEYS", KEY)]].concat()).await;
-    let url = site.world.blob.url("sample/spotted-innovation.md");
+    let url = site.env.blob.url("sample/spotted-innovation.md");
     site.frontend.launch(RUN, USER, &url, "Decathlon").await;
     let body = json!({"run_id": RUN, "blob_url": url, "brand_id": "decathlon"});
     assert_eq!(service.post(&body).await.unwrap().0, 401);

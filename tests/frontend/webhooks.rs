@@ -46,8 +46,7 @@ async fn files_tell_each_step_in_order_with_the_whole_record() {
         if one.body["status"] == "COMPLETED" {
             let output: Value = serde_json::from_str(one.body["output"].as_str().unwrap()).unwrap();
             let file = ["stage1/inspirations", "stage2/trends", "stage3/lessons", "stage4/context"];
-            let stored =
-                site.world.json(RUN, &format!("{}.json", file[usize::try_from(number).unwrap() - 1]));
+            let stored = site.env.json(RUN, &format!("{}.json", file[usize::try_from(number).unwrap() - 1]));
             assert_eq!(output, stored, "the record as it is stored");
         } else {
             assert_eq!((&one.body["output"], one.body.get("completedAt")), (&"".into(), None));
@@ -70,7 +69,7 @@ async fn files_tell_each_step_in_order_with_the_whole_record() {
 async fn the_frontend_makes_the_row_of_a_run_that_it_does_not_know() {
     let site = Site::new(Version::First, true, Duration::ZERO).await;
     let service = site.serve(FILE_ONLY).await;
-    let url = site.world.blob.url("sample/spotted-innovation.md");
+    let url = site.env.blob.url("sample/spotted-innovation.md");
     for named in [Some("run-of-a-script"), None] {
         let answer =
             service.submit(&json!({"run_id": named, "blob_url": url, "brand_id": "mccormick-usa"})).await;
@@ -83,7 +82,7 @@ async fn the_frontend_makes_the_row_of_a_run_that_it_does_not_know() {
             r#"SELECT concat_ws(' ', "companyName", "documentName", "clerkId") FROM "PipelineRun"
                JOIN "User" ON "User"."id" = "userId" WHERE "PipelineRun"."id" = '{run}'"#
         );
-        assert_eq!(site.world.value(&row).await, "McCormick USA spotted-innovation.md system-backend");
+        assert_eq!(site.env.value(&row).await, "McCormick USA spotted-innovation.md system-backend");
     }
     let refused = site.receiver.received().iter().filter(|one| one.answered == Some(404)).count();
     assert_eq!(refused, 0, "no update came before its row");
@@ -95,9 +94,9 @@ async fn a_deleted_row_is_not_made_again_by_webhooks() {
     let service = site.serve(FILE_ONLY).await;
     site.launch(&service, RUN).await;
     site.panels(RUN, |panels| !panels.is_empty()).await;
-    site.world.query(r#"DELETE FROM "PipelineRun""#).await;
+    site.env.query(r#"DELETE FROM "PipelineRun""#).await;
     assert_eq!(service.ended(RUN).await["status"], "complete");
-    assert_eq!(site.world.value(r#"SELECT count(*)::text FROM "PipelineRun""#).await, "0");
+    assert_eq!(site.env.value(r#"SELECT count(*)::text FROM "PipelineRun""#).await, "0");
     assert!(!site.receiver.taken(RUN).contains(&"init".to_owned()));
 }
 
@@ -157,7 +156,7 @@ async fn killed_anywhere_files_tell_every_end_in_order() {
     for point in ["stage-file-written:2", "webhook-claimed:3", "webhook-sent:4", "report-written"] {
         let site = Site::new(Version::Newest, true, Duration::ZERO).await;
         let mut service = site.serve(&[FILE_ONLY, &[("CRASH_AT", point)]].concat()).await;
-        let url = site.world.blob.url("sample/spotted-innovation.md");
+        let url = site.env.blob.url("sample/spotted-innovation.md");
         site.frontend.launch(RUN, USER, &url, "Decathlon").await;
         let _ = service.post(&json!({"run_id": RUN, "blob_url": url, "brand_id": "decathlon"})).await;
         service.killed().await;
@@ -174,7 +173,7 @@ async fn killed_anywhere_files_tell_every_end_in_order() {
         site.assert_complete(RUN, false).await;
         service.kill();
         let _service = site.serve(DUAL_WRITE).await;
-        site.world.manifest_when(RUN, |manifest| manifest.get("proof").is_some()).await;
+        site.env.manifest_when(RUN, |manifest| manifest.get("proof").is_some()).await;
         site.assert_verified();
     }
 }

@@ -41,13 +41,13 @@ fn the_client_is_generated_from_the_api_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_works_against_the_real_service() {
-    let (world, service) = service().await;
+    let (env, service) = service().await;
     let output = Command::new("npm")
         .current_dir(package())
         .args(["run", "--silent", "test"])
         .env("INNOVATION_URL", format!("http://127.0.0.1:{}", service.port))
         .env("INNOVATION_KEY", KEY)
-        .env("DOCUMENT_URL", world.blob.url("sample/spotted-innovation.md"))
+        .env("DOCUMENT_URL", env.blob.url("sample/spotted-innovation.md"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}\n{}", said(&output), service.log());

@@ -16,8 +16,8 @@ const TURNS: [&str; 2] = ["--exclude-operation-id", "--include-operation-id"];
 async fn the_service_keeps_to_its_description() {
     let program = root().join("target/schemathesis/bin/schemathesis");
     assert!(program.exists(), "schemathesis is missing: run `make setup`");
-    let (world, service) = service().await;
-    complete(&world, &service, RUN_ID).await;
+    let (env, service) = service().await;
+    complete(&env, &service, RUN_ID).await;
     let folder = tempfile::tempdir().unwrap();
     for turn in TURNS {
         let output = Command::new(&program)

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::support::{Run, STAGE_FILES, assert_ok, sample, stderr};
 
-fn command(run: &Run, standin: &StandIn) -> std::process::Command {
+fn command(run: &Run, standin: &FakeModel) -> std::process::Command {
     let mut command = run.command(&sample("spotted-innovation.md"), "lactalis-canada", &["--json"]);
     command.env("OPENROUTER_API_KEY", KEY).env("OPENROUTER_BASE_URL", standin.base_url());
     command
@@ -13,7 +13,7 @@ fn command(run: &Run, standin: &StandIn) -> std::process::Command {
 
 #[test]
 fn a_run_with_a_model_ends_in_a_report_with_true_quotes() {
-    let standin = StandIn::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
+    let standin = FakeModel::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
     let run = Run::new();
     assert_ok(&command(&run, &standin).output().unwrap());
     assert_eq!(standin.calls(), 4);
@@ -31,7 +31,7 @@ fn a_run_with_a_model_ends_in_a_report_with_true_quotes() {
 
 #[test]
 fn a_run_that_fails_goes_on_where_it_stopped_and_pays_for_no_stage_twice() {
-    let standin = StandIn::start(Options::default());
+    let standin = FakeModel::start(Options::default());
     let no_credits = json!({"error": {"code": 402, "message": format!("key {KEY} has no credits")}});
     standin.script([
         Reply::Answer(Wrapping::None),

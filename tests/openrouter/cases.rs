@@ -17,7 +17,7 @@ struct Ended {
     code: Option<i32>,
     told: Value,
     run: Run,
-    standin: StandIn,
+    standin: FakeModel,
 }
 
 impl Ended {
@@ -34,7 +34,7 @@ impl Ended {
 }
 
 fn run(options: Options, replies: Vec<Reply>, variables: &[(&str, &str)]) -> Ended {
-    let standin = StandIn::start(options);
+    let standin = FakeModel::start(options);
     standin.script(replies);
     let run = Run::new();
     let mut command = run.command(&sample("spotted-innovation.md"), "lactalis-canada", &["--json"]);

@@ -68,7 +68,7 @@ async fn a_connection_lost_behind_a_finished_answer_does_not_pay_twice() {
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_and_named() {
-    let standin = StandIn::start(Options::default());
+    let standin = FakeModel::start(Options::default());
     let settings = config(&standin);
     drop(standin);
     let error = ask(settings).await.unwrap_err();

@@ -36,7 +36,7 @@ async fn an_error_in_the_middle_of_a_stream_is_tried_again() {
 
 #[tokio::test]
 async fn leading_newlines_do_no_harm() {
-    let standin = StandIn::start(Options { streams: false, ..Options::default() });
+    let standin = FakeModel::start(Options { streams: false, ..Options::default() });
     standin.script([Reply::Answer(Wrapping::LeadingNewlines)]);
     assert!(ask(config(&standin)).await.unwrap().parts.content.contains("inspirations"));
     assert!(is_taken(Reply::Answer(Wrapping::LeadingNewlines)).await.parts.content.contains("inspirations"));

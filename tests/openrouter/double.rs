@@ -57,7 +57,7 @@ fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-async fn post(standin: &StandIn, body: &Value) -> (u16, String) {
+async fn post(standin: &FakeModel, body: &Value) -> (u16, String) {
     let response = http()
         .post(format!("{}/chat/completions", standin.base_url()))
         .body(body.to_string())
@@ -67,7 +67,7 @@ async fn post(standin: &StandIn, body: &Value) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-async fn content(standin: &StandIn, body: &Value) -> String {
+async fn content(standin: &FakeModel, body: &Value) -> String {
     let (status, text) = post(standin, body).await;
     assert_eq!(status, 200, "{text}");
     let completion: Value = serde_json::from_str(&text).unwrap();
@@ -75,7 +75,7 @@ async fn content(standin: &StandIn, body: &Value) -> String {
 }
 
 async fn answer(options: Options) -> Value {
-    let standin = StandIn::start(options);
+    let standin = FakeModel::start(options);
     serde_json::from_str(&content(&standin, &body(strict())).await).unwrap()
 }
 
@@ -106,7 +106,7 @@ async fn an_answer_keeps_to_the_schema_and_the_prompt() {
 
 #[tokio::test]
 async fn without_a_schema_sent_the_prompts_own_is_followed() {
-    let standin = StandIn::start(Options::default());
+    let standin = FakeModel::start(Options::default());
     let bare = content(&standin, &body(json!({"type": "json_object"}))).await;
     is_sound(&serde_json::from_str(&bare).unwrap());
     for (provider, format) in [
@@ -114,7 +114,7 @@ async fn without_a_schema_sent_the_prompts_own_is_followed() {
         (Provider::Ignoring, strict()),
         (Provider::NoParameters, strict()),
     ] {
-        let standin = StandIn::start(Options { provider, ..Options::default() });
+        let standin = FakeModel::start(Options { provider, ..Options::default() });
         let text = content(&standin, &body(format)).await;
         let (prose, fenced) = text.split_once("```json\n").unwrap();
         is_sound(&serde_json::from_str(fenced.split("```").next().unwrap()).unwrap());
@@ -133,7 +133,8 @@ async fn bounds_that_only_the_prompt_states_are_broken_on_demand() {
     assert_eq!(always(Bound::Empty).await["cases"][0]["title"], "");
     assert_eq!(always(Bound::TooLarge).await["cases"][0]["sources"][0]["page"], 10);
 
-    let standin = StandIn::start(Options { violates: Violates::Once(Bound::NoItems), ..Options::default() });
+    let standin =
+        FakeModel::start(Options { violates: Violates::Once(Bound::NoItems), ..Options::default() });
     for expected in [0, 2, 2] {
         let answer: Value = serde_json::from_str(&content(&standin, &body(strict())).await).unwrap();
         assert_eq!(cases(&answer), expected);
@@ -143,7 +144,7 @@ async fn bounds_that_only_the_prompt_states_are_broken_on_demand() {
 #[tokio::test]
 async fn a_decoder_lets_no_bound_be_broken_that_was_sent() {
     let standin =
-        StandIn::start(Options { violates: Violates::Always(Bound::NoItems), ..Options::default() });
+        FakeModel::start(Options { violates: Violates::Always(Bound::NoItems), ..Options::default() });
     let mut format = strict();
     format["json_schema"]["schema"] = stated();
     is_sound(&serde_json::from_str(&content(&standin, &body(format)).await).unwrap());
@@ -154,7 +155,7 @@ async fn an_answer_beyond_max_tokens_is_cut() {
     for (provider, native) in
         [(Provider::OpenAi, "length"), (Provider::Anthropic, "max_tokens"), (Provider::Google, "MAX_TOKENS")]
     {
-        let standin = StandIn::start(Options { provider, ..Options::default() });
+        let standin = FakeModel::start(Options { provider, ..Options::default() });
         let mut body = body(strict());
         body["max_tokens"] = json!(50);
         let completion: Value = serde_json::from_str(&post(&standin, &body).await.1).unwrap();
@@ -171,7 +172,7 @@ async fn an_answer_beyond_max_tokens_is_cut() {
 #[tokio::test]
 async fn usage_is_told_in_the_wanted_form() {
     for form in UsageForm::ALL {
-        let standin = StandIn::start(Options { usage: form, cost_usd: 0.5, ..Options::default() });
+        let standin = FakeModel::start(Options { usage: form, cost_usd: 0.5, ..Options::default() });
         let completion: Value = serde_json::from_str(&post(&standin, &body(strict())).await.1).unwrap();
         let usage = &completion["usage"];
         let chars = completion["choices"][0]["message"]["content"].as_str().unwrap().chars().count();
@@ -216,11 +217,11 @@ fn read(stream: &[u8]) -> String {
 #[tokio::test]
 async fn no_noise_changes_the_answer() {
     let mut body = body(strict());
-    let quiet = content(&StandIn::start(Options::default()), &body).await;
+    let quiet = content(&FakeModel::start(Options::default()), &body).await;
     body["stream"] = json!(true);
     let alone = Noise::ALL.map(|noise| vec![noise]);
     for noise in alone.into_iter().chain([Vec::new(), Noise::ALL.to_vec()]) {
-        let standin = StandIn::start(Options { noise: noise.clone(), ..Options::default() });
+        let standin = FakeModel::start(Options { noise: noise.clone(), ..Options::default() });
         let (_, stream) = post(&standin, &body).await;
         assert_eq!(read(stream.as_bytes()), quiet, "{noise:?}");
     }
@@ -230,7 +231,7 @@ async fn no_noise_changes_the_answer() {
 async fn the_price_list_says_what_the_provider_takes() {
     let listed = async |provider: Provider| -> Value {
         let models = vec![Model::priced("a/b", "0.0000015", "0.000006")];
-        let standin = StandIn::start(Options { provider, models, ..Options::default() });
+        let standin = FakeModel::start(Options { provider, models, ..Options::default() });
         let text =
             http().get(format!("{}/models", standin.base_url())).send().await.unwrap().text().await.unwrap();
         serde_json::from_str::<Value>(&text).unwrap()["data"][0].clone()
@@ -248,7 +249,7 @@ async fn the_price_list_says_what_the_provider_takes() {
 
 #[tokio::test]
 async fn a_refused_request_is_recorded_and_not_paid() {
-    let standin = StandIn::start(Options { provider: Provider::TextOnly, ..Options::default() });
+    let standin = FakeModel::start(Options { provider: Provider::TextOnly, ..Options::default() });
     standin.script([Reply::Content("scripted".to_owned())]);
     assert_eq!(post(&standin, &body(strict())).await.0, 400);
     assert_eq!(content(&standin, &body(Value::Null)).await, "scripted", "a refusal uses no reply up");
@@ -257,7 +258,7 @@ async fn a_refused_request_is_recorded_and_not_paid() {
 
 #[tokio::test]
 async fn the_stage_is_told_by_the_prompts_schema_too() {
-    let standin = StandIn::start(Options::default());
+    let standin = FakeModel::start(Options::default());
     for stage in Stage::ALL {
         let text = format!("<<<BEGIN document 1>>>\n<<<END document 1>>>\n{}", schema::of(stage).checked);
         let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
@@ -269,7 +270,7 @@ async fn the_stage_is_told_by_the_prompts_schema_too() {
 #[tokio::test]
 async fn answers_of_every_seed_satisfy_what_is_checked() {
     for seed in 0..24 {
-        let standin = StandIn::start(Options { seed, ..Options::default() });
+        let standin = FakeModel::start(Options { seed, ..Options::default() });
         for stage in Stage::ALL {
             let checked = schema::of(stage);
             let text = format!("{PAGES}\n\n# The schema of your answer\n\n{}", checked.checked);

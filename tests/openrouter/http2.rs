@@ -20,14 +20,14 @@ use crate::support::{
 
 /// An endpoint with TLS.
 struct Endpoint {
-    model: StandIn,
+    model: FakeModel,
     front: Front,
     authority: Authority,
 }
 
 impl Endpoint {
     fn start(speaks: Speaks, latency: Duration) -> Self {
-        let model = StandIn::start(Options { latency, ..Options::default() });
+        let model = FakeModel::start(Options { latency, ..Options::default() });
         let authority = Authority::new();
         let front = Front::start(&model.base_url(), &authority, speaks);
         Self { model, front, authority }

@@ -24,7 +24,7 @@ use pipeline::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::openrouter::{Options, Reply, StandIn, Wrapping};
+use crate::support::openrouter::{FakeModel, Options, Reply, Wrapping};
 
 /// A key that must appear nowhere.
 const KEY: &str = "sk-or-v1-0123456789abcdef";
@@ -32,7 +32,7 @@ const KEY: &str = "sk-or-v1-0123456789abcdef";
 const ATTEMPTS: usize = 3;
 
 /// The client's settings for tests: the same rules in less time.
-fn config(standin: &StandIn) -> OpenRouterConfig {
+fn config(standin: &FakeModel) -> OpenRouterConfig {
     OpenRouterConfig {
         base_url: standin.base_url(),
         fallback_models: vec!["acme/second".to_owned()],
@@ -73,8 +73,8 @@ async fn ask(config: OpenRouterConfig) -> Result<Completion, LlmError> {
     client(config).complete(&request(), None, &CancellationToken::new()).await
 }
 
-fn start(script: impl IntoIterator<Item = Reply>) -> StandIn {
-    let standin = StandIn::start(Options::default());
+fn start(script: impl IntoIterator<Item = Reply>) -> FakeModel {
+    let standin = FakeModel::start(Options::default());
     standin.script(script);
     standin
 }

@@ -14,13 +14,13 @@ use crate::support::{
 
 /// A run of the binary against the double.
 struct Case {
-    standin: StandIn,
+    standin: FakeModel,
     run: Run,
 }
 
 impl Case {
     fn new(options: Options) -> Self {
-        Self { standin: StandIn::start(options), run: Run::new() }
+        Self { standin: FakeModel::start(options), run: Run::new() }
     }
 
     fn with(provider: Provider) -> Self {
@@ -203,8 +203,8 @@ async fn no_single_noise_costs_an_attempt() {
     let mut wrong = Vec::new();
     for noise in Noise::ALL {
         for streams in [true, false] {
-            let standin = StandIn::start(Options { streams, noise: vec![noise], ..Options::default() });
-            let quiet = StandIn::start(Options { streams, ..Options::default() });
+            let standin = FakeModel::start(Options { streams, noise: vec![noise], ..Options::default() });
+            let quiet = FakeModel::start(Options { streams, ..Options::default() });
             let expected = ask(config(&quiet)).await.unwrap().parts.content;
             match ask(config(&standin)).await {
                 Ok(completion) if completion.parts.content == expected && completion.attempts == 1 => {}

@@ -54,7 +54,7 @@ async fn answer(client: &Arc<OpenRouter>, stage: Stage, earlier: &Outputs) -> Re
     analyst.answer(stage, &input, &CancellationToken::new()).await
 }
 
-async fn first_stage(standin: &StandIn) -> Result<Answer, AnalystError> {
+async fn first_stage(standin: &FakeModel) -> Result<Answer, AnalystError> {
     answer(&Arc::new(client(config(standin))), Stage::InputProcessing, &Outputs::default()).await
 }
 
@@ -62,7 +62,7 @@ async fn first_stage(standin: &StandIn) -> Result<Answer, AnalystError> {
 async fn four_stages_are_answered_streamed_or_not() {
     for streams in [true, false] {
         let standin =
-            StandIn::start(Options { streams, api_key: Some(KEY.to_owned()), ..Options::default() });
+            FakeModel::start(Options { streams, api_key: Some(KEY.to_owned()), ..Options::default() });
         let client = Arc::new(client(config(&standin)));
         let mut outputs = Outputs::default();
         for stage in Stage::ALL {
@@ -125,7 +125,7 @@ async fn only_anthropic_models_get_cache_marks_and_no_fallback_means_no_list() {
 #[tokio::test]
 async fn the_model_that_really_answered_is_named() {
     let gone = vec!["anthropic/claude-sonnet-4.5".to_owned()];
-    let standin = StandIn::start(Options { unavailable_models: gone, ..Options::default() });
+    let standin = FakeModel::start(Options { unavailable_models: gone, ..Options::default() });
     assert_eq!(first_stage(&standin).await.unwrap().provenance.model, "acme/second");
 }
 
@@ -164,7 +164,7 @@ async fn a_made_up_quote_in_the_right_schema_is_left_to_the_quote_check() {
 #[test]
 fn the_stand_in_lists_models_and_tells_what_a_key_may_still_spend() {
     use std::io::{Read, Write};
-    let standin = StandIn::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
+    let standin = FakeModel::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
     let address = standin.base_url().replace("http://", "").replace("/api/v1", "");
     let get = |path: &str, key: &str| {
         let mut socket = std::net::TcpStream::connect(&address).unwrap();

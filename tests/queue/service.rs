@@ -6,34 +6,34 @@ use serde_json::json;
 
 use crate::support::{
     openrouter::{Options, Reply},
-    service::World,
+    service::TestEnv,
 };
 
 const FILE_ONLY: (&str, &str) = ("ENABLE_DATABASE_WRITES", "false");
 
 /// A world with a database whose model takes its time.
-async fn slow_world(latency: Duration) -> World {
-    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
-    world.postgres = Some(crate::support::postgres::Postgres::start());
-    world.migrate();
-    world
+async fn slow_world(latency: Duration) -> TestEnv {
+    let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
+    env.postgres = Some(crate::support::postgres::Postgres::start());
+    env.migrate();
+    env
 }
 
 #[tokio::test]
 async fn a_worker_hears_of_what_another_process_accepts() {
-    let world = World::with_database().await;
-    let worker = world.serve(&[("ROLE", "worker")]).await;
+    let env = TestEnv::with_database().await;
+    let worker = env.serve(&[("ROLE", "worker")]).await;
     worker.wait_for_log("listening for runs that wait").await;
-    let web = world.serve(&[("ROLE", "web")]).await;
+    let web = env.serve(&[("ROLE", "web")]).await;
     let mut waits = Vec::new();
     for n in 0..9 {
         let run_id = format!("run-{n}");
-        web.submit(&world.request(&run_id)).await;
+        web.submit(&env.request(&run_id)).await;
         assert_eq!(web.ended(&run_id).await["status"], "complete");
         let wait = format!(
             r#"SELECT (extract(epoch FROM "startedAt" - "acceptedAt") * 1000)::int8::text FROM "PipelineRun" WHERE "id" = '{run_id}'"#
         );
-        waits.push(world.value(&wait).await.parse::<i64>().unwrap());
+        waits.push(env.value(&wait).await.parse::<i64>().unwrap());
     }
     waits.sort_unstable();
     println!("from acceptance by one process to the start in another (ms): {waits:?}");
@@ -43,23 +43,23 @@ async fn a_worker_hears_of_what_another_process_accepts() {
 
 #[tokio::test]
 async fn a_run_that_kills_its_process_three_times_is_parked_in_both_stores() {
-    let world = slow_world(Duration::ZERO).await;
-    world.model.script(vec![Reply::HangBeforeHeaders; 9]);
+    let env = slow_world(Duration::ZERO).await;
+    env.model.script(vec![Reply::HangBeforeHeaders; 9]);
     let settings = [("LEASE_SECONDS", "3")];
     let started = Instant::now();
     for attempt in 1..=3 {
-        let mut service = world.serve(&settings).await;
+        let mut service = env.serve(&settings).await;
         if attempt == 1 {
-            service.submit(&world.request("run-1")).await;
+            service.submit(&env.request("run-1")).await;
         }
         let deadline = Instant::now() + Duration::from_secs(60);
-        while world.model.calls() < attempt {
+        while env.model.calls() < attempt {
             assert!(Instant::now() < deadline, "attempt {attempt} was not made\n{}", service.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         service.kill();
     }
-    let service = world.serve(&settings).await;
+    let service = env.serve(&settings).await;
     let status = service.ended("run-1").await;
     assert_eq!(
         (&status["status"], &status["error"]["code"]),
@@ -67,70 +67,70 @@ async fn a_run_that_kills_its_process_three_times_is_parked_in_both_stores() {
         "{status}"
     );
     assert_eq!(status["error"]["can_retry"], true);
-    assert_eq!(world.model.calls(), 3, "no further call");
+    assert_eq!(env.model.calls(), 3, "no further call");
     let row = r#"SELECT concat_ws(' ', "status", "errorCode", "leaseOwner" IS NULL) FROM "PipelineRun""#;
-    assert_eq!(world.value(row).await, "FAILED CRASH_LOOP t");
-    let manifest = world.json("run-1", "run.json");
+    assert_eq!(env.value(row).await, "FAILED CRASH_LOOP t");
+    let manifest = env.json("run-1", "run.json");
     assert_eq!((&manifest["status"], &manifest["error"]["code"]), (&json!("FAILED"), &json!("CRASH_LOOP")));
     println!("three kills and the parking: {:?}", started.elapsed());
 }
 
 #[tokio::test]
 async fn without_a_database_the_manifest_counts_the_crashes() {
-    let world = World::files_only().await;
-    world.model.script(vec![Reply::HangBeforeHeaders; 9]);
+    let env = TestEnv::files_only().await;
+    env.model.script(vec![Reply::HangBeforeHeaders; 9]);
     for attempt in 1..=3 {
-        let mut service = world.serve(&[]).await;
+        let mut service = env.serve(&[]).await;
         if attempt == 1 {
-            service.submit(&world.request("run-1")).await;
+            service.submit(&env.request("run-1")).await;
         }
         let deadline = Instant::now() + Duration::from_secs(60);
-        while world.model.calls() < attempt {
+        while env.model.calls() < attempt {
             assert!(Instant::now() < deadline, "attempt {attempt} was not made\n{}", service.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         service.kill();
     }
-    let service = world.serve(&[]).await;
+    let service = env.serve(&[]).await;
     assert_eq!(service.ended("run-1").await["error"]["code"], "CRASH_LOOP");
-    assert_eq!(world.model.calls(), 3);
+    assert_eq!(env.model.calls(), 3);
 }
 
 #[tokio::test]
 async fn deploys_are_no_crashes() {
-    let world = slow_world(Duration::ZERO).await;
-    world.model.script(vec![Reply::HangBeforeHeaders; 5]);
+    let env = slow_world(Duration::ZERO).await;
+    env.model.script(vec![Reply::HangBeforeHeaders; 5]);
     for deploy in 1..=5 {
-        let mut service = world.serve(&[("DRAIN_SECONDS", "0")]).await;
+        let mut service = env.serve(&[("DRAIN_SECONDS", "0")]).await;
         if deploy == 1 {
-            service.submit(&world.request("run-1")).await;
+            service.submit(&env.request("run-1")).await;
         }
         let deadline = Instant::now() + Duration::from_secs(60);
-        while world.model.calls() < deploy {
+        while env.model.calls() < deploy {
             assert!(Instant::now() < deadline, "deploy {deploy}\n{}", service.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         service.signal("TERM");
         assert_eq!(service.wait().await, Some(0));
-        assert_eq!(world.json("run-1", "run.json")["attempts"], 0);
+        assert_eq!(env.json("run-1", "run.json")["attempts"], 0);
     }
-    let service = world.serve(&[]).await;
+    let service = env.serve(&[]).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    world.assert_both_agree("run-1").await;
+    env.assert_both_agree("run-1").await;
 }
 
 #[tokio::test]
 async fn a_full_queue_takes_nothing_new_and_knows_what_it_has() {
     for environment in [&[][..], &[FILE_ONLY]] {
-        let world = slow_world(Duration::from_secs(3600)).await;
+        let env = slow_world(Duration::from_secs(3600)).await;
         let mut settings = environment.to_vec();
         settings.extend([("MAX_CONCURRENT_RUNS", "1"), ("MAX_QUEUED_RUNS", "2")]);
-        let service = world.serve(&settings).await;
+        let service = env.serve(&settings).await;
         for run_id in ["run-1", "run-2", "run-3"] {
-            service.submit(&world.request(run_id)).await;
+            service.submit(&env.request(run_id)).await;
         }
         for _ in 0..2 {
-            let (status, answer) = service.post(&world.request("run-4")).await.unwrap();
+            let (status, answer) = service.post(&env.request("run-4")).await.unwrap();
             assert_eq!((status, &answer["code"]), (503, &json!("queue_full")), "{environment:?}: {answer}");
         }
         assert_eq!(
@@ -138,9 +138,9 @@ async fn a_full_queue_takes_nothing_new_and_knows_what_it_has() {
             if environment.is_empty() { 404 } else { 503 }
         );
         for run_id in ["run-1", "run-2", "run-3"] {
-            assert_eq!(service.post(&world.request(run_id)).await.unwrap().0, 202, "{run_id} is known");
+            assert_eq!(service.post(&env.request(run_id)).await.unwrap().0, 202, "{run_id} is known");
         }
-        let mut other = world.request("run-2");
+        let mut other = env.request("run-2");
         other["company_id"] = "lactalis-canada".into();
         assert_eq!(service.post(&other).await.unwrap().0, 409);
     }
@@ -148,12 +148,12 @@ async fn a_full_queue_takes_nothing_new_and_knows_what_it_has() {
 
 #[tokio::test]
 async fn who_works_on_nothing_accepts_nothing_by_file_alone() {
-    let mut world = World::with_database().await;
-    let web = world.serve(&[("ROLE", "web"), FILE_ONLY, ("SINGLE_REPLICA", "true")]).await;
-    let (status, answer) = web.post(&world.request("run-1")).await.unwrap();
+    let mut env = TestEnv::with_database().await;
+    let web = env.serve(&[("ROLE", "web"), FILE_ONLY, ("SINGLE_REPLICA", "true")]).await;
+    let (status, answer) = web.post(&env.request("run-1")).await.unwrap();
     assert_eq!((status, &answer["code"]), (503, &json!("storage_unavailable")), "{answer}");
-    let web = world.serve(&[("ROLE", "web")]).await;
-    web.submit(&world.request("run-2")).await;
-    world.postgres().stop(crate::support::postgres::Stop::Fast);
-    assert_eq!(web.post(&world.request("run-3")).await.unwrap().0, 503);
+    let web = env.serve(&[("ROLE", "web")]).await;
+    web.submit(&env.request("run-2")).await;
+    env.postgres().stop(crate::support::postgres::Stop::Fast);
+    assert_eq!(web.post(&env.request("run-3")).await.unwrap().0, 503);
 }

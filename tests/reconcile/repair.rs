@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{after_an_outage, export, kept_beside, reconcile, world};
-use crate::support::{innovation, service::World};
+use super::{after_an_outage, env, export, kept_beside, reconcile};
+use crate::support::{innovation, service::TestEnv};
 
 /// What `innovation …` says to people, with its exit code.
-fn told(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+fn told(env: &TestEnv, arguments: &[&str]) -> (Option<i32>, String) {
     let output = innovation(arguments)
-        .env("APP_BASE_DIR", world.folder.path())
-        .env("DATABASE_URL", world.database_url())
+        .env("APP_BASE_DIR", env.folder.path())
+        .env("DATABASE_URL", env.database_url())
         .output()
         .unwrap();
     let all = [output.stdout, output.stderr].concat();
@@ -37,8 +37,8 @@ fn truncate(path: &Path) {
 }
 
 /// Takes a run's files away, or tears them; what `--verify` is then to call missing and damaged.
-fn lose(world: &World, run: &str, what: &str) -> (Value, Value) {
-    let folder = world.run_folder(run);
+fn lose(env: &TestEnv, run: &str, what: &str) -> (Value, Value) {
+    let folder = env.run_folder(run);
     match what {
         "stage" => fs::remove_file(folder.join("stage2/trends.json")).map(|()| (json!([2]), json!([]))),
         "report" => fs::remove_file(folder.join("report.md")).map(|()| (json!([5]), json!([]))),
@@ -59,119 +59,119 @@ const LOSSES: [&str; 5] = ["stage", "report", "folder", "torn stage", "torn repo
 
 #[tokio::test]
 async fn what_files_have_lost_is_filled_from_the_row_by_each_command() {
-    let mut world = world().await;
-    after_an_outage(&mut world, 1).await;
-    assert_eq!(reconcile(&world, &[]).0, Some(0));
-    let to = format!("file://{}", world.folder.path().join("data/test-outputs").display());
+    let mut env = env().await;
+    after_an_outage(&mut env, 1).await;
+    assert_eq!(reconcile(&env, &[]).0, Some(0));
+    let to = format!("file://{}", env.folder.path().join("data/test-outputs").display());
     let ways: [&[&str]; 3] = [&["--run", "run-0"], &["resolve", "run-0", "--keep", "database"], &["export"]];
     for way in ways {
         for loss in LOSSES {
-            let (missing, damaged) = lose(&world, "run-0", loss);
-            let (code, lines) = reconcile(&world, &["--verify", "--run", "run-0"]);
+            let (missing, damaged) = lose(&env, "run-0", loss);
+            let (code, lines) = reconcile(&env, &["--verify", "--run", "run-0"]);
             assert_eq!(
                 (code, &lines[0]["result"], &lines[0]["missing_in_files"], &lines[0]["damaged_in_files"]),
                 (Some(1), &json!("differs"), &missing, &damaged),
                 "{loss}: {lines:?}"
             );
-            let (_, text) = told(&world, &["reconcile", "--verify", "--run", "run-0"]);
+            let (_, text) = told(&env, &["reconcile", "--verify", "--run", "run-0"]);
             let how = if damaged == json!([]) { "missing" } else { "damaged" };
             assert!(text.contains(&format!("is {how} in files")), "{text}");
             assert!(text.contains("innovation reconcile --run run-0"), "{text}");
             let code = match way[0] {
-                "export" => export::export(&world, &["--run", "run-0", "--to", &to]).0,
+                "export" => export::export(&env, &["--run", "run-0", "--to", &to]).0,
                 "resolve" => {
-                    let (code, text) = told(&world, &[&["reconcile"], way].concat());
+                    let (code, text) = told(&env, &[&["reconcile"], way].concat());
                     assert!(!text.contains("settled by hand"), "there was no conflict: {text}");
                     code
                 }
-                _ => reconcile(&world, way).0,
+                _ => reconcile(&env, way).0,
             };
             assert_eq!(code, Some(0), "{way:?}, {loss}");
-            assert_eq!(reconcile(&world, &["--verify", "--run", "run-0"]).0, Some(0), "{way:?}, {loss}");
+            assert_eq!(reconcile(&env, &["--verify", "--run", "run-0"]).0, Some(0), "{way:?}, {loss}");
         }
     }
-    world.assert_both_agree("run-0").await;
-    assert_eq!(kept_beside(&world, "run-0/stage3", "lessons.json.corrupt-"), ways.len(), "kept");
-    assert_eq!(kept_beside(&world, "run-0", "report.md.corrupt-"), ways.len());
+    env.assert_both_agree("run-0").await;
+    assert_eq!(kept_beside(&env, "run-0/stage3", "lessons.json.corrupt-"), ways.len(), "kept");
+    assert_eq!(kept_beside(&env, "run-0", "report.md.corrupt-"), ways.len());
 }
 
 #[tokio::test]
 async fn a_torn_manifest_is_told_without_a_write_and_made_anew() {
-    let mut world = world().await;
-    after_an_outage(&mut world, 1).await;
-    assert_eq!(reconcile(&world, &[]).0, Some(0));
-    truncate(&world.run_folder("run-0").join("run.json"));
-    let before = names(world.folder.path());
+    let mut env = env().await;
+    after_an_outage(&mut env, 1).await;
+    assert_eq!(reconcile(&env, &[]).0, Some(0));
+    truncate(&env.run_folder("run-0").join("run.json"));
+    let before = names(env.folder.path());
     for arguments in [&["--verify"][..], &["--verify", "--run", "run-0"], &["--dry-run", "--run", "run-0"]] {
-        reconcile(&world, arguments);
+        reconcile(&env, arguments);
     }
-    let (code, text) = told(&world, &["reconcile", "--verify"]);
+    let (code, text) = told(&env, &["reconcile", "--verify"]);
     assert_eq!(code, Some(1));
     assert!(
         text.contains("run.json is damaged") && text.contains("innovation reconcile --run run-0"),
         "{text}"
     );
-    assert_eq!(names(world.folder.path()), before, "nothing was written or moved");
-    assert_eq!(reconcile(&world, &["--run", "run-0"]).0, Some(0));
-    assert_eq!(kept_beside(&world, "run-0", "run.json.corrupt-"), 1);
-    world.assert_both_agree("run-0").await;
+    assert_eq!(names(env.folder.path()), before, "nothing was written or moved");
+    assert_eq!(reconcile(&env, &["--run", "run-0"]).0, Some(0));
+    assert_eq!(kept_beside(&env, "run-0", "run.json.corrupt-"), 1);
+    env.assert_both_agree("run-0").await;
     // And where nothing is left at all.
-    fs::remove_dir_all(world.run_folder("run-0")).unwrap();
-    assert_eq!(reconcile(&world, &["--run", "run-0"]).0, Some(0));
-    world.assert_both_agree("run-0").await;
+    fs::remove_dir_all(env.run_folder("run-0")).unwrap();
+    assert_eq!(reconcile(&env, &["--run", "run-0"]).0, Some(0));
+    env.assert_both_agree("run-0").await;
 }
 
 #[tokio::test]
 async fn the_automatic_pass_fills_what_it_meets_and_the_row_what_it_lacks() {
-    let mut world = world().await;
-    after_an_outage(&mut world, 1).await;
-    assert_eq!(reconcile(&world, &[]).0, Some(0));
-    world.query(r#"UPDATE "PipelineRun" SET "stage3Output" = NULL, "stage3Digest" = NULL"#).await;
-    let (_, text) = told(&world, &["reconcile", "--verify"]);
+    let mut env = env().await;
+    after_an_outage(&mut env, 1).await;
+    assert_eq!(reconcile(&env, &[]).0, Some(0));
+    env.query(r#"UPDATE "PipelineRun" SET "stage3Output" = NULL, "stage3Digest" = NULL"#).await;
+    let (_, text) = told(&env, &["reconcile", "--verify"]);
     assert!(text.contains("stage 3 is missing in the database"), "{text}");
-    lose(&world, "run-0", "stage");
-    fs::write(world.run_folder("run-0").with_file_name(".unsynced").join("run-0"), "").unwrap();
-    let _service = world.serve(&[]).await;
-    world.wait_for_value(r#"SELECT ("stage3Digest" IS NOT NULL)::text FROM "PipelineRun""#, "true").await;
-    while world.run_folder("run-0").with_file_name(".unsynced").join("run-0").exists() {
+    lose(&env, "run-0", "stage");
+    fs::write(env.run_folder("run-0").with_file_name(".unsynced").join("run-0"), "").unwrap();
+    let _service = env.serve(&[]).await;
+    env.wait_for_value(r#"SELECT ("stage3Digest" IS NOT NULL)::text FROM "PipelineRun""#, "true").await;
+    while env.run_folder("run-0").with_file_name(".unsynced").join("run-0").exists() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    assert!(world.run_folder("run-0").join("stage2/trends.json").is_file());
-    world.assert_both_agree("run-0").await;
+    assert!(env.run_folder("run-0").join("stage2/trends.json").is_file());
+    env.assert_both_agree("run-0").await;
 }
 
 #[tokio::test]
 async fn a_row_that_was_changed_by_hand_is_a_conflict_that_is_seen_everywhere_until_it_is_settled() {
-    let mut world = world().await;
-    after_an_outage(&mut world, 1).await;
-    assert_eq!(reconcile(&world, &[]).0, Some(0));
+    let mut env = env().await;
+    after_an_outage(&mut env, 1).await;
+    assert_eq!(reconcile(&env, &[]).0, Some(0));
     let changes = [
         r#"UPDATE "PipelineRun" SET "stage2Output" = jsonb_set("stage2Output", '{meta,model}', '"another/model"')"#,
         r#"UPDATE "PipelineRun" SET "fullReportMarkdown" = "fullReportMarkdown" || ' and more'"#,
     ];
-    let service = world.serve(&[]).await;
+    let service = env.serve(&[]).await;
     for (change, number) in changes.into_iter().zip([2, 5]) {
         for keep in ["files", "database"] {
-            world.query(change).await;
-            let (code, lines) = reconcile(&world, &["--verify", "--run", "run-0"]);
+            env.query(change).await;
+            let (code, lines) = reconcile(&env, &["--verify", "--run", "run-0"]);
             assert_eq!((code, &lines[0]["damaged_in_database"]), (Some(1), &json!([number])), "{lines:?}");
             let command = "innovation reconcile resolve run-0 --keep database|files";
-            assert!(told(&world, &["reconcile", "--verify"]).1.contains(command));
-            let (code, text) = told(&world, &["reconcile", "--run", "run-0"]);
+            assert!(told(&env, &["reconcile", "--verify"]).1.contains(command));
+            let (code, text) = told(&env, &["reconcile", "--run", "run-0"]);
             assert_eq!(code, Some(1));
             assert!(text.contains("conflict") && text.contains(command), "{text}");
             assert_eq!(
-                world.value(r#"SELECT "conflictedStages"::text FROM "PipelineRun""#).await,
+                env.value(r#"SELECT "conflictedStages"::text FROM "PipelineRun""#).await,
                 format!("{{{number}}}")
             );
-            let (code, text) = told(&world, &["reconcile", "resolve", "run-0", "--keep", keep]);
+            let (code, text) = told(&env, &["reconcile", "resolve", "run-0", "--keep", keep]);
             assert_eq!(code, Some(0), "{keep}: {text}");
-            assert_eq!(reconcile(&world, &["--verify", "--run", "run-0"]).0, Some(0), "{keep}");
-            world.assert_both_agree("run-0").await;
+            assert_eq!(reconcile(&env, &["--verify", "--run", "run-0"]).0, Some(0), "{keep}");
+            env.assert_both_agree("run-0").await;
         }
     }
-    world.query(&changes[0].replace("another", "a-third")).await;
-    assert_eq!(reconcile(&world, &["--run", "run-0"]).0, Some(1));
+    env.query(&changes[0].replace("another", "a-third")).await;
+    assert_eq!(reconcile(&env, &["--run", "run-0"]).0, Some(1));
     let degraded = loop {
         let (_, health) = service.get("/health").await.unwrap();
         if health["status"] != "healthy" {
@@ -192,16 +192,16 @@ async fn a_row_that_was_changed_by_hand_is_a_conflict_that_is_seen_everywhere_un
 
 #[tokio::test]
 async fn who_asks_for_what_is_not_there_is_told_so() {
-    let mut world = world().await;
-    after_an_outage(&mut world, 1).await;
-    let (code, text) = told(&world, &["reconcile", "--run", "nobody"]);
+    let mut env = env().await;
+    after_an_outage(&mut env, 1).await;
+    let (code, text) = told(&env, &["reconcile", "--run", "nobody"]);
     assert_eq!(code, Some(1));
     assert!(text.contains("nobody: is unknown") && text.contains("1 unknown"), "{text}");
-    let (_, text) = told(&world, &["reconcile", "--dry-run", "--run", "nobody"]);
+    let (_, text) = told(&env, &["reconcile", "--dry-run", "--run", "nobody"]);
     assert!(text.contains("is unknown") && !text.contains("marked"), "{text}");
     let output = innovation(&["reconcile"])
-        .env("APP_BASE_DIR", world.folder.path().join("elsewhere"))
-        .env("DATABASE_URL", world.database_url())
+        .env("APP_BASE_DIR", env.folder.path().join("elsewhere"))
+        .env("DATABASE_URL", env.database_url())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3));

@@ -3,15 +3,15 @@
 use std::process::Command;
 
 use super::{calls, reconcile};
-use crate::support::service::{DUAL_WRITE, FILE_ONLY, World};
+use crate::support::service::{DUAL_WRITE, FILE_ONLY, TestEnv};
 
 const ONE_DAY: (&str, &str) = ("RETENTION_DAYS", "1");
 
 const LONG_AGO: &str = "2020-01-01T00:00:00.000Z";
 
 /// Makes a run look as if it had ended long ago.
-fn age(world: &World, run: &str) {
-    let folder = world.run_folder(run);
+fn age(env: &TestEnv, run: &str) {
+    let folder = env.run_folder(run);
     for (name, field) in [("run.json", "finished_at"), ("tombstone.json", "deleted_at")] {
         let path = folder.join(name);
         let Ok(bytes) = std::fs::read(&path) else { continue };
@@ -23,9 +23,9 @@ fn age(world: &World, run: &str) {
     assert!(touched.success());
 }
 
-async fn is_gone(world: &World, run: &str) {
+async fn is_gone(env: &TestEnv, run: &str) {
     let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
-    while world.run_folder(run).exists() {
+    while env.run_folder(run).exists() {
         assert!(tokio::time::Instant::now() < until, "{run} is still there");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
@@ -33,12 +33,12 @@ async fn is_gone(world: &World, run: &str) {
 
 #[tokio::test]
 async fn files_go_whose_rows_hold_the_same_and_no_others() {
-    let world = World::with_database().await;
-    let mut service = world.serve(DUAL_WRITE).await;
+    let env = TestEnv::with_database().await;
+    let mut service = env.serve(DUAL_WRITE).await;
     for run in ["equal", "another", "rowless", "unsynced", "young", "deleted"] {
-        service.submit(&world.request(run)).await;
+        service.submit(&env.request(run)).await;
         service.ended(run).await;
-        world.manifest_when(run, |manifest| manifest["status"] == "COMPLETED").await;
+        env.manifest_when(run, |manifest| manifest["status"] == "COMPLETED").await;
     }
     assert_eq!(service.call("DELETE", "/api/pipeline/deleted").await.status, 204);
     // On a busy machine an end may have gone to files alone; its proof would make its files young again.
@@ -50,28 +50,28 @@ async fn files_go_whose_rows_hold_the_same_and_no_others() {
         r#"UPDATE "PipelineRun" SET "completedAt" = now() - interval '2 days' WHERE "id" <> 'young'"#,
         r#"UPDATE "RunTombstone" SET "deletedAt" = now() - interval '2 days'"#,
     ] {
-        world.query(sql).await;
+        env.query(sql).await;
     }
-    let mark = world.run_folder(".unsynced");
+    let mark = env.run_folder(".unsynced");
     std::fs::create_dir_all(&mark).unwrap();
     for run in ["equal", "another", "rowless", "unsynced", "deleted"] {
-        age(&world, run);
+        age(&env, run);
     }
     // While the database is asked nothing, nothing goes that it is meant to have.
-    let mut service = world.serve(&[FILE_ONLY, &[ONE_DAY]].concat()).await;
-    is_gone(&world, "deleted").await;
+    let mut service = env.serve(&[FILE_ONLY, &[ONE_DAY]].concat()).await;
+    is_gone(&env, "deleted").await;
     service.wait_for_log("files that are old enough stay").await;
-    assert!(world.run_folder("equal").exists());
+    assert!(env.run_folder("equal").exists());
     service.kill();
 
     std::fs::write(mark.join("unsynced"), "").unwrap();
     let rows_left = r#"SELECT count(*)::text FROM "RunTombstone""#;
-    let service = world.serve(&[DUAL_WRITE, &[ONE_DAY]].concat()).await;
-    is_gone(&world, "equal").await;
-    world.wait_for_value(rows_left, "0").await;
+    let service = env.serve(&[DUAL_WRITE, &[ONE_DAY]].concat()).await;
+    is_gone(&env, "equal").await;
+    env.wait_for_value(rows_left, "0").await;
     service.wait_for_log("is removed").await;
     for run in ["another", "rowless", "young"] {
-        assert!(world.run_folder(run).join("stage1/inspirations.json").exists(), "{run}");
+        assert!(env.run_folder(run).join("stage1/inspirations.json").exists(), "{run}");
     }
     let (code, status) = service.get("/status/equal").await.unwrap();
     assert_eq!((code, &status["status"]), (200, &"complete".into()), "its row stays: {status}");
@@ -79,8 +79,8 @@ async fn files_go_whose_rows_hold_the_same_and_no_others() {
     let verify = |arguments: &[&str]| {
         let output = crate::support::innovation(&["reconcile", "--json", "--verify", "--run"])
             .args(arguments)
-            .env("APP_BASE_DIR", world.folder.path())
-            .env("DATABASE_URL", world.database_url())
+            .env("APP_BASE_DIR", env.folder.path())
+            .env("DATABASE_URL", env.database_url())
             .env(ONE_DAY.0, ONE_DAY.1)
             .output()
             .unwrap();
@@ -90,26 +90,26 @@ async fn files_go_whose_rows_hold_the_same_and_no_others() {
     assert!(code == Some(0) && said.contains("\"expired\""), "{said}");
     assert_eq!(verify(&["another"]).0, Some(1));
     assert_eq!(
-        reconcile(&world, &["--verify", "--run", "equal"]).0,
+        reconcile(&env, &["--verify", "--run", "equal"]).0,
         Some(1),
         "without RETENTION_DAYS it is missing"
     );
-    assert_eq!(calls(&world.model), [6; 4]);
+    assert_eq!(calls(&env.model), [6; 4]);
 }
 
 #[tokio::test]
 async fn in_files_alone_a_run_is_forgotten_and_its_id_is_free_again() {
-    let world = World::files_only().await;
-    let mut service = world.serve(FILE_ONLY).await;
-    service.submit(&world.request("run-1")).await;
+    let env = TestEnv::files_only().await;
+    let mut service = env.serve(FILE_ONLY).await;
+    service.submit(&env.request("run-1")).await;
     service.ended("run-1").await;
-    world.manifest_when("run-1", |manifest| manifest["status"] == "COMPLETED").await;
+    env.manifest_when("run-1", |manifest| manifest["status"] == "COMPLETED").await;
     service.kill();
-    age(&world, "run-1");
-    let service = world.serve(&[FILE_ONLY, &[ONE_DAY]].concat()).await;
-    is_gone(&world, "run-1").await;
+    age(&env, "run-1");
+    let service = env.serve(&[FILE_ONLY, &[ONE_DAY]].concat()).await;
+    is_gone(&env, "run-1").await;
     assert_eq!(service.get("/status/run-1").await.unwrap().0, 404);
-    service.submit(&world.request("run-1")).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    assert_eq!(calls(&world.model), [2; 4]);
+    assert_eq!(calls(&env.model), [2; 4]);
 }

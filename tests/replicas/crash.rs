@@ -1,7 +1,7 @@
 //! SIGKILL between every two steps of a run.
 
-use super::{calls, world};
-use crate::support::service::World;
+use super::{calls, env};
+use crate::support::service::TestEnv;
 
 /// A lease that a test can wait for.
 const SHORT: [(&str, &str); 5] = [
@@ -28,79 +28,79 @@ const WITH_FILES: &[(&str, [usize; 4])] =
     &[("document-spooled", [1; 4]), ("stage-file-written:2", [1; 4]), ("report-written", [1; 4])];
 const WITH_BOTH: &[(&str, [usize; 4])] = &[("stage-in-database:2", [1; 4]), ("end-in-database", [1; 4])];
 
-async fn survives(world: &World, environment: &[(&str, &str)], points: &[&[(&str, [usize; 4])]]) {
+async fn survives(env: &TestEnv, environment: &[(&str, &str)], points: &[&[(&str, [usize; 4])]]) {
     let settings: Vec<_> = SHORT.iter().chain(environment).copied().collect();
     for (number, (point, paid)) in points.iter().copied().flatten().enumerate() {
         let run = format!("run-{number}");
-        let before = calls(&world.model);
+        let before = calls(&env.model);
         let mut deadly = settings.clone();
         deadly.push(("CRASH_AT", point));
-        let mut service = world.serve(&deadly).await;
+        let mut service = env.serve(&deadly).await;
         // The answer may be lost with the process; whoever asks again gets it.
-        let _ = service.post(&world.request(&run)).await;
+        let _ = service.post(&env.request(&run)).await;
         service.killed().await;
-        let service = world.serve(&settings).await;
-        service.submit(&world.request(&run)).await;
+        let service = env.serve(&settings).await;
+        service.submit(&env.request(&run)).await;
         let status = service.ended(&run).await;
         assert_eq!(status["status"], "complete", "{point}: {status}");
-        let after = calls(&world.model);
+        let after = calls(&env.model);
         let asked: Vec<usize> = after.iter().zip(before).map(|(after, before)| after - before).collect();
         assert_eq!(asked, paid, "{point}");
         if points.contains(&WITH_BOTH) {
-            world.wait_until_synced(&run).await;
-            world.assert_both_agree(&run).await;
+            env.wait_until_synced(&run).await;
+            env.assert_both_agree(&run).await;
         }
     }
 }
 
 #[tokio::test]
 async fn killed_between_any_two_steps_a_run_goes_on_in_dual_write() {
-    let world = world(std::time::Duration::ZERO).await;
-    survives(&world, &[], &[EVERYWHERE, WITH_FILES, WITH_BOTH]).await;
-    super::assert_all_complete(&world, EVERYWHERE.len() + WITH_FILES.len() + WITH_BOTH.len()).await;
+    let env = env(std::time::Duration::ZERO).await;
+    survives(&env, &[], &[EVERYWHERE, WITH_FILES, WITH_BOTH]).await;
+    super::assert_all_complete(&env, EVERYWHERE.len() + WITH_FILES.len() + WITH_BOTH.len()).await;
 }
 
 #[tokio::test]
 async fn killed_between_any_two_steps_a_run_goes_on_in_database_only() {
-    let world = world(std::time::Duration::ZERO).await;
-    survives(&world, &[("ENABLE_FILE_FALLBACK", "false")], &[EVERYWHERE]).await;
-    super::assert_all_complete(&world, EVERYWHERE.len()).await;
+    let env = env(std::time::Duration::ZERO).await;
+    survives(&env, &[("ENABLE_FILE_FALLBACK", "false")], &[EVERYWHERE]).await;
+    super::assert_all_complete(&env, EVERYWHERE.len()).await;
 }
 
 #[tokio::test]
 async fn killed_between_any_two_steps_a_run_goes_on_in_file_only() {
-    let world = World::files_only().await;
-    survives(&world, &[("ENABLE_DATABASE_WRITES", "false")], &[EVERYWHERE, WITH_FILES]).await;
+    let env = TestEnv::files_only().await;
+    survives(&env, &[("ENABLE_DATABASE_WRITES", "false")], &[EVERYWHERE, WITH_FILES]).await;
 }
 
 #[tokio::test]
 async fn killed_at_random_again_and_again_every_run_ends_once() {
     const RUNS: usize = 12;
     const KILLS: u32 = 6;
-    let world = world(std::time::Duration::from_millis(60)).await;
-    let mut service = world.serve(&SHORT).await;
+    let env = env(std::time::Duration::from_millis(60)).await;
+    let mut service = env.serve(&SHORT).await;
     for number in 0..RUNS {
-        service.submit(&world.request(&format!("run-{number}"))).await;
+        service.submit(&env.request(&format!("run-{number}"))).await;
     }
     let tried_twice =
         r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'PROCESSING' AND "attempts" > 1"#;
     for kill in 0..KILLS {
         // On a machine so slow that no stage ends between the kills, it would rightly be a crash loop.
-        world.wait_for_value(tried_twice, "0").await;
+        env.wait_for_value(tried_twice, "0").await;
         // Any moment will do, another each time; what follows does not depend on which.
         let moment = uuid::Uuid::new_v4().as_u128() % 600;
         tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(moment).unwrap())).await;
         service.kill();
-        service = world.serve(&SHORT).await;
+        service = env.serve(&SHORT).await;
         println!("kill {kill} after {moment} ms");
     }
-    super::assert_all_complete(&world, RUNS).await;
+    super::assert_all_complete(&env, RUNS).await;
     for number in 0..RUNS {
         let run = format!("run-{number}");
-        world.wait_until_synced(&run).await;
-        world.assert_both_agree(&run).await;
+        env.wait_until_synced(&run).await;
+        env.assert_both_agree(&run).await;
     }
-    let paid: usize = calls(&world.model).iter().sum();
+    let paid: usize = calls(&env.model).iter().sum();
     let in_flight = usize::try_from(KILLS).unwrap() * RUNS;
     assert!(
         (4 * RUNS..=4 * RUNS + in_flight).contains(&paid),

@@ -4,57 +4,57 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{SLOW, assert_all_complete, calls, world};
+use super::{SLOW, assert_all_complete, calls, env};
 use crate::support::postgres::Stop;
 
 #[tokio::test]
 async fn a_drain_that_is_too_short_hands_its_run_over_at_once() {
-    let world = world(Duration::from_secs(3)).await;
+    let env = env(Duration::from_secs(3)).await;
     // A lease that nobody would wait for.
-    let mut one = world.replica("one", &[("LEASE_SECONDS", "120"), ("DRAIN_SECONDS", "1")]).await;
-    one.submit(&world.request("run-1")).await;
+    let mut one = env.replica("one", &[("LEASE_SECONDS", "120"), ("DRAIN_SECONDS", "1")]).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-    let two = world.replica("two", &[]).await;
+    let two = env.replica("two", &[]).await;
     let told = Instant::now();
     one.signal("TERM");
     two.wait_for_log("[run-1] started").await;
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
     assert_eq!(one.wait().await, Some(0));
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    let paid = calls(&world.model);
+    let paid = calls(&env.model);
     assert!(paid[0] == 1 && paid.iter().sum::<usize>() <= 5, "{paid:?}");
     // Given back is not crashed.
-    assert_eq!(world.value(r#"SELECT "attempts"::text FROM "PipelineRun""#).await, "0");
+    assert_eq!(env.value(r#"SELECT "attempts"::text FROM "PipelineRun""#).await, "0");
 }
 
 #[tokio::test]
 async fn accepted_while_the_database_was_away_then_killed_then_back() {
-    let mut world = world(SLOW).await;
-    world.postgres().stop(Stop::Immediate);
+    let mut env = env(SLOW).await;
+    env.postgres().stop(Stop::Immediate);
     let settings = [("LEASE_SECONDS", "3")];
-    let mut service = world.serve(&settings).await;
-    service.submit(&world.request("run-1")).await;
+    let mut service = env.serve(&settings).await;
+    service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     service.kill();
-    world.postgres().start_again();
-    let service = world.serve(&settings).await;
+    env.postgres().start_again();
+    let service = env.serve(&settings).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    world.wait_until_synced("run-1").await;
-    world.assert_both_agree("run-1").await;
-    let paid = calls(&world.model);
+    env.wait_until_synced("run-1").await;
+    env.assert_both_agree("run-1").await;
+    let paid = calls(&env.model);
     assert!(paid[0] == 1 && paid.iter().sum::<usize>() <= 5, "{paid:?}");
 }
 
 #[tokio::test]
 async fn web_and_worker_apart_share_one_queue() {
-    let world = world(Duration::ZERO).await;
-    let web = world.replica("web", &[("ROLE", "web")]).await;
+    let env = env(Duration::ZERO).await;
+    let web = env.replica("web", &[("ROLE", "web")]).await;
     for number in 0..3 {
-        web.submit(&world.request(&format!("run-{number}"))).await;
+        web.submit(&env.request(&format!("run-{number}"))).await;
     }
     let status = web.get("/status/run-0").await.unwrap().1;
     assert_eq!((&status["status"], &status["stages"]["1"]["status"]), (&"running".into(), &"pending".into()));
-    assert_eq!(calls(&world.model), [0; 4]);
+    assert_eq!(calls(&env.model), [0; 4]);
     let workers = |deep: &Value| {
         let checks = deep["checks"].as_array().unwrap();
         checks.iter().find(|check| check["name"] == "workers").unwrap().clone()
@@ -62,12 +62,12 @@ async fn web_and_worker_apart_share_one_queue() {
     let deep = web.wait_for_path("/health/deep", |_, deep| workers(deep)["status"] == "failed").await;
     assert!(workers(&deep)["detail"].as_str().unwrap().contains("ROLE=worker"), "what to do: {deep}");
     assert_eq!(deep["status"], "degraded");
-    let worker = world.replica("worker", &[("ROLE", "worker")]).await;
+    let worker = env.replica("worker", &[("ROLE", "worker")]).await;
     for number in 0..3 {
         assert_eq!(web.ended(&format!("run-{number}")).await["status"], "complete");
     }
-    assert_eq!(calls(&world.model), [3; 4]);
-    assert_eq!(worker.post(&world.request("run-9")).await.unwrap().0, 404, "who only works accepts nothing");
+    assert_eq!(calls(&env.model), [3; 4]);
+    assert_eq!(worker.post(&env.request("run-9")).await.unwrap().0, 404, "who only works accepts nothing");
     assert_eq!(worker.get("/health").await.unwrap().0, 200);
     let deep = web
         .wait_for_path("/health/deep", |_, deep| {
@@ -85,22 +85,22 @@ async fn web_and_worker_apart_share_one_queue() {
 #[tokio::test]
 async fn scaled_from_none_to_one_to_four_to_none_and_back_nothing_is_lost() {
     const RUNS: usize = 24;
-    let world = world(Duration::from_millis(150)).await;
+    let env = env(Duration::from_millis(150)).await;
     let few = [("MAX_CONCURRENT_RUNS", "3"), ("DRAIN_SECONDS", "1")];
-    let web = world.replica("web", &[("ROLE", "web")]).await;
+    let web = env.replica("web", &[("ROLE", "web")]).await;
     for number in 0..RUNS {
-        web.submit(&world.request(&format!("run-{number}"))).await;
+        web.submit(&env.request(&format!("run-{number}"))).await;
     }
     let ended = |wanted: usize| {
         let sql =
             format!(r#"SELECT (count(*) >= {wanted})::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#);
-        let world = &world;
-        async move { world.wait_for_value(&sql, "true").await }
+        let env = &env;
+        async move { env.wait_for_value(&sql, "true").await }
     };
-    let mut workers = vec![world.replica("worker-0", &few).await];
+    let mut workers = vec![env.replica("worker-0", &few).await];
     ended(2).await;
     for number in 1..4 {
-        workers.push(world.replica(&format!("worker-{number}"), &few).await);
+        workers.push(env.replica(&format!("worker-{number}"), &few).await);
     }
     ended(8).await;
     for worker in &mut workers {
@@ -110,10 +110,10 @@ async fn scaled_from_none_to_one_to_four_to_none_and_back_nothing_is_lost() {
         assert_eq!(worker.wait().await, Some(0));
     }
     let leased = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "leaseOwner" IS NOT NULL"#;
-    assert_eq!(world.value(leased).await, "0", "every lease was given back");
-    let _last = world.replica("worker-9", &few).await;
-    assert_all_complete(&world, RUNS).await;
-    let paid: usize = calls(&world.model).iter().sum();
+    assert_eq!(env.value(leased).await, "0", "every lease was given back");
+    let _last = env.replica("worker-9", &few).await;
+    assert_all_complete(&env, RUNS).await;
+    let paid: usize = calls(&env.model).iter().sum();
     let in_flight = 4 * 3;
     assert!(
         (4 * RUNS..=4 * RUNS + in_flight).contains(&paid),

@@ -11,18 +11,17 @@ use std::time::Duration;
 
 use crate::support::{
     openrouter::calls,
-    service::{World, world},
+    service::{TestEnv, env},
 };
 
 /// Long enough for a test to act while a stage is under way.
 const SLOW: Duration = Duration::from_millis(500);
 
 /// Waits until every accepted run has ended, and asserts that all are complete.
-async fn assert_all_complete(world: &World, count: usize) {
-    world
-        .wait_for_value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'PROCESSING'"#, "0")
+async fn assert_all_complete(env: &TestEnv, count: usize) {
+    env.wait_for_value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'PROCESSING'"#, "0")
         .await;
     let complete = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'
         AND num_nulls("stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown") = 0"#;
-    assert_eq!(world.value(complete).await, count.to_string());
+    assert_eq!(env.value(complete).await, count.to_string());
 }

@@ -4,63 +4,63 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::{SLOW, assert_all_complete, calls, world};
+use super::{SLOW, assert_all_complete, calls, env};
 use crate::support::{openrouter::Reply, postgres::Stop, proxy::Proxy};
 
 #[tokio::test]
 async fn a_killed_replicas_run_goes_on_elsewhere_within_its_lease_and_a_second() {
-    let world = world(SLOW).await;
-    let mut one = world.replica("one", &[]).await;
-    one.submit(&world.request("run-1")).await;
+    let env = env(SLOW).await;
+    let mut one = env.replica("one", &[]).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-    let two = world.replica("two", &[]).await;
+    let two = env.replica("two", &[]).await;
     let killed = Instant::now();
     one.kill();
     two.wait_for_log("[run-1] started").await;
     let waited = killed.elapsed();
     assert!(waited < Duration::from_secs(3 + 1), "lease 3 s: {waited:?}");
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    let paid = calls(&world.model);
+    let paid = calls(&env.model);
     assert_eq!((paid[0], paid[2], paid[3]), (1, 1, 1), "{paid:?}");
     assert!(paid[1] <= 2, "at most the call in flight: {paid:?}");
     // The other's disk has gone; what went on has all of it.
-    assert_all_complete(&world, 1).await;
+    assert_all_complete(&env, 1).await;
 }
 
 #[tokio::test]
 async fn a_hundred_posts_of_one_id_to_two_replicas_pay_for_one_run() {
-    let world = world(Duration::ZERO).await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
-    let request = world.request("run-1");
+    let env = env(Duration::ZERO).await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
+    let request = env.request("run-1");
     let posts = (0..100).map(|number| if number % 2 == 0 { one.post(&request) } else { two.post(&request) });
     for answer in join_all(posts).await {
         let (status, body) = answer.unwrap();
         assert_eq!((status, &body["run_id"]), (202, &"run-1".into()), "{body}");
     }
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    assert_eq!(calls(&world.model), [1; 4]);
-    assert_all_complete(&world, 1).await;
+    assert_eq!(calls(&env.model), [1; 4]);
+    assert_all_complete(&env, 1).await;
 }
 
 #[tokio::test]
 async fn a_paused_worker_that_wakes_after_its_lease_was_taken_writes_nothing() {
-    let world = world(SLOW).await;
-    let one = world.replica("one", &[]).await;
-    one.submit(&world.request("run-1")).await;
+    let env = env(SLOW).await;
+    let one = env.replica("one", &[]).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     one.signal("STOP");
-    let two = world.replica("two", &[]).await;
+    let two = env.replica("two", &[]).await;
     assert_eq!(two.ended("run-1").await["status"], "complete");
     let log = two.log();
     assert!(log.contains("[run-1] is taken over") && log.contains("held_by="), "from whom, and why: {log}");
     let row = r#"SELECT concat_ws(' ', "leaseEpoch", "stage1Digest", "stage2Digest", "reportDigest") FROM "PipelineRun""#;
-    let before = world.value(row).await;
+    let before = env.value(row).await;
     one.signal("CONT");
     one.wait_for_log("[run-1] is no longer ours").await;
     // What it had in hand went nowhere; the first stage, which it had stored, is the same in its own files.
     one.wait_for("run-1", |status| status["status"] == "complete").await;
-    assert_eq!(world.value(row).await, before);
-    let paid = calls(&world.model);
+    assert_eq!(env.value(row).await, before);
+    let paid = calls(&env.model);
     assert_eq!(paid[0], 1);
     assert!(paid.iter().sum::<usize>() <= 5, "at most the call in flight: {paid:?}");
 }
@@ -68,46 +68,46 @@ async fn a_paused_worker_that_wakes_after_its_lease_was_taken_writes_nothing() {
 #[tokio::test]
 async fn a_replica_that_is_cut_off_parks_and_its_run_goes_on_elsewhere() {
     // The stage in flight and the write that fails after it take longer than a lease.
-    let world = world(Duration::from_millis(1_600)).await;
-    let address = format!("127.0.0.1:{}", url::Url::parse(&world.database_url()).unwrap().port().unwrap());
+    let env = env(Duration::from_millis(1_600)).await;
+    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
     let mut proxy = Proxy::start(address.parse().unwrap()).await;
-    let through = proxy.url(&world.database_url());
-    let one = world.replica("one", &[("DATABASE_URL", through.as_str())]).await;
-    one.submit(&world.request("run-1")).await;
+    let through = proxy.url(&env.database_url());
+    let one = env.replica("one", &[("DATABASE_URL", through.as_str())]).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-    let two = world.replica("two", &[]).await;
+    let two = env.replica("two", &[]).await;
     proxy.swallow();
     // ReplicaPresence with its files it finishes what it had asked for, and starts nothing new past its lease.
     one.wait_for_log("[run-1] parked").await;
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    let paid = calls(&world.model);
+    let paid = calls(&env.model);
     // New runs need the database's guard, which it cannot reach.
-    let (status, answer) = one.post(&world.request("run-2")).await.unwrap();
+    let (status, answer) = one.post(&env.request("run-2")).await.unwrap();
     assert_eq!(status, 503, "{answer}");
     proxy.mend().await;
     one.wait_for_log("[run-1] is no longer ours").await;
-    assert_eq!(calls(&world.model), paid, "the parked one paid for nothing more");
+    assert_eq!(calls(&env.model), paid, "the parked one paid for nothing more");
     assert!(paid.iter().all(|calls| *calls <= 2) && paid.iter().sum::<usize>() <= 6, "{paid:?}");
-    assert_all_complete(&world, 1).await;
+    assert_all_complete(&env, 1).await;
 }
 
 #[tokio::test]
 async fn a_replica_that_is_cut_off_says_nothing_of_how_a_run_ends_that_another_has() {
-    let world = world(Duration::ZERO).await;
-    let address = format!("127.0.0.1:{}", url::Url::parse(&world.database_url()).unwrap().port().unwrap());
+    let env = env(Duration::ZERO).await;
+    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
     let mut proxy = Proxy::start(address.parse().unwrap()).await;
-    let through = proxy.url(&world.database_url());
+    let through = proxy.url(&env.database_url());
     // Its model fails it once its lease has ended.
-    let one = world.replica("one", &[("DATABASE_URL", through.as_str()), ("LLM_TIMEOUT_SECONDS", "7")]).await;
-    let two = world.replica("two", &[]).await;
-    world.model.script([Reply::HangBeforeHeaders]);
-    one.submit(&world.request("run-1")).await;
+    let one = env.replica("one", &[("DATABASE_URL", through.as_str()), ("LLM_TIMEOUT_SECONDS", "7")]).await;
+    let two = env.replica("two", &[]).await;
+    env.model.script([Reply::HangBeforeHeaders]);
+    one.submit(&env.request("run-1")).await;
     one.wait_for_log("stage started").await;
     proxy.swallow();
     assert_eq!(two.ended("run-1").await["status"], "complete");
     one.wait_for_log("[run-1] parked").await;
     let manifest = || {
-        let path = world.folder.path().join("one/data/test-outputs/run-1/run.json");
+        let path = env.folder.path().join("one/data/test-outputs/run-1/run.json");
         serde_json::from_slice::<serde_json::Value>(&std::fs::read(path).unwrap()).unwrap()
     };
     assert_eq!(manifest()["status"], "PROCESSING", "whether it has failed is not known here");
@@ -120,53 +120,53 @@ async fn a_replica_that_is_cut_off_says_nothing_of_how_a_run_ends_that_another_h
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(!one.log().contains("row and files differ"), "{}", one.log());
-    assert_all_complete(&world, 1).await;
+    assert_all_complete(&env, 1).await;
 }
 
 #[tokio::test]
 async fn postgres_restarts_under_two_replicas_and_no_run_changes_hands_for_it() {
     // Two stages take longer than a lease.
-    let mut world = world(Duration::from_millis(1_600)).await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
+    let mut env = env(Duration::from_millis(1_600)).await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     for number in 0..6 {
         let replica = if number % 2 == 0 { &one } else { &two };
-        replica.submit(&world.request(&format!("run-{number}"))).await;
+        replica.submit(&env.request(&format!("run-{number}"))).await;
     }
     one.wait_for("run-0", |status| status["stages"]["1"]["status"] == "complete").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     // Longer than a lease, as far as the replicas can tell.
     one.wait_for_log("parked").await;
     two.wait_for_log("parked").await;
-    world.postgres().start_again();
-    assert_all_complete(&world, 6).await;
-    let paid: usize = calls(&world.model).iter().sum();
+    env.postgres().start_again();
+    assert_all_complete(&env, 6).await;
+    let paid: usize = calls(&env.model).iter().sum();
     assert_eq!(paid, 24, "each renewed its own first, and none was taken over");
 }
 
 #[tokio::test]
 async fn what_ended_by_file_in_a_short_outage_is_not_begun_again_elsewhere() {
     const RUNS: usize = 6;
-    let mut world = world(Duration::from_millis(200)).await;
+    let mut env = env(Duration::from_millis(200)).await;
     // The default lease: longer than the outage.
     let lease = [("LEASE_SECONDS", "15")];
-    let (one, two) = tokio::join!(world.replica("one", &lease), world.replica("two", &lease));
+    let (one, two) = tokio::join!(env.replica("one", &lease), env.replica("two", &lease));
     for number in 0..RUNS {
-        one.submit(&world.request(&format!("run-{number}"))).await;
+        one.submit(&env.request(&format!("run-{number}"))).await;
     }
     one.wait_for("run-0", |status| status["stages"]["1"]["status"] == "complete").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     for number in 0..RUNS {
         assert_eq!(one.ended(&format!("run-{number}")).await["status"], "complete", "by file");
     }
-    world.postgres().start_again();
-    assert_all_complete(&world, RUNS).await;
-    assert_eq!(calls(&world.model), [RUNS; 4], "nothing is paid again");
+    env.postgres().start_again();
+    assert_all_complete(&env, RUNS).await;
+    assert_eq!(calls(&env.model), [RUNS; 4], "nothing is paid again");
     assert!(!two.log().contains("] started"), "{}", two.log());
     for number in 0..RUNS {
-        let manifest = world.folder.path().join(format!("one/data/test-outputs/run-{number}/run.json"));
+        let manifest = env.folder.path().join(format!("one/data/test-outputs/run-{number}/run.json"));
         let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
         let sql = format!(r#"SELECT "reportDigest" FROM "PipelineRun" WHERE "id" = 'run-{number}'"#);
-        assert_eq!(manifest["report"]["sha256"], world.value(&sql).await.as_str());
+        assert_eq!(manifest["report"]["sha256"], env.value(&sql).await.as_str());
     }
 }
 
@@ -174,92 +174,91 @@ async fn what_ended_by_file_in_a_short_outage_is_not_begun_again_elsewhere() {
 async fn what_ended_by_file_stays_ours_however_long_the_database_does_not_take_its_end() {
     /// Enough failures in a row to open the breaker, again and again.
     const RUNS: usize = 5;
-    let world = world(Duration::from_millis(200)).await;
+    let env = env(Duration::from_millis(200)).await;
     let held = r#"SELECT string_agg(concat_ws(' ', "id", "leaseOwner", "leaseEpoch", "status"), ', ' ORDER BY "id")
         FROM "PipelineRun" WHERE "id" LIKE 'run-%'"#;
-    world
+    env
         .query(
             r#"CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
                BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"#,
         )
         .await;
-    world
-        .query(
-            r#"CREATE TRIGGER full_disk BEFORE UPDATE ON "PipelineRun" FOR EACH ROW
+    env.query(
+        r#"CREATE TRIGGER full_disk BEFORE UPDATE ON "PipelineRun" FOR EACH ROW
                WHEN (NEW."id" LIKE 'run-%' AND NEW."status" = 'COMPLETED') EXECUTE FUNCTION full_disk()"#,
-        )
-        .await;
-    let (one, two) = tokio::join!(world.replica("one", &[]), world.replica("two", &[]));
+    )
+    .await;
+    let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     for number in 0..RUNS {
-        one.submit(&world.request(&format!("run-{number}"))).await;
+        one.submit(&env.request(&format!("run-{number}"))).await;
     }
     for number in 0..RUNS {
         assert_eq!(one.ended(&format!("run-{number}")).await["status"], "complete", "by file");
     }
     one.wait_for_log("database breaker opened").await;
     one.wait_for_log("not reconciled yet").await;
-    let before = world.value(held).await;
+    let before = env.value(held).await;
     assert_eq!(before.matches(" 1 PROCESSING").count(), RUNS, "{before}");
     // A run whose worker is gone: who takes it over three leases from now has looked for others' as well.
-    two.submit(&world.request("dead")).await;
-    world
+    two.submit(&env.request("dead")).await;
+    env
         .query(
             r#"UPDATE "PipelineRun" SET "leaseOwner" = 'gone', "leaseUntil" = now() + interval '9 s' WHERE "id" = 'dead'"#,
         )
         .await;
-    world.wait_for_value(r#"SELECT "status" FROM "PipelineRun" WHERE "id" = 'dead'"#, "COMPLETED").await;
-    assert_eq!(world.value(held).await, before);
-    world.query(r#"DROP TRIGGER full_disk ON "PipelineRun""#).await;
-    assert_all_complete(&world, RUNS + 1).await;
+    env.wait_for_value(r#"SELECT "status" FROM "PipelineRun" WHERE "id" = 'dead'"#, "COMPLETED").await;
+    assert_eq!(env.value(held).await, before);
+    env.query(r#"DROP TRIGGER full_disk ON "PipelineRun""#).await;
+    assert_all_complete(&env, RUNS + 1).await;
     // Either of them may take over the dead one.
     let takes_over = |line: &str| line.contains("[run-") && line.contains("is taken over");
     assert!(!one.log().lines().any(takes_over), "{}", one.log());
     assert!(!two.log().contains("[run-"), "{}", two.log());
     for number in 0..RUNS {
-        let manifest = world.folder.path().join(format!("one/data/test-outputs/run-{number}/run.json"));
+        let manifest = env.folder.path().join(format!("one/data/test-outputs/run-{number}/run.json"));
         let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
         let sql = format!(r#"SELECT "reportDigest" FROM "PipelineRun" WHERE "id" = 'run-{number}'"#);
-        assert_eq!(manifest["report"]["sha256"], world.value(&sql).await.as_str());
+        assert_eq!(manifest["report"]["sha256"], env.value(&sql).await.as_str());
     }
 }
 
 #[tokio::test]
 async fn a_run_that_ended_elsewhere_is_closed_in_the_files_of_whoever_began_it() {
-    let world = world(SLOW).await;
-    let mut one = world.replica("one", &[("DRAIN_SECONDS", "0")]).await;
-    one.submit(&world.request("run-1")).await;
+    let env = env(SLOW).await;
+    let mut one = env.replica("one", &[("DRAIN_SECONDS", "0")]).await;
+    one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-    let two = world.replica("two", &[]).await;
+    let two = env.replica("two", &[]).await;
     one.signal("TERM");
     assert_eq!(one.wait().await, Some(0));
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    let open = world.folder.path().join("one/data/test-outputs/.open/run-1");
+    let open = env.folder.path().join("one/data/test-outputs/.open/run-1");
     assert!(open.exists(), "it was given back");
     // As a kill in the middle of a write leaves it.
-    let torn = world.folder.path().join("one/data/test-outputs/run-1/.run.json.1-1.tmp");
+    let torn = env.folder.path().join("one/data/test-outputs/run-1/.run.json.1-1.tmp");
     std::fs::write(&torn, "{").unwrap();
-    let _again = world.replica("one", &[]).await;
+    let _again = env.replica("one", &[]).await;
     let deadline = Instant::now() + Duration::from_secs(30);
     while open.exists() {
         assert!(Instant::now() < deadline, "its manifest is still open");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(!torn.exists(), "nothing is left of a killed write");
-    let manifest = world.folder.path().join("one/data/test-outputs/run-1/run.json");
+    let manifest = env.folder.path().join("one/data/test-outputs/run-1/run.json");
     let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
     assert_eq!((&manifest["status"], &manifest["database"]["has_end"]), (&"COMPLETED".into(), &true.into()));
 }
 
 #[tokio::test]
 async fn with_company_and_without_the_database_health_says_that_nothing_is_accepted() {
-    let mut world = world(SLOW).await;
-    let one = world.replica("one", &[]).await;
-    world.postgres().stop(Stop::Immediate);
+    let mut env = env(SLOW).await;
+    let one = env.replica("one", &[]).await;
+    env.postgres().stop(Stop::Immediate);
     one.wait_for_path("/health", |code, health| code == 503 && health["status"] == "unhealthy").await;
     assert_eq!(one.get("/health/live").await.unwrap().0, 200);
-    assert_eq!(one.post(&world.request("run-1")).await.unwrap().0, 503);
-    world.postgres().start_again();
+    assert_eq!(one.post(&env.request("run-1")).await.unwrap().0, 503);
+    env.postgres().start_again();
     one.wait_for_path("/health", |code, _| code == 200).await;
-    one.submit(&world.request("run-1")).await;
+    one.submit(&env.request("run-1")).await;
     assert_eq!(one.ended("run-1").await["status"], "complete");
 }

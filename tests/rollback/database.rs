@@ -6,7 +6,7 @@ use super::{DATABASE_ONLY, DUAL_WRITE, calls, slow_model, slow_world};
 use crate::support::{
     postgres::{Postgres, Stop},
     proxy::Proxy,
-    service::{Service, World},
+    service::{Service, TestEnv},
 };
 
 /// Waits until the run has its first stage.
@@ -21,111 +21,111 @@ async fn effective(service: &Service, mode: &str) -> serde_json::Value {
 
 #[tokio::test]
 async fn a_service_starts_accepts_and_finishes_without_its_database() {
-    let mut world = World::with_database().await;
-    world.postgres().stop(Stop::Fast);
-    let service = world.serve(DUAL_WRITE).await;
-    service.submit(&world.request("run-1")).await;
+    let mut env = TestEnv::with_database().await;
+    env.postgres().stop(Stop::Fast);
+    let service = env.serve(DUAL_WRITE).await;
+    service.submit(&env.request("run-1")).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["file"]));
     let health = effective(&service, "FILE_ONLY").await;
     assert_eq!((&health["status"], &health["mode"]), (&"degraded".into(), &"DUAL_WRITE".into()), "{health}");
-    let manifest = world.json("run-1", "run.json");
+    let manifest = env.json("run-1", "run.json");
     assert_eq!(manifest["stages"]["1"]["unsynced"], true);
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
     // The next run goes to both as soon as it is back.
-    world.postgres().start_again();
+    env.postgres().start_again();
     effective(&service, "DUAL_WRITE").await;
-    service.submit(&world.request("run-2")).await;
+    service.submit(&env.request("run-2")).await;
     assert_eq!(service.ended("run-2").await["status"], "complete");
-    world.assert_both_agree("run-2").await;
-    assert_eq!(calls(&world.model), [2; 4]);
+    env.assert_both_agree("run-2").await;
+    assert_eq!(calls(&env.model), [2; 4]);
 }
 
 #[tokio::test]
 async fn database_only_refuses_while_its_database_is_away_and_tells_when_to_try_again() {
-    let mut world = World::with_database().await;
-    world.postgres().stop(Stop::Fast);
-    let service = world.serve(DATABASE_ONLY).await;
-    let (status, problem) = service.post(&world.request("run-1")).await.unwrap();
+    let mut env = TestEnv::with_database().await;
+    env.postgres().stop(Stop::Fast);
+    let service = env.serve(DATABASE_ONLY).await;
+    let (status, problem) = service.post(&env.request("run-1")).await.unwrap();
     assert_eq!(status, 503, "{problem}");
-    let port = world.postgres().url();
+    let port = env.postgres().url();
     let port = url::Url::parse(&port).unwrap().port().unwrap().to_string();
     assert!(!problem.to_string().contains(&port), "no address leaves the service: {problem}");
     assert_eq!(service.get("/status/run-1").await.unwrap().0, 503, "not known to be missing");
     assert_eq!(service.get("/health").await.unwrap().0, 503, "no storage works at all");
     assert_eq!(service.get("/health/live").await.unwrap().0, 200);
-    assert_eq!(calls(&world.model), [0; 4]);
-    world.postgres().start_again();
+    assert_eq!(calls(&env.model), [0; 4]);
+    env.postgres().start_again();
     service.wait_for_path("/health", |code, _| code == 200).await;
-    service.submit(&world.request("run-1")).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn dual_write_goes_on_by_file_when_postgres_dies_in_mid_run_and_heals_when_it_is_back() {
-    let mut world = slow_world().await;
+    let mut env = slow_world().await;
     // A short lease: the row waits for it before it is taken up again.
-    let service = world.serve(&[("LEASE_SECONDS", "3")]).await;
-    service.submit(&world.request("run-1")).await;
+    let service = env.serve(&[("LEASE_SECONDS", "3")]).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["file"]));
     effective(&service, "FILE_ONLY").await;
-    world.postgres().start_again();
+    env.postgres().start_again();
     effective(&service, "DUAL_WRITE").await;
-    world.wait_until_synced("run-1").await;
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1; 4], "nothing was paid twice");
+    env.wait_until_synced("run-1").await;
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4], "nothing was paid twice");
 }
 
 #[tokio::test]
 async fn database_only_waits_for_postgres_and_goes_on() {
-    let mut world = slow_world().await;
-    let service = world.serve(DATABASE_ONLY).await;
-    service.submit(&world.request("run-1")).await;
+    let mut env = slow_world().await;
+    let service = env.serve(DATABASE_ONLY).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     // Until the outage has been met by a write of the run.
     service.wait_for_log("it is kept in memory and tried again").await;
-    world.postgres().start_again();
+    env.postgres().start_again();
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
-    assert_eq!(calls(&world.model), [1; 4]);
-    assert!(!world.run_folder("run-1").exists());
+    assert_eq!(calls(&env.model), [1; 4]);
+    assert!(!env.run_folder("run-1").exists());
 }
 
 #[tokio::test]
 async fn database_only_gives_up_at_its_deadline_and_keeps_what_is_stored() {
-    let mut world = slow_world().await;
+    let mut env = slow_world().await;
     let environment = [DATABASE_ONLY[0], ("DATABASE_RETRY_DEADLINE_SECONDS", "2")];
-    let service = world.serve(&environment).await;
-    service.submit(&world.request("run-1")).await;
+    let service = env.serve(&environment).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     // The client sees it although no store can be told.
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "failed", "{status}");
     assert_eq!(status["error"]["code"], "STORAGE_UNAVAILABLE", "{status}");
-    world.postgres().start_again();
-    world.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "FAILED").await;
-    let code = world.value(r#"SELECT "errorCode" FROM "PipelineRun""#).await;
+    env.postgres().start_again();
+    env.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "FAILED").await;
+    let code = env.value(r#"SELECT "errorCode" FROM "PipelineRun""#).await;
     assert_eq!(code, "STORAGE_UNAVAILABLE");
     let kept =
-        world.value(r#"SELECT num_nonnulls("stage1Output", "stage2Output")::text FROM "PipelineRun""#).await;
+        env.value(r#"SELECT num_nonnulls("stage1Output", "stage2Output")::text FROM "PipelineRun""#).await;
     assert_eq!(kept, "1", "the earlier stage stays");
-    assert_eq!(calls(&world.model), [1, 1, 0, 0]);
+    assert_eq!(calls(&env.model), [1, 1, 0, 0]);
 }
 
 #[tokio::test]
 async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
-    let world = slow_world().await;
-    let mut proxy = Proxy::start(address(&world.database_url())).await;
-    let service = world.serve(&[("DATABASE_URL", &proxy.url(&world.database_url()))]).await;
-    service.submit(&world.request("run-1")).await;
+    let env = slow_world().await;
+    let mut proxy = Proxy::start(address(&env.database_url())).await;
+    let service = env.serve(&[("DATABASE_URL", &proxy.url(&env.database_url()))]).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
     proxy.swallow();
     let started = Instant::now();
@@ -147,39 +147,39 @@ async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
     assert_eq!(status["status"], "complete", "{status}");
     proxy.mend().await;
     effective(&service, "DUAL_WRITE").await;
-    service.submit(&world.request("run-2")).await;
+    service.submit(&env.request("run-2")).await;
     assert_eq!(service.ended("run-2").await["status"], "complete");
-    world.assert_both_agree("run-2").await;
-    assert_eq!(calls(&world.model), [2; 4]);
+    env.assert_both_agree("run-2").await;
+    assert_eq!(calls(&env.model), [2; 4]);
 }
 
 #[tokio::test]
 async fn a_slow_database_is_waited_for_within_its_limit() {
-    let world = slow_world().await;
-    world
+    let env = slow_world().await;
+    env
         .query(
             r#"CREATE FUNCTION dawdle() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(1.2); RETURN NEW; END $$ LANGUAGE plpgsql"#,
         )
         .await;
-    let service = world.serve(DUAL_WRITE).await;
-    service.submit(&world.request("run-1")).await;
+    let service = env.serve(DUAL_WRITE).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
-    world
+    env
         .query(r#"CREATE TRIGGER dawdle BEFORE UPDATE OF "stage2Output", "stage3Output", "stage4Output" ON "PipelineRun" FOR EACH ROW EXECUTE FUNCTION dawdle()"#)
         .await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1; 4]);
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn a_locked_table_or_an_exhausted_pool_is_an_outage_of_that_write_alone() {
-    let world = slow_world().await;
-    let service = world.serve(&[("DATABASE_POOL_SIZE", "1"), ("LEASE_SECONDS", "60")]).await;
-    service.submit(&world.request("run-1")).await;
+    let env = slow_world().await;
+    let service = env.serve(&[("DATABASE_POOL_SIZE", "1"), ("LEASE_SECONDS", "60")]).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
-    let url = world.database_url();
+    let url = env.database_url();
     let locking = tokio::spawn(async move {
         let lock = r#"BEGIN; LOCK TABLE "PipelineRun" IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT"#;
         crate::support::postgres::query(&url, lock).await
@@ -188,109 +188,109 @@ async fn a_locked_table_or_an_exhausted_pool_is_an_outage_of_that_write_alone() 
     assert_eq!(status["status"], "complete", "{status}");
     locking.await.unwrap();
     effective(&service, "DUAL_WRITE").await;
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn a_dropped_column_is_a_schema_failure_and_mended_by_its_return() {
-    let world = slow_world().await;
-    let service = world.serve(&[("LEASE_SECONDS", "3")]).await;
-    service.submit(&world.request("run-1")).await;
+    let env = slow_world().await;
+    let service = env.serve(&[("LEASE_SECONDS", "3")]).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
-    world.query(r#"ALTER TABLE "PipelineRun" DROP COLUMN "stage3Output""#).await;
+    env.query(r#"ALTER TABLE "PipelineRun" DROP COLUMN "stage3Output""#).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     let deep = service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"] == "behind").await;
     assert!(deep["storage"].to_string().contains("stage3Output"), "{deep}");
-    world.query(r#"ALTER TABLE "PipelineRun" ADD COLUMN "stage3Output" JSONB"#).await;
+    env.query(r#"ALTER TABLE "PipelineRun" ADD COLUMN "stage3Output" JSONB"#).await;
     effective(&service, "DUAL_WRITE").await;
-    world.wait_until_synced("run-1").await;
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1; 4]);
+    env.wait_until_synced("run-1").await;
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn a_revoked_permission_is_a_schema_failure_and_mended_by_its_return() {
-    let world = World::with_model(slow_model()).await;
-    let world = World { postgres: Some(Postgres::start()), ..world };
-    world.migrate();
-    world.query("CREATE ROLE app LOGIN PASSWORD 'app'").await;
-    world.query("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app").await;
-    let mut url = url::Url::parse(&world.database_url()).unwrap();
+    let env = TestEnv::with_model(slow_model()).await;
+    let env = TestEnv { postgres: Some(Postgres::start()), ..env };
+    env.migrate();
+    env.query("CREATE ROLE app LOGIN PASSWORD 'app'").await;
+    env.query("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app").await;
+    let mut url = url::Url::parse(&env.database_url()).unwrap();
     url.set_username("app").unwrap();
     url.set_password(Some("app")).unwrap();
-    let service = world.serve(&[("DATABASE_URL", url.as_str()), ("LEASE_SECONDS", "3")]).await;
-    service.submit(&world.request("run-1")).await;
+    let service = env.serve(&[("DATABASE_URL", url.as_str()), ("LEASE_SECONDS", "3")]).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
-    world.query(r#"REVOKE UPDATE ON "PipelineRun" FROM app"#).await;
+    env.query(r#"REVOKE UPDATE ON "PipelineRun" FROM app"#).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
     effective(&service, "FILE_ONLY").await;
-    world.query(r#"GRANT UPDATE ON "PipelineRun" TO app"#).await;
+    env.query(r#"GRANT UPDATE ON "PipelineRun" TO app"#).await;
     effective(&service, "DUAL_WRITE").await;
-    world.wait_until_synced("run-1").await;
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1; 4]);
+    env.wait_until_synced("run-1").await;
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn on_a_database_without_our_migrations_a_service_starts_and_works_by_file() {
-    let mut world = World::files_only().await;
-    world.postgres = Some(Postgres::start());
-    let service = world.serve(DUAL_WRITE).await;
-    service.submit(&world.request("run-1")).await;
+    let mut env = TestEnv::files_only().await;
+    env.postgres = Some(Postgres::start());
+    let service = env.serve(DUAL_WRITE).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
     service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"] == "behind").await;
     let (status, health) = service.get("/health").await.unwrap();
     assert_eq!((status, &health["status"]), (200, &"degraded".into()), "{health}");
     // A migration is all it takes.
-    world.migrate();
+    env.migrate();
     effective(&service, "DUAL_WRITE").await;
-    service.submit(&world.request("run-2")).await;
+    service.submit(&env.request("run-2")).await;
     assert_eq!(service.ended("run-2").await["status"], "complete");
-    world.assert_both_agree("run-2").await;
-    assert_eq!(calls(&world.model), [2; 4]);
+    env.assert_both_agree("run-2").await;
+    assert_eq!(calls(&env.model), [2; 4]);
 }
 
 #[tokio::test]
 async fn a_row_that_missed_stages_has_all_of_them_when_it_is_completed() {
-    let world = slow_world().await;
-    let flags = world.folder.path().join("flags");
+    let env = slow_world().await;
+    let flags = env.folder.path().join("flags");
     std::fs::write(&flags, "ENABLE_DATABASE_WRITES=true\n").unwrap();
-    let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "60")]).await;
-    service.submit(&world.request("run-1")).await;
+    let service = env.serve(&[("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "60")]).await;
+    service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
     std::fs::write(&flags, "ENABLE_DATABASE_WRITES=false\n").unwrap();
     service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
     std::fs::write(&flags, "ENABLE_DATABASE_WRITES=true\n").unwrap();
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1; 4]);
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn a_claim_that_cannot_look_waits_and_fails_no_run() {
-    let world = slow_world().await;
+    let env = slow_world().await;
     let settings = [DATABASE_ONLY[0], ("LEASE_SECONDS", "3")];
-    let mut service = world.serve(&settings).await;
+    let mut service = env.serve(&settings).await;
     for number in 0..3 {
-        service.submit(&world.request(&format!("run-{number}"))).await;
+        service.submit(&env.request(&format!("run-{number}"))).await;
     }
     for number in 0..3 {
         after_stage_1(&service, &format!("run-{number}")).await;
     }
     service.kill();
-    let url = world.database_url();
+    let url = env.database_url();
     let locking = tokio::spawn(async move {
         let lock = r#"BEGIN; LOCK TABLE "PipelineRun" IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(6); COMMIT"#;
         crate::support::postgres::query(&url, lock).await
     });
-    let service = world.serve(&settings).await;
+    let service = env.serve(&settings).await;
     locking.await.unwrap();
     for number in 0..3 {
         let status = service.ended(&format!("run-{number}")).await;
         assert_eq!(status["status"], "complete", "{status}");
     }
-    assert_eq!(calls(&world.model)[0], 3, "no first stage is paid twice");
+    assert_eq!(calls(&env.model)[0], 3, "no first stage is paid twice");
 }
 
 /// Where a database URL leads.

@@ -8,38 +8,37 @@ use std::{
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::{DUAL_WRITE, FILE_ONLY, calls, slow_world};
-use crate::support::service::{Service, World};
+use crate::support::service::{Service, TestEnv};
 
 /// Makes the folder that holds all runs, and its contents, writable for others or not.
-fn set_writable(world: &World, writable: bool) {
-    let folder = world.folder.path().join("data/test-outputs");
+fn set_writable(env: &TestEnv, writable: bool) {
+    let folder = env.folder.path().join("data/test-outputs");
     std::fs::create_dir_all(&folder).unwrap();
     let mode = if writable { 0o777 } else { 0o555 };
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// A service that is not root, to whom permissions mean something.
-async fn serve_unprivileged(world: &World, environment: &[(&str, &str)]) -> Service {
-    for path in [world.folder.path(), &world.folder.path().join("data")] {
+async fn serve_unprivileged(env: &TestEnv, environment: &[(&str, &str)]) -> Service {
+    for path in [env.folder.path(), &env.folder.path().join("data")] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    std::fs::set_permissions(world.blob.authority.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
-    world
-        .serve_with(environment, |command| {
-            if rustix::process::geteuid().is_root() {
-                // nobody
-                command.uid(65534).gid(65534);
-            }
-        })
-        .await
+    std::fs::set_permissions(env.blob.authority.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    env.serve_with(environment, |command| {
+        if rustix::process::geteuid().is_root() {
+            // nobody
+            command.uid(65534).gid(65534);
+        }
+    })
+    .await
 }
 
 #[tokio::test]
 async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
-    let world = World::with_database().await;
-    set_writable(&world, false);
-    let mut service = serve_unprivileged(&world, DUAL_WRITE).await;
-    service.submit(&world.request("run-1")).await;
+    let env = TestEnv::with_database().await;
+    set_writable(&env, false);
+    let mut service = serve_unprivileged(&env, DUAL_WRITE).await;
+    service.submit(&env.request("run-1")).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["database"]));
@@ -48,30 +47,30 @@ async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
     let log = service.log();
     assert!(log.contains("test-outputs") && log.contains("os error 13"), "path and errno: {log}");
     let unsynced = r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#;
-    world.wait_for_value(unsynced, "{1,2,3,4,5}").await;
+    env.wait_for_value(unsynced, "{1,2,3,4,5}").await;
     // The disk takes writes again: reconciliation brings to it what it could not take.
     service.kill();
-    set_writable(&world, true);
-    let _service = serve_unprivileged(&world, DUAL_WRITE).await;
-    world.wait_for_value(unsynced, "{}").await;
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1; 4]);
+    set_writable(&env, true);
+    let _service = serve_unprivileged(&env, DUAL_WRITE).await;
+    env.wait_for_value(unsynced, "{}").await;
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn in_file_only_a_read_only_folder_refuses_runs() {
-    let world = World::files_only().await;
-    set_writable(&world, false);
-    let service = serve_unprivileged(&world, FILE_ONLY).await;
-    let (status, problem) = service.post(&world.request("run-1")).await.unwrap();
+    let env = TestEnv::files_only().await;
+    set_writable(&env, false);
+    let service = serve_unprivileged(&env, FILE_ONLY).await;
+    let (status, problem) = service.post(&env.request("run-1")).await.unwrap();
     assert_eq!(status, 503, "{problem}");
     assert!(!problem.to_string().contains("test-outputs"), "no path leaves the service: {problem}");
     assert_eq!(service.get("/health/ready").await.unwrap().0, 503);
-    set_writable(&world, true);
+    set_writable(&env, true);
     service.wait_for_path("/health", |code, _| code == 200).await;
-    service.submit(&world.request("run-1")).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
@@ -87,7 +86,7 @@ async fn a_full_disk_ends_a_run_by_file_with_path_and_errno_and_spares_the_datab
             .args(command.get_args());
         *command = shell;
     };
-    let files = World::files_only().await;
+    let files = TestEnv::files_only().await;
     let service = files.serve_with(FILE_ONLY, limit).await;
     service.submit(&files.request("run-1")).await;
     let status = service.ended("run-1").await;
@@ -100,7 +99,7 @@ async fn a_full_disk_ends_a_run_by_file_with_path_and_errno_and_spares_the_datab
     assert!(message.contains("stage1/inspirations.json") && message.contains("os error 27"), "{message}");
     assert_eq!(calls(&files.model), [1, 0, 0, 0]);
 
-    let both = World::with_database().await;
+    let both = TestEnv::with_database().await;
     let service = both.serve_with(DUAL_WRITE, limit).await;
     service.submit(&both.request("run-1")).await;
     let status = service.ended("run-1").await;
@@ -116,8 +115,8 @@ fn limit_files(service: &Service, bytes: Option<u64>) {
 
 #[tokio::test]
 async fn a_full_disk_holds_no_run_up_and_gets_what_it_missed_when_it_has_room_again() {
-    let world = slow_world().await;
-    let service = world
+    let env = slow_world().await;
+    let service = env
         .serve_with(DUAL_WRITE, |command| {
             let mut shell = Command::new("bash");
             shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -129,15 +128,15 @@ async fn a_full_disk_holds_no_run_up_and_gets_what_it_missed_when_it_has_room_ag
         .await;
     // Less than the document has, and the manifest.
     limit_files(&service, Some(1024));
-    service.submit(&world.request("run-1")).await;
+    service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
     limit_files(&service, None);
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     // Filled, and proved, without anybody's asking.
-    world.manifest_when("run-1", |manifest| manifest["proof"]["stages"].is_object()).await;
-    world.assert_both_agree("run-1").await;
-    let unsynced = world.value(r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#).await;
+    env.manifest_when("run-1", |manifest| manifest["proof"]["stages"].is_object()).await;
+    env.assert_both_agree("run-1").await;
+    let unsynced = env.value(r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#).await;
     assert_eq!(unsynced, "{}");
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
 }

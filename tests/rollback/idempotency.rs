@@ -1,14 +1,14 @@
 //! One run id, one execution, whoever asks how often.
 
 use super::{DUAL_WRITE, FILE_ONLY, calls, slow_world};
-use crate::support::service::World;
+use crate::support::service::TestEnv;
 
 /// Inserts a row as the frontend does before it calls `/run`.
-async fn frontend_row(world: &World, run_id: &str, url: &str) {
-    world
+async fn frontend_row(env: &TestEnv, run_id: &str, url: &str) {
+    env
         .query(r#"INSERT INTO "User" ("id","clerkId","email","updatedAt") VALUES ('u1','user_2abc','user-user_2abc@temp.com',now()) ON CONFLICT DO NOTHING"#)
         .await;
-    world
+    env
         .query(&format!(
             r#"INSERT INTO "PipelineRun" ("id","userId","documentName","documentUrl","companyName","pipelineVersion")
                VALUES ('{run_id}','u1','report.pdf','{url}','Decathlon','1.0')"#
@@ -38,16 +38,16 @@ async fn post_many(
 #[tokio::test]
 async fn a_hundred_posts_of_one_id_pay_for_one_run_in_every_mode() {
     for environment in [DUAL_WRITE, super::DATABASE_ONLY, FILE_ONLY] {
-        let world = World::with_database().await;
-        let service = world.serve(environment).await;
-        let request = world.request("run-1");
+        let env = TestEnv::with_database().await;
+        let service = env.serve(environment).await;
+        let request = env.request("run-1");
         assert_eq!(post_many(&service, &request).await, [(202, "run-1".to_owned())]);
         assert_eq!(service.ended("run-1").await["status"], "complete");
         // Also after it has ended.
         assert_eq!(post_many(&service, &request).await, [(202, "run-1".to_owned())]);
         let (_, again) = service.post(&request).await.unwrap();
         assert_eq!(again["status"], "complete");
-        assert_eq!(calls(&world.model), [1; 4], "{environment:?}");
+        assert_eq!(calls(&env.model), [1; 4], "{environment:?}");
         let mut other = request.clone();
         other["company_id"] = "lactalis-canada".into();
         assert_eq!(service.post(&other).await.unwrap().0, 409);
@@ -56,42 +56,42 @@ async fn a_hundred_posts_of_one_id_pay_for_one_run_in_every_mode() {
 
 #[tokio::test]
 async fn a_row_of_the_frontend_is_adopted_once() {
-    let world = World::with_database().await;
-    let service = world.serve(DUAL_WRITE).await;
-    let mut request = world.request("run-1");
+    let env = TestEnv::with_database().await;
+    let service = env.serve(DUAL_WRITE).await;
+    let mut request = env.request("run-1");
     request.as_object_mut().unwrap().remove("user_id");
-    frontend_row(&world, "run-1", request["blob_url"].as_str().unwrap()).await;
+    frontend_row(&env, "run-1", request["blob_url"].as_str().unwrap()).await;
     // As the frontend says it.
     let company = request.as_object_mut().unwrap().remove("company_id").unwrap();
     request["brand_id"] = company;
     assert_eq!(post_many(&service, &request).await, [(202, "run-1".to_owned())]);
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1; 4]);
-    assert_eq!(world.value(r#"SELECT count(*)::text FROM "PipelineRun""#).await, "1");
-    assert_eq!(world.value(r#"SELECT "userId" FROM "PipelineRun""#).await, "u1");
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4]);
+    assert_eq!(env.value(r#"SELECT count(*)::text FROM "PipelineRun""#).await, "1");
+    assert_eq!(env.value(r#"SELECT "userId" FROM "PipelineRun""#).await, "u1");
 
     // A row for another document is another request.
-    frontend_row(&world, "run-2", "https://elsewhere.example/x.pdf").await;
-    let mut request = world.request("run-2");
+    frontend_row(&env, "run-2", "https://elsewhere.example/x.pdf").await;
+    let mut request = env.request("run-2");
     request["run_id"] = "run-2".into();
     assert_eq!(service.post(&request).await.unwrap().0, 409);
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn a_row_that_the_frontend_ends_in_mid_run_ends_the_run() {
-    let world = slow_world().await;
-    let service = world.serve(DUAL_WRITE).await;
-    service.submit(&world.request("run-1")).await;
+    let env = slow_world().await;
+    let service = env.serve(DUAL_WRITE).await;
+    service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-    world.query(r#"UPDATE "PipelineRun" SET "status"='FAILED' WHERE "id"='run-1'"#).await;
+    env.query(r#"UPDATE "PipelineRun" SET "status"='FAILED' WHERE "id"='run-1'"#).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "failed", "{status}");
     service.wait_for_log("[run-1] is no longer ours").await;
     // The call in flight, and none after it.
-    let paid: usize = calls(&world.model).iter().sum();
-    assert!(paid <= 3, "{:?}", calls(&world.model));
-    assert_eq!(world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await, "FAILED");
+    let paid: usize = calls(&env.model).iter().sum();
+    assert!(paid <= 3, "{:?}", calls(&env.model));
+    assert_eq!(env.value(r#"SELECT "status"::text FROM "PipelineRun""#).await, "FAILED");
     service.wait_for_path("/health", |_, health| health["status"] == "healthy").await;
 }

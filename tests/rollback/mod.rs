@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::support::{
     openrouter::{Options, calls},
-    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, World},
+    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, TestEnv},
 };
 
 /// Slow enough that a test can act while a run is under way, whatever else the machine does.
@@ -22,11 +22,11 @@ fn slow_model() -> Options {
 }
 
 /// A world with a database and a slow model.
-async fn slow_world() -> World {
-    let mut world = World::with_model(slow_model()).await;
-    world.postgres = Some(crate::support::postgres::Postgres::start());
-    world.migrate();
-    world
+async fn slow_world() -> TestEnv {
+    let mut env = TestEnv::with_model(slow_model()).await;
+    env.postgres = Some(crate::support::postgres::Postgres::start());
+    env.migrate();
+    env
 }
 
 /// The flags of each mode.

@@ -9,13 +9,13 @@ use std::{
 };
 
 use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, INVALID, calls, slow_model, slow_world};
-use crate::support::service::World;
+use crate::support::service::TestEnv;
 
 #[tokio::test]
 async fn dual_write_keeps_everything_in_both_and_writes_the_frontends_rows() {
-    let world = World::with_database().await;
-    let service = world.serve(DUAL_WRITE).await;
-    let answer = service.submit(&world.request("run-1")).await;
+    let env = TestEnv::with_database().await;
+    let service = env.serve(DUAL_WRITE).await;
+    let answer = service.submit(&env.request("run-1")).await;
     assert_eq!((&answer["run_id"], &answer["status"]), (&"run-1".into(), &"running".into()));
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
@@ -25,19 +25,19 @@ async fn dual_write_keeps_everything_in_both_and_writes_the_frontends_rows() {
         assert_eq!(stage["stored_in"], serde_json::json!(["database", "file"]));
         assert_eq!(stage["output"]["meta"]["mode"], "DUAL_WRITE");
     }
-    world.assert_both_agree("run-1").await;
-    assert_eq!(calls(&world.model), [1; 4]);
-    let cards = world.value(r#"SELECT count(*)::text FROM "OpportunityCard" WHERE "runId"='run-1'"#).await;
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4]);
+    let cards = env.value(r#"SELECT count(*)::text FROM "OpportunityCard" WHERE "runId"='run-1'"#).await;
     let opportunities = status["stages"]["4"]["output"]["opportunities"].as_array().unwrap().len();
     assert_eq!(cards, opportunities.to_string());
     for (table, rows) in [("InspirationReport", "1"), ("StageOutput", "5")] {
         let count =
-            world.value(&format!(r#"SELECT count(*)::text FROM "{table}" WHERE "runId"='run-1'"#)).await;
+            env.value(&format!(r#"SELECT count(*)::text FROM "{table}" WHERE "runId"='run-1'"#)).await;
         assert_eq!(count, rows, "{table}");
     }
     let user =
         r#"SELECT "email" FROM "User" JOIN "PipelineRun" r ON r."userId"="User"."id" WHERE r."id"='run-1'"#;
-    assert_eq!(world.value(user).await, "user-user_2abc@temp.com");
+    assert_eq!(env.value(user).await, "user-user_2abc@temp.com");
     let log = service.log();
     for line in ["[run-1] Wrote Stage 4 to database", "[run-1] Wrote Stage 4 to file", "Mode: DUAL_WRITE"] {
         assert!(log.contains(line), "{line}: {log}");
@@ -46,21 +46,21 @@ async fn dual_write_keeps_everything_in_both_and_writes_the_frontends_rows() {
 
 #[tokio::test]
 async fn database_only_writes_no_file() {
-    let world = World::with_database().await;
-    let service = world.serve(DATABASE_ONLY).await;
-    service.submit(&world.request("run-1")).await;
+    let env = TestEnv::with_database().await;
+    let service = env.serve(DATABASE_ONLY).await;
+    service.submit(&env.request("run-1")).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(status["stages"]["1"]["stored_in"], serde_json::json!(["database"]));
-    assert!(!world.run_folder("run-1").exists());
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert!(!env.run_folder("run-1").exists());
+    assert_eq!(calls(&env.model), [1; 4]);
     let log = service.log();
     assert!(log.contains("Wrote Stage 1 to database") && !log.contains("to file"), "{log}");
 }
 
 #[tokio::test]
 async fn file_only_never_opens_a_database_connection() {
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgresql://u:p@{}/db", listener.local_addr().unwrap());
     let connections = Arc::new(AtomicUsize::new(0));
@@ -70,39 +70,39 @@ async fn file_only_never_opens_a_database_connection() {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let service = world.serve(&[("ENABLE_DATABASE_WRITES", "false"), ("DATABASE_URL", &url)]).await;
-    service.submit(&world.request("run-1")).await;
+    let service = env.serve(&[("ENABLE_DATABASE_WRITES", "false"), ("DATABASE_URL", &url)]).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
     let (_, health) = service.get("/health").await.unwrap();
     assert_eq!(health["mode"], "FILE_ONLY");
     assert_eq!(health["database_connection"], "skipped");
     service.get("/health/deep").await.unwrap();
     assert_eq!(connections.load(Ordering::Relaxed), 0);
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn without_a_database_url_a_developers_service_works_by_file_and_says_why() {
-    let world = World::files_only().await;
-    let service = world.serve(DUAL_WRITE).await;
-    service.submit(&world.request("run-1")).await;
+    let env = TestEnv::files_only().await;
+    let service = env.serve(DUAL_WRITE).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
     let (status, health) = service.get("/health").await.unwrap();
     assert_eq!((status, &health["effective_mode"]), (200, &"FILE_ONLY".into()), "{health}");
-    assert_eq!(world.json("run-1", "run.json")["database"], serde_json::Value::Null, "nothing to be synced");
+    assert_eq!(env.json("run-1", "run.json")["database"], serde_json::Value::Null, "nothing to be synced");
 }
 
 #[tokio::test]
 async fn with_both_flags_off_nothing_is_accepted_and_the_process_lives() {
-    let world = World::with_database().await;
-    let service = world.serve(INVALID).await;
-    let (status, problem) = service.post(&world.request("run-1")).await.unwrap();
+    let env = TestEnv::with_database().await;
+    let service = env.serve(INVALID).await;
+    let (status, problem) = service.post(&env.request("run-1")).await.unwrap();
     assert_eq!((status, &problem["code"]), (503, &"persistence_disabled".into()), "{problem}");
     assert_eq!(service.get("/health/live").await.unwrap().0, 200);
     assert_eq!(service.get("/health/ready").await.unwrap().0, 503);
     assert_eq!(service.get("/health").await.unwrap().0, 503);
-    assert_eq!(world.value(r#"SELECT count(*)::text FROM "PipelineRun""#).await, "0");
-    assert!(!world.run_folder("run-1").exists());
+    assert_eq!(env.value(r#"SELECT count(*)::text FROM "PipelineRun""#).await, "0");
+    assert!(!env.run_folder("run-1").exists());
 }
 
 /// Replaces the flags file as an operator should.
@@ -116,17 +116,17 @@ fn flip(path: &Path, database: bool, files: bool) {
 #[tokio::test]
 async fn a_flip_in_mid_run_reaches_the_next_stage_in_every_direction() {
     let modes = [("DATABASE_ONLY", true, false), ("DUAL_WRITE", true, true), ("FILE_ONLY", false, true)];
-    let world = slow_world().await;
-    let flags = world.folder.path().join("flags");
+    let env = slow_world().await;
+    let flags = env.folder.path().join("flags");
     flip(&flags, true, true);
-    let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap())]).await;
+    let service = env.serve(&[("FLAGS_FILE", flags.to_str().unwrap())]).await;
     for (from, from_database, from_files) in modes {
         for (to, to_database, to_files) in modes.into_iter().filter(|(to, ..)| *to != from) {
             flip(&flags, from_database, from_files);
             service.wait_for_path("/health", |_, health| health["mode"] == from).await;
             let run_id = format!("{from}-to-{to}").to_lowercase();
-            let before: usize = calls(&world.model).iter().sum();
-            service.submit(&world.request(&run_id)).await;
+            let before: usize = calls(&env.model).iter().sum();
+            service.submit(&env.request(&run_id)).await;
             service.wait_for(&run_id, |status| status["stages"]["1"]["status"] == "complete").await;
             flip(&flags, to_database, to_files);
             service.wait_for_path("/health", |_, health| health["mode"] == to).await;
@@ -138,7 +138,7 @@ async fn a_flip_in_mid_run_reaches_the_next_stage_in_every_direction() {
             let first = &status["stages"]["1"]["output"]["meta"]["mode"];
             let last = &status["stages"]["4"]["output"]["meta"]["mode"];
             assert_eq!((first, last), (&from.into(), &to.into()), "{run_id}");
-            let after: usize = calls(&world.model).iter().sum();
+            let after: usize = calls(&env.model).iter().sum();
             assert_eq!(after - before, 4, "{run_id}: each stage is paid once");
         }
     }
@@ -148,56 +148,56 @@ async fn a_flip_in_mid_run_reaches_the_next_stage_in_every_direction() {
 
 #[tokio::test]
 async fn a_bad_flags_file_changes_nothing_and_is_told() {
-    let world = World::with_model(slow_model()).await;
-    let flags = world.folder.path().join("flags");
+    let env = TestEnv::with_model(slow_model()).await;
+    let flags = env.folder.path().join("flags");
     flip(&flags, false, true);
-    let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap())]).await;
+    let service = env.serve(&[("FLAGS_FILE", flags.to_str().unwrap())]).await;
     std::fs::write(&flags, "ENABLE_DATABASE_WRITES=false\nENABLE_FILE_FALL").unwrap();
     service
         .wait_for_path("/health/deep", |_, deep| deep.to_string().contains("the last good flags stay"))
         .await;
     let (_, health) = service.get("/health").await.unwrap();
     assert_eq!(health["mode"], "FILE_ONLY");
-    service.submit(&world.request("run-1")).await;
+    service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
 }
 
 #[tokio::test]
 async fn rolled_back_to_files_and_forward_again_nothing_is_missing() {
     // Scenario by scenario as an operator does it: DUAL_WRITE, an emergency, FILE_ONLY, and back, by restart.
-    let world = World::with_database().await;
+    let env = TestEnv::with_database().await;
     for (run_id, environment, mode) in [
         ("before", DUAL_WRITE, "DUAL_WRITE"),
         ("during", FILE_ONLY, "FILE_ONLY"),
         ("after", DUAL_WRITE, "DUAL_WRITE"),
     ] {
-        let mut service = world.serve(environment).await;
-        service.submit(&world.request(run_id)).await;
+        let mut service = env.serve(environment).await;
+        service.submit(&env.request(run_id)).await;
         let status = service.ended(run_id).await;
         assert_eq!((&status["status"], &status["mode"]), (&"complete".into(), &mode.into()), "{status}");
         service.signal("TERM");
         assert_eq!(service.wait().await, Some(0), "{}", service.log());
     }
-    world.assert_both_agree("before").await;
-    world.assert_both_agree("after").await;
-    assert_eq!(calls(&world.model), [3; 4]);
+    env.assert_both_agree("before").await;
+    env.assert_both_agree("after").await;
+    assert_eq!(calls(&env.model), [3; 4]);
     // What was accepted and ended in files alone is brought into the database by itself.
-    let service = world.serve(DUAL_WRITE).await;
-    world.wait_until_synced("during").await;
-    world.assert_both_agree("during").await;
+    let service = env.serve(DUAL_WRITE).await;
+    env.wait_until_synced("during").await;
+    env.assert_both_agree("during").await;
     let during = service.ended("during").await;
     assert_eq!(during["stages"]["1"]["stored_in"], serde_json::json!(["database", "file"]));
-    assert_eq!(calls(&world.model), [3; 4], "and nothing is paid again");
+    assert_eq!(calls(&env.model), [3; 4], "and nothing is paid again");
 }
 
 #[tokio::test]
 async fn what_went_to_the_database_alone_is_in_the_files_after_the_flip_back() {
-    let world = slow_world().await;
-    let flags = world.folder.path().join("flags");
+    let env = slow_world().await;
+    let flags = env.folder.path().join("flags");
     std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
-    let service = world.serve(&[("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "60")]).await;
+    let service = env.serve(&[("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "60")]).await;
     for (run, flips_back) in [("run-1", true), ("run-2", false)] {
-        service.submit(&world.request(run)).await;
+        service.submit(&env.request(run)).await;
         service.wait_for(run, |status| status["stages"]["1"]["status"] == "complete").await;
         std::fs::write(&flags, "ENABLE_FILE_FALLBACK=false\n").unwrap();
         service.wait_for(run, |status| status["stages"]["3"]["status"] == "complete").await;
@@ -206,8 +206,8 @@ async fn what_went_to_the_database_alone_is_in_the_files_after_the_flip_back() {
         }
         std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
         assert_eq!(service.ended(run).await["status"], "complete");
-        world.manifest_when(run, |manifest| manifest["proof"]["stages"].is_object()).await;
-        world.assert_both_agree(run).await;
+        env.manifest_when(run, |manifest| manifest["proof"]["stages"].is_object()).await;
+        env.assert_both_agree(run).await;
     }
-    assert_eq!(calls(&world.model), [2; 4]);
+    assert_eq!(calls(&env.model), [2; 4]);
 }

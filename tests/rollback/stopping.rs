@@ -6,23 +6,23 @@ use super::{DUAL_WRITE, FILE_ONLY, calls, slow_model, slow_world};
 use crate::support::{
     openrouter::{Options, Reply},
     postgres::Stop,
-    service::World,
+    service::TestEnv,
 };
 
 #[tokio::test]
 async fn a_killed_service_goes_on_after_its_restart_in_every_mode() {
     for environment in [FILE_ONLY, DUAL_WRITE, super::DATABASE_ONLY] {
-        let world = slow_world().await;
+        let env = slow_world().await;
         let mut settings = environment.to_vec();
         settings.push(("LEASE_SECONDS", "3"));
-        let mut service = world.serve(&settings).await;
-        service.submit(&world.request("run-1")).await;
+        let mut service = env.serve(&settings).await;
+        service.submit(&env.request("run-1")).await;
         service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
         service.kill();
-        let service = world.serve(&settings).await;
+        let service = env.serve(&settings).await;
         let status = service.ended("run-1").await;
         assert_eq!(status["status"], "complete", "{environment:?}: {status}");
-        let paid = calls(&world.model);
+        let paid = calls(&env.model);
         assert_eq!((paid[0], paid[1]), (1, 1), "what was stored is never paid again: {paid:?}");
         assert!(paid.iter().sum::<usize>() <= 5, "at most the call in flight: {paid:?}");
     }
@@ -30,32 +30,32 @@ async fn a_killed_service_goes_on_after_its_restart_in_every_mode() {
 
 #[tokio::test]
 async fn a_first_sigterm_lets_runs_finish_and_refuses_new_ones() {
-    let world = World::with_model(slow_model()).await;
-    let mut service = world.serve(FILE_ONLY).await;
-    service.submit(&world.request("run-1")).await;
+    let env = TestEnv::with_model(slow_model()).await;
+    let mut service = env.serve(FILE_ONLY).await;
+    service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     service.signal("TERM");
     service.wait_for_path("/health/ready", |code, _| code == 503).await;
-    assert_eq!(service.post(&world.request("run-2")).await.unwrap().0, 503);
+    assert_eq!(service.post(&env.request("run-2")).await.unwrap().0, 503);
     assert_eq!(service.wait().await, Some(0));
-    assert_eq!(world.json("run-1", "run.json")["status"], "COMPLETED");
-    assert_eq!(calls(&world.model), [1; 4]);
+    assert_eq!(env.json("run-1", "run.json")["status"], "COMPLETED");
+    assert_eq!(calls(&env.model), [1; 4]);
 }
 
 #[tokio::test]
 async fn a_drain_that_is_too_short_gives_the_run_back_and_a_second_signal_ends_at_once() {
-    let world = World::with_model(Options { latency: Duration::from_secs(20), ..Options::default() }).await;
-    let mut service = world.serve(&[FILE_ONLY[0], ("DRAIN_SECONDS", "1")]).await;
-    service.submit(&world.request("run-1")).await;
+    let env = TestEnv::with_model(Options { latency: Duration::from_secs(20), ..Options::default() }).await;
+    let mut service = env.serve(&[FILE_ONLY[0], ("DRAIN_SECONDS", "1")]).await;
+    service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "running").await;
     let started = Instant::now();
     service.signal("TERM");
     assert_eq!(service.wait().await, Some(0));
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
-    let manifest = world.json("run-1", "run.json");
+    let manifest = env.json("run-1", "run.json");
     assert_eq!((&manifest["status"], &manifest["owner"]), (&"PROCESSING".into(), &serde_json::Value::Null));
 
-    let mut service = world.serve(&[FILE_ONLY[0], ("DRAIN_SECONDS", "60")]).await;
+    let mut service = env.serve(&[FILE_ONLY[0], ("DRAIN_SECONDS", "60")]).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "running").await;
     let started = Instant::now();
     service.signal("TERM");
@@ -67,18 +67,18 @@ async fn a_drain_that_is_too_short_gives_the_run_back_and_a_second_signal_ends_a
 
 #[tokio::test]
 async fn a_model_that_fails_hangs_or_costs_too_much_fails_the_run_and_nothing_else() {
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     let environment = [FILE_ONLY[0], ("LLM_TIMEOUT_SECONDS", "2"), ("LLM_MAX_COST_PER_RUN_USD", "0.015")];
-    let service = world.serve(&environment).await;
+    let service = env.serve(&environment).await;
     // 1 cent a call: the second stage is asked for, the third no more.
-    service.submit(&world.request("costly")).await;
+    service.submit(&env.request("costly")).await;
     let status = service.ended("costly").await;
     assert_eq!(status["status"], "failed", "{status}");
     assert_eq!(status["stages"]["1"]["status"], "complete");
-    assert!(calls(&world.model).iter().sum::<usize>() <= 2, "{:?}", calls(&world.model));
+    assert!(calls(&env.model).iter().sum::<usize>() <= 2, "{:?}", calls(&env.model));
 
-    world.model.script([Reply::HangBeforeHeaders, Reply::HangBeforeHeaders, Reply::HangBeforeHeaders]);
-    service.submit(&world.request("hanging")).await;
+    env.model.script([Reply::HangBeforeHeaders, Reply::HangBeforeHeaders, Reply::HangBeforeHeaders]);
+    service.submit(&env.request("hanging")).await;
     let status = service.ended("hanging").await;
     assert_eq!(status["error"]["code"], "LLM_TIMEOUT", "{status}");
     let live = Instant::now();
@@ -88,8 +88,8 @@ async fn a_model_that_fails_hangs_or_costs_too_much_fails_the_run_and_nothing_el
 
 #[tokio::test]
 async fn a_bad_document_fails_its_run_with_its_code_and_costs_nothing() {
-    let world = World::files_only().await;
-    let service = world.serve(FILE_ONLY).await;
+    let env = TestEnv::files_only().await;
+    let service = env.serve(FILE_ONLY).await;
     for (run_id, path, code) in [
         ("gone", "gone", "DOCUMENT_UNAVAILABLE"),
         ("inside", "inside", "DOCUMENT_UNAVAILABLE"),
@@ -97,23 +97,23 @@ async fn a_bad_document_fails_its_run_with_its_code_and_costs_nothing() {
         ("endless", "endless", "DOCUMENT_TOO_LARGE"),
         ("announced", "announced", "DOCUMENT_TOO_LARGE"),
     ] {
-        let mut request = world.request(run_id);
-        request["blob_url"] = world.blob.url(path).into();
+        let mut request = env.request(run_id);
+        request["blob_url"] = env.blob.url(path).into();
         service.submit(&request).await;
         let status = service.ended(run_id).await;
         assert_eq!(status["status"], "failed", "{status}");
         assert_eq!(status["error"]["code"], code, "{path}: {status}");
     }
-    assert_eq!(calls(&world.model), [0; 4]);
+    assert_eq!(calls(&env.model), [0; 4]);
 }
 
 #[tokio::test]
 async fn a_hanging_blob_store_holds_up_nothing_else() {
-    let world = World::files_only().await;
-    let service = world.serve(FILE_ONLY).await;
+    let env = TestEnv::files_only().await;
+    let service = env.serve(FILE_ONLY).await;
     for (number, path) in ["hang", "drip", "hang", "drip"].iter().enumerate() {
-        let mut request = world.request(&format!("slow-{number}"));
-        request["blob_url"] = world.blob.url(path).into();
+        let mut request = env.request(&format!("slow-{number}"));
+        request["blob_url"] = env.blob.url(path).into();
         service.submit(&request).await;
     }
     for _ in 0..20 {
@@ -121,78 +121,78 @@ async fn a_hanging_blob_store_holds_up_nothing_else() {
         assert_eq!(service.get("/health").await.unwrap().0, 200);
         assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
     }
-    service.submit(&world.request("quick")).await;
+    service.submit(&env.request("quick")).await;
     assert_eq!(service.ended("quick").await["status"], "complete");
 }
 
 #[tokio::test]
 async fn a_resumed_run_reads_the_spooled_document_not_the_blob_again() {
-    let world = World::with_model(slow_model()).await;
-    let mut service = world.serve(FILE_ONLY).await;
-    service.submit(&world.request("run-1")).await;
+    let env = TestEnv::with_model(slow_model()).await;
+    let mut service = env.serve(FILE_ONLY).await;
+    service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     service.kill();
-    world.blob.remove_all();
-    let service = world.serve(FILE_ONLY).await;
+    env.blob.remove_all();
+    let service = env.serve(FILE_ONLY).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    assert_eq!(world.blob.requests(), 1);
-    assert!(!world.run_folder("run-1").join("document").exists(), "it goes when the run has ended");
+    assert_eq!(env.blob.requests(), 1);
+    assert!(!env.run_folder("run-1").join("document").exists(), "it goes when the run has ended");
 }
 
 #[tokio::test]
 async fn what_only_an_absent_database_knows_is_waited_for_and_never_paid_again() {
-    let mut world = slow_world().await;
-    let flags = world.folder.path().join("flags");
+    let mut env = slow_world().await;
+    let flags = env.folder.path().join("flags");
     let settings = [("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "3")];
     std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
-    let mut service = world.serve(&settings).await;
-    service.submit(&world.request("run-1")).await;
+    let mut service = env.serve(&settings).await;
+    service.submit(&env.request("run-1")).await;
     // Accepted in both; then the database alone.
     std::fs::write(&flags, "ENABLE_FILE_FALLBACK=false\n").unwrap();
     service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
     service.kill();
-    let before = calls(&world.model);
+    let before = calls(&env.model);
     std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
-    world.postgres().stop(crate::support::postgres::Stop::Immediate);
-    let service = world.serve(&settings).await;
+    env.postgres().stop(crate::support::postgres::Stop::Immediate);
+    let service = env.serve(&settings).await;
     service.wait_for_path("/health", |_, health| health["effective_mode"] == "FILE_ONLY").await;
-    assert_eq!(calls(&world.model), before, "nothing is asked for that may be stored");
-    world.postgres().start_again();
+    assert_eq!(calls(&env.model), before, "nothing is asked for that may be stored");
+    env.postgres().start_again();
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
-    let paid = calls(&world.model);
+    let paid = calls(&env.model);
     assert_eq!((paid[0], paid[1]), (1, 1), "{paid:?}");
     assert!(paid.iter().sum::<usize>() <= 5, "{paid:?}");
-    world.assert_both_agree("run-1").await;
+    env.assert_both_agree("run-1").await;
 }
 
 /// A run that has ended by file alone, as the database went away under it.
-async fn ended_by_file(world: &mut World, environment: &[(&str, &str)]) -> crate::support::service::Service {
-    let service = world.serve(environment).await;
-    service.submit(&world.request("run-1")).await;
+async fn ended_by_file(env: &mut TestEnv, environment: &[(&str, &str)]) -> crate::support::service::Service {
+    let service = env.serve(environment).await;
+    service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-    world.postgres().stop(Stop::Immediate);
+    env.postgres().stop(Stop::Immediate);
     assert_eq!(service.ended("run-1").await["status"], "complete");
     service
 }
 
 #[tokio::test]
 async fn a_drain_brings_what_only_files_have_into_the_database_first() {
-    let mut world = slow_world().await;
-    let mut service = ended_by_file(&mut world, DUAL_WRITE).await;
+    let mut env = slow_world().await;
+    let mut service = ended_by_file(&mut env, DUAL_WRITE).await;
     service.signal("TERM");
     service.wait_for_log("stopping: no new runs are taken").await;
-    world.postgres().start_again();
+    env.postgres().start_again();
     assert_eq!(service.wait().await, Some(0));
-    assert_eq!(world.value(r#"SELECT "status"::text FROM "PipelineRun""#).await, "COMPLETED");
-    world.assert_both_agree("run-1").await;
+    assert_eq!(env.value(r#"SELECT "status"::text FROM "PipelineRun""#).await, "COMPLETED");
+    env.assert_both_agree("run-1").await;
     assert!(!service.log().contains("leaves behind"), "{}", service.log());
 }
 
 #[tokio::test]
 async fn a_drain_that_cannot_says_what_it_leaves_behind() {
-    let mut world = slow_world().await;
-    let mut service = ended_by_file(&mut world, &[("DRAIN_SECONDS", "1")]).await;
+    let mut env = slow_world().await;
+    let mut service = ended_by_file(&mut env, &[("DRAIN_SECONDS", "1")]).await;
     let told = Instant::now();
     service.signal("TERM");
     assert_eq!(service.wait().await, Some(0));

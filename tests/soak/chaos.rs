@@ -20,7 +20,7 @@ use crate::support::{
     openrouter::{Reply, Wrapping},
     postgres::{Postgres, Stop},
     proxy::Proxy,
-    service::{Service, World},
+    service::{Service, TestEnv},
 };
 
 /// What a full disk still takes of a file: locks and marks, and no record.
@@ -45,8 +45,8 @@ pub(super) struct Replica {
 }
 
 /// Everything that faults are done to.
-pub(super) struct Site {
-    pub(super) world: World,
+pub(super) struct Cluster {
+    pub(super) env: TestEnv,
     pub(super) database_url: String,
     pub(super) replicas: Vec<Replica>,
     postgres: Arc<Mutex<Postgres>>,
@@ -54,37 +54,37 @@ pub(super) struct Site {
     happened: Mutex<Vec<Happened>>,
 }
 
-impl Site {
-    pub(super) async fn start(mut world: World) -> Self {
-        let database_url = world.database_url();
-        let postgres = world.postgres.take().unwrap();
+impl Cluster {
+    pub(super) async fn start(mut env: TestEnv) -> Self {
+        let database_url = env.database_url();
+        let postgres = env.postgres.take().unwrap();
         let address = url::Url::parse(&database_url).unwrap();
         let address = format!("127.0.0.1:{}", address.port().unwrap()).parse().unwrap();
-        let flags = world.folder.path().join("flags");
+        let flags = env.folder.path().join("flags");
         let mut replicas = Vec::new();
         for number in 0..REPLICAS {
             let name = format!("replica-{number}");
             replicas.push(Replica {
-                base: world.folder.path().join(&name),
+                base: env.folder.path().join(&name),
                 name,
                 proxy: AsyncMutex::new(Proxy::start(address).await),
                 service: AsyncMutex::default(),
                 port: AtomicU16::new(0),
             });
         }
-        let site = Self {
-            world,
+        let cluster = Self {
+            env,
             database_url,
             replicas,
             postgres: Arc::new(Mutex::new(postgres)),
             flags,
             happened: Mutex::default(),
         };
-        site.flip(None);
-        for replica in &site.replicas {
-            site.start_replica(replica).await;
+        cluster.flip(None);
+        for replica in &cluster.replicas {
+            cluster.start_replica(replica).await;
         }
-        site
+        cluster
     }
 
     /// The ports of the replicas that are up.
@@ -136,7 +136,7 @@ impl Site {
             Fault::Pause(replica) => self.signal(replica, "STOP").await,
             Fault::FillDisk(replica) => self.limit_files(replica, Some(FULL_DISK_BYTES)).await,
             Fault::Model(misbehaviour, times) => {
-                self.world.model.script(std::iter::repeat_n(reply(misbehaviour), times));
+                self.env.model.script(std::iter::repeat_n(reply(misbehaviour), times));
             }
             Fault::Flags(flip) => self.flip(Some(flip)),
         }
@@ -183,7 +183,7 @@ impl Site {
             ("DRAIN_SECONDS", "5"),
         ];
         let service = self
-            .world
+            .env
             .replica_with(&replica.name, &environment, |command| {
                 // The signal that goes with the limit on files is ignored, so that the write fails; and the log goes by
                 // a pipe, or it would be full too.
@@ -255,7 +255,7 @@ impl Site {
 
     /// All that the replicas have logged, of each process of each.
     pub(super) fn logs(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.world.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let entries = std::fs::read_dir(self.env.folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let logs = entries.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
         logs.map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()).collect()
     }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::chaos::Site;
+use super::chaos::Cluster;
 
 /// Between two attempts at the same request, and between two looks at a run.
 const AGAIN: Duration = Duration::from_millis(400);
@@ -39,7 +39,7 @@ pub(super) fn run_id(number: usize) -> String {
 #[derive(Debug)]
 pub(super) struct Client<'a> {
     http: reqwest::Client,
-    site: &'a Site,
+    cluster: &'a Cluster,
     turn: AtomicUsize,
     /// What no client should see.
     pub(super) complaints: Mutex<Vec<String>>,
@@ -47,19 +47,19 @@ pub(super) struct Client<'a> {
     pub(super) repeated: AtomicUsize,
 }
 
-impl std::fmt::Debug for Site {
+impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Site")
+        f.write_str("Cluster")
     }
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(site: &'a Site) -> Self {
+    pub(super) fn new(cluster: &'a Cluster) -> Self {
         // A paused replica takes connections and answers nothing.
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(8)).build().unwrap();
         Self {
             http,
-            site,
+            cluster,
             turn: AtomicUsize::new(0),
             complaints: Mutex::default(),
             repeated: AtomicUsize::new(0),
@@ -68,7 +68,7 @@ impl<'a> Client<'a> {
 
     /// Asks some replica; none where there is no answer.
     async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
-        let ports = self.site.ports();
+        let ports = self.cluster.ports();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let port = ports.get(turn % ports.len().max(1))?;
         let mut request =
@@ -85,7 +85,7 @@ impl<'a> Client<'a> {
     /// Asks until a run is accepted, then looks at it until it has ended.
     pub(super) async fn run(&self, number: usize) {
         let run_id = run_id(number);
-        let blob = &self.site.world.blob;
+        let blob = &self.cluster.env.blob;
         let url = match wanted(number) {
             Wanted::Complete => blob.url(&format!("marked/{run_id}.md")),
             Wanted::Failed("DOCUMENT_NO_TEXT") => blob.url("fixture/image-only.pdf"),

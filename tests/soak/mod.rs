@@ -23,14 +23,14 @@ use pipeline::clock::Clock as _;
 use serde_json::Value;
 
 use self::{
-    chaos::{SETTLE, Site},
+    chaos::{Cluster, SETTLE},
     client::{Client, Wanted, run_id, wanted},
     schedule::{Event, schedule},
 };
 use crate::support::{
     openrouter::Options,
     postgres::{Postgres, query},
-    service::World,
+    service::TestEnv,
 };
 
 /// In the test suite.
@@ -60,18 +60,18 @@ async fn whatever_happens_every_accepted_run_ends_right_and_nothing_is_left_behi
     let seed = from_environment("SOAK_SEED").or(drawn).unwrap_or(SUITE_SEED);
     println!("SOAK_SEED={seed} SOAK_SECONDS={seconds} SOAK_RUNS={runs}");
     let events = schedule(seed, Duration::from_secs(seconds));
-    let mut world = World::with_model(Options { latency: MODEL_LATENCY, ..Options::default() }).await;
+    let mut env = TestEnv::with_model(Options { latency: MODEL_LATENCY, ..Options::default() }).await;
     // Kept, unless all is well.
-    world.folder.disable_cleanup(true);
-    world.postgres = Some(Postgres::start());
-    world.migrate();
-    let mut site = Site::start(world).await;
-    let problems = soak(&site, &events, runs).await;
+    env.folder.disable_cleanup(true);
+    env.postgres = Some(Postgres::start());
+    env.migrate();
+    let mut cluster = Cluster::start(env).await;
+    let problems = soak(&cluster, &events, runs).await;
     if problems.is_empty() {
-        site.world.folder.disable_cleanup(false);
+        cluster.env.folder.disable_cleanup(false);
         return;
     }
-    let folder = site.world.folder.path();
+    let folder = cluster.env.folder.path();
     let mut told = format!("SOAK_SEED={seed} SOAK_SECONDS={seconds} SOAK_RUNS={runs}\n");
     for event in &events {
         told += &format!("{event}\n");
@@ -82,10 +82,10 @@ async fn whatever_happens_every_accepted_run_ends_right_and_nothing_is_left_behi
 }
 
 /// Suffers the schedule, heals, waits, and tells what is wrong then.
-async fn soak(site: &Site, events: &[Event], runs: usize) -> Vec<String> {
+async fn soak(cluster: &Cluster, events: &[Event], runs: usize) -> Vec<String> {
     // The logs have the time of day, the model's stand-in has instants.
     let since = (Instant::now(), SystemClock::default().now());
-    let client = Client::new(site);
+    let client = Client::new(cluster);
     let soak = events.last().map(Event::until).unwrap_or_default();
     let start = tokio::time::Instant::now();
     let posts = async {
@@ -102,18 +102,18 @@ async fn soak(site: &Site, events: &[Event], runs: usize) -> Vec<String> {
         let _ = tokio::time::timeout_at(start + soak + SETTLE, posts).await;
     };
     let suffering = async {
-        site.suffer(events).await;
-        site.world.model.clear_script();
+        cluster.suffer(events).await;
+        cluster.env.model.clear_script();
         println!("{} faults in {:.0} s; all is healed now", events.len(), start.elapsed().as_secs_f64());
     };
     tokio::join!(posts, suffering);
 
     let mut problems = Vec::new();
-    settle(site, &mut problems).await;
+    settle(cluster, &mut problems).await;
     // As the answer to a failed run says: a model that failed too often is asked again after half a minute.
     let deadline = Instant::now() + SETTLE;
     loop {
-        let rows = verdict::rows(site).await;
+        let rows = verdict::rows(cluster).await;
         let failed = failed_but_wanted(&rows, runs, &mut problems);
         if failed.is_empty() || Instant::now() > deadline {
             break;
@@ -123,28 +123,28 @@ async fn soak(site: &Site, events: &[Event], runs: usize) -> Vec<String> {
         if tokio::time::timeout(SETTLE, again).await.is_err() {
             problems.push("a failed run could not be tried again".to_owned());
         }
-        settle(site, &mut problems).await;
+        settle(cluster, &mut problems).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     println!("settled {:.0} s after the last fault", (start.elapsed().saturating_sub(soak)).as_secs_f64());
 
-    verdict::ends(&verdict::rows(site).await, runs, &mut problems);
-    verdict::digests(site, &mut problems).await;
-    let conflicts = verify(site, &mut problems);
-    let repeats = verdict::paid_twice(site, since, &mut problems);
+    verdict::ends(&verdict::rows(cluster).await, runs, &mut problems);
+    verdict::digests(cluster, &mut problems).await;
+    let conflicts = verify(cluster, &mut problems);
+    let repeats = verdict::paid_twice(cluster, since, &mut problems);
     for run in conflicts.iter().filter(|run| !repeats.contains(run)) {
         problems.push(format!("{run}: a conflict, although no two replicas were asked for the same"));
     }
-    for (replica, code) in site.drain().await.into_iter().enumerate() {
+    for (replica, code) in cluster.drain().await.into_iter().enumerate() {
         if code != Some(0) {
             problems.push(format!("replica {replica} ended with {code:?}"));
         }
     }
-    verdict::leftovers(site, &mut problems);
+    verdict::leftovers(cluster, &mut problems);
     problems.extend(client.complaints.lock().unwrap().drain(..));
     println!(
         "{runs} runs, {} model calls, {} of them for a stage that had been answered and not stored, {} requests repeated, {} conflicts settled by `resolve`",
-        site.world.model.calls(),
+        cluster.env.model.calls(),
         repeats.len(),
         client.repeated.load(Ordering::Relaxed),
         conflicts.len(),
@@ -174,16 +174,16 @@ fn failed_but_wanted<'a>(
 }
 
 /// Waits until nothing is under way any more: in the database, and on any disk. Conflicts are not waited for.
-async fn settle(site: &Site, problems: &mut Vec<String>) {
+async fn settle(cluster: &Cluster, problems: &mut Vec<String>) {
     const OPEN: &str = r#"SELECT 'row ' || "id" FROM "PipelineRun" WHERE "status" = 'PROCESSING' OR "leaseUntil" IS NOT NULL
         OR "leaseOwner" IS NOT NULL"#;
     const CONFLICTS: &str = r#"SELECT "id" FROM "PipelineRun" WHERE "conflictedStages" <> '{}'"#;
     let deadline = Instant::now() + SETTLE;
     loop {
         let ids = |rows: Vec<Vec<Option<String>>>| rows.into_iter().map(|row| row[0].clone().unwrap());
-        let mut open: Vec<String> = ids(query(&site.database_url, OPEN).await).collect();
-        let conflicts: Vec<String> = ids(query(&site.database_url, CONFLICTS).await).collect();
-        for replica in &site.replicas {
+        let mut open: Vec<String> = ids(query(&cluster.database_url, OPEN).await).collect();
+        let conflicts: Vec<String> = ids(query(&cluster.database_url, CONFLICTS).await).collect();
+        for replica in &cluster.replicas {
             for folder in [".open", ".unsynced"] {
                 let marks = replica.base.join("data/test-outputs").join(folder);
                 for mark in std::fs::read_dir(&marks).into_iter().flatten() {
@@ -207,11 +207,11 @@ async fn settle(site: &Site, problems: &mut Vec<String>) {
 
 /// `reconcile --verify --all` on every disk. What two replicas did that were cut off from each other is a conflict, which
 /// is the operator's to settle, and is: with the database's version. Returns the runs.
-fn verify(site: &Site, problems: &mut Vec<String>) -> Vec<String> {
+fn verify(cluster: &Cluster, problems: &mut Vec<String>) -> Vec<String> {
     let mut settled = Vec::new();
-    for replica in &site.replicas {
+    for replica in &cluster.replicas {
         for round in ["first", "after settling conflicts"] {
-            let (code, lines) = site.reconcile(replica, &["--verify", "--all", "--json"]);
+            let (code, lines) = cluster.reconcile(replica, &["--verify", "--all", "--json"]);
             if !matches!(code, Some(0 | 1)) {
                 problems.push(format!("{}: verify ended with {code:?}", replica.base.display()));
             }
@@ -222,7 +222,8 @@ fn verify(site: &Site, problems: &mut Vec<String>) -> Vec<String> {
                     "differs" if round == "first" => {
                         println!("conflict: {line} on {}", replica.base.display());
                         settled.push(run.to_owned());
-                        let (code, told) = site.reconcile(replica, &["resolve", run, "--keep", "database"]);
+                        let (code, told) =
+                            cluster.reconcile(replica, &["resolve", run, "--keep", "database"]);
                         if code != Some(0) {
                             problems.push(format!("{run}: not resolved: {told:?}"));
                         }

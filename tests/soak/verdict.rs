@@ -13,7 +13,7 @@ use pipeline::{
 };
 
 use super::{
-    chaos::{Happened, Site},
+    chaos::{Cluster, Happened},
     client::{Wanted, run_id, wanted},
 };
 use crate::support::{
@@ -31,9 +31,9 @@ pub(super) struct Row {
 }
 
 /// The rows of all runs.
-pub(super) async fn rows(site: &Site) -> BTreeMap<String, Row> {
+pub(super) async fn rows(cluster: &Cluster) -> BTreeMap<String, Row> {
     let sql = r#"SELECT "id", "status"::text, "errorCode", "errorMessage" FROM "PipelineRun""#;
-    let rows = query(&site.database_url, sql).await.into_iter().map(|row| {
+    let rows = query(&cluster.database_url, sql).await.into_iter().map(|row| {
         let mut values = row.into_iter().map(Option::unwrap_or_default);
         let mut next = || values.next().unwrap();
         (next(), Row { status: next(), code: next(), message: next() })
@@ -58,11 +58,11 @@ pub(super) fn ends(rows: &BTreeMap<String, Row>, runs: usize, problems: &mut Vec
 }
 
 /// A completed row has four stages and a report, each with the digest that it says.
-pub(super) async fn digests(site: &Site, problems: &mut Vec<String>) {
+pub(super) async fn digests(cluster: &Cluster, problems: &mut Vec<String>) {
     let sql = r#"SELECT "id", "stage1Output"::text, "stage2Output"::text, "stage3Output"::text, "stage4Output"::text,
         "stage1Digest", "stage2Digest", "stage3Digest", "stage4Digest", "fullReportMarkdown", "reportDigest"
         FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#;
-    for row in query(&site.database_url, sql).await {
+    for row in query(&cluster.database_url, sql).await {
         let row: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
         let id = &row[0];
         for (index, stage) in Stage::ALL.into_iter().enumerate() {
@@ -82,14 +82,14 @@ pub(super) async fn digests(site: &Site, problems: &mut Vec<String>) {
 /// The runs of which a model was paid for a stage that had been answered before, one entry a repeated call; each is
 /// checked against what interrupted it.
 pub(super) fn paid_twice(
-    site: &Site,
+    cluster: &Cluster,
     since: (Instant, Timestamp),
     problems: &mut Vec<String>,
 ) -> Vec<String> {
-    let happened = site.happened();
-    let stored = stored_in_database(site);
+    let happened = cluster.happened();
+    let stored = stored_in_database(cluster);
     let mut calls: BTreeMap<(String, usize), Vec<Instant>> = BTreeMap::new();
-    for call in site.world.model.requests() {
+    for call in cluster.env.model.requests() {
         if matches!(call.reply, Reply::Answer(Wrapping::None)) {
             calls.entry(run_and_stage(&call)).or_default().push(call.at);
         }
@@ -125,9 +125,9 @@ fn run_and_stage(call: &Recorded) -> (String, usize) {
 }
 
 /// When each stage was first known to be in the database, from the logs.
-fn stored_in_database(site: &Site) -> HashMap<(String, usize), Timestamp> {
+fn stored_in_database(cluster: &Cluster) -> HashMap<(String, usize), Timestamp> {
     let mut stored: HashMap<(String, usize), Timestamp> = HashMap::new();
-    for log in site.logs() {
+    for log in cluster.logs() {
         for line in log.lines() {
             let Some((head, stage)) = line.split_once("] Wrote Stage ") else { continue };
             let Some((stage, "to database")) =
@@ -145,8 +145,8 @@ fn stored_in_database(site: &Site) -> HashMap<(String, usize), Timestamp> {
 }
 
 /// No disk keeps what was meant for a while only.
-pub(super) fn leftovers(site: &Site, problems: &mut Vec<String>) {
-    for replica in &site.replicas {
+pub(super) fn leftovers(cluster: &Cluster, problems: &mut Vec<String>) {
+    for replica in &cluster.replicas {
         walk(&replica.base.join("data/test-outputs"), problems);
     }
 }

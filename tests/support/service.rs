@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     blob::BlobStore,
-    openrouter::{Options, Reply, StandIn, Wrapping},
+    openrouter::{FakeModel, Options, Reply, Wrapping},
     postgres::Postgres,
     root,
 };
@@ -28,14 +28,14 @@ pub(crate) const FILE_ONLY: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "fals
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a service lives in: a blob store, a model, a folder, and (where wanted) a database.
-pub(crate) struct World {
+pub(crate) struct TestEnv {
     pub(crate) blob: BlobStore,
-    pub(crate) model: StandIn,
+    pub(crate) model: FakeModel,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) postgres: Option<Postgres>,
 }
 
-impl World {
+impl TestEnv {
     /// Without a database.
     pub(crate) async fn files_only() -> Self {
         Self::with_model(Options::default()).await
@@ -46,14 +46,14 @@ impl World {
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
         std::os::unix::fs::symlink(root().join("data/brand-profiles"), data.join("brand-profiles")).unwrap();
-        Self { blob: BlobStore::start().await, model: StandIn::start(options), folder, postgres: None }
+        Self { blob: BlobStore::start().await, model: FakeModel::start(options), folder, postgres: None }
     }
 
     /// With a PostgreSQL that has our migrations.
     pub(crate) async fn with_database() -> Self {
-        let world = Self { postgres: Some(Postgres::start()), ..Self::files_only().await };
-        world.migrate();
-        world
+        let env = Self { postgres: Some(Postgres::start()), ..Self::files_only().await };
+        env.migrate();
+        env
     }
 
     pub(crate) fn postgres(&mut self) -> &mut Postgres {
@@ -103,7 +103,7 @@ impl World {
         self.replica_with(name, environment, |_| {}).await
     }
 
-    /// As [`World::replica`], with a last change to the command.
+    /// As [`TestEnv::replica`], with a last change to the command.
     pub(crate) async fn replica_with(
         &self,
         name: &str,
@@ -131,7 +131,7 @@ impl World {
         self.serve_with(environment, |_| {}).await
     }
 
-    /// As [`World::serve`], with a last change to the command.
+    /// As [`TestEnv::serve`], with a last change to the command.
     pub(crate) async fn serve_with(
         &self,
         environment: &[(&str, &str)],
@@ -144,7 +144,7 @@ impl World {
         Service::start(command, port, self.folder.path()).await
     }
 
-    /// `innovation serve`, as [`World::serve`] starts it, without its port.
+    /// `innovation serve`, as [`TestEnv::serve`] starts it, without its port.
     pub(crate) fn command(&self, environment: &[(&str, &str)]) -> Command {
         let mut command = super::innovation(&["serve"]);
         command
@@ -438,20 +438,20 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// A world with a database and a model that takes its time.
-pub(crate) async fn world(latency: Duration) -> World {
-    let mut world = World::with_model(Options { latency, ..Options::default() }).await;
-    world.postgres = Some(Postgres::start());
-    world.migrate();
-    world
+pub(crate) async fn env(latency: Duration) -> TestEnv {
+    let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
+    env.postgres = Some(Postgres::start());
+    env.migrate();
+    env
 }
 
 /// Lets the model fail for good after so many answers.
-pub(crate) fn fail_after(world: &World, answers: usize) {
+pub(crate) fn fail_after(env: &TestEnv, answers: usize) {
     let no_credit = Reply::Status {
         status: 402,
         headers: Vec::new(),
         body: json!({"error": {"code": 402, "message": "Insufficient credits"}}),
     };
-    world.model.script(vec![Reply::Answer(Wrapping::None); answers]);
-    world.model.script([no_credit]);
+    env.model.script(vec![Reply::Answer(Wrapping::None); answers]);
+    env.model.script([no_credit]);
 }

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::service::{FILE_ONLY, World};
+use crate::support::service::{FILE_ONLY, TestEnv};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -141,7 +141,7 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 
 /// Runs one document with these settings, and waits for what the gateway must see.
 async fn told(manner: Manner, settings: &[(&str, String)], what: &str, is_wanted: impl Fn(&[Asked]) -> bool) {
-    let world = World::files_only().await;
+    let env = TestEnv::files_only().await;
     let gateway = Gateway::start(manner).await;
     let address = gateway.url();
     let mut all = vec![
@@ -155,8 +155,8 @@ async fn told(manner: Manner, settings: &[(&str, String)], what: &str, is_wanted
     let replaced: Vec<_> =
         settings.iter().map(|(name, value)| (*name, value.replace("GATEWAY", &address))).collect();
     all.extend(replaced.iter().map(|(name, value)| (*name, value.as_str())));
-    let service = world.serve(&all).await;
-    service.submit(&world.request("run-1")).await;
+    let service = env.serve(&all).await;
+    service.submit(&env.request("run-1")).await;
     gateway.wait_for(what, is_wanted).await;
     assert!(!service.log().contains(SECRET), "{what}: no secret is logged");
 }

@@ -15,7 +15,7 @@ use crate::support::{
     },
     postgres::{Postgres, Stop},
     receiver::{Manner, Receiver},
-    service::World,
+    service::TestEnv,
 };
 
 /// The database tells a completion only: its tables tell the rest.
@@ -28,19 +28,19 @@ const KEYS: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,whsec_AAAAAAAAAAAAAAA
 const FILE_ONLY: (&str, &str) = ("ENABLE_DATABASE_WRITES", "false");
 
 struct Case {
-    world: World,
+    env: TestEnv,
     receiver: Receiver,
     url: String,
 }
 
 impl Case {
     async fn new(latency: Duration) -> Self {
-        let mut world = World::with_model(Options { latency, ..Options::default() }).await;
-        world.postgres = Some(Postgres::start());
-        world.migrate();
+        let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
+        env.postgres = Some(Postgres::start());
+        env.migrate();
         let receiver = Receiver::start().await;
         let url = receiver.url();
-        Self { world, receiver, url }
+        Self { env, receiver, url }
     }
 
     /// What a service needs to tell the receiver.
@@ -61,8 +61,8 @@ impl Case {
         all.extend(arguments);
         all.push("--json");
         let output = innovation(&all)
-            .env("APP_BASE_DIR", self.world.folder.path())
-            .env("DATABASE_URL", self.world.database_url())
+            .env("APP_BASE_DIR", self.env.folder.path())
+            .env("DATABASE_URL", self.env.database_url())
             .envs(self.settings(more))
             .output()
             .unwrap();
@@ -74,8 +74,8 @@ impl Case {
 #[tokio::test]
 async fn a_run_is_told_in_order_with_the_bodies_the_frontend_reads_and_signed() {
     let case = Case::new(Duration::ZERO).await;
-    let service = case.world.serve(&case.settings(&[FILE_ONLY])).await;
-    service.submit(&case.world.request("run-1")).await;
+    let service = case.env.serve(&case.settings(&[FILE_ONLY])).await;
+    service.submit(&case.env.request("run-1")).await;
     case.receiver.wait_for_ends("run-1", &WHOLE).await;
     let all = case.receiver.received();
     assert_eq!((all[0].what().1.as_str(), all[0].path.as_str()), ("init", "/api/pipeline/init"));
@@ -114,13 +114,13 @@ async fn a_run_is_told_in_order_with_the_bodies_the_frontend_reads_and_signed() 
 #[tokio::test]
 async fn a_frontend_behind_an_authority_of_its_own_is_told() {
     for speaks in [Speaks::Http2, Speaks::Http1] {
-        let world = World::files_only().await;
+        let env = TestEnv::files_only().await;
         let receiver = Receiver::start().await;
-        let front = Front::start(&receiver.url(), &world.blob.authority, speaks);
+        let front = Front::start(&receiver.url(), &env.blob.authority, speaks);
         let url = front.origin();
         let settings = [FILE_ONLY, ("FRONTEND_WEBHOOK_URL", url.as_str()), ("WEBHOOK_SECRET", SECRET)];
-        let service = world.serve(&settings).await;
-        service.submit(&world.request("run-1")).await;
+        let service = env.serve(&settings).await;
+        service.submit(&env.request("run-1")).await;
         receiver.wait_for_ends("run-1", &WHOLE).await;
         assert_eq!(front.connections(), 1, "{speaks:?}");
     }
@@ -131,19 +131,19 @@ async fn nothing_is_written_or_sent_where_nobody_is_to_be_told() {
     let case = Case::new(Duration::ZERO).await;
     for mode in [&[][..], &[FILE_ONLY]] {
         let run = format!("run-{}", mode.len());
-        let service = case.world.serve(mode).await;
-        service.submit(&case.world.request(&run)).await;
+        let service = case.env.serve(mode).await;
+        service.submit(&case.env.request(&run)).await;
         assert_eq!(service.ended(&run).await["status"], "complete");
-        assert!(case.world.json(&run, "run.json").get("webhooks").is_none());
+        assert!(case.env.json(&run, "run.json").get("webhooks").is_none());
     }
-    assert_eq!(case.world.value(r#"SELECT count(*)::text FROM "WebhookDelivery""#).await, "0");
-    assert!(!case.world.run_folder("x").with_file_name(".webhooks").exists());
+    assert_eq!(case.env.value(r#"SELECT count(*)::text FROM "WebhookDelivery""#).await, "0");
+    assert!(!case.env.run_folder("x").with_file_name(".webhooks").exists());
 }
 
 #[tokio::test]
 async fn what_a_receiver_does_badly_is_tried_again_in_order_and_the_run_does_not_wait() {
     let case = Case::new(Duration::ZERO).await;
-    let service = case.world.serve(&case.settings(&[])).await;
+    let service = case.env.serve(&case.settings(&[])).await;
     case.receiver.script([
         Manner::Status(500),
         Manner::Hang,
@@ -151,7 +151,7 @@ async fn what_a_receiver_does_badly_is_tried_again_in_order_and_the_run_does_not
         Manner::Slow(Duration::from_millis(300)),
         Manner::Status(404),
     ]);
-    service.submit(&case.world.request("run-1")).await;
+    service.submit(&case.env.request("run-1")).await;
     let begun = std::time::Instant::now();
     assert_eq!(service.ended("run-1").await["status"], "complete");
     println!("ended after {:?} while its first webhook fails", begun.elapsed());
@@ -167,9 +167,9 @@ async fn what_a_receiver_does_badly_is_tried_again_in_order_and_the_run_does_not
 async fn gone_is_gone_until_it_is_replayed() {
     for mode in [&[][..], &[FILE_ONLY]] {
         let case = Case::new(Duration::ZERO).await;
-        let service = case.world.serve(&case.settings(mode)).await;
+        let service = case.env.serve(&case.settings(mode)).await;
         case.receiver.usually(Manner::Status(410));
-        service.submit(&case.world.request("run-1764511200000-1")).await;
+        service.submit(&case.env.request("run-1764511200000-1")).await;
         service.ended("run-1764511200000-1").await;
         let outcomes = || {
             let (_, lines) = case.command(&["status", "--run", "run-1764511200000-1"], mode);
@@ -185,7 +185,7 @@ async fn gone_is_gone_until_it_is_replayed() {
         }
         assert_eq!(case.receiver.received().len(), 1, "nothing after the 410");
         case.receiver.usually(Manner::Status(200));
-        service.submit(&case.world.request("run-2")).await;
+        service.submit(&case.env.request("run-2")).await;
         let whole: &[&str] = if mode.is_empty() { &COMPLETE } else { &WHOLE };
         case.receiver.wait_for_ends("run-2", whole).await;
         let (code, lines) = case.command(&["replay", "--run", "run-1764511200000-1"], mode);
@@ -198,18 +198,18 @@ async fn gone_is_gone_until_it_is_replayed() {
 #[tokio::test]
 async fn in_files_a_failure_and_a_cancellation_are_told_as_failed_and_a_retry_goes_on() {
     let case = Case::new(Duration::ZERO).await;
-    let service = case.world.serve(&case.settings(&[FILE_ONLY])).await;
-    case.world.model.script([Reply::Answer(Wrapping::None)]);
+    let service = case.env.serve(&case.settings(&[FILE_ONLY])).await;
+    case.env.model.script([Reply::Answer(Wrapping::None)]);
     let body = json!({"error": {"code": 402, "message": "Insufficient credits"}});
-    case.world.model.script([Reply::Status { status: 402, headers: Vec::new(), body }]);
-    service.submit(&case.world.request("run-1")).await;
+    case.env.model.script([Reply::Status { status: 402, headers: Vec::new(), body }]);
+    service.submit(&case.env.request("run-1")).await;
     case.receiver.wait_for_ends("run-1", &["1 COMPLETED", "2 FAILED"]).await;
     let failed = case.receiver.received().pop().unwrap().body;
     let failed: Value = serde_json::from_str(failed["output"].as_str().unwrap()).unwrap();
     assert_eq!(failed["error"]["code"], "LLM_CREDITS");
-    case.world.model.script([Reply::HangBeforeHeaders]);
+    case.env.model.script([Reply::HangBeforeHeaders]);
     assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);
-    while case.world.model.calls() < 3 {
+    while case.env.model.calls() < 3 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(service.call("POST", "/api/pipeline/run-1/cancel").await.status, 200);
@@ -229,11 +229,11 @@ async fn in_files_a_failure_and_a_cancellation_are_told_as_failed_and_a_retry_go
 #[tokio::test]
 async fn the_database_tells_nothing_of_a_failure_that_its_tables_show() {
     let case = Case::new(Duration::ZERO).await;
-    let service = case.world.serve(&case.settings(&[])).await;
-    case.world.model.script([Reply::Answer(Wrapping::None)]);
+    let service = case.env.serve(&case.settings(&[])).await;
+    case.env.model.script([Reply::Answer(Wrapping::None)]);
     let body = json!({"error": {"code": 402, "message": "Insufficient credits"}});
-    case.world.model.script([Reply::Status { status: 402, headers: Vec::new(), body }]);
-    service.submit(&case.world.request("run-1")).await;
+    case.env.model.script([Reply::Status { status: 402, headers: Vec::new(), body }]);
+    service.submit(&case.env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "failed");
     assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);
     case.receiver.wait_for_taken("run-1", &COMPLETE).await;
@@ -244,12 +244,12 @@ async fn killed_between_the_state_change_and_its_delivery_it_is_told_by_the_next
     for point in ["stage-in-database:2", "webhook-claimed", "webhook-sent", "end-in-database"] {
         let case = Case::new(Duration::ZERO).await;
         let settings = case.settings(&[("CRASH_AT", point), ("LEASE_SECONDS", "3")]);
-        let mut service = case.world.serve(&settings).await;
-        let _ = service.post(&case.world.request("run-1")).await;
+        let mut service = case.env.serve(&settings).await;
+        let _ = service.post(&case.env.request("run-1")).await;
         service.killed().await;
-        let _service = case.world.serve(&case.settings(&[("LEASE_SECONDS", "3")])).await;
+        let _service = case.env.serve(&case.settings(&[("LEASE_SECONDS", "3")])).await;
         let all = r#"SELECT count(*) || ' ' || count(*) FILTER (WHERE "outcome" = 'delivered') FROM "WebhookDelivery""#;
-        case.world.wait_for_value(all, "1 1").await;
+        case.env.wait_for_value(all, "1 1").await;
         let mut taken = case.receiver.taken("run-1");
         let repeated = taken.len() - 1;
         taken.dedup();
@@ -264,10 +264,10 @@ async fn of_two_replicas_one_tells_each_event() {
     const RUNS: usize = 30;
     let case = Case::new(Duration::ZERO).await;
     let settings = case.settings(&[]);
-    let (one, two) = tokio::join!(case.world.replica("one", &settings), case.world.replica("two", &settings));
+    let (one, two) = tokio::join!(case.env.replica("one", &settings), case.env.replica("two", &settings));
     for number in 0..RUNS {
         let replica = if number % 2 == 0 { &one } else { &two };
-        replica.submit(&case.world.request(&format!("run-{number}"))).await;
+        replica.submit(&case.env.request(&format!("run-{number}"))).await;
     }
     for number in 0..RUNS {
         case.receiver.wait_for_taken(&format!("run-{number}"), &COMPLETE).await;
@@ -284,40 +284,40 @@ async fn of_two_replicas_one_tells_each_event() {
 #[tokio::test]
 async fn while_the_database_is_away_files_tell_and_nothing_is_told_twice_when_it_is_back() {
     let mut case = Case::new(Duration::ZERO).await;
-    let service = case.world.serve(&case.settings(&[])).await;
-    case.world.postgres().stop(Stop::Immediate);
-    service.submit(&case.world.request("run-1")).await;
+    let service = case.env.serve(&case.settings(&[])).await;
+    case.env.postgres().stop(Stop::Immediate);
+    service.submit(&case.env.request("run-1")).await;
     case.receiver.wait_for_ends("run-1", &WHOLE).await;
     // And one whose receiver is away too: the database takes it over.
     case.receiver.usually(Manner::Status(503));
-    service.submit(&case.world.request("run-2")).await;
+    service.submit(&case.env.request("run-2")).await;
     assert_eq!(service.ended("run-2").await["status"], "complete");
-    case.world.postgres().start_again();
-    case.world.wait_until_synced("run-1").await;
-    case.world.wait_until_synced("run-2").await;
+    case.env.postgres().start_again();
+    case.env.wait_until_synced("run-1").await;
+    case.env.wait_until_synced("run-2").await;
     case.receiver.usually(Manner::Status(200));
     // Its tables tell the rest of it by now.
     case.receiver.wait_for_ends("run-2", &COMPLETE).await;
-    case.world
+    case.env
         .wait_for_value(r#"SELECT count(*)::text FROM "WebhookDelivery" WHERE "settledAt" IS NULL"#, "0")
         .await;
     assert_eq!(case.receiver.ends("run-1"), WHOLE, "once");
-    case.world.manifest_when("run-1", |manifest| manifest.get("webhooks").is_none()).await;
+    case.env.manifest_when("run-1", |manifest| manifest.get("webhooks").is_none()).await;
 }
 
 #[tokio::test]
 async fn in_an_outage_files_tell_what_the_tables_lack_and_nothing_twice() {
     let mut case = Case::new(Duration::from_millis(300)).await;
-    let service = case.world.serve(&case.settings(&[])).await;
-    service.submit(&case.world.request("run-1")).await;
+    let service = case.env.serve(&case.settings(&[])).await;
+    service.submit(&case.env.request("run-1")).await;
     let second = r#"SELECT ("stage2Output" IS NOT NULL)::text FROM "PipelineRun" WHERE "id" = 'run-1'"#;
-    case.world.wait_for_value(second, "true").await;
-    case.world.postgres().stop(Stop::Immediate);
+    case.env.wait_for_value(second, "true").await;
+    case.env.postgres().stop(Stop::Immediate);
     case.receiver.wait_for_ends("run-1", &WHOLE[2..]).await;
     assert!(!case.receiver.taken("run-1").contains(&"init".to_owned()), "its row is there");
-    case.world.postgres().start_again();
-    case.world.wait_until_synced("run-1").await;
-    case.world
+    case.env.postgres().start_again();
+    case.env.wait_until_synced("run-1").await;
+    case.env
         .wait_for_value(r#"SELECT count(*)::text FROM "WebhookDelivery" WHERE "settledAt" IS NULL"#, "0")
         .await;
     assert_eq!(case.receiver.ends("run-1"), &WHOLE[2..], "once");
@@ -326,35 +326,35 @@ async fn in_an_outage_files_tell_what_the_tables_lack_and_nothing_twice() {
 #[tokio::test]
 async fn a_row_that_the_frontend_completed_while_we_could_not_write_gets_what_it_lacks() {
     let mut case = Case::new(Duration::ZERO).await;
-    case.world.postgres().stop(Stop::Immediate);
-    let mut service = case.world.serve(&case.settings(&[])).await;
-    service.submit(&case.world.request("run-1")).await;
+    case.env.postgres().stop(Stop::Immediate);
+    let mut service = case.env.serve(&case.settings(&[])).await;
+    service.submit(&case.env.request("run-1")).await;
     case.receiver.wait_for_ends("run-1", &WHOLE).await;
     service.kill();
-    case.world.postgres().start_again();
+    case.env.postgres().start_again();
     // As the frontend does when it is told.
-    case.world
+    case.env
         .query(r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'user_2abc', 'e', now())"#)
         .await;
     let row = format!(
         r#"INSERT INTO "PipelineRun" ("id", "userId", "documentName", "documentUrl", "companyName", "pipelineVersion",
              "status", "completedAt") VALUES ('run-1', 'u', 'd', '{}', 'decathlon', '1.0', 'COMPLETED', now())"#,
-        case.world.request("run-1")["blob_url"].as_str().unwrap()
+        case.env.request("run-1")["blob_url"].as_str().unwrap()
     );
-    case.world.query(&row).await;
-    let _service = case.world.serve(&case.settings(&[])).await;
-    case.world.manifest_when("run-1", |manifest| manifest.get("proof").is_some()).await;
-    case.world.assert_both_agree("run-1").await;
+    case.env.query(&row).await;
+    let _service = case.env.serve(&case.settings(&[])).await;
+    case.env.manifest_when("run-1", |manifest| manifest.get("proof").is_some()).await;
+    case.env.assert_both_agree("run-1").await;
     assert_eq!(case.receiver.ends("run-1"), WHOLE, "once");
 }
 
 #[tokio::test]
 async fn in_files_alone_a_killed_service_tells_on_where_it_was_and_a_replay_tells_all() {
     let case = Case::new(Duration::ZERO).await;
-    let mut service = case.world.serve(&case.settings(&[FILE_ONLY, ("CRASH_AT", "webhook-claimed:3")])).await;
-    let _ = service.post(&case.world.request("run-1")).await;
+    let mut service = case.env.serve(&case.settings(&[FILE_ONLY, ("CRASH_AT", "webhook-claimed:3")])).await;
+    let _ = service.post(&case.env.request("run-1")).await;
     service.killed().await;
-    let service = case.world.serve(&case.settings(&[FILE_ONLY])).await;
+    let service = case.env.serve(&case.settings(&[FILE_ONLY])).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
     case.receiver.wait_for_ends("run-1", &WHOLE).await;
     let (code, lines) = case.command(&["replay", "--run", "run-1"], &[FILE_ONLY]);

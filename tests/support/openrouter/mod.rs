@@ -78,7 +78,7 @@ impl Recorded {
 
 /// A running double. Dropping it ends it.
 #[derive(Debug)]
-pub(crate) struct StandIn {
+pub(crate) struct FakeModel {
     address: SocketAddr,
     state: Arc<State>,
     stop: Option<oneshot::Sender<()>>,
@@ -105,7 +105,7 @@ struct State {
     bytes_sent: AtomicUsize,
 }
 
-impl StandIn {
+impl FakeModel {
     pub(crate) fn start(options: Options) -> Self {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -198,7 +198,7 @@ impl StandIn {
     }
 }
 
-impl Drop for StandIn {
+impl Drop for FakeModel {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -225,6 +225,6 @@ fn stage_of(schema: &Value) -> &'static str {
 }
 
 /// How often a model was asked for each stage.
-pub(crate) fn calls(model: &StandIn) -> [usize; 4] {
+pub(crate) fn calls(model: &FakeModel) -> [usize; 4] {
     SCHEMAS.map(|schema| model.calls_of(schema))
 }

@@ -123,88 +123,88 @@ const AT: &str = "2026-11-21T13:00:00Z";
 
 #[tokio::test]
 async fn a_stage_comes_back_as_it_was_stored() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    assert_eq!(world.stage_1().await, None);
+    let env = Fixture::new();
+    let fence = env.open().await;
+    assert_eq!(env.stage_1().await, None);
     let record = record("One");
-    world.store.store_stage(&fence, &record).await.unwrap();
-    assert_eq!(world.stage_1().await, Some(record.clone()));
+    env.store.store_stage(&fence, &record).await.unwrap();
+    assert_eq!(env.stage_1().await, Some(record.clone()));
     // Storing the same again is success, not a conflict.
-    world.store.store_stage(&fence, &record).await.unwrap();
-    let stored = &world.manifest().stages[&Stage::InputProcessing];
+    env.store.store_stage(&fence, &record).await.unwrap();
+    let stored = &env.manifest().stages[&Stage::InputProcessing];
     assert_eq!(stored.record_sha256, record.sha256().unwrap());
     assert_eq!(stored.file, "stage1/inspirations.json");
 }
 
 #[tokio::test]
 async fn a_different_record_is_a_conflict_and_replaces_nothing() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    world.store.store_stage(&fence, &record("One")).await.unwrap();
-    let error = world.store.store_stage(&fence, &record("Two")).await.unwrap_err();
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
+    let error = env.store.store_stage(&fence, &record("Two")).await.unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Conflict);
     assert!(error.message.contains("different record"), "{error}");
-    assert_eq!(world.stage_1().await, Some(record("One")));
+    assert_eq!(env.stage_1().await, Some(record("One")));
 }
 
 #[tokio::test]
 async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
     for damage in ["", "{", "{\"meta\": 1}", "not json"] {
-        let world = Fixture::new();
-        let fence = world.open().await;
-        world.store.store_stage(&fence, &record("One")).await.unwrap();
-        let path = world.path("stage1/inspirations.json");
+        let env = Fixture::new();
+        let fence = env.open().await;
+        env.store.store_stage(&fence, &record("One")).await.unwrap();
+        let path = env.path("stage1/inspirations.json");
         fs::write(&path, damage).unwrap();
-        assert_eq!(world.stage_1().await, None, "{damage:?}");
+        assert_eq!(env.stage_1().await, None, "{damage:?}");
         // Also for a record that differs from the lost one.
-        world.store.store_stage(&fence, &record("Two")).await.unwrap();
-        let aside = world.path("stage1/inspirations.json.corrupt-20261121T120000500Z");
+        env.store.store_stage(&fence, &record("Two")).await.unwrap();
+        let aside = env.path("stage1/inspirations.json.corrupt-20261121T120000500Z");
         assert_eq!(fs::read_to_string(aside).unwrap(), damage);
-        assert_eq!(world.stage_1().await, Some(record("Two")));
+        assert_eq!(env.stage_1().await, Some(record("Two")));
     }
 }
 
 #[tokio::test]
 async fn a_changed_word_or_a_changed_meta_is_noticed() {
     for (old, new) in [("One", "Eno"), ("\"attempts\": 1", "\"attempts\": 2")] {
-        let world = Fixture::new();
-        let fence = world.open().await;
-        world.store.store_stage(&fence, &record("One")).await.unwrap();
-        let path = world.path("stage1/inspirations.json");
+        let env = Fixture::new();
+        let fence = env.open().await;
+        env.store.store_stage(&fence, &record("One")).await.unwrap();
+        let path = env.path("stage1/inspirations.json");
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(old));
         fs::write(&path, text.replace(old, new)).unwrap();
-        assert_eq!(world.stage_1().await, None, "{old} → {new}");
-        world.store.release(&fence).await.unwrap();
-        world.open().await;
+        assert_eq!(env.stage_1().await, None, "{old} → {new}");
+        env.store.release(&fence).await.unwrap();
+        env.open().await;
         assert!(!path.exists(), "who takes the run over clears its place");
     }
 }
 
 #[tokio::test]
 async fn a_crash_between_stage_and_manifest_loses_nothing() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    let path = world.path(MANIFEST_FILE);
+    let env = Fixture::new();
+    let fence = env.open().await;
+    let path = env.path(MANIFEST_FILE);
     let before = fs::read(&path).unwrap();
-    world.store.store_stage(&fence, &record("One")).await.unwrap();
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
     // The state a SIGKILL leaves between the two writes.
     fs::write(&path, before).unwrap();
-    assert_eq!(world.stage_1().await, Some(record("One")));
-    world.store.release(&fence).await.unwrap();
-    world.open().await;
-    let named = &world.manifest().stages[&Stage::InputProcessing];
+    assert_eq!(env.stage_1().await, Some(record("One")));
+    env.store.release(&fence).await.unwrap();
+    env.open().await;
+    let named = &env.manifest().stages[&Stage::InputProcessing];
     assert_eq!(named.record_sha256, record("One").sha256().unwrap());
 }
 
 #[tokio::test]
 async fn one_run_has_one_writer_and_one_request() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    let other = world.other();
+    let env = Fixture::new();
+    let fence = env.open().await;
+    let other = env.other();
     let busy = other.open(&new_run("doc", "acme"), "two").await;
     assert!(matches!(busy, Err(OpenError::Busy(_))), "{busy:?}");
-    world.store.release(&fence).await.unwrap();
+    env.store.release(&fence).await.unwrap();
     let error = other.open(&new_run("other", "acme"), "two").await.unwrap_err();
     assert!(error.to_string().contains("another document"), "{error}");
     let error = other.open(&new_run("doc", "zenith"), "two").await.unwrap_err();
@@ -212,9 +212,9 @@ async fn one_run_has_one_writer_and_one_request() {
     let (second, _) = other.open(&new_run("doc", "acme"), "two").await.unwrap();
     assert!(second.epoch > fence.epoch);
     // Whoever had it before may write no more.
-    let error = world.store.store_stage(&fence, &record("One")).await.unwrap_err();
+    let error = env.store.store_stage(&fence, &record("One")).await.unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Fenced);
-    let error = world.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap_err();
+    let error = env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Fenced);
     other.store_stage(&second, &record("Two")).await.unwrap();
 }
@@ -226,57 +226,57 @@ async fn claim(store: &FileStore, lease: &Lease, held: &HashSet<RunId>) -> Vec<F
 
 #[tokio::test]
 async fn a_run_of_a_process_that_died_is_claimed_at_once_and_of_a_living_one_never() {
-    let world = Fixture::new();
+    let env = Fixture::new();
     let lease = |owner: &str| Lease { owner: owner.into(), duration: Duration::from_secs(15) };
     let none = HashSet::new();
-    let first = world.other();
+    let first = env.other();
     let accepted = first.accept(&new_run("doc", "acme"), Some(&lease("first"))).await.unwrap();
     assert!(matches!(accepted, Acceptance::New(Some(_))), "{accepted:?}");
-    assert_eq!(claim(&world.store, &lease("second"), &none).await, []);
+    assert_eq!(claim(&env.store, &lease("second"), &none).await, []);
     // Its lock goes with the process.
     drop(first);
-    let held = HashSet::from([world.run.clone()]);
-    assert_eq!(claim(&world.store, &lease("second"), &held).await, []);
-    let claimed = claim(&world.store, &lease("second"), &none).await;
+    let held = HashSet::from([env.run.clone()]);
+    assert_eq!(claim(&env.store, &lease("second"), &held).await, []);
+    let claimed = claim(&env.store, &lease("second"), &none).await;
     assert_eq!(claimed.len(), 1);
     assert_eq!((claimed[0].epoch, claimed[0].generation), (2, 1));
-    assert_eq!(world.store.open_count().await.unwrap(), 1);
-    world.store.finish(&claimed[0], End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
-    assert_eq!(claim(&world.store, &lease("third"), &none).await, []);
-    assert_eq!(world.store.open_count().await.unwrap(), 0);
+    assert_eq!(env.store.open_count().await.unwrap(), 1);
+    env.store.finish(&claimed[0], End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    assert_eq!(claim(&env.store, &lease("third"), &none).await, []);
+    assert_eq!(env.store.open_count().await.unwrap(), 0);
 }
 
 #[tokio::test]
 async fn what_the_database_lacks_is_marked_and_counted() {
-    let world = Fixture::new();
+    let env = Fixture::new();
     let new = new_run("doc", "acme");
     let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
-    let accepted = world.store.accept_with_sync_state(&new, Some(&lease), DbSync::Synced).await.unwrap();
+    let accepted = env.store.accept_with_sync_state(&new, Some(&lease), DbSync::Synced).await.unwrap();
     let Acceptance::New(Some(fence)) = accepted else { panic!("{accepted:?}") };
-    assert!(world.manifest().has_row() && !fence.owns_row, "its row is still to be taken");
-    world.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Pending).await.unwrap();
-    assert!(world.manifest().stages[&Stage::InputProcessing].unsynced);
-    world.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Synced).await.unwrap();
-    assert!(!world.manifest().stages[&Stage::InputProcessing].unsynced);
-    assert_eq!(world.store.unsynced().await.unwrap().runs, 0);
+    assert!(env.manifest().has_row() && !fence.owns_row, "its row is still to be taken");
+    env.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Pending).await.unwrap();
+    assert!(env.manifest().stages[&Stage::InputProcessing].unsynced);
+    env.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Synced).await.unwrap();
+    assert!(!env.manifest().stages[&Stage::InputProcessing].unsynced);
+    assert_eq!(env.store.unsynced().await.unwrap().runs, 0);
     let end = End::Failed(&failure());
-    world.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
+    env.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
     // An answer that was lost is asked for again.
-    world.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
-    assert_eq!(world.store.unsynced().await.unwrap().runs, 1);
-    let snapshot = world.store.load(&world.run).await.unwrap().unwrap();
+    env.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
+    assert_eq!(env.store.unsynced().await.unwrap().runs, 1);
+    let snapshot = env.store.load(&env.run).await.unwrap().unwrap();
     let proof = crate::storage::proof::Proof::of(&snapshot, "1".to_owned(), AT.parse().unwrap());
-    world.store.keep_proof(&proof).await.unwrap();
-    assert_eq!(world.store.unsynced().await.unwrap().runs, 0);
+    env.store.keep_proof(&proof).await.unwrap();
+    assert_eq!(env.store.unsynced().await.unwrap().runs, 0);
 }
 
 #[tokio::test]
 async fn of_many_acceptances_at_once_one_is_new() {
-    let world = Fixture::new();
+    let env = Fixture::new();
     let new = new_run("doc", "acme");
     let all: Vec<_> = (0..20)
         .map(|_| {
-            let (store, new) = (world.other(), new.clone());
+            let (store, new) = (env.other(), new.clone());
             tokio::spawn(async move { store.accept(&new, None).await.unwrap() })
         })
         .collect();
@@ -291,101 +291,101 @@ async fn of_many_acceptances_at_once_one_is_new() {
         }
     }
     assert_eq!(new_count, 1);
-    let other = world.store.accept(&new_run("other", "acme"), None).await.unwrap();
+    let other = env.store.accept(&new_run("other", "acme"), None).await.unwrap();
     assert_eq!(other, Acceptance::RequestMismatch);
 }
 
 #[tokio::test]
 async fn the_spooled_document_stays_until_the_end() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    assert_eq!(world.store.spooled(&world.run).await.unwrap(), None);
-    world.store.spool(&world.run, b"%PDF"[..].into()).await.unwrap();
-    assert_eq!(world.store.spooled(&world.run).await.unwrap().as_deref(), Some(&b"%PDF"[..]));
-    world.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
-    assert_eq!(world.store.spooled(&world.run).await.unwrap(), None);
+    let env = Fixture::new();
+    let fence = env.open().await;
+    assert_eq!(env.store.spooled(&env.run).await.unwrap(), None);
+    env.store.spool(&env.run, b"%PDF"[..].into()).await.unwrap();
+    assert_eq!(env.store.spooled(&env.run).await.unwrap().as_deref(), Some(&b"%PDF"[..]));
+    env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    assert_eq!(env.store.spooled(&env.run).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn what_a_killed_process_left_is_cleared_away() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    world.store.store_stage(&fence, &record("One")).await.unwrap();
-    world.store.release(&fence).await.unwrap();
-    let left = world.path("stage1/.inspirations.json.4711-0.tmp");
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
+    env.store.release(&fence).await.unwrap();
+    let left = env.path("stage1/.inspirations.json.4711-0.tmp");
     fs::write(&left, "half a rec").unwrap();
-    world.open().await;
+    env.open().await;
     assert!(!left.exists());
 }
 
 #[tokio::test]
 async fn what_is_left_of_a_run_that_was_never_accepted_is_cleared_away() {
-    let world = Fixture::new();
+    let env = Fixture::new();
     // Killed between the mark and the manifest.
-    let (mark, torn) = (world.path("../.open/run-1"), world.path(".run.json.4711-0.tmp"));
+    let (mark, torn) = (env.path("../.open/run-1"), env.path(".run.json.4711-0.tmp"));
     for left in [&mark, &torn] {
         fs::create_dir_all(left.parent().unwrap()).unwrap();
         fs::write(left, "").unwrap();
     }
     let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
-    assert_eq!(claim(&world.store, &lease, &HashSet::new()).await, []);
+    assert_eq!(claim(&env.store, &lease, &HashSet::new()).await, []);
     assert!(!mark.exists() && !torn.exists());
-    let accepted = world.store.accept(&new_run("doc", "acme"), None).await.unwrap();
+    let accepted = env.store.accept(&new_run("doc", "acme"), None).await.unwrap();
     assert_eq!(accepted, Acceptance::New(None));
-    assert_eq!(claim(&world.store, &lease, &HashSet::new()).await.len(), 1, "its id is as good as new");
+    assert_eq!(claim(&env.store, &lease, &HashSet::new()).await.len(), 1, "its id is as good as new");
 }
 
 #[tokio::test]
 async fn what_is_left_of_a_run_being_open_is_cleared_away_once_it_has_ended() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    world.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
     // Killed between the manifest and what comes after it.
-    let (mark, document) = (world.path("../.open/run-1"), world.path("document"));
+    let (mark, document) = (env.path("../.open/run-1"), env.path("document"));
     for left in [&mark, &document] {
         fs::create_dir_all(left.parent().unwrap()).unwrap();
         fs::write(left, "").unwrap();
     }
     let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
-    assert_eq!(claim(&world.store, &lease, &HashSet::new()).await, []);
+    assert_eq!(claim(&env.store, &lease, &HashSet::new()).await, []);
     assert!(!mark.exists() && !document.exists());
 }
 
 #[tokio::test]
 async fn a_newer_manifest_is_left_alone() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    world.store.release(&fence).await.unwrap();
-    let path = world.path(MANIFEST_FILE);
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.release(&fence).await.unwrap();
+    let path = env.path(MANIFEST_FILE);
     let newer = fs::read_to_string(&path).unwrap().replace("\"version\": 1", "\"version\": 2");
     fs::write(&path, &newer).unwrap();
-    let error = world.store.open(&new_run("doc", "acme"), "one").await.unwrap_err();
+    let error = env.store.open(&new_run("doc", "acme"), "one").await.unwrap_err();
     assert!(error.to_string().contains("newer version"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
 }
 
 #[tokio::test]
 async fn a_place_that_is_no_folder_is_named_with_its_errno() {
-    let world = Fixture::new();
-    fs::write(world.folder.path().join("runs"), "a file").unwrap();
-    let error = world.store.open(&new_run("doc", "acme"), "one").await.unwrap_err().to_string();
+    let env = Fixture::new();
+    fs::write(env.folder.path().join("runs"), "a file").unwrap();
+    let error = env.store.open(&new_run("doc", "acme"), "one").await.unwrap_err().to_string();
     assert!(error.contains("runs") && error.contains("os error"), "{error}");
-    let error = world.store.probe().await.unwrap_err();
+    let error = env.store.probe().await.unwrap_err();
     assert!(error.message.contains("os error"), "{error}");
 }
 
 #[tokio::test]
 async fn an_end_is_read_back_with_its_report_and_a_changed_report_is_not_believed() {
-    let world = Fixture::new();
-    let fence = world.open().await;
-    world.store.store_stage(&fence, &record("One")).await.unwrap();
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
     let end = End::Completed { records: &[], report: "# One\n" };
-    world.store.finish(&fence, end, AT.parse().unwrap()).await.unwrap();
-    let snapshot = world.store.load(&world.run).await.unwrap().unwrap();
+    env.store.finish(&fence, end, AT.parse().unwrap()).await.unwrap();
+    let snapshot = env.store.load(&env.run).await.unwrap().unwrap();
     assert_eq!(snapshot.status, RunStatus::Completed);
     assert_eq!(snapshot.report.as_deref(), Some("# One\n"));
     assert_eq!(snapshot.finished_at, Some(AT.parse().unwrap()));
     assert!(!snapshot.is_leased);
-    fs::write(world.path("report.md"), "# Two\n").unwrap();
-    assert_eq!(world.store.load(&world.run).await.unwrap().unwrap().report, None);
+    fs::write(env.path("report.md"), "# Two\n").unwrap();
+    assert_eq!(env.store.load(&env.run).await.unwrap().unwrap().report, None);
 }
