@@ -1,7 +1,7 @@
 //! Storage, against real disks and a real PostgreSQL.
 
-mod bursts;
 mod contract;
+mod load_bursts;
 mod network;
 mod postgres;
 mod schema;

@@ -6,12 +6,12 @@ mod cases;
 mod connections;
 mod contents;
 mod double;
+mod end_to_end;
 mod http2;
 mod providers;
 mod rules;
 mod smollm;
 mod statuses;
-mod whole;
 
 use std::{sync::Arc, time::Duration};
 

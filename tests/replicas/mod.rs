@@ -5,7 +5,7 @@
 
 mod crash;
 mod lifecycle;
-mod several;
+mod multi_replica;
 
 use std::time::Duration;
 

@@ -162,6 +162,6 @@ async fn what_no_file_took_is_marked_in_the_database() {
     store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
     assert_eq!(database.unsynced(&fence.run), HashSet::from([Some(Stage::InputProcessing)]));
     let snapshot = store.load(&fence.run).await.unwrap().unwrap();
-    let places = snapshot.stages[&Stage::InputProcessing].places;
+    let places = snapshot.stages[&Stage::InputProcessing].stored_in;
     assert!(places.database && !places.files);
 }
