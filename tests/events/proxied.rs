@@ -84,10 +84,10 @@ console.log(JSON.stringify([answer.status, header('content-type'), header('cache
 process.exit(0);
 ";
 
-/// The frontend's route of the README, run as it stands there: a proxy in front of the frontend reads its headers, not ours.
+/// The frontend's route of docs/API.md, run as it stands there: a proxy in front of the frontend reads its headers, not ours.
 #[tokio::test]
 async fn the_route_of_the_readme_is_let_alone_too() {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = std::fs::read_to_string(root().join("docs/API.md")).unwrap();
     let (_, route) = readme.split_once("// app/api/runs/[id]/events/route.ts\n").unwrap();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("route.ts"), route.split("```").next().unwrap()).unwrap();
