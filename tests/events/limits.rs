@@ -27,7 +27,7 @@ async fn wait_for_streams(service: &Service, wanted: &str) {
 #[tokio::test]
 async fn a_client_has_so_many_streams_and_a_process_that_stops_ends_them() {
     let env = env(Duration::ZERO).await;
-    let mut service = web(&env, &[("EVENT_STREAMS_PER_CLIENT", "2")]).await;
+    let mut service = web(&env, &[("MAX_EVENT_STREAMS_PER_CLIENT", "2")]).await;
     service.submit(&env.request("run-1")).await;
     let (mut one, two) = (Stream::open(&service, PATH, None).await, Stream::open(&service, PATH, None).await);
     one.until("1.1").await;
@@ -72,7 +72,7 @@ async fn a_process_that_stops_sends_new_streams_on_while_its_runs_end() {
 async fn each_key_is_a_client_and_without_one_there_is_no_stream() {
     let env = env(Duration::ZERO).await;
     let keys = [("BACKEND_API_KEYS", "one-key-of-the-test,another-key-of-the-test")];
-    let service = web(&env, &[keys[0], ("EVENT_STREAMS_PER_CLIENT", "1")]).await;
+    let service = web(&env, &[keys[0], ("MAX_EVENT_STREAMS_PER_CLIENT", "1")]).await;
     env.query(
         r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'c', 'e@x', now())"#,
     )

@@ -13,7 +13,7 @@ const PROXY_HOPS_MAX: u8 = 10;
 
 /// By default. The frontend's server is one client for all who look at it, so not a handful; an eighth of what a process
 /// has, so that one client does not take them all.
-const EVENT_STREAMS_PER_CLIENT: usize = 256;
+const MAX_EVENT_STREAMS_PER_CLIENT: usize = 256;
 
 /// Who may call the HTTP API.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct AccessConfig {
     pub allowed_origins: Vec<OriginRule>,
     /// `TRUSTED_PROXY_HOPS`: so many entries at the end of `X-Forwarded-For` are written by proxies of ours.
     pub trusted_proxy_hops: u8,
-    /// `EVENT_STREAMS_PER_CLIENT`: streams of events that one client, by its key or else its address, may have open.
+    /// `MAX_EVENT_STREAMS_PER_CLIENT`: streams of events that one client, by its key or else its address, may have open.
     pub event_streams_per_client_max: usize,
 }
 
@@ -42,7 +42,7 @@ impl Default for AccessConfig {
             metrics_key: None,
             allowed_origins: Vec::new(),
             trusted_proxy_hops: 0,
-            event_streams_per_client_max: EVENT_STREAMS_PER_CLIENT,
+            event_streams_per_client_max: MAX_EVENT_STREAMS_PER_CLIENT,
         }
     }
 }
@@ -133,10 +133,10 @@ impl AccessConfig {
         }
         let streams = "must be a number of streams, at least 1";
         let mut event_streams_per_client_max =
-            reader.value("EVENT_STREAMS_PER_CLIENT", EVENT_STREAMS_PER_CLIENT, streams, "256");
+            reader.value("MAX_EVENT_STREAMS_PER_CLIENT", MAX_EVENT_STREAMS_PER_CLIENT, streams, "256");
         if event_streams_per_client_max == 0 {
-            reader.problem("EVENT_STREAMS_PER_CLIENT", streams, "256");
-            event_streams_per_client_max = EVENT_STREAMS_PER_CLIENT;
+            reader.problem("MAX_EVENT_STREAMS_PER_CLIENT", streams, "256");
+            event_streams_per_client_max = MAX_EVENT_STREAMS_PER_CLIENT;
         }
         Self {
             api_keys,

@@ -63,7 +63,7 @@ pub(in crate::http) async fn follow(
         return Ok(streaming(Body::from(come_again())));
     }
     let Some(admitted) = state.streams.admit(Client::of(&request, &state)) else {
-        let detail = "as many streams of events are open as may be (EVENT_STREAMS_PER_CLIENT); close one, or come again";
+        let detail = "as many streams of events are open as may be (MAX_EVENT_STREAMS_PER_CLIENT); close one, or come again";
         return Err(Problem::unavailable(codes::TOO_MANY_STREAMS, detail, RETRY_STREAMS));
     };
     let (progress, follower) = match state.watchers.follow(&run_id).await {
