@@ -38,10 +38,10 @@ async fn keys_open_runs_and_reads_by_either_header() {
     for key in
         ["the-old-key-012345678", "the-old-key-01234567890", "the-old-key-0123456789,the-new-key-0123456789"]
     {
-        with_header(&service, "/status/run-1", "x-api-key", key).await.problem(403, "key_refused");
+        with_header(&service, "/status/run-1", "x-api-key", key).await.problem(403, "invalid_api_key");
         with_header(&service, "/api/pipeline/r/status", "authorization", &format!("Bearer {key}"))
             .await
-            .problem(403, "key_refused");
+            .problem(403, "invalid_api_key");
     }
     // What a client without a key sends.
     with_header(&service, "/status/run-1", "x-api-key", "").await.problem(401, "key_required");

@@ -274,6 +274,6 @@ async fn metrics_have_a_key_of_their_own() {
         service.send(request.body(axum::body::Body::empty()).unwrap())
     };
     service.get("/metrics").await.problem(401, "key_required");
-    with("api-key").await.problem(403, "key_refused");
+    with("api-key").await.problem(403, "invalid_api_key");
     assert_eq!(with("metrics-key").await.status, 200);
 }

@@ -52,7 +52,7 @@ impl Keys {
         if is_known.into() {
             return Ok(());
         }
-        Err(Problem::new(codes::KEY_REFUSED, "this key is not accepted"))
+        Err(Problem::new(codes::INVALID_API_KEY, "this key is not accepted"))
     }
 }
 

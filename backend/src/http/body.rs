@@ -69,7 +69,7 @@ async fn read(body: &mut BodyDataStream, limits: &Limits) -> Result<Vec<u8>, Pro
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {
         let chunk =
-            chunk.map_err(|_| Problem::new(codes::BROKEN_BODY, "the body broke off before its end"))?;
+            chunk.map_err(|_| Problem::new(codes::INCOMPLETE_BODY, "the body broke off before its end"))?;
         if bytes.len() + chunk.len() > limits.body_bytes_max {
             drop(bytes);
             drain(body).await;

@@ -23,11 +23,11 @@ macro_rules! codes {
 
 codes! {
     MALFORMED_JSON = BAD_REQUEST, "malformed_json", "the body is not JSON";
-    BROKEN_BODY = BAD_REQUEST, "broken_body", "the body broke off before its end";
+    INCOMPLETE_BODY = BAD_REQUEST, "incomplete_body", "the body broke off before its end";
     FORBIDDEN_URL = BAD_REQUEST, "forbidden_url", "the document's address is none that documents may come from";
     INVALID_LAST_EVENT_ID = BAD_REQUEST, "invalid_last_event_id", "Last-Event-ID is no event of this run";
     KEY_REQUIRED = UNAUTHORIZED, "key_required", "no key came with the request";
-    KEY_REFUSED = FORBIDDEN, "key_refused", "the key that came is not accepted";
+    INVALID_API_KEY = FORBIDDEN, "invalid_api_key", "the key that came is not accepted";
     RUN_NOT_FOUND = NOT_FOUND, "run_not_found", "there is no run with this id";
     BRAND_NOT_FOUND = NOT_FOUND, "brand_not_found", "there is no brand with this id";
     REPORT_PENDING = NOT_FOUND, "report_pending", "the run has not ended, so it has no report yet";

@@ -1284,7 +1284,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -1294,7 +1294,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -1396,7 +1396,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -1406,7 +1406,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -1522,7 +1522,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -1532,7 +1532,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -1650,7 +1650,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -1660,7 +1660,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -1822,7 +1822,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -1832,7 +1832,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -1971,7 +1971,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -1981,7 +1981,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2115,7 +2115,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -2125,7 +2125,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2259,7 +2259,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -2269,7 +2269,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2814,7 +2814,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -2824,7 +2824,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2954,7 +2954,7 @@ export interface operations {
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
-            /** @description `malformed_json`: the body is not JSON; `broken_body`: the body broke off before its end; `forbidden_url`: the document's address is none that documents may come from */
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end; `forbidden_url`: the document's address is none that documents may come from */
             400: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -2964,7 +2964,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "malformed_json" | "broken_body" | "forbidden_url";
+                        code?: "malformed_json" | "incomplete_body" | "forbidden_url";
                         /** @constant */
                         status?: 400;
                     } & components["schemas"]["Problem"];
@@ -2988,7 +2988,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -2998,7 +2998,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -3180,7 +3180,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_refused`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key that came is not accepted */
             403: {
                 headers: {
                     /** @description The request's name, also in the log. */
@@ -3190,7 +3190,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_refused";
+                        code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];

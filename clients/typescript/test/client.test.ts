@@ -61,7 +61,7 @@ test('a refusal is an error with its code', async () => {
 });
 
 test('a key that is missing or wrong is said to be so', async () => {
-  for (const [apiKey, code] of [[undefined, 'key_required'], ['no-such-key', 'key_refused']] as const) {
+  for (const [apiKey, code] of [[undefined, 'key_required'], ['no-such-key', 'invalid_api_key']] as const) {
     const stranger = innovationClient({ baseUrl, ...(apiKey === undefined ? {} : { apiKey }) });
     const refused = answered(stranger.GET('/api/pipeline'));
     await assert.rejects(refused, (error: InnovationError) => error.code === code);

@@ -18,7 +18,7 @@ pub(in crate::http) fn submit() -> Operation {
         .json::<bodies::Accepted>(StatusCode::ACCEPTED, STATUS_URL)
         .problems(&[
             codes::MALFORMED_JSON,
-            codes::BROKEN_BODY,
+            codes::INCOMPLETE_BODY,
             codes::FORBIDDEN_URL,
             codes::BRAND_NOT_FOUND,
             codes::BODY_TIMEOUT,
