@@ -191,7 +191,7 @@ async fn a_conflict_degrades_until_somebody_settles_it() {
     let (status, body) = health(&service).await;
     assert_eq!((status, &body["status"]), (200, &json!("degraded")));
     let metrics = String::from_utf8(service.get("/metrics").await.body).unwrap();
-    assert!(metrics.contains("innovation_conflicts 2"), "{metrics}");
+    assert!(metrics.contains("innovation_sync_conflicts 2"), "{metrics}");
     service.get("/health/ready").await.json();
 }
 

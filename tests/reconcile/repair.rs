@@ -187,7 +187,7 @@ async fn a_row_that_was_changed_by_hand_is_a_conflict_that_is_seen_everywhere_un
     assert_eq!(check["status"], "warning");
     assert!(check["detail"].as_str().unwrap().contains("innovation reconcile resolve"), "{check}");
     let metrics = service.call("GET", "/metrics").await.body;
-    assert!(metrics.as_str().unwrap().contains("innovation_conflicts 1"), "{metrics}");
+    assert!(metrics.as_str().unwrap().contains("innovation_sync_conflicts 1"), "{metrics}");
 }
 
 #[tokio::test]

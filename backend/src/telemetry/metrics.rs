@@ -30,12 +30,12 @@ const LATENCY_BUCKETS_SECONDS: [f64; 12] =
 
 /// Where a stage or a run was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum StoreName {
     Database,
     File,
 }
 
-impl Place {
+impl StoreName {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Database => "database",
@@ -66,7 +66,7 @@ struct EndLabels {
 struct StageLabels {
     stage: u8,
     provider: String,
-    place: &'static str,
+    store: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -200,9 +200,9 @@ pub fn run_ended(status: pipeline::run::RunStatus, code: Option<pipeline::failur
     COUNTED.runs_ended.get_or_create(&EndLabels { status, code }).inc();
 }
 
-/// A stage's output was stored in one place.
-pub fn stage_stored(stage: pipeline::run::Stage, provider: &str, place: Place) {
-    let labels = StageLabels { stage: stage.number(), provider: provider.to_owned(), place: place.as_str() };
+/// A stage's output was stored in one of the stores.
+pub fn stage_stored(stage: pipeline::run::Stage, provider: &str, store: StoreName) {
+    let labels = StageLabels { stage: stage.number(), provider: provider.to_owned(), store: store.as_str() };
     COUNTED.stages_stored.get_or_create(&labels).inc();
 }
 
@@ -312,7 +312,7 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     }
     if let Some(conflicts) = measured.conflicts {
         registry.register(
-            "conflicts",
+            "sync_conflicts",
             "Runs of which row and files hold different records",
             gauge(conflicts),
         );
@@ -322,7 +322,7 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
         registry.register("database_breaker_open", "1 while the database is not asked", gauge);
     }
     let alarm = gauge(usize::from(measured.is_file_alarm));
-    registry.register("file_alarm", "1 while the last file write failed", alarm);
+    registry.register("file_write_failing", "1 while the last file write failed", alarm);
     let mut text = String::new();
     encode_registry(&mut text, &COUNTED.registry)?;
     encode_registry(&mut text, &registry)?;
@@ -362,7 +362,7 @@ mod tests {
         run_accepted();
         run_ended(RunStatus::Failed, Some(FailureCode::LlmCredits));
         run_ended(RunStatus::Completed, None);
-        stage_stored(Stage::InputProcessing, "extractive", Place::File);
+        stage_stored(Stage::InputProcessing, "extractive", StoreName::File);
         database_write(false);
         file_write_failed();
         llm_cost(0.25);
@@ -374,7 +374,7 @@ mod tests {
             "innovation_runs_accepted_total 1",
             "innovation_runs_ended_total{status=\"FAILED\",code=\"LLM_CREDITS\"} 1",
             "innovation_runs_ended_total{status=\"COMPLETED\",code=\"NONE\"} 1",
-            "innovation_stages_stored_total{stage=\"1\",provider=\"extractive\",place=\"file\"} 1",
+            "innovation_stages_stored_total{stage=\"1\",provider=\"extractive\",store=\"file\"} 1",
             "innovation_database_writes_total{result=\"failed\"} 1",
             "innovation_file_write_failures_total 1",
             "innovation_llm_cost_usd_total 0.25",
@@ -388,7 +388,7 @@ mod tests {
             "innovation_unsynced_stages 5",
             "innovation_oldest_unsynced_seconds 61",
             "innovation_database_breaker_open 1",
-            "innovation_conflicts 1",
+            "innovation_sync_conflicts 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

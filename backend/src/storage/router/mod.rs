@@ -53,7 +53,7 @@ use super::{
 };
 use crate::{
     failpoints,
-    telemetry::metrics::{self, Place},
+    telemetry::metrics::{self, StoreName},
 };
 
 /// What the operator decides.
@@ -345,7 +345,7 @@ impl Router {
         written?;
         if let Write::Stage(record) = write {
             self.note_in_row(&fence.run, record.meta.stage);
-            metrics::stage_stored(record.meta.stage, &record.meta.provider, Place::Database);
+            metrics::stage_stored(record.meta.stage, &record.meta.provider, StoreName::Database);
             let stage = record.meta.stage.number();
             tracing::info!(run_id = %fence.run, stage, "[{}] Wrote Stage {stage} to database", fence.run);
         }
@@ -365,7 +365,7 @@ impl Router {
         }
         self.note_file(&written);
         if let (Ok(()), Write::Stage(record)) = (&written, write) {
-            metrics::stage_stored(record.meta.stage, &record.meta.provider, Place::File);
+            metrics::stage_stored(record.meta.stage, &record.meta.provider, StoreName::File);
         }
         written
     }
