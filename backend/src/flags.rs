@@ -86,7 +86,7 @@ impl FlagSource {
                     let is_new = (old.database_writes, old.file_fallback) != (database_writes, file_fallback);
                     if is_new {
                         *flags = Flags { database_writes, file_fallback, revision: old.revision + 1 };
-                        tracing::warn!(
+                        tracing::warn!(event = "storage_flags_changed",
                             old_mode = %old.mode(),
                             new_mode = %flags.mode(),
                             revision = flags.revision,
@@ -102,7 +102,7 @@ impl FlagSource {
         let mut current = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
         if *current != alarm {
             if let Some(alarm) = &alarm {
-                tracing::error!("{alarm}");
+                tracing::error!(event = "flags_file_rejected", "{alarm}");
             }
             *current = alarm;
         }

@@ -28,7 +28,7 @@ pub fn raise_open_files() {
             && let Err(error) =
                 setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum: limit.maximum })
         {
-            tracing::warn!(%error, "the limit of open files could not be raised");
+            tracing::warn!(event = "open_files_limit_not_raised", %error, "the limit of open files could not be raised");
         }
     }
 }

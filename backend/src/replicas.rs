@@ -42,7 +42,7 @@ impl ReplicaHeartbeat {
                     // Once an outage. What was known stays: replicas do not go because the database does.
                     Err(error) if !was_failing => {
                         was_failing = true;
-                        tracing::warn!(%error, "no sign of life could be shown to the other replicas; trying on");
+                        tracing::warn!(event = "heartbeat_failed", %error, "the heartbeat could not be written to the replica registry; will retry");
                     }
                     Err(_) => {}
                 }
@@ -56,7 +56,7 @@ impl ReplicaHeartbeat {
         if self.router.is_database_open()
             && let Err(error) = self.registry.leave(&self.identity.replica).await
         {
-            tracing::warn!(%error, "this replica could not be taken out of the registry");
+            tracing::warn!(event = "replica_not_deregistered", %error, "this replica could not be taken out of the registry");
         }
     }
 

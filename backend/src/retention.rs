@@ -42,10 +42,17 @@ impl RetentionSummary {
     fn tell(self) {
         let Self { files, rows, kept } = self;
         if files + rows > 0 {
-            tracing::info!(files, rows, audit = "expired", "what is older than RETENTION_DAYS is removed");
+            tracing::info!(
+                event = "expired_removed",
+                files,
+                rows,
+                audit = "expired",
+                "what is older than RETENTION_DAYS is removed"
+            );
         }
         if kept > 0 {
             tracing::warn!(
+                event = "expired_kept",
                 kept,
                 "files that are old enough stay: the database is not asked, or their rows do not hold the same; innovation reconcile --verify --all names those"
             );
@@ -74,7 +81,7 @@ impl Retention {
                     INTERVAL
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "what is too old could not all be removed; trying on");
+                    tracing::warn!(event = "retention_failed", %error, "what is too old could not all be removed; will retry");
                     RETRY_INTERVAL
                 }
             };

@@ -71,7 +71,7 @@ async fn a_deleted_runs_files_go_from_every_replicas_disk_and_do_not_come_back()
     .await;
     one.kill();
     assert_eq!(two.call("DELETE", "/api/pipeline/asleep").await.status, 204);
-    let said = reconcile_on(&env, "one", &["--dry-run", "--missing"]);
+    let said = reconcile_on(&env, "one", &["--dry-run", "--restore-rows"]);
     assert!(said.contains("1 runs have no row"), "{said}");
     one = env.replica("one", &environment).await;
     wait_until("the files go at the start", || !folder_of(&env, "one", "asleep").join("run.json").exists())
@@ -85,7 +85,7 @@ async fn a_deleted_runs_files_go_from_every_replicas_disk_and_do_not_come_back()
     two.kill();
     one.kill();
     env.query(r#"DELETE FROM "RunTombstone""#).await;
-    let said = reconcile_on(&env, "one", &["--missing"]);
+    let said = reconcile_on(&env, "one", &["--restore-rows"]);
     assert!(said.contains("0 runs"), "{said}");
     assert_eq!(env.value(ROWS).await, "0");
 }
@@ -120,7 +120,7 @@ async fn what_had_its_row_and_lost_it_comes_back_by_command_only() {
     let (code, lines) = reconcile(&env, &[]);
     assert_eq!((code, &lines[0]["result"]["outcome"]), (Some(0), &"row_gone".into()), "{lines:?}");
     let service = env.serve(&[]).await;
-    service.wait_for_log("innovation reconcile --missing").await;
+    service.wait_for_log("innovation reconcile --restore-rows").await;
     assert_eq!(env.value(ROWS).await, "0", "nothing comes back by itself");
     let said = innovation(&["reconcile", "--verify"])
         .env("APP_BASE_DIR", env.folder.path())
@@ -128,8 +128,11 @@ async fn what_had_its_row_and_lost_it_comes_back_by_command_only() {
         .output()
         .unwrap();
     let said = String::from_utf8(said.stderr).unwrap();
-    assert!(said.contains("2 only in files") && said.contains("innovation reconcile --missing"), "{said}");
-    let (code, lines) = reconcile(&env, &["--missing"]);
+    assert!(
+        said.contains("2 only in files") && said.contains("innovation reconcile --restore-rows"),
+        "{said}"
+    );
+    let (code, lines) = reconcile(&env, &["--restore-rows"]);
     assert_eq!((code, &lines.last().unwrap()["summary"]["proved"]), (Some(0), &2.into()), "{lines:?}");
     for run in ["run-1", "run-2"] {
         env.assert_both_agree(run).await;

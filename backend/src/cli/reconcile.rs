@@ -28,7 +28,7 @@ pub struct Args {
     /// Enter every ended run of this disk whose row is gone from the database, and that was not deleted: after an older
     /// backup was restored
     #[arg(long, conflicts_with_all = ["run", "verify"])]
-    missing: bool,
+    restore_rows: bool,
     /// Compare both sides and write to neither; exit code 1 on any difference
     #[arg(long)]
     verify: bool,
@@ -126,7 +126,7 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
                     count.expired
                 ));
                 if count.only_in_files > 0 {
-                    say("to bring them into the database: innovation reconcile --missing");
+                    say("to bring them into the database: innovation reconcile --restore-rows");
                 }
             }
             if count.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -141,7 +141,7 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
 async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
     let found = match &args.run {
         Some(run) => Ok(vec![run.clone()]),
-        None if args.missing => reconciler.missing().await,
+        None if args.restore_rows => reconciler.missing().await,
         None => reconciler.marked().await,
     };
     let runs = match found {
@@ -163,7 +163,7 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
                 put(&format!("{run}: {planned}\n"));
             }
         }
-        say(&match (&args.run, args.missing) {
+        say(&match (&args.run, args.restore_rows) {
             (Some(_), _) => "nothing was written".to_owned(),
             (None, true) => format!("{} runs have no row; nothing was written", runs.len()),
             (None, false) => format!("{} runs are marked; nothing was written", runs.len()),
@@ -172,7 +172,7 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
     }
     let mut summary = ReconcileSummary::default();
     for run in runs {
-        let outcome = if args.missing || args.run.is_some() {
+        let outcome = if args.restore_rows || args.run.is_some() {
             reconciler.reconcile_named(&run).await
         } else {
             reconciler.reconcile_one(&run).await
@@ -213,7 +213,7 @@ fn words(run: &RunId, comparison: &Comparison) -> String {
             "run.json is damaged in files, and the database does not have the run".to_owned()
         }
         Comparison::OnlyInFiles => "is only in files".to_owned(),
-        Comparison::Expired => "its files were kept long enough (RETENTION_DAYS)".to_owned(),
+        Comparison::Expired => "its files have expired (RETENTION_DAYS)".to_owned(),
         Comparison::OnlyInDatabase => "is only in the database".to_owned(),
         Comparison::Unknown => "is known to neither side".to_owned(),
     }
@@ -256,7 +256,7 @@ fn outcome_words(run: &RunId, outcome: &ReconcileOutcome) -> String {
         ReconcileOutcome::NoFiles => "has no files here".to_owned(),
         ReconcileOutcome::Deleted => "was deleted; what this disk had of it is removed".to_owned(),
         ReconcileOutcome::RowMissing => {
-            "left: the database had all of it and has no row any more; to enter it again: innovation reconcile --missing"
+            "left: the database had all of it and has no row any more; to enter it again: innovation reconcile --restore-rows"
                 .to_owned()
         }
         ReconcileOutcome::Unknown => "is unknown: neither the database nor the files here have it".to_owned(),

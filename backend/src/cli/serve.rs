@@ -59,9 +59,9 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         analyst: &service.analyst_name,
     }
     .announce();
-    tracing::info!(role = role.as_str(), "role {}", role.as_str());
+    tracing::info!(event = "service_role_selected", role = role.as_str(), "role {}", role.as_str());
     for warning in warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(event = "configuration_warning", "{warning}");
     }
     let requests = match RequestRuntime::start() {
         Ok(requests) => requests,
@@ -72,7 +72,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         Ok(Err(error)) => return fail(&format!("{address}: {error}; choose another PORT")),
         Err(error) => return fail(&error),
     };
-    tracing::info!("listening on {address}");
+    tracing::info!(event = "service_listening", "listening on {address}");
 
     tokio::spawn(service.flags.clone().watch());
     tokio::spawn(check_create_if_absent(service.router.files().clone()));
@@ -138,7 +138,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         told.cancelled().await;
         let _ = noted.set(Instant::now());
         streams.end();
-        tracing::info!(runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
+        tracing::info!(event = "drain_started", runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
         worker.drain(drain).await;
     };
     let (postgres, heartbeat) = (service.postgres, service.heartbeat);
@@ -167,7 +167,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
         // The server notices a lost client anyway.
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, postgres.close()).await;
     }
-    tracing::info!("stopped");
+    tracing::info!(event = "service_stopped", "stopped");
     ExitCode::SUCCESS
 }
 
@@ -178,6 +178,7 @@ async fn flush_files(reconciler: &Reconciler, window: Duration) {
         Ok(left) => {
             let named: Vec<&str> = left.iter().take(NAMED_MAX).map(RunId::as_str).collect();
             tracing::error!(
+                event = "unsynced_runs_left",
                 runs = left.len(),
                 "the files of {} runs are not in the database, which this process leaves behind: {}{}",
                 left.len(),
@@ -185,6 +186,8 @@ async fn flush_files(reconciler: &Reconciler, window: Duration) {
                 if left.len() > NAMED_MAX { ", …" } else { "" }
             );
         }
-        Err(error) => tracing::error!(%error, "whether files are not in the database could not be read"),
+        Err(error) => {
+            tracing::error!(event = "unsynced_runs_unreadable", %error, "whether files are not in the database could not be read")
+        }
     }
 }

@@ -252,7 +252,7 @@ fn corrupt(reason: &str) -> DocumentError {
 
 /// The machine's fault, not the document's: another time it may work.
 fn not_started(error: &io::Error) -> DocumentError {
-    tracing::error!(%error, "the child process that reads documents failed to run");
+    tracing::error!(event = "document_child_failed", %error, "the child process that reads documents failed to run");
     DocumentError::Unavailable("the reader could not be started".to_owned())
 }
 

@@ -55,7 +55,7 @@ pub(super) fn describe_one() -> Operation {
 pub(super) async fn list(State(state): State<HttpState>) -> Result<Json<Brands>, Problem> {
     let brands = blocking(state.brands, |folder| {
         let ids = folder.ids().map_err(|error| {
-            tracing::error!(%error, "the brand profiles cannot be listed");
+            tracing::error!(event = "brands_list_failed", %error, "the brand profiles cannot be listed");
             Problem::internal()
         })?;
         Ok(ids.iter().map(|id| summary(&folder, id)).collect::<Vec<_>>())
@@ -77,7 +77,7 @@ pub(super) async fn one(
             if failure.code == FailureCode::BrandNotFound {
                 return brand_not_found();
             }
-            tracing::error!(brand_id = %id, "{}", failure.message);
+            tracing::error!(event = "brand_invalid", brand_id = %id, "{}", failure.message);
             let detail = "this brand's profile is not valid; its operator has to correct it";
             Problem::new(codes::BRAND_INVALID, detail)
         })

@@ -180,7 +180,7 @@ impl From<QueryError> for Problem {
             QueryError::NotFound(_) => Self::new(codes::RUN_NOT_FOUND, error.to_string()),
             QueryError::Deleted(_) => Self::new(codes::RUN_DELETED, error.to_string()),
             QueryError::Unavailable(cause) => {
-                tracing::warn!(error = %cause, "storage could not be asked about a run, or told of it");
+                tracing::warn!(event = "run_query_failed", error = %cause, "storage could not be asked about a run, or told of it");
                 Self::storage_unavailable(error.to_string())
             }
         }

@@ -18,7 +18,7 @@ pub(super) async fn time_limit(State(state): State<HttpState>, request: Request,
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            tracing::error!(?limit, "a request took too long");
+            tracing::error!(event = "request_timed_out", ?limit, "a request took too long");
             let detail = "this took too long; try again";
             let after = std::time::Duration::from_secs(5);
             Problem::unavailable(codes::REQUEST_TIMED_OUT, detail, after).into_response()
@@ -37,7 +37,7 @@ pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
                 .map(|message| (*message).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
-            tracing::error!(message, "a handler panicked");
+            tracing::error!(event = "handler_panicked", message, "a handler panicked");
             Problem::internal().into_response()
         }
     }

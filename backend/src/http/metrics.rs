@@ -32,7 +32,7 @@ pub(super) async fn prometheus(State(state): State<HttpState>, headers: HeaderMa
             ([(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE))], text).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "metrics could not be written");
+            tracing::error!(event = "metrics_render_failed", %error, "metrics could not be written");
             Problem::internal().into_response()
         }
     }

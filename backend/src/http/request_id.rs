@@ -115,7 +115,16 @@ fn log(line: &Line<'_>) {
     let Line { method, route, status, took, code, client } = line;
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let client = client.map(|client| client.to_string());
-    tracing::info!(method, route, status, duration_ms, code, client, "{method} {route} {status}");
+    tracing::info!(
+        event = "request_answered",
+        method,
+        route,
+        status,
+        duration_ms,
+        code,
+        client,
+        "{method} {route} {status}"
+    );
 }
 
 /// Methods are a label of metrics: whatever else a caller invents is one more.

@@ -66,7 +66,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let asked = list::parse(query.as_deref().unwrap_or_default())?;
     let listed = state.runs.list(&asked.listing).await.map_err(|error| {
-        tracing::warn!(%error, "runs could not be listed");
+        tracing::warn!(event = "run_list_failed", %error, "runs could not be listed");
         Problem::storage_unavailable("the list of runs cannot be read now; try again")
     })?;
     Ok((NO_STORE, Json(view::list(&listed, &asked))).into_response())

@@ -73,14 +73,17 @@ pub async fn serve(
         tokio::spawn(async move {
             // A caller that went away or was too slow is no news.
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended early");
+                tracing::debug!(event = "connection_ended_early", %error, "connection ended early");
             }
             drop(slot);
         });
     }
     drop(listener);
     if tokio::time::timeout(limits.stop_timeout, connections.shutdown()).await.is_err() {
-        tracing::warn!("answers were still under way at the stop; their connections are cut");
+        tracing::warn!(
+            event = "connections_cut",
+            "answers were still under way at the stop; their connections are cut"
+        );
     }
 }
 
@@ -97,7 +100,7 @@ async fn accept(
             Some((stream, Peer(peer), slot))
         }
         Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
+            tracing::warn!(event = "connection_accept_failed", %error, "a connection could not be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }

@@ -207,7 +207,11 @@ impl Connections {
             if resends_left == 0 || !(waited_in_vain || errors::was_not_processed(&error)) {
                 return Err(Fault::Connection(connection_fault(&error)));
             }
-            tracing::debug!(resends_left, "a request was not processed; sending it again");
+            tracing::debug!(
+                event = "model_request_resent",
+                resends_left,
+                "a request was not processed; sending it again"
+            );
             resends_left -= 1;
             refused_by = Some(counted.client).filter(|_| !waited_in_vain);
             room = counted.leave();

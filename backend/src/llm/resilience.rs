@@ -142,6 +142,7 @@ impl Resilience {
                 return Err(explain.failure(&failure.fault, &given_up_with, usage));
             };
             tracing::debug!(
+                event = "model_request_retried",
                 attempts,
                 wait_ms = wait.as_millis() as u64,
                 "model request failed; trying again"

@@ -56,7 +56,12 @@ async fn run(connection: &mut PgConnection, migration: &Migration<'_>) -> Result
         if tries >= TRIES || !passing.is_some_and(|state| PASSING.contains(&state.as_ref())) {
             return Err(error);
         }
-        tracing::warn!(migration = migration.name, tries, "lost to another's lock, trying again: {error}");
+        tracing::warn!(
+            event = "migration_retried",
+            migration = migration.name,
+            tries,
+            "lost to another's lock, trying again: {error}"
+        );
         drop_leftover(connection, migration).await.map_err(|_| error)?;
         tokio::time::sleep(PAUSE).await;
         tries += 1;

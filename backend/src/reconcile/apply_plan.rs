@@ -198,7 +198,7 @@ impl Reconciler {
         }
         failpoints::hit("reconcile-proved");
         self.files().keep_proof(&proof).await?;
-        tracing::info!(run_id = %proof.run_id, "[{}] proved equal in database and files", proof.run_id);
+        tracing::info!(event = "run_proved", run_id = %proof.run_id, "[{}] proved equal in database and files", proof.run_id);
         Ok(true)
     }
 

@@ -94,7 +94,7 @@ impl Reconciler {
                         has_left_any = true;
                     } else if let Err(error) = self.router.purge_if_deleted(&run).await {
                         // The next would fare no better: a disk that takes nothing, or the database is away.
-                        tracing::warn!(run_id = %run, %error, "[{run}] has been deleted, and its files could not be removed yet");
+                        tracing::warn!(event = "deleted_files_not_removed", run_id = %run, %error, "[{run}] has been deleted, and its files could not be removed yet");
                         return Ok(());
                     }
                 }

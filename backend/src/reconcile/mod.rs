@@ -220,7 +220,7 @@ impl Reconciler {
                     match self.sweep().await {
                         Ok(()) => swept_at = Some(now),
                         Err(error) => {
-                            tracing::warn!(%error, "what only the database has could not be brought to the files")
+                            tracing::warn!(event = "files_completion_failed", %error, "what only the database has could not be brought to the files")
                         }
                     }
                 }
@@ -320,7 +320,7 @@ impl Reconciler {
         let runs = match self.marked().await {
             Ok(runs) => self.due(runs),
             Err(error) => {
-                tracing::warn!(%error, "what is unsynced cannot be read");
+                tracing::warn!(event = "unsynced_runs_unreadable", %error, "what is unsynced cannot be read");
                 return ReconcileSummary::default();
             }
         };
@@ -331,6 +331,7 @@ impl Reconciler {
         let summary = self.reconcile(runs).await;
         let elapsed = self.clock.monotonic().saturating_sub(begun);
         tracing::info!(
+            event = "reconcile_pass_finished",
             runs = summary.runs,
             proved = summary.proved,
             stages_written = summary.stages_written,
@@ -395,13 +396,13 @@ impl Reconciler {
         while let Some((run, outcome)) = outcomes.next().await {
             match &outcome {
                 ReconcileOutcome::Conflict { numbers } => {
-                    tracing::error!(run_id = %run, ?numbers, "[{run}] row and files differ; both are kept");
+                    tracing::error!(event = "sync_conflict_found", run_id = %run, ?numbers, "[{run}] row and files differ; both are kept");
                 }
                 ReconcileOutcome::Failed { reason } => {
-                    tracing::warn!(run_id = %run, reason, "[{run}] not reconciled yet")
+                    tracing::warn!(event = "reconcile_postponed", run_id = %run, reason, "[{run}] not reconciled yet")
                 }
                 ReconcileOutcome::RowMissing => {
-                    tracing::warn!(run_id = %run, "[{run}] the database had all of it and has no row any more: removed by its owner, or lost with an older backup; innovation reconcile --missing brings it back");
+                    tracing::warn!(event = "row_missing", run_id = %run, "[{run}] the database had all of it and has no row any more: removed by its owner, or lost with an older backup; innovation reconcile --missing brings it back");
                 }
                 ReconcileOutcome::Proved { .. }
                 | ReconcileOutcome::Skipped

@@ -46,7 +46,7 @@ impl Reconciler {
             }
             imported => {
                 imported?;
-                tracing::info!(run_id = %run, "[{run}] its files were made anew from its row");
+                tracing::info!(event = "files_rebuilt", run_id = %run, "[{run}] its files were made anew from its row");
                 self.files().load(run).await
             }
         }

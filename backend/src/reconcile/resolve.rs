@@ -75,7 +75,7 @@ impl Reconciler {
                 self.replay(&file, row.as_ref()).await?;
             }
         }
-        tracing::warn!(run_id = %run, ?keep, ?numbers, "[{run}] a conflict was settled by hand");
+        tracing::warn!(event = "conflict_resolved", run_id = %run, ?keep, ?numbers, "[{run}] a conflict was settled by hand");
         Ok(self.reconcile_one(run).await)
     }
 

@@ -32,7 +32,7 @@ impl Reconciler {
                     // The next will fare no better: the disk is still full.
                     summary if !summary.failed.is_empty() => return Ok(()),
                     summary if summary.proved > 0 => {
-                        tracing::info!(run_id = %run, "[{run}] its files have what they could not take before");
+                        tracing::info!(event = "files_completed", run_id = %run, "[{run}] its files have what they could not take before");
                     }
                     _ => {}
                 }

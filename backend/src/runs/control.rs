@@ -62,7 +62,7 @@ impl Runs {
             Some(generation) => {
                 self.router.changes().publish(run_id);
                 failpoints::hit("retried");
-                tracing::info!(run_id = %run_id, generation, audit = "run_retried", "[{run_id}] is tried again");
+                tracing::info!(event = "run_retried", run_id = %run_id, generation, audit = "run_retried", "[{run_id}] is tried again");
                 self.worker.wake();
                 generation
             }
@@ -95,7 +95,7 @@ impl Runs {
                 self.router.changes().publish(run_id);
                 failpoints::hit("cancelled");
                 self.worker.stop(run_id);
-                tracing::info!(run_id = %run_id, audit = "run_cancelled", "[{run_id}] is cancelled");
+                tracing::info!(event = "run_cancelled", run_id = %run_id, audit = "run_cancelled", "[{run_id}] is cancelled");
                 return Ok(());
             }
         }
@@ -129,7 +129,7 @@ impl Runs {
         self.router.remove(run_id).await?;
         self.router.changes().publish(run_id);
         failpoints::hit("removed");
-        tracing::info!(run_id = %run_id, audit = "run_deleted", "[{run_id}] is deleted: rows, files and spool");
+        tracing::info!(event = "run_deleted", run_id = %run_id, audit = "run_deleted", "[{run_id}] is deleted: rows, files and spool");
         Ok(())
     }
 
@@ -160,7 +160,7 @@ pub async fn sweep_removals(router: Arc<Router>, stop: CancellationToken) {
             Ok(()) => was_failing = false,
             // Once an outage, not once a minute.
             Err(error) if !std::mem::replace(&mut was_failing, true) => {
-                tracing::warn!(%error, "what deletions left could not be removed; trying on");
+                tracing::warn!(event = "deletion_sweep_failed", %error, "what deletions left could not be removed; will retry");
             }
             Err(_) => {}
         }

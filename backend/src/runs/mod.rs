@@ -165,7 +165,7 @@ impl Runs {
             Ok(Acceptance::New(fence)) => {
                 failpoints::hit("accepted");
                 let waits = fence.is_none();
-                tracing::info!(run_id = %run_id, waits, "[{run_id}] accepted");
+                tracing::info!(event = "run_accepted", run_id = %run_id, waits, "[{run_id}] accepted");
                 metrics::run_accepted();
                 if submission.is_keyless {
                     self.keyless.note(&new, self.clock.monotonic());
@@ -184,7 +184,7 @@ impl Runs {
             Ok(Acceptance::Deleted) => Err(SubmitError::Deleted(run_id)),
             Err(_) if self.router.flags().mode() == Mode::Invalid => Err(SubmitError::PersistenceDisabled),
             Err(error) => {
-                tracing::error!(run_id = %run_id, %error, "a run could not be recorded");
+                tracing::error!(event = "run_accept_failed", run_id = %run_id, %error, "a run could not be recorded");
                 Err(SubmitError::Unavailable(error))
             }
         }

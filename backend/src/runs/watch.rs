@@ -187,7 +187,7 @@ impl RunWatchers {
             if let Some(notifier) = self.notifier.as_ref().filter(|_| self.router.is_database_open()) {
                 // Past the breaker: what nobody needs must not decide what counts as an outage.
                 if let Err(error) = notifier.notify(self.changes().name(), &runs).await {
-                    tracing::debug!(%error, "other replicas were not told of changes; they look by themselves");
+                    tracing::debug!(event = "change_notification_failed", %error, "other replicas were not told of changes; they look by themselves");
                 }
             }
             tokio::time::sleep(TELL_INTERVAL).await;

@@ -117,7 +117,7 @@ impl Breaker {
         if inner.state == BreakerState::Closed && (is_schema || self.is_too_much(&mut inner, now)) {
             inner.state = BreakerState::Open { since: now, is_schema, reason: error.message.clone() };
             drop(inner);
-            tracing::error!(reason = %error.message, is_schema, "database breaker opened");
+            tracing::error!(event = "database_breaker_opened", reason = %error.message, is_schema, "database breaker opened");
             self.tell();
         }
     }
@@ -146,7 +146,7 @@ impl Breaker {
                 inner.calls.clear();
                 drop(inner);
                 self.tell();
-                tracing::info!(?open_for, "database breaker closed");
+                tracing::info!(event = "database_breaker_closed", ?open_for, "database breaker closed");
             }
             Err(error) => {
                 *is_schema = error.kind == StorageErrorKind::Schema;

@@ -19,6 +19,7 @@ pub async fn check_create_if_absent(files: FileStore) {
         match files.check_create_if_absent().await {
             Ok(true) => {
                 tracing::info!(
+                    event = "bucket_guard_confirmed",
                     place,
                     "the bucket refuses what is there already: all replicas may accept runs by file"
                 );
@@ -26,6 +27,7 @@ pub async fn check_create_if_absent(files: FileStore) {
             }
             Ok(false) => {
                 tracing::error!(
+                    event = "bucket_guard_missing",
                     place,
                     "the bucket takes conditional puts without their conditions: its files are no guard among replicas"
                 );
@@ -34,7 +36,7 @@ pub async fn check_create_if_absent(files: FileStore) {
             // Once an outage.
             Err(error) if !was_failing => {
                 was_failing = true;
-                tracing::warn!(%error, "the bucket could not be asked for conditional puts; asking on");
+                tracing::warn!(event = "bucket_guard_check_failed", %error, "the bucket could not be asked for conditional puts; asking on");
             }
             Err(_) => {}
         }

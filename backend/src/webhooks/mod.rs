@@ -133,7 +133,7 @@ impl WebhookDispatcher {
         let (source, outbox) = match &self.database {
             Some(database) if self.router.is_database_open() => {
                 if may_hand_over && let Err(error) = self.hand_over(&**database).await {
-                    tracing::debug!(%error, "what is to be told from files could not be handed over yet");
+                    tracing::debug!(event = "webhook_handover_failed", %error, "what is to be told from files could not be handed over yet");
                 }
                 (Source::Database, &**database)
             }
@@ -142,7 +142,7 @@ impl WebhookDispatcher {
         match outbox.claim_due(limit, self.timeout + VISIBILITY_MARGIN).await {
             Ok(all) => all.into_iter().map(|due| (source, due)).collect(),
             Err(error) => {
-                tracing::debug!(%error, "what is to be told could not be looked up");
+                tracing::debug!(event = "webhook_claim_failed", %error, "what is to be told could not be looked up");
                 Vec::new()
             }
         }
@@ -158,7 +158,7 @@ impl WebhookDispatcher {
             Ok(sent) => sent,
             Err(error) => {
                 // It is due again when its time is up.
-                tracing::debug!(run_id = %due.run, %error, "what is to be told could not be read");
+                tracing::debug!(event = "webhook_load_failed", run_id = %due.run, %error, "what is to be told could not be read");
                 return;
             }
         };
@@ -173,19 +173,19 @@ impl WebhookDispatcher {
         let (event, attempt) = (due.event.name(), due.attempt);
         match outcome {
             DeliveryOutcome::Delivered | DeliveryOutcome::Superseded => {
-                tracing::debug!(run_id = %run, event, attempt, outcome = outcome.as_str(), "[{run}] webhook settled");
+                tracing::debug!(event = "webhook_settled", run_id = %run, webhook_event = event, attempt, outcome = outcome.as_str(), "[{run}] webhook settled");
             }
             DeliveryOutcome::Gone if due.is_gone => {}
             DeliveryOutcome::Gone => {
-                tracing::warn!(run_id = %run, event, "[{run}] the frontend wants no more webhooks of it (410)");
+                tracing::warn!(event = "webhook_stopped", run_id = %run, webhook_event = event, "[{run}] the frontend wants no more webhooks of it (410)");
             }
             DeliveryOutcome::GaveUp | DeliveryOutcome::TooLarge => {
-                tracing::error!(run_id = %run, event, attempt, outcome = outcome.as_str(), reason,
+                tracing::error!(event = "webhook_abandoned", run_id = %run, webhook_event = event, attempt, outcome = outcome.as_str(), reason,
                     "[{run}] the frontend was not told; `innovation webhooks replay --run {run}` tells it again");
             }
         }
         if let Err(error) = outbox.ack(due, outcome, reason.as_deref()).await {
-            tracing::warn!(run_id = %run, event, %error,
+            tracing::warn!(event = "webhook_record_failed", run_id = %run, webhook_event = event, %error,
                 "[{run}] delivered, but the delivery could not be recorded; it will be sent again with the same webhook-id");
         }
     }
@@ -241,7 +241,7 @@ impl WebhookDispatcher {
         if let Some(body) = body::init(&due.run, &manifest.request) {
             let body = body.to_string().into_bytes();
             let sent = self.sender.init(due, body, self.clock.now().timestamp()).await;
-            tracing::debug!(run_id = %due.run, ?sent, "the frontend was asked for the run's row");
+            tracing::debug!(event = "webhook_init_sent", run_id = %due.run, ?sent, "the frontend was asked for the run's row");
         }
         Ok(())
     }
@@ -258,12 +258,12 @@ impl WebhookDispatcher {
         let (event, attempt) = (due.event.name(), due.attempt);
         // Once an event; the repetitions are in the metrics.
         if attempt == 1 {
-            tracing::warn!(run_id = %run, event, reason, "[{run}] the frontend did not take a webhook; trying on");
+            tracing::warn!(event = "webhook_delivery_failed", run_id = %run, webhook_event = event, reason, "[{run}] the frontend did not take a webhook; will retry");
         } else {
-            tracing::debug!(run_id = %run, event, attempt, reason, ?wait, "[{run}] webhook postponed");
+            tracing::debug!(event = "webhook_postponed", run_id = %run, webhook_event = event, attempt, reason, ?wait, "[{run}] webhook postponed");
         }
         if let Err(error) = outbox.postpone(due, wait, reason).await {
-            tracing::debug!(run_id = %run, event, %error, "that a webhook was not taken could not be noted");
+            tracing::debug!(event = "webhook_postpone_failed", run_id = %run, webhook_event = event, %error, "that a webhook was not taken could not be noted");
         }
     }
 }

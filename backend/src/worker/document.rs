@@ -60,6 +60,7 @@ pub(super) async fn read(
         }
         Some(Fetched::NotKept(reason)) => {
             tracing::warn!(
+                event = "temporary_file_unavailable",
                 reason,
                 "[{}] no temporary file can be written; the document is fetched into memory",
                 fence.run
@@ -208,6 +209,6 @@ fn not_kept(error: &std::io::Error) -> RunFailure {
 /// Keeps the document for a resumed run. Without it, a resumed run fetches again.
 async fn spool(router: &Router, fence: &Fence, bytes: Arc<[u8]>) {
     if let Err(error) = router.files().spool(&fence.run, bytes).await {
-        tracing::warn!(%error, "[{}] the document could not be spooled", fence.run);
+        tracing::warn!(event = "document_spool_failed", %error, "[{}] the document could not be spooled", fence.run);
     }
 }

@@ -69,6 +69,7 @@ pub(super) async fn work(
     };
     failpoints::hit("claimed");
     tracing::info!(
+        event = "run_started",
         epoch = fence.epoch,
         attempt = fence.attempt,
         stored = start.stored.len(),
@@ -90,7 +91,7 @@ pub(super) async fn work(
         }
         WorkOutcome::Failed(failure) => {
             metrics::llm_cost(failure.usage.cost_usd);
-            tracing::warn!(code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
+            tracing::warn!(event = "run_failed", code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
             let mut storing = Box::pin(finish(End::Failed(&failure)));
             if tokio::time::timeout(TELL_UNSTORED_AFTER, &mut storing).await.is_err() {
                 inner.unstored().insert(run_id.clone(), failure.clone());
@@ -99,7 +100,7 @@ pub(super) async fn work(
             }
         }
         WorkOutcome::Lost => {
-            tracing::warn!("[{run_id}] is no longer ours; stopped working on it");
+            tracing::warn!(event = "run_lost", "[{run_id}] is no longer ours; stopped working on it");
             Box::pin(router.relinquish(fence)).await;
         }
         WorkOutcome::Stopped => relinquish_run(router, fence).await,
@@ -123,7 +124,7 @@ async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool
         }
     };
     if !is_ours {
-        tracing::warn!("[{run_id}] is no longer ours; it ends elsewhere");
+        tracing::warn!(event = "run_lost", "[{run_id}] is no longer ours; it ends elsewhere");
         router.relinquish(fence).await;
     }
     is_ours
@@ -148,15 +149,17 @@ async fn write_end(
                 };
                 failpoints::hit("ended");
                 metrics::run_ended(end.status(), code);
-                tracing::info!(status = ?end.status(), "[{run_id}] ended");
+                tracing::info!(event = "run_ended", status = ?end.status(), "[{run_id}] ended");
                 return;
             }
             Err(error) if !error.is_outage() => {
-                tracing::error!(%error, "[{run_id}] its end was refused");
+                tracing::error!(event = "run_end_rejected", %error, "[{run_id}] its end was refused");
                 router.relinquish(fence).await;
                 return;
             }
-            Err(error) => tracing::error!(%error, "[{run_id}] its end could not be stored; trying on"),
+            Err(error) => {
+                tracing::error!(event = "run_end_not_stored", %error, "[{run_id}] its end could not be stored; will retry")
+            }
         }
         tokio::select! {
             () = stopping.cancelled() => return,
@@ -180,7 +183,10 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
         Ok(Resume::At { snapshot, in_row }) => {
             let RunRecord { request, accepted_at, stages, lost_usd, .. } = *snapshot;
             let Some((request, accepted_at)) = request.zip(accepted_at) else {
-                tracing::error!("[{run_id}] its record does not say what was asked");
+                tracing::error!(
+                    event = "run_request_missing",
+                    "[{run_id}] its record does not say what was asked"
+                );
                 return None;
             };
             let new = RunSubmission { id: run_id.clone(), request, accepted_at };
@@ -189,29 +195,32 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
             Some(ResumePoint { new, stored, lost_usd })
         }
         Ok(Resume::Ended) => {
-            tracing::info!("[{run_id}] had ended in files; the database knows it now");
+            tracing::info!(
+                event = "run_end_synced",
+                "[{run_id}] had ended in files; the database knows it now"
+            );
             None
         }
         Err(error) if error.kind == StorageErrorKind::Fenced => {
-            tracing::info!("[{run_id}] somebody else has it");
+            tracing::info!(event = "run_claimed_elsewhere", "[{run_id}] somebody else has it");
             router.relinquish(fence).await;
             None
         }
         Err(error) if error.is_outage() => {
-            tracing::error!(%error, "[{run_id}] what is stored of it cannot be looked up; given back, to be tried again");
+            tracing::error!(event = "run_load_failed", %error, "[{run_id}] what is stored of it cannot be looked up; released; will retry");
             relinquish_run(router, fence).await;
             None
         }
         Err(error) if crash_loop::is_last(fence) => {
             let what = format!("what is stored of the run does not fit together: {error}");
-            tracing::error!("[{run_id}] {what}");
+            tracing::error!(event = "run_state_inconsistent", "[{run_id}] {what}");
             let failure = RunFailure::new(FailureCode::Internal, None, what, false);
             write_end(router, deps, fence, End::Failed(&failure), stopping).await;
             None
         }
         Err(error) => {
             // Not given back: it would be taken again at once, and again. Its lease ends, and the attempt counts.
-            tracing::error!(%error, "[{run_id}] what is stored of it does not fit together; left until its lease ends");
+            tracing::error!(event = "run_state_inconsistent", %error, "[{run_id}] what is stored of it does not fit together; left until its lease ends");
             None
         }
     }
@@ -220,8 +229,10 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
 async fn relinquish_run(router: &Router, fence: &Fence) {
     let run_id = &fence.run;
     match router.release(fence).await {
-        Ok(()) => tracing::info!("[{run_id}] given back"),
-        Err(error) => tracing::warn!(%error, "[{run_id}] could not be given back; its lease will end"),
+        Ok(()) => tracing::info!(event = "run_released", "[{run_id}] released"),
+        Err(error) => {
+            tracing::warn!(event = "run_release_failed", %error, "[{run_id}] could not be released; its lease will end")
+        }
     }
 }
 
@@ -307,12 +318,19 @@ impl Work<'_> {
         let run_id = &self.fence.run;
         match event {
             Event::Reused { meta, .. } => {
-                tracing::info!(stage = meta.stage.number(), "[{run_id}] stage is stored already");
+                tracing::info!(
+                    event = "stage_reused",
+                    stage = meta.stage.number(),
+                    "[{run_id}] stage is stored already"
+                );
             }
-            Event::Started { stage } => tracing::info!(stage = stage.number(), "[{run_id}] stage started"),
+            Event::Started { stage } => {
+                tracing::info!(event = "stage_started", stage = stage.number(), "[{run_id}] stage started")
+            }
             Event::Stored { meta, elapsed, .. } => {
                 metrics::llm_cost(meta.usage.cost_usd);
                 tracing::info!(
+                    event = "stage_stored",
                     stage = meta.stage.number(),
                     provider = meta.provider,
                     model = meta.model,

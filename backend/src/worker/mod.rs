@@ -191,7 +191,7 @@ impl Worker {
         let active = Active { fence: fence.clone(), lost: lost.clone(), progress: progress.clone() };
         if self.active().insert(run.clone(), active).is_some() {
             // Not possible while claims leave out what is held; two tasks would be one too many.
-            tracing::error!(run_id = %run, "run claimed twice by one process");
+            tracing::error!(event = "run_claimed_twice", run_id = %run, "run claimed twice by one process");
         }
         let worker = self.clone();
         // At error level, so that also the lines of a quiet log name their run.
@@ -297,7 +297,7 @@ impl Worker {
                     // Once an outage, not once a second.
                     Err(error) if !was_failing => {
                         was_failing = true;
-                        tracing::warn!(%error, "no work could be claimed; trying on");
+                        tracing::warn!(event = "claim_failed", %error, "no work could be claimed; will retry");
                     }
                     Err(_) => {}
                 }
@@ -311,7 +311,7 @@ impl Worker {
             Some(slot) => self.start(slot, fence, None),
             None => {
                 if let Err(error) = self.inner.router.release(&fence).await {
-                    tracing::warn!(run_id = %fence.run, %error, "run could not be given back; its lease will end");
+                    tracing::warn!(event = "run_release_failed", run_id = %fence.run, %error, "run could not be released; its lease will end");
                 }
             }
         }
@@ -333,7 +333,9 @@ impl Worker {
             }
             match self.inner.router.renew(self.lease(), &fences).await {
                 Ok(lost) => self.stop_lost(&fences, &lost),
-                Err(error) => tracing::warn!(%error, "leases could not be renewed; trying on"),
+                Err(error) => {
+                    tracing::warn!(event = "lease_renewal_failed", %error, "leases could not be renewed; will retry")
+                }
             }
         }
     }
@@ -344,7 +346,7 @@ impl Worker {
         loop {
             tokio::time::sleep(self.lease().duration / RENEWALS_PER_LEASE).await;
             if let Err(error) = self.inner.router.renew_retained(self.lease()).await {
-                tracing::warn!(%error, "leases of runs that ended in files could not be renewed; trying on");
+                tracing::warn!(event = "retained_lease_renewal_failed", %error, "leases of runs that ended in files could not be renewed; will retry");
             }
         }
     }
@@ -354,7 +356,7 @@ impl Worker {
         let Inner { deps, config, .. } = &*self.inner;
         for (run, active) in &*self.active() {
             if active.progress.is_newly_stalled(&*deps.clock, config) {
-                tracing::warn!(run_id = %run, "[{run}] has shown no progress for {:?}", config.stall_after);
+                tracing::warn!(event = "run_stalled", run_id = %run, "[{run}] has shown no progress for {:?}", config.stall_after);
             }
         }
     }
@@ -364,7 +366,11 @@ impl Worker {
         self.inner.draining.cancel();
         self.inner.tasks.close();
         if tokio::time::timeout(window, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!(runs = self.active_count(), "drain window over; giving runs back");
+            tracing::warn!(
+                event = "drain_window_over",
+                runs = self.active_count(),
+                "drain window over; giving runs back"
+            );
             self.inner.stopping.cancel();
             // Each gives its lease back, which is one bounded write.
             let _ = tokio::time::timeout(RELINQUISH_TIMEOUT, self.inner.tasks.wait()).await;

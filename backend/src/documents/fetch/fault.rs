@@ -1,4 +1,4 @@
-//! Why a transfer did not come to its end, and whether it may when it is tried again.
+//! Why a transfer did not come to its end, and whether it may when will retry.
 
 use std::{error::Error, io, time::Duration};
 

@@ -69,7 +69,7 @@ pub(in crate::http) async fn follow(
     let (progress, follower) = match state.watchers.follow(&run_id).await {
         Ok(followed) => followed,
         Err(QueryError::Unavailable(error)) => {
-            tracing::warn!(%error, "storage could not be asked about a run that is to be followed");
+            tracing::warn!(event = "event_stream_query_failed", %error, "storage could not be asked about a run that is to be followed");
             return Ok(unavailable(&run_id));
         }
         Err(error) => return Err(error.into()),

@@ -57,7 +57,7 @@ impl Spoken {
     }
 
     pub(super) fn note_http1(&self) {
-        tracing::debug!("the model's endpoint speaks HTTP/1.1");
+        tracing::debug!(event = "model_endpoint_http1", "the model's endpoint speaks HTTP/1.1");
         let http1_until = Some(Instant::now() + HTTP1_REMEMBERED);
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
             Known { has_spoken_http2: false, http1_until };

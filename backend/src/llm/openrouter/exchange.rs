@@ -62,6 +62,7 @@ impl OpenRouter {
             Err(self.read_error(response, deadline).await)
         };
         tracing::debug!(
+            event = "model_request_finished",
             status = status.as_u16(),
             generation_id = generation_id.as_deref().unwrap_or_default(),
             answered = result.is_ok(),

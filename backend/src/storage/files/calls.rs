@@ -96,7 +96,7 @@ impl FileStore {
                     .with_max_times(RETRIES_MAX),
             )
             .when(|error| error.is_outage() && has_time())
-            .notify(|error, delay| tracing::warn!(%error, ?delay, "file write failed; trying again"))
+            .notify(|error, delay| tracing::warn!(event = "file_write_retried", %error, ?delay, "file write failed; trying again"))
             .await
     }
 

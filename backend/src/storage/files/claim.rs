@@ -72,7 +72,11 @@ impl RunFiles {
                     if manifest.stages.remove(&stage).is_some() {
                         has_changed = true;
                         let path = self.backend.place(name);
-                        tracing::warn!(path, "stored stage is missing; it will be run again");
+                        tracing::warn!(
+                            event = "stage_file_missing",
+                            path,
+                            "stored stage is missing; it will be run again"
+                        );
                     }
                 }
                 DigestCheck::Damaged(reason, version) => {
@@ -112,7 +116,7 @@ impl RunFiles {
                         // What was taken before is not lost for it.
                         _ if !fences.is_empty() => {
                             self.note_indeterminate(&run);
-                            tracing::warn!(run_id = %run, %error, "run could not be taken up");
+                            tracing::warn!(event = "run_claim_failed", run_id = %run, %error, "run could not be taken up");
                             break;
                         }
                         _ => {
@@ -192,7 +196,7 @@ impl RunFiles {
                 Ok(Some(manifest)) if manifest.has_ended() => {
                     known.remove(run);
                     if let Err(error) = self.unmark_ended(run) {
-                        tracing::warn!(run_id = %run, %error, "what is left of its being open could not be cleared");
+                        tracing::warn!(event = "open_marker_not_removed", run_id = %run, %error, "what is left of its being open could not be cleared");
                     }
                     continue;
                 }
@@ -205,12 +209,12 @@ impl RunFiles {
                 // Accepted nowhere: the process died before it wrote the manifest, or is about to; or its folder has gone.
                 Ok(None) => {
                     if let Err(error) = self.clear_unaccepted(run) {
-                        tracing::warn!(run_id = %run, %error, "what is left of its acceptance could not be cleared");
+                        tracing::warn!(event = "acceptance_leftover_not_removed", run_id = %run, %error, "what is left of its acceptance could not be cleared");
                     }
                     ObservedRun { accepted_at: None, owner: None, has_row: false, at: now }
                 }
                 Err(error) => {
-                    tracing::error!(run_id = %run, %error, "run cannot be taken up");
+                    tracing::error!(event = "run_claim_rejected", run_id = %run, %error, "run cannot be taken up");
                     known.remove(run);
                     continue;
                 }

@@ -93,7 +93,9 @@ impl RunFiles {
                 }
                 Ok(_) => {}
                 // One that cannot be read must not hide the others.
-                Err(error) => tracing::warn!(run_id = %run, %error, "a run cannot be listed"),
+                Err(error) => {
+                    tracing::warn!(event = "run_list_entry_unreadable", run_id = %run, %error, "a run cannot be listed")
+                }
             }
         }
         wanted

@@ -165,7 +165,7 @@ impl RunFiles {
         if !is_there {
             let created = self.backend.create(&name, &self.json_bytes(record, &name)?);
             created.map_err(|error| self.fault(&name, &error))?;
-            tracing::info!(run_id = %manifest.run_id, stage = stage.number(), "[{}] Stage {} was written to file from the row",
+            tracing::info!(event = "stage_file_restored", run_id = %manifest.run_id, stage = stage.number(), "[{}] Stage {} was written to file from the row",
                 manifest.run_id, stage.number());
         }
         let is_news = known.is_none_or(|known| known.record_sha256 != sha256);

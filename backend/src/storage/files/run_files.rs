@@ -253,7 +253,7 @@ impl RunFiles {
                 DigestCheck::Nothing => {}
                 DigestCheck::Damaged(reason, _) => {
                     let path = self.backend.place(&Self::name(run, stage.file()));
-                    tracing::warn!(path, reason, "damaged stage file");
+                    tracing::warn!(event = "stage_file_damaged", path, reason, "damaged stage file");
                 }
             }
         }
@@ -401,12 +401,12 @@ impl RunFiles {
         etag: Option<&ETag>,
     ) -> Result<(), StorageError> {
         if self.read_only {
-            tracing::warn!(path = self.backend.place(name), reason, "damaged file");
+            tracing::warn!(event = "file_damaged", path = self.backend.place(name), reason, "damaged file");
             return Ok(());
         }
         let quarantined = self.move_aside(name, "corrupt", etag)?;
         let (path, kept_as) = (self.backend.place(name), self.backend.place(&quarantined));
-        tracing::warn!(path, kept_as, reason, "damaged file set aside");
+        tracing::warn!(event = "file_quarantined", path, kept_as, reason, "damaged file set aside");
         Ok(())
     }
 

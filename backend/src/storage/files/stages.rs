@@ -45,7 +45,7 @@ impl RunFiles {
         self.enqueue_events(&mut manifest, &[WebhookEvent::Stage(stage)], db_sync)?;
         self.enqueue_step(&mut manifest, db_sync)?;
         self.write_manifest(&mut manifest)?;
-        tracing::info!(run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
+        tracing::info!(event = "stage_file_written", run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())
     }
 

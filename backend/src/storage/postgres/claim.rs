@@ -173,7 +173,7 @@ impl Claimed {
                 && held_by != lease.owner
             {
                 let (run, epoch, attempt) = (&fence.run, fence.epoch, fence.attempt);
-                tracing::warn!(run_id = %run, held_by, epoch, attempt, "[{run}] is taken over: the lease of its worker has ended");
+                tracing::warn!(event = "run_taken_over", run_id = %run, held_by, epoch, attempt, "[{run}] is taken over: the lease of its worker has ended");
             }
             taken.push((turn, user, fence));
         }

@@ -64,6 +64,7 @@ impl Listener {
         let Address { options, is_pooled, .. } = Address::parse(address)?;
         if is_pooled {
             tracing::info!(
+                event = "direct_address_missing",
                 "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets replicas hear of runs at once"
             );
             return Ok(None);
@@ -106,7 +107,7 @@ impl Listener {
             if let Some(error) = lost {
                 // Once an outage, not once an attempt.
                 if !std::mem::replace(&mut is_away, true) {
-                    tracing::warn!(%error, "no notifications from the database; work is found by looking for it");
+                    tracing::warn!(event = "notifications_lost", %error, "no notifications from the database; work is found by looking for it");
                 }
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -141,7 +142,10 @@ impl Listener {
         listener.eager_reconnect(false);
         let channels = [WAITING, CANCELLED, CHANGED];
         timeout(self.timeout, listener.listen_all(channels)).await.map_err(silent)??;
-        tracing::info!("listening for runs that wait, are cancelled or change");
+        tracing::info!(
+            event = "notifications_connected",
+            "listening for runs that wait, are cancelled or change"
+        );
         *is_away = false;
         on_notification(Notification::Connected);
         loop {

@@ -64,7 +64,7 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Re
                 stages.insert(stage, StoredStage { record, sha256, stored_in: StoredIn::DATABASE });
             }
             Err(reason) => {
-                tracing::warn!(run_id = %run, stage = stage.number(), reason, "damaged stage in the database");
+                tracing::warn!(event = "stage_row_damaged", run_id = %run, stage = stage.number(), reason, "damaged stage in the database");
                 damaged.insert(stage.number().into(), json);
             }
         }
@@ -125,7 +125,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
     let brand: Option<String> = row.try_get("brandId")?;
     let digest: Option<String> = row.try_get("requestDigest")?;
     let (Some(Ok(brand_id)), Some(digest)) = (brand.as_deref().map(BrandId::parse), digest) else {
-        tracing::warn!(run_id = %run, "the row does not say what was asked");
+        tracing::warn!(event = "run_request_missing", run_id = %run, "the row does not say what was asked");
         return Ok(None);
     };
     let user_id: Option<String> = row.try_get("clerkId")?;

@@ -151,7 +151,7 @@ pub(super) async fn store(conn: &mut PooledConn<'_>, fence: &Fence, new: &Stored
         Ok(_) => {}
         Err(reason) => {
             let stage = new.stage.number();
-            tracing::warn!(run_id = %fence.run, stage, reason, "a damaged stage in the database is replaced");
+            tracing::warn!(event = "stage_row_replaced", run_id = %fence.run, stage, reason, "a damaged stage in the database is replaced");
             if write(conn, fence, new, Some(&json)).await? {
                 return Ok(());
             }

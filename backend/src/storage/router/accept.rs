@@ -64,7 +64,7 @@ impl Router {
         if let Some(database) = &self.database
             && let Err(error) = database.call(|store| async move { store.release(fence).await }).await
         {
-            tracing::warn!(run_id = %run.id, %error, "the run's row could not be given back; its lease will end");
+            tracing::warn!(event = "run_release_failed", run_id = %run.id, %error, "the run's row could not be released; its lease will end");
         }
         Ok(match self.files.manifest(&run.id).await? {
             Some(manifest) if manifest.request.digest == run.request.digest => {
@@ -117,7 +117,7 @@ impl Router {
                         return self.leave_to_files(run, fence).await;
                     }
                     if let Err(error) = filed {
-                        tracing::error!(run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
+                        tracing::error!(event = "manifest_write_failed", run_id = %run.id, %error, "the run's manifest could not be written; the database has the run");
                     }
                 }
                 Ok(Acceptance::New(fence))
@@ -125,7 +125,7 @@ impl Router {
             Ok(other) => Ok(other),
             Err(error) if error.is_outage() => {
                 if self.may_accept_by_file() {
-                    tracing::warn!(run_id = %run.id, %error, "the database did not take the run; accepting by file");
+                    tracing::warn!(event = "run_accepted_by_file", run_id = %run.id, %error, "the database did not take the run; accepting by file");
                 }
                 self.accept_by_file(run, lease, Some(error)).await
             }

@@ -62,7 +62,7 @@ impl Router {
             // Deleted on another replica, whose files this disk does not share.
             (Ok(None), Ok(Some(_))) if self.has_tombstone_in_database(run).await? => {
                 if let Err(error) = self.purge_deleted(run).await {
-                    tracing::warn!(run_id = %run, %error, "what this disk has of a deleted run could not be removed yet");
+                    tracing::warn!(event = "deleted_files_not_removed", run_id = %run, %error, "what this disk has of a deleted run could not be removed yet");
                 }
                 Ok(BothSides { row: None, row_error: None, file: None })
             }

@@ -55,7 +55,7 @@ impl Router {
                 Ok(more) => fences.extend(more),
                 // What the database has handed out is not lost for it.
                 Err(error) if !fences.is_empty() => {
-                    tracing::warn!(%error, "files could not be looked at for work");
+                    tracing::warn!(event = "file_claim_failed", %error, "files could not be looked at for work");
                 }
                 Err(error) => return Err(error),
             }

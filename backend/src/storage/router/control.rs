@@ -66,7 +66,7 @@ impl Router {
     pub async fn finish_removals(&self) -> Result<(), StorageError> {
         for run in self.pending_purges().await? {
             self.remove(&run).await?;
-            tracing::info!(run_id = %run, "[{run}] what its deletion had left is removed");
+            tracing::info!(event = "deletion_finished", run_id = %run, "[{run}] what its deletion had left is removed");
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Control for Router {
         if let Some(database) = self.database.as_ref().filter(|_| mode.has_database()) {
             match database.read(|store| async move { store.list(listing).await }).await {
                 Err(error) if error.is_outage() && mode.has_files() => {
-                    tracing::warn!(%error, "the list of runs comes from this replica's files");
+                    tracing::warn!(event = "run_list_from_files", %error, "the list of runs comes from this replica's files");
                 }
                 listed => return listed,
             }
@@ -166,7 +166,7 @@ impl Control for Router {
         if cancelled && let Err(error) = self.cancel_in_files(run, failure, at, DbSync::Synced).await {
             // Its worker closes them too; one that nobody works on is closed at the next look at both.
             if error.is_outage() {
-                tracing::warn!(run_id = %run, %error, "the run's manifest could not be closed; the database says that it is cancelled");
+                tracing::warn!(event = "manifest_close_failed", run_id = %run, %error, "the run's manifest could not be closed; the database says that it is cancelled");
             }
         }
         Ok(cancelled)

@@ -18,7 +18,7 @@ impl Router {
         while !self.can_start_stage(fence).await? {
             if !is_told {
                 is_told = true;
-                tracing::warn!(
+                tracing::warn!(event = "run_parked",
                     run_id = %fence.run,
                     "[{}] parked: its lease cannot be renewed, and another replica may have taken it over",
                     fence.run
@@ -27,7 +27,7 @@ impl Router {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         if is_told {
-            tracing::info!(run_id = %fence.run, "[{}] goes on: it is still ours", fence.run);
+            tracing::info!(event = "run_unparked", run_id = %fence.run, "[{}] goes on: it is still ours", fence.run);
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ impl Router {
 
     /// Removes what this disk has of a deleted run.
     pub(super) async fn purge_deleted(&self, run: &RunId) -> Result<(), StorageError> {
-        tracing::info!(run_id = %run, "[{run}] has been deleted; its files go");
+        tracing::info!(event = "deleted_files_removed", run_id = %run, "[{run}] was deleted on another replica; deleting files");
         self.files.create_tombstone_for(run, true).await?;
         self.files.remove(run).await?;
         self.changes.publish(run);
@@ -63,7 +63,7 @@ impl Router {
         }
         // It was accepted, and stays so: reconciliation brings an ended run's row back, whoever claims an open one its.
         self.files.lose_row(id).await?;
-        tracing::warn!(run_id = %id, "[{id}] was accepted before, and its row is gone; it comes back with what the files have");
+        tracing::warn!(event = "row_restored", run_id = %id, "[{id}] was accepted before, and its row is gone; it comes back with what the files have");
         Ok(Some(Acceptance::Existing(manifest.status)))
     }
 
@@ -79,7 +79,7 @@ impl Router {
             Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(()),
             cancelled => cancelled?,
         };
-        tracing::warn!(run_id = %run, audit = "run_cancelled", "[{run}] is cancelled: its row was removed from the database");
+        tracing::warn!(event = "run_row_removed", run_id = %run, audit = "run_cancelled", "[{run}] is cancelled: its row was removed from the database");
         self.changes.publish(run);
         Ok(())
     }

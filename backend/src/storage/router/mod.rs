@@ -258,7 +258,7 @@ impl Router {
     async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
         match self.files.finish_with_sync_state(fence, end, at, DbSync::Diverged).await {
             Err(error) if error.kind != StorageErrorKind::NotFound => {
-                tracing::warn!(run_id = %fence.run, %error, "the run's manifest could not be closed");
+                tracing::warn!(event = "manifest_close_failed", run_id = %fence.run, %error, "the run's manifest could not be closed");
             }
             _ => {}
         }
@@ -283,13 +283,13 @@ impl Router {
         match (in_database, self.write_file(fence, write, db_sync).await) {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(error)) => {
-                tracing::error!(run_id = %fence.run, %error, "file write failed; the database has it");
+                tracing::error!(event = "file_write_failed", run_id = %fence.run, %error, "file write failed; the database has it");
                 self.note_files_incomplete(&fence.run);
                 self.mark_missing_file(fence, write).await;
                 Ok(())
             }
             (Err(error), Ok(())) => {
-                tracing::warn!(run_id = %fence.run, %error, "database write failed; the file has it, unsynced");
+                tracing::warn!(event = "database_write_failed", run_id = %fence.run, %error, "database write failed; the file has it, unsynced");
                 if matches!(write, Write::End(..)) {
                     self.leases.retain(fence, self.clock.monotonic());
                 }
@@ -328,7 +328,7 @@ impl Router {
             // A stage that the row will never take must not keep the run open.
             Write::End(End::Failed(_), _) => match self.complete_row_up_to(database, fence, None).await {
                 Err(error) if error.kind == StorageErrorKind::Invalid => {
-                    tracing::error!(run_id = %fence.run, %error, "a stage of a failed run cannot be brought to its row");
+                    tracing::error!(event = "stage_sync_failed", run_id = %fence.run, %error, "a stage of a failed run cannot be brought to its row");
                 }
                 completed => completed?,
             },
@@ -347,7 +347,7 @@ impl Router {
             self.note_in_row(&fence.run, record.meta.stage);
             metrics::stage_stored(record.meta.stage, &record.meta.provider, StoreName::Database);
             let stage = record.meta.stage.number();
-            tracing::info!(run_id = %fence.run, stage, "[{}] Wrote Stage {stage} to database", fence.run);
+            tracing::info!(event = "stage_row_written", run_id = %fence.run, stage, "[{}] Wrote Stage {stage} to database", fence.run);
         }
         Ok(())
     }
@@ -437,7 +437,7 @@ impl Router {
         if let Err(error) =
             database.call_queued(|store| async move { store.mark_unsynced(fence, stages).await }).await
         {
-            tracing::warn!(run_id = %fence.run, %error, "the missing file could not be noted");
+            tracing::warn!(event = "missing_file_not_recorded", run_id = %fence.run, %error, "the missing file could not be noted");
         }
     }
 

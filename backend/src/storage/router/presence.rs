@@ -22,6 +22,7 @@ impl ReplicaPresence {
     pub fn set_has_peers(&self, has_peers: bool) {
         if self.has_peers.swap(has_peers, Ordering::Relaxed) != has_peers && self.configured.is_none() {
             tracing::info!(
+                event = "replica_presence_changed",
                 has_peers,
                 "{}",
                 if has_peers {

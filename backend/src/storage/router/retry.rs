@@ -33,7 +33,7 @@ impl<'a> Retries<'a> {
         if !is_worth_it || self.router.clock.monotonic() >= self.deadline {
             return Err(error);
         }
-        tracing::warn!(%error, wait = ?self.wait, "storage did not take a write; it is kept in memory and tried again");
+        tracing::warn!(event = "write_retried", %error, wait = ?self.wait, "storage did not take a write; it is kept in memory and tried again");
         tokio::time::sleep(self.wait.mul_f64(jitter())).await;
         self.wait = (self.wait * 2).min(BACKOFF.1);
         Ok(())

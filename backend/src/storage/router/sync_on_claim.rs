@@ -61,7 +61,7 @@ impl Router {
                 match database.call(|store| async move { store.adopt(new, higher_ref).await }).await {
                     Ok(()) => fence = higher,
                     Err(error) => {
-                        tracing::warn!(run_id = %fence.run, %error, "the row's fence could not be raised; its lease will end");
+                        tracing::warn!(event = "row_epoch_not_raised", run_id = %fence.run, %error, "the row's fence could not be raised; its lease will end");
                         continue;
                     }
                 }
@@ -108,7 +108,7 @@ impl Router {
                     .await
                 {
                     Err(error) if error.kind == StorageErrorKind::Conflict => {
-                        tracing::error!(run_id = %fence.run, %error, "the row's own stands; both are kept");
+                        tracing::error!(event = "sync_conflict_found", run_id = %fence.run, %error, "the row's own stands; both are kept");
                     }
                     stored => {
                         stored?;
@@ -121,7 +121,7 @@ impl Router {
         if let Some(active) = self.lock_active().get_mut(&fence.run) {
             active.owns_row = true;
         }
-        tracing::info!(run_id = %fence.run, "[{}] has its row in the database", fence.run);
+        tracing::info!(event = "row_created", run_id = %fence.run, "[{}] has its row in the database", fence.run);
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl Router {
                 // Two workers that were cut off from each other. The run ends all the same, and is marked: what
                 // differs is found again, and told, by reconciliation.
                 Err(error) if error.kind == StorageErrorKind::Conflict => {
-                    tracing::error!(run_id = %fence.run, %error, "[{}] the row's own stage stands; both are kept", fence.run);
+                    tracing::error!(event = "sync_conflict_found", run_id = %fence.run, %error, "[{}] the row's own stage stands; both are kept", fence.run);
                     continue;
                 }
                 stored => stored?,
@@ -147,7 +147,7 @@ impl Router {
             self.note_in_row(&fence.run, record.meta.stage);
             match self.files.mark_stage_synced(&fence.run, record.meta.stage).await {
                 Err(error) if error.kind != StorageErrorKind::NotFound => {
-                    tracing::warn!(run_id = %fence.run, %error, "the manifest still calls a stage unsynced");
+                    tracing::warn!(event = "pending_marker_not_cleared", run_id = %fence.run, %error, "the manifest still calls a stage unsynced");
                 }
                 _ => {}
             }
@@ -253,7 +253,7 @@ impl Router {
             match self.write_file(fence, Write::Stage(&held.record), DbSync::Synced).await {
                 // The database has it: a full disk does not hold the run up.
                 Err(error) if error.is_outage() => {
-                    tracing::error!(run_id = %run, %error, "[{run}] the files lack a stage that the database has");
+                    tracing::error!(event = "stage_file_not_written", run_id = %run, %error, "[{run}] the files lack a stage that the database has");
                     self.note_files_incomplete(run);
                 }
                 written => written?,
@@ -289,14 +289,14 @@ impl Router {
         match self.follow_row(fence).await {
             // Fenced: they have been told already.
             Err(error) if error.kind != StorageErrorKind::Fenced => {
-                tracing::warn!(%error, "[{run_id}] how it stands in the database could not be noted in files");
+                tracing::warn!(event = "manifest_update_failed", %error, "[{run_id}] how it stands in the database could not be noted in files");
             }
             _ => {}
         }
         match self.files.release(fence).await {
             // Ended, taken, or never in files.
             Err(error) if error.is_outage() => {
-                tracing::warn!(%error, "[{run_id}] that it is no longer ours could not be noted in files");
+                tracing::warn!(event = "manifest_update_failed", %error, "[{run_id}] that it is no longer ours could not be noted in files");
             }
             _ => {}
         }

@@ -22,6 +22,7 @@ impl Banner<'_> {
     pub fn announce(&self) {
         let Identity { version, git_sha, environment, replica } = self.identity;
         tracing::info!(
+            event = "service_started",
             version,
             git_sha,
             environment = crate::health::environment_name(*environment),
@@ -31,13 +32,22 @@ impl Banner<'_> {
             "innovation {version} ({git_sha}) starts"
         );
         let state = self.storage;
-        tracing::info!("Feature Flags Configuration:");
-        tracing::info!("  Mode: {}", state.mode);
-        tracing::info!("  Database Writes: {}", word(state.flags.database_writes));
-        tracing::info!("  File Fallback: {}", word(state.flags.file_fallback));
+        tracing::info!(event = "storage_flags_listed", "Feature Flags Configuration:");
+        tracing::info!(event = "storage_flags_listed", "  Mode: {}", state.mode);
+        tracing::info!(
+            event = "storage_flags_listed",
+            "  Database Writes: {}",
+            word(state.flags.database_writes)
+        );
+        tracing::info!(
+            event = "storage_flags_listed",
+            "  File Fallback: {}",
+            word(state.flags.file_fallback)
+        );
         if state.effective_mode != state.mode {
             let reason = state.reason.as_deref().unwrap_or("unknown");
             tracing::warn!(
+                event = "storage_mode_degraded",
                 mode = state.mode.as_str(),
                 effective_mode = state.effective_mode.as_str(),
                 reason,
@@ -48,6 +58,7 @@ impl Banner<'_> {
         }
         if state.effective_mode.has_files() && self.file_storage == FileStorage::Ephemeral {
             tracing::warn!(
+                event = "files_ephemeral",
                 files = self.files,
                 file_storage = "ephemeral",
                 "files are on this container's own disk and are gone at the next deploy: set STORAGE_URL to a bucket, or mount a volume"

@@ -84,7 +84,7 @@ impl Analyst for ModelAnalyst {
             },
             Err(violations) => (violations, None),
         };
-        tracing::debug!(run = %input.run, %stage, violations = violations.len(), "answer refused; asking once more");
+        tracing::debug!(event = "model_answer_rejected", run = %input.run, %stage, violations = violations.len(), "answer refused; asking once more");
         let second = match (&kept, input.spend_limit_usd.is_some() && first.usage.cost_is_unknown) {
             (None, true) => return Err(unknown_cost(&first).into()),
             (Some(_), true) => None,

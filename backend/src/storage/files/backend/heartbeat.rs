@@ -102,7 +102,7 @@ impl Heartbeat {
                     // Once an outage.
                     Err(error) if !was_failing => {
                         was_failing = true;
-                        tracing::warn!(place = client.place(&name), %error, "no sign of life could be shown in the bucket; trying on");
+                        tracing::warn!(event = "bucket_heartbeat_failed", place = client.place(&name), %error, "no sign of life could be shown in the bucket; will retry");
                     }
                     Err(_) => {}
                 }
@@ -174,7 +174,7 @@ impl Heartbeat {
         for (owner, own) in lock(&self.own).drain() {
             own.beating.abort();
             if let Err(error) = runtime.block_on(self.client.remove(&file(&owner))) {
-                tracing::warn!(%error, "the sign of life in the bucket could not be removed; others wait for a lease");
+                tracing::warn!(event = "bucket_heartbeat_not_removed", %error, "the sign of life in the bucket could not be removed; others wait for a lease");
             }
         }
     }
