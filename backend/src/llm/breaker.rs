@@ -124,7 +124,7 @@ impl Breaker {
 }
 
 impl Window {
-    /// DeliveryCounts one request; returns requests and failures within the window.
+    /// Counts one request; returns requests and failures within the window.
     fn count(&mut self, now: Instant, length: Duration, failed: bool) -> (u32, u32) {
         while self.slices.front().is_some_and(|slice| now.duration_since(slice.start) >= length) {
             self.slices.pop_front();

@@ -106,7 +106,7 @@ pub struct ReconcileSummary {
 }
 
 impl ReconcileSummary {
-    /// DeliveryCounts one more run.
+    /// Counts one more run.
     pub fn add(&mut self, run: RunId, outcome: &ReconcileOutcome) {
         self.runs += 1;
         match outcome {

@@ -52,7 +52,7 @@ pub enum BreakerState {
     },
 }
 
-/// DeliveryCounts what happens to calls and says whether one may be made.
+/// Counts what happens to calls and says whether one may be made.
 #[derive(Debug)]
 pub struct Breaker {
     config: BreakerConfig,
