@@ -36,7 +36,7 @@ const EXIT_WARNINGS: u8 = 2;
 const EXIT_COULD_NOT_CHECK: u8 = 3;
 const EXIT_USAGE: u8 = 64;
 
-/// Bulkhead a document and a brand into a report of opportunities, every claim traced to a page.
+/// Turns a document and a brand into a report of opportunities, every claim traced to a page.
 #[derive(Debug, Parser)]
 #[command(name = "innovation", version, arg_required_else_help = true)]
 struct Cli {

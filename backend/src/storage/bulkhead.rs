@@ -1,4 +1,4 @@
-//! Bulkhead at a store: a burst of thousands of writes waits in line, first come first served, outside of each write's own
+//! The bulkhead in front of a store: a burst of thousands of writes waits in line, first come first served, outside of each write's own
 //! time limit. Without it a process would exhaust its connections by itself, and take its own load for an outage.
 //!
 //! A line that does not move is another thing: then the store does not answer, and nobody waits on.
