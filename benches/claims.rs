@@ -19,11 +19,9 @@ use std::{
     time::Instant,
 };
 
-use backend::{
-    config::{Config, Purpose},
-    storage::{Claim, Lease, Store as _, postgres::PostgresStore},
-};
+use backend::config::{Config, Purpose};
 use harness::{machine, ms, percentile, row};
+use storage::{Claim, Lease, Store as _, postgres::PostgresStore};
 use support::{postgres::query, service::TestEnv};
 
 /// Finished rows and queued rows.

@@ -12,8 +12,8 @@ use backend::{
     clock::SystemClock,
     config::{Config, DatabaseConfig, Purpose},
     migrate::Migrator,
-    storage::postgres::PostgresStore,
 };
+use storage::postgres::PostgresStore;
 
 use crate::support::postgres::{Postgres, query};
 

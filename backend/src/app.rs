@@ -14,11 +14,11 @@ use pipeline::{
 };
 use tokio::sync::Notify;
 
+use crate::telemetry::metrics::StorageMetrics;
 use crate::{
     brands::BrandFolder,
     clock::SystemClock,
     config::{AnalystChoice, AnalystConfig, Config, DatabaseConfig, Environment, Role},
-    database::Malformed,
     documents::{
         fetch::{Deadlines, Fetcher, FetcherError},
         isolate::Isolation,
@@ -33,20 +33,21 @@ use crate::{
     replicas::ReplicaHeartbeat,
     retention::Retention,
     runs::{RunWatchers, Runs, admission::Admission},
-    storage::{
-        Lease, ReplicaRegistry,
-        breaker::{Breaker, BreakerConfig},
-        bulkhead::Bulkhead,
-        changes::ChangeNotifier,
-        files::FileStore,
-        mode::Flags,
-        outbox::Outbox,
-        postgres::{Listener, PostgresStore},
-        proof::SyncTarget,
-        router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
-    },
     webhooks::{Sender, SenderError, WebhookDispatcher, admin::WebhookAdmin},
     worker::{Worker, WorkerConfig, WorkerDeps},
+};
+use storage::postgres::address::Malformed;
+use storage::{
+    Lease, ReplicaRegistry,
+    breaker::{Breaker, BreakerConfig},
+    bulkhead::Bulkhead,
+    changes::ChangeNotifier,
+    files::FileStore,
+    mode::Flags,
+    outbox::Outbox,
+    postgres::{Listener, PostgresStore},
+    proof::SyncTarget,
+    router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
 
 /// Everything a run needs, wired.
@@ -160,13 +161,14 @@ impl Service {
                 .single_replica
                 .or((config.process.environment != Environment::Production).then_some(true)),
         }));
-        let router = Arc::new(Router::new(
+        let router = Router::new(
             files,
             database,
             flags.subscribe(),
             RouterConfig { presence: presence.clone(), retry_deadline: config.database.retry_deadline },
             clock.clone(),
-        ));
+        );
+        let router = Arc::new(router.observed_by(Arc::new(StorageMetrics)));
         // New at every start: what an earlier process of the same container held is not this one's.
         let replica = uuid::Uuid::now_v7().to_string();
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;

@@ -14,7 +14,8 @@ use pipeline::{
     failure::{FailureCode, RunFailure},
 };
 
-use crate::{safe_read, storage::frontend_rows::company_name};
+use foundation::safe_read;
+use storage::frontend_rows::company_name;
 
 /// The most brands that are listed. A folder with more is a mistake.
 const BRANDS_MAX: usize = 1_000;

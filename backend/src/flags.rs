@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::storage::mode::{Flags, Mode, is_known, is_true};
+use storage::mode::{Flags, Mode, is_known, is_true};
 
 /// How often the file is looked at.
 const POLL: Duration = Duration::from_millis(500);

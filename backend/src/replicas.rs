@@ -2,15 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    config::Role,
-    health::Identity,
-    storage::{
-        Replica, ReplicaRegistry,
-        mode::Flags,
-        router::{ReplicaPresence, Router},
-    },
-    worker::Worker,
+use crate::{config::Role, health::Identity, worker::Worker};
+use storage::{
+    Replica, ReplicaRegistry,
+    mode::Flags,
+    router::{ReplicaPresence, Router},
 };
 
 /// Between two signs of life, at most: others take a replica for gone after a minute.

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     reconcile::{Reconciler, verify::Comparison},
-    storage::{StorageError, files::FileStore, proof::SyncTarget, router::Router},
     telemetry::metrics,
 };
+use storage::{StorageError, files::FileStore, proof::SyncTarget, router::Router};
 
 /// Between two passes. The unit is a day; an hour keeps each pass small.
 const INTERVAL: Duration = Duration::from_secs(3600);

@@ -6,12 +6,6 @@ use async_trait::async_trait;
 use backend::{
     clock::SystemClock,
     config::{StorageConfig, StoragePlace},
-    storage::{
-        Acceptance, Claim, Control as _, End, Lease, StorageErrorKind, Store,
-        contract::{Place, accepted, at, failure, holds, new_run, record},
-        control::{Listing, PageStart},
-        files::FileStore,
-    },
 };
 use futures_util::{StreamExt as _, future::join_all, stream};
 use object_store::{
@@ -20,6 +14,12 @@ use object_store::{
 use pipeline::{
     clock::Clock,
     run::{RunId, Stage},
+};
+use storage::{
+    Acceptance, Claim, Control as _, End, Lease, StorageErrorKind, Store,
+    contract::{Place, accepted, at, failure, holds, new_run, record},
+    control::{Listing, PageStart},
+    files::FileStore,
 };
 
 use crate::support::s3::{BUCKET, S3};
@@ -51,7 +51,7 @@ async fn a_bucket_keeps_the_contract() {
 
 #[tokio::test]
 async fn of_many_conditional_puts_at_once_one_wins() {
-    backend::tls::install_crypto();
+    foundation::tls::install_crypto();
     let server = S3::start();
     let bucket: Arc<dyn ObjectStore> = Arc::new(
         AmazonS3Builder::new()

@@ -2,11 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backend::{
-    config::{AccessConfig, Environment},
-    storage::{StorageErrorKind, mode::Flags},
-};
+use backend::config::{AccessConfig, Environment};
 use serde_json::{Value, json};
+use storage::{StorageErrorKind, mode::Flags};
 use tokio::time::Instant;
 
 use super::{Behaviour, FakeDatabase, Service, Setup, request};

@@ -31,17 +31,6 @@ use backend::{
     health::{FileStorage, Health, HealthDeps, Identity},
     http::{HttpState, Limits, Streams, router},
     runs::{RunWatchers, Runs, admission::Admission},
-    storage::ReplicaRegistry,
-    storage::{
-        Acceptance, Claim, Control, End, Fence, Lease, Replica, RunRecord, RunSubmission, StorageError,
-        StorageErrorKind, Store, StoredIn,
-        breaker::{Breaker, BreakerConfig},
-        bulkhead::Bulkhead,
-        control::{Listing, RunPage, TombstoneOutcome},
-        files::FileStore,
-        mode::Flags,
-        router::{Database, ReadLimiter, ReplicaPresence, Router as StorageRouter, RouterConfig},
-    },
     worker::{Worker, WorkerConfig, WorkerDeps},
 };
 use pipeline::{
@@ -53,6 +42,17 @@ use pipeline::{
     run::{RunId, Stage},
 };
 use serde_json::{Value, json};
+use storage::ReplicaRegistry;
+use storage::{
+    Acceptance, Claim, Control, End, Fence, Lease, Replica, RunRecord, RunSubmission, StorageError,
+    StorageErrorKind, Store, StoredIn,
+    breaker::{Breaker, BreakerConfig},
+    bulkhead::Bulkhead,
+    control::{Listing, RunPage, TombstoneOutcome},
+    files::FileStore,
+    mode::Flags,
+    router::{Database, ReadLimiter, ReplicaPresence, Router as StorageRouter, RouterConfig},
+};
 use tokio::sync::watch;
 use tower::ServiceExt;
 

@@ -1,8 +1,5 @@
 //! The status of a run.
 
-use backend::storage::{
-    Acceptance, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, Store as _,
-};
 use pipeline::{
     analyst::Provenance,
     brand::BrandId,
@@ -15,6 +12,7 @@ use pipeline::{
     testing::example_answer,
 };
 use serde_json::json;
+use storage::{Acceptance, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, Store as _};
 
 use super::{Behaviour, FakeDatabase, Service, Setup, request};
 

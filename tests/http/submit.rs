@@ -1,10 +1,8 @@
 //! `POST /run`.
 
-use backend::{
-    http::Limits,
-    storage::{StorageErrorKind, Store as _, mode::Flags},
-};
+use backend::http::Limits;
 use serde_json::{Value, json};
+use storage::{StorageErrorKind, Store as _, mode::Flags};
 
 use super::{Answer, Behaviour, FakeDatabase, Service, Setup, request};
 

@@ -53,7 +53,7 @@ fn strict() -> Value {
 }
 
 fn http() -> reqwest::Client {
-    backend::tls::install_crypto();
+    foundation::tls::install_crypto();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 

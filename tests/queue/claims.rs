@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use backend::storage::{
+use pipeline::clock::{Clock, Timestamp};
+use storage::{
     Acceptance, Claim, RunSubmission, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
@@ -17,7 +18,6 @@ use backend::storage::{
     postgres::PostgresStore,
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
-use pipeline::clock::{Clock, Timestamp};
 use tokio::sync::watch;
 
 use crate::{
@@ -122,10 +122,10 @@ async fn right_after_the_servers_start_no_lease_counts_as_ended() {
     store.accept(&new_run("left", URL), Some(&ended_lease("dead"))).await.unwrap();
     store.accept(&new_run("new", URL), None).await.unwrap();
     // No test takes as long as an hour.
-    let hour = backend::storage::Lease { duration: Duration::from_secs(3600), ..lease("worker") };
+    let hour = storage::Lease { duration: Duration::from_secs(3600), ..lease("worker") };
     let claimed = claim(&store, &hour, 9).await;
     assert_eq!(claimed.iter().map(|fence| fence.run.as_str()).collect::<Vec<_>>(), ["new"]);
-    let brief = backend::storage::Lease { duration: Duration::from_millis(1), ..lease("worker") };
+    let brief = storage::Lease { duration: Duration::from_millis(1), ..lease("worker") };
     let claimed = claim(&store, &brief, 9).await;
     assert!(claimed.iter().any(|fence| fence.run.as_str() == "left"), "{claimed:?}");
 }

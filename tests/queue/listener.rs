@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backend::storage::{
+use storage::{
     Control as _, Store as _,
     changes::{ChangeNotifier as _, Notification},
     contract::{accepted, claim, lease, new_run},

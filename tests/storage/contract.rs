@@ -3,22 +3,20 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use backend::{
-    clock::SystemClock,
-    storage::{
-        End, StorageError, StorageErrorKind, Store,
-        breaker::{Breaker, BreakerConfig},
-        bulkhead::Bulkhead,
-        contract::{
-            Place, accepted, an_ended_lease_is_taken_when_asked_for, at, failure, holds, new_run, record,
-        },
-        files::FileStore,
-        memory::MemoryStore,
-        mode::Flags,
-        router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
-    },
-};
+use backend::clock::SystemClock;
 use pipeline::{clock::Clock, run::Stage};
+use storage::{
+    End, StorageError, StorageErrorKind, Store,
+    breaker::{Breaker, BreakerConfig},
+    bulkhead::Bulkhead,
+    contract::{
+        Place, accepted, an_ended_lease_is_taken_when_asked_for, at, failure, holds, new_run, record,
+    },
+    files::FileStore,
+    memory::MemoryStore,
+    mode::Flags,
+    router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
+};
 use tokio::sync::watch;
 
 use super::{migrated, store};

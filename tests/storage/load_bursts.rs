@@ -6,20 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::{
-    clock::SystemClock,
-    storage::{
-        Fence, Lease, StorageError, Store as _,
-        breaker::{Breaker, BreakerConfig},
-        bulkhead::Bulkhead,
-        contract::{accepted, new_run, record},
-        files::FileStore,
-        mode::Flags,
-        postgres::PostgresStore,
-        router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
-    },
-};
+use backend::clock::SystemClock;
 use pipeline::{clock::Clock, record::StageRecord, run::Stage};
+use storage::{
+    Fence, Lease, StorageError, Store as _,
+    breaker::{Breaker, BreakerConfig},
+    bulkhead::Bulkhead,
+    contract::{accepted, new_run, record},
+    files::FileStore,
+    mode::Flags,
+    postgres::PostgresStore,
+    router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
+};
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{config, migrated, network::slow_down, value};

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::storage::{
+use pipeline::run::Stage;
+use storage::{
     StorageErrorKind, Store as _,
     contract::{accepted, new_run, record},
     postgres::{Connections, PostgresStore},
 };
-use pipeline::run::Stage;
 
 use super::{config, migrated, store, value};
 use crate::support::{

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use backend::storage::{
+use pipeline::run::{RunStatus, Stage};
+use storage::{
     Acceptance, End, StorageErrorKind, Store as _,
     contract::{accepted, at, claim, ended_lease, lease, new_run, record, records},
 };
-use pipeline::run::{RunStatus, Stage};
 
 use super::{migrated, store, value};
 use crate::support::postgres::{Postgres, query};

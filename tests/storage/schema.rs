@@ -1,11 +1,11 @@
 //! A schema that is not (or no longer) ours: told as such, and noticed when it is back.
 
-use backend::storage::{
+use pipeline::run::Stage;
+use storage::{
     Claim, StorageError, StorageErrorKind, Store as _,
     contract::{accepted, at, failure, lease, new_run, record},
 };
-use backend::storage::{End, postgres::PostgresStore};
-use pipeline::run::Stage;
+use storage::{End, postgres::PostgresStore};
 
 use super::{migrated, store};
 use crate::support::{

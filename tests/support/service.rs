@@ -262,7 +262,7 @@ impl Service {
         let file = std::fs::File::create(&log).unwrap();
         let child =
             command.stdout(file.try_clone().unwrap()).stderr(file).stdin(Stdio::null()).spawn().unwrap();
-        backend::tls::install_crypto();
+        foundation::tls::install_crypto();
         let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
         let mut service = Self { child, port, log, client };
         let deadline = Instant::now() + TIMEOUT;

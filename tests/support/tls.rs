@@ -55,7 +55,7 @@ impl Authority {
     /// The TLS of a server on loopback that offers these protocols (ALPN). Proxies alone know the name `model.test`.
     pub(crate) fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
         let Issued { certificate, key } = self.issue(&["localhost", "127.0.0.1", "model.test"]);
-        backend::tls::install_crypto();
+        foundation::tls::install_crypto();
         let mut config = rustls::ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())

@@ -8,7 +8,8 @@ use pipeline::document::{Document, DocumentError};
 use serde::Serialize;
 
 use super::fail;
-use crate::{documents::isolate, safe_read};
+use crate::documents::isolate;
+use foundation::safe_read;
 
 /// What `--json` prints when the document cannot be read.
 #[derive(Debug, Serialize)]

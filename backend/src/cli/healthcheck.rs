@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{EXIT_COULD_NOT_CHECK, put, put_json, say};
-use crate::{config::Config, tls};
+use crate::config::Config;
+use foundation::tls;
 
 /// How long the whole question may take. Less than the health check's own limit in the `Dockerfile`, so that the
 /// reason is told.

@@ -24,15 +24,16 @@ use crate::{
     app::{App, Overrides},
     config::{AnalystChoice, Config},
     documents::{isolate, name},
-    lifecycle, safe_read,
-    storage::{
-        End, Fence, RunRequest, RunSubmission, Store as _,
-        files::{
-            OpenError,
-            manifest::{DocumentSummary, Manifest},
-        },
-        leased::LeasedRun,
+    lifecycle,
+};
+use foundation::safe_read;
+use storage::{
+    End, Fence, RunRequest, RunSubmission, Store as _,
+    files::{
+        OpenError,
+        manifest::{DocumentSummary, Manifest},
     },
+    leased::LeasedRun,
 };
 
 #[derive(Debug, clap::Args)]

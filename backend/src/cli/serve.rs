@@ -19,9 +19,9 @@ use crate::{
     lifecycle,
     reconcile::Reconciler,
     runs::sweep_removals,
-    storage::{changes::Notification, create_if_absent::check_create_if_absent, probe::probe_when_open},
     telemetry::logs::Banner,
 };
+use storage::{changes::Notification, create_if_absent::check_create_if_absent, probe::probe_when_open};
 
 /// For bringing files into the database at the very end, however long the runs have taken: a pass or two.
 const FLUSH_MIN: Duration = Duration::from_secs(2);

@@ -9,9 +9,9 @@ use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
 use crate::{
     app,
     config::Config,
-    storage::outbox::{Delivery, DeliveryCounts, DeliveryOutcome},
     webhooks::{admin::WebhookAdmin, sign},
 };
+use storage::outbox::{Delivery, DeliveryCounts, DeliveryOutcome};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -5,136 +5,86 @@ use std::{ops::RangeInclusive, time::Duration};
 use secrecy::SecretString;
 
 use super::Reader;
-use crate::database::Address;
+use storage::postgres::{address::Address, config::DatabaseConfig};
 
-/// How the database is reached. The addresses hold credentials: neither `Debug` nor any error shows them.
-#[derive(Debug, Clone)]
-pub struct DatabaseConfig {
-    /// `DATABASE_URL`; may lead through a pooler.
-    pub url: Option<SecretString>,
-    /// `DATABASE_URL_NON_POOLING`; leads to the server itself.
-    pub direct_url: Option<SecretString>,
-    /// Connections that are kept open.
-    pub pool_min: u32,
-    /// Connections that are opened at most.
-    pub pool_max: u32,
-    /// How long one is waited for.
-    pub acquire_timeout: Duration,
-    /// After how long the server gives a statement up.
-    pub statement_timeout: Duration,
-    /// After how long the server gives up waiting for a lock.
-    pub lock_timeout: Duration,
-    /// After how long a write is given up as a whole, whatever the network does.
-    pub write_timeout: Duration,
-    /// For how long a write is tried where there is nowhere else to write to.
-    pub retry_deadline: Duration,
+/// Reads what the variables say of the database.
+pub(super) fn read(reader: &mut Reader) -> DatabaseConfig {
+    let config = DatabaseConfig {
+        url: address(reader, "DATABASE_URL"),
+        direct_url: address(reader, "DATABASE_URL_NON_POOLING"),
+        pool_min: reader.number("DATABASE_POOL_MIN", 1, 0..=1000, "must be a whole number, 0 to 1000", "1"),
+        pool_max: reader.number(
+            "DATABASE_POOL_SIZE",
+            15,
+            1..=1000,
+            "must be a whole number, 1 to 1000",
+            "15",
+        ),
+        acquire_timeout: milliseconds(
+            reader,
+            "DATABASE_ACQUIRE_TIMEOUT_MS",
+            1000,
+            1..=1000,
+            "must be a whole number of milliseconds, 1 to 1000: a write has a file to fall back to",
+            "1000",
+        ),
+        statement_timeout: milliseconds(
+            reader,
+            "DATABASE_STATEMENT_TIMEOUT_MS",
+            1500,
+            1..=60_000,
+            MILLISECONDS,
+            "1500",
+        ),
+        lock_timeout: milliseconds(
+            reader,
+            "DATABASE_LOCK_TIMEOUT_MS",
+            1000,
+            1..=60_000,
+            MILLISECONDS,
+            "1000",
+        ),
+        write_timeout: milliseconds(
+            reader,
+            "DATABASE_WRITE_TIMEOUT_MS",
+            2000,
+            1..=60_000,
+            MILLISECONDS,
+            "2000",
+        ),
+        retry_deadline: Duration::from_secs(reader.number(
+            "DATABASE_RETRY_DEADLINE_SECONDS",
+            300,
+            1..=86_400,
+            "must be a whole number of seconds, 1 to 86400",
+            "300",
+        )),
+    };
+    check_together(&config, reader);
+    config
 }
 
-impl DatabaseConfig {
-    pub(super) fn read(reader: &mut Reader) -> Self {
-        let config = Self {
-            url: address(reader, "DATABASE_URL"),
-            direct_url: address(reader, "DATABASE_URL_NON_POOLING"),
-            pool_min: reader.number(
-                "DATABASE_POOL_MIN",
-                1,
-                0..=1000,
-                "must be a whole number, 0 to 1000",
-                "1",
-            ),
-            pool_max: reader.number(
-                "DATABASE_POOL_SIZE",
-                15,
-                1..=1000,
-                "must be a whole number, 1 to 1000",
-                "15",
-            ),
-            acquire_timeout: milliseconds(
-                reader,
-                "DATABASE_ACQUIRE_TIMEOUT_MS",
-                1000,
-                1..=1000,
-                "must be a whole number of milliseconds, 1 to 1000: a write has a file to fall back to",
-                "1000",
-            ),
-            statement_timeout: milliseconds(
-                reader,
-                "DATABASE_STATEMENT_TIMEOUT_MS",
-                1500,
-                1..=60_000,
-                MILLISECONDS,
-                "1500",
-            ),
-            lock_timeout: milliseconds(
-                reader,
-                "DATABASE_LOCK_TIMEOUT_MS",
-                1000,
-                1..=60_000,
-                MILLISECONDS,
-                "1000",
-            ),
-            write_timeout: milliseconds(
-                reader,
-                "DATABASE_WRITE_TIMEOUT_MS",
-                2000,
-                1..=60_000,
-                MILLISECONDS,
-                "2000",
-            ),
-            retry_deadline: Duration::from_secs(reader.number(
-                "DATABASE_RETRY_DEADLINE_SECONDS",
-                300,
-                1..=86_400,
-                "must be a whole number of seconds, 1 to 86400",
-                "300",
-            )),
-        };
-        config.check_together(reader);
-        config
+/// What only makes sense together: whoever waits inside must give up before whoever waits outside.
+fn check_together(config: &DatabaseConfig, reader: &mut Reader) {
+    if config.pool_min > config.pool_max {
+        let what = "must not exceed DATABASE_POOL_SIZE";
+        reader.problem("DATABASE_POOL_MIN", what, "1");
     }
-
-    /// What only makes sense together: whoever waits inside must give up before whoever waits outside.
-    fn check_together(&self, reader: &mut Reader) {
-        if self.pool_min > self.pool_max {
-            let what = "must not exceed DATABASE_POOL_SIZE";
-            reader.problem("DATABASE_POOL_MIN", what, "1");
-        }
-        if self.lock_timeout > self.statement_timeout {
-            let what = "must not exceed DATABASE_STATEMENT_TIMEOUT_MS";
-            reader.problem("DATABASE_LOCK_TIMEOUT_MS", what, "1000");
-        }
-        if self.statement_timeout >= self.write_timeout {
-            let what = "must be shorter than DATABASE_WRITE_TIMEOUT_MS";
-            reader.problem("DATABASE_STATEMENT_TIMEOUT_MS", what, "1500");
-        }
-        if self.acquire_timeout >= self.write_timeout {
-            let what = "must be shorter than DATABASE_WRITE_TIMEOUT_MS";
-            reader.problem("DATABASE_ACQUIRE_TIMEOUT_MS", what, "1000");
-        }
-        if self.retry_deadline < self.write_timeout {
-            let what = "must not be shorter than DATABASE_WRITE_TIMEOUT_MS";
-            reader.problem("DATABASE_RETRY_DEADLINE_SECONDS", what, "300");
-        }
+    if config.lock_timeout > config.statement_timeout {
+        let what = "must not exceed DATABASE_STATEMENT_TIMEOUT_MS";
+        reader.problem("DATABASE_LOCK_TIMEOUT_MS", what, "1000");
     }
-
-    /// How many of the connections what comes in bursts may use at once.
-    #[must_use]
-    pub fn database_calls_max(&self) -> usize {
-        let kept = (self.pool_max / 4).max(1);
-        usize::try_from(self.pool_max.saturating_sub(kept).max(1)).unwrap_or(1)
+    if config.statement_timeout >= config.write_timeout {
+        let what = "must be shorter than DATABASE_WRITE_TIMEOUT_MS";
+        reader.problem("DATABASE_STATEMENT_TIMEOUT_MS", what, "1500");
     }
-
-    /// How many of them may be used at once for what clients look at. Together with a burst that is more than there are: who
-    /// keeps a lease alive then waits for one of them, not for a crowd.
-    #[must_use]
-    pub fn readers_max(&self) -> usize {
-        usize::try_from(self.pool_max.div_ceil(2)).unwrap_or(1)
+    if config.acquire_timeout >= config.write_timeout {
+        let what = "must be shorter than DATABASE_WRITE_TIMEOUT_MS";
+        reader.problem("DATABASE_ACQUIRE_TIMEOUT_MS", what, "1000");
     }
-
-    /// The address for what needs a session of its own (advisory locks, LISTEN): the direct one, if there is one.
-    #[must_use]
-    pub fn session_url(&self) -> Option<&SecretString> {
-        self.direct_url.as_ref().or(self.url.as_ref())
+    if config.retry_deadline < config.write_timeout {
+        let what = "must not be shorter than DATABASE_WRITE_TIMEOUT_MS";
+        reader.problem("DATABASE_RETRY_DEADLINE_SECONDS", what, "300");
     }
 }
 

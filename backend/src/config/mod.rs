@@ -16,13 +16,13 @@ pub mod work;
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, path::Path, str::FromStr};
 
+pub use ::storage::files::config::{BucketConfig, StorageConfig, StoragePlace};
+pub use ::storage::postgres::config::DatabaseConfig;
 pub use access::{AccessConfig, OriginRule};
 pub use analyst::{AnalystChoice, AnalystConfig};
-pub use database::DatabaseConfig;
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
 pub use process::{Environment, LogFormat, ProcessConfig};
-pub use storage::{BucketConfig, StorageConfig, StoragePlace};
 pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
 pub use work::{Role, WorkConfig};
 
@@ -69,13 +69,13 @@ impl Config {
         let process = ProcessConfig::read(&mut reader);
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
-        let storage = StorageConfig::read(
+        let storage = self::storage::read(
             &mut reader,
             process.environment,
             &process.base_dir,
             documents.extra_ca_file.clone(),
         );
-        let database = DatabaseConfig::read(&mut reader);
+        let database = self::database::read(&mut reader);
         // A command lets nobody in, so it needs no keys.
         let strictness =
             if purpose == Purpose::Service { process.environment } else { Environment::Development };

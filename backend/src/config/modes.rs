@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Reader;
-use crate::storage::mode::{is_known, is_true};
+use storage::mode::{is_known, is_true};
 
 /// Where stage outputs go.
 #[derive(Debug, Clone)]

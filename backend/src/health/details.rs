@@ -12,9 +12,9 @@ use super::{
 use crate::{
     config::{Environment, Role},
     reconcile::ReconcileStatus,
-    storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode},
     telemetry::metrics::Measured,
 };
+use storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]

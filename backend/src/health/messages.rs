@@ -1,9 +1,7 @@
 //! What of a failure may be told to whoever asks.
 
-use crate::{
-    config::Environment,
-    storage::{StorageError, StorageErrorKind},
-};
+use crate::config::Environment;
+use storage::{StorageError, StorageErrorKind};
 
 /// What the database's failure is called. A deployment's health is public: there, the kind alone is told, and the log
 /// has the rest.

@@ -22,14 +22,14 @@ use crate::{
     documents::isolate::Isolation,
     flags::FlagSource,
     reconcile::Reconciler,
-    storage::{
-        Replica, ReplicaRegistry, StorageError, StorageErrorKind, Store as _,
-        breaker::BreakerState,
-        files::Unsynced,
-        mode::Mode,
-        router::{Router, StorageState},
-    },
     worker::Worker,
+};
+use storage::{
+    Replica, ReplicaRegistry, StorageError, StorageErrorKind, Store as _,
+    breaker::BreakerState,
+    files::Unsynced,
+    mode::Mode,
+    router::{Router, StorageState},
 };
 
 /// How long an answer about a store is good for.

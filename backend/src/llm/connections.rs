@@ -29,7 +29,7 @@ pub(super) use errors::connection_fault;
 use gate::{Gate, Spoken};
 
 use super::{fault::Fault, openrouter::OpenRouterError};
-use crate::tls;
+use foundation::tls;
 
 /// How long making a connection may take. A healthy one takes less than a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -20,7 +20,8 @@ pub use rollback::{Method, Rollback};
 pub use scripts::{MIGRATIONS, Migration};
 pub use status::{MigrationStatus, SchemaState, State, Status};
 
-use crate::{config::DatabaseConfig, database::Address};
+use crate::config::DatabaseConfig;
+use storage::postgres::address::Address;
 
 /// The migrations of one database.
 #[derive(Debug, Clone)]

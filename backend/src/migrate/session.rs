@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 use super::MigrateError;
-use crate::database::{Address, describe_tls};
+use storage::postgres::address::{Address, describe_tls};
 
 /// Prisma's key: whoever migrates this database, with either tool, holds this lock.
 const LOCK_KEY: i64 = 72_707_369;

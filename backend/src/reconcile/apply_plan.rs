@@ -11,13 +11,11 @@ use super::{
     plan::{Plan, differences, plan},
     repair::with_damage,
 };
-use crate::{
-    failpoints,
-    storage::{
-        End, Fence, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _,
-        proof::{Proof, Row},
-    },
-    telemetry::metrics,
+use crate::telemetry::metrics;
+use foundation::failpoints;
+use storage::{
+    End, Fence, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _,
+    proof::{Proof, Row},
 };
 
 /// Times that a row may change between its reading and its proof before the run is left to the next pass.

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use pipeline::{clock::Timestamp, run::RunId};
 
 use super::{ReconcileOutcome, Reconciler, SWEEP_BATCH};
-use crate::storage::{StorageError, files::manifest::Manifest};
+use storage::{StorageError, files::manifest::Manifest};
 
 /// How far back tombstones are asked for that should have been seen: a statement that took its time, or a server that
 /// follows another whose clock was ahead.

@@ -30,14 +30,13 @@ use self::{
     plan::{Plan, differences, plan},
     repair::with_damage,
 };
-use crate::{
-    storage::{
-        StorageError, StorageErrorKind, Store as _,
-        files::{FileStore, manifest::optional_millis},
-        proof::{Row, SyncTarget},
-        router::Router,
-    },
-    worker::Worker,
+use crate::worker::Worker;
+use storage::{
+    StorageError, StorageErrorKind, Store as _,
+    files::FileStore,
+    optional_millis,
+    proof::{Row, SyncTarget},
+    router::Router,
 };
 
 /// Between two passes that nobody asked for. A look costs a folder's listing; and what this process has ended in files

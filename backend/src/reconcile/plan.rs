@@ -11,7 +11,7 @@ use pipeline::{
     run::{RunStatus, Stage},
 };
 
-use crate::storage::RunRecord;
+use storage::RunRecord;
 
 /// What a report is in lists of numbers; stages have their own, the status has none.
 pub const REPORT: i32 = 5;

@@ -3,7 +3,7 @@
 use pipeline::run::RunId;
 
 use super::{Reconciler, SWEEP_BATCH};
-use crate::storage::StorageError;
+use storage::StorageError;
 
 impl Reconciler {
     /// Brings to the files what only the database has, and knows of.

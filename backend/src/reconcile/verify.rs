@@ -14,7 +14,7 @@ use super::{
     plan::{STATUS, differences, holds},
     repair::numbers_of,
 };
-use crate::storage::{RunRecord, StorageError, Store as _};
+use storage::{RunRecord, StorageError, Store as _};
 
 /// Rows of one page: their runs are compared before the next page is asked for.
 const PAGE: usize = 200;

@@ -5,10 +5,8 @@ use std::{sync::Arc, time::Duration};
 use pipeline::clock::Clock;
 use tokio::sync::Mutex;
 
-use crate::{
-    storage::{ReplicaRegistry, mode::Mode, router::Router},
-    worker::Worker,
-};
+use crate::worker::Worker;
+use storage::{ReplicaRegistry, mode::Mode, router::Router};
 
 /// How long a count is good for; what this process adds meanwhile is added to it.
 const COUNT_VALID: Duration = Duration::from_secs(1);

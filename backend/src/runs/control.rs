@@ -9,12 +9,10 @@ use pipeline::{
 use tokio_util::sync::CancellationToken;
 
 use super::{QueryError, Runs};
-use crate::{
-    failpoints,
-    storage::{
-        Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, control::TombstoneOutcome,
-        router::Router,
-    },
+use foundation::failpoints;
+use storage::{
+    Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, control::TombstoneOutcome,
+    router::Router,
 };
 
 /// Between two looks for deletions that a dead process left half done.

@@ -12,7 +12,7 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use crate::storage::{RunRecord, StoredIn, changes::Mark};
+use storage::{RunRecord, StoredIn, changes::Mark};
 
 const ACCEPTED: u8 = 1;
 const ENDED: u8 = 6;
@@ -91,7 +91,7 @@ pub struct Progress {
 impl Progress {
     #[must_use]
     pub fn of(snapshot: RunRecord) -> Self {
-        let stored = |(stage, held): (&Stage, &crate::storage::StoredStage)| StageProgress {
+        let stored = |(stage, held): (&Stage, &storage::StoredStage)| StageProgress {
             stage: *stage,
             started_at: held.record.meta.started_at,
             completed_at: held.record.meta.finished_at,

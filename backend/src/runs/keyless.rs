@@ -8,7 +8,7 @@ use std::{
 
 use pipeline::run::RunId;
 
-use crate::storage::RunSubmission;
+use storage::RunSubmission;
 
 /// The frontend gives up after three tries of 30 s each.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);

@@ -24,13 +24,13 @@ use self::{admission::Admission, keyless::Keyless};
 use crate::{
     brands::BrandFolder,
     documents::{address::AddressError, fetch::Fetcher, name},
-    failpoints,
-    storage::{
-        Acceptance, Control as _, RunRequest, RunSubmission, StorageError, StorageErrorKind, Store as _,
-        frontend_rows::company_name, mode::Mode, router::Router,
-    },
     telemetry::metrics,
     worker::Worker,
+};
+use foundation::failpoints;
+use storage::{
+    Acceptance, Control as _, RunRequest, RunSubmission, StorageError, StorageErrorKind, Store as _,
+    frontend_rows::company_name, mode::Mode, router::Router,
 };
 
 pub use self::{

@@ -12,7 +12,7 @@ use pipeline::{
 use serde_json::{Map, Value};
 
 use super::Runs;
-use crate::storage::{
+use storage::{
     Control as _, End, RunRecord, StorageError, Store as _, StoredIn,
     control::{Listing, RunPage, RunSummary},
     mode::Mode,

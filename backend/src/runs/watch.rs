@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{QueryError, Runs, events::Progress};
-use crate::storage::{
+use storage::{
     RunRecord, StorageError, StorageErrorKind, Store as _,
     changes::{ChangeNotifier, RunChanges},
     router::Router,

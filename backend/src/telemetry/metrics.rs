@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use pipeline::run::Stage;
 use prometheus_client::{
     encoding::{
         EncodeLabelSet,
@@ -18,6 +19,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
+use storage::observer::{StorageObserver, StoreName};
 
 /// What the text of [`render`] is, for its reader.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -27,22 +29,6 @@ const PREFIX: &str = "innovation";
 /// Upper bounds in seconds: from a health check to a request that runs into its limit of 30 s.
 const LATENCY_BUCKETS_SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-
-/// Where a stage or a run was stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreName {
-    Database,
-    File,
-}
-
-impl StoreName {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Database => "database",
-            Self::File => "file",
-        }
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -200,26 +186,30 @@ pub fn run_ended(status: pipeline::run::RunStatus, code: Option<pipeline::failur
     COUNTED.runs_ended.get_or_create(&EndLabels { status, code }).inc();
 }
 
-/// A stage's output was stored in one of the stores.
-pub fn stage_stored(stage: pipeline::run::Stage, provider: &str, store: StoreName) {
-    let labels = StageLabels { stage: stage.number(), provider: provider.to_owned(), store: store.as_str() };
-    COUNTED.stages_stored.get_or_create(&labels).inc();
-}
-
-/// A write to the database ended.
-pub fn database_write(is_ok: bool) {
-    let result = if is_ok { "ok" } else { "failed" };
-    COUNTED.database_writes.get_or_create(&ResultLabels { result }).inc();
-}
-
 /// A webhook was sent, or given up.
 pub fn webhook(result: &'static str) {
     COUNTED.webhooks.get_or_create(&ResultLabels { result }).inc();
 }
 
-/// A write to a file failed for good.
-pub fn file_write_failed() {
-    COUNTED.file_write_failures.inc();
+/// Counts what the storage reports.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StorageMetrics;
+
+impl StorageObserver for StorageMetrics {
+    fn database_write(&self, is_ok: bool) {
+        let result = if is_ok { "ok" } else { "failed" };
+        COUNTED.database_writes.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    fn stage_stored(&self, stage: Stage, provider: &str, store: StoreName) {
+        let labels =
+            StageLabels { stage: stage.number(), provider: provider.to_owned(), store: store.as_str() };
+        COUNTED.stages_stored.get_or_create(&labels).inc();
+    }
+
+    fn file_write_failed(&self) {
+        COUNTED.file_write_failures.inc();
+    }
 }
 
 /// Reconciliation has brought stage outputs into the database.
@@ -362,9 +352,9 @@ mod tests {
         run_accepted();
         run_ended(RunStatus::Failed, Some(FailureCode::LlmCredits));
         run_ended(RunStatus::Completed, None);
-        stage_stored(Stage::InputProcessing, "extractive", StoreName::File);
-        database_write(false);
-        file_write_failed();
+        StorageMetrics.stage_stored(Stage::InputProcessing, "extractive", StoreName::File);
+        StorageMetrics.database_write(false);
+        StorageMetrics.file_write_failed();
         llm_cost(0.25);
         llm_cost(f64::NAN);
         model_oddity("think_block");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pipeline::run::RunId;
 
 use super::body::{Content, Source, content};
-use crate::storage::{
+use storage::{
     StorageError,
     files::FileStore,
     outbox::{Delivery, DeliveryCounts, Outbox, WebhookEvent},

@@ -11,7 +11,7 @@ use pipeline::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::storage::{
+use storage::{
     RunRecord, RunRequest,
     frontend_rows::{FrontendRows, REPORT_NUMBER, error_output, step_name},
     outbox::WebhookEvent,

@@ -15,7 +15,9 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::sign;
-use crate::{config::WebhookTarget, storage::outbox::DueDelivery, tls};
+use crate::config::WebhookTarget;
+use foundation::tls;
+use storage::outbox::DueDelivery;
 
 /// For a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -27,14 +27,12 @@ use self::{
     body::{Content, Source, content},
     client::Sent,
 };
-use crate::{
-    failpoints,
-    storage::{
-        StorageError,
-        outbox::{Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
-        router::{Router, jitter},
-    },
-    telemetry::metrics,
+use crate::telemetry::metrics;
+use foundation::{backoff::jitter, failpoints};
+use storage::{
+    StorageError,
+    outbox::{Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
+    router::Router,
 };
 
 /// Requests under way at once.

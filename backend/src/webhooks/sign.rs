@@ -6,7 +6,8 @@ use pipeline::{record::sha256_hex, run::RunId};
 use secrecy::ExposeSecret as _;
 use sha2::Sha256;
 
-use crate::{config::SigningKey, storage::outbox::WebhookEvent};
+use crate::config::SigningKey;
+use storage::outbox::WebhookEvent;
 
 /// Enough of a digest that no two events share it.
 const ID_DIGITS: usize = 32;

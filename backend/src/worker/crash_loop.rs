@@ -6,7 +6,7 @@ use pipeline::{
     run::Stage,
 };
 
-use crate::storage::Fence;
+use storage::Fence;
 
 /// Attempts at one stage that may end without storing it. One crash may have been another run's, and two a bad day of
 /// the machine's; after three in a row it is the run's own.
@@ -38,7 +38,7 @@ mod tests {
     use pipeline::run::RunId;
 
     use super::*;
-    use crate::storage::contract::record;
+    use storage::contract::record;
 
     #[test]
     fn the_fourth_attempt_is_not_made() {

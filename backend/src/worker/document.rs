@@ -20,14 +20,12 @@ use tracing::Instrument as _;
 use url::Url;
 
 use super::WorkerDeps;
-use crate::{
-    documents::{
-        fetch::{Download, Sink},
-        isolate, name,
-    },
-    failpoints,
-    storage::{Fence, files::manifest::DocumentSummary, router::Router},
+use crate::documents::{
+    fetch::{Download, Sink},
+    isolate, name,
 };
+use foundation::failpoints;
+use storage::{Fence, files::manifest::DocumentSummary, router::Router};
 
 /// How many documents are in memory as bytes at once, each of at most 25 MiB.
 const DOCUMENTS_MAX: usize = 8;

@@ -12,14 +12,12 @@ use pipeline::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, WorkerDeps, crash_loop, document, progress::Progress};
-use crate::{
-    failpoints,
-    storage::{
-        End, Fence, RunRecord, RunRequest, RunSubmission, StorageErrorKind, Store as _,
-        leased::LeasedRun,
-        router::{Resume, Router},
-    },
-    telemetry::metrics,
+use crate::telemetry::metrics;
+use foundation::failpoints;
+use storage::{
+    End, Fence, RunRecord, RunRequest, RunSubmission, StorageErrorKind, Store as _,
+    leased::LeasedRun,
+    router::{Resume, Router},
 };
 
 /// Between two attempts to write an end that storage did not take.

@@ -24,11 +24,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 use self::progress::Progress;
-use crate::{
-    brands::BrandFolder,
-    documents::fetch::Fetcher,
-    storage::{Claim, Control as _, Fence, Lease, RunSubmission, Store as _, router::Router},
-};
+use crate::{brands::BrandFolder, documents::fetch::Fetcher};
+use storage::{Claim, Control as _, Fence, Lease, RunSubmission, Store as _, router::Router};
 
 /// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about. Half of
 /// the second that a run may wait after its lease.

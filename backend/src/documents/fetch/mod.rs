@@ -25,7 +25,8 @@ use url::Url;
 
 use self::{fault::Fault, resolve::PublicResolver, token::Token};
 use super::address::{self, AddressError};
-use crate::{config::DocumentsConfig, tls};
+use crate::config::DocumentsConfig;
+use foundation::tls;
 
 /// How many transfers are under way at once: at most 1.6 GB of temporary files, whatever the blob stores do. A download
 /// that waits for its next attempt holds no place.

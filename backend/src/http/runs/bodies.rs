@@ -14,7 +14,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::{health::Durability, runs::StageStatus, storage::mode::Mode};
+use crate::{health::Durability, runs::StageStatus};
+use storage::mode::Mode;
 
 /// A moment, to the millisecond.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]

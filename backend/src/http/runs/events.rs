@@ -28,8 +28,8 @@ use crate::{
         streams::{Admitted, Client},
     },
     runs::{EventId, EventKind, Progress, QueryError, RunEvent, RunWatch, Update},
-    storage::router::jitter,
 };
+use foundation::backoff::jitter;
 
 /// Between two signs of life where nothing happens: proxies cut what says nothing for a minute, and a caller that has gone
 /// is noticed by it.

@@ -12,8 +12,8 @@ use super::bodies::{
 use crate::{
     health::Durability,
     runs::{ListedRun, RunList, RunView, StageStatus},
-    storage::StoredIn,
 };
+use storage::StoredIn;
 
 /// The body of `GET /status/{run_id}`.
 pub(super) fn status(run: &RunView, files: Durability) -> Status {
@@ -155,7 +155,8 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::{runs::StageView, storage::mode::Mode};
+    use crate::runs::StageView;
+    use storage::mode::Mode;
 
     fn status(run: &RunView, files: Durability) -> Value {
         serde_json::to_value(super::status(run, files)).unwrap()

@@ -1,9 +1,7 @@
 //! The first lines of a process: what it is, and how it will store things.
 
-use crate::{
-    health::{FileStorage, Identity},
-    storage::router::StorageState,
-};
+use crate::health::{FileStorage, Identity};
+use storage::router::StorageState;
 
 /// What is said at start.
 #[derive(Debug, Clone, Copy)]

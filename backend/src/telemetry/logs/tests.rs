@@ -11,10 +11,10 @@ use super::*;
 use crate::{
     config::Environment,
     health::{FileStorage, Identity},
-    storage::{
-        mode::{Flags, Mode},
-        router::StorageState,
-    },
+};
+use storage::{
+    mode::{Flags, Mode},
+    router::StorageState,
 };
 
 #[derive(Debug)]

@@ -1,0 +1,30 @@
+//! Named places between two steps of a run, at which tests kill the process. A release build has none of it.
+
+/// Kills the process, as SIGKILL does, if `CRASH_AT` names this point; `name:3` is the third time that it is passed.
+#[cfg(feature = "testing")]
+pub fn hit(name: &str) {
+    use std::sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    /// The point, and how often it may still be passed.
+    static AT: LazyLock<Option<(String, AtomicUsize)>> = LazyLock::new(|| {
+        // No setting of the product: it is not read where settings are.
+        #[allow(clippy::disallowed_methods)]
+        let said = std::env::var("CRASH_AT").ok()?;
+        let (name, count) = said.split_once(':').unwrap_or((&said, "1"));
+        Some((name.to_owned(), AtomicUsize::new(count.parse().ok()?)))
+    });
+    if let Some((at, left)) = &*AT
+        && at == name
+        && left.fetch_sub(1, Ordering::SeqCst) == 1
+    {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
+/// Nothing.
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub const fn hit(_: &str) {}

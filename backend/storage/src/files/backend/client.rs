@@ -1,0 +1,299 @@
+//! Requests to a bucket, each bounded in time, with errors that say whether something may have been written.
+
+use std::{error::Error as _, fmt, io, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use object_store::{
+    BackoffConfig, ClientOptions, Error, GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload,
+    RetryConfig, UpdateVersion,
+    aws::AmazonS3Builder,
+    client::{HttpClient, HttpConnector, HttpError, HttpErrorKind},
+    path::Path,
+};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
+
+use super::{ETag, Stored, cas_conflict, local_fs::FILE_BYTES_MAX};
+use crate::files::config::BucketConfig;
+
+/// How long one request may take, its retries included: less than an attempt at a write, which makes several.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// How long a whole listing may take, a thousand names a page.
+pub(super) const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests at once. More would wait for the same bucket anyway, and each holds a thread.
+const REQUESTS_MAX: usize = 64;
+
+/// Of the same caller at once.
+const READS_AT_ONCE: usize = 16;
+
+/// How much of an error's text is kept: some servers answer with a page.
+const REASON_CHARS_MAX: usize = 200;
+
+/// A file in a listing.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+}
+
+/// One bucket, below one prefix.
+#[derive(Debug)]
+pub(super) struct Client {
+    store: Box<dyn ObjectStore>,
+    prefix: Path,
+    permits: Semaphore,
+    /// For people: `s3://bucket/prefix/`.
+    root: String,
+}
+
+/// Whether a request that was not answered may have changed something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
+/// Gives `object_store` the HTTP client that this program uses elsewhere too: rustls with ring, no proxy.
+#[derive(Debug)]
+struct Connector(reqwest::Client);
+
+impl HttpConnector for Connector {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(self.0.clone()))
+    }
+}
+
+impl Client {
+    pub(super) fn new(config: &BucketConfig) -> io::Result<Self> {
+        let http = http_client(config)?;
+        let retry = RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(50),
+                max_backoff: Duration::from_millis(200),
+                base: 2.0,
+            },
+            max_retries: 2,
+            retry_timeout: REQUEST_TIMEOUT,
+        };
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&config.bucket)
+            .with_region(&config.region)
+            .with_access_key_id(&config.access_key_id)
+            .with_secret_access_key(config.secret_access_key.expose_secret())
+            .with_allow_http(config.allow_http)
+            .with_virtual_hosted_style_request(config.is_virtual_hosted)
+            .with_retry(retry)
+            .with_http_connector(Connector(http));
+        if let Some(endpoint) = config.endpoint_for_requests() {
+            builder = builder.with_endpoint(endpoint);
+        }
+        let store =
+            builder.build().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, reason(&error)))?;
+        Ok(Self {
+            store: Box::new(store),
+            prefix: Path::from(config.prefix.as_str()),
+            permits: Semaphore::new(REQUESTS_MAX),
+            root: config.place(),
+        })
+    }
+
+    /// A file's whole name, for people.
+    pub(super) fn place(&self, name: &str) -> String {
+        format!("{}{name}", self.root)
+    }
+
+    /// Names are made of run ids and of names of ours: nothing in them has to be escaped.
+    fn path(&self, name: &str) -> Path {
+        name.split('/')
+            .filter(|part| !part.is_empty())
+            .fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// An emptied file counts as none: see [`Client::vacate`].
+    pub(super) async fn read(&self, name: &str) -> io::Result<Option<Stored>> {
+        Ok(self.read_even_empty(name).await?.filter(|stored| !stored.bytes.is_empty()))
+    }
+
+    pub(super) async fn read_all(&self, names: &[String]) -> Vec<io::Result<Option<Stored>>> {
+        stream::iter(names).map(|name| self.read(name)).buffered(READS_AT_ONCE).collect().await
+    }
+
+    async fn read_even_empty(&self, name: &str) -> io::Result<Option<Stored>> {
+        let path = self.path(name);
+        let reading = async {
+            let got = match self.store.get_opts(&path, GetOptions::default()).await {
+                Err(Error::NotFound { .. }) => return Ok(None),
+                got => got?,
+            };
+            let (size, version) = (got.meta.size, got.meta.e_tag.clone());
+            let bytes = if size > FILE_BYTES_MAX as u64 { None } else { Some(got.bytes().await?) };
+            Ok(Some((size, version, bytes)))
+        };
+        match self.bounded(Access::Read, reading).await? {
+            None => Ok(None),
+            Some((size, _, None)) => Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("{size} bytes, at most {FILE_BYTES_MAX} are read"),
+            )),
+            Some((_, version, Some(bytes))) => {
+                Ok(Some(Stored { bytes: bytes.into(), version: ETag(version) }))
+            }
+        }
+    }
+
+    /// Creates a file where there is none, or an emptied one. `AlreadyExists` where there is.
+    pub(super) async fn create(&self, name: &str, bytes: &[u8]) -> io::Result<ETag> {
+        match self.put(name, bytes, PutMode::Create).await {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match self.read_even_empty(name).await? {
+                    Some(emptied) if emptied.bytes.is_empty() => {
+                        self.replace_matching(name, bytes, &emptied.version).await.map_err(|other| {
+                            if other.kind() == io::ErrorKind::ResourceBusy { error } else { other }
+                        })
+                    }
+                    _ => Err(error),
+                }
+            }
+            created => created,
+        }
+    }
+
+    pub(super) async fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.put(name, bytes, PutMode::Overwrite).await.map(drop)
+    }
+
+    /// Writes a file that must be as it was read; `ResourceBusy` where it is not.
+    pub(super) async fn replace_matching(&self, name: &str, bytes: &[u8], etag: &ETag) -> io::Result<ETag> {
+        let version = UpdateVersion { e_tag: etag.0.clone(), version: None };
+        self.put(name, bytes, PutMode::Update(version)).await
+    }
+
+    /// Frees a file's place, if it is as it was read. A deletion has no condition, and would take away what somebody else
+    /// has put there meanwhile; so the file is emptied.
+    pub(super) async fn conditional_delete(&self, name: &str, etag: &ETag) -> io::Result<()> {
+        self.replace_matching(name, b"", etag).await.map(drop)
+    }
+
+    async fn put(&self, name: &str, bytes: &[u8], mode: PutMode) -> io::Result<ETag> {
+        let path = self.path(name);
+        let payload = PutPayload::from(bytes.to_vec());
+        let putting = async { self.store.put_opts(&path, payload, mode.into()).await };
+        self.bounded(Access::Write, putting).await.map(|put| ETag(put.e_tag))
+    }
+
+    pub(super) async fn remove(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name);
+        let removing = async {
+            match self.store.delete(&path).await {
+                Err(Error::NotFound { .. }) => Ok(()),
+                removed => removed,
+            }
+        };
+        self.bounded(Access::Write, removing).await
+    }
+
+    /// What lies right below a folder: its files, and the names of folders in it. All pages.
+    pub(super) async fn list(&self, folder: &str, limit: Duration) -> io::Result<(Vec<Listed>, Vec<String>)> {
+        let path = self.path(folder);
+        let listed = self.within(limit, Access::Read, self.store.list_with_delimiter(Some(&path))).await?;
+        let files = listed.objects.into_iter().filter_map(|object| {
+            let name = object.location.filename()?.to_owned();
+            Some(Listed { name, version: object.e_tag })
+        });
+        let folders = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned));
+        Ok((files.collect(), folders.collect()))
+    }
+
+    /// The names of the first files below a folder, in the order of their bytes, at any depth. As many pages as it takes.
+    pub(super) async fn first(&self, folder: &str, limit: usize) -> io::Result<Vec<String>> {
+        let path = self.path(folder);
+        let listing = self.store.list(Some(&path)).take(limit).try_collect::<Vec<_>>();
+        let listed = self.within(LISTING_TIMEOUT, Access::Read, listing).await?;
+        let below = |location: &Path| {
+            let parts = location.prefix_match(&path)?;
+            Some(parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"))
+        };
+        Ok(listed.iter().filter_map(|object| below(&object.location)).collect())
+    }
+
+    async fn bounded<T>(
+        &self,
+        access: Access,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> io::Result<T> {
+        self.within(REQUEST_TIMEOUT, access, request).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        access: Access,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> io::Result<T> {
+        let asking = async {
+            // Never closed.
+            let _permit = self.permits.acquire().await;
+            request.await
+        };
+        match tokio::time::timeout(limit, asking).await {
+            Ok(answer) => answer.map_err(|error| fault(&error, access)),
+            Err(_) => {
+                let what = format!("no answer from the bucket within {limit:?}");
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            }
+        }
+    }
+}
+
+fn http_client(config: &BucketConfig) -> io::Result<reqwest::Client> {
+    let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
+    let builder = foundation::tls::client_builder(config.extra_ca_file.as_deref()).map_err(wrong)?;
+    builder
+        .https_only(!config.allow_http)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(REQUEST_TIMEOUT)
+        .read_timeout(REQUEST_TIMEOUT)
+        .build()
+        .map_err(|error| wrong(error.to_string()))
+}
+
+/// What an error means for what comes next. Its text has no credentials: `object_store` puts none there.
+fn fault(error: &Error, access: Access) -> io::Error {
+    let kind = match error {
+        Error::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
+        Error::Precondition { .. } => return cas_conflict(),
+        Error::NotFound { .. } => io::ErrorKind::NotFound,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
+        // It was never sent.
+        other if is_connect(other) => io::ErrorKind::NotConnected,
+        _ if access == Access::Write => io::ErrorKind::TimedOut,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, reason(error))
+}
+
+fn is_connect(error: &Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(http) = inner.downcast_ref::<HttpError>() {
+            return http.kind() == HttpErrorKind::Connect;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+/// The innermost cause in one short line: those around it repeat it, and name the address.
+fn reason(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    let line: Vec<&str> = text.split_whitespace().collect();
+    let line = line.join(" ");
+    // After the address and the time, if they are named: the place is said by us, and hosts are not to be shown.
+    let rest = line.split_once(" - ").map_or(line.as_str(), |(_, rest)| rest);
+    rest.chars().take(REASON_CHARS_MAX).collect()
+}
+
+/// A client that several threads may use.
+pub(super) type SharedClient = Arc<Client>;

@@ -1,0 +1,98 @@
+//! The place of the files of runs: a folder, or a bucket that all replicas share.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use url::Url;
+
+/// Where files go.
+#[derive(Debug, Clone)]
+pub struct StorageConfig {
+    pub place: StoragePlace,
+    /// How long the files of ended runs are kept; none: for ever.
+    pub retention: Option<Duration>,
+    /// A folder of this machine: for what is never put into a bucket, and the place of all where there is none.
+    pub local: PathBuf,
+}
+
+/// A folder or a bucket.
+#[derive(Debug, Clone)]
+pub enum StoragePlace {
+    Folder(PathBuf),
+    Bucket(Box<BucketConfig>),
+}
+
+/// A bucket and the way to it.
+#[derive(Debug, Clone)]
+pub struct BucketConfig {
+    pub bucket: String,
+    /// Without slashes at its ends; empty for the whole bucket.
+    pub prefix: String,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    pub region: String,
+    /// None for Amazon's own.
+    pub endpoint: Option<Url>,
+    /// Whether the bucket's name is a part of the host, and not of the path.
+    pub is_virtual_hosted: bool,
+    pub allow_http: bool,
+    /// An additional root certificate (PEM).
+    pub extra_ca_file: Option<PathBuf>,
+}
+
+impl BucketConfig {
+    /// The place for people: `s3://bucket/prefix/`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let slash = if self.prefix.is_empty() { "" } else { "/" };
+        format!("s3://{}/{}{slash}", self.bucket, self.prefix)
+    }
+
+    /// Where requests go, with the bucket's name in the host if it is to be there.
+    #[must_use]
+    pub fn endpoint_for_requests(&self) -> Option<String> {
+        let endpoint = self.endpoint.as_ref()?;
+        let mut address = endpoint.clone();
+        if self.is_virtual_hosted
+            && let Some(host) = endpoint.host_str()
+            && !host.starts_with(&format!("{}.", self.bucket))
+        {
+            // Host and name were checked; an address that cannot be written so is used as it is.
+            let _ = address.set_host(Some(&format!("{}.{host}", self.bucket)));
+        }
+        Some(address.as_str().trim_end_matches('/').to_owned())
+    }
+}
+
+impl StorageConfig {
+    /// The same for another address: a folder, or a bucket by the keys of this one. None for anything else.
+    #[must_use]
+    pub fn elsewhere(&self, text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let place = match (url.scheme(), &self.place) {
+            ("file", _) => StoragePlace::Folder(url.to_file_path().ok()?),
+            ("s3", StoragePlace::Bucket(known)) => {
+                let (bucket, prefix) = bucket_and_prefix(&url)?;
+                StoragePlace::Bucket(Box::new(BucketConfig { bucket, prefix, ..(**known).clone() }))
+            }
+            _ => return None,
+        };
+        Some(Self { place, ..self.clone() })
+    }
+}
+
+/// The bucket and the prefix of an address `s3://bucket/prefix`. None for a name that would have to be escaped, and for an
+/// address that says more.
+#[must_use]
+pub fn bucket_and_prefix(url: &Url) -> Option<(String, String)> {
+    let bucket = url.host_str().unwrap_or_default().to_owned();
+    let prefix = url.path().trim_matches('/').to_owned();
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c));
+    let has_more = url.port().is_some() || url.query().is_some() || url.fragment().is_some();
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    let is_bucket = (3..=63).contains(&bucket.len()) && is_plain(&bucket);
+    let is_prefix = is_plain(&prefix)
+        && !prefix.contains("//")
+        && !prefix.split('/').any(|part| matches!(part, "." | ".."));
+    (is_bucket && is_prefix && !has_more && !has_credentials).then_some((bucket, prefix))
+}

@@ -1,0 +1,121 @@
+//! The end of a run in files, whoever ends it.
+
+use pipeline::{
+    clock::Timestamp,
+    failure::RunFailure,
+    record::{StageRecord, sha256_hex},
+    run::{RunId, RunStatus},
+};
+
+use super::{
+    super::{End, Fence, StorageError, outbox::WebhookEvent},
+    DbSync,
+    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    manifest::{DatabaseSide, Manifest, StoredReport},
+    run_files::{REPORT_FILE, RunFiles},
+};
+use foundation::failpoints;
+
+/// An [`End`] that may cross to another thread.
+pub(super) enum OwnedEnd {
+    Completed { records: Vec<StageRecord>, report: String },
+    Failed(RunFailure),
+}
+
+impl From<End<'_>> for OwnedEnd {
+    fn from(end: End<'_>) -> Self {
+        match end {
+            End::Completed { records, report } => {
+                Self::Completed { records: records.to_vec(), report: report.to_owned() }
+            }
+            End::Failed(failure) => Self::Failed(failure.clone()),
+        }
+    }
+}
+
+impl OwnedEnd {
+    pub(super) fn borrowed(&self) -> End<'_> {
+        match self {
+            Self::Completed { records, report } => End::Completed { records, report },
+            Self::Failed(failure) => End::Failed(failure),
+        }
+    }
+}
+
+impl RunFiles {
+    pub(super) fn finish(
+        &self,
+        fence: &Fence,
+        end: End<'_>,
+        at_time: Timestamp,
+        db_sync: DbSync,
+    ) -> Result<(), StorageError> {
+        let run = &fence.run;
+        let _lock = self.lock(run)?;
+        let mut manifest = match self.fenced_manifest(fence) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                // An earlier attempt whose answer was lost has done it.
+                let done = self.read_manifest(run)?.is_some_and(|manifest| {
+                    manifest.status == end.status()
+                        && (manifest.generation, manifest.epoch) == (fence.generation, fence.epoch)
+                });
+                return if done { Ok(()) } else { Err(error) };
+            }
+        };
+        match end {
+            End::Completed { records, report } => {
+                // What only the database has, as the files were away at the time.
+                for record in records {
+                    self.add_stage(&mut manifest, record, DbSync::Synced)?;
+                }
+                // A fenced writer that comes too late with it writes the same: it is made of the stored records.
+                self.replace_beside(&mut manifest, &Self::name(run, REPORT_FILE), report.as_bytes())?;
+                failpoints::hit("report-written");
+                let sha256 = sha256_hex(report.as_bytes());
+                manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
+                manifest.error = None;
+            }
+            End::Failed(failure) => {
+                manifest.lost_usd += failure.usage.cost_usd;
+                manifest.error = Some(failure.clone());
+            }
+        }
+        self.close(&mut manifest, end.status(), at_time, db_sync)
+    }
+
+    /// Enters the end in the manifest, durably, and clears away what hung on the run being open. Under its lock.
+    pub(super) fn close(
+        &self,
+        manifest: &mut Manifest,
+        status: RunStatus,
+        at_time: Timestamp,
+        db_sync: DbSync,
+    ) -> Result<(), StorageError> {
+        manifest.status = status;
+        manifest.finished_at = Some(at_time.max(manifest.accepted_at));
+        manifest.owner = None;
+        manifest.database = match db_sync {
+            DbSync::NotTracked => manifest.database,
+            DbSync::Synced | DbSync::Diverged => Some(DatabaseSide { has_row: true, has_end: true }),
+            DbSync::Pending => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
+        };
+        if manifest.is_unsynced() || db_sync == DbSync::Diverged {
+            self.mark_with_manifest(manifest, UNSYNCED_FOLDER)?;
+        }
+        let ended: &[WebhookEvent] = match status {
+            RunStatus::Completed => &[WebhookEvent::Report, WebhookEvent::Completed],
+            _ => &[WebhookEvent::Failed],
+        };
+        self.enqueue_events(manifest, ended, db_sync)?;
+        self.write_manifest(manifest)?;
+        self.clear_open(&manifest.run_id)
+    }
+
+    /// Clears away what hung on a run being open. Its mark goes last: while it is there, a look for work finds what a killed
+    /// process has not come to.
+    pub(super) fn clear_open(&self, run: &RunId) -> Result<(), StorageError> {
+        self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
+        self.unmark(OPEN_FOLDER, run)
+    }
+}

@@ -1,0 +1,91 @@
+//! Documents kept for a resumed run, on this machine's disk whatever the medium: a bucket would carry 25 MiB for each run
+//! to spare a download. A replica without the document fetches it again.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Once,
+};
+
+use pipeline::run::RunId;
+
+use super::{
+    super::{StorageError, StorageErrorKind, atomic},
+    backend::local_fs::FILE_BYTES_MAX,
+    run_files::RunFiles,
+    tombstone::deleted,
+};
+use foundation::safe_read;
+
+const SPOOL_FILE: &str = "document";
+const SPOOL_FOLDER: &str = ".spool";
+
+/// Where documents are kept.
+#[derive(Debug)]
+pub(super) enum Spool {
+    /// In the folders of their runs.
+    Beside(PathBuf),
+    /// In a folder of their own. What an earlier process left is cleared before the first: which of its runs have ended
+    /// elsewhere is not known here.
+    Apart { folder: PathBuf, clearing: Once },
+}
+
+impl Spool {
+    pub(super) fn apart(local: &Path) -> Self {
+        Self::Apart { folder: local.join(SPOOL_FOLDER), clearing: Once::new() }
+    }
+
+    pub(super) fn path(&self, run: &RunId) -> PathBuf {
+        match self {
+            Self::Beside(root) => root.join(run.as_str()).join(SPOOL_FILE),
+            Self::Apart { folder, .. } => folder.join(run.as_str()),
+        }
+    }
+
+    fn keep(&self, run: &RunId, bytes: &[u8]) -> io::Result<()> {
+        if let Self::Apart { folder, clearing } = self {
+            clearing.call_once(|| {
+                // A document that is missed is fetched again, and one that stays is only in the way.
+                let _ = fs::remove_dir_all(folder);
+            });
+            atomic::create_folder(folder)?;
+        }
+        let path = self.path(run);
+        atomic::replace(&path, bytes)?;
+        atomic::flush_folder_of(&path)
+    }
+
+    /// Lets go of a run's document, if it is here.
+    pub(super) fn forget(&self, run: &RunId) -> io::Result<()> {
+        match fs::remove_file(self.path(run)) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RunFiles {
+    /// Keeps the document for a resumed run, durably.
+    pub(super) fn spool(&self, run: &RunId, bytes: &[u8]) -> Result<(), StorageError> {
+        if self.is_deleted(run)? {
+            return Err(deleted(run));
+        }
+        self.spool.keep(run, bytes).map_err(|error| self.spool_fault(run, &error))
+    }
+
+    /// The spooled document, if it is there.
+    pub(super) fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
+        match safe_read::read(&self.spool.path(run), FILE_BYTES_MAX) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.spool_fault(run, &error)),
+        }
+    }
+
+    pub(super) fn spool_fault(&self, run: &RunId, error: &io::Error) -> StorageError {
+        let place = self.spool.path(run);
+        StorageError::new(StorageErrorKind::Unavailable, format!("{}: {error}", place.display()))
+    }
+}

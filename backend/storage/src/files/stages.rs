@@ -1,0 +1,143 @@
+//! Stage files: created once, and never replaced.
+
+use std::io;
+
+use pipeline::{
+    record::StageRecord,
+    run::{RunId, Stage},
+};
+
+use super::{
+    super::{Fence, StorageError, StorageErrorKind, outbox::WebhookEvent},
+    DbSync,
+    integrity::{DigestCheck, check_digest, digest},
+    manifest::{Manifest, StageEntry},
+    run_files::RunFiles,
+};
+use foundation::failpoints;
+
+impl RunFiles {
+    pub(super) fn store_stage(
+        &self,
+        fence: &Fence,
+        record: &StageRecord,
+        db_sync: DbSync,
+    ) -> Result<(), StorageError> {
+        let stage = record.meta.stage;
+        let name = Self::name(&fence.run, stage.file());
+        let sha256 = digest(record)?;
+        let bytes = self.json_bytes(record, &name)?;
+        let _lock = self.lock(&fence.run)?;
+        let mut manifest = self.fenced_manifest(fence)?;
+        match self.backend.create(&name, &bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                manifest = self.settle(fence, stage, &name, &sha256, &bytes)?;
+            }
+            created => created.map_err(|error| self.fault(&name, &error))?,
+        }
+        manifest.flush_with(&name);
+        failpoints::hit("stage-file-written");
+        manifest.stages.insert(stage, self.stored_stage(record, sha256, db_sync));
+        manifest.attempts = 0;
+        if db_sync.is_synced() {
+            manifest.database.get_or_insert_default().has_row = true;
+        }
+        self.enqueue_events(&mut manifest, &[WebhookEvent::Stage(stage)], db_sync)?;
+        self.enqueue_step(&mut manifest, db_sync)?;
+        self.write_manifest(&mut manifest)?;
+        tracing::info!(event = "stage_file_written", run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
+        Ok(())
+    }
+
+    /// Adds a stage that the manifest does not name, which is not yet written.
+    pub(super) fn add_stage(
+        &self,
+        manifest: &mut Manifest,
+        record: &StageRecord,
+        db_sync: DbSync,
+    ) -> Result<(), StorageError> {
+        let stage = record.meta.stage;
+        if manifest.stages.contains_key(&stage) {
+            return Ok(());
+        }
+        let name = Self::name(&manifest.run_id, stage.file());
+        let sha256 = digest(record)?;
+        match self.backend.create(&name, &self.json_bytes(record, &name)?) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match check_digest(self.read(&name)?, stage, None)? {
+                    DigestCheck::Record(_, existing, _) if existing == sha256 => {}
+                    _ => return Err(self.conflict(&name)),
+                }
+            }
+            created => created.map_err(|error| self.fault(&name, &error))?,
+        }
+        manifest.flush_with(&name);
+        manifest.stages.insert(stage, self.stored_stage(record, sha256, db_sync));
+        Ok(())
+    }
+
+    pub(super) fn conflict(&self, name: &str) -> StorageError {
+        let what = format!("{} already holds a different record; both are kept", self.backend.place(name));
+        StorageError::new(StorageErrorKind::Conflict, what)
+    }
+
+    /// Puts a stage where something stands already, if that is the same or is nobody's; returns the manifest.
+    ///
+    /// What stands there is read before the manifest: whoever has put it there after taking the run from us has raised
+    /// the epoch before that, and the fence does not hold any more.
+    fn settle(
+        &self,
+        fence: &Fence,
+        stage: Stage,
+        name: &str,
+        sha256: &str,
+        bytes: &[u8],
+    ) -> Result<Manifest, StorageError> {
+        let stored = self.read(name)?;
+        let manifest = self.fenced_manifest(fence)?;
+        let known = manifest.stages.get(&stage);
+        let why_and_version = match check_digest(stored, stage, known)? {
+            DigestCheck::Record(_, existing, _) if existing == sha256 => return Ok(manifest),
+            DigestCheck::Record(..) if known.is_some() => return Err(self.conflict(name)),
+            // Of a writer who lost the run between this file and the manifest: nobody has built on it.
+            DigestCheck::Record(_, _, version) => {
+                Some(("a fenced writer's, named nowhere".to_owned(), version))
+            }
+            DigestCheck::Damaged(reason, version) => Some((reason, version)),
+            DigestCheck::Nothing => None,
+        };
+        if let Some((reason, version)) = why_and_version {
+            self.quarantine(name, &reason, Some(&version))?;
+        }
+        match self.backend.create(name, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(self.fault(name, &io::ErrorKind::ResourceBusy.into()))
+            }
+            created => created.map(|()| manifest).map_err(|error| self.fault(name, &error)),
+        }
+    }
+
+    pub(super) fn stored_stage(
+        &self,
+        record: &StageRecord,
+        record_sha256: String,
+        db_sync: DbSync,
+    ) -> StageEntry {
+        StageEntry {
+            file: record.meta.stage.file().to_owned(),
+            record_sha256,
+            payload_sha256: record.meta.payload_sha256.clone(),
+            stored_at: self.clock.now(),
+            unsynced: db_sync == DbSync::Pending,
+        }
+    }
+
+    pub(super) fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
+        self.mark_synced(run, |manifest| {
+            manifest.database.get_or_insert_default().has_row = true;
+            if let Some(stored) = manifest.stages.get_mut(&stage) {
+                stored.unsynced = false;
+            }
+        })
+    }
+}

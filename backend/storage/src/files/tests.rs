@@ -1,0 +1,391 @@
+//! The file store, against a real file system and with real faults.
+
+use std::{
+    collections::HashSet,
+    fs,
+    sync::{Arc, Mutex},
+};
+
+use pipeline::{
+    analyst::Provenance,
+    brand::BrandId,
+    clock::Timestamp,
+    failure::{FailureCode, RunFailure},
+    grounding::StageGrounding,
+    llm::Usage,
+    record::Circumstances,
+    run::RunStatus,
+    stages::{Evidence, InputProcessing, Inspiration, StageOutput},
+};
+
+use super::{super::RunRequest, run_files::MANIFEST_FILE, *};
+
+/// A clock that is set by hand.
+#[derive(Debug)]
+struct HandClock(Mutex<Timestamp>);
+
+impl HandClock {
+    fn at(text: &str) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(text.parse().unwrap())))
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+fn record(title: &str) -> StageRecord {
+    let inspiration = Inspiration {
+        id: "I1".into(),
+        title: title.into(),
+        summary: "A summary of the case.".into(),
+        mechanism: "It works because it does.".into(),
+        key_elements: vec!["element".into()],
+        evidence: vec![Evidence { quote: "A quote “with” marks.".into(), page: 1, status: None }],
+    };
+    let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
+    let provenance = Provenance {
+        provider: "test".into(),
+        model: "test".into(),
+        prompt_version: "1".into(),
+        usage: Usage { cost_usd: 0.1, ..Usage::default() },
+        attempts: 1,
+        structured_output: None,
+    };
+    let at = "2026-11-21T10:00:00Z".parse().unwrap();
+    let circumstances = Circumstances {
+        started_at: at,
+        finished_at: at,
+        mode: "FILE_ONLY".into(),
+        flags_revision: 0,
+        warnings: vec![],
+        grounding: StageGrounding::default(),
+    };
+    StageRecord::new(&output, &provenance, circumstances).unwrap()
+}
+
+fn new_run(document: &str, brand: &str) -> RunSubmission {
+    RunSubmission {
+        id: RunId::parse("run-1").unwrap(),
+        request: RunRequest::by_document("a.pdf".into(), document, BrandId::parse(brand).unwrap()).unwrap(),
+        accepted_at: "2026-11-21T11:00:00Z".parse().unwrap(),
+    }
+}
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: FileStore,
+    run: RunId,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path().join("runs"), HandClock::at("2026-11-21T12:00:00.5Z"));
+        Self { folder, store, run: RunId::parse("run-1").unwrap() }
+    }
+
+    async fn open(&self) -> Fence {
+        self.store.open(&new_run("doc", "acme"), "one").await.unwrap().0
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("runs/run-1").join(name)
+    }
+
+    /// Another process on the same disk.
+    fn other(&self) -> FileStore {
+        FileStore::new(self.folder.path().join("runs"), HandClock::at("2026-11-21T12:00:00.5Z"))
+    }
+
+    async fn stage_1(&self) -> Option<StageRecord> {
+        let snapshot = self.store.load(&self.run).await.unwrap().unwrap();
+        snapshot.stages.get(&Stage::InputProcessing).map(|held| held.record.clone())
+    }
+
+    fn manifest(&self) -> Manifest {
+        let bytes = fs::read(self.path(MANIFEST_FILE)).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+}
+
+fn failure() -> RunFailure {
+    RunFailure::new(FailureCode::Internal, None, "it broke", true)
+}
+
+const AT: &str = "2026-11-21T13:00:00Z";
+
+#[tokio::test]
+async fn a_stage_comes_back_as_it_was_stored() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    assert_eq!(env.stage_1().await, None);
+    let record = record("One");
+    env.store.store_stage(&fence, &record).await.unwrap();
+    assert_eq!(env.stage_1().await, Some(record.clone()));
+    // Storing the same again is success, not a conflict.
+    env.store.store_stage(&fence, &record).await.unwrap();
+    let stored = &env.manifest().stages[&Stage::InputProcessing];
+    assert_eq!(stored.record_sha256, record.sha256().unwrap());
+    assert_eq!(stored.file, "stage1/inspirations.json");
+}
+
+#[tokio::test]
+async fn a_different_record_is_a_conflict_and_replaces_nothing() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
+    let error = env.store.store_stage(&fence, &record("Two")).await.unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Conflict);
+    assert!(error.message.contains("different record"), "{error}");
+    assert_eq!(env.stage_1().await, Some(record("One")));
+}
+
+#[tokio::test]
+async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
+    for damage in ["", "{", "{\"meta\": 1}", "not json"] {
+        let env = Fixture::new();
+        let fence = env.open().await;
+        env.store.store_stage(&fence, &record("One")).await.unwrap();
+        let path = env.path("stage1/inspirations.json");
+        fs::write(&path, damage).unwrap();
+        assert_eq!(env.stage_1().await, None, "{damage:?}");
+        // Also for a record that differs from the lost one.
+        env.store.store_stage(&fence, &record("Two")).await.unwrap();
+        let aside = env.path("stage1/inspirations.json.corrupt-20261121T120000500Z");
+        assert_eq!(fs::read_to_string(aside).unwrap(), damage);
+        assert_eq!(env.stage_1().await, Some(record("Two")));
+    }
+}
+
+#[tokio::test]
+async fn a_changed_word_or_a_changed_meta_is_noticed() {
+    for (old, new) in [("One", "Eno"), ("\"attempts\": 1", "\"attempts\": 2")] {
+        let env = Fixture::new();
+        let fence = env.open().await;
+        env.store.store_stage(&fence, &record("One")).await.unwrap();
+        let path = env.path("stage1/inspirations.json");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old));
+        fs::write(&path, text.replace(old, new)).unwrap();
+        assert_eq!(env.stage_1().await, None, "{old} → {new}");
+        env.store.release(&fence).await.unwrap();
+        env.open().await;
+        assert!(!path.exists(), "who takes the run over clears its place");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_stage_and_manifest_loses_nothing() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    let path = env.path(MANIFEST_FILE);
+    let before = fs::read(&path).unwrap();
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
+    // The state a SIGKILL leaves between the two writes.
+    fs::write(&path, before).unwrap();
+    assert_eq!(env.stage_1().await, Some(record("One")));
+    env.store.release(&fence).await.unwrap();
+    env.open().await;
+    let named = &env.manifest().stages[&Stage::InputProcessing];
+    assert_eq!(named.record_sha256, record("One").sha256().unwrap());
+}
+
+#[tokio::test]
+async fn one_run_has_one_writer_and_one_request() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    let other = env.other();
+    let busy = other.open(&new_run("doc", "acme"), "two").await;
+    assert!(matches!(busy, Err(OpenError::Busy(_))), "{busy:?}");
+    env.store.release(&fence).await.unwrap();
+    let error = other.open(&new_run("other", "acme"), "two").await.unwrap_err();
+    assert!(error.to_string().contains("another document"), "{error}");
+    let error = other.open(&new_run("doc", "zenith"), "two").await.unwrap_err();
+    assert!(error.to_string().contains("another brand"), "{error}");
+    let (second, _) = other.open(&new_run("doc", "acme"), "two").await.unwrap();
+    assert!(second.epoch > fence.epoch);
+    // Whoever had it before may write no more.
+    let error = env.store.store_stage(&fence, &record("One")).await.unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Fenced);
+    let error = env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Fenced);
+    other.store_stage(&second, &record("Two")).await.unwrap();
+}
+
+async fn claim(store: &FileStore, lease: &Lease, held: &HashSet<RunId>) -> Vec<Fence> {
+    // An owner is dead or not, whatever the time.
+    store.claim(Claim { lease, limit: 9, held, expired: false }).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_run_of_a_process_that_died_is_claimed_at_once_and_of_a_living_one_never() {
+    let env = Fixture::new();
+    let lease = |owner: &str| Lease { owner: owner.into(), duration: Duration::from_secs(15) };
+    let none = HashSet::new();
+    let first = env.other();
+    let accepted = first.accept(&new_run("doc", "acme"), Some(&lease("first"))).await.unwrap();
+    assert!(matches!(accepted, Acceptance::New(Some(_))), "{accepted:?}");
+    assert_eq!(claim(&env.store, &lease("second"), &none).await, []);
+    // Its lock goes with the process.
+    drop(first);
+    let held = HashSet::from([env.run.clone()]);
+    assert_eq!(claim(&env.store, &lease("second"), &held).await, []);
+    let claimed = claim(&env.store, &lease("second"), &none).await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!((claimed[0].epoch, claimed[0].generation), (2, 1));
+    assert_eq!(env.store.open_count().await.unwrap(), 1);
+    env.store.finish(&claimed[0], End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    assert_eq!(claim(&env.store, &lease("third"), &none).await, []);
+    assert_eq!(env.store.open_count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_the_database_lacks_is_marked_and_counted() {
+    let env = Fixture::new();
+    let new = new_run("doc", "acme");
+    let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
+    let accepted = env.store.accept_with_sync_state(&new, Some(&lease), DbSync::Synced).await.unwrap();
+    let Acceptance::New(Some(fence)) = accepted else { panic!("{accepted:?}") };
+    assert!(env.manifest().has_row() && !fence.owns_row, "its row is still to be taken");
+    env.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Pending).await.unwrap();
+    assert!(env.manifest().stages[&Stage::InputProcessing].unsynced);
+    env.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Synced).await.unwrap();
+    assert!(!env.manifest().stages[&Stage::InputProcessing].unsynced);
+    assert_eq!(env.store.unsynced().await.unwrap().runs, 0);
+    let end = End::Failed(&failure());
+    env.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
+    // An answer that was lost is asked for again.
+    env.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
+    assert_eq!(env.store.unsynced().await.unwrap().runs, 1);
+    let snapshot = env.store.load(&env.run).await.unwrap().unwrap();
+    let proof = crate::proof::Proof::of(&snapshot, "1".to_owned(), AT.parse().unwrap());
+    env.store.keep_proof(&proof).await.unwrap();
+    assert_eq!(env.store.unsynced().await.unwrap().runs, 0);
+}
+
+#[tokio::test]
+async fn of_many_acceptances_at_once_one_is_new() {
+    let env = Fixture::new();
+    let new = new_run("doc", "acme");
+    let all: Vec<_> = (0..20)
+        .map(|_| {
+            let (store, new) = (env.other(), new.clone());
+            tokio::spawn(async move { store.accept(&new, None).await.unwrap() })
+        })
+        .collect();
+    let mut new_count = 0;
+    for one in all {
+        match one.await.unwrap() {
+            Acceptance::New(_) => new_count += 1,
+            Acceptance::Existing(status) => assert_eq!(status, RunStatus::Processing),
+            other @ (Acceptance::RequestMismatch | Acceptance::Deleted) => {
+                panic!("the same request: {other:?}")
+            }
+        }
+    }
+    assert_eq!(new_count, 1);
+    let other = env.store.accept(&new_run("other", "acme"), None).await.unwrap();
+    assert_eq!(other, Acceptance::RequestMismatch);
+}
+
+#[tokio::test]
+async fn the_spooled_document_stays_until_the_end() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    assert_eq!(env.store.spooled(&env.run).await.unwrap(), None);
+    env.store.spool(&env.run, b"%PDF"[..].into()).await.unwrap();
+    assert_eq!(env.store.spooled(&env.run).await.unwrap().as_deref(), Some(&b"%PDF"[..]));
+    env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    assert_eq!(env.store.spooled(&env.run).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_cleared_away() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
+    env.store.release(&fence).await.unwrap();
+    let left = env.path("stage1/.inspirations.json.4711-0.tmp");
+    fs::write(&left, "half a rec").unwrap();
+    env.open().await;
+    assert!(!left.exists());
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_run_that_was_never_accepted_is_cleared_away() {
+    let env = Fixture::new();
+    // Killed between the mark and the manifest.
+    let (mark, torn) = (env.path("../.open/run-1"), env.path(".run.json.4711-0.tmp"));
+    for left in [&mark, &torn] {
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(left, "").unwrap();
+    }
+    let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
+    assert_eq!(claim(&env.store, &lease, &HashSet::new()).await, []);
+    assert!(!mark.exists() && !torn.exists());
+    let accepted = env.store.accept(&new_run("doc", "acme"), None).await.unwrap();
+    assert_eq!(accepted, Acceptance::New(None));
+    assert_eq!(claim(&env.store, &lease, &HashSet::new()).await.len(), 1, "its id is as good as new");
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_run_being_open_is_cleared_away_once_it_has_ended() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    // Killed between the manifest and what comes after it.
+    let (mark, document) = (env.path("../.open/run-1"), env.path("document"));
+    for left in [&mark, &document] {
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(left, "").unwrap();
+    }
+    let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
+    assert_eq!(claim(&env.store, &lease, &HashSet::new()).await, []);
+    assert!(!mark.exists() && !document.exists());
+}
+
+#[tokio::test]
+async fn a_newer_manifest_is_left_alone() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.release(&fence).await.unwrap();
+    let path = env.path(MANIFEST_FILE);
+    let newer = fs::read_to_string(&path).unwrap().replace("\"version\": 1", "\"version\": 2");
+    fs::write(&path, &newer).unwrap();
+    let error = env.store.open(&new_run("doc", "acme"), "one").await.unwrap_err();
+    assert!(error.to_string().contains("newer version"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+}
+
+#[tokio::test]
+async fn a_place_that_is_no_folder_is_named_with_its_errno() {
+    let env = Fixture::new();
+    fs::write(env.folder.path().join("runs"), "a file").unwrap();
+    let error = env.store.open(&new_run("doc", "acme"), "one").await.unwrap_err().to_string();
+    assert!(error.contains("runs") && error.contains("os error"), "{error}");
+    let error = env.store.probe().await.unwrap_err();
+    assert!(error.message.contains("os error"), "{error}");
+}
+
+#[tokio::test]
+async fn an_end_is_read_back_with_its_report_and_a_changed_report_is_not_believed() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
+    let end = End::Completed { records: &[], report: "# One\n" };
+    env.store.finish(&fence, end, AT.parse().unwrap()).await.unwrap();
+    let snapshot = env.store.load(&env.run).await.unwrap().unwrap();
+    assert_eq!(snapshot.status, RunStatus::Completed);
+    assert_eq!(snapshot.report.as_deref(), Some("# One\n"));
+    assert_eq!(snapshot.finished_at, Some(AT.parse().unwrap()));
+    assert!(!snapshot.is_leased);
+    fs::write(env.path("report.md"), "# Two\n").unwrap();
+    assert_eq!(env.store.load(&env.run).await.unwrap().unwrap().report, None);
+}

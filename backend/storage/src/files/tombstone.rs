@@ -1,0 +1,134 @@
+//! Deleted runs: `tombstone.json` in a run's folder says that there is no run, whatever else lies there.
+//!
+//! The tombstone is durable before anything is removed. A mark below `.deleting/` says that something may be left to
+//! remove, so that a start finds it without looking at every run there is.
+
+use std::io;
+
+use pipeline::{clock::Timestamp, record::millis, run::RunId};
+use serde::{Deserialize, Serialize};
+
+use crate::optional_millis;
+
+use super::{
+    super::{StorageError, StorageErrorKind, control::TombstoneOutcome},
+    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+    run_files::{MANIFEST_FILE, RunFiles},
+};
+
+pub(super) const TOMBSTONE_FILE: &str = "tombstone.json";
+
+/// Names of buried runs of which something may be left.
+const DELETING_FOLDER: &str = ".deleting";
+
+/// What is known of a deleted run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Tombstone {
+    run_id: RunId,
+    /// The last generation that there was.
+    generation: i32,
+    /// When the run was accepted, if there was one here: the list knows it by that.
+    #[serde(default, with = "optional_millis", skip_serializing_if = "Option::is_none")]
+    pub(super) accepted_at: Option<Timestamp>,
+    #[serde(with = "millis")]
+    pub(super) deleted_at: Timestamp,
+}
+
+impl RunFiles {
+    /// Whether the run has been deleted.
+    pub(super) fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
+        Ok(self.read(&Self::name(run, TOMBSTONE_FILE))?.is_some())
+    }
+
+    pub(super) fn tombstone(&self, run: &RunId) -> Result<Option<Tombstone>, StorageError> {
+        let name = Self::name(run, TOMBSTONE_FILE);
+        let Some(stored) = self.read(&name)? else { return Ok(None) };
+        let read = serde_json::from_slice(&stored.bytes);
+        read.map(Some).map_err(|error| self.fault(&name, &io::Error::other(error)))
+    }
+
+    /// Sets the tombstone. `has_ended`: the database says that the run has ended, whatever stands here.
+    pub(super) fn create_tombstone(
+        &self,
+        run: &RunId,
+        has_ended: bool,
+    ) -> Result<TombstoneOutcome, StorageError> {
+        let _lock = self.lock_new(run)?;
+        let manifest = self.read_manifest(run)?;
+        if manifest.as_ref().is_some_and(|manifest| !manifest.has_ended()) && !has_ended {
+            return Ok(TombstoneOutcome::Running);
+        }
+        let had_run = manifest.is_some();
+        let name = Self::name(run, TOMBSTONE_FILE);
+        if self.is_deleted(run)? {
+            // Whoever was killed while setting it may not have come to that.
+            self.flush_with_folder(run, &name)?;
+            return Ok(TombstoneOutcome::Done { had_run });
+        }
+        let generation = manifest.as_ref().map_or(1, |manifest| manifest.generation);
+        let accepted_at = manifest.map(|manifest| manifest.accepted_at);
+        let deleted_at = self.clock.now();
+        let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at };
+        let bytes = self.json_bytes(&tombstone, &name)?;
+        self.mark_deleting(run)?;
+        self.backend.replace(&name, &bytes).map_err(|error| self.fault(&name, &error))?;
+        self.flush_with_folder(run, &name)?;
+        Ok(TombstoneOutcome::Done { had_run })
+    }
+
+    /// Makes a file durable in a run's folder that may be new.
+    fn flush_with_folder(&self, run: &RunId, name: &str) -> Result<(), StorageError> {
+        let flushed = self.flush(name).and_then(|()| self.flush(run.as_str()));
+        flushed.map_err(|error| self.fault(name, &error))
+    }
+
+    /// Removes what is left of a buried run: the manifest last, so that what is there is always known by it.
+    pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
+        if !self.is_deleted(run)? {
+            let what = format!("{} has no tombstone", self.backend.place(run.as_str()));
+            return Err(StorageError::new(StorageErrorKind::Invalid, what));
+        }
+        let _lock = self.lock(run)?;
+        self.clear(run)
+    }
+
+    /// Removes what a run has here but its tombstone: the manifest last. Under its lock.
+    pub(super) fn clear(&self, run: &RunId) -> Result<(), StorageError> {
+        let name = run.as_str();
+        let removed = self.backend.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
+        removed.map_err(|error| self.fault(name, &error))?;
+        self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
+        let manifest = Self::name(run, MANIFEST_FILE);
+        self.backend.remove(&manifest).map_err(|error| self.fault(&manifest, &error))?;
+        for marks in [OPEN_FOLDER, UNSYNCED_FOLDER, DELETING_FOLDER] {
+            self.unmark(marks, run)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a deletion begins.
+    pub(super) fn mark_deleting(&self, run: &RunId) -> Result<(), StorageError> {
+        self.mark(DELETING_FOLDER, run)
+    }
+
+    /// Runs whose deletion has begun and is not known to have ended. Whether it goes on is for the tombstones to say.
+    pub(super) fn deleting(&self) -> Result<Vec<RunId>, StorageError> {
+        self.marked(DELETING_FOLDER)
+    }
+
+    /// Buried runs of which something may be left.
+    pub(super) fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
+        let mut left = Vec::new();
+        for run in self.deleting()? {
+            if self.is_deleted(&run)? {
+                left.push(run);
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// The error of whoever works on, or asks for, a deleted run.
+pub(super) fn deleted(run: &RunId) -> StorageError {
+    StorageError::new(StorageErrorKind::Fenced, format!("run {run} has been deleted"))
+}

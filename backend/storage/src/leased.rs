@@ -1,0 +1,106 @@
+//! One run behind the stage loop's seam: the router, under the run's fence.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pipeline::{
+    record::StageRecord,
+    run::Stage,
+    store::{RunStore, StoreError, WriteMode},
+};
+use tracing::Instrument as _;
+
+use super::{Fence, StorageError, StorageErrorKind, router::Router};
+use foundation::failpoints;
+
+/// A run that this process works on.
+#[derive(Debug)]
+pub struct LeasedRun<'a> {
+    router: &'a Router,
+    fence: &'a Fence,
+    /// What was stored when the work began.
+    stored: Vec<StageRecord>,
+    is_lost: AtomicBool,
+    waited: Mutex<Waited>,
+}
+
+/// Time that passed while storage was waited for.
+#[derive(Debug, Default)]
+struct Waited {
+    before: Duration,
+    /// Since when it is waited for now, by the monotonic clock.
+    since: Option<Duration>,
+}
+
+impl<'a> LeasedRun<'a> {
+    #[must_use]
+    pub fn new(router: &'a Router, fence: &'a Fence, stored: Vec<StageRecord>) -> Self {
+        Self { router, fence, stored, is_lost: AtomicBool::new(false), waited: Mutex::default() }
+    }
+
+    /// Whether a write found that somebody else has the run now, or has ended it.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// How long storage has been waited for, which is nobody's work.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        let waited = self.lock_waited();
+        let now = waited.since.map(|since| self.router.monotonic().saturating_sub(since));
+        waited.before + now.unwrap_or_default()
+    }
+
+    async fn waiting<T>(&self, work: impl Future<Output = T>) -> T {
+        self.lock_waited().since = Some(self.router.monotonic());
+        let done = work.await;
+        let before = self.waited();
+        *self.lock_waited() = Waited { before, since: None };
+        done
+    }
+
+    fn lock_waited(&self) -> std::sync::MutexGuard<'_, Waited> {
+        self.waited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, error: StorageError) -> StoreError {
+        if error.kind == StorageErrorKind::Fenced {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+        error.into()
+    }
+}
+
+#[async_trait]
+impl RunStore for LeasedRun<'_> {
+    async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError> {
+        Ok(self.stored.clone())
+    }
+
+    async fn await_lease(&self, stage: Stage) -> Result<(), StoreError> {
+        let span = tracing::error_span!("permit", stage = stage.number());
+        self.waiting(self.router.await_lease(self.fence).instrument(span))
+            .await
+            .map_err(|error| self.note(error))
+    }
+
+    fn write_mode(&self) -> WriteMode {
+        let flags = self.router.flags();
+        WriteMode { mode: flags.mode().as_str().to_owned(), flags_revision: flags.revision }
+    }
+
+    async fn store_stage(&self, record: StageRecord) -> Result<StageRecord, StoreError> {
+        failpoints::hit("stage-answered");
+        // Every line about this write names its stage: the retries', the stores', the libraries'.
+        let span = tracing::error_span!("write", stage = record.meta.stage.number());
+        let written = self.waiting(self.router.write_stage(self.fence, record).instrument(span)).await;
+        written.map_err(|error| self.note(error))
+    }
+}

@@ -1,0 +1,186 @@
+//! Hears from the database that a run waits, is cancelled or has changed, a few milliseconds after it does.
+//!
+//! A notification may be lost; whoever acts on one looks by itself too, more slowly. So all that this has to be is harmless:
+//! one connection of its own, none in a mode without the database, and never in a hurry to come back.
+
+use std::time::Duration;
+
+use pipeline::run::RunId;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use foundation::backoff::jitter;
+
+use super::{
+    super::{StorageError, changes::Notification, mode::Flags},
+    DbError, notifier,
+};
+use crate::{
+    postgres::address::{Address, Malformed},
+    postgres::config::DatabaseConfig,
+};
+
+/// The channel of `pg_notify` in the statements that leave a run to whoever is free.
+const WAITING: &str = "innovation_runs";
+
+/// That of a cancellation: the run's id.
+const CANCELLED: &str = "innovation_cancelled";
+
+/// That of all other changes: who tells, and runs.
+const CHANGED: &str = "innovation_run_changed";
+
+fn parse(channel: &str, payload: &str) -> Option<Notification> {
+    match channel {
+        WAITING => Some(Notification::Waiting),
+        CANCELLED => RunId::parse(payload).ok().map(Notification::Cancelled),
+        CHANGED => notifier::parse_payload(payload)
+            .map(|(by, runs)| Notification::Changed { by: by.to_owned(), runs }),
+        _ => None,
+    }
+}
+
+/// Between two attempts to listen: half of it at least, all of it at most.
+const RECONNECT_MAX: Duration = Duration::from_secs(3);
+
+/// After this long without a word the database is asked whether it is there: a peer that swallows packets says nothing
+/// either, for ever.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Listens for what happens to runs.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    options: PgConnectOptions,
+    /// For connecting, and for an answer.
+    timeout: Duration,
+}
+
+impl Listener {
+    /// Listens at the configured address for sessions. None without a database, or where there is only a pooler, behind
+    /// which nothing is heard.
+    pub fn new(config: &DatabaseConfig) -> Result<Option<Self>, Malformed> {
+        let Some(address) = config.session_url() else { return Ok(None) };
+        let Address { options, is_pooled, .. } = Address::parse(address)?;
+        if is_pooled {
+            tracing::info!(
+                event = "direct_address_missing",
+                "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets replicas hear of runs at once"
+            );
+            return Ok(None);
+        }
+        let options = options.application_name("innovation listener");
+        Ok(Some(Self { options, timeout: config.write_timeout }))
+    }
+
+    /// Calls `on_notification` with whatever is heard, until told to stop; holds a connection only in a mode that has the database.
+    pub async fn run(
+        self,
+        mut flags: watch::Receiver<Flags>,
+        stop: CancellationToken,
+        on_notification: impl Fn(Notification) + Send + Sync,
+    ) {
+        let mut is_away = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                has_database = flags.wait_for(|flags| flags.mode().has_database()) => {
+                    if has_database.is_err() {
+                        return;
+                    }
+                }
+            }
+            let pool = PgPoolOptions::new()
+                .max_connections(1)
+                .max_lifetime(None)
+                .idle_timeout(None)
+                .acquire_timeout(self.timeout)
+                .connect_lazy_with(self.options.clone());
+            let lost = tokio::select! {
+                () = stop.cancelled() => None,
+                _ = flags.wait_for(|flags| !flags.mode().has_database()) => None,
+                error = self.listen(&pool, &mut is_away, &on_notification) => Some(error),
+            };
+            on_notification(Notification::Lost);
+            // Also the listener's own, which goes back to the pool as it is dropped.
+            let _ = timeout(self.timeout, pool.close()).await;
+            if let Some(error) = lost {
+                // Once an outage, not once an attempt.
+                if !std::mem::replace(&mut is_away, true) {
+                    tracing::warn!(event = "notifications_lost", %error, "no notifications from the database; work is found by looking for it");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(RECONNECT_MAX.mul_f64(jitter())) => {}
+                }
+            }
+        }
+    }
+
+    /// Listens until the connection is lost.
+    async fn listen(
+        &self,
+        pool: &PgPool,
+        is_away: &mut bool,
+        on_notification: &(impl Fn(Notification) + Sync),
+    ) -> StorageError {
+        match self.hear(pool, is_away, on_notification).await {
+            Ok(never) => match never {},
+            Err(fault) => fault.before_it_was_sent(),
+        }
+    }
+
+    async fn hear(
+        &self,
+        pool: &PgPool,
+        is_away: &mut bool,
+        on_notification: &(impl Fn(Notification) + Sync),
+    ) -> Result<std::convert::Infallible, DbError> {
+        let silent = |_| DbError::Elapsed(self.timeout);
+        let mut listener = timeout(self.timeout, PgListener::connect_with(pool)).await.map_err(silent)??;
+        // Whether to come back, and when, is decided above.
+        listener.eager_reconnect(false);
+        let channels = [WAITING, CANCELLED, CHANGED];
+        timeout(self.timeout, listener.listen_all(channels)).await.map_err(silent)??;
+        tracing::info!(
+            event = "notifications_connected",
+            "listening for runs that wait, are cancelled or change"
+        );
+        *is_away = false;
+        on_notification(Notification::Connected);
+        loop {
+            match timeout(SILENCE_MAX, listener.try_recv()).await {
+                Ok(Ok(Some(told))) => {
+                    if let Some(heard) = parse(told.channel(), told.payload()) {
+                        on_notification(heard);
+                    }
+                }
+                Ok(Ok(None)) => {
+                    return Err(DbError::Driver(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())));
+                }
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => {
+                    let asked = sqlx::query("SELECT 1").persistent(false).execute(&mut listener);
+                    timeout(self.timeout, asked).await.map_err(silent)??;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_news_is_not_heard() {
+        let run = |text| RunId::parse(text).unwrap();
+        let changed = Notification::Changed { by: "one".to_owned(), runs: vec![run("r1"), run("r2")] };
+        assert_eq!(parse(CHANGED, "one r1 ../etc r2"), Some(changed));
+        assert_eq!(parse(CANCELLED, "r1"), Some(Notification::Cancelled(run("r1"))));
+        assert_eq!(parse(WAITING, ""), Some(Notification::Waiting));
+        assert_eq!((parse(CANCELLED, "../etc"), parse("other", "r1")), (None, None));
+    }
+}

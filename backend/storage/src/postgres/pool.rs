@@ -1,0 +1,255 @@
+//! The connections to the database, and the one way to use one: bounded in time from end to end, whatever the
+//! network does.
+//!
+//! # Invariants
+//!
+//! * A connection in the middle of anything is never given back to the pool: it is detached, and its socket closed.
+//!   (A dropped query leaves the driver waiting for its answer; with a peer that swallows packets for ever, and with
+//!   it the connection's place in the pool.)
+//! * Nothing is connected before it is needed, and nobody waits for a connection at start.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgPoolOptions},
+    query::Query,
+};
+use tokio::time::{Instant, error::Elapsed, timeout};
+
+use super::{
+    super::StorageError,
+    db_error::{Access, DbError},
+};
+use crate::{
+    postgres::address::{Address, Malformed},
+    postgres::config::DatabaseConfig,
+};
+
+/// After this a connection is replaced, so that a failed-over or rebalanced server gets its clients.
+const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// After this an unused connection is closed: the server has better uses for its memory.
+const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// A connection that was idle for longer is asked for a sign of life before it is used. On a busy one that would only
+/// double the round trips.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// The pool, and how long anything may take.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    pool: PgPool,
+    /// Whether each transaction may meet another server process: session settings and prepared statements do not last.
+    is_pooled: bool,
+    /// Begins a transaction with this pool's settings, for a pooler.
+    begin: Arc<str>,
+    write_timeout: Duration,
+    connections_min: u32,
+    is_warming: Arc<AtomicBool>,
+}
+
+impl Pool {
+    /// Connects to nothing yet. Must be called within a runtime, which keeps the pool tidy.
+    pub(super) fn new(address: &SecretString, config: &DatabaseConfig) -> Result<Self, Malformed> {
+        let Address { options, schema, is_pooled, .. } = Address::parse(address)?;
+        // A pooler refuses start-up options that it does not know.
+        let options = options.application_name("innovation").extra_float_digits(None);
+        let statement = config.statement_timeout.as_millis().to_string();
+        let lock = config.lock_timeout.as_millis().to_string();
+        let begin = format!(
+            "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; \
+             SET LOCAL search_path = \"{}\"",
+            schema.replace('"', "\"\"")
+        );
+        let mut pool = PgPoolOptions::new()
+            .max_connections(config.pool_max)
+            // The driver's own upkeep of a minimum connects at once, and holds a place for minutes while it cannot.
+            .min_connections(0)
+            .acquire_timeout(config.acquire_timeout)
+            .max_lifetime(LIFETIME_MAX)
+            .idle_timeout(IDLE_MAX)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
+        if !is_pooled {
+            pool = pool.after_connect(move |connection, _| {
+                let settings = [schema.clone(), statement.clone(), lock.clone()];
+                Box::pin(async move { set_session(connection, settings).await })
+            });
+        }
+        Ok(Self {
+            pool: pool.connect_lazy_with(options),
+            is_pooled,
+            begin: begin.into(),
+            write_timeout: config.write_timeout,
+            connections_min: config.pool_min,
+            is_warming: Arc::default(),
+        })
+    }
+
+    /// A connection for one piece of work, which must be done before [`PooledConn::deadline`].
+    pub(super) async fn acquire(&self, access: Access) -> Result<PooledConn<'_>, StorageError> {
+        let deadline = Instant::now() + self.write_timeout;
+        let connection =
+            self.pool.acquire().await.map_err(|error| DbError::Driver(error).before_it_was_sent())?;
+        Ok(PooledConn { pool: self, connection: Some(connection), access, deadline })
+    }
+
+    /// Connections that are open, and those of them that are in use.
+    pub(super) fn counts(&self) -> (u32, u32) {
+        let (open, idle) = (self.pool.size(), self.pool.num_idle());
+        (open, open.saturating_sub(u32::try_from(idle).unwrap_or(u32::MAX)))
+    }
+
+    /// Says goodbye to the server on all connections.
+    pub(super) async fn close(&self) {
+        // A server that is not there is not waited for.
+        let _ = timeout(self.write_timeout, self.pool.close()).await;
+    }
+
+    /// Opens what is missing of the wanted minimum, in the background: called when the database has just answered.
+    fn warm(&self) {
+        if self.pool.size() >= self.connections_min || self.is_warming.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Self { pool, is_warming, connections_min, write_timeout, .. } = self.clone();
+        tokio::spawn(async move {
+            let all = (0..connections_min).map(|_| pool.acquire());
+            for connection in futures_util::future::join_all(all).await.into_iter().flatten() {
+                return_connection(connection, write_timeout);
+            }
+            is_warming.store(false, Ordering::Relaxed);
+        });
+    }
+}
+
+/// What every session of our own needs; a pooler's sessions are not our own.
+async fn set_session(connection: &mut PgConnection, settings: [String; 3]) -> sqlx::Result<()> {
+    let [schema, statement, lock] = settings;
+    let sql = "SELECT set_config('search_path', quote_ident($1), false),
+                      set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false)";
+    sqlx::query(sql).persistent(false).bind(schema).bind(statement).bind(lock).execute(connection).await?;
+    Ok(())
+}
+
+/// Gives a connection back that is in the middle of nothing. The pool makes sure by a question; should the answer
+/// never come, the connection's place must not wait for it.
+fn return_connection(mut connection: PoolConnection<Postgres>, within: Duration) {
+    let returning = connection.return_to_pool();
+    tokio::spawn(async move {
+        // Dropped in the middle, it closes the connection and frees its place.
+        let _ = timeout(within, returning).await;
+    });
+}
+
+/// A connection in use. Dropped without [`PooledConn::settle`], in the middle of whatever, it is closed.
+#[derive(Debug)]
+pub(super) struct PooledConn<'p> {
+    pool: &'p Pool,
+    /// Present until settled or dropped.
+    connection: Option<PoolConnection<Postgres>>,
+    access: Access,
+    deadline: Instant,
+}
+
+impl PooledConn<'_> {
+    /// When the work is given up.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// A statement, prepared once a connection where that lasts.
+    pub(super) fn query<'q>(&self, sql: &'static str) -> Query<'q, Postgres, PgArguments> {
+        sqlx::query(sql).persistent(!self.pool.is_pooled)
+    }
+
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, DbError> {
+        self.connection.as_deref_mut().ok_or(DbError::Driver(sqlx::Error::PoolClosed))
+    }
+
+    /// Begins the work: through a pooler, all of it on one server process, with our settings.
+    pub(super) async fn begin(&mut self) -> Result<(), DbError> {
+        if self.pool.is_pooled {
+            let begin = sqlx::raw_sql(sqlx::AssertSqlSafe(&*self.pool.begin));
+            begin.execute(self.connection()?).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was done last.
+    pub(super) async fn commit(&mut self) -> Result<(), DbError> {
+        if self.pool.is_pooled {
+            sqlx::raw_sql("COMMIT").execute(self.connection()?).await?;
+        }
+        Ok(())
+    }
+
+    /// Says what came of the work, and gives the connection back if it is in the middle of nothing.
+    pub(super) fn settle<T>(
+        mut self,
+        result: Result<Result<T, DbError>, Elapsed>,
+    ) -> Result<T, StorageError> {
+        let within = self.pool.write_timeout;
+        let fault = match result {
+            Ok(Ok(value)) => {
+                if let Some(connection) = self.connection.take() {
+                    return_connection(connection, within);
+                }
+                self.pool.warm();
+                return Ok(value);
+            }
+            Ok(Err(fault)) => fault,
+            Err(Elapsed { .. }) => DbError::Elapsed(within),
+        };
+        // A pooler's transaction is still open.
+        if !self.pool.is_pooled
+            && fault.leaves_the_connection_usable()
+            && let Some(connection) = self.connection.take()
+        {
+            return_connection(connection, within);
+        }
+        Err(fault.during(self.access))
+    }
+}
+
+impl Drop for PooledConn<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+/// Does a piece of work on a connection, from `begin` to `commit`, within its deadline. (A macro, because a closure
+/// that borrows the connection cannot promise that its future may move between threads.)
+macro_rules! bounded {
+    ($pool:expr, $access:expr, |$conn:ident| $work:expr) => {{
+        let mut conn = $pool.acquire($access).await?;
+        let deadline = conn.deadline();
+        let result = tokio::time::timeout_at(deadline, async {
+            let $conn = &mut conn;
+            $conn.begin().await?;
+            let value = $work.await?;
+            $conn.commit().await?;
+            Ok(value)
+        })
+        .await;
+        conn.settle(result)
+    }};
+}
+pub(super) use bounded;
