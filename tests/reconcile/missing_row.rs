@@ -118,7 +118,7 @@ async fn what_had_its_row_and_lost_it_comes_back_by_command_only() {
     std::fs::create_dir_all(&mark).unwrap();
     std::fs::write(mark.join("run-1"), "").unwrap();
     let (code, lines) = reconcile(&env, &[]);
-    assert_eq!((code, &lines[0]["result"]["outcome"]), (Some(0), &"row_gone".into()), "{lines:?}");
+    assert_eq!((code, &lines[0]["result"]["outcome"]), (Some(0), &"row_missing".into()), "{lines:?}");
     let service = env.serve(&[]).await;
     service.wait_for_log("innovation reconcile --restore-rows").await;
     assert_eq!(env.value(ROWS).await, "0", "nothing comes back by itself");

@@ -401,7 +401,7 @@ impl Reconciler {
                     tracing::warn!(event = "reconcile_postponed", run_id = %run, reason, "[{run}] not reconciled yet")
                 }
                 ReconcileOutcome::RowMissing => {
-                    tracing::warn!(event = "row_missing", run_id = %run, "[{run}] the database had all of it and has no row any more: removed by its owner, or lost with an older backup; innovation reconcile --missing brings it back");
+                    tracing::warn!(event = "row_missing", run_id = %run, "[{run}] the database had all of it and has no row any more: removed by its owner, or lost with an older backup; innovation reconcile --restore-rows brings it back");
                 }
                 ReconcileOutcome::Proved { .. }
                 | ReconcileOutcome::Skipped

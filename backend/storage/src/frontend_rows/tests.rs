@@ -58,7 +58,7 @@ fn cards_and_entries_are_cut_from_the_report() {
     assert_eq!(
         first["markdown"],
         format!(
-            "---\ntags: Next step, backend effort\n---\n\n## Description\n\n{pitch}\n\n## Details\n\n- **Risks:** none\n"
+            "---\ntags: Next step, medium effort\n---\n\n## Description\n\n{pitch}\n\n## Details\n\n- **Risks:** none\n"
         )
     );
 }
