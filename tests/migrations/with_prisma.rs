@@ -68,11 +68,10 @@ async fn the_client_reads_what_sql_wrote() {
         r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'clerk_1', 'e', now());
            INSERT INTO "PipelineRun" ("id", "userId", "documentName", "companyName", "pipelineVersion", "status",
                "stage1Output", "stage1Digest", "fullReportMarkdown", "acceptedAt", "leaseEpoch", "leaseUntil",
-               "unsyncedStages", "grounding", "errorCanRetry", "updatedAt", "completedAt", "duration")
+               "filesMissingStages", "grounding", "errorCanRetry", "updatedAt", "completedAt", "duration")
            VALUES ('run-1', 'u', 'report.pdf', 'Lactalis Canada', '1.0', 'COMPLETED',
                '{"inspirations": [{"title": "é"}]}', 'abc', '# Report', '2026-11-21T10:00:00Z', 3, now(),
                '{1,5}', 0.96, false, now(), '2026-11-21 10:00:01', 1000);
-           INSERT INTO "RunEvent" ("runId", "generation", "seq", "type", "data") VALUES ('run-1', 1, 1, 'accepted', '{}');
            INSERT INTO "OpportunityCard" ("id", "runId", "number", "title", "content", "updatedAt")
            VALUES ('c', 'run-1', 1, 'A card', '**it**', now());
            INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output")
@@ -86,7 +85,7 @@ async fn the_client_reads_what_sql_wrote() {
     let run = &seen["run"];
     assert_eq!(run["status"], "COMPLETED");
     assert_eq!(run["stage1Output"]["inspirations"][0]["title"], "é");
-    assert_eq!(run["unsyncedStages"], serde_json::json!([1, 5]));
+    assert_eq!(run["filesMissingStages"], serde_json::json!([1, 5]));
     assert_eq!(run["acceptedAt"], "2026-11-21T10:00:00.000Z");
     assert_eq!(run["completedAt"], "2026-11-21T10:00:01.000Z");
     assert_eq!(run["opportunityCards"][0]["title"], "A card");
@@ -96,8 +95,27 @@ async fn the_client_reads_what_sql_wrote() {
     // The client's own row has our defaults: not accepted, so nobody's work.
     assert_eq!(seen["created"]["acceptedAt"], serde_json::Value::Null);
     assert_eq!(seen["created"]["leaseEpoch"], 0);
-    assert_eq!(seen["created"]["unsyncedStages"], serde_json::json!([]));
+    assert_eq!(seen["created"]["filesMissingStages"], serde_json::json!([]));
     assert_eq!(seen["processing"], 1);
+}
+
+#[tokio::test]
+async fn the_previous_releases_client_survives_every_migration() {
+    let server = Postgres::start();
+    let url = server.url();
+    assert_migrated(&url, &["deploy"]);
+    query(
+        &url,
+        r#"INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ('u', 'clerk_1', 'e', now());
+           INSERT INTO "PipelineRun" ("id", "userId", "documentName", "companyName", "pipelineVersion", "status",
+               "filesMissingStages", "unsyncedStages", "updatedAt")
+           VALUES ('run-1', 'u', 'report.pdf', 'Lactalis Canada', '1.0', 'PROCESSING', '{2}', '{2}', now())"#,
+    )
+    .await;
+    let seen = Prisma::copy(&url, usize::MAX).with_previous_schema().client("read-write.mts", "run-1");
+    assert_eq!(seen["run"]["unsyncedStages"], serde_json::json!([2]));
+    assert_eq!(seen["created"]["unsyncedStages"], serde_json::json!([]));
+    assert_eq!(seen["processing"], 2);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn a_service_starts_accepts_and_finishes_without_its_database() {
     let health = effective(&service, "FILE_ONLY").await;
     assert_eq!((&health["status"], &health["mode"]), (&"degraded".into(), &"DUAL_WRITE".into()), "{health}");
     let manifest = env.json("run-1", "run.json");
-    assert_eq!(manifest["stages"]["1"]["unsynced"], true);
+    assert_eq!(manifest["stages"]["1"]["pending_database"], true);
     assert_eq!(calls(&env.model), [1; 4]);
     // The next run goes to both as soon as it is back.
     env.postgres().start_again();

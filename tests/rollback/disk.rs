@@ -46,7 +46,7 @@ async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
     assert_eq!((code, &health["status"]), (200, &"degraded".into()), "{health}");
     let log = service.log();
     assert!(log.contains("test-outputs") && log.contains("os error 13"), "path and errno: {log}");
-    let unsynced = r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#;
+    let unsynced = r#"SELECT "filesMissingStages"::text FROM "PipelineRun""#;
     env.wait_for_value(unsynced, "{1,2,3,4,5}").await;
     // The disk takes writes again: reconciliation brings to it what it could not take.
     service.kill();
@@ -136,7 +136,7 @@ async fn a_full_disk_holds_no_run_up_and_gets_what_it_missed_when_it_has_room_ag
     // Filled, and proved, without anybody's asking.
     env.manifest_when("run-1", |manifest| manifest["proof"]["stages"].is_object()).await;
     env.assert_both_agree("run-1").await;
-    let unsynced = env.value(r#"SELECT "unsyncedStages"::text FROM "PipelineRun""#).await;
+    let unsynced = env.value(r#"SELECT "filesMissingStages"::text FROM "PipelineRun""#).await;
     assert_eq!(unsynced, "{}");
     assert_eq!(calls(&env.model), [1; 4]);
 }

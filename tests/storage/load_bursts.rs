@@ -93,7 +93,7 @@ impl Burst {
             let manifest = self.router.files().manifest(&fence.run).await.unwrap().unwrap();
             let stored = manifest.stages.get(&Stage::InputProcessing);
             all += usize::from(stored.is_some());
-            unsynced += usize::from(stored.is_some_and(|stored| stored.unsynced));
+            unsynced += usize::from(stored.is_some_and(|stored| stored.pending_database));
         }
         (all, unsynced)
     }

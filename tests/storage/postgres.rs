@@ -123,7 +123,7 @@ async fn a_completed_run_fills_the_frontends_tables_in_the_same_moment() {
     store.mark_unsynced(&fence, &[]).await.unwrap();
     store.mark_unsynced(&fence, &[Stage::SignalAmplification]).await.unwrap();
     let run = r#"SELECT concat_ws(' ', "status", "duration", "completedAt", "currentStage", "attempts",
-                   round("grounding"::numeric, 3), "unsyncedStages", "leaseOwner" IS NULL, "leaseEpoch")
+                   round("grounding"::numeric, 3), "filesMissingStages", "leaseOwner" IS NULL, "leaseEpoch")
                  FROM "PipelineRun""#;
     assert_eq!(value(&url, run).await, "COMPLETED 42 2026-11-21 11:00:42.5 5 0 0.923 {2,5} t 1");
     assert_eq!(value(&url, r#"SELECT left("fullReportMarkdown", 8) FROM "PipelineRun""#).await, "# Report");

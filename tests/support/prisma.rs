@@ -48,6 +48,14 @@ impl Prisma {
         prisma
     }
 
+    /// The schema of the previous release in place of this one's: its client is the one that the frontend still runs while
+    /// this release migrates the database.
+    pub(crate) fn with_previous_schema(self) -> Self {
+        let previous = root().join("tests/fixtures/previous-release/schema.prisma");
+        std::fs::copy(previous, self.folder.join("schema.prisma")).unwrap();
+        self
+    }
+
     pub(crate) fn add_migration(&self, name: &str, sql: &str) {
         let folder = self.folder.join("migrations").join(name);
         std::fs::create_dir(&folder).unwrap();

@@ -35,6 +35,9 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261121100700_index_runs_by_status",
     "20261121110000_add_webhook_deliveries",
     "20261121110100_index_conflicted_runs",
+    "20261130120000_add_files_missing_stages",
+    "20261130120100_index_files_missing_stages",
+    "20261130120200_drop_run_events",
 ];
 
 /// How many of them were live before this service had its own: what a database without a record of migrations,

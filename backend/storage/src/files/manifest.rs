@@ -142,16 +142,46 @@ impl DocumentSummary {
 
 /// A stage whose record is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StageEntryJson", into = "StageEntryJson")]
 pub struct StageEntry {
     /// Relative to the run's folder.
     pub file: String,
     pub record_sha256: String,
     pub payload_sha256: String,
-    #[serde(with = "millis")]
     pub stored_at: Timestamp,
     /// The database lacks it and is meant to have it.
+    pub pending_database: bool,
+}
+
+/// A [`StageEntry`] as it stands in `run.json`. The previous release knows `pending_database` as `unsynced`: this release
+/// writes both and reads either, so that replicas of both may share a disk or a bucket.
+#[derive(Serialize, Deserialize)]
+struct StageEntryJson {
+    file: String,
+    record_sha256: String,
+    payload_sha256: String,
+    #[serde(with = "millis")]
+    stored_at: Timestamp,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unsynced: bool,
+    pending_database: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unsynced: bool,
+}
+
+impl From<StageEntryJson> for StageEntry {
+    fn from(json: StageEntryJson) -> Self {
+        // The previous release writes the entry without the new field: the old one decides.
+        let StageEntryJson { file, record_sha256, payload_sha256, stored_at, unsynced, .. } = json;
+        Self { file, record_sha256, payload_sha256, stored_at, pending_database: unsynced }
+    }
+}
+
+impl From<StageEntry> for StageEntryJson {
+    fn from(entry: StageEntry) -> Self {
+        let StageEntry { file, record_sha256, payload_sha256, stored_at, pending_database } = entry;
+        let unsynced = pending_database;
+        Self { file, record_sha256, payload_sha256, stored_at, pending_database, unsynced }
+    }
 }
 
 /// A report that is durable.
@@ -197,6 +227,6 @@ impl Manifest {
     #[must_use]
     pub fn is_unsynced(&self) -> bool {
         self.database.is_some_and(|side| !side.has_row || (self.has_ended() && !side.has_end))
-            || self.stages.values().any(|stage| stage.unsynced)
+            || self.stages.values().any(|stage| stage.pending_database)
     }
 }

@@ -492,7 +492,7 @@ impl Store for FileStore {
                 manifest.database.get_or_insert_default();
                 for stage in stages.iter() {
                     if let Some(stored) = manifest.stages.get_mut(stage) {
-                        stored.unsynced = true;
+                        stored.pending_database = true;
                     }
                 }
             })

@@ -27,7 +27,7 @@ impl RunFiles {
         self.mark_synced(&proof.run_id, |manifest| {
             manifest.database = Some(DatabaseSide { has_row: true, has_end: true });
             for stored in manifest.stages.values_mut() {
-                stored.unsynced = false;
+                stored.pending_database = false;
             }
             manifest.proof = Some(proof.clone());
         })

@@ -128,7 +128,7 @@ impl RunFiles {
             record_sha256,
             payload_sha256: record.meta.payload_sha256.clone(),
             stored_at: self.clock.now(),
-            unsynced: db_sync == DbSync::Pending,
+            pending_database: db_sync == DbSync::Pending,
         }
     }
 
@@ -136,7 +136,7 @@ impl RunFiles {
         self.mark_synced(run, |manifest| {
             manifest.database.get_or_insert_default().has_row = true;
             if let Some(stored) = manifest.stages.get_mut(&stage) {
-                stored.unsynced = false;
+                stored.pending_database = false;
             }
         })
     }

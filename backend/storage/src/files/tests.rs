@@ -255,9 +255,9 @@ async fn what_the_database_lacks_is_marked_and_counted() {
     let Acceptance::New(Some(fence)) = accepted else { panic!("{accepted:?}") };
     assert!(env.manifest().has_row() && !fence.owns_row, "its row is still to be taken");
     env.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Pending).await.unwrap();
-    assert!(env.manifest().stages[&Stage::InputProcessing].unsynced);
+    assert!(env.manifest().stages[&Stage::InputProcessing].pending_database);
     env.store.store_stage_with_sync_state(&fence, &record("One"), DbSync::Synced).await.unwrap();
-    assert!(!env.manifest().stages[&Stage::InputProcessing].unsynced);
+    assert!(!env.manifest().stages[&Stage::InputProcessing].pending_database);
     assert_eq!(env.store.unsynced().await.unwrap().runs, 0);
     let end = End::Failed(&failure());
     env.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();

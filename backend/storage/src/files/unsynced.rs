@@ -46,7 +46,7 @@ impl RunFiles {
             // One that cannot be read must not hide the others; the pass that works on it says why.
             let Ok(Some(stored)) = stored else { continue };
             let Ok(Some(manifest)) = self.parse_manifest(run, stored) else { continue };
-            unsynced.stages += manifest.stages.values().filter(|stage| stage.unsynced).count();
+            unsynced.stages += manifest.stages.values().filter(|stage| stage.pending_database).count();
             unsynced.oldest_at = [unsynced.oldest_at, since(&manifest)].into_iter().flatten().min();
         }
         Ok(unsynced)
@@ -55,7 +55,7 @@ impl RunFiles {
 
 /// Since when the database lacks something of a run.
 fn since(manifest: &Manifest) -> Option<Timestamp> {
-    let stages = manifest.stages.values().filter(|stage| stage.unsynced).map(|stage| stage.stored_at);
+    let stages = manifest.stages.values().filter(|stage| stage.pending_database).map(|stage| stage.stored_at);
     let whole = manifest.database.filter(|side| !side.has_row).map(|_| manifest.accepted_at);
     let end = manifest.database.filter(|side| !side.has_end).and(manifest.finished_at);
     stages.chain(whole).chain(end).min()

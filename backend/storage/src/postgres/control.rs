@@ -49,7 +49,7 @@ WITH again AS (
   UPDATE "PipelineRun" SET "status" = 'PROCESSING', "generation" = "generation" + 1, "leaseEpoch" = "leaseEpoch" + 1,
     "attempts" = 0, "leaseOwner" = NULL, "leaseUntil" = NULL, "completedAt" = NULL, "duration" = NULL,
     "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL,
-    "stageStartedAt" = NULL, "eventSeq" = 0, "conflictedStages" = '{}', "updatedAt" = now()
+    "stageStartedAt" = NULL, "conflictedStages" = '{}', "updatedAt" = now()
   WHERE "id" = $1 AND "generation" = $2 AND "leaseEpoch" = $3 AND "status" IN ('FAILED', 'CANCELLED')
   RETURNING "id", "generation"
 )

@@ -31,8 +31,8 @@ LEFT JOIN (
     "completedAt", "duration", "stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown",
     "updatedAt", "acceptedAt", "requestDigest", "brandId", "priority", "generation", "attempts", "leaseOwner",
     "leaseEpoch", "leaseUntil", "startedAt", "currentStage", "stageStartedAt", "stage1Digest", "stage2Digest",
-    "stage3Digest", "stage4Digest", "reportDigest", "grounding", "lostUsd", "unsyncedStages", "errorCode",
-    "errorStage", "errorMessage", "errorCanRetry"
+    "stage3Digest", "stage4Digest", "reportDigest", "grounding", "lostUsd", "filesMissingStages",
+    "unsyncedStages", "errorCode", "errorStage", "errorMessage", "errorCanRetry"
   FROM "PipelineRun" LIMIT 0
 ) AS run ON true
 LEFT JOIN (SELECT "id", "clerkId", "email", "updatedAt" FROM "User" LIMIT 0) AS person ON true

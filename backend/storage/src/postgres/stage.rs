@@ -283,10 +283,14 @@ pub(super) fn conflict(run: &RunId, stage: Stage, what: &str) -> DbError {
     DbError::Store(StorageError::new(StorageErrorKind::Conflict, message))
 }
 
-/// Also after the end, which clears the owner but not the epoch. $1 run, $2 epoch, $3 generation, $4 numbers
+/// Works after the end too, which clears the owner but not the epoch. The old column is written as well, for replicas of the
+/// previous release. $1 run, $2 epoch, $3 generation, $4 numbers
 const MARK_UNSYNCED: &str = r#"
-UPDATE "PipelineRun" SET "updatedAt" = now(), "unsyncedStages" = ARRAY(
-  SELECT DISTINCT number FROM unnest("unsyncedStages" || $4::int4[]) AS number ORDER BY number)
+UPDATE "PipelineRun" SET "updatedAt" = now(),
+  "filesMissingStages" = ARRAY(
+    SELECT DISTINCT number FROM unnest("unsyncedStages" || $4::int4[]) AS number ORDER BY number),
+  "unsyncedStages" = ARRAY(
+    SELECT DISTINCT number FROM unnest("unsyncedStages" || $4::int4[]) AS number ORDER BY number)
 WHERE "id" = $1 AND "leaseEpoch" = $2 AND "generation" = $3 RETURNING "id""#;
 
 pub(super) async fn mark_unsynced(

@@ -130,7 +130,7 @@ pub(super) async fn fill_report(
 /// $1 run, $2 proof, $3 when (ms), $4 the version that was read
 const KEEP_PROOF: &str = r#"
 UPDATE "PipelineRun" SET "syncProof" = $2::jsonb, "syncProvedAt" = to_timestamp($3::float8 / 1000),
-  "unsyncedStages" = '{}', "conflictedStages" = '{}'
+  "filesMissingStages" = '{}', "unsyncedStages" = '{}', "conflictedStages" = '{}'
 WHERE "id" = $1 AND xmin::text = $4 RETURNING "id""#;
 
 pub(super) async fn keep_proof(
@@ -262,7 +262,7 @@ pub(super) async fn ended_since(
     run_ids(&rows)
 }
 
-/// By the partial index of such rows. $1 the id to go on after, $2 limit
+/// Reads the old column, which replicas of both releases write, by its partial index. $1 the id to go on after, $2 limit
 const FILES_INCOMPLETE_SINCE: &str = r#"
 SELECT "id" FROM "PipelineRun"
 WHERE cardinality("unsyncedStages") > 0 AND "status" <> 'PROCESSING'

@@ -226,7 +226,10 @@ impl Router {
         let Some(file) = self.files.load(run).await? else { return Ok(false) };
         let manifest = self.files.manifest(run).await?;
         let is_unsynced = |stage| {
-            manifest.as_ref().and_then(|all| all.stages.get(stage)).is_some_and(|stored| stored.unsynced)
+            manifest
+                .as_ref()
+                .and_then(|all| all.stages.get(stage))
+                .is_some_and(|stored| stored.pending_database)
         };
         for (stage, held) in &file.stages {
             match row.stages.get(stage) {

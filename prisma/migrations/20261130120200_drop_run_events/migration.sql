@@ -1,0 +1,2 @@
+-- No release has written an event here: events are derived from the stored run.
+DROP TABLE "RunEvent";
