@@ -25,8 +25,9 @@ check: ## format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
-audit: ## licences, sources and known vulnerabilities of all dependencies (needs cargo-deny and the network)
-	cargo deny check
+audit: ## licences, sources and forbidden crates among all dependencies
+	$(call cargo_tool,deny,0.20.2)
+	cargo deny check licenses bans sources
 
 lint-image: ## lint the Dockerfile and the shell scripts (needs Python's venv and the network)
 	python3 -m venv target/lint
@@ -48,10 +49,41 @@ setup: ## install what the tests need and this machine lacks
 	@scripts/setup.sh
 
 # The habits of the repository: hooks, and the steps that the hosted workflows call.
-.PHONY: hooks secrets
+.PHONY: hooks secrets advisories sbom dist drift rehearsal deploy test-long
+
+# $(call cargo_tool,NAME,VERSION) installs cargo-NAME where it is missing.
+cargo_tool = @cargo $(1) --version >/dev/null 2>&1 || cargo install cargo-$(1) --locked --quiet --version $(2)
 
 hooks: ## check each commit and each push of this clone (.githooks)
 	git config core.hooksPath .githooks
 
 secrets: ## look for secrets in every file that git knows
 	scripts/find-secrets.sh --all
+
+advisories: ## known vulnerabilities of all dependencies (needs the advisory database on GitHub)
+	$(call cargo_tool,deny,0.20.2)
+	$(call cargo_tool,audit,0.22.2)
+	cargo deny check advisories
+	cargo audit
+	cargo audit --file fuzz/Cargo.lock
+
+sbom: ## the bill of materials of the binary, in CycloneDX: target/dist/innovation.cdx.json
+	$(call cargo_tool,cyclonedx,0.5.9)
+	scripts/sbom.sh target/dist/innovation.cdx.json
+
+dist: sbom ## a release: the binary without test features, its bill of materials and checksums, below target/dist
+	cargo build --release --locked --package backend --bin innovation
+	cp target/release/innovation target/dist/
+	cd target/dist && sha256sum innovation innovation.cdx.json > SHA256SUMS
+
+drift: ## compare the database at DATABASE_URL with the repository's migrations; exit code 1 where they differ
+	cargo run --quiet --package backend -- migrate status
+
+rehearsal: setup ## take the migrations and the storage modes back and forward, on databases made for it
+	cargo nextest run --workspace --all-features --locked -E 'test(/^(rollback|migrations|deployment::scripts)::/)'
+
+deploy: ## deploy to ENVIRONMENT on Railway, wait and validate (needs SERVICE_URL, DATABASE_URL, RAILWAY_TOKEN)
+	cargo build --quiet --package backend
+	PATH="$(CURDIR)/target/debug:$$PATH" scripts/deploy-railway.sh "$(ENVIRONMENT)"
+
+test-long: soak ## what is too slow for every push: ten minutes of chaos

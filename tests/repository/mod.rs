@@ -1,6 +1,8 @@
-//! The repository's habits: the git hooks.
+//! The repository's habits: hooks, hosted workflows, and the forms of GitHub.
 
+mod deploy;
 mod hooks;
+mod workflows;
 
 use std::process::Output;
 
