@@ -1,7 +1,8 @@
-//! The repository's habits: hooks, hosted workflows, and the forms of GitHub.
+//! The repository's habits: hooks, hosted workflows, the forms of GitHub, and the pages for contributors.
 
 mod deploy;
 mod hooks;
+mod pages;
 mod workflows;
 
 use std::process::Output;
