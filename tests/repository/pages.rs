@@ -69,3 +69,37 @@ fn every_link_leads_to_a_file() {
         }
     }
 }
+
+/// All pages below `docs/`, as one text.
+fn manual() -> String {
+    let pages = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+#[test]
+fn the_manual_names_every_setting() {
+    let manual = manual();
+    let names: BTreeSet<&str> = quoted(&manual).into_iter().collect();
+    let example = fs::read_to_string(root().join(".env.example")).unwrap();
+    let settings =
+        example.lines().filter(|line| !line.starts_with("# ")).filter_map(|line| line.split_once('='));
+    // The platform sets its own variables, nobody else.
+    let ours =
+        settings.map(|(name, _)| name.trim_start_matches('#')).filter(|name| !name.starts_with("RAILWAY_"));
+    let missing: Vec<_> = ours.filter(|name| !names.contains(name)).collect();
+    assert!(missing.is_empty(), "no page below docs/ names {missing:?}");
+}
+
+#[test]
+fn the_errors_page_names_every_code() {
+    let page = fs::read_to_string(root().join("docs/ERRORS.md")).unwrap();
+    let of_runs = fs::read_to_string(root().join("pipeline/src/failure.rs")).unwrap();
+    let of_runs = of_runs.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once("=> \""));
+    let of_runs: Vec<_> =
+        of_runs.filter_map(|(_, code)| code.split_once('"')).map(|(code, _)| code).collect();
+    assert!(of_runs.len() > 10, "the search for codes has become blind: {of_runs:?}");
+    for code in backend::http::codes::ALL.iter().map(|code| code.name).chain(of_runs) {
+        assert!(page.contains(&format!("`{code}`")), "docs/ERRORS.md does not name {code}");
+    }
+}
