@@ -38,15 +38,12 @@ use crate::{
 };
 use storage::postgres::address::Malformed;
 use storage::{
-    Lease, ReplicaRegistry,
+    ChangeNotifier, Lease, Outbox, ReplicaRegistry, SyncTarget,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
-    changes::ChangeNotifier,
     files::FileStore,
     mode::Flags,
-    outbox::Outbox,
     postgres::{Listener, PostgresStore},
-    proof::SyncTarget,
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
 

@@ -13,7 +13,7 @@ use crate::{
     reconcile::{Reconciler, verify::Comparison},
     telemetry::metrics,
 };
-use storage::{StorageError, files::FileStore, proof::SyncTarget, router::Router};
+use storage::{StorageError, SyncTarget, files::FileStore, router::Router};
 
 /// Between two passes. The unit is a day; an hour keeps each pass small.
 const INTERVAL: Duration = Duration::from_secs(3600);

@@ -16,9 +16,8 @@ use pipeline::{
     run::{RunId, Stage},
 };
 use storage::{
-    Acceptance, Claim, Control as _, End, Lease, StorageErrorKind, Store,
+    Acceptance, Claim, Control as _, End, Lease, Listing, PageStart, StorageErrorKind, Store,
     contract::{Place, accepted, at, failure, holds, new_run, record},
-    control::{Listing, PageStart},
     files::FileStore,
 };
 

@@ -44,11 +44,10 @@ use pipeline::{
 use serde_json::{Value, json};
 use storage::ReplicaRegistry;
 use storage::{
-    Acceptance, Claim, Control, End, Fence, Lease, Replica, RunRecord, RunSubmission, StorageError,
-    StorageErrorKind, Store, StoredIn,
+    Acceptance, Claim, Control, End, Fence, Lease, Listing, Replica, RunPage, RunRecord, RunSubmission,
+    StorageError, StorageErrorKind, Store, StoredIn, TombstoneOutcome,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
-    control::{Listing, RunPage, TombstoneOutcome},
     files::FileStore,
     mode::Flags,
     router::{Database, ReadLimiter, ReplicaPresence, Router as StorageRouter, RouterConfig},

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use storage::{
-    Control as _, Store as _,
-    changes::{ChangeNotifier as _, Notification},
+    ChangeNotifier as _, Control as _, Notification, Store as _,
     contract::{accepted, claim, lease, new_run},
     mode::Flags,
     postgres::Listener,

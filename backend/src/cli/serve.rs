@@ -21,7 +21,7 @@ use crate::{
     runs::sweep_removals,
     telemetry::logs::Banner,
 };
-use storage::{changes::Notification, create_if_absent::check_create_if_absent, probe::probe_when_open};
+use storage::{Notification, create_if_absent::check_create_if_absent, probe::probe_when_open};
 
 /// For bringing files into the database at the very end, however long the runs have taken: a pass or two.
 const FLUSH_MIN: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     webhooks::{admin::WebhookAdmin, sign},
 };
-use storage::outbox::{Delivery, DeliveryCounts, DeliveryOutcome};
+use storage::{Delivery, DeliveryCounts, DeliveryOutcome};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -13,10 +13,7 @@ use super::{
 };
 use crate::telemetry::metrics;
 use foundation::failpoints;
-use storage::{
-    End, Fence, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _,
-    proof::{Proof, Row},
-};
+use storage::{End, Fence, Proof, Row, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _};
 
 /// Times that a row may change between its reading and its proof before the run is left to the next pass.
 const ROUNDS_MAX: usize = 4;

@@ -32,10 +32,7 @@ use self::{
 };
 use crate::worker::Worker;
 use storage::{
-    StorageError, StorageErrorKind, Store as _,
-    files::FileStore,
-    optional_millis,
-    proof::{Row, SyncTarget},
+    Row, StorageError, StorageErrorKind, Store as _, SyncTarget, files::FileStore, optional_millis,
     router::Router,
 };
 

@@ -7,7 +7,7 @@ use super::{
     plan::{Plan, REPORT},
     verify::{Comparison, is_open},
 };
-use storage::{RunRecord, StorageError, StorageErrorKind, Store as _, files::Damage, proof::Row};
+use storage::{Row, RunRecord, StorageError, StorageErrorKind, Store as _, files::Damage};
 
 impl Reconciler {
     /// As [`Reconciler::reconcile_one`], of a run that somebody has named: its files are made anew also where nothing is

@@ -12,7 +12,7 @@ use super::{
     plan::{Plan, differences, holds, plan},
     repair::with_damage,
 };
-use storage::{StorageError, StorageErrorKind, Store as _, proof::Row};
+use storage::{Row, StorageError, StorageErrorKind, Store as _};
 
 /// Whose version stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

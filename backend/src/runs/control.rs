@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{QueryError, Runs};
 use foundation::failpoints;
 use storage::{
-    Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, control::TombstoneOutcome,
-    router::Router,
+    Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, TombstoneOutcome, router::Router,
 };
 
 /// Between two looks for deletions that a dead process left half done.

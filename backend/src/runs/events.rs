@@ -12,7 +12,7 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use storage::{RunRecord, StoredIn, changes::Mark};
+use storage::{Mark, RunRecord, StoredIn};
 
 const ACCEPTED: u8 = 1;
 const ENDED: u8 = 6;

@@ -13,8 +13,7 @@ use serde_json::{Map, Value};
 
 use super::Runs;
 use storage::{
-    Control as _, End, RunRecord, StorageError, Store as _, StoredIn,
-    control::{Listing, RunPage, RunSummary},
+    Control as _, End, Listing, RunPage, RunRecord, RunSummary, StorageError, Store as _, StoredIn,
     mode::Mode,
 };
 

@@ -20,9 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{QueryError, Runs, events::Progress};
 use storage::{
-    RunRecord, StorageError, StorageErrorKind, Store as _,
-    changes::{ChangeNotifier, RunChanges},
-    router::Router,
+    ChangeNotifier, RunChanges, RunRecord, StorageError, StorageErrorKind, Store as _, router::Router,
 };
 
 /// Between two looks at all runs that are followed, while changes are heard of.

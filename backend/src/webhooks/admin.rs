@@ -5,11 +5,7 @@ use std::sync::Arc;
 use pipeline::run::RunId;
 
 use super::body::{Content, Source, content};
-use storage::{
-    StorageError,
-    files::FileStore,
-    outbox::{Delivery, DeliveryCounts, Outbox, WebhookEvent},
-};
+use storage::{Delivery, DeliveryCounts, Outbox, StorageError, WebhookEvent, files::FileStore};
 
 /// Looks into the outboxes, whatever a service does meanwhile.
 #[derive(Debug)]

@@ -12,9 +12,8 @@ use pipeline::{
 use serde_json::{Map, Value, json};
 
 use storage::{
-    RunRecord, RunRequest,
+    RunRecord, RunRequest, WebhookEvent,
     frontend_rows::{FrontendRows, REPORT_NUMBER, error_output, step_name},
-    outbox::WebhookEvent,
 };
 
 /// Which outbox an event comes from.

@@ -17,7 +17,7 @@ use url::Url;
 use super::sign;
 use crate::config::WebhookTarget;
 use foundation::tls;
-use storage::outbox::DueDelivery;
+use storage::DueDelivery;
 
 /// For a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -29,11 +29,7 @@ use self::{
 };
 use crate::telemetry::metrics;
 use foundation::{backoff::jitter, failpoints};
-use storage::{
-    StorageError,
-    outbox::{Delivery, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
-    router::Router,
-};
+use storage::{Delivery, DeliveryOutcome, DueDelivery, Outbox, StorageError, WebhookEvent, router::Router};
 
 /// Requests under way at once.
 const CONCURRENCY: usize = 16;

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use sha2::Sha256;
 
 use crate::config::SigningKey;
-use storage::outbox::WebhookEvent;
+use storage::WebhookEvent;
 
 /// Enough of a digest that no two events share it.
 const ID_DIGITS: usize = 32;

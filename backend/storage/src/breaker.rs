@@ -11,7 +11,7 @@ use std::{
 use pipeline::clock::Clock;
 use tokio::sync::watch;
 
-use super::{StorageError, StorageErrorKind};
+use crate::error::{StorageError, StorageErrorKind};
 
 /// When a breaker opens.
 #[derive(Debug, Clone, Copy)]

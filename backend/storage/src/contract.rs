@@ -22,7 +22,14 @@ use pipeline::{
     testing::example_answer,
 };
 
-use super::{Acceptance, Claim, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, Store};
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::{
+        lifecycle::{Acceptance, Claim, Fence, Lease},
+        store::Store,
+    },
+    run::{End, RunRequest, RunSubmission},
+};
 
 /// A place that several processes share.
 #[async_trait]
@@ -218,7 +225,7 @@ async fn whoever_lost_a_run_writes_no_more(place: &dyn Place) {
     let fence = &claimed[0];
     assert!(fence.epoch > old.epoch);
     let stage_2 = record(Stage::SignalAmplification, "one");
-    let is_fenced = |result: Result<(), super::StorageError>| {
+    let is_fenced = |result: Result<(), StorageError>| {
         assert_eq!(result.unwrap_err().kind, StorageErrorKind::Fenced);
     };
     is_fenced(store.store_stage(&old, &stage_2).await);

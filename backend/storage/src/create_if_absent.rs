@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::files::FileStore;
+use crate::files::FileStore;
 
 /// Between two questions to a bucket that does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

@@ -16,7 +16,11 @@ use pipeline::{
 };
 use tracing::Instrument as _;
 
-use super::{Fence, StorageError, StorageErrorKind, router::Router};
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::lifecycle::Fence,
+    router::Router,
+};
 use foundation::failpoints;
 
 /// A run that this process works on.

@@ -16,9 +16,13 @@ use pipeline::{
 };
 use tokio::time::Instant;
 
-use super::{
-    Acceptance, Claim, End, Fence, Lease, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store,
-    StoredIn, StoredStage,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::{
+        lifecycle::{Acceptance, Claim, Fence, Lease},
+        store::Store,
+    },
+    run::{End, RunRecord, RunSubmission, StoredIn, StoredStage},
 };
 
 /// Until the first renewal.

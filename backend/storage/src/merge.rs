@@ -2,7 +2,7 @@
 
 use pipeline::run::RunStatus;
 
-use super::RunRecord;
+use crate::run::RunRecord;
 
 /// Merges what the database and the files say. The higher generation wins; within one, an ended run does, and then
 /// the database. Stages are joined: equal ones stand in both places, and where two differ the winner's is shown.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{mode::Flags, router::Database};
+use crate::{mode::Flags, router::Database};
 
 /// Between two probes: half of it at least, all of it at most. Two seconds are what an operator waits without
 /// wondering, and nothing to a database.

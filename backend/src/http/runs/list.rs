@@ -11,7 +11,7 @@ use pipeline::{
 use schemars::JsonSchema;
 
 use crate::http::error::{FieldProblem, Problem};
-use storage::control::{COUNTED_MAX, Listing, PageStart, Position};
+use storage::{COUNTED_MAX, Listing, PageStart, Position};
 
 /// The parameters of `GET /api/pipeline`, described; an empty one is as if it were not there.
 #[derive(Debug, JsonSchema)]

@@ -8,12 +8,16 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use super::{
-    super::{
-        Acceptance, End, Fence, StorageErrorKind, Store,
-        control::{Listing, PageStart, TombstoneOutcome},
+use crate::{
+    contract::{FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records},
+    error::StorageErrorKind,
+    ports::{
+        control::TombstoneOutcome,
+        lifecycle::{Acceptance, Fence},
+        listing::{Listing, PageStart},
+        store::Store,
     },
-    FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records,
+    run::End,
 };
 
 pub(super) async fn holds(place: &dyn Place) {
@@ -138,7 +142,7 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
         }
     }
     let all = |start, limit| Listing { status: None, brand_id: Some(brand.clone()), start, limit };
-    let ids = |page: &super::super::control::RunPage| -> Vec<String> {
+    let ids = |page: &crate::ports::listing::RunPage| -> Vec<String> {
         page.runs.iter().map(|run| run.id.as_str().replace("list-", "")).collect()
     };
     let first = store.list(&all(PageStart::Offset(0), 3)).await.unwrap();

@@ -2,14 +2,18 @@
 
 use pipeline::run::RunId;
 
-use super::{
-    super::{Acceptance, Fence, RunSubmission, StorageError, StorageErrorKind},
-    DbSync, OpenError,
-    control::reopen,
-    index_markers::OPEN_FOLDER,
-    manifest::Manifest,
-    run_files::{RunFiles, fence_of},
-    tombstone::deleted,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        DbSync, OpenError,
+        control::reopen,
+        index_markers::OPEN_FOLDER,
+        manifest::Manifest,
+        run_files::{RunFiles, fence_of},
+        tombstone::deleted,
+    },
+    ports::lifecycle::{Acceptance, Fence},
+    run::RunSubmission,
 };
 
 impl RunFiles {

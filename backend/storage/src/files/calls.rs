@@ -7,10 +7,9 @@ use pipeline::run::RunId;
 
 use foundation::backoff::jitter;
 
-use super::{
-    super::{StorageError, StorageErrorKind},
-    FileStore,
-    run_files::RunFiles,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{FileStore, run_files::RunFiles},
 };
 
 /// How long one attempt at a write may take before it is given up (a dead network disk never answers).

@@ -7,13 +7,16 @@ use std::{
 
 use pipeline::run::{RunId, Stage};
 
-use super::{
-    super::{Fence, StorageError, StorageErrorKind, outbox::WebhookEvent},
-    DbSync,
-    index_markers::OPEN_FOLDER,
-    integrity::{DigestCheck, check_digest},
-    manifest::Manifest,
-    run_files::{ObservedRun, RunFiles, lock},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        DbSync,
+        index_markers::OPEN_FOLDER,
+        integrity::{DigestCheck, check_digest},
+        manifest::Manifest,
+        run_files::{ObservedRun, RunFiles, lock},
+    },
+    ports::{lifecycle::Fence, outbox::WebhookEvent},
 };
 
 /// Manifests that one look reads where each costs a request. A queue of ten thousand is seen in the end, and a bill kept

@@ -9,16 +9,21 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use super::{
-    super::{
-        Fence, StorageError, StorageErrorKind, StoredIn,
-        control::{COUNTED_MAX, Control, Listing, PageStart, RunPage, RunSummary, TombstoneOutcome},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        DbSync, FileStore,
+        index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+        manifest::{DatabaseSide, Manifest},
+        run_files::{MANIFEST_FILE, RunFiles, unknown},
+        tombstone::TOMBSTONE_FILE,
     },
-    DbSync, FileStore,
-    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    manifest::{DatabaseSide, Manifest},
-    run_files::{MANIFEST_FILE, RunFiles, unknown},
-    tombstone::TOMBSTONE_FILE,
+    ports::{
+        control::{Control, TombstoneOutcome},
+        lifecycle::Fence,
+        listing::{COUNTED_MAX, Listing, PageStart, RunPage, RunSummary},
+    },
+    run::StoredIn,
 };
 
 /// How long somebody who waits for a list is made to wait.

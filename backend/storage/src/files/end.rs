@@ -7,12 +7,16 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use super::{
-    super::{End, Fence, StorageError, outbox::WebhookEvent},
-    DbSync,
-    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    manifest::{DatabaseSide, Manifest, StoredReport},
-    run_files::{REPORT_FILE, RunFiles},
+use crate::{
+    error::StorageError,
+    files::{
+        DbSync,
+        index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+        manifest::{DatabaseSide, Manifest, StoredReport},
+        run_files::{REPORT_FILE, RunFiles},
+    },
+    ports::{lifecycle::Fence, outbox::WebhookEvent},
+    run::End,
 };
 use foundation::failpoints;
 

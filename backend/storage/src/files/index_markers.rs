@@ -2,7 +2,10 @@
 
 use pipeline::run::RunId;
 
-use super::{super::StorageError, manifest::Manifest, run_files::RunFiles};
+use crate::{
+    error::StorageError,
+    files::{manifest::Manifest, run_files::RunFiles},
+};
 
 /// Names of accepted runs that have not ended: what a start has to look at, however many have.
 pub(super) const OPEN_FOLDER: &str = ".open";

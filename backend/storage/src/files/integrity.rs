@@ -2,10 +2,12 @@
 
 use pipeline::{record::StageRecord, run::Stage};
 
-use super::{
-    super::{StorageError, StorageErrorKind},
-    backend::{ETag, Stored},
-    manifest::StageEntry,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        backend::{ETag, Stored},
+        manifest::StageEntry,
+    },
 };
 
 /// What stands at a stage's place.

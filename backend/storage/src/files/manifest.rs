@@ -12,9 +12,11 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{RunRequest, RunSubmission, optional_millis, outbox::Delivery, proof::Proof},
-    backend::{ETag, folder_of},
+use crate::{
+    files::backend::{ETag, folder_of},
+    optional_millis,
+    ports::{outbox::Delivery, sync::Proof},
+    run::{RunRequest, RunSubmission},
 };
 
 /// The newest layout of the manifest that this program writes.
@@ -78,7 +80,7 @@ mod deliveries {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::Value;
 
-    use super::super::super::outbox::{Delivery, WebhookEvent};
+    use crate::ports::outbox::{Delivery, WebhookEvent};
 
     #[derive(Serialize)]
     struct Written<'a> {

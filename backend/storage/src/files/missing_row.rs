@@ -2,9 +2,9 @@
 
 use pipeline::run::RunId;
 
-use super::{
-    super::StorageError, FileStore, index_markers::UNSYNCED_FOLDER, manifest::DatabaseSide,
-    run_files::RunFiles,
+use crate::{
+    error::StorageError,
+    files::{FileStore, index_markers::UNSYNCED_FOLDER, manifest::DatabaseSide, run_files::RunFiles},
 };
 
 impl RunFiles {

@@ -60,10 +60,15 @@ use self::{
     spool::Spool,
 };
 pub use self::{repair::Damage, run_files::OpenError, unsynced::Unsynced};
-use super::{
-    Acceptance, Claim, End, Fence, Lease, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store,
+use crate::{
     bulkhead::Bulkhead,
-    proof::{Proof as Evidence, Row},
+    error::{StorageError, StorageErrorKind},
+    ports::{
+        lifecycle::{Acceptance, Claim, Fence, Lease},
+        store::Store,
+        sync::{Proof as Evidence, Row},
+    },
+    run::{End, RunRecord, RunSubmission},
 };
 
 /// Between two looks at whether a run's owner, who may have died, has shown a sign of life.

@@ -17,14 +17,14 @@ use pipeline::{
 };
 use tokio::sync::Notify;
 
-use super::{
-    super::{
-        StorageError, StorageErrorKind,
-        outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        DbSync, FileStore,
+        manifest::Manifest,
+        run_files::{MANIFEST_FILE, RunFiles},
     },
-    DbSync, FileStore,
-    manifest::Manifest,
-    run_files::{MANIFEST_FILE, RunFiles},
+    ports::outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
 };
 
 /// The step after the last stage.

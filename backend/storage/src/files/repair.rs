@@ -5,16 +5,17 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use super::{
-    super::{
-        RunRecord, StorageError, StorageErrorKind,
-        proof::{Proof, Row},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        DbSync,
+        integrity::{DigestCheck, check_digest, digest},
+        manifest::{DatabaseSide, Manifest, StoredReport},
+        run_files::{MANIFEST_FILE, REPORT_FILE, RunFiles},
+        tombstone::deleted,
     },
-    DbSync,
-    integrity::{DigestCheck, check_digest, digest},
-    manifest::{DatabaseSide, Manifest, StoredReport},
-    run_files::{MANIFEST_FILE, REPORT_FILE, RunFiles},
-    tombstone::deleted,
+    ports::sync::{Proof, Row},
+    run::RunRecord,
 };
 
 impl RunFiles {

@@ -2,10 +2,12 @@
 
 use pipeline::{clock::Timestamp, run::RunId};
 
-use super::{
-    super::StorageError,
-    index_markers::UNSYNCED_FOLDER,
-    run_files::{MANIFEST_FILE, RunFiles},
+use crate::{
+    error::StorageError,
+    files::{
+        index_markers::UNSYNCED_FOLDER,
+        run_files::{MANIFEST_FILE, RunFiles},
+    },
 };
 
 impl RunFiles {

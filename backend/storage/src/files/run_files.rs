@@ -17,15 +17,19 @@ use pipeline::{
 };
 use serde::Serialize;
 
-use super::{
-    super::{Fence, RunRecord, RunRequest, StorageError, StorageErrorKind, StoredIn, StoredStage},
-    backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
-    index_markers::UNSYNCED_FOLDER,
-    integrity::{DigestCheck, check_digest},
-    manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
-    outbox::WebhookQueue,
-    spool::Spool,
-    tombstone::TOMBSTONE_FILE,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
+        index_markers::UNSYNCED_FOLDER,
+        integrity::{DigestCheck, check_digest},
+        manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
+        outbox::WebhookQueue,
+        spool::Spool,
+        tombstone::TOMBSTONE_FILE,
+    },
+    ports::lifecycle::Fence,
+    run::{RunRecord, RunRequest, StoredIn, StoredStage},
 };
 
 pub(super) const MANIFEST_FILE: &str = "run.json";

@@ -9,11 +9,10 @@ use std::{
 
 use pipeline::run::RunId;
 
-use super::{
-    super::{StorageError, StorageErrorKind, atomic},
-    backend::local_fs::FILE_BYTES_MAX,
-    run_files::RunFiles,
-    tombstone::deleted,
+use crate::{
+    atomic,
+    error::{StorageError, StorageErrorKind},
+    files::{backend::local_fs::FILE_BYTES_MAX, run_files::RunFiles, tombstone::deleted},
 };
 use foundation::safe_read;
 

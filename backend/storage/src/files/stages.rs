@@ -7,12 +7,15 @@ use pipeline::{
     run::{RunId, Stage},
 };
 
-use super::{
-    super::{Fence, StorageError, StorageErrorKind, outbox::WebhookEvent},
-    DbSync,
-    integrity::{DigestCheck, check_digest, digest},
-    manifest::{Manifest, StageEntry},
-    run_files::RunFiles,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        DbSync,
+        integrity::{DigestCheck, check_digest, digest},
+        manifest::{Manifest, StageEntry},
+        run_files::RunFiles,
+    },
+    ports::{lifecycle::Fence, outbox::WebhookEvent},
 };
 use foundation::failpoints;
 

@@ -18,7 +18,10 @@ use pipeline::{
     stages::{Evidence, InputProcessing, Inspiration, StageOutput},
 };
 
-use super::{super::RunRequest, run_files::MANIFEST_FILE, *};
+use crate::{
+    files::{run_files::MANIFEST_FILE, *},
+    run::RunRequest,
+};
 
 /// A clock that is set by hand.
 #[derive(Debug)]
@@ -265,7 +268,7 @@ async fn what_the_database_lacks_is_marked_and_counted() {
     env.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
     assert_eq!(env.store.unsynced().await.unwrap().runs, 1);
     let snapshot = env.store.load(&env.run).await.unwrap().unwrap();
-    let proof = crate::proof::Proof::of(&snapshot, "1".to_owned(), AT.parse().unwrap());
+    let proof = crate::ports::sync::Proof::of(&snapshot, "1".to_owned(), AT.parse().unwrap());
     env.store.keep_proof(&proof).await.unwrap();
     assert_eq!(env.store.unsynced().await.unwrap().runs, 0);
 }

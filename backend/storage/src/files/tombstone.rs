@@ -10,10 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::optional_millis;
 
-use super::{
-    super::{StorageError, StorageErrorKind, control::TombstoneOutcome},
-    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    run_files::{MANIFEST_FILE, RunFiles},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{
+        index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+        run_files::{MANIFEST_FILE, RunFiles},
+    },
+    ports::control::TombstoneOutcome,
 };
 
 pub(super) const TOMBSTONE_FILE: &str = "tombstone.json";

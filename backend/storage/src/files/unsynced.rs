@@ -3,11 +3,13 @@
 use chrono::TimeDelta;
 use pipeline::clock::Timestamp;
 
-use super::{
-    super::StorageError,
-    index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
-    manifest::Manifest,
-    run_files::{MANIFEST_FILE, RunFiles},
+use crate::{
+    error::StorageError,
+    files::{
+        index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+        manifest::Manifest,
+        run_files::{MANIFEST_FILE, RunFiles},
+    },
 };
 
 /// Manifests that one look reads: beyond it the number of stages is a lower bound. A hundredth of a second's work.

@@ -9,7 +9,7 @@ use pipeline::{
 };
 use serde_json::{Value, json};
 
-use super::part_below;
+use crate::frontend_rows::part_below;
 
 /// A row of `OpportunityCard`.
 #[derive(Debug, Clone, PartialEq, Eq)]

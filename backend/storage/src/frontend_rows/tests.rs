@@ -4,7 +4,7 @@ use pipeline::{
 };
 use serde_json::Value;
 
-use super::*;
+use crate::frontend_rows::*;
 
 fn record(stage: Stage) -> StageRecord {
     let mut output = StageOutput::from_json(stage, example_answer(stage)).unwrap();

@@ -7,12 +7,15 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use super::{
-    super::{
-        Fence, StorageError, StorageErrorKind, StoredIn,
-        control::{Control, Listing, RunPage, RunSummary, TombstoneOutcome},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    memory::MemoryStore,
+    ports::{
+        control::{Control, TombstoneOutcome},
+        lifecycle::Fence,
+        listing::{Listing, RunPage, RunSummary},
     },
-    MemoryStore,
+    run::StoredIn,
 };
 
 #[async_trait]

@@ -4,11 +4,11 @@ use pipeline::run::RunStatus;
 use sqlx::Row as _;
 use uuid::Uuid;
 
-use super::{
-    super::{Acceptance, Fence, Lease, RunSubmission, StorageError, StorageErrorKind},
-    DbError, PooledConn, load,
-    steps::begin_step,
-    text,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::lifecycle::{Acceptance, Fence, Lease},
+    postgres::{DbError, PooledConn, load, steps::begin_step, text},
+    run::RunSubmission,
 };
 
 /// The version of the pipeline that the frontend writes too.

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use super::{
-    super::{Acceptance, Fence, Lease, RunSubmission, StorageError, StorageErrorKind},
-    DbError, PooledConn, accept, fenced,
-    steps::{begin_step, step_of_row},
-    text,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::lifecycle::{Acceptance, Fence, Lease},
+    postgres::{
+        DbError, PooledConn, accept, fenced,
+        steps::{begin_step, step_of_row},
+        text,
+    },
+    run::RunSubmission,
 };
 
 /// The default one, as below.

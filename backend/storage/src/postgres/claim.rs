@@ -7,11 +7,13 @@
 use pipeline::run::RunId;
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{
-    super::{Claim, Fence, Lease},
-    DbError, PooledConn,
-    lease::run_id,
-    steps::{begin_step, step_of_row},
+use crate::{
+    ports::lifecycle::{Claim, Fence, Lease},
+    postgres::{
+        DbError, PooledConn,
+        lease::run_id,
+        steps::{begin_step, step_of_row},
+    },
 };
 
 /// Rounds of one claim: one for the users' first runs, one for what more they have, and two more where other workers

@@ -4,15 +4,19 @@ use async_trait::async_trait;
 use pipeline::{clock::Timestamp, failure::RunFailure, run::RunId};
 use sqlx::Row as _;
 
-use super::{
-    super::{
-        Fence, StorageError, StorageErrorKind,
-        control::{Control, FrontendRun, Listing, RunPage, TombstoneOutcome},
-        frontend_rows::error_output,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    frontend_rows::error_output,
+    ports::{
+        control::{Control, TombstoneOutcome},
+        lifecycle::Fence,
+        listing::{FrontendRun, Listing, RunPage},
     },
-    Access, DbError, PooledConn, PostgresStore, bounded, lease, list,
-    steps::{end_at_step, seconds_until, step_of_row},
-    text,
+    postgres::{
+        Access, DbError, PooledConn, PostgresStore, bounded, lease, list,
+        steps::{end_at_step, seconds_until, step_of_row},
+        text,
+    },
 };
 
 /// $1 owner, $2 runs, $3 their epochs, $4 their generations

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{StorageError, StorageErrorKind};
+use crate::error::{StorageError, StorageErrorKind};
 use crate::postgres::address::describe_tls;
 
 /// What the work would have changed.

@@ -9,15 +9,17 @@ use pipeline::{
 };
 use sqlx::{Postgres, Row as _, postgres::PgArguments, query::Query};
 
-use super::{
-    super::{
-        End, Fence, StorageError, StorageErrorKind,
-        frontend_rows::{FrontendRows, error_output},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    frontend_rows::{FrontendRows, error_output},
+    ports::lifecycle::Fence,
+    postgres::{
+        DbError, PooledConn, fenced, load,
+        outbox::enqueue_event,
+        steps::{end_at_step, payload, seconds_until, step_names, step_of_row},
+        text,
     },
-    DbError, PooledConn, fenced, load,
-    outbox::enqueue_event,
-    steps::{end_at_step, payload, seconds_until, step_names, step_of_row},
-    text,
+    run::End,
 };
 
 /// A run's results.

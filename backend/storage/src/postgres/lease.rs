@@ -3,9 +3,10 @@
 use pipeline::run::RunId;
 use sqlx::Row as _;
 
-use super::{
-    super::{Fence, Lease, StorageError, StorageErrorKind},
-    DbError, PooledConn, fenced,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::lifecycle::{Fence, Lease},
+    postgres::{DbError, PooledConn, fenced},
 };
 
 /// $1 owner, $2 lease (s), $3 runs, $4 their epochs, $5 their generations

@@ -3,12 +3,10 @@
 use pipeline::run::RunStatus;
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{
-    super::{
-        StoredIn,
-        control::{COUNTED_MAX, Listing, PageStart, RunPage, RunSummary},
-    },
-    DbError, PooledConn, lease, load, time,
+use crate::{
+    ports::listing::{COUNTED_MAX, Listing, PageStart, RunPage, RunSummary},
+    postgres::{DbError, PooledConn, lease, load, time},
+    run::StoredIn,
 };
 
 /// Ids that `/run` would not take are no runs of ours, and no address of this API leads to them.

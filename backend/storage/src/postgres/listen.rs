@@ -15,13 +15,15 @@ use tokio_util::sync::CancellationToken;
 
 use foundation::backoff::jitter;
 
-use super::{
-    super::{StorageError, changes::Notification, mode::Flags},
-    DbError, notifier,
+use crate::postgres::{
+    address::{Address, Malformed},
+    config::DatabaseConfig,
 };
 use crate::{
-    postgres::address::{Address, Malformed},
-    postgres::config::DatabaseConfig,
+    error::StorageError,
+    mode::Flags,
+    ports::changes::Notification,
+    postgres::{DbError, notifier},
 };
 
 /// The channel of `pg_notify` in the statements that leave a run to whoever is free.

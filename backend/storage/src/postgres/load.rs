@@ -14,11 +14,11 @@ use serde::{
 };
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{
-    super::{RunRecord, RunRequest, StorageError, StorageErrorKind, StoredIn, StoredStage, proof::Row},
-    DbError, PooledConn,
-    accept::SYSTEM_USER,
-    time,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::sync::Row,
+    postgres::{DbError, PooledConn, accept::SYSTEM_USER, time},
+    run::{RunRecord, RunRequest, StoredIn, StoredStage},
 };
 
 /// What a report is among the numbers of stages.

@@ -3,7 +3,7 @@
 use pipeline::{clock::Timestamp, run::RunId};
 use sqlx::Row as _;
 
-use super::{DbError, PooledConn, lease, sync::run_ids, time};
+use crate::postgres::{DbError, PooledConn, lease, sync::run_ids, time};
 
 const ABSENT_AMONG: &str = r#"
 SELECT "id" FROM unnest($1::text[]) AS asked("id")

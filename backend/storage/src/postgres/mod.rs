@@ -49,11 +49,16 @@ use self::{
     db_error::{Access, DbError},
     pool::{Pool, PooledConn, bounded},
 };
-use super::{
-    Acceptance, Claim, End, Fence, Lease, Replica, ReplicaRegistry, RunRecord, RunSubmission, StorageError,
-    StorageErrorKind, Store,
+use crate::{
+    error::{StorageError, StorageErrorKind},
     frontend_rows::FrontendRows,
-    proof::{Proof, Row, SyncTarget},
+    ports::{
+        lifecycle::{Acceptance, Claim, Fence, Lease},
+        replicas::{Replica, ReplicaRegistry},
+        store::Store,
+        sync::{Proof, Row, SyncTarget},
+    },
+    run::{End, RunRecord, RunSubmission},
 };
 
 /// Runs in a PostgreSQL database. Cheap to clone.

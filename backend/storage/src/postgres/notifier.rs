@@ -6,14 +6,10 @@ use async_trait::async_trait;
 use pipeline::run::RunId;
 use sqlx::Row as _;
 
-use super::{
-    super::{
-        StorageError,
-        changes::{ChangeNotifier, Mark},
-    },
-    Access, DbError, PooledConn, PostgresStore, bounded,
-    lease::run_id,
-    load,
+use crate::{
+    error::StorageError,
+    ports::changes::{ChangeNotifier, Mark},
+    postgres::{Access, DbError, PooledConn, PostgresStore, bounded, lease::run_id, load},
 };
 
 /// Runs of one notification: with ids of a hundred characters about 5 KB, of the 8 KB that a payload may have.

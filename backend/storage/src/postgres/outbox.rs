@@ -6,14 +6,10 @@ use async_trait::async_trait;
 use pipeline::{clock::Timestamp, run::RunId};
 use sqlx::Row as _;
 
-use super::{
-    super::{
-        StorageError,
-        outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
-    },
-    Access, DbError, PooledConn, PostgresStore, bounded,
-    lease::run_id,
-    text,
+use crate::{
+    error::StorageError,
+    ports::outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
+    postgres::{Access, DbError, PooledConn, PostgresStore, bounded, lease::run_id, text},
 };
 
 /// Part of a statement that changes a run: what is to be told of it. From a part with "id" and "generation"; the events'

@@ -25,13 +25,13 @@ use sqlx::{
 };
 use tokio::time::{Instant, error::Elapsed, timeout};
 
-use super::{
-    super::StorageError,
-    db_error::{Access, DbError},
+use crate::postgres::{
+    address::{Address, Malformed},
+    config::DatabaseConfig,
 };
 use crate::{
-    postgres::address::{Address, Malformed},
-    postgres::config::DatabaseConfig,
+    error::StorageError,
+    postgres::db_error::{Access, DbError},
 };
 
 /// After this a connection is replaced, so that a failed-over or rebalanced server gets its clients.

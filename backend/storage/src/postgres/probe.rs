@@ -2,9 +2,9 @@
 
 use sqlx::Row as _;
 
-use super::{
-    super::{StorageError, StorageErrorKind},
-    DbError, PooledConn,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    postgres::{DbError, PooledConn},
 };
 
 /// Nothing is read: a column that is missing is found when the statement is parsed.

@@ -2,7 +2,10 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{super::Replica, DbError, PooledConn};
+use crate::{
+    ports::replicas::Replica,
+    postgres::{DbError, PooledConn},
+};
 
 /// Accepted, and nobody's: the partial index for claims holds just these and the leased ones. $1 at most
 const QUEUED: &str = r#"

@@ -7,13 +7,14 @@ use pipeline::{
 };
 use sqlx::Row as _;
 
-use super::{
-    super::{
-        Fence, StorageError, StorageErrorKind,
-        frontend_rows::{REPORT_NUMBER, later_fields, own_fields, step_after},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    frontend_rows::{REPORT_NUMBER, later_fields, own_fields, step_after},
+    ports::lifecycle::Fence,
+    postgres::{
+        DbError, PooledConn, fenced, load, refused,
+        steps::{begin_step, step_names, step_of_row},
     },
-    DbError, PooledConn, fenced, load, refused,
-    steps::{begin_step, step_names, step_of_row},
 };
 
 /// A record as it goes into its column.

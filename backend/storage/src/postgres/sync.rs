@@ -9,13 +9,16 @@ use pipeline::{
 };
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{
-    super::{
-        End, Fence, RunSubmission, StorageError, StorageErrorKind, frontend_rows::FrontendRows, proof::Proof,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    frontend_rows::FrontendRows,
+    ports::{lifecycle::Fence, sync::Proof},
+    postgres::{
+        DbError, PooledConn, adopt, finish, load,
+        stage::{self, Stored, conflict},
+        text,
     },
-    DbError, PooledConn, adopt, finish, load,
-    stage::{self, Stored, conflict},
-    text,
+    run::{End, RunSubmission},
 };
 use foundation::failpoints;
 

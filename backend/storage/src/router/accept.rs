@@ -1,12 +1,16 @@
 //! Acceptance where there may be files: who guards against running twice.
 
-use super::{
-    super::{
-        Acceptance, Fence, Lease, RunSubmission, StorageError, StorageErrorKind, Store as _, files::DbSync,
-    },
-    Router,
-};
 use crate::mode::Mode;
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::DbSync,
+    ports::{
+        lifecycle::{Acceptance, Fence, Lease},
+        store::Store as _,
+    },
+    router::Router,
+    run::RunSubmission,
+};
 
 impl Router {
     pub(super) async fn accept_as_mode_says(

@@ -2,9 +2,12 @@
 
 use pipeline::run::{RunId, RunStatus};
 
-use super::{
-    super::{Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, merge::merge},
-    Router,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    merge::merge,
+    ports::{control::Control as _, store::Store as _},
+    router::Router,
+    run::RunRecord,
 };
 
 /// Why both sides of a run are read.

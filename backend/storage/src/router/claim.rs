@@ -2,9 +2,10 @@
 
 use pipeline::run::RunId;
 
-use super::{
-    super::{Claim, Fence, Lease, StorageError},
-    Router,
+use crate::{
+    error::StorageError,
+    ports::lifecycle::{Claim, Fence, Lease},
+    router::Router,
 };
 
 /// Leases of ended runs that one statement renews: it must not hold up those of the runs that are worked on.

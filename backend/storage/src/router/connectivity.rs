@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::super::StorageError;
+use crate::error::StorageError;
 
 #[derive(Debug, Default)]
 pub(super) struct ConnectivityTracker(Mutex<State>);
@@ -59,7 +59,8 @@ impl ConnectivityTracker {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::StorageErrorKind, *};
+    use super::*;
+    use crate::error::StorageErrorKind;
 
     const LEASE: Duration = Duration::from_secs(15);
 

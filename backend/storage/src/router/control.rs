@@ -8,14 +8,19 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use super::{
-    super::{
-        Fence, StorageError, StorageErrorKind, Store as _,
-        control::{Control, FrontendRun, Listing, RunPage, TombstoneOutcome},
-        files::DbSync,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::DbSync,
+    ports::{
+        control::{Control, TombstoneOutcome},
+        lifecycle::Fence,
+        listing::{FrontendRun, Listing, RunPage},
+        store::Store as _,
     },
-    Database, Router,
-    both_sides::{BothSides, ReadPurpose},
+    router::{
+        Database, Router,
+        both_sides::{BothSides, ReadPurpose},
+    },
 };
 use foundation::failpoints;
 

@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::super::{StorageError, StorageErrorKind, Store, breaker::Breaker, bulkhead::Bulkhead};
+use crate::{
+    breaker::Breaker,
+    bulkhead::Bulkhead,
+    error::{StorageError, StorageErrorKind},
+    ports::store::Store,
+};
 
 /// The database, its breaker, and the line in front of it.
 #[derive(Debug, Clone)]

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    super::{Fence, StorageError},
-    Router,
-};
+use crate::{error::StorageError, ports::lifecycle::Fence, router::Router};
 
 /// Between two looks of a parked run. Renewals come at their own pace; a tenth of a second after one is soon enough.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use std::{
 
 use pipeline::run::RunId;
 
-use super::super::Fence;
+use crate::ports::lifecycle::Fence;
 
 /// Rows of ended runs whose leases are kept: as many runs as one replica is meant to carry.
 const RETAINED_MAX: usize = 10_000;

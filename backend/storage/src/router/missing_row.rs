@@ -10,12 +10,12 @@ use pipeline::{
     run::RunId,
 };
 
-use super::{
-    super::{
-        Acceptance, Control as _, RunSubmission, StorageError, StorageErrorKind,
-        files::{DbSync, manifest::Manifest},
-    },
-    Router,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{DbSync, manifest::Manifest},
+    ports::{control::Control as _, lifecycle::Acceptance},
+    router::Router,
+    run::RunSubmission,
 };
 
 /// What is said of a run that was under way when its row went.

@@ -44,13 +44,18 @@ pub use self::{
     state::StorageState,
     sync_on_claim::Resume,
 };
-use super::{
-    Acceptance, Claim, End, Fence, Lease, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store,
-    changes::RunChanges,
+use crate::observer::{StorageObserver, StoreName, Unobserved};
+use crate::{
+    error::{StorageError, StorageErrorKind},
     files::{DbSync, FileStore},
     mode::{Flags, Mode},
+    ports::{
+        changes::RunChanges,
+        lifecycle::{Acceptance, Claim, Fence, Lease},
+        store::Store,
+    },
+    run::{End, RunRecord, RunSubmission},
 };
-use crate::observer::{StorageObserver, StoreName, Unobserved};
 use foundation::failpoints;
 
 /// What the operator decides.

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use foundation::backoff::jitter;
 
-use super::{
-    super::{StorageError, mode::Mode},
-    Router,
-};
+use crate::{error::StorageError, mode::Mode, router::Router};
 
 /// Between two attempts at a write that the database did not take: at first, and at most. A second is short beside
 /// an outage and long beside a write.

@@ -1,11 +1,9 @@
 //! How storage stands, for those who ask.
 
-use super::{
-    super::{
-        breaker::BreakerState,
-        mode::{Flags, Mode},
-    },
-    Router,
+use crate::{
+    breaker::BreakerState,
+    mode::{Flags, Mode},
+    router::Router,
 };
 
 /// How storage stands, for health.

@@ -9,13 +9,13 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use super::{
-    super::{
-        End, Fence, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _,
-        files::{DbSync, manifest::Manifest},
-        merge::merge,
-    },
-    Database, Retries, Router, Write,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{DbSync, manifest::Manifest},
+    merge::merge,
+    ports::{lifecycle::Fence, store::Store as _},
+    router::{Database, Retries, Router, Write},
+    run::{End, RunRecord, RunSubmission},
 };
 
 /// Whether the manifest would not yield to the fence: it is further, or as far in somebody else's hands.

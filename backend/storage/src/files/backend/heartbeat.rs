@@ -14,7 +14,7 @@ use std::{
 use pipeline::clock::Clock;
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{
+use crate::files::backend::{
     OwnerLease,
     client::{REQUEST_TIMEOUT, SharedClient},
 };

@@ -12,10 +12,12 @@ use std::{
 
 use pipeline::clock::Timestamp;
 
-use super::{
-    super::super::atomic,
-    ETag, FileBackend, Newest, OwnerLease, Stored,
-    owner_locks::{OwnerLocks, remove_file},
+use crate::{
+    atomic,
+    files::backend::{
+        ETag, FileBackend, Newest, OwnerLease, Stored,
+        owner_locks::{OwnerLocks, remove_file},
+    },
 };
 use foundation::safe_read;
 

@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::super::super::atomic;
+use crate::atomic;
 
 /// The locked files of this process, by owner, kept until the store goes.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::{
 use pipeline::clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 
-use super::{
+use crate::files::backend::{
     ETag, FileBackend, Newest, OwnerLease, Stored, cas_conflict,
     client::{Client, LISTING_TIMEOUT, SharedClient},
     heartbeat::Heartbeat,

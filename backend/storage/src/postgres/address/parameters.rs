@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::Malformed;
+use crate::postgres::address::Malformed;
 
 /// Parameters that the driver reads from the address itself.
 const FOR_DRIVER: [&str; 7] = ["host", "hostaddr", "port", "dbname", "user", "password", "options"];

@@ -13,7 +13,7 @@ use rustls::{
 };
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::{
+use crate::postgres::address::{
     Malformed,
     parameters::{Parameters, SslMode},
 };

@@ -10,7 +10,11 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{End, Fence, RunRecord, RunSubmission, StorageError, Store};
+use crate::{
+    error::StorageError,
+    ports::{lifecycle::Fence, store::Store},
+    run::{End, RunRecord, RunSubmission},
+};
 
 /// That row and files held the same at one version of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

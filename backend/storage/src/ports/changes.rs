@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use pipeline::run::{RunId, RunStatus};
 use tokio::sync::Notify;
 
-use super::StorageError;
+use crate::error::StorageError;
 
 /// How far a run is, in so few words that it can be asked of many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{RunRecord, StorageError, Store};
+use crate::{error::StorageError, ports::store::Store, run::RunRecord};
 
 /// A state change that the frontend is told. What is sent is made of the run at that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,6 +1,5 @@
-//! What is done to runs from outside of their work: listed, retried, cancelled, deleted.
+//! The list of runs, by pages.
 
-use async_trait::async_trait;
 use pipeline::{
     brand::BrandId,
     clock::Timestamp,
@@ -8,7 +7,7 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use super::{Fence, StorageError, StoredIn};
+use crate::run::StoredIn;
 
 /// As far as runs are counted, and as pages by number reach. Beyond it a list costs what it holds, so it goes on by
 /// [`PageStart::After`], which costs the same at any depth.
@@ -101,18 +100,6 @@ impl Listing {
     }
 }
 
-/// What came of a deletion's first step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TombstoneOutcome {
-    /// Its tombstone stands; nobody sees the run any more.
-    Done {
-        /// Whether the store had the run, or only knows now that there must be none.
-        had_run: bool,
-    },
-    /// It has not ended. Nothing has changed.
-    Running,
-}
-
 /// A row as the frontend wrote it before it asked for the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrontendRun {
@@ -120,43 +107,4 @@ pub struct FrontendRun {
     pub document_url: Option<String>,
     /// Whether `/run` has accepted it.
     pub is_accepted: bool,
-}
-
-/// What is done to runs from outside of their work.
-#[async_trait]
-pub trait Control: Send + Sync {
-    /// The run's row in the database that the frontend shares; a store without such rows has none.
-    async fn frontend_run(&self, _run: &RunId) -> Result<Option<FrontendRun>, StorageError> {
-        Ok(None)
-    }
-
-    /// Ends the step that a page shows as under way, for a run that the frontend has ended.
-    async fn end_step(&self, _run: &RunId, _failure: &RunFailure) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    /// A page of the list.
-    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError>;
-
-    /// Which of the runs are no longer the caller's. Changes nothing.
-    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
-
-    /// Makes a failed or cancelled run work again, with what is stored of it, under the generation after the one that
-    /// was seen; returns that. None if it is not as seen any more: of many at once, one does it.
-    async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError>;
-
-    /// Ends a run that has not ended, whoever works on it: from now on their writes are stale. False if it had ended.
-    async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError>;
-
-    /// Sets a run's tombstone: it is shown, retried and accepted no more. May be done again.
-    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError>;
-
-    /// Whether the run has a tombstone.
-    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError>;
-
-    /// Removes all that a buried run has left but its tombstone. May be done again.
-    async fn remove(&self, run: &RunId) -> Result<(), StorageError>;
-
-    /// Buried runs of which something is left: a process died before it had removed all.
-    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError>;
 }

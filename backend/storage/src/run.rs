@@ -1,0 +1,176 @@
+//! A run: its request, its record and how it ends.
+
+use std::collections::BTreeMap;
+
+use pipeline::{
+    brand::BrandId,
+    clock::Timestamp,
+    failure::RunFailure,
+    record::{RecordError, StageRecord, sha256_canonical},
+    run::{RunId, RunStatus, Stage},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::frontend_rows;
+
+/// What was asked. The same run id with another request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRequest {
+    /// The document's name for people: a file name, or the last part of its address.
+    pub source: String,
+    /// Where the document is fetched from; none for a run on the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_url: Option<String>,
+    pub brand_id: BrandId,
+    /// The brand's company by the frontend's own name for it; the frontend's lists filter by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company_name: Option<String>,
+    /// The user by the frontend's own name for them (a Clerk id).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// SHA-256 (hex) of what makes two requests the same work.
+    pub digest: String,
+}
+
+impl RunRequest {
+    /// A request by address. The same work is the same address for the same company.
+    pub fn by_url(
+        source: String,
+        document_url: String,
+        brand_id: BrandId,
+        user_id: Option<String>,
+    ) -> Result<Self, RecordError> {
+        let digest = sha256_canonical(&(&document_url, &brand_id))?;
+        Ok(Self { source, document_url: Some(document_url), brand_id, company_name: None, user_id, digest })
+    }
+
+    /// A request with the document at hand. The same work is the same bytes for the same brand.
+    pub fn by_document(
+        source: String,
+        document_sha256: &str,
+        brand_id: BrandId,
+    ) -> Result<Self, RecordError> {
+        let digest = sha256_canonical(&(document_sha256, &brand_id))?;
+        Ok(Self { source, document_url: None, brand_id, company_name: None, user_id: None, digest })
+    }
+
+    /// The same request for a company that the frontend calls so.
+    #[must_use]
+    pub fn of_company(mut self, name: String) -> Self {
+        self.company_name = None;
+        if self.company() != name {
+            self.company_name = Some(name);
+        }
+        self
+    }
+
+    /// The company's name in rows that we create.
+    #[must_use]
+    pub fn company(&self) -> &str {
+        let offered = || frontend_rows::offered(&self.brand_id);
+        self.company_name.as_deref().or_else(offered).unwrap_or_else(|| self.brand_id.as_str())
+    }
+}
+
+/// A run to be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSubmission {
+    pub id: RunId,
+    pub request: RunRequest,
+    /// When it was asked for; kept when the row is inserted later than that.
+    pub accepted_at: Timestamp,
+}
+
+/// A run as a store holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    pub id: RunId,
+    /// None for a row that the frontend has created and nobody has asked `/run` for.
+    pub request: Option<RunRequest>,
+    pub status: RunStatus,
+    pub generation: i32,
+    pub epoch: i32,
+    /// When `/run` accepted it.
+    pub accepted_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub stages: BTreeMap<Stage, StoredStage>,
+    pub report: Option<String>,
+    pub failure: Option<RunFailure>,
+    /// US dollars spent on answers that never became a stage.
+    pub lost_usd: f64,
+    /// Whether somebody works on it.
+    pub is_leased: bool,
+    /// Who knows the run.
+    pub stored_in: StoredIn,
+}
+
+impl RunRecord {
+    /// A run that has failed while no store can tell more of it.
+    #[must_use]
+    pub fn of_failure(id: RunId, failure: RunFailure) -> Self {
+        Self {
+            id,
+            request: None,
+            status: End::Failed(&failure).status(),
+            generation: 1,
+            epoch: 0,
+            accepted_at: None,
+            finished_at: None,
+            stages: BTreeMap::new(),
+            report: None,
+            failure: Some(failure),
+            lost_usd: 0.0,
+            is_leased: true,
+            stored_in: StoredIn::default(),
+        }
+    }
+}
+
+/// Which stores hold a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoredIn {
+    pub database: bool,
+    pub files: bool,
+}
+
+impl StoredIn {
+    pub const DATABASE: Self = Self { database: true, files: false };
+    pub const FILES: Self = Self { database: false, files: true };
+
+    /// The places of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { database: self.database || other.database, files: self.files || other.files }
+    }
+}
+
+/// A stored stage and the digest of its whole record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredStage {
+    pub record: StageRecord,
+    pub sha256: String,
+    pub stored_in: StoredIn,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy)]
+pub enum End<'a> {
+    /// With all four records, in order, and the report made of them.
+    Completed { records: &'a [StageRecord], report: &'a str },
+    /// Without a report. The code `CANCELLED` is the status `CANCELLED`, every other is `FAILED`.
+    Failed(&'a RunFailure),
+}
+
+impl End<'_> {
+    /// The status that the run will have.
+    #[must_use]
+    pub fn status(&self) -> RunStatus {
+        match self {
+            Self::Completed { .. } => RunStatus::Completed,
+            Self::Failed(failure) if failure.code == pipeline::failure::FailureCode::Cancelled => {
+                RunStatus::Cancelled
+            }
+            Self::Failed(_) => RunStatus::Failed,
+        }
+    }
+}
