@@ -3,7 +3,11 @@
 use pipeline::{clock::Timestamp, run::RunId};
 use sqlx::Row as _;
 
-use crate::postgres::{DbError, PooledConn, lease, sync::run_ids, time};
+use crate::postgres::{
+    pool::{connections::PooledConn, db_error::DbError},
+    sync::run_ids,
+    values::{run_id, time},
+};
 
 const ABSENT_AMONG: &str = r#"
 SELECT "id" FROM unnest($1::text[]) AS asked("id")
@@ -36,7 +40,7 @@ pub(super) async fn tombstones(
     let mut stones = Vec::with_capacity(rows.len());
     for row in &rows {
         let Some(at) = time(row.try_get("at")?) else { continue };
-        stones.push((lease::run_id(row.try_get("runId")?)?, at));
+        stones.push((run_id(row.try_get("runId")?)?, at));
     }
     Ok(stones)
 }

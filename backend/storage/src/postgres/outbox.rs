@@ -9,7 +9,14 @@ use sqlx::Row as _;
 use crate::{
     error::StorageError,
     ports::outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
-    postgres::{Access, DbError, PooledConn, PostgresStore, bounded, lease::run_id, text},
+    postgres::{
+        pool::{
+            connections::{PooledConn, bounded},
+            db_error::{Access, DbError},
+        },
+        store::PostgresStore,
+        values::{run_id, text},
+    },
 };
 
 /// Part of a statement that changes a run: what is to be told of it. From a part with "id" and "generation"; the events'

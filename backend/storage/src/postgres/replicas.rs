@@ -4,7 +4,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
     ports::replicas::Replica,
-    postgres::{DbError, PooledConn},
+    postgres::pool::{connections::PooledConn, db_error::DbError},
 };
 
 /// Accepted, and nobody's: the partial index for claims holds just these and the leased ones. $1 at most

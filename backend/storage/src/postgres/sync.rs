@@ -14,9 +14,10 @@ use crate::{
     frontend_rows::FrontendRows,
     ports::{lifecycle::Fence, sync::Proof},
     postgres::{
-        DbError, PooledConn, adopt, finish, load,
-        stage::{self, Stored, conflict},
-        text,
+        pool::{connections::PooledConn, db_error::DbError},
+        runs::{adopt, finish, load},
+        stages::write::{self, Stored, conflict},
+        values::text,
     },
     run::{End, RunSubmission},
 };
@@ -45,7 +46,7 @@ pub(super) async fn replay(
         adopt::adopt(conn, new, fence).await?;
     }
     failpoints::hit("reconcile-adopted");
-    stage::store_all(conn, fence, replay.stages).await?;
+    write::store_all(conn, fence, replay.stages).await?;
     failpoints::hit("reconcile-stages-stored");
     finish::finish(conn, fence, replay.end, replay.rows, replay.at, replay.tells).await?;
     failpoints::hit("reconcile-ended");

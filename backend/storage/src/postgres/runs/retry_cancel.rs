@@ -13,9 +13,14 @@ use crate::{
         listing::{FrontendRun, Listing, RunPage},
     },
     postgres::{
-        Access, DbError, PooledConn, PostgresStore, bounded, lease, list,
-        steps::{end_at_step, seconds_until, step_of_row},
-        text,
+        pool::{
+            connections::{PooledConn, bounded},
+            db_error::{Access, DbError},
+        },
+        runs::list,
+        stages::frontend_steps::{end_at_step, seconds_until, step_of_row},
+        store::PostgresStore,
+        values::{run_id, text},
     },
 };
 
@@ -37,7 +42,7 @@ async fn lost_leases(conn: &mut PooledConn<'_>, fences: &[Fence]) -> Result<Vec<
         .bind(fences.iter().map(|fence| fence.generation).collect::<Vec<_>>())
         .fetch_all(conn.connection()?)
         .await?;
-    rows.iter().map(|row| lease::run_id(row.try_get("id")?)).collect()
+    rows.iter().map(|row| run_id(row.try_get("id")?)).collect()
 }
 
 /// The epoch is read first, in a statement of its own: a burial raises it, so one that comes between the two is met by
@@ -168,7 +173,7 @@ SELECT r."id" FROM "RunTombstone" t JOIN "PipelineRun" r ON r."id" = t."runId" O
 
 async fn pending_purges(conn: &mut PooledConn<'_>) -> Result<Vec<RunId>, DbError> {
     let rows = conn.query(PENDING_PURGES).fetch_all(conn.connection()?).await?;
-    rows.iter().map(|row| lease::run_id(row.try_get("id")?)).collect()
+    rows.iter().map(|row| run_id(row.try_get("id")?)).collect()
 }
 
 /// $1 run, $2 output

@@ -17,7 +17,11 @@ use sqlx::{Row as _, postgres::PgRow};
 use crate::{
     error::{StorageError, StorageErrorKind},
     ports::sync::Row,
-    postgres::{DbError, PooledConn, accept::SYSTEM_USER, time},
+    postgres::{
+        pool::{connections::PooledConn, db_error::DbError},
+        runs::accept::SYSTEM_USER,
+        values::time,
+    },
     run::{RunRecord, RunRequest, StoredIn, StoredStage},
 };
 
@@ -35,12 +39,18 @@ SELECT "documentName", "documentUrl", "companyName", "brandId", "requestDigest",
   "leaseOwner", xmin::text AS "version"
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
-pub(super) async fn load(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<RunRecord>, DbError> {
+pub(in crate::postgres) async fn load(
+    conn: &mut PooledConn<'_>,
+    run: &RunId,
+) -> Result<Option<RunRecord>, DbError> {
     Ok(read_row(conn, run).await?.map(|row| row.snapshot))
 }
 
 /// The run, and what a snapshot does not say.
-pub(super) async fn read_row(conn: &mut PooledConn<'_>, run: &RunId) -> Result<Option<Row>, DbError> {
+pub(in crate::postgres) async fn read_row(
+    conn: &mut PooledConn<'_>,
+    run: &RunId,
+) -> Result<Option<Row>, DbError> {
     let row = conn.query(LOAD).bind(run.as_str()).fetch_optional(conn.connection()?).await?;
     row.map(|row| {
         let mut damaged = BTreeMap::new();
@@ -108,7 +118,7 @@ const fn columns(stage: Stage) -> (&'static str, &'static str) {
 }
 
 /// The record in a column, if it proves itself: by its own payload digest and by the one kept beside it.
-pub(super) fn verified(
+pub(in crate::postgres) fn verified(
     stage: Stage,
     json: &str,
     known: Option<String>,
@@ -140,7 +150,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
     Ok(Some(request.of_company(row.try_get("companyName")?)))
 }
 
-pub(super) fn failure(row: &PgRow) -> Result<Option<RunFailure>, DbError> {
+pub(in crate::postgres) fn failure(row: &PgRow) -> Result<Option<RunFailure>, DbError> {
     let Some(code) = row.try_get::<Option<String>, _>("errorCode")? else { return Ok(None) };
     // A later version may know codes that this one does not.
     let code = FailureCode::deserialize(IntoDeserializer::<WordError>::into_deserializer(code.as_str()))
@@ -153,7 +163,7 @@ pub(super) fn failure(row: &PgRow) -> Result<Option<RunFailure>, DbError> {
 }
 
 /// A status of the database, in its words.
-pub(super) fn status(word: &str) -> Result<RunStatus, DbError> {
+pub(in crate::postgres) fn status(word: &str) -> Result<RunStatus, DbError> {
     RunStatus::deserialize(word.into_deserializer()).map_err(|_: WordError| {
         let what = format!("status {word:?} is unknown to this version");
         DbError::Store(StorageError::new(StorageErrorKind::Schema, what))
@@ -161,7 +171,7 @@ pub(super) fn status(word: &str) -> Result<RunStatus, DbError> {
 }
 
 /// The database's word for a status.
-pub(super) const fn word(status: RunStatus) -> &'static str {
+pub(in crate::postgres) const fn word(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Processing => "PROCESSING",
         RunStatus::Completed => "COMPLETED",

@@ -6,9 +6,13 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     ports::lifecycle::{Acceptance, Fence, Lease},
     postgres::{
-        DbError, PooledConn, accept, fenced,
-        steps::{begin_step, step_of_row},
-        text,
+        pool::{
+            connections::PooledConn,
+            db_error::{DbError, fenced},
+        },
+        runs::accept,
+        stages::frontend_steps::{begin_step, step_of_row},
+        values::text,
     },
     run::RunSubmission,
 };
@@ -43,7 +47,7 @@ RETURNING "id", "#,
     r#" SELECT "id" FROM taken"#
 );
 
-pub(super) async fn adopt(
+pub(in crate::postgres) async fn adopt(
     conn: &mut PooledConn<'_>,
     run: &RunSubmission,
     fence: &Fence,

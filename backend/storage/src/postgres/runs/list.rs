@@ -5,7 +5,11 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
     ports::listing::{COUNTED_MAX, Listing, PageStart, RunPage, RunSummary},
-    postgres::{DbError, PooledConn, lease, load, time},
+    postgres::{
+        pool::{connections::PooledConn, db_error::DbError},
+        runs::load,
+        values::{run_id, time},
+    },
     run::StoredIn,
 };
 
@@ -53,7 +57,10 @@ fn count_sql(listing: &Listing) -> String {
 }
 
 /// Two round trips.
-pub(super) async fn list(conn: &mut PooledConn<'_>, listing: &Listing) -> Result<RunPage, DbError> {
+pub(in crate::postgres) async fn list(
+    conn: &mut PooledConn<'_>,
+    listing: &Listing,
+) -> Result<RunPage, DbError> {
     let status = listing.status.map(load::word);
     let brand = listing.brand_id.as_ref().map(pipeline::brand::BrandId::as_str);
     let (from, id) = match &listing.start {
@@ -93,7 +100,7 @@ fn summary(row: &PgRow) -> Result<RunSummary, DbError> {
     let brand: Option<String> = row.try_get("brandId")?;
     let stages: i32 = row.try_get("stages")?;
     Ok(RunSummary {
-        id: lease::run_id(row.try_get("id")?)?,
+        id: run_id(row.try_get("id")?)?,
         status,
         generation: row.try_get("generation")?,
         source: row.try_get("documentName")?,

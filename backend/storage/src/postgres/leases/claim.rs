@@ -10,9 +10,9 @@ use sqlx::{Row as _, postgres::PgRow};
 use crate::{
     ports::lifecycle::{Claim, Fence, Lease},
     postgres::{
-        DbError, PooledConn,
-        lease::run_id,
-        steps::{begin_step, step_of_row},
+        pool::{connections::PooledConn, db_error::DbError},
+        stages::frontend_steps::{begin_step, step_of_row},
+        values::run_id,
     },
 };
 
@@ -113,13 +113,13 @@ const FREE: &str = concat!(
 
 /// What a claim took.
 #[derive(Debug)]
-pub(super) struct Claimed {
+pub(in crate::postgres) struct Claimed {
     /// In the order of their turns.
-    pub(super) fences: Vec<Fence>,
-    pub(super) last_user: String,
+    pub(in crate::postgres) fences: Vec<Fence>,
+    pub(in crate::postgres) last_user: String,
 }
 
-pub(super) async fn claim(
+pub(in crate::postgres) async fn claim(
     conn: &mut PooledConn<'_>,
     claim: Claim<'_>,
     last_user: String,

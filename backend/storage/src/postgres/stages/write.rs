@@ -12,17 +12,22 @@ use crate::{
     frontend_rows::{REPORT_NUMBER, later_fields, own_fields, step_after},
     ports::lifecycle::Fence,
     postgres::{
-        DbError, PooledConn, fenced, load, refused,
-        steps::{begin_step, step_names, step_of_row},
+        pool::{
+            connections::PooledConn,
+            db_error::{DbError, fenced},
+        },
+        runs::load,
+        stages::frontend_steps::{begin_step, step_names, step_of_row},
+        values::refused,
     },
 };
 
 /// A record as it goes into its column.
 #[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) stage: Stage,
-    pub(super) json: String,
-    pub(super) sha256: String,
+pub(in crate::postgres) struct Stored {
+    pub(in crate::postgres) stage: Stage,
+    pub(in crate::postgres) json: String,
+    pub(in crate::postgres) sha256: String,
     finished_at: Timestamp,
     /// Fields that its `StageOutput` row has besides the record's, as a JSON object.
     own_fields: String,
@@ -31,7 +36,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn new(record: &StageRecord) -> Result<Self, StorageError> {
+    pub(in crate::postgres) fn new(record: &StageRecord) -> Result<Self, StorageError> {
         let json = serde_json::to_string(record).map_err(|error| {
             StorageError::new(StorageErrorKind::Invalid, format!("a stage's record is no JSON: {error}"))
         })?;
@@ -132,7 +137,11 @@ const fn statements(stage: Stage) -> (&'static str, &'static str) {
 }
 
 /// One round trip; three more where something is in the way.
-pub(super) async fn store(conn: &mut PooledConn<'_>, fence: &Fence, new: &Stored) -> Result<(), DbError> {
+pub(in crate::postgres) async fn store(
+    conn: &mut PooledConn<'_>,
+    fence: &Fence,
+    new: &Stored,
+) -> Result<(), DbError> {
     if write(conn, fence, new, None).await? {
         return Ok(());
     }
@@ -197,7 +206,7 @@ done AS (
 );
 
 /// One round trip for all; as many as by [`store`] where something is in the way of one.
-pub(super) async fn store_all(
+pub(in crate::postgres) async fn store_all(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
     all: &[Stored],
@@ -279,7 +288,7 @@ async fn write(
     read_back(fence, new, row.try_get(0)?).map(|()| true)
 }
 
-pub(super) fn conflict(run: &RunId, stage: Stage, what: &str) -> DbError {
+pub(in crate::postgres) fn conflict(run: &RunId, stage: Stage, what: &str) -> DbError {
     let message = format!("stage {} of run {run} in the database {what}", stage.number());
     DbError::Store(StorageError::new(StorageErrorKind::Conflict, message))
 }
@@ -294,7 +303,7 @@ UPDATE "PipelineRun" SET "updatedAt" = now(),
     SELECT DISTINCT number FROM unnest("unsyncedStages" || $4::int4[]) AS number ORDER BY number)
 WHERE "id" = $1 AND "leaseEpoch" = $2 AND "generation" = $3 RETURNING "id""#;
 
-pub(super) async fn mark_unsynced(
+pub(in crate::postgres) async fn mark_unsynced(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
     stages: &[Stage],

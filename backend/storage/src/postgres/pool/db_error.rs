@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use pipeline::run::RunId;
+
 use crate::error::{StorageError, StorageErrorKind};
-use crate::postgres::address::describe_tls;
+use crate::postgres::pool::address::describe_tls;
 
 /// What the work would have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub(in crate::postgres) enum Access {
     Read,
     /// Without an answer it may have been written.
     Write,
@@ -15,7 +17,7 @@ pub(super) enum Access {
 
 /// Why a piece of work was not done.
 #[derive(Debug)]
-pub(super) enum DbError {
+pub(in crate::postgres) enum DbError {
     Driver(sqlx::Error),
     /// Not done within this time.
     Elapsed(Duration),
@@ -37,7 +39,7 @@ impl From<StorageError> for DbError {
 
 impl DbError {
     /// Whether the connection is in the middle of nothing, and knows the schema as it is now.
-    pub(super) fn leaves_the_connection_usable(&self) -> bool {
+    pub(in crate::postgres) fn leaves_the_connection_usable(&self) -> bool {
         match self {
             Self::Store(_) | Self::Driver(sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. }) => {
                 true
@@ -54,12 +56,12 @@ impl DbError {
     }
 
     /// The error of a call that had no connection yet.
-    pub(super) fn before_it_was_sent(self) -> StorageError {
+    pub(in crate::postgres) fn before_it_was_sent(self) -> StorageError {
         self.during(Access::Read)
     }
 
     /// The error of a call whose statement may have been sent.
-    pub(super) fn during(self, access: Access) -> StorageError {
+    pub(in crate::postgres) fn during(self, access: Access) -> StorageError {
         let unanswered = match access {
             Access::Read => StorageErrorKind::Unavailable,
             Access::Write => StorageErrorKind::Indeterminate,
@@ -137,6 +139,12 @@ fn sentence(code: &str, message: &str) -> String {
         code if code.starts_with("08") => format!("the server broke the connection (SQLSTATE {code})"),
         code => format!("{message} (SQLSTATE {code})"),
     }
+}
+
+/// The run is somebody else's now, or has ended.
+pub(in crate::postgres) fn fenced(run: &RunId) -> DbError {
+    let what = format!("run {run} has been taken by somebody else, or has ended");
+    DbError::Store(StorageError::new(StorageErrorKind::Fenced, what))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ macro_rules! step_names {
          'Opportunity Generation'])"
     };
 }
-pub(super) use step_names;
+pub(in crate::postgres) use step_names;
 
 /// The step that a row of `PipelineRun` is at: its first missing stage, or the report.
 macro_rules! step_of_row {
@@ -19,7 +19,7 @@ macro_rules! step_of_row {
              WHEN "stage3Output" IS NULL THEN 3 WHEN "stage4Output" IS NULL THEN 4 ELSE 5 END"#
     };
 }
-pub(super) use step_of_row;
+pub(in crate::postgres) use step_of_row;
 
 /// A record's payload: a stage's column without `meta`. A column that holds no object counts as empty.
 macro_rules! payload {
@@ -33,7 +33,7 @@ macro_rules! payload {
         )
     };
 }
-pub(super) use payload;
+pub(in crate::postgres) use payload;
 
 /// The step begins. From a part with "id" and "step".
 macro_rules! begin_step {
@@ -42,7 +42,7 @@ macro_rules! begin_step {
             r#"begun AS (
               INSERT INTO "StageOutput" AS o ("id", "runId", "stageNumber", "stageName", "status", "output", "createdAt")
               SELECT gen_random_uuid()::text, f."id", f."step", "#,
-            crate::postgres::steps::step_names!(),
+            crate::postgres::stages::frontend_steps::step_names!(),
             r#"[f."step"], 'PROCESSING', '', now() AT TIME ZONE 'UTC' FROM "#,
             $from,
             r#" AS f
@@ -51,7 +51,7 @@ macro_rules! begin_step {
         )
     };
 }
-pub(super) use begin_step;
+pub(in crate::postgres) use begin_step;
 
 /// The run ends at the step. From a part with "id", "step", "status" and "completedAt"; the output.
 macro_rules! end_at_step {
@@ -61,7 +61,7 @@ macro_rules! end_at_step {
               INSERT INTO "StageOutput" AS o ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt",
                 "createdAt")
               SELECT gen_random_uuid()::text, f."id", f."step", "#,
-            crate::postgres::steps::step_names!(),
+            crate::postgres::stages::frontend_steps::step_names!(),
             r#"[f."step"], f."status", "#,
             $output,
             r#", f."completedAt", now() AT TIME ZONE 'UTC' FROM "#,
@@ -72,7 +72,7 @@ macro_rules! end_at_step {
         )
     };
 }
-pub(super) use end_at_step;
+pub(in crate::postgres) use end_at_step;
 
 /// A run's duration as the frontend shows it: whole seconds, at least one. When it ended (ms).
 macro_rules! seconds_until {
@@ -84,7 +84,7 @@ macro_rules! seconds_until {
         )
     };
 }
-pub(super) use seconds_until;
+pub(in crate::postgres) use seconds_until;
 
 #[cfg(test)]
 mod tests {

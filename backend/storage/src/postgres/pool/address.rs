@@ -1,5 +1,6 @@
 //! The address of a PostgreSQL, as it is written for Prisma.
 
+mod malformed;
 mod parameters;
 mod tls;
 
@@ -8,7 +9,7 @@ use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use url::{ParseError, Url};
 
 use self::parameters::Parameters;
-pub use self::tls::describe as describe_tls;
+pub use self::{malformed::Malformed, tls::describe as describe_tls};
 
 /// Where a database is and how it is reached.
 #[derive(Clone)]
@@ -21,22 +22,6 @@ pub struct Address {
     pub is_pooled: bool,
     /// Oddities of the address that are no reason not to use it; without any value of it.
     pub warnings: Vec<String>,
-}
-
-/// An address that is none, or a parameter of it that cannot be meant. Holds no value that may be a secret: a file's path at
-/// most.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
-    #[error("must be a postgresql:// address (special characters of the password percent-encoded)")]
-    NotAnAddress,
-    #[error("its parameter {parameter} {what}")]
-    Parameter { parameter: &'static str, what: String },
-}
-
-impl Malformed {
-    fn parameter(parameter: &'static str, what: impl Into<String>) -> Self {
-        Self::Parameter { parameter, what: what.into() }
-    }
 }
 
 impl Address {

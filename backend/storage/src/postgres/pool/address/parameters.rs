@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::postgres::address::Malformed;
+use crate::postgres::pool::address::malformed::Malformed;
 
 /// Parameters that the driver reads from the address itself.
 const FOR_DRIVER: [&str; 7] = ["host", "hostaddr", "port", "dbname", "user", "password", "options"];

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use foundation::backoff::jitter;
 
-use crate::postgres::{
+use crate::postgres::pool::{
     address::{Address, Malformed},
     config::DatabaseConfig,
 };
@@ -23,7 +23,7 @@ use crate::{
     error::StorageError,
     mode::Flags,
     ports::changes::Notification,
-    postgres::{DbError, notifier},
+    postgres::{changes::notifier, pool::db_error::DbError},
 };
 
 /// The channel of `pg_notify` in the statements that leave a run to whoever is free.

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    postgres::{DbError, PooledConn},
+    postgres::pool::{connections::PooledConn, db_error::DbError},
 };
 
 /// Nothing is read: a column that is missing is found when the statement is parsed.
@@ -49,7 +49,7 @@ LEFT JOIN (
   FROM "InspirationReport" LIMIT 0
 ) AS page ON true"#;
 
-pub(super) async fn probe(conn: &mut PooledConn<'_>) -> Result<(), DbError> {
+pub(in crate::postgres) async fn probe(conn: &mut PooledConn<'_>) -> Result<(), DbError> {
     // Parsed anew each time: what an earlier plan has seen proves nothing.
     let row = conn.query(PROBE).persistent(false).fetch_one(conn.connection()?).await?;
     let (in_recovery, read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);

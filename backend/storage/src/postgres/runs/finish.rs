@@ -14,21 +14,25 @@ use crate::{
     frontend_rows::{FrontendRows, error_output},
     ports::lifecycle::Fence,
     postgres::{
-        DbError, PooledConn, fenced, load,
         outbox::enqueue_event,
-        steps::{end_at_step, payload, seconds_until, step_names, step_of_row},
-        text,
+        pool::{
+            connections::PooledConn,
+            db_error::{DbError, fenced},
+        },
+        runs::load,
+        stages::frontend_steps::{end_at_step, payload, seconds_until, step_names, step_of_row},
+        values::text,
     },
     run::End,
 };
 
 /// A run's results.
 #[derive(Debug)]
-pub(super) struct Completed<'a> {
-    pub(super) records: &'a [StageRecord],
-    pub(super) report: &'a str,
-    pub(super) rows: &'a FrontendRows,
-    pub(super) at: Timestamp,
+pub(in crate::postgres) struct Completed<'a> {
+    pub(in crate::postgres) records: &'a [StageRecord],
+    pub(in crate::postgres) report: &'a str,
+    pub(in crate::postgres) rows: &'a FrontendRows,
+    pub(in crate::postgres) at: Timestamp,
 }
 
 /// Part of a statement: the frontend's rows of a completed run, from a part "ended" with the run's columns. A stage's row
@@ -128,7 +132,7 @@ WITH ended AS (
 );
 
 /// Ends a run as it has ended; a completed one with the frontend's rows.
-pub(super) async fn finish(
+pub(in crate::postgres) async fn finish(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
     end: End<'_>,
@@ -149,7 +153,7 @@ pub(super) async fn finish(
 }
 
 /// One round trip; one more where the run is no longer ours.
-pub(super) async fn complete(
+pub(in crate::postgres) async fn complete(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
     completed: &Completed<'_>,
@@ -196,7 +200,7 @@ fn bind_rows<'q>(
 }
 
 /// Gives a run of this generation that is completed the frontend's rows that it lacks.
-pub(super) async fn fill_rows(
+pub(in crate::postgres) async fn fill_rows(
     conn: &mut PooledConn<'_>,
     run: &RunId,
     generation: i32,
@@ -229,7 +233,7 @@ RETURNING "id", "status", "completedAt", "#,
 );
 
 /// One round trip; one more where the run is no longer ours.
-pub(super) async fn fail(
+pub(in crate::postgres) async fn fail(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
     failure: &RunFailure,

@@ -13,8 +13,8 @@ use rustls::{
 };
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use crate::postgres::address::{
-    Malformed,
+use crate::postgres::pool::address::{
+    malformed::Malformed,
     parameters::{Parameters, SslMode},
 };
 use foundation::safe_read;

@@ -9,7 +9,15 @@ use sqlx::Row as _;
 use crate::{
     error::StorageError,
     ports::changes::{ChangeNotifier, Mark},
-    postgres::{Access, DbError, PooledConn, PostgresStore, bounded, lease::run_id, load},
+    postgres::{
+        pool::{
+            connections::{PooledConn, bounded},
+            db_error::{Access, DbError},
+        },
+        runs::load,
+        store::PostgresStore,
+        values::run_id,
+    },
 };
 
 /// Runs of one notification: with ids of a hundred characters about 5 KB, of the 8 KB that a payload may have.
@@ -31,7 +39,7 @@ async fn notify(conn: &mut PooledConn<'_>, by: &str, runs: &[RunId]) -> Result<(
 }
 
 /// The name and the runs of a payload. What another version may have added is left out.
-pub(super) fn parse_payload(payload: &str) -> Option<(&str, Vec<RunId>)> {
+pub(in crate::postgres) fn parse_payload(payload: &str) -> Option<(&str, Vec<RunId>)> {
     let mut words = payload.split(' ');
     let by = words.next()?;
     Some((by, words.filter_map(|word| RunId::parse(word).ok()).collect()))

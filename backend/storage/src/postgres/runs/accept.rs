@@ -7,7 +7,12 @@ use uuid::Uuid;
 use crate::{
     error::{StorageError, StorageErrorKind},
     ports::lifecycle::{Acceptance, Fence, Lease},
-    postgres::{DbError, PooledConn, load, steps::begin_step, text},
+    postgres::{
+        pool::{connections::PooledConn, db_error::DbError},
+        runs::load,
+        stages::frontend_steps::begin_step,
+        values::text,
+    },
     run::RunSubmission,
 };
 
@@ -15,7 +20,7 @@ use crate::{
 const PIPELINE_VERSION: &str = "1.0";
 
 /// Whose runs without a user are.
-pub(super) const SYSTEM_USER: &str = "system";
+pub(in crate::postgres) const SYSTEM_USER: &str = "system";
 
 /// Rounds in which somebody else may get ahead of us: each time the row is another one than a moment ago.
 const ROUNDS_MAX: usize = 3;
@@ -76,7 +81,7 @@ UNION ALL
 SELECT false, 0, 0, 0, NULL, NULL, NULL, false, false, NULL, true FROM buried"#
 );
 
-pub(super) async fn accept(
+pub(in crate::postgres) async fn accept(
     conn: &mut PooledConn<'_>,
     run: &RunSubmission,
     lease: Option<&Lease>,

@@ -25,13 +25,13 @@ use sqlx::{
 };
 use tokio::time::{Instant, error::Elapsed, timeout};
 
-use crate::postgres::{
+use crate::postgres::pool::{
     address::{Address, Malformed},
     config::DatabaseConfig,
 };
 use crate::{
     error::StorageError,
-    postgres::db_error::{Access, DbError},
+    postgres::pool::db_error::{Access, DbError},
 };
 
 /// After this a connection is replaced, so that a failed-over or rebalanced server gets its clients.
@@ -46,7 +46,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// The pool, and how long anything may take.
 #[derive(Debug, Clone)]
-pub(super) struct Pool {
+pub(in crate::postgres) struct Pool {
     pool: PgPool,
     /// Whether each transaction may meet another server process: session settings and prepared statements do not last.
     is_pooled: bool,
@@ -59,7 +59,10 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Connects to nothing yet. Must be called within a runtime, which keeps the pool tidy.
-    pub(super) fn new(address: &SecretString, config: &DatabaseConfig) -> Result<Self, Malformed> {
+    pub(in crate::postgres) fn new(
+        address: &SecretString,
+        config: &DatabaseConfig,
+    ) -> Result<Self, Malformed> {
         let Address { options, schema, is_pooled, .. } = Address::parse(address)?;
         // A pooler refuses start-up options that it does not know.
         let options = options.application_name("innovation").extra_float_digits(None);
@@ -103,7 +106,7 @@ impl Pool {
     }
 
     /// A connection for one piece of work, which must be done before [`PooledConn::deadline`].
-    pub(super) async fn acquire(&self, access: Access) -> Result<PooledConn<'_>, StorageError> {
+    pub(in crate::postgres) async fn acquire(&self, access: Access) -> Result<PooledConn<'_>, StorageError> {
         let deadline = Instant::now() + self.write_timeout;
         let connection =
             self.pool.acquire().await.map_err(|error| DbError::Driver(error).before_it_was_sent())?;
@@ -111,13 +114,13 @@ impl Pool {
     }
 
     /// Connections that are open, and those of them that are in use.
-    pub(super) fn counts(&self) -> (u32, u32) {
+    pub(in crate::postgres) fn counts(&self) -> (u32, u32) {
         let (open, idle) = (self.pool.size(), self.pool.num_idle());
         (open, open.saturating_sub(u32::try_from(idle).unwrap_or(u32::MAX)))
     }
 
     /// Says goodbye to the server on all connections.
-    pub(super) async fn close(&self) {
+    pub(in crate::postgres) async fn close(&self) {
         // A server that is not there is not waited for.
         let _ = timeout(self.write_timeout, self.pool.close()).await;
     }
@@ -159,7 +162,7 @@ fn return_connection(mut connection: PoolConnection<Postgres>, within: Duration)
 
 /// A connection in use. Dropped without [`PooledConn::settle`], in the middle of whatever, it is closed.
 #[derive(Debug)]
-pub(super) struct PooledConn<'p> {
+pub(in crate::postgres) struct PooledConn<'p> {
     pool: &'p Pool,
     /// Present until settled or dropped.
     connection: Option<PoolConnection<Postgres>>,
@@ -169,21 +172,21 @@ pub(super) struct PooledConn<'p> {
 
 impl PooledConn<'_> {
     /// When the work is given up.
-    pub(super) fn deadline(&self) -> Instant {
+    pub(in crate::postgres) fn deadline(&self) -> Instant {
         self.deadline
     }
 
     /// A statement, prepared once a connection where that lasts.
-    pub(super) fn query<'q>(&self, sql: &'static str) -> Query<'q, Postgres, PgArguments> {
+    pub(in crate::postgres) fn query<'q>(&self, sql: &'static str) -> Query<'q, Postgres, PgArguments> {
         sqlx::query(sql).persistent(!self.pool.is_pooled)
     }
 
-    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, DbError> {
+    pub(in crate::postgres) fn connection(&mut self) -> Result<&mut PgConnection, DbError> {
         self.connection.as_deref_mut().ok_or(DbError::Driver(sqlx::Error::PoolClosed))
     }
 
     /// Begins the work: through a pooler, all of it on one server process, with our settings.
-    pub(super) async fn begin(&mut self) -> Result<(), DbError> {
+    pub(in crate::postgres) async fn begin(&mut self) -> Result<(), DbError> {
         if self.pool.is_pooled {
             let begin = sqlx::raw_sql(sqlx::AssertSqlSafe(&*self.pool.begin));
             begin.execute(self.connection()?).await?;
@@ -192,7 +195,7 @@ impl PooledConn<'_> {
     }
 
     /// Makes what was done last.
-    pub(super) async fn commit(&mut self) -> Result<(), DbError> {
+    pub(in crate::postgres) async fn commit(&mut self) -> Result<(), DbError> {
         if self.pool.is_pooled {
             sqlx::raw_sql("COMMIT").execute(self.connection()?).await?;
         }
@@ -200,7 +203,7 @@ impl PooledConn<'_> {
     }
 
     /// Says what came of the work, and gives the connection back if it is in the middle of nothing.
-    pub(super) fn settle<T>(
+    pub(in crate::postgres) fn settle<T>(
         mut self,
         result: Result<Result<T, DbError>, Elapsed>,
     ) -> Result<T, StorageError> {
@@ -252,4 +255,4 @@ macro_rules! bounded {
         conn.settle(result)
     }};
 }
-pub(super) use bounded;
+pub(in crate::postgres) use bounded;

@@ -4,9 +4,12 @@ use pipeline::run::RunId;
 use sqlx::Row as _;
 
 use crate::{
-    error::{StorageError, StorageErrorKind},
     ports::lifecycle::{Fence, Lease},
-    postgres::{DbError, PooledConn, fenced},
+    postgres::pool::{
+        connections::PooledConn,
+        db_error::{DbError, fenced},
+    },
+    postgres::values::run_id,
 };
 
 /// $1 owner, $2 lease (s), $3 runs, $4 their epochs, $5 their generations
@@ -22,7 +25,7 @@ renewed AS (
 SELECT "id" FROM mine EXCEPT SELECT "id" FROM renewed"#;
 
 /// Returns the runs that are no longer the owner's.
-pub(super) async fn renew(
+pub(in crate::postgres) async fn renew(
     conn: &mut PooledConn<'_>,
     lease: &Lease,
     fences: &[Fence],
@@ -61,7 +64,7 @@ UNION ALL
 SELECT "id", NULL FROM "PipelineRun"
 WHERE "id" = $1 AND "leaseOwner" IS NULL AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'"#;
 
-pub(super) async fn release(conn: &mut PooledConn<'_>, fence: &Fence) -> Result<(), DbError> {
+pub(in crate::postgres) async fn release(conn: &mut PooledConn<'_>, fence: &Fence) -> Result<(), DbError> {
     let released = conn
         .query(RELEASE)
         .bind(fence.run.as_str())
@@ -71,10 +74,4 @@ pub(super) async fn release(conn: &mut PooledConn<'_>, fence: &Fence) -> Result<
         .fetch_optional(conn.connection()?)
         .await?;
     released.map(drop).ok_or_else(|| fenced(&fence.run))
-}
-
-/// Ids of accepted rows have been checked when they were accepted.
-pub(super) fn run_id(id: &str) -> Result<RunId, DbError> {
-    RunId::parse(id)
-        .map_err(|error| DbError::Store(StorageError::new(StorageErrorKind::Invalid, error.to_string())))
 }

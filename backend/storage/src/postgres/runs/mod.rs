@@ -1,0 +1,8 @@
+//! The run's row from its request to its end, and the commands on it.
+
+pub(super) mod accept;
+pub(super) mod adopt;
+pub(super) mod finish;
+mod list;
+pub(super) mod load;
+mod retry_cancel;

@@ -1,0 +1,39 @@
+//! Values on their way to SQL and back.
+
+use pipeline::{clock::Timestamp, run::RunId};
+
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    frontend_rows::FrontendRows,
+    postgres::pool::db_error::DbError,
+    run::End,
+};
+
+/// What the frontend reads of a completed run.
+pub(super) fn frontend_rows(end: End<'_>, at: Timestamp) -> Result<Option<FrontendRows>, StorageError> {
+    match end {
+        End::Completed { records, report } => {
+            FrontendRows::new(records, report, at).map(Some).map_err(|error| refused(&error))
+        }
+        End::Failed(_) => Ok(None),
+    }
+}
+
+pub(super) fn refused(error: &pipeline::record::RecordError) -> StorageError {
+    StorageError::new(StorageErrorKind::Invalid, format!("a stage's record {error}"))
+}
+
+/// A text without NUL, which no text of Postgres can hold.
+pub(super) fn text(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "").into() } else { text.into() }
+}
+
+pub(super) fn time(millis: Option<i64>) -> Option<Timestamp> {
+    millis.and_then(Timestamp::from_timestamp_millis)
+}
+
+/// Ids of accepted rows have been checked when they were accepted.
+pub(super) fn run_id(id: &str) -> Result<RunId, DbError> {
+    RunId::parse(id)
+        .map_err(|error| DbError::Store(StorageError::new(StorageErrorKind::Invalid, error.to_string())))
+}
