@@ -9,7 +9,7 @@ use foundation::backoff::jitter;
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    files::{FileStore, run_files::RunFiles},
+    files::{run_files::RunFiles, store::FileStore},
 };
 
 /// How long one attempt at a write may take before it is given up (a dead network disk never answers).

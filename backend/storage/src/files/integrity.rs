@@ -5,7 +5,7 @@ use pipeline::{record::StageRecord, run::Stage};
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        backend::{ETag, Stored},
+        backend::file_backend::{ETag, Stored},
         manifest::StageEntry,
     },
 };

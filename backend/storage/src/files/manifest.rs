@@ -13,7 +13,7 @@ use pipeline::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    files::backend::{ETag, folder_of},
+    files::backend::file_backend::{ETag, folder_of},
     optional_millis,
     ports::{outbox::Delivery, sync::Proof},
     run::{RunRequest, RunSubmission},

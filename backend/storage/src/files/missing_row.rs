@@ -4,7 +4,7 @@ use pipeline::run::RunId;
 
 use crate::{
     error::StorageError,
-    files::{FileStore, index_markers::UNSYNCED_FOLDER, manifest::DatabaseSide, run_files::RunFiles},
+    files::{layout::UNSYNCED_FOLDER, manifest::DatabaseSide, run_files::RunFiles, store::FileStore},
 };
 
 impl RunFiles {

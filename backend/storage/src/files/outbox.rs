@@ -17,23 +17,17 @@ use pipeline::{
 };
 use tokio::sync::Notify;
 
+use crate::files::layout::{DELIVERED_FOLDER, PENDING_FOLDER};
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        DbSync, FileStore,
-        manifest::Manifest,
-        run_files::{MANIFEST_FILE, RunFiles},
+        db_sync::DbSync, layout::MANIFEST_FILE, manifest::Manifest, run_files::RunFiles, store::FileStore,
     },
     ports::outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
 };
 
 /// The step after the last stage.
 const REPORT_STEP: u8 = 5;
-
-/// Names of runs of which something is to be told.
-const PENDING_FOLDER: &str = ".webhooks";
-/// Names of runs of which something was told that the database does not know to have been.
-const DELIVERED_FOLDER: &str = ".webhooks-told";
 
 /// For so long nobody looks into a manifest again of which nothing is due: longer, and a command's replay would wait.
 const RECHECK: Duration = Duration::from_secs(30);

@@ -8,11 +8,12 @@ use pipeline::{
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        DbSync,
+        db_sync::DbSync,
         integrity::{DigestCheck, check_digest, digest},
+        layout::{CONFLICT, MANIFEST_FILE, REPORT_FILE, ROW_CONFLICT},
         manifest::{DatabaseSide, Manifest, StoredReport},
-        run_files::{MANIFEST_FILE, REPORT_FILE, RunFiles},
-        tombstone::deleted,
+        run_files::RunFiles,
+        tombstones::deleted,
     },
     ports::sync::{Proof, Row},
     run::RunRecord,
@@ -68,13 +69,13 @@ impl RunFiles {
 
     fn quarantine_if_there(&self, name: &str) -> Result<(), StorageError> {
         if self.read(name)?.is_some() {
-            self.move_aside(name, "conflict", None)?;
+            self.move_aside(name, CONFLICT, None)?;
         }
         Ok(())
     }
 
     pub(super) fn snapshot_row(&self, Row { snapshot: row, damaged, .. }: &Row) -> Result<(), StorageError> {
-        let name = Self::name(&row.id, format!("row.conflict-{}.json", self.stamp()));
+        let name = Self::name(&row.id, format!("{ROW_CONFLICT}-{}.json", self.stamp()));
         let stages: Vec<_> = row.stages.values().map(|held| &held.record).collect();
         let kept = serde_json::json!({
             "run_id": row.id, "status": row.status, "generation": row.generation, "stages": stages,

@@ -17,23 +17,20 @@ use pipeline::{
 };
 use serde::Serialize;
 
+use crate::files::layout::{CORRUPT, MANIFEST_FILE, PROBE_FILE, REPORT_FILE};
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
-        index_markers::UNSYNCED_FOLDER,
+        backend::file_backend::{ETag, FileBackend, OwnerLease, Stored, folder_of},
         integrity::{DigestCheck, check_digest},
+        layout::{TOMBSTONE_FILE, UNSYNCED_FOLDER},
         manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
         outbox::WebhookQueue,
         spool::Spool,
-        tombstone::TOMBSTONE_FILE,
     },
     ports::lifecycle::Fence,
     run::{RunRecord, RunRequest, StoredIn, StoredStage},
 };
-
-pub(super) const MANIFEST_FILE: &str = "run.json";
-pub(super) const REPORT_FILE: &str = "report.md";
 
 /// The runs of one folder or bucket.
 #[derive(Debug)]
@@ -64,19 +61,6 @@ pub(super) struct ObservedRun {
     pub(super) has_row: bool,
     /// By the monotonic clock.
     pub(super) at: Duration,
-}
-
-/// Why a run could not be opened by its id.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("run {0} is being worked on by another process; wait for it or choose another --run-id")]
-    Busy(RunId),
-    #[error("run {run} already exists for another {what}; choose another --run-id")]
-    RequestMismatch { run: RunId, what: &'static str },
-    #[error("run {0} has been deleted; choose another --run-id")]
-    Deleted(RunId),
-    #[error(transparent)]
-    Store(#[from] StorageError),
 }
 
 impl RunFiles {
@@ -408,7 +392,7 @@ impl RunFiles {
             tracing::warn!(event = "file_damaged", path = self.backend.place(name), reason, "damaged file");
             return Ok(());
         }
-        let quarantined = self.move_aside(name, "corrupt", etag)?;
+        let quarantined = self.move_aside(name, CORRUPT, etag)?;
         let (path, kept_as) = (self.backend.place(name), self.backend.place(&quarantined));
         tracing::warn!(event = "file_quarantined", path, kept_as, reason, "damaged file set aside");
         Ok(())
@@ -455,7 +439,7 @@ impl RunFiles {
 
     /// Whether the place takes a durable write now.
     pub(super) fn probe(&self) -> Result<(), StorageError> {
-        self.replace(".probe", b"writable\n")
+        self.replace(PROBE_FILE, b"writable\n")
     }
 
     /// What a JSON file holds.

@@ -9,15 +9,13 @@ use std::{
 
 use pipeline::run::RunId;
 
+use crate::files::layout::{SPOOL_FILE, SPOOL_FOLDER};
 use crate::{
     atomic,
     error::{StorageError, StorageErrorKind},
-    files::{backend::local_fs::FILE_BYTES_MAX, run_files::RunFiles, tombstone::deleted},
+    files::{backend::local_fs::FILE_BYTES_MAX, run_files::RunFiles, tombstones::deleted},
 };
 use foundation::safe_read;
-
-const SPOOL_FILE: &str = "document";
-const SPOOL_FOLDER: &str = ".spool";
 
 /// Where documents are kept.
 #[derive(Debug)]

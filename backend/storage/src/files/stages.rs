@@ -10,7 +10,7 @@ use pipeline::{
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        DbSync,
+        db_sync::DbSync,
         integrity::{DigestCheck, check_digest, digest},
         manifest::{Manifest, StageEntry},
         run_files::RunFiles,

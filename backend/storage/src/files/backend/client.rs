@@ -13,7 +13,10 @@ use object_store::{
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
-use crate::files::backend::{ETag, Stored, cas_conflict, local_fs::FILE_BYTES_MAX};
+use crate::files::backend::{
+    file_backend::{ETag, Stored, cas_conflict},
+    local_fs::FILE_BYTES_MAX,
+};
 use crate::files::config::BucketConfig;
 
 /// How long one request may take, its retries included: less than an attempt at a write, which makes several.

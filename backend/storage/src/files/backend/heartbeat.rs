@@ -15,11 +15,10 @@ use pipeline::clock::Clock;
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use crate::files::backend::{
-    OwnerLease,
     client::{REQUEST_TIMEOUT, SharedClient},
+    file_backend::OwnerLease,
 };
-
-const OWNERS_FOLDER: &str = ".owners";
+use crate::files::layout::OWNERS_FOLDER;
 
 /// An owner beats five times a lease: four beats may fail.
 const BEATS_PER_LEASE: u32 = 5;

@@ -12,17 +12,15 @@ use std::{
 
 use pipeline::clock::Timestamp;
 
+use crate::files::layout::{LOCK_FILE, OWNERS_FOLDER};
 use crate::{
     atomic,
     files::backend::{
-        ETag, FileBackend, Newest, OwnerLease, Stored,
+        file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored},
         owner_locks::{OwnerLocks, remove_file},
     },
 };
 use foundation::safe_read;
-
-const LOCK_FILE: &str = ".lock";
-const OWNERS_FOLDER: &str = ".owners";
 
 /// The largest file that is read back. A record of a 400-page report has some 100 KB.
 pub(in super::super) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -14,16 +14,12 @@ use pipeline::clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 
 use crate::files::backend::{
-    ETag, FileBackend, Newest, OwnerLease, Stored, cas_conflict,
     client::{Client, LISTING_TIMEOUT, SharedClient},
+    file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored, cas_conflict},
     heartbeat::Heartbeat,
 };
 use crate::files::config::BucketConfig;
-
-/// Names of all runs, the newest first: a bucket lists by name and by nothing else.
-const RUNS_FOLDER: &str = ".runs";
-
-const GUARD_FOLDER: &str = ".guard";
+use crate::files::layout::{GUARD_FOLDER, RUNS_FOLDER};
 
 /// What a file says whose name is all that matters. Not nothing: an emptied file counts as none.
 const MARK: &[u8] = b"\n";

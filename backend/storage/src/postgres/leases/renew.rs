@@ -5,11 +5,13 @@ use sqlx::Row as _;
 
 use crate::{
     ports::lifecycle::{Fence, Lease},
-    postgres::pool::{
-        connections::PooledConn,
-        db_error::{DbError, fenced},
+    postgres::{
+        pool::{
+            connections::PooledConn,
+            db_error::{DbError, fenced},
+        },
+        values::run_id,
     },
-    postgres::values::run_id,
 };
 
 /// $1 owner, $2 lease (s), $3 runs, $4 their epochs, $5 their generations

@@ -8,21 +8,17 @@ use std::io;
 use pipeline::{clock::Timestamp, record::millis, run::RunId};
 use serde::{Deserialize, Serialize};
 
+use crate::files::layout::{DELETING_FOLDER, TOMBSTONE_FILE};
 use crate::optional_millis;
 
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
-        run_files::{MANIFEST_FILE, RunFiles},
+        layout::{MANIFEST_FILE, OPEN_FOLDER, UNSYNCED_FOLDER},
+        run_files::RunFiles,
     },
     ports::control::TombstoneOutcome,
 };
-
-pub(super) const TOMBSTONE_FILE: &str = "tombstone.json";
-
-/// Names of buried runs of which something may be left.
-const DELETING_FOLDER: &str = ".deleting";
 
 /// What is known of a deleted run.
 #[derive(Debug, Serialize, Deserialize)]

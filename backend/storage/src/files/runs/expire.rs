@@ -5,18 +5,18 @@ use pipeline::{clock::Timestamp, run::RunId};
 use crate::{
     error::StorageError,
     files::{
-        index_markers::UNSYNCED_FOLDER,
-        run_files::{MANIFEST_FILE, RunFiles},
+        layout::{MANIFEST_FILE, UNSYNCED_FOLDER},
+        run_files::RunFiles,
     },
 };
 
 impl RunFiles {
-    pub(super) fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
+    pub(in crate::files) fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
         let runs = self.backend.runs_before(before).map_err(|error| self.fault("", &error))?;
         Ok(runs.iter().filter_map(|name| RunId::parse(name).ok()).collect())
     }
 
-    pub(super) fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
+    pub(in crate::files) fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
         let name = run.as_str();
         let fault = |error| self.fault(name, &error);
         if !self.backend.has_run(name).map_err(fault)? {

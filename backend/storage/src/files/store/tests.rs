@@ -19,7 +19,8 @@ use pipeline::{
 };
 
 use crate::{
-    files::{run_files::MANIFEST_FILE, *},
+    files::{layout::MANIFEST_FILE, store::*},
+    ports::store::Store as _,
     run::RunRequest,
 };
 

@@ -7,12 +7,13 @@ use std::{
 
 use pipeline::run::{RunId, Stage};
 
+use crate::files::layout::MANIFEST_FILE;
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        DbSync,
-        index_markers::OPEN_FOLDER,
+        db_sync::DbSync,
         integrity::{DigestCheck, check_digest},
+        layout::OPEN_FOLDER,
         manifest::Manifest,
         run_files::{ObservedRun, RunFiles, lock},
     },
@@ -28,18 +29,18 @@ const TAKING_MAX: Duration = Duration::from_millis(1_000);
 
 /// What a look for work goes by.
 #[derive(Debug, Clone)]
-pub(super) struct Search {
-    pub(super) owner: String,
-    pub(super) limit: usize,
+pub(in crate::files) struct Search {
+    pub(in crate::files) owner: String,
+    pub(in crate::files) limit: usize,
     /// What this process works on already.
-    pub(super) held: HashSet<RunId>,
+    pub(in crate::files) held: HashSet<RunId>,
     /// Only runs that the database has no row of.
-    pub(super) without_row_only: bool,
+    pub(in crate::files) without_row_only: bool,
 }
 
 impl RunFiles {
     /// Clears away what killed processes left in the middle of writing. Under the run's lock: nobody else writes there.
-    pub(super) fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
+    pub(in crate::files) fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
         let names = Stage::ALL.map(|stage| Self::name(run, stage.file()));
         let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
         for folder in folders.chain([run.as_str()]) {
@@ -49,7 +50,7 @@ impl RunFiles {
     }
 
     /// Takes a run over: clears away what a killed process left, and believes only what proves itself.
-    pub(super) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
+    pub(in crate::files) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
         let run = manifest.run_id.clone();
         let fence = self.own(manifest, owner)?;
         // From here on, whoever had it finds that the fence has gone. What they have put beside it is looked at only now.
@@ -96,7 +97,7 @@ impl RunFiles {
         Ok(fence)
     }
 
-    pub(super) fn claim(&self, search: &Search) -> Result<Vec<Fence>, StorageError> {
+    pub(in crate::files) fn claim(&self, search: &Search) -> Result<Vec<Fence>, StorageError> {
         let began = self.clock.monotonic();
         let mut fences = Vec::new();
         for run in self.waiting(search, began)? {
@@ -186,8 +187,7 @@ impl RunFiles {
             stale.sort();
             stale.truncate(LOOKS_MAX);
         }
-        let names: Vec<String> =
-            stale.iter().map(|(_, run)| Self::name(run, super::run_files::MANIFEST_FILE)).collect();
+        let names: Vec<String> = stale.iter().map(|(_, run)| Self::name(run, MANIFEST_FILE)).collect();
         for ((_, run), (name, stored)) in
             stale.into_iter().zip(names.iter().zip(self.backend.read_all(&names)))
         {
@@ -254,7 +254,7 @@ impl RunFiles {
     }
 
     /// The attempt is given back too: it did not end in a crash. Having been released already is success.
-    pub(super) fn release(&self, fence: &Fence) -> Result<(), StorageError> {
+    pub(in crate::files) fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let _lock = self.lock(&fence.run)?;
         let is_released = |manifest: &Manifest| {
             manifest.owner.is_none()

@@ -10,10 +10,10 @@ use pipeline::{
 use crate::{
     error::StorageError,
     files::{
-        DbSync,
-        index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+        db_sync::DbSync,
+        layout::{OPEN_FOLDER, REPORT_FILE, UNSYNCED_FOLDER},
         manifest::{DatabaseSide, Manifest, StoredReport},
-        run_files::{REPORT_FILE, RunFiles},
+        run_files::RunFiles,
     },
     ports::{lifecycle::Fence, outbox::WebhookEvent},
     run::End,
@@ -21,7 +21,7 @@ use crate::{
 use foundation::failpoints;
 
 /// An [`End`] that may cross to another thread.
-pub(super) enum OwnedEnd {
+pub(in crate::files) enum OwnedEnd {
     Completed { records: Vec<StageRecord>, report: String },
     Failed(RunFailure),
 }
@@ -38,7 +38,7 @@ impl From<End<'_>> for OwnedEnd {
 }
 
 impl OwnedEnd {
-    pub(super) fn borrowed(&self) -> End<'_> {
+    pub(in crate::files) fn borrowed(&self) -> End<'_> {
         match self {
             Self::Completed { records, report } => End::Completed { records, report },
             Self::Failed(failure) => End::Failed(failure),
@@ -47,7 +47,7 @@ impl OwnedEnd {
 }
 
 impl RunFiles {
-    pub(super) fn finish(
+    pub(in crate::files) fn finish(
         &self,
         fence: &Fence,
         end: End<'_>,
@@ -89,7 +89,7 @@ impl RunFiles {
     }
 
     /// Enters the end in the manifest, durably, and clears away what hung on the run being open. Under its lock.
-    pub(super) fn close(
+    pub(in crate::files) fn close(
         &self,
         manifest: &mut Manifest,
         status: RunStatus,
@@ -118,7 +118,7 @@ impl RunFiles {
 
     /// Clears away what hung on a run being open. Its mark goes last: while it is there, a look for work finds what a killed
     /// process has not come to.
-    pub(super) fn clear_open(&self, run: &RunId) -> Result<(), StorageError> {
+    pub(in crate::files) fn clear_open(&self, run: &RunId) -> Result<(), StorageError> {
         self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
         self.unmark(OPEN_FOLDER, run)
     }

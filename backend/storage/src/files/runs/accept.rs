@@ -5,20 +5,33 @@ use pipeline::run::RunId;
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        DbSync, OpenError,
-        control::reopen,
-        index_markers::OPEN_FOLDER,
+        db_sync::DbSync,
+        layout::OPEN_FOLDER,
         manifest::Manifest,
         run_files::{RunFiles, fence_of},
-        tombstone::deleted,
+        runs::retry_cancel::reopen,
+        tombstones::deleted,
     },
     ports::lifecycle::{Acceptance, Fence},
     run::RunSubmission,
 };
 
+/// Why a run could not be opened by its id.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("run {0} is being worked on by another process; wait for it or choose another --run-id")]
+    Busy(RunId),
+    #[error("run {run} already exists for another {what}; choose another --run-id")]
+    RequestMismatch { run: RunId, what: &'static str },
+    #[error("run {0} has been deleted; choose another --run-id")]
+    Deleted(RunId),
+    #[error(transparent)]
+    Store(#[from] StorageError),
+}
+
 impl RunFiles {
     /// `again`: an earlier attempt of the same call may have done it.
-    pub(super) fn accept(
+    pub(in crate::files) fn accept(
         &self,
         new: &RunSubmission,
         owner: Option<&str>,
@@ -67,7 +80,11 @@ impl RunFiles {
     }
 
     /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
-    pub(super) fn open(&self, new: &RunSubmission, owner: &str) -> Result<(Fence, Manifest), OpenError> {
+    pub(in crate::files) fn open(
+        &self,
+        new: &RunSubmission,
+        owner: &str,
+    ) -> Result<(Fence, Manifest), OpenError> {
         let _lock = self.lock_new(&new.id)?;
         let (is_deleted, manifest) = self.read_run(&new.id)?;
         if is_deleted {
@@ -99,7 +116,7 @@ impl RunFiles {
     }
 
     /// Makes sure that a run which the database has given us stands in files too, with its owner alive.
-    pub(super) fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
+    pub(in crate::files) fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         self.hold(&fence.owner)?;
         let _lock = self.lock_new(&new.id)?;
         let (is_deleted, manifest) = self.read_run(&new.id)?;

@@ -7,11 +7,6 @@ use crate::{
     files::{manifest::Manifest, run_files::RunFiles},
 };
 
-/// Names of accepted runs that have not ended: what a start has to look at, however many have.
-pub(super) const OPEN_FOLDER: &str = ".open";
-/// Names of ended runs of which the database lacks something.
-pub(super) const UNSYNCED_FOLDER: &str = ".unsynced";
-
 impl RunFiles {
     /// Marks a run durably.
     pub(super) fn mark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {

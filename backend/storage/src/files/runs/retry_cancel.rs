@@ -12,11 +12,11 @@ use pipeline::{
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        DbSync, FileStore,
-        index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+        db_sync::DbSync,
+        layout::{MANIFEST_FILE, OPEN_FOLDER, TOMBSTONE_FILE, UNSYNCED_FOLDER},
         manifest::{DatabaseSide, Manifest},
-        run_files::{MANIFEST_FILE, RunFiles, unknown},
-        tombstone::TOMBSTONE_FILE,
+        run_files::{RunFiles, unknown},
+        store::FileStore,
     },
     ports::{
         control::{Control, TombstoneOutcome},
@@ -134,7 +134,7 @@ impl RunFiles {
 
     /// Clears what is left of its being open from a run that has ended; under the lock, as a retry may be about to open it
     /// again.
-    pub(super) fn unmark_ended(&self, run: &RunId) -> Result<(), StorageError> {
+    pub(in crate::files) fn unmark_ended(&self, run: &RunId) -> Result<(), StorageError> {
         let _lock = self.lock(run)?;
         let has_ended = self.read_manifest(run)?.is_none_or(|manifest| manifest.has_ended());
         if has_ended { self.clear_open(run) } else { Ok(()) }
@@ -142,7 +142,11 @@ impl RunFiles {
 
     /// Unmarks an ended run of an earlier generation than this one: a retry has completed it elsewhere, and the database lacks
     /// nothing. The files stay as they are.
-    pub(super) fn unmark_superseded(&self, run: &RunId, generation: i32) -> Result<(), StorageError> {
+    pub(in crate::files) fn unmark_superseded(
+        &self,
+        run: &RunId,
+        generation: i32,
+    ) -> Result<(), StorageError> {
         let _lock = self.lock(run)?;
         let is_superseded = self
             .read_manifest(run)?
@@ -152,7 +156,7 @@ impl RunFiles {
 
     /// Clears what a process left that was killed before a new run's manifest: nobody has been told that it is accepted.
     /// Where there is no lock, another process may just be accepting it, and it stays.
-    pub(super) fn clear_unaccepted(&self, run: &RunId) -> Result<(), StorageError> {
+    pub(in crate::files) fn clear_unaccepted(&self, run: &RunId) -> Result<(), StorageError> {
         let _lock = match self.lock(run) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Ok(()),
@@ -213,7 +217,7 @@ impl RunFiles {
 }
 
 /// As it was before it ended.
-pub(super) fn reopen(manifest: &mut Manifest) {
+pub(in crate::files) fn reopen(manifest: &mut Manifest) {
     manifest.status = RunStatus::Processing;
     manifest.finished_at = None;
     manifest.error = None;

@@ -6,9 +6,9 @@ use pipeline::clock::Timestamp;
 use crate::{
     error::StorageError,
     files::{
-        index_markers::{OPEN_FOLDER, UNSYNCED_FOLDER},
+        layout::{MANIFEST_FILE, OPEN_FOLDER, UNSYNCED_FOLDER},
         manifest::Manifest,
-        run_files::{MANIFEST_FILE, RunFiles},
+        run_files::RunFiles,
     },
 };
 
@@ -37,7 +37,7 @@ impl Unsynced {
 }
 
 impl RunFiles {
-    pub(super) fn unsynced(&self) -> Result<Unsynced, StorageError> {
+    pub(in crate::files) fn unsynced(&self) -> Result<Unsynced, StorageError> {
         let ended = self.marked(UNSYNCED_FOLDER)?;
         let open = self.marked(OPEN_FOLDER)?;
         let is_exact = ended.len() + open.len() <= READ_MAX;

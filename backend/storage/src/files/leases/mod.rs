@@ -1,0 +1,3 @@
+//! Whose a run is: its owner in the manifest.
+
+pub(super) mod claim;

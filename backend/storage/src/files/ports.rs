@@ -1,0 +1,79 @@
+//! Which operation on files each port of the store runs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pipeline::{
+    clock::Timestamp,
+    record::StageRecord,
+    run::{RunId, Stage},
+};
+
+use crate::{
+    error::StorageError,
+    files::{calls::ATTEMPT_TIMEOUT, db_sync::DbSync, run_files::RunFiles, store::FileStore},
+    ports::{
+        lifecycle::{Acceptance, Claim, Fence, Lease},
+        store::Store,
+    },
+    run::{End, RunRecord, RunSubmission},
+};
+
+#[async_trait]
+impl Store for FileStore {
+    async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
+        self.accept_with_sync_state(run, lease, DbSync::NotTracked).await
+    }
+
+    async fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
+        let (new, fence) = (Arc::new(new.clone()), Arc::new(fence.clone()));
+        self.write(&new.id.clone(), move |files| files.adopt(&new, &fence)).await
+    }
+
+    /// An owner whose locked file is free is dead, whatever the time: there is no lease that could have expired.
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
+        self.claim_where(claim, false).await
+    }
+
+    async fn renew(&self, _: &Lease, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        // The owner's locked file says so, as long as the process lives.
+        Ok(Vec::new())
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
+        let fence = Arc::new(fence.clone());
+        self.write(&fence.run.clone(), move |files| files.release(&fence)).await
+    }
+
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
+        let id = run.clone();
+        self.one(run, move |files| files.load(&id)).await
+    }
+
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        self.store_stage_with_sync_state(fence, record, DbSync::NotTracked).await
+    }
+
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        let (fence, stages) = (Arc::new(fence.clone()), Arc::<[Stage]>::from(stages));
+        self.write(&fence.run.clone(), move |files| {
+            files.update(&fence, |manifest| {
+                manifest.database.get_or_insert_default();
+                for stage in stages.iter() {
+                    if let Some(stored) = manifest.stages.get_mut(stage) {
+                        stored.pending_database = true;
+                    }
+                }
+            })
+        })
+        .await
+    }
+
+    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
+        self.finish_with_sync_state(fence, end, at, DbSync::NotTracked).await
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        self.blocking("", ATTEMPT_TIMEOUT, RunFiles::probe).await
+    }
+}
