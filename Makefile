@@ -3,27 +3,31 @@
 SHELL := /bin/bash
 .PHONY: help run run-service test soak check audit lint-image test-model bench fuzz client setup
 
+# One set of features for `make run` and all tests: cargo builds the dependencies once.
+FEATURES := --no-default-features --features testing --locked
+NEXTEST := cargo nextest run --workspace $(FEATURES)
+
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: ## the whole pipeline on a sample report: no key, no database, no network
-	cargo run -p backend -- run data/samples/trend-report.pdf --brand lactalis-canada --analyst extractive
+	cargo run --bin innovation $(FEATURES) -- run data/samples/trend-report.pdf --brand lactalis-canada --analyst extractive
 
 run-service: setup ## the service, with its own PostgreSQL, a stand-in model and the samples; prints what to type
-	@cargo test --quiet --workspace --all-features --test local_service
+	@cargo test --quiet --workspace $(FEATURES) --test local_service
 
 test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
-	cargo nextest run --workspace --all-features --locked
+	$(NEXTEST)
 
 soak: setup ## chaos for SOAK_SECONDS (600), by the schedule of SOAK_SEED (a random one, which is printed)
-	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo nextest run --workspace --all-features --locked --profile soak --no-capture -E 'test(soak::)'
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(NEXTEST) --profile soak --no-capture -E 'test(soak::)'
 
 test-model: ## a live smoke test with a real small model (Linux x64; installs 200 MB below target/, once)
 	scripts/test-model.sh
 
 check: ## format and lints
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 
 audit: ## licences, sources and forbidden crates among all dependencies
 	$(call cargo_tool,deny,0.20.2)
@@ -42,7 +46,7 @@ fuzz: setup ## a short run of every fuzz target (FUZZ_SECONDS each)
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)
 
 client: setup ## generate the TypeScript client from the API's description
-	cargo run --quiet -p backend -- openapi > target/openapi.json
+	cargo run --quiet --bin innovation $(FEATURES) -- openapi > target/openapi.json
 	cd clients/typescript && node node_modules/openapi-typescript/bin/cli.js ../../target/openapi.json --output src/schema.ts
 
 setup: ## install what the tests need and this machine lacks

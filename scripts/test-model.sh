@@ -33,4 +33,4 @@ if ! cmp -s "$ours/requirements.txt" "$installed/pip-installed"; then
   cp "$ours/requirements.txt" "$installed/pip-installed"
 fi
 
-exec cargo nextest run --workspace --all-features --locked --profile model --run-ignored only --no-capture -E 'test(smollm::)'
+exec cargo nextest run --workspace --no-default-features --features testing --locked --profile model --run-ignored only --no-capture -E 'test(smollm::)'
