@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .PHONY: help run run-service test soak check audit lint-image test-model bench fuzz client setup
 
-# One set of features for `make run` and all tests: cargo builds the dependencies once.
+# One set of features for `make run` and all tests: cargo builds the dependencies once. The released binary's allocator is not
+# among them (see backend/Cargo.toml).
 FEATURES := --no-default-features --features testing --locked
 NEXTEST := cargo nextest run --workspace $(FEATURES)
 
