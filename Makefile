@@ -40,8 +40,8 @@ lint-image: ## lint the Dockerfile and the shell scripts (needs Python's venv an
 	target/lint/bin/hadolint Dockerfile
 	target/lint/bin/shellcheck scripts/*.sh tests/*.sh tests/railway/*.sh .ci/run .githooks/pre-commit .githooks/pre-push
 
-bench: ## measure: pages per second, grounding, digests
-	cargo bench -p backend
+bench: ## measure all, or what BENCH names (throughput, service, …), in a build of its own
+	cargo bench --package backend --locked --profile measure $(addprefix --bench ,$(BENCH))
 
 fuzz: setup ## a short run of every fuzz target (FUZZ_SECONDS each)
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)

@@ -1,7 +1,8 @@
-//! Named places between two steps of a run, at which tests kill the process. A release build has none of it.
+//! Named places between two steps of a run, at which tests kill the process. An optimised build has none of them, whatever
+//! its features are: it may lie where a person takes the release from.
 
 /// Kills the process, as SIGKILL does, if `CRASH_AT` names this point; `name:3` is the third time that it is passed.
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "testing", debug_assertions))]
 pub fn hit(name: &str) {
     use std::sync::{
         LazyLock,
@@ -25,6 +26,6 @@ pub fn hit(name: &str) {
 }
 
 /// Nothing.
-#[cfg(not(feature = "testing"))]
+#[cfg(not(all(feature = "testing", debug_assertions)))]
 #[inline]
 pub const fn hit(_: &str) {}
