@@ -1,4 +1,4 @@
-//! What a claim costs as the table grows: `cargo bench -p backend --bench claims`.
+//! What a claim costs as the table grows: `make bench BENCH=claims`.
 
 #![allow(
     clippy::unwrap_used,

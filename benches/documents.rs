@@ -1,6 +1,6 @@
 //! Pages per second of a 50-page report: in process, and through the isolated child that production uses.
 //!
-//! `cargo bench -p backend --bench documents`
+//! `make bench BENCH=documents`
 
 // A bench that cannot go on has to stop loudly.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

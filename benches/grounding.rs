@@ -1,6 +1,6 @@
 //! Quotes looked up in a long document, and the digest of a large record.
 //!
-//! `cargo bench -p backend --bench grounding`
+//! `make bench BENCH=grounding`
 
 use divan::{Bencher, black_box};
 use pipeline::{

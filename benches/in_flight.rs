@@ -1,5 +1,5 @@
 //! Ten thousand runs in flight on one replica, with a model that takes half a minute a call:
-//! `cargo bench -p backend --bench in_flight`. `IN_FLIGHT` and `MODEL_SECONDS` say otherwise. The model speaks HTTP/2 over
+//! `make bench BENCH=in_flight`. `IN_FLIGHT` and `MODEL_SECONDS` say otherwise. The model speaks HTTP/2 over
 //! TLS, as providers do; with `MODEL_HTTP2=0` it speaks plain HTTP/1.1.
 
 #![allow(

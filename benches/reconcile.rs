@@ -1,4 +1,4 @@
-//! What an outage costs afterwards: `cargo bench -p backend --bench reconcile`.
+//! What an outage costs afterwards: `make bench BENCH=reconcile`.
 //!
 //! Runs are accepted and finished by file while PostgreSQL is away; then it comes back. And what it costs, when nothing
 //! is to be done, to have a hundred thousand finished runs on the disk.

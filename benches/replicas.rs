@@ -1,4 +1,4 @@
-//! Several replicas on one PostgreSQL: `cargo bench -p backend --bench replicas`.
+//! Several replicas on one PostgreSQL: `make bench BENCH=replicas`.
 //!
 //! Real binaries, real PostgreSQL (without fsync, as in tests), a disk of its own for each. Everything shares this
 //! machine's cores, the client and the model included: what more replicas bring is seen only where cores are free.

@@ -1,4 +1,4 @@
-//! The service's own figures, beside the targets: `cargo bench -p backend --bench service`.
+//! The service's own figures, beside the targets: `make bench BENCH=service`.
 //!
 //! Real binary, real PostgreSQL (without fsync, as in tests), real files, a model that answers at once. Everything
 //! shares this machine's cores, the client and the model included.

@@ -1,4 +1,4 @@
-//! Runs a second and CPU a run, by how many are in flight: `cargo bench -p backend --bench throughput`.
+//! Runs a second and CPU a run, by how many are in flight: `make bench BENCH=throughput`.
 //!
 //! The real binary in DUAL_WRITE, a real PostgreSQL (without fsync, as in tests), real files, a model that answers at
 //! once. With `REFERENCE_BENCH` set to a folder that has `reference/run.sh` (a service of the same shape to compare
