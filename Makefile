@@ -8,6 +8,9 @@ SHELL := /bin/bash
 FEATURES := --no-default-features --features testing --locked
 NEXTEST := cargo nextest run --workspace $(FEATURES)
 
+# Most tests wait for another process: with one test a core, two cores are idle for more than half of the time.
+TEST_THREADS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -18,7 +21,7 @@ run-service: setup ## the service, with its own PostgreSQL, a stand-in model and
 	@cargo test --quiet --workspace $(FEATURES) --test local_service
 
 test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
-	$(NEXTEST)
+	$(NEXTEST) --test-threads $(TEST_THREADS)
 
 soak: setup ## chaos for SOAK_SECONDS (600), by the schedule of SOAK_SEED (a random one, which is printed)
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(NEXTEST) --profile soak --no-capture -E 'test(soak::)'
