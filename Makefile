@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test soak check audit lint-image test-model bench fuzz client setup
+.PHONY: help run run-service test test-long soak check audit lint-image test-model bench fuzz client setup
 
 # One set of features for `make run` and all tests: cargo builds the dependencies once. The released binary's allocator is not
 # among them (see backend/Cargo.toml).
@@ -22,6 +22,10 @@ run-service: setup ## the service, with its own PostgreSQL, a stand-in model and
 
 test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
 	$(NEXTEST) --test-threads $(TEST_THREADS)
+
+test-long: setup ## load and volumes, then chaos for SOAK_SECONDS: what is too long for every push
+	$(NEXTEST) --profile long --run-ignored only -E 'not test(smollm::)'
+	$(MAKE) soak
 
 soak: setup ## chaos for SOAK_SECONDS (600), by the schedule of SOAK_SEED (a random one, which is printed)
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(NEXTEST) --profile soak --no-capture -E 'test(soak::)'

@@ -112,6 +112,7 @@ async fn statements_in_a_while(env: &TestEnv) -> i64 {
 }
 
 #[tokio::test]
+#[ignore = "load: make test-long"]
 async fn two_hundred_streams_of_runs_to_which_nothing_happens_cost_no_statements() {
     let env = env(Duration::ZERO).await;
     let service = web(&env, &[]).await;

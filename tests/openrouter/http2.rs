@@ -121,6 +121,7 @@ async fn many_calls_share_few_connections_below_their_limit() {
 }
 
 #[tokio::test]
+#[ignore = "load: make test-long"]
 async fn ten_thousand_calls_need_few_sockets() {
     let endpoint = Endpoint::start(Speaks::Http2, Duration::ZERO);
     let client = Arc::new(client(OpenRouterConfig {
