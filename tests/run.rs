@@ -166,7 +166,7 @@ fn a_damaged_stage_is_kept_aside_and_only_it_is_run_again() {
     assert_ok(&output);
     let said = stderr(&output);
     assert_eq!(reused(&said), 3, "{said}");
-    assert!(said.contains("damaged file set aside"), "{said}");
+    assert!(said.contains("damaged file quarantined"), "{said}");
     let aside = std::fs::read_dir(path.parent().unwrap())
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -11,7 +11,7 @@ pub fn hit(name: &str) {
 
     /// The point, and how often it may still be passed.
     static AT: LazyLock<Option<(String, AtomicUsize)>> = LazyLock::new(|| {
-        // No setting of the product: it is not read where settings are.
+        // This is no setting of the product, so it is not read with the settings.
         #[allow(clippy::disallowed_methods)]
         let said = std::env::var("CRASH_AT").ok()?;
         let (name, count) = said.split_once(':').unwrap_or((&said, "1"));

@@ -1,4 +1,4 @@
-//! What the storage and the service both stand on. Nothing here knows a run.
+//! The base of storage and service. Nothing here knows a run.
 
 pub mod backoff;
 pub mod failpoints;

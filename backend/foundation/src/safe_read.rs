@@ -1,4 +1,4 @@
-//! Reading files that somebody else may have put there: regular ones only, and bounded.
+//! Reads files that another user may have written: regular files only, up to a limit.
 
 use std::{
     fs::File,
@@ -6,8 +6,12 @@ use std::{
     path::Path,
 };
 
-/// A regular file's bytes. `InvalidInput` for anything else (a pipe or a device may never end, or never answer), and
-/// `FileTooLarge` for more than `bytes_max`, of which no more is ever read.
+/// Reads a regular file, and never more than `bytes_max`.
+///
+/// # Errors
+///
+/// `InvalidInput` for anything but a regular file, because a pipe or device may never end or answer.
+/// `FileTooLarge` for a larger file. Any other error of the file system.
 pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     check(path)?;
     let file = File::open(path)?;
@@ -22,12 +26,17 @@ pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
         return Err(too_large(length));
     }
     let mut bytes = Vec::with_capacity(length + 1);
-    // It may grow while it is read.
+    // The file may grow during the read.
     file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > bytes_max { Err(too_large(bytes.len())) } else { Ok(bytes) }
 }
 
-/// Refuses what is there and is no regular file. Looked at before it is opened: opening a pipe waits for its other end.
+/// Checks that an existing path is a regular file. The check comes before opening, because opening a pipe
+/// waits for its other end.
+///
+/// # Errors
+///
+/// `InvalidInput` if the path is not a regular file.
 pub fn check(path: &Path) -> io::Result<()> {
     if std::fs::metadata(path)?.is_file() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! All HTTPS of this process shares this: the crypto provider, and the operator's own root certificates.
+//! The TLS setup that all HTTPS clients of this process share: the crypto provider, and the operator's root
+//! certificates.
 
 use std::{
     path::Path,
@@ -7,17 +8,21 @@ use std::{
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-/// Makes ring the process's TLS provider; reqwest is built without one of its own.
+/// Makes ring the process's TLS provider. reqwest is built without one.
 pub fn install_crypto() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Fails only where one is installed already, which is as good.
+        // It fails only if a provider is installed already, which is equally good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
 }
 
-/// The builder of most clients. It uses no proxy (a proxy would connect to an address that was never checked), and trusts
-/// the certificates of `EXTRA_CA_FILE`, if there is one. The error says what is wrong with the file.
+/// Creates the builder of most HTTP clients. It uses no proxy, because a proxy would connect to an unchecked
+/// address. It trusts the certificates of `EXTRA_CA_FILE`, if set.
+///
+/// # Errors
+///
+/// A sentence that says why the file cannot be used.
 pub fn client_builder(extra_ca_file: Option<&Path>) -> Result<reqwest::ClientBuilder, String> {
     install_crypto();
     let mut builder = reqwest::Client::builder()
@@ -31,8 +36,12 @@ pub fn client_builder(extra_ca_file: Option<&Path>) -> Result<reqwest::ClientBui
     Ok(builder)
 }
 
-/// TLS settings for several clients to share: the system's authorities, and those of `EXTRA_CA_FILE`. They are read and
-/// kept once, where every client would keep a set of its own. The error says what is wrong with the file.
+/// Creates TLS settings that several clients share: the system's authorities, and those of `EXTRA_CA_FILE`.
+/// They are read once, so that not every client keeps its own set.
+///
+/// # Errors
+///
+/// A sentence that says why the file cannot be used.
 pub fn client_config(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let extra = extra_certificates(extra_ca_file)?;

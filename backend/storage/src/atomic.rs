@@ -1,5 +1,6 @@
-//! Files that are whole or not there: written beside their place, flushed to the disk, then named. A crash at any
-//! instruction leaves the old state or the new one; the new one lasts once the name's folder is flushed too.
+//! Writes files atomically: the content goes to a temporary file, is flushed, and then gets its name. A crash
+//! at any instruction leaves the old state or the new one. The new one is durable once the folder is flushed
+//! too.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,24 +9,35 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// What temporary files end in; a leftover of a killed process is known by it.
+/// The suffix of temporary files. It identifies the leftovers of a killed process.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// Creates a file that must not exist yet. `AlreadyExists` where it does; then nothing has changed. Its name is not
-/// flushed.
+/// Creates a file that must not exist. The caller flushes the folder.
+///
+/// # Errors
+///
+/// `AlreadyExists` if the file exists; nothing has changed then. Any other error of the file system.
 pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = Temporary::write(path, bytes)?;
-    // A hard link fails where the name is taken; a rename would replace it.
+    // A hard link fails if the name exists, while a rename would replace it.
     fs::hard_link(&temporary.path, path)
 }
 
-/// Writes a file, replacing one that is there. Its name is not flushed.
+/// Writes or replaces a file. The caller flushes the folder.
+///
+/// # Errors
+///
+/// An error of the file system. The old content stays.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_after(path, bytes, || Ok(()))
 }
 
-/// As [`replace`], with something done between the flush of the content and the naming. What is flushed then costs little:
-/// file systems with a journal have flushed the names that were made before with the content.
+/// As [`replace`], and runs `before` between the flush of the content and the rename. A flush in `before`
+/// costs little, because a journalling file system has flushed earlier names together with the content.
+///
+/// # Errors
+///
+/// An error of the file system or of `before`. The old content stays.
 pub fn replace_after(path: &Path, bytes: &[u8], before: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let temporary = Temporary::write(path, bytes)?;
     before()?;
@@ -34,7 +46,11 @@ pub fn replace_after(path: &Path, bytes: &[u8], before: impl FnOnce() -> io::Res
     Ok(())
 }
 
-/// Creates an empty file if it is not there. Its name is not flushed.
+/// Creates an empty file if it is absent. The caller flushes the folder.
+///
+/// # Errors
+///
+/// An error of the file system, except that the file exists.
 pub fn touch(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -43,12 +59,20 @@ pub fn touch(path: &Path) -> io::Result<()> {
 }
 
 /// Renames a file within its folder, durably.
+///
+/// # Errors
+///
+/// An error of the file system.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     flush_folder_of(to)
 }
 
-/// Creates a folder and those above it, durably.
+/// Creates a folder and its parents, durably.
+///
+/// # Errors
+///
+/// An error of the file system, also if a file has the folder's name.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -63,7 +87,11 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes what killed processes left in a folder. Only for a folder that no other process writes to.
+/// Removes the leftovers of killed processes from a folder. No other process may write to the folder.
+///
+/// # Errors
+///
+/// An error of the file system.
 pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -78,17 +106,25 @@ pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the folder's entries durable: without it, a crash can forget a file that was flushed.
+/// Flushes a folder's entries. Without it, a crash can lose the name of a file that was flushed.
+///
+/// # Errors
+///
+/// An error of the file system.
 pub fn flush_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// [`flush_folder`] of the folder that a file is in.
+/// Flushes the folder of a file; see [`flush_folder`].
+///
+/// # Errors
+///
+/// An error of the file system.
 pub fn flush_folder_of(path: &Path) -> io::Result<()> {
     flush_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
-/// A flushed file under a name of its own, removed unless kept.
+/// A flushed temporary file. It is removed on drop, unless it is kept.
 struct Temporary {
     path: PathBuf,
     remove: bool,
@@ -102,7 +138,7 @@ impl Temporary {
         let path =
             target.with_file_name(format!(".{name}.{}-{number}{TEMPORARY_SUFFIX}", std::process::id()));
         let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        // From here on a failure removes the file again.
+        // From here on, a failure removes the file.
         let temporary = Self { path, remove: true };
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -117,7 +153,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if self.remove {
-            // Nothing depends on it: the next start removes what is left.
+            // A failure is harmless, because the next start removes the file.
             let _ = fs::remove_file(&self.path);
         }
     }

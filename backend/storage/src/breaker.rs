@@ -1,6 +1,6 @@
-//! The breaker in front of the database: while it is open, nobody waits for a database that is not there.
+//! The breaker in front of the database. While it is open, no call waits for a database that is down.
 //!
-//! Real traffic never finds out whether the database is back: a probe does, and closes the breaker.
+//! Regular calls never test whether the database is back. A probe does, and closes the breaker.
 
 use std::{
     collections::VecDeque,
@@ -16,13 +16,13 @@ use crate::error::{StorageError, StorageErrorKind};
 /// When a breaker opens.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerConfig {
-    /// So many failures in a row. Three tell an outage from a hiccup within one write's retries.
+    /// This many failures in a row. Three distinguish an outage from a hiccup within one write's retries.
     pub consecutive_failures_max: u32,
-    /// More than this share of failed calls …
+    /// More than this share of failed calls, …
     pub failure_share_max: f64,
-    /// … among at least so many …
+    /// … among at least this many calls, …
     pub calls_min: usize,
-    /// … within this time: a database that answers every other write is not one to rely on.
+    /// … within this time. A database that fails every other write is not usable.
     pub window: Duration,
 }
 
@@ -37,14 +37,14 @@ impl Default for BreakerConfig {
     }
 }
 
-/// The most calls that a window remembers: beyond that the share no longer changes by much.
+/// The most calls that a window remembers. More calls would hardly change the share.
 const CALLS_MAX: usize = 1_000;
 
 /// The breaker's state, for health and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BreakerState {
     Closed,
-    /// Open since this reading of the monotonic clock, for this reason.
+    /// Open since this time of the monotonic clock, for this reason.
     Open {
         since: Duration,
         is_schema: bool,
@@ -52,7 +52,7 @@ pub enum BreakerState {
     },
 }
 
-/// Counts what happens to calls and says whether one may be made.
+/// Counts the results of calls, and decides whether a call may be made.
 #[derive(Debug)]
 pub struct Breaker {
     config: BreakerConfig,
@@ -76,13 +76,17 @@ impl Breaker {
         Self { config, clock, inner: Mutex::new(inner), is_open: watch::Sender::new(false) }
     }
 
-    /// The state now.
+    /// The current state.
     #[must_use]
     pub fn state(&self) -> BreakerState {
         self.lock().state.clone()
     }
 
-    /// An error without a call, while the breaker is open.
+    /// Admits a call while the breaker is closed.
+    ///
+    /// # Errors
+    ///
+    /// While the breaker is open, its reason: `Schema` after a schema failure, otherwise `Unavailable`.
     pub fn admit(&self) -> Result<(), StorageError> {
         match &self.lock().state {
             BreakerState::Closed => Ok(()),
@@ -93,13 +97,14 @@ impl Breaker {
         }
     }
 
-    /// Whether calls are let through.
+    /// Whether the breaker admits calls.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.lock().state == BreakerState::Closed
     }
 
-    /// Takes note of how a call ended. A schema failure opens at once: nothing but a migration mends it.
+    /// Records the result of a call. A schema failure opens the breaker at once, because only a migration
+    /// fixes it.
     pub fn record<T>(&self, result: &Result<T, StorageError>) {
         let now = self.clock.monotonic();
         let failure = result.as_ref().err().filter(|error| error.is_outage());
@@ -134,7 +139,7 @@ impl Breaker {
             || (inner.calls.len() >= self.config.calls_min && share > self.config.failure_share_max)
     }
 
-    /// What a probe of an open breaker found.
+    /// Records the result of a probe while the breaker is open.
     pub fn probed(&self, result: Result<(), StorageError>) {
         let mut inner = self.lock();
         let BreakerState::Open { since, is_schema, reason } = &mut inner.state else { return };
@@ -155,13 +160,14 @@ impl Breaker {
         }
     }
 
-    /// Returns when the breaker is open.
+    /// Waits until the breaker is open.
     pub async fn wait_until_open(&self) {
-        // The sender is our own: it lasts.
+        // This breaker owns the sender, so the channel stays open.
         let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
     }
 
-    /// Tells who waits how it stands now, by a look of its own: of two that tell at once, neither tells an old story.
+    /// Publishes the current state to waiting calls. It reads the state itself, so two concurrent calls
+    /// cannot publish an older state last.
     fn tell(&self) {
         self.is_open.send_modify(|is_open| *is_open = !self.is_closed());
     }

@@ -1,7 +1,8 @@
-//! The bulkhead in front of a store: a burst of thousands of writes waits in line, first come first served, outside of each write's own
-//! time limit. Without it a process would exhaust its connections by itself, and take its own load for an outage.
+//! The bulkhead in front of a store. A burst of thousands of writes queues here, first come first served,
+//! before each write's own time limit starts. Without it, a process would exhaust its connections and mistake
+//! its own load for an outage.
 //!
-//! A line that does not move is another thing: then the store does not answer, and nobody waits on.
+//! If the queue does not move, the store does not answer, and all waiting calls fail.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -13,22 +14,22 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// So many at once.
+/// Limits the number of concurrent calls.
 #[derive(Debug)]
 pub struct Bulkhead {
     /// Fair, and never closed.
     places: Semaphore,
     timeout: Duration,
-    /// When the store has answered somebody last.
+    /// When the store last answered a call.
     moved_at: Mutex<Option<Instant>>,
 }
 
-/// Nobody's turn has come to anything for this long.
+/// The store has answered no call for this long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it has answered none of its callers within {0:?}")]
 pub struct Stuck(pub Duration);
 
-/// The right to use the store, until dropped.
+/// The right to call the store, until it is dropped.
 #[derive(Debug)]
 pub struct Pass<'b> {
     bulkhead: &'b Bulkhead,
@@ -36,13 +37,17 @@ pub struct Pass<'b> {
 }
 
 impl Bulkhead {
-    /// So many at once; the line counts as moving as long as somebody has an answer within `patience`.
+    /// Admits `at_once` calls. The queue counts as moving while the store answers a call within `timeout`.
     #[must_use]
     pub fn new(at_once: usize, timeout: Duration) -> Self {
         Self { places: Semaphore::new(at_once.max(1)), timeout, moved_at: Mutex::default() }
     }
 
     /// Waits for a turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Stuck`] if the store answers no call within the timeout.
     pub async fn wait(&self) -> Result<Pass<'_>, Stuck> {
         if let Ok(place) = self.places.try_acquire() {
             return Ok(Pass { bulkhead: self, _place: Some(place) });
@@ -68,7 +73,7 @@ impl Bulkhead {
 }
 
 impl Pass<'_> {
-    /// The store has answered: who waits may wait on.
+    /// Records that the store has answered, so that waiting calls keep waiting.
     pub fn answered(&self) {
         *self.bulkhead.moved_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -111,7 +116,7 @@ mod tests {
         assert!(waiting.iter().all(Result::is_err));
         assert_eq!(began.elapsed(), TIMEOUT);
         drop((first, waiting));
-        assert!(bulkhead.wait().await.is_ok(), "who left the line does not hold it up");
+        assert!(bulkhead.wait().await.is_ok(), "a call that left the queue does not block it");
     }
 
     #[tokio::test(start_paused = true)]

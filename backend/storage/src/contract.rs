@@ -1,6 +1,6 @@
-//! What every store must do: one suite, which memory, files, Postgres and the router pass.
+//! The contract of every store: one suite that memory, files, PostgreSQL and the router pass.
 //!
-//! A case panics where a store does otherwise, as a test does; it is no part of the service.
+//! A failed case panics, as a test does. No part of the service uses this module.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -34,15 +34,15 @@ use crate::{
 /// A place that several processes share.
 #[async_trait]
 pub trait Place: Send + Sync {
-    /// The store as one more process sees it; dropping it is that process's death.
+    /// The store as another process sees it. Dropping it simulates that process's death.
     async fn open(&self) -> Arc<dyn Store>;
 }
 
-/// When runs of this suite are accepted, in the order of their names.
+/// The times of acceptance of this suite's runs, in the order of their names.
 const ACCEPTED_AT: &str = "2026-11-21T11:00:00.123Z";
 const FINISHED_AT: &str = "2026-11-21T11:00:42.500Z";
 
-/// A time from its text.
+/// Parses a time.
 #[must_use]
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -54,7 +54,7 @@ pub fn lease(owner: &str) -> Lease {
     Lease { owner: owner.to_owned(), duration: Duration::from_secs(60) }
 }
 
-/// A request for a run, by address.
+/// A request for a run by address.
 #[must_use]
 pub fn new_run(id: &str, url: &str) -> RunSubmission {
     let brand = BrandId::parse("acme").unwrap();
@@ -65,7 +65,7 @@ pub fn new_run(id: &str, url: &str) -> RunSubmission {
     }
 }
 
-/// A record of a stage that means something and differs by `mark`.
+/// A valid record of a stage that differs by `mark`.
 #[must_use]
 pub fn record(stage: Stage, mark: &str) -> StageRecord {
     let mut output = StageOutput::from_json(stage, example_answer(stage)).unwrap();
@@ -74,7 +74,7 @@ pub fn record(stage: Stage, mark: &str) -> StageRecord {
         provider: "test".into(),
         model: format!("test/{mark}"),
         prompt_version: "1".into(),
-        // Figures that a careless number format would change.
+        // Numbers that a lossy number format would change.
         usage: Usage { prompt_tokens: 1_234_567, cost_usd: 0.1 + 0.2, ..Usage::default() },
         attempts: 1,
         structured_output: None,
@@ -99,7 +99,7 @@ pub fn records() -> Vec<StageRecord> {
     Stage::ALL.into_iter().map(|stage| record(stage, "one")).collect()
 }
 
-/// A failure that cost something.
+/// A failure with a cost.
 #[must_use]
 pub fn failure() -> RunFailure {
     let stage = Some(Stage::SignalAmplification);
@@ -107,19 +107,19 @@ pub fn failure() -> RunFailure {
     RunFailure { usage, ..RunFailure::new(FailureCode::LlmTimeout, stage, "no answer in time", true) }
 }
 
-/// Claims runs as `owner` does who has just looked whose leases have ended.
+/// Claims runs for `owner`, including those with an expired lease.
 pub async fn claim(store: &dyn Store, lease: &Lease, limit: usize) -> Vec<Fence> {
     store.claim(Claim { lease, limit, held: &HashSet::new(), expired: true }).await.unwrap()
 }
 
-/// A lease that is over at once, as a dead worker's is in the end.
+/// A lease that expires at once, as a dead worker's does in the end.
 #[must_use]
 pub fn ended_lease(owner: &str) -> Lease {
     Lease { duration: Duration::ZERO, ..lease(owner) }
 }
 
-/// Claims what a dead worker left, as soon as its lease has ended (a millisecond may be rounded up). The new lease is
-/// over at once as well, so that the server need not have been up for longer.
+/// Claims the runs of a dead worker as soon as its lease has expired, which may take one millisecond of
+/// rounding. The new lease expires at once too, so that the server's uptime does not matter.
 async fn inherit(store: &dyn Store, owner: &str) -> Vec<Fence> {
     loop {
         match claim(store, &ended_lease(owner), 9).await {
@@ -129,7 +129,7 @@ async fn inherit(store: &dyn Store, owner: &str) -> Vec<Fence> {
     }
 }
 
-/// As [`inherit`], with a lease that lasts.
+/// As [`inherit`], with a lasting lease.
 async fn inherit_for_good(store: &dyn Store, owner: &str) -> Vec<Fence> {
     let claimed = inherit(store, owner).await;
     assert_eq!(store.renew(&lease(owner), &claimed).await.unwrap(), []);
@@ -333,7 +333,7 @@ async fn attempts_count_claims_that_ended_without_a_stage(place: &dyn Place) {
     let fence = inherit_for_good(&*store, "five").await.remove(0);
     assert_eq!(fence.attempt, 5);
     for _ in 0..2 {
-        // Once more, for the first answer may have been lost.
+        // Repeat the call, because the first answer may have been lost.
         let _ = store.release(&fence).await;
     }
     let fence = claim(&*store, &lease("five"), 9).await.remove(0);
@@ -345,8 +345,8 @@ async fn attempts_count_claims_that_ended_without_a_stage(place: &dyn Place) {
     store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
 }
 
-/// For places where a lease is a matter of time: one that has ended is taken by whoever asks for such, and its worker
-/// gets the attempt back when it notices.
+/// For stores whose leases expire by time. Another worker can claim an expired run, and its first worker gets
+/// the attempt back when it notices.
 pub async fn an_ended_lease_is_taken_when_asked_for(place: &dyn Place) {
     let store = place.open().await;
     let new = new_run("ended", "https://a/ended");
@@ -358,7 +358,7 @@ pub async fn an_ended_lease_is_taken_when_asked_for(place: &dyn Place) {
     assert_eq!(store.claim(asked).await.unwrap(), []);
     let claimed = inherit_for_good(&*store, "heir").await;
     assert_eq!(claimed.iter().map(|fence| fence.attempt).collect::<Vec<_>>(), [2]);
-    // Its own again: the answer was lost, nobody has died.
+    // The same worker claims its own run again: an answer was lost, and no process died.
     let again = Lease { duration: Duration::ZERO, ..heir.clone() };
     assert_eq!(store.renew(&again, &claimed).await.unwrap(), []);
     let claimed = inherit_for_good(&*store, "heir").await;

@@ -1,14 +1,15 @@
-//! Whether files in a bucket guard against running twice: asked at start, of the bucket itself.
+//! Tests at start whether create-if-absent works in the bucket, so that files guard against a second
+//! execution.
 
 use std::time::Duration;
 
 use crate::files::FileStore;
 
-/// Between two questions to a bucket that does not answer.
+/// The wait before the test is repeated, if the bucket does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Asks until there is an answer. Until then, and if it is no, files are treated as one process's own: see
-/// `SINGLE_REPLICA`.
+/// Tests until there is an answer. Before that, and after a negative answer, this process treats the files as
+/// its own; see `SINGLE_REPLICA`.
 pub async fn check_create_if_absent(files: FileStore) {
     if files.is_on_disk() {
         return;
@@ -21,7 +22,7 @@ pub async fn check_create_if_absent(files: FileStore) {
                 tracing::info!(
                     event = "bucket_guard_confirmed",
                     place,
-                    "the bucket refuses what is there already: all replicas may accept runs by file"
+                    "the bucket refuses existing names: all replicas may accept runs by file"
                 );
                 return;
             }
@@ -29,14 +30,14 @@ pub async fn check_create_if_absent(files: FileStore) {
                 tracing::error!(
                     event = "bucket_guard_missing",
                     place,
-                    "the bucket takes conditional puts without their conditions: its files are no guard among replicas"
+                    "the bucket ignores conditions of puts: its files do not guard against a second execution"
                 );
                 return;
             }
-            // Once an outage.
+            // Log once per outage.
             Err(error) if !was_failing => {
                 was_failing = true;
-                tracing::warn!(event = "bucket_guard_check_failed", %error, "the bucket could not be asked for conditional puts; asking on");
+                tracing::warn!(event = "bucket_guard_check_failed", %error, "cannot test conditional puts in the bucket; will retry");
             }
             Err(_) => {}
         }

@@ -1,35 +1,35 @@
-//! Why a store could not do its work, and what the caller may do next.
+//! The errors of a store. Their kinds tell the caller how to continue.
 
 use pipeline::store::{StoreDisposition, StoreError};
 
-/// Why a store could not do what was asked.
+/// The error of a store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct StorageError {
     pub kind: StorageErrorKind,
-    /// A sentence for operators: the place and the cause, never a credential or a host.
+    /// A sentence for operators: the location and the cause, never a credential or a host.
     pub message: String,
 }
 
-/// What a failed call means for what comes next.
+/// The kind of an error, which tells the caller how to continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageErrorKind {
-    /// Nothing was written; the same call may work later.
+    /// Nothing was written. The same call may succeed later.
     Unavailable,
-    /// No answer came in time: it may have been written, or may still be. Only an idempotent or fenced call may be
-    /// made again.
+    /// No answer arrived in time, so the write may have happened or may still happen. Only an idempotent or
+    /// fenced call may be repeated.
     Indeterminate,
-    /// A table, a column or a permission is missing. Trying again helps only after a migration.
+    /// A table, a column or a permission is missing. A retry helps only after a migration.
     Schema,
-    /// Somebody else has the run now, or has ended it.
+    /// Another worker owns the run, or it has ended.
     Fenced,
-    /// Another record is there already; both are kept.
+    /// A different record is stored. Both are kept.
     Conflict,
-    /// This store does not know the run.
+    /// This store does not hold the run.
     NotFound,
-    /// The call makes no sense to this store, now or later.
+    /// The store rejects the call, now and later.
     Invalid,
-    /// Somebody else changed the run at the same time, and nothing was written: to be done again from its beginning.
+    /// Another process changed the run at the same time, and nothing was written. Repeat the whole operation.
     CasConflict,
 }
 
@@ -39,7 +39,7 @@ impl StorageError {
         Self { kind, message: message.into() }
     }
 
-    /// Whether the store itself is at fault, which is what its breaker counts.
+    /// Whether the store itself failed. The breaker counts these errors.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         matches!(

@@ -1,8 +1,9 @@
-//! The rows that the frontend reads of a run in tables of its own: one a stage, one card an opportunity, and the report
-//! page's row. Made of the records and the report alone, so that they never say what those do not.
+//! Builds the rows that the frontend reads in its own tables: one per stage, one card per opportunity, and
+//! the row of the report page. They follow from the records and the report alone, so they cannot contradict
+//! them.
 //!
-//! The same stage stands in three forms: as a JSON object in `StageOutput`, as Markdown in `InspirationReport`, and as
-//! Markdown without frontmatter in `OpportunityCard`. docs/FRONTEND.md says which page reads which.
+//! A stage takes three forms: a JSON object in `StageOutput`, Markdown in `InspirationReport`, and Markdown
+//! without frontmatter in `OpportunityCard`. docs/FRONTEND.md says which page reads which form.
 
 mod card;
 mod company;
@@ -21,10 +22,10 @@ pub(crate) use self::company::offered;
 pub(super) use self::summary::{later_fields, own_fields};
 pub use self::{card::CardRow, company::company_name};
 
-/// The frontend's number of the last step, which no model answers: the report.
+/// The frontend's number of the last step, the report, which no model answers.
 pub const REPORT_NUMBER: i32 = 5;
 
-/// The names under which the frontend shows the steps, the first one first.
+/// The names under which the frontend shows the steps, in order.
 pub const STEP_NAMES: [&str; 5] = [
     "Input Processing",
     "Signal Amplification",
@@ -45,9 +46,10 @@ pub fn step_name(number: i32) -> &'static str {
 pub struct FrontendRows {
     /// The output of the fifth `StageOutput` row: a JSON object.
     pub opportunities: String,
-    /// The fields of the launch page that the first `StageOutput` row has besides the record's own: a JSON object.
+    /// The fields of the launch page that the first `StageOutput` row has besides the record's own: a JSON
+    /// object.
     pub summary: String,
-    /// When each stage was finished, by its number; the report last.
+    /// The end of each stage, by its number, and last the end of the report.
     pub finished_at: Vec<(i32, Timestamp)>,
     /// `OpportunityCard`
     pub cards: Vec<CardRow>,
@@ -59,7 +61,11 @@ pub struct FrontendRows {
 }
 
 impl FrontendRows {
-    /// The rows of a run with these records (in order) and this report, completed at `at`.
+    /// Builds the rows of a run from its records (in order) and its report, completed at `at`.
+    ///
+    /// # Errors
+    ///
+    /// A record's payload is not a valid output of its stage.
     pub fn new(records: &[StageRecord], report: &str, at: Timestamp) -> Result<Self, RecordError> {
         let mut outputs = Outputs::default();
         let mut finished_at = Vec::new();
@@ -92,7 +98,7 @@ pub fn error_output(failure: Option<&RunFailure>) -> String {
     json!({ "error": error }).to_string()
 }
 
-/// An inspiration's title as the report writes it.
+/// An inspiration's title as the report shows it.
 fn track(report: &str, inspiration: Option<&Inspiration>) -> String {
     let Some(inspiration) = inspiration else { return "None".to_owned() };
     let heading = format!("### {} · ", inspiration.id);
@@ -101,7 +107,7 @@ fn track(report: &str, inspiration: Option<&Inspiration>) -> String {
     if title.trim().is_empty() { inspiration.id.clone() } else { title }
 }
 
-/// The report's parts by stage. A report that lacks a part is not one of ours, and says so.
+/// Splits the report into parts by stage. A part that the report lacks gets a text that says so.
 fn texts(report: &str, section: &str) -> [String; 5] {
     let brand = section.lines().find(|line| line.starts_with(BRAND_HEADING));
     let context = brand.and_then(|heading| Some(format!("{heading}\n\n{}", part_below(section, heading)?)));
@@ -116,13 +122,13 @@ fn texts(report: &str, section: &str) -> [String; 5] {
     .map(|text| text.filter(|text| !text.is_empty()).unwrap_or_else(|| NO_PART.to_owned()))
 }
 
-/// How the heading of the brand context begins.
+/// The start of the heading of the brand context.
 const BRAND_HEADING: &str = "### What about ";
 const NO_PART: &str = "The report has no such part.";
 
-/// The text below the first heading that begins so, up to the next heading of its level or above.
+/// The text below the first heading with this start, up to the next heading of the same or a higher level.
 ///
-/// Text from documents, models and profiles is escaped in a report: no line of theirs is a heading.
+/// A report escapes all text from documents, models and profiles, so none of it can form a heading.
 fn part_below<'r>(report: &'r str, heading: &str) -> Option<&'r str> {
     let level = heading.find(' ')?;
     let ends = |line: &str| line.starts_with('#') && line.find(' ').is_some_and(|marks| marks <= level);

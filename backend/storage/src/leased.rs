@@ -1,4 +1,4 @@
-//! One run behind the stage loop's seam: the router, under the run's fence.
+//! Gives the stage loop one run: the router under the run's fence.
 
 use std::{
     sync::{
@@ -28,17 +28,17 @@ use foundation::failpoints;
 pub struct LeasedRun<'a> {
     router: &'a Router,
     fence: &'a Fence,
-    /// What was stored when the work began.
+    /// The stages that were stored when the work began.
     stored: Vec<StageRecord>,
     is_lost: AtomicBool,
     waited: Mutex<Waited>,
 }
 
-/// Time that passed while storage was waited for.
+/// Time spent waiting for storage.
 #[derive(Debug, Default)]
 struct Waited {
     before: Duration,
-    /// Since when it is waited for now, by the monotonic clock.
+    /// The start of the current wait, by the monotonic clock.
     since: Option<Duration>,
 }
 
@@ -48,13 +48,13 @@ impl<'a> LeasedRun<'a> {
         Self { router, fence, stored, is_lost: AtomicBool::new(false), waited: Mutex::default() }
     }
 
-    /// Whether a write found that somebody else has the run now, or has ended it.
+    /// Whether a write found that another worker owns the run, or that it has ended.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Relaxed)
     }
 
-    /// How long storage has been waited for, which is nobody's work.
+    /// How long the run has waited for storage. This time counts for no stage.
     #[must_use]
     pub fn waited(&self) -> Duration {
         let waited = self.lock_waited();
@@ -102,7 +102,7 @@ impl RunStore for LeasedRun<'_> {
 
     async fn store_stage(&self, record: StageRecord) -> Result<StageRecord, StoreError> {
         failpoints::hit("stage-answered");
-        // Every line about this write names its stage: the retries', the stores', the libraries'.
+        // Every log line about this write names its stage, also those of libraries.
         let span = tracing::error_span!("write", stage = record.meta.stage.number());
         let written = self.waiting(self.router.write_stage(self.fence, record).instrument(span)).await;
         written.map_err(|error| self.note(error))

@@ -1,13 +1,13 @@
-//! Where runs are kept, behind one seam: files, Postgres, memory (for tests), and the router over them, which alone
-//! knows the storage modes.
+//! The storage of runs behind one trait: files, PostgreSQL, memory (for tests), and the router over them.
+//! Only the router knows the storage modes.
 //!
 //! # Invariants
 //!
 //! * A run is accepted when its request is durable, and never twice.
-//! * Every write of a worker names the fence that its claim gave it; a claim by somebody else makes it stale.
-//! * A stage, once stored, is never replaced: an equal record is success, a different one is a conflict.
+//! * Every write of a worker names the fence of its claim. A later claim makes it stale.
+//! * A stored stage is never replaced. Storing an equal record succeeds, and a different one is a conflict.
 //! * A terminal status never changes within a generation.
-//! * A deleted run's tombstone outlives it: nothing brings the run back.
+//! * A deleted run's tombstone outlives the run, so nothing restores it.
 
 pub mod atomic;
 pub mod breaker;

@@ -1,4 +1,4 @@
-//! Runs in memory, for tests: the storage seam's rules in their shortest form.
+//! Keeps runs in memory, for tests: the shortest implementation of the storage rules.
 
 mod control;
 
@@ -25,10 +25,10 @@ use crate::{
     run::{End, RunRecord, RunSubmission, StoredIn, StoredStage},
 };
 
-/// Until the first renewal.
+/// The lease until the first renewal.
 const ADOPTED_LEASE: std::time::Duration = std::time::Duration::from_secs(15);
 
-/// Runs of one process. Stands where a database would.
+/// The runs of one process. It takes the place of a database in tests.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     runs: Mutex<HashMap<RunId, Entry>>,
@@ -58,12 +58,12 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// From now on every call fails so, until told otherwise.
+    /// Makes every call fail with this error, until it is cleared.
     pub fn set_outage(&self, outage: Option<StorageError>) {
         *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = outage;
     }
 
-    /// The stages that were marked as missing elsewhere (none: the run's end).
+    /// The stages that the other store lacks (none: the run's end).
     #[must_use]
     pub fn unsynced(&self, run: &RunId) -> HashSet<Option<Stage>> {
         self.lock().get(run).map(|entry| entry.unsynced.clone()).unwrap_or_default()
@@ -102,7 +102,7 @@ impl Entry {
             && self.owner.as_ref().is_some_and(|(owner, _)| *owner == fence.owner)
     }
 
-    /// As it was before it ended.
+    /// Undoes the end of a run.
     fn reopen(&mut self) {
         self.status = RunStatus::Processing;
         self.finished_at = None;
@@ -111,7 +111,7 @@ impl Entry {
 
     fn take(&mut self, lease: &Lease) -> Fence {
         self.epoch += 1;
-        // Who finds its own run again has not crashed.
+        // A worker that finds its own run again has not crashed.
         self.attempts += i32::from(self.owner.as_ref().is_none_or(|(owner, _)| *owner != lease.owner));
         self.owner = Some((lease.owner.clone(), Instant::now() + lease.duration));
         Fence {
@@ -126,7 +126,7 @@ impl Entry {
 }
 
 fn fenced(fence: &Fence) -> StorageError {
-    StorageError::new(StorageErrorKind::Fenced, format!("run {} is somebody else's", fence.run))
+    StorageError::new(StorageErrorKind::Fenced, format!("run {} belongs to another worker", fence.run))
 }
 
 #[async_trait]
@@ -164,7 +164,7 @@ impl Store for MemoryStore {
     async fn adopt(&self, run: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         match self.accept(run, None).await? {
             Acceptance::RequestMismatch => {
-                let what = "the run is here for another request";
+                let what = "the run has another request";
                 return Err(StorageError::new(StorageErrorKind::Conflict, what));
             }
             Acceptance::Deleted => return Err(fenced(fence)),

@@ -1,11 +1,11 @@
-//! One view of a run that two stores hold.
+//! Merges the two stores' records of a run into one.
 
 use pipeline::run::RunStatus;
 
 use crate::run::RunRecord;
 
-/// Merges what the database and the files say. The higher generation wins; within one, an ended run does, and then
-/// the database. Stages are joined: equal ones stand in both places, and where two differ the winner's is shown.
+/// Merges a run's row and files. The higher generation wins. Within one generation, an ended run wins, then
+/// the database. The stages are joined. If two records of a stage differ, the winner's is shown.
 #[must_use]
 pub(super) fn merge(row: Option<RunRecord>, file: Option<RunRecord>) -> Option<RunRecord> {
     let (row, file) = match (row, file) {

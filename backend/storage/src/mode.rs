@@ -1,22 +1,22 @@
-//! The operator's two flags and the storage mode that they say.
+//! The operator's two flags, and the storage mode that they select.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 
-/// Where stage outputs go.
+/// The stores that receive stage outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
 #[schemars(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Mode {
     DatabaseOnly,
     DualWrite,
     FileOnly,
-    /// Both flags are off: nothing may be accepted.
+    /// Both flags are off: no run is accepted.
     Invalid,
 }
 
 impl Mode {
-    /// The mode's name, in health, logs and records.
+    /// The mode's name in health, logs and records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,13 +27,13 @@ impl Mode {
         }
     }
 
-    /// Whether the database is written to.
+    /// Whether the mode writes to the database.
     #[must_use]
     pub const fn has_database(self) -> bool {
         matches!(self, Self::DatabaseOnly | Self::DualWrite)
     }
 
-    /// Whether files are written.
+    /// Whether the mode writes files.
     #[must_use]
     pub const fn has_files(self) -> bool {
         matches!(self, Self::FileOnly | Self::DualWrite)
@@ -46,14 +46,14 @@ impl fmt::Display for Mode {
     }
 }
 
-/// One reading of the flags. A write looks at one of them, from its beginning to its end.
+/// One reading of the flags. Each write uses one reading from start to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flags {
     /// `ENABLE_DATABASE_WRITES`
     pub database_writes: bool,
     /// `ENABLE_FILE_FALLBACK`
     pub file_fallback: bool,
-    /// Raised by every change, from 1.
+    /// The number of changes; it starts at 1.
     pub revision: u64,
 }
 
@@ -70,13 +70,13 @@ impl Flags {
     }
 }
 
-/// A flag's value in words: true for `true 1 yes on` in any case, false for everything else.
+/// Parses a flag: true for `true 1 yes on` in any case, false for everything else.
 #[must_use]
 pub fn is_true(text: &str) -> bool {
     matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on")
 }
 
-/// Whether a flag's value is one of the words that people mean as true or false; others deserve a warning.
+/// Whether a flag's value is a known word for true or false. Others cause a warning.
 #[must_use]
 pub fn is_known(text: &str) -> bool {
     is_true(text) || matches!(text.trim().to_ascii_lowercase().as_str(), "false" | "0" | "no" | "off")

@@ -1,4 +1,4 @@
-//! The figures that a store reports, for whoever counts them. The storage knows no exporter.
+//! The figures that a store reports. The storage does not know which exporter counts them.
 
 use std::fmt;
 
@@ -27,14 +27,14 @@ pub trait StorageObserver: fmt::Debug + Send + Sync {
     /// The router wrote to the database, or failed to.
     fn database_write(&self, is_ok: bool);
 
-    /// A store took a stage.
+    /// A store has stored a stage.
     fn stage_stored(&self, stage: Stage, provider: &str, store: StoreName);
 
     /// A write to the files failed.
     fn file_write_failed(&self);
 }
 
-/// Counts nothing: for commands and tests.
+/// Counts nothing, for commands and tests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unobserved;
 

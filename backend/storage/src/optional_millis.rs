@@ -1,10 +1,15 @@
-//! Serde of a time in milliseconds that there may be none of; as [`pipeline::record::millis`].
+//! Serde of an optional time in milliseconds; see [`pipeline::record::millis`].
 
 use chrono::{DateTime, Utc};
 use pipeline::record::millis;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serializer};
 
+/// Writes the time, or null.
+///
+/// # Errors
+///
+/// The serializer fails.
 #[allow(clippy::ref_option)] // What serde calls it with.
 pub fn serialize<S: Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match at {
@@ -13,10 +18,16 @@ pub fn serialize<S: Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Re
     }
 }
 
+/// The schema of an optional time.
 pub fn schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": ["string", "null"], "format": "date-time"})
 }
 
+/// Reads a time, or null.
+///
+/// # Errors
+///
+/// The text is not a time.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     Option::deserialize(deserializer)
 }

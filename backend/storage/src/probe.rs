@@ -1,4 +1,4 @@
-//! Asks an open breaker's database whether it is back.
+//! Probes the database while its breaker is open.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use tokio::sync::watch;
 
 use crate::{mode::Flags, router::Database};
 
-/// Between two probes: half of it at least, all of it at most. Two seconds are what an operator waits without
-/// wondering, and nothing to a database.
+/// The longest wait between two probes; the shortest is half of it. An operator does not notice two seconds,
+/// and the probes cost the database nothing.
 const INTERVAL_MAX: Duration = Duration::from_secs(2);
 
-/// Probes while the breaker is open, for ever; calls `on_closed` each time it closes. Without a mode that has the
-/// database, it is left alone.
+/// Probes for ever while the breaker is open, and calls `on_closed` each time it closes. It makes no calls in
+/// a mode without database.
 pub async fn probe_when_open(database: Database, flags: watch::Receiver<Flags>, on_closed: impl Fn() + Send) {
     loop {
         database.breaker.wait_until_open().await;

@@ -1,4 +1,4 @@
-//! A run: its request, its record and how it ends.
+//! A run: its request, its record and its end.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +13,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::frontend_rows;
 
-/// What was asked. The same run id with another request is refused.
+/// The request of a run. The same run id with another request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRequest {
     /// The document's name for people: a file name, or the last part of its address.
     pub source: String,
-    /// Where the document is fetched from; none for a run on the command line.
+    /// The document's address. None for a run on the command line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_url: Option<String>,
     pub brand_id: BrandId,
-    /// The brand's company by the frontend's own name for it; the frontend's lists filter by it.
+    /// The company's name in the frontend, by which the frontend's lists filter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub company_name: Option<String>,
-    /// The user by the frontend's own name for them (a Clerk id).
+    /// The user's id in the frontend (a Clerk id).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// SHA-256 (hex) of what makes two requests the same work.
+    /// SHA-256 (hex) over the fields that make two requests the same work.
     pub digest: String,
 }
 
 impl RunRequest {
-    /// A request by address. The same work is the same address for the same company.
+    /// A request by address. Requests with the same address and brand are the same work.
+    ///
+    /// # Errors
+    ///
+    /// The request cannot be brought into canonical form.
     pub fn by_url(
         source: String,
         document_url: String,
@@ -44,7 +48,11 @@ impl RunRequest {
         Ok(Self { source, document_url: Some(document_url), brand_id, company_name: None, user_id, digest })
     }
 
-    /// A request with the document at hand. The same work is the same bytes for the same brand.
+    /// A request with the document's content. Requests with the same bytes and brand are the same work.
+    ///
+    /// # Errors
+    ///
+    /// The request cannot be brought into canonical form.
     pub fn by_document(
         source: String,
         document_sha256: &str,
@@ -54,7 +62,7 @@ impl RunRequest {
         Ok(Self { source, document_url: None, brand_id, company_name: None, user_id: None, digest })
     }
 
-    /// The same request for a company that the frontend calls so.
+    /// Sets the frontend's name of the company.
     #[must_use]
     pub fn of_company(mut self, name: String) -> Self {
         self.company_name = None;
@@ -64,7 +72,7 @@ impl RunRequest {
         self
     }
 
-    /// The company's name in rows that we create.
+    /// The company's name for the rows that this service creates.
     #[must_use]
     pub fn company(&self) -> &str {
         let offered = || frontend_rows::offered(&self.brand_id);
@@ -72,12 +80,12 @@ impl RunRequest {
     }
 }
 
-/// A run to be accepted.
+/// A run to accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunSubmission {
     pub id: RunId,
     pub request: RunRequest,
-    /// When it was asked for; kept when the row is inserted later than that.
+    /// The time of the request. A later insert of the row keeps it.
     pub accepted_at: Timestamp,
 }
 
@@ -85,12 +93,12 @@ pub struct RunSubmission {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
     pub id: RunId,
-    /// None for a row that the frontend has created and nobody has asked `/run` for.
+    /// None for a row that the frontend created and that `/run` has not accepted.
     pub request: Option<RunRequest>,
     pub status: RunStatus,
     pub generation: i32,
     pub epoch: i32,
-    /// When `/run` accepted it.
+    /// When `/run` accepted the run.
     pub accepted_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub stages: BTreeMap<Stage, StoredStage>,
@@ -98,14 +106,14 @@ pub struct RunRecord {
     pub failure: Option<RunFailure>,
     /// US dollars spent on answers that never became a stage.
     pub lost_usd: f64,
-    /// Whether somebody works on it.
+    /// Whether a worker holds a lease on the run.
     pub is_leased: bool,
-    /// Who knows the run.
+    /// The stores that hold the run.
     pub stored_in: StoredIn,
 }
 
 impl RunRecord {
-    /// A run that has failed while no store can tell more of it.
+    /// A failed run, if no store can provide more about it.
     #[must_use]
     pub fn of_failure(id: RunId, failure: RunFailure) -> Self {
         Self {
@@ -126,7 +134,7 @@ impl RunRecord {
     }
 }
 
-/// Which stores hold a thing.
+/// The stores that hold a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoredIn {
     pub database: bool,
@@ -137,7 +145,7 @@ impl StoredIn {
     pub const DATABASE: Self = Self { database: true, files: false };
     pub const FILES: Self = Self { database: false, files: true };
 
-    /// The places of both.
+    /// The union of both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self { database: self.database || other.database, files: self.files || other.files }
@@ -152,17 +160,18 @@ pub struct StoredStage {
     pub stored_in: StoredIn,
 }
 
-/// How a run ends.
+/// The end of a run.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {
-    /// With all four records, in order, and the report made of them.
+    /// With all four records in order, and the report built from them.
     Completed { records: &'a [StageRecord], report: &'a str },
-    /// Without a report. The code `CANCELLED` is the status `CANCELLED`, every other is `FAILED`.
+    /// Without a report. The code `CANCELLED` gives the status `CANCELLED`, and every other code gives
+    /// `FAILED`.
     Failed(&'a RunFailure),
 }
 
 impl End<'_> {
-    /// The status that the run will have.
+    /// The status that the end gives the run.
     #[must_use]
     pub fn status(&self) -> RunStatus {
         match self {

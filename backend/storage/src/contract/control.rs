@@ -1,4 +1,4 @@
-//! What every store must do when runs are listed, retried, cancelled and deleted.
+//! The contract of every store for listing, retrying, cancelling and deleting runs.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(super) async fn holds(place: &dyn Place) {
     runs_are_listed_newest_first(place).await;
 }
 
-/// A run that has failed after its first stage.
+/// A run that failed after its first stage.
 async fn failed(store: &dyn Store, id: &str) -> Fence {
     let fence = accepted(store, &new_run(id, "https://a/control"), "one").await;
     store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_deleted_run_never_comes_back(place: &dyn Place) {
         assert_eq!(store.retry(&new.id, 1).await.unwrap_or(None), None);
         assert!(store.pending_purges().await.unwrap().contains(&new.id));
     }
-    // As a process does that comes after one which died in between.
+    // A new process finishes a removal that a dead one began.
     drop(store);
     let store = place.open().await;
     for _ in 0..2 {
@@ -119,7 +119,7 @@ async fn a_deleted_run_never_comes_back(place: &dyn Place) {
     let late = store.finish(&running, End::Failed(&failure()), at(FINISHED_AT)).await;
     assert!(late.is_err(), "{late:?}");
     assert_eq!(store.load(&new.id).await.unwrap(), None);
-    // Another run's remains are nobody's business.
+    // A removal leaves other runs alone.
     let other = failed(&*store, "kept").await;
     assert_eq!(store.remove(&other.run).await.unwrap_err().kind, StorageErrorKind::Invalid);
     assert!(store.load(&other.run).await.unwrap().is_some());
@@ -131,7 +131,7 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
     for number in 0..7 {
         let mut new = new_run(&format!("list-{number}"), "https://a/list");
         new.request.brand_id = brand.clone();
-        // Two of a kind: the id decides between them.
+        // Two runs share a time, so the id decides their order.
         new.accepted_at += Duration::from_secs(number / 2);
         let fence = accepted(&*store, &new, "one").await;
         if number % 2 == 0 {

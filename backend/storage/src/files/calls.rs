@@ -1,4 +1,4 @@
-//! Blocking work on files, bounded in time however the place behaves, and begun again where that can help.
+//! Runs blocking work on files with a time limit, and retries it where that can help.
 
 use std::{io, time::Duration};
 
@@ -12,28 +12,28 @@ use crate::{
     files::{run_files::RunFiles, store::FileStore},
 };
 
-/// How long one attempt at a write may take before it is given up (a dead network disk never answers).
-/// It may still finish later, which does no harm: stage files are create-only, and manifests fenced.
+/// How long one attempt at a write may take. A dead network disk never answers. An abandoned attempt may
+/// still finish later; that does no harm, because stage files are create-only and manifests are fenced.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many operations on runs are under way at once: enough for their flushes, or requests, to overlap, and far fewer than
-/// there may be threads. The others wait in line, outside their own time limit.
+/// How many operations run at once. It is enough for their flushes or requests to overlap, and far below the
+/// thread limit. The others queue, and their time limit starts after the queue.
 pub(super) const CALLS_MAX: usize = 64;
 
-/// Further attempts after a failed write.
+/// How often a failed write is retried.
 const RETRIES_MAX: usize = 3;
 
-/// Nothing is tried again later than this: a place that lets its writers wait would hold each of them for all attempts.
+/// No retry starts later than this. Otherwise a slow store would hold each writer for all attempts.
 const RETRY_WINDOW: Duration = Duration::from_secs(3);
 
-/// How often an operation is begun again because somebody else has changed the run meanwhile, and the wait before that.
+/// How often an operation is retried after a compare-and-swap conflict, and the wait before each retry.
 const CAS_RETRIES: (usize, Duration) = (8, Duration::from_millis(40));
 
-/// How long a look at everything may take: a bucket lists a thousand names a page.
+/// The time limit of an operation over all runs. A bucket lists a thousand names a page.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl FileStore {
-    /// Runs blocking work on one run, bounded in time.
+    /// Runs blocking work on one run, with a time limit.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         name: &str,
@@ -53,7 +53,7 @@ impl FileStore {
         StorageError::new(StorageErrorKind::Indeterminate, what)
     }
 
-    /// Runs blocking work on one run, when it is its turn.
+    /// Runs blocking work on one run, after it passed the bulkhead.
     pub(super) async fn one<T: Send + 'static>(
         &self,
         run: &RunId,
@@ -71,8 +71,8 @@ impl FileStore {
         done
     }
 
-    /// Runs blocking work that looks at all there is. A disk, on which that is quick, is waited for no longer than for
-    /// anything else.
+    /// Runs blocking work over all runs. A local disk answers quickly, so it gets the time limit of a single
+    /// attempt.
     pub(super) async fn whole<T: Send + 'static>(
         &self,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
@@ -81,7 +81,7 @@ impl FileStore {
         self.blocking("", if is_near { ATTEMPT_TIMEOUT } else { WHOLE_TIMEOUT }, work).await
     }
 
-    /// Runs a blocking write, bounded in time, a few times where trying again can help.
+    /// Runs a blocking write with a time limit, and retries it where that can help.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         run: &RunId,
@@ -97,11 +97,11 @@ impl FileStore {
                     .with_max_times(RETRIES_MAX),
             )
             .when(|error| error.is_outage() && has_time())
-            .notify(|error, delay| tracing::warn!(event = "file_write_retried", %error, ?delay, "file write failed; trying again"))
+            .notify(|error, delay| tracing::warn!(event = "file_write_retried", %error, ?delay, "file write failed; will retry"))
             .await
     }
 
-    /// One attempt, begun again as long as somebody else was first.
+    /// Runs one attempt, and repeats it after a compare-and-swap conflict.
     async fn retry_conflicts<T: Send + 'static>(
         &self,
         run: &RunId,

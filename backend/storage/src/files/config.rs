@@ -1,17 +1,18 @@
-//! The place of the files of runs: a folder, or a bucket that all replicas share.
+//! The configured location of run files: a folder, or a bucket that all replicas share.
 
 use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use url::Url;
 
-/// Where files go.
+/// The configuration of the file store.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {
     pub place: StoragePlace,
-    /// How long the files of ended runs are kept; none: for ever.
+    /// How long the files of ended runs are kept. None keeps them for ever.
     pub retention: Option<Duration>,
-    /// A folder of this machine: for what is never put into a bucket, and the place of all where there is none.
+    /// A folder on this machine. It holds data that never goes into a bucket, and all runs if there is no
+    /// bucket.
     pub local: PathBuf,
 }
 
@@ -22,18 +23,18 @@ pub enum StoragePlace {
     Bucket(Box<BucketConfig>),
 }
 
-/// A bucket and the way to it.
+/// A bucket and its connection.
 #[derive(Debug, Clone)]
 pub struct BucketConfig {
     pub bucket: String,
-    /// Without slashes at its ends; empty for the whole bucket.
+    /// Without slashes at its ends. Empty for the whole bucket.
     pub prefix: String,
     pub access_key_id: String,
     pub secret_access_key: SecretString,
     pub region: String,
-    /// None for Amazon's own.
+    /// None for Amazon's own endpoint.
     pub endpoint: Option<Url>,
-    /// Whether the bucket's name is a part of the host, and not of the path.
+    /// Whether the bucket's name is a part of the host instead of the path.
     pub is_virtual_hosted: bool,
     pub allow_http: bool,
     /// An additional root certificate (PEM).
@@ -41,14 +42,14 @@ pub struct BucketConfig {
 }
 
 impl BucketConfig {
-    /// The place for people: `s3://bucket/prefix/`.
+    /// The location for people: `s3://bucket/prefix/`.
     #[must_use]
     pub fn place(&self) -> String {
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         format!("s3://{}/{}{slash}", self.bucket, self.prefix)
     }
 
-    /// Where requests go, with the bucket's name in the host if it is to be there.
+    /// The endpoint for requests, with the bucket's name in the host if configured.
     #[must_use]
     pub fn endpoint_for_requests(&self) -> Option<String> {
         let endpoint = self.endpoint.as_ref()?;
@@ -57,7 +58,8 @@ impl BucketConfig {
             && let Some(host) = endpoint.host_str()
             && !host.starts_with(&format!("{}.", self.bucket))
         {
-            // Host and name were checked; an address that cannot be written so is used as it is.
+            // Host and bucket name were checked before. If the host cannot be set, the address stays as it
+            // is.
             let _ = address.set_host(Some(&format!("{}.{host}", self.bucket)));
         }
         Some(address.as_str().trim_end_matches('/').to_owned())
@@ -65,7 +67,8 @@ impl BucketConfig {
 }
 
 impl StorageConfig {
-    /// The same for another address: a folder, or a bucket by the keys of this one. None for anything else.
+    /// The same configuration for another address: a folder, or a bucket with the same keys. None for any
+    /// other address.
     #[must_use]
     pub fn elsewhere(&self, text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
@@ -81,8 +84,8 @@ impl StorageConfig {
     }
 }
 
-/// The bucket and the prefix of an address `s3://bucket/prefix`. None for a name that would have to be escaped, and for an
-/// address that says more.
+/// Splits `s3://bucket/prefix` into bucket and prefix. None if a name needs escaping, or if the address has
+/// more parts.
 #[must_use]
 pub fn bucket_and_prefix(url: &Url) -> Option<(String, String)> {
     let bucket = url.host_str().unwrap_or_default().to_owned();

@@ -1,21 +1,22 @@
-//! What a writer of files knows of the database.
+//! A file writer's knowledge about the database.
 
 use crate::files::manifest::DatabaseSide;
 
-/// What the database has of the same write.
+/// Whether the database holds the same write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DbSync {
-    /// No database is meant to have it.
+    /// No database is meant to hold it.
     NotTracked,
     Synced,
-    /// It has this, and something that the files lack or hold otherwise: reconciliation is to look at both.
+    /// The database holds this write, and other content that the files lack or contradict. The reconciler
+    /// compares both.
     Diverged,
-    /// It is to be brought there later.
+    /// The database lacks this write. The reconciler adds it later.
     Pending,
 }
 
 impl DbSync {
-    /// Whether the database has the same write.
+    /// Whether the database holds the same write.
     pub(super) fn is_synced(self) -> bool {
         matches!(self, Self::Synced | Self::Diverged)
     }

@@ -1,4 +1,4 @@
-//! Reading files back: bounded, and believed only when they prove themselves.
+//! Checks the digests of files that are read back.
 
 use pipeline::{record::StageRecord, run::Stage};
 
@@ -10,14 +10,15 @@ use crate::{
     },
 };
 
-/// What stands at a stage's place.
+/// The result of checking a stage file.
 pub(super) enum DigestCheck {
     Record(Box<StageRecord>, String, ETag),
     Nothing,
     Damaged(String, ETag),
 }
 
-/// Proves what was read at a stage's place: by its own payload digest, and by the manifest's where that names it.
+/// Checks a stage file against its own payload digest, and against the manifest's digest if the manifest
+/// names it.
 pub(super) fn check_digest(
     stored: Option<Stored>,
     stage: Stage,
@@ -38,7 +39,7 @@ pub(super) fn check_digest(
     })
 }
 
-/// The digest of a whole record, kept beside it.
+/// The digest of a whole record. It is stored in the manifest.
 pub(super) fn digest(record: &StageRecord) -> Result<String, StorageError> {
     record.sha256().map_err(|error| {
         StorageError::new(StorageErrorKind::Invalid, format!("the record of {} {error}", record.meta.stage))

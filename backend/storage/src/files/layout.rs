@@ -1,29 +1,29 @@
-//! Every name below the storage root. No other file of this crate spells one.
+//! Every name in the storage root. No other file of this crate spells one.
 //!
-//! | name | what it is |
+//! | name | meaning |
 //! |---|---|
 //! | `{run}/run.json` | the run's manifest, which names and proves everything else |
 //! | `{run}/stage{n}/{name}.json` | a stage's record (`pipeline::run::Stage::file`), created once |
 //! | `{run}/report.md` | the report |
-//! | `{run}/tombstone.json` | the run is deleted, whatever else lies there |
+//! | `{run}/tombstone.json` | the run is deleted, whatever other files are there |
 //! | `{run}/document` | the document for a resumed run, on a disk |
 //! | `{run}/.lock` | the run's lock, on a disk |
-//! | `{run}/row.conflict-{time}.json` | the row's version that the files' replaced |
+//! | `{run}/row.conflict-{time}.json` | the row's content that the files' content replaced |
 //! | `{file}.corrupt-{time}` | a damaged file in quarantine |
-//! | `{file}.conflict-{time}` | a file that the row's version replaced |
-//! | `.{file}.{process}-{count}.tmp` | a file while it is written (`atomic.rs`) |
+//! | `{file}.conflict-{time}` | a file that the row's content replaced |
+//! | `.{file}.{process}-{count}.tmp` | a temporary file during a write (`atomic.rs`) |
 //! | `.open/{run}` | marker: the run is accepted and has not ended |
-//! | `.unsynced/{run}` | marker: the run has ended, and the database lacks something of it |
+//! | `.unsynced/{run}` | marker: the run has ended, and the database lacks a part of it |
 //! | `.deleting/{run}` | marker: the deletion has begun |
-//! | `.webhooks/{run}` | marker: the manifest holds events that are to be sent |
-//! | `.webhooks-told/{run}` | marker: events were sent, and the database does not know it |
+//! | `.webhooks/{run}` | marker: the manifest holds events to send |
+//! | `.webhooks-told/{run}` | marker: events were delivered, and the database does not know it |
 //! | `.owners/{owner}` | a living replica: a locked file on a disk, a heartbeat in a bucket |
 //! | `.runs/{order}.{run}` | all runs of a bucket, the newest first by name |
-//! | `.guard/…` | the test whether a bucket refuses a second creation |
-//! | `.spool/{run}` | the document for a resumed run, beside a bucket on the local disk |
+//! | `.guard/…` | the test of create-if-absent in a bucket |
+//! | `.spool/{run}` | the document for a resumed run, on the local disk of a bucket's replica |
 //! | `.probe` | the last write of the readiness check |
 //!
-//! A run id has no separator and no dot, so that no run is one of our own folders.
+//! A run id has no separator and no dot, so no run can have the name of an internal folder.
 
 /// A run's manifest.
 pub(super) const MANIFEST_FILE: &str = "run.json";
@@ -31,50 +31,50 @@ pub(super) const MANIFEST_FILE: &str = "run.json";
 /// A run's report.
 pub(super) const REPORT_FILE: &str = "report.md";
 
-/// Says that the run is deleted.
+/// The tombstone of a deleted run.
 pub(super) const TOMBSTONE_FILE: &str = "tombstone.json";
 
 /// The document of a run, in the run's folder.
 pub(super) const SPOOL_FILE: &str = "document";
 
-/// The documents of runs, where the runs lie in a bucket.
+/// The documents of runs, if the runs are in a bucket.
 pub(super) const SPOOL_FOLDER: &str = ".spool";
 
 /// The lock of a run, or of a folder of markers, on a disk.
 pub(super) const LOCK_FILE: &str = ".lock";
 
-/// Names of accepted runs that have not ended. A start looks at these alone.
+/// Names of accepted runs that have not ended. A start reads only these.
 pub(super) const OPEN_FOLDER: &str = ".open";
 
-/// Names of ended runs of which the database lacks something.
+/// Names of ended runs of which the database lacks a part.
 pub(super) const UNSYNCED_FOLDER: &str = ".unsynced";
 
-/// Names of deleted runs of which something may be left.
+/// Names of deleted runs of which files may remain.
 pub(super) const DELETING_FOLDER: &str = ".deleting";
 
-/// Names of runs with events that are to be sent.
+/// Names of runs with events to send.
 pub(super) const PENDING_FOLDER: &str = ".webhooks";
 
-/// Names of runs with events that were sent, which the database does not know.
+/// Names of runs with delivered events of which the database does not know.
 pub(super) const DELIVERED_FOLDER: &str = ".webhooks-told";
 
 /// The living replicas.
 pub(super) const OWNERS_FOLDER: &str = ".owners";
 
-/// Names of all runs, the newest first: a bucket lists by name and by nothing else.
+/// Names of all runs, the newest first, because a bucket lists by name only.
 pub(super) const RUNS_FOLDER: &str = ".runs";
 
-/// Where a store asks a bucket for a second creation, which must fail.
+/// The folder for the test of create-if-absent in a bucket.
 pub(super) const GUARD_FOLDER: &str = ".guard";
 
 /// The file of the readiness check.
 pub(super) const PROBE_FILE: &str = ".probe";
 
-/// Why a damaged file has another name.
+/// The suffix of a quarantined file.
 pub(super) const CORRUPT: &str = "corrupt";
 
-/// Why a file has another name, or a row lies beside it: the other version won.
+/// The suffix of a file that lost against the row's content.
 pub(super) const CONFLICT: &str = "conflict";
 
-/// The kept version of a row, before its time.
+/// The name of a saved row, before its time.
 pub(super) const ROW_CONFLICT: &str = "row.conflict";

@@ -1,5 +1,4 @@
-//! A run's manifest, `run.json`: what was asked, how far it has come, who works on it, and the digest of everything
-//! stored.
+//! A run's manifest, `run.json`: its request, its progress, its owner, and the digest of every stored file.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +18,10 @@ use crate::{
     run::{RunRequest, RunSubmission},
 };
 
-/// The newest layout of the manifest that this program writes.
+/// The newest manifest version that this program writes.
 pub const MANIFEST_VERSION: u32 = 1;
 
-/// One run.
+/// The manifest of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     pub version: u32,
@@ -31,15 +30,15 @@ pub struct Manifest {
     pub request: RunRequest,
     /// Raised by a retry.
     pub generation: i32,
-    /// The fencing token: raised by every claim.
+    /// The fencing token. Every claim raises it.
     pub epoch: i32,
-    /// Claims that ended without storing a stage, and the one under way.
+    /// Claims that ended without storing a stage, and the current claim.
     #[serde(default)]
     pub attempts: i32,
-    /// Who works on it, while somebody does.
+    /// The process that works on the run, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// Known once the document has been read.
+    /// Set once the document has been read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<DocumentSummary>,
     #[serde(with = "millis")]
@@ -54,28 +53,29 @@ pub struct Manifest {
     pub report: Option<StoredReport>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RunFailure>,
-    /// US dollars that were spent on answers that never became a stage.
+    /// US dollars spent on answers that never became a stage.
     #[serde(default)]
     pub lost_usd: f64,
-    /// How the database stands to this run; none for a run that no database is meant to have.
+    /// The parts of the run that the database holds. None for a run without a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSide>,
-    /// The last proof that the database holds the same.
+    /// The last proof that the database holds the same content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
-    /// The events that the frontend is to be told from here, in order. See [`deliveries`] for how they are written.
+    /// The webhooks to send from here, in order. See [`deliveries`] for their layout.
     #[serde(flatten, with = "deliveries")]
     pub webhooks: Vec<Delivery>,
-    /// The state that was read, which a writing must find again. None before there is one.
+    /// The etag of the version that was read; a write must find it again. None before the first write.
     #[serde(skip)]
     pub(super) etag: Option<ETag>,
-    /// Folders whose newest names are made durable before the manifest is written.
+    /// Folders to flush before the manifest is written.
     #[serde(skip)]
     pub(super) unflushed: Vec<String>,
 }
 
-/// The events of a manifest in two fields: those that every release knows, and the beginnings of steps. A release that does
-/// not know an event in `webhooks` takes the manifest for damaged; a field that it does not know, it leaves out.
+/// Stores the events of a manifest in two fields: `webhooks`, and the starts of steps. An older release
+/// treats a manifest as damaged if `webhooks` holds an event that it does not know. It ignores a field that
+/// it does not know.
 mod deliveries {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::Value;
@@ -90,7 +90,7 @@ mod deliveries {
         webhooks_of_beginnings: Vec<&'a Delivery>,
     }
 
-    /// Entries of a later release that this one does not know are left out.
+    /// Skips entries of a later release that this one does not know.
     #[derive(Deserialize)]
     struct Read {
         #[serde(default)]
@@ -114,7 +114,7 @@ mod deliveries {
     }
 }
 
-/// What the database has of a run, as far as the writer knows.
+/// The parts of a run that the database holds, as far as the writer knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DatabaseSide {
     /// Whether it has the run's row.
@@ -123,19 +123,19 @@ pub struct DatabaseSide {
     pub has_end: bool,
 }
 
-/// What the document turned out to be.
+/// Facts about the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentSummary {
     pub format: Format,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     pub pages: usize,
-    /// SHA-256 (hex) of its bytes, by which another fetch of it is known to be the same.
+    /// SHA-256 (hex) of the document's bytes. It shows whether another download returned the same document.
     pub sha256: String,
 }
 
 impl DocumentSummary {
-    /// `sha256`: of the document's bytes, in hex.
+    /// `sha256` is the hex digest of the document's bytes.
     #[must_use]
     pub fn new(document: &Document, sha256: String) -> Self {
         Self { format: document.format, title: document.title.clone(), pages: document.pages.len(), sha256 }
@@ -151,12 +151,12 @@ pub struct StageEntry {
     pub record_sha256: String,
     pub payload_sha256: String,
     pub stored_at: Timestamp,
-    /// The database lacks it and is meant to have it.
+    /// Whether the database lacks the stage and should hold it.
     pub pending_database: bool,
 }
 
-/// A [`StageEntry`] as it stands in `run.json`. The previous release knows `pending_database` as `unsynced`: this release
-/// writes both and reads either, so that replicas of both may share a disk or a bucket.
+/// A [`StageEntry`] in the form of `run.json`. The previous release calls `pending_database` `unsynced`. This
+/// release writes both and reads the old one, so that replicas of both releases may share a disk or a bucket.
 #[derive(Serialize, Deserialize)]
 struct StageEntryJson {
     file: String,
@@ -172,7 +172,7 @@ struct StageEntryJson {
 
 impl From<StageEntryJson> for StageEntry {
     fn from(json: StageEntryJson) -> Self {
-        // The previous release writes the entry without the new field: the old one decides.
+        // The old field decides, because the previous release does not write the new one.
         let StageEntryJson { file, record_sha256, payload_sha256, stored_at, unsynced, .. } = json;
         Self { file, record_sha256, payload_sha256, stored_at, pending_database: unsynced }
     }
@@ -201,7 +201,7 @@ impl Manifest {
         self.status != RunStatus::Processing
     }
 
-    /// Has a file's name made durable before the manifest is written.
+    /// Flushes the folder of this file before the manifest is written.
     pub(super) fn flush_with(&mut self, name: &str) {
         let folder = folder_of(name);
         if !self.unflushed.iter().any(|one| one == folder) {
@@ -209,7 +209,7 @@ impl Manifest {
         }
     }
 
-    /// What was asked, and when.
+    /// The request, and when it was accepted.
     #[must_use]
     pub fn new_run(&self) -> RunSubmission {
         RunSubmission {
@@ -225,7 +225,7 @@ impl Manifest {
         self.database.is_some_and(|side| side.has_row)
     }
 
-    /// Whether the database is meant to have something of this run that it lacks.
+    /// Whether the database lacks a part of this run that it should hold.
     #[must_use]
     pub fn is_unsynced(&self) -> bool {
         self.database.is_some_and(|side| !side.has_row || (self.has_ended() && !side.has_end))

@@ -1,4 +1,5 @@
-//! Empty files whose names are run ids: sets of runs that a start can read without looking at every run there is.
+//! Index markers: empty files named by run ids. They let a start find a set of runs without reading every
+//! run.
 
 use pipeline::run::RunId;
 
@@ -15,7 +16,7 @@ impl RunFiles {
         marked.map_err(|error| self.fault(&name, &error))
     }
 
-    /// Marks a run; the mark is durable before the manifest is written.
+    /// Marks a run. The marker becomes durable before the manifest is written.
     pub(super) fn mark_with_manifest(
         &self,
         manifest: &mut Manifest,
@@ -28,7 +29,7 @@ impl RunFiles {
 
     pub(super) fn unmark(&self, folder: &str, run: &RunId) -> Result<(), StorageError> {
         let name = format!("{folder}/{run}");
-        // Not flushed: a mark that comes back after a crash is looked at once more.
+        // Not flushed. If the marker returns after a crash, the next pass checks the run once more.
         self.backend.remove(&name).map_err(|error| self.fault(&name, &error))
     }
 

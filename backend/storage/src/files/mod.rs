@@ -1,13 +1,14 @@
-//! Runs in files: `{root}/{run_id}/stage{n}/{name}.json`, `report.md`, `run.json`; atomic, durable, digest-checked
-//! on read. The root is a folder or a bucket (`backend/`); the rules are the same for both.
+//! Keeps runs in files: `{root}/{run_id}/stage{n}/{name}.json`, `report.md`, `run.json`. Writes are atomic
+//! and durable; reads check the digest. The root is a folder or a bucket (`backend/`). The same rules hold
+//! for both.
 //!
 //! # Invariants
 //!
-//! * A stage file is created once and never replaced; a different record for it is a conflict.
-//! * The stage file is durable before the manifest names it. After a crash in between, the record's own payload
-//!   digest still proves it.
-//! * A manifest changes for nobody but the fence that it names, and only as it was read: under its run's lock in a folder,
-//!   by compare-and-set in a bucket. Who was second begins again.
+//! * A stage file is created once and never replaced. A different record for it is a conflict.
+//! * The stage file is durable before the manifest names it. After a crash in between, the payload digest
+//!   inside the record still proves it.
+//! * Only the fence that the manifest names may change it, and only from the version that was read. A folder
+//!   ensures this by the run's lock, a bucket by compare-and-swap. A writer that loses the race starts again.
 
 mod backend;
 mod calls;

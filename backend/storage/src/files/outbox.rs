@@ -1,8 +1,9 @@
-//! The outbox in files: what is to be told stands in the run's manifest, written with the state change itself; marks say
-//! which manifests to look at.
+//! The outbox in files. The run's manifest holds the events to send, written together with the state change.
+//! Markers name the manifests that hold such events.
 //!
-//! One process of a disk sends: it holds a lock, which the operating system gives back however it ends. In a bucket all
-//! do: what is taken to be sent is put off by compare-and-set, so that nobody else takes it.
+//! On a local disk, one process sends. It holds a lock that the operating system releases at its end. In a
+//! bucket, every replica sends. It claims an event by compare-and-swap, so that no other replica sends it
+//! too.
 
 use std::{
     collections::HashMap,
@@ -26,18 +27,18 @@ use crate::{
     ports::outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
 };
 
-/// The step after the last stage.
+/// The report's number: the step after the last stage.
 const REPORT_STEP: u8 = 5;
 
-/// For so long nobody looks into a manifest again of which nothing is due: longer, and a command's replay would wait.
+/// How long a manifest without a due event is not read again. A longer wait would delay the replay command.
 const RECHECK: Duration = Duration::from_secs(30);
 
-/// Who tells the frontend of what stands in files.
+/// The queue of webhooks that are sent from files.
 #[derive(Debug, Default)]
 pub(super) struct WebhookQueue {
-    /// None where nobody is told anything.
+    /// Wakes the dispatcher. None if webhooks are off.
     pub(super) wake: Option<Arc<Notify>>,
-    /// Runs of which nothing is due before then.
+    /// Runs without a due event, and until when.
     resting: Mutex<HashMap<RunId, Timestamp>>,
 }
 
@@ -48,7 +49,7 @@ impl WebhookQueue {
 }
 
 impl RunFiles {
-    /// Enters in a manifest (not yet written) what is to be told of it, unless the database has it to tell.
+    /// Adds events to a manifest, without writing it, unless the database queues them.
     pub(super) fn enqueue_events(
         &self,
         manifest: &mut Manifest,
@@ -77,7 +78,7 @@ impl RunFiles {
         Ok(())
     }
 
-    /// Enters in a manifest (not yet written) that work on its next step begins.
+    /// Adds the start of the next step to a manifest, without writing it.
     pub(super) fn enqueue_step(&self, manifest: &mut Manifest, db_sync: DbSync) -> Result<(), StorageError> {
         let missing = Stage::ALL.into_iter().find(|stage| !manifest.stages.contains_key(stage));
         let step = missing.map_or(REPORT_STEP, Stage::number);
@@ -117,7 +118,7 @@ impl RunFiles {
             }
             if !self.is_resting(&run) {
                 match self.claim_first(&run, visibility_timeout) {
-                    // Another process was first.
+                    // Another process claimed it first.
                     Err(error) if error.kind == StorageErrorKind::CasConflict => {}
                     claimed => all.extend(claimed?),
                 }
@@ -126,7 +127,7 @@ impl RunFiles {
         Ok(all)
     }
 
-    /// The first event of a run that is not settled, if it is due.
+    /// Claims the first unfinished event of a run, if it is due.
     fn claim_first(
         &self,
         run: &RunId,
@@ -153,7 +154,8 @@ impl RunFiles {
         Ok(due)
     }
 
-    /// Changes what a run has to tell; a run that has gone has nothing more. `change` says whether it did.
+    /// Changes the queued events of a run. A missing run has none. `change` returns whether it changed
+    /// anything.
     fn change_deliveries(
         &self,
         run: &RunId,
@@ -227,12 +229,21 @@ impl RunFiles {
 }
 
 impl FileStore {
-    /// Runs of which this disk has something to tell, or has told something, that the database does not know.
+    /// Lists runs with events that were queued or delivered here and that the database lacks.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn runs_with_pending_deliveries(&self) -> Result<Vec<RunId>, StorageError> {
         self.whole(RunFiles::to_hand_over).await
     }
 
-    /// The database has these now.
+    /// Removes events that the database now holds.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn handed_over(&self, run: &RunId, all: Vec<Delivery>) -> Result<(), StorageError> {
         self.change(run, move |kept, _| {
             kept.retain(|one| !all.iter().any(|other| other.position() == one.position()));

@@ -1,4 +1,4 @@
-//! Which operation on files each port of the store runs.
+//! Implements the ports of the store by operations on files.
 
 use std::sync::Arc;
 
@@ -30,13 +30,13 @@ impl Store for FileStore {
         self.write(&new.id.clone(), move |files| files.adopt(&new, &fence)).await
     }
 
-    /// An owner whose locked file is free is dead, whatever the time: there is no lease that could have expired.
+    /// An owner is dead as soon as its lock file is free. A local disk needs no lease.
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
         self.claim_where(claim, false).await
     }
 
     async fn renew(&self, _: &Lease, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        // The owner's locked file says so, as long as the process lives.
+        // The locked owner file keeps the lease for as long as the process lives.
         Ok(Vec::new())
     }
 

@@ -1,5 +1,6 @@
-//! The rules of runs in files, over whatever medium: one blocking function an operation, each under the run's lock where
-//! there is one, and each sure by its last write that nobody else has changed the manifest since it was read.
+//! Implements the rules of runs in files, over any file backend. Each operation is one blocking function
+//! under the run's lock, where the backend has locks. The last write of each operation succeeds only if the
+//! manifest is unchanged since it was read.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -32,34 +33,34 @@ use crate::{
     run::{RunRecord, RunRequest, StoredIn, StoredStage},
 };
 
-/// The runs of one folder or bucket.
+/// Runs in one folder or bucket.
 #[derive(Debug)]
 pub(super) struct RunFiles {
     pub(super) backend: Box<dyn FileBackend>,
     pub(super) spool: Spool,
     pub(super) clock: Arc<dyn Clock>,
-    /// What the last look at an open run has found: a queue of thousands must not be read at every look for work.
+    /// Caches the state of open runs, so that each search for work need not read a queue of thousands.
     pub(super) observed_runs: Mutex<HashMap<RunId, ObservedRun>>,
-    /// Runs that this process may have taken without knowing: an answer was lost. They are nobody's work.
+    /// Runs that this process may have claimed although the answer was lost. No worker holds them.
     indeterminate_claims: Mutex<HashSet<RunId>>,
     pub(super) webhook_queue: WebhookQueue,
-    /// What the documents of runs under way turned out to be: the next writing of each manifest takes it in.
+    /// Summaries of documents of running runs. The next write of each manifest stores them.
     documents: Mutex<HashMap<RunId, DocumentSummary>>,
-    /// At which of its tenures this process has last made sure of a run.
+    /// The heartbeat count at which this process last confirmed that it owns a run.
     confirmed: Mutex<HashMap<RunId, u64>>,
-    /// Nothing is moved: what is damaged stays where it lies.
+    /// Whether damaged files stay in place.
     pub(super) read_only: bool,
 }
 
-/// An open run, as it was found.
+/// The last observed state of an open run.
 #[derive(Debug)]
 pub(super) struct ObservedRun {
-    /// None for a mark without a run: accepted nowhere, as the process died before it wrote the manifest.
+    /// None for a marker without a manifest: the process died before the run was accepted.
     pub(super) accepted_at: Option<Timestamp>,
     pub(super) owner: Option<String>,
-    /// Whether the database has its row, and hands it out.
+    /// Whether the database holds the row and hands the run out.
     pub(super) has_row: bool,
-    /// By the monotonic clock.
+    /// Monotonic time of the observation.
     pub(super) at: Duration,
 }
 
@@ -83,7 +84,8 @@ impl RunFiles {
         }
     }
 
-    /// What an error of the medium means, with the place it met; the error's text names the errno or the server's word.
+    /// Maps an I/O error to a storage error with its location. The text holds the errno or the server's
+    /// message.
     pub(super) fn fault(&self, name: &str, error: &io::Error) -> StorageError {
         let kind = match error.kind() {
             io::ErrorKind::TimedOut => StorageErrorKind::Indeterminate,
@@ -93,17 +95,18 @@ impl RunFiles {
         StorageError::new(kind, format!("{}: {error}", self.backend.place(name)))
     }
 
-    /// The name of one of a run's files. A `RunId` has no separator and no dot, so it is none of our own folders.
+    /// Builds the name of a run's file. A `RunId` has no separator and no dot, so it cannot name an internal
+    /// folder.
     pub(super) fn name(run: &RunId, file: impl fmt::Display) -> String {
         format!("{run}/{file}")
     }
 
-    /// The run may be claimed by its manifest again.
+    /// Lets the next search read the run's manifest again.
     pub(super) fn forget_observation(&self, run: &RunId) {
         lock(&self.observed_runs).remove(run);
     }
 
-    /// Remembers a run that this process may have taken and does not work on.
+    /// Marks a run that this process may have claimed but does not work on.
     pub(super) fn note_indeterminate(&self, run: &RunId) {
         lock(&self.indeterminate_claims).insert(run.clone());
     }
@@ -112,7 +115,7 @@ impl RunFiles {
         lock(&self.indeterminate_claims).remove(run);
     }
 
-    /// Remembers what a run's document turned out to be, for its manifest; with nothing, forgets it.
+    /// Remembers a run's document summary for its manifest, or removes it.
     pub(super) fn note_document(&self, run: &RunId, document: Option<DocumentSummary>) {
         let mut documents = lock(&self.documents);
         match document {
@@ -121,7 +124,7 @@ impl RunFiles {
         };
     }
 
-    /// Holds the run's lock, where there is one: changes of its manifest are read, compared and written by one at a time.
+    /// Takes the run's lock, if the backend has locks. Only its holder reads and writes the manifest.
     pub(super) fn lock(&self, run: &RunId) -> Result<Option<File>, StorageError> {
         match self.backend.lock(run.as_str(), false) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(run)),
@@ -129,7 +132,7 @@ impl RunFiles {
         }
     }
 
-    /// OwnerLocks a run that may be new.
+    /// Locks a run that may be new.
     pub(super) fn lock_new(&self, run: &RunId) -> Result<Option<File>, StorageError> {
         self.backend.lock(run.as_str(), true).map_err(|error| self.fault(run.as_str(), &error))
     }
@@ -162,12 +165,12 @@ impl RunFiles {
             proof: None,
             webhooks: Vec::new(),
             etag: None,
-            // Its own folder is new.
+            // The run's own folder is new, so the root needs a flush.
             unflushed: vec![String::new()],
         }
     }
 
-    /// Enters the owner in the manifest (not yet written) and gives it its fence.
+    /// Sets the owner in the manifest, without writing it, and returns the fence.
     pub(super) fn own(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
         self.hold(owner)?;
         manifest.owner = Some(owner.to_owned());
@@ -183,7 +186,8 @@ impl RunFiles {
         self.backend.hold(owner).map_err(|error| self.fault("", &error))
     }
 
-    /// Whether somebody works on the run, as far as the last look at all owners tells (`now`: as a new look does).
+    /// Whether a living owner holds the run. Without `now`, the answer may come from the last listing of
+    /// owners.
     pub(super) fn is_held(&self, manifest: &Manifest, now: bool) -> Result<bool, StorageError> {
         match &manifest.owner {
             Some(owner) => self.backend.is_alive(owner, now).map_err(|error| self.fault("", &error)),
@@ -191,16 +195,16 @@ impl RunFiles {
         }
     }
 
-    /// Whether the manifest names nobody who works on the run, from the point of view of this owner.
+    /// Whether this owner may take the run, because no living worker holds it.
     pub(super) fn is_free(&self, manifest: &Manifest, owner: &str, now: bool) -> Result<bool, StorageError> {
         let is_lost_answer = manifest.owner.as_deref() == Some(owner)
             && lock(&self.indeterminate_claims).contains(&manifest.run_id);
         Ok(is_lost_answer || !self.is_held(manifest, now)?)
     }
 
-    /// Whether the run is surely still this process's, so that work may be paid for. After a time in which others may have
-    /// taken this process for dead, the manifest says so, changed by compare-and-set: whoever was about to take the run
-    /// finds that it has changed, looks again, and sees that its owner lives.
+    /// Whether this process surely still owns the run, so that it may pay for work. After a missed heartbeat,
+    /// another process may be about to take the run. Then this function changes the manifest by
+    /// compare-and-swap. The other process fails, reads the manifest again, and sees that the owner lives.
     pub(super) fn confirm(&self, fence: &Fence) -> Result<bool, StorageError> {
         let owner_lease = match self.backend.owner_lease(&fence.owner) {
             OwnerLease::Endless => return Ok(true),
@@ -215,7 +219,7 @@ impl RunFiles {
         Ok(self.backend.owner_lease(&fence.owner) == OwnerLease::Lasting(owner_lease))
     }
 
-    /// The run's manifest with its stages and its report, as they prove themselves. Changes nothing.
+    /// Loads the manifest with the stages and the report whose digests match. Changes nothing.
     pub(super) fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         let files = Stage::ALL.map(Stage::file);
         let wanted = [TOMBSTONE_FILE, MANIFEST_FILE].into_iter().chain(files).chain([REPORT_FILE]);
@@ -270,7 +274,7 @@ impl RunFiles {
         }))
     }
 
-    /// Changes the manifest under the fence.
+    /// Changes the manifest if the fence still holds.
     pub(super) fn update(
         &self,
         fence: &Fence,
@@ -282,7 +286,8 @@ impl RunFiles {
         self.write_manifest(&mut manifest)
     }
 
-    /// The manifest, if the fence still holds. One from before the claim is brought up to it.
+    /// Reads the manifest if the fence still holds. Raises an older manifest to the fence's generation and
+    /// epoch.
     pub(super) fn fenced_manifest(&self, fence: &Fence) -> Result<Manifest, StorageError> {
         let run = &fence.run;
         let Some(mut manifest) = self.read_manifest(run)? else {
@@ -290,7 +295,7 @@ impl RunFiles {
         };
         let newer = (manifest.generation, manifest.epoch) > (fence.generation, fence.epoch);
         if newer || (manifest.has_ended() && manifest.generation == fence.generation) {
-            let what = if newer { "has been taken by somebody else" } else { "has ended" };
+            let what = if newer { "has been taken by another worker" } else { "has ended" };
             return Err(StorageError::new(StorageErrorKind::Fenced, format!("run {run} {what}")));
         }
         manifest.generation = fence.generation;
@@ -302,7 +307,7 @@ impl RunFiles {
         Ok(manifest)
     }
 
-    /// Whether the run has a tombstone, and its manifest.
+    /// Whether the run has a tombstone; otherwise also its manifest.
     pub(super) fn read_run(&self, run: &RunId) -> Result<(bool, Option<Manifest>), StorageError> {
         let names = [Self::name(run, TOMBSTONE_FILE), Self::name(run, MANIFEST_FILE)];
         let mut read = self.backend.read_all(&names).into_iter().zip(&names);
@@ -344,7 +349,7 @@ impl RunFiles {
                 ),
             )),
             Ok(manifest) => Ok(Some(Manifest { etag: Some(version), ..manifest })),
-            // The stage files prove themselves; what was asked is told anew by whoever asks.
+            // The stage files carry their own digests, and the next submission repeats the request.
             Err(error) => {
                 self.quarantine(&name, &error.to_string(), Some(&version))?;
                 Ok(None)
@@ -352,7 +357,7 @@ impl RunFiles {
         }
     }
 
-    /// Writes the manifest, if it is as it was read; after it the manifest is as it was written.
+    /// Writes the manifest by compare-and-swap, and updates its etag.
     pub(super) fn write_manifest(&self, manifest: &mut Manifest) -> Result<(), StorageError> {
         let name = Self::name(&manifest.run_id, MANIFEST_FILE);
         manifest.updated_at = self.clock.now().max(manifest.accepted_at);
@@ -364,7 +369,7 @@ impl RunFiles {
         Ok(())
     }
 
-    /// Changes what the manifest says of the database, of a run in any state.
+    /// Changes the manifest's view of the database, for a run in any state.
     pub(super) fn mark_synced(
         &self,
         run: &RunId,
@@ -381,7 +386,7 @@ impl RunFiles {
         self.unmark(UNSYNCED_FOLDER, run)
     }
 
-    /// Keeps a damaged file for whoever looks into it, if it is still as it was read.
+    /// Renames a damaged file for later inspection, if it is unchanged since it was read.
     pub(super) fn quarantine(
         &self,
         name: &str,
@@ -394,11 +399,11 @@ impl RunFiles {
         }
         let quarantined = self.move_aside(name, CORRUPT, etag)?;
         let (path, kept_as) = (self.backend.place(name), self.backend.place(&quarantined));
-        tracing::warn!(event = "file_quarantined", path, kept_as, reason, "damaged file set aside");
+        tracing::warn!(event = "file_quarantined", path, kept_as, reason, "damaged file quarantined");
         Ok(())
     }
 
-    /// Keeps a file under a name that no run reads: its own, why, and when.
+    /// Renames a file so that no run reads it. The new name says why and when.
     pub(super) fn move_aside(
         &self,
         name: &str,
@@ -410,12 +415,12 @@ impl RunFiles {
         Ok(quarantined)
     }
 
-    /// Now, for the name of a file.
+    /// The current time, for a file name.
     pub(super) fn stamp(&self) -> String {
         self.clock.now().format("%Y%m%dT%H%M%S%3fZ").to_string()
     }
 
-    /// Writes a file that lasts once the manifest is written.
+    /// Writes a file that becomes durable with the manifest.
     pub(super) fn replace_beside(
         &self,
         manifest: &mut Manifest,
@@ -437,12 +442,12 @@ impl RunFiles {
         self.backend.flush(&[folder_of(name).to_owned()])
     }
 
-    /// Whether the place takes a durable write now.
+    /// Whether the store accepts a durable write now.
     pub(super) fn probe(&self) -> Result<(), StorageError> {
         self.replace(PROBE_FILE, b"writable\n")
     }
 
-    /// What a JSON file holds.
+    /// Formats a value as JSON with a final newline.
     pub(super) fn json_bytes(&self, value: &impl Serialize, name: &str) -> Result<Vec<u8>, StorageError> {
         let mut bytes =
             serde_json::to_vec_pretty(value).map_err(|error| self.fault(name, &io::Error::other(error)))?;

@@ -1,5 +1,5 @@
-//! Documents kept for a resumed run, on this machine's disk whatever the medium: a bucket would carry 25 MiB for each run
-//! to spare a download. A replica without the document fetches it again.
+//! Keeps documents for resumed runs on the local disk, also when the runs are in a bucket. A bucket would
+//! carry 25 MiB per run to save one download. A replica without the document downloads it again.
 
 use std::{
     fs, io,
@@ -17,13 +17,13 @@ use crate::{
 };
 use foundation::safe_read;
 
-/// Where documents are kept.
+/// The location of spooled documents.
 #[derive(Debug)]
 pub(super) enum Spool {
     /// In the folders of their runs.
     Beside(PathBuf),
-    /// In a folder of their own. What an earlier process left is cleared before the first: which of its runs have ended
-    /// elsewhere is not known here.
+    /// In a separate folder. The first write empties it, because this process cannot know which of the old
+    /// runs have ended.
     Apart { folder: PathBuf, clearing: Once },
 }
 
@@ -42,7 +42,7 @@ impl Spool {
     fn keep(&self, run: &RunId, bytes: &[u8]) -> io::Result<()> {
         if let Self::Apart { folder, clearing } = self {
             clearing.call_once(|| {
-                // A document that is missed is fetched again, and one that stays is only in the way.
+                // A missing document is downloaded again. A remaining one only takes space.
                 let _ = fs::remove_dir_all(folder);
             });
             atomic::create_folder(folder)?;
@@ -52,7 +52,7 @@ impl Spool {
         atomic::flush_folder_of(&path)
     }
 
-    /// Lets go of a run's document, if it is here.
+    /// Removes a run's document, if it is here.
     pub(super) fn forget(&self, run: &RunId) -> io::Result<()> {
         match fs::remove_file(self.path(run)) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -64,7 +64,7 @@ impl Spool {
 }
 
 impl RunFiles {
-    /// Keeps the document for a resumed run, durably.
+    /// Stores the document durably for a resumed run.
     pub(super) fn spool(&self, run: &RunId, bytes: &[u8]) -> Result<(), StorageError> {
         if self.is_deleted(run)? {
             return Err(deleted(run));
@@ -72,7 +72,7 @@ impl RunFiles {
         self.spool.keep(run, bytes).map_err(|error| self.spool_fault(run, &error))
     }
 
-    /// The spooled document, if it is there.
+    /// Reads the spooled document, if there is one.
     pub(super) fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
         match safe_read::read(&self.spool.path(run), FILE_BYTES_MAX) {
             Ok(bytes) => Ok(Some(bytes)),

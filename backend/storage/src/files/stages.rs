@@ -1,4 +1,4 @@
-//! Stage files: created once, and never replaced.
+//! Creates stage files once, and never replaces them.
 
 use std::io;
 
@@ -52,7 +52,7 @@ impl RunFiles {
         Ok(())
     }
 
-    /// Adds a stage that the manifest does not name, which is not yet written.
+    /// Adds a stage to a manifest that does not name it yet, without writing the manifest.
     pub(super) fn add_stage(
         &self,
         manifest: &mut Manifest,
@@ -84,10 +84,11 @@ impl RunFiles {
         StorageError::new(StorageErrorKind::Conflict, what)
     }
 
-    /// Puts a stage where something stands already, if that is the same or is nobody's; returns the manifest.
+    /// Stores a stage whose file already exists, if the record is the same or the manifest does not name it.
+    /// Returns the manifest.
     ///
-    /// What stands there is read before the manifest: whoever has put it there after taking the run from us has raised
-    /// the epoch before that, and the fence does not hold any more.
+    /// The existing file is read before the manifest. A new owner raises the epoch before it writes files. So
+    /// the fence check on the manifest sees any new owner of that file.
     fn settle(
         &self,
         fence: &Fence,
@@ -102,7 +103,7 @@ impl RunFiles {
         let why_and_version = match check_digest(stored, stage, known)? {
             DigestCheck::Record(_, existing, _) if existing == sha256 => return Ok(manifest),
             DigestCheck::Record(..) if known.is_some() => return Err(self.conflict(name)),
-            // Of a writer who lost the run between this file and the manifest: nobody has built on it.
+            // A stale writer lost the run between this file and the manifest. No stage builds on its file.
             DigestCheck::Record(_, _, version) => {
                 Some(("a fenced writer's, named nowhere".to_owned(), version))
             }

@@ -1,4 +1,4 @@
-//! The file store for its users: each call runs one blocking operation, bounded in time.
+//! The file store for its callers. Each call runs one blocking operation with a time limit.
 
 use std::{
     io,
@@ -41,10 +41,10 @@ use crate::{
     run::{End, RunRecord, RunSubmission},
 };
 
-/// Between two looks at whether a run's owner, who may have died, has shown a sign of life.
+/// How often [`FileStore::open`] checks whether the run's current owner is still alive.
 const BUSY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs in a folder or a bucket. Cheap to clone.
+/// Stores runs in a folder or a bucket. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     pub(super) files: Arc<RunFiles>,
@@ -52,7 +52,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// A store in a folder; nothing is created until a run is accepted.
+    /// Opens a store in a folder. It creates nothing until a run is accepted.
     #[must_use]
     pub fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let backend = Box::new(LocalFs::new(root.clone()));
@@ -64,8 +64,12 @@ impl FileStore {
         Self { files, bulkhead: Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT)) }
     }
 
-    /// A store where the configuration says. `lease`: how long a process counts as alive, in a bucket, without a sign of
-    /// life; the same for all that share it. Connects to nothing yet.
+    /// Opens the configured store without connecting. In a bucket, a process counts as dead once it has sent
+    /// no heartbeat for one `lease`. All replicas that share the bucket must use the same lease.
+    ///
+    /// # Errors
+    ///
+    /// The bucket's HTTP client cannot be built, for example from a bad certificate file.
     pub fn of(config: &StorageConfig, lease: Duration, clock: Arc<dyn Clock>) -> io::Result<Self> {
         match &config.place {
             StoragePlace::Folder(root) => Ok(Self::new(root.clone(), clock)),
@@ -76,8 +80,8 @@ impl FileStore {
         }
     }
 
-    /// Writes down, with each state change that the database has not, what the frontend is to be told, and wakes who
-    /// tells it. To be said of a store before it is used.
+    /// Queues a webhook with each state change that the database lacks, and wakes the dispatcher. Call it
+    /// before the store is used.
     #[must_use]
     pub fn with_webhooks(mut self, wake: Option<Arc<Notify>>) -> Self {
         if let Some(files) = Arc::get_mut(&mut self.files) {
@@ -86,7 +90,7 @@ impl FileStore {
         self
     }
 
-    /// For who only compares: what is found damaged stays where it lies. To be said of a store before it is used.
+    /// Leaves damaged files in place, for commands that only compare. Call it before the store is used.
     #[must_use]
     pub fn into_read_only(mut self) -> Self {
         if let Some(files) = Arc::get_mut(&mut self.files) {
@@ -95,13 +99,21 @@ impl FileStore {
         self
     }
 
-    /// What of a run's files is there and does not prove itself.
+    /// Lists files that are unreadable or whose digest does not match.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn damage(&self, run: &RunId) -> Result<Damage, StorageError> {
         let id = run.clone();
         self.one(run, move |files| files.damage(&id)).await
     }
 
-    /// Whether something lies here of a run, with or without a manifest.
+    /// Whether any file of the run exists, with or without a manifest.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn has_anything_of(&self, run: &RunId) -> Result<bool, StorageError> {
         let id = run.clone();
         self.one(run, move |files| {
@@ -110,7 +122,7 @@ impl FileStore {
         .await
     }
 
-    /// Wakes who tells the frontend, if something was written down.
+    /// Wakes the webhook dispatcher if the write succeeded.
     pub(super) fn wake_dispatcher<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
         if let (Ok(_), Some(wake)) = (&written, &self.files.webhook_queue.wake) {
             wake.notify_one();
@@ -118,61 +130,74 @@ impl FileStore {
         written
     }
 
-    /// Where all runs are, for people: a folder, or `s3://…`.
+    /// The location of all runs, for people: a folder, or `s3://…`.
     #[must_use]
     pub fn place(&self) -> String {
         self.files.backend.place("")
     }
 
-    /// Where a run is, for people.
+    /// The location of a run, for people.
     #[must_use]
     pub fn place_of(&self, run: &RunId) -> String {
         self.files.backend.place(run.as_str())
     }
 
-    /// Where the run's report lies, for people.
+    /// The location of the run's report, for people.
     #[must_use]
     pub fn report_place(&self, run: &RunId) -> String {
         self.files.backend.place(&RunFiles::name(run, REPORT_FILE))
     }
 
-    /// Whether what [`FileStore::place`] names is on this machine's disk.
+    /// Whether [`FileStore::place`] is on this machine's disk.
     #[must_use]
     pub fn is_on_disk(&self) -> bool {
         self.files.backend.detection_delay().is_zero()
     }
 
-    /// Whether a creation here is known to be a guard among processes on all machines.
+    /// Whether create-if-absent is proven to work among processes on all machines.
     #[must_use]
     pub fn has_shared_create_if_absent(&self) -> bool {
         self.files.backend.has_shared_create_if_absent()
     }
 
-    /// Finds out whether it is one, by asking for what must be refused.
+    /// Tests create-if-absent with a write that the store must refuse.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn check_create_if_absent(&self) -> Result<bool, StorageError> {
         self.whole(|files| files.backend.check_create_if_absent().map_err(|error| files.fault("", &error)))
             .await
     }
 
-    /// Whether the run is surely this process's still, so that work may be paid for. A run that somebody else has is an
-    /// error.
+    /// Whether this process surely still owns the run, so that it may pay for work.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker took the run. `Unavailable` if the files cannot be written. `Indeterminate`
+    /// if a write may have happened. `CasConflict` if other processes kept changing the run.
     pub async fn confirm(&self, fence: &Fence) -> Result<bool, StorageError> {
         let fence = Arc::new(fence.clone());
         self.write(&fence.run.clone(), move |files| files.confirm(&fence)).await
     }
 
-    /// Says that this process works on nothing any more.
+    /// Announces that this process no longer works on any run.
     pub async fn leave(&self) {
         let left = self.whole(|files| {
             files.backend.leave();
             Ok(())
         });
-        // Whoever waits for its end waits a little longer.
+        // On failure, other replicas wait one lease before they take over.
         let _ = left.await;
     }
 
-    /// Opens a run by its id for work here and now: a new one, or one that asks the same and that nobody works on. Whether
-    /// its owner lives takes time to see in a bucket.
+    /// Opens a run by its id for immediate work. The run is new, or has the same request and no worker. In a
+    /// bucket, it takes up to one lease to see whether the owner lives.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Busy`] if another process works on the run, [`OpenError::RequestMismatch`] if it has
+    /// another request, and [`OpenError::Deleted`] if it was deleted. [`OpenError::Store`] if the files fail.
     pub async fn open(&self, new: &RunSubmission, owner: &str) -> Result<(Fence, Manifest), OpenError> {
         let detection_delay = self.files.backend.detection_delay();
         let began = self.files.clock.monotonic();
@@ -191,7 +216,12 @@ impl FileStore {
         }
     }
 
-    /// As [`Store::accept`], noting what the database has of the run.
+    /// As [`Store::accept`]; also records whether the database holds the run.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn accept_with_sync_state(
         &self,
         new: &RunSubmission,
@@ -206,7 +236,7 @@ impl FileStore {
             })
             .await;
         match &accepted {
-            // It may be there, with this process as its owner, which does not know of it.
+            // The run may be stored with this process as owner, although the caller saw an error.
             Err(error) if error.is_outage() => self.files.note_indeterminate(&run),
             Ok(Acceptance::New(_)) => self.files.clear_indeterminate(&run),
             _ => {}
@@ -214,7 +244,13 @@ impl FileStore {
         self.wake_dispatcher(accepted)
     }
 
-    /// As [`Store::store_stage`], noting what the database has of it.
+    /// As [`Store::store_stage`]; also records whether the database holds the stage.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker took the run, or if the run ended or was deleted. `Conflict` if a different
+    /// record is stored. `Unavailable` if the files cannot be written. `Indeterminate` if a write may have
+    /// happened. `CasConflict` if other processes kept changing the run.
     pub async fn store_stage_with_sync_state(
         &self,
         fence: &Fence,
@@ -227,7 +263,13 @@ impl FileStore {
         self.wake_dispatcher(stored)
     }
 
-    /// As [`Store::finish`], noting what the database has of it.
+    /// As [`Store::finish`]; also records whether the database holds the end.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker took the run, or if the run ended or was deleted. `Unavailable` if the
+    /// files cannot be written. `Indeterminate` if a write may have happened. `CasConflict` if other
+    /// processes kept changing the run.
     pub async fn finish_with_sync_state(
         &self,
         fence: &Fence,
@@ -243,7 +285,12 @@ impl FileStore {
         )
     }
 
-    /// Removes what a killed process left half written of a run that nobody works on.
+    /// Removes half-written files that a killed process left in a run without a worker.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
         let id = run.clone();
         self.write(run, move |files| {
@@ -253,17 +300,22 @@ impl FileStore {
         .await
     }
 
-    /// Remembers what a run's document turned out to be: its manifest says so from its next writing on.
+    /// Remembers the summary of a run's document for the next write of its manifest.
     pub fn note_document(&self, run: &RunId, document: DocumentSummary) {
         self.files.note_document(run, Some(document));
     }
 
-    /// Forgets what is remembered of a run that is no longer worked on here.
+    /// Drops the remembered document summary once this process stops working on the run.
     pub fn forget(&self, run: &RunId) {
         self.files.note_document(run, None);
     }
 
-    /// Keeps the document for a resumed run, durably.
+    /// Stores the document durably, so that a resumed run need not download it again.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if the run was deleted. `Unavailable` if the files cannot be written. `Indeterminate` if a
+    /// write may have happened. `CasConflict` if other processes kept changing the run.
     pub async fn spool(&self, run: &RunId, bytes: Arc<[u8]>) -> Result<(), StorageError> {
         let id = run.clone();
         self.write(run, move |files| files.spool(&id, &bytes)).await
@@ -275,25 +327,44 @@ impl FileStore {
         self.files.spool.path(run).is_file()
     }
 
-    /// The spooled document, if it is there.
+    /// Reads the spooled document, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
         let id = run.clone();
         self.one(run, move |files| files.spooled(&id)).await
     }
 
-    /// The manifest alone, if there is one.
+    /// Reads the manifest, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
+    /// `Invalid` if a newer version of the program wrote it.
     pub async fn manifest(&self, run: &RunId) -> Result<Option<Manifest>, StorageError> {
         let id = run.clone();
         self.one(run, move |files| files.read_manifest(&id)).await
     }
 
-    /// Whether a run has a tombstone, and its manifest if it has not.
+    /// Whether the run has a tombstone; otherwise also its manifest.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
+    /// `Invalid` if a newer version of the program wrote the manifest.
     pub async fn standing(&self, run: &RunId) -> Result<(bool, Option<Manifest>), StorageError> {
         let id = run.clone();
         self.one(run, move |files| files.read_run(&id)).await
     }
 
-    /// As [`Store::claim`], if wanted only of runs that the database has no row of: it hands out the others.
+    /// As [`Store::claim`]. With `without_row_only`, it claims only runs without a row, because the database
+    /// hands out the others.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn claim_where(
         &self,
         claim: Claim<'_>,
@@ -308,7 +379,7 @@ impl FileStore {
             Ok(Err(error)) => Err(self.files.fault("", &io::Error::other(error))),
             Err(_) => {
                 let files = self.files.clone();
-                // What it takes after all is nobody's work, and is taken again.
+                // If the search succeeds late, no worker takes its runs. A later claim takes them again.
                 tokio::spawn(async move {
                     for fence in claiming.await.into_iter().flatten().flatten() {
                         files.note_indeterminate(&fence.run);
@@ -319,80 +390,145 @@ impl FileStore {
         }
     }
 
-    /// Notes that the database has a stage.
+    /// Records that the database holds a stage.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn mark_stage_synced(&self, run: &RunId, stage: Stage) -> Result<(), StorageError> {
         let id = run.clone();
         self.write(run, move |files| files.mark_stage_synced(&id, stage)).await
     }
 
-    /// Accepted runs that have not ended, as far as these files know.
+    /// Lists accepted runs that have not ended in these files.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn open_runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.whole(|files| files.marked(OPEN_FOLDER)).await
     }
 
-    /// All runs that have a folder here.
+    /// Lists all runs that have a folder here.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.whole(RunFiles::runs).await
     }
 
-    /// The ended runs that the database lacks something of.
+    /// Lists ended runs of which the database lacks a part.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn unsynced_runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.whole(|files| files.marked(UNSYNCED_FOLDER)).await
     }
 
-    /// Unmarks an ended run that a retry of this generation has completed elsewhere.
+    /// Removes the unsynced marker of an ended run if a newer generation has completed elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn unmark_superseded(&self, run: &RunId, generation: i32) -> Result<(), StorageError> {
         let run = run.clone();
         self.whole(move |files| files.unmark_superseded(&run, generation)).await
     }
 
-    /// Keeps a proof with the manifest: the database has everything of the run.
+    /// Stores a proof in the manifest. The database then holds everything of the run.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn keep_proof(&self, proof: &Evidence) -> Result<(), StorageError> {
         let proof = Arc::new(proof.clone());
         self.write(&proof.run_id.clone(), move |files| files.keep_proof(&proof)).await
     }
 
-    /// Makes the files hold what the row holds; what differed stays beside it as `*.conflict-TIME`.
+    /// Makes the files equal to the row. A file that differs is kept as `*.conflict-TIME`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn overwrite_from_row(&self, row: &RunRecord) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
         self.write(&row.id.clone(), move |files| files.overwrite_from_row(&row)).await
     }
 
-    /// Keeps a row's version in the run's folder, before the files' replaces it.
+    /// Saves the row's content in the run's folder before the files' content replaces it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn snapshot_row(&self, row: &Row) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
         self.write(&row.snapshot.id.clone(), move |files| files.snapshot_row(&row)).await
     }
 
-    /// Gives an ended run the stages and the report that its row has and its files lack.
+    /// Adds the stages and the report of an ended run that its row holds and its files lack.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn fill(&self, row: &RunRecord) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
         self.write(&row.id.clone(), move |files| files.fill(&row)).await
     }
 
-    /// Enters an ended run that only its row knows, with all that the row has.
+    /// Stores an ended run that only the database holds, with all its content.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn import(&self, row: &RunRecord) -> Result<(), StorageError> {
         let row = Arc::new(row.clone());
         self.write(&row.id.clone(), move |files| files.import(&row)).await
     }
 
-    /// What the database lacks.
+    /// Counts the runs and stages that the database lacks.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn unsynced(&self) -> Result<Unsynced, StorageError> {
         self.whole(RunFiles::unsynced).await
     }
 
-    /// Runs that may have ended before then, the oldest first.
+    /// Lists runs that may have ended before that time, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn unchanged_since(&self, before: Timestamp) -> Result<Vec<RunId>, StorageError> {
         self.whole(move |files| files.unchanged_since(before)).await
     }
 
-    /// Removes a run, or a tombstone, that ended before then and that the database lacks nothing of; false if it stays.
+    /// Removes a run or a tombstone that ended before that time, if the database lacks nothing of it. Returns
+    /// false if it stays.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
         let id = run.clone();
         self.write(run, move |files| files.expire(&id, before)).await
     }
 
-    /// How many accepted runs have not ended.
+    /// Counts accepted runs that have not ended.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn open_count(&self) -> Result<usize, StorageError> {
         Ok(self.open_runs().await?.len())
     }

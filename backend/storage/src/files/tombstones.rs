@@ -1,7 +1,8 @@
-//! Deleted runs: `tombstone.json` in a run's folder says that there is no run, whatever else lies there.
+//! Deleted runs. A `tombstone.json` in a run's folder means that the run does not exist, whatever other files
+//! are there.
 //!
-//! The tombstone is durable before anything is removed. A mark below `.deleting/` says that something may be left to
-//! remove, so that a start finds it without looking at every run there is.
+//! The tombstone is durable before any file is removed. A marker in `.deleting/` says that files may remain,
+//! so that a start need not read every run.
 
 use std::io;
 
@@ -20,13 +21,13 @@ use crate::{
     ports::control::TombstoneOutcome,
 };
 
-/// What is known of a deleted run.
+/// The record of a deletion.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Tombstone {
     run_id: RunId,
-    /// The last generation that there was.
+    /// The last generation of the run.
     generation: i32,
-    /// When the run was accepted, if there was one here: the list knows it by that.
+    /// The time of acceptance, if the run was here. The index of newest runs uses it.
     #[serde(default, with = "optional_millis", skip_serializing_if = "Option::is_none")]
     pub(super) accepted_at: Option<Timestamp>,
     #[serde(with = "millis")]
@@ -46,7 +47,8 @@ impl RunFiles {
         read.map(Some).map_err(|error| self.fault(&name, &io::Error::other(error)))
     }
 
-    /// Sets the tombstone. `has_ended`: the database says that the run has ended, whatever stands here.
+    /// Creates the tombstone. With `has_ended`, the database says that the run has ended, whatever the files
+    /// say.
     pub(super) fn create_tombstone(
         &self,
         run: &RunId,
@@ -60,7 +62,7 @@ impl RunFiles {
         let had_run = manifest.is_some();
         let name = Self::name(run, TOMBSTONE_FILE);
         if self.is_deleted(run)? {
-            // Whoever was killed while setting it may not have come to that.
+            // A process that was killed here may not have flushed the tombstone's name.
             self.flush_with_folder(run, &name)?;
             return Ok(TombstoneOutcome::Done { had_run });
         }
@@ -81,7 +83,7 @@ impl RunFiles {
         flushed.map_err(|error| self.fault(name, &error))
     }
 
-    /// Removes what is left of a buried run: the manifest last, so that what is there is always known by it.
+    /// Removes the remaining files of a deleted run. The manifest goes last, because it lists the others.
     pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         if !self.is_deleted(run)? {
             let what = format!("{} has no tombstone", self.backend.place(run.as_str()));
@@ -91,7 +93,7 @@ impl RunFiles {
         self.clear(run)
     }
 
-    /// Removes what a run has here but its tombstone: the manifest last. Under its lock.
+    /// Removes all files of a run but its tombstone, the manifest last. The caller holds the lock.
     pub(super) fn clear(&self, run: &RunId) -> Result<(), StorageError> {
         let name = run.as_str();
         let removed = self.backend.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
@@ -105,17 +107,17 @@ impl RunFiles {
         Ok(())
     }
 
-    /// Notes that a deletion begins.
+    /// Records that a deletion begins.
     pub(super) fn mark_deleting(&self, run: &RunId) -> Result<(), StorageError> {
         self.mark(DELETING_FOLDER, run)
     }
 
-    /// Runs whose deletion has begun and is not known to have ended. Whether it goes on is for the tombstones to say.
+    /// Lists runs whose deletion has begun and may not have ended. Only a tombstone makes the deletion final.
     pub(super) fn deleting(&self) -> Result<Vec<RunId>, StorageError> {
         self.marked(DELETING_FOLDER)
     }
 
-    /// Buried runs of which something may be left.
+    /// Lists deleted runs of which files may remain.
     pub(super) fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
         let mut left = Vec::new();
         for run in self.deleting()? {
@@ -127,7 +129,7 @@ impl RunFiles {
     }
 }
 
-/// The error of whoever works on, or asks for, a deleted run.
+/// The error for a caller that works on, or asks for, a deleted run.
 pub(super) fn deleted(run: &RunId) -> StorageError {
     StorageError::new(StorageErrorKind::Fenced, format!("run {run} has been deleted"))
 }

@@ -1,6 +1,6 @@
-//! An opportunity as the frontend shows it: an entry of the fifth row, and a card.
+//! Builds an opportunity as the frontend shows it: an entry of the fifth row, and a card.
 //!
-//! The results page reads an entry's Markdown literally: the first tag of its frontmatter is the card's label, and the
+//! The results page parses an entry's Markdown: the first tag of its frontmatter is the card's label. The
 //! subtitle is the text before the first full stop of the paragraph below `## Description`.
 
 use pipeline::{
@@ -17,20 +17,20 @@ pub struct CardRow {
     /// From 1.
     pub number: i32,
     pub title: String,
-    /// Markdown without frontmatter, which begins with a plain sentence.
+    /// Markdown without frontmatter that starts with a plain sentence.
     pub content: String,
 }
 
-/// A subtitle beyond this fills the card.
+/// The longest subtitle. A longer one would fill the card.
 const SUBTITLE_CHARS_MAX: usize = 300;
 
-/// Words that a full stop follows inside a sentence.
+/// Words that a full stop may follow inside a sentence.
 const ABBREVIATIONS: [&str; 18] = [
     "e", "i", "g", "vs", "etc", "approx", "ca", "cf", "no", "st", "dr", "mr", "mrs", "ms", "inc", "ltd",
     "co", "fig",
 ];
 
-/// The cards, and the entries of the fifth row, in the same order.
+/// Builds the cards and the entries of the fifth row, in the same order.
 pub(super) fn all(opportunities: &[Opportunity], section: &str) -> (Vec<CardRow>, Vec<Value>) {
     (1..).zip(opportunities).map(|(number, item)| one(number, item, section)).unzip()
 }
@@ -38,7 +38,7 @@ pub(super) fn all(opportunities: &[Opportunity], section: &str) -> (Vec<CardRow>
 fn one(number: i32, item: &Opportunity, section: &str) -> (CardRow, Value) {
     let title = plain(&item.title);
     let body = part_below(section, &format!("### {} ·", item.id)).unwrap_or_default();
-    // A report without the opportunity is not one of ours; its pitch says what it is about.
+    // If the report lacks the opportunity, the card shows only its pitch.
     let rest = body.split_once("\n\n").map(|(_, rest)| rest.trim()).filter(|rest| !rest.is_empty());
     let paragraph = paragraph(number, item);
     let content = rest.map_or_else(|| paragraph.clone(), |rest| format!("{paragraph}\n\n{rest}"));
@@ -53,7 +53,7 @@ fn one(number: i32, item: &Opportunity, section: &str) -> (CardRow, Value) {
     (CardRow { number, title, content }, entry)
 }
 
-/// The pitch as one paragraph. Where its first sentence holds a full stop or a mark, a plain sentence goes before it.
+/// The pitch as one paragraph. If its first sentence cannot be a subtitle, a plain sentence precedes it.
 fn paragraph(number: i32, item: &Opportunity) -> String {
     let pitch = plain(&item.pitch);
     if is_subtitle(first_sentence(&pitch)) {
@@ -67,11 +67,11 @@ fn paragraph(number: i32, item: &Opportunity) -> String {
     if rest.is_empty() { format!("{lead}.") } else { format!("{lead}. {rest}") }
 }
 
-/// The text up to its first full stop; all of it where there is none.
+/// The text up to the first full stop that ends a sentence; empty without one.
 fn first_sentence(text: &str) -> &str {
     match text.split_once('.') {
         Some((sentence, rest)) if ends_sentence(sentence, rest) => sentence,
-        // Not a sentence's end: nothing that may stand as a subtitle.
+        // This full stop does not end a sentence, so the text cannot be a subtitle.
         Some(_) => "",
         None => "",
     }
@@ -85,11 +85,11 @@ fn ends_sentence(before: &str, after: &str) -> bool {
         || after.trim_start_matches(['”', '"', '’', '\'', ')']).strip_prefix(' ').is_some_and(|next| {
             next.chars().next().is_some_and(|c| c.is_uppercase() || !c.is_alphanumeric())
         });
-    // A single letter is an initial or part of an abbreviation.
+    // A single letter is an initial or a part of an abbreviation.
     is_border && word.chars().count() != 1 && !ABBREVIATIONS.contains(&word.as_str())
 }
 
-/// Whether a text stands on a card as it is: plain, short and without a full stop.
+/// Whether a text can be a subtitle: plain, short and without a full stop.
 fn is_subtitle(text: &str) -> bool {
     let length = text.chars().count();
     (3..=SUBTITLE_CHARS_MAX).contains(&length)
@@ -98,7 +98,7 @@ fn is_subtitle(text: &str) -> bool {
         && line(text) == text
 }
 
-/// A word or two for the kind of opportunity: by its effort, and when it could reach customers.
+/// A short label for the opportunity, by its effort and its horizon.
 const fn kind(effort: Effort, horizon: Horizon) -> &'static str {
     match (horizon, effort) {
         (Horizon::Now, Effort::Low) => "Quick win",
@@ -132,7 +132,7 @@ mod tests {
         item
     }
 
-    /// As the results page cuts it.
+    /// The subtitle as the results page extracts it.
     fn subtitle(paragraph: &str) -> &str {
         paragraph.split('.').next().unwrap()
     }

@@ -1,4 +1,4 @@
-//! The names under which the frontend keeps companies: its lists filter by them, character by character.
+//! The names under which the frontend stores companies. Its lists filter by the exact name.
 
 use pipeline::brand::{BrandId, BrandProfile};
 
@@ -10,7 +10,8 @@ const COMPANIES: [(&str, &str); 4] = [
     ("mccormick-usa", "McCormick USA"),
 ];
 
-/// The name that the frontend uses for a brand: its own where it offers the brand, else the profile's.
+/// The name that the frontend uses for a brand. It is the frontend's own if it offers the brand, else the
+/// profile's.
 #[must_use]
 pub fn company_name(profile: &BrandProfile) -> String {
     let own = offered(&profile.id).map(str::to_owned);

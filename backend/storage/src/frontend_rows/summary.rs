@@ -1,16 +1,16 @@
-//! The fields that the page which launches a run shows, at the top level of the first row's JSON. They follow from the
-//! records, stand in `StageOutput` only, and never in a stored record.
+//! Builds the fields of the launch page, at the top level of the first row's JSON. They follow from the
+//! records. They are stored in `StageOutput` only, never in a record.
 //!
-//! The page cuts `coreMechanism` at each number that a full stop or a closing parenthesis follows, else at each hyphen,
-//! else at each full stop. So it gets a numbered list whose entries hold no such number.
+//! The page splits `coreMechanism` at each number with a full stop or closing parenthesis, else at hyphens,
+//! else at full stops. So it gets a numbered list whose entries contain no such number.
 
 use pipeline::{record::StageRecord, run::Stage};
 use serde_json::{Map, Value, json};
 
-/// Mechanisms that the page shows.
+/// The most mechanisms that the page shows.
 const MECHANISMS_MAX: usize = 3;
 
-/// Industries that fit into the page's column.
+/// The most industries that fit into the page's column.
 const INDUSTRIES_MAX: usize = 8;
 
 /// The fields that follow from one record.
@@ -47,18 +47,18 @@ fn fields(record: &StageRecord) -> Map<String, Value> {
     fields
 }
 
-/// All of them.
+/// The fields of all records.
 pub(super) fn all(records: &[StageRecord]) -> Value {
     records.iter().flat_map(fields).collect::<Map<_, _>>().into()
 }
 
-/// The fields that the first row gets with its own record, as a JSON object; an empty one for the other stages.
+/// The fields that the first row gets with its own record, as a JSON object. Empty for other stages.
 pub(crate) fn own_fields(record: &StageRecord) -> String {
     let fields = if record.meta.stage == Stage::InputProcessing { fields(record) } else { Map::new() };
     Value::Object(fields).to_string()
 }
 
-/// The fields that a later stage adds to the first row, as members that go before its closing brace.
+/// The fields that a later stage adds to the first row, as members before its closing brace.
 pub(crate) fn later_fields(record: &StageRecord) -> String {
     if record.meta.stage == Stage::InputProcessing {
         return String::new();
@@ -72,7 +72,7 @@ fn text<'v>(item: &'v Value, name: &str) -> &'v str {
     item.get(name).and_then(Value::as_str).unwrap_or_default().trim()
 }
 
-/// As the page's report of stage 1 reads it.
+/// A mechanism in the form of the page's stage 1 report.
 fn mechanism(inspiration: &Value) -> Value {
     json!({
         "title": text(inspiration, "title"),
@@ -83,7 +83,7 @@ fn mechanism(inspiration: &Value) -> Value {
 
 fn core_mechanism(inspirations: &[Value]) -> String {
     let entries = inspirations.iter().take(MECHANISMS_MAX).map(|inspiration| {
-        // A sentence that the page would cut in its middle makes way for the title.
+        // If the page would split the mechanism, the entry shows the title instead.
         [text(inspiration, "mechanism"), text(inspiration, "title")]
             .into_iter()
             .find(|text| !text.is_empty() && !is_cut(text))
@@ -99,7 +99,7 @@ fn core_mechanism(inspirations: &[Value]) -> String {
     }
 }
 
-/// Whether the page takes a number inside for the beginning of a list entry.
+/// Whether the page would treat a number inside the text as the start of a list entry.
 fn is_cut(text: &str) -> bool {
     text.as_bytes().windows(2).any(|pair| matches!(pair, [b'0'..=b'9', b'.' | b')']))
 }

@@ -1,4 +1,4 @@
-//! What is done to runs from outside, in memory.
+//! Lists, retries, cancels and deletes runs in memory.
 
 use async_trait::async_trait;
 use pipeline::{

@@ -1,8 +1,8 @@
-//! Who is told that a run has changed: those who wait for it in this process at once, other replicas a moment later,
-//! through the database.
+//! Publishes that a run has changed: to waiters in this process at once, to other replicas through the
+//! database.
 //!
-//! Only *that* something changed is told, never what: whoever is told looks. So telling twice does no harm, and what was
-//! not told is found by a slow look.
+//! A notification says only that a run changed, and the receiver reads the run. So a duplicate does no harm,
+//! and a slow poll makes up for a lost one.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,46 +15,55 @@ use tokio::sync::Notify;
 
 use crate::error::StorageError;
 
-/// How far a run is, in so few words that it can be asked of many at once.
+/// How far a run is, in a form that is cheap to read for many runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     pub generation: i32,
     pub status: RunStatus,
-    /// How many stages are stored.
+    /// The number of stored stages.
     pub stages: usize,
 }
 
-/// A database through which replicas tell each other.
+/// A database through which replicas notify each other.
 #[async_trait]
 pub trait ChangeNotifier: Send + Sync + std::fmt::Debug {
-    /// Tells all replicas that these runs have changed; `by` is the teller's name, who need not listen to itself.
+    /// Notifies all replicas that these runs have changed. `by` names the sender, which ignores its own
+    /// notifications.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     async fn notify(&self, by: &str, runs: &[RunId]) -> Result<(), StorageError>;
 
-    /// How far these runs are; one that the database does not know is left out.
+    /// Reads how far these runs are, and omits runs without a row.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     async fn marks(&self, runs: &[RunId]) -> Result<HashMap<RunId, Mark>, StorageError>;
 }
 
-/// What is heard.
+/// A notification from the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
-    /// Listening, from now on: of what came before, nobody told us.
+    /// The listener is connected. It missed earlier notifications.
     Connected,
-    /// Nothing is heard any more, for a while.
+    /// The listener has lost its connection.
     Lost,
-    /// There may be a run to claim.
+    /// A run may be claimable.
     Waiting,
-    /// A run was cancelled; it may have been retried since.
+    /// A run was cancelled. It may have been retried since.
     Cancelled(RunId),
-    /// Somebody has changed runs.
+    /// Another replica has changed runs.
     Changed { by: String, runs: Vec<RunId> },
 }
 
-/// RunChanges of runs, as this process makes them and hears of them.
+/// The changes of runs, by this process and by others.
 #[derive(Debug)]
 pub struct RunChanges {
     name: String,
     waiting: Mutex<HashMap<RunId, Weak<Notify>>>,
-    /// What the others are still to be told.
+    /// Changes that the other replicas have not received.
     unsent: Mutex<BTreeSet<RunId>>,
     has_unsent: Notify,
 }
@@ -71,20 +80,20 @@ impl Default for RunChanges {
 }
 
 impl RunChanges {
-    /// What this process is called when it tells others.
+    /// This process's name as a sender.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// This process has changed a run.
+    /// Publishes a run that this process has changed.
     pub fn publish(&self, run: &RunId) {
         self.wake_local(run);
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
         self.has_unsent.notify_one();
     }
 
-    /// A run has changed, whoever did it: wakes who waits for it here.
+    /// Wakes the waiter for a run in this process. Any process may have changed it.
     pub fn wake_local(&self, run: &RunId) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = waiting.get(run).and_then(Weak::upgrade) {
@@ -92,7 +101,7 @@ impl RunChanges {
         }
     }
 
-    /// Wakes whoever waits for this run from now on, as long as the handle lives. One handle a run.
+    /// Returns a handle that is woken when this run changes, while the handle lives. One handle per run.
     #[must_use]
     pub fn of(&self, run: &RunId) -> Arc<Notify> {
         let woken = Arc::new(Notify::new());
@@ -102,7 +111,7 @@ impl RunChanges {
         woken
     }
 
-    /// Waits until there is something that the others are to be told, and takes it.
+    /// Waits until there are unsent changes, and takes them.
     pub async fn take_unsent(&self) -> Vec<RunId> {
         loop {
             let unsent = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,4 +1,4 @@
-//! Commands on a run from outside of its work: list, retry, cancel, delete.
+//! The commands on a run that no worker makes: list, retry, cancel, delete.
 
 use async_trait::async_trait;
 use pipeline::{clock::Timestamp, failure::RunFailure, run::RunId};
@@ -11,53 +11,97 @@ use crate::{
     },
 };
 
-/// What came of a deletion's first step.
+/// The result of the first step of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TombstoneOutcome {
-    /// Its tombstone stands; nobody sees the run any more.
+    /// The tombstone exists, so no caller sees the run any more.
     Done {
-        /// Whether the store had the run, or only knows now that there must be none.
+        /// Whether the store had the run before.
         had_run: bool,
     },
-    /// It has not ended. Nothing has changed.
+    /// The run has not ended. Nothing has changed.
     Running,
 }
 
-/// What is done to runs from outside of their work.
+/// The operations on runs that no worker makes.
 #[async_trait]
 pub trait Control: Send + Sync {
-    /// The run's row in the database that the frontend shares; a store without such rows has none.
+    /// Reads the run's row in the frontend's database. None for a store without such rows.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn frontend_run(&self, _run: &RunId) -> Result<Option<FrontendRun>, StorageError> {
         Ok(None)
     }
 
-    /// Ends the step that a page shows as under way, for a run that the frontend has ended.
+    /// Ends the current step on the frontend's page, for a run that the frontend has ended.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn end_step(&self, _run: &RunId, _failure: &RunFailure) -> Result<(), StorageError> {
         Ok(())
     }
 
-    /// A page of the list.
+    /// Lists one page of runs.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError>;
 
-    /// Which of the runs are no longer the caller's. Changes nothing.
+    /// Lists the runs that the caller no longer owns. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
 
-    /// Makes a failed or cancelled run work again, with what is stored of it, under the generation after the one that
-    /// was seen; returns that. None if it is not as seen any more: of many at once, one does it.
+    /// Continues a failed or cancelled run with its stored stages, under the generation after `seen`. Returns
+    /// the new generation. None if the run has changed since: of many concurrent calls, one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the store does not hold the run. `Unavailable` or `Schema` if the store fails.
+    /// `Indeterminate` if it does not answer in time.
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError>;
 
-    /// Ends a run that has not ended, whoever works on it: from now on their writes are stale. False if it had ended.
+    /// Cancels a run that has not ended. From then on, its worker's writes are stale. False if the run had
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the store does not hold the run. `Unavailable` or `Schema` if the store fails.
+    /// `Indeterminate` if it does not answer in time.
     async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError>;
 
-    /// Sets a run's tombstone: it is shown, retried and accepted no more. May be done again.
+    /// Creates a run's tombstone, so that it is no longer shown, retried or accepted. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError>;
 
     /// Whether the run has a tombstone.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError>;
 
-    /// Removes all that a buried run has left but its tombstone. May be done again.
+    /// Removes all of a deleted run except its tombstone. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the run has no tombstone. `Unavailable` or `Schema` if the store fails. `Indeterminate`
+    /// if it does not answer in time.
     async fn remove(&self, run: &RunId) -> Result<(), StorageError>;
 
-    /// Buried runs of which something is left: a process died before it had removed all.
+    /// Lists deleted runs of which something remains, because a process died during the removal.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError>;
 }

@@ -1,10 +1,10 @@
-//! How a run is accepted, claimed, leased and ended.
+//! The types for accepting, claiming, leasing and ending a run.
 
 use std::{collections::HashSet, time::Duration};
 
 use pipeline::run::{RunId, RunStatus};
 
-/// In whose name, and for how long, a run is worked on without a sign of life.
+/// The owner of a lease, and how long it lasts without a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The replica's id.
@@ -12,43 +12,44 @@ pub struct Lease {
     pub duration: Duration,
 }
 
-/// The right to write to a run, until somebody else claims it.
+/// The right to write to a run, until another worker claims it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
     pub run: RunId,
     pub owner: String,
-    /// The fencing token: raised by every claim and by a cancellation.
+    /// The fencing token. Every claim and every cancellation raises it.
     pub epoch: i32,
-    /// Raised by a retry; a higher generation wins.
+    /// Each retry raises it. A higher generation wins.
     pub generation: i32,
-    /// Which attempt at the next stage this is: claims that ended without storing one, this one included.
+    /// The number of this attempt at the next stage: earlier claims that stored no stage, and this one.
     pub attempt: i32,
-    /// Whether the run's row is held under it too. One that came from the files has yet to take its row, if there is
-    /// one.
+    /// Whether the worker owns the run's row under this fence. A claim from files must still take the row, if
+    /// there is one.
     pub owns_row: bool,
 }
 
-/// What a worker asks for when it has room.
+/// A worker's claim for free slots.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
     pub lease: &'a Lease,
-    /// Runs at most.
+    /// The most runs to claim.
     pub limit: usize,
-    /// What this process works on already.
+    /// Runs that this process works on already.
     pub held: &'a HashSet<RunId>,
-    /// Whether runs may be taken away whose lease has ended. After an outage that says nothing of their workers.
+    /// Whether to claim runs with an expired lease. After an outage, an expired lease says nothing about its
+    /// worker.
     pub expired: bool,
 }
 
-/// What became of a run that asked to be accepted.
+/// The result of an acceptance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acceptance {
-    /// It is new, or a row that waited for it; with a fence where a lease was asked for.
+    /// The run is new, or its row waited for acceptance. With a fence if the caller requested a lease.
     New(Option<Fence>),
-    /// It has been accepted before, with the same request.
+    /// The run was accepted before, with the same request.
     Existing(RunStatus),
-    /// The id is taken by another request.
+    /// Another request has this id.
     RequestMismatch,
-    /// The run of this id has been deleted, and its tombstone lives.
+    /// The run with this id was deleted, and its tombstone exists.
     Deleted,
 }

@@ -9,11 +9,11 @@ use pipeline::{
 
 use crate::run::StoredIn;
 
-/// As far as runs are counted, and as pages by number reach. Beyond it a list costs what it holds, so it goes on by
-/// [`PageStart::After`], which costs the same at any depth.
+/// The most runs that are counted and that numbered pages reach. A deeper page would cost as much as the list
+/// before it. [`PageStart::After`] costs the same at any depth.
 pub const COUNTED_MAX: usize = 10_000;
 
-/// Which runs are wanted, newest first.
+/// A request for a list of runs, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     pub status: Option<RunStatus>,
@@ -23,16 +23,16 @@ pub struct Listing {
     pub limit: usize,
 }
 
-/// Where a page begins.
+/// The start of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageStart {
-    /// After so many runs; fewer than [`COUNTED_MAX`].
+    /// After this many runs; fewer than [`COUNTED_MAX`].
     Offset(usize),
-    /// After this one.
+    /// After this position.
     After(Position),
 }
 
-/// A run's place in the list: when it was created, and its id.
+/// A run's position in the list: its time of creation, and its id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     pub created_at: Timestamp,
@@ -47,11 +47,11 @@ pub struct RunSummary {
     pub generation: i32,
     /// The document's name.
     pub source: String,
-    /// None for a row that the frontend has created and nobody has asked `/run` for.
+    /// None for a row that the frontend created and that `/run` has not accepted.
     pub brand_id: Option<BrandId>,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
-    /// How many stages are stored.
+    /// The number of stored stages.
     pub stages: usize,
     pub failure: Option<RunFailure>,
 }
@@ -63,20 +63,20 @@ impl RunSummary {
     }
 }
 
-/// A part of the list.
+/// A page of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunPage {
     pub runs: Vec<RunSummary>,
     pub has_next: bool,
-    /// How many runs the filters let through, or [`COUNTED_MAX`] if there are more.
+    /// The number of runs that match the filters, or [`COUNTED_MAX`] if there are more.
     pub total: usize,
     pub is_total_exact: bool,
-    /// Who was asked.
+    /// The stores that were read.
     pub stored_in: StoredIn,
 }
 
 impl RunPage {
-    /// A page of what has been sorted out already, newest first.
+    /// A page of runs that match the filters, newest first.
     #[must_use]
     pub fn of(all: Vec<RunSummary>, listing: &Listing, stored_in: StoredIn) -> Self {
         let total = all.len();
@@ -92,7 +92,7 @@ impl RunPage {
 }
 
 impl Listing {
-    /// Whether a run is wanted.
+    /// Whether a run matches the filters.
     #[must_use]
     pub fn wants(&self, status: RunStatus, brand_id: Option<&BrandId>) -> bool {
         self.status.is_none_or(|wanted| wanted == status)
@@ -100,7 +100,7 @@ impl Listing {
     }
 }
 
-/// A row as the frontend wrote it before it asked for the run.
+/// A row as the frontend inserted it before it submitted the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrontendRun {
     pub company_name: String,

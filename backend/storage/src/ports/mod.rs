@@ -1,4 +1,4 @@
-//! The interfaces of a store, one file a concern.
+//! The ports of a store, one file per concern.
 
 pub mod changes;
 pub mod control;

@@ -1,4 +1,5 @@
-//! What the frontend is still to be told: written down with each state change, and kept until it has taken it.
+//! The outbox: the webhooks to send to the frontend. A store writes them with each state change, and keeps
+//! them until they are delivered.
 
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::StorageError, ports::store::Store, run::RunRecord};
 
-/// A state change that the frontend is told. What is sent is made of the run at that time.
+/// A state change that a webhook announces. Its body is built from the run when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i32", into = "i32")]
 pub enum WebhookEvent {
-    /// Work on a step begins: a stage by its number, or the report as the fifth.
+    /// A step starts: a stage by its number, or the report as the fifth.
     Started(u8),
     /// A stage is stored.
     Stage(Stage),
@@ -28,7 +29,7 @@ pub enum WebhookEvent {
 }
 
 impl WebhookEvent {
-    /// Its number in the outbox, which never changes.
+    /// The number in the outbox, which never changes.
     #[must_use]
     pub fn number(self) -> i32 {
         match self {
@@ -40,7 +41,7 @@ impl WebhookEvent {
         }
     }
 
-    /// Its place in the order in which the events of a generation are sent: a step begins before it is stored.
+    /// The position in the order of sending within a generation. A step's start comes before its stage.
     #[must_use]
     pub fn place(self) -> i32 {
         match self {
@@ -62,7 +63,8 @@ impl WebhookEvent {
         }
     }
 
-    /// Its name, which never changes: the id that a receiver knows a repetition by is made of it.
+    /// The event's name, which never changes. It is a part of the webhook id, by which a receiver recognises
+    /// a repetition.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -81,7 +83,7 @@ impl WebhookEvent {
         }
     }
 
-    /// Everything that there is to tell of a run as it stands.
+    /// All events of a run in its current state.
     #[must_use]
     pub fn all_of(run: &RunRecord) -> Vec<Self> {
         use pipeline::run::RunStatus;
@@ -95,7 +97,7 @@ impl WebhookEvent {
     }
 }
 
-/// The number before that of the first step's beginning.
+/// The offset of the numbers of started steps.
 const STARTED: i32 = 10;
 
 impl From<WebhookEvent> for i32 {
@@ -112,16 +114,16 @@ impl TryFrom<i32> for WebhookEvent {
     }
 }
 
-/// How it ended with an event.
+/// The final outcome of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryOutcome {
     Delivered,
-    /// The receiver wants to hear no more of this run (410).
+    /// The receiver wants no more events of this run (410).
     Gone,
-    /// As often as may be.
+    /// All attempts failed.
     GaveUp,
-    /// It is no longer so: the run was retried or deleted meanwhile.
+    /// The event is outdated: the run was retried or deleted meanwhile.
     Superseded,
     TooLarge,
 }
@@ -146,7 +148,7 @@ impl DeliveryOutcome {
     }
 }
 
-/// An event and how far its delivery has come.
+/// An event and the state of its delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     pub generation: i32,
@@ -155,7 +157,7 @@ pub struct Delivery {
     pub attempts: i32,
     #[serde(with = "millis")]
     pub next_attempt_at: Timestamp,
-    /// None while it is to be sent.
+    /// None while the event is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<DeliveryOutcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,53 +165,61 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The place in the order of sending.
+    /// The position in the order of sending.
     #[must_use]
     pub fn position(&self) -> (i32, i32) {
         (self.generation, self.event.place())
     }
 }
 
-/// An event that is to be sent now, by whoever holds this.
+/// An event that its claimer must send now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueDelivery {
     pub run: RunId,
     pub generation: i32,
     pub event: WebhookEvent,
-    /// This one included.
+    /// The number of this attempt.
     pub attempt: i32,
-    /// The receiver has said that it wants to hear no more of the run.
+    /// The receiver has refused further events of the run.
     pub is_gone: bool,
 }
 
-/// Deliveries by how they stand.
+/// The number of deliveries by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DeliveryCounts {
     pub pending: u64,
     pub delivered: u64,
     pub gone: u64,
     pub gave_up: u64,
-    /// Whole seconds since the oldest pending one was written down.
+    /// Whole seconds since the oldest pending event was queued.
     pub oldest_pending_seconds: u64,
 }
 
-/// A store that keeps, with its runs, what the frontend is still to be told.
+/// A store that keeps the webhooks of its runs.
 ///
 /// # Invariants
 ///
-/// * An event is written with its state change, or neither is.
-/// * Of a run, an event is handed out only when all before it are settled.
-/// * What was handed out is handed out again only after the time that was asked for.
+/// * An event is written with its state change, or neither is written.
+/// * An event of a run is claimed only after all earlier ones are finished.
+/// * A claimed event is claimed again only after its visibility timeout.
 #[async_trait]
 pub trait Outbox: Store {
-    /// Hands out events that are due, at most one a run, and nobody else for so long.
+    /// Claims due events, at most one per run. Nobody else claims them within the visibility timeout.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn claim_due(
         &self,
         limit: usize,
         visibility_timeout: Duration,
     ) -> Result<Vec<DueDelivery>, StorageError>;
 
-    /// It is not sent again. `Gone` settles all that is left of the run.
+    /// Finishes an event. `Gone` finishes all remaining events of the run.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn ack(
         &self,
         due: &DueDelivery,
@@ -217,10 +227,18 @@ pub trait Outbox: Store {
         error: Option<&str>,
     ) -> Result<(), StorageError>;
 
-    /// It is sent again after a while, and so is what comes after it.
+    /// Postpones an event and all later ones of the run.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn postpone(&self, due: &DueDelivery, wait: Duration, error: &str) -> Result<(), StorageError>;
 
-    /// Sends everything of the run once more, what had been settled and what had never been written down.
+    /// Queues all events of the run again, both finished ones and missing ones. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn replay(
         &self,
         run: &RunId,
@@ -228,12 +246,24 @@ pub trait Outbox: Store {
         events: &[WebhookEvent],
     ) -> Result<usize, StorageError>;
 
-    /// What there is of a run, in order.
+    /// The events of a run, in order.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError>;
 
-    /// All of them, counted.
+    /// Counts all deliveries by state.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn count_deliveries(&self) -> Result<DeliveryCounts, StorageError>;
 
-    /// Takes over what another store was still to tell, and what it had told.
+    /// Imports the pending and the finished deliveries of another store.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn import_deliveries(&self, run: &RunId, deliveries: &[Delivery]) -> Result<(), StorageError>;
 }

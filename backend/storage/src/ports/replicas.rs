@@ -1,11 +1,11 @@
-//! The registry of replicas, and the figures that only the database knows.
+//! The registry of replicas, and the figures that only the database holds.
 
 use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::error::StorageError;
 
-/// A running process of the service, as the registry shows it.
+/// A running process of the service, as in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Replica {
     pub id: String,
@@ -13,29 +13,49 @@ pub struct Replica {
     pub role: String,
     pub version: String,
     pub git_sha: Option<String>,
-    /// The revision and the words of the flags that it goes by: replicas that differ have not all seen a flip yet.
+    /// The revision and the values of its flags. During a change of flags, replicas differ for a moment.
     pub flags: String,
     pub runs_in_flight: u32,
     pub is_draining: bool,
-    /// Whole seconds since its last sign of life.
+    /// Whole seconds since its last heartbeat.
     pub silent_seconds: u32,
 }
 
-/// What is known beyond this process: asked of the database.
+/// Facts about all replicas, from the database.
 #[async_trait]
 pub trait ReplicaRegistry: Send + Sync + std::fmt::Debug {
-    /// Accepted runs that nobody works on yet, counted up to a number.
+    /// Counts accepted runs that wait for a worker, up to a limit.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError>;
 
-    /// Runs of which row and files hold different records now, counted up to a number.
+    /// Counts runs whose row and files differ, up to a limit.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError>;
 
-    /// The replicas that have shown a sign of life lately.
+    /// Lists the replicas with a recent heartbeat.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError>;
 
-    /// Shows a sign of life; returns whether another replica has shown one in the last ten minutes.
+    /// Sends a heartbeat. Returns whether another replica has sent one in the last ten minutes.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     async fn heartbeat(&self, replica: &Replica) -> Result<bool, StorageError>;
 
-    /// Takes a replica that stops out of the registry.
+    /// Removes a stopping replica from the registry.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     async fn leave(&self, replica_id: &str) -> Result<(), StorageError>;
 }

@@ -16,37 +16,81 @@ use crate::{
     run::{End, RunRecord, RunSubmission},
 };
 
-/// A place that keeps runs.
+/// A store of runs.
 #[async_trait]
 pub trait Store: Control + std::fmt::Debug {
-    /// Records a request durably, or tells that it was recorded before. Of many at once, one is new.
+    /// Stores a request durably, or finds that it was stored before. Of many concurrent calls, one returns
+    /// `New`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError>;
 
-    /// Makes a run known here that was accepted elsewhere, under the fence that it has there. It may be known already.
+    /// Stores a run that another store accepted, under the same fence. The run may be here already.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run, or if it was deleted. `Conflict` if the run has another
+    /// request. `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn adopt(&self, run: &RunSubmission, fence: &Fence) -> Result<(), StorageError>;
 
-    /// Takes accepted, unfinished runs that nobody holds, the more urgent and each user's oldest first.
+    /// Claims accepted, unfinished runs without an owner: urgent ones first, then each user's oldest.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError>;
 
-    /// Says that the runs are still worked on; returns those that are no longer the caller's.
+    /// Renews leases. Returns the runs that the caller has lost.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
 
-    /// Gives a run back unfinished, so that anybody may claim it at once; the attempt does not count.
+    /// Releases an unfinished run, so that any worker may claim it at once. The attempt does not count.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn release(&self, fence: &Fence) -> Result<(), StorageError>;
 
-    /// The run with all that is stored of it.
+    /// Loads a run with all its stored parts.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError>;
 
     /// Stores a stage durably.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run, or if it has ended. `Conflict` if a different record is
+    /// stored. `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError>;
 
-    /// Remembers that the other store lacks these stages (none: only the run's end).
+    /// Records that the other store lacks these stages (none: only the run's end).
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run. `Unavailable` or `Schema` if the store fails. `Indeterminate`
+    /// if it does not answer in time.
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError>;
 
-    /// Ends the run, durably, with its report and all that belongs to its end. Ending it again in the same way is
-    /// success.
+    /// Ends the run durably, with its report and its failure. Repeating the same end succeeds.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run, or if it has ended otherwise. `Unavailable` or `Schema` if
+    /// the store fails. `Indeterminate` if it does not answer in time.
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError>;
 
-    /// Whether the store would take a write now.
+    /// Checks whether the store would accept a write now.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Indeterminate` or `Schema` says why it would not.
     async fn probe(&self) -> Result<(), StorageError>;
 }

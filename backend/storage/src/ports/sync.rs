@@ -1,4 +1,4 @@
-//! What is found equal on both sides, and kept as evidence of it.
+//! Proofs: the stored evidence that row and files held the same content.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
     run::{End, RunRecord, RunSubmission},
 };
 
-/// That row and files held the same at one version of the row.
+/// States that row and files held the same at one version of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     pub run_id: RunId,
@@ -27,7 +27,7 @@ pub struct Proof {
     /// SHA-256 of the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
-    /// The row's version that was read: PostgreSQL's `xmin`.
+    /// The version of the row that was read: PostgreSQL's `xmin`.
     pub row_version: String,
     #[serde(with = "millis")]
     pub proved_at: Timestamp,
@@ -36,7 +36,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// A proof of a run that both sides hold equally.
+    /// Creates the proof of a run that both stores hold equally.
     #[must_use]
     pub fn of(snapshot: &RunRecord, row_version: String, proved_at: Timestamp) -> Self {
         Self {
@@ -52,39 +52,61 @@ impl Proof {
     }
 }
 
-/// A run as its row says, with what a snapshot does not.
+/// A run's row, with the fields that a [`RunRecord`] lacks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub snapshot: RunRecord,
     /// PostgreSQL's `xmin`.
     pub version: String,
-    /// Whose lease is, or was, on it.
+    /// The owner of the last lease on the run.
     pub owner: Option<String>,
-    /// What stands in it and does not match its own digest, by number (5 is the report): somebody has changed it by hand.
-    /// The snapshot has none of it.
+    /// The parts that do not match their own digest, by number (5 is the report), because somebody edited the
+    /// row. The snapshot omits them.
     pub damaged: BTreeMap<i32, String>,
 }
 
-/// A database whose rows can be compared with files, and mended.
+/// A database whose rows can be compared with files and repaired.
 #[async_trait]
 pub trait SyncTarget: Store {
-    /// The run as its row says.
+    /// Reads the run's row.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn read_row(&self, run: &RunId) -> Result<Option<Row>, StorageError>;
 
-    /// Those of these runs that have ended.
+    /// Selects the runs that have ended.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError>;
 
-    /// Those of these runs that have no row.
+    /// Selects the runs that have no row.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn absent_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError>;
 
-    /// Deleted runs with the times of their tombstones, in the order of these, after that time and run, at most `limit`.
+    /// Lists deleted runs with the times of their tombstones, in that order, after that time and run, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn tombstones(
         &self,
         after: Option<(Timestamp, Option<&RunId>)>,
         limit: usize,
     ) -> Result<Vec<(RunId, Timestamp)>, StorageError>;
 
-    /// Stores a stage that an ended run of this generation lacks. An equal one is success, another a conflict.
+    /// Adds a stage that an ended run of this generation lacks. An equal stored record is a success.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if a different record is stored. `Unavailable` or `Schema` if the store fails.
+    /// `Indeterminate` if it does not answer in time.
     async fn fill_stage(
         &self,
         run: &RunId,
@@ -92,7 +114,11 @@ pub trait SyncTarget: Store {
         record: &StageRecord,
     ) -> Result<(), StorageError>;
 
-    /// Gives a completed run of this generation the rows of the frontend's tables that it lacks.
+    /// Adds the frontend rows that a completed run of this generation lacks.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn fill_rows(
         &self,
         run: &RunId,
@@ -101,12 +127,21 @@ pub trait SyncTarget: Store {
         at: Timestamp,
     ) -> Result<(), StorageError>;
 
-    /// Stores the report that a completed run of this generation lacks: one that the frontend completed, when it was told
-    /// and we could not write.
+    /// Adds the report that a completed run of this generation lacks. It is missing if the frontend completed
+    /// the run after our webhook, while we could not write.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn fill_report(&self, run: &RunId, generation: i32, report: &str) -> Result<(), StorageError>;
 
-    /// Gives an open row what the files have of its run, up to its end: takes or enters it where `new` says what was asked,
-    /// stores the stages in order, ends it. Each step stands by itself, so that what breaks off can be begun anew.
+    /// Writes the stages and the end from a run's files to its open row. With `new`, it first inserts or
+    /// adopts the row. Each step is a separate statement, so an interrupted replay can start again.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the row. `Conflict` if a different record is stored. `Unavailable` or
+    /// `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn replay(
         &self,
         fence: &Fence,
@@ -116,16 +151,28 @@ pub trait SyncTarget: Store {
         at: Timestamp,
     ) -> Result<(), StorageError>;
 
-    /// Keeps the proof with the row; false if the row is no longer the one that was read.
+    /// Stores the proof with the row. False if the row has changed since it was read.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn keep_proof(&self, proof: &Proof) -> Result<bool, StorageError>;
 
-    /// Opens an ended row again under a lease of the fence's owner, without these stages, its report and the rows made of
-    /// it; false if the row is no longer the one that was read.
+    /// Opens an ended row again under a lease of the fence's owner. Removes these stages, the report, and the
+    /// frontend rows built from it. False if the row has changed since it was read.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn reopen(&self, fence: &Fence, without: &[Stage], row_version: &str)
     -> Result<bool, StorageError>;
 
-    /// Gives columns of an ended row (5 is the report) the digests of what stands in them; false if the row is no longer the
-    /// one that was read.
+    /// Replaces the digests of an ended row by those of its columns (5 is the report). False if the row has
+    /// changed since it was read.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn accept_digests(
         &self,
         run: &RunId,
@@ -133,10 +180,18 @@ pub trait SyncTarget: Store {
         row_version: &str,
     ) -> Result<bool, StorageError>;
 
-    /// Notes the stages (5 is the report, 0 the status) that differ; none takes the note away.
+    /// Records the parts that differ (0 status, 5 report). An empty list clears the record.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError>;
 
-    /// Ended runs in the order of their creation, after `after`, at most `limit`.
+    /// Lists ended runs in the order of their creation, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn ended_since(
         &self,
         since: Option<Timestamp>,
@@ -144,16 +199,29 @@ pub trait SyncTarget: Store {
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError>;
 
-    /// Ended runs whose rows say that the files lack something of them, in the same way.
+    /// Lists ended runs whose rows say that the files lack a part, in the order of creation.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn files_incomplete_since(
         &self,
         after: Option<&RunId>,
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError>;
 
-    /// How many accepted runs have not ended.
+    /// Counts accepted runs that have not ended.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError>;
 
-    /// Forgets tombstones and settled deliveries from before then, at most `limit` of each; returns how many went.
+    /// Deletes tombstones and finished deliveries from before that time, at most `limit` of each. Returns how
+    /// many.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError>;
 }

@@ -1,12 +1,12 @@
-//! Runs in the database that the frontend shares: the request, the lease, the checkpoints and the result are one row
-//! of `PipelineRun`.
+//! Keeps runs in the database that the frontend shares. One row of `PipelineRun` holds a run's request,
+//! lease, checkpoints and result.
 //!
 //! # Invariants
 //!
-//! * Every write of a worker is one statement that names its fence: owner, epoch, generation, and a status that is
-//!   still `PROCESSING`. No row changed means that somebody else has the run.
-//! * Every call is bounded in time from end to end, the wait for a connection included.
-//! * Times cross the border to SQL as milliseconds since 1970, JSON as text.
+//! * Every write of a worker is one statement that names its fence: owner, epoch, generation, and the status
+//!   `PROCESSING`. If no row changes, another worker owns the run.
+//! * Every call has a time limit from end to end, including the wait for a connection.
+//! * Times are passed to SQL as milliseconds since 1970, JSON as text.
 
 mod changes;
 mod leases;

@@ -1,4 +1,4 @@
-//! The outbox in the database: a row an event, claimed by whichever replica is free.
+//! The outbox in the database: one row per event. Any free replica claims it.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Part of a statement that changes a run: what is to be told of it. From a part with "id" and "generation"; the events'
-/// numbers; whether anybody is told anything.
+/// A part of a statement that changes a run: queues its webhooks. It takes a part with "id" and "generation",
+/// the events' numbers, and whether webhooks are on.
 macro_rules! enqueue_event {
     ($from:literal, $events:literal, $switch:literal) => {
         concat!(
@@ -38,7 +38,7 @@ macro_rules! enqueue_event {
 }
 pub(super) use enqueue_event;
 
-/// An event's place in the order of sending, as [`WebhookEvent::place`].
+/// An event's place in the order of sending, as in [`WebhookEvent::place`].
 macro_rules! place {
     ($row:literal) => {
         concat!(
@@ -53,8 +53,8 @@ macro_rules! place {
     };
 }
 
-/// What is due, of each run the first that is not settled. Times are stored in milliseconds, so one may be rounded up to
-/// the next. $1 limit, $2 how long it is nobody else's (s)
+/// Claims the first unfinished event of each run, if it is due. The stored times are rounded to milliseconds,
+/// so an event may seem due one millisecond late. $1 limit, $2 visibility timeout (s)
 const CLAIM: &str = concat!(
     r#"
 WITH due AS (
@@ -88,7 +88,7 @@ async fn claim(
         .await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
-        // One that this version does not know waits for the next.
+        // A later version processes an event that this one does not know.
         let Some(event) = WebhookEvent::from_number(row.try_get("event")?) else { continue };
         all.push(DueDelivery {
             run: run_id(row.try_get("runId")?)?,
@@ -101,7 +101,8 @@ async fn claim(
     Ok(all)
 }
 
-/// $1 run, $2 generation, $3 event, $4 outcome, $5 why, $6 whether it was taken without being sent
+/// $1 run, $2 generation, $3 event, $4 outcome, $5 why, $6 whether the event was acknowledged without being
+/// sent
 const ACK: &str = r#"
 UPDATE "WebhookDelivery" SET "settledAt" = now(), "outcome" = $4, "lastError" = $5,
   "attempts" = "attempts" - ($6 AND "generation" = $2 AND "event" = $3)::int
@@ -125,7 +126,7 @@ async fn ack(
     Ok(())
 }
 
-/// What waits behind it is not looked at before it either. $1 run, $2 generation, $3 event, $4 wait (s), $5 why
+/// Postpones an event and all later events of the run. $1 run, $2 generation, $3 event, $4 wait (s), $5 why
 const POSTPONE: &str = r#"
 UPDATE "WebhookDelivery" SET
   "nextAttemptAt" = CASE WHEN "generation" = $2 AND "event" = $3 THEN now() + make_interval(secs => $4)
@@ -224,7 +225,8 @@ async fn count(conn: &mut PooledConn<'_>) -> Result<DeliveryCounts, DbError> {
     })
 }
 
-/// What either side has told is told. $1 run, $2 generations, $3 events, $4 attempts, $5 outcomes, $6 when (ms)
+/// Imports deliveries. An event that either side has delivered counts as delivered. $1 run, $2 generations,
+/// $3 events, $4 attempts, $5 outcomes, $6 when (ms)
 const IMPORT: &str = r#"
 INSERT INTO "WebhookDelivery" AS w ("runId", "generation", "event", "attempts", "nextAttemptAt", "settledAt", "outcome")
 SELECT $1, o.generation, o.event, o.attempts, to_timestamp(o.at::float8 / 1000),

@@ -1,4 +1,4 @@
-//! Which statement each port of the store runs.
+//! Implements the ports of the store by their statements.
 
 use std::sync::PoisonError;
 

@@ -1,4 +1,4 @@
-//! What the database knows of the work and of the replicas as a whole.
+//! Reads the queue, the conflicts and the live replicas from the database.
 
 use sqlx::{Row as _, postgres::PgRow};
 
@@ -7,7 +7,8 @@ use crate::{
     postgres::pool::{connections::PooledConn, db_error::DbError},
 };
 
-/// Accepted, and nobody's: the partial index for claims holds just these and the leased ones. $1 at most
+/// Counts accepted runs without an owner. The partial index for claims holds only these and the leased runs.
+/// $1 limit
 const QUEUED: &str = r#"
 SELECT count(*)::int8 AS "queued" FROM (
   SELECT FROM "PipelineRun"
@@ -15,19 +16,20 @@ SELECT count(*)::int8 AS "queued" FROM (
   LIMIT $1
 ) AS queued"#;
 
-/// By the partial index of such rows. $1 at most
+/// Uses the partial index of rows with conflicts. $1 limit
 const CONFLICTS: &str = r#"
 SELECT count(*)::int8 AS "conflicts" FROM (
   SELECT FROM "PipelineRun" WHERE cardinality("conflictedStages") > 0 LIMIT $1
 ) AS conflicted"#;
 
-/// With a sign of life in the last minute: a dozen missed beats.
+/// Replicas with a heartbeat in the last minute, which allows for a dozen missed ones.
 const REPLICAS: &str = r#"
 SELECT "id", "role", "version", "gitSha", "flagRevision", "runsInFlight", "draining",
        GREATEST(extract(epoch FROM now() - "heartbeatAt"), 0)::int4 AS "silent"
 FROM "Replica" WHERE "heartbeatAt" > now() - interval '1 minute' ORDER BY "id" LIMIT 1000"#;
 
-/// Ten minutes are what a process may be cut off and still come back to accept runs; after a day it is forgotten.
+/// A process that was cut off for up to ten minutes may return and accept runs. After a day, its entry is
+/// deleted.
 /// $1 id, $2 role, $3 version, $4 commit, $5 flags, $6 runs in flight, $7 draining
 const HEARTBEAT: &str = r#"
 WITH mine AS (

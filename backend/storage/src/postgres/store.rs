@@ -9,17 +9,17 @@ use crate::{
     postgres::pool::{address::Malformed, config::DatabaseConfig, connections::Pool},
 };
 
-/// Runs in a PostgreSQL database. Cheap to clone.
+/// Stores runs in a PostgreSQL database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     pub(super) pool: Pool,
-    /// The user whose run was claimed last: the next claim begins after them.
+    /// The user whose run was claimed last. The next claim starts with the user after them.
     pub(super) last_user: Arc<Mutex<String>>,
-    /// Where the frontend is told of runs: wakes who tells it.
+    /// Wakes the webhook dispatcher. None if webhooks are off.
     pub(super) telling: Option<Arc<Notify>>,
 }
 
-/// Connections of a store.
+/// The connections of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
     pub open: u32,
@@ -27,20 +27,24 @@ pub struct Connections {
 }
 
 impl PostgresStore {
-    /// A store at the configured address; none without one. Connects to nothing before it is used. Must be called
+    /// Creates a store for the configured address, without connecting. None without an address. Call it
     /// within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the address, or a parameter or file that it names, is wrong.
     pub fn new(config: &DatabaseConfig) -> Result<Option<Self>, Malformed> {
         let Some(address) = &config.url else { return Ok(None) };
         Ok(Some(Self { pool: Pool::new(address, config)?, last_user: Arc::default(), telling: None }))
     }
 
-    /// Writes down, with each state change, what the frontend is to be told, and wakes who tells it.
+    /// Queues a webhook with each state change, and wakes the dispatcher.
     #[must_use]
     pub fn with_webhooks(self, wake: Option<Arc<Notify>>) -> Self {
         Self { telling: wake, ..self }
     }
 
-    /// Wakes who tells the frontend, if something was written down.
+    /// Wakes the webhook dispatcher if the write succeeded.
     pub(super) fn wake_dispatcher<T>(&self, written: Result<T, StorageError>) -> Result<T, StorageError> {
         if let (Ok(_), Some(wake)) = (&written, &self.telling) {
             wake.notify_one();
@@ -48,14 +52,14 @@ impl PostgresStore {
         written
     }
 
-    /// How many connections there are.
+    /// The number of connections.
     #[must_use]
     pub fn connections(&self) -> Connections {
         let (open, in_use) = self.pool.counts();
         Connections { open, in_use }
     }
 
-    /// Says goodbye to the server; later calls are refused.
+    /// Closes all connections. Later calls fail with `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
     }

@@ -1,4 +1,4 @@
-//! The rows as reconciliation reads and repairs them.
+//! The statements by which the reconciler reads and repairs rows.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Values on their way to SQL and back.
+//! Conversions of values to SQL and back.
 
 use pipeline::{clock::Timestamp, run::RunId};
 
@@ -9,7 +9,7 @@ use crate::{
     run::End,
 };
 
-/// What the frontend reads of a completed run.
+/// The frontend rows of a completed run.
 pub(super) fn frontend_rows(end: End<'_>, at: Timestamp) -> Result<Option<FrontendRows>, StorageError> {
     match end {
         End::Completed { records, report } => {
@@ -23,7 +23,7 @@ pub(super) fn refused(error: &pipeline::record::RecordError) -> StorageError {
     StorageError::new(StorageErrorKind::Invalid, format!("a stage's record {error}"))
 }
 
-/// A text without NUL, which no text of Postgres can hold.
+/// Removes NUL, which PostgreSQL text cannot hold.
 pub(super) fn text(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "").into() } else { text.into() }
 }
@@ -32,7 +32,7 @@ pub(super) fn time(millis: Option<i64>) -> Option<Timestamp> {
     millis.and_then(Timestamp::from_timestamp_millis)
 }
 
-/// Ids of accepted rows have been checked when they were accepted.
+/// Parses the id of an accepted row, which acceptance has checked.
 pub(super) fn run_id(id: &str) -> Result<RunId, DbError> {
     RunId::parse(id)
         .map_err(|error| DbError::Store(StorageError::new(StorageErrorKind::Invalid, error.to_string())))

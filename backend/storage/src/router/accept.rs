@@ -1,4 +1,4 @@
-//! Acceptance where there may be files: who guards against running twice.
+//! Accepts runs in modes with files, and decides which store guards against a second execution.
 
 use crate::mode::Mode;
 use crate::{
@@ -21,7 +21,7 @@ impl Router {
         match self.mode() {
             Mode::Invalid => Err(StorageError::new(
                 StorageErrorKind::Invalid,
-                "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
+                "both storage flags are off; set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
             )),
             Mode::FileOnly => self.accept_by_file(run, lease, None).await,
             Mode::DatabaseOnly => match &self.database {
@@ -32,27 +32,28 @@ impl Router {
         }
     }
 
-    /// Whether a file alone may accept a run: only where no other process may be asked for the same, or all ask the same
+    /// Whether a file alone may accept a run: either no other replica runs, or all replicas use the same
     /// files.
     #[must_use]
     pub fn may_accept_by_file(&self) -> bool {
         self.has_global_claim()
     }
 
-    /// Acceptance by file alone: only where a file is a guard against running twice.
+    /// Accepts a run by file alone, if a file guards against a second execution.
     pub(super) async fn accept_by_file(
         &self,
         run: &RunSubmission,
         lease: Option<&Lease>,
         cause: Option<StorageError>,
     ) -> Result<Acceptance, StorageError> {
-        // A row that may have come to be is kept from a second execution by who else is there to see it: nobody.
+        // If the insert timed out, it may have committed. Only if no other replica runs can nobody else claim
+        // that row.
         let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Indeterminate);
         if !(self.config.presence.is_alone() || self.files.has_shared_create_if_absent() && !is_ambiguous) {
             return Err(cause.unwrap_or_else(|| {
                 StorageError::new(
                     StorageErrorKind::Unavailable,
-                    "files alone do not keep several replicas from running it twice (SINGLE_REPLICA)",
+                    "files alone cannot keep several replicas from running it twice (SINGLE_REPLICA)",
                 )
             }));
         }
@@ -62,13 +63,13 @@ impl Router {
         accepted
     }
 
-    /// Another replica, which cannot reach the database, has accepted the run by file at the same moment: it is theirs. The
-    /// row waits for whoever claims it.
+    /// Another replica that cannot reach the database has accepted the run by file at the same moment. It
+    /// owns the run. The row is released for a later claim.
     async fn leave_to_files(&self, run: &RunSubmission, fence: &Fence) -> Result<Acceptance, StorageError> {
         if let Some(database) = &self.database
             && let Err(error) = database.call(|store| async move { store.release(fence).await }).await
         {
-            tracing::warn!(event = "run_release_failed", run_id = %run.id, %error, "the run's row could not be released; its lease will end");
+            tracing::warn!(event = "run_release_failed", run_id = %run.id, %error, "the run's row could not be released; its lease will expire");
         }
         Ok(match self.files.manifest(&run.id).await? {
             Some(manifest) if manifest.request.digest == run.request.digest => {
@@ -84,17 +85,17 @@ impl Router {
         run: &RunSubmission,
         lease: Option<&Lease>,
     ) -> Result<Acceptance, StorageError> {
-        // Files that cannot be looked at keep the database from nothing.
+        // The database may accept a run even if the files cannot be read.
         let (is_deleted, manifest) = match self.files.standing(&run.id).await {
             Err(error) if !error.is_outage() => return Err(error),
             standing => standing.unwrap_or_default(),
         };
-        // The other's tombstone may not have come to be.
+        // The database may still lack the tombstone.
         if is_deleted {
             return Ok(Acceptance::Deleted);
         }
         if let Some(manifest) = manifest {
-            // What was accepted by file while the database was away is not new to us.
+            // The run was accepted by file while the database was down.
             if !manifest.has_row() {
                 return Ok(if manifest.request.digest == run.request.digest {
                     Acceptance::Existing(manifest.status)
@@ -102,7 +103,7 @@ impl Router {
                     Acceptance::RequestMismatch
                 });
             }
-            // Nor is what the database has forgotten.
+            // The database has lost the run's row.
             if let Some(accepted) = self.accept_missing_row(run, &manifest).await? {
                 return Ok(accepted);
             }
@@ -113,7 +114,7 @@ impl Router {
         };
         match accepted {
             Ok(Acceptance::New(fence)) => {
-                // A run that waits gets its files from whoever takes it up, which may be on another disk.
+                // A waiting run gets its files from the worker that claims it, which may use another disk.
                 if let Some(fence) = &fence {
                     let filed = self.files.adopt(run, fence).await;
                     self.note_file(&filed);

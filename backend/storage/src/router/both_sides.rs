@@ -1,4 +1,4 @@
-//! One run as both stores hold it.
+//! Reads one run from both stores.
 
 use pipeline::run::{RunId, RunStatus};
 
@@ -13,23 +13,23 @@ use crate::{
 /// Why both sides of a run are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadPurpose {
-    /// A client asks; thousands may at once.
+    /// For a client. Thousands of clients may read at once.
     Display,
-    /// Somebody ends, retries or deletes the run: what the row says counts.
+    /// For a cancel, retry or delete. The row decides.
     Decision,
 }
 
-/// What each store says of a run.
+/// A run as each store holds it.
 #[derive(Debug)]
 pub(super) struct BothSides {
     pub(super) row: Option<RunRecord>,
-    /// ReadPurpose nothing is known of the row.
+    /// The reason if the row could not be read.
     pub(super) row_error: Option<StorageError>,
     pub(super) file: Option<RunRecord>,
 }
 
 impl BothSides {
-    /// Whether the files are further than the row: in another generation, or at an end that it has yet to be told.
+    /// Whether the files are ahead of the row: in a later generation, or with an end that the row lacks.
     pub(super) fn files_are_ahead(&self) -> bool {
         let rank = |snapshot: &RunRecord| (snapshot.generation, snapshot.status != RunStatus::Processing);
         self.file.as_ref().map(rank) > self.row.as_ref().map(rank)
@@ -41,7 +41,8 @@ impl BothSides {
 }
 
 impl Router {
-    /// Asks both stores. What cannot be looked up is not known to be missing: an error, unless the files know the run.
+    /// Reads both stores. A store that fails may hold the run, so its failure is an error unless the files
+    /// hold the run.
     pub(super) async fn read_both(
         &self,
         run: &RunId,
@@ -55,17 +56,17 @@ impl Router {
             },
             Some(_) => Err(StorageError::new(
                 StorageErrorKind::Unavailable,
-                "the database, which may know the run, is switched off",
+                "the database is switched off, and may hold the run",
             )),
             None => Ok(None),
         };
-        // Files are looked at in every mode: an earlier one may have written them.
+        // Read the files in every mode, because an earlier mode may have written them.
         let file = self.files.load(run).await;
         match (row, file) {
-            // Deleted on another replica, whose files this disk does not share.
+            // Another replica deleted the run, and this disk is not shared with it.
             (Ok(None), Ok(Some(_))) if self.has_tombstone_in_database(run).await? => {
                 if let Err(error) = self.purge_deleted(run).await {
-                    tracing::warn!(event = "deleted_files_not_removed", run_id = %run, %error, "what this disk has of a deleted run could not be removed yet");
+                    tracing::warn!(event = "deleted_files_not_removed", run_id = %run, %error, "failed to remove the files of a deleted run; will retry");
                 }
                 Ok(BothSides { row: None, row_error: None, file: None })
             }

@@ -1,4 +1,4 @@
-//! Claims and renewals, by the mode in force.
+//! Claims runs and renews leases according to the current mode.
 
 use pipeline::run::RunId;
 
@@ -8,7 +8,8 @@ use crate::{
     router::Router,
 };
 
-/// Leases of ended runs that one statement renews: it must not hold up those of the runs that are worked on.
+/// The most leases of ended runs that one statement renews, so that it does not delay the renewals of active
+/// runs.
 const RENEWALS_PER_STATEMENT: usize = 500;
 
 impl Router {
@@ -20,7 +21,7 @@ impl Router {
         if mode.has_database()
             && let Some(database) = &self.database
         {
-            // While we could not renew, nor could others: leases that ended meanwhile are not dead workers' yet.
+            // During an outage, no worker could renew. An expired lease does not mean a dead worker yet.
             let has_lasted = self.connectivity.has_lasted(claim.lease.duration, self.clock.monotonic());
             let asked = Claim { expired: claim.expired && has_lasted, ..claim };
             let claimed = database.call(|store| async move { store.claim(asked).await }).await;
@@ -37,9 +38,10 @@ impl Router {
             self.connectivity.lose();
         }
         let has_global_claim = self.has_global_claim();
-        // With company and a disk of one's own, the database says whose a run is; what it cannot be asked about waits.
+        // With peers and a local disk, the database decides who owns a run. Runs that it cannot decide now
+        // must wait.
         let [for_work, _] = &self.poll_limiters;
-        // Where nobody says that there is work, and where each look is paid for.
+        // A poll without a notification, on a bucket where each poll costs a request.
         let is_too_soon = claim.expired
             && self.files.has_shared_create_if_absent()
             && !for_work.is_due(self.clock.monotonic());
@@ -54,9 +56,9 @@ impl Router {
             let rest = Claim { limit: claim.limit - fences.len(), held: &skipped, ..claim };
             match self.files.claim_where(rest, without_row_only).await {
                 Ok(more) => fences.extend(more),
-                // What the database has handed out is not lost for it.
+                // Keep the runs that the database handed out.
                 Err(error) if !fences.is_empty() => {
-                    tracing::warn!(event = "file_claim_failed", %error, "files could not be looked at for work");
+                    tracing::warn!(event = "file_claim_failed", %error, "cannot search the files for runs");
                 }
                 Err(error) => return Err(error),
             }
@@ -77,13 +79,13 @@ impl Router {
         Ok(lost)
     }
 
-    /// Renews leases of rows; none if the database is not asked, or is away.
+    /// Renews leases of rows. None if the mode has no database, or if the database is down.
     async fn renew_in_database(
         &self,
         lease: &Lease,
         fences: &[Fence],
     ) -> Result<Option<Vec<RunId>>, StorageError> {
-        // A call that asks nothing would tell the breaker that all is well.
+        // An empty call would count as a success for the breaker.
         let Some(database) =
             self.database.as_ref().filter(|_| self.mode().has_database() && !fences.is_empty())
         else {
@@ -93,41 +95,46 @@ impl Router {
         let renewed = if is_closed {
             database.call(|store| async move { store.renew(lease, fences).await }).await
         } else {
-            // What opened it may be other calls' trouble: a full disk takes no ends, and renews leases all the same.
+            // Other calls may have opened the breaker: a full database disk accepts no ends, but it still
+            // renews leases.
             database.store.renew(lease, fences).await
         };
         self.connectivity.note(&renewed, self.clock.monotonic());
         match renewed {
-            // The breaker has said so already.
+            // The breaker has logged the outage already.
             Err(error) if error.is_outage() && !is_closed => Ok(None),
             renewed => renewed.map(Some),
         }
     }
 
-    /// The leases of runs that have ended here in files alone.
+    /// Lists the leases of runs that ended here in files alone.
     #[must_use]
     pub fn retained_leases(&self) -> Vec<Fence> {
         self.leases.retained(self.clock.monotonic())
     }
 
-    /// That of this run, if it has one.
+    /// Finds the retained lease of a run.
     #[must_use]
     pub fn retained_lease(&self, run: &RunId) -> Option<Fence> {
         self.leases.retained_of(run)
     }
 
-    /// Renews them no more: reconciliation has done what it can.
+    /// Stops renewing these leases, after the reconciler has processed their runs.
     pub fn stop_retaining<'a>(&self, fences: impl IntoIterator<Item = &'a Fence>) {
         self.leases.stop_retaining(fences);
     }
 
-    /// Renews the leases of rows whose runs have ended here in files alone: until reconciliation has brought their ends
-    /// into the database, nobody else is to begin them anew.
+    /// Renews the leases of rows whose runs ended here in files alone. No other worker may execute such a run
+    /// again before the reconciler has written its end to the database.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     pub async fn renew_retained(&self, lease: &Lease) -> Result<(), StorageError> {
         let mut renewed = Ok(());
         for some in self.retained_leases().chunks(RENEWALS_PER_STATEMENT) {
             match self.renew_in_database(lease, some).await {
-                // Ended in the row as well, or somebody else's.
+                // The row has ended too, or another worker owns it.
                 Ok(Some(gone)) => self.stop_retaining(some.iter().filter(|fence| gone.contains(&fence.run))),
                 Ok(None) => {}
                 Err(error) => renewed = Err(error),

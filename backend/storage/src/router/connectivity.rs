@@ -1,8 +1,8 @@
-//! How long this process has been in touch with the database without a break.
+//! Tracks how long this process has reached the database without a break.
 //!
-//! While the database is away for everybody, nobody can renew, and all leases end. When it is back, whoever comes first
-//! would take the others' runs although they live and are about to renew. So an ended lease counts only where the
-//! database has been there for as long as a lease.
+//! During an outage no worker can renew, and all leases expire. Afterwards, the first worker to claim would
+//! take runs of living workers that are about to renew. So an expired lease counts only after the database
+//! has been reachable for one lease.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -16,16 +16,16 @@ pub(super) struct ConnectivityTracker(Mutex<State>);
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Never lost: also that of a process which has just started and has not asked yet.
+    /// Never lost. A process that has just started is in this state too.
     #[default]
     Kept,
     Lost,
-    /// Found again at this reading of the monotonic clock.
+    /// Reachable again since this time of the monotonic clock.
     Back(Duration),
 }
 
 impl ConnectivityTracker {
-    /// Takes note of how a call ended.
+    /// Records the result of a call.
     pub(super) fn note<T>(&self, result: &Result<T, StorageError>, now: Duration) {
         match result {
             Err(error) if error.is_outage() => self.lose(),
@@ -38,12 +38,12 @@ impl ConnectivityTracker {
         }
     }
 
-    /// The database is not asked, or does not answer.
+    /// Records that the database is disabled or does not answer.
     pub(super) fn lose(&self) {
         *self.lock() = State::Lost;
     }
 
-    /// Whether it has been there for at least a lease.
+    /// Whether the database has been reachable for at least one lease.
     pub(super) fn has_lasted(&self, lease: Duration, now: Duration) -> bool {
         match *self.lock() {
             State::Kept => true,

@@ -1,5 +1,5 @@
-//! What is done to runs from outside of their work, in both stores: the database decides where it has the run's row,
-//! and the files follow.
+//! Cancels, retries, deletes and lists runs in both stores. The database decides if it has the run's row, and
+//! the files follow.
 
 use async_trait::async_trait;
 use pipeline::{
@@ -25,37 +25,37 @@ use crate::{
 use foundation::failpoints;
 
 impl Router {
-    /// What the database has of something that only the files are told now.
+    /// The sync state of a change that only the files receive.
     fn absent_twin(&self) -> DbSync {
         if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked }
     }
 
-    /// The database that has the run's row, and says what becomes of it.
+    /// The database, if its row decides about the run.
     fn deciding(&self, sides: &BothSides) -> Option<&Database> {
         self.database.as_ref().filter(|_| sides.row.is_some() && !sides.files_are_ahead())
     }
 
-    /// Who has a run's row where it may not be asked: something that must not be left behind there.
+    /// Fails if the database has the run's row but is switched off. A deletion must not leave the row behind.
     async fn check_row_is_reachable(&self, run: &RunId) -> Result<(), StorageError> {
         if self.database.is_none() || self.mode().has_database() {
             return Ok(());
         }
         let manifest = self.files.manifest(run).await?;
         if manifest.is_some_and(|manifest| manifest.has_row()) {
-            let what = "the database, which has the run's row, is switched off";
+            let what = "the database is switched off, and holds the run's row";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         }
         Ok(())
     }
 
-    /// Nothing of a deletion is begun before every store can do its part.
+    /// Checks that every store can do its part before a deletion begins.
     async fn check_both_are_reachable(&self, run: &RunId) -> Result<(), StorageError> {
         self.check_row_is_reachable(run).await?;
         let mode = self.mode();
         if let Some(database) = self.database.as_ref().filter(|_| mode.has_database()) {
             database.call(|store| async move { store.is_deleted(run).await }).await?;
         } else if !mode.has_files() {
-            let what = "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK";
+            let what = "both storage flags are off; set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         }
         if mode.has_files() || self.files.manifest(run).await?.is_some() {
@@ -67,11 +67,15 @@ impl Router {
         Ok(())
     }
 
-    /// Finishes deletions that a dead process left half done.
+    /// Finishes deletions that a dead process left incomplete.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     pub async fn finish_removals(&self) -> Result<(), StorageError> {
         for run in self.pending_purges().await? {
             self.remove(&run).await?;
-            tracing::info!(event = "deletion_finished", run_id = %run, "[{run}] what its deletion had left is removed");
+            tracing::info!(event = "deletion_finished", run_id = %run, "[{run}] incomplete deletion finished");
         }
         Ok(())
     }
@@ -112,13 +116,13 @@ impl Control for Router {
     }
 
     async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        // The worker asks twice a second, whatever it works on.
+        // The worker calls this twice a second, so the time of a change of mode is known.
         self.database_disabled_since();
         let with_row: Vec<Fence> = fences.iter().filter(|fence| self.owns_row(fence)).cloned().collect();
         match self.open_database(self.mode()) {
-            // Past the breaker: a look that is made so often must not decide what counts as an outage.
+            // Bypass the breaker: such frequent reads must not decide about an outage.
             Some(database) if !with_row.is_empty() => database.store.lost_leases(&with_row).await,
-            // In shared files others may have ended them.
+            // Other replicas may have ended the runs in shared files.
             _ if !fences.is_empty()
                 && self.mode().has_files()
                 && self.files.has_shared_create_if_absent() =>
@@ -137,15 +141,16 @@ impl Control for Router {
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
         let sides = self.read_both(run, ReadPurpose::Decision).await?;
         if let Some(database) = self.deciding(&sides) {
-            // The files follow when it is claimed.
+            // The files follow at the next claim.
             return database.call(|store| async move { store.retry(run, seen).await }).await;
         }
         if sides.file.is_none() {
             return Ok(None);
         }
-        // Where the row is gone, who enters it again is who goes on with the run: the database is the guard.
+        // If the row is gone, inserting it again serves as the claim, so the database guards against two
+        // retries.
         if !self.has_global_claim() && !self.has_no_row(run).await {
-            let what = "files alone do not keep several replicas from retrying it twice (SINGLE_REPLICA)";
+            let what = "files alone cannot keep several replicas from retrying it twice (SINGLE_REPLICA)";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         }
         let retried = self.files.retry_with_sync_state(run, seen, self.absent_twin()).await;
@@ -160,7 +165,7 @@ impl Control for Router {
                 return Ok(false);
             }
             let cancelled = self.cancel_in_files(run, failure, at, self.absent_twin()).await?;
-            // Nobody else is to begin it anew from its row, which has yet to be told.
+            // No other worker may execute the run again from its row, which lacks the cancellation.
             if cancelled && let Some(active) = self.active(run).filter(|active| active.owns_row) {
                 self.leases.retain(&active.fence, self.clock.monotonic());
             }
@@ -169,9 +174,9 @@ impl Control for Router {
         let cancelled = database.call(|store| async move { store.cancel(run, failure, at).await }).await?;
         failpoints::hit("cancelled-in-database");
         if cancelled && let Err(error) = self.cancel_in_files(run, failure, at, DbSync::Synced).await {
-            // Its worker closes them too; one that nobody works on is closed at the next look at both.
+            // The run's worker closes the files too. Without a worker, the next sync closes them.
             if error.is_outage() {
-                tracing::warn!(event = "manifest_close_failed", run_id = %run, %error, "the run's manifest could not be closed; the database says that it is cancelled");
+                tracing::warn!(event = "manifest_close_failed", run_id = %run, %error, "the run's manifest could not be closed; the run is cancelled in the database");
             }
         }
         Ok(cancelled)
@@ -191,14 +196,15 @@ impl Control for Router {
         if merged.is_some_and(|snapshot| snapshot.status == RunStatus::Processing) {
             return Ok(TombstoneOutcome::Running);
         }
-        // The side that decides goes first; it may find that the run works again.
+        // The deciding store goes first, because a retry may have opened the run again.
         if has_row {
             let tombstone = database.call(|store| async move { store.create_tombstone(run).await }).await?;
             failpoints::hit("buried-in-database");
             if tombstone == TombstoneOutcome::Running {
                 return Ok(tombstone);
             }
-            // Also where this disk never had it: were the database away, it could be accepted here again.
+            // Also on a disk that never had the run. Otherwise, this replica could accept it again during an
+            // outage of the database.
             if self.mode().has_files() || self.files.manifest(run).await?.is_some() {
                 self.files.create_tombstone_for(run, true).await?;
             }
@@ -225,7 +231,7 @@ impl Control for Router {
         if let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) {
             let is_deleted = database.call(|store| async move { store.is_deleted(run).await }).await?;
             if !is_deleted {
-                // The process died between the two tombstones.
+                // A process died between the two tombstones.
                 database.call(|store| async move { store.create_tombstone(run).await }).await?;
             }
             database.call(|store| async move { store.remove(run).await }).await?;

@@ -1,4 +1,4 @@
-//! The database behind its breaker, and the line in front of it.
+//! The database behind its breaker, bulkhead and read limiter.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,18 +11,19 @@ use crate::{
     ports::store::Store,
 };
 
-/// The database, its breaker, and the line in front of it.
+/// The database with its breaker, bulkhead and read limiter.
 #[derive(Debug, Clone)]
 pub struct Database {
     pub store: Arc<dyn Store>,
     pub breaker: Arc<Breaker>,
-    /// For what comes in bursts. Fewer than there are connections: claims, renewals, health and requests find one free.
+    /// Limits calls that come in bursts. It admits fewer than there are connections, so that claims,
+    /// renewals, health checks and requests find a free one.
     pub bulkhead: Arc<Bulkhead>,
-    /// For what clients only look at. A crowd of them must not wait for the connections that keep leases alive.
+    /// Limits reads for clients. A crowd of readers must not block the connections that renew leases.
     pub read_limiter: Arc<ReadLimiter>,
 }
 
-/// How many clients look at once, and how long one waits until it may.
+/// Limits how many client reads run at once, and how long a read waits.
 #[derive(Debug)]
 pub struct ReadLimiter {
     /// Fair, and never closed.
@@ -38,7 +39,11 @@ impl ReadLimiter {
 }
 
 impl Database {
-    /// Makes a call, if the breaker admits it, and tells the breaker how it went.
+    /// Makes a call if the breaker admits it, and records the result in the breaker.
+    ///
+    /// # Errors
+    ///
+    /// The breaker's reason while it is open; otherwise the error of the call.
     pub async fn call<'a, T, F>(
         &'a self,
         call: impl FnOnce(&'a dyn Store) -> F + Send,
@@ -52,8 +57,13 @@ impl Database {
         result
     }
 
-    /// As [`Database::call`], for what a client looks at: waits for its place among the readers. One that does not get it is
-    /// no outage of the database; and nothing is decided by it, as it says nothing of the row.
+    /// As [`Database::call`], for a read by a client. It waits for the read limiter. A timeout there does not
+    /// count as an outage of the database.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the limiter admits no read in time. The breaker's reason while it is open; otherwise
+    /// the error of the call.
     pub async fn read<'a, T, F>(
         &'a self,
         call: impl FnOnce(&'a dyn Store) -> F + Send,
@@ -61,19 +71,24 @@ impl Database {
     where
         F: Future<Output = Result<T, StorageError>> + Send,
     {
-        // Nobody waits for a database that is not there.
+        // No read waits for a database that is down.
         self.breaker.admit()?;
         let Ok(_place) =
             tokio::time::timeout(self.read_limiter.timeout, self.read_limiter.places.acquire()).await
         else {
-            let what = "more clients ask the database than it answers in time; try again";
+            let what = "too many clients read from the database at once; try again";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         };
         self.call(call).await
     }
 
-    /// As [`Database::call`], for what comes in bursts: waits in line before its own time limit begins, as long as the line
-    /// moves and the breaker is closed.
+    /// As [`Database::call`], for calls that come in bursts. It queues in the bulkhead before its own time
+    /// limit starts, while the queue moves and the breaker is closed.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the bulkhead's queue does not move. The breaker's reason while it is open; otherwise
+    /// the error of the call.
     pub async fn call_queued<'a, T, F>(
         &'a self,
         call: impl FnOnce(&'a dyn Store) -> F + Send,
@@ -83,7 +98,7 @@ impl Database {
     {
         let pass = tokio::select! {
             biased;
-            // Who waits leaves the line at once, and finds the reason below.
+            // Leave the queue at once. The next call to the breaker returns the reason.
             () = self.breaker.wait_until_open() => None,
             pass = self.bulkhead.wait() => match pass {
                 Ok(pass) => Some(pass),

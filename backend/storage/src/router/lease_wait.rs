@@ -1,15 +1,22 @@
-//! Whether a stage may begin, or a run end: never one that another replica may be working on.
+//! Decides whether a worker may start a stage or end a run. It must not, while another replica may own the
+//! run.
 
 use std::time::Duration;
 
 use crate::{error::StorageError, ports::lifecycle::Fence, router::Router};
 
-/// Between two looks of a parked run. Renewals come at their own pace; a tenth of a second after one is soon enough.
+/// How often a parked run checks its lease. Renewals run on their own, and 100 ms of delay after one is
+/// harmless.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Router {
-    /// Waits until this process may go on with the run: until its lease surely lasts, or nobody else is there who could have
-    /// taken the run over. A run whose lease has ended is parked, not failed. A fenced run is an error.
+    /// Waits until this process may continue the run. Either its lease is surely valid, or no other replica
+    /// could have taken the run. A run with an expired lease is parked, not failed.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run, or if it has ended. `Invalid` if the database refuses the
+    /// run.
     pub async fn await_lease(&self, fence: &Fence) -> Result<(), StorageError> {
         let mut is_told = false;
         while !self.can_start_stage(fence).await? {
@@ -24,13 +31,17 @@ impl Router {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         if is_told {
-            tracing::info!(event = "run_unparked", run_id = %fence.run, "[{}] goes on: it is still ours", fence.run);
+            tracing::info!(event = "run_unparked", run_id = %fence.run, "[{}] continues: this process still owns it", fence.run);
         }
         Ok(())
     }
 
-    /// As [`Router::await_lease`], before a run's end. Only a disk of one's own takes an end from who has lost the run: others'
-    /// claims do not show there.
+    /// As [`Router::await_lease`], before a run's end. Needed with a local disk only: a local disk cannot see
+    /// another replica's claim. A bucket and the database reject a stale owner themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Router::await_lease`].
     pub async fn await_lease_for_end(&self, fence: &Fence) -> Result<(), StorageError> {
         if self.mode().has_files() && self.files.is_on_disk() {
             self.await_lease(fence).await
@@ -40,15 +51,16 @@ impl Router {
     }
 
     async fn can_start_stage(&self, fence: &Fence) -> Result<bool, StorageError> {
-        // Who takes itself for alone is none the less seen by others who share the bucket.
+        // Check the bucket first: a process that counts as alone may still share the bucket with others.
         if !self.mode().has_database() && !self.files.is_on_disk() {
             return self.files_confirm_lease(fence).await;
         }
         if self.config.presence.is_alone() {
             return Ok(true);
         }
-        // On a disk of one's own, a mode without the database is the operator's word that leases do not count from now on. One
-        // that had ended before is another thing: whoever took the run over goes on with it as well.
+        // On a local disk, the operator's switch to a mode without database stops all leases from that
+        // moment. If the lease had expired before, another worker may have claimed the run and continues it
+        // too.
         if let Some(disabled_since) = self.database_disabled_since() {
             return Ok(!self.owns_row(fence) || self.leases.lasted(&fence.run, disabled_since));
         }
@@ -68,7 +80,7 @@ impl Router {
         Ok(self.files.has_shared_create_if_absent() && self.files_confirm_lease(fence).await?)
     }
 
-    /// Whether the files, which others share, surely say that the run is ours.
+    /// Whether the shared files surely say that this process owns the run.
     async fn files_confirm_lease(&self, fence: &Fence) -> Result<bool, StorageError> {
         match self.files.confirm(fence).await {
             Err(error) if error.is_outage() => Ok(false),
@@ -76,7 +88,7 @@ impl Router {
         }
     }
 
-    /// The monotonic clock, for whoever waits with a run.
+    /// The monotonic clock, for measuring waits.
     pub(in super::super) fn monotonic(&self) -> Duration {
         self.clock.monotonic()
     }

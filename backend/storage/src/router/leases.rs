@@ -1,4 +1,4 @@
-//! The leases that this process holds on rows: of the runs it works on, and of those that it has ended in files alone.
+//! The leases that this process holds on rows: of active runs, and of runs that it ended in files alone.
 
 use std::{
     collections::HashMap,
@@ -10,19 +10,21 @@ use pipeline::run::RunId;
 
 use crate::ports::lifecycle::Fence;
 
-/// Rows of ended runs whose leases are kept: as many runs as one replica is meant to carry.
+/// The most retained leases. One replica should not carry more ended runs.
 const RETAINED_MAX: usize = 10_000;
 
-/// For how long one is: should the run's files stay unreadable, somebody else has to do it again in the end.
+/// How long a lease is retained. If the run's files stay unreadable, another worker must execute the run
+/// again in the end.
 const RETAINED_FOR_MAX: Duration = Duration::from_secs(3_600);
 
-/// The leases of rows that this process holds.
+/// The leases on rows that this process holds.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    /// Until when each surely lasts, by the monotonic clock: counted from before the call that gave it.
+    /// Until when each lease is surely valid, by the monotonic clock. It counts from before the call that
+    /// granted it.
     until: Mutex<HashMap<RunId, Duration>>,
-    /// Of runs that have ended here, and not in their rows yet. Whoever took one of them over would pay for it again.
-    /// With the time at which each was first kept.
+    /// Leases of runs that ended here while their rows stay open, each with the time of its retention.
+    /// Another worker that claimed such a run would pay for it again.
     retained: Mutex<HashMap<RunId, (Fence, Duration)>>,
 }
 
@@ -38,12 +40,13 @@ impl Leases {
         self.lock().remove(run);
     }
 
-    /// Whether a run's lease surely lasts, or did, at this time.
+    /// Whether a run's lease was surely valid at this time.
     pub(super) fn lasted(&self, run: &RunId, at: Duration) -> bool {
         self.lock().get(run).is_some_and(|until| at < *until)
     }
 
-    /// Keeps the lease of a run that has ended in files alone, until its row has ended too or is somebody else's.
+    /// Retains the lease of a run that ended in files alone, until its row has ended too or another worker
+    /// owns it.
     pub(super) fn retain(&self, fence: &Fence, now: Duration) {
         let mut retained = self.lock_retained();
         if retained.len() < RETAINED_MAX {
@@ -51,19 +54,19 @@ impl Leases {
         }
     }
 
-    /// What is kept of a run.
+    /// The retained lease of a run.
     pub(super) fn retained_of(&self, run: &RunId) -> Option<Fence> {
         self.lock_retained().get(run).map(|(fence, _)| fence.clone())
     }
 
-    /// All that are kept.
+    /// All retained leases.
     pub(super) fn retained(&self, now: Duration) -> Vec<Fence> {
         let mut retained = self.lock_retained();
         retained.retain(|_, (_, since)| now.saturating_sub(*since) < RETAINED_FOR_MAX);
         retained.values().map(|(fence, _)| fence.clone()).collect()
     }
 
-    /// There is nothing to be kept any more of these. What the same run is kept under since is another thing.
+    /// Stops renewing these leases. A newer lease on the same run stays.
     pub(super) fn stop_retaining<'a>(&self, fences: impl IntoIterator<Item = &'a Fence>) {
         let mut retained = self.lock_retained();
         for fence in fences {

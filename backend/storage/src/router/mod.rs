@@ -1,6 +1,7 @@
-//! The one place that knows the storage modes: which stores a write goes to, and what happens when one of them fails.
+//! The only part that knows the storage modes. It decides which stores receive a write, and what follows if
+//! one fails.
 //!
-//! Its behaviour is the failure table of README.md, "When something fails", row by row.
+//! It implements the failure table of README.md, "When something fails", row by row.
 
 mod accept;
 mod both_sides;
@@ -58,16 +59,16 @@ use crate::{
 };
 use foundation::failpoints;
 
-/// What the operator decides.
+/// The operator's settings for the router.
 #[derive(Debug, Clone)]
 pub struct RouterConfig {
-    /// How long an output is kept in memory while the only store there is does not take it.
+    /// How long an output is kept in memory and retried if the only store fails.
     pub retry_deadline: Duration,
-    /// Whether a file is a guard against running twice.
+    /// Whether other replicas run, which decides whether a file guards against a second execution.
     pub presence: Arc<ReplicaPresence>,
 }
 
-/// Routes every call by the mode in force.
+/// Routes every call by the current mode.
 #[derive(Debug)]
 pub struct Router {
     files: FileStore,
@@ -76,20 +77,20 @@ pub struct Router {
     config: RouterConfig,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn StorageObserver>,
-    /// Since when the database answers.
+    /// Since when the database has answered.
     connectivity: ConnectivityTracker,
-    /// Since when the mode has none.
+    /// Since when the mode has had no database.
     disabled_since: Mutex<Option<Duration>>,
-    /// The last file write's failure, until one succeeds.
+    /// The failure of the last file write, until one succeeds.
     file_alarm: Mutex<Option<String>>,
-    /// The runs that this process works on: what a store needs to know that meets one for the first time, after a
-    /// flip or an outage.
+    /// The runs that this process works on. A store that receives a run for the first time, after a change of
+    /// mode or an outage, needs their requests.
     active: Mutex<HashMap<RunId, ActiveRun>>,
-    /// Those of them whose files lack a stage that the row has.
+    /// The active runs whose files lack a stage that the row has.
     files_incomplete: Mutex<HashSet<RunId>>,
     leases: Leases,
     changes: Arc<RunChanges>,
-    /// For work, and for what others have ended.
+    /// One limiter for finding work, one for finding runs that others ended.
     poll_limiters: [PollLimiter; 2],
 }
 
@@ -98,13 +99,13 @@ pub struct Router {
 struct ActiveRun {
     fence: Fence,
     new: Arc<RunSubmission>,
-    /// Whether its row is held under the fence.
+    /// Whether this process owns the row under the fence.
     owns_row: bool,
-    /// The stages that the row is known to have.
+    /// The stages that the row surely has.
     in_row: HashSet<Stage>,
 }
 
-/// One thing to be written.
+/// One write.
 #[derive(Debug, Clone, Copy)]
 enum Write<'a> {
     Stage(&'a StageRecord),
@@ -138,13 +139,13 @@ impl Router {
         }
     }
 
-    /// Reports the figures of this router.
+    /// Sets the observer that receives this router's figures.
     #[must_use]
     pub fn observed_by(self, observer: Arc<dyn StorageObserver>) -> Self {
         Self { observer, ..self }
     }
 
-    /// Files and nothing else, whatever the flags of a service say: for work on the command line.
+    /// A router that uses files only, whatever the flags say, for commands.
     #[must_use]
     pub fn files_only(files: FileStore, clock: Arc<dyn Clock>) -> Self {
         let flags = Flags { database_writes: false, file_fallback: true, revision: 0 };
@@ -155,36 +156,38 @@ impl Router {
         Self::new(files, None, watch::channel(flags).1, config, clock)
     }
 
-    /// Who is told that a run has changed.
+    /// The part that publishes changes of runs.
     #[must_use]
     pub fn changes(&self) -> &Arc<RunChanges> {
         &self.changes
     }
 
-    /// Whether files are a guard against running twice: nobody else is there, or all see the same files.
+    /// Whether files guard against a second execution: no other replica runs, or all replicas use the same
+    /// files.
     pub(super) fn has_global_claim(&self) -> bool {
         self.config.presence.is_alone() || self.files.has_shared_create_if_absent()
     }
 
-    /// The flags as they are now.
+    /// The current flags.
     #[must_use]
     pub fn flags(&self) -> Flags {
         *self.flags.borrow()
     }
 
-    /// The files under this router.
+    /// The file store of this router.
     #[must_use]
     pub fn files(&self) -> &FileStore {
         &self.files
     }
 
-    /// The database under this router, if there is one.
+    /// The database of this router, if there is one.
     #[must_use]
     pub fn database(&self) -> Option<&Database> {
         self.database.as_ref()
     }
 
-    /// Since when the mode in force has no database, as far as this process has noticed: it looks several times a second.
+    /// Since when the current mode has had no database, as far as this process has noticed. It checks several
+    /// times a second.
     fn database_disabled_since(&self) -> Option<Duration> {
         let mut disabled_since = self.disabled_since.lock().unwrap_or_else(PoisonError::into_inner);
         if self.mode().has_database() {
@@ -195,19 +198,24 @@ impl Router {
         *disabled_since
     }
 
-    /// The configured mode, or the only one that is possible.
+    /// The configured mode, or `FILE_ONLY` without a database.
     fn mode(&self) -> Mode {
         let mode = self.flags().mode();
         if mode.has_database() && self.database.is_none() { Mode::FileOnly } else { mode }
     }
 
-    /// The database, if it may be called: in a mode that has it, with the breaker closed.
+    /// The database, if it may be called: the mode has it, and its breaker is closed.
     fn open_database(&self, mode: Mode) -> Option<&Database> {
         self.database.as_ref().filter(|database| mode.has_database() && database.breaker.is_closed())
     }
 
-    /// Stores a stage as the flags say, and as long as they say it. Returns the record as it is stored: its `meta`
-    /// names the mode under which it was.
+    /// Stores a stage in the current mode, and retries while the stores are down. Returns the stored record.
+    /// Its `meta` names the mode in which it was stored.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run. `Conflict` if a different record is stored. `Unavailable` or
+    /// `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     pub async fn write_stage(
         &self,
         fence: &Fence,
@@ -217,7 +225,7 @@ impl Router {
         let mut retries = Retries::new(self);
         loop {
             let flags = self.flags();
-            // A record that may stand somewhere already must not change.
+            // A record that may be stored already must not change.
             if !may_be_stored {
                 flags.mode().as_str().clone_into(&mut record.meta.mode);
                 record.meta.flags_revision = flags.revision;
@@ -235,17 +243,17 @@ impl Router {
         }
     }
 
-    /// Writes once, as the mode says.
+    /// Writes once, in the current mode.
     async fn attempt(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
         match self.mode() {
             Mode::Invalid => Err(StorageError::new(
                 StorageErrorKind::Unavailable,
-                "both storage flags are off: set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
+                "both storage flags are off; set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
             )),
             Mode::FileOnly => {
                 let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
                 self.write_file(fence, write, db_sync).await?;
-                // Accepted by the database, before a flip.
+                // The database accepted the run before a change of mode.
                 if matches!(write, Write::End(..)) && self.owns_row(fence) {
                     self.leases.retain(fence, self.clock.monotonic());
                 }
@@ -263,8 +271,8 @@ impl Router {
         }
     }
 
-    /// Ends in files a run that began there, before a flip: an open manifest would be taken up after the next. What they
-    /// lack since then is for reconciliation to fill.
+    /// Ends the files of a run that began there before a change of mode. Otherwise, a later change of mode
+    /// would make a worker claim the open manifest. The reconciler later adds the stages that the files lack.
     async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
         match self.files.finish_with_sync_state(fence, end, at, DbSync::Diverged).await {
             Err(error) if error.kind != StorageErrorKind::NotFound => {
@@ -274,7 +282,8 @@ impl Router {
         }
     }
 
-    /// The fenced database write first, the file right after: a container's disk may be gone a second later.
+    /// Writes the database first, under the fence, and the file right after. A container's disk may be gone a
+    /// second later.
     async fn write_both(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
         let in_database = self.write_database(fence, write).await;
         failpoints::hit(if matches!(write, Write::Stage(_)) {
@@ -306,7 +315,7 @@ impl Router {
                 Ok(())
             }
             (Err(database), Err(file)) => {
-                // Either may have been written: the record must not change any more.
+                // Either write may have happened, so the record must not change.
                 let ambiguous = [&database, &file].iter().any(|e| e.kind == StorageErrorKind::Indeterminate);
                 let kind = if file.is_outage() && !ambiguous {
                     StorageErrorKind::Unavailable
@@ -331,14 +340,15 @@ impl Router {
             Write::End(End::Completed { records, .. }, _) => {
                 self.complete_row(database, fence, records).await?
             }
-            // A page takes the highest step for the one under way: an outage must not leave a gap below it.
+            // The frontend shows the highest step as the current one, so an outage must not leave a gap below
+            // it.
             Write::Stage(record) => {
                 self.complete_row_up_to(database, fence, Some(record.meta.stage)).await?;
             }
-            // A stage that the row will never take must not keep the run open.
+            // A stage that the row will never accept must not keep the run open.
             Write::End(End::Failed(_), _) => match self.complete_row_up_to(database, fence, None).await {
                 Err(error) if error.kind == StorageErrorKind::Invalid => {
-                    tracing::error!(event = "stage_sync_failed", run_id = %fence.run, %error, "a stage of a failed run cannot be brought to its row");
+                    tracing::error!(event = "stage_sync_failed", run_id = %fence.run, %error, "a stage of a failed run cannot be written to its row");
                 }
                 completed => completed?,
             },
@@ -367,7 +377,7 @@ impl Router {
         if matches!(&written, Err(error) if error.kind == StorageErrorKind::NotFound)
             && let Some(active) = self.active(&fence.run)
         {
-            // Accepted by the database alone, before a flip.
+            // Only the database accepted the run, before a change of mode.
             written = self.files.adopt(&active.new, fence).await;
             if written.is_ok() {
                 written = self.files_write(fence, write, db_sync).await;
@@ -392,13 +402,13 @@ impl Router {
         }
     }
 
-    /// Remembers what a run is about, while this process works on it.
+    /// Remembers a run's request while this process works on it.
     pub fn register_active(&self, fence: &Fence, new: RunSubmission, in_row: HashSet<Stage>) {
         let active = ActiveRun { fence: fence.clone(), new: Arc::new(new), owns_row: fence.owns_row, in_row };
         self.lock_active().insert(fence.run.clone(), active);
     }
 
-    /// The run is no longer worked on here.
+    /// Forgets a run that this process no longer works on.
     pub fn forget(&self, run: &RunId) {
         self.lock_active().remove(run);
         self.lock_incomplete().remove(run);
@@ -406,7 +416,7 @@ impl Router {
         self.files.forget(run);
     }
 
-    /// Takes note that the run's files lack a stage which its row has.
+    /// Records that the run's files lack a stage which its row has.
     fn note_files_incomplete(&self, run: &RunId) {
         self.lock_incomplete().insert(run.clone());
     }
@@ -437,7 +447,7 @@ impl Router {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The database has what the files lack; should it not take the note either, the files' own state shows it.
+    /// Marks in the database what the files lack. If the database fails too, the files' own state shows it.
     async fn mark_missing_file(&self, fence: &Fence, write: Write<'_>) {
         let Some(database) = &self.database else { return };
         let stages: &[Stage] = match &write {
@@ -447,7 +457,7 @@ impl Router {
         if let Err(error) =
             database.call_queued(|store| async move { store.mark_unsynced(fence, stages).await }).await
         {
-            tracing::warn!(event = "missing_file_not_recorded", run_id = %fence.run, %error, "the missing file could not be noted");
+            tracing::warn!(event = "missing_file_not_recorded", run_id = %fence.run, %error, "failed to mark the missing file in the database");
         }
     }
 

@@ -1,19 +1,19 @@
-//! How often files in a bucket are looked at without a reason: each look is a request that is paid for.
+//! Limits how often a bucket is polled without a notification, because each poll costs a request.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-/// Between two looks of a kind that nobody has asked for. A dead replica's run waits for its lease anyway.
+/// The shortest time between two polls of one kind. A dead replica's run has to wait for its lease anyway.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// When the last look of a kind was made, by the monotonic clock.
+/// The time of the last poll, by the monotonic clock.
 #[derive(Debug, Default)]
 pub(super) struct PollLimiter(Mutex<Option<Duration>>);
 
 impl PollLimiter {
-    /// Whether it is time for another look; if so, it is being made.
+    /// Whether a poll is due. If so, the caller makes it.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|last| now.saturating_sub(last) >= INTERVAL);

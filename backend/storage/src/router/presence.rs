@@ -1,14 +1,14 @@
-//! Whether this process is alone: only then is a file a guard against running twice.
+//! Tracks whether this process is alone. Only then does a local file guard against a second execution.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is known of other processes that accept or work on runs.
+/// Whether other processes accept or work on runs.
 #[derive(Debug)]
 pub struct ReplicaPresence {
-    /// What the operator says, which rules.
+    /// The operator's setting, which overrides the registry.
     configured: Option<bool>,
-    /// Whether the last look at the registry found another. Without a later look it stays so: a database that is away
-    /// does not make the others go away.
+    /// Whether the registry showed another replica at the last check. It stays during an outage of the
+    /// database, because the other replicas still run then.
     has_peers: AtomicBool,
 }
 
@@ -18,7 +18,7 @@ impl ReplicaPresence {
         Self { configured, has_peers: AtomicBool::new(false) }
     }
 
-    /// Takes note of what the registry says.
+    /// Records the registry's answer.
     pub fn set_has_peers(&self, has_peers: bool) {
         if self.has_peers.swap(has_peers, Ordering::Relaxed) != has_peers && self.configured.is_none() {
             tracing::info!(
@@ -26,15 +26,15 @@ impl ReplicaPresence {
                 has_peers,
                 "{}",
                 if has_peers {
-                    "other replicas are there: runs are accepted by the database only"
+                    "other replicas run: only the database accepts runs"
                 } else {
-                    "no other replica is there: files may accept runs too"
+                    "no other replica runs: files may accept runs too"
                 }
             );
         }
     }
 
-    /// Whether no other process accepts or works on runs, as far as anybody knows.
+    /// Whether no other process accepts or works on runs, as far as this process can know.
     #[must_use]
     pub fn is_alone(&self) -> bool {
         self.configured.unwrap_or_else(|| !self.has_peers.load(Ordering::Relaxed))

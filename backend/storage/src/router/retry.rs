@@ -6,11 +6,11 @@ use foundation::backoff::jitter;
 
 use crate::{error::StorageError, mode::Mode, router::Router};
 
-/// Between two attempts at a write that the database did not take: at first, and at most. A second is short beside
-/// an outage and long beside a write.
+/// The first and the longest wait between two attempts at a write. One second is short compared with an
+/// outage and long compared with a write.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
-/// The waits between attempts, until the deadline.
+/// The waits between attempts, until a deadline.
 pub(super) struct Retries<'a> {
     router: &'a Router,
     deadline: Duration,
@@ -23,16 +23,16 @@ impl<'a> Retries<'a> {
         Self { router, deadline, wait: BACKOFF.0 }
     }
 
-    /// Waits before the next attempt; the error where there should be none.
+    /// Waits before the next attempt, or returns the error if no attempt should follow.
     pub(super) async fn next(&mut self, error: StorageError) -> Result<(), StorageError> {
-        // The file store has retried by itself, and a full disk does not empty while we wait. A bucket comes back as a
-        // database does.
+        // The file store retries on its own, and a full disk does not become free during a wait. A bucket can
+        // recover, as a database can.
         let may_come_back = self.router.mode() != Mode::FileOnly || !self.router.files.is_on_disk();
         let is_worth_it = error.is_outage() && may_come_back;
         if !is_worth_it || self.router.clock.monotonic() >= self.deadline {
             return Err(error);
         }
-        tracing::warn!(event = "write_retried", %error, wait = ?self.wait, "storage did not take a write; it is kept in memory and tried again");
+        tracing::warn!(event = "write_retried", %error, wait = ?self.wait, "write failed and stays in memory; will retry");
         tokio::time::sleep(self.wait.mul_f64(jitter())).await;
         self.wait = (self.wait * 2).min(BACKOFF.1);
         Ok(())

@@ -1,4 +1,4 @@
-//! How storage stands, for those who ask.
+//! The state of storage, for health and metrics.
 
 use crate::{
     breaker::BreakerState,
@@ -6,24 +6,24 @@ use crate::{
     router::Router,
 };
 
-/// How storage stands, for health.
+/// The state of storage, for health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageState {
     pub flags: Flags,
-    /// What the flags say.
+    /// The mode that the flags select.
     pub mode: Mode,
-    /// What is happening now.
+    /// The mode that holds now.
     pub effective_mode: Mode,
-    /// ReadPurpose the two differ.
+    /// Why the two modes differ, if they do.
     pub reason: Option<String>,
     /// None without a database.
     pub breaker: Option<BreakerState>,
-    /// Path and errno of the last failed file write, while none has succeeded since.
+    /// Path and errno of the last failed file write, until a write succeeds.
     pub file_alarm: Option<String>,
 }
 
 impl Router {
-    /// How storage stands.
+    /// Reads the state of storage.
     #[must_use]
     pub fn state(&self) -> StorageState {
         let flags = self.flags();
@@ -42,19 +42,19 @@ impl Router {
         StorageState { flags, mode, effective_mode, reason, breaker, file_alarm }
     }
 
-    /// Whether the mode in force has the database, be it there or away.
+    /// Whether the current mode has a database, even if it is down.
     #[must_use]
     pub fn uses_database(&self) -> bool {
         self.mode().has_database()
     }
 
-    /// Whether the database may be called: in a mode that has it, with its breaker closed.
+    /// Whether the database may be called: the mode has it, and its breaker is closed.
     #[must_use]
     pub fn is_database_open(&self) -> bool {
         self.open_database(self.mode()).is_some()
     }
 
-    /// Whether every run belongs into these files: no other process keeps any on a disk of its own.
+    /// Whether these files hold every run, because no other process keeps runs on its own disk.
     #[must_use]
     pub fn keeps_all_files(&self) -> bool {
         self.config.presence.is_alone() || !self.files.is_on_disk()

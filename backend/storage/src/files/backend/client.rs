@@ -1,4 +1,4 @@
-//! Requests to a bucket, each bounded in time, with errors that say whether something may have been written.
+//! Sends requests to a bucket, each with a time limit. Errors say whether a write may have happened.
 
 use std::{error::Error as _, fmt, io, sync::Arc, time::Duration};
 
@@ -19,19 +19,20 @@ use crate::files::backend::{
 };
 use crate::files::config::BucketConfig;
 
-/// How long one request may take, its retries included: less than an attempt at a write, which makes several.
+/// How long one request may take, its retries included. It is less than one attempt at a write, which sends
+/// several requests.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// How long a whole listing may take, a thousand names a page.
+/// How long a whole listing may take, with a thousand names a page.
 pub(super) const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests at once. More would wait for the same bucket anyway, and each holds a thread.
+/// How many requests run at once. More would only wait for the same bucket, and each holds a thread.
 const REQUESTS_MAX: usize = 64;
 
-/// Of the same caller at once.
+/// How many reads one caller sends at once.
 const READS_AT_ONCE: usize = 16;
 
-/// How much of an error's text is kept: some servers answer with a page.
+/// How many characters of an error's text are kept. Some servers answer with a whole page.
 const REASON_CHARS_MAX: usize = 200;
 
 /// A file in a listing.
@@ -51,14 +52,14 @@ pub(super) struct Client {
     root: String,
 }
 
-/// Whether a request that was not answered may have changed something.
+/// Whether an unanswered request may have changed something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
     Write,
 }
 
-/// Gives `object_store` the HTTP client that this program uses elsewhere too: rustls with ring, no proxy.
+/// Gives `object_store` the HTTP client of this program: rustls with ring, no proxy.
 #[derive(Debug)]
 struct Connector(reqwest::Client);
 
@@ -102,19 +103,19 @@ impl Client {
         })
     }
 
-    /// A file's whole name, for people.
+    /// A file's full name, for people.
     pub(super) fn place(&self, name: &str) -> String {
         format!("{}{name}", self.root)
     }
 
-    /// Names are made of run ids and of names of ours: nothing in them has to be escaped.
+    /// Names consist of run ids and internal names, so nothing needs escaping.
     fn path(&self, name: &str) -> Path {
         name.split('/')
             .filter(|part| !part.is_empty())
             .fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    /// An emptied file counts as none: see [`Client::vacate`].
+    /// An emptied file counts as absent. See [`Client::conditional_delete`].
     pub(super) async fn read(&self, name: &str) -> io::Result<Option<Stored>> {
         Ok(self.read_even_empty(name).await?.filter(|stored| !stored.bytes.is_empty()))
     }
@@ -146,7 +147,7 @@ impl Client {
         }
     }
 
-    /// Creates a file where there is none, or an emptied one. `AlreadyExists` where there is.
+    /// Creates a file, or fills an emptied one. `AlreadyExists` if the file has content.
     pub(super) async fn create(&self, name: &str, bytes: &[u8]) -> io::Result<ETag> {
         match self.put(name, bytes, PutMode::Create).await {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -167,14 +168,14 @@ impl Client {
         self.put(name, bytes, PutMode::Overwrite).await.map(drop)
     }
 
-    /// Writes a file that must be as it was read; `ResourceBusy` where it is not.
+    /// Writes a file that must be unchanged since it was read. `ResourceBusy` if it has changed.
     pub(super) async fn replace_matching(&self, name: &str, bytes: &[u8], etag: &ETag) -> io::Result<ETag> {
         let version = UpdateVersion { e_tag: etag.0.clone(), version: None };
         self.put(name, bytes, PutMode::Update(version)).await
     }
 
-    /// Frees a file's place, if it is as it was read. A deletion has no condition, and would take away what somebody else
-    /// has put there meanwhile; so the file is emptied.
+    /// Empties a file if it is unchanged since it was read. S3 has no conditional deletion, and a plain one
+    /// could remove a newer version by another process.
     pub(super) async fn conditional_delete(&self, name: &str, etag: &ETag) -> io::Result<()> {
         self.replace_matching(name, b"", etag).await.map(drop)
     }
@@ -197,7 +198,7 @@ impl Client {
         self.bounded(Access::Write, removing).await
     }
 
-    /// What lies right below a folder: its files, and the names of folders in it. All pages.
+    /// Lists the files and folders directly in a folder, over all pages.
     pub(super) async fn list(&self, folder: &str, limit: Duration) -> io::Result<(Vec<Listed>, Vec<String>)> {
         let path = self.path(folder);
         let listed = self.within(limit, Access::Read, self.store.list_with_delimiter(Some(&path))).await?;
@@ -209,7 +210,7 @@ impl Client {
         Ok((files.collect(), folders.collect()))
     }
 
-    /// The names of the first files below a folder, in the order of their bytes, at any depth. As many pages as it takes.
+    /// Lists the first files in a folder at any depth, in byte order, over as many pages as needed.
     pub(super) async fn first(&self, folder: &str, limit: usize) -> io::Result<Vec<String>> {
         let path = self.path(folder);
         let listing = self.store.list(Some(&path)).take(limit).try_collect::<Vec<_>>();
@@ -236,7 +237,7 @@ impl Client {
         request: impl Future<Output = object_store::Result<T>>,
     ) -> io::Result<T> {
         let asking = async {
-            // Never closed.
+            // The semaphore is never closed.
             let _permit = self.permits.acquire().await;
             request.await
         };
@@ -262,14 +263,14 @@ fn http_client(config: &BucketConfig) -> io::Result<reqwest::Client> {
         .map_err(|error| wrong(error.to_string()))
 }
 
-/// What an error means for what comes next. Its text has no credentials: `object_store` puts none there.
+/// Maps an error of `object_store`. Its text holds no credentials, because `object_store` puts none there.
 fn fault(error: &Error, access: Access) -> io::Error {
     let kind = match error {
         Error::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
         Error::Precondition { .. } => return cas_conflict(),
         Error::NotFound { .. } => io::ErrorKind::NotFound,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
-        // It was never sent.
+        // The request was never sent.
         other if is_connect(other) => io::ErrorKind::NotConnected,
         _ if access == Access::Write => io::ErrorKind::TimedOut,
         _ => io::ErrorKind::Other,
@@ -288,15 +289,16 @@ fn is_connect(error: &Error) -> bool {
     false
 }
 
-/// The innermost cause in one short line: those around it repeat it, and name the address.
+/// Shortens an error to one line without the address. The caller adds the location, and logs must not show
+/// hosts.
 fn reason(error: &dyn fmt::Display) -> String {
     let text = error.to_string();
     let line: Vec<&str> = text.split_whitespace().collect();
     let line = line.join(" ");
-    // After the address and the time, if they are named: the place is said by us, and hosts are not to be shown.
+    // Skip address and time, if the text has them.
     let rest = line.split_once(" - ").map_or(line.as_str(), |(_, rest)| rest);
     rest.chars().take(REASON_CHARS_MAX).collect()
 }
 
-/// A client that several threads may use.
+/// A client that several threads share.
 pub(super) type SharedClient = Arc<Client>;

@@ -1,29 +1,29 @@
-//! Where the files of runs lie: a folder or a bucket. The rules of the file store exist once, above this seam.
+//! The file backends: a local folder or a bucket. The rules of the file store exist once, above this trait.
 //!
-//! Files have names such as `run-1/stage1/inspirations.json`, relative to one root. All functions block; each ends
-//! within a bounded time, or is left behind by whoever waits for it (see `run_blocking`).
+//! Files have names such as `run-1/stage1/inspirations.json`, relative to one root. All functions block. Each
+//! ends within a bounded time, or its caller stops waiting (see `FileStore::blocking`).
 
 use std::{fmt, fs::File, io, time::Duration};
 
 use pipeline::clock::Timestamp;
 
-/// What a medium calls one state of a file. None where the medium needs no name for it: a folder, whose lock keeps
-/// everybody else out between a reading and the writing.
+/// The backend's name for one version of a file. None for a folder, whose lock excludes other writers between
+/// read and write.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ETag(pub(in crate::files) Option<String>);
 
-/// A file as it was read.
+/// A file's content and version.
 #[derive(Debug)]
 pub(in crate::files) struct Stored {
     pub(in crate::files) bytes: Vec<u8>,
     pub(in crate::files) version: ETag,
 }
 
-/// Runs, of which the newest are not left out.
+/// A list of runs that always includes the newest.
 #[derive(Debug, Default)]
 pub(in crate::files) struct Newest {
-    /// Each with when it was accepted, in milliseconds since 1970, where that is known without its manifest. Then they
-    /// are sorted by it, the newest first.
+    /// Each run with its time of acceptance in milliseconds since 1970, if the backend knows it without the
+    /// manifest. Then the newest run comes first.
     pub(in crate::files) runs: Vec<(Option<i64>, String)>,
     pub(in crate::files) has_more: bool,
 }
@@ -31,32 +31,33 @@ pub(in crate::files) struct Newest {
 /// How long this process may still count a run as its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::files) enum OwnerLease {
-    /// As long as it lives: others see that it does.
+    /// For as long as the process lives, because others can see that it lives.
     Endless,
-    /// Its last sign of life is younger than a lease. The number changes with each time that it was not.
+    /// The last heartbeat is younger than one lease. The number grows each time that a heartbeat was late.
     Lasting(u64),
     Ended,
 }
 
-/// What a place that keeps files can do.
+/// A place that stores files.
 ///
-/// Errors: `AlreadyExists` from [`FileBackend::create`]; `ResourceBusy` where somebody else has changed the file since it
-/// was read, so that the whole operation has to be done again; `TimedOut` where it is not known whether a write was
-/// done. Every other error means that nothing was written.
+/// Errors: `AlreadyExists` from [`FileBackend::create`]. `ResourceBusy` if another process changed the file
+/// since it was read; the caller must repeat the whole operation. `TimedOut` if a write may have happened.
+/// Every other error means that nothing was written.
 pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
-    /// A file's whole name, for people.
+    /// A file's full name, for people.
     fn place(&self, name: &str) -> String;
 
-    /// Whether processes on several machines see the same files, and a creation is known to be a guard among them.
+    /// Whether processes on several machines see the same files, and create-if-absent is proven to work among
+    /// them.
     fn has_shared_create_if_absent(&self) -> bool;
 
-    /// Finds out whether it is one.
+    /// Tests create-if-absent.
     fn check_create_if_absent(&self) -> io::Result<bool>;
 
-    /// A file; none where there is none.
+    /// Reads a file. None if it is absent.
     fn read(&self, name: &str) -> io::Result<Option<Stored>>;
 
-    /// Several files, in the order of their names.
+    /// Reads several files, in the given order.
     fn read_all(&self, names: &[String]) -> Vec<io::Result<Option<Stored>>> {
         names.iter().map(|name| self.read(name)).collect()
     }
@@ -64,17 +65,18 @@ pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
     /// Whether a file is there.
     fn exists(&self, name: &str) -> io::Result<bool>;
 
-    /// Creates a file that must not exist yet: of many at once, one does. It lasts once its folder is flushed.
+    /// Creates a file that must not exist. Of several concurrent calls, one succeeds. The file is durable
+    /// once its folder is flushed.
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Creates a file whose name is all that it says, if it is not there. It lasts once its folder is flushed.
+    /// Creates a marker file if it is absent. It is durable once its folder is flushed.
     fn touch(&self, name: &str) -> io::Result<()>;
 
-    /// Writes a file, replacing one that is there. It lasts once its folder is flushed.
+    /// Writes or replaces a file. It is durable once its folder is flushed.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Writes a file, durably, that must be as it was read (none: must not exist), after the names in these folders have
-    /// become durable; returns what it is then.
+    /// Flushes these folders and then writes a file durably. The file must be unchanged since it was read;
+    /// without an etag it must not exist. Returns the new etag.
     fn compare_and_swap(
         &self,
         name: &str,
@@ -83,81 +85,83 @@ pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
         unflushed: &[String],
     ) -> io::Result<ETag>;
 
-    /// Makes the names in these folders durable: files that were created, touched or replaced there. Nothing where each
-    /// write is durable by itself.
+    /// Makes the names in these folders durable after a create, touch or replace. Does nothing if each write
+    /// is durable already.
     fn flush(&self, folders: &[String]) -> io::Result<()>;
 
-    /// Keeps a file under another name beside its own, whose place is free then. It must be as it was read, if that is
-    /// given.
+    /// Renames a file, which frees its name. With an etag, the file must be unchanged since it was read.
     fn quarantine(&self, name: &str, quarantined: &str, etag: Option<&ETag>) -> io::Result<()>;
 
-    /// Takes a file away that must be as it was read. It may stay as an emptied one, which counts as none.
+    /// Removes a file that must be unchanged since it was read. A backend may empty it instead; an emptied
+    /// file counts as absent.
     fn conditional_delete(&self, name: &str, etag: &ETag) -> io::Result<()>;
 
-    /// Removes a file that may have gone.
+    /// Removes a file, if it exists.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Removes all of a run's files but the named ones.
+    /// Removes all files of a run except the named ones.
     fn remove_below(&self, folder: &str, kept: &[&str]) -> io::Result<()>;
 
-    /// The names right below a folder (an empty name: the root), in no order; none where there is no folder.
+    /// Lists the names directly in a folder, in any order. An empty name means the root. A missing folder has
+    /// none.
     fn names(&self, folder: &str) -> io::Result<Vec<String>>;
 
-    /// Some runs, those that were accepted or changed last rather than the others.
+    /// Lists up to `limit` runs, preferring those that were accepted or changed last.
     fn newest_runs(&self, limit: usize) -> io::Result<Newest>;
 
-    /// Notes a run for [`FileBackend::newest_runs`], before its manifest is written. `accepted_ms`: since 1970.
+    /// Adds a run to the index of [`FileBackend::newest_runs`], before its manifest is written. `accepted_ms`
+    /// counts from 1970.
     fn note_run(&self, run: &str, accepted_ms: i64) -> io::Result<()>;
 
-    /// Takes the note away.
+    /// Removes a run from that index.
     fn forget_run(&self, run: &str, accepted_ms: i64) -> io::Result<()>;
 
-    /// Runs that may have ended before then, the oldest first.
+    /// Lists runs that may have ended before that time, the oldest first.
     fn runs_before(&self, before: Timestamp) -> io::Result<Vec<String>>;
 
-    /// Whether something may lie there of a run.
+    /// Whether any file of a run may exist.
     fn has_run(&self, run: &str) -> io::Result<bool>;
 
-    /// Whether nothing lies there of a run but what the medium itself needs.
+    /// Whether a run has no files but the backend's own.
     fn holds_nothing(&self, run: &str) -> io::Result<bool>;
 
-    /// Removes what is left of a run: its tombstone, and what the medium itself needs. Under its lock.
+    /// Removes a run's tombstone and the backend's own files. The caller holds the lock.
     fn remove_run(&self, run: &str) -> io::Result<()>;
 
-    /// Whether this process is the one that does a thing which one process of a disk does. For ever, once it is. True
-    /// where each change says who was first.
+    /// Whether this process is the leader for a task that one process of a disk performs. A leader stays
+    /// leader. Always true if the backend compares and swaps.
     fn try_become_leader(&self, folder: &str) -> io::Result<bool>;
 
-    /// Keeps other processes and tasks from the run while the lock is held. None where there is no such thing, and
-    /// [`FileBackend::compare_and_swap`] tells who was first. `NotFound` where there is no such run and it may not be new. A new one lasts
-    /// once the root is flushed.
+    /// Takes a lock that keeps other processes and tasks from the run. None if the backend has no locks and
+    /// relies on [`FileBackend::compare_and_swap`]. `NotFound` if the run does not exist and `may_be_new` is
+    /// false. A new lock file is durable once the root is flushed.
     fn lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>>;
 
-    /// Removes what a killed process may have left half written in a folder. Under the lock.
+    /// Removes half-written files of a killed process from a folder. The caller holds the lock.
     fn clear_leftovers(&self, folder: &str) -> io::Result<()>;
 
-    /// Makes this owner alive for other processes.
+    /// Announces this owner as alive to other processes.
     fn hold(&self, owner: &str) -> io::Result<()>;
 
-    /// Whether somebody holds this name. `now`: by a look that is made for this question.
+    /// Whether a living process holds this owner name. With `now`, the backend checks anew.
     fn is_alive(&self, owner: &str, now: bool) -> io::Result<bool>;
 
-    /// How long this owner, who is this process, counts as alive for others.
+    /// How long other processes count this owner, which is this process, as alive.
     fn owner_lease(&self, owner: &str) -> OwnerLease;
 
-    /// Stops holding any name: others need not wait.
+    /// Releases all owner names, so that others need not wait.
     fn leave(&self);
 
-    /// How long it takes to tell a dead owner from a living one.
+    /// How long it takes to recognise a dead owner.
     fn detection_delay(&self) -> Duration;
 }
 
-/// The folder of a file, as [`FileBackend::flush`] knows it.
+/// The folder of a file, in the form that [`FileBackend::flush`] takes.
 pub(in crate::files) fn folder_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The error of a file that somebody else has changed meanwhile.
+/// The error if another process changed the file.
 pub(super) fn cas_conflict() -> io::Error {
-    io::Error::new(io::ErrorKind::ResourceBusy, "it was changed by somebody else at the same time")
+    io::Error::new(io::ErrorKind::ResourceBusy, "another process changed the file at the same time")
 }

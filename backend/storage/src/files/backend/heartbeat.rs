@@ -1,8 +1,8 @@
-//! Which processes are alive, as far as a bucket can tell: each writes to a file of its own again and again.
+//! Tracks living processes in a bucket by heartbeat: each process rewrites its own file regularly.
 //!
-//! There is no lock that a dying process gives back. Whoever wants to know takes an owner for dead whose file has not
-//! changed for one lease by the observer's own clock, or is gone: no clock is compared with another. The owner counts
-//! from before each beat, and by that is the first of both to take its lease for ended.
+//! A bucket has no lock that a dying process releases. An observer treats an owner as dead if its file is
+//! gone, or unchanged for one lease by the observer's own clock. No two clocks are compared. The owner counts
+//! from before each heartbeat, so it considers its lease ended before any observer does.
 
 use std::{
     collections::HashMap,
@@ -20,17 +20,17 @@ use crate::files::backend::{
 };
 use crate::files::layout::OWNERS_FOLDER;
 
-/// An owner beats five times a lease: four beats may fail.
+/// An owner sends five heartbeats a lease, so four may fail.
 const BEATS_PER_LEASE: u32 = 5;
 
-/// How long one look at all owners is good for, where no other is asked for.
+/// How long one listing of all owners is reused.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// Files of owners that have been dead for so many leases are cleared away. Not sooner: an owner that comes back after a
-/// long pause beats again, and must not be seen as gone in between.
+/// After so many leases, the file of a dead owner is removed. An owner that resumes after a long pause sends
+/// heartbeats again. An earlier removal could make it look dead in between.
 const CLEARED_AFTER_LEASES: u32 = 240;
 
-/// The owners of this process, and what it has seen of others.
+/// The owners of this process, and its observations of others.
 pub(super) struct Heartbeat {
     client: SharedClient,
     clock: Arc<dyn Clock>,
@@ -45,22 +45,22 @@ struct Own {
     beating: AbortHandle,
 }
 
-/// An owner of this process, by its own monotonic clock.
+/// The heartbeat state of an own owner, by the monotonic clock.
 #[derive(Debug, Default)]
 struct HeartbeatState {
-    /// When the last beat that succeeded began.
+    /// The start of the last successful heartbeat.
     last: Option<Duration>,
-    /// How often a lease has ended before the next beat succeeded.
+    /// How often a lease ended before the next heartbeat succeeded.
     gaps: u64,
     count: u64,
 }
 
-/// What was seen of all owners, by this process's monotonic clock.
+/// The observed owners, by this process's monotonic clock.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Each one's version, and since when it has been the same.
+    /// The version of each owner's file, and since when it is unchanged.
     owners: HashMap<String, (Option<String>, Duration)>,
-    /// When the last look began.
+    /// The start of the last listing.
     at: Option<Duration>,
 }
 
@@ -82,7 +82,7 @@ impl Heartbeat {
         self.lease
     }
 
-    /// Makes this owner alive, and keeps it so until it leaves or the process ends.
+    /// Starts heartbeats for this owner, until it leaves or the process ends.
     pub(super) fn hold(&self, owner: &str, runtime: &Handle) -> io::Result<()> {
         let mut own = lock(&self.own);
         if own.contains_key(owner) {
@@ -98,10 +98,10 @@ impl Heartbeat {
                 tokio::time::sleep(lease / BEATS_PER_LEASE).await;
                 match heartbeat(&client, &*clock, lease, &name, &beaten).await {
                     Ok(()) => was_failing = false,
-                    // Once an outage.
+                    // Log once per outage.
                     Err(error) if !was_failing => {
                         was_failing = true;
-                        tracing::warn!(event = "bucket_heartbeat_failed", place = client.place(&name), %error, "no sign of life could be shown in the bucket; will retry");
+                        tracing::warn!(event = "bucket_heartbeat_failed", place = client.place(&name), %error, "heartbeat could not be written to the bucket; will retry");
                     }
                     Err(_) => {}
                 }
@@ -111,7 +111,7 @@ impl Heartbeat {
         Ok(())
     }
 
-    /// Whether somebody who lives holds this name. `now`: by a look that begins after this call.
+    /// Whether a living process holds this owner name. With `now`, it lists all owners after this call.
     pub(super) fn is_alive(&self, owner: &str, now: bool, runtime: &Handle) -> io::Result<bool> {
         if lock(&self.own).contains_key(owner) {
             return Ok(true);
@@ -126,14 +126,15 @@ impl Heartbeat {
         Ok(seen.owners.get(&name).is_some_and(|(_, since)| !self.is_over(*since)))
     }
 
-    /// Whether a version that has been the same since then is a dead owner's.
+    /// Whether an owner is dead whose version is unchanged since then.
     fn is_over(&self, since: Duration) -> bool {
         self.clock.monotonic().saturating_sub(since) >= self.lease
     }
 
     fn look(&self, seen: &mut Seen, runtime: &Handle) -> io::Result<()> {
         let began = self.clock.monotonic();
-        // While nobody looked, or could, nothing is known of what the others did; nor could they beat in an outage.
+        // Nobody listed the owners for one lease, so older observations prove nothing. In an outage, no owner
+        // could send heartbeats either.
         if seen.at.is_none_or(|last| began.saturating_sub(last) >= self.lease) {
             seen.owners.clear();
         }
@@ -147,7 +148,7 @@ impl Heartbeat {
                 _ => now,
             };
             if now.saturating_sub(since) >= self.lease * CLEARED_AFTER_LEASES {
-                // Another look sees to it that failed here.
+                // A later listing retries a failed removal.
                 let _ = runtime.block_on(self.client.remove(&format!("{OWNERS_FOLDER}/{}", file.name)));
             }
             owners.insert(file.name, (file.version, since));
@@ -168,12 +169,12 @@ impl Heartbeat {
         }
     }
 
-    /// Says that the owners of this process are no more.
+    /// Ends the owners of this process.
     pub(super) fn leave(&self, runtime: &Handle) {
         for (owner, own) in lock(&self.own).drain() {
             own.beating.abort();
             if let Err(error) = runtime.block_on(self.client.remove(&file(&owner))) {
-                tracing::warn!(event = "bucket_heartbeat_not_removed", %error, "the sign of life in the bucket could not be removed; others wait for a lease");
+                tracing::warn!(event = "bucket_heartbeat_not_removed", %error, "heartbeat file could not be removed from the bucket; other replicas wait for one lease");
             }
         }
     }
@@ -195,7 +196,7 @@ async fn heartbeat(
     pulse: &Mutex<HeartbeatState>,
 ) -> io::Result<()> {
     let began = clock.monotonic();
-    // Its content makes its version, so no two beats may be equal.
+    // The content determines the version, so no two heartbeats may be equal.
     let content = {
         let mut pulse = lock(pulse);
         pulse.count += 1;
@@ -210,7 +211,7 @@ async fn heartbeat(
     Ok(())
 }
 
-/// An owner is an id that a process of ours gave itself; anything else stays in this folder too.
+/// An owner is an id that a process gave itself. Filtering keeps any other text inside this folder.
 fn key(owner: &str) -> String {
     owner.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
 }

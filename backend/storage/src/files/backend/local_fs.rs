@@ -1,4 +1,4 @@
-//! Files in a folder of a disk: durable by `fsync`, created by hard links, changed under a lock file.
+//! Files in a local folder: durable by `fsync`, created by hard links, changed under a lock file.
 
 use std::{
     cmp::Reverse,
@@ -22,7 +22,7 @@ use crate::{
 };
 use foundation::safe_read;
 
-/// The largest file that is read back. A record of a 400-page report has some 100 KB.
+/// The largest file that is read back. A record of a 400-page report has about 100 KB.
 pub(in super::super) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A folder that holds all runs.
@@ -30,7 +30,7 @@ pub(in super::super) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(in super::super) struct LocalFs {
     root: PathBuf,
     locks: OwnerLocks,
-    /// Held by the one process that has its turn.
+    /// Held by the one process that is the leader.
     leader_lock: Mutex<Option<File>>,
 }
 
@@ -40,16 +40,16 @@ impl LocalFs {
         Self { root, locks, leader_lock: Mutex::default() }
     }
 
-    /// A name has no `..`: it is made of run ids, which have neither separator nor dot, and of names of ours.
+    /// A name has no `..`. It consists of run ids, without separators and dots, and of internal names.
     fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.root.clone() } else { self.root.join(name) }
     }
 
-    /// All folders of runs, each with when it changed last.
+    /// Lists all run folders, each with its time of last change.
     fn run_folders(&self) -> io::Result<Vec<(SystemTime, String)>> {
         let mut runs = Vec::new();
         for entry in entries(&self.root)? {
-            // Where the file system does not tell, any order will do.
+            // Some file systems report no time. Then any order will do.
             let changed_at = entry.metadata().and_then(|metadata| metadata.modified());
             if let Ok(name) = entry.file_name().into_string()
                 && !name.starts_with('.')
@@ -60,7 +60,7 @@ impl LocalFs {
         Ok(runs)
     }
 
-    /// Creates a run's folder, whose name is flushed with what comes into it.
+    /// Creates a run's folder. Its name is flushed together with its first content.
     fn make_run_folder(&self, run: &str) -> io::Result<()> {
         let folder = self.path(run);
         match fs::create_dir(&folder) {
@@ -70,10 +70,10 @@ impl LocalFs {
         }
     }
 
-    /// Creates the folder that a file goes into.
+    /// Creates the folder of a file.
     fn make_room(&self, path: &Path) -> io::Result<()> {
         match path.parent().map_or(Ok(()), atomic::create_folder) {
-            // Of the folder, not of the file: a file is in its way.
+            // The folder exists as a file. This is not an existing file of the given name.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(io::Error::new(io::ErrorKind::NotADirectory, error))
             }
@@ -82,7 +82,7 @@ impl LocalFs {
     }
 }
 
-/// What lies in a folder; nothing where there is none.
+/// Lists a folder. Empty if there is no folder.
 fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -99,7 +99,7 @@ impl FileBackend for LocalFs {
         false
     }
 
-    /// It is one among processes of this machine, and others have other disks.
+    /// Create-if-absent works only among processes of this machine; other machines have other disks.
     fn check_create_if_absent(&self) -> io::Result<bool> {
         Ok(false)
     }
@@ -118,7 +118,7 @@ impl FileBackend for LocalFs {
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(name);
-        // A stage's folder, whose own name is flushed with the manifest beside it.
+        // A stage's folder. Its name is flushed together with the manifest.
         if let Some(Err(error)) = path.parent().map(fs::create_dir)
             && error.kind() != io::ErrorKind::AlreadyExists
         {
@@ -144,7 +144,7 @@ impl FileBackend for LocalFs {
         }
     }
 
-    /// The lock, which the caller holds, has kept everybody else out since the reading.
+    /// The caller holds the lock, so no other process has changed the file since it was read.
     fn compare_and_swap(
         &self,
         name: &str,
@@ -191,7 +191,7 @@ impl FileBackend for LocalFs {
         Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 
-    /// There is no index: those whose folders changed last.
+    /// The folders that changed last, because a local folder has no index.
     fn newest_runs(&self, limit: usize) -> io::Result<Newest> {
         let mut runs = self.run_folders()?;
         let has_more = runs.len() > limit;
@@ -202,7 +202,7 @@ impl FileBackend for LocalFs {
         Ok(Newest { runs: runs.into_iter().map(|(_, name)| (None, name)).collect(), has_more })
     }
 
-    /// Those whose folders have not changed since then.
+    /// The folders that have not changed since then.
     fn runs_before(&self, before: Timestamp) -> io::Result<Vec<String>> {
         let before: SystemTime = before.into();
         let mut runs = self.run_folders()?;
@@ -222,13 +222,14 @@ impl FileBackend for LocalFs {
     fn remove_run(&self, run: &str) -> io::Result<()> {
         let folder = self.path(run);
         for entry in entries(&folder)? {
-            // The lock goes with the folder: whoever waits for it finds that it is no longer the one that has its name.
+            // The lock file goes with the folder. A process that waits for it notices that its path now names
+            // another file.
             if entry.file_type()?.is_file() {
                 remove_file(&entry.path())?;
             }
         }
         match fs::remove_dir(&folder) {
-            // The id is used again already.
+            // The id is in use again.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
             removed => removed,
         }
@@ -239,7 +240,7 @@ impl FileBackend for LocalFs {
         if leader_lock.is_some() {
             return Ok(true);
         }
-        // No run's name: those have no dot.
+        // A run's name has no dot, so this cannot be a run.
         let path = self.path(folder).join(LOCK_FILE);
         self.make_room(&path)?;
         let file = File::options().create(true).truncate(false).write(true).open(&path)?;
@@ -272,12 +273,13 @@ impl FileBackend for LocalFs {
                 _ => {}
             }
             let file = match File::options().create(true).truncate(false).write(true).open(&path) {
-                // Its folder has been removed since.
+                // Another process removed the folder meanwhile.
                 Err(error) if may_be_new && error.kind() == io::ErrorKind::NotFound => continue,
                 opened => opened?,
             };
             file.lock()?;
-            // Its folder may have been removed meanwhile: then somebody else may hold the lock of a new one.
+            // Another process may have removed the folder meanwhile. Then another process may hold the lock in
+            // a new folder.
             let is_current = match (file.metadata(), fs::metadata(&path)) {
                 (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
                 _ => false,
@@ -305,10 +307,10 @@ impl FileBackend for LocalFs {
         OwnerLease::Endless
     }
 
-    /// The operating system gives the locks back.
+    /// The operating system releases the locks.
     fn leave(&self) {}
 
-    /// A lock is free or it is not.
+    /// A lock is either free or held, so no delay is needed.
     fn detection_delay(&self) -> Duration {
         Duration::ZERO
     }

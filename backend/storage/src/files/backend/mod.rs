@@ -1,4 +1,4 @@
-//! The places that keep files: a folder of a disk, or a bucket.
+//! The file backends: a local folder, or a bucket.
 
 mod client;
 pub(super) mod file_backend;

@@ -1,7 +1,7 @@
-//! Which processes are alive, as far as one disk can tell: each holds a locked file as long as it lives.
+//! Tracks living processes on a local disk: each holds a locked file as long as it lives.
 //!
-//! The operating system gives the lock back when a process ends, however it ends. A lease by time would keep a run
-//! waiting after a restart, and would have to be renewed for every run on every disk.
+//! The operating system releases the lock when a process ends, for any reason. A lease by time would delay
+//! runs after a restart, and every run on every disk would need renewals.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use std::{
 
 use crate::atomic;
 
-/// The locked files of this process, by owner, kept until the store goes.
+/// The locked files of this process, by owner. They stay locked until the store is dropped.
 #[derive(Debug)]
 pub(super) struct OwnerLocks {
     folder: PathBuf,
@@ -25,7 +25,7 @@ impl OwnerLocks {
         Self { folder, held: Mutex::default() }
     }
 
-    /// Makes this owner alive for other processes, and clears away what dead ones left.
+    /// Announces this owner as alive, and removes the files of dead owners.
     pub(super) fn hold(&self, owner: &str) -> io::Result<()> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.contains_key(owner) {
@@ -44,7 +44,7 @@ impl OwnerLocks {
         Ok(())
     }
 
-    /// Whether a process that lives holds this name.
+    /// Whether a living process holds this owner name.
     pub(super) fn is_alive(&self, owner: &str) -> io::Result<bool> {
         if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(owner) {
             return Ok(true);
@@ -53,7 +53,7 @@ impl OwnerLocks {
     }
 
     fn path(&self, owner: &str) -> PathBuf {
-        // An owner is an id that a process of ours gave itself; anything else stays in this folder too.
+        // An owner is an id that a process gave itself. Filtering keeps any other text inside this folder.
         let name: String = owner.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         self.folder.join(format!("{name}.lock"))
     }
@@ -63,7 +63,7 @@ impl Drop for OwnerLocks {
     fn drop(&mut self) {
         let held = std::mem::take(self.held.get_mut().unwrap_or_else(PoisonError::into_inner));
         for owner in held.keys() {
-            // The next process would remove it.
+            // If this fails, the next process removes the file.
             let _ = remove_file(&self.path(owner));
         }
     }
@@ -82,7 +82,7 @@ fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a file that may have gone.
+/// Removes a file, if it exists.
 pub(super) fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -1,4 +1,4 @@
-//! Files in an S3-compatible bucket, which all replicas share: created and changed by conditional puts.
+//! Files in an S3-compatible bucket that all replicas share. Conditional puts create and change them.
 
 use std::{
     fs::File,
@@ -21,23 +21,23 @@ use crate::files::backend::{
 use crate::files::config::BucketConfig;
 use crate::files::layout::{GUARD_FOLDER, RUNS_FOLDER};
 
-/// What a file says whose name is all that matters. Not nothing: an emptied file counts as none.
+/// The content of a marker file. It is not empty, because an emptied file counts as absent.
 const MARK: &[u8] = b"\n";
 
-/// As far as runs are listed: two pages.
+/// The most runs that are listed: two pages.
 const NEWEST_MAX: usize = 2_000;
 
-/// A bucket, or a part of one.
+/// A bucket, or a prefix of one.
 #[derive(Debug)]
 pub(in super::super) struct S3 {
     client: SharedClient,
     heartbeat: Heartbeat,
-    /// Whether conditional puts have been seen to work.
+    /// Whether conditional puts are proven to work.
     is_guard: AtomicBool,
 }
 
 impl S3 {
-    /// Connects to nothing yet. `lease`: how long an owner counts as alive without a sign of life.
+    /// Connects to nothing yet. An owner counts as dead once it has sent no heartbeat for one `lease`.
     pub(in super::super) fn new(
         config: &BucketConfig,
         clock: Arc<dyn Clock>,
@@ -54,12 +54,12 @@ impl S3 {
     }
 }
 
-/// Files are worked on by the blocking pool's threads, which belong to a runtime.
+/// The runtime of this thread. Threads of the blocking pool belong to one.
 fn runtime() -> io::Result<Handle> {
     Handle::try_current().map_err(io::Error::other)
 }
 
-/// Sorts the newest first.
+/// Builds an index name that sorts the newest run first.
 fn note(run: &str, accepted_ms: i64) -> String {
     format!("{RUNS_FOLDER}/{:016x}.{run}", i64::MAX.wrapping_sub(accepted_ms.max(0)))
 }
@@ -79,7 +79,7 @@ impl FileBackend for S3 {
         self.is_guard.load(Ordering::Relaxed)
     }
 
-    /// Asks for what must be refused. A server that knows no conditions does it all the same.
+    /// Sends two puts that the server must refuse. A server without conditional puts accepts them.
     fn check_create_if_absent(&self) -> io::Result<bool> {
         let name = format!("{GUARD_FOLDER}/{}", uuid::Uuid::new_v4());
         let checking = async {
@@ -195,7 +195,7 @@ impl FileBackend for S3 {
         Ok(Newest { runs, has_more })
     }
 
-    /// Those that were accepted before then: a run ends after that.
+    /// Runs that were accepted before then, because a run ends after its acceptance.
     fn runs_before(&self, before: Timestamp) -> io::Result<Vec<String>> {
         let names = self.wait(self.client.first(RUNS_FOLDER, usize::MAX))?;
         let before = before.timestamp_millis();
@@ -203,12 +203,12 @@ impl FileBackend for S3 {
         Ok(old.map(|(_, run)| run).collect())
     }
 
-    /// Asked of those that are noted.
+    /// Always true: the callers name only runs from the index.
     fn has_run(&self, _: &str) -> io::Result<bool> {
         Ok(true)
     }
 
-    /// There are no folders, and a note without a run may be one that is about to be accepted.
+    /// A bucket has no folders. An index entry without a run may belong to an acceptance in progress.
     fn holds_nothing(&self, _: &str) -> io::Result<bool> {
         Ok(false)
     }
@@ -233,7 +233,7 @@ impl FileBackend for S3 {
         Ok(None)
     }
 
-    /// What is written is there whole or not at all.
+    /// An object is written as a whole or not at all.
     fn clear_leftovers(&self, _: &str) -> io::Result<()> {
         Ok(())
     }

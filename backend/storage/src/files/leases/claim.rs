@@ -1,4 +1,4 @@
-//! Whose run it is: taking runs over that nobody works on, and giving them back.
+//! Claims runs that no worker holds, and releases them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,26 +20,28 @@ use crate::{
     ports::{lifecycle::Fence, outbox::WebhookEvent},
 };
 
-/// Manifests that one look reads where each costs a request. A queue of ten thousand is seen in the end, and a bill kept
-/// small.
+/// The most manifests that one search reads where each read costs a request. A longer queue is read over
+/// several searches.
 const LOOKS_MAX: usize = 64;
 
-/// How long one look goes on taking runs: less than it is waited for, or what it took would be lost.
+/// How long one search may claim runs. The caller waits longer, so that no claimed run is lost by its
+/// timeout.
 const TAKING_MAX: Duration = Duration::from_millis(1_000);
 
-/// What a look for work goes by.
+/// The criteria of a search for work.
 #[derive(Debug, Clone)]
 pub(in crate::files) struct Search {
     pub(in crate::files) owner: String,
     pub(in crate::files) limit: usize,
-    /// What this process works on already.
+    /// Runs that this process works on already.
     pub(in crate::files) held: HashSet<RunId>,
-    /// Only runs that the database has no row of.
+    /// Claim only runs that have no row in the database.
     pub(in crate::files) without_row_only: bool,
 }
 
 impl RunFiles {
-    /// Clears away what killed processes left in the middle of writing. Under the run's lock: nobody else writes there.
+    /// Removes half-written files of killed processes. The caller holds the run's lock, so nobody else writes
+    /// there.
     pub(in crate::files) fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
         let names = Stage::ALL.map(|stage| Self::name(run, stage.file()));
         let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
@@ -49,11 +51,12 @@ impl RunFiles {
         Ok(())
     }
 
-    /// Takes a run over: clears away what a killed process left, and believes only what proves itself.
+    /// Takes a run over. Removes half-written files and trusts only stages whose digest matches.
     pub(in crate::files) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
         let run = manifest.run_id.clone();
         let fence = self.own(manifest, owner)?;
-        // From here on, whoever had it finds that the fence has gone. What they have put beside it is looked at only now.
+        // From here on, the fence of the previous owner is stale. Only now can its stage files no longer
+        // change.
         self.write_manifest(manifest)?;
         self.clear_leftovers(&run)?;
         let names = Stage::ALL.map(|stage| Self::name(&run, stage.file()));
@@ -63,11 +66,11 @@ impl RunFiles {
             let known = manifest.stages.get(&stage).cloned();
             match check_digest(stored, stage, known.as_ref())? {
                 DigestCheck::Record(record, sha256, _) => {
-                    // A crash between the stage file and the manifest: the file has proved itself.
+                    // The process crashed between stage file and manifest. The file's own digest proves it.
                     if known.is_none() {
                         let db_sync = manifest.database.map_or(DbSync::NotTracked, |_| DbSync::Pending);
                         manifest.stages.insert(stage, self.stored_stage(&record, sha256, db_sync));
-                        // Who was killed before naming it may not have come to that either.
+                        // The killed process may not have flushed the file's name.
                         manifest.flush_with(name);
                         has_changed = true;
                     }
@@ -84,7 +87,7 @@ impl RunFiles {
                     }
                 }
                 DigestCheck::Damaged(reason, version) => {
-                    // Still ours: else it may be what the next owner has stored by its own manifest.
+                    // Check the fence first: a new owner may have stored this file by its own manifest.
                     self.fenced_manifest(&fence)?;
                     self.quarantine(name, &reason, Some(&version))?;
                     has_changed |= manifest.stages.remove(&stage).is_some();
@@ -109,7 +112,7 @@ impl RunFiles {
                     self.clear_indeterminate(&run);
                     fences.push(fence);
                 }
-                // It is not as the look has found it.
+                // The run has changed since the search observed it.
                 Ok(None) => self.forget_observation(&run),
                 Err(error) => {
                     self.forget_observation(&run);
@@ -117,10 +120,10 @@ impl RunFiles {
                         StorageErrorKind::CasConflict
                         | StorageErrorKind::NotFound
                         | StorageErrorKind::Fenced => {}
-                        // What was taken before is not lost for it.
+                        // Keep the runs that were claimed before this error.
                         _ if !fences.is_empty() => {
                             self.note_indeterminate(&run);
-                            tracing::warn!(event = "run_claim_failed", run_id = %run, %error, "run could not be taken up");
+                            tracing::warn!(event = "run_claim_failed", run_id = %run, %error, "run could not be claimed");
                             break;
                         }
                         _ => {
@@ -134,11 +137,12 @@ impl RunFiles {
         Ok(fences)
     }
 
-    /// Runs that seem to be nobody's, the oldest first.
+    /// Lists runs that seem to be free, the oldest first.
     fn waiting(&self, search: &Search, now: Duration) -> Result<Vec<RunId>, StorageError> {
         let mut open = self.marked(OPEN_FOLDER)?;
         open.retain(|run| !search.held.contains(run));
-        // Held throughout: a retry, which makes a run claimable again, waits until what was read is entered.
+        // Hold the lock throughout. A retry makes a run claimable; it must wait until this search has stored
+        // its observations.
         let mut observed_runs = lock(&self.observed_runs);
         let mut known: HashMap<RunId, ObservedRun> = std::mem::take(&mut *observed_runs);
         known.retain(|run, _| open.contains(run));
@@ -162,7 +166,7 @@ impl RunFiles {
         Ok(waiting.into_iter().map(|(_, run)| run).collect())
     }
 
-    /// Reads the manifests of open runs, of those that have not been looked at for a while.
+    /// Reads the manifests of open runs whose observation is missing or old.
     fn look(
         &self,
         open: &[RunId],
@@ -176,7 +180,7 @@ impl RunFiles {
             .iter()
             .filter_map(|run| match known.get(run) {
                 None => Some((None, run)),
-                // Nobody else changes what a row hands out, on a disk of our own.
+                // On a local disk, only the database hands out a run that has a row.
                 Some(look) if is_cheap && search.without_row_only && look.has_row => None,
                 Some(look) => {
                     (now.saturating_sub(look.at) >= detection_delay).then_some((Some(look.at), run))
@@ -194,12 +198,12 @@ impl RunFiles {
             let manifest = stored
                 .map_err(|error| self.fault(name, &error))
                 .and_then(|stored| stored.map_or(Ok(None), |stored| self.parse_manifest(run, stored)));
-            // Without the lock: a look that is wrong is put right under it.
+            // Read without the lock. `take_free` checks again under the lock.
             let look = match manifest {
                 Ok(Some(manifest)) if manifest.has_ended() => {
                     known.remove(run);
                     if let Err(error) = self.unmark_ended(run) {
-                        tracing::warn!(event = "open_marker_not_removed", run_id = %run, %error, "what is left of its being open could not be cleared");
+                        tracing::warn!(event = "open_marker_not_removed", run_id = %run, %error, "failed to remove the open marker of a finished run");
                     }
                     continue;
                 }
@@ -209,15 +213,16 @@ impl RunFiles {
                     owner: manifest.owner,
                     at: now,
                 },
-                // Accepted nowhere: the process died before it wrote the manifest, or is about to; or its folder has gone.
+                // The process died before it wrote the manifest or is about to write it, or the folder was
+                // removed.
                 Ok(None) => {
                     if let Err(error) = self.clear_unaccepted(run) {
-                        tracing::warn!(event = "acceptance_leftover_not_removed", run_id = %run, %error, "what is left of its acceptance could not be cleared");
+                        tracing::warn!(event = "acceptance_leftover_not_removed", run_id = %run, %error, "failed to remove the files of an incomplete acceptance");
                     }
                     ObservedRun { accepted_at: None, owner: None, has_row: false, at: now }
                 }
                 Err(error) => {
-                    tracing::error!(event = "run_claim_rejected", run_id = %run, %error, "run cannot be taken up");
+                    tracing::error!(event = "run_claim_rejected", run_id = %run, %error, "run cannot be claimed");
                     known.remove(run);
                     continue;
                 }
@@ -227,8 +232,8 @@ impl RunFiles {
         Ok(())
     }
 
-    /// Takes a run if it is nobody's now: whether its owner lives is asked after the manifest was read, so that an owner
-    /// who comes back has either changed the manifest since, or is seen.
+    /// Claims a run if no living worker holds it. The owner's heartbeat is checked after the manifest is
+    /// read. An owner that returns has then changed the manifest, or the check sees it alive.
     fn take_free(&self, run: &RunId, search: &Search) -> Result<Option<Fence>, StorageError> {
         let _lock = self.lock(run)?;
         let (is_deleted, manifest) = self.read_run(run)?;
@@ -242,7 +247,7 @@ impl RunFiles {
         let known: Vec<Stage> = manifest.stages.keys().copied().collect();
         let fence = self.take(&mut manifest, &search.owner)?;
         if self.webhook_queue.wake.is_some() {
-            // A killed process may have stored a stage and not have come to its event.
+            // A killed process may have stored a stage without queueing its event.
             let found = manifest.stages.keys().filter(|stage| !known.contains(stage));
             let found: Vec<WebhookEvent> = found.copied().map(WebhookEvent::Stage).collect();
             let db_sync = manifest.database.map_or(DbSync::NotTracked, |_| DbSync::Pending);
@@ -253,7 +258,8 @@ impl RunFiles {
         Ok(Some(fence))
     }
 
-    /// The attempt is given back too: it did not end in a crash. Having been released already is success.
+    /// Releases a run and undoes its attempt, which did not end in a crash. Releasing a released run
+    /// succeeds.
     pub(in crate::files) fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let _lock = self.lock(&fence.run)?;
         let is_released = |manifest: &Manifest| {

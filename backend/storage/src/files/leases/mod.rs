@@ -1,3 +1,3 @@
-//! Whose a run is: its owner in the manifest.
+//! The owner of a run, in its manifest.
 
 pub(super) mod claim;

@@ -1,4 +1,4 @@
-//! Runs that begin here: accepted, adopted from the database, or opened by their ids.
+//! Starts runs in files: accepts them, adopts them from the database, or opens them by id.
 
 use pipeline::run::RunId;
 
@@ -30,7 +30,7 @@ pub enum OpenError {
 }
 
 impl RunFiles {
-    /// `again`: an earlier attempt of the same call may have done it.
+    /// Accepts a run. With `again`, an earlier attempt of the same call may have stored it.
     pub(in crate::files) fn accept(
         &self,
         new: &RunSubmission,
@@ -71,7 +71,7 @@ impl RunFiles {
         self.backend.holds_nothing(run.as_str()).map_err(|error| self.fault(run.as_str(), &error))
     }
 
-    /// A new run's manifest, not yet written, with what a search for the run needs, which is.
+    /// Creates a new run's manifest without writing it. Writes the markers by which a search finds the run.
     fn announce(&self, new: &RunSubmission) -> Result<Manifest, StorageError> {
         let mut manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
         self.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
@@ -79,7 +79,8 @@ impl RunFiles {
         Ok(manifest)
     }
 
-    /// Opens a run by its id: a new one, or one that asks the same; an ended one goes on as a new generation.
+    /// Opens a run by its id: a new one, or one with the same request. An ended run continues as a new
+    /// generation.
     pub(in crate::files) fn open(
         &self,
         new: &RunSubmission,
@@ -115,7 +116,7 @@ impl RunFiles {
         Ok((fence, manifest))
     }
 
-    /// Makes sure that a run which the database has given us stands in files too, with its owner alive.
+    /// Stores a run that the database handed out, with this process as living owner.
     pub(in crate::files) fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         self.hold(&fence.owner)?;
         let _lock = self.lock_new(&new.id)?;
@@ -138,15 +139,15 @@ impl RunFiles {
         if manifest.has_ended() || manifest.epoch > fence.epoch {
             return self.write_manifest(&mut manifest);
         }
-        // Two claims that knew nothing of each other: the one that stands here came first.
+        // Two claims did not know of each other. The one in the manifest came first.
         if manifest.epoch == fence.epoch && manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner)
         {
             return Err(StorageError::new(
                 StorageErrorKind::Fenced,
-                format!("run {} has been taken by somebody else", new.id),
+                format!("run {} has been taken by another worker", new.id),
             ));
         }
-        // `take` raises both by one; the database has done so already.
+        // `take` raises both by one, as the database already has.
         manifest.epoch = fence.epoch - 1;
         manifest.attempts = fence.attempt - 1;
         if is_new {

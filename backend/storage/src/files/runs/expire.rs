@@ -1,4 +1,4 @@
-//! What has been kept long enough.
+//! Removes expired runs.
 
 use pipeline::{clock::Timestamp, run::RunId};
 
@@ -33,16 +33,16 @@ impl RunFiles {
                     && !self.is_marked(UNSYNCED_FOLDER, run)?
             }
             (None, Some(tombstone)) => tombstone.deleted_at < before,
-            // Half removed: the deletion has to end first.
+            // The deletion is not finished and must end first.
             (Some(_), Some(_)) => false,
-            // Left by a process that died on its way into, or out of, the folder.
+            // A process died between creating or removing the folder and its content.
             (None, None) => self.backend.holds_nothing(name).map_err(fault)?,
         };
         if !has_expired {
             return Ok(false);
         }
         if let Some(etag) = manifest.as_mut().and_then(|manifest| manifest.etag.take()) {
-            // Whoever retries it at this moment has changed it before, or finds that it has gone.
+            // A concurrent retry has changed the manifest, so the deletion fails; or it finds the run gone.
             let name = Self::name(run, MANIFEST_FILE);
             self.backend.conditional_delete(&name, &etag).map_err(|error| self.fault(&name, &error))?;
         }

@@ -1,4 +1,4 @@
-//! The end of a run in files, whoever ends it.
+//! Ends a run in files, for a worker or the reconciler.
 
 use pipeline::{
     clock::Timestamp,
@@ -20,7 +20,7 @@ use crate::{
 };
 use foundation::failpoints;
 
-/// An [`End`] that may cross to another thread.
+/// An [`End`] that can move to another thread.
 pub(in crate::files) enum OwnedEnd {
     Completed { records: Vec<StageRecord>, report: String },
     Failed(RunFailure),
@@ -59,7 +59,7 @@ impl RunFiles {
         let mut manifest = match self.fenced_manifest(fence) {
             Ok(manifest) => manifest,
             Err(error) => {
-                // An earlier attempt whose answer was lost has done it.
+                // An earlier attempt did this, and its answer was lost.
                 let done = self.read_manifest(run)?.is_some_and(|manifest| {
                     manifest.status == end.status()
                         && (manifest.generation, manifest.epoch) == (fence.generation, fence.epoch)
@@ -69,11 +69,12 @@ impl RunFiles {
         };
         match end {
             End::Completed { records, report } => {
-                // What only the database has, as the files were away at the time.
+                // Stages that only the database holds, because the files failed at the time.
                 for record in records {
                     self.add_stage(&mut manifest, record, DbSync::Synced)?;
                 }
-                // A fenced writer that comes too late with it writes the same: it is made of the stored records.
+                // A stale writer may write here too late, but it writes the same bytes: the report is derived
+                // from the stored records.
                 self.replace_beside(&mut manifest, &Self::name(run, REPORT_FILE), report.as_bytes())?;
                 failpoints::hit("report-written");
                 let sha256 = sha256_hex(report.as_bytes());
@@ -88,7 +89,8 @@ impl RunFiles {
         self.close(&mut manifest, end.status(), at_time, db_sync)
     }
 
-    /// Enters the end in the manifest, durably, and clears away what hung on the run being open. Under its lock.
+    /// Writes the end into the manifest durably, and removes the markers of an open run. The caller holds the
+    /// lock.
     pub(in crate::files) fn close(
         &self,
         manifest: &mut Manifest,
@@ -116,8 +118,8 @@ impl RunFiles {
         self.clear_open(&manifest.run_id)
     }
 
-    /// Clears away what hung on a run being open. Its mark goes last: while it is there, a look for work finds what a killed
-    /// process has not come to.
+    /// Removes the remains of an open run. The marker goes last, so that a later search can finish the
+    /// removal after a crash.
     pub(in crate::files) fn clear_open(&self, run: &RunId) -> Result<(), StorageError> {
         self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
         self.unmark(OPEN_FOLDER, run)

@@ -1,4 +1,4 @@
-//! A run's files from its acceptance to its end, and the commands on them.
+//! The operations on a run's files, from its acceptance to its end, and its commands.
 
 pub(super) mod accept;
 mod expire;

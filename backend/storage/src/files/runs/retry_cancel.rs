@@ -1,4 +1,4 @@
-//! What is done to runs from outside of their work, in files.
+//! Lists, cancels, retries and deletes runs in files.
 
 use std::{cmp::Reverse, sync::Arc, time::Duration};
 
@@ -26,15 +26,15 @@ use crate::{
     run::StoredIn,
 };
 
-/// How long somebody who waits for a list is made to wait.
+/// How long a caller waits for a list of runs.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Manifests that are read at once for a list.
+/// How many manifests a list reads at once.
 const LISTED_AT_ONCE: usize = 32;
 
 impl RunFiles {
-    /// The newest runs, of which no more are looked at than are counted anyway. Where the medium knows their order, only
-    /// as many are read as the page needs.
+    /// Lists the newest runs and reads at most as many as are counted. If the backend knows their order, it
+    /// reads only the requested page.
     fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         let newest = self.backend.newest_runs(COUNTED_MAX).map_err(|error| self.fault("", &error))?;
         let is_sorted = newest.runs.first().is_some_and(|(accepted_ms, _)| accepted_ms.is_some());
@@ -68,7 +68,7 @@ impl RunFiles {
         if read == runs.len() && runs.len() == count {
             return Ok(RunPage { is_total_exact: page.is_total_exact && !newest.has_more, ..page });
         }
-        // What was not read is counted, as far as nothing is sorted out.
+        // Without a filter, runs that were not read count too.
         let total = if *listing == (Listing { status: None, brand_id: None, ..listing.clone() }) {
             count
         } else {
@@ -77,7 +77,7 @@ impl RunFiles {
         Ok(RunPage { total, is_total_exact: false, ..page })
     }
 
-    /// Those of the runs that are wanted.
+    /// Reads the runs that match the filter.
     fn summaries(&self, runs: &[RunId], listing: &Listing) -> Vec<RunSummary> {
         let names: Vec<String> = runs
             .iter()
@@ -97,7 +97,7 @@ impl RunFiles {
                     wanted.push(summary(manifest));
                 }
                 Ok(_) => {}
-                // One that cannot be read must not hide the others.
+                // An unreadable run must not hide the others.
                 Err(error) => {
                     tracing::warn!(event = "run_list_entry_unreadable", run_id = %run, %error, "a run cannot be listed")
                 }
@@ -106,7 +106,7 @@ impl RunFiles {
         wanted
     }
 
-    /// Which of the runs are not under these fences any more.
+    /// Lists the runs whose fence no longer holds.
     fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         let names: Vec<String> = fences.iter().map(|fence| Self::name(&fence.run, MANIFEST_FILE)).collect();
         let mut lost = Vec::new();
@@ -124,7 +124,8 @@ impl RunFiles {
         Ok(lost)
     }
 
-    /// Those of the runs that have been ended by others: one look at what is open, not one at each manifest.
+    /// Lists the runs that another process ended. It lists the open markers once instead of reading each
+    /// manifest.
     fn ended_elsewhere(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         let open: std::collections::HashSet<RunId> = self.marked(OPEN_FOLDER)?.into_iter().collect();
         let unmarked: Vec<Fence> =
@@ -132,7 +133,7 @@ impl RunFiles {
         self.lost_leases(&unmarked)
     }
 
-    /// Clears what is left of its being open from a run that has ended; under the lock, as a retry may be about to open it
+    /// Removes the open markers of an ended run, under the lock, because a retry may be about to open it
     /// again.
     pub(in crate::files) fn unmark_ended(&self, run: &RunId) -> Result<(), StorageError> {
         let _lock = self.lock(run)?;
@@ -140,8 +141,8 @@ impl RunFiles {
         if has_ended { self.clear_open(run) } else { Ok(()) }
     }
 
-    /// Unmarks an ended run of an earlier generation than this one: a retry has completed it elsewhere, and the database lacks
-    /// nothing. The files stay as they are.
+    /// Removes the unsynced marker of an ended run of an older generation. A retry has completed it
+    /// elsewhere, so the database lacks nothing. The other files stay.
     pub(in crate::files) fn unmark_superseded(
         &self,
         run: &RunId,
@@ -154,8 +155,8 @@ impl RunFiles {
         if is_superseded { self.unmark(UNSYNCED_FOLDER, run) } else { Ok(()) }
     }
 
-    /// Clears what a process left that was killed before a new run's manifest: nobody has been told that it is accepted.
-    /// Where there is no lock, another process may just be accepting it, and it stays.
+    /// Removes the remains of a process that was killed before it wrote the manifest. No caller was told that
+    /// the run is accepted. Without a lock, another process may be accepting the run, so its files stay.
     pub(in crate::files) fn clear_unaccepted(&self, run: &RunId) -> Result<(), StorageError> {
         let _lock = match self.lock(run) {
             Ok(Some(lock)) => lock,
@@ -171,7 +172,7 @@ impl RunFiles {
     }
 
     fn retry(&self, run: &RunId, seen: i32, db_sync: DbSync) -> Result<Option<i32>, StorageError> {
-        // Before the lock, which a claim takes while it holds what this changes.
+        // Before the lock: a search holds this cache while it waits for the run's lock.
         self.forget_observation(run);
         let _lock = self.lock(run)?;
         let Some(mut manifest) = self.read_manifest(run)? else { return Err(unknown(run)) };
@@ -179,14 +180,14 @@ impl RunFiles {
         if !has_failed || manifest.generation != seen || self.is_deleted(run)? {
             return Ok(None);
         }
-        // A mark without an open run is cleared at the next claim; an open run without its mark is never found.
+        // The next claim removes a marker without an open run. No claim finds an open run without its marker.
         self.mark(OPEN_FOLDER, run)?;
         reopen(&mut manifest);
         manifest.generation += 1;
         manifest.epoch += 1;
         manifest.attempts = 0;
         manifest.owner = None;
-        // What the database may have is a row of an earlier generation.
+        // The row in the database, if any, belongs to an earlier generation.
         if db_sync == DbSync::Pending || manifest.database.is_some() {
             manifest.database = Some(DatabaseSide::default());
         }
@@ -209,14 +210,14 @@ impl RunFiles {
         }
         manifest.epoch += 1;
         manifest.error = Some(failure.clone());
-        // Of a process that was killed. Whoever ends its own run, or has taken it over, has none.
+        // Only a killed process leaves half-written files here.
         self.clear_leftovers(run)?;
         self.close(&mut manifest, RunStatus::Cancelled, at_time, db_sync)?;
         Ok(true)
     }
 }
 
-/// As it was before it ended.
+/// Undoes the end of a run.
 pub(in crate::files) fn reopen(manifest: &mut Manifest) {
     manifest.status = RunStatus::Processing;
     manifest.finished_at = None;
@@ -238,7 +239,12 @@ fn summary(manifest: Manifest) -> RunSummary {
 }
 
 impl FileStore {
-    /// As [`Control::retry`], noting what the database has of it.
+    /// As [`Control::retry`]; also records whether the database holds the retry.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the files do not hold the run. `Unavailable` if the files cannot be written.
+    /// `Indeterminate` if a write may have happened. `CasConflict` if other processes kept changing the run.
     pub async fn retry_with_sync_state(
         &self,
         run: &RunId,
@@ -249,7 +255,12 @@ impl FileStore {
         self.write(run, move |files| files.retry(&id, seen, db_sync)).await
     }
 
-    /// As [`Control::cancel`], noting what the database has of it.
+    /// As [`Control::cancel`]; also records whether the database holds the cancellation.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the files do not hold the run. `Unavailable` if the files cannot be written.
+    /// `Indeterminate` if a write may have happened. `CasConflict` if other processes kept changing the run.
     pub async fn cancel_with_sync_state(
         &self,
         run: &RunId,
@@ -261,24 +272,43 @@ impl FileStore {
         self.wake_dispatcher(self.write(run, move |files| files.cancel(&id, &failure, at, db_sync)).await)
     }
 
-    /// Notes that a deletion begins, so that a later start finds it should this one not end.
+    /// Records that a deletion begins, so that a later start can finish it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn mark_deleting(&self, run: &RunId) -> Result<(), StorageError> {
         let id = run.clone();
         self.write(run, move |files| files.mark_deleting(&id)).await
     }
 
-    /// Runs whose deletion has begun and is not known to have ended.
+    /// Lists runs whose deletion has begun and may not have ended.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn deleting(&self) -> Result<Vec<RunId>, StorageError> {
         self.whole(RunFiles::deleting).await
     }
 
-    /// Those of the runs that others have ended, as far as can be seen at once.
+    /// Lists the runs that other processes have ended, as far as the open markers show.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
     pub async fn ended_elsewhere(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
         let fences = fences.to_vec();
         self.whole(move |files| files.ended_elsewhere(&fences)).await
     }
 
-    /// As [`Control::bury`]; `has_ended`: the database says that the run has, whatever stands here.
+    /// As [`Control::create_tombstone`]. With `has_ended`, the database says that the run has ended, whatever
+    /// the files say.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
     pub async fn create_tombstone_for(
         &self,
         run: &RunId,

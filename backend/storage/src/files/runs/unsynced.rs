@@ -1,4 +1,4 @@
-//! How much the database lacks.
+//! Counts the runs and stages that the database lacks.
 
 use chrono::TimeDelta;
 use pipeline::clock::Timestamp;
@@ -12,24 +12,25 @@ use crate::{
     },
 };
 
-/// Manifests that one look reads: beyond it the number of stages is a lower bound. A hundredth of a second's work.
+/// The most manifests that one count reads, about 10 ms of work. Beyond it, the number of stages is a lower
+/// bound.
 const READ_MAX: usize = 500;
 
-/// What the database is meant to have and lacks.
+/// The runs and stages that the database lacks and should hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unsynced {
     /// Ended runs.
     pub runs: usize,
     /// Stages of ended and of open runs.
     pub stages: usize,
-    /// Whether every manifest was read; otherwise there may be more stages, and older ones.
+    /// Whether every manifest was read. Otherwise there may be more stages, and older ones.
     pub is_exact: bool,
-    /// When the oldest of it was stored here.
+    /// The time when the oldest of them was stored here.
     pub oldest_at: Option<Timestamp>,
 }
 
 impl Unsynced {
-    /// How long the oldest has waited.
+    /// How long the oldest of them has waited.
     #[must_use]
     pub fn oldest_age(&self, now: Timestamp) -> Option<TimeDelta> {
         self.oldest_at.map(|at| (now - at).max(TimeDelta::zero()))
@@ -45,7 +46,7 @@ impl RunFiles {
         let runs: Vec<_> = ended.iter().chain(&open).take(READ_MAX).collect();
         let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
         for (run, stored) in runs.into_iter().zip(self.backend.read_all(&names)) {
-            // One that cannot be read must not hide the others; the pass that works on it says why.
+            // An unreadable run must not hide the others. The pass that works on it logs the reason.
             let Ok(Some(stored)) = stored else { continue };
             let Ok(Some(manifest)) = self.parse_manifest(run, stored) else { continue };
             unsynced.stages += manifest.stages.values().filter(|stage| stage.pending_database).count();
@@ -55,7 +56,7 @@ impl RunFiles {
     }
 }
 
-/// Since when the database lacks something of a run.
+/// Since when the database lacks a part of a run.
 fn since(manifest: &Manifest) -> Option<Timestamp> {
     let stages = manifest.stages.values().filter(|stage| stage.pending_database).map(|stage| stage.stored_at);
     let whole = manifest.database.filter(|side| !side.has_row).map(|_| manifest.accepted_at);

@@ -1,4 +1,4 @@
-//! The file store, against a real file system and with real faults.
+//! Tests the file store on a real file system with real faults.
 
 use std::{
     collections::HashSet,
@@ -24,7 +24,7 @@ use crate::{
     run::RunRequest,
 };
 
-/// A clock that is set by hand.
+/// A clock that the test sets.
 #[derive(Debug)]
 struct HandClock(Mutex<Timestamp>);
 
@@ -103,7 +103,7 @@ impl Fixture {
         self.folder.path().join("runs/run-1").join(name)
     }
 
-    /// Another process on the same disk.
+    /// A second process on the same disk.
     fn other(&self) -> FileStore {
         FileStore::new(self.folder.path().join("runs"), HandClock::at("2026-11-21T12:00:00.5Z"))
     }
@@ -133,7 +133,7 @@ async fn a_stage_comes_back_as_it_was_stored() {
     let record = record("One");
     env.store.store_stage(&fence, &record).await.unwrap();
     assert_eq!(env.stage_1().await, Some(record.clone()));
-    // Storing the same again is success, not a conflict.
+    // Storing the same record again succeeds.
     env.store.store_stage(&fence, &record).await.unwrap();
     let stored = &env.manifest().stages[&Stage::InputProcessing];
     assert_eq!(stored.record_sha256, record.sha256().unwrap());
@@ -160,7 +160,7 @@ async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
         let path = env.path("stage1/inspirations.json");
         fs::write(&path, damage).unwrap();
         assert_eq!(env.stage_1().await, None, "{damage:?}");
-        // Also for a record that differs from the lost one.
+        // The place is free for a different record too.
         env.store.store_stage(&fence, &record("Two")).await.unwrap();
         let aside = env.path("stage1/inspirations.json.corrupt-20261121T120000500Z");
         assert_eq!(fs::read_to_string(aside).unwrap(), damage);
@@ -192,7 +192,7 @@ async fn a_crash_between_stage_and_manifest_loses_nothing() {
     let path = env.path(MANIFEST_FILE);
     let before = fs::read(&path).unwrap();
     env.store.store_stage(&fence, &record("One")).await.unwrap();
-    // The state a SIGKILL leaves between the two writes.
+    // A SIGKILL between the two writes leaves this state.
     fs::write(&path, before).unwrap();
     assert_eq!(env.stage_1().await, Some(record("One")));
     env.store.release(&fence).await.unwrap();
@@ -215,7 +215,7 @@ async fn one_run_has_one_writer_and_one_request() {
     assert!(error.to_string().contains("another brand"), "{error}");
     let (second, _) = other.open(&new_run("doc", "acme"), "two").await.unwrap();
     assert!(second.epoch > fence.epoch);
-    // Whoever had it before may write no more.
+    // The previous owner may no longer write.
     let error = env.store.store_stage(&fence, &record("One")).await.unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Fenced);
     let error = env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap_err();
@@ -224,7 +224,7 @@ async fn one_run_has_one_writer_and_one_request() {
 }
 
 async fn claim(store: &FileStore, lease: &Lease, held: &HashSet<RunId>) -> Vec<Fence> {
-    // An owner is dead or not, whatever the time.
+    // On a disk, the time of a claim does not matter.
     store.claim(Claim { lease, limit: 9, held, expired: false }).await.unwrap()
 }
 
@@ -237,7 +237,7 @@ async fn a_run_of_a_process_that_died_is_claimed_at_once_and_of_a_living_one_nev
     let accepted = first.accept(&new_run("doc", "acme"), Some(&lease("first"))).await.unwrap();
     assert!(matches!(accepted, Acceptance::New(Some(_))), "{accepted:?}");
     assert_eq!(claim(&env.store, &lease("second"), &none).await, []);
-    // Its lock goes with the process.
+    // The process's lock is released at its end.
     drop(first);
     let held = HashSet::from([env.run.clone()]);
     assert_eq!(claim(&env.store, &lease("second"), &held).await, []);
@@ -265,7 +265,7 @@ async fn what_the_database_lacks_is_marked_and_counted() {
     assert_eq!(env.store.unsynced().await.unwrap().runs, 0);
     let end = End::Failed(&failure());
     env.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
-    // An answer that was lost is asked for again.
+    // The client repeats a call whose answer was lost.
     env.store.finish_with_sync_state(&fence, end, AT.parse().unwrap(), DbSync::Pending).await.unwrap();
     assert_eq!(env.store.unsynced().await.unwrap().runs, 1);
     let snapshot = env.store.load(&env.run).await.unwrap().unwrap();
@@ -325,7 +325,7 @@ async fn what_a_killed_process_left_is_cleared_away() {
 #[tokio::test]
 async fn what_is_left_of_a_run_that_was_never_accepted_is_cleared_away() {
     let env = Fixture::new();
-    // Killed between the mark and the manifest.
+    // The process is killed between marker and manifest.
     let (mark, torn) = (env.path("../.open/run-1"), env.path(".run.json.4711-0.tmp"));
     for left in [&mark, &torn] {
         fs::create_dir_all(left.parent().unwrap()).unwrap();
@@ -344,7 +344,7 @@ async fn what_is_left_of_a_run_being_open_is_cleared_away_once_it_has_ended() {
     let env = Fixture::new();
     let fence = env.open().await;
     env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
-    // Killed between the manifest and what comes after it.
+    // The process is killed after it wrote the manifest.
     let (mark, document) = (env.path("../.open/run-1"), env.path("document"));
     for left in [&mark, &document] {
         fs::create_dir_all(left.parent().unwrap()).unwrap();

@@ -1,7 +1,7 @@
-//! Hears from the database that a run waits, is cancelled or has changed, a few milliseconds after it does.
+//! Receives notifications from the database when a run waits, is cancelled or changes, within milliseconds.
 //!
-//! A notification may be lost; whoever acts on one looks by itself too, more slowly. So all that this has to be is harmless:
-//! one connection of its own, none in a mode without the database, and never in a hurry to come back.
+//! A notification may be lost. Each receiver therefore also polls, more slowly. So the listener must only be
+//! harmless: it uses one connection, or none in a mode without database, and it reconnects slowly.
 
 use std::time::Duration;
 
@@ -26,13 +26,13 @@ use crate::{
     postgres::{changes::notifier, pool::db_error::DbError},
 };
 
-/// The channel of `pg_notify` in the statements that leave a run to whoever is free.
+/// The channel of `pg_notify` for runs that any worker may claim.
 const WAITING: &str = "innovation_runs";
 
-/// That of a cancellation: the run's id.
+/// The channel of cancellations. The payload is the run's id.
 const CANCELLED: &str = "innovation_cancelled";
 
-/// That of all other changes: who tells, and runs.
+/// The channel of all other changes. The payload holds the sender and the runs.
 const CHANGED: &str = "innovation_run_changed";
 
 fn parse(channel: &str, payload: &str) -> Option<Notification> {
@@ -45,31 +45,35 @@ fn parse(channel: &str, payload: &str) -> Option<Notification> {
     }
 }
 
-/// Between two attempts to listen: half of it at least, all of it at most.
+/// The longest wait between two attempts to listen. The shortest is half of it.
 const RECONNECT_MAX: Duration = Duration::from_secs(3);
 
-/// After this long without a word the database is asked whether it is there: a peer that swallows packets says nothing
-/// either, for ever.
+/// After this long without a notification, the listener queries the database. A peer that drops packets would
+/// otherwise look like a quiet database for ever.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// Listens for what happens to runs.
+/// Receives notifications about runs.
 #[derive(Debug, Clone)]
 pub struct Listener {
     options: PgConnectOptions,
-    /// For connecting, and for an answer.
+    /// The time limit for connecting and for an answer.
     timeout: Duration,
 }
 
 impl Listener {
-    /// Listens at the configured address for sessions. None without a database, or where there is only a pooler, behind
-    /// which nothing is heard.
+    /// Creates a listener for the session address. None without a database. None with only a pooler, because
+    /// a pooler forwards no notifications.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the address, or a parameter or file that it names, is wrong.
     pub fn new(config: &DatabaseConfig) -> Result<Option<Self>, Malformed> {
         let Some(address) = config.session_url() else { return Ok(None) };
         let Address { options, is_pooled, .. } = Address::parse(address)?;
         if is_pooled {
             tracing::info!(
                 event = "direct_address_missing",
-                "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets replicas hear of runs at once"
+                "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets replicas receive notifications"
             );
             return Ok(None);
         }
@@ -77,7 +81,8 @@ impl Listener {
         Ok(Some(Self { options, timeout: config.write_timeout }))
     }
 
-    /// Calls `on_notification` with whatever is heard, until told to stop; holds a connection only in a mode that has the database.
+    /// Calls `on_notification` with each notification until stopped. It holds a connection only in a mode
+    /// with database.
     pub async fn run(
         self,
         mut flags: watch::Receiver<Flags>,
@@ -106,12 +111,12 @@ impl Listener {
                 error = self.listen(&pool, &mut is_away, &on_notification) => Some(error),
             };
             on_notification(Notification::Lost);
-            // Also the listener's own, which goes back to the pool as it is dropped.
+            // This also closes the listener's connection, which returns to the pool when it is dropped.
             let _ = timeout(self.timeout, pool.close()).await;
             if let Some(error) = lost {
-                // Once an outage, not once an attempt.
+                // Log once per outage, not once per attempt.
                 if !std::mem::replace(&mut is_away, true) {
-                    tracing::warn!(event = "notifications_lost", %error, "no notifications from the database; work is found by looking for it");
+                    tracing::warn!(event = "notifications_lost", %error, "no notifications from the database; workers find runs by polling");
                 }
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -142,7 +147,7 @@ impl Listener {
     ) -> Result<std::convert::Infallible, DbError> {
         let silent = |_| DbError::Elapsed(self.timeout);
         let mut listener = timeout(self.timeout, PgListener::connect_with(pool)).await.map_err(silent)??;
-        // Whether to come back, and when, is decided above.
+        // `run` decides whether and when to reconnect.
         listener.eager_reconnect(false);
         let channels = [WAITING, CANCELLED, CHANGED];
         timeout(self.timeout, listener.listen_all(channels)).await.map_err(silent)??;

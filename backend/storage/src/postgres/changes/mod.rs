@@ -1,4 +1,4 @@
-//! How replicas tell each other of changes, through the database.
+//! Notifications of changes between replicas, through the database.
 
 pub(super) mod listener;
 pub(super) mod notifier;

@@ -1,4 +1,4 @@
-//! What replicas tell each other through the database.
+//! Sends notifications between replicas through the database.
 
 use std::collections::HashMap;
 
@@ -20,11 +20,13 @@ use crate::{
     },
 };
 
-/// Runs of one notification: with ids of a hundred characters about 5 KB, of the 8 KB that a payload may have.
+/// The most runs in one notification. With ids of 100 characters, 50 runs take about 5 KB of the 8 KB that a
+/// payload may have.
 const RUNS_PER_PAYLOAD: usize = 50;
 
-/// A statement of its own, not a part of those that change runs: transactions that notify commit one after the other, in
-/// the whole cluster, and would wait for each other's flush to the disk. This one flushes nothing. $1 payloads
+/// Sends notifications in a statement separate from the changes of runs. Transactions that notify commit one
+/// after the other in the whole cluster, and each would wait for the others' flush. This statement flushes
+/// nothing. $1 payloads
 const NOTIFY: &str = r#"
 SELECT count(pg_notify('innovation_run_changed', payload)::text)
 FROM unnest($1::text[]) AS payload, set_config('synchronous_commit', 'off', true)"#;
@@ -38,14 +40,14 @@ async fn notify(conn: &mut PooledConn<'_>, by: &str, runs: &[RunId]) -> Result<(
     Ok(())
 }
 
-/// The name and the runs of a payload. What another version may have added is left out.
+/// Parses the sender and the runs of a payload. It skips additions of another version.
 pub(in crate::postgres) fn parse_payload(payload: &str) -> Option<(&str, Vec<RunId>)> {
     let mut words = payload.split(' ');
     let by = words.next()?;
     Some((by, words.filter_map(|word| RunId::parse(word).ok()).collect()))
 }
 
-/// Reads no output: only whether there is one. $1 runs
+/// Reads which outputs exist, but not the outputs. $1 runs
 const MARKS: &str = r#"
 SELECT "id", "generation", "status"::text AS "status",
   num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") AS "stages"

@@ -1,8 +1,8 @@
-//! Claims: whose run is worked on next.
+//! Decides which runs a worker claims next.
 //!
-//! Each user's queue begins with their most urgent, then their oldest run. Among these heads urgent ones come first,
-//! and equally urgent ones take turns. The turn goes on after the user who was served last, so that slots which fall free
-//! one at a time are shared as well.
+//! Each user's queue starts with the most urgent run, then the oldest. Among the users' first runs, urgent
+//! ones come first, and equally urgent ones take turns. Each claim continues after the user who was served
+//! last. So users also share slots that become free one at a time.
 
 use pipeline::run::RunId;
 use sqlx::{Row as _, postgres::PgRow};
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// Rounds of one claim: one for the users' first runs, one for what more they have, and two more where other workers
-/// have just taken what a round found.
+/// The rounds of one claim: one for the users' first runs, one for their further runs. Two more follow if
+/// other workers have claimed the runs that a round found.
 const ROUNDS_MAX: usize = 4;
 
-/// The changes to a claimed row. Whoever finds a run again that it has leased itself and does not know of has not
-/// crashed: the answer to an earlier claim was lost. $1 owner, $2 lease (s)
+/// The changes to a claimed row. If a worker finds a run with its own lease that it does not know, the answer
+/// to an earlier claim was lost. That is not a crash, so the attempts stay. $1 owner, $2 lease (s)
 macro_rules! take {
     () => {
         concat!(
@@ -37,7 +37,7 @@ macro_rules! take {
     };
 }
 
-/// Runs that nobody holds and nobody has held without giving them back. $4 not these
+/// Runs that no worker holds, and that were never held or were released. $4 excluded runs
 macro_rules! free {
     () => {
         r#"r."status" = 'PROCESSING' AND r."acceptedAt" IS NOT NULL AND r."leaseUntil" IS NULL
@@ -45,8 +45,9 @@ macro_rules! free {
     };
 }
 
-/// What dead workers left behind. They had their turn when they were claimed. For one lease after the server's start
-/// an ended lease only says that it could not be renewed. $3 limit, $4 not these
+/// Runs with expired leases. They had their turn when they were claimed first. For one lease after the
+/// server's start, an expired lease proves nothing, because no worker could renew it. $3 limit, $4 excluded
+/// runs
 const EXPIRED: &str = concat!(
     r#"WITH ended AS (
       SELECT "id", "priority", "createdAt", "leaseOwner" AS "heldBy" FROM "PipelineRun"
@@ -65,10 +66,10 @@ const EXPIRED: &str = concat!(
     " SELECT * FROM claimed"
 );
 
-/// One round. The heads of all users' queues come from a loose scan of the index by user: one step a user, whatever
-/// the length of the queues. Only with a depth above one, the runs behind each head are looked at too.
+/// One round of a claim. A loose index scan by user finds the first run of each user, one step per user, for
+/// any queue length. It reads further runs of each user only if the depth is above one.
 ///
-/// $3 limit, $4 not these, $5 depth, $6 the user who was served last
+/// $3 limit, $4 excluded runs, $5 depth, $6 the user who was served last
 const FREE: &str = concat!(
     r#"WITH RECURSIVE heads AS (
       (SELECT r."userId", r."id", r."priority" FROM "PipelineRun" r WHERE "#,
@@ -111,7 +112,7 @@ const FREE: &str = concat!(
          LEFT JOIN claimed ON true"#
 );
 
-/// What a claim took.
+/// The result of a claim.
 #[derive(Debug)]
 pub(in crate::postgres) struct Claimed {
     /// In the order of their turns.
@@ -150,14 +151,15 @@ pub(in crate::postgres) async fn claim(
         if let Some(user) = claimed.add(&rows, claim.lease)? {
             claimed.last_user = user;
         }
-        // A few users have a few runs at their fronts. Many, of whom we got too little, have just been served by others.
+        // If few users had runs, read their whole queues. If many had runs but we got few, other workers
+        // claimed them; double the depth.
         depth = if seen < count(wanted) { wanted } else { depth * 2 };
     }
     Ok(claimed)
 }
 
 impl Claimed {
-    /// Adds rows, which an UPDATE returns in any order; returns whose was the last.
+    /// Adds the rows of an UPDATE, which come in any order, and returns the last user.
     fn add(&mut self, rows: &[PgRow], lease: &Lease) -> Result<Option<String>, DbError> {
         let mut taken = Vec::with_capacity(rows.len());
         for row in rows {
@@ -175,7 +177,7 @@ impl Claimed {
                 && held_by != lease.owner
             {
                 let (run, epoch, attempt) = (&fence.run, fence.epoch, fence.attempt);
-                tracing::warn!(event = "run_taken_over", run_id = %run, held_by, epoch, attempt, "[{run}] is taken over: the lease of its worker has ended");
+                tracing::warn!(event = "run_taken_over", run_id = %run, held_by, epoch, attempt, "[{run}] is taken over: the lease of its worker has expired");
             }
             taken.push((turn, user, fence));
         }
@@ -187,6 +189,6 @@ impl Claimed {
 }
 
 fn count(number: usize) -> i64 {
-    // The product with the number of rounds must fit as well.
+    // The product with the number of rounds must fit too.
     i64::try_from(number).unwrap_or(i64::MAX).min(i64::from(i32::MAX))
 }

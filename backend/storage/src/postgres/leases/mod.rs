@@ -1,4 +1,4 @@
-//! Whose a run is: the lease in its row.
+//! The lease in a run's row, which names the run's owner.
 
 pub(super) mod claim;
 pub(super) mod renew;

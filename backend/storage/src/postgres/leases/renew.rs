@@ -1,4 +1,4 @@
-//! Leases: who works on a run, until when, and under which fencing token.
+//! Leases: the owner of a run, the lease's end, and the fencing token.
 
 use pipeline::run::RunId;
 use sqlx::Row as _;
@@ -26,7 +26,7 @@ renewed AS (
 )
 SELECT "id" FROM mine EXCEPT SELECT "id" FROM renewed"#;
 
-/// Returns the runs that are no longer the owner's.
+/// Returns the runs that the owner has lost.
 pub(in crate::postgres) async fn renew(
     conn: &mut PooledConn<'_>,
     lease: &Lease,
@@ -47,9 +47,9 @@ pub(in crate::postgres) async fn renew(
     rows.iter().map(|row| run_id(row.try_get("id")?)).collect()
 }
 
-/// The attempt is given back too: it did not end in a crash. That of a run that somebody else has by now as well: we
-/// live, and only our lease was lost. Having been released already is success. $1 run, $2 owner, $3 epoch,
-/// $4 generation
+/// Releases a run and undoes the attempt, which did not end in a crash. If another worker owns the run by
+/// now, the attempt is undone too: this process lives and lost only its lease. Releasing a released run
+/// succeeds. $1 run, $2 owner, $3 epoch, $4 generation
 const RELEASE: &str = r#"
 WITH released AS (
   UPDATE "PipelineRun" SET "leaseOwner" = NULL, "leaseUntil" = NULL, "attempts" = GREATEST("attempts" - 1, 0),

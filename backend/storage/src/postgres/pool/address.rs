@@ -1,4 +1,4 @@
-//! The address of a PostgreSQL, as it is written for Prisma.
+//! Parses a PostgreSQL address in Prisma's form.
 
 mod malformed;
 mod parameters;
@@ -11,21 +11,21 @@ use url::{ParseError, Url};
 use self::parameters::Parameters;
 pub use self::{malformed::Malformed, tls::describe as describe_tls};
 
-/// Where a database is and how it is reached.
+/// A database address and the connection options.
 #[derive(Clone)]
 pub struct Address {
-    /// For the driver; statements are not logged, for they hold people's documents.
+    /// The driver's options. Statements are not logged, because they hold people's documents.
     pub options: PgConnectOptions,
-    /// The schema that holds the tables: `?schema=`, else `public`.
+    /// The schema of the tables: `?schema=`, else `public`.
     pub schema: String,
-    /// Whether the address leads through a pooler, as far as it tells: sessions are not ours then.
+    /// Whether the address seems to lead through a pooler. Sessions are then shared with other clients.
     pub is_pooled: bool,
-    /// Oddities of the address that are no reason not to use it; without any value of it.
+    /// Warnings about parameters that have no effect. They name no value.
     pub warnings: Vec<String>,
 }
 
 impl Address {
-    /// Reads an address, and the files that it names.
+    /// Parses an address, and reads the files that it names.
     ///
     /// # Errors
     ///
@@ -52,7 +52,8 @@ impl Address {
     }
 }
 
-/// An address in libpq's form may have no host where `host=` names a socket; a URL may not, beside a user.
+/// Parses a URL. In libpq's form, the host may be empty if `host=` names a socket. A URL with a user needs a
+/// host.
 fn parse_url(text: &str) -> Option<Url> {
     match Url::parse(text) {
         Err(ParseError::EmptyHost) => Url::parse(&text.replacen("@/", "@localhost/", 1)).ok(),
@@ -60,7 +61,7 @@ fn parse_url(text: &str) -> Option<Url> {
     }
 }
 
-/// By the names that Neon and Supabase give to theirs, or by the port of the latter.
+/// Recognises a pooler by the host names of Neon and Supabase, or by Supabase's port.
 fn is_pooled(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     host.split('.').any(|label| label == "pooler" || label.ends_with("-pooler")) || url.port() == Some(6543)
@@ -68,7 +69,7 @@ fn is_pooled(url: &Url) -> bool {
 
 impl std::fmt::Debug for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The driver's own would show host and user.
+        // The driver's `Debug` would show host and user.
         f.debug_struct("Address")
             .field("schema", &self.schema)
             .field("is_pooled", &self.is_pooled)

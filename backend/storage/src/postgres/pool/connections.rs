@@ -1,12 +1,12 @@
-//! The connections to the database, and the one way to use one: bounded in time from end to end, whatever the
-//! network does.
+//! The connections to the database, and the only way to use one. Each use has a time limit from end to end,
+//! whatever the network does.
 //!
 //! # Invariants
 //!
-//! * A connection in the middle of anything is never given back to the pool: it is detached, and its socket closed.
-//!   (A dropped query leaves the driver waiting for its answer; with a peer that swallows packets for ever, and with
-//!   it the connection's place in the pool.)
-//! * Nothing is connected before it is needed, and nobody waits for a connection at start.
+//! * A busy connection never returns to the pool. It is detached, and its socket is closed. (After a dropped
+//!   query, the driver waits for its answer. If a peer drops packets, it would wait for ever and keep the
+//!   connection's place in the pool.)
+//! * The pool connects only when needed, and no start waits for a connection.
 
 use std::{
     sync::{
@@ -34,21 +34,23 @@ use crate::{
     postgres::pool::db_error::{Access, DbError},
 };
 
-/// After this a connection is replaced, so that a failed-over or rebalanced server gets its clients.
+/// The pool replaces a connection after this time, so that a failed-over or rebalanced server gets its
+/// clients.
 const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// After this an unused connection is closed: the server has better uses for its memory.
+/// The pool closes an unused connection after this time, to save memory of the server.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// A connection that was idle for longer is asked for a sign of life before it is used. On a busy one that would only
-/// double the round trips.
+/// The pool pings a connection that was idle for longer before its use. On a busy connection, a ping would
+/// only double the round trips.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// The pool, and how long anything may take.
+/// The pool, and the time limit of each piece of work.
 #[derive(Debug, Clone)]
 pub(in crate::postgres) struct Pool {
     pool: PgPool,
-    /// Whether each transaction may meet another server process: session settings and prepared statements do not last.
+    /// Whether each transaction may use another server process. Then session settings and prepared statements
+    /// do not last.
     is_pooled: bool,
     /// Begins a transaction with this pool's settings, for a pooler.
     begin: Arc<str>,
@@ -58,7 +60,7 @@ pub(in crate::postgres) struct Pool {
 }
 
 impl Pool {
-    /// Connects to nothing yet. Must be called within a runtime, which keeps the pool tidy.
+    /// Connects to nothing yet. Call it within a runtime, on which the pool runs its maintenance.
     pub(in crate::postgres) fn new(
         address: &SecretString,
         config: &DatabaseConfig,
@@ -75,7 +77,8 @@ impl Pool {
         );
         let mut pool = PgPoolOptions::new()
             .max_connections(config.pool_max)
-            // The driver's own upkeep of a minimum connects at once, and holds a place for minutes while it cannot.
+            // The driver's own minimum connects at once, and an unreachable server blocks a place for
+            // minutes.
             .min_connections(0)
             .acquire_timeout(config.acquire_timeout)
             .max_lifetime(LIFETIME_MAX)
@@ -105,7 +108,7 @@ impl Pool {
         })
     }
 
-    /// A connection for one piece of work, which must be done before [`PooledConn::deadline`].
+    /// Takes a connection for one piece of work, which must end before [`PooledConn::deadline`].
     pub(in crate::postgres) async fn acquire(&self, access: Access) -> Result<PooledConn<'_>, StorageError> {
         let deadline = Instant::now() + self.write_timeout;
         let connection =
@@ -113,19 +116,19 @@ impl Pool {
         Ok(PooledConn { pool: self, connection: Some(connection), access, deadline })
     }
 
-    /// Connections that are open, and those of them that are in use.
+    /// The number of open connections, and of those in use.
     pub(in crate::postgres) fn counts(&self) -> (u32, u32) {
         let (open, idle) = (self.pool.size(), self.pool.num_idle());
         (open, open.saturating_sub(u32::try_from(idle).unwrap_or(u32::MAX)))
     }
 
-    /// Says goodbye to the server on all connections.
+    /// Closes all connections.
     pub(in crate::postgres) async fn close(&self) {
-        // A server that is not there is not waited for.
+        // An unreachable server must not delay the exit.
         let _ = timeout(self.write_timeout, self.pool.close()).await;
     }
 
-    /// Opens what is missing of the wanted minimum, in the background: called when the database has just answered.
+    /// Opens connections up to the minimum, in the background. It is called after the database has answered.
     fn warm(&self) {
         if self.pool.size() >= self.connections_min || self.is_warming.swap(true, Ordering::Relaxed) {
             return;
@@ -141,7 +144,7 @@ impl Pool {
     }
 }
 
-/// What every session of our own needs; a pooler's sessions are not our own.
+/// Sets up a session of our own. A pooler's sessions are shared, so they are left alone.
 async fn set_session(connection: &mut PgConnection, settings: [String; 3]) -> sqlx::Result<()> {
     let [schema, statement, lock] = settings;
     let sql = "SELECT set_config('search_path', quote_ident($1), false),
@@ -150,17 +153,17 @@ async fn set_session(connection: &mut PgConnection, settings: [String; 3]) -> sq
     Ok(())
 }
 
-/// Gives a connection back that is in the middle of nothing. The pool makes sure by a question; should the answer
-/// never come, the connection's place must not wait for it.
+/// Returns an idle connection to the pool. The pool pings it first. If the answer never comes, the timeout
+/// frees the connection's place.
 fn return_connection(mut connection: PoolConnection<Postgres>, within: Duration) {
     let returning = connection.return_to_pool();
     tokio::spawn(async move {
-        // Dropped in the middle, it closes the connection and frees its place.
+        // If the timeout drops it, the connection closes and its place becomes free.
         let _ = timeout(within, returning).await;
     });
 }
 
-/// A connection in use. Dropped without [`PooledConn::settle`], in the middle of whatever, it is closed.
+/// A connection in use. If it is dropped without [`PooledConn::settle`], it is closed.
 #[derive(Debug)]
 pub(in crate::postgres) struct PooledConn<'p> {
     pool: &'p Pool,
@@ -171,12 +174,12 @@ pub(in crate::postgres) struct PooledConn<'p> {
 }
 
 impl PooledConn<'_> {
-    /// When the work is given up.
+    /// The time limit of the work.
     pub(in crate::postgres) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// A statement, prepared once a connection where that lasts.
+    /// Creates a statement. It is prepared once per connection, unless a pooler shares the connection.
     pub(in crate::postgres) fn query<'q>(&self, sql: &'static str) -> Query<'q, Postgres, PgArguments> {
         sqlx::query(sql).persistent(!self.pool.is_pooled)
     }
@@ -185,7 +188,7 @@ impl PooledConn<'_> {
         self.connection.as_deref_mut().ok_or(DbError::Driver(sqlx::Error::PoolClosed))
     }
 
-    /// Begins the work: through a pooler, all of it on one server process, with our settings.
+    /// Begins the work. Through a pooler, it opens a transaction with our settings on one server process.
     pub(in crate::postgres) async fn begin(&mut self) -> Result<(), DbError> {
         if self.pool.is_pooled {
             let begin = sqlx::raw_sql(sqlx::AssertSqlSafe(&*self.pool.begin));
@@ -194,7 +197,7 @@ impl PooledConn<'_> {
         Ok(())
     }
 
-    /// Makes what was done last.
+    /// Commits the work.
     pub(in crate::postgres) async fn commit(&mut self) -> Result<(), DbError> {
         if self.pool.is_pooled {
             sqlx::raw_sql("COMMIT").execute(self.connection()?).await?;
@@ -202,7 +205,7 @@ impl PooledConn<'_> {
         Ok(())
     }
 
-    /// Says what came of the work, and gives the connection back if it is in the middle of nothing.
+    /// Returns the result of the work. Returns the connection to the pool if it is idle.
     pub(in crate::postgres) fn settle<T>(
         mut self,
         result: Result<Result<T, DbError>, Elapsed>,
@@ -219,7 +222,7 @@ impl PooledConn<'_> {
             Ok(Err(fault)) => fault,
             Err(Elapsed { .. }) => DbError::Elapsed(within),
         };
-        // A pooler's transaction is still open.
+        // Through a pooler, the transaction is still open.
         if !self.pool.is_pooled
             && fault.leaves_the_connection_usable()
             && let Some(connection) = self.connection.take()
@@ -238,8 +241,8 @@ impl Drop for PooledConn<'_> {
     }
 }
 
-/// Does a piece of work on a connection, from `begin` to `commit`, within its deadline. (A macro, because a closure
-/// that borrows the connection cannot promise that its future may move between threads.)
+/// Does a piece of work on a connection, from `begin` to `commit`, within its deadline. It is a macro,
+/// because the future of a closure that borrows the connection would not be `Send`.
 macro_rules! bounded {
     ($pool:expr, $access:expr, |$conn:ident| $work:expr) => {{
         let mut conn = $pool.acquire($access).await?;

@@ -1,4 +1,4 @@
-//! What an error of the driver means for whoever called, in words that hold no host, user or password.
+//! Maps driver errors to storage errors. Their texts hold no host, user or password.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use pipeline::run::RunId;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::postgres::pool::address::describe_tls;
 
-/// What the work would have changed.
+/// Whether a piece of work reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::postgres) enum Access {
     Read,
-    /// Without an answer it may have been written.
+    /// Without an answer, the write may have happened.
     Write,
 }
 
-/// Why a piece of work was not done.
+/// Why a piece of work failed.
 #[derive(Debug)]
 pub(in crate::postgres) enum DbError {
     Driver(sqlx::Error),
-    /// Not done within this time.
+    /// It exceeded this time limit.
     Elapsed(Duration),
-    /// The database works, and the answer is no.
+    /// The database answered with a refusal.
     Store(StorageError),
 }
 
@@ -38,13 +38,13 @@ impl From<StorageError> for DbError {
 }
 
 impl DbError {
-    /// Whether the connection is in the middle of nothing, and knows the schema as it is now.
+    /// Whether the connection is idle again, and its plans match the current schema.
     pub(in crate::postgres) fn leaves_the_connection_usable(&self) -> bool {
         match self {
             Self::Store(_) | Self::Driver(sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. }) => {
                 true
             }
-            // A plan that was made for another schema, or a statement that the other side no longer knows.
+            // The plan belongs to an older schema, or the server no longer knows the statement.
             Self::Driver(sqlx::Error::Database(error)) => {
                 let code = error.code().unwrap_or_default();
                 !matches!(&*code, "0A000" | "26000" | "42P05")
@@ -98,7 +98,7 @@ fn from_driver(error: &sqlx::Error, unanswered: StorageErrorKind) -> StorageErro
         sqlx::Error::Configuration(_) => {
             StorageError::new(StorageErrorKind::Unavailable, "the database's address is malformed")
         }
-        // A column of another type than ours, or none.
+        // The column is absent, or has another type than this version expects.
         sqlx::Error::ColumnDecode { index, .. } | sqlx::Error::ColumnNotFound(index) => StorageError::new(
             StorageErrorKind::Schema,
             format!("column {index} of the database's answer has another type than this version knows"),
@@ -110,26 +110,28 @@ fn from_driver(error: &sqlx::Error, unanswered: StorageErrorKind) -> StorageErro
     }
 }
 
-/// What a SQLSTATE means to us.
+/// Maps a SQLSTATE to a kind of error.
 fn kind_of(code: &str) -> StorageErrorKind {
     match code {
-        // Tables, columns, functions, types, schemas, unique keys and permissions that are not (or no longer) there.
+        // A table, column, function, type, schema, unique key or permission is missing.
         "42P01" | "42703" | "42704" | "42883" | "42804" | "42P10" | "42501" | "3F000" => {
             StorageErrorKind::Schema
         }
-        // Plans and prepared statements that a change or a pooler has made void: the next connection has new ones.
+        // A schema change or a pooler has invalidated a plan or prepared statement. The next connection
+        // prepares new ones.
         "0A000" | "26000" | "42P05" => StorageErrorKind::Unavailable,
-        // Log-in refused, no such database, read-only, deadlock and serialization, lock and statement timeouts.
+        // Login refused, unknown database, read-only server, deadlock, serialization failure, lock timeout or
+        // statement timeout.
         "3D000" | "25006" | "55P03" | "57014" | "40001" | "40P01" => StorageErrorKind::Unavailable,
         _ => match code.get(..2) {
-            // Connection, log-in, resources, operator's intervention, system, defect.
+            // Connection, login, resources, operator intervention, system error or internal error.
             Some("08" | "28" | "53" | "57" | "58" | "XX") => StorageErrorKind::Unavailable,
             _ => StorageErrorKind::Invalid,
         },
     }
 }
 
-/// The server's sentence, except where it names a user, a host or a database.
+/// The server's message, unless it names a user, a host or a database.
 fn sentence(code: &str, message: &str) -> String {
     match code {
         "3D000" => "the server has no database of that name (SQLSTATE 3D000)".to_owned(),
@@ -141,9 +143,9 @@ fn sentence(code: &str, message: &str) -> String {
     }
 }
 
-/// The run is somebody else's now, or has ended.
+/// The error if another worker owns the run, or if it has ended.
 pub(in crate::postgres) fn fenced(run: &RunId) -> DbError {
-    let what = format!("run {run} has been taken by somebody else, or has ended");
+    let what = format!("run {run} has been taken by another worker, or has ended");
     DbError::Store(StorageError::new(StorageErrorKind::Fenced, what))
 }
 

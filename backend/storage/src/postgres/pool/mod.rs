@@ -1,4 +1,4 @@
-//! The way to the database: its address, its connections, and what its errors mean.
+//! The access to the database: its address, its connections and its errors.
 
 pub mod address;
 pub mod config;

@@ -1,4 +1,5 @@
-//! Whether the database would take a write now: every table and column that we use is there, and we may use it.
+//! Checks whether the database would accept a write: all tables and columns exist, and the user has the
+//! privileges.
 
 use sqlx::Row as _;
 
@@ -7,7 +8,7 @@ use crate::{
     postgres::pool::{connections::PooledConn, db_error::DbError},
 };
 
-/// Nothing is read: a column that is missing is found when the statement is parsed.
+/// The statement reads no rows. A missing column is found when the server parses it.
 const PROBE: &str = r#"
 SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
   ARRAY(
@@ -50,7 +51,7 @@ LEFT JOIN (
 ) AS page ON true"#;
 
 pub(in crate::postgres) async fn probe(conn: &mut PooledConn<'_>) -> Result<(), DbError> {
-    // Parsed anew each time: what an earlier plan has seen proves nothing.
+    // Parse it anew each time, because an earlier plan proves nothing.
     let row = conn.query(PROBE).persistent(false).fetch_one(conn.connection()?).await?;
     let (in_recovery, read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     if in_recovery || read_only {

@@ -1,4 +1,4 @@
-//! Acceptance: a new row, or the one that the frontend made before it asked.
+//! Accepts a run: inserts a new row, or adopts the one that the frontend inserted before.
 
 use pipeline::run::RunStatus;
 use sqlx::Row as _;
@@ -16,17 +16,19 @@ use crate::{
     run::RunSubmission,
 };
 
-/// The version of the pipeline that the frontend writes too.
+/// The pipeline version, the same that the frontend writes.
 const PIPELINE_VERSION: &str = "1.0";
 
-/// Whose runs without a user are.
+/// The owner of runs without a user.
 pub(in crate::postgres) const SYSTEM_USER: &str = "system";
 
-/// Rounds in which somebody else may get ahead of us: each time the row is another one than a moment ago.
+/// How often acceptance is retried if another process changes the row in between.
 const ROUNDS_MAX: usize = 3;
 
-/// One round trip, which tells the workers of a run that nobody has yet. A row that is there already is adopted if it waits for that: nobody has accepted, ended or worked
-/// on it. Otherwise it is told as it is. Nothing at all comes back if it appeared after this statement began.
+/// Accepts a run in one round trip, and notifies workers of a run without an owner.
+///
+/// It adopts an existing row that nobody has accepted, ended or worked on. For any other existing row it
+/// returns the row's state. It returns nothing if the row appeared after this statement began.
 ///
 /// $1 run, $2 Clerk id, $3 a new user's id, $4 their email, $5 document name, $6 address, $7 brand, $8 when (ms),
 /// $9 digest, $10 owner, $11 lease (s), $12 pipeline version, $13 company
@@ -134,11 +136,11 @@ pub(in crate::postgres) async fn accept(
             return Ok(acceptance);
         }
     }
-    let what = format!("run {}: others changed its row meanwhile, again and again", run.id);
+    let what = format!("run {}: other processes kept changing its row", run.id);
     Err(DbError::Store(StorageError::new(StorageErrorKind::Unavailable, what)))
 }
 
-/// A row that was there already and was not adopted.
+/// An existing row that was not adopted.
 #[derive(Debug)]
 struct Found {
     status: RunStatus,
@@ -149,13 +151,13 @@ struct Found {
 }
 
 impl Found {
-    /// What it means for a request; nothing if the row must have changed since it was read.
+    /// Compares the row with a request. None if the row must have changed since it was read.
     fn compare(self, run: &RunSubmission) -> Option<Acceptance> {
         let request = &run.request;
         let same_url = self.document_url == request.document_url;
         let is_same = match &self.digest {
             Some(digest) if self.is_accepted => *digest == request.digest,
-            // Its status tells whoever asks; it is nobody's work.
+            // An ended run without an acceptance answers with its status, and no worker takes it.
             _ => same_url && self.status != RunStatus::Processing,
         };
         if is_same {

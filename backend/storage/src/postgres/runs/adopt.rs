@@ -1,4 +1,5 @@
-//! A run that was accepted by file while the database was away, brought here under the fence that it has there.
+//! Moves a run into the database that was accepted in files while the database was down. The fence stays the
+//! same.
 
 use std::time::Duration;
 
@@ -17,12 +18,17 @@ use crate::{
     run::RunSubmission,
 };
 
-/// The default one, as below.
+/// The default lease.
 const ADOPTED_LEASE: Duration = Duration::from_secs(15);
 
-/// Nobody else's, and never back to an older fence. An ended one only where it was retried since, in files; where the
-/// frontend ended it by itself, told by our webhooks, which leave no error code; or where nobody has accepted it here.
-/// The lease is the default one: the next renewal, which comes within a fifth of it, sets the configured.
+/// Takes the row of a run. It never takes the row of another worker, and never returns to an older fence.
+///
+/// It takes an ended row only in three cases:
+/// * A retry in files came later.
+/// * The frontend ended the row after our webhook, without an error code.
+/// * Nobody has accepted the row here.
+///
+/// The row gets the default lease. The next renewal comes within a fifth of it and sets the configured lease.
 ///
 /// $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest, $6 attempt, $7 address, $8 brand, $9 when (ms)
 const TAKE: &str = concat!(
@@ -52,7 +58,7 @@ pub(in crate::postgres) async fn adopt(
     run: &RunSubmission,
     fence: &Fence,
 ) -> Result<(), DbError> {
-    // A new row is leased from its first moment: a worker that took it in between would find its work done.
+    // Lease a new row from the start. Otherwise, another worker could claim it in between.
     let lease = Lease { owner: fence.owner.clone(), duration: ADOPTED_LEASE };
     let accepted = accept::accept(conn, run, Some(&lease)).await?;
     if accepted == Acceptance::Deleted {
@@ -74,7 +80,7 @@ pub(in crate::postgres) async fn adopt(
     match (taken, accepted) {
         (Some(_), _) => Ok(()),
         (None, Acceptance::RequestMismatch) => {
-            let what = format!("run {} is in the database for another request; both are kept", run.id);
+            let what = format!("run {} has another request in the database; both are kept", run.id);
             Err(DbError::Store(StorageError::new(StorageErrorKind::Conflict, what)))
         }
         (None, _) => Err(fenced(&run.id)),

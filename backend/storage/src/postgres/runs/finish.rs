@@ -1,4 +1,4 @@
-//! The end of a run: its status, its report, and the rows that the frontend reads, in one statement.
+//! Ends a run in one statement: its status, its report, and the rows that the frontend reads.
 
 use pipeline::{
     clock::Timestamp,
@@ -26,7 +26,7 @@ use crate::{
     run::End,
 };
 
-/// A run's results.
+/// The results of a run.
 #[derive(Debug)]
 pub(in crate::postgres) struct Completed<'a> {
     pub(in crate::postgres) records: &'a [StageRecord],
@@ -35,11 +35,12 @@ pub(in crate::postgres) struct Completed<'a> {
     pub(in crate::postgres) at: Timestamp,
 }
 
-/// Part of a statement: the frontend's rows of a completed run, from a part "ended" with the run's columns. A stage's row
-/// that is there already stays, except a first one that lacks what later stages add. A card's star is its user's.
+/// A part of a statement: writes the frontend rows of a completed run, from a part "ended" with the run's
+/// columns. An existing stage row stays, except a first one that lacks the fields of later stages. An
+/// existing card keeps its star, because the user set it.
 ///
-/// `StageOutput`: $2 numbers, $3 when (ms), $4 fields for the first row, $5 the fifth row's output; `OpportunityCard`:
-/// $6 numbers, $7 titles, $8 contents; `InspirationReport`: $9 and $10 tracks, $11 texts
+/// `StageOutput`: $2 numbers, $3 when (ms), $4 fields for the first row, $5 the fifth row's output.
+/// `OpportunityCard`: $6 numbers, $7 titles, $8 contents. `InspirationReport`: $9 and $10 tracks, $11 texts
 macro_rules! frontend_rows {
     () => {
         concat!(
@@ -95,8 +96,8 @@ SELECT "id" FROM ended"#
     };
 }
 
-/// $1 run, $2 to $11 the frontend's rows, $12 owner, $13 epoch, $14 generation, $15 when (ms), $16 report, $17 its digest,
-/// $18 grounding, $19 whether the frontend is told
+/// $1 run, $2 to $11 the frontend's rows, $12 owner, $13 epoch, $14 generation, $15 when (ms), $16 report,
+/// $17 its digest, $18 grounding, $19 whether webhooks are on
 const COMPLETE: &str = concat!(
     r#"
 WITH ended AS (
@@ -117,10 +118,10 @@ WITH ended AS (
     frontend_rows!()
 );
 
-/// The rows of a run that has been completed: the frontend has done so, told by our webhooks, or somebody has removed them.
-/// $1 run, $2 to $11 the frontend's rows, $12 generation
+/// Adds the frontend rows of a completed run. They are missing if the frontend completed the run after our
+/// webhook, or if somebody deleted them. $1 run, $2 to $11 the frontend's rows, $12 generation
 ///
-/// The frontend's own inserts wait for a key-share lock on the run; the weaker lock here does not stop them.
+/// The frontend's own inserts need a key-share lock on the run. The weaker lock here does not block them.
 const FILL_ROWS: &str = concat!(
     r#"
 WITH ended AS (
@@ -131,7 +132,7 @@ WITH ended AS (
     frontend_rows!()
 );
 
-/// Ends a run as it has ended; a completed one with the frontend's rows.
+/// Ends a run. A completed run needs the frontend's rows.
 pub(in crate::postgres) async fn finish(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
@@ -152,7 +153,7 @@ pub(in crate::postgres) async fn finish(
     }
 }
 
-/// One round trip; one more where the run is no longer ours.
+/// One round trip; a second one if the run is no longer ours.
 pub(in crate::postgres) async fn complete(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
@@ -199,7 +200,7 @@ fn bind_rows<'q>(
         .bind(rows.texts.iter().map(|part| text(part)).collect::<Vec<_>>())
 }
 
-/// Gives a run of this generation that is completed the frontend's rows that it lacks.
+/// Adds the missing frontend rows of a completed run of this generation.
 pub(in crate::postgres) async fn fill_rows(
     conn: &mut PooledConn<'_>,
     run: &RunId,
@@ -211,8 +212,8 @@ pub(in crate::postgres) async fn fill_rows(
     Ok(())
 }
 
-/// $1 run, $2 owner, $3 epoch, $4 generation, $5 when (ms), $6 status, $7 to $10 the failure, $11 US dollars lost,
-/// $12 the output of the step that it stopped at
+/// $1 run, $2 owner, $3 epoch, $4 generation, $5 when (ms), $6 status, $7 to $10 the failure, $11 US dollars
+/// lost, $12 the output of the step at which the run stopped
 const FAIL: &str = concat!(
     r#"
 WITH ended AS (
@@ -232,7 +233,7 @@ RETURNING "id", "status", "completedAt", "#,
     r#" SELECT "id" FROM ended"#
 );
 
-/// One round trip; one more where the run is no longer ours.
+/// One round trip; a second one if the run is no longer ours.
 pub(in crate::postgres) async fn fail(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
@@ -261,7 +262,7 @@ pub(in crate::postgres) async fn fail(
     }
 }
 
-/// Success if the run has ended so under this very fence: the answer to an earlier attempt was lost.
+/// Succeeds if the run already has this end under this fence. Then the answer to an earlier attempt was lost.
 async fn already(conn: &mut PooledConn<'_>, fence: &Fence, status: RunStatus) -> Result<(), DbError> {
     let sql = r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1 AND "leaseEpoch" = $2 AND "generation" = $3
                  AND "leaseOwner" IS NULL"#;

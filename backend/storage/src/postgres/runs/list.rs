@@ -1,4 +1,4 @@
-//! The list of runs: pages by keyset, counted as far as that is cheap.
+//! Lists runs in pages by keyset, and counts them as far as that is cheap.
 
 use pipeline::run::RunStatus;
 use sqlx::{Row as _, postgres::PgRow};
@@ -13,18 +13,20 @@ use crate::{
     run::StoredIn,
 };
 
-/// Ids that `/run` would not take are no runs of ours, and no address of this API leads to them.
+/// Excludes ids that `/run` would refuse. They are not runs of this service, and no API address can name
+/// them.
 const OURS: &str = r#""id" ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$'
   AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = "PipelineRun"."id")"#;
 
-/// $1 status, $2 brand. A filter that is not asked for is no condition at all: each shape has its own index.
+/// Builds the filters. An absent filter adds no condition, because each combination has its own index. $1
+/// status, $2 brand
 fn filters(listing: &Listing) -> String {
     let status = if listing.status.is_some() { r#""status" = $1::"RunStatus""# } else { "$1::text IS NULL" };
     let brand = if listing.brand_id.is_some() { r#""brandId" = $2"# } else { "$2::text IS NULL" };
     format!("{OURS} AND {status} AND {brand}")
 }
 
-/// The keys first, from the index alone; then the rows of those. $3 and $4 are where it begins, $5 how many
+/// Reads the keys from the index alone, then the rows of those keys. $3 and $4 the start, $5 the limit
 fn page_sql(listing: &Listing) -> String {
     let filters = filters(listing);
     let (after, offset) = match listing.start {
@@ -48,7 +50,7 @@ ORDER BY r."createdAt" DESC, r."id" DESC"#
     )
 }
 
-/// $3 how far
+/// Counts the runs up to a limit. $3 limit
 fn count_sql(listing: &Listing) -> String {
     let filters = filters(listing);
     format!(
@@ -67,7 +69,7 @@ pub(in crate::postgres) async fn list(
         PageStart::Offset(offset) => (count(*offset), None),
         PageStart::After(position) => (position.created_at.timestamp_millis(), Some(position.run.as_str())),
     };
-    // Planned anew each time, for these filters.
+    // The server plans each statement anew for these filters.
     let rows = sqlx::query(sqlx::AssertSqlSafe(page_sql(listing)))
         .persistent(false)
         .bind(status)

@@ -1,4 +1,4 @@
-//! A run as its row holds it, with every record proved by its digests.
+//! Loads a run from its row, and checks the digest of every record.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::{
     run::{RunRecord, RunRequest, StoredIn, StoredStage},
 };
 
-/// What a report is among the numbers of stages.
+/// The report's number after the numbers of the stages.
 const REPORT: i32 = 5;
 
 const LOAD: &str = r#"
@@ -46,7 +46,7 @@ pub(in crate::postgres) async fn load(
     Ok(read_row(conn, run).await?.map(|row| row.snapshot))
 }
 
-/// The run, and what a snapshot does not say.
+/// Loads the run with the row's version, owner and damaged parts.
 pub(in crate::postgres) async fn read_row(
     conn: &mut PooledConn<'_>,
     run: &RunId,
@@ -117,7 +117,7 @@ const fn columns(stage: Stage) -> (&'static str, &'static str) {
     }
 }
 
-/// The record in a column, if it proves itself: by its own payload digest and by the one kept beside it.
+/// Parses the record of a column if its own payload digest and the stored record digest match.
 pub(in crate::postgres) fn verified(
     stage: Stage,
     json: &str,
@@ -135,7 +135,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
     let brand: Option<String> = row.try_get("brandId")?;
     let digest: Option<String> = row.try_get("requestDigest")?;
     let (Some(Ok(brand_id)), Some(digest)) = (brand.as_deref().map(BrandId::parse), digest) else {
-        tracing::warn!(event = "run_request_missing", run_id = %run, "the row does not say what was asked");
+        tracing::warn!(event = "run_request_missing", run_id = %run, "the row lacks the run's request");
         return Ok(None);
     };
     let user_id: Option<String> = row.try_get("clerkId")?;
@@ -152,7 +152,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
 
 pub(in crate::postgres) fn failure(row: &PgRow) -> Result<Option<RunFailure>, DbError> {
     let Some(code) = row.try_get::<Option<String>, _>("errorCode")? else { return Ok(None) };
-    // A later version may know codes that this one does not.
+    // A later version may write codes that this one does not know.
     let code = FailureCode::deserialize(IntoDeserializer::<WordError>::into_deserializer(code.as_str()))
         .unwrap_or(FailureCode::Internal);
     let stage: Option<i32> = row.try_get("errorStage")?;
@@ -162,7 +162,7 @@ pub(in crate::postgres) fn failure(row: &PgRow) -> Result<Option<RunFailure>, Db
     Ok(Some(RunFailure::new(code, stage, message.unwrap_or_default(), can_retry.unwrap_or(false))))
 }
 
-/// A status of the database, in its words.
+/// Parses a status of the database.
 pub(in crate::postgres) fn status(word: &str) -> Result<RunStatus, DbError> {
     RunStatus::deserialize(word.into_deserializer()).map_err(|_: WordError| {
         let what = format!("status {word:?} is unknown to this version");

@@ -1,4 +1,4 @@
-//! The run's row from its request to its end, and the commands on it.
+//! The statements on a run's row, from its request to its end, and its commands.
 
 pub(super) mod accept;
 pub(super) mod adopt;

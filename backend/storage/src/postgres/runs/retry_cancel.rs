@@ -1,4 +1,5 @@
-//! What is done to runs from outside of their work: each one conditional statement, so that of many at once one does it.
+//! Cancels, retries, deletes and lists runs in the database. Each change is one conditional statement, so
+//! that of many concurrent callers one succeeds.
 
 use async_trait::async_trait;
 use pipeline::{clock::Timestamp, failure::RunFailure, run::RunId};
@@ -45,8 +46,8 @@ async fn lost_leases(conn: &mut PooledConn<'_>, fences: &[Fence]) -> Result<Vec<
     rows.iter().map(|row| run_id(row.try_get("id")?)).collect()
 }
 
-/// The epoch is read first, in a statement of its own: a burial raises it, so one that comes between the two is met by
-/// either. $1 run, $2 the generation that was seen
+/// Reads the epoch in a separate statement. A deletion raises the epoch, so this statement or the next one
+/// detects a deletion in between. $1 run, $2 the generation that was seen
 const RETRYABLE: &str = r#"
 SELECT "leaseEpoch" FROM "PipelineRun"
 WHERE "id" = $1 AND "generation" = $2 AND "status" IN ('FAILED', 'CANCELLED') AND "acceptedAt" IS NOT NULL
@@ -120,8 +121,8 @@ async fn cancel(
     Ok(row.is_some())
 }
 
-/// Raises the epoch, which makes a retry that has looked before stale. A run that has no row is buried as well: it may
-/// be in files. $1 run
+/// Creates a tombstone and raises the epoch, so that a concurrent retry fails. A run without a row gets a
+/// tombstone too, because the files may hold it. $1 run
 const CREATE_TOMBSTONE: &str = r#"
 WITH found AS (SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1),
 ended AS (
@@ -150,7 +151,7 @@ async fn is_deleted(conn: &mut PooledConn<'_>, run: &RunId) -> Result<bool, DbEr
     Ok(row.try_get("isDeleted")?)
 }
 
-/// What hangs on the row goes with it. $1 run
+/// Deletes the row and its dependent rows. $1 run
 const REMOVE: &str = r#"
 WITH untold AS (
   DELETE FROM "WebhookDelivery"
@@ -167,7 +168,7 @@ async fn remove(conn: &mut PooledConn<'_>, run: &RunId) -> Result<(), DbError> {
     Err(DbError::Store(StorageError::new(StorageErrorKind::Invalid, what)))
 }
 
-/// Few at a time; who removes them asks again.
+/// Lists a limited number. The caller removes them and asks again.
 const PENDING_PURGES: &str = r#"
 SELECT r."id" FROM "RunTombstone" t JOIN "PipelineRun" r ON r."id" = t."runId" ORDER BY t."deletedAt" LIMIT 500"#;
 

@@ -1,9 +1,10 @@
-//! Parts of statements that write the frontend's `StageOutput` rows together with the change that they show. The frontend
-//! takes the highest row for the step under way, so each step has a row from its beginning.
+//! Parts of statements that write the frontend's `StageOutput` rows together with the change that they show.
+//! The frontend takes the highest row for the current step, so each step gets a row at its start.
 //!
-//! Every part hangs on what a fenced `UPDATE` returns: a stale worker, or one whose row somebody has deleted, writes none.
+//! Every part depends on the rows that a fenced `UPDATE` returns. A stale worker, or one whose row was
+//! deleted, writes nothing.
 
-/// The names of the steps, by their numbers. As in `frontend_rows::STEP_NAMES`.
+/// The names of the steps by number, as in `frontend_rows::STEP_NAMES`.
 macro_rules! step_names {
     () => {
         "(ARRAY['Input Processing', 'Signal Amplification', 'General Translation', 'Brand Contextualization', \
@@ -12,7 +13,7 @@ macro_rules! step_names {
 }
 pub(in crate::postgres) use step_names;
 
-/// The step that a row of `PipelineRun` is at: its first missing stage, or the report.
+/// The current step of a row of `PipelineRun`: its first missing stage, or the report.
 macro_rules! step_of_row {
     () => {
         r#"CASE WHEN "stage1Output" IS NULL THEN 1 WHEN "stage2Output" IS NULL THEN 2
@@ -21,7 +22,7 @@ macro_rules! step_of_row {
 }
 pub(in crate::postgres) use step_of_row;
 
-/// A record's payload: a stage's column without `meta`. A column that holds no object counts as empty.
+/// A record's payload: a stage's column without `meta`. A column without an object counts as empty.
 macro_rules! payload {
     ($column:literal) => {
         concat!(
@@ -35,7 +36,7 @@ macro_rules! payload {
 }
 pub(in crate::postgres) use payload;
 
-/// The step begins. From a part with "id" and "step".
+/// Inserts the row of a step that begins. It takes a part with "id" and "step".
 macro_rules! begin_step {
     ($from:literal) => {
         concat!(
@@ -53,7 +54,8 @@ macro_rules! begin_step {
 }
 pub(in crate::postgres) use begin_step;
 
-/// The run ends at the step. From a part with "id", "step", "status" and "completedAt"; the output.
+/// Ends the step at which the run stops. It takes a part with "id", "step", "status" and "completedAt", and
+/// the output.
 macro_rules! end_at_step {
     ($from:literal, $output:literal) => {
         concat!(
@@ -74,7 +76,7 @@ macro_rules! end_at_step {
 }
 pub(in crate::postgres) use end_at_step;
 
-/// A run's duration as the frontend shows it: whole seconds, at least one. When it ended (ms).
+/// A run's duration as the frontend shows it: whole seconds, at least one. It takes the end in milliseconds.
 macro_rules! seconds_until {
     ($at:literal) => {
         concat!(

@@ -1,4 +1,4 @@
-//! The stages of a run in its row, and the frontend's rows that go with them.
+//! The statements for the stages in a run's row, and for the frontend's rows of these stages.
 
 pub(super) mod frontend_steps;
 pub(super) mod write;

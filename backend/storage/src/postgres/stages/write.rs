@@ -1,4 +1,4 @@
-//! Stages: stored once, never replaced, read back as they are stored.
+//! Stores stages once, never replaces them, and reads each back as it was stored.
 
 use pipeline::{
     clock::Timestamp,
@@ -22,16 +22,16 @@ use crate::{
     },
 };
 
-/// A record as it goes into its column.
+/// A record in the form of its column.
 #[derive(Debug)]
 pub(in crate::postgres) struct Stored {
     pub(in crate::postgres) stage: Stage,
     pub(in crate::postgres) json: String,
     pub(in crate::postgres) sha256: String,
     finished_at: Timestamp,
-    /// Fields that its `StageOutput` row has besides the record's, as a JSON object.
+    /// The fields of its `StageOutput` row besides the record's, as a JSON object.
     own_fields: String,
-    /// Members that it adds to the JSON object of the first `StageOutput` row.
+    /// The members that it adds to the JSON object of the first `StageOutput` row.
     later_fields: String,
 }
 
@@ -52,9 +52,10 @@ impl Stored {
     }
 }
 
-/// Into a free column, over an equal record, or over a damaged one that is still the same ($8): fenced, and read
-/// back; with the frontend's rows of this step and of the next one. $1 run, $2 owner, $3 epoch, $4 generation, $5 record,
-/// $6 its digest, $7 the next step, $9 when it was finished (ms), $10 fields for its row, $11 members for the first row
+/// Writes a record under the fence, and reads it back. The column must be empty, hold an equal record, or
+/// hold the damaged record $8. Also writes the frontend's rows of this step and the next. $1 run, $2 owner,
+/// $3 epoch, $4 generation, $5 record, $6 its digest, $7 the next step, $9 when it was finished (ms), $10
+/// fields for its row, $11 members for the first row
 macro_rules! store_sql {
     ($number:literal, $output:literal, $digest:literal) => {
         concat!(
@@ -101,7 +102,7 @@ macro_rules! store_sql {
     };
 }
 
-/// What stands in a column, if the run is still ours. $1 run, $2 owner, $3 epoch, $4 generation
+/// Reads a column if the run is still ours. $1 run, $2 owner, $3 epoch, $4 generation
 macro_rules! held_sql {
     ($output:literal, $digest:literal) => {
         concat!(
@@ -136,7 +137,7 @@ const fn statements(stage: Stage) -> (&'static str, &'static str) {
     }
 }
 
-/// One round trip; three more where something is in the way.
+/// One round trip; three more if the column already holds something else.
 pub(in crate::postgres) async fn store(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
@@ -161,7 +162,7 @@ pub(in crate::postgres) async fn store(
         Ok(_) => {}
         Err(reason) => {
             let stage = new.stage.number();
-            tracing::warn!(event = "stage_row_replaced", run_id = %fence.run, stage, reason, "a damaged stage in the database is replaced");
+            tracing::warn!(event = "stage_row_replaced", run_id = %fence.run, stage, reason, "damaged stage in the database replaced");
             if write(conn, fence, new, Some(&json)).await? {
                 return Ok(());
             }
@@ -170,9 +171,10 @@ pub(in crate::postgres) async fn store(
     Err(conflict(&fence.run, new.stage, "already holds a different record; both are kept"))
 }
 
-/// Several stages into their free columns at once: fenced, and read back; with the frontend's rows. $1 run, $2 owner,
-/// $3 epoch, $4 generation, $5 to $12 each stage's record and its digest or nothing, $13 the next step, $14 the stages'
-/// numbers, $15 when each was finished (ms), $16 fields for the first row
+/// Writes several stages into their empty columns at once under the fence, and reads them back. Also writes
+/// the frontend's rows. $1 run, $2 owner, $3 epoch, $4 generation, $5 to $12 each stage's record and its
+/// digest or nothing, $13 the next step, $14 the stages' numbers, $15 when each was finished (ms), $16 fields
+/// for the first row
 const STORE_ALL: &str = concat!(
     r#"
 WITH stored AS (UPDATE "PipelineRun" SET
@@ -205,7 +207,7 @@ done AS (
     " SELECT output1::text, output2::text, output3::text, output4::text FROM stored"
 );
 
-/// One round trip for all; as many as by [`store`] where something is in the way of one.
+/// One round trip for all stages. If one column is not empty, each stage is stored by [`store`].
 pub(in crate::postgres) async fn store_all(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
@@ -247,22 +249,23 @@ fn first_fields(all: &[Stored]) -> String {
     let first = all.iter().find(|new| new.stage == Stage::InputProcessing);
     let Some(own) = first.and_then(|new| new.own_fields.strip_suffix('}')) else { return "{}".to_owned() };
     let later: String = all.iter().map(|new| new.later_fields.as_str()).collect();
-    // Only an object with a member takes more of them.
+    // Members can be appended only to a non-empty object.
     if own.len() > 1 { format!("{own}{later}}}") } else { "{}".to_owned() }
 }
 
-/// Makes sure that a column holds what was stored in it.
+/// Checks that a column holds the stored record.
 fn read_back(fence: &Fence, new: &Stored, json: &str) -> Result<(), DbError> {
     match load::verified(new.stage, json, Some(new.sha256.clone())) {
         Ok(_) => Ok(()),
-        // Cleaned as records are, this cannot be; if it is, nobody may rely on it.
+        // Records are cleaned before they are stored, so this should not happen. If it does, no stage may
+        // build on it.
         Err(reason) => {
             Err(conflict(&fence.run, new.stage, &format!("does not hold what was stored: {reason}")))
         }
     }
 }
 
-/// Whether the column took it.
+/// Writes the record; returns whether the column accepted it.
 async fn write(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
@@ -293,8 +296,9 @@ pub(in crate::postgres) fn conflict(run: &RunId, stage: Stage, what: &str) -> Db
     DbError::Store(StorageError::new(StorageErrorKind::Conflict, message))
 }
 
-/// Works after the end too, which clears the owner but not the epoch. The old column is written as well, for replicas of the
-/// previous release. $1 run, $2 epoch, $3 generation, $4 numbers
+/// Marks stages that the files lack. It works after the end too, which clears the owner but not the epoch. It
+/// also writes the old column, for replicas of the previous release. $1 run, $2 epoch, $3 generation,
+/// $4 numbers
 const MARK_UNSYNCED: &str = r#"
 UPDATE "PipelineRun" SET "updatedAt" = now(),
   "filesMissingStages" = ARRAY(

@@ -1,7 +1,6 @@
 //! Why an address is refused.
 
-/// An address that is none, or a parameter of it that cannot be meant. Holds no value that may be a secret: a file's path at
-/// most.
+/// Why an address is unusable. The text holds no value that may be a secret, at most a file's path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("must be a postgresql:// address (special characters of the password percent-encoded)")]

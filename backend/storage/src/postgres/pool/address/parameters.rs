@@ -1,7 +1,7 @@
-//! The parameters of an address, as Prisma writes them and as libpq and node-postgres do.
+//! Parses the parameters of an address in the forms of Prisma, libpq and node-postgres.
 //!
-//! An address is shared with the frontend, so a parameter that is meant for another program is no fault. A value that
-//! nobody could mean is one, and is named at start-up: the parameter, never the value, which may be a secret.
+//! The frontend uses the same address, so a parameter for another program is not an error. An impossible
+//! value is an error at start-up. The message names the parameter, never the value, which may be a secret.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::postgres::pool::address::malformed::Malformed;
 /// Parameters that the driver reads from the address itself.
 const FOR_DRIVER: [&str; 7] = ["host", "hostaddr", "port", "dbname", "user", "password", "options"];
 
-/// Numbers for Prisma's own pool and engine; ours are the settings `DATABASE_…`.
+/// Numbers for Prisma's own pool and engine. This program has `DATABASE_…` settings instead.
 const NUMBERS_FOR_PRISMA: [&str; 6] = [
     "connection_limit",
     "pool_timeout",
@@ -20,28 +20,28 @@ const NUMBERS_FOR_PRISMA: [&str; 6] = [
     "max_idle_connection_lifetime",
 ];
 
-/// How much of an unknown parameter's name is shown.
+/// How many characters of an unknown parameter's name are shown.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// `sslmode` in the words of all three.
+/// `sslmode` in the words of Prisma, libpq and node-postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SslMode {
     Disable,
     Prefer,
     Require,
-    /// node-postgres: TLS, whatever the certificate. Prisma's `require` is the same.
+    /// TLS with any certificate, as node-postgres calls it. Prisma's `require` means the same.
     NoVerify,
     VerifyCa,
     VerifyFull,
 }
 
-/// The wishes of an address besides host, user and database.
+/// The parameters of an address besides host, user and database.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     pub(super) ssl_mode: Option<SslMode>,
-    /// `sslaccept`: whether the certificate must be right. Prisma's default is that it need not.
+    /// `sslaccept`: whether the server's certificate must be valid. Prisma's default is no.
     pub(super) is_strict: Option<bool>,
-    /// The server's CA for Prisma; with `sslkey`, the client's certificate for everybody else.
+    /// The server's CA for Prisma. With `sslkey`, it is the client's certificate for all other programs.
     pub(super) ssl_cert: Option<String>,
     pub(super) ssl_key: Option<String>,
     pub(super) ssl_root_cert: Option<String>,
@@ -51,14 +51,14 @@ pub(super) struct Parameters {
     pub(super) schema: Option<String>,
     pub(super) is_pgbouncer: bool,
     pub(super) statement_cache_size: Option<usize>,
-    /// For the driver.
+    /// Parameters that are passed to the driver.
     pub(super) driver: Vec<(String, String)>,
-    /// Oddities that are no reason not to start.
+    /// Warnings that do not prevent a start.
     pub(super) warnings: Vec<String>,
 }
 
 impl Parameters {
-    /// Reads all of them; the last of a name counts.
+    /// Reads all parameters. The last one of a name counts.
     pub(super) fn read(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Malformed> {
         let mut parameters = Self::default();
         let mut ssl = None;
@@ -68,7 +68,7 @@ impl Parameters {
                 _ => parameters.take(key, value)?,
             }
         }
-        // `ssl` says less than `sslmode`, in whatever order they come.
+        // `sslmode` overrides `ssl`, in any order.
         parameters.ssl_mode = parameters.ssl_mode.or(ssl);
         Ok(parameters)
     }
@@ -91,7 +91,8 @@ impl Parameters {
             "statement_cache_size" => {
                 self.statement_cache_size = Some(number("statement_cache_size", &value)?);
             }
-            // Ours have names of their own, so that both sides' sessions can be told apart.
+            // Our connections have their own names, so that the server's statistics show which program opened
+            // them.
             "application_name" | "fallback_application_name" => {}
             key if NUMBERS_FOR_PRISMA.contains(&key) => {
                 let name = NUMBERS_FOR_PRISMA.into_iter().find(|name| *name == key);
@@ -104,18 +105,19 @@ impl Parameters {
             unknown => {
                 let shown: String =
                     unknown.chars().filter(char::is_ascii_graphic).take(SHOWN_CHARS_MAX).collect();
-                self.warnings.push(format!("the parameter {shown} is not known, and has no effect here"));
+                self.warnings.push(format!("the parameter {shown} is unknown and has no effect here"));
             }
         }
         Ok(())
     }
 
-    /// The driver has no channel binding. Where the address insists on it, something else must stand for the server.
+    /// The driver has no channel binding. If the address requires it, the warning suggests another way to
+    /// authenticate the server.
     fn channel_binding(&mut self, value: &str) -> Result<(), Malformed> {
         match value {
             "disable" | "prefer" => {}
             "require" => self.warnings.push(
-                "channel_binding=require has no effect here: sslmode=verify-full makes sure of the server instead"
+                "channel_binding=require has no effect here: sslmode=verify-full authenticates the server instead"
                     .to_owned(),
             ),
             _ => return Err(unknown_value("channel_binding", "disable, prefer or require")),
@@ -131,7 +133,7 @@ fn unknown_value(parameter: &'static str, known: &str) -> Malformed {
 fn ssl_mode(value: &str) -> Result<SslMode, Malformed> {
     Ok(match value.to_ascii_lowercase().as_str() {
         "disable" => SslMode::Disable,
-        // The driver takes `allow` for `disable`; a server that insists on TLS would refuse that.
+        // The driver treats `allow` as `disable`, which a server that requires TLS would refuse.
         "allow" | "prefer" => SslMode::Prefer,
         "require" => SslMode::Require,
         "no-verify" => SslMode::NoVerify,
@@ -144,7 +146,7 @@ fn ssl_mode(value: &str) -> Result<SslMode, Malformed> {
     })
 }
 
-/// node-postgres' short form.
+/// The short form of node-postgres.
 fn ssl_switch(value: &str) -> Result<SslMode, Malformed> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" | "require" => Ok(SslMode::Require),
@@ -170,7 +172,7 @@ fn file(parameter: &'static str, value: String) -> Result<String, Malformed> {
 }
 
 fn schema(value: String) -> Result<String, Malformed> {
-    // PostgreSQL cuts longer names off.
+    // PostgreSQL truncates longer names.
     if value.is_empty() || value.len() > 63 || value.contains('\0') {
         return Err(Malformed::parameter(
             "schema",
@@ -192,7 +194,7 @@ fn number(parameter: &'static str, value: &str) -> Result<usize, Malformed> {
     value.parse().map_err(|_| Malformed::parameter(parameter, "must be a whole number"))
 }
 
-/// Refuses a value that the driver would refuse later, or would try in vain.
+/// Refuses a value that the driver would refuse later or fail with.
 fn check_for_driver(name: &str, value: &str) -> Result<(), Malformed> {
     match name {
         "port" if value.parse::<u16>().is_ok_and(|port| port > 0) => Ok(()),

@@ -1,5 +1,5 @@
-//! TLS to the database: Prisma's, libpq's and node-postgres' parameters become the driver's, and every file that they name
-//! is read at start-up, so that a wrong one is found before a connection is.
+//! Configures TLS to the database. It maps the parameters of Prisma, libpq and node-postgres to the driver's.
+//! It reads every named file at start-up, so that an error shows before the first connection.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -19,23 +19,23 @@ use crate::postgres::pool::address::{
 };
 use foundation::safe_read;
 
-/// A bundle of all public roots has a quarter of it.
+/// Four times the size of a bundle of all public roots.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// libpq's word for the roots that come with the system; ours come with the driver.
+/// libpq's name for the system's roots. The driver brings its own roots instead.
 const SYSTEM_ROOTS: &str = "system";
 
-/// Where Prisma looks for a relative path: beside its schema.
+/// Prisma resolves a relative path from the folder of its schema.
 const PRISMA_FOLDER: &str = "prisma";
 
-/// The driver's options with TLS as the parameters say.
+/// Applies the TLS parameters to the driver's options.
 pub(super) fn apply(
     mut options: PgConnectOptions,
     parameters: &mut Parameters,
 ) -> Result<PgConnectOptions, Malformed> {
     let roots = roots(parameters)?;
     let client = client(parameters)?;
-    // Nobody listens in on a socket, and the server has no TLS there.
+    // A local socket needs no TLS, and the server offers none there.
     let is_socket = options.get_socket().is_some();
     let mode = if is_socket { PgSslMode::Disable } else { mode(parameters, roots.as_ref())? };
     options = options.ssl_mode(mode);
@@ -48,7 +48,7 @@ pub(super) fn apply(
     Ok(options)
 }
 
-/// Whom the server's certificate must come from.
+/// The trusted issuers of the server's certificate.
 enum Roots {
     File(PathBuf),
     System,
@@ -65,14 +65,14 @@ fn mode(parameters: &mut Parameters, roots: Option<&Roots>) -> Result<PgSslMode,
         Some(SslMode::Disable) => PgSslMode::Disable,
         Some(SslMode::NoVerify) => PgSslMode::Require,
         Some(SslMode::VerifyFull) => PgSslMode::VerifyFull,
-        // As libpq does: the roots of the system vouch for every host, so the name must be right.
+        // As in libpq: the system's roots sign certificates for every host, so the name must match.
         _ if is_strict || matches!(roots, Some(Roots::System)) => PgSslMode::VerifyFull,
         Some(SslMode::VerifyCa) => PgSslMode::VerifyCa,
-        // As libpq does: a root that is named is meant to be used.
+        // As in libpq: a named root is meant to be used.
         Some(SslMode::Require) if is_libpq && parameters.is_strict.is_none() => PgSslMode::VerifyCa,
         Some(SslMode::Require) => {
             if roots.is_some() && parameters.is_strict.is_none() {
-                let what = "sslcert is not compared with the server's certificate, as Prisma does it; \
+                let what = "sslcert does not check the server's certificate, as in Prisma; \
                             sslaccept=strict makes sure of the server";
                 parameters.warnings.push(what.to_owned());
             }
@@ -86,8 +86,7 @@ fn mode(parameters: &mut Parameters, roots: Option<&Roots>) -> Result<PgSslMode,
 fn roots(parameters: &Parameters) -> Result<Option<Roots>, Malformed> {
     let (parameter, named) = match (&parameters.ssl_root_cert, &parameters.ssl_cert, &parameters.ssl_key) {
         (Some(_), Some(_), None) => {
-            let what =
-                "stands beside sslrootcert and without sslkey; give the client's key too, or one of the two";
+            let what = "is given with sslrootcert and without sslkey; add the client's key, or leave out one of the two";
             return Err(Malformed::parameter("sslcert", what));
         }
         (Some(root), _, _) if root == SYSTEM_ROOTS => return Ok(Some(Roots::System)),
@@ -113,14 +112,14 @@ fn client(parameters: &mut Parameters) -> Result<Option<Client>, Malformed> {
     let Parameters { ssl_cert, ssl_key, ssl_identity, ssl_password, .. } = &*parameters;
     match (ssl_identity, ssl_key, ssl_cert) {
         (Some(_), Some(_), _) => {
-            let what = "stands beside sslkey; give the client's certificate in one of the two ways";
+            let what = "is given with sslkey; give the client's certificate in one of the two ways";
             Err(Malformed::parameter("sslidentity", what))
         }
         (Some(identity), None, _) => {
             identity_of(identity, ssl_password.as_deref().unwrap_or_default()).map(Some)
         }
         (None, Some(_), None) => {
-            let what = "stands alone; name the client's certificate by sslcert";
+            let what = "is given without sslcert; name the client's certificate by sslcert";
             Err(Malformed::parameter("sslkey", what))
         }
         (None, Some(key), Some(certificate)) => pair_of(certificate, key).map(Some),
@@ -133,7 +132,7 @@ fn client(parameters: &mut Parameters) -> Result<Option<Client>, Malformed> {
     }
 }
 
-/// A certificate and its key, each a file in PEM.
+/// Reads a certificate and its key, each from a PEM file.
 fn pair_of(certificate: &str, key: &str) -> Result<Client, Malformed> {
     let (certificate_path, chain) = read("sslcert", certificate)?;
     let parsed = certificates("sslcert", &certificate_path, &chain)?;
@@ -161,12 +160,12 @@ fn pair_of(certificate: &str, key: &str) -> Result<Client, Malformed> {
     Ok(Client { certificates: chain, key })
 }
 
-/// Reads a PKCS#12 archive as Prisma does: a key, its certificate, and the certificates that vouch for it.
+/// Reads a PKCS#12 archive as Prisma does: a key, its certificate, and the certificates of its issuers.
 fn identity_of(named: &str, password: &str) -> Result<Client, Malformed> {
     let (path, bytes) = read("sslidentity", named)?;
     let wrong = |what: &str| Malformed::parameter("sslidentity", format!("names {}: {what}", path.display()));
     let archive = Pkcs12Archive::from_pkcs12(&bytes, password).map_err(|_| {
-        wrong("it is no PKCS#12 archive, or sslpassword is not its password; `openssl pkcs12 -info -in FILE` tells which")
+        wrong("it is no PKCS#12 archive, or sslpassword is not its password; `openssl pkcs12 -info -in FILE` shows which")
     })?;
     let [key] = archive.keys.as_slice() else {
         return Err(wrong("it holds no private key, or several; export one key with its certificate"));
@@ -186,7 +185,7 @@ fn identity_of(named: &str, password: &str) -> Result<Client, Malformed> {
     Ok(Client { certificates: chain.into_bytes(), key: pem("PRIVATE KEY", key).into_bytes() })
 }
 
-/// RFC 7468: lines of 64 characters between two labels.
+/// Encodes PEM by RFC 7468: lines of 64 characters between two labels.
 fn pem(label: &str, der: &[u8]) -> String {
     let encoded = BASE64_STANDARD.encode(der);
     let mut text = format!("-----BEGIN {label}-----\n");
@@ -216,7 +215,7 @@ fn no_certificate(parameter: &'static str, path: &Path) -> Malformed {
     Malformed::parameter(parameter, what)
 }
 
-/// A file, and where it was found: where Prisma looks, or where everybody else does.
+/// Reads a file, first relative to Prisma's folder, then as given. Returns where it was found.
 fn read(parameter: &'static str, named: &str) -> Result<(PathBuf, Vec<u8>), Malformed> {
     let given = Path::new(named);
     let beside_schema = without_dots(&Path::new(PRISMA_FOLDER).join(given));
@@ -233,7 +232,7 @@ fn read(parameter: &'static str, named: &str) -> Result<(PathBuf, Vec<u8>), Malf
     }
 }
 
-/// `prisma/../ca.pem` as `ca.pem`: the folder itself need not be there.
+/// Resolves `prisma/../ca.pem` to `ca.pem`, even if the folder does not exist.
 fn without_dots(path: &Path) -> PathBuf {
     let mut whole = PathBuf::new();
     for component in path.components() {
@@ -248,7 +247,7 @@ fn without_dots(path: &Path) -> PathBuf {
     whole
 }
 
-/// Says how TLS failed and what to change; none for any other error.
+/// Says why TLS failed and what to change. None for any other error.
 #[must_use]
 pub fn describe(error: &sqlx::Error) -> Option<&'static str> {
     let inner: &(dyn std::error::Error + 'static) = match error {
