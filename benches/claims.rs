@@ -24,7 +24,7 @@ use harness::{machine, ms, percentile, row};
 use storage::{Claim, Lease, Store as _, postgres::PostgresStore};
 use support::{postgres::query, service::TestEnv};
 
-/// Finished rows and queued rows.
+/// The number of finished rows and of queued rows.
 const TABLES: [(usize, usize); 4] = [(0, 1_000), (10_000, 1_000), (1_000_000, 1_000), (1_000_000, 100_000)];
 
 const CLAIMS: usize = 200;
@@ -51,7 +51,7 @@ async fn main() {
             let value = format!("{} / {}", ms(percentile(&times, 0.5)), ms(percentile(&times, 0.99)));
             row(&what, &value, "p50 / p99");
         }
-        // Back in the queue.
+        // Return the runs to the queue.
         query(&url, r#"UPDATE "PipelineRun" SET "leaseOwner" = NULL, "leaseUntil" = NULL WHERE "leaseOwner" IS NOT NULL"#).await;
     }
 }
@@ -69,7 +69,7 @@ async fn claims(store: &PostgresStore, expired: bool) -> Vec<std::time::Duration
     times
 }
 
-/// Adds rows of a status, as a service would have written them.
+/// Inserts rows of a status, as a service would write them.
 async fn fill(url: &str, status: &str, numbers: std::ops::Range<usize>) {
     if numbers.is_empty() {
         return;

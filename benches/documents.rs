@@ -1,8 +1,9 @@
-//! Pages per second of a 50-page report: in process, and through the isolated child that production uses.
+//! Measures the pages per second of a 50-page report, in this process and in the isolated child of
+//! production.
 //!
 //! `make bench BENCH=documents`
 
-// A bench that cannot go on has to stop loudly.
+// A bench that cannot continue must stop with an error.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fmt::Write as _;
@@ -17,7 +18,8 @@ fn main() {
     divan::main();
 }
 
-/// A report of two columns with running headers, about 570 words a page as the sample report has, whose columns the file interleaves.
+/// A report of two columns with running headers. A page has about 570 words, as in the sample report, and the
+/// file interleaves its columns.
 fn report() -> Vec<u8> {
     const LINES: usize = 48;
     let words = [

@@ -1,4 +1,4 @@
-//! Quotes looked up in a long document, and the digest of a large record.
+//! Measures the search for quotes in a long document, and the digest of a large record.
 //!
 //! `make bench BENCH=grounding`
 
@@ -20,7 +20,7 @@ fn main() {
     divan::main();
 }
 
-/// Deterministic prose of made-up words.
+/// Deterministic text of invented words.
 fn words(seed: u32, count: u32) -> String {
     const SYLLABLES: [&str; 16] = [
         "ra", "ten", "mo", "li", "ver", "sha", "con", "pro", "duc", "mar", "ket", "al", "ing", "est", "or",
@@ -58,7 +58,7 @@ fn document() -> Document {
     }
 }
 
-/// What becomes of the document's words before they are cited.
+/// Changes to the document's words before they are cited.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Verbatim,

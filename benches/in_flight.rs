@@ -28,11 +28,11 @@ use support::{
     service::TestEnv,
 };
 
-/// How fast runs are posted: above what one replica begins a second on two shared cores.
+/// The rate of submissions, above the rate at which one replica starts runs on two shared cores.
 const POSTS_PER_SECOND: usize = 250;
 
 fn from_environment(variable: &str, default: usize) -> usize {
-    // How many is for whoever measures to say.
+    // The person who measures may set the number.
     #[allow(clippy::disallowed_methods)]
     std::env::var(variable).map_or(default, |value| value.parse().unwrap())
 }

@@ -1,7 +1,7 @@
 //! What an outage costs afterwards: `make bench BENCH=reconcile`.
 //!
-//! Runs are accepted and finished by file while PostgreSQL is away; then it comes back. And what it costs, when nothing
-//! is to be done, to have a hundred thousand finished runs on the disk.
+//! The service accepts and finishes runs by file while PostgreSQL is down, and then PostgreSQL returns. A
+//! second measurement shows the idle cost of a hundred thousand finished runs on the disk.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ use support::{postgres::Stop, service::TestEnv};
 
 const RUNS: usize = 500;
 
-/// Finished runs on the disk, and for how long the idle service is watched with them.
+/// The number of finished runs on the disk, and how long the idle service is observed with them.
 const FINISHED: usize = 100_000;
 const WATCHED: Duration = Duration::from_secs(20);
 
@@ -66,13 +66,13 @@ async fn backlog(env: &mut TestEnv) {
     row("CPU of the service a run", &format!("{cpu:.1} ms"), "");
 }
 
-/// Folders of finished runs, each with a manifest: what a look over all of them would open.
+/// Creates folders of finished runs, each with a manifest. A scan of all runs would open them.
 fn multiply(outputs: &Path) {
     let manifest = outputs.join("run-0/run.json");
     for number in 0..FINISHED {
         let folder = outputs.join(format!("copy-{number}"));
         std::fs::create_dir(&folder).unwrap();
-        // Many names for the same bytes, as far as a file system goes along.
+        // Link many names to the same bytes, up to the limit of the file system.
         let first = outputs.join(format!("copy-{}/run.json", number / 10_000 * 10_000));
         let made = if number % 10_000 == 0 {
             std::fs::copy(&manifest, first).map(drop)
@@ -81,7 +81,7 @@ fn multiply(outputs: &Path) {
         };
         made.unwrap();
     }
-    // Or the flush of all these would be measured.
+    // Otherwise, the measurement would include the flush of all these files.
     assert!(std::process::Command::new("sync").status().unwrap().success());
 }
 
@@ -91,7 +91,7 @@ async fn idle(env: &TestEnv) {
         let service = env.serve(&[("LOG_LEVEL", "warn")]).await;
         service.wait_for_path("/health", |_, health| health["status"] == "healthy").await;
         row(&format!("start to healthy, {what}"), &harness::ms(started.elapsed()), "target < 150 ms");
-        // What a start does, it has done by then.
+        // The service has finished its start by then.
         tokio::time::sleep(Duration::from_secs(3)).await;
         let before = cpu_time(service.id());
         tokio::time::sleep(WATCHED).await;

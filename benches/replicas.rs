@@ -1,7 +1,8 @@
 //! Several replicas on one PostgreSQL: `make bench BENCH=replicas`.
 //!
-//! Real binaries, real PostgreSQL (without fsync, as in tests), a disk of its own for each. Everything shares this
-//! machine's cores, the client and the model included: what more replicas bring is seen only where cores are free.
+//! It uses real binaries, a real PostgreSQL (without fsync, as in tests), and a separate disk for each
+//! replica. Client and model share this machine's cores with everything else. So more replicas help only
+//! while cores are free.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,7 +39,7 @@ async fn env(latency: Duration) -> TestEnv {
     env
 }
 
-/// A backlog that a web-only replica has accepted, worked off by so many workers.
+/// Measures how several workers process a backlog that a web-only replica has accepted.
 async fn throughput(replicas: usize) {
     let env = env(Duration::ZERO).await;
     let web = env.replica("web", &[("ROLE", "web")]).await;
@@ -56,7 +57,7 @@ async fn throughput(replicas: usize) {
     println!("{replicas} worker(s), one-page document, DUAL_WRITE: {rate:.0} runs/s, their start included");
 }
 
-/// From SIGKILL to the other replica's first sign of work on the run, with the default lease.
+/// Measures the time from SIGKILL until another replica works on the run, with the default lease.
 async fn takeover() {
     let env = env(Duration::from_secs(1)).await;
     let lease = [("LEASE_SECONDS", "15")];
@@ -73,7 +74,7 @@ async fn takeover() {
     );
 }
 
-/// From SIGTERM to the end of the process, with runs in flight that end by themselves.
+/// Measures the time from SIGTERM to the end of the process, with active runs that end on their own.
 async fn drain() {
     let env = env(Duration::from_millis(500)).await;
     let mut one = env.replica("one", &[]).await;

@@ -1,7 +1,7 @@
 //! The service's own figures, beside the targets: `make bench BENCH=service`.
 //!
-//! Real binary, real PostgreSQL (without fsync, as in tests), real files, a model that answers at once. Everything
-//! shares this machine's cores, the client and the model included.
+//! It uses the real binary, a real PostgreSQL (without fsync, as in tests), real files, and a model that
+//! answers at once. Client and model share this machine's cores with everything else.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use support::{postgres::Stop, service::TestEnv};
 
-/// Acceptances a second, and for how many seconds.
+/// The rate of submissions per second, and the duration in seconds.
 const ACCEPT_RATE: usize = 200;
 const ACCEPT_SECONDS: usize = 5;
 
@@ -75,7 +75,7 @@ async fn one_run(env: &TestEnv) {
 }
 
 async fn accept_latency(env: &TestEnv) {
-    // No slot for work: what is measured is acceptance, on both cores.
+    // No slots for runs, so that acceptance alone is measured, on both cores.
     let service = env.serve(&[("ROLE", "web")]).await;
     let started = Instant::now();
     let posts = (0..ACCEPT_RATE * ACCEPT_SECONDS).map(|number| {
@@ -85,7 +85,7 @@ async fn accept_latency(env: &TestEnv) {
             tokio::time::sleep_until(due.into()).await;
             let (status, answer) = service.post(&request).await.unwrap();
             assert_eq!(status, 202, "{answer}");
-            // From when it was due: a client that has to wait its turn waits too.
+            // Count from the planned time, because a real client waits in its queue too.
             due.elapsed()
         }
     });

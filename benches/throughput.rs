@@ -1,8 +1,8 @@
 //! Runs a second and CPU a run, by how many are in flight: `make bench BENCH=throughput`.
 //!
-//! The real binary in DUAL_WRITE, a real PostgreSQL (without fsync, as in tests), real files, a model that answers at
-//! once. With `REFERENCE_BENCH` set to a folder that has `reference/run.sh` (a service of the same shape to compare
-//! with), that is measured in the same way, in turn.
+//! It uses the real binary in DUAL_WRITE, a real PostgreSQL (without fsync, as in tests), real files, and a
+//! model that answers at once. If `REFERENCE_BENCH` names a folder with `reference/run.sh`, that reference
+//! service is measured in the same way.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,17 +29,17 @@ use harness::{Throughput, announce_ends, keep_in_flight};
 use serde_json::json;
 use support::service::{TestEnv, free_port};
 
-/// How many in flight, and how many in all.
+/// The number of active runs, and the number of all runs.
 const GRID: [(usize, usize); 4] = [(1, 60), (8, 300), (32, 600), (128, 1_024)];
 
-/// One page; thirteen.
+/// A document of one page, and one of thirteen.
 const DOCUMENTS: [(&str, &str); 2] =
     [("one page (PDF)", "fixture/two-column.pdf"), ("thirteen-page report (PDF)", "sample/trend-report.pdf")];
 
 #[tokio::main]
 async fn main() {
     let mut env = TestEnv::with_database().await;
-    // The only client of this model.
+    // The model has no other client.
     env.model.forget();
     harness::machine();
     println!("{:<44} {:>10} {:>14} {:>14}", "", "in flight", "runs/s", "CPU ms a run");
@@ -96,7 +96,7 @@ async fn measure(
     keep_in_flight(database_url, process, in_flight, runs, post).await
 }
 
-/// A service to compare with, with a database of its own. Killed when dropped.
+/// A reference service with a separate database. It is killed when dropped.
 struct Reference {
     child: Child,
     port: u16,
@@ -112,7 +112,7 @@ impl Drop for Reference {
 }
 
 async fn reference(env: &mut TestEnv) -> Option<Reference> {
-    // Where it lies is for whoever has one to say.
+    // The person who measures names its folder.
     #[allow(clippy::disallowed_methods)]
     let folder = PathBuf::from(std::env::var_os("REFERENCE_BENCH")?).join("reference");
     #[allow(clippy::disallowed_methods)]
@@ -120,7 +120,7 @@ async fn reference(env: &mut TestEnv) -> Option<Reference> {
     let data = tempfile::tempdir().unwrap();
     let database_url = env.postgres().fresh_database().await;
     let port = free_port();
-    // Kept between measurements: it holds what the reference is made of.
+    // It is kept between measurements, because it holds the reference's installation.
     let environment = support::root().join("target/reference-venv");
     let child = Command::new("sh")
         .arg(folder.join("run.sh"))
@@ -135,7 +135,7 @@ async fn reference(env: &mut TestEnv) -> Option<Reference> {
         .env("OPENROUTER_BASE_URL", env.model.base_url())
         .env("SSL_CERT_FILE", env.blob.authority.path())
         .env("ALLOW_LOOPBACK_BLOB", "1")
-        // As its own README says is fair with many calls open.
+        // Its README recommends this setting for many open calls.
         .env("LLM_CLIENT", "aiohttp")
         .env("DATA_DIR", data.path())
         .stdin(Stdio::null())
@@ -146,7 +146,7 @@ async fn reference(env: &mut TestEnv) -> Option<Reference> {
     let reference = Reference { child, port, database_url, _data: data };
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let healthy = format!("http://127.0.0.1:{port}/health");
-    // The first start installs what it needs.
+    // The first start installs the dependencies.
     for _ in 0..3_000 {
         if client.get(&healthy).send().await.is_ok() {
             announce_ends(&reference.database_url).await;

@@ -1,8 +1,8 @@
-//! What the fuzz targets do with their bytes; `make test` does the same with the corpus.
+//! The bodies of the fuzz targets. `make test` runs them on the corpus.
 
 use pipeline::run::Stage;
 
-/// Any bytes as a document, through the entry that the isolated child uses.
+/// Reads any bytes as a document, as the isolated child does.
 pub(crate) fn document(bytes: &[u8]) {
     if let Ok(document) = pipeline::document::extract("fuzz", bytes) {
         assert!(!document.pages.is_empty(), "a document has a page");
@@ -13,7 +13,7 @@ pub(crate) fn document(bytes: &[u8]) {
     }
 }
 
-/// Any bytes as a response of the model's endpoint, and its text as the answer of each stage.
+/// Reads any bytes as a response of the model's endpoint, and its text as the answer of each stage.
 pub(crate) fn answer(bytes: &[u8]) {
     const BYTES_MAX: usize = 1024 * 1024;
     let _ = backend::llm::wire::decode_error(500, bytes);
@@ -28,7 +28,8 @@ pub(crate) fn answer(bytes: &[u8]) {
     }
 }
 
-/// Any bytes as a response, cut into pieces: the first byte says how long they are. The reply does not depend on the cuts.
+/// Reads any bytes as a response in pieces. The first byte sets their length, and the reply must not depend
+/// on it.
 pub(crate) fn stream(bytes: &[u8]) {
     use backend::llm::wire::{Decoder, decode};
     const BYTES_MAX: usize = 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The one place that wires concrete types.
+//! Wires the concrete types. No other module names them.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ use storage::{
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
 
-/// Everything a run needs, wired.
+/// The wired parts that a run needs.
 #[derive(Debug, Clone)]
 pub struct App {
     pub brands: BrandFolder,
@@ -55,11 +55,11 @@ pub struct App {
     pub router: Arc<Router>,
     pub engine: Engine,
     pub clock: Arc<dyn Clock>,
-    /// Who will answer, for people.
+    /// The analyst's name, for people.
     pub analyst_name: String,
 }
 
-/// Why the parts do not fit together.
+/// Why the parts cannot be wired.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
     #[error(
@@ -78,7 +78,7 @@ pub enum WiringError {
     Storage(#[from] std::io::Error),
 }
 
-/// What the caller may set over the configuration.
+/// Options of a command that override the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     pub output_dir: Option<PathBuf>,
@@ -86,7 +86,11 @@ pub struct Overrides {
 }
 
 impl App {
-    /// Wires the parts as the configuration says.
+    /// Wires the parts by the configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`WiringError`] names the setting that is unusable.
     pub fn new(config: Config, overrides: Overrides) -> Result<Self, WiringError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let files = match overrides.output_dir {
@@ -109,7 +113,7 @@ impl App {
     }
 }
 
-/// A service, wired and not yet started.
+/// A wired service that is not started yet.
 #[derive(Debug, Clone)]
 pub struct Service {
     pub worker: Worker,
@@ -118,13 +122,13 @@ pub struct Service {
     pub postgres: Option<Arc<PostgresStore>>,
     /// None without a database.
     pub reconciler: Option<Arc<Reconciler>>,
-    /// None where everything is kept for ever.
+    /// None if files are kept for ever.
     pub retention: Option<Retention>,
     /// None without a database.
     pub heartbeat: Option<ReplicaHeartbeat>,
-    /// Hears what happens to runs elsewhere; none where there is nothing to hear.
+    /// Receives notifications about runs. None if there is no source of them.
     pub listener: Option<Listener>,
-    /// None where nobody is told anything.
+    /// None if webhooks are off.
     pub dispatcher: Option<Arc<WebhookDispatcher>>,
     pub flags: FlagSource,
     pub http: HttpState,
@@ -133,7 +137,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// Wires the parts as the configuration says. Waits for nothing: a service starts without its database.
+    /// Wires the parts by the configuration. Waits for nothing, because a service must start without its
+    /// database.
+    ///
+    /// # Errors
+    ///
+    /// [`WiringError`] names the setting that is unusable.
     pub fn new(config: Config) -> Result<Self, WiringError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let modes = &config.modes;
@@ -141,7 +150,7 @@ impl Service {
             Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
             modes.flags_file.clone(),
         );
-        // Without somebody to tell, nothing is written down to be told.
+        // Without a receiver, no webhook is queued.
         let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
         let postgres = PostgresStore::new(&config.database)?;
         let postgres = postgres.map(|store| Arc::new(store.with_webhooks(telling.clone())));
@@ -150,9 +159,10 @@ impl Service {
         let files =
             FileStore::of(&config.storage, config.work.lease, clock.clone())?.with_webhooks(telling.clone());
         let presence = Arc::new(ReplicaPresence::new(match config.work.role {
-            // Who works on nothing is never alone: it leaves all work to others, who do not see its files.
+            // A web process never counts as alone: other processes execute its runs, and they do not see its
+            // files.
             Role::Web => Some(false),
-            // Outside production a second process would be started on purpose, by somebody who reads this.
+            // Outside production, only a developer starts a second process, and knows about it.
             Role::All | Role::Worker => config
                 .work
                 .single_replica
@@ -166,7 +176,7 @@ impl Service {
             clock.clone(),
         );
         let router = Arc::new(router.observed_by(Arc::new(StorageMetrics)));
-        // New at every start: what an earlier process of the same container held is not this one's.
+        // New at every start. An earlier process of the same container had another id.
         let replica = uuid::Uuid::now_v7().to_string();
         let cost_limit_usd = config.analyst.cost_per_run_usd_max;
         let extra_ca_file = config.documents.extra_ca_file.clone();
@@ -212,7 +222,7 @@ impl Service {
                 lease: Lease { owner: replica, duration: config.work.lease },
                 run_deadline: config.work.run_deadline,
                 stall_after: config.work.stage_deadline,
-                // Who only serves requests works on none.
+                // A web process executes no runs.
                 concurrent_runs_max: match config.work.role {
                     Role::Web => 0,
                     Role::All | Role::Worker => config.work.concurrent_runs_max,
@@ -306,11 +316,15 @@ impl Service {
     }
 }
 
-/// What a command needs to bring both stores together, whatever the flags of a service say; none without a database.
-/// `read_only`: it will compare, and must not even set a damaged file aside.
+/// Wires the parts for a command that syncs both stores, whatever flags a service uses. None without a
+/// database. With `read_only`, the command compares only, and leaves damaged files in place.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
 pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    // The service hears of what is written down when it looks.
+    // The running service finds queued webhooks when it polls.
     let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
     let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
     let postgres = Arc::new(postgres.with_webhooks(telling));
@@ -327,7 +341,11 @@ pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>
     Ok(Some(Reconciler::new(router, postgres, None, config.storage.retention, clock)))
 }
 
-/// What a command needs to look at what the frontend was told.
+/// Wires the parts for the commands on webhooks.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
 pub fn webhook_admin(config: &Config) -> Result<WebhookAdmin, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let files = FileStore::of(&config.storage, config.work.lease, clock)?;
@@ -336,8 +354,12 @@ pub fn webhook_admin(config: &Config) -> Result<WebhookAdmin, WiringError> {
     Ok(WebhookAdmin { files, database })
 }
 
-/// A store of files somewhere else; none where the address is neither `file:///path` nor, for who has the keys of one,
-/// another bucket or prefix.
+/// Opens a file store at another address: `file:///path`, or another bucket or prefix with the configured
+/// keys. None for any other address.
+///
+/// # Errors
+///
+/// [`WiringError`] if the store's HTTP client cannot be created.
 pub fn files_at(url: &str, config: &Config) -> Result<Option<FileStore>, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     match config.storage.elsewhere(url) {
@@ -348,14 +370,14 @@ pub fn files_at(url: &str, config: &Config) -> Result<Option<FileStore>, WiringE
 
 fn database(store: Arc<PostgresStore>, config: &DatabaseConfig, clock: &Arc<dyn Clock>) -> Database {
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
-    // A database that answers nobody for as long as a statement may take has gone; the writes under way, which find out a
-    // little later, need not be waited for.
+    // If the database answers no call within a statement's time limit, it is down. The running writes notice
+    // that a little later, and need not be awaited.
     let bulkhead = Arc::new(Bulkhead::new(config.database_calls_max(), config.statement_timeout));
     let read_limiter = Arc::new(ReadLimiter::new(config.readers_max(), config.acquire_timeout));
     Database { store, breaker, bulkhead, read_limiter }
 }
 
-/// Who answers.
+/// The wired analyst.
 struct Answering {
     analyst: Arc<dyn Analyst>,
     /// For people.

@@ -1,5 +1,4 @@
-//! The folder of brand profiles: `brand-profiles/{id}.yaml` and, where there are any,
-//! `brand-research/{id}.md`.
+//! The folder of brand profiles: `brand-profiles/{id}.yaml` and optional `brand-research/{id}.md`.
 
 use std::{
     collections::HashMap,
@@ -20,7 +19,8 @@ use storage::frontend_rows::company_name;
 /// The most brands that are listed. A folder with more is a mistake.
 const BRANDS_MAX: usize = 1_000;
 
-/// Reads profiles from `data/`, each once as long as its files do not change: all runs of a brand share it.
+/// Reads profiles from `data/`. It reads each profile once until its files change, so that all runs of a
+/// brand share it.
 #[derive(Debug, Clone)]
 pub struct BrandFolder {
     profiles: PathBuf,
@@ -28,14 +28,14 @@ pub struct BrandFolder {
     read: Arc<Mutex<HashMap<BrandId, Read>>>,
 }
 
-/// A profile as it was read, with the state of its two files then.
+/// A cached profile with the state of its two files.
 #[derive(Debug)]
 struct Read {
     stamps: [Stamp; 2],
     profile: Arc<BrandProfile>,
 }
 
-/// When a file was changed, and how long it is; nothing of a file that is not there.
+/// A file's time of change and its length. None for a missing file.
 type Stamp = Option<(SystemTime, u64)>;
 
 fn stamp(path: &Path) -> Stamp {
@@ -44,7 +44,7 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 impl BrandFolder {
-    /// The brands under a base directory.
+    /// The brands in a base directory.
     #[must_use]
     pub fn new(base_dir: &Path) -> Self {
         let data = base_dir.join("data");
@@ -56,6 +56,10 @@ impl BrandFolder {
     }
 
     /// The ids of all profiles, sorted.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
     pub fn ids(&self) -> io::Result<Vec<BrandId>> {
         let mut ids: Vec<BrandId> = std::fs::read_dir(&self.profiles)?
             .filter_map(|entry| {
@@ -69,7 +73,7 @@ impl BrandFolder {
         Ok(ids)
     }
 
-    /// The brand of a company by the frontend's name for it: a profile's name or id, in any case.
+    /// Finds the brand by the frontend's company name. It matches a profile's name or id, in any case.
     #[must_use]
     pub fn of_company(&self, company: &str) -> Option<BrandId> {
         let wanted = company.trim().to_lowercase();
@@ -77,7 +81,7 @@ impl BrandFolder {
             let profile = self.load(id).ok();
             let names =
                 profile.iter().flat_map(|profile| [profile.brand_name.clone(), company_name(profile)]);
-            // A profile that is wrong is found by its id, and is the run's error.
+            // An invalid profile is found by its id, and becomes the run's error.
             id.as_str() == wanted
                 || id.as_str() == wanted.replace(' ', "-")
                 || names.into_iter().any(|name| name.to_lowercase() == wanted)
@@ -85,18 +89,23 @@ impl BrandFolder {
         self.ids().ok()?.into_iter().find(is_meant)
     }
 
-    /// Where the profiles lie, for messages.
+    /// The folder of the profiles, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.profiles
     }
 
-    /// One profile, read and checked.
+    /// Loads one profile and checks it.
+    ///
+    /// # Errors
+    ///
+    /// A [`RunFailure`] with `BRAND_NOT_FOUND` or `BRAND_INVALID`.
     pub fn load(&self, id: &BrandId) -> Result<Arc<BrandProfile>, RunFailure> {
         // A `BrandId` has no separator and no dot, so the paths stay inside the folders.
         let path = self.profiles.join(format!("{id}.yaml"));
         let research_path = self.research.join(format!("{id}.md"));
-        // Before the reading: what changes meanwhile is read again the next time.
+        // Take the stamps before the files are read. If a file changes meanwhile, the next load reads it
+        // again.
         let stamps = [stamp(&path), stamp(&research_path)];
         if let Some(read) = self.lock().get(id).filter(|read| read.stamps == stamps) {
             return Ok(read.profile.clone());

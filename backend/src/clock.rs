@@ -1,4 +1,4 @@
-//! The system's clock, behind the pipeline's seam.
+//! The system's clock, behind the pipeline's trait.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    // The one place that may: everything else is given a `Clock`.
+    // The only place that reads the system's time. All other code receives a `Clock`.
     #[allow(clippy::disallowed_methods)]
     fn now(&self) -> Timestamp {
         std::time::SystemTime::now().into()

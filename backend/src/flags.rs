@@ -1,9 +1,10 @@
-//! Where the storage flags come from: the environment at start, and a file that may change them while runs are under
-//! way.
+//! The sources of the storage flags: the environment at the start, and a file that may change them while runs
+//! are active.
 //!
-//! The file holds `KEY=value` lines and goes over the environment, key by key. It is replaced by rename; content that
-//! cannot be read, that seems torn, or that would switch off all storage keeps the last good flags and raises an
-//! alarm. It is polled: inotify does not see every kind of mount, and half a second is soon enough for a person.
+//! The file holds `KEY=value` lines and overrides the environment, key by key. Operators replace it by
+//! rename. If its content is unreadable or incomplete, or would switch off all storage, the last good flags
+//! stay, and an alarm is raised. The file is polled, because inotify does not support every kind of mount.
+//! Half a second of delay is short enough for a person.
 
 use std::{
     io::Read as _,
@@ -16,20 +17,20 @@ use tokio::sync::watch;
 
 use storage::mode::{Flags, Mode, is_known, is_true};
 
-/// How often the file is looked at.
+/// The interval of polls.
 const POLL: Duration = Duration::from_millis(500);
 
-/// The largest file that is read: two lines and comments.
+/// The largest file that is read. It holds two lines and comments.
 const BYTES_MAX: u64 = 64 * 1024;
 
-/// The flags as the environment says them.
+/// The flags of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Defaults {
     pub database_writes: bool,
     pub file_fallback: bool,
 }
 
-/// The flags in force.
+/// The current flags.
 #[derive(Debug, Clone)]
 pub struct FlagSource {
     sender: Arc<watch::Sender<Flags>>,
@@ -39,7 +40,7 @@ pub struct FlagSource {
 }
 
 impl FlagSource {
-    /// Reads the flags for the first time.
+    /// Creates the source and reads the flags for the first time.
     #[must_use]
     pub fn new(defaults: Defaults, file: Option<PathBuf>) -> Self {
         let Defaults { database_writes, file_fallback } = defaults;
@@ -49,19 +50,19 @@ impl FlagSource {
         source
     }
 
-    /// Sees every change.
+    /// Returns a receiver of every change.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Flags> {
         self.sender.subscribe()
     }
 
-    /// Why the file is not believed, while it is not.
+    /// Why the file is rejected, while it is.
     #[must_use]
     pub fn alarm(&self) -> Option<String> {
         self.alarm.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks at the file again and again, for ever.
+    /// Polls the file for ever.
     pub async fn watch(self) {
         if self.file.is_none() {
             return;
@@ -69,7 +70,7 @@ impl FlagSource {
         loop {
             tokio::time::sleep(POLL).await;
             let source = self.clone();
-            // A file on a dead mount must not hold up the other tasks of this thread.
+            // A file on a dead mount must not block the other tasks of this thread.
             if tokio::task::spawn_blocking(move || source.look()).await.is_err() {
                 return;
             }
@@ -108,7 +109,7 @@ impl FlagSource {
         }
     }
 
-    /// Both flags, from the file's lines and, where it is silent, from the environment.
+    /// Parses both flags from the file's lines. A flag that the file lacks comes from the environment.
     fn parse(&self, text: &str) -> Result<(bool, bool), String> {
         let (mut database_writes, mut file_fallback) =
             (self.defaults.database_writes, self.defaults.file_fallback);

@@ -1,7 +1,7 @@
-//! Everything that touches the world: configuration, files, the network, child processes, the terminal.
+//! All code with side effects: configuration, files, network, child processes, terminal.
 //!
-//! The binary `innovation` is [`cli::main`]; this library exists so that benches and fuzz targets can reach
-//! the same code. Only [`app`] names concrete adapters.
+//! The binary `innovation` is [`cli::main`]. This library exists so that benches and fuzz targets can use the
+//! same code. Only [`app`] names concrete adapters.
 
 pub mod app;
 pub mod brands;

@@ -1,11 +1,12 @@
-//! The process: its limits, and its signals. The first signal asks for a clean stop, the second ends it at once.
+//! The limits and signals of the process. The first signal requests a clean stop, and the second one ends the
+//! process at once.
 
 use tokio_util::sync::CancellationToken;
 
-/// The exit code after a second signal: the run failed (what was stored stays).
+/// The exit code after a second signal: the run failed, and its stored stages stay.
 const EXIT_STOPPED: i32 = 1;
 
-/// Cancels the token at the first SIGINT or SIGTERM and ends the process at the second.
+/// Cancels the token at the first SIGINT or SIGTERM, and ends the process at the second.
 pub fn cancel_on_signals(cancel: CancellationToken) {
     tokio::spawn(async move {
         next_signal().await;
@@ -15,8 +16,8 @@ pub fn cancel_on_signals(cancel: CancellationToken) {
     });
 }
 
-/// Raises the limit of open files as far as the system lets us, up to what the connections and runs at their own limits
-/// need several times over: the usual 1,024 would end before they do.
+/// Raises the limit of open files as far as the system permits. The target is several times the need of all
+/// connections and runs. The usual limit of 1,024 would be too low for them.
 pub fn raise_open_files() {
     #[cfg(unix)]
     {
@@ -45,7 +46,7 @@ async fn next_signal() {
             return;
         }
     }
-    // Without a handler there is nothing to wait for, and the default action ends the process.
+    // Without a handler, wait for ever; the default action ends the process.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,4 +1,4 @@
-//! This process's row in the registry of replicas, and what it learns there: whether it is alone.
+//! Keeps this process's entry in the registry of replicas, and learns there whether it is alone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use storage::{
     router::{ReplicaPresence, Router},
 };
 
-/// Between two signs of life, at most: others take a replica for gone after a minute.
+/// The longest time between two heartbeats. Other replicas forget a silent one after a minute.
 const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(5);
 
-/// Keeps the row.
+/// Sends this process's heartbeats.
 #[derive(Debug, Clone)]
 pub struct ReplicaHeartbeat {
     pub registry: Arc<dyn ReplicaRegistry>,
@@ -24,7 +24,7 @@ pub struct ReplicaHeartbeat {
 }
 
 impl ReplicaHeartbeat {
-    /// Shows signs of life, for ever. Not in a mode without the database, and not while its breaker is open.
+    /// Sends heartbeats for ever, except in a mode without database and while the breaker is open.
     pub async fn run(&self) {
         let interval = self.worker.lease().duration.min(HEARTBEAT_INTERVAL_MAX);
         let mut was_failing = false;
@@ -35,7 +35,8 @@ impl ReplicaHeartbeat {
                         was_failing = false;
                         self.presence.set_has_peers(has_peers);
                     }
-                    // Once an outage. What was known stays: replicas do not go because the database does.
+                    // Log once per outage. The last known presence stays, because an outage of the database
+                    // stops no replica.
                     Err(error) if !was_failing => {
                         was_failing = true;
                         tracing::warn!(event = "heartbeat_failed", %error, "the heartbeat could not be written to the replica registry; will retry");
@@ -47,12 +48,12 @@ impl ReplicaHeartbeat {
         }
     }
 
-    /// Takes the row out: whoever stops is no company.
+    /// Removes the entry, because a stopping process must not count as another replica.
     pub async fn leave(&self) {
         if self.router.is_database_open()
             && let Err(error) = self.registry.leave(&self.identity.replica).await
         {
-            tracing::warn!(event = "replica_not_deregistered", %error, "this replica could not be taken out of the registry");
+            tracing::warn!(event = "replica_not_deregistered", %error, "this replica could not be removed from the registry");
         }
     }
 

@@ -1,5 +1,5 @@
-//! What is kept no longer than `RETENTION_DAYS`: the files of ended runs, tombstones, and what is known of messages that
-//! were delivered. Rows of runs are the frontend's, and stay.
+//! Removes data after `RETENTION_DAYS`: the files of ended runs, tombstones, and records of finished
+//! webhooks. Rows of runs belong to the frontend, and stay.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,26 +15,26 @@ use crate::{
 };
 use storage::{StorageError, SyncTarget, files::FileStore, router::Router};
 
-/// Between two passes. The unit is a day; an hour keeps each pass small.
+/// The wait between two passes. Retention is counted in days, and an hour keeps each pass small.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
-/// After one that could not be ended: a store was away.
+/// The wait after an incomplete pass, when a store was down.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Runs, or rows, that are removed in one go.
+/// How many runs or rows are removed at once.
 const BATCH: usize = 500;
 
-/// Between two batches: live traffic goes first.
+/// The wait between two batches, so that live traffic comes first.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What a pass did.
+/// The result of a pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RetentionSummary {
-    /// Runs and tombstones whose files went.
+    /// Runs and tombstones whose files were removed.
     pub files: usize,
-    /// Tombstones and settled deliveries that went from the database.
+    /// Tombstones and finished deliveries that were removed from the database.
     pub rows: usize,
-    /// Runs that are old enough and stay: their row is missing, or does not hold the same.
+    /// Runs that are old enough and stay, because their row is missing or differs.
     pub kept: usize,
 }
 
@@ -47,21 +47,20 @@ impl RetentionSummary {
                 files,
                 rows,
                 audit = "expired",
-                "what is older than RETENTION_DAYS is removed"
+                "expired data removed (RETENTION_DAYS)"
             );
         }
         if kept > 0 {
             tracing::warn!(
                 event = "expired_kept",
                 kept,
-                "files that are old enough stay: the database is not asked, or their rows do not hold the same; innovation reconcile --verify --all names those"
+                "files that are old enough stay: the database is unavailable, or their rows differ; innovation reconcile --verify --all lists those"
             );
         }
     }
 }
 
-/// Removes what has been kept long enough. It has no state of its own: a pass that was cut short is gone on with by the
-/// next.
+/// Removes expired data. It keeps no state, so the next pass continues an interrupted one.
 #[derive(Debug, Clone)]
 pub struct Retention {
     pub router: Arc<Router>,
@@ -72,7 +71,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Passes now and again, until told to stop.
+    /// Runs passes regularly until it is stopped.
     pub async fn run(self, stop: CancellationToken) {
         while let Some(passed) = stop.run_until_cancelled(self.pass()).await {
             let wait = match passed {
@@ -81,7 +80,7 @@ impl Retention {
                     INTERVAL
                 }
                 Err(error) => {
-                    tracing::warn!(event = "retention_failed", %error, "what is too old could not all be removed; will retry");
+                    tracing::warn!(event = "retention_failed", %error, "expired data could not be removed completely; will retry");
                     RETRY_INTERVAL
                 }
             };
@@ -91,12 +90,16 @@ impl Retention {
         }
     }
 
-    /// One pass over everything.
+    /// Runs one pass over all data.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Indeterminate` if a store fails. The next pass continues.
     pub async fn pass(&self) -> Result<RetentionSummary, StorageError> {
         let mut summary = RetentionSummary::default();
         let keep = chrono::TimeDelta::from_std(self.keep).unwrap_or(chrono::TimeDelta::MAX);
         let Some(before) = self.clock.now().checked_sub_signed(keep) else { return Ok(summary) };
-        // Before a tombstone goes, this disk has obeyed it.
+        // Sync tombstones first, so that this disk has obeyed each one before it is removed.
         if let Some((reconciler, _)) = self.database.as_ref().filter(|_| self.router.is_database_open()) {
             reconciler.sync_tombstones().await?;
         }
@@ -116,7 +119,8 @@ impl Retention {
         Ok(summary)
     }
 
-    /// Whether the files are not the only copy of something that the database is meant to have.
+    /// Whether the database holds everything that it should hold of the run, so that its files may be
+    /// removed.
     async fn is_elsewhere(&self, run: &RunId) -> Result<bool, StorageError> {
         let Some(manifest) = self.files().manifest(run).await? else { return Ok(true) };
         if !manifest.has_ended() || manifest.database.is_none() {

@@ -1,6 +1,6 @@
-//! What the measurements share: what they print, what the machine did meanwhile, and runs kept in flight.
+//! Shared code of the measurements: their output, the machine's load, and a constant number of active runs.
 
-// Each bench uses its own part of it.
+// Each bench uses only some of it.
 #![allow(dead_code)]
 
 use std::{
@@ -28,7 +28,7 @@ pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// What the machine and its load were: figures mean little without.
+/// The machine and its load, without which figures mean little.
 pub(crate) fn machine() {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -39,16 +39,16 @@ pub(crate) fn machine() {
     );
 }
 
-/// CPU time of a process and of the children that it has waited for.
+/// The CPU time of a process and of its finished children.
 pub(crate) fn cpu_time(process: u32) -> Duration {
-    // User and system time, of itself and of its children: fields 14 to 17, in hundredths of a second.
+    // User and system time of the process and its children: fields 14 to 17, in hundredths of a second.
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields = stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(4);
     let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
     Duration::from_millis(ticks * 10)
 }
 
-/// Tells of the end of each run by a notification, for the time of a measurement.
+/// Sends a notification at the end of each run during a measurement.
 pub(crate) async fn announce_ends(url: &str) {
     query(
         url,
@@ -60,14 +60,14 @@ pub(crate) async fn announce_ends(url: &str) {
     .await;
 }
 
-/// What keeping so many runs in flight came to.
+/// The result of keeping this many runs active.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Throughput {
     pub(crate) runs_per_second: f64,
     pub(crate) cpu_per_run: Duration,
 }
 
-/// Keeps `in_flight` runs under way until `runs` have ended. `post` posts one by its id.
+/// Keeps `in_flight` runs active until `runs` have ended. `post` submits one by its id.
 pub(crate) async fn keep_in_flight<F: Future<Output = ()> + Send + 'static>(
     url: &str,
     process: u32,
@@ -98,18 +98,18 @@ pub(crate) async fn keep_in_flight<F: Future<Output = ()> + Send + 'static>(
         }
     }
     let elapsed = began.elapsed();
-    // A service that fails its runs is fast.
+    // A service that fails its runs is fast, so count only completed ones.
     let failed = format!(
         r#"SELECT count(*)::text FROM "PipelineRun" WHERE "id" LIKE '{prefix}-%' AND "status"::text <> 'COMPLETED'"#
     );
     assert_eq!(query(url, &failed).await[0][0].as_deref(), Some("0"), "all runs are completed");
     let runs_per_second = runs as f64 / elapsed.as_secs_f64();
-    // The last child may not have been waited for yet; one in hundreds.
+    // The last of hundreds of children may still be running, so its time is missing.
     Throughput { runs_per_second, cpu_per_run: (cpu_time(process) - cpu) / u32::try_from(runs).unwrap() }
 }
 
-/// Waits until a query gives a value, and tells how long that took; asked on one connection, not so often that the asking
-/// would be measured.
+/// Waits until a query returns a value, and returns how long that took. It polls on one connection, slowly
+/// enough that polling does not affect the figure.
 pub(crate) async fn time_until(url: &str, sql: &str, wanted: &str) -> Duration {
     let began = Instant::now();
     let mut connection = PgConnection::connect(url).await.unwrap();

@@ -1,4 +1,4 @@
-//! `innovation brands`: which brands there are, and whether their profiles are sound.
+//! `innovation brands`: lists the brands and checks their profiles.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Lists every profile; exit code 1 where one is not sound.
+/// Lists every profile. Exit code 1 if a profile is invalid.
 #[must_use]
 pub fn run(args: &Args, config: &Config) -> ExitCode {
     let folder = BrandFolder::new(&config.process.base_dir);

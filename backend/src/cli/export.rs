@@ -1,4 +1,4 @@
-//! `innovation export`: writes runs that only the database has out as files.
+//! `innovation export`: writes runs that only the database holds to files.
 
 use std::process::ExitCode;
 
@@ -25,18 +25,18 @@ pub struct Args {
     /// All runs
     #[arg(long)]
     all: bool,
-    /// Where to: file:///path or s3://bucket/prefix
+    /// Destination: file:///path or s3://bucket/prefix
     #[arg(long, value_name = "URL")]
     to: String,
-    /// Exit code 2 where runs have not ended yet, and are therefore not written
+    /// Exit code 2 if some runs have not ended; they are not written
     #[arg(long)]
     strict: bool,
-    /// Print JSON, one line a run and one for the whole
+    /// Print JSON: one line per run, and a summary
     #[arg(long)]
     json: bool,
 }
 
-/// Exports.
+/// Runs the export.
 pub async fn run(args: Args, config: Config) -> ExitCode {
     let reconciler = match app::reconciler(&config, false) {
         Ok(Some(reconciler)) => reconciler,
@@ -63,7 +63,7 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
     };
     let tell = |run: &RunId, exported: &Exported| match (args.json, exported) {
         (true, _) => put_json(&json!({ "run_id": run, "result": exported })),
-        // For people, what is well is a number at the end.
+        // For people, successful runs are only counted in the summary.
         (false, Exported::Written | Exported::Present) => {}
         (false, other) => put(&format!("{run}: {}\n", words(run, other))),
     };
@@ -90,7 +90,7 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
             }
         }
         Err(error) => {
-            say(&format!("innovation: not all could be exported: {error}; the same command goes on"));
+            say(&format!("innovation: the export is incomplete: {error}; the same command continues it"));
             ExitCode::from(EXIT_COULD_NOT_CHECK)
         }
     }
@@ -103,12 +103,12 @@ fn words(run: &RunId, exported: &Exported) -> String {
         Exported::Open => "has not ended; nothing was written".to_owned(),
         Exported::Conflict { numbers } => {
             format!(
-                "row and files differ in {}; the files are left as they are; where both are this service's: {}",
+                "row and files differ in {}; the files stay as they are; if both belong to this service: {}",
                 super::reconcile::parts(numbers),
                 super::reconcile::settle(run)
             )
         }
-        Exported::Unknown => "the database does not know it, or it is deleted".to_owned(),
+        Exported::Unknown => "the database does not hold the run, or it was deleted".to_owned(),
         Exported::Failed { reason } => format!("failed: {reason}; try again"),
     }
 }

@@ -1,4 +1,4 @@
-//! `innovation extract FILE`: what the stages will see of a document.
+//! `innovation extract FILE`: shows the text of a document as the stages receive it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::fail;
 use crate::documents::isolate;
 use foundation::safe_read;
 
-/// What `--json` prints when the document cannot be read.
+/// The output of `--json` if the document cannot be read.
 #[derive(Debug, Serialize)]
 struct Failure<'e> {
     error: FailureDetail<'e>,
@@ -33,11 +33,11 @@ pub struct Args {
     json: bool,
 }
 
-/// Prints the document's text, its pages joined by form feeds, or the whole document as JSON.
+/// Prints the document's text with form feeds between pages, or the whole document as JSON.
 pub async fn run(args: Args) -> ExitCode {
     match print(&args).await {
         Ok(code) => code,
-        // A reader that has gone (`| head`) has what it wanted.
+        // A reader that has closed the pipe (`| head`) has what it wanted.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("{error:#}")),
     }

@@ -1,4 +1,4 @@
-//! `innovation healthcheck`: asks a service how it is, as a container's health check does.
+//! `innovation healthcheck`: checks a running service, for a container's health check.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -15,16 +15,16 @@ use super::{EXIT_COULD_NOT_CHECK, put, put_json, say};
 use crate::config::Config;
 use foundation::tls;
 
-/// How long the whole question may take. Less than the health check's own limit in the `Dockerfile`, so that the
-/// reason is told.
+/// The time limit of the whole check. It is shorter than the limit in the `Dockerfile`, so that the reason is
+/// printed.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most bytes of an answer that are shown; the longest one of ours, `/health/deep`, has a few thousand.
+/// The most bytes of an answer that are shown. `/health/deep`, the longest answer, has a few thousand.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is asked [default: this machine's service at PORT, whether it is alive]
+    /// The address to check [default: /health/live of this machine's service at PORT]
     #[arg(long, value_name = "URL", value_parser = address)]
     url: Option<String>,
     /// Print JSON
@@ -32,17 +32,17 @@ pub struct Args {
     json: bool,
 }
 
-/// An address that can be asked.
+/// Parses an address that can be checked.
 fn address(text: &str) -> Result<String, &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.map(String::from).ok_or("it must be an http or https address, as http://127.0.0.1:8000/health")
 }
 
-/// Asks; exit code 0 for a 200, 1 for any other answer, 3 for none.
+/// Runs the check. Exit code 0 for a 200, 1 for any other answer, 3 for no answer.
 pub async fn run(args: Args, config: &Config) -> ExitCode {
     let process = &config.process;
     let url = args.url.unwrap_or_else(|| own_address(process.host, process.port));
-    // A wrong file fails no probe that needs none.
+    // A wrong CA file must not fail a check that needs none.
     let extra_ca_file = config.documents.extra_ca_file.as_deref().filter(|_| url.starts_with("https:"));
     match ask(&url, extra_ca_file).await {
         Ok((status, body)) => {
@@ -68,21 +68,21 @@ pub async fn run(args: Args, config: &Config) -> ExitCode {
     }
 }
 
-/// Where this machine's own service answers whether it is alive. Not whether it is ready: a container that drains, or
-/// whose storage is away, must not be restarted for it.
+/// The liveness address of this machine's service. It must not be readiness: a platform must not restart a
+/// container that drains or whose storage is down.
 fn own_address(host: IpAddr, port: u16) -> String {
     let host = match host {
         IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         host => host,
     };
-    // Writes an IPv6 address in brackets.
+    // `SocketAddr` writes an IPv6 address in brackets.
     format!("http://{}/health/live", SocketAddr::new(host, port))
 }
 
-/// The status and the body: JSON where it is some.
+/// The status and the body, parsed if it is JSON.
 async fn ask(url: &str, extra_ca_file: Option<&Path>) -> Result<(u16, Value), String> {
-    // No proxy: what stands in between would answer for the service.
+    // No proxy, because it would answer in place of the service.
     let builder = tls::client_builder(extra_ca_file)?.redirect(Policy::none());
     let question = async {
         let response = builder.build()?.get(url).send().await?;

@@ -1,4 +1,4 @@
-//! `innovation migrate`: the database's schema, in Prisma's own protocol.
+//! `innovation migrate`: migrates the database's schema by Prisma's own protocol.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -19,13 +19,13 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Apply what is pending
+    /// Apply pending migrations
     Deploy(Output),
-    /// Show what is applied, pending and failed; exit code 1 unless all is applied
+    /// Show applied, pending and failed migrations; exit code 1 unless all are applied
     Status(Output),
-    /// Record how a failed migration, or one that was applied by hand, was settled
+    /// Mark a failed or manually applied migration as resolved
     Resolve(Resolve),
-    /// Take a migration back: what its columns hold is lost in the database
+    /// Undo a migration: the database loses the content of its columns
     Rollback(RollbackArgs),
 }
 
@@ -61,10 +61,10 @@ struct RollbackArgs {
     name: String,
     #[arg(long, value_enum)]
     method: Method,
-    /// Show what would be done and what would be lost, and do nothing
+    /// Show the changes and the losses, and change nothing
     #[arg(long, conflicts_with = "confirm")]
     dry_run: bool,
-    /// Do it, to the database of this name
+    /// Undo it, in the database with this name
     #[arg(long, value_name = "DATABASE")]
     confirm: Option<String>,
     #[command(flatten)]
@@ -114,7 +114,7 @@ impl Command {
     }
 }
 
-/// What a command tells, either way.
+/// The result of a command, as text and as JSON.
 struct Done {
     text: String,
     json: Value,
@@ -167,7 +167,7 @@ async fn resolve(migrator: &Migrator, how: How) -> Result<Done, MigrateError> {
             (name, "applied")
         }
         (None, name) => {
-            // clap sees to it that there is one of the two.
+            // clap ensures that one of the two is present.
             let name = name.unwrap_or_default();
             migrator.resolve_rolled_back(&name).await?;
             (name, "rolled back")

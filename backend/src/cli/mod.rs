@@ -1,4 +1,4 @@
-//! The command line: one file a command. Errors and progress go to stderr, results to stdout.
+//! The command line: one file per command. Errors and progress go to stderr, results to stdout.
 
 pub mod brands;
 pub mod export;
@@ -31,12 +31,13 @@ use crate::{
     telemetry::logs::{self, LogFormat},
 };
 
-/// 0 ok · 1 failed · 2 warnings under `--strict` · 3 could not check · 64 wrong usage (EX_USAGE of sysexits; clap's own 2 means something else here).
+/// Exit codes: 0 ok, 1 failed, 2 warnings under `--strict`, 3 could not check, 64 wrong usage (EX_USAGE of
+/// sysexits, because clap's own 2 has another meaning here).
 const EXIT_WARNINGS: u8 = 2;
 const EXIT_COULD_NOT_CHECK: u8 = 3;
 const EXIT_USAGE: u8 = 64;
 
-/// Turns a document and a brand into a report of opportunities, every claim traced to a page.
+/// Turns a document and a brand into a report of opportunities with page references for every claim.
 #[derive(Debug, Parser)]
 #[command(name = "innovation", version, arg_required_else_help = true)]
 struct Cli {
@@ -46,25 +47,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole pipeline on a document, here and now
+    /// Run the whole pipeline on a document, in this process
     Run(run::Args),
-    /// Serve the HTTP API and work on runs
+    /// Serve the HTTP API and execute runs
     Serve(serve::Args),
     /// List the brands that have a profile
     Brands(brands::Args),
-    /// Show what the stages will see of a document
+    /// Show the text of a document as the stages receive it
     Extract(extract::Args),
-    /// Bring the database's schema up to date, or take a change of it back
+    /// Migrate the database's schema, or undo a migration
     Migrate(migrate::Args),
-    /// Bring the database up to the files of this disk, or prove both equal
+    /// Write missing parts from the files of this disk to the database, or verify that both are equal
     Reconcile(reconcile::Args),
-    /// Write runs that only the database has out as files
+    /// Write runs that only the database holds to files
     Export(export::Args),
     /// Print the API's description (OpenAPI 3.1)
     Openapi,
-    /// Show what the frontend was told of runs, or tell it again
+    /// Show the webhooks of runs, or send them again
     Webhooks(webhooks::Args),
-    /// Ask a service whether it is alive; exit code 1 where it says no, 3 where it says nothing
+    /// Check whether a service is alive; exit code 1 if it is not, 3 if it does not answer
     Healthcheck(healthcheck::Args),
 }
 
@@ -72,14 +73,14 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    // The isolated child: no configuration, no runtime, nothing but the parser.
+    // The isolated child needs neither configuration nor runtime, only the parser.
     if arguments.get(1).is_some_and(|first| first == isolate::CHILD_ARGUMENT) {
         return isolate::child_main();
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing better can be done where even stderr is gone.
+            // If stderr is closed too, the error cannot be reported.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
@@ -109,17 +110,18 @@ pub fn main() -> ExitCode {
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
         }
     });
-    // A write that was given up may still hang on a dead disk; it must not hold the process.
+    // An abandoned write may still hang on a dead disk, and must not block the exit.
     runtime.shutdown_background();
     if IS_OUTPUT_LOST.load(Ordering::Relaxed) { ExitCode::FAILURE } else { code }
 }
 
-/// For clap: a run's id.
+/// Parses a run's id for clap.
 fn parse_run(text: &str) -> Result<RunId, String> {
     RunId::parse(text).map_err(|error| error.to_string())
 }
 
-/// A service says what it does; people at a terminal see progress lines, and a log line is for what went wrong.
+/// Starts the log. A service logs its progress. A command shows progress lines, so its log holds only
+/// warnings.
 fn start_logs(config: &Config, is_service: bool) {
     use std::io::IsTerminal as _;
     let process = &config.process;
@@ -130,11 +132,11 @@ fn start_logs(config: &Config, is_service: bool) {
         _ => LogFormat::Text { is_coloured: std::io::stderr().is_terminal() },
     };
     let subscriber = logs::subscriber(filter, format, Arc::new(SystemClock::default()), std::io::stderr);
-    // Fails only where one is installed already, which is as good.
+    // It fails only if a subscriber is installed already, which is equally good.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Says why, on stderr.
+/// Prints the error to stderr.
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     say(&format!("innovation: {error}"));
     ExitCode::FAILURE
@@ -147,7 +149,8 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", for_terminal(line));
 }
 
-/// A text without what a terminal would obey: names of files and documents are strangers' texts.
+/// Removes control characters that a terminal would execute. Names of files and documents come from
+/// strangers.
 fn for_terminal(text: &str) -> String {
     let is_obeyed = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
@@ -156,10 +159,10 @@ fn for_terminal(text: &str) -> String {
     text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Set when a result could not be printed: the command has then failed, whatever it did.
+/// Set if a result could not be printed. The command has then failed, whatever it did.
 static IS_OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
-/// Prints a result; a reader that has gone (`| head`) is no error.
+/// Prints a result. A closed pipe (`| head`) is not an error.
 fn put(text: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();

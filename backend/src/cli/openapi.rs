@@ -1,4 +1,4 @@
-//! `innovation openapi`: the API's description, as `GET /openapi.json` has it, for generators of clients.
+//! `innovation openapi`: prints the API's description, as in `GET /openapi.json`, for client generators.
 
 use std::process::ExitCode;
 

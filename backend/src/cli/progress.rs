@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::say;
 
-/// How often the spinner turns.
+/// The interval of the spinner.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Steps that begin, end, and take their time.
+/// The current step and its duration.
 #[derive(Debug)]
 pub struct Progress {
     mode: Mode,
@@ -35,7 +35,7 @@ struct Step {
 }
 
 impl Progress {
-    /// Progress on stderr; none at all where `silent`.
+    /// Shows progress on stderr, unless `silent`.
     #[must_use]
     pub fn new(silent: bool) -> Self {
         let mode = match (silent, std::io::stderr().is_terminal()) {
@@ -46,18 +46,18 @@ impl Progress {
         Self { mode, current: Mutex::new(None) }
     }
 
-    /// A line of its own.
+    /// Prints a separate line.
     pub fn line(&self, text: &str) {
         if self.mode != Mode::Silent {
             say(text);
         }
     }
 
-    /// A step begins.
+    /// Starts a step.
     pub fn begin(&self, name: &str) {
         let spinner = (self.mode == Mode::Terminal).then(|| {
             let bar = ProgressBar::new_spinner();
-            // The template is a constant; were it wrong, the default style would do.
+            // The template is a constant. If it were wrong, the default style would apply.
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg:<32} {elapsed}") {
                 bar.set_style(style);
             }
@@ -69,12 +69,12 @@ impl Progress {
         *self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(step);
     }
 
-    /// The step is done, with what it brought.
+    /// Ends the step with its result.
     pub fn done(&self, result: &str) {
         self.end('✓', result);
     }
 
-    /// The step did not succeed.
+    /// Ends the step as failed.
     pub fn failed(&self, reason: &str) {
         self.end('✗', reason);
     }

@@ -1,4 +1,5 @@
-//! `innovation reconcile`: brings the database up to the files of this disk, or proves both equal.
+//! `innovation reconcile`: writes missing parts from the files of this disk to the database, or verifies that
+//! both are equal.
 
 use std::process::ExitCode;
 
@@ -25,8 +26,8 @@ pub struct Args {
     /// Only this run
     #[arg(long, value_name = "ID", value_parser = parse_run)]
     run: Option<RunId>,
-    /// Enter every ended run of this disk whose row is gone from the database, and that was not deleted: after an older
-    /// backup was restored
+    /// Insert every ended run of this disk whose row the database lost and that was not deleted, for example
+    /// after the restore of an older backup
     #[arg(long, conflicts_with_all = ["run", "verify"])]
     restore_rows: bool,
     /// Compare both sides and write to neither; exit code 1 on any difference
@@ -35,20 +36,20 @@ pub struct Args {
     /// With --verify: runs accepted since then, for example 2026-11-21T00:00:00Z
     #[arg(long, value_name = "TIME", requires = "verify", conflicts_with = "run")]
     since: Option<DateTime<Utc>>,
-    /// With --verify: all runs, which is also what it does without --run and --since
+    /// With --verify: all runs, which is also the default without --run and --since
     #[arg(long, requires = "verify", conflicts_with_all = ["run", "since"])]
     all: bool,
-    /// Show what would be written, and write nothing
+    /// Show the planned writes, and write nothing
     #[arg(long, conflicts_with = "verify")]
     dry_run: bool,
-    /// Print JSON, one line a run and one for the whole
+    /// Print JSON: one line per run, and a summary
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Settle a conflict: say which side is right
+    /// Resolve a conflict by choosing one side
     Resolve {
         #[arg(value_parser = parse_run)]
         run: RunId,
@@ -57,13 +58,13 @@ enum Command {
     },
 }
 
-/// Reconciles, or verifies.
+/// Runs the reconciliation, or the verification.
 pub async fn run(args: Args, config: Config) -> ExitCode {
     let reconciler = match app::reconciler(&config, args.verify || args.dry_run) {
         Ok(Some(reconciler)) => reconciler,
         Ok(None) => {
             say(
-                "innovation: DATABASE_URL is not set: there is nothing to compare the files with; set it and try again",
+                "innovation: DATABASE_URL is not set: the files cannot be compared with rows; set it and try again",
             );
             return ExitCode::from(EXIT_COULD_NOT_CHECK);
         }
@@ -73,7 +74,7 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
         && !folder.is_dir()
     {
         say(&format!(
-            "innovation: there is no folder {}, where files of runs would lie: set APP_BASE_DIR or STORAGE_URL as the service has it, and try again",
+            "innovation: there is no folder {} with run files: set APP_BASE_DIR or STORAGE_URL as for the service, and try again",
             folder.display()
         ));
         return ExitCode::from(EXIT_COULD_NOT_CHECK);
@@ -105,7 +106,7 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
     };
     let tell = |verified: &Verified| match (args.json, &verified.comparison) {
         (true, _) => put_json(&json!(verified)),
-        // For people, what is well is a number at the end.
+        // For people, equal runs are only counted in the summary.
         (false, Comparison::Equal | Comparison::Open | Comparison::Expired) => {}
         (false, other) => put(&format!("{}: {}\n", verified.run_id, words(&verified.run_id, other))),
     };
@@ -115,7 +116,7 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
                 put_json(&json!({ "summary": count }));
             } else {
                 say(&format!(
-                    "{} runs compared: {} equal, {} open, {} different, {} damaged, {} only in files, {} only in the database, {} kept long enough",
+                    "{} runs compared: {} equal, {} open, {} different, {} damaged, {} only in files, {} only in the database, {} expired",
                     count.compared,
                     count.equal,
                     count.open,
@@ -126,13 +127,13 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
                     count.expired
                 ));
                 if count.only_in_files > 0 {
-                    say("to bring them into the database: innovation reconcile --restore-rows");
+                    say("to insert them into the database: innovation reconcile --restore-rows");
                 }
             }
             if count.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            say(&format!("innovation: not all could be compared: {error}"));
+            say(&format!("innovation: the comparison is incomplete: {error}"));
             ExitCode::from(EXIT_COULD_NOT_CHECK)
         }
     }
@@ -147,7 +148,7 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
     let runs = match found {
         Ok(runs) => runs,
         Err(error) => {
-            say(&format!("innovation: what is unsynced cannot be read: {error}"));
+            say(&format!("innovation: the unsynced runs cannot be listed: {error}"));
             return ExitCode::from(EXIT_COULD_NOT_CHECK);
         }
     };
@@ -155,7 +156,7 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
         for run in &runs {
             let planned = match reconciler.preview(run).await {
                 Ok(planned) => planned,
-                Err(error) => format!("cannot be looked at: {error}"),
+                Err(error) => format!("cannot be read: {error}"),
             };
             if args.json {
                 put_json(&json!({ "run_id": run, "plan": planned }));
@@ -188,7 +189,7 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
         put_json(&json!({ "summary": summary }));
     } else {
         say(&format!(
-            "{} runs: {} proved, {} stages written, {} left (somebody works on them, or they have no files), {} unknown, {} in conflict, {} failed",
+            "{} runs: {} proved, {} stages written, {} skipped (a worker executes them, or they have no files), {} unknown, {} in conflict, {} failed",
             summary.runs,
             summary.proved,
             summary.stages_written,
@@ -207,25 +208,25 @@ fn words(run: &RunId, comparison: &Comparison) -> String {
         Comparison::Open => "has not ended".to_owned(),
         Comparison::Differs { numbers, sides } => differing(run, numbers, sides),
         Comparison::Damaged { has_row: true } => format!(
-            "run.json is damaged in files; to make it anew from the row: innovation reconcile --run {run}"
+            "run.json is damaged in files; to rebuild it from the row: innovation reconcile --run {run}"
         ),
         Comparison::Damaged { has_row: false } => {
-            "run.json is damaged in files, and the database does not have the run".to_owned()
+            "run.json is damaged in files, and the database does not hold the run".to_owned()
         }
         Comparison::OnlyInFiles => "is only in files".to_owned(),
         Comparison::Expired => "its files have expired (RETENTION_DAYS)".to_owned(),
         Comparison::OnlyInDatabase => "is only in the database".to_owned(),
-        Comparison::Unknown => "is known to neither side".to_owned(),
+        Comparison::Unknown => "neither side holds the run".to_owned(),
     }
 }
 
-/// What differs and how, and what to type.
+/// Describes the differences and the command that repairs them.
 fn differing(run: &RunId, numbers: &[i32], sides: &Sides) -> String {
     let told = [
         (&sides.missing_in_files, "missing in files"),
         (&sides.damaged_in_files, "damaged in files"),
         (&sides.missing_in_database, "missing in the database"),
-        (&sides.damaged_in_database, "changed by hand in the database (its digest does not hold)"),
+        (&sides.damaged_in_database, "changed by hand in the database (its digest does not match)"),
     ];
     let is_told = |number: &i32| told.iter().any(|(which, _)| which.contains(number));
     let other: Vec<i32> = numbers.iter().copied().filter(|number| !is_told(number)).collect();
@@ -239,10 +240,10 @@ fn differing(run: &RunId, numbers: &[i32], sides: &Sides) -> String {
     }
     let command =
         if sides.is_conflict(numbers) { settle(run) } else { format!("innovation reconcile --run {run}") };
-    format!("{}; to mend it: {command}", all.join("; "))
+    format!("{}; to repair it: {command}", all.join("; "))
 }
 
-/// What settles a conflict.
+/// The command that resolves a conflict.
 pub(super) fn settle(run: &RunId) -> String {
     format!("innovation reconcile resolve {run} --keep database|files")
 }
@@ -252,16 +253,16 @@ fn outcome_words(run: &RunId, outcome: &ReconcileOutcome) -> String {
         ReconcileOutcome::Proved { stages_written } => {
             format!("proved equal, {stages_written} stages written to the database")
         }
-        ReconcileOutcome::Skipped => "left: somebody works on it, or it has not ended".to_owned(),
+        ReconcileOutcome::Skipped => "skipped: a worker executes it, or it has not ended".to_owned(),
         ReconcileOutcome::NoFiles => "has no files here".to_owned(),
-        ReconcileOutcome::Deleted => "was deleted; what this disk had of it is removed".to_owned(),
+        ReconcileOutcome::Deleted => "was deleted; its files on this disk are removed".to_owned(),
         ReconcileOutcome::RowMissing => {
-            "left: the database had all of it and has no row any more; to enter it again: innovation reconcile --restore-rows"
+            "skipped: the database held it and has lost the row; to insert it again: innovation reconcile --restore-rows"
                 .to_owned()
         }
-        ReconcileOutcome::Unknown => "is unknown: neither the database nor the files here have it".to_owned(),
+        ReconcileOutcome::Unknown => "is unknown: neither the database nor the files here hold it".to_owned(),
         ReconcileOutcome::Conflict { numbers } => {
-            format!("conflict in {}: both are kept; settle it by {}", parts(numbers), settle(run))
+            format!("conflict in {}: both are kept; to resolve it: {}", parts(numbers), settle(run))
         }
         ReconcileOutcome::Failed { reason } => format!("failed: {reason}"),
     }

@@ -1,4 +1,4 @@
-//! `innovation run`: the whole pipeline on one document, here and now.
+//! `innovation run`: runs the whole pipeline on one document in this process.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -44,13 +44,13 @@ pub struct Args {
     /// The brand, by the name of its profile (see `innovation brands`)
     #[arg(long, value_name = "ID")]
     brand: BrandId,
-    /// Names the run; give the id of a stopped run to go on with it
+    /// The run's id; the id of a stopped run continues that run
     #[arg(long, value_name = "ID")]
     run_id: Option<RunId>,
-    /// Where runs are kept [default: data/test-outputs]
+    /// The folder for runs [default: data/test-outputs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Who answers [default: a model when OPENROUTER_API_KEY is set, else the extractive analyst]
+    /// The analyst [default: a model if OPENROUTER_API_KEY is set, else the extractive analyst]
     #[arg(long, value_enum)]
     analyst: Option<AnalystChoice>,
     /// Print the result as JSON on stdout and no progress
@@ -61,7 +61,7 @@ pub struct Args {
     open: bool,
 }
 
-/// Runs the pipeline and tells where the report lies.
+/// Runs the pipeline and prints the location of the report.
 pub async fn run(args: Args, config: Config) -> ExitCode {
     let bytes_max = config.documents.bytes_max;
     let app = match App::new(config, Overrides { output_dir: args.out.clone(), analyst: args.analyst }) {
@@ -96,7 +96,7 @@ struct Command<'a> {
     progress: &'a Progress,
     cancel: &'a CancellationToken,
     bytes_max: usize,
-    /// Whether there is something to go on with.
+    /// Whether a later command can continue the run.
     has_begun: AtomicBool,
 }
 
@@ -233,7 +233,7 @@ impl Command<'_> {
             && files.is_on_disk()
             && let Err(error) = open::that_detached(&report)
         {
-            return fail(&format!("the report is done, but no program could be started to open it: {error}"));
+            return fail(&format!("the report is complete, but no program could open it: {error}"));
         }
         ExitCode::SUCCESS
     }
@@ -243,10 +243,10 @@ impl Command<'_> {
             put_json(&self.result(None, Some(failure)));
         }
         let code = fail(failure);
-        // Where nothing was begun, nothing can go on.
+        // If nothing was begun, nothing can continue.
         if failure.can_retry && self.has_begun.load(Ordering::Relaxed) {
             self.progress.line(&format!(
-                "What is stored stays. To go on: innovation run {} --brand {} --run-id {}{}",
+                "Stored stages stay. To continue: innovation run {} --brand {} --run-id {}{}",
                 shell_word(&self.args.source.to_string_lossy()),
                 self.args.brand,
                 self.run_id,
@@ -284,7 +284,7 @@ fn stage_name(stage: Stage) -> String {
     format!("stage {} {}", stage.number(), stage.title())
 }
 
-/// What a stage brought, in words.
+/// The result of a stage for people.
 fn found(meta: &StageMeta, item_count: usize) -> String {
     let items = meta.stage.items();
     let grounding = &meta.grounding;
@@ -294,13 +294,13 @@ fn found(meta: &StageMeta, item_count: usize) -> String {
     format!("{item_count} {items}, {} of {} quotes verified", grounding.verified(), grounding.quotes)
 }
 
-/// The source as an address, where it is one. A file's name may hold anything, also what is not UTF-8.
+/// The source as an address, if it is one. A file's name may hold anything, also invalid UTF-8.
 fn address(source: &OsStr) -> Option<&str> {
     source.to_str().filter(|source| source.contains("://"))
 }
 
-/// The document's name for people: a file's name, or the last part of an address without its query, which
-/// may hold a signature.
+/// The document's name for people: a file's name, or the last part of an address. The address's query is left
+/// out, because it may hold a signature.
 fn source_name(source: &OsStr) -> String {
     match address(source).map(Url::parse) {
         Some(Ok(url)) => name::of_url(&url),
@@ -316,7 +316,7 @@ async fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, RunFailure>
         std::io::ErrorKind::FileTooLarge => {
             DocumentError::TooLarge(format!("more than {bytes_max} bytes")).into()
         }
-        // The same command would meet the same file.
+        // A repetition of the command would read the same file.
         _ => RunFailure::new(
             FailureCode::DocumentUnavailable,
             None,
@@ -338,7 +338,7 @@ fn open_failure(error: OpenError) -> RunFailure {
     }
 }
 
-/// A text as one word of a POSIX shell.
+/// Quotes a text as one word of a POSIX shell.
 fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%+,@".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

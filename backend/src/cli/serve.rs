@@ -1,4 +1,4 @@
-//! `innovation serve`: the HTTP API and the worker, until told to stop.
+//! `innovation serve`: runs the HTTP API and the worker until a signal stops them.
 
 use std::{
     net::SocketAddr,
@@ -23,18 +23,19 @@ use crate::{
 };
 use storage::{Notification, create_if_absent::check_create_if_absent, probe::probe_when_open};
 
-/// For bringing files into the database at the very end, however long the runs have taken: a pass or two.
+/// The least time for the last sync of files to the database, however long the drain took. It is enough for
+/// one or two passes.
 const FLUSH_MIN: Duration = Duration::from_secs(2);
 
-/// How many runs are named whose files are left behind.
+/// How many unsynced runs the log names.
 const NAMED_MAX: usize = 5;
 
-/// For telling the database that its connections are no longer needed.
+/// The time limit for closing the database's connections.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What this process does [default: ROLE, else all]
+    /// The role of this process [default: ROLE, else all]
     #[arg(long, value_enum)]
     role: Option<Role>,
 }
@@ -105,7 +106,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
 
     let told = CancellationToken::new();
-    // When the last run has ended, or is given back.
+    // Cancelled when the last run has ended or was released.
     let ending = CancellationToken::new();
     let listening = service.listener.map(|listener| {
         let (worker, watchers) = (service.worker.clone(), service.http.watchers.clone());
@@ -119,7 +120,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
             Notification::Cancelled(run) => worker.verify_ownership(&run),
             Notification::Changed { by, runs } => watchers.wake_local(&by, &runs),
         };
-        // Until the last run has ended: it may be cancelled yet.
+        // Listen until the last run has ended, because it may still be cancelled.
         tokio::spawn(listener.run(service.flags.subscribe(), ending.clone(), on_notification))
     });
     let watchers = service.http.watchers.clone();
@@ -149,7 +150,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     }
     ending.cancel();
     if let Some(telling) = telling {
-        // It gives itself a limit.
+        // The dispatcher limits its own shutdown.
         let _ = telling.await;
     }
     if let Some(reconciler) = service.reconciler.filter(|_| files.is_on_disk()) {
@@ -171,7 +172,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Brings into the database what only this process's files have: a container's disk may go with it.
+/// Writes parts that only this process's files hold to the database. A container's disk may vanish with it.
 async fn flush_files(reconciler: &Reconciler, window: Duration) {
     match reconciler.flush_before_exit(window).await {
         Ok(left) if left.is_empty() => {}
@@ -180,14 +181,14 @@ async fn flush_files(reconciler: &Reconciler, window: Duration) {
             tracing::error!(
                 event = "unsynced_runs_left",
                 runs = left.len(),
-                "the files of {} runs are not in the database, which this process leaves behind: {}{}",
+                "the files of {} runs are not in the database, and this process leaves them behind: {}{}",
                 left.len(),
                 named.join(", "),
                 if left.len() > NAMED_MAX { ", …" } else { "" }
             );
         }
         Err(error) => {
-            tracing::error!(event = "unsynced_runs_unreadable", %error, "whether files are not in the database could not be read")
+            tracing::error!(event = "unsynced_runs_unreadable", %error, "cannot check for unsynced runs at shutdown; files may be lost with this container")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `innovation webhooks`: what the frontend was told of runs, and telling it again.
+//! `innovation webhooks`: shows the webhooks of runs, and sends them again.
 
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Show what was told and what is still to be; exit code 1 where something was given up
+    /// Show delivered and pending webhooks; exit code 1 if one was given up
     Status {
         /// Only this run, event by event
         #[arg(long, value_name = "ID", value_parser = parse_run)]
@@ -30,7 +30,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Tell the frontend everything of a run once more; the service that runs sends it
+    /// Queue all webhooks of a run again; the running service sends them
     Replay {
         #[arg(long, value_name = "ID", value_parser = parse_run)]
         run: RunId,
@@ -40,10 +40,10 @@ enum Command {
     },
 }
 
-/// Shows, or sends again.
+/// Shows the webhooks, or queues them again.
 pub async fn run(args: Args, config: &Config) -> ExitCode {
     if config.webhooks.target.is_none() {
-        say("innovation: FRONTEND_WEBHOOK_URL is not set: nobody is told anything; set it and try again");
+        say("innovation: FRONTEND_WEBHOOK_URL is not set: webhooks are off; set it and try again");
         return ExitCode::from(EXIT_COULD_NOT_CHECK);
     }
     let admin = match app::webhook_admin(config) {
@@ -67,7 +67,7 @@ async fn all(admin: &WebhookAdmin, json: bool) -> ExitCode {
     } else {
         let DeliveryCounts { pending, delivered, gone, gave_up, oldest_pending_seconds } = counts;
         put(&format!(
-            "{pending} to be told (the oldest for {oldest_pending_seconds} s), {delivered} told, {gone} refused for good (410), {gave_up} given up\n"
+            "{pending} pending (the oldest for {oldest_pending_seconds} s), {delivered} delivered, {gone} refused for good (410), {gave_up} given up\n"
         ));
     }
     if counts.gave_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -82,11 +82,11 @@ async fn one(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {
         if json {
             put_json(&described(run, one));
         } else {
-            let state = one.outcome.map_or("to be told", DeliveryOutcome::as_str);
+            let state = one.outcome.map_or("pending", DeliveryOutcome::as_str);
             let error = one.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             let how = match (one.outcome, one.attempts) {
                 (Some(DeliveryOutcome::Gone), 0) => {
-                    "not sent: the frontend wants no more of this run (410)".to_owned()
+                    "not sent: the frontend refused further webhooks of this run (410)".to_owned()
                 }
                 (_, 1) => format!("{state} after 1 attempt{error}"),
                 (_, attempts) => format!("{state} after {attempts} attempts{error}"),
@@ -95,9 +95,7 @@ async fn one(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {
         }
     }
     if all.is_empty() {
-        say(&format!(
-            "nothing was to be told of run {run}; to tell all: innovation webhooks replay --run {run}"
-        ));
+        say(&format!("run {run} has no webhooks; to queue all: innovation webhooks replay --run {run}"));
     }
     let is_given_up = all.iter().any(|one| one.outcome == Some(DeliveryOutcome::GaveUp));
     if is_given_up { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -121,11 +119,11 @@ async fn replay(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {
             if json {
                 put_json(&json!({ "run_id": run, "events": events }));
             } else {
-                say(&format!("{events} events of run {run} will be told again"));
+                say(&format!("{events} webhooks of run {run} will be sent again"));
             }
             ExitCode::SUCCESS
         }
-        Ok(None) => fail(&format!("run {run} is not known here")),
+        Ok(None) => fail(&format!("run {run} is unknown here")),
         Err(error) => could_not(&error),
     }
 }

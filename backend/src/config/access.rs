@@ -1,36 +1,37 @@
-//! Who may call: keys, origins, and how many proxies stand in front.
+//! The access settings: keys, origins, and the number of trusted proxies.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::{Environment, Reader};
 
-/// The shortest key of a deployment, in bytes: half of what `openssl rand -hex 16` prints.
+/// The shortest key of a deployment, in bytes: half of the output of `openssl rand -hex 16`.
 const KEY_BYTES_MIN: usize = 16;
 
-/// The most proxies that a request may have come through. More is a mistake, and would let a caller choose its address.
+/// The most trusted proxies. A larger number is a mistake, and would let a client forge its address.
 const PROXY_HOPS_MAX: u8 = 10;
 
-/// By default. The frontend's server is one client for all who look at it, so not a handful; an eighth of what a process
-/// has, so that one client does not take them all.
+/// The default. The frontend's server is one client for all its users, so it needs many streams. The default
+/// is an eighth of a process's limit, so that one client cannot take all streams.
 const MAX_EVENT_STREAMS_PER_CLIENT: usize = 256;
 
-/// Who may call the HTTP API.
+/// The access rules of the HTTP API.
 #[derive(Debug, Clone)]
 pub struct AccessConfig {
-    /// `BACKEND_API_KEYS`: any of them opens `/run` and the reads; several at once, for rotation. Empty: no key is
-    /// asked for.
+    /// `BACKEND_API_KEYS`: any of them opens `/run` and the reads. Several keys permit rotation. If it is
+    /// empty, no key is required.
     pub api_keys: Vec<SecretString>,
-    /// `ALLOW_FRONTEND_WITHOUT_KEY`: a `POST /run` without a key is let in for a row that the frontend made and that waits
-    /// for the same document.
+    /// `ALLOW_FRONTEND_WITHOUT_KEY`: whether to accept a `POST /run` without a key, for a row that the
+    /// frontend created and that waits for the same document.
     pub allow_frontend_without_key: bool,
-    /// `METRICS_KEY`: asked for by `/metrics` where it is set.
+    /// `METRICS_KEY`: if set, `/metrics` requires it.
     pub metrics_key: Option<SecretString>,
-    /// `ALLOWED_ORIGINS`: whose pages may call from a browser.
+    /// `ALLOWED_ORIGINS`: the origins whose pages may call from a browser.
     pub allowed_origins: Vec<OriginRule>,
-    /// `TRUSTED_PROXY_HOPS`: so many entries at the end of `X-Forwarded-For` are written by proxies of ours.
+    /// `TRUSTED_PROXY_HOPS`: how many entries at the end of `X-Forwarded-For` trusted proxies write.
     pub trusted_proxy_hops: u8,
-    /// `MAX_EVENT_STREAMS_PER_CLIENT`: streams of events that one client, by its key or else its address, may have open.
+    /// `MAX_EVENT_STREAMS_PER_CLIENT`: how many event streams one client may open. A client is a key, or else
+    /// an address.
     pub event_streams_per_client_max: usize,
 }
 
@@ -47,11 +48,11 @@ impl Default for AccessConfig {
     }
 }
 
-/// An origin that is allowed, or a pattern of origins.
+/// An allowed origin, or a pattern of origins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OriginRule {
     Exact(String),
-    /// One `*` within the first label of the host: what stands before and after it.
+    /// One `*` in the first label of the host: the texts before and after it.
     Pattern {
         before: String,
         after: String,
@@ -63,7 +64,7 @@ impl OriginRule {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_end_matches('/').to_ascii_lowercase();
-        // A star is no part of a host: what surrounds it is checked with a letter in its place.
+        // A host cannot contain a star, so check the origin with a letter in its place.
         let url = Url::parse(&text.replacen('*', "x", 1)).ok()?;
         let is_origin = matches!(url.scheme(), "http" | "https")
             && url.origin().ascii_serialization() == text.replacen('*', "x", 1);
@@ -71,14 +72,15 @@ impl OriginRule {
             return None;
         }
         let Some((before, after)) = text.split_once('*') else { return Some(Self::Exact(text)) };
-        // Within the first label only, of a host of at least three: `https://*.com` would be everybody.
+        // Only in the first label, of a host with at least three labels. `https://*.com` would allow almost
+        // every site.
         let first_label_only = !before.contains('.') && !after.contains('*');
         let is_of_a_site = matches!(url.host(), Some(Host::Domain(host)) if host.split('.').count() >= 3);
         (first_label_only && is_of_a_site && url.scheme() == "https")
             .then(|| Self::Pattern { before: before.to_owned(), after: after.to_owned() })
     }
 
-    /// Whether a browser's `Origin` is meant by this rule. The star stands for a part of one label, at least a letter.
+    /// Whether the rule matches a browser's `Origin`. The star matches a non-empty part of one label.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
         match self {
@@ -104,7 +106,7 @@ impl AccessConfig {
         if is_strict && api_keys.is_empty() && !allow_unauthenticated {
             reader.problem(
                 "BACKEND_API_KEYS",
-                "is required here (or, on purpose, ALLOW_UNAUTHENTICATED=true); make a key with `openssl rand -hex 32`",
+                "is required here (or set ALLOW_UNAUTHENTICATED=true on purpose); make a key with `openssl rand -hex 32`",
                 "a-key-of-at-least-16-characters",
             );
         }

@@ -1,4 +1,4 @@
-//! Who answers: the choice of analyst, and how the model's endpoint is reached.
+//! The analyst's settings: which analyst answers, and how the model's endpoint is reached.
 
 use std::{str::FromStr, time::Duration};
 
@@ -8,16 +8,16 @@ use url::Url;
 use super::Reader;
 use crate::llm::{DataCollection, ReasoningEffort, Routing, StructuredOutputSetting};
 
-/// The model that is asked unless `LLM_MODEL` names another.
+/// The model, unless `LLM_MODEL` names another.
 const DEFAULT_MODEL: &str = "anthropic/claude-sonnet-4.5";
 
-/// The endpoint that is asked unless `OPENROUTER_BASE_URL` names another.
+/// The endpoint, unless `OPENROUTER_BASE_URL` names another.
 const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 
-/// Which analyst answers.
+/// The choice of analyst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum AnalystChoice {
-    /// The model when there is a key, else the extractive one.
+    /// The model if there is a key, else the extractive analyst.
     Auto,
     Extractive,
     Model,
@@ -36,7 +36,7 @@ impl FromStr for AnalystChoice {
     }
 }
 
-/// How stages are answered.
+/// The analyst's settings.
 #[derive(Debug, Clone)]
 pub struct AnalystConfig {
     pub choice: AnalystChoice,
@@ -44,15 +44,15 @@ pub struct AnalystConfig {
     pub base_url: String,
     pub model: String,
     pub fallback_models: Vec<String>,
-    /// How the model is held to the schema.
+    /// How the model is made to follow the schema.
     pub structured_output: StructuredOutputSetting,
-    /// Which providers may be asked, at what price, with how much reasoning.
+    /// The permitted providers, their prices, and the amount of reasoning.
     pub routing: Routing,
-    /// One call's total deadline, retries included.
+    /// The total time limit of one call, retries included.
     pub timeout: Duration,
-    /// What one run may cost, in US dollars.
+    /// The most US dollars that one run may cost.
     pub cost_per_run_usd_max: Option<f64>,
-    /// Whether the extractive analyst may answer when every model is down.
+    /// Whether the extractive analyst may answer when no model works.
     pub offline_fallback: bool,
 }
 
@@ -112,7 +112,7 @@ impl AnalystConfig {
     }
 }
 
-/// The operator's constraints on who answers.
+/// The operator's constraints on providers.
 fn routing(reader: &mut Reader) -> Routing {
     let reasoning_effort = reader.text("LLM_REASONING_EFFORT").map(str::parse::<ReasoningEffort>);
     if let Some(Err(())) = reasoning_effort {
@@ -135,7 +135,7 @@ fn routing(reader: &mut Reader) -> Routing {
     }
 }
 
-/// US dollars for a million tokens.
+/// US dollars per million tokens.
 fn price(reader: &mut Reader, variable: &'static str) -> Option<f64> {
     let text = reader.text(variable)?;
     let usd = text.parse::<f64>().ok().filter(|usd| usd.is_finite() && *usd >= 0.0);

@@ -1,4 +1,4 @@
-//! Where the database is, and how long anything may wait for it.
+//! The database's address and time limits.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::Reader;
 use storage::postgres::{address::Address, config::DatabaseConfig};
 
-/// Reads what the variables say of the database.
+/// Reads the database settings.
 pub(super) fn read(reader: &mut Reader) -> DatabaseConfig {
     let config = DatabaseConfig {
         url: address(reader, "DATABASE_URL"),
@@ -64,7 +64,7 @@ pub(super) fn read(reader: &mut Reader) -> DatabaseConfig {
     config
 }
 
-/// What only makes sense together: whoever waits inside must give up before whoever waits outside.
+/// Checks limits that depend on each other: an inner wait must be shorter than the outer one.
 fn check_together(config: &DatabaseConfig, reader: &mut Reader) {
     if config.pool_min > config.pool_max {
         let what = "must not exceed DATABASE_POOL_SIZE";

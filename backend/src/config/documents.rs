@@ -1,4 +1,4 @@
-//! Where documents may be fetched from, and how large they may be.
+//! The sources of documents, and their largest size.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,37 +6,38 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Environment, Reader};
 
-/// The most bytes of one document: what product and platform agreed on.
+/// The most bytes of one document, as agreed between product and platform.
 const DEFAULT_BYTES_MAX: usize = 25 * 1024 * 1024;
 
 /// Vercel's Blob stores: public, private, and the address of its API.
 const DEFAULT_HOSTS: [&str; 3] =
     ["*.public.blob.vercel-storage.com", "*.private.blob.vercel-storage.com", "blob.vercel-storage.com"];
 
-/// Longer than it takes an upload to reach every edge of a store, shorter than a person waits for an error.
+/// How long a download is retried. An upload needs less to reach every edge of a store, and a person waits
+/// longer for an error.
 const DEFAULT_RETRY_SECONDS: u64 = 60;
 
-/// The names of the token: Vercel's own, and the one that its integrations set with a prefix.
+/// The variables of the token: Vercel's own name, and the one with the prefix of its integrations.
 const TOKEN_VARIABLES: [&str; 2] = ["BLOB_READ_WRITE_TOKEN", "VERCEL_BLOB_READ_WRITE_TOKEN"];
 
-/// Longer tokens are a mistake.
+/// A longer token is a mistake.
 const TOKEN_BYTES_MAX: usize = 1024;
 
-/// Where documents may come from.
+/// The document settings.
 #[derive(Debug, Clone)]
 pub struct DocumentsConfig {
     /// Exact hosts, IP literals, or `*.suffix`.
     pub allowed_hosts: Vec<String>,
-    /// For tests and local work: loopback and private addresses, `http`, any port.
+    /// For tests and local work: permits loopback and private addresses, `http`, and any port.
     pub allow_private_network: bool,
     /// An additional root certificate (PEM).
     pub extra_ca_file: Option<PathBuf>,
     pub bytes_max: usize,
-    /// For how long a document that cannot be fetched for the moment is asked for again.
+    /// How long a temporarily unavailable document is retried.
     pub retry_for: Duration,
-    /// For private blobs; sent to Vercel's private stores and to `token_hosts`.
+    /// For private blobs. The client sends it to Vercel's private stores and to `token_hosts`.
     pub token: Option<SecretString>,
-    /// Further hosts, by exact name, that the token is for.
+    /// Further hosts, by exact name, that receive the token.
     pub token_hosts: Vec<String>,
 }
 

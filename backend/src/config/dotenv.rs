@@ -1,10 +1,10 @@
-//! `.env`, on a developer's machine: what the environment itself does not say.
+//! Reads `.env` on a developer's machine. It adds variables that the environment lacks.
 
 use std::{collections::BTreeMap, path::Path};
 
 use super::{Problem, Problems};
 
-/// Adds what the file says and the environment does not. No file is no problem.
+/// Adds the file's variables that the environment lacks. A missing file is not a problem.
 pub(super) fn fill_in(path: &Path, variables: &mut BTreeMap<String, String>) -> Result<(), Problems> {
     let entries = match dotenvy::from_path_iter(path) {
         Ok(entries) => entries,

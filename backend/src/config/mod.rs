@@ -1,7 +1,7 @@
-//! Configuration: read from the environment here and nowhere else, typed, and validated all at once.
+//! The configuration: read only here from the environment, typed, and validated as a whole.
 //!
-//! One file a section. A section never stops at its first problem: whoever starts the program should have
-//! to correct the environment once, not once a variable.
+//! Each section has a file. A section reports all of its problems, so that an operator corrects the
+//! environment once, and not once per variable.
 
 pub mod access;
 pub mod analyst;
@@ -26,7 +26,7 @@ pub use process::{Environment, LogFormat, ProcessConfig};
 pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
 pub use work::{Role, WorkConfig};
 
-/// All of the configuration.
+/// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub process: ProcessConfig,
@@ -38,11 +38,11 @@ pub struct Config {
     pub modes: ModesConfig,
     pub work: WorkConfig,
     pub webhooks: WebhooksConfig,
-    /// What is odd and yet no reason not to start; logged at start.
+    /// Warnings that do not prevent a start. The process logs them at the start.
     pub warnings: Vec<String>,
 }
 
-/// What the configuration is for: a service must have more set than a command.
+/// The purpose of the configuration. A service requires more settings than a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Command,
@@ -51,8 +51,12 @@ pub enum Purpose {
 
 impl Config {
     /// Reads the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`] lists everything that is wrong with the environment.
     pub fn from_environment(purpose: Purpose) -> Result<Self, Problems> {
-        // The one place that may: everything else is given a `Config`.
+        // The only place that reads the environment. All other code receives a `Config`.
         #[allow(clippy::disallowed_methods)]
         let mut variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -64,6 +68,10 @@ impl Config {
     }
 
     /// Reads a set of variables.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`] lists everything that is wrong with the variables.
     pub fn from_variables(variables: BTreeMap<String, String>, purpose: Purpose) -> Result<Self, Problems> {
         let mut reader = Reader { variables, problems: Vec::new(), warnings: Vec::new() };
         let process = ProcessConfig::read(&mut reader);
@@ -76,7 +84,7 @@ impl Config {
             documents.extra_ca_file.clone(),
         );
         let database = self::database::read(&mut reader);
-        // A command lets nobody in, so it needs no keys.
+        // A command serves no clients, so it needs no keys.
         let strictness =
             if purpose == Purpose::Service { process.environment } else { Environment::Development };
         let access = AccessConfig::read(&mut reader, strictness);
@@ -114,7 +122,7 @@ impl Config {
     }
 }
 
-/// What only makes sense together.
+/// Checks settings that depend on each other.
 fn check_together(
     reader: &mut Reader,
     process: &ProcessConfig,
@@ -146,7 +154,8 @@ fn check_together(
     }
 }
 
-/// Whether the process's own environment leaves it a developer's machine. A deployment never reads `.env`.
+/// Whether the process runs on a developer's machine, by its own environment. A deployment never reads
+/// `.env`.
 fn is_development(variables: &BTreeMap<String, String>) -> bool {
     let said = process::ENVIRONMENT_VARIABLES
         .into_iter()
@@ -154,18 +163,18 @@ fn is_development(variables: &BTreeMap<String, String>) -> bool {
     said.is_none_or(|said| said.parse() == Ok(Environment::Development))
 }
 
-/// One thing that is wrong with the environment. Holds no value: a value may be a secret.
+/// One problem with the environment. It holds no value, because a value may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// A variable, or the file `.env`.
     pub variable: &'static str,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
-    /// A value that would do.
+    /// A valid example.
     pub example: &'static str,
 }
 
-/// Everything that is wrong with the environment.
+/// All problems with the environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -194,7 +203,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A variable's text, trimmed; unset and empty are the same.
+    /// A variable's text, trimmed. An empty variable counts as unset.
     fn text(&self, variable: &str) -> Option<&str> {
         self.variables.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
@@ -207,7 +216,7 @@ impl Reader {
         self.warnings.push(what);
     }
 
-    /// A number in a range; the default stands in for one that is not, so that it causes no second problem.
+    /// A number in a range. An invalid number becomes the default, so that it causes no second problem.
     fn number<T: FromStr + PartialOrd + Copy>(
         &mut self,
         variable: &'static str,
@@ -224,7 +233,7 @@ impl Reader {
         default
     }
 
-    /// A parsed value; the default where it is unset, and (with a problem noted) where it does not parse.
+    /// A parsed value. The default if the variable is unset, or invalid (with a reported problem).
     fn value<T: FromStr>(
         &mut self,
         variable: &'static str,
@@ -242,7 +251,7 @@ impl Reader {
         }
     }
 
-    /// `true 1 yes on` (any case) are true; `false 0 no off` are false; anything else is a problem.
+    /// Parses a switch: `true 1 yes on` (any case) or `false 0 no off`. Anything else is a problem.
     fn switch(&mut self, variable: &'static str, default: bool) -> bool {
         let Some(text) = self.text(variable) else {
             return default;

@@ -1,16 +1,16 @@
-//! The storage flags as the environment says them, and the file that may say otherwise later.
+//! The storage flags of the environment, and the file that may override them later.
 
 use std::path::PathBuf;
 
 use super::Reader;
 use storage::mode::{is_known, is_true};
 
-/// Where stage outputs go.
+/// The storage flags.
 #[derive(Debug, Clone)]
 pub struct ModesConfig {
     pub database_writes: bool,
     pub file_fallback: bool,
-    /// Watched while the service runs; goes over the environment, key by key.
+    /// The service watches this file. It overrides the environment, key by key.
     pub flags_file: Option<PathBuf>,
 }
 
@@ -24,7 +24,7 @@ impl ModesConfig {
     }
 }
 
-/// Unset is true. A word that is neither true nor false counts as false, as it always has, but not silently.
+/// Unset means true. An unknown word means false, as before, but with a warning.
 fn flag(reader: &mut Reader, variable: &'static str) -> bool {
     let Some(text) = reader.text(variable) else { return true };
     let (value, is_known) = (is_true(text), is_known(text));

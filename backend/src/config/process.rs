@@ -1,14 +1,14 @@
-//! The process: where it runs, what it listens on, what it says.
+//! The settings of the process: its environment, its address, and its log.
 
 use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use super::Reader;
 
-/// A deployment says what it is by its own variable; Railway says it by one of two.
+/// The variables that name the environment. Railway sets one of the last two.
 pub(super) const ENVIRONMENT_VARIABLES: [&str; 3] =
     ["ENVIRONMENT", "RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"];
 
-/// What is set wherever Railway runs the process.
+/// The variables that Railway sets in all its processes.
 pub(super) const RAILWAY_ENVIRONMENT_VARIABLES: [&str; 2] =
     ["RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"];
 
@@ -33,7 +33,7 @@ impl Environment {
         }
     }
 
-    /// Whether defaults are not good enough.
+    /// Whether defaults are not sufficient.
     #[must_use]
     pub const fn is_strict(self) -> bool {
         matches!(self, Self::Staging | Self::Production)
@@ -53,7 +53,7 @@ impl FromStr for Environment {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Json,
@@ -72,7 +72,8 @@ impl FromStr for LogFormat {
     }
 }
 
-/// `info`, or a list such as `warn,backend=debug`. `tracing` itself takes any word for the name of a module.
+/// Checks a filter: `info`, or a list such as `warn,backend=debug`. `tracing` itself accepts any word as a
+/// module name.
 fn is_log_filter(text: &str) -> bool {
     text.split(',').all(|directive| {
         let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim();
@@ -80,7 +81,7 @@ fn is_log_filter(text: &str) -> bool {
     }) && text.parse::<tracing_subscriber::EnvFilter>().is_ok()
 }
 
-/// Where and how the process runs.
+/// The settings of the process.
 #[derive(Debug, Clone)]
 pub struct ProcessConfig {
     pub environment: Environment,
@@ -88,16 +89,16 @@ pub struct ProcessConfig {
     pub port: u16,
     /// The folder that holds `data/`.
     pub base_dir: PathBuf,
-    /// A `tracing` filter such as `info` or `warn,backend=debug`; none where nobody has said.
+    /// A `tracing` filter such as `info` or `warn,backend=debug`. None if unset.
     pub log_level: Option<String>,
     pub log_format: LogFormat,
-    /// How long runs under way may take after the first SIGTERM.
+    /// How long active runs may take after the first SIGTERM.
     pub drain: Duration,
-    /// The commit that was built.
+    /// The commit of the build.
     pub git_sha: Option<String>,
     /// The platform's name for this replica.
     pub replica: Option<String>,
-    /// Where the platform keeps files beyond a deployment, if it does.
+    /// The platform's persistent volume, if there is one.
     pub volume: Option<PathBuf>,
 }
 
@@ -144,7 +145,7 @@ impl ProcessConfig {
         }
     }
 
-    /// The drain must be over before the platform kills.
+    /// Reads the drain time. A drain must end before the platform kills the process.
     fn read_drain(reader: &mut Reader) -> Duration {
         let what = "must be a whole number of seconds, 0 to 3600";
         let drain = reader.number("DRAIN_SECONDS", 25, 0..=3600, what, "25");
@@ -154,7 +155,7 @@ impl ProcessConfig {
             if window <= drain {
                 reader.problem(
                     "DRAIN_SECONDS",
-                    format!("must be less than {platform}, after which the platform kills"),
+                    format!("must be less than {platform}, after which the platform kills the process"),
                     "25",
                 );
             }

@@ -1,4 +1,4 @@
-//! Where the files of runs lie (a folder, or a bucket that all replicas share), and for how long.
+//! The location of run files (a folder, or a bucket that all replicas share), and their retention.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,16 +9,16 @@ use storage::files::config::{BucketConfig, StorageConfig, StoragePlace, bucket_a
 
 use super::{Environment, Reader};
 
-/// Where runs are kept below the base directory, unless `STORAGE_URL` says otherwise.
+/// The folder for runs in the base directory, unless `STORAGE_URL` names another place.
 const DEFAULT_FOLDER: &str = "data/test-outputs";
 
-/// A region that servers without regions take.
+/// A region that servers without regions accept.
 const DEFAULT_REGION: &str = "us-east-1";
 
 const STORAGE_URL: &str = "STORAGE_URL";
 const EXAMPLE: &str = "s3://my-bucket/innovation";
 
-/// What each setting of a bucket is called: by Amazon's tools, then by Railway's buckets.
+/// The variables of each bucket setting: Amazon's names first, then Railway's.
 const ACCESS_KEY_ID: [&str; 2] = ["AWS_ACCESS_KEY_ID", "ACCESS_KEY_ID"];
 const SECRET_ACCESS_KEY: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"];
 const ENDPOINT: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "ENDPOINT"];
@@ -26,7 +26,7 @@ const REGION: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "REGION"];
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Reads what the variables say of the files of runs.
+/// Reads the file storage settings.
 pub(super) fn read(
     reader: &mut Reader,
     environment: Environment,
@@ -68,7 +68,7 @@ fn read_retention(reader: &mut Reader) -> Option<Duration> {
     is_said.then(|| DAY * days)
 }
 
-/// All that is wrong with it is noted; none if anything is.
+/// Reads the bucket settings and reports all problems. None if there is any.
 fn read_bucket(
     reader: &mut Reader,
     url: &Url,
@@ -88,7 +88,7 @@ fn read_bucket(
     let secret_access_key = required(reader, SECRET_ACCESS_KEY, "…");
     let region = first_of(reader, &REGION).map_or(DEFAULT_REGION.to_owned(), |(_, region)| region);
     let endpoint = first_of(reader, &ENDPOINT);
-    // Railway's buckets, which name it so, are addressed by host.
+    // Railway's buckets use this variable, and are addressed by host.
     let is_railway = endpoint.as_ref().is_some_and(|(variable, _)| *variable == "ENDPOINT");
     let is_virtual_hosted = reader.switch("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", is_railway);
     let allow_http = reader.switch("AWS_ALLOW_HTTP", false);
@@ -138,7 +138,7 @@ fn required(reader: &mut Reader, variables: [&'static str; 2], example: &'static
     match first_of(reader, &variables) {
         Some((_, value)) => value,
         None => {
-            let what = format!("is required for a bucket ({} will do too)", variables[1]);
+            let what = format!("is required for a bucket ({} works too)", variables[1]);
             reader.problem(variables[0], what, example);
             String::new()
         }

@@ -1,4 +1,4 @@
-//! Whom to tell of runs, and how it can tell that it was us.
+//! The webhook settings: the receiver, and how it can authenticate the requests.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use url::Url;
 
 use super::{Environment, Reader};
 
-/// Longer addresses are a mistake.
+/// A longer address is a mistake.
 const URL_BYTES_MAX: usize = 1024;
 
 /// A shorter secret can be guessed.
 const SECRET_BYTES_MIN: usize = 16;
 
-/// What Standard Webhooks asks for.
+/// The key length that Standard Webhooks requires.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// One in use, one to come, and a few that were forgotten.
+/// One current key, one future key, and a few old ones.
 const KEYS_MAX: usize = 5;
 
-/// A gateway asks for one or two.
+/// A gateway requires one or two.
 const HEADERS_MAX: usize = 8;
 
-/// The header, or parameter of the query, that Vercel's Deployment Protection reads.
+/// The header or query parameter that Vercel's Deployment Protection reads.
 const VERCEL_BYPASS: &str = "x-vercel-protection-bypass";
 
-/// Headers that say something else, or that are ours to set.
+/// Headers that have another meaning or that the client sets itself.
 const RESERVED_HEADERS: [&str; 11] = [
     "connection",
     "content-encoding",
@@ -43,27 +43,27 @@ const RESERVED_HEADERS: [&str; 11] = [
     "x-webhook-secret",
 ];
 
-/// How the frontend is told of runs.
+/// The webhook settings.
 #[derive(Debug, Clone)]
 pub struct WebhooksConfig {
-    /// None: nobody is told, and nothing is written down to be told.
+    /// None turns webhooks off, and no event is queued.
     pub target: Option<Target>,
     /// How long one request may take, its answer included.
     pub timeout: Duration,
 }
 
-/// The frontend.
+/// The receiver: the frontend.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// Without a query, and without a slash at its end.
     pub base_url: String,
-    /// The address's query, sent with every request: it may let requests through to a protected deployment.
+    /// The address's query, sent with every request. It may grant access to a protected deployment.
     pub query: Option<SecretString>,
-    /// Sent with every request; their values are marked as secrets.
+    /// Sent with every request. Their values are marked as secrets.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Sent as `X-Webhook-Secret`.
     pub secret: Option<SecretString>,
-    /// Each signs every request.
+    /// Each key signs every request.
     pub signing_keys: Vec<SigningKey>,
 }
 
@@ -102,7 +102,7 @@ impl WebhooksConfig {
         if address.is_some() && secret.is_none() && environment.is_strict() {
             reader.problem(
                 "WEBHOOK_SECRET",
-                "is required in staging and production where FRONTEND_WEBHOOK_URL is set",
+                "is required in staging and production if FRONTEND_WEBHOOK_URL is set",
                 "the output of `openssl rand -hex 32`",
             );
         }
@@ -147,7 +147,7 @@ fn address(reader: &mut Reader, environment: Environment) -> Option<(String, Opt
     None
 }
 
-/// `WEBHOOK_HEADERS`, and Vercel's own variable for one of them.
+/// Reads `WEBHOOK_HEADERS`, and Vercel's own variable for one of them.
 fn headers(reader: &mut Reader) -> Vec<(HeaderName, HeaderValue)> {
     let mut all = Vec::new();
     for text in reader.list("WEBHOOK_HEADERS") {
@@ -188,7 +188,7 @@ fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((name, value(&decoded)?))
 }
 
-/// A header's value, marked as a secret. Spaces inside are allowed: `Basic …`.
+/// A header's value, marked as a secret. It may contain spaces, as in `Basic …`.
 fn value(bytes: &[u8]) -> Option<HeaderValue> {
     let is_plain = !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
     let mut value = HeaderValue::from_bytes(bytes).ok().filter(|_| is_plain)?;

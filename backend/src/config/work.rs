@@ -1,17 +1,17 @@
-//! How much is worked on at once, and for how long.
+//! The limits of the worker.
 
 use std::{str::FromStr, time::Duration};
 
 use super::Reader;
 
-/// What a process does.
+/// The role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
-    /// Serves requests and works on runs.
+    /// Serves requests and executes runs.
     All,
     /// Serves requests.
     Web,
-    /// Works on runs; serves health and metrics.
+    /// Executes runs, and serves health and metrics.
     Worker,
 }
 
@@ -41,16 +41,16 @@ impl FromStr for Role {
 #[derive(Debug, Clone)]
 pub struct WorkConfig {
     pub role: Role,
-    /// How long a run stays a worker's without a sign of life. Renewed five times within it.
+    /// How long a worker owns a run without a renewal. It renews five times within this time.
     pub lease: Duration,
     pub concurrent_runs_max: usize,
-    /// Accepted runs that nobody works on yet.
+    /// The most accepted runs that wait for a worker.
     pub queued_runs_max: usize,
-    /// How long a stage may wait for its answer, all calls and retries together.
+    /// How long a stage may wait for its answer, with all calls and retries.
     pub stage_deadline: Duration,
-    /// How long a worker may work on a run; waiting for storage does not count.
+    /// How long a worker may execute a run. Waiting for storage does not count.
     pub run_deadline: Duration,
-    /// Whether no other process accepts or works on runs; none where nobody has said.
+    /// Whether no other process accepts or executes runs. None if unset.
     pub single_replica: Option<bool>,
 }
 

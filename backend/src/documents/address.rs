@@ -1,6 +1,6 @@
-//! Which addresses a document may be fetched from. Hosts are compared as hosts, never as text, and what a
-//! name resolves to must be public: a document address is a way for a stranger to make this machine
-//! connect somewhere.
+//! Decides from which addresses a document may be downloaded. A stranger could otherwise make this machine
+//! connect anywhere. So hosts are compared as hosts and never as text, and a name must resolve to a public
+//! address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use crate::config::DocumentsConfig;
 
-/// Why an address is not fetched from. Each sentence names the rule and, where there is one, the variable.
+/// Why an address is refused. Each sentence names the rule and, if there is one, the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     #[error("the document address is not a URL")]
@@ -29,14 +29,22 @@ pub enum AddressError {
     NotPublic(String),
 }
 
-/// Parses a document address and checks everything that can be checked without resolving its host.
+/// Parses a document address, and checks everything that needs no name resolution.
+///
+/// # Errors
+///
+/// [`AddressError`] names the rule that the address breaks.
 pub fn check(text: &str, config: &DocumentsConfig) -> Result<Url, AddressError> {
     let url = Url::parse(text).map_err(|_| AddressError::NotAUrl)?;
     check_url(&url, config)?;
     Ok(url)
 }
 
-/// The same for a URL that is already parsed, such as the target of a redirect.
+/// Checks a parsed URL, such as the target of a redirect.
+///
+/// # Errors
+///
+/// [`AddressError`] names the rule that the address breaks.
 pub fn check_url(url: &Url, config: &DocumentsConfig) -> Result<(), AddressError> {
     if url.scheme() != "https" {
         return Err(AddressError::NotHttps);
@@ -68,8 +76,8 @@ pub fn check_url(url: &Url, config: &DocumentsConfig) -> Result<(), AddressError
     }
 }
 
-/// Whether a host is what an entry of the allow-list names. `*.suffix` takes subdomains, not the suffix
-/// itself, and never an IP address.
+/// Whether a host matches an entry of the allow-list. `*.suffix` matches subdomains, but neither the suffix
+/// itself nor an IP address.
 fn matches_entry(host: &Host<&str>, entry: &str) -> bool {
     if let (Some(suffix), Host::Domain(name)) = (entry.strip_prefix("*."), host) {
         let name = name.trim_end_matches('.');
@@ -84,7 +92,7 @@ fn matches_entry(host: &Host<&str>, entry: &str) -> bool {
 }
 
 /// Whether an address is on the public internet (IANA special-purpose registries of RFC 6890 and its
-/// successors), also behind IPv6 forms that carry an IPv4 address.
+/// successors). It also checks IPv4 addresses inside IPv6 forms.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -119,7 +127,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         let [third, fourth] = low.to_be_bytes();
         is_public_v4(Ipv4Addr::new(first, second, third, fourth))
     };
-    // NAT64 (RFC 6052) and 6to4 (RFC 3056) reach the IPv4 address they carry.
+    // NAT64 (RFC 6052) and 6to4 (RFC 3056) reach the embedded IPv4 address.
     if (a, b, c, d, e, f) == (0x64, 0xff9b, 0, 0, 0, 0) {
         return embedded(g, h);
     }
@@ -181,7 +189,7 @@ mod tests {
         assert_eq!(check("https://127.0.0.1/x", &literal), Err(AddressError::NotPublic("127.0.0.1".into())));
         assert!(check("https://[::ffff:10.0.0.1]/x", &literal).is_err());
         assert!(check("https://93.184.216.34/x", &literal).is_ok());
-        // The URL standard knows more spellings of 127.0.0.1; all of them are that address.
+        // The URL standard allows more spellings of 127.0.0.1, and all of them mean that address.
         for spelling in ["https://2130706433/", "https://0x7f.1/", "https://0177.0.0.1/"] {
             assert!(check(spelling, &literal).is_err(), "{spelling}");
         }

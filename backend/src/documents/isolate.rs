@@ -1,11 +1,11 @@
-//! Reading a document in a limited child process: no file can crash, hang or exhaust the server.
+//! Reads a document in a limited child process. No file can crash, hang or exhaust the server.
 //!
-//! The parent runs its own binary again with the argument [`CHILD_ARGUMENT`] and an empty environment. The document
-//! goes in by stdin, its pages or a typed error come out by stdout as JSON. The child limits its own memory, CPU time
-//! and core dumps before it reads a byte ([`child_main`]); the parent kills it when its wall time is over, when it
-//! says too much, or when the caller goes away.
+//! The parent runs its own binary again with the argument [`CHILD_ARGUMENT`] and an empty environment. It
+//! sends the document to stdin. The child answers on stdout in JSON: the pages, or a typed error. Before it
+//! reads a byte, the child limits its own memory, CPU time and core dumps ([`child_main`]). The parent kills
+//! the child at its time limit, after too much output, or when the caller stops.
 //!
-//! Architecture invariant: no document of any format is parsed in the server's process.
+//! Architecture invariant: the server's process parses no document of any format.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -18,42 +18,42 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
-/// The hidden subcommand that [`child_main`] answers to.
+/// The hidden subcommand that runs [`child_main`].
 pub const CHILD_ARGUMENT: &str = "extract-child";
 
-/// The most bytes of a document, as at its download.
+/// The most bytes of a document, as for its download.
 pub const INPUT_BYTES_MAX: usize = 25 * 1024 * 1024;
 
-/// The most bytes of a child's answer: the most text that a document may have, twice, for its escaped quotes.
+/// The most bytes of a child's answer: twice the most text of a document, for escaped quotes.
 const OUTPUT_BYTES_MAX: usize = 2 * pipeline::document::TEXT_BYTES_MAX;
 
-/// The most memory of a child. Real documents needed at most 33 MiB; the hostile ones take what they get.
+/// The most memory of a child. Real documents needed at most 33 MiB, while hostile ones take all they get.
 const MEMORY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// The most CPU time of a child. The slowest real document took 0.65 s.
 const CPU_SECONDS_MAX: u64 = 10;
 
-/// The child's stack: deeply nested documents need some, and an overflow ends the child.
+/// The child's stack. Deeply nested documents need some, and an overflow ends only the child.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// How many children run at once: more would only take memory and processor time from each other.
+/// How many children run at once. More would only compete for memory and CPU.
 const CHILDREN_MAX: usize = 2;
 
 static CHILDREN: Semaphore = Semaphore::const_new(CHILDREN_MAX);
 
-/// How a document is read in isolation.
+/// The settings for reading a document in isolation.
 #[derive(Debug, Clone, Default)]
 pub struct Isolation {
-    /// The binary that answers to [`CHILD_ARGUMENT`]; by default the running one.
+    /// The binary to run with [`CHILD_ARGUMENT`]. By default, the running one.
     pub program: Option<PathBuf>,
     pub limits: Limits,
 }
 
-/// What the parent allows a child.
+/// The parent's limits for a child.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// From start to answer. As long as the child may compute; on an idle machine its CPU limit strikes first. Every
-    /// command has its answer within 11 s.
+    /// From start to answer. It equals the CPU limit, which applies first on an idle machine. Every command
+    /// gets its answer within 11 s.
     pub wall_timeout: Duration,
     pub output_bytes_max: usize,
 }
@@ -65,18 +65,22 @@ impl Default for Limits {
 }
 
 /// Reads a document in a limited child of the running binary.
+///
+/// # Errors
+///
+/// As [`Isolation::extract`].
 pub async fn extract(source_name: &str, bytes: Vec<u8>) -> Result<Document, DocumentError> {
     Isolation::default().extract(source_name, bytes).await
 }
 
-/// What goes before the document's bytes: one line of JSON.
+/// One line of JSON that precedes the document's bytes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     source_name: String,
     bytes: usize,
 }
 
-/// What comes back.
+/// The child's answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
@@ -85,19 +89,25 @@ enum Answer {
 }
 
 impl Isolation {
-    /// Reads a document in a limited child process; waits while [`CHILDREN_MAX`] others run.
+    /// Reads a document in a limited child process, and waits while [`CHILDREN_MAX`] others run.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError::Timeout`] or [`DocumentError::TooLarge`] at a limit. [`DocumentError::Corrupt`] if
+    /// the child crashes. [`DocumentError::Unavailable`] if the child cannot run. Otherwise the child's own
+    /// error.
     pub async fn extract(&self, source_name: &str, bytes: Vec<u8>) -> Result<Document, DocumentError> {
         if bytes.len() > INPUT_BYTES_MAX {
             return Err(input_too_large());
         }
-        // The semaphore is never closed; without a permit the child would still be limited.
+        // The semaphore is never closed. Even without a permit, the child would be limited.
         let _permit = CHILDREN.acquire().await;
         let mut child = self.spawn().map_err(|error| not_started(&error))?;
         let exchange = exchange(&mut child, source_name, bytes, self.limits.output_bytes_max);
         let ended = match tokio::time::timeout(self.limits.wall_timeout, exchange).await {
             Ok(ended) => ended.map_err(|error| not_started(&error))?,
             Err(_) => {
-                // An error here means that the child has just ended by itself.
+                // An error here means that the child has just ended.
                 let _ = child.kill().await;
                 return Err(DocumentError::Timeout(format!("more than {:?}", self.limits.wall_timeout)));
             }
@@ -107,9 +117,9 @@ impl Isolation {
             return Err(DocumentError::TooLarge("its text is longer than allowed".to_owned()));
         }
         let status = child.wait().await.map_err(|error| not_started(&error))?;
-        // Megabytes of JSON would hold up the other tasks of this thread.
+        // Parsing megabytes of JSON would block the other tasks of this thread.
         let verdict = tokio::task::spawn_blocking(move || ended.verdict(status)).await;
-        verdict.unwrap_or_else(|_| Err(corrupt("the answer about it could not be read")))
+        verdict.unwrap_or_else(|_| Err(corrupt("the reader's answer could not be parsed")))
     }
 
     fn spawn(&self) -> io::Result<Child> {
@@ -118,7 +128,7 @@ impl Isolation {
             None => std::env::current_exe()?,
         };
         let mut command = Command::new(program);
-        // A terminal's Ctrl-C is for the parent: it stops the child, and knows why.
+        // A terminal's Ctrl-C reaches only the parent, which stops the child and knows why.
         #[cfg(unix)]
         command.process_group(0);
         command
@@ -132,21 +142,21 @@ impl Isolation {
     }
 }
 
-/// What a child said.
+/// A child's output.
 #[derive(Debug)]
 struct Ended {
     output: Vec<u8>,
     complaint: Vec<u8>,
 }
 
-/// Sends the document and takes what comes back, at the same time: neither side ever waits for the other's pipe.
+/// Sends the document and reads the answer at the same time, so that neither process blocks on a full pipe.
 async fn exchange(
     child: &mut Child,
     source_name: &str,
     bytes: Vec<u8>,
     output_bytes_max: usize,
 ) -> io::Result<Ended> {
-    /// The runtime's last words before an abort are short.
+    /// The runtime's message before an abort is short.
     const COMPLAINT_BYTES_MAX: usize = 4_096;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let header = Header { source_name: source_name.to_owned(), bytes: bytes.len() };
@@ -154,7 +164,7 @@ async fn exchange(
     header.push(b'\n');
     let send = async {
         if let Some(mut stdin) = stdin {
-            // A child that ends early, or was told enough, closes the pipe: its end tells why.
+            // A child that ends early closes the pipe, and its exit status says why.
             if stdin.write_all(&header).await.is_ok() {
                 let _ = stdin.write_all(&bytes).await;
             }
@@ -169,7 +179,7 @@ async fn exchange(
     Ok(Ended { output: output?, complaint: complaint? })
 }
 
-/// Reads to the end or to the limit; what is beyond stays unread, and the writer gets a broken pipe.
+/// Reads to the end or to the limit. Beyond it, the writer gets a broken pipe.
 async fn read_bounded(pipe: Option<impl AsyncRead + Unpin>, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
@@ -189,10 +199,10 @@ async fn read_tail(pipe: Option<impl AsyncRead + Unpin>, bytes_max: usize) -> io
 }
 
 impl Ended {
-    /// What the child's end means for the document.
+    /// Maps the child's end to a document or its error.
     fn verdict(self, status: ExitStatus) -> Result<Document, DocumentError> {
         if status.success() {
-            // Some parsers print what they do not understand; the answer is the last line.
+            // Some parsers print their own messages, so the answer is the last line.
             let answer = self.output.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
             return match serde_json::from_slice(answer) {
                 Ok(Answer::Document(document)) => Ok(document),
@@ -205,7 +215,7 @@ impl Ended {
             Some(Signal::CpuTime) => {
                 DocumentError::Timeout(format!("more than {CPU_SECONDS_MAX} s of computing"))
             }
-            // Not by this process: the system needed the memory.
+            // The kernel killed the child, because the machine ran out of memory.
             Some(Signal::Kill) => too_much_memory(),
             _ if complaint.contains("memory allocation") => too_much_memory(),
             _ if complaint.contains("overflowed its stack") => corrupt("its parts are nested too deeply"),
@@ -236,7 +246,7 @@ fn signal(_: ExitStatus) -> Option<Signal> {
     None
 }
 
-/// The document is larger than [`INPUT_BYTES_MAX`].
+/// The error of a document over [`INPUT_BYTES_MAX`].
 #[must_use]
 pub fn input_too_large() -> DocumentError {
     DocumentError::TooLarge(format!("more than {} MiB", INPUT_BYTES_MAX / (1024 * 1024)))
@@ -250,15 +260,15 @@ fn corrupt(reason: &str) -> DocumentError {
     DocumentError::Corrupt(reason.to_owned())
 }
 
-/// The machine's fault, not the document's: another time it may work.
+/// The machine's fault and not the document's, so a retry may succeed.
 fn not_started(error: &io::Error) -> DocumentError {
     tracing::error!(event = "document_child_failed", %error, "the child process that reads documents failed to run");
     DocumentError::Unavailable("the reader could not be started".to_owned())
 }
 
-/// The child: limits itself, reads a document from stdin, answers on stdout.
+/// Runs the child: it limits itself, reads a document from stdin, and answers on stdout.
 ///
-/// The binary's `main` calls this first, before it starts a runtime, if its first argument is [`CHILD_ARGUMENT`].
+/// The binary's `main` calls it before any runtime starts, if the first argument is [`CHILD_ARGUMENT`].
 #[must_use]
 pub fn child_main() -> ExitCode {
     limit_this_process();
@@ -301,16 +311,18 @@ fn answer() -> io::Result<Answer> {
     })
 }
 
-/// Sets the limits that this system has; where one is missing, as on macOS, the parent's wall clock remains.
+/// Sets the limits that this system supports. If one is missing, as on macOS, the parent's time limit
+/// remains.
 #[cfg(unix)]
 fn limit_this_process() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = |resource: Resource, current: u64, maximum: u64| {
-        // A lower limit that this process was started with stays.
+        // A lower limit that this process inherited stays.
         let hard = getrlimit(resource).maximum.unwrap_or(u64::MAX).min(maximum);
         let _ = setrlimit(resource, Rlimit { current: Some(current.min(hard)), maximum: Some(hard) });
     };
-    // The soft limit ends the child with SIGXCPU, which tells the reason; the hard one a second later with SIGKILL.
+    // The soft limit ends the child with SIGXCPU, which shows the reason. The hard limit sends SIGKILL one
+    // second later.
     limit(Resource::Cpu, CPU_SECONDS_MAX, CPU_SECONDS_MAX + 1);
     limit(Resource::As, MEMORY_BYTES_MAX, MEMORY_BYTES_MAX);
     limit(Resource::Core, 0, 0);

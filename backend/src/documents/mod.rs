@@ -1,4 +1,4 @@
-//! Getting a document and reading it: SSRF-safe download, extraction in a limited child process.
+//! Downloads documents safe from SSRF, and reads them in a limited child process.
 
 pub mod address;
 pub mod fetch;

@@ -1,20 +1,20 @@
-//! A document's name for people: decoded, without its folders, and safe to show.
+//! A document's name for people: decoded, without folders, and safe to show.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 use url::Url;
 
-/// The longest name that is kept, in characters: as long as file systems allow, nearly.
+/// The longest name in characters. It is close to the limit of file systems.
 const NAME_CHARS_MAX: usize = 200;
 
-/// The name of a document that has none.
+/// The name of a document without one.
 const NAMELESS: &str = "document";
 
-/// How many characters Vercel's Blob store puts between a name and its extension, behind a hyphen.
+/// The length of the random suffix that Vercel's Blob store adds before the extension, after a hyphen.
 const RANDOM_SUFFIX_CHARS: usize = 30;
 
-/// Extensions of documents. A name without one of these says less than `Content-Disposition`.
+/// Extensions of documents. If a name has none of these, `Content-Disposition` may name the document better.
 const EXTENSIONS: &[&str] = &[
     "pdf", "docx", "docm", "doc", "pptx", "pptm", "ppt", "xlsx", "xls", "csv", "html", "htm", "mhtml", "mht",
     "md", "markdown", "txt", "text", "epub", "odt", "odp", "ods", "rtf", "eml",
@@ -27,13 +27,13 @@ pub fn of_url(url: &Url) -> String {
     last.and_then(|segment| clean(&decoded(segment.as_bytes()))).unwrap_or_else(|| NAMELESS.to_owned())
 }
 
-/// The name that a text brings along: a file's, for example.
+/// The name in a text, such as a file's path.
 #[must_use]
 pub fn of_text(text: &str) -> String {
     clean(text).unwrap_or_else(|| NAMELESS.to_owned())
 }
 
-/// The name that says more: the server's own, where the address does not name a document.
+/// The better of two names: the server's, if the address does not name a document.
 #[must_use]
 pub fn choose<'a>(of_address: &'a str, of_server: Option<&'a str>) -> &'a str {
     let says_document = of_address
@@ -42,7 +42,7 @@ pub fn choose<'a>(of_address: &'a str, of_server: Option<&'a str>) -> &'a str {
     if says_document { of_address } else { of_server.unwrap_or(of_address) }
 }
 
-/// The name in a `Content-Disposition` (RFC 6266): `filename*` (RFC 8187) goes over `filename`.
+/// The name in a `Content-Disposition` (RFC 6266). `filename*` (RFC 8187) overrides `filename`.
 #[must_use]
 pub fn from_disposition(value: &[u8]) -> Option<String> {
     let text = text_of(value);
@@ -54,11 +54,11 @@ pub fn from_disposition(value: &[u8]) -> Option<String> {
             _ => {}
         }
     }
-    // Some servers percent-encode the plain form too; browsers decode it.
+    // Some servers percent-encode the plain form too, and browsers decode it.
     extended.or_else(|| plain.map(|plain| decoded(plain.as_bytes()).into_owned())).as_deref().and_then(clean)
 }
 
-/// The parameters of a header's value, quotes and escapes undone.
+/// The parameters of a header's value, without quotes and escapes.
 fn parameters(text: &str) -> Vec<(String, String)> {
     let mut parts = vec![String::new()];
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -79,7 +79,7 @@ fn parameters(text: &str) -> Vec<(String, String)> {
     pairs.map(|(key, value)| (key.trim().to_ascii_lowercase(), value.trim().to_owned())).collect()
 }
 
-/// `charset'language'percent-encoded`. RFC 8187 allows UTF-8; older servers send ISO-8859-1.
+/// Parses `charset'language'percent-encoded`. RFC 8187 allows UTF-8, and older servers send ISO-8859-1.
 fn extended_value(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_language, encoded) = rest.split_once('\'')?;
@@ -90,7 +90,7 @@ fn extended_value(value: &str) -> Option<String> {
     }
 }
 
-/// Percent-encoding undone; UTF-8, or else ISO-8859-1, which every sequence of bytes is.
+/// Decodes percent-encoding to UTF-8, or else to ISO-8859-1, which accepts any bytes.
 fn decoded(encoded: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text_of(&Cow::from(percent_decode(encoded))))
 }
@@ -103,7 +103,8 @@ fn latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// Without folders, control characters and whatever changes the direction of the text around it; none if nothing is left.
+/// Removes folders, control characters, and characters that change the direction of text. None if nothing
+/// remains.
 fn clean(name: &str) -> Option<String> {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let shown: String = name.chars().filter(|c| !is_hidden(*c)).collect();
@@ -114,13 +115,14 @@ fn clean(name: &str) -> Option<String> {
     Some(shorten(&without_random_suffix(shown)))
 }
 
-/// Whether a character shows nothing itself and may change what is shown around it.
+/// Whether a character is invisible and may change how the text around it looks.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// A name as it was before Vercel's Blob store made it unique: `report-3x…Q.pdf` was `report.pdf`.
+/// Removes the suffix by which Vercel's Blob store makes names unique: `report-3x…Q.pdf` becomes
+/// `report.pdf`.
 fn without_random_suffix(name: &str) -> String {
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) => (stem, Some(extension)),
@@ -141,7 +143,7 @@ fn without_random_suffix(name: &str) -> String {
     }
 }
 
-/// At most so many characters; the extension stays.
+/// Shortens a name to the limit, and keeps its extension.
 fn shorten(name: &str) -> String {
     let length = name.chars().count();
     if length <= NAME_CHARS_MAX {

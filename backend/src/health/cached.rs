@@ -1,4 +1,4 @@
-//! A dependency's answer, asked for at most once at a time and kept for a while.
+//! Caches a dependency's answer, with at most one question under way.
 
 use std::{
     future::Future,
@@ -8,11 +8,11 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-/// Keeps the last answer of one question.
+/// Keeps the last answer to one question.
 ///
-/// Whoever asks waits at most `patience`; a question that takes longer goes on by itself, and until it has ended nobody
-/// asks again. So a dependency that hangs costs one task, and a caller never more than `patience`. An answer that is past
-/// half its time is renewed beside: who asks often never waits.
+/// A caller waits at most `timeout`. A slower question continues in the background, and no second one starts
+/// before it ends. So a hanging dependency costs one task and delays a caller by `timeout` at most. After
+/// half of its lifetime, an answer is renewed in the background. So a frequent caller never waits.
 #[derive(Debug)]
 pub struct Cached<T> {
     keep: Duration,
@@ -34,7 +34,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         Self { keep, timeout, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// The kept answer while it is fresh, else a new one; none if it does not come in time.
+    /// The cached answer while it is fresh, else a new one. None if no answer arrives in time.
     pub async fn get<F>(&self, ask: impl FnOnce() -> F) -> Option<T>
     where
         F: Future<Output = T> + Send + 'static,
@@ -50,7 +50,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
                 return Some(answer.clone());
             }
             let asking = match &state.asking {
-                // A task that died (a panic) has dropped its sender, and is asked again.
+                // A task that panicked has dropped its sender. Ask again.
                 Some((since, answer)) if answer.has_changed().is_ok() => (*since, answer.clone()),
                 _ => {
                     let (sender, receiver) = watch::channel(None);
@@ -81,7 +81,7 @@ async fn keep_answer<T: Clone>(
         state.answer = Some((Instant::now(), answer.clone()));
         state.asking = None;
     }
-    // Nobody may be waiting any more.
+    // There may be no waiting caller any more.
     let _ = sender.send(Some(answer));
 }
 

@@ -1,4 +1,4 @@
-//! Level 3: every dependency, each as one check.
+//! Level 3 of health: every dependency as one check.
 
 use std::time::Duration;
 
@@ -16,29 +16,29 @@ use crate::{
 };
 use storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode};
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
     Ok,
     Warning,
     Failed,
-    /// It does not apply here.
+    /// The check does not apply here.
     Skipped,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     pub name: &'static str,
     pub status: CheckStatus,
-    /// A sentence for people; none where there is nothing to say.
+    /// A sentence for people, if there is something to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     pub elapsed_ms: u64,
 }
 
-/// Whether the database has our migrations.
+/// Whether the database has all migrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Schema {
@@ -54,35 +54,35 @@ pub enum DatabaseBreaker {
     Closed,
     Open {
         open_for_ms: u64,
-        /// The database answers, but lacks something of the schema.
+        /// The database answers, but its schema lacks something.
         is_schema: bool,
     },
 }
 
-/// How storage stands, in numbers and names.
+/// The state of storage, in numbers and names.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StorageReport {
     #[schemars(with = "Mode")]
     pub mode: &'static str,
     #[schemars(with = "Mode")]
     pub effective_mode: &'static str,
-    /// Why the two differ.
+    /// Why the two modes differ.
     pub reason: Option<String>,
     pub flags_revision: u64,
     /// None without a database.
     pub breaker: Option<DatabaseBreaker>,
     pub schema: Schema,
     pub schema_detail: Option<String>,
-    /// Ended runs that the database lacks something of; none while it is not known.
+    /// Ended runs of which the database lacks a part. None while unknown.
     pub unsynced: Option<usize>,
-    /// Stages that the database lacks, of ended and open runs; of very many runs a lower bound.
+    /// Stages that the database lacks, of ended and open runs. For very many runs, a lower bound.
     pub unsynced_stages: Option<usize>,
-    /// How long the oldest of what the database lacks has waited; none where it lacks nothing.
+    /// How long the oldest missing part has waited. None if the database lacks nothing.
     pub oldest_unsynced_seconds: Option<u64>,
-    /// How what went to files alone is brought into the database; none without a database.
+    /// The state of reconciliation. None without a database.
     pub reconciliation: Option<ReconcileStatus>,
     pub local_disk: Durability,
-    /// What would be left of a run's outputs if this container vanished now.
+    /// How much of a run's outputs survives the loss of this container.
     pub durability: Durability,
 }
 
@@ -93,20 +93,20 @@ pub struct HealthDetails {
     pub basic: HealthSummary,
     pub replica: String,
     pub storage: StorageReport,
-    /// Accepted runs that nobody works on yet; none while it is not known.
+    /// Accepted runs that no worker executes yet. None while unknown.
     pub queue_depth: Option<usize>,
     pub runs_in_flight: usize,
-    /// The replicas that live; none while it is not known.
+    /// The live replicas. None while unknown.
     pub replicas: Option<Vec<Replica>>,
-    /// `closed`, `open` or `probing`; none with the extractive analyst.
+    /// `closed`, `open` or `probing`. None with the extractive analyst.
     pub model_breaker: Option<&'static str>,
-    /// Why the flags file is not believed.
+    /// Why the flags file is rejected.
     pub flags_alarm: Option<String>,
     pub checks: Vec<Check>,
 }
 
 impl HealthDetails {
-    /// Whether a run would be accepted.
+    /// Whether the service would accept a run.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.basic.status != HealthStatus::Unhealthy
@@ -114,10 +114,10 @@ impl HealthDetails {
 }
 
 impl Health {
-    /// Level 3: everything, looked at at once.
+    /// Level 3: checks everything concurrently.
     pub async fn deep(&self) -> HealthDetails {
         let begun = Instant::now();
-        // The stores' own time: the parser's self-test takes longer.
+        // The stores' own time, because the parser's self-test takes longer.
         let stores = async { (self.stores().await, begun.elapsed()) };
         let ((stores, stores_elapsed), unsynced, queue_depth, conflicts, replicas, parser) = tokio::join!(
             stores,
@@ -135,7 +135,7 @@ impl Health {
                 if environment == Environment::Development {
                     alarm
                 } else {
-                    "FLAGS_FILE is not believed; the last good flags stay; see the log".to_owned()
+                    "FLAGS_FILE is invalid; the last good flags stay; see the log".to_owned()
                 }
             });
         let storage = self.storage_report(&stores, unsynced.ok().as_ref(), conflicts);
@@ -165,7 +165,7 @@ impl Health {
         }
     }
 
-    /// What the metrics' gauges show.
+    /// The values of the metrics' gauges.
     pub async fn measured(&self) -> Measured {
         let (unsynced, queue_depth, conflicts) =
             tokio::join!(self.unsynced(), self.queue_depth(), self.conflicts());
@@ -194,13 +194,14 @@ impl Health {
         looked.unwrap_or_else(super::no_answer)
     }
 
-    /// For how many seconds the oldest of it has waited.
+    /// How many seconds the oldest missing part has waited.
     fn age(&self, unsynced: &Unsynced) -> Option<u64> {
         let age = unsynced.oldest_age(self.sources.clock.now())?;
         u64::try_from(age.num_seconds()).ok()
     }
 
-    /// The database's count where it is asked; where files alone hold the work, theirs less what is worked on.
+    /// Counts in the database if the mode has one. With files alone, it counts the open runs minus the active
+    /// ones.
     async fn queue_depth(&self) -> Option<usize> {
         let state = self.sources.router.state();
         match &self.sources.registry {
@@ -225,7 +226,7 @@ impl Health {
         self.replicas.get(|| async move { registry.replicas().await }).await?.ok()
     }
 
-    /// Reads a small document in an isolated child: the same way that a run's document goes.
+    /// Reads a small document in an isolated child, in the same way as a run's document.
     async fn check_parser(&self) -> Check {
         const DOCUMENT: &[u8] = b"# Self-test\n\nThe parser reads this sentence.\n";
         let begun = Instant::now();
@@ -240,7 +241,7 @@ impl Health {
         let (status, detail) = match read {
             Some(Ok(())) => (CheckStatus::Ok, None),
             Some(Err(code)) => (CheckStatus::Failed, Some(format!("the self-test failed: {code}"))),
-            None => (CheckStatus::Warning, Some("the self-test has not had its turn yet".to_owned())),
+            None => (CheckStatus::Warning, Some("the self-test has not run yet".to_owned())),
         };
         Check { name: "document_parser", status, detail, elapsed_ms: ms(begun.elapsed()) }
     }
@@ -259,7 +260,7 @@ impl Health {
                 (Schema::Behind, Some(messages::database_error(error, environment)))
             }
             Some(Err(_)) => (Schema::Unknown, Some("the database does not answer".to_owned())),
-            None => (Schema::Unknown, Some("the database is not asked in this mode".to_owned())),
+            None => (Schema::Unknown, Some("this mode does not use the database".to_owned())),
         };
         let breaker = state.breaker.as_ref().map(|breaker| match breaker {
             BreakerState::Closed => DatabaseBreaker::Closed,
@@ -268,7 +269,7 @@ impl Health {
                 DatabaseBreaker::Open { open_for_ms: ms(open_for), is_schema: *is_schema }
             }
         });
-        // The router's own sentence ends in the breaker's reason, which may say more than everybody may know.
+        // The router's sentence ends in the breaker's reason, which may hold more than the public may see.
         let reason = match (&state.reason, &state.breaker, &stores.database) {
             (Some(_), Some(BreakerState::Open { .. }), Some(Err(error))) => Some(format!(
                 "the database breaker is open: {}",
@@ -345,14 +346,14 @@ impl Check {
         Self { name: "schema", status, detail, elapsed_ms: 0 }
     }
 
-    /// What differs stays so until somebody says which side is right.
+    /// A conflict stays until an operator resolves it.
     fn of_reconciliation(storage: &StorageReport) -> Self {
         let (status, detail) = match storage.reconciliation.as_ref().map(|standing| standing.conflicts) {
             None => (CheckStatus::Skipped, None),
             Some(0) => (CheckStatus::Ok, None),
             Some(conflicts) => {
                 let what = format!(
-                    "row and files hold different records of {conflicts} run(s), and both are kept; `innovation reconcile --verify` names them, `innovation reconcile resolve ID --keep database|files` settles one"
+                    "row and files of {conflicts} run(s) differ, and both are kept; `innovation reconcile --verify` lists them, `innovation reconcile resolve ID --keep database|files` resolves one"
                 );
                 (CheckStatus::Warning, Some(what))
             }
@@ -376,16 +377,16 @@ impl Check {
         Self { name: "flags", status, detail: alarm, elapsed_ms: 0 }
     }
 
-    /// A web process alone accepts runs that nobody works on.
+    /// Fails if only web processes run: they accept runs that no worker executes.
     fn of_workers(replicas: Option<&[Replica]>) -> Self {
         let (status, detail) = match replicas {
-            // Before the first beat of the first replica nobody is registered.
+            // Before the first heartbeat, no replica is registered.
             None | Some([]) => (CheckStatus::Skipped, None),
             Some(all) if all.iter().any(|replica| replica.role != Role::Web.as_str()) => {
                 (CheckStatus::Ok, None)
             }
             Some(_) => {
-                let what = "no worker has shown a sign of life in the last minute: runs are accepted and wait; start one with ROLE=worker or all";
+                let what = "no worker sent a heartbeat in the last minute: accepted runs wait; start one with ROLE=worker or all";
                 (CheckStatus::Failed, Some(what.to_owned()))
             }
         };
@@ -396,7 +397,7 @@ impl Check {
         let is_at_risk =
             storage.durability == Durability::Ephemeral && not_ready != Some(NotReady::NoStorage);
         let (status, detail) = if is_at_risk {
-            let what = "what is stored now is on this container's disk alone, which is gone at the next deploy; mount a volume, set STORAGE_URL to a bucket, or use the database";
+            let what = "outputs are only on this container's disk, and the next deploy deletes it; mount a volume, set STORAGE_URL to a bucket, or use the database";
             (CheckStatus::Warning, Some(what.to_owned()))
         } else {
             (CheckStatus::Ok, None)

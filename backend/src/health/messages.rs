@@ -1,10 +1,10 @@
-//! What of a failure may be told to whoever asks.
+//! Descriptions of failures that may be shown to the public.
 
 use crate::config::Environment;
 use storage::{StorageError, StorageErrorKind};
 
-/// What the database's failure is called. A deployment's health is public: there, the kind alone is told, and the log
-/// has the rest.
+/// Describes a failure of the database. The health of a deployment is public, so it names only the kind, and
+/// the log has the rest.
 pub(super) fn database_error(error: &StorageError, environment: Environment) -> String {
     if environment == Environment::Development {
         return error.message.clone();
@@ -17,7 +17,7 @@ pub(super) fn database_error(error: &StorageError, environment: Environment) -> 
     .to_owned()
 }
 
-/// What a failed file write is called: a deployment's paths are not for everybody, the cause is.
+/// Describes a failed file write. A deployment shows the cause without the path.
 pub(super) fn file_error(message: &str, environment: Environment) -> String {
     if environment == Environment::Development {
         return message.to_owned();

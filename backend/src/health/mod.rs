@@ -1,10 +1,10 @@
-//! How the process and what it depends on are: one model, which the HTTP routes show.
+//! The health of the process and of its dependencies, in one model that the HTTP routes show.
 //!
 //! # Invariants
 //!
-//! * No question to a dependency holds a caller for more than [`TIMEOUT`], whatever the dependency does.
+//! * No question to a dependency delays a caller for more than [`TIMEOUT`], whatever the dependency does.
 //! * A dependency's failure is an answer, never an error.
-//! * In `FILE_ONLY` mode the database is not asked anything.
+//! * In `FILE_ONLY` mode, health does not query the database.
 
 pub mod cached;
 pub mod details;
@@ -32,37 +32,37 @@ use storage::{
     router::{Router, StorageState},
 };
 
-/// How long an answer about a store is good for.
+/// How long a store's answer is cached.
 const KEEP: Duration = Duration::from_secs(5);
 
-/// How long anybody waits for one.
+/// How long a caller waits for a store's answer.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the document parser's self-test is good for: it starts a process.
+/// How long the result of the document parser's self-test is cached, because the test starts a process.
 const PARSER_KEEP: Duration = Duration::from_secs(60);
 
-/// How long the self-test is waited for: its turn may come after two documents.
+/// How long a caller waits for the self-test. It may have to wait for two documents.
 const PARSER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Counting looks into every run's folder.
+/// How long a count is cached, because counting reads every run's folder.
 const COUNT_KEEP: Duration = Duration::from_secs(10);
 
-/// Counting costs as much as there is to count; beyond this nobody needs the figure.
+/// The largest count. Counting takes time, and nobody needs a larger figure.
 const COUNTED_MAX: usize = 100_000;
 
-/// What is running, and where.
+/// The identity of this process.
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub version: &'static str,
-    /// The commit that was built; `unknown` where nobody said.
+    /// The commit of the build, or `unknown`.
     pub git_sha: String,
     pub environment: Environment,
-    /// This process's name among its replicas.
+    /// This process's name among the replicas.
     pub replica: String,
 }
 
 impl Identity {
-    /// The commit: as the platform says at run time, else as the build was told (`GIT_SHA`).
+    /// The commit from the platform at run time, else from the build (`GIT_SHA`).
     #[must_use]
     pub fn commit(at_run_time: Option<&str>) -> String {
         at_run_time.or(option_env!("GIT_SHA")).filter(|sha| !sha.is_empty()).unwrap_or("unknown").to_owned()
@@ -79,16 +79,16 @@ pub const fn environment_name(environment: Environment) -> &'static str {
     }
 }
 
-/// Whether what is stored outlives the container.
+/// Whether stored data survives the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
     Durable,
-    /// Gone at the next deploy.
+    /// The next deploy deletes it.
     Ephemeral,
 }
 
-/// Where files go.
+/// The location of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileStorage {
@@ -96,15 +96,15 @@ pub enum FileStorage {
     Local,
     /// A disk that the platform mounts into each of its containers.
     Volume,
-    /// Shared by all replicas.
+    /// A bucket that all replicas share.
     Bucket,
-    /// A container's own disk, gone at the next deploy.
+    /// A container's own disk, which the next deploy deletes.
     Ephemeral,
 }
 
 impl FileStorage {
-    /// A deployment's disk is ephemeral unless the folder is on a mounted volume (Railway says where by
-    /// `RAILWAY_VOLUME_MOUNT_PATH`); a developer's own is not.
+    /// Determines the kind of storage. A deployment's disk is ephemeral, unless the folder is on a mounted
+    /// volume. Railway names the volume in `RAILWAY_VOLUME_MOUNT_PATH`. A developer's disk is not ephemeral.
     #[must_use]
     pub fn of(environment: Environment, place: &StoragePlace, volume: Option<&Path>) -> Self {
         let StoragePlace::Folder(folder) = place else { return Self::Bucket };
@@ -119,7 +119,7 @@ impl FileStorage {
         }
     }
 
-    /// Whether what is there outlives the container.
+    /// Whether files there survive the container.
     #[must_use]
     pub fn durability(self) -> Durability {
         if self == Self::Ephemeral { Durability::Ephemeral } else { Durability::Durable }
@@ -138,7 +138,7 @@ impl ModelBreaker for crate::llm::OpenRouter {
     }
 }
 
-/// What health is computed from.
+/// The sources of health.
 #[derive(Debug, Clone)]
 pub struct HealthDeps {
     pub identity: Identity,
@@ -146,7 +146,7 @@ pub struct HealthDeps {
     pub worker: Worker,
     pub clock: Arc<dyn Clock>,
     pub file_storage: FileStorage,
-    /// None where the flags are fixed.
+    /// None if the flags are fixed.
     pub flags: Option<FlagSource>,
     /// None without a database.
     pub reconciler: Option<Arc<Reconciler>>,
@@ -168,28 +168,28 @@ pub struct Health {
     queue: Cached<Result<usize, StorageError>>,
     conflicts: Cached<Result<usize, StorageError>>,
     replicas: Cached<Result<Vec<Replica>, StorageError>>,
-    /// The failure's code.
+    /// Fails with the code of the document error.
     parser: Cached<Result<(), &'static str>>,
 }
 
-/// The verdict.
+/// The overall status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     Healthy,
-    /// It serves, but not as configured.
+    /// The service works, but not as configured.
     Degraded,
-    /// It cannot accept a run.
+    /// The service cannot accept a run.
     Unhealthy,
 }
 
-/// How the database answers.
+/// The database's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Connection {
     Healthy,
     Failed,
-    /// Nobody asked: the mode has no database, or there is none.
+    /// Not checked: the mode has no database, or there is none.
     Skipped,
 }
 
@@ -217,7 +217,7 @@ pub struct HealthSummary {
     pub timestamp: pipeline::clock::Timestamp,
 }
 
-/// Why no run is accepted.
+/// Why the service accepts no run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotReady {
     PersistenceDisabled,
@@ -229,11 +229,11 @@ fn name<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(mode.as_str())
 }
 
-/// What the stores say of themselves, each where the mode has it.
+/// The answers of the stores that the mode uses.
 #[derive(Debug, Clone)]
 struct Stores {
     state: StorageState,
-    /// None where it is not asked.
+    /// None if it was not checked.
     database: Option<Result<(), StorageError>>,
     files: Option<Result<(), StorageError>>,
 }
@@ -260,13 +260,13 @@ impl Health {
         }
     }
 
-    /// What is running.
+    /// The identity of this process.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.sources.identity
     }
 
-    /// Where files go.
+    /// The location of files.
     #[must_use]
     pub fn file_storage(&self) -> FileStorage {
         self.sources.file_storage
@@ -279,13 +279,17 @@ impl Health {
         self.basic_of(&stores, not_ready, conflicts)
     }
 
-    /// Whether a run would be accepted, and if not, why.
+    /// Whether the service would accept a run.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] says why it would not.
     pub async fn readiness(&self) -> Result<(), NotReady> {
         let stores = self.stores().await;
         self.reason_against(&stores).map_or(Ok(()), Err)
     }
 
-    /// Runs of which row and files hold different records now, as the database counts them; none while it is not asked.
+    /// The number of runs with a conflict, as the database counts them. None if it is not queried.
     async fn conflicts(&self) -> Option<usize> {
         let registry = self.sources.registry.clone()?;
         if !self.sources.router.state().effective_mode.has_database() {
@@ -342,7 +346,7 @@ impl Health {
         } else if self.sources.worker.is_stopping() {
             Some(NotReady::Draining)
         } else if Stores::works(stores.database.as_ref())
-            // With company, files alone accept nothing.
+            // With other replicas and local disks, files alone accept no run.
             || (Stores::works(stores.files.as_ref()) && self.sources.router.may_accept_by_file())
         {
             None
@@ -354,18 +358,18 @@ impl Health {
     async fn stores(&self) -> Stores {
         let state = self.sources.router.state();
         let has_database = state.mode.has_database() && self.sources.router.database().is_some();
-        // Without a database the files stand in for it, also where the flags do not say so.
+        // Without a database, the files replace it, even if the flags do not say so.
         let has_files = state.mode.has_files() || (state.mode.has_database() && !has_database);
         let (database, files) = tokio::join!(
             async { if has_database { Some(self.ask_database(&state).await) } else { None } },
             async { if has_files { Some(self.ask_files().await) } else { None } },
         );
-        // The breaker may have opened over the question.
+        // The query may have opened the breaker.
         Stores { state: self.sources.router.state(), database, files }
     }
 
     async fn ask_database(&self, state: &StorageState) -> Result<(), StorageError> {
-        // An open breaker is probed already, and more often than health is asked.
+        // An open breaker is probed more often than health is queried.
         if let Some(BreakerState::Open { is_schema, reason, .. }) = &state.breaker {
             let kind = if *is_schema { StorageErrorKind::Schema } else { StorageErrorKind::Unavailable };
             return Err(StorageError::new(kind, reason.clone()));

@@ -1,6 +1,6 @@
-//! Keys: `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+//! Checks API keys: `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 //!
-//! No key: 401. A wrong one: 403, so that an operator sees which of the two it is.
+//! A missing key gets 401 and a wrong one 403, so that an operator can tell the two apart.
 
 use axum::{
     extract::{Request, State},
@@ -14,12 +14,13 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::{HttpState, codes, error::Problem};
 
-/// The other header that a key may come in.
+/// The other header that may carry a key.
 pub(super) const API_KEY_HEADER: &str = "X-API-Key";
 
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
-/// Keys that open a door, as digests: equally long whatever a key's length, so that comparing them tells nothing.
+/// The accepted keys, as digests. All digests have the same length, so a comparison reveals nothing about a
+/// key.
 #[derive(Clone)]
 pub struct Keys(Vec<[u8; 32]>);
 
@@ -35,7 +36,11 @@ impl Keys {
         Self(keys.iter().map(|key| digest(key.expose_secret())).collect())
     }
 
-    /// Lets a request in, or says why not. Without keys everybody is let in.
+    /// Admits a request with an accepted key. Without configured keys, it admits every request.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] with `key_required` or `invalid_api_key`.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         if self.0.is_empty() {
             return Ok(());
@@ -47,7 +52,7 @@ impl Keys {
             ));
         };
         let given = digest(given);
-        // Every key is looked at, also after a match.
+        // Compare with every key, also after a match, to take constant time.
         let is_known = self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&given));
         if is_known.into() {
             return Ok(());
@@ -56,7 +61,7 @@ impl Keys {
     }
 }
 
-/// The key that a request brings, as it is compared.
+/// The digest of the request's key.
 pub(super) fn given_digest(headers: &HeaderMap) -> Option<[u8; 32]> {
     given(headers).map(digest)
 }
@@ -65,7 +70,7 @@ fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-/// The key that a request brings. A header that is no text is a key that nobody has.
+/// The request's key. A header that is not text counts as a wrong key.
 fn given(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     let bearer = bearer.and_then(|text| {
@@ -73,11 +78,11 @@ fn given(headers: &HeaderMap) -> Option<&str> {
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
     let api_key = || headers.get("x-api-key").map(|value| value.to_str().unwrap_or_default().trim());
-    // An empty header is what a client without a key sends.
+    // A client without a key may send an empty header.
     bearer.or_else(api_key).filter(|key| !key.is_empty())
 }
 
-/// Marks a request that came without a key, where the frontend may send one: the handler decides.
+/// Marks a request without a key that the frontend may send. The handler decides about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WithoutKey;
 
@@ -97,7 +102,7 @@ pub(super) async fn require_api_key(
     }
 }
 
-/// A refusal, with the challenge that 401 requires (RFC 9110, 11.6.1).
+/// Builds a refusal, with the challenge that 401 requires (RFC 9110, 11.6.1).
 pub(super) fn refuse(problem: Problem) -> Response {
     let challenge = problem.status == StatusCode::UNAUTHORIZED;
     let mut response = problem.into_response();
@@ -116,7 +121,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Whether a request may go on without a key. A wrong key is refused all the same.
+    /// Whether a request without a key may continue. A wrong key is refused in any case.
     fn lets_in(&self, request: &Request) -> bool {
         self.allows_frontend && request.method() == Method::POST && request.uri().path() == "/run"
     }

@@ -1,4 +1,4 @@
-//! Reading a JSON body: bounded in size and time, and refused in words.
+//! Reads a JSON body with limits of size and time, and refuses it with a clear reason.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use super::{Limits, codes, error::Problem};
 
-/// How much of a body that is too large is read and dropped, so that its sender gets to see the answer: whoever is cut
-/// off in mid-sentence sees only a broken connection.
+/// How much of an oversized body is read and dropped. A sender that is cut off earlier sees only a broken
+/// connection instead of the answer.
 const DRAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Whoever announces a body and then sends nothing is not read from for longer.
+/// How long the service waits for a sender that announced a body and sends nothing.
 const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Reads a body as JSON.
+/// Reads a body as JSON. A body without a content type is accepted.
 ///
-/// 413 beyond the limit, 415 if the caller says that it is something else, 408 if it does not come in time, 400 if it
-/// is not JSON. A body without a content type is taken at its word.
+/// 413 for a body over the limit, 415 for another content type, 408 if the body is too slow, 400 if it is not
+/// JSON.
 pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Problem> {
     let (head, body) = request.into_parts();
     if let Some(content_type) = head.headers.get(header::CONTENT_TYPE)
@@ -41,7 +41,7 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
             "the body must be sent as it is, without a Content-Encoding",
         ));
     }
-    // Whoever asks before sending need not send.
+    // The client waits for `100 Continue`, so it has sent no body yet.
     let asks_first = head.headers.contains_key(header::EXPECT);
     let stated = head.headers.get(header::CONTENT_LENGTH);
     let stated: Option<usize> = stated.and_then(|value| value.to_str().ok()?.parse().ok());
@@ -54,11 +54,11 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
     }
     let bytes = tokio::time::timeout(limits.body_timeout, read(&mut body, limits));
     let bytes =
-        bytes.await.map_err(|_| Problem::new(codes::BODY_TIMEOUT, "the body did not come in time"))??;
-    // RFC 8259, 8.1: nobody may send a byte order mark, and some do.
+        bytes.await.map_err(|_| Problem::new(codes::BODY_TIMEOUT, "the body did not arrive in time"))??;
+    // RFC 8259, 8.1 forbids a byte order mark, and some clients send one.
     let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
     serde_json::from_slice(text).map_err(|error| {
-        // Line and column, never the text itself.
+        // Show line and column, and never the text itself.
         let (line, column) = (error.line(), error.column());
         let detail = format!("the body is not JSON (line {line}, column {column})");
         Problem::new(codes::MALFORMED_JSON, detail)
@@ -90,7 +90,7 @@ async fn drain(body: &mut BodyDataStream) {
             }
         }
     };
-    // Without its end either way, the answer is the same.
+    // The answer is the same, whether the body ended or not.
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, drop_all).await;
 }
 

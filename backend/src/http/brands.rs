@@ -1,4 +1,4 @@
-//! `/brands`: the profiles that a run can be for.
+//! `/brands`: the profiles of the brands that a run can use.
 
 use axum::{
     Json,
@@ -29,19 +29,19 @@ pub(super) struct Brands {
 #[derive(Debug, Serialize, JsonSchema)]
 struct BrandSummary {
     id: BrandId,
-    /// Missing, as the two after it, where the profile is not valid.
+    /// Missing if the profile is invalid, as are the next two fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     country: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     industry: Option<String>,
-    /// Whether a run can be for it.
+    /// Whether a run can use the brand.
     is_valid: bool,
 }
 
 pub(super) fn describe_list() -> Operation {
-    Operation::new("Brands", "listBrands", "All brands, also those whose profile is wrong")
+    Operation::new("Brands", "listBrands", "All brands, including those with an invalid profile")
         .json::<Brands>(StatusCode::OK, "the brands, by id")
 }
 
@@ -51,7 +51,7 @@ pub(super) fn describe_one() -> Operation {
         .problems(&[codes::BRAND_NOT_FOUND, codes::BRAND_INVALID])
 }
 
-/// All brands, also those whose profile is wrong: `is_valid` says so.
+/// All brands, including those with an invalid profile: see `is_valid`.
 pub(super) async fn list(State(state): State<HttpState>) -> Result<Json<Brands>, Problem> {
     let brands = blocking(state.brands, |folder| {
         let ids = folder.ids().map_err(|error| {
@@ -69,7 +69,7 @@ pub(super) async fn one(
     State(state): State<HttpState>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<BrandProfile>, Problem> {
-    // What is no brand's id is the id of no brand.
+    // A text that is not a brand id names no brand.
     let Path(id) = id.map_err(|_| brand_not_found())?;
     let id = BrandId::parse(&id).map_err(|_| brand_not_found())?;
     let profile = blocking(state.brands, move |folder| {
@@ -78,7 +78,7 @@ pub(super) async fn one(
                 return brand_not_found();
             }
             tracing::error!(event = "brand_invalid", brand_id = %id, "{}", failure.message);
-            let detail = "this brand's profile is not valid; its operator has to correct it";
+            let detail = "this brand's profile is invalid; its operator must correct it";
             Problem::new(codes::BRAND_INVALID, detail)
         })
     })
@@ -97,12 +97,12 @@ fn summary(folder: &BrandFolder, id: &BrandId) -> BrandSummary {
     }
 }
 
-/// The profile without the research notes, which are the analyst's own.
+/// The profile without the research notes, which only the analyst reads.
 fn public(profile: &BrandProfile) -> BrandProfile {
     BrandProfile { research_notes: None, ..profile.clone() }
 }
 
-/// Reads files off the threads that answer requests.
+/// Reads files outside of the threads that answer requests.
 async fn blocking<T: Send + 'static>(
     folder: BrandFolder,
     work: impl FnOnce(BrandFolder) -> Result<T, Problem> + Send + 'static,

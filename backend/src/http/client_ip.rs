@@ -1,15 +1,16 @@
-//! Who is calling, for the log.
+//! Determines the client's address, for the log.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
 
-/// The other end of a connection, put into every request's extensions by [`super::serve`].
+/// The peer of a connection. [`super::serve`] puts it into every request's extensions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// The caller's address: the connection's other end, or, with `hops` proxies of ours in front, what the outermost of
-/// them saw. Entries further left are the caller's own words.
+/// The client's address. Without proxies, it is the peer of the connection. With `hops` trusted proxies in
+/// front, it is the address that the outermost one saw. The client itself may have written the entries
+/// further left.
 pub(super) fn client_ip(request: &Request, hops: u8) -> Option<IpAddr> {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
     let Some(index) = usize::from(hops).checked_sub(1) else { return peer };

@@ -1,4 +1,4 @@
-//! Every error code of the API, with its status and its meaning: what is sent and what is described is this.
+//! Every error code of the API with its status and meaning. Answers and documentation both use this table.
 
 use axum::http::StatusCode;
 
@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 pub struct Code {
     pub status: StatusCode,
     pub name: &'static str,
-    /// When it is the answer, for readers of the documentation.
+    /// When the API answers with it, for readers of the documentation.
     pub meaning: &'static str,
 }
 
@@ -24,10 +24,10 @@ macro_rules! codes {
 codes! {
     MALFORMED_JSON = BAD_REQUEST, "malformed_json", "the body is not JSON";
     INCOMPLETE_BODY = BAD_REQUEST, "incomplete_body", "the body broke off before its end";
-    FORBIDDEN_URL = BAD_REQUEST, "forbidden_url", "the document's address is none that documents may come from";
-    INVALID_LAST_EVENT_ID = BAD_REQUEST, "invalid_last_event_id", "Last-Event-ID is no event of this run";
+    FORBIDDEN_URL = BAD_REQUEST, "forbidden_url", "the document's address is not allowed";
+    INVALID_LAST_EVENT_ID = BAD_REQUEST, "invalid_last_event_id", "Last-Event-ID is not an event of this run";
     KEY_REQUIRED = UNAUTHORIZED, "key_required", "no key came with the request";
-    INVALID_API_KEY = FORBIDDEN, "invalid_api_key", "the key that came is not accepted";
+    INVALID_API_KEY = FORBIDDEN, "invalid_api_key", "the key is not accepted";
     RUN_NOT_FOUND = NOT_FOUND, "run_not_found", "there is no run with this id";
     BRAND_NOT_FOUND = NOT_FOUND, "brand_not_found", "there is no brand with this id";
     REPORT_PENDING = NOT_FOUND, "report_pending", "the run has not ended, so it has no report yet";
@@ -35,25 +35,25 @@ codes! {
     REPORT_RUN_CANCELLED = NOT_FOUND, "report_run_cancelled", "the run was cancelled, so it has no report";
     REPORT_MISSING = NOT_FOUND, "report_missing", "the run is complete, but its report cannot be found";
     NO_ROUTE = NOT_FOUND, "not_found", "there is nothing at this address";
-    METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method_not_allowed", "the address does not answer to this method";
-    NOT_ACCEPTABLE = NOT_ACCEPTABLE, "not_acceptable", "the answer has no form that Accept asks for";
-    BODY_TIMEOUT = REQUEST_TIMEOUT, "body_timeout", "the body did not come in time";
-    RUN_CONFLICT = CONFLICT, "run_conflict", "the run_id is that of another request";
-    RUN_ID_DELETED = CONFLICT, "run_deleted", "the run_id is that of a deleted run";
+    METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method_not_allowed", "the address does not support this method";
+    NOT_ACCEPTABLE = NOT_ACCEPTABLE, "not_acceptable", "the answer is not available in a form that Accept allows";
+    BODY_TIMEOUT = REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time";
+    RUN_CONFLICT = CONFLICT, "run_conflict", "the run_id belongs to another request";
+    RUN_ID_DELETED = CONFLICT, "run_deleted", "the run_id belongs to a deleted run";
     RUN_RUNNING = CONFLICT, "run_running", "the run has not ended";
     RUN_COMPLETE = CONFLICT, "run_complete", "the run is complete";
     RUN_FAILED = CONFLICT, "run_failed", "the run has failed already";
-    RUN_NOT_ACCEPTED = CONFLICT, "run_not_accepted", "nobody has asked for this run to be worked on";
+    RUN_NOT_ACCEPTED = CONFLICT, "run_not_accepted", "nobody submitted this run";
     RUN_DELETED = GONE, "run_deleted", "the run has been deleted";
-    BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than is read";
-    UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the body says that it is not JSON";
-    INVALID_FIELDS = UNPROCESSABLE_ENTITY, "invalid_fields", "fields are wrong or missing; errors names each";
-    TOO_MANY_STREAMS = TOO_MANY_REQUESTS, "too_many_streams", "as many event streams are open as may be";
-    INTERNAL = INTERNAL_SERVER_ERROR, "internal", "something went wrong on the service's side";
-    BRAND_INVALID = INTERNAL_SERVER_ERROR, "brand_invalid", "the brand's profile is not valid";
+    BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large";
+    UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the Content-Type is not JSON";
+    INVALID_FIELDS = UNPROCESSABLE_ENTITY, "invalid_fields", "fields are wrong or missing; errors lists each";
+    TOO_MANY_STREAMS = TOO_MANY_REQUESTS, "too_many_streams", "too many event streams are open";
+    INTERNAL = INTERNAL_SERVER_ERROR, "internal", "the service failed";
+    BRAND_INVALID = INTERNAL_SERVER_ERROR, "brand_invalid", "the brand's profile is invalid";
     PERSISTENCE_DISABLED = SERVICE_UNAVAILABLE, "persistence_disabled", "storage is switched off";
     DRAINING = SERVICE_UNAVAILABLE, "draining", "this replica is stopping";
     QUEUE_FULL = SERVICE_UNAVAILABLE, "queue_full", "too many runs wait";
-    STORAGE_UNAVAILABLE = SERVICE_UNAVAILABLE, "storage_unavailable", "no store that may know can be asked or told";
+    STORAGE_UNAVAILABLE = SERVICE_UNAVAILABLE, "storage_unavailable", "no store that may hold the run can be reached";
     REQUEST_TIMED_OUT = SERVICE_UNAVAILABLE, "request_timeout", "the answer took too long";
 }

@@ -1,4 +1,5 @@
-//! Whose pages may call from a browser: those of `ALLOWED_ORIGINS`, by default nobody's.
+//! CORS: the origins whose pages may call the API from a browser, from `ALLOWED_ORIGINS`. By default there
+//! are none.
 
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::request_id;
 use crate::config::OriginRule;
 
-/// How long a browser may remember what it was told.
+/// How long a browser may cache the answer of a preflight request.
 const REMEMBER: Duration = Duration::from_secs(600);
 
-/// Headers of a page's own code: a key, the last event that it has seen, and additions of `fetch` and its wrappers.
+/// Headers that a page's own code may send: a key, the last seen event, and additions of `fetch` and its
+/// wrappers.
 const FROM_PAGES: [HeaderName; 11] = [
     header::ACCEPT,
     header::ACCEPT_LANGUAGE,
@@ -21,14 +23,15 @@ const FROM_PAGES: [HeaderName; 11] = [
     header::CONTENT_TYPE,
     header::PRAGMA,
     HeaderName::from_static("idempotency-key"),
-    // Sent by programs that follow events with their own `fetch`; a browser's `EventSource` asks nobody.
+    // Programs that follow events with their own `fetch` send it. A browser's `EventSource` needs no
+    // permission.
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-requested-with"),
 ];
 
-/// Headers that tracing adds to every `fetch` of a page, each by its own documentation. A header that is not allowed here blocks the
-/// page's request, although nobody reads it.
+/// Headers that tracing libraries add to every `fetch` of a page, by their documentation. A browser blocks
+/// the page's request if a header is not allowed, although the service never reads it.
 const FROM_TRACING: [&str; 41] = [
     // W3C Trace Context and Baggage: OpenTelemetry, Grafana Faro, Sentry, Datadog, Elastic, New Relic
     "traceparent",
@@ -83,7 +86,7 @@ const FROM_TRACING: [&str; 41] = [
     "x-request-id",
 ];
 
-/// Headers of an answer that a page may read, besides the few plain ones that browsers always show.
+/// Headers of an answer that a page may read, besides the simple ones that browsers always show.
 const FOR_PAGES: [HeaderName; 6] = [
     request_id::HEADER,
     header::RETRY_AFTER,
@@ -93,7 +96,7 @@ const FOR_PAGES: [HeaderName; 6] = [
     header::WWW_AUTHENTICATE,
 ];
 
-/// The layer for these rules; none where there are no rules.
+/// The layer for these rules. None without rules.
 pub(super) fn layer(rules: &[OriginRule]) -> Option<CorsLayer> {
     if rules.is_empty() {
         return None;

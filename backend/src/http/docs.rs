@@ -1,4 +1,5 @@
-//! `/docs`: the API's description as a page. It is made here, of the same document: no script, nothing from elsewhere.
+//! `/docs`: the API's description as a page. It is generated from the OpenAPI document, without scripts and
+//! without foreign resources.
 
 use std::{fmt::Write as _, sync::LazyLock};
 
@@ -16,7 +17,7 @@ static BODY: LazyLock<String> = LazyLock::new(|| body(&DOCUMENT));
 
 /// `GET /docs`
 pub(super) async fn page() -> Result<Response, Problem> {
-    // Known to this answer alone: no other style may come into force.
+    // A fresh nonce for each answer, so that no injected style applies.
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -123,7 +124,7 @@ fn write_operation(page: &mut String, method: &str, path: &str, operation: &Valu
     page.push_str("</table></div></details>\n");
 }
 
-/// A schema in a word: a link to a named one, else what it says.
+/// A short form of a schema: a link to a named one, else its JSON.
 fn shape(schema: &Value) -> String {
     let reference = schema.get("$ref").or_else(|| schema.pointer("/allOf/0/$ref")).and_then(Value::as_str);
     match reference.and_then(|path| path.rsplit('/').next()) {
@@ -133,7 +134,7 @@ fn shape(schema: &Value) -> String {
     }
 }
 
-/// A schema as it stands, with links to the others.
+/// A schema as JSON, with links to other schemas.
 fn code(schema: &Value) -> String {
     const START: &str = "&quot;#/components/schemas/";
     let written = escape(&format!("{schema:#}"));
@@ -162,7 +163,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Escaped, with `words` in backticks as code.
+/// Escapes the text, and marks `words` in backticks as code.
 fn prose(text: &str) -> String {
     let mut out = String::new();
     for (index, part) in escape(text).split('`').enumerate() {

@@ -1,7 +1,7 @@
-//! Errors as clients see them: `application/problem+json` (RFC 9457).
+//! Errors in the form that clients receive: `application/problem+json` (RFC 9457).
 //!
-//! `detail` and `error` are the same sentence: the frontend reads `error`. It retries 5xx, and takes 4xx as final.
-//! The codes are those of [`codes`].
+//! `detail` and `error` hold the same sentence, because the frontend reads `error`. It retries 5xx and treats
+//! 4xx as final. The codes are those of [`codes`].
 
 use std::time::Duration;
 
@@ -26,22 +26,22 @@ use crate::{
 /// The media type of every error.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// When to come again while storage is away: its breaker looks every two seconds.
+/// `Retry-After` while storage is down. Its breaker probes every two seconds.
 const RETRY_STORAGE: Duration = Duration::from_secs(2);
 
-/// When to come again while this replica stops: another one takes over, or a new one starts.
+/// `Retry-After` while this replica stops. Another replica takes over, or a new one starts.
 const RETRY_DRAINING: Duration = Duration::from_secs(5);
 
-/// When to come again while too many runs wait: a run takes minutes, a slot falls free every few seconds.
+/// `Retry-After` while the queue is full. A run takes minutes, and a slot becomes free every few seconds.
 const RETRY_QUEUE: Duration = Duration::from_secs(10);
 
-/// When to come again while an operator has switched storage off.
+/// `Retry-After` while an operator has switched storage off.
 const RETRY_DISABLED: Duration = Duration::from_secs(30);
 
 /// The longest path that is repeated to a client, in bytes.
 const INSTANCE_BYTES_MAX: usize = 200;
 
-/// What is wrong with one field of a request.
+/// The error of one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldProblem {
     pub field: &'static str,
@@ -54,20 +54,20 @@ pub struct Problem {
     pub status: StatusCode,
     /// Stable, for programs.
     pub code: &'static str,
-    /// A sentence for people, fit for strangers.
+    /// A sentence for people. It may be shown to strangers.
     pub detail: String,
     pub retry_after: Option<Duration>,
     pub fields: Vec<FieldProblem>,
 }
 
-/// An error, as it is sent (RFC 9457).
+/// An error body (RFC 9457).
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub(super) struct ProblemBody<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
-    /// The answer's own status.
+    /// The status of the answer.
     status: u16,
     /// Stable, for programs.
     code: &'static str,
@@ -75,11 +75,11 @@ pub(super) struct ProblemBody<'a> {
     detail: &'a str,
     /// The same sentence.
     error: &'a str,
-    /// The path that was asked for, perhaps shortened.
+    /// The requested path, perhaps shortened.
     instance: &'a str,
-    /// The request's name, also in the log.
+    /// The request's id, also in the log.
     request_id: &'a str,
-    /// What is wrong with which field, all at once.
+    /// All wrong fields, each with its error.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldProblem],
 }
@@ -91,14 +91,14 @@ impl Problem {
         Self { status, code: name, detail: detail.into(), retry_after: None, fields: Vec::new() }
     }
 
-    /// 503: the same request may work later.
+    /// 503: the same request may succeed later.
     #[must_use]
     pub fn unavailable(code: Code, detail: impl Into<String>, retry_after: Duration) -> Self {
         let problem = Self::new(code, detail);
         Self { retry_after: Some(retry_after), ..problem }
     }
 
-    /// 422: everything that is wrong with the fields, at once.
+    /// 422: lists all wrong fields at once.
     #[must_use]
     pub fn fields(fields: Vec<FieldProblem>) -> Self {
         let detail =
@@ -114,11 +114,11 @@ impl Problem {
 
     #[must_use]
     pub fn internal() -> Self {
-        let detail = "something went wrong on our side; the log has it under this request_id";
+        let detail = "the service failed; its log has the cause under this request_id";
         Self::new(codes::INTERNAL, detail)
     }
 
-    /// The body, complete.
+    /// The complete body.
     pub(super) fn body<'a>(&'a self, request_id: &'a RequestId, path: &'a str) -> ProblemBody<'a> {
         ProblemBody {
             kind: "about:blank",
@@ -161,7 +161,7 @@ impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match &error {
             SubmitError::Address(_) => Self::new(codes::FORBIDDEN_URL, error.to_string()),
-            // The error's own sentence names the folder.
+            // The error's own sentence names the folder, so it is replaced.
             SubmitError::BrandNotFound(_) => brand_not_found(),
             SubmitError::KeyRequired => Self::new(codes::KEY_REQUIRED, error.to_string()),
             SubmitError::RequestMismatch(_) => Self::new(codes::RUN_CONFLICT, error.to_string()),
@@ -180,7 +180,7 @@ impl From<QueryError> for Problem {
             QueryError::NotFound(_) => Self::new(codes::RUN_NOT_FOUND, error.to_string()),
             QueryError::Deleted(_) => Self::new(codes::RUN_DELETED, error.to_string()),
             QueryError::Unavailable(cause) => {
-                tracing::warn!(event = "run_query_failed", error = %cause, "storage could not be asked about a run, or told of it");
+                tracing::warn!(event = "run_query_failed", error = %cause, "storage could not read or write a run");
                 Self::storage_unavailable(error.to_string())
             }
         }
@@ -219,18 +219,18 @@ impl From<NotReady> for Problem {
 /// 404 for a brand.
 #[must_use]
 pub fn brand_not_found() -> Problem {
-    Problem::new(codes::BRAND_NOT_FOUND, "there is no brand with this id; GET /brands lists those there are")
+    Problem::new(codes::BRAND_NOT_FOUND, "there is no brand with this id; GET /brands lists all brands")
 }
 
-/// 404 for a path that is no route.
+/// 404 for a path without a route.
 pub(super) async fn no_route() -> Problem {
     Problem::new(codes::NO_ROUTE, "there is nothing at this address")
 }
 
-/// 405; the router adds `Allow`.
+/// 405. The router adds `Allow`.
 pub(super) async fn no_method() -> Problem {
     Problem::new(
         codes::METHOD_NOT_ALLOWED,
-        "this address does not answer to this method; the header Allow lists those it does",
+        "this address does not support this method; the header Allow lists the supported ones",
     )
 }

@@ -1,4 +1,4 @@
-//! Layers around every handler: a limit of time, and an answer also where one panics.
+//! Layers around every handler: a time limit, an answer after a panic, and security headers.
 
 use std::panic::AssertUnwindSafe;
 
@@ -12,23 +12,23 @@ use futures_util::FutureExt as _;
 
 use super::{HttpState, codes, error::Problem};
 
-/// Answers 503 when a handler takes too long. What it began (a write) ends by its own limits.
+/// Answers 503 if a handler takes too long. A write that it started ends by its own limits.
 pub(super) async fn time_limit(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let limit = state.limits.request_timeout;
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             tracing::error!(event = "request_timed_out", ?limit, "a request took too long");
-            let detail = "this took too long; try again";
+            let detail = "the answer took too long; try again";
             let after = std::time::Duration::from_secs(5);
             Problem::unavailable(codes::REQUEST_TIMED_OUT, detail, after).into_response()
         }
     }
 }
 
-/// Answers 500 when a handler panics; the panic itself is in the log.
+/// Answers 500 if a handler panics. The log has the panic.
 pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
-    // Nothing of what the handler held is used afterwards.
+    // Nothing uses the handler's state after the panic.
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {
@@ -43,7 +43,7 @@ pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
     }
 }
 
-/// What every answer says to browsers: believe the content type, show it in no frame, tell nobody where from.
+/// The headers that protect browsers: trust the content type, show the answer in no frame, send no referrer.
 pub(super) async fn security_headers(request: Request, next: Next) -> Response {
     const HEADERS: [(HeaderName, &str); 4] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -53,7 +53,7 @@ pub(super) async fn security_headers(request: Request, next: Next) -> Response {
     ];
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        // A page of our own (documentation, the console) brings its own policy.
+        // The service's own pages (documentation, console) bring their own policy.
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response

@@ -1,4 +1,4 @@
-//! `/health` in its levels.
+//! `/health` and its levels.
 
 use axum::{
     Json,
@@ -19,7 +19,7 @@ struct Alive {
     status: &'static str,
 }
 
-/// A run would be accepted.
+/// The service would accept a run.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Ready {
     #[schemars(extend("const" = "ready"))]
@@ -27,41 +27,41 @@ struct Ready {
 }
 
 pub(super) fn describe_basic(id: &'static str) -> Operation {
-    Operation::new("Health", id, "Whether a run would be accepted, and in which mode")
-        .text("Answers in milliseconds: what it says of dependencies is at most 5 s old.")
-        .json::<HealthSummary>(StatusCode::OK, "a run would be accepted")
-        .json::<HealthSummary>(StatusCode::SERVICE_UNAVAILABLE, "no run would be accepted")
+    Operation::new("Health", id, "Whether the service would accept a run, and in which mode")
+        .text("Answers in milliseconds. Its statements about dependencies are at most 5 s old.")
+        .json::<HealthSummary>(StatusCode::OK, "the service would accept a run")
+        .json::<HealthSummary>(StatusCode::SERVICE_UNAVAILABLE, "the service would refuse a run")
 }
 
 pub(super) fn describe_live() -> Operation {
-    Operation::new("Health", "getLiveness", "Whether the process runs; asks no dependency")
-        .json::<Alive>(StatusCode::OK, "it does")
+    Operation::new("Health", "getLiveness", "Whether the process runs; checks no dependency")
+        .json::<Alive>(StatusCode::OK, "the process runs")
 }
 
 pub(super) fn describe_ready() -> Operation {
-    Operation::new("Health", "getReadiness", "Whether a run would be accepted")
-        .json::<Ready>(StatusCode::OK, "it would")
+    Operation::new("Health", "getReadiness", "Whether the service would accept a run")
+        .json::<Ready>(StatusCode::OK, "the service would accept a run")
         .problems(&[codes::PERSISTENCE_DISABLED, codes::DRAINING, codes::STORAGE_UNAVAILABLE])
 }
 
 pub(super) fn describe_deep() -> Operation {
     Operation::new("Health", "getDeepHealth", "Every dependency, each as one check")
-        .json::<HealthDetails>(StatusCode::OK, "a run would be accepted")
-        .json::<HealthDetails>(StatusCode::SERVICE_UNAVAILABLE, "no run would be accepted")
+        .json::<HealthDetails>(StatusCode::OK, "the service would accept a run")
+        .json::<HealthDetails>(StatusCode::SERVICE_UNAVAILABLE, "the service would refuse a run")
 }
 
-/// Level 1: 200 while a run would be accepted, else 503.
+/// Level 1: 200 while the service would accept a run, else 503.
 pub(super) async fn basic(State(state): State<HttpState>) -> Response {
     let basic = state.health.basic().await;
     answer(basic.status != HealthStatus::Unhealthy, &basic)
 }
 
-/// The process runs. Asks nothing and nobody.
+/// Answers while the process runs. Checks no dependency.
 pub(super) async fn live() -> Response {
     answer(true, &Alive { status: "alive" })
 }
 
-/// Whether a run would be accepted, as the refusal that it would meet.
+/// Whether the service would accept a run. If not, the answer is the refusal that a run would get.
 pub(super) async fn ready(State(state): State<HttpState>) -> Response {
     match state.health.readiness().await {
         Ok(()) => answer(true, &Ready { status: "ready" }),
@@ -69,7 +69,7 @@ pub(super) async fn ready(State(state): State<HttpState>) -> Response {
     }
 }
 
-/// Every dependency.
+/// Checks every dependency.
 pub(super) async fn deep(State(state): State<HttpState>) -> Response {
     let deep = state.health.deep().await;
     answer(deep.is_ready(), &deep)

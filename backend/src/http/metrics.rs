@@ -15,13 +15,13 @@ use crate::telemetry::metrics;
 
 pub(super) fn describe() -> Operation {
     Operation::new("Health", "getMetrics", "All metrics, for Prometheus")
-        .text("Asks for `METRICS_KEY` where that is set.")
+        .text("Requires `METRICS_KEY` if it is set.")
         .with_key(Key::Metrics)
         .empty(StatusCode::OK, "the metrics")
         .form::<String>(metrics::CONTENT_TYPE)
 }
 
-/// All metrics; with a key where `METRICS_KEY` is set.
+/// All metrics. Requires `METRICS_KEY` if it is set.
 pub(super) async fn prometheus(State(state): State<HttpState>, headers: HeaderMap) -> Response {
     if let Err(problem) = state.metrics_keys().check(&headers) {
         return auth::refuse(problem);

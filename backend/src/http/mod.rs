@@ -1,10 +1,10 @@
-//! The HTTP API. The table of contents is [`router`]; a resource is a file.
+//! The HTTP API. [`router`] lists all routes; each resource has a file.
 //!
 //! # Invariants
 //!
-//! * Every error is `application/problem+json` ([`error::Problem`]), whoever found it.
+//! * Every error is `application/problem+json` ([`error::Problem`]), whichever layer finds it.
 //! * A handler never waits without a limit, and never reads a body without one.
-//! * Nothing of a path, a query, a host or a stack reaches a client.
+//! * No path, query, host or stack of this machine reaches a client.
 
 pub mod auth;
 mod body;
@@ -45,11 +45,12 @@ use crate::{
     runs::{RunWatchers, Runs},
 };
 
-/// `Cache-Control` of what is another a second later, or is compared with a digest: nobody keeps it, and no proxy in between
-/// compresses it. A proxy that does holds events back until it has enough of them.
+/// `Cache-Control` for answers that change within a second or that clients compare with a digest. No cache
+/// may store them, and no proxy may compress them. A compressing proxy would hold events back until it has
+/// enough of them.
 const UNALTERED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
 
-/// What handlers work with. Cheap to clone.
+/// The dependencies of the handlers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HttpState {
     pub runs: Arc<Runs>,
@@ -58,19 +59,20 @@ pub struct HttpState {
     pub health: Arc<Health>,
     pub brands: BrandFolder,
     pub access: Arc<AccessConfig>,
-    /// Whether runs are accepted and shown here; a process that only works on them serves health and metrics.
+    /// Whether this process accepts and shows runs. A process that only executes them serves health and
+    /// metrics.
     pub serves_runs: bool,
     pub limits: Limits,
 }
 
-/// What a request may take.
+/// The limits of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// From a request's headers to its answer's: as long as the frontend waits.
+    /// From a request's headers to its answer's: the time for which the frontend waits.
     pub request_timeout: Duration,
     /// From a request's headers to the end of its body.
     pub body_timeout: Duration,
-    /// A request to run is an address and three names.
+    /// The largest body. A submission is an address and three names.
     pub body_bytes_max: usize,
 }
 

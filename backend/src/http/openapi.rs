@@ -1,7 +1,7 @@
-//! The API's description as OpenAPI 3.1, generated from the routes and from the types that they read and write.
+//! The API's description as OpenAPI 3.1. It is generated from the routes and from the types of their bodies.
 //!
-//! Schemas are the ones of `schemars`: the JSON Schema 2020-12 that OpenAPI 3.1 speaks, by the same derive that holds a
-//! model's answers to their shape.
+//! `schemars` generates the schemas: JSON Schema 2020-12, which OpenAPI 3.1 uses. The same derive generates
+//! the schemas of a model's answers.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -30,7 +30,7 @@ route, and 405 `method_not_allowed` with `Allow`. Every answer names its request
 at any time: take those that you know. Lengths of texts and lists in stage outputs are limits of the analyst, not of \
 this API.";
 
-/// The document: it depends on nothing but the code.
+/// The document. It depends on the code alone.
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(&router::served()));
 
 /// `GET /openapi.json`
@@ -43,7 +43,7 @@ pub(super) fn describe_json() -> Operation {
         .json::<Map<String, Value>>(StatusCode::OK, "OpenAPI 3.1")
 }
 
-/// Two ways to see a type: as it is read, and as it is written.
+/// The two forms of each type: as it is read, and as it is written.
 struct Schemas {
     read: SchemaGenerator,
     written: SchemaGenerator,
@@ -70,7 +70,8 @@ impl Schemas {
     }
 }
 
-/// What is written promises neither lengths nor that nothing will be added: those are limits of whoever writes.
+/// Removes the limits from a written type. They bind the writer, and a client must accept longer values and
+/// new fields.
 fn relax(schema: &mut schemars::Schema) {
     for limit in ["minLength", "maxLength", "minItems", "maxItems"] {
         schema.remove(limit);
@@ -78,7 +79,7 @@ fn relax(schema: &mut schemars::Schema) {
     if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
         schema.remove("additionalProperties");
     }
-    // Set by us is the ordinary case of what is written.
+    // Most written fields are set by the service, so the mark says nothing.
     schema.remove("readOnly");
     transform_subschemas(&mut relax, schema);
 }
@@ -98,12 +99,12 @@ fn document(served: &[Served]) -> Value {
             "description": INTRODUCTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/", "description": "where this document comes from"}],
+        "servers": [{"url": "/", "description": "the origin of this document"}],
         "tags": [
-            {"name": "Runs", "description": "Begin, follow and steer runs."},
-            {"name": "Brands", "description": "The profiles that a run can be for."},
-            {"name": "Health", "description": "How the service and what it depends on are."},
-            {"name": "Documentation", "description": "This."},
+            {"name": "Runs", "description": "Submit, follow, cancel, retry and delete runs."},
+            {"name": "Brands", "description": "The profiles of the brands that a run can use."},
+            {"name": "Health", "description": "The state of the service and its dependencies."},
+            {"name": "Documentation", ": ": "This."},
         ],
         "paths": paths,
         "components": {
@@ -140,7 +141,7 @@ fn operation(served: &Served, schemas: &mut Schemas) -> Value {
     value
 }
 
-/// The empty requirement means that it also goes without.
+/// The empty requirement means that a request without a key is accepted too.
 fn security(key: Key) -> Value {
     match key {
         Key::Never => json!([]),
@@ -167,13 +168,13 @@ fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<V
     }
     all.push(json!({
         "name": super::request_id::HEADER.as_str(), "in": "header", "required": false,
-        "description": "The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced.",
+        "description": "The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id.",
         "schema": {"type": "string"},
     }));
     all
 }
 
-/// The fields of a named type, each as a parameter. The type itself is no schema of the document.
+/// The fields of a named type, each as a parameter. The type itself does not become a schema of the document.
 fn query_parameters(reference: &Value, schemas: &mut Schemas) -> Vec<Value> {
     let name = reference.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
     let schema = name.and_then(|name| schemas.read.definitions_mut().remove(name));
@@ -184,7 +185,7 @@ fn query_parameters(reference: &Value, schemas: &mut Schemas) -> Vec<Value> {
         let mut schema = schema.clone();
         let description = schema.as_object_mut().and_then(|fields| fields.remove("description"));
         let description = description.unwrap_or_else(|| Value::String(String::new()));
-        // A parameter is there or not; it is never null.
+        // A parameter is present or absent, but never null.
         let schema = without_null(schema);
         json!({"name": name, "in": "query", "required": false, "allowEmptyValue": true, "description": description, "schema": schema})
     };
@@ -221,7 +222,7 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value>
     for (status, codes) in by_status {
         let problem = problem(status, &codes, schemas);
         match all.get_mut(&status.to_string()) {
-            // An answer in other words than an error's, with the same status: either may come.
+            // The status has both a regular answer and an error, so either form may come.
             Some(answer) => {
                 let content = problem.pointer("/content").and_then(Value::as_object).cloned();
                 if let (Some(Value::Object(forms)), Some(content)) = (answer.get_mut("content"), content) {
@@ -263,7 +264,7 @@ fn problem(status: u16, codes: &[Code], schemas: &mut Schemas) -> Value {
         429 | 503 => drop(headers.insert(
             "Retry-After".to_owned(),
             json!({
-                "description": "Seconds after which the same request may work.", "required": true,
+                "description": "Seconds after which the same request may succeed.", "required": true,
                 "schema": {"type": "integer", "minimum": 1},
             }),
         )),
@@ -280,7 +281,7 @@ fn problem(status: u16, codes: &[Code], schemas: &mut Schemas) -> Value {
 }
 
 fn request_id_header() -> Map<String, Value> {
-    Map::from_iter([("X-Request-Id".to_owned(), header("The request's name, also in the log."))])
+    Map::from_iter([("X-Request-Id".to_owned(), header("The request's id, also in the log."))])
 }
 
 fn header(meaning: &str) -> Value {

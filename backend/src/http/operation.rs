@@ -1,7 +1,7 @@
-//! One operation of the API, described: what it takes, what it answers, and which errors it may end in.
+//! The description of one operation: its parameters, its answers, and its errors.
 //!
-//! Bodies are described by the types that are read and written. What every operation has (request ids, keys, 500, the
-//! time limit) is added by [`super::routes`] and [`super::openapi`], so that a handler's description holds only its own.
+//! Bodies are described by their types. [`super::routes`] and [`super::openapi`] add the parts that all
+//! operations share: request ids, keys, 500, and the time limit.
 
 use axum::http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -27,22 +27,22 @@ pub(in crate::http) struct Operation {
     pub(super) key: Key,
 }
 
-/// Whether a key is asked for.
+/// The key that an operation requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     Never,
     /// One of `BACKEND_API_KEYS`.
     Api,
-    /// `METRICS_KEY`, where it is set.
+    /// `METRICS_KEY`, if it is set.
     Metrics,
 }
 
-/// One answer that is no error.
+/// One answer that is not an error.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) meaning: &'static str,
-    /// Each with its media type.
+    /// The schemas by media type.
     pub(super) forms: Vec<(&'static str, Describe)>,
     pub(super) headers: Vec<(&'static str, &'static str)>,
 }
@@ -67,38 +67,38 @@ impl Operation {
         }
     }
 
-    /// More than the summary says.
+    /// Adds a description to the summary.
     #[must_use]
     pub(in crate::http) fn text(self, description: &'static str) -> Self {
         Self { description, ..self }
     }
 
-    /// The query: each field of the type is a parameter.
+    /// Sets the query. Each field of the type is a parameter.
     #[must_use]
     pub(in crate::http) fn query<T: JsonSchema>(self) -> Self {
         Self { query: Some(describe::<T>), ..self }
     }
 
-    /// The body, as JSON.
+    /// Sets the JSON body.
     #[must_use]
     pub(in crate::http) fn body<T: JsonSchema>(self) -> Self {
         Self { body: Some(describe::<T>), ..self }
     }
 
-    /// An answer in JSON.
+    /// Adds an answer in JSON.
     #[must_use]
     pub(in crate::http) fn json<T: JsonSchema>(self, status: StatusCode, meaning: &'static str) -> Self {
         self.empty(status, meaning).form::<T>("application/json")
     }
 
-    /// An answer without a body.
+    /// Adds an answer without a body.
     #[must_use]
     pub(in crate::http) fn empty(mut self, status: StatusCode, meaning: &'static str) -> Self {
         self.answers.push(Answer { status, meaning, forms: Vec::new(), headers: Vec::new() });
         self
     }
 
-    /// A form that the last answer may take.
+    /// Adds a form to the last answer.
     #[must_use]
     pub(in crate::http) fn form<T: JsonSchema>(mut self, media_type: &'static str) -> Self {
         if let Some(answer) = self.answers.last_mut() {
@@ -107,7 +107,7 @@ impl Operation {
         self
     }
 
-    /// A header that the last answer has.
+    /// Adds a header to the last answer.
     #[must_use]
     pub(in crate::http) fn header(mut self, name: &'static str, meaning: &'static str) -> Self {
         if let Some(answer) = self.answers.last_mut() {
@@ -116,7 +116,7 @@ impl Operation {
         self
     }
 
-    /// The errors of its own.
+    /// Adds the operation's own errors.
     #[must_use]
     pub(in crate::http) fn problems(mut self, codes: &[Code]) -> Self {
         self.problems.extend_from_slice(codes);

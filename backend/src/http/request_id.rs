@@ -1,4 +1,4 @@
-//! A name for every request: in its answer, in every log line, and in its line of the access log.
+//! Gives every request an id, which appears in its answer, in its log lines, and in the access log.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use crate::telemetry::metrics;
 /// The header, in both directions.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that is taken over from a caller, in bytes.
+/// The longest id that is accepted from a client, in bytes.
 const BYTES_MAX: usize = 100;
 
-/// What a request outside every route is counted under.
+/// The metrics label for requests outside of all routes.
 const NO_ROUTE: &str = "none";
 
-/// A request's id: the caller's own if it is a plain name, else a new UUIDv7.
+/// A request's id: the client's own if it has only plain characters, else a new UUIDv7.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 
@@ -47,7 +47,7 @@ fn is_plain(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
 }
 
-/// The outermost layer: names the request, writes the body of a [`Problem`], counts and logs.
+/// The outermost layer. It sets the request's id, writes the body of a [`Problem`], counts and logs.
 pub(super) async fn name_and_log(
     State(state): State<HttpState>,
     mut request: Request,
@@ -63,7 +63,7 @@ pub(super) async fn name_and_log(
     let path = request.uri().path().to_owned();
     let client = client_ip(&request, state.access.trusted_proxy_hops);
     request.extensions_mut().insert(id.clone());
-    // An error's span is in force at every level of the log: a warning needs its request too.
+    // A span at error level exists at every log level, so that a warning shows its request too.
     let span = tracing::error_span!("request", request_id = id.as_str());
     async {
         let mut response = next.run(request).await;
@@ -86,7 +86,7 @@ pub(super) async fn name_and_log(
     .await
 }
 
-/// What layers inside have set (`Allow`, `Vary`, …) goes with the body that is written here.
+/// Keeps the headers of inner layers (`Allow`, `Vary`, …) for the body that is written here.
 fn keep_headers(response: &mut Response, headers: axum::http::HeaderMap) {
     use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
     let mut last = None;
@@ -101,7 +101,7 @@ fn keep_headers(response: &mut Response, headers: axum::http::HeaderMap) {
     }
 }
 
-/// One line of the access log. No path and no query: both may hold what somebody pasted.
+/// One line of the access log. It has no path and no query, because both may hold pasted secrets.
 struct Line<'a> {
     method: &'static str,
     route: &'a str,
@@ -127,7 +127,7 @@ fn log(line: &Line<'_>) {
     );
 }
 
-/// Methods are a label of metrics: whatever else a caller invents is one more.
+/// The method as a label of metrics. All unknown methods share one label.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,5 +1,5 @@
-//! Threads of their own for requests: hundreds of runs that are ready for their next step at once do not stand in the way of
-//! a probe, or of what files answer. (A connection to the database is driven by whoever opened it.)
+//! Separate threads for requests. Hundreds of runs that are ready at once do not delay a health probe or an
+//! answer from files. (The task that opened a database connection also drives it.)
 
 use std::{io, thread::available_parallelism};
 
@@ -8,8 +8,8 @@ use tokio::{
     task::JoinError,
 };
 
-/// The runtime that answers requests. The one that works on runs has as many threads as there are cores; the system shares
-/// these out, and favours who has little to do.
+/// The runtime that answers requests. The runtime for runs has as many threads as there are cores. The
+/// system's scheduler favours the threads with less work.
 #[derive(Debug)]
 pub struct RequestRuntime {
     handle: Handle,
@@ -18,7 +18,11 @@ pub struct RequestRuntime {
 }
 
 impl RequestRuntime {
-    /// Half as many as there are cores.
+    /// Starts half as many threads as there are cores.
+    ///
+    /// # Errors
+    ///
+    /// The system cannot start the threads.
     pub fn start() -> io::Result<Self> {
         let count = available_parallelism().map_or(1, |cores| cores.get() / 2).max(1);
         let mut threads = Builder::new_multi_thread();
@@ -26,7 +30,11 @@ impl RequestRuntime {
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
-    /// Runs a future on them.
+    /// Runs a future on these threads.
+    ///
+    /// # Errors
+    ///
+    /// The future panicked, or the runtime has stopped.
     pub async fn run<F>(&self, future: F) -> Result<F::Output, JoinError>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -37,7 +45,8 @@ impl RequestRuntime {
 
 impl Drop for RequestRuntime {
     fn drop(&mut self) {
-        // What still hangs on a dead disk must not hold the process; and a runtime may not be waited for within another.
+        // A task that hangs on a dead disk must not block the exit. Also, a runtime must not be awaited
+        // inside another one.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -1,4 +1,4 @@
-//! Every route on one page, each with its description.
+//! All routes in one place, each with its description.
 
 use axum::{
     Router,
@@ -13,7 +13,7 @@ use super::{
     runs::{self, describe},
 };
 
-/// What asks for a key: `/run`, and all about runs.
+/// The routes that require a key: `/run`, and everything about runs.
 fn with_key() -> Routes {
     Routes::with_key()
         .post("/run", runs::submit, describe::submit())
@@ -37,7 +37,7 @@ fn public() -> Routes {
         .get("/health/live", health::live, health::describe_live())
         .get("/health/ready", health::ready, health::describe_ready())
         .get("/health/deep", health::deep, health::describe_deep())
-        // With a key of its own, where it is set.
+        // It has its own key, if one is set.
         .get("/metrics", metrics::prometheus, metrics::describe())
         .get("/openapi.json", openapi::json, openapi::describe_json())
         .get("/docs", docs::page, docs::describe())
@@ -56,7 +56,7 @@ pub fn router(state: HttpState) -> Router {
         .merge(public().router)
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
-        // The last is the outermost.
+        // The last layer is the outermost.
         .layer(from_fn_with_state(state.clone(), guards::time_limit))
         .layer(from_fn(guards::catch_panic));
     if let Some(cors) = cors::layer(&state.access.allowed_origins) {
@@ -67,6 +67,6 @@ pub fn router(state: HttpState) -> Router {
         .layer(CompressionLayer::new())
         .layer(from_fn(guards::security_headers))
         .with_state(state);
-    // `/run/` is `/run`, as it was with the service before this one. A layer of the router's own would come too late.
+    // Serves `/run/` as `/run`, as the earlier service did. A layer inside the router would come too late.
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))
 }

@@ -1,4 +1,4 @@
-//! Routes with their descriptions: no address is served that is not described.
+//! Routes with their descriptions. Every served address has a description.
 
 use axum::{
     Router,
@@ -11,7 +11,7 @@ use super::{
     operation::{Key, Operation},
 };
 
-/// An operation where it is served.
+/// An operation with its route.
 #[derive(Debug, Clone)]
 pub(super) struct Served {
     pub(super) method: &'static str,
@@ -19,7 +19,7 @@ pub(super) struct Served {
     pub(super) operation: Operation,
 }
 
-/// Routes that share whether a key is asked for.
+/// Routes with the same key requirement.
 #[derive(Debug)]
 pub(super) struct Routes {
     key: Key,
@@ -28,12 +28,12 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// Behind one of the API's keys.
+    /// Routes that require an API key.
     pub(super) fn with_key() -> Self {
         Self { key: Key::Api, router: Router::new(), served: Vec::new() }
     }
 
-    /// For everybody, unless an operation says otherwise.
+    /// Routes without a key, unless an operation sets one.
     pub(super) fn public() -> Self {
         Self { key: Key::Never, router: Router::new(), served: Vec::new() }
     }
@@ -74,7 +74,7 @@ impl Routes {
     ) -> Self {
         let operation = if self.key == Key::Never { operation } else { operation.with_key(self.key) };
         self.served.push(Served { method, path, operation });
-        // Methods of one address join.
+        // Methods of one address are joined.
         self.router = self.router.route(path, route);
         self
     }

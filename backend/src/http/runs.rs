@@ -1,4 +1,4 @@
-//! `/run`, and what is asked about runs or done to them.
+//! `/run`, and all operations on runs.
 
 mod bodies;
 pub(super) mod describe;
@@ -22,10 +22,10 @@ pub(super) use self::events::follow;
 use super::{HttpState, UNALTERED, auth, body, codes, error::Problem};
 use crate::runs::{Retried, Submission};
 
-/// Of everything about runs.
+/// For all answers about runs.
 const NO_STORE: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, UNALTERED)];
 
-/// Accepts a run: 202, and the same 202 for every repeat.
+/// Accepts a run: 202, and the same 202 for every repetition.
 pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Response {
     accept(state, request).await.unwrap_or_else(auth::refuse)
 }
@@ -50,7 +50,7 @@ pub(super) async fn status(
     Ok((NO_STORE, Json(view::status(&view, state.health.file_storage().durability()))).into_response())
 }
 
-/// All there is to a run.
+/// Everything about a run.
 pub(super) async fn detail(
     State(state): State<HttpState>,
     run_id: Result<Path<String>, PathRejection>,
@@ -83,12 +83,12 @@ pub(super) async fn report(
         report::answer(view, &headers)
     };
     let mut response = answer.await.unwrap_or_else(Problem::into_response);
-    // The next one may ask for another form of it, or be told otherwise.
+    // Another client may request another form, or get another answer.
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     response
 }
 
-/// Works on a failed or cancelled run again: 202.
+/// Retries a failed or cancelled run: 202.
 pub(super) async fn retry(
     State(state): State<HttpState>,
     run_id: Result<Path<String>, PathRejection>,
@@ -102,7 +102,7 @@ pub(super) async fn retry(
     Ok((StatusCode::ACCEPTED, NO_STORE, Json(body)).into_response())
 }
 
-/// Stops a run: 200, also for one that is stopped already.
+/// Cancels a run: 200, also for a cancelled one.
 pub(super) async fn cancel(
     State(state): State<HttpState>,
     run_id: Result<Path<String>, PathRejection>,
@@ -116,7 +116,7 @@ pub(super) async fn cancel(
     Ok((NO_STORE, Json(body)).into_response())
 }
 
-/// Deletes a run: 204, also for one that is deleted already.
+/// Deletes a run: 204, also for a deleted one.
 pub(super) async fn delete(
     State(state): State<HttpState>,
     run_id: Result<Path<String>, PathRejection>,
@@ -131,14 +131,14 @@ fn status_url(run_id: &RunId) -> String {
     format!("/status/{run_id}")
 }
 
-/// What is no run's id is the id of no run: 404, whatever it is made of.
+/// Parses a run id. Any other text gets 404, because no run has such an id.
 fn parse(run_id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> {
     let unknown = || Problem::new(codes::RUN_NOT_FOUND, "there is no run with this id");
     let Path(run_id) = run_id.map_err(|_| unknown())?;
     RunId::parse(&run_id).map_err(|_| unknown())
 }
 
-/// Work that goes on when the caller hangs up: half of it must never be the end of it.
+/// Runs work to its end, even if the client hangs up. Half a change must never remain.
 async fn run_to_completion<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Problem> {

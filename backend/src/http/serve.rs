@@ -1,4 +1,4 @@
-//! The server's loop: bounded connections, limits for slow senders and readers, a stop that lets answers finish.
+//! The server loop: it limits connections, slow senders and slow readers, and lets answers finish at a stop.
 
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
@@ -16,17 +16,17 @@ use tower::ServiceExt as _;
 
 use super::{client_ip::Peer, write_timeout::WriteTimeout};
 
-/// What connections may take.
+/// The limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct ServeLimits {
-    /// Connections at once; further ones wait in the kernel's queue.
+    /// The most connections at once. Further ones wait in the kernel's queue.
     pub connections_max: usize,
-    /// From the end of one request, or the connection's beginning, to the end of the next one's headers. Also how long
-    /// an idle connection is kept.
+    /// From the end of one request, or from the start of the connection, to the end of the next request's
+    /// headers. It also limits how long an idle connection is kept.
     pub header_timeout: Duration,
-    /// How long a caller may take nothing of its answer.
+    /// How long a client may read nothing of its answer.
     pub stall_timeout: Duration,
-    /// How long answers under way may take after the stop.
+    /// How long running answers may take after the stop.
     pub stop_timeout: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             connections_max: 4_096,
-            // Whoever takes up all connections and says nothing keeps others waiting no longer than this.
+            // An attacker who opens all connections and sends nothing blocks others no longer than this.
             header_timeout: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(5),
@@ -42,10 +42,10 @@ impl Default for ServeLimits {
     }
 }
 
-/// The longest that a failed accept is waited after: no descriptors are left, and some will be.
+/// The pause after a failed accept. The process is out of descriptors, and some will become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `shutdown` is done, and then until the answers under way are.
+/// Serves until `shutdown` completes, and then until the running answers are finished.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -71,7 +71,7 @@ pub async fn serve(
             .serve_connection(TokioIo::new(WriteTimeout::new(stream, limits.stall_timeout)), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
-            // A caller that went away or was too slow is no news.
+            // It is normal that a client goes away or is too slow.
             if let Err(error) = connection.await {
                 tracing::debug!(event = "connection_ended_early", %error, "connection ended early");
             }
@@ -95,7 +95,7 @@ async fn accept(
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
-            // Small answers must not wait for more of them; it is an optimisation, and may fail.
+            // Small answers must not be delayed (Nagle). It is an optimisation, so a failure is harmless.
             let _ = stream.set_nodelay(true);
             Some((stream, Peer(peer), slot))
         }

@@ -1,4 +1,4 @@
-//! How many streams of events are open, and whose.
+//! Counts the open event streams by client.
 
 use std::{
     collections::HashMap,
@@ -12,23 +12,23 @@ use tokio_util::sync::CancellationToken;
 use super::{HttpState, auth, client_ip::client_ip};
 use crate::telemetry::metrics;
 
-/// Streams of one process: half of the connections that it takes, so that the other half is always there for everything
-/// else.
+/// The most streams of one process: half of its connections, so that the other half stays free for other
+/// requests.
 const STREAMS_MAX: usize = 2_048;
 
-/// Whose stream it is.
+/// The client that a stream belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Client {
-    /// By the digest of its key.
+    /// The digest of its key.
     Key([u8; 32]),
     Address(IpAddr),
     Unknown,
 }
 
 impl Client {
-    /// The client of a request that has been let in.
+    /// The client of an admitted request.
     pub(super) fn of(request: &Request, state: &HttpState) -> Self {
-        // Where no keys are asked for, one that somebody makes up must not make him another client.
+        // Without configured keys, an invented key must not make a client look like another one.
         if !state.access.api_keys.is_empty()
             && let Some(digest) = auth::given_digest(request.headers())
         {
@@ -52,7 +52,7 @@ impl Streams {
         Arc::new(Self { per_client_max, open: Mutex::default(), ending: CancellationToken::new() })
     }
 
-    /// The right to one more stream, if there is one.
+    /// Admits one more stream, if the limits allow it.
     pub(super) fn admit(self: &Arc<Self>, client: Client) -> Option<Admitted> {
         let mut open = self.lock();
         if open.values().sum::<usize>() >= STREAMS_MAX
@@ -65,7 +65,7 @@ impl Streams {
         Some(Admitted { streams: self.clone(), client })
     }
 
-    /// Ends all streams: their clients come again, and find another replica.
+    /// Ends all streams. Their clients reconnect to another replica.
     pub fn end(&self) {
         self.ending.cancel();
     }
@@ -79,7 +79,7 @@ impl Streams {
     }
 }
 
-/// A stream's place, until it is dropped.
+/// The place of an open stream, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Admitted {
     streams: Arc<Streams>,
@@ -112,7 +112,7 @@ mod tests {
         assert!(streams.admit(Client::Key([1; 32])).is_some(), "another client");
         drop(held);
         assert!(streams.admit(one).is_some());
-        assert!(streams.lock().is_empty(), "who has none open is forgotten");
+        assert!(streams.lock().is_empty(), "a client without streams is forgotten");
         let streams = Streams::new(usize::MAX);
         let all: Vec<Admitted> = (0..STREAMS_MAX).map(|_| streams.admit(one).unwrap()).collect();
         assert!(streams.admit(Client::Unknown).is_none());

@@ -1,4 +1,4 @@
-//! A connection that gives up a caller who asks and does not read the answer.
+//! A connection that is closed if the client does not read its answer.
 
 use std::{
     future::Future as _,
@@ -14,8 +14,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A stream whose writes fail once the other end has taken nothing for `limit`. Without it, unread answers would hold
-/// their connections for ever: the server's own limits end with the request.
+/// A stream whose writes fail once the other end has read nothing for `limit`. Without it, unread answers
+/// would keep their connections for ever, because the server's own limits end with the request.
 #[derive(Debug)]
 pub(super) struct WriteTimeout {
     stream: TcpStream,

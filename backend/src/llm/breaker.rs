@@ -1,4 +1,5 @@
-//! A circuit breaker: stops asking an endpoint that keeps failing, and tries it again with one probe.
+//! A circuit breaker: it stops calls to an endpoint that keeps failing, and tests the endpoint again with one
+//! probe.
 
 use std::{
     collections::VecDeque,
@@ -11,11 +12,11 @@ use tokio::time::Instant;
 /// When the breaker opens and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BreakerConfig {
-    /// How far back requests count.
+    /// The period over which requests count.
     pub window: Duration,
-    /// Fewer requests than this within the window never open it.
+    /// Fewer requests than this within the window never open the breaker.
     pub requests_min: u32,
-    /// How long it stays open before a probe is let through.
+    /// How long the breaker stays open before it admits a probe.
     pub open_for: Duration,
 }
 
@@ -26,7 +27,7 @@ impl Default for BreakerConfig {
     }
 }
 
-/// Shared by all calls of one client.
+/// One breaker for all calls of one client.
 #[derive(Debug)]
 pub struct Breaker {
     config: BreakerConfig,
@@ -39,11 +40,11 @@ enum State {
     Open {
         until: Instant,
     },
-    /// One request is under way to find out whether the endpoint is back.
+    /// One request tests whether the endpoint is back.
     Probing,
 }
 
-/// Requests of the recent past, counted in slices of the window so that it stays small at any rate.
+/// Recent requests, counted in slices of the window, so that memory stays small at any rate.
 #[derive(Debug, Default)]
 struct Window {
     slices: VecDeque<Slice>,
@@ -56,11 +57,11 @@ struct Slice {
     failures: u32,
 }
 
-/// Slices a window is divided into.
+/// The number of slices in a window.
 const SLICES: u32 = 60;
 
-/// The permission to make one request. It must be told how the request went; dropped without, as when the run is
-/// cancelled, it counts as neither.
+/// The permission to make one request. The holder reports the result. If it is dropped without a report, for
+/// example on a cancellation, the request does not count.
 #[derive(Debug)]
 pub struct Permit<'a> {
     breaker: &'a Breaker,
@@ -74,7 +75,11 @@ impl Breaker {
         Self { config, state: Mutex::new(State::Closed(Window::default())) }
     }
 
-    /// Asks to make a request; refused with the time until it is worth asking again.
+    /// Asks for permission to make a request.
+    ///
+    /// # Errors
+    ///
+    /// The time until the next attempt makes sense, while the breaker is open or a probe runs.
     pub fn acquire(&self) -> Result<Permit<'_>, Duration> {
         let now = Instant::now();
         let mut state = self.lock();
@@ -85,13 +90,13 @@ impl Breaker {
                 true
             }
             State::Open { until } => return Err(until - now),
-            // How long the probe takes is not known; a second from now is soon enough to look again.
+            // The probe's duration is unknown, so try again in a second.
             State::Probing => return Err(Duration::from_secs(1)),
         };
         Ok(Permit { breaker: self, is_probe, settled: false })
     }
 
-    /// `closed`, `open` or `probing`, for health. Open until somebody asks after its time is over.
+    /// `closed`, `open` or `probing`, for health. It stays `open` until the next request after its time.
     #[must_use]
     pub fn state_name(&self) -> &'static str {
         match *self.lock() {
@@ -113,7 +118,7 @@ impl Breaker {
                     *state = State::Open { until: now + self.config.open_for };
                 }
             }
-            // It was begun before the breaker opened, and says nothing new.
+            // The request began before the breaker opened, so it says nothing new.
             (State::Open { .. } | State::Probing, false) => {}
         }
     }
@@ -124,7 +129,7 @@ impl Breaker {
 }
 
 impl Window {
-    /// Counts one request; returns requests and failures within the window.
+    /// Counts one request. Returns the requests and failures within the window.
     fn count(&mut self, now: Instant, length: Duration, failed: bool) -> (u32, u32) {
         while self.slices.front().is_some_and(|slice| now.duration_since(slice.start) >= length) {
             self.slices.pop_front();
@@ -143,13 +148,13 @@ impl Window {
 }
 
 impl Permit<'_> {
-    /// The endpoint worked, whatever it answered.
+    /// Reports that the endpoint worked, whatever it answered.
     pub fn succeeded(mut self) {
         self.settled = true;
         self.breaker.settle(self.is_probe, false);
     }
 
-    /// The endpoint did not work.
+    /// Reports that the endpoint failed.
     pub fn failed(mut self) {
         self.settled = true;
         self.breaker.settle(self.is_probe, true);

@@ -1,11 +1,12 @@
-//! Connections to the model's endpoint: HTTP/2 over TLS where it is offered, else HTTP/1.1.
+//! Connections to the model's endpoint: HTTP/2 over TLS if the endpoint offers it, else HTTP/1.1.
 //!
-//! * [`gate`]: connects with HTTP/2 or not at all, and remembers which of the two the endpoint speaks.
-//! * [`errors`]: reads from an error whether the request was processed, and puts it into words.
+//! * [`gate`]: connects by HTTP/2 only, and remembers which protocol the endpoint speaks.
+//! * [`errors`]: reads from an error whether the endpoint processed the request, and describes the error.
 //!
-//! A server takes a limited number of requests at once on an HTTP/2 connection, usually 100. The client library opens one
-//! connection to a host, and lets requests above the limit wait. So there are several clients, each with fewer requests
-//! than that. The first with room gets the next request: the last ones become idle, and close their connections.
+//! A server accepts a limited number of concurrent requests on an HTTP/2 connection, usually 100. The client
+//! library opens one connection per host, and queues the requests above the limit. So this module keeps
+//! several clients, each with fewer requests than the limit. A request uses the first client with room. So
+//! the last clients become idle and close their connections.
 
 mod errors;
 mod gate;
@@ -31,29 +32,32 @@ use gate::{Gate, Spoken};
 use super::{fault::Fault, openrouter::OpenRouterError};
 use foundation::tls;
 
-/// How long making a connection may take. A healthy one takes less than a second.
+/// The time limit of a connection attempt. A healthy one takes less than a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a request that the endpoint has not processed is sent again at once. An endpoint that shuts down refuses
-/// once: the next connection leads to another machine.
+/// How often a request is sent again at once if the endpoint has not processed it. An endpoint that shuts
+/// down refuses once, and the next connection reaches another machine.
 const RESENDS_MAX: usize = 3;
-/// When a connection without requests is closed, and its client dropped; the client library's own default.
+/// How long a connection and its client may be idle before they are closed. It is the client library's
+/// default.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// How much of one answer may lie unread. At 100 ms of distance that is more than 1 MB/s; an answer has about 100 kB.
+/// How many unread bytes of one answer may be buffered. At a round trip of 100 ms, this permits more than 1
+/// MB/s. An answer has about 100 kB.
 const STREAM_WINDOW_BYTES: usize = 128 * 1024;
 
-/// How the endpoint is connected to.
+/// The settings of the connections.
 #[derive(Debug, Clone)]
 pub struct ConnectionsConfig {
     /// `EXTRA_CA_FILE`
     pub extra_ca_file: Option<PathBuf>,
-    /// Requests at once on one HTTP/2 connection. Servers usually take 100. The rest is for requests that have ended here
-    /// and not yet there.
+    /// Concurrent requests on one HTTP/2 connection. Servers usually accept 100. The margin is for requests
+    /// that have ended here but not yet at the server.
     pub requests_per_client: usize,
-    /// HTTP/2 clients, each with a connection. 10,000 requests at once need 112 of them; above 13,500, requests wait.
+    /// The most HTTP/2 clients, each with one connection. 10,000 concurrent requests need 112 of them. Above
+    /// 13,500, requests wait.
     pub clients_max: usize,
-    /// After so much silence while requests are open, the other side is asked whether it is there.
+    /// After this much silence with open requests, the client pings the server.
     pub ping_interval: Duration,
-    /// The other side must answer within this time, or the connection is given up.
+    /// If the server does not answer a ping within this time, the client drops the connection.
     pub ping_timeout: Duration,
 }
 
@@ -74,15 +78,15 @@ impl Default for ConnectionsConfig {
 pub(super) struct Connections {
     config: ConnectionsConfig,
     headers: HeaderMap,
-    /// An endpoint on this machine is reached without a proxy.
+    /// Whether to bypass proxies, for an endpoint on this machine.
     ignores_proxies: bool,
     /// For HTTP/2.
     tls: rustls::ClientConfig,
     spoken: Arc<Spoken>,
-    /// Opens as many connections as there are requests at once, and uses them again.
+    /// Opens one connection per concurrent request, and reuses it.
     http1: Client,
     http2: Mutex<Clients>,
-    /// One permit for each request that all HTTP/2 clients together may have.
+    /// One permit per request that all HTTP/2 clients together may have.
     room: Arc<Semaphore>,
 }
 
@@ -101,18 +105,18 @@ struct Used {
     last_used: Instant,
 }
 
-/// Room for one request; nothing where the endpoint speaks HTTP/1.1.
+/// Room for one request. None if the endpoint speaks HTTP/1.1.
 #[derive(Debug)]
 pub(super) struct Room(Option<OwnedSemaphorePermit>);
 
-/// An answer that has begun, and its place on a connection. The reader of the answer keeps both.
+/// A started answer with its place on a connection. The reader keeps both.
 #[derive(Debug)]
 pub(super) struct Sent<'a> {
     pub(super) response: Response,
     pub(super) place: Place<'a>,
 }
 
-/// A request's place on a connection. Dropping it gives the place back.
+/// A request's place on a connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     http: Client,
@@ -128,7 +132,7 @@ struct Counted<'a> {
 }
 
 impl Counted<'_> {
-    /// Gives the place back and keeps the room, for another try elsewhere.
+    /// Frees the place and keeps the room, for another attempt elsewhere.
     fn leave(mut self) -> Room {
         Room(self.room.0.take())
     }
@@ -144,7 +148,7 @@ impl Drop for Counted<'_> {
 }
 
 impl Connections {
-    /// Opens no connection yet. The headers go with every request.
+    /// Opens no connection yet. Every request carries the headers.
     pub(super) fn new(
         config: ConnectionsConfig,
         endpoint: &Url,
@@ -181,8 +185,9 @@ impl Connections {
         Room(self.room.clone().acquire_owned().await.ok())
     }
 
-    /// Sends the request that `write` writes, and waits for its answer to begin. A request that the endpoint says it has
-    /// not processed has cost nothing: it is written and sent again at once.
+    /// Sends the request that `write` writes, and waits until its answer begins. If the endpoint says that it
+    /// has not processed the request, nothing was charged. Then the request is written and sent again at
+    /// once.
     pub(super) async fn send(
         &self,
         room: Room,
@@ -229,7 +234,7 @@ impl Connections {
         }
     }
 
-    /// The first client with room, if possible another one than `refused_by`.
+    /// The first client with room, preferably not `refused_by`.
     fn place(&self, room: Room, refused_by: Option<u64>) -> Result<Place<'_>, Fault> {
         if room.0.is_none() || self.spoken.is_http1() {
             return Ok(Place { http: self.http1.clone(), counted: None });
@@ -261,7 +266,7 @@ impl Connections {
 
     fn http2_client(&self) -> Result<Client, reqwest::Error> {
         let gate = Gate::new(self.spoken.clone());
-        // A reader that is slow takes nothing from the others.
+        // A slow reader must not reduce the window of the others.
         let connection_window = STREAM_WINDOW_BYTES.saturating_mul(self.config.requests_per_client);
         builder(&self.headers, self.ignores_proxies, self.tls.clone())
             .connector_layer(tower::layer::layer_fn(move |connector| gate.in_front_of(connector)))
@@ -279,7 +284,7 @@ fn builder(headers: &HeaderMap, ignores_proxies: bool, tls: rustls::ClientConfig
         .default_headers(headers.clone())
         .tls_backend_preconfigured(tls)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        // The key must not follow a redirect to somebody else.
+        // The key must not follow a redirect to another host.
         .redirect(reqwest::redirect::Policy::none());
     if ignores_proxies { builder.no_proxy() } else { builder }
 }

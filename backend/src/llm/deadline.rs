@@ -1,4 +1,4 @@
-//! A limit for a stage as a whole: a model's client bounds each call, and a stage may make several.
+//! Limits the time of a whole stage. The model's client limits each call, and a stage may make several calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,10 @@ use pipeline::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long an analyst that is told to stop may take to say what it has spent.
+/// How long a cancelled analyst may take to report its costs.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Asks another analyst, for a limited time.
+/// Asks another analyst with a time limit.
 #[derive(Debug)]
 pub struct WithDeadline {
     analyst: Arc<dyn Analyst>,
@@ -43,7 +43,7 @@ impl Analyst for WithDeadline {
         }
         stop.cancel();
         let (usage, attempts) = match tokio::time::timeout(LAST_WORDS, answer).await {
-            // It was just about to answer, and is paid.
+            // The answer arrived at the last moment, and it is paid for.
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(AnalystError::Llm(error))) => (error.usage, error.attempts),
             _ => (Usage::default(), 0),
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// Never answers, and says what it has spent when it is told to stop.
+    /// Never answers. When it is cancelled, it reports its costs.
     #[derive(Debug)]
     struct Hanging;
 

@@ -1,4 +1,5 @@
-//! The error of a failed call, as the user reads it: a code, a sentence with the next step, and whether to try again.
+//! Builds the error of a failed call for users: a code, a sentence with the next step, and whether a retry
+//! may help.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::{
     routing::Routing,
 };
 
-/// The parts of the client and of the request that sentences name.
+/// The parts of the client and of the request that the sentences name.
 #[derive(Debug)]
 pub(super) struct Explain<'a> {
     pub(super) redactor: &'a Redactor,
@@ -19,17 +20,17 @@ pub(super) struct Explain<'a> {
     pub(super) output_tokens_max: u32,
 }
 
-/// When a call was given up.
+/// The state of a call when it failed.
 #[derive(Debug)]
 pub(super) struct CallContext {
     pub(super) attempts: u32,
-    /// The rest of the call's time.
+    /// The remaining time of the call.
     pub(super) left: Duration,
     pub(super) total: Duration,
 }
 
 pub(super) fn cancelled(usage: Usage, attempts: u32) -> LlmError {
-    let message = "the run was stopped while a model was being asked".to_owned();
+    let message = "the run was cancelled during a model call".to_owned();
     LlmError { code: LlmErrorCode::Cancelled, message, disposition: Disposition::Fail, usage, attempts }
 }
 
@@ -72,7 +73,7 @@ pub(super) fn paused(wait: Duration, usage: Usage, attempts: u32) -> LlmError {
 }
 
 impl Explain<'_> {
-    /// The error of a call that was given up with this fault.
+    /// The error of a call that failed with this fault.
     pub(super) fn failure(&self, fault: &Fault, call: &CallContext, usage: Usage) -> LlmError {
         let (code, message) = self.code_and_message(fault, call);
         let disposition = if fault.is_retryable() || matches!(fault, Fault::Deadline) {
@@ -217,7 +218,7 @@ impl Explain<'_> {
             Some(300..=399) => (
                 LlmError,
                 format!(
-                    "the endpoint redirects elsewhere {said}, which is not followed; check OPENROUTER_BASE_URL"
+                    "the endpoint redirects {said}, and the client follows no redirect; check OPENROUTER_BASE_URL"
                 ),
             ),
             Some(400..=407 | 409..=499) => (
@@ -241,7 +242,7 @@ impl Explain<'_> {
         }
     }
 
-    /// The operator's constraints that this refusal is about, as far as its words tell.
+    /// The operator's constraints that this refusal may concern, as far as its words show.
     fn constraints(&self, upstream: &Upstream) -> Vec<&'static str> {
         let words = upstream.message.to_lowercase();
         let is_about_routing =
@@ -249,7 +250,7 @@ impl Explain<'_> {
         if is_about_routing { self.routing.named_in(&words) } else { Vec::new() }
     }
 
-    /// The endpoint's words, cleaned, behind a colon.
+    /// The endpoint's words, cleaned, after a colon.
     fn quoted(&self, words: &str) -> String {
         let words = self.redactor.clean(words);
         if words.is_empty() { words } else { format!(": {words}") }
@@ -275,7 +276,7 @@ fn attempts(count: u32) -> String {
     if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
 }
 
-/// A duration for people, rounded up: nobody should come back too early.
+/// A duration for people, rounded up, so that nobody retries too early.
 fn time(duration: Duration) -> String {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {

@@ -1,4 +1,4 @@
-//! The faults of one request, and whether another one may go better.
+//! The faults of one request, and whether a retry may help.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use pipeline::llm::Usage;
 
 use super::wire::Reply;
 
-/// One request that brought no answer.
+/// A request without an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     pub fault: Fault,
-    /// The cost of the request all the same, where the endpoint stated it.
+    /// The cost of the request, if the endpoint stated it.
     pub usage: Usage,
-    /// The reply that had arrived before the fault. It may hold a complete answer, which is paid for.
+    /// The reply that arrived before the fault. It may hold a complete answer, which is paid for.
     pub partial: Option<Box<Reply>>,
 }
 
@@ -22,51 +22,52 @@ impl From<Fault> for Failure {
     }
 }
 
-/// Why a request brought no answer. Texts from outside are raw here: they are cleaned where a message is made.
+/// Why a request brought no answer. Texts from outside are raw here, and are cleaned when a message is built.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// The endpoint said so, by HTTP status or by an error inside a 200.
+    /// The endpoint reported it, by HTTP status or by an error inside a 200.
     Upstream(Box<Upstream>),
-    /// No connection could be made, or it broke before an answer was whole.
+    /// The connection failed, or it broke before the answer was complete.
     Connection(&'static str),
     /// Nothing arrived for this long.
     Idle(Duration),
-    /// The call's whole time is used up.
+    /// The call's total time is over.
     Deadline,
-    /// A 200 that is no answer of a model: what it is instead.
+    /// A 200 that is not a model's answer. The text says what it is instead.
     NotAnAnswer(&'static str),
     /// The body or the stream ended before the answer did.
     CutOff,
     /// More bytes than this client reads.
     TooLarge(usize),
-    /// No content, or nothing but white space.
+    /// No content, or only white space.
     EmptyContent,
     /// The model reached `max_tokens`.
     LengthLimit,
     ContentFilter,
-    /// The model declined, in these words.
+    /// The model declined in these words.
     Refusal(String),
-    /// Nothing was sent: the request could not be written again, for this reason. A defect of ours.
+    /// The request could not be serialized again, for this reason. Nothing was sent. This is a defect of the
+    /// program.
     Unwritten(String),
 }
 
 /// An error in the endpoint's words.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Upstream {
-    /// The HTTP status, or the code inside a 200; none where the endpoint gave nothing that is a status.
+    /// The HTTP status, or the code inside a 200. None if the endpoint gave no status.
     pub status: Option<u16>,
     pub message: String,
-    /// Whether the endpoint itself calls it worth retrying (`availability` errors).
+    /// Whether the endpoint itself marks it as retryable (`availability` errors).
     pub retryable: Option<bool>,
     pub retry_after: Option<Duration>,
     /// Whether a filter before the model refused the prompt.
     pub is_refusal: bool,
-    /// The parameter of the request that it is about, where it names one.
+    /// The parameter of the request that caused it, if the endpoint names one.
     pub parameter: Option<String>,
 }
 
 impl Fault {
-    /// Whether the same request may succeed when it is made again.
+    /// Whether a repetition of the same request may succeed.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             Self::Upstream(upstream) => upstream.is_retryable(),
@@ -81,13 +82,13 @@ impl Fault {
         }
     }
 
-    /// Whether it speaks against the endpoint's health. A request that was refused for what it is, or an answer
-    /// that is useless for what it says, does not.
+    /// Whether the fault counts against the endpoint's health. A rejected request and a useless answer do not
+    /// count.
     pub(super) fn counts_against_endpoint(&self) -> bool {
         self.is_retryable() || matches!(self, Self::Deadline)
     }
 
-    /// How long the endpoint asks to wait.
+    /// How long the endpoint asks the client to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Upstream(upstream) => upstream.retry_after,
@@ -104,7 +105,8 @@ impl Upstream {
         match self.status {
             Some(400..=404 | 413 | 422) => false,
             Some(408 | 425 | 429 | 500..=599) => self.retryable.unwrap_or(true),
-            // New statuses arrive without notice; 4xx means that the request is at fault, unless a wait is asked for.
+            // New statuses appear without notice. A 4xx means a wrong request, unless the endpoint asks for a
+            // wait.
             Some(_) => self.retryable.unwrap_or(self.retry_after.is_some()),
             None => self.retryable.unwrap_or(true),
         }

@@ -1,4 +1,5 @@
-//! Bodies that arrive compressed although the client asks for none: some gateways compress whatever they send.
+//! Decompresses bodies that arrive compressed although the client asks for none. Some gateways compress every
+//! answer.
 
 use std::{
     borrow::Cow,
@@ -7,23 +8,24 @@ use std::{
 
 use flate2::write::MultiGzDecoder;
 
-/// How a gzip stream begins (RFC 1952).
+/// The first bytes of a gzip stream (RFC 1952).
 const MAGIC: [u8; 2] = [0x1F, 0x8B];
 
-/// Decodes a body piece by piece, if it is compressed. It goes by the body's first bytes: no text of an answer begins so.
+/// Decodes a body piece by piece if it is compressed. The first bytes decide, because no text of an answer
+/// begins like gzip.
 #[derive(Debug, Default)]
 pub(super) enum Gunzip {
     /// Less than two bytes so far.
     #[default]
     Undecided,
-    /// The first byte of the mark.
+    /// The first byte of the gzip mark.
     HalfMark,
     Plain,
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
 }
 
 impl Gunzip {
-    /// The next bytes as they were before the compression.
+    /// Returns the next decompressed bytes.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! How a model is held to the schema: strictly, by JSON mode, or by the prompt alone.
+//! The ladder of structured output: strict schema, JSON mode, or the prompt alone.
 //!
-//! An endpoint that refuses the stricter way is asked in the next one. A step removes only `response_format` and
-//! `require_parameters`; what keeps a document from a provider or a price from rising stays in every request.
+//! If an endpoint refuses a level, the client tries the next one. A step down removes only `response_format`
+//! and `require_parameters`. The constraints on providers and prices stay in every request.
 
 use std::{
     collections::HashMap,
@@ -15,19 +15,19 @@ use tokio::time::Instant;
 
 use super::fault::Upstream;
 
-/// How long a lower level is kept for a model: long enough that refusals cost nothing, short enough that a repaired
-/// endpoint is used well again.
+/// How long a lower level is remembered for a model. It is long enough that refusals cost nothing. It is
+/// short enough to return soon to the strict level of a repaired endpoint.
 const REMEMBERED_FOR: Duration = Duration::from_secs(3_600);
-/// The most models that are remembered; a process asks a handful.
+/// The most remembered models. A process uses only a few.
 const MODELS_MAX: usize = 256;
 
 /// `LLM_STRUCTURED_OUTPUT`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StructuredOutputSetting {
-    /// The strictest way that the endpoint takes.
+    /// The strictest level that the endpoint accepts.
     #[default]
     Auto,
-    /// This way only.
+    /// This level only.
     Only(StructuredOutput),
 }
 
@@ -45,17 +45,18 @@ impl FromStr for StructuredOutputSetting {
     }
 }
 
-/// One rung of the ladder.
+/// One level of the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Level {
     pub(super) structured_output: StructuredOutput,
-    /// Whether only providers are asked that know every parameter: others would ignore the schema.
+    /// Whether only providers that support every parameter may answer. Others would ignore the schema.
     pub(super) requires_parameters: bool,
-    /// Whether the limit is named `max_completion_tokens`: OpenAI's own endpoint refuses the older name for new models.
+    /// Whether the limit is called `max_completion_tokens`. OpenAI's own endpoint refuses the older name for
+    /// new models.
     pub(super) limits_completion: bool,
-    /// The most output tokens that the endpoint lets a request ask for, where it has said so.
+    /// The most output tokens that the endpoint permits, if it has stated a limit.
     pub(super) output_tokens_max: Option<u32>,
-    /// Whether the usage of a stream is asked for.
+    /// Whether to request the usage of a stream.
     pub(super) asks_for_usage: bool,
 }
 
@@ -71,7 +72,7 @@ impl Level {
     }
 }
 
-/// The levels that models have been found to need.
+/// The levels that the models are known to need.
 #[derive(Debug)]
 pub(super) struct Ladder {
     setting: StructuredOutputSetting,
@@ -83,14 +84,15 @@ impl Ladder {
         Self { setting, known: Mutex::default() }
     }
 
-    /// The level at which a model is asked first.
+    /// The first level to try with a model.
     pub(super) fn level(&self, model: &str) -> Level {
         let mut known = self.lock();
         known.retain(|_, (_, until)| *until > Instant::now());
         known.get(model).map_or_else(|| self.top(), |(level, _)| *level)
     }
 
-    /// The next level after this refusal; none where the refusal is about something else, or nothing is left to remove.
+    /// The next level after this refusal. None if the refusal has another reason, or if nothing is left to
+    /// remove.
     pub(super) fn below(&self, level: Level, refusal: &Upstream) -> Option<Level> {
         let next = match objection(refusal)? {
             Objection::Routing => Level { requires_parameters: false, ..level },
@@ -105,13 +107,14 @@ impl Ladder {
                 }
             },
         };
-        // A limit is taken over once: an endpoint that names another one each time would be asked for ever.
+        // Accept a limit once only. An endpoint that names another limit each time would cause an endless
+        // loop.
         let moves_limit =
             level.output_tokens_max.is_some() && next.output_tokens_max != level.output_tokens_max;
         (next != level && !moves_limit).then_some(next)
     }
 
-    /// The model has answered at this level.
+    /// Remembers that the model answered at this level.
     pub(super) fn remember(&self, model: &str, level: Level) {
         let mut known = self.lock();
         let is_known = known.get(model).is_some_and(|(known, _)| *known == level);
@@ -136,10 +139,10 @@ impl Ladder {
     }
 }
 
-/// The reason for which an endpoint refuses a request.
+/// Why an endpoint refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Objection {
-    /// The schema, or structured output at all.
+    /// The schema, or structured output in general.
     Schema,
     /// OpenRouter's member `provider`, which other endpoints do not know.
     Routing,
@@ -151,7 +154,7 @@ enum Objection {
     UsageOption,
 }
 
-/// Words of OpenAI, Anthropic, Google, OpenRouter, vLLM, llama.cpp and others for structured output.
+/// Words for structured output by OpenAI, Anthropic, Google, OpenRouter, vLLM, llama.cpp and others.
 const SCHEMA_WORDS: [&str; 20] = [
     "failed to generate json",
     "response format",
@@ -174,7 +177,7 @@ const SCHEMA_WORDS: [&str; 20] = [
     "additionalproperties",
     "support json",
 ];
-/// These name another fault, whatever other words stand beside them.
+/// Words for another fault, whatever other words the message has.
 const OTHER_FAULTS: [&str; 6] =
     ["context length", "context window", "prompt is too long", "too many tokens", "data policy", "max price"];
 
@@ -208,7 +211,7 @@ fn objection(refusal: &Upstream) -> Option<Objection> {
     }
 }
 
-/// The largest number in a refusal that is below what this program asks for: "[1, 8192]", "at most 4096".
+/// The largest number in a refusal that is below this program's own limit: "[1, 8192]", "at most 4096".
 fn largest_limit(said: &str) -> Option<u32> {
     /// A stage's answer needs more than this.
     const LEAST: u32 = 512;

@@ -1,11 +1,14 @@
-//! The model behind the [`pipeline::llm::LlmClient`] seam: OpenRouter, or any endpoint that speaks its wire format.
+//! The model's client behind the [`pipeline::llm::LlmClient`] trait: OpenRouter, or any endpoint with its
+//! wire format.
 //!
 //! * [`openrouter`]: the client, its settings, one HTTP request.
-//! * [`connections`]: over HTTP/2 or HTTP/1.1, with the operator's own authority.
-//! * [`request`] and [`wire`]: what goes out and what comes back, tolerant of what it does not know.
-//! * [`ladder`]: how a model is held to the schema; [`routing`]: the operator's constraints; [`prices`]: unknown costs.
-//! * [`resilience`]: which failure is worth another attempt, when, and what the user is told; [`breaker`] stops
-//!   asking an endpoint that keeps failing.
+//! * [`connections`]: HTTP/2 or HTTP/1.1, with the operator's own certificate authority.
+//! * [`request`] and [`wire`]: the request's body, and the reply, which tolerates unknown fields.
+//! * [`ladder`]: the levels of structured output.
+//! * [`routing`]: the operator's constraints.
+//! * [`prices`]: costs that the endpoint does not state.
+//! * [`resilience`]: which failure is retried, when, and what the user reads.
+//! * [`breaker`]: stops calls to an endpoint that keeps failing.
 
 pub mod breaker;
 pub mod connections;

@@ -1,4 +1,4 @@
-//! DeliveryCounts tolerated oddities by kind, and tells each kind once a run in the log.
+//! Counts tolerated oddities by kind, and logs each kind once per run.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,10 @@ use pipeline::{
 
 use crate::telemetry::metrics;
 
-/// The runs whose oddities are remembered. Beyond it the log may tell a kind twice in a run, which harms nobody.
+/// The most runs whose oddities are remembered. Beyond it, the log may repeat a kind, which is harmless.
 const RUNS_MAX: usize = 4_096;
 
-/// The oddities that the log has told of each run.
+/// The oddities that the log has shown for each run.
 #[derive(Debug, Default)]
 pub(super) struct OddityLog(Mutex<HashMap<RunId, Oddities>>);
 
@@ -45,7 +45,7 @@ impl OddityLog {
                 event = "model_reply_oddities",
                 run_id = %run,
                 kinds = kinds.join(","),
-                "the model's endpoint deviates from the wire format; the reply was taken"
+                "the model's endpoint deviates from the wire format; the reply was accepted"
             );
         }
     }

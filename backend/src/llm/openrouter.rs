@@ -1,7 +1,9 @@
 //! The client.
 //!
 //! * [`config`]: its settings.
-//! * [`call`]: the question of one call; [`attempt`]: one attempt of it; [`exchange`]: one HTTP request.
+//! * [`call`]: the question of one call.
+//! * [`attempt`]: one attempt of a call.
+//! * [`exchange`]: one HTTP request.
 
 mod attempt;
 mod call;
@@ -37,8 +39,8 @@ use super::{
 
 pub use super::resilience::RetryConfig;
 
-/// A model behind OpenRouter or an endpoint like it. One for the whole process: the breaker and the connections are
-/// shared by all runs.
+/// A model behind OpenRouter or a compatible endpoint. The process has one, so that all runs share the
+/// breaker and the connections.
 #[derive(Debug)]
 pub struct OpenRouter {
     connections: Connections,
@@ -58,7 +60,12 @@ pub struct OpenRouter {
 }
 
 impl OpenRouter {
-    /// A client; opens no connection. The clock is for waits that the endpoint states as dates.
+    /// Creates a client without opening a connection. The clock serves waits that the endpoint states as
+    /// dates.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenRouterError`] names the setting that is unusable.
     pub fn new(config: OpenRouterConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenRouterError> {
         let completions = endpoint(&config.base_url, "chat/completions")?;
         let authorization = authorization(&config.api_key)?;
@@ -120,7 +127,8 @@ impl LlmClient for OpenRouter {
                 completion.attempts += cut_off.attempts;
                 Ok(completion)
             }
-            // The endpoint may not know a limit as high as this: what is wrong is that the answer is too long.
+            // The endpoint may not support such a high limit. Then the real fault is that the answer is too
+            // long.
             Err(error) => {
                 let mut told =
                     if error.code == LlmErrorCode::LlmError { cut_off.clone() } else { error.clone() };
@@ -138,7 +146,7 @@ impl LlmClient for OpenRouter {
 }
 
 impl OpenRouter {
-    /// One call with its retries.
+    /// Makes one call with its retries.
     async fn ask(
         &self,
         call: &Call<'_>,

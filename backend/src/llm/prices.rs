@@ -1,4 +1,4 @@
-//! The endpoint's price list, for replies that do not state what they cost.
+//! The endpoint's price list, for replies that do not state their costs.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -10,16 +10,16 @@ use url::Url;
 
 use super::connections::Connections;
 
-/// The longest list that is read: OpenRouter's has about 700 kB.
+/// The longest list that is read. OpenRouter's has about 700 kB.
 const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a run waits for the list.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a list counts; prices change rarely.
+/// How long a list stays valid. Prices rarely change.
 const KEPT_FOR: Duration = Duration::from_secs(3_600);
-/// How long an endpoint without a list is not asked again.
+/// How long after a failure the list is not requested again.
 const FAILURE_KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// US dollars a token, and a request.
+/// US dollars per token, and per request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Price {
     prompt: f64,
@@ -31,14 +31,14 @@ struct Price {
 
 impl Price {
     fn read(pricing: &Value) -> Option<Self> {
-        // Prices are decimal texts; a negative one stands for a price that varies.
+        // Prices are decimal texts. A negative one means a varying price.
         let usd = |name: &str| {
             let price = pricing.get(name)?;
             let usd = price.as_f64().or_else(|| price.as_str()?.trim().parse().ok())?;
             (usd.is_finite() && usd >= 0.0).then_some(usd)
         };
         Some(Self {
-            // Vercel's gateway names them by the other words.
+            // Vercel's gateway uses these other names.
             prompt: usd("prompt").or_else(|| usd("input"))?,
             completion: usd("completion").or_else(|| usd("output"))?,
             cache_read: usd("input_cache_read"),
@@ -61,7 +61,7 @@ impl Price {
 
 type List = HashMap<String, Price>;
 
-/// The list, fetched when it is first needed.
+/// The list. It is downloaded when it is first needed.
 #[derive(Debug)]
 pub(super) struct PriceList {
     url: Url,
@@ -74,7 +74,7 @@ impl PriceList {
         Self { url, authorization, known: Mutex::default() }
     }
 
-    /// The cost of this usage by the first of the models that the list knows.
+    /// The cost of this usage by the first of these models that the list contains.
     pub(super) async fn cost_usd(
         &self,
         connections: &Connections,
@@ -82,14 +82,15 @@ impl PriceList {
         usage: &Usage,
     ) -> Option<f64> {
         let list = self.list(connections).await?;
-        // `acme/one:free` and `acme/one` are different entries; `acme/one:nitro` is a way to ask for the latter.
+        // `acme/one:free` and `acme/one` are different entries, but `acme/one:nitro` only selects a provider
+        // of the latter.
         let price =
             models.find_map(|model| list.get(model).or_else(|| list.get(model.rsplit_once(':')?.0)))?;
         Some(price.of(usage))
     }
 
     async fn list(&self, connections: &Connections) -> Option<Arc<List>> {
-        // One fetch at a time: the others wait for its result.
+        // One download at a time; the other callers wait for its result.
         let mut known = self.known.lock().await;
         if let Some((until, list)) = &*known
             && *until > Instant::now()
@@ -100,7 +101,7 @@ impl PriceList {
         if list.is_none() {
             tracing::warn!(
                 event = "price_list_unavailable",
-                "the endpoint gives no price list; unknown costs stay unknown"
+                "the endpoint offers no price list; unknown costs stay unknown"
             );
         }
         let kept_for = if list.is_some() { KEPT_FOR } else { FAILURE_KEPT_FOR };
@@ -136,7 +137,7 @@ fn read(body: &[u8]) -> Option<List> {
         let Some(price) = model.get("pricing").and_then(Price::read) else { continue };
         let Some(id) = model.get("id").and_then(Value::as_str) else { continue };
         list.insert(id.to_owned(), price);
-        // A free variant has the same slug as the model that is paid for.
+        // A free variant has the same slug as the paid model.
         let slug = model.get("canonical_slug").and_then(Value::as_str).filter(|_| !id.contains(':'));
         if let Some(slug) = slug {
             list.entry(slug.to_owned()).or_insert(price);

@@ -1,4 +1,4 @@
-//! Text from outside, made fit for messages: no key, no control characters, not too long.
+//! Cleans text from outside for messages: without keys and control characters, and not too long.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -7,7 +7,7 @@ const CHARS_MAX: usize = 200;
 /// The replacement for a key.
 const REDACTED: &str = "[redacted]";
 
-/// Cleans texts of one client's key, and of everything that looks like one.
+/// Removes the client's key, and everything that looks like a key.
 #[derive(Debug, Clone)]
 pub(super) struct Redactor {
     key: SecretString,
@@ -18,13 +18,13 @@ impl Redactor {
         Self { key }
     }
 
-    /// The text in one line of at most 200 characters, with keys replaced before anything is cut off.
+    /// The text in one line of at most 200 characters. Keys are replaced before the text is shortened.
     pub(super) fn clean(&self, text: &str) -> String {
         let text = self.without_key(text);
         let one_line: String =
             text.chars().map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).collect();
         let words: Vec<&str> = one_line.split(' ').filter(|word| !word.is_empty()).collect();
-        // Once more: a line break in the middle of a key is gone now.
+        // Replace once more, because a line break inside a key is gone now.
         let text = without_key_like_words(&self.without_key(&words.join(" ")));
         let mut short: String = text.chars().take(CHARS_MAX).collect();
         if short.len() < text.len() {
@@ -39,7 +39,7 @@ impl Redactor {
     }
 }
 
-/// Replaces words that begin like an API key, whole or in part (`sk-or-v1-…`), whoever they belong to.
+/// Replaces all words that begin like an API key, whole or in part (`sk-or-v1-…`).
 fn without_key_like_words(text: &str) -> String {
     let is_key_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.' | '…');
     let mut clean = String::with_capacity(text.len());

@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use super::{ladder::Level, routing::Routing};
 
-/// Anthropic takes at most this many cache breakpoints in one request.
+/// Anthropic accepts at most this many cache breakpoints per request.
 const CACHE_BREAKPOINTS_MAX: usize = 4;
-/// The longest schema name that OpenRouter takes, in characters.
+/// The longest schema name that OpenRouter accepts, in characters.
 const SCHEMA_NAME_CHARS_MAX: usize = 64;
 
 #[derive(Debug, Serialize)]
 struct Body<'a> {
     model: &'a str,
-    /// Tried in order when the one before fails; OpenRouter wants the first model in it, too.
+    /// The endpoint tries them in order after a failure. OpenRouter requires the first model in the list too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     models: Vec<&'a str>,
     messages: Value,
@@ -28,14 +28,14 @@ struct Body<'a> {
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
-    /// So that an idle endpoint can be told from a slow one, and so that hanging up stops the billing.
+    /// A stream shows whether an endpoint is idle or only slow, and hanging up stops the billing.
     stream: bool,
-    /// OpenRouter states the usage of a stream by itself; others want to be asked.
+    /// OpenRouter always states the usage of a stream. Other endpoints need this option.
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<Value>,
 }
 
-/// The models that are asked, and how.
+/// The models to use, and how.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub(super) model: &'a str,
@@ -45,8 +45,8 @@ pub(super) struct Asking<'a> {
     pub(super) output_tokens_max: u32,
 }
 
-/// Writes the body: structured output of this level, the operator's constraints, streaming, and a cache mark on blocks
-/// that are worth it where the model honours one.
+/// Writes the body: structured output of this level, the operator's constraints, and streaming. It sets cache
+/// marks on suitable blocks if the model supports them.
 pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_json::Result<String> {
     let Asking { model, fallback_models, routing, level, output_tokens_max } = *asking;
     let output_tokens_max =
@@ -87,7 +87,8 @@ fn response_format(request: &CompletionRequest, structured_output: StructuredOut
     }
 }
 
-/// One text: some endpoints take nothing else. A list of parts only where parts carry cache marks.
+/// A single text, because some endpoints accept nothing else. Only parts with cache marks need a list of
+/// parts.
 fn content(blocks: &[PromptBlock], with_cache_marks: bool) -> Value {
     if !with_cache_marks || !blocks.iter().any(|block| block.cacheable) {
         let texts: Vec<&str> = blocks.iter().map(|block| block.text.as_str()).collect();

@@ -1,4 +1,4 @@
-//! One call: as many requests as make sense within its deadline, its attempts and the run's money.
+//! One call: it makes requests within its deadline, its attempts and the run's budget.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -16,15 +16,15 @@ use super::{
     wire::Reply,
 };
 
-/// The most empty answers that one call pays for: the next one is most likely empty too.
+/// The most empty answers that one call pays for. A further one would most likely be empty too.
 const EMPTY_ANSWERS_MAX: u32 = 2;
 
-/// How often and how fast a failed request is made again.
+/// How often and how fast a failed request is repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryConfig {
-    /// Requests of one call, the first included; at least 1.
+    /// The most requests of one call, including the first; at least 1.
     pub attempts_max: u32,
-    /// The wait before the second request; it doubles from then on. Half of each wait is random.
+    /// The wait before the second request. It doubles from then on, and half of each wait is random.
     pub backoff_initial: Duration,
     pub backoff_max: Duration,
 }
@@ -39,7 +39,7 @@ impl Default for RetryConfig {
     }
 }
 
-/// Random fractions from a seed (SplitMix64): enough to spread retries, and repeatable in tests.
+/// Random fractions from a seed (SplitMix64). They spread retries, and tests can repeat them.
 #[derive(Debug)]
 pub(super) struct Jitter(AtomicU64);
 
@@ -64,18 +64,18 @@ pub(super) struct Resilience {
     pub(super) retry: RetryConfig,
     pub(super) breaker: Breaker,
     pub(super) jitter: Jitter,
-    /// The whole time of one call, waits included.
+    /// The total time of one call, waits included.
     pub(super) total_timeout: Duration,
 }
 
-/// A reply, and how the model was held to the schema.
+/// A reply, and the level of structured output that produced it.
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) reply: Reply,
     pub(super) structured_output: StructuredOutput,
 }
 
-/// An answer, and what the whole call took.
+/// An answer, and the effort of the whole call.
 #[derive(Debug)]
 pub(super) struct Success {
     pub(super) answered: Answered,
@@ -84,8 +84,8 @@ pub(super) struct Success {
 }
 
 impl Resilience {
-    /// Makes requests with `attempt` (which gets the call's deadline) until one is answered or another makes no
-    /// sense.
+    /// Makes requests with `attempt`, which gets the call's deadline, until one is answered or no further one
+    /// makes sense.
     pub(super) async fn call<F, Fut>(
         &self,
         explain: &error_messages::Explain<'_>,
@@ -145,7 +145,7 @@ impl Resilience {
                 event = "model_request_retried",
                 attempts,
                 wait_ms = wait.as_millis() as u64,
-                "model request failed; trying again"
+                "model request failed; will retry"
             );
             tokio::select! {
                 biased;
@@ -155,7 +155,7 @@ impl Resilience {
         }
     }
 
-    /// How long to wait before the next request; none if it makes no sense or too many have been made.
+    /// The wait before the next request. None if a retry makes no sense, or if the attempts are used up.
     fn wait_before_next(&self, fault: &Fault, attempts: u32) -> Option<Duration> {
         if !fault.is_retryable() || attempts >= self.retry.attempts_max {
             return None;
@@ -165,7 +165,7 @@ impl Resilience {
         let jitter = self.jitter.next();
         let backoff = full.mul_f64(0.5 + 0.5 * jitter);
         Some(match fault.retry_after() {
-            // Never before the time asked for; the jitter keeps many runs from coming back at once.
+            // Never earlier than the endpoint asked for. The jitter spreads the retries of many runs.
             Some(asked) => asked.saturating_add(self.retry.backoff_initial.mul_f64(jitter)).max(backoff),
             None => backoff,
         })
@@ -204,7 +204,8 @@ mod tests {
         error_messages::Explain { redactor, routing, model: "a/b", output_tokens_max: 10 }
     }
 
-    /// Makes one call whose requests fail with `faults` in turn and then succeed; returns when each was made.
+    /// Makes one call whose requests fail with `faults` in turn and then succeed. Returns the time of each
+    /// request.
     async fn call(
         resilience: &Resilience,
         limit: Option<f64>,

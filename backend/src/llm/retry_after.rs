@@ -1,4 +1,4 @@
-//! How long an endpoint asks to wait.
+//! Parses how long an endpoint asks the client to wait.
 
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use reqwest::{
 };
 use serde_json::Value;
 
-/// A number above this is a time in milliseconds since 1970, one above [`EPOCH_SECONDS_MIN`] in seconds.
+/// A larger number is a time in milliseconds since 1970. A number above [`EPOCH_SECONDS_MIN`] is one in
+/// seconds.
 const EPOCH_MILLIS_MIN: f64 = 1e11;
 const EPOCH_SECONDS_MIN: f64 = 1e9;
 
-/// From `Retry-After` (seconds, a span or an HTTP date) or `retry-after-ms`, else from the reset of a rate limit: OpenRouter's
-/// `X-RateLimit-Reset`, or OpenAI's, Anthropic's and Cerebras' for the limit of which nothing remains. A reset counts only
-/// where the limit is what refuses: many endpoints send it with every response. None where none of them can be read.
+/// Reads `Retry-After` (seconds, a span or an HTTP date) or `retry-after-ms`, else the reset of a rate limit.
+/// That is OpenRouter's `X-RateLimit-Reset`, or the header of OpenAI, Anthropic and Cerebras for the
+/// exhausted limit. A reset counts only if the limit caused the refusal, because many endpoints send it with
+/// every response. None if no header can be read.
 pub(super) fn from_headers(headers: &HeaderMap, status: StatusCode, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let millis = || text("retry-after-ms")?.parse::<f64>().ok().and_then(|millis| seconds(millis / 1e3));
@@ -36,7 +38,7 @@ pub(super) fn from_headers(headers: &HeaderMap, status: StatusCode, now: Timesta
     })
 }
 
-/// Pairs of headers of OpenAI, Anthropic and Cerebras: the rest of a limit, and the time at which it is full again.
+/// Pairs of headers of OpenAI, Anthropic and Cerebras: the remainder of a limit, and the time of its reset.
 const USED_UP: [(&str, &str); 6] = [
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
@@ -46,14 +48,15 @@ const USED_UP: [(&str, &str); 6] = [
     ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
 ];
 
-/// From the headers that OpenRouter repeats in the body of its own 429s (`error.metadata.headers`).
+/// Reads the headers that OpenRouter repeats in the body of its own 429s (`error.metadata.headers`).
 pub(super) fn from_rate_limit(body: &[u8], now: Timestamp) -> Option<Duration> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let reset = body.pointer("/error/metadata/headers/X-RateLimit-Reset")?;
     until(&reset.as_str().map_or_else(|| reset.to_string(), str::to_owned), now)
 }
 
-/// From the members of an error object: OpenRouter's `availability` and `metadata`, Google's `RetryInfo`, and others'.
+/// Reads the members of an error object: OpenRouter's `availability` and `metadata`, Google's `RetryInfo`,
+/// and others'.
 pub(super) fn from_members(error: &Value) -> Option<Duration> {
     let nested = ["availability", "metadata"].into_iter().filter_map(|name| error.get(name));
     let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
@@ -65,7 +68,7 @@ pub(super) fn from_members(error: &Value) -> Option<Duration> {
     })
 }
 
-/// From a sentence such as "Please retry in 12s." or "try again in 1m2.5s".
+/// Reads a sentence such as "Please retry in 12s." or "try again in 1m2.5s".
 pub(super) fn from_words(sentence: &str) -> Option<Duration> {
     let lower = sentence.to_ascii_lowercase();
     let markers = ["retry in ", "try again in ", "retry after ", "try again after ", "wait "];
@@ -81,7 +84,7 @@ pub(super) fn from_words(sentence: &str) -> Option<Duration> {
     })
 }
 
-/// A number of seconds, `"12s"`, `"1m2.5s"`, or Google's `{seconds, nanos}`.
+/// Parses a number of seconds, `"12s"`, `"1m2.5s"`, or Google's `{seconds, nanos}`.
 fn span(value: &Value) -> Option<Duration> {
     match value {
         Value::Number(number) => seconds(number.as_f64()?),
@@ -96,7 +99,7 @@ fn span(value: &Value) -> Option<Duration> {
     }
 }
 
-/// `6m0s`, `250ms`, `1h`, `12s`.
+/// Parses `6m0s`, `250ms`, `1h`, `12s`.
 fn compound(text: &str) -> Option<Duration> {
     let (mut total, mut rest) = (0.0, text);
     while !rest.is_empty() {
@@ -126,18 +129,18 @@ fn seconds(seconds: f64) -> Option<Duration> {
 
 fn until_date(value: &str, now: Timestamp) -> Option<Duration> {
     let date = DateTime::parse_from_rfc2822(value).or_else(|_| DateTime::parse_from_rfc3339(value));
-    // RFC 9110 demands that the two older forms are read, too.
+    // RFC 9110 requires support for the two older forms.
     let old = || {
         let weekday = value.split_once(", ").map_or(value, |(_, date)| date);
         let forms = [(weekday, "%d-%b-%y %H:%M:%S GMT"), (value, "%a %b %e %H:%M:%S %Y")];
         forms.into_iter().find_map(|(text, form)| NaiveDateTime::parse_from_str(text, form).ok())
     };
     let date = date.map(|date| date.to_utc()).ok().or_else(|| old().map(|date| date.and_utc()))?;
-    // A date that has passed means now.
+    // A past date means now.
     Some((date - now).to_std().unwrap_or_default())
 }
 
-/// A reset as milliseconds or seconds since 1970, as seconds from now, as a date, or as `6m0s`.
+/// Parses a reset: milliseconds or seconds since 1970, seconds from now, a date, or `6m0s`.
 fn until(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let Ok(number) = value.parse::<f64>() else {

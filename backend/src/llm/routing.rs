@@ -1,4 +1,4 @@
-//! Which providers may be asked, at what price, and with how much reasoning: the operator's constraints.
+//! The operator's constraints: permitted providers, their prices, and the amount of reasoning.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::ladder::Level;
 
-/// `LLM_DATA_COLLECTION`: whether providers may be asked that store prompts.
+/// `LLM_DATA_COLLECTION`: whether providers that store prompts may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataCollection {
     Allow,
@@ -58,7 +58,7 @@ impl FromStr for ReasoningEffort {
     }
 }
 
-/// The constraints, as the environment sets them. None of them is ever dropped to get an answer.
+/// The constraints from the environment. The client never drops one to get an answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Routing {
     pub reasoning_effort: Option<ReasoningEffort>,
@@ -78,13 +78,13 @@ pub struct Routing {
 }
 
 impl Routing {
-    /// Whether anything keeps requests from a provider.
+    /// Whether any constraint excludes a provider.
     #[must_use]
     pub fn is_constrained(&self) -> bool {
         Self { reasoning_effort: None, ..self.clone() } != Self::default()
     }
 
-    /// OpenRouter's member `provider`; none where it would be empty, because other endpoints refuse it.
+    /// OpenRouter's member `provider`. None if it would be empty, because other endpoints refuse it.
     pub(super) fn provider(&self, level: Level) -> Option<Value> {
         let mut provider = Map::new();
         if level.requires_parameters {
@@ -116,8 +116,8 @@ impl Routing {
         self.reasoning_effort.map(|effort| json!({"effort": effort.as_str()}))
     }
 
-    /// The variables that a refusal in these words may be about: those that are set, and, where the words tell, those of the
-    /// kind in question.
+    /// The settings that a refusal with these words may concern. Only settings in use count, and only those
+    /// of the kind that the words name, if they name one.
     pub(super) fn named_in(&self, words: &str) -> Vec<&'static str> {
         let words = words.to_lowercase();
         let privacy = [

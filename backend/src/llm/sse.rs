@@ -1,27 +1,28 @@
-//! Server-sent events, as far as model endpoints use them: data lines, event names, comments, and any line ending.
+//! Parses server-sent events as model endpoints use them: data lines, event names, comments, and any line
+//! ending.
 
 /// One item of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event<'a> {
-    /// A comment line: endpoints keep a connection alive with it.
+    /// A comment line. Endpoints keep a connection alive with it.
     Comment,
-    /// The data of one event, and the event's name where it has one.
+    /// The data of one event, and the event's name, if it has one.
     Data { name: Option<&'a str>, data: &'a [u8] },
 }
 
-/// Splits a byte stream into events, however it was cut into chunks.
+/// Splits a byte stream into events, regardless of its division into chunks.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     line: Vec<u8>,
     name: Option<String>,
     data: Vec<u8>,
     has_data: bool,
-    /// The last line ended in CR: an LF right behind it belongs to the same line end.
+    /// The last line ended in CR. An LF right after it belongs to the same line end.
     after_cr: bool,
 }
 
 impl Events {
-    /// Takes in bytes; hands every completed event to `sink`, until it returns false.
+    /// Reads bytes and passes every complete event to `sink`, until it returns false.
     pub(super) fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>) -> bool) {
         for &byte in bytes {
             let follows_cr = std::mem::replace(&mut self.after_cr, byte == b'\r');
@@ -37,18 +38,18 @@ impl Events {
         }
     }
 
-    /// At the end of the stream: an event without its closing empty line still counts, because an endpoint
-    /// that closes right after its last line has said all it wanted to.
+    /// Ends the stream. An event without its closing empty line still counts, because the endpoint may have
+    /// closed right after its last line.
     pub(super) fn finish(&mut self, mut sink: impl FnMut(Event<'_>) -> bool) {
         if self.end_line(&mut sink) {
             self.dispatch(&mut sink);
         }
     }
 
-    /// Takes in one line. False when the sink wants no more.
+    /// Reads one line. False when the sink wants no more.
     fn end_line(&mut self, sink: &mut impl FnMut(Event<'_>) -> bool) -> bool {
         let line = std::mem::take(&mut self.line);
-        // Some relays indent their lines, which the format does not know.
+        // Some relays indent their lines, against the format.
         let line = line.trim_ascii_start();
         if line.is_empty() {
             return self.dispatch(sink);
@@ -56,7 +57,7 @@ impl Events {
         if line.first() == Some(&b':') {
             return sink(Event::Comment);
         }
-        // A line of JSON without its field name: a relay has lost it.
+        // A line of JSON without its field name, which a relay has lost.
         let bare = matches!(line.first(), Some(b'{' | b'[')).then_some(line);
         if let Some(value) = field(line, b"data").or(bare) {
             if self.has_data {
@@ -76,7 +77,7 @@ impl Events {
     }
 }
 
-/// The value of a line `name: value`, or `name` alone.
+/// The value of a line `name: value`, or of `name` alone.
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let rest = line.strip_prefix(name)?;
     match rest.strip_prefix(b":") {

@@ -1,4 +1,4 @@
-//! Runs one script, each step its own commit, as Prisma does.
+//! Runs one script. Each step is committed separately, as in Prisma.
 
 use std::time::Duration;
 
@@ -7,16 +7,18 @@ use sqlx::PgConnection;
 
 use super::{MigrateError, Migration, ledger, session::unreachable};
 
-/// A service may be running: its statements queue behind one that waits for a table, so no wait is long.
+/// How long a migration waits for a lock on a table. Statements of a running service queue behind the waiting
+/// migration, so the wait must be short.
 pub(super) const TABLE_WAIT: &str = "3s";
 
-/// How often a script is tried that lost to others' locks: it was undone as a whole, so trying again is safe.
+/// How often a script is repeated after a lock conflict. The database has rolled it back completely, so a
+/// repetition is safe.
 const TRIES: usize = 10;
 
-/// Between two tries, for the service to write what it has waiting.
+/// The wait between two attempts, in which the service can finish its waiting writes.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// SQLSTATEs of what passes by itself: a deadlock, and a lock that was not to be had in time.
+/// SQLSTATEs of temporary errors: a deadlock, and a lock timeout.
 const PASSING: [&str; 2] = ["40P01", "55P03"];
 
 /// Runs a migration and records it.
@@ -25,7 +27,7 @@ pub(super) async fn apply(
     migration: &Migration<'_>,
     clock: &dyn Clock,
 ) -> Result<(), MigrateError> {
-    // An index that is built concurrently waits for all older transactions by its nature, and blocks nobody.
+    // A concurrent index build has to wait for all older transactions, and blocks nobody.
     let wait = if migration.concurrent_index().is_some() { "0" } else { TABLE_WAIT };
     wait_at_most(connection, wait).await?;
     let id = ledger::begin(connection, migration.name, &migration.checksum(), clock.now()).await?;
@@ -33,7 +35,7 @@ pub(super) async fn apply(
         Ok(()) => ledger::finish(connection, &id, clock.now()).await,
         Err(error) => {
             let failure = Failure::new(&error);
-            // Best effort: without it the row still says that the script did not finish.
+            // Best effort. Without it, the row still shows that the script did not finish.
             let _ = ledger::fail(connection, &id, &failure.log(migration.name)).await;
             Err(MigrateError::Script {
                 name: migration.name.to_owned(),
@@ -47,7 +49,7 @@ pub(super) async fn apply(
 async fn run(connection: &mut PgConnection, migration: &Migration<'_>) -> Result<(), sqlx::Error> {
     let mut tries = 1;
     loop {
-        // One simple-query message: an implicit transaction, or a lone statement outside of any.
+        // One simple-query message: an implicit transaction, or a single statement outside of any.
         let error = match sqlx::raw_sql(migration.sql).execute(&mut *connection).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
@@ -60,7 +62,7 @@ async fn run(connection: &mut PgConnection, migration: &Migration<'_>) -> Result
             event = "migration_retried",
             migration = migration.name,
             tries,
-            "lost to another's lock, trying again: {error}"
+            "lock conflict; will retry: {error}"
         );
         drop_leftover(connection, migration).await.map_err(|_| error)?;
         tokio::time::sleep(PAUSE).await;
@@ -68,7 +70,8 @@ async fn run(connection: &mut PgConnection, migration: &Migration<'_>) -> Result
     }
 }
 
-/// Drops what a failed `CREATE INDEX CONCURRENTLY` has left: an index that is not valid, and in the next one's way.
+/// Drops the invalid index that a failed `CREATE INDEX CONCURRENTLY` has left. It would block the next
+/// attempt.
 pub(super) async fn drop_leftover(
     connection: &mut PgConnection,
     migration: &Migration<'_>,
@@ -85,14 +88,14 @@ pub(super) async fn drop_leftover(
     .await
     .map_err(|error| unreachable(&error))?;
     if left {
-        // The name stands in a script of ours.
+        // The name comes from a script in this binary.
         let drop = sqlx::AssertSqlSafe(format!("DROP INDEX CONCURRENTLY IF EXISTS \"{index}\""));
         sqlx::raw_sql(drop).execute(connection).await.map_err(|error| unreachable(&error))?;
     }
     Ok(())
 }
 
-/// Bounds the session's waits for locks.
+/// Limits the session's waits for locks.
 pub(super) async fn wait_at_most(connection: &mut PgConnection, wait: &str) -> Result<(), MigrateError> {
     sqlx::query("SELECT set_config('lock_timeout', $1, false)")
         .bind(wait)
@@ -102,7 +105,7 @@ pub(super) async fn wait_at_most(connection: &mut PgConnection, wait: &str) -> R
         .map_err(|error| unreachable(&error))
 }
 
-/// What the server said of a script.
+/// The server's error for a script.
 pub(super) struct Failure {
     pub(super) sqlstate: Option<String>,
     pub(super) message: String,
@@ -118,7 +121,7 @@ impl Failure {
         }
     }
 
-    /// For the column `logs`, in Prisma's words.
+    /// The text for the column `logs`, in Prisma's words.
     fn log(&self, name: &str) -> String {
         let state = self.sqlstate.as_deref().unwrap_or("(none)");
         let message = &self.message;

@@ -1,21 +1,21 @@
-//! Why a migration command did not do what was asked, and what to type next.
+//! Why a migration command failed, and which command to type next.
 
 use super::{Method, rollback::STAGE_OUTPUTS, scripts};
 
-/// A failure of a migration command. The codes are those that Prisma prints for the same situation.
+/// A failure of a migration command. Its code is the one that Prisma prints in the same situation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MigrateError {
     #[error("no database is configured: neither DATABASE_URL_NON_POOLING nor DATABASE_URL is set")]
     NotConfigured,
     #[error("the address leads through a pooler, which cannot hold Prisma's lock")]
     Pooled,
-    #[error("the database could not be asked: {what}")]
+    #[error("the database could not be queried: {what}")]
     Unreachable { what: String },
-    #[error("another migration holds the lock; it was waited for {seconds} s")]
+    #[error("another migration holds the lock; this command waited {seconds} s")]
     Locked { seconds: u64 },
     #[error("the database has tables, but no record of migrations")]
     NotEmpty,
-    #[error("earlier migrations failed and nothing is applied before they are resolved: {}", .names.join(", "))]
+    #[error("earlier migrations failed and must be resolved before others are applied: {}", .names.join(", "))]
     Failed { names: Vec<String> },
     #[error("migration {name} failed: {message}{}", sqlstate_suffix(.sqlstate.as_deref()))]
     Script { name: String, sqlstate: Option<String>, message: String },
@@ -42,7 +42,7 @@ fn sqlstate_suffix(sqlstate: Option<&str>) -> String {
 }
 
 impl MigrateError {
-    /// A stable code: Prisma's where it has one.
+    /// A stable code: Prisma's, if it has one.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl MigrateError {
         }
     }
 
-    /// The exact commands to type next; where there are several, all in this order.
+    /// The exact commands to type next, in this order.
     #[must_use]
     pub fn next(&self) -> Vec<String> {
         let one = |command: &str| vec![command.to_owned()];
@@ -101,7 +101,8 @@ fn deploy() -> String {
     "innovation migrate deploy".to_owned()
 }
 
-/// How a database that has the tables already is told so: every migration that it holds, in order.
+/// The commands that mark a database with existing tables as migrated: one for each migration that it holds,
+/// in order.
 fn baseline() -> Vec<String> {
     let live = scripts::MIGRATIONS.iter().take(scripts::LIVE_BEFORE_US);
     live.map(|migration| format!("innovation migrate resolve --applied {}", migration.name))
@@ -109,8 +110,8 @@ fn baseline() -> Vec<String> {
         .collect()
 }
 
-/// How a failed migration is resolved: a script is one transaction, so what it did is undone, and an index that was
-/// being built concurrently is dropped by the command.
+/// The command that resolves a failed migration. A script is one transaction, so the database has undone its
+/// changes. The command drops an index of an interrupted concurrent build.
 fn resolution(name: &str) -> impl Iterator<Item = String> {
     std::iter::once(format!("innovation migrate resolve --rolled-back {name}"))
 }

@@ -55,7 +55,7 @@ impl Row {
     }
 }
 
-/// All rows, oldest first; `None` where the table does not exist.
+/// All rows, oldest first. `None` if the table does not exist.
 pub(super) async fn read(connection: &mut PgConnection) -> Result<Option<Vec<Row>>, MigrateError> {
     if !exists(connection).await? {
         return Ok(None);
@@ -82,7 +82,7 @@ async fn exists(connection: &mut PgConnection) -> Result<bool, MigrateError> {
     .map_err(|error| unreachable(&error))
 }
 
-/// Whether the schema holds tables of someone's (PostGIS's own table does not count).
+/// Whether the schema holds any tables (except PostGIS's own).
 pub(super) async fn has_tables(connection: &mut PgConnection) -> Result<bool, MigrateError> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'spatial_ref_sys')",
@@ -97,7 +97,7 @@ pub(super) async fn create(connection: &mut PgConnection) -> Result<(), MigrateE
     execute(connection, sqlx::query(CREATE)).await
 }
 
-/// Notes that a migration begins; the answer is the row's id.
+/// Records the start of a migration. Returns the row's id.
 pub(super) async fn begin(
     connection: &mut PgConnection,
     name: &str,
@@ -114,7 +114,7 @@ pub(super) async fn begin(
     Ok(id)
 }
 
-/// Notes that its script has run: two statements, as Prisma makes them.
+/// Records that the script has run, in two statements as Prisma does.
 pub(super) async fn finish(
     connection: &mut PgConnection,
     id: &str,
@@ -129,7 +129,7 @@ pub(super) async fn finish(
     execute(connection, finish.bind(id).bind(now.to_rfc3339())).await
 }
 
-/// Notes why its script failed.
+/// Records why the script failed.
 pub(super) async fn fail(connection: &mut PgConnection, id: &str, logs: &str) -> Result<(), MigrateError> {
     let fail = sqlx::query("UPDATE _prisma_migrations SET logs = $2 WHERE id = $1");
     execute(connection, fail.bind(id).bind(logs)).await
@@ -146,7 +146,7 @@ pub(super) async fn roll_back(
     execute(connection, update.bind(id).bind(now.to_rfc3339())).await
 }
 
-/// Notes a migration as applied without running it.
+/// Records a migration as applied without running it.
 pub(super) async fn record_applied(
     connection: &mut PgConnection,
     name: &str,

@@ -1,5 +1,5 @@
-//! Migrations: this binary carries those of `prisma/migrations/` and applies them under Prisma's own protocol, so
-//! that either tool can take over from the other at any time.
+//! Migrations. This binary contains those of `prisma/migrations/` and applies them by Prisma's own protocol.
+//! So either tool can continue after the other at any time.
 
 mod apply;
 mod error;
@@ -31,7 +31,13 @@ pub struct Migrator {
 }
 
 impl Migrator {
-    /// Refuses an address that leads through a pooler: Prisma's lock belongs to a session.
+    /// Creates a migrator without connecting.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrateError::NotConfigured`] without an address. [`MigrateError::Unreachable`] for a malformed one.
+    /// [`MigrateError::Pooled`] if the address leads through a pooler, because Prisma's lock belongs to a
+    /// session.
     pub fn new(config: &DatabaseConfig, clock: Arc<dyn Clock>) -> Result<Self, MigrateError> {
         let address = config.session_url().ok_or(MigrateError::NotConfigured)?;
         let address = Address::parse(address)
@@ -42,7 +48,11 @@ impl Migrator {
         Ok(Self { address, clock })
     }
 
-    /// What is applied, pending and failed. Changes nothing and waits for nobody.
+    /// Reads the applied, pending and failed migrations. Changes nothing and waits for no lock.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrateError::Unreachable`] if the database cannot be queried.
     pub async fn status(&self) -> Result<Status, MigrateError> {
         let mut connection = session::open(&self.address).await?;
         let status = read_status(&mut connection).await;
@@ -50,7 +60,13 @@ impl Migrator {
         status
     }
 
-    /// Applies what is pending; the answer names it, in order.
+    /// Applies pending migrations, and returns their names in order.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrateError::Locked`] if another migration runs. [`MigrateError::NotEmpty`] or
+    /// [`MigrateError::Failed`] if an operator must resolve the state first. [`MigrateError::Script`] if a
+    /// script fails. [`MigrateError::Unreachable`] if the database cannot be queried.
     pub async fn deploy(&self) -> Result<Vec<&'static str>, MigrateError> {
         let mut connection = self.locked().await?;
         let applied = self.deploy_locked(&mut connection).await;
@@ -81,6 +97,12 @@ impl Migrator {
     }
 
     /// Records a migration as applied without running it.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrateError::UnknownMigration`] or [`MigrateError::AlreadyApplied`] for a wrong name.
+    /// [`MigrateError::Locked`] if another migration runs. [`MigrateError::Unreachable`] if the database
+    /// cannot be queried.
     pub async fn resolve_applied(&self, name: &str) -> Result<(), MigrateError> {
         let migration = scripts::find(name).ok_or_else(|| unknown(name))?;
         let mut connection = self.locked().await?;
@@ -111,7 +133,13 @@ impl Migrator {
         ledger::record_applied(connection, migration.name, &migration.checksum(), self.clock.now()).await
     }
 
-    /// Marks a failed migration as rolled back, so that the next deploy tries it again.
+    /// Marks a failed migration as rolled back, so that the next deploy runs it again.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrateError::NeverApplied`], [`MigrateError::AlreadyApplied`] or [`MigrateError::NotFailed`] for a
+    /// wrong name. [`MigrateError::Locked`] if another migration runs. [`MigrateError::Unreachable`] if the
+    /// database cannot be queried.
     pub async fn resolve_rolled_back(&self, name: &str) -> Result<(), MigrateError> {
         let mut connection = self.locked().await?;
         let resolved = self.resolve_rolled_back_locked(&mut connection, name).await;
@@ -142,7 +170,12 @@ impl Migrator {
         Ok(())
     }
 
-    /// What a rollback would do and what it would lose.
+    /// Plans a rollback, and counts the runs that would lose outputs.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrateError::NoRollback`], [`MigrateError::NothingToDo`] or a wrong name's error if no rollback is
+    /// possible. [`MigrateError::Unreachable`] if the database cannot be queried.
     pub async fn plan_rollback(&self, name: &str, method: Method) -> Result<Rollback, MigrateError> {
         let mut connection = session::open(&self.address).await?;
         let plan = rollback::plan(&mut connection, name, method, self.clock.now()).await;
@@ -150,7 +183,12 @@ impl Migrator {
         plan
     }
 
-    /// Rolls back. `confirmed` is the name of the database that the caller means.
+    /// Performs a rollback. `confirmed` is the name of the database, typed by the operator.
+    ///
+    /// # Errors
+    ///
+    /// As [`Migrator::plan_rollback`]. [`MigrateError::NotConfirmed`] for another name.
+    /// [`MigrateError::Rollback`] if the script fails. [`MigrateError::Locked`] if another migration runs.
     pub async fn rollback(
         &self,
         name: &str,
@@ -177,7 +215,11 @@ impl Migrator {
     }
 }
 
-/// [`Migrator::status`] on a connection that is there already, be it through a pooler.
+/// As [`Migrator::status`] on an open connection, also through a pooler.
+///
+/// # Errors
+///
+/// [`MigrateError::Unreachable`] if the database cannot be queried.
 pub async fn read_status(connection: &mut PgConnection) -> Result<Status, MigrateError> {
     Ok(Status::new(ledger::read(connection).await?))
 }

@@ -1,4 +1,4 @@
-//! Takes the stage outputs' migration back: at once, or by a migration of its own.
+//! Undoes the migration of the stage outputs, directly or by a new migration.
 
 use pipeline::clock::{Clock, Timestamp};
 use serde::Serialize;
@@ -10,31 +10,31 @@ use super::{
     session::unreachable,
 };
 
-/// The migration that can be taken back.
+/// The migration that can be undone.
 pub(super) const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
 
-/// What it added.
+/// The columns that it added.
 const COLUMNS: [&str; 5] =
     ["stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown"];
 
-/// What the names of the two migrations that `forward` and `restore` make end with.
+/// The suffixes of the migrations that `forward` and `restore` create.
 const ROLLBACK_SUFFIX: &str = "_rollback_stage_outputs";
 const RESTORE_SUFFIX: &str = "_restore_stage_outputs";
 
-/// How it is taken back.
+/// The method of undoing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// Drop the columns and mark the migration as rolled back: the next deploy adds them again, empty
+    /// Drop the columns and mark the migration as rolled back; the next deploy adds them again, empty
     Drop,
-    /// Drop the columns by a new migration: they stay away, for every tool, until `restore`
+    /// Drop the columns by a new migration; they stay away for every tool until `restore`
     Forward,
-    /// Undo `forward` by a new migration: the columns are back, empty
+    /// Undo `forward` by a new migration; the columns return empty
     Restore,
 }
 
 impl Method {
-    /// As it is typed.
+    /// The name of the method on the command line.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -44,13 +44,13 @@ impl Method {
         }
     }
 
-    /// The command that does it.
+    /// The command that performs it.
     #[must_use]
     pub fn command(self, name: &str, database: &str) -> String {
         format!("innovation migrate rollback {name} --method {} --confirm {database}", self.word())
     }
 
-    /// The script, as it lies in `prisma/rollback/stage-outputs/`.
+    /// The script in `prisma/rollback/stage-outputs/`.
     #[must_use]
     pub fn sql(self) -> &'static str {
         match self {
@@ -61,37 +61,38 @@ impl Method {
     }
 }
 
-/// A rollback: planned, or done.
+/// A planned or performed rollback.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rollback {
-    /// The migration that is taken back.
+    /// The migration that is undone.
     pub name: String,
     pub method: Method,
     /// The name of the database.
     pub database: String,
-    /// The migration that is made for it.
+    /// The migration that is created for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_migration: Option<String>,
-    /// Runs whose outputs are lost in this database.
+    /// Runs whose outputs this database loses.
     pub runs_with_outputs: i64,
     pub sql: &'static str,
 }
 
 impl Rollback {
-    /// What to type when it is done.
+    /// The commands to type after the rollback.
     #[must_use]
     pub fn next(&self) -> Vec<String> {
         let Some(new) = &self.new_migration else {
             return vec!["innovation migrate deploy".to_owned()];
         };
-        // The folder must hold it too, byte for byte, or Prisma calls the histories diverged.
+        // The folder must hold the migration too, byte for byte. Otherwise, Prisma reports diverged
+        // histories.
         let folder = format!("prisma/migrations/{new}");
         let script = format!("prisma/rollback/stage-outputs/{}.sql", self.method.word());
         vec![format!("mkdir {folder} && cp {script} {folder}/migration.sql && git add {folder}")]
     }
 }
 
-/// What is to be done, if it can be.
+/// Plans the rollback, if it is possible.
 pub(super) async fn plan(
     connection: &mut PgConnection,
     name: &str,
@@ -112,10 +113,10 @@ pub(super) async fn plan(
     let is_away = is_away(&rows);
     match method {
         Method::Drop | Method::Forward if is_away => {
-            return Err(nothing("the columns are away already by a migration of their own"));
+            return Err(nothing("a separate migration has removed the columns already"));
         }
         Method::Restore if !is_away => {
-            return Err(nothing("only what `--method forward` took away can be restored"));
+            return Err(nothing("only columns that `--method forward` removed can be restored"));
         }
         Method::Drop | Method::Forward | Method::Restore => {}
     }
@@ -139,7 +140,7 @@ fn nothing(what: &'static str) -> MigrateError {
     MigrateError::NothingToDo { what, next: "innovation migrate status" }
 }
 
-/// Whether the last word of the two kinds of migration was to take the columns away.
+/// Whether the latest of these migrations removed the columns.
 fn is_away(rows: &[Row]) -> bool {
     rows.iter()
         .filter(|row| row.is_applied())
@@ -148,7 +149,7 @@ fn is_away(rows: &[Row]) -> bool {
         .is_some_and(|name| name.ends_with(ROLLBACK_SUFFIX))
 }
 
-/// Someone may have dropped some of the columns by hand.
+/// Counts the runs with outputs. Somebody may have dropped some of the columns manually.
 async fn runs_with_outputs(connection: &mut PgConnection) -> Result<i64, MigrateError> {
     let present: Vec<String> = sqlx::query_scalar(
         "SELECT attname::text FROM pg_attribute
@@ -161,7 +162,7 @@ async fn runs_with_outputs(connection: &mut PgConnection) -> Result<i64, Migrate
     if present.is_empty() {
         return Ok(0);
     }
-    // The names are among ours.
+    // The names come from `COLUMNS`.
     let columns = format!("\"{}\"", present.join("\", \""));
     let count = format!("SELECT count(*) FROM \"PipelineRun\" WHERE num_nonnulls({columns}) > 0");
     sqlx::query_scalar(sqlx::AssertSqlSafe(count))
@@ -170,7 +171,7 @@ async fn runs_with_outputs(connection: &mut PgConnection) -> Result<i64, Migrate
         .map_err(|error| unreachable(&error))
 }
 
-/// Does what was planned.
+/// Performs the planned rollback.
 pub(super) async fn carry_out(
     connection: &mut PgConnection,
     rollback: &Rollback,
@@ -185,7 +186,7 @@ pub(super) async fn carry_out(
     }
 }
 
-/// Drops the columns and marks the migration, both or neither.
+/// Drops the columns and marks the migration in one transaction.
 async fn drop_and_mark(
     connection: &mut PgConnection,
     rollback: &Rollback,

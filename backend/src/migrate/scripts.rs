@@ -1,4 +1,4 @@
-//! The migrations that this binary carries, and their checksums.
+//! The migrations that this binary contains, and their checksums.
 
 use pipeline::record::sha256_hex;
 
@@ -18,8 +18,8 @@ macro_rules! migrations {
     };
 }
 
-/// All migrations in the order of their names, which is the order in which they are applied.
-/// A test compares this list with the folder.
+/// All migrations in the order of their names, which is the order of their application. A test compares this
+/// list with the folder.
 pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20251022123459_init",
     "20251022130135_add_document_model",
@@ -40,18 +40,18 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261130120200_drop_run_events",
 ];
 
-/// How many of them were live before this service had its own: what a database without a record of migrations,
-/// but with tables, is taken to hold.
+/// How many migrations were live before this service had its own. A database with tables and without a record
+/// of migrations is assumed to hold these.
 pub(super) const LIVE_BEFORE_US: usize = 3;
 
 impl Migration<'_> {
-    /// What Prisma records: SHA-256 of the script's bytes, in lowercase hex.
+    /// The checksum that Prisma records: SHA-256 of the script's bytes, in lowercase hex.
     #[must_use]
     pub fn checksum(&self) -> String {
         sha256_hex(self.sql.as_bytes())
     }
 
-    /// Whether a recorded checksum is this script's, whatever its line ends were (as Prisma compares).
+    /// Whether a recorded checksum is this script's, with any line ends, as Prisma compares it.
     #[must_use]
     pub fn has_checksum(&self, recorded: &str) -> bool {
         let unix = self.sql.replace("\r\n", "\n");
@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn an_index_that_is_built_concurrently_stands_alone_in_its_script() {
-        // Only a lone statement escapes the implicit transaction, in which Postgres refuses to build that way.
+        // Only a single statement escapes the implicit transaction, in which PostgreSQL refuses a concurrent
+        // build.
         for migration in MIGRATIONS.iter().filter(|migration| migration.sql.contains("CONCURRENTLY")) {
             let statements =
                 migration.sql.lines().filter(|line| !line.starts_with("--") && !line.trim().is_empty());

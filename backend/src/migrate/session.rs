@@ -1,4 +1,4 @@
-//! One connection of its own to the database, and Prisma's lock on it.
+//! One separate connection to the database, and Prisma's lock on it.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use super::MigrateError;
 use storage::postgres::address::{Address, describe_tls};
 
-/// Prisma's key: whoever migrates this database, with either tool, holds this lock.
+/// Prisma's key. Both tools hold this lock while they migrate the database.
 const LOCK_KEY: i64 = 72_707_369;
 
-/// How long the lock is waited for, as Prisma does.
+/// How long to wait for the lock, as in Prisma.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Between two looks at the lock.
+/// The interval of attempts at the lock.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
-/// A server that swallows packets must not hold a deployment for ever.
+/// A server that drops packets must not block a deployment for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens the connection, in the schema that the address names.
@@ -28,7 +28,7 @@ pub(super) async fn open(address: &Address) -> Result<PgConnection, MigrateError
             what: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
         })?
         .map_err(|error| unreachable(&error))?;
-    // A role's own statement timeout is for a service; a build of an index takes what it takes.
+    // A role's statement timeout is meant for a service, but an index build takes as long as it needs.
     let settings = "SELECT set_config('search_path', quote_ident($1), false), set_config('statement_timeout', '0', false)";
     sqlx::query(settings)
         .bind(&address.schema)
@@ -38,7 +38,7 @@ pub(super) async fn open(address: &Address) -> Result<PgConnection, MigrateError
     Ok(connection)
 }
 
-/// Creates the address's schema where it does not exist, as Prisma does.
+/// Creates the address's schema if it does not exist, as Prisma does.
 pub(super) async fn ensure_schema(connection: &mut PgConnection, schema: &str) -> Result<(), MigrateError> {
     let create: Option<String> = sqlx::query_scalar(
         "SELECT format('CREATE SCHEMA IF NOT EXISTS %I', $1) WHERE to_regnamespace(quote_ident($1)) IS NULL",
@@ -48,7 +48,7 @@ pub(super) async fn ensure_schema(connection: &mut PgConnection, schema: &str) -
     .await
     .map_err(|error| unreachable(&error))?;
     if let Some(create) = create {
-        // Quoted by the server.
+        // The server has quoted the name.
         sqlx::raw_sql(sqlx::AssertSqlSafe(create))
             .execute(connection)
             .await
@@ -57,10 +57,10 @@ pub(super) async fn ensure_schema(connection: &mut PgConnection, schema: &str) -
     Ok(())
 }
 
-/// Takes Prisma's lock; closing the connection gives it back.
+/// Takes Prisma's lock. Closing the connection releases it.
 ///
-/// Prisma waits inside `pg_advisory_lock`. We look again and again instead: a waiting statement keeps a snapshot, and
-/// `CREATE INDEX CONCURRENTLY` of the one who holds the lock waits for snapshots, so that the two would deadlock.
+/// Prisma waits inside `pg_advisory_lock`. This function polls instead, because a waiting statement keeps a
+/// snapshot. `CREATE INDEX CONCURRENTLY` of the lock's holder waits for snapshots, so the two would deadlock.
 pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let looking = async {
         loop {
@@ -80,12 +80,12 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), MigrateErr
         .unwrap_or(Err(MigrateError::Locked { seconds: LOCK_WAIT.as_secs() }))
 }
 
-/// Says goodbye, so that the server does not log a lost connection. Nothing depends on it.
+/// Closes the connection properly, so that the server does not log a lost one. A failure is harmless.
 pub(super) async fn close(connection: PgConnection) {
     let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
 }
 
-/// What went wrong, in words that hold neither address nor user.
+/// Describes an error without address and user.
 pub(super) fn unreachable(error: &sqlx::Error) -> MigrateError {
     if let Some(what) = describe_tls(error) {
         return MigrateError::Unreachable { what: what.to_owned() };
@@ -96,7 +96,7 @@ pub(super) fn unreachable(error: &sqlx::Error) -> MigrateError {
         sqlx::Error::Database(error) => match error.code().as_deref() {
             Some("28P01") => "the server refused the user or the password".to_owned(),
             Some("28000") => {
-                "the server lets this user in another way only (pg_hba.conf): over TLS (sslmode), with a \
+                "the server requires another way of login for this user (pg_hba.conf): TLS (sslmode), a \
                               client's certificate (sslcert with sslkey, or sslidentity), or not at all"
                     .to_owned()
             }
@@ -119,7 +119,7 @@ mod tests {
             unreachable(&sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
         assert_eq!(
             error.to_string(),
-            "the database could not be asked: the connection failed (connection refused)"
+            "the database could not be queried: the connection failed (connection refused)"
         );
     }
 }

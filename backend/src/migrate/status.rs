@@ -1,16 +1,16 @@
-//! What is applied, pending and failed.
+//! The status of all migrations: applied, pending or failed.
 
 use serde::Serialize;
 
 use super::{MIGRATIONS, MigrateError, ledger::Row};
 
-/// Where a migration stands.
+/// The state of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Applied,
     Pending,
-    /// Begun, and neither finished nor resolved.
+    /// Started, and neither finished nor resolved.
     Failed,
 }
 
@@ -25,30 +25,30 @@ pub struct MigrationStatus {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<String>,
-    /// Whether the script that was applied is another than this version's.
+    /// Whether the applied script differs from this version's.
     pub differs: bool,
 }
 
-/// The schema as a whole, in the words of health.
+/// The state of the whole schema, in the words of health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SchemaState {
     Current,
-    /// Something of this version is not applied.
+    /// A migration of this version is pending.
     Behind,
-    /// A migration failed, this version's or another's.
+    /// A migration failed, of this version or of another.
     Failed,
 }
 
-/// What a database has of this version's migrations.
+/// This version's migrations as the database has applied them.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     pub schema: SchemaState,
     pub migrations: Vec<MigrationStatus>,
-    /// Migrations that the database has and this version does not: a newer version's. Ours only add, so an older
-    /// version works on.
+    /// Migrations that only the database has, from a newer version. Our migrations only add, so an older
+    /// version continues to work.
     pub unknown: Vec<String>,
-    /// Failed ones among the unknown.
+    /// The failed ones among the unknown.
     pub unknown_failed: Vec<String>,
 }
 

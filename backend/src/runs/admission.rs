@@ -1,4 +1,4 @@
-//! How many accepted runs may wait: beyond that, a client hears at once that it is too much.
+//! Limits how many accepted runs may wait. Beyond the limit, the service refuses a run at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use crate::worker::Worker;
 use storage::{ReplicaRegistry, mode::Mode, router::Router};
 
-/// How long a count is good for; what this process adds meanwhile is added to it.
+/// How long a count is reused. Runs that this process accepts meanwhile are added to it.
 const COUNT_VALID: Duration = Duration::from_secs(1);
 
 /// The queue and its limit.
@@ -26,7 +26,7 @@ pub struct Admission {
 #[derive(Debug, Clone, Copy)]
 struct Counted {
     at: Duration,
-    /// None where nobody could tell.
+    /// None if the runs could not be counted.
     waiting: Option<usize>,
 }
 
@@ -42,10 +42,10 @@ impl Admission {
         Self { router, worker, census, clock, runs_max, counted: Mutex::default() }
     }
 
-    /// Whether as many runs wait as may. What cannot be counted is not full: whether storage takes a run is found out
-    /// by giving it one.
+    /// Whether the queue is full. If it cannot be counted, it counts as not full, and acceptance shows
+    /// whether storage works.
     pub async fn is_full(&self) -> bool {
-        // Held while counting: of many who ask at once, one counts.
+        // Held while counting, so that of many concurrent callers one counts.
         let mut counted = self.counted.lock().await;
         let now = self.clock.monotonic();
         let waiting = match *counted {
@@ -59,14 +59,15 @@ impl Admission {
         waiting.is_some_and(|waiting| waiting >= self.runs_max)
     }
 
-    /// A run has been accepted that nobody works on yet.
+    /// Records an accepted run that no worker executes yet.
     pub async fn note_waiting(&self) {
         if let Some(Counted { waiting: Some(waiting), .. }) = &mut *self.counted.lock().await {
             *waiting += 1;
         }
     }
 
-    /// The database's count where it is asked; where files alone hold the work, theirs less what is worked on.
+    /// Counts in the database if the mode has one. With files alone, it counts the open runs minus the active
+    /// ones.
     async fn count(&self) -> Option<usize> {
         match (&self.census, self.router.state().effective_mode) {
             (Some(census), mode) if mode.has_database() => census.queue_depth(self.runs_max).await.ok(),

@@ -1,4 +1,4 @@
-//! Retrying, cancelling and deleting runs.
+//! Retries, cancels and deletes runs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,17 +14,17 @@ use storage::{
     Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, TombstoneOutcome, router::Router,
 };
 
-/// Between two looks for deletions that a dead process left half done.
+/// The wait between two sweeps for incomplete deletions.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// A run that is worked on again.
+/// A run that continues after a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retried {
     pub run_id: RunId,
     pub generation: i32,
 }
 
-/// Why nothing was done to a run.
+/// Why an operation on a run was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
     #[error(transparent)]
@@ -35,8 +35,8 @@ pub enum ControlError {
     Complete(RunId),
     #[error("run {0} has failed already; there is nothing to cancel")]
     Failed(RunId),
-    /// The frontend has made its row, and nobody has asked for the work.
-    #[error("run {0} was never asked for; POST /run does")]
+    /// The frontend created the row, and nobody submitted the run.
+    #[error("run {0} was never submitted; submit it with POST /run")]
     NeverAccepted(RunId),
 }
 
@@ -47,10 +47,17 @@ impl From<StorageError> for ControlError {
 }
 
 impl Runs {
-    /// Resumes a failed or cancelled run where it stopped, under a new generation. Of many that ask at once, all are
-    /// told the same one.
+    /// Resumes a failed or cancelled run where it stopped, under a new generation. Of many concurrent calls,
+    /// all return the same generation.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Running`] or [`ControlError::Complete`] if the run cannot be retried.
+    /// [`ControlError::NeverAccepted`] if nobody submitted it. [`ControlError::Query`] if the run is unknown
+    /// or deleted, or if storage fails.
     pub async fn retry(&self, run_id: &RunId) -> Result<Retried, ControlError> {
-        // Looked at before the turn: who asks while it is failed means this failure, also where another was faster.
+        // Read the run before the lock, so that a caller refers to this failure, even if another call was
+        // faster.
         let seen = self.snapshot(run_id).await?;
         check_retryable(&seen)?;
         let lock = self.run_lock(run_id);
@@ -59,18 +66,18 @@ impl Runs {
             Some(generation) => {
                 self.router.changes().publish(run_id);
                 failpoints::hit("retried");
-                tracing::info!(event = "run_retried", run_id = %run_id, generation, audit = "run_retried", "[{run_id}] is tried again");
+                tracing::info!(event = "run_retried", run_id = %run_id, generation, audit = "run_retried", "[{run_id}] is retried");
                 self.worker.wake();
                 generation
             }
             None => {
                 let now = self.snapshot(run_id).await?;
                 if now.generation <= seen.generation {
-                    // Ended in another way meanwhile, or about to be deleted.
+                    // Another call ended the run differently meanwhile, or is about to delete it.
                     check_retryable(&now)?;
                     return Err(StorageError::new(
                         StorageErrorKind::Unavailable,
-                        "somebody else changes the run at the same time",
+                        "another request changes the run at the same time; try again",
                     )
                     .into());
                 }
@@ -80,7 +87,13 @@ impl Runs {
         Ok(Retried { run_id: run_id.clone(), generation })
     }
 
-    /// Stops a run; whoever works on it hears within a second. One that is cancelled already is success.
+    /// Cancels a run. Its worker stops within a second. Cancelling a cancelled run succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Complete`] or [`ControlError::Failed`] if the run has ended. [`ControlError::Running`]
+    /// if a retry came in between. [`ControlError::Query`] if the run is unknown or deleted, or if storage
+    /// fails.
     pub async fn cancel(&self, run_id: &RunId) -> Result<(), ControlError> {
         let lock = self.run_lock(run_id);
         let _guard = lock.lock().await;
@@ -100,13 +113,18 @@ impl Runs {
             RunStatus::Cancelled => Ok(()),
             RunStatus::Completed => Err(ControlError::Complete(run_id.clone())),
             RunStatus::Failed => Err(ControlError::Failed(run_id.clone())),
-            // Retried in the same moment.
+            // A retry came at the same moment.
             RunStatus::Processing => Err(ControlError::Running(run_id.clone())),
         }
     }
 
-    /// Deletes an ended run for good: tombstones first, then its rows and files. One that is deleted already is
-    /// success, and whatever was left of it goes.
+    /// Deletes an ended run for good: tombstones first, then its rows and files. Deleting a deleted run
+    /// succeeds and removes its remains.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Running`] if the run has not ended. [`ControlError::Query`] if the run is unknown, or
+    /// if storage fails.
     pub async fn delete(&self, run_id: &RunId) -> Result<(), ControlError> {
         let lock = self.run_lock(run_id);
         let _guard = lock.lock().await;
@@ -149,15 +167,16 @@ fn check_retryable(seen: &RunRecord) -> Result<(), ControlError> {
     }
 }
 
-/// Finishes deletions that dead processes left half done, at the start and then now and again, until told to stop.
+/// Finishes deletions that dead processes left incomplete, at the start and then regularly, until it is
+/// stopped.
 pub async fn sweep_removals(router: Arc<Router>, stop: CancellationToken) {
     let mut was_failing = false;
     loop {
         match router.finish_removals().await {
             Ok(()) => was_failing = false,
-            // Once an outage, not once a minute.
+            // Log once per outage, not once per minute.
             Err(error) if !std::mem::replace(&mut was_failing, true) => {
-                tracing::warn!(event = "deletion_sweep_failed", %error, "what deletions left could not be removed; will retry");
+                tracing::warn!(event = "deletion_sweep_failed", %error, "incomplete deletions could not be finished; will retry");
             }
             Err(_) => {}
         }

@@ -1,8 +1,10 @@
-//! The events of a run, made of what is stored of it: any replica makes the same ones, and none is stored itself.
+//! The events of a run. They are derived from its stored state, so any replica derives the same ones, and no
+//! store keeps them.
 //!
-//! Each has a fixed number within the run's generation: 1 accepted, 2 to 5 the stages, 6 the end. So whoever has seen one
-//! can go on after it anywhere. A retry begins a new generation: it is accepted again, and the stages that are stored
-//! already are told again under it; what of the earlier generation was not seen is not told any more.
+//! Each event has a fixed number within the generation: 1 accepted, 2 to 5 the stages, 6 the end. So a client
+//! can continue on any replica after the last event that it has seen. A retry starts a new generation: the
+//! stream repeats the acceptance and the stored stages under it. Unseen events of the earlier generation are
+//! not sent any more.
 
 use std::{fmt, str::FromStr};
 
@@ -17,14 +19,14 @@ use storage::{Mark, RunRecord, StoredIn};
 const ACCEPTED: u8 = 1;
 const ENDED: u8 = 6;
 
-/// An event's place among all of its run: `generation.number`.
+/// The position of an event in its run: `generation.number`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventId {
     pub generation: i32,
     number: u8,
 }
 
-/// A text that is no [`EventId`].
+/// The text is not an [`EventId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event's id is the run's generation, a dot, and a number from {ACCEPTED} to {ENDED}, such as 1.3")]
 pub struct EventIdError;
@@ -57,7 +59,7 @@ pub struct RunEvent {
     pub kind: EventKind,
 }
 
-/// What has changed.
+/// The kind of a state change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind {
     Accepted,
@@ -65,7 +67,7 @@ pub enum EventKind {
     Ended,
 }
 
-/// A stage that is stored.
+/// A stored stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StageProgress {
     pub stage: Stage,
@@ -79,12 +81,12 @@ pub struct Progress {
     pub run_id: RunId,
     pub generation: i32,
     pub status: RunStatus,
-    /// None for a row that nobody has asked `/run` for.
+    /// None for a row that nobody submitted to `/run`.
     pub accepted_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub stages: Vec<StageProgress>,
     pub failure: Option<RunFailure>,
-    /// Who knows the run.
+    /// The stores that hold the run.
     pub stored_in: StoredIn,
 }
 
@@ -113,13 +115,13 @@ impl Progress {
         self.status != RunStatus::Processing
     }
 
-    /// What a database says of it, if it says the same.
+    /// The mark that the database should report for this progress.
     #[must_use]
     pub fn mark(&self) -> Mark {
         Mark { generation: self.generation, status: self.status, stages: self.stages.len() }
     }
 
-    /// What has happened after an event, in order.
+    /// The events after a given one, in order.
     #[must_use]
     pub fn events_after(&self, last: Option<EventId>) -> Vec<RunEvent> {
         let event = |number, kind| RunEvent { id: EventId { generation: self.generation, number }, kind };

@@ -1,4 +1,5 @@
-//! Runs that were accepted without a key a moment ago. The frontend, which has none, asks again when an answer is lost.
+//! Remembers runs that were accepted without a key recently. The frontend has no key, and repeats a request
+//! whose answer was lost.
 
 use std::{
     collections::VecDeque,
@@ -10,13 +11,13 @@ use pipeline::run::RunId;
 
 use storage::RunSubmission;
 
-/// The frontend gives up after three tries of 30 s each.
+/// How long a run is remembered. The frontend gives up after three attempts of 30 s each.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// More at once are more than people launch in that time.
+/// The most remembered runs, more than people start in that time.
 const REMEMBERED_MAX: usize = 1_000;
 
-/// Run, address and when it was accepted, the oldest first.
+/// Run, address and time of acceptance, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Keyless(Mutex<VecDeque<(RunId, String, Duration)>>);
 
@@ -30,7 +31,7 @@ impl Keyless {
         accepted.push_back((new.id.clone(), url.clone(), now));
     }
 
-    /// Whether this process has accepted the same of late.
+    /// Whether this process has accepted the same request recently.
     pub(super) fn is_repeat(&self, run: &RunId, document_url: &str, now: Duration) -> bool {
         let mut accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while accepted.front().is_some_and(|(.., at)| now.saturating_sub(*at) > REMEMBERED_FOR) {

@@ -1,4 +1,4 @@
-//! The use cases over runs: submit one, look at one or at all, retry, cancel and delete one.
+//! The use cases over runs: submit, view, list, retry, cancel and delete.
 
 mod control;
 mod events;
@@ -40,19 +40,19 @@ pub use self::{
     watch::{RunWatch, RunWatchers, Update},
 };
 
-/// What a client asks for.
+/// A client's request for a run.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// Named by the client, or to be made.
+    /// The client's run id. None lets the service create one.
     pub run_id: Option<RunId>,
     pub document_url: String,
     pub brand_id: BrandId,
     pub user_id: Option<String>,
-    /// Nobody has shown a key: only a row that waits for this very document may be asked for.
+    /// The request came without a key. It may only name a row that waits for this very document.
     pub is_keyless: bool,
 }
 
-/// A run that is accepted.
+/// An accepted run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submitted {
     pub run_id: RunId,
@@ -78,9 +78,9 @@ pub enum SubmitError {
     PersistenceDisabled,
     #[error("this replica is stopping; try again")]
     Draining,
-    #[error("as many runs wait as may (MAX_QUEUED_RUNS); try again")]
+    #[error("the queue of waiting runs is full (MAX_QUEUED_RUNS); try again")]
     QueueFull,
-    /// Storage does not take it now.
+    /// Storage cannot accept the run now.
     #[error("the run could not be recorded; try again")]
     Unavailable(#[source] StorageError),
 }
@@ -120,7 +120,15 @@ impl Runs {
         }
     }
 
-    /// Accepts a run, once: when this returns, the request is durable and will be worked on.
+    /// Accepts a run once. When this returns, the request is durable, and a worker will execute it.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError::KeyRequired`], [`SubmitError::Address`], [`SubmitError::BrandNotFound`] or
+    /// [`SubmitError::RequestMismatch`] if the request is refused. [`SubmitError::Deleted`] if the id belongs
+    /// to a deleted run. [`SubmitError::Draining`], [`SubmitError::QueueFull`],
+    /// [`SubmitError::PersistenceDisabled`] or [`SubmitError::Unavailable`] if the service cannot accept it
+    /// now.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         if submission.is_keyless {
             self.check_waits(&submission).await?;
@@ -142,11 +150,11 @@ impl Runs {
         };
         let new = RunSubmission { id: run_id.clone(), request, accepted_at: self.clock.now() };
 
-        // One at a time for one id: between two stores there is no transaction.
+        // One request at a time per id, because no transaction spans the two stores.
         let lock = self.run_lock(&run_id);
         let _guard = lock.lock().await;
         if self.worker.is_working_on(&run_id) {
-            // Accepted by this very process; asking the stores would only tell the same later.
+            // This process has accepted the run already, so its answer is known.
             let known = self.router.load(&run_id).await.ok().flatten();
             return match known.and_then(|known| Some((known.status, known.request?.digest))) {
                 Some((_, digest)) if digest != new.request.digest => {
@@ -190,12 +198,13 @@ impl Runs {
         }
     }
 
-    /// Lets a request without a key in: its run is a row that nobody has accepted and that holds the same address, or one that
-    /// this process has just accepted in the same way (the frontend asks again when an answer is lost).
+    /// Admits a request without a key in two cases. Its run is a row with the same address that nobody has
+    /// accepted. Or this process has just accepted the same request, because the frontend repeats a request
+    /// whose answer was lost.
     async fn check_waits(&self, submission: &Submission) -> Result<(), SubmitError> {
         let Some(run_id) = &submission.run_id else { return Err(SubmitError::KeyRequired) };
         let is_repeat = self.keyless.is_repeat(run_id, &submission.document_url, self.clock.monotonic());
-        // A row that has gone was removed by its user, and no repeat brings it back.
+        // If the row is gone, the user removed it, and no repeat may restore it.
         let row = self.router.frontend_run(run_id).await.map_err(SubmitError::Unavailable)?;
         let waits = row.is_some_and(|row| {
             (!row.is_accepted || is_repeat)
@@ -204,8 +213,8 @@ impl Runs {
         if waits { Ok(()) } else { Err(SubmitError::KeyRequired) }
     }
 
-    /// The brand that is meant, and its profile. The frontend's rerun names an id that nobody has; its row names the company.
-    /// A profile that is there and wrong is the run's error, which its owner sees.
+    /// Finds the brand and its profile. The frontend's rerun sends an unknown id, and its row names the
+    /// company. An invalid profile becomes the run's error, which the run's owner sees.
     async fn brand(
         &self,
         submission: &Submission,
@@ -225,19 +234,19 @@ impl Runs {
         Ok((brand_id, profile))
     }
 
-    /// Whether the run is known to have been accepted before; a row that the frontend made has not.
+    /// Whether the run was accepted before. A row that only the frontend created was not.
     async fn is_known(&self, run_id: &RunId) -> bool {
         let known = self.router.load(run_id).await.ok().flatten();
         known.is_some_and(|known| known.accepted_at.is_some() || known.status != RunStatus::Processing)
     }
 
-    /// The lock of those who ask for the same id at the same time.
+    /// The lock for concurrent requests with the same id.
     fn run_lock(&self, run_id: &RunId) -> Arc<tokio::sync::Mutex<()>> {
         let mut accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = accepting.get(run_id).and_then(Weak::upgrade) {
             return lock;
         }
-        // Whoever is alone clears up: the map holds only ids that are being asked for.
+        // Remove unused locks: the map holds only ids with requests under way.
         accepting.retain(|_, lock| lock.strong_count() > 0);
         let lock = Arc::new(tokio::sync::Mutex::new(()));
         accepting.insert(run_id.clone(), Arc::downgrade(&lock));

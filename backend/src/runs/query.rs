@@ -1,4 +1,4 @@
-//! Looking at runs.
+//! Reads runs for clients.
 
 use std::collections::HashMap;
 
@@ -24,40 +24,40 @@ pub enum QueryError {
     NotFound(RunId),
     #[error("run {0} has been deleted")]
     Deleted(RunId),
-    /// A store that may know it cannot be asked.
+    /// A store that may hold the run cannot be read.
     #[error("storage cannot be reached now; try again")]
     Unavailable(#[source] StorageError),
 }
 
-/// One run, as it stands.
+/// The current state of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunView {
     pub run_id: RunId,
     pub status: RunStatus,
-    /// The stage that is being worked on, or would be next.
+    /// The current stage, or the next one.
     pub current_stage: Option<Stage>,
     pub stages: Vec<StageView>,
     pub brand_id: Option<BrandId>,
     pub brand_name: Option<String>,
-    /// The storage mode now.
+    /// The current storage mode.
     pub mode: Mode,
     pub accepted_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub error: Option<RunFailure>,
-    /// Who knows the run.
+    /// The stores that hold the run.
     pub stored_in: StoredIn,
     pub report: Option<String>,
     /// Raised by a retry.
     pub generation: i32,
-    /// None for a row that nobody has asked `/run` for.
+    /// None for a row that nobody submitted to `/run`.
     pub document_name: Option<String>,
-    /// US dollars for all answers, also those that never became a stage.
+    /// US dollars for all answers, including those that never became a stage.
     pub cost_usd: f64,
-    /// The share of quotes that were found in the document; none before there are any.
+    /// The share of quotes that were found in the document. None before there are quotes.
     pub grounding: Option<f64>,
 }
 
-/// A part of the list of runs.
+/// A page of the list of runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunList {
     pub page: RunPage,
@@ -93,12 +93,17 @@ pub struct StageView {
 }
 
 impl Runs {
-    /// One run, from wherever the truth is.
+    /// Reads one run from the store that holds its newest state.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::NotFound`] or [`QueryError::Deleted`] if there is no such run.
+    /// [`QueryError::Unavailable`] if a store that may hold it fails.
     pub async fn view(&self, run_id: &RunId) -> Result<RunView, QueryError> {
         let unstored = self.worker.unstored_failure(run_id);
         match (self.router.load(run_id).await, unstored) {
             (Ok(Some(mut snapshot)), unstored) => {
-                // The run has failed, and no store has taken that yet.
+                // The run has failed, and no store holds the failure yet.
                 if snapshot.status == RunStatus::Processing
                     && let Some(failure) = unstored
                 {
@@ -112,7 +117,7 @@ impl Runs {
         }
     }
 
-    /// Whether a run that is not there has been deleted, was never there, or cannot be looked up.
+    /// Finds out why a run is missing: deleted, never there, or not readable.
     pub(super) async fn why_missing(&self, run_id: &RunId, error: Option<StorageError>) -> QueryError {
         match (self.router.is_deleted(run_id).await, error) {
             (Ok(true), _) => QueryError::Deleted(run_id.clone()),
@@ -121,10 +126,14 @@ impl Runs {
         }
     }
 
-    /// A part of the list, newest first.
+    /// Reads a page of the list, newest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Indeterminate` if no store can list its runs in time.
     pub async fn list(&self, listing: &Listing) -> Result<RunList, StorageError> {
         let mut page = self.router.list(listing).await?;
-        // A profile is read once, however many runs there are for it.
+        // Each profile is read once for all runs of its brand.
         let mut names: HashMap<BrandId, Option<String>> = HashMap::new();
         let runs = std::mem::take(&mut page.runs)
             .into_iter()

@@ -1,9 +1,9 @@
-//! Following runs: whoever waits for a run's next change is woken by it, and nobody asks again and again.
+//! Watches runs: a client that follows a run is woken by its next change and need not poll.
 //!
-//! Each run that somebody follows has one task, which looks when it is woken (by this process' own changes at once, by
-//! those of other replicas through the database) and shows all who follow what it saw. One look, every few seconds and for
-//! all runs together, finds what nobody told of. Who follows sees how the run stands, not a queue: a slow one misses
-//! nothing, and holds nothing.
+//! Each followed run has one task. A change wakes it: this process's own changes at once, and those of other
+//! replicas through the database. It then reads the run and publishes its progress to all followers. Every
+//! few seconds, one poll over all followed runs makes up for lost notifications. A follower sees the current
+//! progress and not a queue. So a slow follower misses nothing and delays nobody.
 
 use std::{
     collections::HashMap,
@@ -23,25 +23,25 @@ use storage::{
     ChangeNotifier, RunChanges, RunRecord, StorageError, StorageErrorKind, Store as _, router::Router,
 };
 
-/// Between two looks at all runs that are followed, while changes are heard of.
+/// The time between two polls of all followed runs while notifications arrive.
 const LOOK: Duration = Duration::from_secs(15);
 
-/// The same while nothing is heard: behind a pooler, or while the database is away. As often as a client would
-/// ask that follows by asking.
+/// The same while no notifications arrive: behind a pooler, or during an outage of the database. A client
+/// that polls would ask as often.
 const LOOK_UNHEARD: Duration = Duration::from_secs(3);
 
-/// Between two tellings of the other replicas: what changes meanwhile goes together.
+/// The time between two notifications of other replicas. The changes in between are sent together.
 const TELL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How a run stood when it was looked at.
+/// The state of a run when it was last read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
-    /// Nobody has looked yet.
+    /// Nobody has read the run yet.
     Nothing,
     Run(Arc<Progress>),
-    /// Nobody who knows can be asked.
+    /// No store that may hold the run can be read.
     Unavailable,
-    /// It has been deleted.
+    /// The run has been deleted.
     Gone,
 }
 
@@ -55,16 +55,16 @@ impl Update {
     }
 }
 
-/// Who follows one run.
+/// A follower of one run.
 #[derive(Debug)]
 pub struct RunWatch {
     seen: watch::Receiver<Update>,
 }
 
 impl RunWatch {
-    /// Waits until the run stands in another way than before.
+    /// Waits until the run's progress differs from the last one.
     pub async fn changed(&mut self) -> Update {
-        // The task that shows it lives as long as anybody follows.
+        // The task that publishes it lives as long as a follower does.
         match self.seen.changed().await {
             Ok(()) => self.seen.borrow_and_update().clone(),
             Err(_) => Update::Unavailable,
@@ -78,7 +78,7 @@ struct Followed {
     woken: Arc<Notify>,
 }
 
-/// All who follow runs here, and how this process hears and tells of changes.
+/// All followers in this process, and the exchange of changes with other replicas.
 #[derive(Debug)]
 pub struct RunWatchers {
     runs: Arc<Runs>,
@@ -86,7 +86,7 @@ pub struct RunWatchers {
     /// None without a database.
     notifier: Option<Arc<dyn ChangeNotifier>>,
     followed: Mutex<HashMap<RunId, Arc<Followed>>>,
-    /// Whether changes that others make are heard of.
+    /// Whether notifications of other replicas arrive.
     is_hearing: AtomicBool,
     look_now: Notify,
 }
@@ -104,9 +104,13 @@ impl RunWatchers {
         }
     }
 
-    /// How far a run is now, and who will be woken by what changes afterwards.
+    /// Reads how far a run is, and registers a follower of its later changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runs::view`].
     pub async fn follow(self: &Arc<Self>, run: &RunId) -> Result<(Progress, RunWatch), QueryError> {
-        // Before the look: what changes after it wakes.
+        // Register before the read, so that any later change wakes the follower.
         let (followed, follower) = self.enter(run);
         let progress = self.runs.progress(run).await?;
         followed.seen.send_if_modified(|seen| {
@@ -133,13 +137,13 @@ impl RunWatchers {
         (followed, follower)
     }
 
-    /// Looks at a run whenever it is woken, until nobody follows it.
+    /// Reads a run whenever it is woken, until nobody follows it.
     async fn watch(&self, run: &RunId, followed: &Followed) {
         loop {
             tokio::select! {
                 () = followed.seen.closed() => {
                     let mut all = self.lock();
-                    // Somebody may have come in this moment.
+                    // A new follower may have arrived at this moment.
                     if followed.seen.receiver_count() == 0 {
                         all.remove(run);
                         return;
@@ -157,7 +161,7 @@ impl RunWatchers {
         }
     }
 
-    /// Tells others of this process' changes and looks for theirs, until told to stop.
+    /// Sends this process's changes and polls for those of others, until it is stopped.
     pub async fn run(&self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -166,13 +170,13 @@ impl RunWatchers {
         }
     }
 
-    /// Takes note of whether changes are heard of; what was missed is looked for at once.
+    /// Records whether notifications arrive, and polls at once for missed changes.
     pub fn set_listening(&self, is_hearing: bool) {
         self.is_hearing.store(is_hearing, Ordering::Relaxed);
         self.look_now.notify_one();
     }
 
-    /// Others say that runs have changed.
+    /// Handles another replica's notification of changed runs.
     pub fn wake_local(&self, by: &str, runs: &[RunId]) {
         if by != self.changes().name() {
             runs.iter().for_each(|run| self.changes().wake_local(run));
@@ -183,9 +187,9 @@ impl RunWatchers {
         loop {
             let runs = self.changes().take_unsent().await;
             if let Some(notifier) = self.notifier.as_ref().filter(|_| self.router.is_database_open()) {
-                // Past the breaker: what nobody needs must not decide what counts as an outage.
+                // Bypass the breaker: optional calls must not decide about an outage.
                 if let Err(error) = notifier.notify(self.changes().name(), &runs).await {
-                    tracing::debug!(event = "change_notification_failed", %error, "other replicas were not told of changes; they look by themselves");
+                    tracing::debug!(event = "change_notification_failed", %error, "other replicas were not notified of changes; they poll");
                 }
             }
             tokio::time::sleep(TELL_INTERVAL).await;
@@ -194,7 +198,8 @@ impl RunWatchers {
 
     async fn look(&self) {
         loop {
-            // Without a database nobody tells of changes; nobody but this process makes any, unless its files are shared.
+            // Without a database there are no notifications. Then only this process changes runs, unless the
+            // files are shared.
             let is_told = if self.router.uses_database() {
                 self.is_hearing.load(Ordering::Relaxed)
             } else {
@@ -209,7 +214,7 @@ impl RunWatchers {
         }
     }
 
-    /// Wakes those runs that stand in another way than was last shown, by one question for all of them.
+    /// Wakes the followed runs whose progress has changed, with one query for all of them.
     async fn look_once(&self) {
         let all: Vec<(RunId, Arc<Followed>)> =
             self.lock().iter().map(|(run, followed)| (run.clone(), followed.clone())).collect();
@@ -243,20 +248,20 @@ impl RunWatchers {
 }
 
 impl Runs {
-    /// How far a run is, as it is stored.
+    /// Reads how far a run is.
     pub(super) async fn progress(&self, run_id: &RunId) -> Result<Progress, QueryError> {
         match self.router.load(run_id).await {
             Ok(Some(snapshot)) if self.is_up_to_date(&snapshot) => Ok(Progress::of(snapshot)),
             Ok(Some(_)) => Err(QueryError::Unavailable(StorageError::new(
                 StorageErrorKind::Unavailable,
-                "the database, which knows how far the run is, is away, and it is worked on elsewhere",
+                "the database is down, and another replica may have continued the run",
             ))),
             missing => Err(self.why_missing(run_id, missing.err()).await),
         }
     }
 
-    /// Whether a run that only files tell of may be believed: while the database is away, another replica may be far
-    /// ahead.
+    /// Whether a run that only the files hold may be shown. While the database is down, another replica may
+    /// be far ahead.
     fn is_up_to_date(&self, snapshot: &RunRecord) -> bool {
         snapshot.stored_in.database
             || snapshot.status != RunStatus::Processing

@@ -1,8 +1,9 @@
-//! Log lines: one event a line, JSON for machines or text for people.
+//! Log lines: one event per line, in JSON for machines or text for people.
 //!
-//! JSON has `level` and `message` at the top, as Railway expects them, and beside them the fields of the event and of
-//! every span around it, so that each line of a run carries its `run_id`. Whatever a value holds, a line stays one line,
-//! and no terminal obeys it: a document's text may come as far as a message.
+//! JSON has `level` and `message` at the top, as Railway expects, and the fields of the event and of every
+//! span around it. So each line of a run has its `run_id`. Line breaks and control characters are removed,
+//! because a document's text may get into a message. So each event stays one line, and no terminal executes
+//! it.
 
 mod banner;
 mod fields;
@@ -25,12 +26,12 @@ use tracing_subscriber::{
 pub use self::banner::Banner;
 use self::fields::Fields;
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Json,
     Text {
-        /// Colours the level: for a terminal.
+        /// Colours the level, for a terminal.
         is_coloured: bool,
     },
 }
@@ -38,7 +39,7 @@ pub enum LogFormat {
 impl FromStr for LogFormat {
     type Err = ();
 
-    /// `json` or `text`, in any case.
+    /// Parses `json` or `text`, in any case.
     fn from_str(text: &str) -> Result<Self, ()> {
         match text.to_ascii_lowercase().as_str() {
             "json" => Ok(Self::Json),
@@ -48,8 +49,8 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What writes the log. Install it with `tracing::subscriber::set_global_default`, or for a test with
-/// `tracing::subscriber::with_default`.
+/// Creates the subscriber that writes the log. Install it with `tracing::subscriber::set_global_default`, or
+/// in a test with `tracing::subscriber::with_default`.
 pub fn subscriber<W>(
     filter: EnvFilter,
     format: LogFormat,
@@ -92,7 +93,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
-        // The nearest wins: a stage of a run is that of the event, not of the span.
+        // The innermost value wins: the stage of the event overrides that of a span.
         for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(outer) = span.extensions().get::<Fields>() {
                 fields.extend(outer);
@@ -107,8 +108,8 @@ where
             LogFormat::Json => self.json(*metadata.level(), metadata.target(), &message, fields),
             LogFormat::Text { is_coloured } => self.text(*metadata.level(), &message, &fields, is_coloured),
         };
-        // One write a line, so that lines of several threads do not mix. A log that cannot be written has no
-        // better place to say so.
+        // One write per line, so that lines of several threads do not mix. If the log cannot be written,
+        // there is no other place to report it.
         let _ = self.writer.make_writer_for(metadata).write_all(line.as_bytes());
     }
 }
@@ -125,7 +126,7 @@ impl<W> Lines<W> {
         line.insert("message".to_owned(), Value::String(fields::for_json(message)));
         line.insert("target".to_owned(), Value::String(target.to_owned()));
         for (name, value) in fields.into_inner() {
-            // What every line has is not a field's to set.
+            // A field must not override the fixed members of a line.
             let name = if line.contains_key(name) { format!("field_{name}") } else { name.to_owned() };
             let value = match value {
                 Value::String(text) => Value::String(fields::for_json(&text)),

@@ -1,8 +1,8 @@
-//! Every metric, by name, in this one file.
+//! Defines every metric by name.
 //!
-//! What is counted as it happens lives in one process-wide set, which the functions below add to; what merely *is*
-//! (runs in flight, the breaker) is measured when somebody asks, by [`Measured`]. Labels come from closed sets: a route's
-//! template, never its path.
+//! Events are counted in one process-wide set, to which the functions below add. States (active runs, the
+//! breaker) are measured for each request by [`Measured`]. Labels come from closed sets: a route's template,
+//! never its path.
 
 use std::{
     fmt,
@@ -21,12 +21,12 @@ use prometheus_client::{
 };
 use storage::observer::{StorageObserver, StoreName};
 
-/// What the text of [`render`] is, for its reader.
+/// The content type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const PREFIX: &str = "innovation";
 
-/// Upper bounds in seconds: from a health check to a request that runs into its limit of 30 s.
+/// Upper bounds in seconds: from a health check to a request at its limit of 30 s.
 const LATENCY_BUCKETS_SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -71,7 +71,7 @@ struct ModeLabels {
     effective: &'static str,
 }
 
-/// What is counted as it happens.
+/// The metrics that are counted when an event happens.
 #[derive(Debug)]
 struct Counted {
     registry: Registry,
@@ -119,7 +119,7 @@ impl Counted {
         );
         registry.register(
             "runs_accepted",
-            "Runs accepted, repeats not counted",
+            "Runs accepted, without repetitions",
             counted.runs_accepted.clone(),
         );
         registry.register(
@@ -129,11 +129,11 @@ impl Counted {
         );
         registry.register(
             "stages_stored",
-            "Stage outputs stored, by who answered and where they went",
+            "Stage outputs stored, by provider and store",
             counted.stages_stored.clone(),
         );
         registry.register("database_writes", "Writes to the database", counted.database_writes.clone());
-        registry.register("webhooks", "Webhooks by how they went", counted.webhooks.clone());
+        registry.register("webhooks", "Webhooks by outcome", counted.webhooks.clone());
         registry.register(
             "file_write_failures",
             "Writes to files that failed after their retries",
@@ -141,12 +141,12 @@ impl Counted {
         );
         registry.register(
             "runs_expired",
-            "Runs whose files were kept long enough and are removed",
+            "Runs whose files expired and were removed",
             counted.runs_expired.clone(),
         );
         registry.register(
             "stages_reconciled",
-            "Stage outputs that reconciliation brought into the database, proved",
+            "Stage outputs that the reconciler wrote to the database and proved",
             counted.stages_reconciled.clone(),
         );
         registry.register("llm_cost_usd", "US dollars spent on model calls", counted.llm_cost_usd.clone());
@@ -155,12 +155,12 @@ impl Counted {
             "Deviations from the wire format that were tolerated in replies of models, by kind",
             counted.model_oddities.clone(),
         );
-        registry.register("event_streams", "Streams of events that are open", counted.event_streams.clone());
+        registry.register("event_streams", "Open event streams", counted.event_streams.clone());
         counted
     }
 }
 
-/// A request was answered. `route` is the template (`/status/{run_id}`).
+/// Counts an answered request. `route` is the template (`/status/{run_id}`).
 pub fn request_answered(method: &'static str, route: &str, status: u16, took: Duration) {
     let labels = RequestLabels { method, route: route.to_owned(), status };
     COUNTED.http_requests.get_or_create(&labels).inc();
@@ -168,12 +168,12 @@ pub fn request_answered(method: &'static str, route: &str, status: u16, took: Du
     COUNTED.http_request_duration.get_or_create(&labels).observe(took.as_secs_f64());
 }
 
-/// A run was accepted that had not been before.
+/// Counts a run that was accepted for the first time.
 pub fn run_accepted() {
     COUNTED.runs_accepted.inc();
 }
 
-/// A run ended; `code` is its error's, if it has one.
+/// Counts an ended run. `code` is the code of its error, if it has one.
 pub fn run_ended(status: pipeline::run::RunStatus, code: Option<pipeline::failure::FailureCode>) {
     use pipeline::run::RunStatus;
     let status = match status {
@@ -186,12 +186,12 @@ pub fn run_ended(status: pipeline::run::RunStatus, code: Option<pipeline::failur
     COUNTED.runs_ended.get_or_create(&EndLabels { status, code }).inc();
 }
 
-/// A webhook was sent, or given up.
+/// Counts a webhook by its result.
 pub fn webhook(result: &'static str) {
     COUNTED.webhooks.get_or_create(&ResultLabels { result }).inc();
 }
 
-/// Counts what the storage reports.
+/// Counts the figures that the storage reports.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StorageMetrics;
 
@@ -212,39 +212,39 @@ impl StorageObserver for StorageMetrics {
     }
 }
 
-/// Reconciliation has brought stage outputs into the database.
+/// Counts stage outputs that the reconciler wrote to the database.
 pub fn stages_reconciled(count: usize) {
     COUNTED.stages_reconciled.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
 }
 
-/// A stream of events was opened.
+/// Counts an opened event stream.
 pub fn event_stream_opened() {
     COUNTED.event_streams.inc();
 }
 
-/// A stream of events was closed, by whichever end.
+/// Counts a closed event stream, whichever end closed it.
 pub fn event_stream_closed() {
     COUNTED.event_streams.dec();
 }
 
-/// The files of a run were kept long enough.
+/// Counts a run whose files expired.
 pub fn run_expired() {
     COUNTED.runs_expired.inc();
 }
 
-/// A model was paid. Amounts that are none are left out.
+/// Adds the costs of model calls. Invalid amounts are ignored.
 pub fn llm_cost(usd: f64) {
     if usd.is_finite() && usd > 0.0 {
         COUNTED.llm_cost_usd.inc_by(usd);
     }
 }
 
-/// A reply of a model deviated from the wire format and was taken all the same.
+/// Counts a tolerated deviation of a model's reply from the wire format.
 pub fn model_oddity(kind: &'static str) {
     COUNTED.model_oddities.get_or_create(&KindLabels { kind }).inc();
 }
 
-/// How things stand at the moment of asking.
+/// The state at the time of a request.
 #[derive(Debug, Clone)]
 pub struct Measured {
     pub version: &'static str,
@@ -252,14 +252,14 @@ pub struct Measured {
     pub configured_mode: &'static str,
     pub effective_mode: &'static str,
     pub runs_in_flight: usize,
-    /// Those of them that show no progress.
+    /// Active runs without progress.
     pub runs_stalled: usize,
-    /// None while it is not known.
+    /// None while unknown.
     pub unsynced_runs: Option<usize>,
     pub unsynced_stages: Option<usize>,
     pub oldest_unsynced_seconds: Option<u64>,
     pub queue_depth: Option<usize>,
-    /// Runs of which row and files hold different records.
+    /// Runs whose row and files differ.
     pub conflicts: Option<usize>,
     /// None without a database.
     pub is_database_breaker_open: Option<bool>,
@@ -268,6 +268,10 @@ pub struct Measured {
 }
 
 /// All metrics in the OpenMetrics text format.
+///
+/// # Errors
+///
+/// Formatting fails, which a `String` never causes.
 pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix(PREFIX);
     let gauge = |value: usize| {
@@ -276,15 +280,15 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
         gauge
     };
     let build = Info::new([("version", measured.version.to_owned()), ("git_sha", measured.git_sha.clone())]);
-    registry.register("build", "What is running", build);
+    registry.register("build", "The version and the commit of the process", build);
     let mode: Family<ModeLabels, Gauge> = Family::default();
     let labels = ModeLabels { configured: measured.configured_mode, effective: measured.effective_mode };
     mode.get_or_create(&labels).set(1);
-    registry.register("storage_mode", "The storage mode: configured, and in effect", mode);
-    registry.register("runs_in_flight", "Runs this process works on", gauge(measured.runs_in_flight));
-    registry.register("runs_stalled", "Runs in flight that show no progress", gauge(measured.runs_stalled));
+    registry.register("storage_mode", "The storage mode: configured and effective", mode);
+    registry.register("runs_in_flight", "Runs that this process executes", gauge(measured.runs_in_flight));
+    registry.register("runs_stalled", "Active runs without progress", gauge(measured.runs_stalled));
     if let Some(runs) = measured.unsynced_runs {
-        registry.register("unsynced_runs", "Ended runs that the database lacks something of", gauge(runs));
+        registry.register("unsynced_runs", "Ended runs of which the database lacks a part", gauge(runs));
     }
     if let Some(stages) = measured.unsynced_stages {
         registry.register("unsynced_stages", "Stages that the database lacks", gauge(stages));
@@ -293,23 +297,19 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
         let gauge = gauge(usize::try_from(seconds).unwrap_or(usize::MAX));
         registry.register(
             "oldest_unsynced_seconds",
-            "How long the oldest of what it lacks has waited",
+            "How long the oldest part that the database lacks has waited",
             gauge,
         );
     }
     if let Some(depth) = measured.queue_depth {
-        registry.register("queue_depth", "Accepted runs that nobody works on yet", gauge(depth));
+        registry.register("queue_depth", "Accepted runs that wait for a worker", gauge(depth));
     }
     if let Some(conflicts) = measured.conflicts {
-        registry.register(
-            "sync_conflicts",
-            "Runs of which row and files hold different records",
-            gauge(conflicts),
-        );
+        registry.register("sync_conflicts", "Runs whose row and files differ", gauge(conflicts));
     }
     if let Some(is_open) = measured.is_database_breaker_open {
         let gauge = gauge(usize::from(is_open));
-        registry.register("database_breaker_open", "1 while the database is not asked", gauge);
+        registry.register("database_breaker_open", "1 while the database breaker is open", gauge);
     }
     let alarm = gauge(usize::from(measured.is_file_alarm));
     registry.register("file_write_failing", "1 while the last file write failed", alarm);
@@ -382,7 +382,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
-        assert!(!text.contains("queue_depth"), "what is not known is not said");
+        assert!(!text.contains("queue_depth"), "an unknown value is omitted");
         assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
     }
 }

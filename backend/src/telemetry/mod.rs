@@ -1,4 +1,4 @@
-//! What the process says of itself: log lines and metrics.
+//! Log lines and metrics.
 
 pub mod logs;
 pub mod metrics;

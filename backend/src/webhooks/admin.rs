@@ -1,4 +1,4 @@
-//! What an operator asks of webhooks.
+//! An operator's commands for webhooks.
 
 use std::sync::Arc;
 
@@ -7,17 +7,21 @@ use pipeline::run::RunId;
 use super::body::{Content, Source, content};
 use storage::{Delivery, DeliveryCounts, Outbox, StorageError, WebhookEvent, files::FileStore};
 
-/// Looks into the outboxes, whatever a service does meanwhile.
+/// Reads the outboxes directly, while a service may be running.
 #[derive(Debug)]
 pub struct WebhookAdmin {
     pub files: FileStore,
-    /// None without a database, or where it is switched off.
+    /// None without a database, or if it is switched off.
     pub database: Option<Arc<dyn Outbox>>,
 }
 
 impl WebhookAdmin {
-    /// Has everything of a run told again; returns how many events that will be: what a retry has overtaken is not told any
-    /// more. None for a run that nobody knows.
+    /// Queues all events of a run again, and returns their number. Events that a retry has superseded are
+    /// left out. None for an unknown run.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     pub async fn replay(&self, run: &RunId) -> Result<Option<usize>, StorageError> {
         for (source, outbox) in self.outboxes() {
             if let Some(snapshot) = outbox.load(run).await? {
@@ -39,7 +43,11 @@ impl WebhookAdmin {
         Ok(None)
     }
 
-    /// What was told of a run and what is still to be, in order.
+    /// All events of a run, delivered and pending, in order.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     pub async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>, StorageError> {
         let mut all = Vec::new();
         for (_, outbox) in self.outboxes() {
@@ -49,7 +57,11 @@ impl WebhookAdmin {
         Ok(all)
     }
 
-    /// What was told and what is still to be, of all runs.
+    /// Counts the events of all runs by outcome.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     pub async fn counts(&self) -> Result<DeliveryCounts, StorageError> {
         let mut all = DeliveryCounts::default();
         for (_, outbox) in self.outboxes() {

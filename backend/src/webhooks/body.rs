@@ -1,7 +1,8 @@
-//! The bodies of webhooks: the very fields that the frontend reads, made of the run as it is stored.
+//! Builds the bodies of webhooks: the fields that the frontend reads, from the stored run.
 //!
-//! The newest frontend stores the output of a completed stage over the record in `PipelineRun`, so such an output is the
-//! whole record. An event that the database has taken is in the frontend's tables already, and is not sent.
+//! The newest frontend writes the output of a completed stage over the record in `PipelineRun`. So such an
+//! output must be the whole record. Events that the database has stored are in the frontend's tables already,
+//! and are not sent.
 
 use chrono::SecondsFormat;
 use pipeline::{
@@ -16,12 +17,12 @@ use storage::{
     frontend_rows::{FrontendRows, REPORT_NUMBER, error_output, step_name},
 };
 
-/// Which outbox an event comes from.
+/// The outbox that an event comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The database, whose tables the frontend reads.
     Database,
-    /// Files: only webhooks tell the frontend.
+    /// The files. Only webhooks inform the frontend then.
     Files,
 }
 
@@ -32,12 +33,12 @@ pub enum Content {
         /// The last part of the path.
         route: &'static str,
         body: Value,
-        /// The body where the receiver refuses the other for its size.
+        /// A shorter body, if the receiver refuses the other one for its size.
         shorter: Option<Value>,
     },
-    /// The store that told of it does not hold it yet.
+    /// The store does not hold the event's state yet.
     NotYet,
-    /// It is no longer so, or the frontend has it already.
+    /// The event is outdated, or the frontend has it already.
     Superseded,
 }
 
@@ -49,7 +50,7 @@ const COMPLETE: &str = "complete";
 pub fn content(run: &RunRecord, generation: i32, event: WebhookEvent, source: Source) -> Content {
     let content = match event {
         WebhookEvent::Started(number) => started(run, generation, number),
-        // Once stored, a stage is never replaced, whatever becomes of the run.
+        // A stored stage is never replaced, whatever happens to the run.
         WebhookEvent::Stage(stage) => match run.stages.get(&stage) {
             Some(held) => stage_update(&held.record),
             None => Content::NotYet,
@@ -75,13 +76,13 @@ pub fn content(run: &RunRecord, generation: i32, event: WebhookEvent, source: So
     if is_in_its_tables && content != Content::NotYet { Content::Superseded } else { content }
 }
 
-/// The step that a run is at: its first missing stage, or the report.
+/// The current step of a run: its first missing stage, or the report.
 fn step(run: &RunRecord) -> i32 {
     let missing = Stage::ALL.into_iter().find(|stage| !run.stages.contains_key(stage));
     missing.map_or(REPORT_NUMBER, |stage| stage.number().into())
 }
 
-/// A step begins, unless the run is past it: what comes after a completed step would wipe its output.
+/// The start of a step, unless the run has passed it. A start after the step's end would erase its output.
 fn started(run: &RunRecord, generation: i32, number: u8) -> Content {
     let is_at_it = run.status == RunStatus::Processing && step(run) == i32::from(number);
     if run.generation != generation || !is_at_it {
@@ -134,12 +135,12 @@ fn completed(run: &RunRecord, event: WebhookEvent) -> Content {
             "fullReportMarkdown": report,
         })
     };
-    // The tracks are read from the first stage's object, so the shorter body keeps it.
+    // The frontend reads the tracks from the first stage's object, so the shorter body keeps it.
     let shorter = body(outputs(&records, &rows, |stage| stage == Stage::InputProcessing));
     Content::Now { route: COMPLETE, body: body(outputs(&records, &rows, |_| true)), shorter: Some(shorter) }
 }
 
-/// Each stage's payload, where it is wanted, with its part of the report beside it; the opportunities as the fifth.
+/// Each wanted stage's payload with its part of the report, and the opportunities as the fifth.
 fn outputs(
     records: &[StageRecord],
     rows: &FrontendRows,
@@ -157,13 +158,14 @@ fn outputs(
     (1..).zip(&rows.texts).map(part).collect()
 }
 
-/// As an update of the step at which it ended: whatever is posted to `complete`, the frontend takes for a success. A
-/// cancelled run too: its run would stay under way for whom only webhooks tell.
+/// A failure is sent as an update of the step at which the run ended, because the frontend takes any post to
+/// `complete` for a success. The same holds for a cancelled run, which would stay open on the frontend
+/// otherwise.
 fn failed(run: &RunRecord) -> Content {
     update(step(run), "FAILED", &error_output(run.failure.as_ref()), run.finished_at)
 }
 
-/// The body of `init`: for a run that the frontend may not know. None without an address.
+/// The body of `init`, for a run that the frontend may not know. None without a document address.
 #[must_use]
 pub fn init(run: &RunId, request: &RunRequest) -> Option<Value> {
     Some(json!({

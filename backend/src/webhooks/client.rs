@@ -1,7 +1,9 @@
-//! One request to the frontend: bounded in bytes and time, never redirected, with no secret in what is said of it.
+//! One request to the frontend: limited in bytes and time, never redirected, and without secrets in its log
+//! lines.
 //!
-//! A 2xx counts when its head is there: whatever its body does, the receiver has the event. One exception: a page for
-//! people. A deployment that is protected may answer with its page to log in, and then nobody has the event.
+//! A 2xx counts as soon as its head arrives, because the receiver then has the event. The exception is an
+//! HTML page: a protected deployment may answer with its login page, and the receiver does not have the
+//! event.
 
 use std::{path::Path, time::Duration};
 
@@ -19,20 +21,20 @@ use crate::config::WebhookTarget;
 use foundation::tls;
 use storage::DueDelivery;
 
-/// For a connection to be made.
+/// The time limit of a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the platform that receives it takes in one request.
+/// The largest request that the receiver's platform accepts.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// How much of an answer is looked at, and for how long, to tell a page from a receiver's answer.
+/// How much of an answer is read, and for how long, to recognise a page.
 const PAGE_BYTES: usize = 1024;
 const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How much of a redirection's target is shown.
+/// How many characters of a redirect's target are shown.
 const SHOWN_CHARS_MAX: usize = 100;
 
-/// Sends to one frontend.
+/// Sends webhooks to one frontend.
 #[derive(Debug, Clone)]
 pub struct Sender {
     client: Client,
@@ -41,7 +43,7 @@ pub struct Sender {
     secret: Option<HeaderValue>,
 }
 
-/// Why there is no sender.
+/// Why the sender could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
     #[error("{0}")]
@@ -52,20 +54,24 @@ pub enum SenderError {
     Secret(#[from] InvalidHeaderValue),
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
     Delivered,
     Gone,
     TooLarge,
-    /// Why it is to be sent again.
+    /// Send it again, for this reason.
     Refused(String),
-    /// Why it is to be sent again; the receiver may still carry it out.
+    /// Send it again, for this reason. The receiver may still process the first request.
     Unanswered(String),
 }
 
 impl Sender {
-    /// Sets up the client; reads `EXTRA_CA_FILE`.
+    /// Creates the HTTP client, and reads `EXTRA_CA_FILE`.
+    ///
+    /// # Errors
+    ///
+    /// [`SenderError`] if the file, the client or the secret is unusable.
     pub fn new(
         target: WebhookTarget,
         timeout: Duration,
@@ -85,7 +91,7 @@ impl Sender {
         Ok(Self { client, target, secret })
     }
 
-    /// Posts a body for an event.
+    /// Posts the body of an event.
     pub async fn post(&self, due: &DueDelivery, route: &str, body: Vec<u8>, timestamp: i64) -> Sent {
         if body.len() > BODY_BYTES_MAX {
             return Sent::TooLarge;
@@ -94,7 +100,7 @@ impl Sender {
         self.send(&id, self.url(&format!("{}/{route}", due.run)), body, timestamp).await
     }
 
-    /// Posts the request to make a run's row, before an event of it.
+    /// Asks the frontend to create a run's row before its first event.
     pub async fn init(&self, due: &DueDelivery, body: Vec<u8>, timestamp: i64) -> Sent {
         let id = format!("{}.init", due.run);
         self.send(&id, self.url("init"), body, timestamp).await
@@ -122,7 +128,7 @@ impl Sender {
     }
 
     fn headers(&self, id: &str, timestamp: i64, body: &[u8]) -> Result<HeaderMap, InvalidHeaderValue> {
-        // The settings' own come first: none may go over what identifies the event.
+        // Add the configured headers first, so that they cannot override those that identify the event.
         let mut headers: HeaderMap = self.target.headers.iter().cloned().collect();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("webhook-id", id.parse()?);
@@ -137,19 +143,19 @@ impl Sender {
     }
 }
 
-/// Tells a delivery from a refusal.
+/// Classifies a response as a delivery or a refusal.
 async fn outcome(response: Response) -> Sent {
     let status = response.status();
     match status {
         StatusCode::GONE => Sent::Gone,
-        // Sent again it would be as large.
+        // A repetition would be as large.
         StatusCode::PAYLOAD_TOO_LARGE => Sent::TooLarge,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if is_html(&response) => Sent::Refused(format!(
             "HTTP {} and a page: a protected deployment; set VERCEL_AUTOMATION_BYPASS_SECRET or WEBHOOK_HEADERS",
             status.as_u16()
         )),
         _ if status.is_redirection() => Sent::Refused(format!(
-            "HTTP {}, a redirection{}, is not followed; a page to log in, or set FRONTEND_WEBHOOK_URL to where it leads",
+            "HTTP {}, a redirection{}, is not followed; it may lead to a login page; otherwise set FRONTEND_WEBHOOK_URL to its target",
             status.as_u16(),
             target(&response).map(|target| format!(" to {target}")).unwrap_or_default()
         )),
@@ -170,7 +176,7 @@ fn is_html(response: &Response) -> bool {
     content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
-/// Whether a body begins as a page does. One that does not come in time is none.
+/// Whether a body begins like an HTML page. A body that is too slow does not.
 async fn begins_a_page(mut response: Response) -> bool {
     let mut start = Vec::new();
     let read = async {
@@ -180,14 +186,14 @@ async fn begins_a_page(mut response: Response) -> bool {
             start.extend(piece.iter().take(PAGE_BYTES));
         }
     };
-    // The bytes that have come by then are enough.
+    // The bytes that have arrived by then are enough.
     let _ = timeout(PAGE_TIMEOUT, read).await;
     let text = String::from_utf8_lossy(&start).to_ascii_lowercase();
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     text.starts_with("<!doctype html") || text.starts_with("<html")
 }
 
-/// Where a redirection leads: the origin alone, for the rest may hold a secret.
+/// The origin of a redirect's target. The rest may hold a secret.
 fn target(response: &Response) -> Option<String> {
     let location = response.headers().get(LOCATION)?.to_str().ok()?;
     let origin = response.url().join(location).as_ref().map(Url::origin).ok()?;

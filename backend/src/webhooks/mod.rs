@@ -1,15 +1,16 @@
-//! Tells the frontend what becomes of its runs: at least once, of each run in order, and never in a run's way.
+//! Notifies the frontend of its runs' progress: at least once, in order within a run, and without delaying a
+//! run.
 //!
-//! What is to be told stands in an outbox, written with the state change: in the database, or in the run's manifest where
-//! the database did not take the change. Whoever is free takes what is due and sends it.
+//! A store writes each event into its outbox together with the state change. That is the database, or the
+//! run's manifest if the database did not take the change. Any free replica claims due events and sends them.
 //!
 //! # Invariants
 //!
 //! * No run waits for a receiver.
 //! * A repetition carries the same `webhook-id`.
-//! * While the database is there, it alone says what is to be sent; what stands in files is handed over to it first.
-//! * The tables that the frontend reads tell it what the database has taken; webhooks repeat only a run's completion.
-//! * A step that begins is never told after a later event of its run.
+//! * While the database is reachable, it alone decides what to send. Events in files are moved to it first.
+//! * The frontend reads the database's changes from its tables. Webhooks repeat only a run's completion.
+//! * The start of a step is never sent after a later event of its run.
 
 pub mod admin;
 pub mod body;
@@ -31,25 +32,26 @@ use crate::telemetry::metrics;
 use foundation::{backoff::jitter, failpoints};
 use storage::{Delivery, DeliveryOutcome, DueDelivery, Outbox, StorageError, WebhookEvent, router::Router};
 
-/// Requests under way at once.
+/// The most requests at once.
 const CONCURRENCY: usize = 16;
 
-/// Between two looks that nobody asked for: for repetitions, and for what other replicas wrote down and cannot send.
+/// The time between two polls without a notification. They find retries, and events that other replicas wrote
+/// but cannot send.
 const POLL: Duration = Duration::from_secs(2);
 
 /// The wait after the first failure; it doubles up to the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
-/// With these waits, after four to eight hours.
+/// The most attempts. With these waits, the last one comes after four to eight hours.
 const ATTEMPTS_MAX: i32 = 20;
 
-/// Longer than a request may take: for loading the run, and for writing down how it went.
+/// How much longer than a request an event stays claimed: for loading the run, and for recording the outcome.
 const VISIBILITY_MARGIN: Duration = Duration::from_secs(5);
 
-/// For requests under way when the process stops.
+/// How long the process waits for running requests when it stops.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Takes what is due from the outboxes and sends it.
+/// Claims due events from the outboxes and sends them.
 #[derive(Debug)]
 pub struct WebhookDispatcher {
     pub router: Arc<Router>,
@@ -58,20 +60,20 @@ pub struct WebhookDispatcher {
     pub sender: Sender,
     pub timeout: Duration,
     pub clock: Arc<dyn Clock>,
-    /// Rung when something is written down.
+    /// Woken when an event is queued.
     pub woken: Arc<Notify>,
 }
 
-/// Why a receiver has not taken an event.
+/// Why a receiver did not accept an event.
 #[derive(Debug)]
 struct Refusal {
     reason: String,
-    /// The receiver may still carry it out.
+    /// Whether the receiver may still process the event.
     may_follow: bool,
 }
 
 impl WebhookDispatcher {
-    /// Sends until told to stop.
+    /// Sends events until it is stopped.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut underway: JoinSet<Source> = JoinSet::new();
         let mut from_files: usize = 0;
@@ -92,14 +94,15 @@ impl WebhookDispatcher {
                     from_files = match done {
                         Ok(Source::Files) => from_files.saturating_sub(1),
                         Ok(Source::Database) => from_files,
-                        // Which it was is lost with it; so is its place.
+                        // The task panicked, so its source is unknown. Keep its place until all tasks have
+                        // ended.
                         Err(_) => if underway.is_empty() { 0 } else { from_files },
                     };
                 }
                 () = self.woken.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
                 () = stop.cancelled() => {
-                    // What is cut off is sent again by whoever is left.
+                    // The other replicas send interrupted events again.
                     let _ = tokio::time::timeout(GOODBYE, async {
                         while underway.join_next().await.is_some() {}
                     }).await;
@@ -109,7 +112,8 @@ impl WebhookDispatcher {
         }
     }
 
-    /// Takes over from files what the database is to know. Called where no request from files is under way.
+    /// Moves events from files to the database. The caller ensures that no request for an event from files is
+    /// under way.
     async fn hand_over(&self, database: &dyn Outbox) -> Result<(), StorageError> {
         let files = self.router.files();
         for run in files.runs_with_pending_deliveries().await? {
@@ -127,7 +131,7 @@ impl WebhookDispatcher {
         let (source, outbox) = match &self.database {
             Some(database) if self.router.is_database_open() => {
                 if may_hand_over && let Err(error) = self.hand_over(&**database).await {
-                    tracing::debug!(event = "webhook_handover_failed", %error, "what is to be told from files could not be handed over yet");
+                    tracing::debug!(event = "webhook_handover_failed", %error, "webhooks in files could not be moved to the database; will retry");
                 }
                 (Source::Database, &**database)
             }
@@ -136,7 +140,7 @@ impl WebhookDispatcher {
         match outbox.claim_due(limit, self.timeout + VISIBILITY_MARGIN).await {
             Ok(all) => all.into_iter().map(|due| (source, due)).collect(),
             Err(error) => {
-                tracing::debug!(event = "webhook_claim_failed", %error, "what is to be told could not be looked up");
+                tracing::debug!(event = "webhook_claim_failed", %error, "due webhooks could not be claimed; will retry");
                 Vec::new()
             }
         }
@@ -151,8 +155,8 @@ impl WebhookDispatcher {
         let sent = match self.send(source, outbox, due).await {
             Ok(sent) => sent,
             Err(error) => {
-                // It is due again when its time is up.
-                tracing::debug!(event = "webhook_load_failed", run_id = %due.run, %error, "what is to be told could not be read");
+                // The event is due again after its visibility timeout.
+                tracing::debug!(event = "webhook_load_failed", run_id = %due.run, %error, "the run of a due webhook could not be read; will retry");
                 return;
             }
         };
@@ -167,15 +171,15 @@ impl WebhookDispatcher {
         let (event, attempt) = (due.event.name(), due.attempt);
         match outcome {
             DeliveryOutcome::Delivered | DeliveryOutcome::Superseded => {
-                tracing::debug!(event = "webhook_settled", run_id = %run, webhook_event = event, attempt, outcome = outcome.as_str(), "[{run}] webhook settled");
+                tracing::debug!(event = "webhook_settled", run_id = %run, webhook_event = event, attempt, outcome = outcome.as_str(), "[{run}] webhook finished");
             }
             DeliveryOutcome::Gone if due.is_gone => {}
             DeliveryOutcome::Gone => {
-                tracing::warn!(event = "webhook_stopped", run_id = %run, webhook_event = event, "[{run}] the frontend wants no more webhooks of it (410)");
+                tracing::warn!(event = "webhook_stopped", run_id = %run, webhook_event = event, "[{run}] the frontend refused further webhooks of this run (410)");
             }
             DeliveryOutcome::GaveUp | DeliveryOutcome::TooLarge => {
                 tracing::error!(event = "webhook_abandoned", run_id = %run, webhook_event = event, attempt, outcome = outcome.as_str(), reason,
-                    "[{run}] the frontend was not told; `innovation webhooks replay --run {run}` tells it again");
+                    "[{run}] a webhook was not delivered; `innovation webhooks replay --run {run}` sends it again");
             }
         }
         if let Err(error) = outbox.ack(due, outcome, reason.as_deref()).await {
@@ -184,7 +188,7 @@ impl WebhookDispatcher {
         }
     }
 
-    /// The outcome, or why it is to be tried again.
+    /// Sends an event. Returns its outcome, or why it must be sent again.
     async fn send(
         &self,
         source: Source,
@@ -202,7 +206,7 @@ impl WebhookDispatcher {
         let (route, body, shorter) = match found {
             Content::Superseded => return Ok(Ok(DeliveryOutcome::Superseded)),
             Content::NotYet => {
-                let reason = "the run is not brought up to it yet".to_owned();
+                let reason = "the store does not hold the event's state yet".to_owned();
                 return Ok(Err(Refusal { reason, may_follow: false }));
             }
             Content::Now { route, body, shorter } => (route, body, shorter),
@@ -224,8 +228,9 @@ impl WebhookDispatcher {
         })
     }
 
-    /// Has the frontend make the row of a run of which it has taken no event yet; a row that it has it leaves alone. Its
-    /// answer does not matter: the event that comes next is refused without a row.
+    /// Asks the frontend to create the row of a run from which it has received no event. The frontend leaves
+    /// an existing row alone. Its answer does not matter, because it refuses the next event if the row is
+    /// missing.
     async fn init(&self, due: &DueDelivery) -> Result<(), StorageError> {
         let Some(manifest) = self.router.files().manifest(&due.run).await? else { return Ok(()) };
         let has_taken = |one: &Delivery| one.outcome == Some(DeliveryOutcome::Delivered);
@@ -235,7 +240,7 @@ impl WebhookDispatcher {
         if let Some(body) = body::init(&due.run, &manifest.request) {
             let body = body.to_string().into_bytes();
             let sent = self.sender.init(due, body, self.clock.now().timestamp()).await;
-            tracing::debug!(event = "webhook_init_sent", run_id = %due.run, ?sent, "the frontend was asked for the run's row");
+            tracing::debug!(event = "webhook_init_sent", run_id = %due.run, ?sent, "asked the frontend to create the run's row");
         }
         Ok(())
     }
@@ -243,26 +248,27 @@ impl WebhookDispatcher {
     async fn postpone(&self, outbox: &dyn Outbox, due: &DueDelivery, refusal: &Refusal) {
         metrics::webhook("retried");
         let mut wait = backoff(due.attempt).mul_f64(jitter());
-        // The receiver may still carry out a beginning, which would wipe the output of the end that comes next.
+        // The receiver may still process the start of a step, which would erase the output of a later end.
         if matches!(due.event, WebhookEvent::Started(_)) && refusal.may_follow {
             wait = wait.max(self.timeout);
         }
         let reason = refusal.reason.as_str();
         let run = &due.run;
         let (event, attempt) = (due.event.name(), due.attempt);
-        // Once an event; the repetitions are in the metrics.
+        // Log once per event. The metrics count the retries.
         if attempt == 1 {
             tracing::warn!(event = "webhook_delivery_failed", run_id = %run, webhook_event = event, reason, "[{run}] the frontend did not take a webhook; will retry");
         } else {
             tracing::debug!(event = "webhook_postponed", run_id = %run, webhook_event = event, attempt, reason, ?wait, "[{run}] webhook postponed");
         }
         if let Err(error) = outbox.postpone(due, wait, reason).await {
-            tracing::debug!(event = "webhook_postpone_failed", run_id = %run, webhook_event = event, %error, "that a webhook was not taken could not be noted");
+            tracing::debug!(event = "webhook_postpone_failed", run_id = %run, webhook_event = event, %error, "a failed webhook could not be recorded");
         }
     }
 }
 
-/// Whether the frontend made an id (`run-{milliseconds}-{number}`), and with it the row: one that lacks it was deleted.
+/// Whether the frontend created an id (`run-{milliseconds}-{number}`), and with it the row. If the row is
+/// missing, somebody deleted it.
 fn is_frontends(id: &str) -> bool {
     let is_number = |text: &str, length: std::ops::RangeInclusive<usize>| {
         length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -272,7 +278,7 @@ fn is_frontends(id: &str) -> bool {
         .is_some_and(|(ms, number)| is_number(ms, 13..=13) && is_number(number, 1..=4))
 }
 
-/// The wait after so many attempts, before jitter.
+/// The wait after this many attempts, without jitter.
 fn backoff(attempt: i32) -> Duration {
     let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(20);
     (BACKOFF.0 * 2_u32.pow(doublings)).min(BACKOFF.1)

@@ -1,4 +1,4 @@
-//! What tells a receiver that a request is ours, and which one it is: Standard Webhooks, version 1.
+//! Signs webhooks and gives them ids, by Standard Webhooks, version 1.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -9,23 +9,24 @@ use sha2::Sha256;
 use crate::config::SigningKey;
 use storage::WebhookEvent;
 
-/// Enough of a digest that no two events share it.
+/// The length of an id: enough hex digits of a digest that no two events collide.
 const ID_DIGITS: usize = 32;
 
-/// The same for every attempt at the same event, on every replica: a receiver knows a repetition by it.
+/// The id of an event. It is the same for every attempt on every replica, so a receiver recognises a
+/// repetition.
 #[must_use]
 pub fn id(run: &RunId, generation: i32, event: WebhookEvent) -> String {
     let digest = sha256_hex(format!("{run}\n{generation}\n{}", event.name()).as_bytes());
     format!("msg_{}", digest.get(..ID_DIGITS).unwrap_or(&digest))
 }
 
-/// A signature with each key, separated by spaces; none without keys.
+/// One signature per key, separated by spaces. None without keys.
 #[must_use]
 pub fn signatures(keys: &[SigningKey], id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
     let signed: Vec<String> = keys
         .iter()
         .filter_map(|key| {
-            // Any length will do for this kind of key; the type cannot know.
+            // This algorithm accepts keys of any length, so this never fails.
             let mut mac = Hmac::<Sha256>::new_from_slice(key.expose_secret()).ok()?;
             mac.update(format!("{id}.{timestamp}.").as_bytes());
             mac.update(body);

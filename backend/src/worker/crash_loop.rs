@@ -1,4 +1,4 @@
-//! Runs that end the process again and again: parked, so that they take nobody with them.
+//! Ends runs that crash the process again and again, so that they do not take other runs down.
 
 use pipeline::{
     failure::{FailureCode, RunFailure},
@@ -8,26 +8,26 @@ use pipeline::{
 
 use storage::Fence;
 
-/// Attempts at one stage that may end without storing it. One crash may have been another run's, and two a bad day of
-/// the machine's; after three in a row it is the run's own.
+/// The most attempts in a row that may end without storing a stage. One crash may come from another run, and
+/// two from the machine. After three in a row, the run itself is the likely cause.
 const ATTEMPTS_MAX: i32 = 3;
 
-/// Whether no further attempt would be made.
+/// Whether no further attempt will follow.
 pub(super) const fn is_last(fence: &Fence) -> bool {
     fence.attempt >= ATTEMPTS_MAX
 }
 
-/// Why a claimed run is not worked on any more, if it is not.
+/// The failure of a claimed run that has used up its attempts.
 pub(super) fn check(fence: &Fence, stored: &[StageRecord]) -> Option<RunFailure> {
     if fence.attempt <= ATTEMPTS_MAX {
         return None;
     }
-    // With nothing stored it may have been the document.
+    // With nothing stored, the document may be the cause.
     let stage = stored
         .last()
         .and_then(|_| Stage::ALL.into_iter().find(|stage| stored.iter().all(|it| it.meta.stage != *stage)));
     let message = format!(
-        "{ATTEMPTS_MAX} attempts in a row ended with the process that made them, before anything new was stored; \
+        "{ATTEMPTS_MAX} attempts in a row crashed the process before a new stage was stored; \
          what is stored is kept. Look at the document and the log, then retry"
     );
     Some(RunFailure::new(FailureCode::CrashLoop, stage, message, true))

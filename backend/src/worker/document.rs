@@ -1,4 +1,4 @@
-//! A run's first step: its document, fetched or found spooled, and read in isolation.
+//! A run's first step: fetches the document or finds it spooled, and reads it in the isolated child.
 
 use std::{
     pin::Pin,
@@ -32,7 +32,7 @@ const DOCUMENTS_MAX: usize = 8;
 
 static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
 
-/// The spooled document, or the fetched one, spooled while it is read.
+/// Reads the spooled document, or fetches it and spools it while the child reads it.
 pub(super) async fn read(
     router: &Router,
     deps: &WorkerDeps,
@@ -42,11 +42,11 @@ pub(super) async fn read(
 ) -> Result<PackedDocument, RunFailure> {
     let has_files = router.flags().mode().has_files();
     let is_spooled = has_files && router.files().is_spooled(&fence.run);
-    // Every line of the download's log names the run.
+    // Every log line of the download names the run.
     let span = tracing::error_span!("document", run_id = %fence.run);
     let fetched = if is_spooled { None } else { Some(fetch(deps, url).instrument(span).await?) };
 
-    // Only now is it in memory, and only of so many runs at once. The semaphore is never closed.
+    // The bytes enter memory only here, for a limited number of runs at once. The semaphore is never closed.
     let _permit = DOCUMENTS.acquire().await;
     let is_new = fetched.is_some();
     let mut server_name = None;
@@ -89,35 +89,35 @@ pub(super) async fn read(
         compare(router, fence, &sha256).await?;
     }
     router.files().note_document(&fence.run, DocumentSummary::new(&document, sha256));
-    // Megabytes of text would hold up the other tasks of this thread.
+    // Packing megabytes of text would block the other tasks of this thread.
     let packed = tokio::task::spawn_blocking(|| PackedDocument::new(document)).await;
     packed
         .unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
         .map_err(|error| RunFailure::from_packing(None, &error))
 }
 
-/// Makes sure that a document that was fetched once more is the one that the stored stages were made of. Nothing is stored
-/// of a run that has only been accepted.
+/// Checks that a second download returned the document of the stored stages. A run of epoch 1 has no stored
+/// stages.
 async fn compare(router: &Router, fence: &Fence, sha256: &str) -> Result<(), RunFailure> {
     if fence.epoch <= 1 {
         return Ok(());
     }
-    // What cannot be looked up now was looked up when the run was taken, by whoever goes on with its stages.
+    // If the manifest cannot be read now, the comparison is skipped: the claim has read it before.
     let manifest = router.files().manifest(&fence.run).await.ok().flatten();
     let known =
         manifest.filter(|manifest| !manifest.stages.is_empty()).and_then(|manifest| manifest.document);
     if known.is_none_or(|known| known.sha256 == sha256) {
         return Ok(());
     }
-    let message = "at its address is another document now than the one that the stored stages were made of";
+    let message = "the document at this address differs from the one that the stored stages were made from";
     Err(RunFailure::new(FailureCode::DocumentUnavailable, None, message, false))
 }
 
-/// How a download came out.
+/// The result of a download.
 enum Fetched {
-    /// In a temporary file, which has no name and goes with its handle.
+    /// In a temporary file without a name, which the system removes when the handle closes.
     Kept(File, Download),
-    /// The disk did not take it, for this reason: which is no fault of the document's.
+    /// The disk failed for this reason, which is not the document's fault.
     NotKept(String),
 }
 
@@ -142,7 +142,7 @@ fn check(deps: &WorkerDeps, url: &str) -> Result<Url, RunFailure> {
         .map_err(|error| RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false))
 }
 
-/// A file that remembers why it took no more.
+/// A file that remembers why a write failed.
 struct FileSink {
     file: File,
     error: Option<String>,
@@ -204,7 +204,7 @@ fn not_kept(error: &std::io::Error) -> RunFailure {
     RunFailure::new(FailureCode::StorageUnavailable, None, message, true)
 }
 
-/// Keeps the document for a resumed run. Without it, a resumed run fetches again.
+/// Spools the document for a resumed run. Without it, a resumed run downloads the document again.
 async fn spool(router: &Router, fence: &Fence, bytes: Arc<[u8]>) {
     if let Err(error) = router.files().spool(&fence.run, bytes).await {
         tracing::warn!(event = "document_spool_failed", %error, "[{}] the document could not be spooled", fence.run);

@@ -1,4 +1,4 @@
-//! One run, from its document to its end.
+//! Executes one run, from its document to its end.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -20,32 +20,34 @@ use storage::{
     router::{Resume, Router},
 };
 
-/// Between two attempts to write an end that storage did not take.
+/// The wait between two attempts to write an end that storage rejected.
 const END_RETRY: Duration = Duration::from_secs(1);
 
-/// For how long a failure that no store has taken is kept from clients: what they are told should last.
+/// How long a failure that no store holds is hidden from clients. A shown failure should not disappear again.
 const TELL_UNSTORED_AFTER: Duration = Duration::from_secs(1);
 
-/// How the work on a run came out.
+/// The result of the work on a run.
 enum WorkOutcome {
     Finished(Finished),
     Failed(RunFailure),
-    /// Somebody else has it, or has ended it.
+    /// Another worker owns the run, or it has ended.
     Lost,
-    /// This process stops; the run goes on elsewhere.
+    /// This process stops, and another one continues the run.
     Stopped,
 }
 
-/// What the work begins with.
+/// The state in which the work begins.
 struct ResumePoint {
     new: RunSubmission,
     stored: Vec<StageRecord>,
     lost_usd: f64,
 }
 
-/// Works on a run and writes its end. Never panics, never returns an error: a run's trouble is the run's.
+/// Works on a run and writes its end. It never panics and returns no error, because a run's failure concerns
+/// only that run.
 ///
-/// What comes before and after a model thinks is boxed: while it does, thousands of tasks hold the room for it.
+/// The futures before and after a model call are boxed, because thousands of tasks would otherwise reserve
+/// memory for them during the call.
 pub(super) async fn work(
     inner: &Inner,
     fence: &Fence,
@@ -105,14 +107,14 @@ pub(super) async fn work(
     }
 }
 
-/// Whether the run may end here: past its lease, whoever has taken it over says how it ends.
+/// Whether this worker may end the run. After its lease expired, the new owner decides how the run ends.
 async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool {
     let Inner { router, stopping, .. } = inner;
     let run_id = &fence.run;
     let is_ours = tokio::select! {
         biased;
         permitted = router.await_lease_for_end(fence) => {
-            // What fails otherwise fails again at its end, and is seen to there.
+            // Any other error occurs again when the end is written, and is handled there.
             !matches!(&permitted, Err(error) if error.kind == StorageErrorKind::Fenced)
         }
         () = lost.cancelled() => false,
@@ -122,13 +124,13 @@ async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool
         }
     };
     if !is_ours {
-        tracing::warn!(event = "run_lost", "[{run_id}] is no longer ours; it ends elsewhere");
+        tracing::warn!(event = "run_lost", "[{run_id}] is no longer ours; its new owner ends it");
         router.relinquish(fence).await;
     }
     is_ours
 }
 
-/// Writes the end until some store has it: a run that has ended must not be run again because nobody knows.
+/// Writes the end until a store accepts it. Otherwise, a later worker would execute the finished run again.
 async fn write_end(
     router: &Router,
     deps: &WorkerDeps,
@@ -151,12 +153,12 @@ async fn write_end(
                 return;
             }
             Err(error) if !error.is_outage() => {
-                tracing::error!(event = "run_end_rejected", %error, "[{run_id}] its end was refused");
+                tracing::error!(event = "run_end_rejected", %error, "[{run_id}] storage refused the run's end");
                 router.relinquish(fence).await;
                 return;
             }
             Err(error) => {
-                tracing::error!(event = "run_end_not_stored", %error, "[{run_id}] its end could not be stored; will retry")
+                tracing::error!(event = "run_end_not_stored", %error, "[{run_id}] the run's end could not be stored; will retry")
             }
         }
         tokio::select! {
@@ -166,7 +168,7 @@ async fn write_end(
     }
 }
 
-/// Where a claimed run goes on; nothing where there is nothing to do for us now.
+/// Loads the point at which a claimed run resumes. None if this worker has nothing to do.
 async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
     let Inner { router, deps, stopping, .. } = inner;
     let run_id = &fence.run;
@@ -183,7 +185,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
             let Some((request, accepted_at)) = request.zip(accepted_at) else {
                 tracing::error!(
                     event = "run_request_missing",
-                    "[{run_id}] its record does not say what was asked"
+                    "[{run_id}] the run's record lacks the request"
                 );
                 return None;
             };
@@ -195,30 +197,31 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
         Ok(Resume::Ended) => {
             tracing::info!(
                 event = "run_end_synced",
-                "[{run_id}] had ended in files; the database knows it now"
+                "[{run_id}] had ended in files; the end is now in the database"
             );
             None
         }
         Err(error) if error.kind == StorageErrorKind::Fenced => {
-            tracing::info!(event = "run_claimed_elsewhere", "[{run_id}] somebody else has it");
+            tracing::info!(event = "run_claimed_elsewhere", "[{run_id}] belongs to another worker");
             router.relinquish(fence).await;
             None
         }
         Err(error) if error.is_outage() => {
-            tracing::error!(event = "run_load_failed", %error, "[{run_id}] what is stored of it cannot be looked up; released; will retry");
+            tracing::error!(event = "run_load_failed", %error, "[{run_id}] its stored state cannot be read; released; will retry");
             relinquish_run(router, fence).await;
             None
         }
         Err(error) if crash_loop::is_last(fence) => {
-            let what = format!("what is stored of the run does not fit together: {error}");
+            let what = format!("the run's stored state is inconsistent: {error}");
             tracing::error!(event = "run_state_inconsistent", "[{run_id}] {what}");
             let failure = RunFailure::new(FailureCode::Internal, None, what, false);
             write_end(router, deps, fence, End::Failed(&failure), stopping).await;
             None
         }
         Err(error) => {
-            // Not given back: it would be taken again at once, and again. Its lease ends, and the attempt counts.
-            tracing::error!(event = "run_state_inconsistent", %error, "[{run_id}] what is stored of it does not fit together; left until its lease ends");
+            // Keep the lease until it expires. After a release, a worker would claim the run at once and fail
+            // again. The attempt counts.
+            tracing::error!(event = "run_state_inconsistent", %error, "[{run_id}] its stored state is inconsistent; left until its lease expires");
             None
         }
     }
@@ -229,7 +232,7 @@ async fn relinquish_run(router: &Router, fence: &Fence) {
     match router.release(fence).await {
         Ok(()) => tracing::info!(event = "run_released", "[{run_id}] released"),
         Err(error) => {
-            tracing::warn!(event = "run_release_failed", %error, "[{run_id}] could not be released; its lease will end")
+            tracing::warn!(event = "run_release_failed", %error, "[{run_id}] could not be released; its lease will expire")
         }
     }
 }
@@ -281,7 +284,7 @@ async fn outcome(
     }
 }
 
-/// What the steps of a run share.
+/// The context that all steps of a run share.
 struct Work<'a> {
     router: &'a Router,
     deps: &'a WorkerDeps,
@@ -343,7 +346,7 @@ impl Work<'_> {
     }
 }
 
-/// Returns once the run has been worked on for as long as it may. Waiting for storage does not count.
+/// Returns at the run's deadline. Waiting for storage does not count.
 async fn overdue(deadline: Duration, store: &LeasedRun<'_>, clock: &dyn Clock) {
     let began = clock.monotonic();
     loop {

@@ -1,4 +1,5 @@
-//! The worker: claims runs, works on each in a task of its own, keeps their leases, and never ends because a store did.
+//! The worker. It claims runs, executes each in a separate task, and renews their leases. A failing store
+//! never ends it.
 
 mod crash_loop;
 mod document;
@@ -27,32 +28,33 @@ use self::progress::Progress;
 use crate::{brands::BrandFolder, documents::fetch::Fetcher};
 use storage::{Claim, Control as _, Fence, Lease, RunSubmission, Store as _, router::Router};
 
-/// Between two looks for work that nobody told of: runs of dead processes, and what a lost notification was about. Half of
-/// the second that a run may wait after its lease.
+/// How often the worker polls for runs without a notification: runs of dead processes, and lost
+/// notifications. A run may wait one second after its lease; this is half of it.
 const POLL: Duration = Duration::from_millis(500);
 
-/// The most runs that one look takes, so that replicas share a backlog.
+/// The most runs that one claim takes, so that replicas share a backlog.
 const CLAIM_MAX: usize = 32;
 
-/// A lease is renewed five times before it ends: four renewals may fail.
+/// A lease is renewed five times before it expires, so four renewals may fail.
 const RENEWALS_PER_LEASE: u32 = 5;
 
-/// Between two looks for runs that others have ended: paid work stops within a second of that.
+/// How often the worker checks its leases. Paid work stops within a second after another process ended the
+/// run.
 const VERIFY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How much the worker does.
+/// The limits of the worker.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
     pub lease: Lease,
-    /// Runs that are worked on at once.
+    /// The most runs at the same time.
     pub concurrent_runs_max: usize,
-    /// How long one may be worked on; waiting for storage does not count.
+    /// How long a run may be executed. Waiting for storage does not count.
     pub run_deadline: Duration,
-    /// A run that shows no progress for longer is reported.
+    /// A run without progress for longer than this is reported.
     pub stall_after: Duration,
 }
 
-/// What a run needs besides its stores.
+/// The services that a run needs besides its stores.
 #[derive(Debug, Clone)]
 pub struct WorkerDeps {
     pub engine: Engine,
@@ -61,13 +63,13 @@ pub struct WorkerDeps {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Works on runs. Cheap to clone.
+/// Executes runs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Worker {
     inner: Arc<Inner>,
 }
 
-/// The right to work on one more run.
+/// The right to execute one more run.
 #[derive(Debug)]
 pub struct Slot {
     _permit: OwnedSemaphorePermit,
@@ -80,33 +82,33 @@ struct Inner {
     config: WorkerConfig,
     slots: Arc<Semaphore>,
     active: Mutex<HashMap<RunId, Active>>,
-    /// Failures that no store has taken yet: what a client sees until one does.
+    /// Failures that no store holds yet. Clients see them until a store accepts them.
     unstored: Mutex<HashMap<RunId, RunFailure>>,
     wake: Notify,
-    /// Whether a look now may find work that nobody tells of again: the last one took all it could, or was none. Else a
-    /// slot that becomes free waits for word, or for the next poll.
+    /// Whether a claim now may find runs for which no notification will come. It is set while a claim runs,
+    /// and if the last claim reached its limit. Otherwise, a free slot waits for a notification or the next poll.
     may_have_more: AtomicBool,
-    /// A run of ours may have been ended from outside.
+    /// Another process may have ended a run of this worker.
     doubted: Notify,
     tasks: TaskTracker,
-    /// Where runs are worked on, whoever starts them.
+    /// The runtime that executes runs, for callers on any runtime.
     runtime: Handle,
-    /// No new runs.
+    /// Stops the claiming of new runs.
     draining: CancellationToken,
-    /// No runs.
+    /// Stops all runs.
     stopping: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Active {
     fence: Fence,
-    /// Somebody else has the run now: stop, and write nothing.
+    /// Another worker owns the run: stop, and write nothing.
     lost: CancellationToken,
     progress: Arc<Progress>,
 }
 
 impl Worker {
-    /// A worker whose runs are worked on by the runtime that this is called in.
+    /// Creates a worker that executes runs on the current runtime.
     #[must_use]
     pub fn new(router: Arc<Router>, deps: WorkerDeps, config: WorkerConfig) -> Self {
         let slots = Arc::new(Semaphore::new(config.concurrent_runs_max));
@@ -128,44 +130,44 @@ impl Worker {
         Self { inner: Arc::new(inner) }
     }
 
-    /// In whose name this worker works.
+    /// The lease terms of this worker.
     #[must_use]
     pub fn lease(&self) -> &Lease {
         &self.inner.config.lease
     }
 
-    /// Whether no new runs are taken.
+    /// Whether the worker claims no new runs.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.inner.draining.is_cancelled()
     }
 
-    /// Whether a task of this process has the run.
+    /// Whether a task of this process executes the run.
     #[must_use]
     pub fn is_working_on(&self, run: &RunId) -> bool {
         self.active().contains_key(run)
     }
 
-    /// How a run of this process has failed, while no store has taken that yet.
+    /// The failure of a run that no store holds yet.
     #[must_use]
     pub fn unstored_failure(&self, run: &RunId) -> Option<RunFailure> {
         self.inner.unstored().get(run).cloned()
     }
 
-    /// How many runs this process works on.
+    /// The number of runs that this process executes.
     #[must_use]
     pub fn active_count(&self) -> usize {
         self.active().len()
     }
 
-    /// How many of them show no progress.
+    /// The number of these runs without progress.
     #[must_use]
     pub fn stalled_count(&self) -> usize {
         let Inner { deps, config, .. } = &*self.inner;
         self.active().values().filter(|active| active.progress.is_stalled(&*deps.clock, config)).count()
     }
 
-    /// A free slot, if there is one.
+    /// Reserves a free slot, if there is one.
     #[must_use]
     pub fn reserve(&self) -> Option<Slot> {
         if self.is_stopping() {
@@ -174,24 +176,24 @@ impl Worker {
         self.inner.slots.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
     }
 
-    /// Says that there may be work.
+    /// Wakes the worker, because there may be a run to claim.
     pub fn wake(&self) {
         self.inner.wake.notify_one();
     }
 
-    /// Works on a run, in a task of its own. One that has just been accepted comes with what was asked: nothing of it
-    /// is stored yet, so nothing has to be looked up.
+    /// Executes a run in a separate task. The caller passes the request of a run that was just accepted.
+    /// Nothing is stored for it yet, so nothing needs to be loaded.
     pub fn start(&self, slot: Slot, fence: Fence, new: Option<RunSubmission>) {
         let run = fence.run.clone();
         let lost = CancellationToken::new();
         let progress = Arc::new(Progress::new(&*self.inner.deps.clock));
         let active = Active { fence: fence.clone(), lost: lost.clone(), progress: progress.clone() };
         if self.active().insert(run.clone(), active).is_some() {
-            // Not possible while claims leave out what is held; two tasks would be one too many.
+            // A claim excludes active runs, so this should not happen. Two tasks would execute the same run.
             tracing::error!(event = "run_claimed_twice", run_id = %run, "run claimed twice by one process");
         }
         let worker = self.clone();
-        // At error level, so that also the lines of a quiet log name their run.
+        // At error level, so that a quiet log names the run in its lines too.
         let span = tracing::error_span!("run", run_id = %run);
         let work = async move {
             let inner = &worker.inner;
@@ -206,7 +208,7 @@ impl Worker {
         self.inner.tasks.spawn_on(work.instrument(span), &self.inner.runtime);
     }
 
-    /// Claims and renews until told to stop.
+    /// Claims runs and renews leases until it is stopped.
     pub async fn run(&self) {
         tokio::join!(
             self.claim_until_told(),
@@ -216,23 +218,22 @@ impl Worker {
         );
     }
 
-    /// Stops the work on a run that has been ended from outside, if this process has it. Its files follow the database.
+    /// Stops the execution of a run that another process ended. The run's files follow the database.
     pub fn stop(&self, run: &RunId) {
         if let Some(active) = self.active().get(run) {
             active.lost.cancel();
         }
     }
 
-    /// Somebody says that a run has been cancelled. It may have been retried since, and be ours again: whether it still is,
-    /// the database is asked.
+    /// Checks soon whether this process still owns a run, after a notification of its cancellation. The run
+    /// may have been retried and claimed here again, so the database decides.
     pub fn verify_ownership(&self, run: &RunId) {
         if self.is_working_on(run) {
             self.inner.doubted.notify_one();
         }
     }
 
-    /// Stops the work on runs that were lost, if it is still the same work: one that ended meanwhile may have been claimed
-    /// again.
+    /// Stops the execution of lost runs, unless this process has claimed the run again since.
     fn stop_lost(&self, asked: &[Fence], lost: &[RunId]) {
         let active = self.active();
         for fence in asked.iter().filter(|fence| lost.contains(&fence.run)) {
@@ -242,8 +243,8 @@ impl Worker {
         }
     }
 
-    /// Finds out soon that a run has been cancelled on another replica: a renewal would, within a fifth of a lease, which
-    /// may be long.
+    /// Detects soon that another replica cancelled a run. A renewal detects it only after a fifth of a lease,
+    /// which may be long.
     async fn verify_leases(&self) {
         loop {
             tokio::select! {
@@ -252,27 +253,29 @@ impl Worker {
                 () = self.inner.stopping.cancelled() => return,
             }
             let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
-            // Renewals tell of trouble.
+            // Renewals report errors.
             let lost = self.inner.router.lost_leases(&fences).await.unwrap_or_default();
             self.stop_lost(&fences, &lost);
         }
     }
 
     async fn claim_until_told(&self) {
-        // A drain waits for the claim that is under way too: what it takes has to be given back.
+        // A drain waits for the current claim too, because its runs must be released.
         let _claiming = self.inner.tasks.token();
         let mut was_failing = false;
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_stopping() {
-            // Looking for leases that have ended costs a look at all there are: once a poll, not once a finished run.
+            // A search for expired leases costs a scan, so it runs once per poll and not after each finished
+            // run.
             let expired = tokio::select! {
                 biased;
                 () = self.inner.draining.cancelled() => return,
                 _ = poll.tick() => true,
                 () = self.inner.wake.notified() => false,
             };
-            // Before the slots are counted: one that becomes free from here on looks again.
+            // Set it before the slots are counted. A slot that becomes free from here on triggers another
+            // claim.
             self.inner.may_have_more.store(true, Ordering::Release);
             let limit = self.inner.slots.available_permits().min(CLAIM_MAX);
             if limit > 0 {
@@ -282,7 +285,8 @@ impl Worker {
                     Ok(fences) => {
                         was_failing = false;
                         if fences.len() == limit {
-                            // There may be more; other replicas had the time of one claim for their share.
+                            // There may be more runs. Meanwhile, other replicas had the time of one claim to
+                            // take their share.
                             self.wake();
                         } else {
                             self.inner.may_have_more.store(false, Ordering::Release);
@@ -291,10 +295,10 @@ impl Worker {
                             self.start_claimed(fence).await;
                         }
                     }
-                    // Once an outage, not once a second.
+                    // Log once per outage, not once per second.
                     Err(error) if !was_failing => {
                         was_failing = true;
-                        tracing::warn!(event = "claim_failed", %error, "no work could be claimed; will retry");
+                        tracing::warn!(event = "claim_failed", %error, "runs could not be claimed; will retry");
                     }
                     Err(_) => {}
                 }
@@ -303,12 +307,12 @@ impl Worker {
     }
 
     async fn start_claimed(&self, fence: Fence) {
-        // An accepted run may have taken the slot since; the claimed one goes back rather than beyond the limit.
+        // An accepted run may have taken the slot since. Release the claimed run to keep the limit.
         match self.reserve() {
             Some(slot) => self.start(slot, fence, None),
             None => {
                 if let Err(error) = self.inner.router.release(&fence).await {
-                    tracing::warn!(event = "run_release_failed", run_id = %fence.run, %error, "run could not be released; its lease will end");
+                    tracing::warn!(event = "run_release_failed", run_id = %fence.run, %error, "run could not be released; its lease will expire");
                 }
             }
         }
@@ -337,8 +341,8 @@ impl Worker {
         }
     }
 
-    /// Renews what has ended in files alone, also while the process ends: until it is in the database, or the process gone.
-    /// Beside the runs that are worked on, which it must not hold up.
+    /// Renews the leases of runs that ended in files alone, until the database has their end or this process
+    /// exits. It runs in a separate loop, so that it does not delay the renewals of active runs.
     async fn keep_leases(&self) {
         loop {
             tokio::time::sleep(self.lease().duration / RENEWALS_PER_LEASE).await;
@@ -348,7 +352,7 @@ impl Worker {
         }
     }
 
-    /// Once a stall: for whoever looks why a run does not end.
+    /// Logs each stall once, so that an operator can see why a run does not end.
     fn report_stalled(&self) {
         let Inner { deps, config, .. } = &*self.inner;
         for (run, active) in &*self.active() {
@@ -358,7 +362,7 @@ impl Worker {
         }
     }
 
-    /// Takes no new runs, waits for those under way up to the window, and gives back what is not finished then.
+    /// Stops claiming, waits for active runs up to the window, and releases the rest.
     pub async fn drain(&self, window: Duration) {
         self.inner.draining.cancel();
         self.inner.tasks.close();
@@ -366,10 +370,10 @@ impl Worker {
             tracing::warn!(
                 event = "drain_window_over",
                 runs = self.active_count(),
-                "drain window over; giving runs back"
+                "drain window over; releasing runs"
             );
             self.inner.stopping.cancel();
-            // Each gives its lease back, which is one bounded write.
+            // Each run releases its lease with one bounded write.
             let _ = tokio::time::timeout(RELINQUISH_TIMEOUT, self.inner.tasks.wait()).await;
         }
         self.inner.stopping.cancel();
@@ -386,5 +390,5 @@ impl Inner {
     }
 }
 
-/// For giving back what a drain did not finish: a write's own limit, and a little.
+/// The time limit for releasing runs after a drain: the limit of one write, and a little more.
 const RELINQUISH_TIMEOUT: Duration = Duration::from_millis(2_500);

@@ -1,4 +1,4 @@
-//! When a run was last seen to come on: what tells a slow one from one that hangs.
+//! Tracks the last progress of a run, to tell a slow run from one that hangs.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,7 +9,7 @@ use pipeline::clock::Clock;
 
 use super::WorkerConfig;
 
-/// One run's last sign of progress.
+/// The time of a run's last progress.
 #[derive(Debug)]
 pub(super) struct Progress {
     /// Milliseconds of the monotonic clock.
@@ -34,7 +34,7 @@ impl Progress {
         since > millis(config.stall_after)
     }
 
-    /// True once a stall.
+    /// True once per stall.
     pub(super) fn is_newly_stalled(&self, clock: &dyn Clock, config: &WorkerConfig) -> bool {
         self.is_stalled(clock, config) && !self.is_reported.swap(true, Ordering::Relaxed)
     }

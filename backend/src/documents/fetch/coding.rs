@@ -1,10 +1,10 @@
-//! Content codings: what a store has compressed comes out as it was, within the limits of a document.
+//! Content codings: decodes a compressed body within the limits of a document.
 //!
 //! # Invariants
 //!
-//! * Every layer's output is counted: neither the document nor anything between two codings exceeds the limit, so a few
-//!   kilobytes cannot become hours of work.
-//! * No coding is guessed: what is not named is not undone, and what is named and unknown is refused by its name.
+//! * The output of every layer is counted. Neither the document nor the data between two codings may exceed
+//!   the limit. So a few kilobytes cannot cause hours of work.
+//! * No coding is guessed. The service decodes only named codings, and refuses an unknown one by its name.
 
 use std::{
     io,
@@ -19,13 +19,14 @@ use async_compression::{
 use reqwest::header::{AsHeaderName, CONTENT_ENCODING, HeaderMap, TRANSFER_ENCODING};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader, ReadBuf};
 
-/// The codings that [`undo`] knows, for `Accept-Encoding`.
+/// The codings that [`undo`] supports, for `Accept-Encoding`.
 pub(super) const ACCEPTED: &str = "gzip, br, zstd, deflate";
 
-/// More codings on top of each other are no mistake of a server's.
+/// No honest server applies more codings than this.
 const CODINGS_MAX: usize = 4;
 
-/// The largest window of `zstd` in HTTP: 8 MiB (RFC 9659). The library's own limit is 128 MiB a transfer.
+/// The largest window of `zstd` in HTTP: 8 MiB (RFC 9659). The library's default limit is 128 MiB per
+/// transfer.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// How much is decoded at once.
@@ -56,7 +57,7 @@ impl Coding {
     }
 }
 
-/// The codings of an answer, in the order in which they were applied; else why they cannot be undone.
+/// The codings of an answer in the order of their application, or the reason why one is unsupported.
 pub(super) fn of(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
     let mut codings = Vec::new();
     for name in tokens(headers, CONTENT_ENCODING).chain(tokens(headers, TRANSFER_ENCODING)) {
@@ -65,14 +66,15 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
             "deflate" => Coding::Deflate,
             "br" => Coding::Brotli,
             "zstd" => Coding::Zstd,
-            // No coding, framing, or what a store keeps from an upload that said too much: browsers ignore them too.
+            // These are no coding, a framing, or wrong values that a store kept from an upload. Browsers
+            // ignore them too.
             "identity" | "chunked" | "aws-chunked" | "none" | "binary" | "7bit" | "8bit" | "utf-8"
             | "utf8" => continue,
             unknown => {
                 let shown: String =
                     unknown.chars().filter(char::is_ascii_graphic).take(SHOWN_CHARS_MAX).collect();
                 return Err(format!(
-                    "the server sends it in the content coding “{shown}”; only {ACCEPTED} can be undone"
+                    "the server sends it in the content coding “{shown}”; only {ACCEPTED} are supported"
                 ));
             }
         };
@@ -97,20 +99,20 @@ fn tokens(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = 
     })
 }
 
-/// A body with its codings undone. Reading beyond `limit` bytes of any layer fails with [`io::ErrorKind::FileTooLarge`].
+/// Decodes a body. Reading more than `limit` bytes of any layer fails with [`io::ErrorKind::FileTooLarge`].
 pub(super) async fn undo(
     raw: impl AsyncRead + Send + 'static,
     codings: &[Coding],
     limit: usize,
 ) -> io::Result<Body> {
-    // Data that does not compress grows a little under a coding.
+    // Incompressible data grows a little under a coding.
     let slack = if codings.is_empty() { 0 } else { limit / 100 + 1024 };
     let mut body = counted(raw, limit + slack);
     for coding in codings.iter().rev() {
         body = match coding {
             Coding::Gzip => {
                 let mut decoder = GzipDecoder::new(body);
-                // RFC 1952: a file is one member or several.
+                // RFC 1952: a file has one or several members.
                 decoder.multiple_members(true);
                 counted(decoder, limit + slack)
             }
@@ -133,8 +135,9 @@ pub(super) async fn undo(
     Ok(body)
 }
 
-/// Whether data begins as RFC 1950 says. RFC 9110 asks for that; some servers send bare RFC 1951. The latter begins with these
-/// bits only where the padding of a stored block is not zero, which no compressor writes.
+/// Whether data begins with a zlib header (RFC 1950). RFC 9110 requires one, but some servers send raw
+/// deflate (RFC 1951). Raw deflate begins with these bits only if the padding of a stored block is not zero,
+/// which no compressor writes.
 fn is_zlib(start: &[u8]) -> bool {
     start.first().is_none_or(|first| first & 0x0f == 8 && first >> 4 <= 7)
 }
@@ -143,7 +146,7 @@ fn counted(inner: impl AsyncRead + Send + 'static, limit: usize) -> Body {
     Box::pin(BufReader::with_capacity(BUFFER_BYTES, Counted { inner: Box::pin(inner), left: limit }))
 }
 
-/// Fails once more bytes come than may.
+/// Fails if more bytes arrive than allowed.
 struct Counted<R> {
     inner: Pin<Box<R>>,
     left: usize,

@@ -1,4 +1,4 @@
-//! Why a transfer did not come to its end, and whether it may when will retry.
+//! Why a transfer failed, and whether a retry may help.
 
 use std::{error::Error, io, time::Duration};
 
@@ -11,15 +11,15 @@ use reqwest::{
 
 use crate::documents::address::AddressError;
 
-/// A transfer's fault.
+/// The fault of a transfer.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// Asking again would bring the same.
+    /// A retry would fail in the same way.
     Final(DocumentError),
-    /// Asking again may help.
+    /// A retry may help.
     Passing {
         reason: String,
-        /// How long the server asks to wait.
+        /// How long the server asks the client to wait.
         after: Option<Duration>,
     },
 }
@@ -37,11 +37,11 @@ impl Fault {
         Self::Final(DocumentError::TooLarge(format!("more than {limit} bytes")))
     }
 
-    /// An answer that holds no document, or not the whole.
+    /// The fault of an answer without the whole document.
     pub(super) fn from_status(status: StatusCode, headers: &HeaderMap) -> Self {
         let answered = format!("the server answered {status}");
         match status.as_u16() {
-            // Not there yet, too early, too busy, or broken for the moment.
+            // The document is not there yet, or the server is too busy or failing for the moment.
             202 | 404 | 408 | 425 | 429 | 500..=599 => {
                 Self::Passing { reason: answered, after: retry_after(headers) }
             }
@@ -53,7 +53,7 @@ impl Fault {
         }
     }
 
-    /// A transport error in words; the address, which may carry a signature, stays out.
+    /// Describes a transport error without the address, which may hold a signature.
     pub(super) fn from_transport(error: &reqwest::Error, idle: Duration) -> Self {
         let mut source: Option<&dyn Error> = Some(error);
         while let Some(current) = source {
@@ -75,8 +75,8 @@ impl Fault {
     }
 }
 
-/// Whether a certificate, or the server's way of TLS, is refused: either stays so. An input or output error may hold the TLS
-/// library's error, and another one in between, without naming it as its source.
+/// Whether TLS failed for good: a refused certificate, or an incompatible server. An I/O error may wrap the
+/// TLS library's error, with another one in between, without naming it as its source.
 fn has_tls_fault(error: &(dyn Error + 'static)) -> bool {
     use rustls::Error::{InvalidCertificate, NoCertificatesPresented, PeerIncompatible};
     let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -87,10 +87,11 @@ fn has_tls_fault(error: &(dyn Error + 'static)) -> bool {
 }
 
 pub(super) fn not_kept(error: &io::Error) -> DocumentError {
-    DocumentError::Unavailable(format!("it could not be kept here: {error}"))
+    DocumentError::Unavailable(format!("it could not be stored on this machine: {error}"))
 }
 
-/// Seconds, or an HTTP date. A date counts from the server's own `Date`, so that no difference of clocks matters.
+/// Parses seconds or an HTTP date. A date counts from the server's own `Date`, so that a difference between
+/// clocks does not matter.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let value = text(RETRY_AFTER)?;
@@ -98,7 +99,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let date = |text: &str| DateTime::parse_from_rfc2822(text).ok();
-    // A date that has passed means now.
+    // A past date means now.
     Some((date(value)? - date(text(DATE)?)?).to_std().unwrap_or_default())
 }
 

@@ -1,8 +1,8 @@
-//! Downloads a document: bounded in bytes and time, only from allowed hosts, only from public addresses,
-//! and connected to the very address that was checked.
+//! Downloads a document with limits of bytes and time, only from allowed hosts and public addresses. The
+//! client connects to the very address that was checked.
 //!
-//! A fault that passes (a blob that is not there yet, 429, 5xx, a connection that breaks) is met by asking again for
-//! `DOCUMENT_RETRY_SECONDS`. Every other fault ends the download at once.
+//! After a temporary fault (a missing blob, 429, 5xx, a broken connection), the download is retried for
+//! `DOCUMENT_RETRY_SECONDS`. Every other fault ends it at once.
 
 mod coding;
 mod fault;
@@ -28,32 +28,32 @@ use super::address::{self, AddressError};
 use crate::config::DocumentsConfig;
 use foundation::tls;
 
-/// How many transfers are under way at once: at most 1.6 GB of temporary files, whatever the blob stores do. A download
-/// that waits for its next attempt holds no place.
+/// How many transfers run at once. This bounds the temporary files to 1.6 GB, whatever the blob stores send.
+/// A download that waits for its next attempt holds no place.
 const TRANSFERS_MAX: usize = 64;
 
-/// The waits between attempts: the first, and the longest. An upload reaches a store's edge within a second or two.
+/// The first and the longest wait between attempts. An upload reaches a store's edge within a second or two.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
 
-/// How long one transfer may take.
+/// The time limits of one transfer.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// From the first byte sent to the last received, redirects included.
     pub total: Duration,
-    /// Between two received pieces, and for a connection to be made.
+    /// For a connection, and between two received pieces.
     pub idle: Duration,
 }
 
 impl Default for Deadlines {
-    /// 30 s for at most 25 MiB is 7 Mbit/s; a blob store that is silent for 10 s has gone.
+    /// 30 s for at most 25 MiB needs 7 Mbit/s. A blob store that is silent for 10 s is down.
     fn default() -> Self {
         Self { total: Duration::from_secs(30), idle: Duration::from_secs(10) }
     }
 }
 
-/// Where a document's bytes go.
+/// The destination of a document's bytes.
 pub trait Sink: AsyncWrite + Unpin + Send {
-    /// Drops what an attempt has written that did not come to its end.
+    /// Drops the bytes of an incomplete attempt.
     fn restart(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
 }
 
@@ -64,14 +64,14 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// The server's words on a document, besides its bytes.
+/// The metadata that the server sends with a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Download {
     /// The name in `Content-Disposition`, decoded and safe to show.
     pub name: Option<String>,
 }
 
-/// Fetches documents. Cheap to clone.
+/// Downloads documents. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     client: Client,
@@ -81,7 +81,7 @@ pub struct Fetcher {
     transfers: Arc<Semaphore>,
 }
 
-/// Why there is no fetcher.
+/// Why the fetcher could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum FetcherError {
     #[error("{0}")]
@@ -93,7 +93,11 @@ pub enum FetcherError {
 }
 
 impl Fetcher {
-    /// Sets up the HTTPS client; reads `EXTRA_CA_FILE`.
+    /// Creates the HTTPS client, and reads `EXTRA_CA_FILE`.
+    ///
+    /// # Errors
+    ///
+    /// [`FetcherError`] if the file, the client or the token is unusable.
     pub fn new(config: DocumentsConfig, deadlines: Deadlines) -> Result<Self, FetcherError> {
         let builder = tls::client_builder(config.extra_ca_file.as_deref())
             .map_err(FetcherError::ExtraCa)?
@@ -109,11 +113,15 @@ impl Fetcher {
     }
 
     /// Checks an address without connecting to it.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] names the rule that the address breaks.
     pub fn check(&self, text: &str) -> Result<Url, AddressError> {
         address::check(text, &self.config)
     }
 
-    /// Downloads the document at an address that [`Fetcher::check`] accepted, into memory.
+    /// Downloads a document into memory. [`Fetcher::check`] must have accepted its address.
     ///
     /// # Errors
     ///
@@ -124,13 +132,13 @@ impl Fetcher {
         Ok(bytes)
     }
 
-    /// Downloads the document at an address that [`Fetcher::check`] accepted.
-    ///
-    /// Dropping the future ends the download.
+    /// Downloads a document. [`Fetcher::check`] must have accepted its address. Dropping the future ends the
+    /// download.
     ///
     /// # Errors
     ///
-    /// [`DocumentError::TooLarge`] beyond the limit, decoded or not; [`DocumentError::Unavailable`] for everything else.
+    /// [`DocumentError::TooLarge`] beyond the limit, compressed or not. [`DocumentError::Unavailable`] for
+    /// every other fault.
     pub async fn fetch_into(&self, url: &Url, into: &mut impl Sink) -> Result<Download, DocumentError> {
         let begun = Instant::now();
         let waits = ExponentialBuilder::default()
@@ -147,7 +155,7 @@ impl Fetcher {
                 Err(Fault::Final(error)) => return Err(error),
                 Err(Fault::Passing { reason, after }) => (reason, after),
             };
-            // A server that names a time is asked at that time, and not before.
+            // Do not ask earlier than the server's own time.
             let wait = after.map_or(wait, |after| after.max(wait));
             if begun.elapsed().saturating_add(wait) > self.config.retry_for {
                 return Err(given_up(&error, attempts, begun.elapsed(), after));
@@ -157,19 +165,19 @@ impl Fetcher {
                 attempts,
                 reason = error,
                 ?wait,
-                "the document will be asked for again"
+                "the document could not be downloaded; will retry"
             );
             sleep(wait).await;
             into.restart().await.map_err(|error| fault::not_kept(&error))?;
         }
-        // The waits have no end.
+        // The sequence of waits is endless, so this is unreachable.
         Err(DocumentError::Unavailable("no attempt was made".to_owned()))
     }
 
     async fn attempt(&self, url: &Url, into: &mut impl Sink) -> Result<Download, Fault> {
         // The semaphore is never closed.
         let _permit = self.transfers.acquire().await;
-        // One deadline for all redirects and the body together; reqwest's own counts per request.
+        // One deadline covers all redirects and the body. reqwest's own timeout counts per request.
         let total = self.deadlines.total;
         tokio::time::timeout(total, self.transfer(url, into))
             .await
@@ -177,14 +185,14 @@ impl Fetcher {
     }
 }
 
-/// The last fault, and what was done about it.
+/// The last fault, with the number of attempts.
 fn given_up(reason: &str, attempts: u32, took: Duration, after: Option<Duration>) -> DocumentError {
     let mut sentence = reason.to_owned();
     if attempts > 1 {
-        sentence += &format!("; it was asked for {attempts} times in {} s", took.as_secs());
+        sentence += &format!("; {attempts} attempts in {} s failed", took.as_secs());
     }
     if let Some(after) = after {
-        sentence += &format!("; the server wants to be asked again after {} s", after.as_secs());
+        sentence += &format!("; the server asks for a wait of {} s", after.as_secs());
     }
     DocumentError::Unavailable(sentence)
 }

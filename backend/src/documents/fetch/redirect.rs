@@ -1,4 +1,4 @@
-//! Where an answer sends its caller, as RFC 9110 (15.4, 10.2.2) says.
+//! Follows redirects by RFC 9110 (15.4, 10.2.2).
 
 use reqwest::{
     StatusCode,
@@ -6,23 +6,23 @@ use reqwest::{
 };
 use url::Url;
 
-/// As many as HTTP clients follow by default.
+/// The default limit of HTTP clients.
 pub(super) const REDIRECTS_MAX: usize = 10;
 
-/// Longer addresses are refused, as most servers do.
+/// Longer addresses are refused, as by most servers.
 const LOCATION_BYTES_MAX: usize = 8 * 1024;
 
-/// The statuses that send a GET elsewhere. 300 offers a choice, 304 answers a condition that was never set, 305 and 306 are
-/// not used any more.
+/// The statuses that redirect a GET. 300 offers a choice, 304 answers a condition that the client never
+/// sends, 305 and 306 are obsolete.
 pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The target, without its fragment; none where the answer names none that can be used.
+/// The target without its fragment. None if the answer has no usable target.
 pub(super) fn target(headers: &HeaderMap, base: &Url) -> Option<Url> {
     let mut all = headers.get_all(LOCATION).iter();
     let location = all.next()?;
-    // Two targets that differ: a cache or a proxy in between may have taken either.
+    // Two different targets: a cache or proxy in between may have used either.
     if all.any(|other| other != location) || location.len() > LOCATION_BYTES_MAX {
         return None;
     }
@@ -31,7 +31,7 @@ pub(super) fn target(headers: &HeaderMap, base: &Url) -> Option<Url> {
     Some(target)
 }
 
-/// Bytes beyond ASCII, percent-encoded as they are: raw UTF-8 comes out as a browser sends it.
+/// Percent-encodes bytes beyond ASCII. Raw UTF-8 then looks as a browser sends it.
 fn ascii(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for byte in bytes {

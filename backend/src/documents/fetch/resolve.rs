@@ -1,4 +1,4 @@
-//! Names become addresses once: what was checked is what is connected to.
+//! Resolves each name once, so that the client connects to the address that was checked.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::documents::address::{self, AddressError};
 
-/// Resolves names and keeps only what may be connected to, so that no second look-up can differ.
+/// Resolves names and keeps only allowed addresses. A second look-up, which could differ, never happens.
 #[derive(Debug)]
 pub(super) struct PublicResolver {
     pub(super) allow_private: bool,

@@ -1,11 +1,12 @@
-//! The token for private blobs, which may write and delete, too: sent to the stores that it is for, and never on from the
-//! host that was asked for.
+//! The token for private blobs. It also permits writes and deletions. So the client sends it only to its own
+//! stores, and never to another host after a redirect.
 
 use reqwest::header::{HeaderValue, InvalidHeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-/// Where Vercel keeps private blobs. Public ones need no token, and a stranger may own the store of their address.
+/// The host suffix of Vercel's private blobs. Public ones need no token, and a stranger may own a public
+/// store.
 const PRIVATE_BLOBS: &str = ".private.blob.vercel-storage.com";
 
 /// `BLOB_READ_WRITE_TOKEN` as a header. Neither `Debug` nor the HTTP client's log shows it.
@@ -23,8 +24,8 @@ impl Token {
         Ok(Self { value, hosts: hosts.to_vec() })
     }
 
-    /// The header for a request to `url`, where `asked` is the address that the run names. Both have been checked: `https`,
-    /// and an allowed host.
+    /// The header for a request to `url`, if allowed. `asked` is the address that the run names. Both have
+    /// been checked: `https`, and an allowed host.
     pub(super) fn header(&self, asked: &Url, url: &Url) -> Option<HeaderValue> {
         let is_named = url.host_str().is_some_and(|host| self.hosts.iter().any(|named| named == host));
         let is_store = match url.host() {

@@ -38,7 +38,7 @@ impl Fetcher {
             })?;
             seen.push(url);
             if seen.contains(&target) {
-                return Err(Fault::unavailable("its redirects lead in a circle"));
+                return Err(Fault::unavailable("its redirects form a loop"));
             }
             url = target;
         }
@@ -54,7 +54,7 @@ impl Fetcher {
     }
 
     async fn read(&self, response: Response, into: &mut impl Sink) -> Result<Download, Fault> {
-        // 203: a proxy in between has changed headers, or the whole. It is what its caller is meant to see.
+        // 203: a proxy has changed headers or the body. Its client is meant to see the changed one.
         if !matches!(response.status().as_u16(), 200 | 203) {
             return Err(Fault::from_status(response.status(), response.headers()));
         }
@@ -87,7 +87,7 @@ impl Fetcher {
         Ok(Download { name })
     }
 
-    /// Tells why a read failed: the connection, the limit, or the coding.
+    /// Finds out why a read failed: the connection, the limit, or the coding.
     fn reading_fault(&self, error: &io::Error, codings: &[Coding]) -> Fault {
         if let Some(transport) = error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>()) {
             return Fault::from_transport(transport, self.deadlines.idle);
@@ -100,6 +100,6 @@ impl Fetcher {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Fault::passing(format!("its content coding {named} broke off before its end"));
         }
-        Fault::unavailable(format!("the server says Content-Encoding: {named}, and it cannot be undone"))
+        Fault::unavailable(format!("the server says Content-Encoding: {named}, but decoding fails"))
     }
 }

@@ -1,4 +1,4 @@
-//! What is answered about runs, as types: what is written and what is described are the same.
+//! The types of all answers about runs. Answers and documentation use the same types.
 
 use std::{borrow::Cow, marker::PhantomData};
 
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::{health::Durability, runs::StageStatus};
 use storage::mode::Mode;
 
-/// A moment, to the millisecond.
+/// A time, to the millisecond.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -27,7 +27,7 @@ pub(super) struct Time(
     pub(super) Timestamp,
 );
 
-/// The status words that the frontend knows. A cancelled run is a failed one whose error says so.
+/// The status words of the frontend. A cancelled run is `failed`, and its error says so.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "StatusWord")]
@@ -68,7 +68,7 @@ impl From<StageStatus> for StageWord {
     }
 }
 
-/// Where something is stored.
+/// The stores that hold a thing.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Place {
@@ -81,21 +81,21 @@ pub(super) enum Place {
 pub(super) struct Accepted {
     pub(super) run_id: RunId,
     pub(super) status: Word,
-    /// Where to ask how far it is.
+    /// The address that shows how far the run is.
     pub(super) status_url: String,
 }
 
-/// A run is worked on again.
+/// A run continues after a retry.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct AcceptedAgain {
     pub(super) run_id: RunId,
     pub(super) status: Word,
-    /// Raised by each retry.
+    /// Each retry raises it.
     pub(super) generation: i32,
     pub(super) status_url: String,
 }
 
-/// A run was stopped, now or earlier.
+/// A run was cancelled, now or earlier.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Cancelled {
     pub(super) run_id: RunId,
@@ -109,23 +109,23 @@ pub(super) struct Cancelled {
 pub(super) struct Status {
     pub(super) run_id: RunId,
     pub(super) status: Word,
-    /// The first stage without an output, or the last one.
+    /// The first stage without an output, or the last stage.
     pub(super) current_stage: Stage,
     pub(super) stages: Stages,
-    /// The output of stage 1, once it is there.
+    /// The output of stage 1, once it is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stage1_data: Option<Output<InputProcessing>>,
     pub(super) brand_name: Option<String>,
     pub(super) company_id: Option<BrandId>,
-    /// The storage mode now.
+    /// The current storage mode.
     #[serde(serialize_with = "mode")]
     pub(super) mode: Mode,
     pub(super) stored_in: Vec<Place>,
-    /// What would be left of it if this container vanished.
+    /// How much of the run survives the loss of this container.
     pub(super) durability: Durability,
     pub(super) accepted_at: Option<Time>,
     pub(super) completed_at: Option<Time>,
-    /// Why it failed or was cancelled.
+    /// Why the run failed or was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<RunError>,
 }
@@ -134,7 +134,7 @@ fn mode<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(mode.as_str())
 }
 
-/// The four stages, by their numbers.
+/// The four stages by number.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Stages {
     #[serde(rename = "1")]
@@ -159,7 +159,7 @@ pub(super) struct StageBody<T> {
     pub(super) stored_in: Vec<Place>,
 }
 
-/// A stage's record as it is stored: the payload of `T`, and how it came about.
+/// A stage's stored record: the payload of `T`, and its metadata.
 #[derive(Debug, Serialize)]
 #[serde(transparent, bound = "")]
 pub(super) struct Output<T>(Map<String, Value>, #[serde(skip)] PhantomData<T>);
@@ -183,32 +183,32 @@ impl<T: JsonSchema> JsonSchema for Output<T> {
     }
 }
 
-/// Why a run ended without its report.
+/// Why a run ended without a report.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RunError {
     pub(super) code: FailureCode,
     /// A sentence for people.
     pub(super) message: String,
-    /// None while the document was being read.
+    /// None while the document was read.
     pub(super) stage: Option<Stage>,
-    /// Whether the same run may succeed when it is retried as it is.
+    /// Whether a retry of the same run may succeed.
     pub(super) can_retry: bool,
 }
 
-/// All there is to a run.
+/// Everything about a run.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RunDetail")]
 pub(super) struct Detail {
     #[serde(flatten)]
     pub(super) status: Status,
     pub(super) run_status: RunStatus,
-    /// Raised by each retry.
+    /// Each retry raises it.
     pub(super) generation: i32,
     pub(super) document_name: Option<String>,
     pub(super) duration_ms: Option<i64>,
-    /// US dollars for all answers, also those that never became a stage.
+    /// US dollars for all answers, including those that never became a stage.
     pub(super) cost_usd: f64,
-    /// The share of quotes that were found in the document, 0 to 1; none before there are any.
+    /// The share of quotes that were found in the document, 0 to 1. None before there are quotes.
     pub(super) grounding: Option<f64>,
     /// Markdown.
     pub(super) report: Option<String>,
@@ -217,7 +217,7 @@ pub(super) struct Detail {
     pub(super) can_cancel: bool,
 }
 
-/// A part of the list of runs.
+/// A page of the list of runs.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RunList")]
 pub(super) struct Runs {
@@ -226,7 +226,7 @@ pub(super) struct Runs {
     pub(super) source: Source,
 }
 
-/// Who was asked for the list.
+/// The store that listed the runs.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Source {
@@ -234,17 +234,17 @@ pub(super) enum Source {
     File,
 }
 
-/// Where in the list a page is.
+/// The position of a page in the list.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Pagination {
-    /// None where it goes on after a run.
+    /// None for a page after a run.
     pub(super) page: Option<usize>,
     pub(super) page_size: usize,
-    /// At most 10,000 are counted.
+    /// At most 10,000 runs are counted.
     pub(super) total: usize,
     pub(super) total_is_exact: bool,
     pub(super) has_next: bool,
-    /// For `after`; none on the last page.
+    /// The value for `after`. None on the last page.
     pub(super) next: Option<String>,
 }
 
@@ -254,7 +254,7 @@ pub(super) struct Pagination {
 pub(super) struct Listed {
     pub(super) run_id: RunId,
     pub(super) status: RunStatus,
-    /// None, as the brand's name, for a row that nobody has asked `/run` for.
+    /// None for a row that nobody submitted to `/run`. The same holds for the brand's name.
     pub(super) company_id: Option<BrandId>,
     pub(super) brand_name: Option<String>,
     pub(super) document_name: String,
@@ -265,38 +265,38 @@ pub(super) struct Listed {
     pub(super) error: Option<RunError>,
 }
 
-/// What an event says: how the run stood then.
+/// The state of a run at the time of an event.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RunEvent")]
 pub(super) struct RunEventBody {
     pub(super) run_id: RunId,
-    /// Raised by each retry.
+    /// Each retry raises it.
     pub(super) generation: i32,
     pub(super) status: Word,
     pub(super) run_status: RunStatus,
-    /// The first stage without an output, or the last one.
+    /// The first stage without an output, or the last stage.
     pub(super) current_stage: Stage,
     pub(super) progress: StagesDone,
-    /// The stage that is stored now.
+    /// The stage that was just stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stage: Option<StoredStageBody>,
     pub(super) accepted_at: Option<Time>,
     /// When the run ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) completed_at: Option<Time>,
-    /// Why it failed or was cancelled.
+    /// Why the run failed or was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<RunError>,
 }
 
-/// How many stages are stored.
+/// The number of stored stages.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(super) struct StagesDone {
     pub(super) complete: usize,
     pub(super) total: usize,
 }
 
-/// A stage that is stored. Its output is in the status.
+/// A stored stage. The status holds its output.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "StoredStage")]
 pub(super) struct StoredStageBody {

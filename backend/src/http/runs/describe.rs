@@ -1,19 +1,19 @@
-//! What the documentation says of the operations on runs.
+//! The descriptions of the operations on runs.
 
 use axum::http::StatusCode;
 
 use super::{bodies, list::Query, submission::RunRequest};
 use crate::http::{codes, operation::Operation};
 
-const STATUS_URL: &str = "status_url says where to follow it";
+const STATUS_URL: &str = "status_url shows how far the run is";
 
 fn on_runs(id: &'static str, summary: &'static str) -> Operation {
     Operation::new("Runs", id, summary)
 }
 
 pub(in crate::http) fn submit() -> Operation {
-    on_runs("submitRun", "Begin a run")
-        .text("The same `run_id` with the same request, however often, is one run, and gets the same answer. The document is fetched later: what is wrong with it is the run's error.")
+    on_runs("submitRun", "Submit a run")
+        .text("Every repetition of the same request with the same `run_id` gets the same answer and starts no second run. The service downloads the document later, so a problem with it becomes the run's error.")
         .body::<RunRequest>()
         .json::<bodies::Accepted>(StatusCode::ACCEPTED, STATUS_URL)
         .problems(&[
@@ -34,7 +34,7 @@ pub(in crate::http) fn submit() -> Operation {
         ])
 }
 
-/// A question about one run.
+/// An operation on one run.
 fn about_one(operation: Operation) -> Operation {
     operation.problems(&[codes::RUN_NOT_FOUND, codes::RUN_DELETED, codes::STORAGE_UNAVAILABLE])
 }
@@ -42,20 +42,20 @@ fn about_one(operation: Operation) -> Operation {
 pub(in crate::http) fn status(id: &'static str) -> Operation {
     about_one(
         on_runs(id, "How far a run is, and the outputs of its stages")
-            .json::<bodies::Status>(StatusCode::OK, "the run as it stands"),
+            .json::<bodies::Status>(StatusCode::OK, "the run's current state"),
     )
 }
 
 pub(in crate::http) fn detail() -> Operation {
     about_one(
-        on_runs("getRun", "All there is to a run: its status, figures and report")
-            .json::<bodies::Detail>(StatusCode::OK, "the run as it stands"),
+        on_runs("getRun", "Everything about a run: its status, figures and report")
+            .json::<bodies::Detail>(StatusCode::OK, "the run's current state"),
     )
 }
 
 pub(in crate::http) fn list() -> Operation {
     on_runs("listRuns", "The runs, newest first")
-        .text("Status words here are the database's, in the filter and in the answer.")
+        .text("The filter and the answer use the status words of the database.")
         .query::<Query>()
         .json::<bodies::Runs>(StatusCode::OK, "a page of the list")
         .problems(&[codes::INVALID_FIELDS, codes::STORAGE_UNAVAILABLE])
@@ -63,7 +63,7 @@ pub(in crate::http) fn list() -> Operation {
 
 pub(in crate::http) fn report() -> Operation {
     about_one(
-        on_runs("getReport", "A run's report, in the form that Accept asks for")
+        on_runs("getReport", "A run's report, in the form that Accept requests")
             .empty(StatusCode::OK, "the report")
             .form::<String>("text/markdown; charset=utf-8")
             .form::<String>("text/html; charset=utf-8")
@@ -83,17 +83,18 @@ pub(in crate::http) fn report() -> Operation {
 #[schemars(rename = "EventsQuery")]
 #[allow(dead_code, reason = "it only describes")]
 struct EventsQuery {
-    /// The id of the last event that was seen, such as `1.3`, where the header `Last-Event-ID` cannot be sent. The header goes over it.
+    /// The id of the last seen event, such as `1.3`, for clients that cannot send the header `Last-Event-ID`.
+    /// The header overrides it.
     last_event_id: Option<String>,
 }
 
 pub(in crate::http) fn events() -> Operation {
-    on_runs("followRun", "Follow a run: every change of its state, as it happens (Server-Sent Events)")
-        .text("Events are `accepted` (id `g.1`, g being the run's generation), `stage` (`g.2` to `g.5`: that stage is stored) and `end` (`g.6`: complete, failed or cancelled), each with a `RunEvent` as its data. What happened before comes first; after `Last-Event-ID` only what came later, on any replica. The stream ends after `end`, and whoever comes again with its id gets 204. A retry begins a new generation, which is told whole. `unavailable` (without an id) says that nobody who knows the run can be asked now, `deleted` that it is gone; both end the stream. A comment comes every 15 seconds.")
+    on_runs("followRun", "Follow a run: a stream of its state changes (Server-Sent Events)")
+        .text("The events are `accepted` (id `g.1` in generation g), `stage` (`g.2` to `g.5`: that stage is stored) and `end` (`g.6`: complete, failed or cancelled). The data of each is a `RunEvent`. The stream starts with all earlier events, or with those after `Last-Event-ID`, on any replica. It ends after `end`, and a client that returns with the id of `end` gets 204. A retry starts a new generation, and the stream repeats all of its events. `unavailable` (without an id) means that no store can show the run now. `deleted` means that the run is gone. Both end the stream. The service sends a comment every 15 seconds.")
         .query::<EventsQuery>()
         .empty(StatusCode::OK, "the events; the schema is that of one event's data")
         .form::<bodies::RunEventBody>("text/event-stream")
-        .empty(StatusCode::NO_CONTENT, "the run has ended, and the end has been seen: there is nothing to come again for")
+        .empty(StatusCode::NO_CONTENT, "the run has ended, and the client has seen its end: no more events follow")
         .problems(&[
             codes::INVALID_LAST_EVENT_ID,
             codes::RUN_NOT_FOUND,
@@ -104,8 +105,8 @@ pub(in crate::http) fn events() -> Operation {
 
 pub(in crate::http) fn retry() -> Operation {
     about_one(
-        on_runs("retryRun", "Work on a failed or cancelled run again")
-            .text("What is stored stays: it goes on at the first stage that is missing.")
+        on_runs("retryRun", "Retry a failed or cancelled run")
+            .text("Stored stages stay. The run continues at its first missing stage.")
             .json::<bodies::AcceptedAgain>(StatusCode::ACCEPTED, STATUS_URL),
     )
     .problems(&[codes::RUN_RUNNING, codes::RUN_COMPLETE, codes::RUN_NOT_ACCEPTED])
@@ -113,14 +114,14 @@ pub(in crate::http) fn retry() -> Operation {
 
 pub(in crate::http) fn cancel() -> Operation {
     about_one(
-        on_runs("cancelRun", "Stop a run")
-            .json::<bodies::Cancelled>(StatusCode::OK, "it is stopped, perhaps since earlier"),
+        on_runs("cancelRun", "Cancel a run")
+            .json::<bodies::Cancelled>(StatusCode::OK, "the run is cancelled, now or earlier"),
     )
     .problems(&[codes::RUN_RUNNING, codes::RUN_COMPLETE, codes::RUN_FAILED])
 }
 
 pub(in crate::http) fn delete() -> Operation {
     on_runs("deleteRun", "Delete a run, its rows and its files")
-        .empty(StatusCode::NO_CONTENT, "it is deleted, perhaps since earlier")
+        .empty(StatusCode::NO_CONTENT, "the run is deleted, now or earlier")
         .problems(&[codes::RUN_NOT_FOUND, codes::RUN_RUNNING, codes::STORAGE_UNAVAILABLE])
 }

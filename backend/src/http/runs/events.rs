@@ -1,8 +1,8 @@
-//! A run's events as a stream (Server-Sent Events, as browsers' `EventSource` reads them).
+//! A run's events as a stream (Server-Sent Events, for a browser's `EventSource`).
 //!
-//! `EventSource` comes again by itself, with the id of the last event, when a stream ends, and gives up for good at any
-//! other status than 200. So what passes (storage that cannot be asked, a replica that stops) is an answer of 200 that ends
-//! at once, and what is over is 204.
+//! When a stream ends, `EventSource` reconnects with the id of the last event. After any status but 200, it
+//! gives up for good. So temporary problems (storage is down, the replica stops) get 200 with a stream that
+//! ends at once. A finished run gets 204.
 
 use std::{convert::Infallible, fmt::Write as _, time::Duration};
 
@@ -31,27 +31,27 @@ use crate::{
 };
 use foundation::backoff::jitter;
 
-/// Between two signs of life where nothing happens: proxies cut what says nothing for a minute, and a caller that has gone
-/// is noticed by it.
+/// The time between two comments on a quiet stream. Proxies cut a stream that is silent for a minute, and a
+/// failed write shows that the client has gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// How long a client waits before it comes again: half of it at least, all of it at most, so that those of a replica that
-/// stops do not come all at once.
+/// The longest wait before a client reconnects; the shortest is half of it. So the clients of a stopping
+/// replica do not reconnect all at once.
 const COME_AGAIN_MAX: Duration = Duration::from_secs(4);
 
-/// When to come again while too many streams are open: a run takes minutes.
+/// `Retry-After` while too many streams are open. A run takes minutes.
 const RETRY_STREAMS: Duration = Duration::from_secs(10);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The name of the query's parameter that stands for the header.
+/// The query parameter that replaces the header.
 const LAST_EVENT_ID_QUERY: &str = "last_event_id";
 
-/// nginx, and what speaks like it, would keep events until there are enough of them.
+/// Without it, nginx and similar proxies buffer events until there are enough of them.
 const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
-/// Follows a run: what has happened after the last event that the caller has seen, and then what happens.
+/// Follows a run: sends the events after the last one that the client has seen, and then each new one.
 pub(in crate::http) async fn follow(
     State(state): State<HttpState>,
     run_id: Result<Path<String>, PathRejection>,
@@ -63,19 +63,20 @@ pub(in crate::http) async fn follow(
         return Ok(streaming(Body::from(come_again())));
     }
     let Some(admitted) = state.streams.admit(Client::of(&request, &state)) else {
-        let detail = "as many streams of events are open as may be (MAX_EVENT_STREAMS_PER_CLIENT); close one, or come again";
+        let detail =
+            "too many event streams are open (MAX_EVENT_STREAMS_PER_CLIENT); close one, or try again later";
         return Err(Problem::unavailable(codes::TOO_MANY_STREAMS, detail, RETRY_STREAMS));
     };
     let (progress, follower) = match state.watchers.follow(&run_id).await {
         Ok(followed) => followed,
         Err(QueryError::Unavailable(error)) => {
-            tracing::warn!(event = "event_stream_query_failed", %error, "storage could not be asked about a run that is to be followed");
+            tracing::warn!(event = "event_stream_query_failed", %error, "storage could not read a run for an event stream");
             return Ok(unavailable(&run_id));
         }
         Err(error) => return Err(error.into()),
     };
     if last.is_some_and(|last| last.generation > progress.generation) {
-        // The files of this disk may be behind; the database is not.
+        // The files of this disk may be out of date, but the database is not.
         return if progress.stored_in.database {
             Err(invalid_last_event_id())
         } else {
@@ -97,8 +98,8 @@ pub(in crate::http) async fn follow(
     Ok(streaming(stream.into_body(come_again() + &first)))
 }
 
-/// The last event that the caller has seen. A browser that comes again sends the header; one that begins anew can only
-/// write it into the address.
+/// The last event that the client has seen. A reconnecting browser sends the header. A new one can only use
+/// the query.
 fn last_event_id(headers: &HeaderMap, query: &str) -> Result<Option<EventId>, Problem> {
     let in_query = || {
         let mut pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -115,7 +116,7 @@ fn last_event_id(headers: &HeaderMap, query: &str) -> Result<Option<EventId>, Pr
 }
 
 fn invalid_last_event_id() -> Problem {
-    let detail = "Last-Event-ID (or last_event_id) is no event of this run; send the id of the last event that came, or none";
+    let detail = "Last-Event-ID (or last_event_id) is not an event of this run; send the id of the last received event, or none";
     Problem::new(codes::INVALID_LAST_EVENT_ID, detail)
 }
 
@@ -124,7 +125,7 @@ fn streaming(body: Body) -> Response {
     (NO_STORE, [content_type, UNBUFFERED], body).into_response()
 }
 
-/// Nobody who knows the run can be asked now: that, and come again.
+/// No store can show the run now: tells the client to reconnect.
 fn unavailable(run_id: &RunId) -> Response {
     streaming(Body::from(come_again() + &without_id("unavailable", run_id)))
 }
@@ -133,13 +134,13 @@ fn come_again() -> String {
     format!("retry: {}\n\n", COME_AGAIN_MAX.mul_f64(jitter()).as_millis())
 }
 
-/// What is said about the stream, not about the run: it is told again to whoever comes again.
+/// An event about the stream and not about the run. A reconnecting client gets it again.
 fn without_id(name: &str, run_id: &RunId) -> String {
     // A run's id needs no escaping.
     format!("event: {name}\ndata: {{\"run_id\":\"{run_id}\"}}\n\n")
 }
 
-/// One caller's stream.
+/// One client's stream.
 #[derive(Debug)]
 struct Stream {
     run_id: RunId,
@@ -147,13 +148,13 @@ struct Stream {
     last: Option<EventId>,
     follower: RunWatch,
     ending: CancellationToken,
-    /// Nothing comes any more.
+    /// The stream sends nothing more.
     is_over: bool,
     _admitted: Admitted,
 }
 
 impl Stream {
-    /// What there is to send of how a run stands, as text.
+    /// The events to send for a run's progress, as text.
     fn take(&mut self, progress: &Progress) -> String {
         let mut text = String::new();
         for event in progress.events_after(self.last) {
@@ -165,7 +166,7 @@ impl Stream {
         text
     }
 
-    /// The next piece of text; none at the end.
+    /// The next piece of text. None at the end.
     async fn next(&mut self) -> Option<String> {
         if self.is_over {
             return None;
@@ -197,7 +198,7 @@ impl Stream {
         }
     }
 
-    /// Made piece by piece, as the caller takes them: nothing waits for one who does not.
+    /// Creates the body piece by piece as the client reads it, so that a slow client fills no queue.
     fn into_body(self, first: String) -> Body {
         let pieces = stream::unfold((self, Some(first)), |(mut stream, first)| async move {
             let text = match first {
@@ -213,14 +214,14 @@ impl Stream {
 fn encode(progress: &Progress, event: &RunEvent) -> String {
     let (name, body) = body(progress, event);
     let mut text = String::new();
-    // JSON on one line has no line break; neither writing can fail.
+    // JSON on one line has no line break. Neither write can fail.
     if let Ok(json) = serde_json::to_string(&body) {
         let _ = write!(text, "id: {}\nevent: {name}\ndata: {json}\n\n", event.id);
     }
     text
 }
 
-/// The event's name and what it says: as it was then, however far the run is by now.
+/// The event's name and body. The body shows the state at the time of the event, however far the run is now.
 fn body(progress: &Progress, event: &RunEvent) -> (&'static str, RunEventBody) {
     let total = Stage::ALL.len();
     let said = |status: RunStatus, complete: usize| RunEventBody {

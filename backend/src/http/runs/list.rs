@@ -1,4 +1,4 @@
-//! What is asked of the list of runs: every wrong parameter is named at once.
+//! Parses the query of the list of runs, and reports all wrong parameters at once.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use schemars::JsonSchema;
 use crate::http::error::{FieldProblem, Problem};
 use storage::{COUNTED_MAX, Listing, PageStart, Position};
 
-/// The parameters of `GET /api/pipeline`, described; an empty one is as if it were not there.
+/// The parameters of `GET /api/pipeline`. An empty one counts as absent.
 #[derive(Debug, JsonSchema)]
 #[allow(dead_code, reason = "read by hand, so that every problem is named at once")]
 pub(super) struct Query {
-    /// From 1, as far as 10,000 runs reach; go on with `after` beyond them. Not together with `after`.
+    /// From 1, up to 10,000 runs; use `after` beyond them. Not together with `after`.
     #[schemars(range(min = 1, max = COUNTED_MAX))]
     page: Option<usize>,
-    /// 20 where it is not given.
+    /// 20 by default.
     #[schemars(range(min = 1, max = PAGE_SIZE_MAX))]
     page_size: Option<usize>,
     /// `pagination.next` of an earlier answer.
@@ -35,21 +35,20 @@ pub(super) struct Query {
 const PAGE_SIZE: usize = 20;
 const PAGE_SIZE_MAX: usize = 100;
 
-/// A checked request for a part of the list.
+/// A checked request for a page of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// None where it goes on after a run.
+    /// None for a page after a run.
     pub(super) page: Option<usize>,
     pub(super) listing: Listing,
 }
 
-/// Where the list goes on after a run: for programs, which hand it back as it is.
+/// The cursor after a run, for programs, which return it unchanged.
 pub(super) fn cursor(position: &Position) -> String {
     format!("{}.{}", position.created_at.timestamp_millis(), position.run)
 }
 
-/// The query of `GET /api/pipeline`. Parameters that we do not know are left alone, and an empty one is as if it were
-/// not there.
+/// Parses the query of `GET /api/pipeline`. It ignores unknown parameters, and an empty one counts as absent.
 pub(super) fn parse(query: &str) -> Result<Asked, Problem> {
     let mut fields = Fields::read(query);
     let page_size = fields.number("page_size", PAGE_SIZE_MAX).unwrap_or(PAGE_SIZE);
@@ -62,7 +61,7 @@ pub(super) fn parse(query: &str) -> Result<Asked, Problem> {
     let offset = (page - 1).saturating_mul(page_size);
     if offset >= COUNTED_MAX {
         let detail = format!(
-            "pages reach as far as {COUNTED_MAX} runs; go on with after={{pagination.next}} of the last one"
+            "pages reach up to {COUNTED_MAX} runs; continue with after={{pagination.next}} of the last page"
         );
         fields.problem("page", detail);
     }

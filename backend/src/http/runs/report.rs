@@ -1,4 +1,4 @@
-//! A run's report: its Markdown, or a page made of it in which nothing a stranger wrote can act.
+//! A run's report: its Markdown, or a page generated from it. No text of a stranger can act in the page.
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -12,7 +12,7 @@ use crate::{
     runs::RunView,
 };
 
-/// The forms that there are, in the order of preference where a client has none.
+/// The available forms, in the order of preference for a client without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Markdown,
@@ -24,10 +24,10 @@ color:#1b1b1b;background:#fff}blockquote{margin:1rem 0;padding:.1rem 1rem;border
 table{border-collapse:collapse}th,td{border:1px solid #c9c9c9;padding:.3rem .6rem;text-align:left;\
 vertical-align:top}code{font-size:.92em}h1,h2,h3{line-height:1.25}";
 
-/// The report in the form that is asked for, or why there is none.
+/// The report in the requested form, or the reason why there is none.
 pub(super) fn answer(run: RunView, headers: &HeaderMap) -> Result<Response, Problem> {
     let form = wanted(headers).ok_or_else(|| {
-        let detail = "the report is there as text/markdown and as text/html";
+        let detail = "the report is available as text/markdown and as text/html";
         Problem::new(codes::NOT_ACCEPTABLE, detail)
     })?;
     let Some(report) = run.report else { return Err(missing(run.status)) };
@@ -38,7 +38,7 @@ pub(super) fn answer(run: RunView, headers: &HeaderMap) -> Result<Response, Prob
             Ok(([text, no_store], report).into_response())
         }
         Form::Html => {
-            // Known to this answer alone: no other style may come into force.
+            // A fresh nonce for each answer, so that no injected style applies.
             let nonce = uuid::Uuid::new_v4().simple().to_string();
             let title = format!("Report {}", run.run_id);
             let page = page(&title, &nonce, &report);
@@ -73,7 +73,7 @@ fn missing(status: RunStatus) -> Problem {
     Problem::new(code, detail)
 }
 
-/// The form that `Accept` prefers (RFC 9110, 12.5.1); none where it rules out both.
+/// The form that `Accept` prefers (RFC 9110, 12.5.1). None if it excludes both.
 fn wanted(headers: &HeaderMap) -> Option<Form> {
     let accept: Vec<&str> =
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -111,11 +111,11 @@ fn page(title: &str, nonce: &str, markdown: &str) -> String {
     page
 }
 
-/// The Markdown's events without what could act or load: HTML becomes the text that it is, an image its description,
-/// and a link that leads anywhere but to the web its own words.
+/// Removes everything from the Markdown that could act or load. HTML becomes text, an image becomes its
+/// description, and a link outside of the web becomes its text.
 fn harmless(markdown: &str) -> impl Iterator<Item = Event<'_>> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_GFM;
-    // Links nest in nothing but images, and those are gone.
+    // Links nest only inside images, and images are removed.
     let mut is_dropped = Vec::new();
     Parser::new_ext(markdown, options).filter_map(move |event| match event {
         Event::Html(html) | Event::InlineHtml(html) => Some(Event::Text(html)),
@@ -133,7 +133,7 @@ fn harmless(markdown: &str) -> impl Iterator<Item = Event<'_>> {
     })
 }
 
-/// Whether an address is one of those that only lead somewhere. Entities and escapes have been read by then.
+/// Whether an address leads to the web. The parser has decoded entities and escapes before.
 fn leads_to_the_web(address: &CowStr<'_>) -> bool {
     let address = address.to_ascii_lowercase();
     ["https://", "http://", "mailto:", "#"].iter().any(|start| address.starts_with(start))

@@ -1,4 +1,4 @@
-//! What a caller asks for, checked as a whole: every wrong field is named at once.
+//! Parses a submission, and reports all wrong fields at once.
 
 use pipeline::{brand::BrandId, run::RunId};
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use crate::{
     runs::Submission,
 };
 
-/// A request for a run. Fields that are not known are left alone; null is the same as nothing.
+/// A request for a run. Unknown fields are ignored; null counts as absent.
 #[derive(Debug, JsonSchema)]
 #[schemars(extend("anyOf" = [
     {"required": ["company_id"], "properties": {"company_id": {"type": "string"}}},
@@ -17,27 +17,27 @@ use crate::{
 ]))]
 #[allow(dead_code, reason = "read by hand, so that every problem is named at once")]
 pub(super) struct RunRequest {
-    /// The run's id: the same one with the same request is the same run. Made where it is not given.
+    /// The run's id. The same id with the same request is the same run. The service creates one by default.
     run_id: Option<RunId>,
-    /// Where the document is: `https`, on one of the allowed hosts.
+    /// The document's address: `https`, on one of the allowed hosts.
     #[schemars(length(min = 1, max = URL_BYTES_MAX), url)]
     blob_url: String,
     /// The brand to find opportunities for.
     company_id: Option<BrandId>,
-    /// Another name for `company_id`, which it must not differ from.
+    /// Another name for `company_id`. It must not differ from it.
     brand_id: Option<BrandId>,
-    /// The user whose run it is.
+    /// The user who owns the run.
     #[schemars(length(min = 1, max = USER_ID_BYTES_MAX))]
     user_id: Option<String>,
 }
 
-/// The longest address, in bytes: what browsers and proxies agree on.
+/// The longest address in bytes, which browsers and proxies support.
 const URL_BYTES_MAX: usize = 2_048;
 
-/// The longest user id, in bytes. Clerk's have about 32.
+/// The longest user id, in bytes. Clerk's ids have about 32.
 const USER_ID_BYTES_MAX: usize = 200;
 
-/// The body of `POST /run`. Fields that we do not know are left alone.
+/// Parses the body of `POST /run`. It ignores unknown fields.
 pub(super) fn parse(body: &Value) -> Result<Submission, Problem> {
     let Value::Object(body) = body else {
         let detail = "must be a JSON object with blob_url and company_id".to_owned();
@@ -70,14 +70,14 @@ impl<'a> Fields<'a> {
         self.problems.push(FieldProblem { field, detail: detail.into() });
     }
 
-    /// Notes that a field is missing, unless something is wrong with it already.
+    /// Reports a missing field, unless it has an error already.
     fn require(&mut self, field: &'static str, what: &str) {
         if !self.problems.iter().any(|problem| problem.field == field) {
             self.problem(field, format!("is required: {what}"));
         }
     }
 
-    /// A text, if it is there; null is the same as nothing.
+    /// A text, if it is present. Null counts as absent.
     fn text(&mut self, field: &'static str, bytes_max: usize) -> Option<&'a str> {
         match self.body.get(field)? {
             Value::Null => None,
@@ -136,7 +136,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Characters that show as nothing or turn the text around them: two ids that look alike must be alike.
+/// Characters that are invisible or change the direction of text. Without them, two ids that look alike are
+/// equal.
 const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }

@@ -1,4 +1,4 @@
-//! A run in the words that the frontend reads.
+//! Translates a run into the words of the frontend.
 
 use pipeline::{
     failure::{FailureCode, RunFailure},
@@ -39,7 +39,7 @@ pub(super) fn status(run: &RunView, files: Durability) -> Status {
     }
 }
 
-/// The body of `GET /api/pipeline/{run_id}`: the status, and what a page about the run shows.
+/// The body of `GET /api/pipeline/{run_id}`: the status, and the figures for a page about the run.
 pub(super) fn detail(run: &RunView, files: Durability) -> Detail {
     let duration_ms =
         run.accepted_at.zip(run.finished_at).map(|(begun, ended)| (ended - begun).num_milliseconds().max(0));
@@ -58,7 +58,7 @@ pub(super) fn detail(run: &RunView, files: Durability) -> Detail {
     }
 }
 
-/// The body of `GET /api/pipeline`. Its status words are the database's, which the filter takes too.
+/// The body of `GET /api/pipeline`. It uses the database's status words, as the filter does.
 pub(super) fn list(list: &RunList, asked: &super::list::Asked) -> Runs {
     let page = &list.page;
     let last = list.runs.last().filter(|_| page.has_next);
@@ -92,7 +92,7 @@ fn listed(one: &ListedRun) -> Listed {
     }
 }
 
-/// The first stage without an output, or the last one.
+/// The first stage without an output, or the last stage.
 fn current_stage(run: &RunView) -> Stage {
     let stored = |stage: &Stage| {
         run.stages.iter().any(|view| view.stage == *stage && view.status == StageStatus::Complete)
@@ -118,10 +118,10 @@ fn places(places: StoredIn) -> Vec<Place> {
         .collect()
 }
 
-/// Why a run has ended without its report, where it has.
+/// Why a run ended without a report, if it did.
 pub(super) fn why(status: RunStatus, failure: Option<&RunFailure>) -> Option<RunError> {
     let ended_without_a_word = matches!(status, RunStatus::Failed | RunStatus::Cancelled);
-    // Ended by somebody else, who has left no reason: the frontend, in the database.
+    // The frontend ended the run in the database and left no reason.
     let unsaid = ended_without_a_word.then(|| RunFailure::cancelled(None));
     failure.or(unsaid.as_ref()).map(error)
 }
@@ -135,16 +135,16 @@ fn error(failure: &RunFailure) -> RunError {
     }
 }
 
-/// The failure's own sentence, unless it may name a place of this machine: that one is for operators, in the log and
-/// with the run.
+/// The failure's own sentence, unless it may name a path of this machine. Such a sentence is only for
+/// operators, in the log and with the run.
 fn message(failure: &RunFailure) -> &str {
     match failure.code {
         FailureCode::StorageUnavailable => {
-            "the run's output could not be stored; what was stored before is kept, and a retry goes on from there"
+            "the run's output could not be stored; earlier stages are kept, and a retry continues after them"
         }
-        FailureCode::BrandNotFound => "the brand has no profile any more; GET /brands lists those there are",
-        FailureCode::BrandInvalid => "the brand's profile is not valid; its operator has to correct it",
-        FailureCode::Internal => "something went wrong on our side; the log has it under this run's id",
+        FailureCode::BrandNotFound => "the brand's profile was removed; GET /brands lists all brands",
+        FailureCode::BrandInvalid => "the brand's profile is invalid; its operator must correct it",
+        FailureCode::Internal => "the service failed; its log has the cause under this run's id",
         _ => &failure.message,
     }
 }

@@ -1,13 +1,13 @@
-//! Reads from an error whether the endpoint has processed the request, and puts the error into words.
+//! Reads from an error whether the endpoint processed the request, and describes the error.
 
 use std::{error::Error, io, iter};
 
 use super::gate::{NotHttp2, SharedError};
 
-/// The error in words, without addresses.
+/// Describes the error without addresses.
 pub(in crate::llm) fn connection_fault(error: &reqwest::Error) -> &'static str {
     use io::ErrorKind;
-    // The error itself shows the address, which may say anything.
+    // The error itself shows the address, which may hold anything.
     for cause in causes(error).skip(1) {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             match io.kind() {
@@ -35,10 +35,11 @@ pub(in crate::llm) fn connection_fault(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// Whether the endpoint has certainly not processed the request: it says so (RFC 9113, 8.7), or never got it.
+/// Whether the endpoint certainly did not process the request: it says so (RFC 9113, 8.7), or it never
+/// received it.
 pub(super) fn was_not_processed(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
-        // The connection closed while the request waited for its turn.
+        // The connection closed while the request was queued.
         let never_sent = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
         never_sent || cause.downcast_ref::<h2::Error>().is_some_and(says_not_processed)
     })
@@ -49,19 +50,19 @@ fn says_not_processed(error: &h2::Error) -> bool {
     if !error.is_remote() {
         return false;
     }
-    // The library gives this error to the streams above the last one that the other side has processed; the others go on.
-    // A client that is told to calm down does not ask again at once.
+    // The library reports this error for streams above the last one that the server processed, and the others
+    // continue. After ENHANCE_YOUR_CALM, a client must not retry at once.
     (error.is_go_away() && reason != Some(h2::Reason::ENHANCE_YOUR_CALM))
         || (error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
 }
 
-/// Whether another request was making the connection for this one too, and failed or was given up. The library does not
-/// tell the reason; the next try hears it from the gate.
+/// Whether another request was opening the shared connection, and failed or was cancelled. The library hides
+/// the reason, and the next attempt gets it from the gate.
 pub(super) fn waited_in_vain(error: &reqwest::Error) -> bool {
     error.is_connect() && !causes(error).any(|cause| cause.is::<NotHttp2>() || cause.is::<SharedError>())
 }
 
-/// Whether the connection failed as it does where HTTP/2 is not spoken, or not tolerated.
+/// Whether the connection failed as it does with a server or proxy that does not support HTTP/2.
 pub(super) fn may_speak_http1(error: &reqwest::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     error.is_connect()
@@ -76,7 +77,7 @@ pub(super) fn may_speak_http1(error: &reqwest::Error) -> bool {
         })
 }
 
-/// An error, what it comes from, and what that comes from.
+/// An error and the chain of its causes.
 pub(super) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -85,7 +86,7 @@ pub(super) fn causes<'a>(
 
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>() {
-        // Its own `source` leaves out what it wraps.
+        // `source` of an I/O error skips the error that it wraps.
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
         None => error.source(),
     }

@@ -1,4 +1,4 @@
-//! Makes connections that speak HTTP/2, and no others; remembers what the endpoint speaks.
+//! Opens connections that speak HTTP/2, and no others. It remembers which protocol the endpoint speaks.
 
 use std::{
     error::Error,
@@ -15,10 +15,10 @@ use tower::Service;
 
 use super::{CONNECT_TIMEOUT, errors::causes};
 
-/// For how long an endpoint that speaks only HTTP/1.1 is not asked for HTTP/2 again. Its operator may change it.
+/// How long an endpoint counts as HTTP/1.1 only. Its operator may upgrade it.
 const HTTP1_REMEMBERED: Duration = Duration::from_secs(600);
-/// For so long a failure also holds for the requests that waited for the same connection. Else each of them would try in
-/// turn.
+/// How long a failure also applies to the requests that waited for the same connection. Otherwise, each of
+/// them would try in turn.
 const FAILURE_SHARED: Duration = Duration::from_millis(100);
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -31,7 +31,7 @@ pub(super) struct NotHttp2;
 /// The endpoint's protocol, as far as it is known.
 #[derive(Debug)]
 pub(super) struct Spoken {
-    /// Without TLS nobody offers HTTP/2.
+    /// Without TLS, no endpoint offers HTTP/2.
     may_be_http2: bool,
     known: Mutex<Known>,
 }
@@ -69,7 +69,7 @@ impl Spoken {
     }
 }
 
-/// Stands in front of one client's connector.
+/// Guards one client's connector.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     spoken: Arc<Spoken>,
@@ -85,7 +85,7 @@ impl Gate {
         Gated { gate: self.clone(), connector }
     }
 
-    /// Why no connection is to be tried now.
+    /// Why no connection should be attempted now.
     fn closed(&self) -> Option<BoxError> {
         if self.spoken.is_http1() {
             return Some(NotHttp2.into());
@@ -120,7 +120,7 @@ impl Gate {
     }
 }
 
-/// Whether the server's answer in the handshake is that it speaks nothing that was offered (RFC 7301, 3.2).
+/// Whether the server's TLS alert says that it supports none of the offered protocols (RFC 7301, 3.2).
 fn offers_no_http2(error: &(dyn Error + 'static)) -> bool {
     use rustls::{AlertDescription::NoApplicationProtocol, Error::AlertReceived};
     causes(error)
@@ -157,7 +157,7 @@ where
     }
 }
 
-/// Why a connection could not be made, for all who waited for it.
+/// The error of a connection attempt, shared by all requests that waited for it.
 #[derive(Debug, Clone)]
 pub(super) struct SharedError(Arc<dyn Error + Send + Sync>);
 

@@ -1,4 +1,4 @@
-//! One attempt of a call: the level of structured output, the rescue of an answer that is whole, and its cost.
+//! One attempt of a call: the level of structured output, the rescue of a complete answer, and the costs.
 
 use std::sync::atomic::Ordering;
 
@@ -16,12 +16,12 @@ use super::{
     Call, OpenRouter,
 };
 
-/// Characters of a token, roughly: for endpoints that count no tokens.
+/// The approximate number of characters per token, for endpoints that count no tokens.
 const CHARS_PER_TOKEN: u64 = 4;
 
 impl OpenRouter {
-    /// One attempt of a call: at the level that the model is known to need, or below, where the endpoint refuses it. A
-    /// refusal costs nothing, so that it is no attempt of its own.
+    /// Makes one attempt at the level that the model needs, or at a lower one if the endpoint refuses it. A
+    /// refusal costs nothing, so it does not count as an attempt.
     pub(super) async fn attempt(&self, call: &Call<'_>, deadline: Instant) -> Result<Answered, Failure> {
         let mut level = self.ladder.level(&self.model);
         loop {
@@ -40,7 +40,7 @@ impl OpenRouter {
         }
     }
 
-    /// The next level, where the endpoint has refused this one.
+    /// The next level if the endpoint refused this one.
     fn below(&self, level: Level, failure: &Failure) -> Option<Level> {
         let Fault::Upstream(refusal) = &failure.fault else { return None };
         let next = self.ladder.below(level, refusal)?;
@@ -51,13 +51,13 @@ impl OpenRouter {
             to = next.structured_output.as_str(),
             require_parameters = next.requires_parameters,
             refusal = self.redactor.clean(&refusal.message),
-            "the endpoint refuses this kind of structured output; asking in the next one"
+            "the endpoint refuses this kind of structured output; trying the next one"
         );
         Some(next)
     }
 
-    /// The answer that was complete before the fault came, if there is one: it is paid for. An answer that was cut off at a
-    /// limit or withheld never is.
+    /// The answer that was complete before the fault, if any, because it is paid for. An answer that was cut
+    /// off at a limit or withheld is never complete.
     async fn rescued(&self, call: &Call<'_>, level: Level, failure: Failure) -> Result<Answered, Failure> {
         let Failure { fault, usage, partial } = failure;
         if let Some(mut reply) = partial
@@ -78,7 +78,7 @@ impl OpenRouter {
         Err(Failure { fault, usage, partial: None })
     }
 
-    /// The reply with an estimate of its cost, where it states none.
+    /// Adds an estimated cost to a reply that states none.
     async fn priced(&self, call: &Call<'_>, mut reply: Reply) -> Reply {
         if reply.usage.cost_is_unknown {
             let received = (reply.parts.content.len() + reply.parts.reasoning.len()) as u64;
@@ -87,7 +87,8 @@ impl OpenRouter {
         reply
     }
 
-    /// The usage with its cost by the endpoint's price list. Where tokens were not counted, lengths stand for them.
+    /// Estimates the cost by the endpoint's price list. If tokens were not counted, it uses the lengths of
+    /// the texts.
     async fn with_estimate(
         &self,
         call: &Call<'_>,
@@ -100,7 +101,7 @@ impl OpenRouter {
             counted.prompt_tokens = call.sent_bytes.load(Ordering::Relaxed) as u64 / CHARS_PER_TOKEN;
             counted.completion_tokens = received_chars / CHARS_PER_TOKEN;
         }
-        // With fallback models, an unknown name may be any of them, and dearer than the first.
+        // With fallback models, an unknown name may be any of them, also a more expensive one.
         let ours = Some(self.model.as_str()).filter(|_| self.fallback_models.is_empty());
         let models = [answering_model, ours].into_iter().flatten();
         match self.prices.cost_usd(&self.connections, models, &counted).await {

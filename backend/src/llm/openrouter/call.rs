@@ -1,4 +1,4 @@
-//! One call, which may take several requests.
+//! One call, which may need several requests.
 
 use std::sync::{Mutex, PoisonError, atomic::AtomicUsize};
 
@@ -9,15 +9,15 @@ use pipeline::{
 
 use super::super::fault::Fault;
 
-/// One call's question. The request is written anew for each further attempt: while a model thinks, thousands of runs would
-/// hold theirs.
+/// The question of one call. The request is built again for each further attempt. Otherwise, thousands of
+/// runs would keep theirs in memory during the model's answer.
 pub(super) struct Call<'a> {
     pub(super) source: &'a dyn RequestSource,
     pub(super) run: RunId,
     pub(super) output_tokens_max: u32,
-    /// Until it is sent.
+    /// Kept until it is sent.
     first: Mutex<Option<CompletionRequest>>,
-    /// The length of the body that was sent last.
+    /// The length of the last sent body.
     pub(super) sent_bytes: AtomicUsize,
 }
 
@@ -41,11 +41,11 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whether an answer that was cut off had used up what this call allows. Where it had not, another limit cut it off, and
-    /// a higher one of ours changes nothing.
+    /// Whether a truncated answer had used up the limit of this call. If not, another limit truncated it, and
+    /// a higher limit of ours would not help.
     pub(super) fn has_used_up_its_limit(&self, usage: &Usage) -> bool {
         let used = usage.completion_tokens + usage.reasoning_tokens;
-        // A tenth less: endpoints count in tokens of their own.
+        // A margin of a tenth, because endpoints count tokens differently.
         used == 0 || used.saturating_mul(10) >= u64::from(self.output_tokens_max).saturating_mul(9)
     }
 }

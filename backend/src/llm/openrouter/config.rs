@@ -1,4 +1,4 @@
-//! Settings of the client.
+//! The settings of the client.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::super::{
 /// OpenRouter's public address.
 pub const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 
-/// Settings of the client.
+/// The settings of the client.
 #[derive(Debug, Clone)]
 pub struct OpenRouterConfig {
-    /// `OPENROUTER_BASE_URL`: of OpenRouter, or of any endpoint that speaks its wire format; http or https.
+    /// `OPENROUTER_BASE_URL`: OpenRouter, or any endpoint with its wire format; http or https.
     pub base_url: String,
     /// `OPENROUTER_API_KEY`.
     pub api_key: SecretString,
@@ -25,22 +25,23 @@ pub struct OpenRouterConfig {
     pub fallback_models: Vec<String>,
     /// `LLM_STRUCTURED_OUTPUT`
     pub structured_output: StructuredOutputSetting,
-    /// Which providers may be asked, at what price, with how much reasoning.
+    /// The permitted providers, their prices, and the amount of reasoning.
     pub routing: Routing,
-    /// `LLM_TIMEOUT_SECONDS`: of a whole call, retries and waits included.
+    /// `LLM_TIMEOUT_SECONDS`: the time limit of a whole call, with retries and waits.
     pub total_timeout: Duration,
-    /// The longest silence, before the headers and between any two pieces of the answer.
+    /// The longest silence before the headers, and between two pieces of the answer.
     pub idle_timeout: Duration,
-    /// Sent as `HTTP-Referer`, by which OpenRouter tells applications apart.
+    /// Sent as `HTTP-Referer`. OpenRouter distinguishes applications by it.
     pub http_referer: Option<String>,
     /// Sent as `X-OpenRouter-Title`.
     pub title: Option<String>,
-    /// The most bytes of an answer that are read. The longest real one has about 100 kB; streamed, 30 times that.
+    /// The most bytes of an answer that are read. The longest real one has about 100 kB, or 30 times that as
+    /// a stream.
     pub response_bytes_max: usize,
     pub retry: RetryConfig,
     pub breaker: BreakerConfig,
     pub connections: ConnectionsConfig,
-    /// Seeds the random part of waits; different in every process, or replicas retry in step.
+    /// Seeds the jitter. Each process needs another seed, or replicas would retry in step.
     pub jitter_seed: u64,
 }
 
@@ -68,7 +69,7 @@ impl OpenRouterConfig {
     }
 }
 
-/// Why settings make no client.
+/// Why the client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenRouterError {
     #[error("OPENROUTER_BASE_URL is not an http or https address")]

@@ -20,15 +20,15 @@ use super::{
     Call, OpenRouter,
 };
 
-/// The most of an error's body that is read: its message is cut to 200 characters anyway.
+/// The most bytes of an error's body that are read. Its message is cut to 200 characters anyway.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-/// How long the end mark may take once the answer and its usage are there. Some relays keep the connection open.
+/// How long the end mark may take after the answer and its usage. Some relays keep the connection open.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
-/// How much of a compressed body is decoded before its length is looked at again.
+/// How much of a compressed body is decoded before its length is checked again.
 const GUNZIP_BYTES: usize = 4 * 1024;
 
 impl OpenRouter {
-    /// One request, from its first byte to a judged answer. The body is written anew each time it is sent.
+    /// Makes one request, from its first byte to a judged answer. The body is written anew for each attempt.
     pub(super) async fn exchange(
         &self,
         call: &Call<'_>,
@@ -44,10 +44,11 @@ impl OpenRouter {
                 .post(self.completions.clone())
                 .header(CONTENT_TYPE, "application/json")
                 .header(ACCEPT, "text/event-stream, application/json")
-                // A compressed stream may be held back until a block is full.
+                // A proxy may hold a compressed stream back until a block is full.
                 .header(ACCEPT_ENCODING, "identity")
                 .header(AUTHORIZATION, self.authorization.clone());
-            // A body that the client could send again by itself would be kept until the answer, by thousands of runs.
+            // A body that the HTTP client could repeat would stay in memory until the answer, for thousands
+            // of runs.
             Ok(request.body(reqwest::Body::wrap(body)))
         });
         let Sent { mut response, place: _place } = self.within(deadline, sent).await??;
@@ -55,7 +56,7 @@ impl OpenRouter {
         let generation_id = header(response.headers(), "x-generation-id");
         let result = if status.is_success() {
             let cost = header(response.headers(), "x-litellm-response-cost");
-            // They are parts of the buffer that they were read into, and would keep all of it while the model thinks.
+            // The headers are slices of their read buffer, and would keep it in memory during the answer.
             response.headers_mut().clear();
             self.read_answer(response, cost.as_deref(), deadline).await
         } else {
@@ -98,7 +99,7 @@ impl OpenRouter {
                 Ok(Err(error)) => Fault::Connection(connection_fault(&error)),
                 Err(fault) => fault,
             };
-            // Trouble after the model's last word: asking again would pay twice for an answer that is here.
+            // A fault after the model's last word. A retry would pay twice for a complete answer.
             let trouble_only_behind =
                 matches!(fault, Fault::Connection(_) | Fault::Idle(_) | Fault::Deadline);
             return if trouble_only_behind && decoder.has_finish_reason() {
@@ -109,7 +110,7 @@ impl OpenRouter {
         }
     }
 
-    /// Reads the end mark that usually lies right behind the answer, so that the connection can be used again.
+    /// Reads the end mark that usually follows the answer, so that the connection can be reused.
     async fn end_stream(&self, response: &mut Response) {
         const TIMEOUT: Duration = Duration::from_millis(20);
         let _ = tokio::time::timeout(TIMEOUT, response.chunk()).await;
@@ -120,13 +121,13 @@ impl OpenRouter {
         let asked_wait = retry_after::from_headers(response.headers(), status, self.clock.now());
         let mut body = Vec::new();
         while body.len() < ERROR_BYTES_MAX {
-            // Any part of the body is enough: the status has already told the fault.
+            // Any part of the body is enough, because the status already shows the fault.
             match self.within(deadline, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
                 _ => break,
             }
         }
-        // A damaged body holds no sentence for people.
+        // A damaged body has no sentence for people.
         let body = Gunzip::default().push(&body).map(Cow::into_owned).unwrap_or_default();
         let mut upstream = wire::decode_error(status.as_u16(), &body);
         upstream.retry_after = asked_wait.or(upstream.retry_after);
@@ -136,7 +137,7 @@ impl OpenRouter {
         Fault::Upstream(Box::new(upstream)).into()
     }
 
-    /// Waits for `future`, but no longer than silence or the whole call may last.
+    /// Waits for `future` until the idle limit or the call's deadline.
     async fn within<F: Future>(&self, deadline: Instant, future: F) -> Result<F::Output, Fault> {
         let idle_until = Instant::now() + self.idle_timeout;
         tokio::time::timeout_at(idle_until.min(deadline), future).await.map_err(|_| {
@@ -145,7 +146,7 @@ impl OpenRouter {
     }
 }
 
-/// Hands a piece of a body to the decoder, decompressed where it has to be. True when the answer is complete.
+/// Passes a piece of a body to the decoder, decompressed if needed. True when the answer is complete.
 fn push_all(decoder: &mut Decoder, gunzip: &mut Gunzip, bytes: &[u8]) -> Result<bool, Fault> {
     for piece in bytes.chunks(GUNZIP_BYTES) {
         let plain = gunzip.push(piece).map_err(|_| Fault::NotAnAnswer("a damaged gzip stream"))?;

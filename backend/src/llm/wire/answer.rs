@@ -1,4 +1,4 @@
-//! The parts of a reply, gathered from one body or many events.
+//! Collects the parts of a reply from one body or from many events.
 
 use pipeline::llm::{Oddities, Oddity, ReplyParts};
 use serde_json::Value;
@@ -18,13 +18,14 @@ const USUAL_REASONS: [&str; 6] = ["stop", "length", "content_filter", "tool_call
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     deltas: Message,
-    /// Whole messages: of a body, or beside the deltas of a stream.
+    /// Whole messages: of a body, or in addition to the deltas of a stream.
     message: Message,
     has_deltas: bool,
-    /// The choice that is followed; endpoints may send several.
+    /// The followed choice. Endpoints may send several.
     choice: Option<u64>,
     finish: Option<(End, String)>,
-    /// Whether text came after a finish reason: then the endpoint sends one with every chunk, and it says nothing.
+    /// Whether text came after a finish reason. Then the endpoint sends a reason with every chunk, and it
+    /// means nothing.
     reason_is_routine: bool,
     model: Option<String>,
     provider: Option<String>,
@@ -33,15 +34,15 @@ pub(super) struct Answer {
     error: Option<Upstream>,
     /// Whether anything was a chat completion.
     pub(super) is_recognised: bool,
-    /// Whether a piece of JSON could not be read: the text may lack it.
+    /// Whether a piece of JSON could not be parsed, so that the text may lack it.
     pub(super) has_hole: bool,
-    /// Whether the reply ended as it should: by its end mark, or with the body.
+    /// Whether the reply ended properly: by its end mark, or with the body.
     pub(super) has_proper_end: bool,
     pub(super) oddities: Oddities,
 }
 
 impl Answer {
-    /// Whether the model has said all it wanted to.
+    /// Whether the model has finished its answer.
     pub(super) fn has_finish_reason(&self) -> bool {
         self.finish.is_some() && (!self.reason_is_routine || self.has_usage())
     }
@@ -51,7 +52,7 @@ impl Answer {
         !self.stated.is_blank()
     }
 
-    /// Whether nothing has arrived that a stream of a model holds.
+    /// Whether no part of a model's stream has arrived.
     pub(super) fn is_untouched(&self) -> bool {
         !self.is_recognised && !self.has_usage() && self.oddities.is_empty()
     }
@@ -61,7 +62,7 @@ impl Answer {
         self.error.is_some()
     }
 
-    /// Takes in one JSON value: a body, a chunk, or a list of them. `name` is the event's.
+    /// Reads one JSON value: a body, a chunk, or a list of them. `name` is the event's name.
     pub(super) fn absorb(&mut self, value: &Value, name: Option<&str>) {
         match value {
             Value::Array(list) => list.iter().for_each(|value| self.absorb(value, name)),
@@ -72,7 +73,7 @@ impl Answer {
         }
     }
 
-    /// Takes in an error; a first one counts.
+    /// Reads an error. The first one counts.
     pub(super) fn absorb_error(&mut self, error: &Value) {
         match error_body::real(error) {
             Some(upstream) => {
@@ -85,7 +86,7 @@ impl Answer {
 
     fn absorb_object(&mut self, chunk: &Value, name: Option<&str>) {
         for name in ["data", "result", "response"] {
-            // Some gateways put the completion into an envelope.
+            // Some gateways wrap the completion in an envelope.
             if let Some(inner) = chunk.get(name).filter(|inner| inner.get("choices").is_some()) {
                 return self.absorb_object(inner, None);
             }
@@ -112,7 +113,7 @@ impl Answer {
 
     fn absorb_choice(&mut self, choice: &Value) {
         let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
-        // The first choice that says something is followed.
+        // Follow the first choice with content.
         let says_nothing = self.deltas.is_blank() && self.message.is_blank();
         if says_nothing || self.choice.is_none() {
             self.choice = Some(index);
@@ -152,13 +153,13 @@ impl Answer {
         {
             self.absorb_reason(choice.pointer(key));
         }
-        // For vLLM it is the string at which the model stopped.
+        // For vLLM, it is the string at which the model stopped.
         if self.finish.is_none() {
             self.absorb_reason(choice.get("stop_reason"));
         }
     }
 
-    /// The most severe reason counts: a provider's own word may say more than the one it was translated to.
+    /// Keeps the most severe reason. A provider's own word may be more exact than its translation.
     fn absorb_reason(&mut self, reason: Option<&Value>) {
         let reason = reason.and_then(|reason| reason.as_str().or_else(|| reason.get("type")?.as_str()));
         let is_word = |word: &String| !word.is_empty() && !word.eq_ignore_ascii_case("null");
@@ -170,7 +171,7 @@ impl Answer {
         }
     }
 
-    /// The parts as a reply, not judged yet.
+    /// The parts as a reply that is not judged yet.
     pub(super) fn reply(&mut self) -> Reply {
         let mut message = std::mem::take(&mut self.deltas);
         let whole = std::mem::take(&mut self.message);
@@ -224,7 +225,8 @@ impl Answer {
         }
     }
 
-    /// Judges what has arrived: limits and filters first (such an answer is never complete), then errors, then content.
+    /// Judges the parts: limits and filters first, because such an answer is never complete. Errors and
+    /// content follow.
     pub(super) fn judge(mut self) -> Result<Reply, Failure> {
         let reply = self.reply();
         let end = self.finish.as_ref().map(|(end, _)| *end);
@@ -235,7 +237,7 @@ impl Answer {
             _ => None,
         };
         if let Some(fault) = fault {
-            // It was charged, whether the endpoint says so or not.
+            // The answer was charged, whether the endpoint says so or not.
             return Err(Failure { fault, usage: self.stated.usage(), partial: None });
         }
         let fault = match (self.error.take(), end) {
@@ -249,25 +251,26 @@ impl Answer {
         Err(self.failure_with(fault, reply))
     }
 
-    /// The failure of a request, with what it has cost and what had arrived before.
+    /// The failure of a request, with its costs and the parts that arrived before it.
     pub(super) fn failure(mut self, fault: Fault) -> Failure {
         let reply = self.reply();
         self.failure_with(fault, reply)
     }
 
     fn failure_with(&self, fault: Fault, reply: Reply) -> Failure {
-        // An answer with a hole in its text is not the model's.
+        // With a hole in its text, the answer is not the model's.
         let partial = (!self.has_hole && !reply.parts.is_blank()).then(|| Box::new(reply));
         Failure { fault, usage: self.owed(), partial }
     }
 
-    /// The cost of a failed request, as far as it was stated.
+    /// The stated cost of a failed request.
     fn owed(&self) -> pipeline::llm::Usage {
         if self.stated.is_blank() { pipeline::llm::Usage::default() } else { self.stated.usage() }
     }
 }
 
-/// Whether an object without choices is an error: by its event's name, or in the shape of Anthropic, vLLM or a proxy.
+/// Whether an object without choices is an error: by its event's name, or in the form of Anthropic, vLLM or a
+/// proxy.
 fn is_error_object(chunk: &Value, name: Option<&str>) -> bool {
     let says = |key: &str| chunk.get(key).and_then(Value::as_str) == Some("error");
     let code = chunk.get("code").or_else(|| chunk.get("status")).and_then(Value::as_u64);
@@ -275,12 +278,12 @@ fn is_error_object(chunk: &Value, name: Option<&str>) -> bool {
     name == Some("error") || says("type") || says("object") || is_coded || chunk.get("base_resp").is_some()
 }
 
-/// Whether a text stands for nothing: some servers print their language's null.
+/// Whether a text means null. Some servers print the null of their language.
 fn is_null_word(text: &str) -> bool {
     matches!(text.trim(), "None" | "null" | "nil")
 }
 
-/// A name from outside, fit for records: one line, at most 100 characters.
+/// A name from outside, cleaned for records: one line, at most 100 characters.
 pub(super) fn label(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect::<String>().trim().to_owned()
 }

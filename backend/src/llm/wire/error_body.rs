@@ -1,22 +1,22 @@
-//! Errors in the endpoint's words, in every shape that endpoints and the proxies before them use.
+//! Parses errors in every form that endpoints and their proxies use.
 
 use pipeline::{llm::Oddities, tolerant_json};
 use serde_json::Value;
 
 use crate::llm::{fault::Upstream, retry_after};
 
-/// OpenRouter says it when it passes on a provider's error, whose own words stand in `metadata.raw`.
+/// OpenRouter's text for a provider's error. The provider's own words are in `metadata.raw`.
 const GENERIC: &str = "Provider returned error";
-/// How deep errors stand within errors.
+/// The deepest nesting of errors in errors.
 const DEPTH_MAX: usize = 4;
-/// Where error bodies keep their parts, the more specific first.
+/// The members of error bodies that hold their parts, the more specific first.
 const WRAPPERS: [&str; 5] = ["error", "errors", "detail", "fault", "base_resp"];
 const MESSAGES: [&str; 7] =
     ["message", "msg", "error_description", "detail", "title", "faultstring", "reason"];
-/// Where an error says which kind it is, the more specific first.
+/// The members that name the kind of an error, the more specific first.
 const KINDS: [&str; 6] = ["code", "status", "type", "error_type", "http_status", "status_code"];
 
-/// Reads the body of a response with an error status. Takes any bytes.
+/// Parses the body of a response with an error status. Accepts any bytes.
 #[must_use]
 pub fn decode_error(status: u16, body: &[u8]) -> Upstream {
     let values = tolerant_json::values(body, &mut Oddities::default());
@@ -24,7 +24,7 @@ pub fn decode_error(status: u16, body: &[u8]) -> Upstream {
         Some(body) => read(&body, 0),
         None => Upstream { message: words_of_page(body), ..Upstream::default() },
     };
-    // A word says more than the status where accounts run dry: OpenAI answers 429 for it.
+    // For an empty account, the words are more exact than the status: OpenAI answers 429.
     let said = error.message.to_lowercase();
     let status = match status {
         400 | 403 | 429 if error.status == Some(402) || says_any(&said, &OUT_OF_MONEY) => 402,
@@ -34,18 +34,18 @@ pub fn decode_error(status: u16, body: &[u8]) -> Upstream {
     Upstream { status: Some(status), ..error }
 }
 
-/// Words of Anthropic and others for an empty account, under statuses that say something else.
+/// Words of Anthropic and others for an empty account, with statuses that mean something else.
 const OUT_OF_MONEY: [&str; 4] =
     ["credit balance is too low", "insufficient balance", "insufficient credits", "budget has been exceeded"];
-/// Words of Google and others for a bad key, under statuses that say something else.
+/// Words of Google and others for a bad key, with statuses that mean something else.
 const BAD_KEY: [&str; 4] = ["api key not valid", "api_key_invalid", "invalid api key", "incorrect api key"];
 
 fn says_any(said: &str, words: &[&str]) -> bool {
     words.iter().any(|word| said.contains(word))
 }
 
-/// The error that a value within a 200 is; none where it names neither a message nor a code: some endpoints send an empty
-/// one with every answer.
+/// The error in a value of a 200. None if it has neither a message nor a code, because some endpoints send an
+/// empty error with every answer.
 pub(super) fn real(error: &Value) -> Option<Upstream> {
     let upstream = read(error, 0);
     let says_nothing = upstream.message.trim().is_empty() && upstream.status.is_none();
@@ -65,7 +65,7 @@ fn is_success_code(code: u64) -> bool {
     code == 0 || (200..300).contains(&code)
 }
 
-/// A finish reason `error` without any error beside it.
+/// The error for a finish reason `error` without any details.
 pub(super) fn unexplained() -> Upstream {
     Upstream {
         message: "the answer ended in an error that is not explained".to_owned(),
@@ -73,8 +73,8 @@ pub(super) fn unexplained() -> Upstream {
     }
 }
 
-/// Reads an error value: an object in the shape of OpenAI, OpenRouter, Anthropic, Google, FastAPI, Cloudflare or vLLM, a list
-/// of such, or a text.
+/// Parses an error value. It may be an object in the form of OpenAI, OpenRouter, Anthropic, Google, FastAPI,
+/// Cloudflare or vLLM, a list of such objects, or a text.
 fn read(error: &Value, depth: usize) -> Upstream {
     match error {
         _ if depth > DEPTH_MAX => Upstream::default(),
@@ -85,7 +85,7 @@ fn read(error: &Value, depth: usize) -> Upstream {
     }
 }
 
-/// Several errors are told as the first; the parameters of all of them count.
+/// Reports the first of several errors. The parameters of all of them count.
 fn from_list(list: &[Value], depth: usize) -> Upstream {
     /// More than a person reads.
     const ERRORS_MAX: usize = 8;
@@ -97,7 +97,7 @@ fn from_list(list: &[Value], depth: usize) -> Upstream {
     Upstream { parameter: (!parameters.is_empty()).then_some(parameters), ..first }
 }
 
-/// A text is the message, or the error as JSON once more.
+/// Parses a text: a message, or the error as JSON in a string.
 fn from_text(text: &str, depth: usize) -> Upstream {
     let inner = text
         .trim_start()
@@ -154,7 +154,8 @@ fn from_object(error: &Value, depth: usize) -> Upstream {
     }
 }
 
-/// The parameter of the request that an error is about: OpenAI's `param`, FastAPI's `loc`, Google's `fieldViolations`.
+/// The parameter of the request that caused an error: OpenAI's `param`, FastAPI's `loc`, Google's
+/// `fieldViolations`.
 fn parameter(error: &Value) -> Option<String> {
     let location = |parts: &Vec<Value>| {
         let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
@@ -168,11 +169,11 @@ fn parameter(error: &Value) -> Option<String> {
     named.or_else(|| error.get("loc")?.as_array().map(location))
 }
 
-/// A status as a number, as digits, or as one of the names that OpenAI, Anthropic and Google use.
+/// Parses a status: a number, digits, or one of the names of OpenAI, Anthropic and Google.
 fn status(code: &Value) -> Option<u16> {
     let is_status = |number: &u16| (300..=999).contains(number);
     if let Some(number) = code.as_u64() {
-        // MiniMax and Zhipu have numbers of their own for an empty account.
+        // MiniMax and Zhipu use their own numbers for an empty account.
         if matches!(number, 1008 | 1113) {
             return Some(402);
         }
@@ -198,14 +199,14 @@ fn status(code: &Value) -> Option<u16> {
     })
 }
 
-/// Whether a filter before the model has refused the prompt, in the words of OpenAI and Azure.
+/// Whether a filter before the model refused the prompt, in the words of OpenAI and Azure.
 fn is_refusal(code: &Value) -> bool {
     let words =
         ["content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"];
     code.as_str().is_some_and(|code| words.contains(&code.to_ascii_lowercase().as_str()))
 }
 
-/// A text as it is; of a proxy's page its title.
+/// A text as it is, or the title of a proxy's page.
 fn words_of_page(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let trimmed = text.trim();

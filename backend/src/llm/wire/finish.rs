@@ -1,17 +1,17 @@
-//! Why a model stopped, in the words of all providers.
+//! Finish reasons, in the words of all providers.
 
 /// The meaning of a finish reason for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum End {
-    /// The model said all it wanted to say.
+    /// The model finished its answer.
     Stop,
     /// A word that this version does not know.
     Unknown,
-    /// Something broke.
+    /// A failure.
     Error,
     /// The model or a filter withheld the answer.
     Refused,
-    /// A limit of tokens cut the answer off.
+    /// A limit of tokens truncated the answer.
     Truncated,
 }
 
@@ -105,7 +105,7 @@ const ERROR: [&str; 15] = [
     "unexpectedtoolcall",
 ];
 
-/// Reads a finish reason, in any case, with any separators, and with the prefixes that enumerations get
+/// Classifies a finish reason, in any case, with any separators, and with the prefixes of enumerations
 /// (`FinishReason.MAX_TOKENS`).
 pub(super) fn classify(word: &str) -> End {
     let last = word.rsplit(['.', ':', '/']).next().unwrap_or_default();

@@ -1,14 +1,15 @@
-//! One message of a reply, gathered from its pieces.
+//! Collects one message of a reply from its pieces.
 
 use std::collections::BTreeMap;
 
 use pipeline::llm::{Oddities, Oddity};
 use serde_json::Value;
 
-/// Where messages keep what the model thought. OpenRouter sends the same text in two of them: only one is read.
+/// The members that hold the model's reasoning. OpenRouter sends the same text in two of them, and only one
+/// is read.
 const REASONING: [&str; 4] = ["reasoning", "reasoning_content", "thinking", "thoughts"];
 
-/// One message, gathered.
+/// One collected message.
 #[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) content: String,
@@ -18,7 +19,7 @@ pub(super) struct Message {
     pub(super) tool_calls: BTreeMap<u64, String>,
 }
 
-/// Whether the pieces of a content are each the whole text so far, as some endpoints send them.
+/// Detects cumulative pieces: some endpoints send the whole text so far in each piece.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     count: usize,
@@ -28,7 +29,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Two long pieces, or three of any length: nobody says the same beginning again by chance.
+    /// Two long pieces, or three of any length. No text repeats its own beginning that often by chance.
     const LONG: usize = 16;
 
     pub(super) fn note(&mut self, piece: &str) {
@@ -69,7 +70,7 @@ impl Message {
                 oddities.insert(Oddity::ContentParts);
                 parts.iter().for_each(|part| self.absorb_part(part));
             }
-            // Some endpoints parse what the model wrote.
+            // Some endpoints parse the model's text.
             Some(parsed @ Value::Object(_)) => {
                 oddities.insert(Oddity::ContentParts);
                 match parsed.get("text").and_then(Value::as_str) {
@@ -77,7 +78,7 @@ impl Message {
                     None => self.content.push_str(&parsed.to_string()),
                 }
             }
-            // Some clients' helpers put the parsed answer beside an empty content.
+            // Some client helpers add the parsed answer to an empty content.
             _ => {
                 if let Some(parsed) = message.get("parsed").filter(|parsed| parsed.is_object()) {
                     oddities.insert(Oddity::ContentParts);
@@ -95,19 +96,19 @@ impl Message {
         self.refusal.push_str(message.get("refusal").and_then(Value::as_str).unwrap_or_default());
         for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
             let stated = call.get("index").and_then(Value::as_u64);
-            // A piece without index, id and name goes on with the call before it.
+            // A piece without index, id and name continues the call before it.
             let begins = call.get("id").is_some() || call.pointer("/function/name").is_some();
             let calls = self.tool_calls.len() as u64;
             let index = stated.unwrap_or(if begins { calls } else { calls.saturating_sub(1) });
             self.absorb_call(index, call.pointer("/function/arguments").or_else(|| call.get("arguments")));
         }
-        // The older form of a single call; some endpoints send both.
+        // The older form of a single call. Some endpoints send both.
         if message.get("tool_calls").is_none() {
             self.absorb_call(0, message.pointer("/function_call/arguments"));
         }
     }
 
-    /// One part of a list of contents, in the shapes of OpenAI, Anthropic and Mistral.
+    /// Reads one part of a list of contents, in the forms of OpenAI, Anthropic and Mistral.
     fn absorb_part(&mut self, part: &Value) {
         let text = || part.get("text").and_then(text_of).unwrap_or_default();
         if part.get("thought") == Some(&Value::Bool(true)) {
@@ -135,7 +136,7 @@ impl Message {
     }
 
     fn absorb_call(&mut self, index: u64, arguments: Option<&Value>) {
-        /// More calls than any reply of a stage holds; the rest cannot be its answer.
+        /// More calls than any reply of a stage holds, so further ones cannot be its answer.
         const CALLS_MAX: usize = 16;
         let arguments = match arguments {
             Some(Value::String(piece)) => piece.clone(),
@@ -147,7 +148,7 @@ impl Message {
         }
     }
 
-    /// A whole message replaces an earlier one that it repeats; else it is the next piece.
+    /// A whole message replaces an earlier one that it repeats. Otherwise it is the next piece.
     pub(super) fn follow(&mut self, next: Self) {
         if next.content.starts_with(&self.content) && next.reasoning.starts_with(&self.reasoning) {
             *self = next;
@@ -160,7 +161,7 @@ impl Message {
     }
 }
 
-/// The text of a value: itself, or the texts of its parts.
+/// The text of a value: the value itself, or the texts of its parts.
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

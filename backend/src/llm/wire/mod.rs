@@ -1,8 +1,8 @@
-//! The reply: a chat completion as one JSON body or as a stream of events, judged by its bytes.
+//! Decodes the reply: a chat completion as one JSON body or as a stream of events.
 //!
-//! The content type is not believed, only the content: some endpoints ignore `stream`, proxies answer 200 with a
-//! page. Unknown fields and values are taken, missing ones too; a field of an unexpected type counts as missing.
-//! All of it is pure, and no input makes it panic.
+//! The bytes decide, and not the content type: some endpoints ignore `stream`, and proxies answer 200 with a
+//! page. Unknown and missing fields are tolerated, and a field of an unexpected type counts as missing. All
+//! functions are pure, and no input makes them panic.
 
 use pipeline::{
     llm::{Oddities, Oddity, ReplyParts, Usage},
@@ -24,26 +24,30 @@ mod finish;
 mod message;
 mod usage;
 
-/// A model's answer as one request brought it.
+/// A model's answer from one request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// Not all blank.
+    /// Not all of them are blank.
     pub parts: ReplyParts,
-    /// The model's words where it declined.
+    /// The model's words if it declined.
     pub refusal: String,
     pub model: Option<String>,
     pub provider: Option<String>,
     pub generation_id: Option<String>,
-    /// Why the model stopped: `stop`, or a word that is not known here, or none.
+    /// Why the model stopped: `stop`, an unknown word, or none.
     pub finish_reason: Option<String>,
-    /// Whether the endpoint vouches that the model had said all it wanted to.
+    /// Whether the endpoint confirms that the model finished its answer.
     pub is_finished: bool,
     pub usage: Usage,
     /// The deviations that the decoder tolerated.
     pub oddities: Oddities,
 }
 
-/// Reads a whole body at once, of at most `bytes_max` bytes. For tests and fuzzing; the client feeds a [`Decoder`].
+/// Decodes a whole body of at most `bytes_max` bytes, for tests and fuzzing. The client uses a [`Decoder`].
+///
+/// # Errors
+///
+/// As [`Decoder::finish`].
 pub fn decode(body: &[u8], bytes_max: usize) -> Result<Reply, Failure> {
     let mut decoder = Decoder::new(bytes_max);
     match decoder.push(body) {
@@ -52,20 +56,20 @@ pub fn decode(body: &[u8], bytes_max: usize) -> Result<Reply, Failure> {
     }
 }
 
-/// Takes in a body piece by piece.
+/// Decodes a body piece by piece.
 #[derive(Debug)]
 pub struct Decoder {
     bytes_max: usize,
     bytes_seen: usize,
     body: Body,
     answer: Answer,
-    /// `[DONE]` has arrived, or an error.
+    /// `[DONE]` or an error has arrived.
     is_done: bool,
 }
 
 #[derive(Debug)]
 enum Body {
-    /// Nothing but white space and perhaps the beginning of a word so far.
+    /// Only white space and perhaps the beginning of a word so far.
     Undecided(Vec<u8>),
     Json(Vec<u8>),
     Stream(Events),
@@ -83,7 +87,11 @@ impl Decoder {
         }
     }
 
-    /// Takes in the next bytes; true when the answer is complete and the rest can be left unread.
+    /// Reads the next bytes. True when the answer is complete and the rest need not be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::TooLarge`] beyond the limit, or [`Fault::NotAnAnswer`] for a body that is not a reply.
     pub fn push(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
         self.bytes_seen = self.bytes_seen.saturating_add(bytes.len());
         if self.bytes_seen > self.bytes_max {
@@ -125,22 +133,22 @@ impl Decoder {
         Ok(self.is_done)
     }
 
-    /// Takes in the cost that the response's headers state.
+    /// Reads the cost from a response's header.
     pub fn absorb_cost_header(&mut self, value: &str) {
         self.answer.stated.absorb_cost_header(value);
     }
 
-    /// Whether the model has said all it wanted to, even if the stream has not ended properly yet.
+    /// Whether the model has finished its answer, even if the stream has not ended properly yet.
     #[must_use]
     pub fn has_finish_reason(&self) -> bool {
         self.answer.has_finish_reason()
     }
 
-    /// Judges what has arrived, at the end of the body.
+    /// Judges the parts at the end of the body.
     ///
     /// # Errors
     ///
-    /// Why it is no answer; with what had arrived, which may hold one all the same.
+    /// Why it is not an answer, with the parts that had arrived. They may hold a complete answer.
     pub fn finish(mut self) -> Result<Reply, Failure> {
         match self.take_rest() {
             Ok(()) => self.answer.judge(),
@@ -157,7 +165,7 @@ impl Decoder {
             Body::Json(body) => self.take_json(&body),
             Body::Stream(mut events) if !self.is_done => {
                 let answer = &mut self.answer;
-                // A last event that is half an event takes nothing from an answer that was whole before it.
+                // An incomplete last event does not invalidate an answer that was complete before it.
                 let had_hole = answer.has_hole;
                 events.finish(|event| !absorb_event(answer, event));
                 answer.has_hole = had_hole;
@@ -173,7 +181,7 @@ impl Decoder {
         }
     }
 
-    /// Whether nothing of the answer is to come, although the stream has not ended.
+    /// Whether the answer is complete although the stream has not ended.
     #[must_use]
     pub fn has_everything(&self) -> bool {
         self.answer.has_finish_reason() && self.answer.has_usage()
@@ -189,12 +197,13 @@ impl Decoder {
         }
         values.iter().for_each(|value| answer.absorb(value, None));
         if !answer.is_recognised && !answer.has_error() {
-            // An error in a shape that only its message tells.
+            // An error whose form only its message shows.
             values.iter().for_each(|value| answer.absorb_error(value));
         }
         if let Some(rest) = &rest {
             answer.oddities.insert(Oddity::SeveralValues);
-            // Lines of JSON may go on; an end mark, or anything behind the model's last word, takes nothing away.
+            // Lines of JSON may continue. An end mark, or anything after the model's last word, invalidates
+            // nothing.
             answer.has_hole |= !rest.text.contains("[DONE]") && !answer.has_finish_reason();
         }
         answer.has_proper_end = true;
@@ -205,21 +214,21 @@ impl Decoder {
         }
     }
 
-    /// The failure of this request, with what it has cost and what had arrived.
+    /// The failure of this request, with its costs and the parts that arrived.
     #[must_use]
     pub fn failure(self, fault: Fault) -> Failure {
         self.answer.failure(fault)
     }
 }
 
-/// Takes in one event; true when nothing is to come.
+/// Reads one event. True when nothing more will come.
 fn absorb_event(answer: &mut Answer, event: Event<'_>) -> bool {
     let Event::Data { name, data } = event else {
         answer.oddities.insert(Oddity::Comment);
         return false;
     };
     if !absorb_data(answer, name, data) {
-        // Some relays separate events by one line end: each line may be one.
+        // Some relays separate events by one line end, so each line may be an event.
         let lines = data.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
         for line in lines {
             if !absorb_data(answer, name, line) {
@@ -227,11 +236,11 @@ fn absorb_event(answer: &mut Answer, event: Event<'_>) -> bool {
             }
         }
     }
-    // Nothing that follows an error belongs to the answer.
+    // Nothing after an error belongs to the answer.
     answer.has_proper_end || answer.has_error()
 }
 
-/// Takes in data that is whole; false where it is none.
+/// Reads data that is valid JSON. False otherwise.
 fn absorb_data(answer: &mut Answer, name: Option<&str>, data: &[u8]) -> bool {
     let mut data = data.trim_ascii();
     while let Some(inner) = data.strip_prefix(BOM).or_else(|| data.strip_prefix(b"data:")) {
@@ -255,7 +264,7 @@ fn absorb_data(answer: &mut Answer, name: Option<&str>, data: &[u8]) -> bool {
     true
 }
 
-/// Data that is no JSON: a word of a relay, an error in words, or a piece of the answer that is lost.
+/// Reads data that is not JSON: a relay's word, an error in words, or a lost piece of the answer.
 fn absorb_broken(answer: &mut Answer, name: Option<&str>, data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let is_piece = text.trim_start().starts_with(['{', '[']) || text.contains("\"choices\"");
@@ -278,10 +287,10 @@ enum Sniffed {
     Other(&'static str),
 }
 
-/// Tells by its first bytes what a body is. Drops leading white space, which endpoints send to keep a connection
-/// alive.
+/// Recognises the kind of a body by its first bytes. Drops leading white space, by which endpoints keep a
+/// connection alive.
 fn sniff(start: &mut Vec<u8>, oddities: &mut Oddities) -> Sniffed {
-    /// How event-stream lines begin.
+    /// The first words of lines in an event stream.
     const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
     let blank = start.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     start.drain(..blank);
@@ -301,8 +310,8 @@ fn sniff(start: &mut Vec<u8>, oddities: &mut Oddities) -> Sniffed {
     }
 }
 
-/// A stream may begin with a field that it does not define, such as `ping: 1`: a short name alone on its line, or before a
-/// colon.
+/// Recognises an undefined field at the start of a stream, such as `ping: 1`: a short name alone on its line,
+/// or before a colon.
 fn unknown_line(start: &[u8]) -> Sniffed {
     const NAME_BYTES_MAX: usize = 32;
     let name =

@@ -52,7 +52,7 @@ fn hello() -> Reply {
     }
 }
 
-/// The same reply, with these oddities.
+/// The same reply with these oddities.
 fn odd(reply: Reply, oddities: &[Oddity]) -> Reply {
     let mut set = Oddities::default();
     oddities.iter().for_each(|oddity| set.insert(*oddity));
@@ -375,7 +375,7 @@ fn figures_beyond_anything_real_stay_finite() {
     }
 }
 
-/// Pieces that may stand between two events of a stream and change nothing.
+/// Pieces between two events of a stream that must change nothing.
 const NOISE: [&str; 9] = [
     ": keep-alive\n\n",
     "data:\n\n",

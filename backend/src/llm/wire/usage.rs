@@ -1,11 +1,11 @@
-//! Tokens and money, in every form that endpoints state them.
+//! Parses tokens and costs, in every form that endpoints state them.
 
 use pipeline::llm::Usage;
 use serde_json::Value;
 
 /// xAI states costs in ticks of 1e-10 US dollars.
 const USD_PER_TICK: f64 = 1e-10;
-/// No request costs more; a larger figure is nonsense, and would make sums infinite.
+/// No request costs more. A larger figure is invalid, and would make sums infinite.
 const USD_MAX: f64 = 1e6;
 
 /// The figures that the chunks of one reply have stated so far.
@@ -21,7 +21,8 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    /// Takes in the usage of a chunk, wherever it stands. A later figure replaces an earlier one; none replaces nothing.
+    /// Reads the usage of a chunk, wherever it is. A later figure replaces an earlier one. A missing one
+    /// replaces nothing.
     pub(super) fn absorb(&mut self, chunk: &Value) {
         let choice = chunk.pointer("/choices/0");
         let places = [
@@ -55,7 +56,8 @@ impl Stated {
             "/cache_write_tokens",
             "/cache_creation_input_tokens",
         ]);
-        // Anthropic's `input_tokens` leaves out what was read from the cache or written to it; OpenAI's holds it.
+        // Anthropic's `input_tokens` excludes tokens that were read from or written to the cache. OpenAI's
+        // includes them.
         let leaves_out = usage.get("input_tokens").is_some()
             && (usage.get("cache_read_input_tokens").is_some()
                 || usage.get("cache_creation_input_tokens").is_some());
@@ -78,9 +80,9 @@ impl Stated {
         self.cost_usd = cost(usage).or(self.cost_usd);
     }
 
-    /// The cost in a response's header, as LiteLLM and its kin state it.
+    /// The cost in a response's header, as LiteLLM and similar proxies state it.
     pub(super) fn absorb_cost_header(&mut self, value: &str) {
-        // LiteLLM says zero where it knows no price.
+        // LiteLLM states zero if it knows no price.
         self.cost_usd = self.cost_usd.or_else(|| money(&Value::from(value)).filter(|cost| *cost > 0.0));
     }
 
@@ -89,11 +91,11 @@ impl Stated {
         *self == Self::default()
     }
 
-    /// The figures; a cost that was not stated is unknown. Figures beyond anything real are cut, so that sums of them stay
-    /// finite.
+    /// The figures. A cost that was not stated is unknown. Impossible figures are cut, so that their sums
+    /// stay finite.
     pub(super) fn usage(&self) -> Usage {
         let count = |count: Option<u64>| count.unwrap_or(0).min(u64::from(u32::MAX));
-        // Some leave reasoning out of the completion; it is paid for, and stands in the total.
+        // Some endpoints exclude reasoning from the completion. It is charged, and the total includes it.
         let beside_prompt = self.total.zip(self.prompt).map(|(total, prompt)| total.saturating_sub(prompt));
         Usage {
             prompt_tokens: count(self.prompt),
@@ -114,8 +116,8 @@ fn tokens(value: &Value) -> Option<u64> {
     value.as_u64().or_else(float).or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// The whole cost of a request. With the account's own key at the provider, OpenRouter bills its fee as `cost`, and the
-/// provider's bill stands in `cost_details`.
+/// The whole cost of a request. If the account has its own key at the provider, `cost` is only OpenRouter's
+/// fee, and `cost_details` has the provider's bill.
 fn cost(usage: &Value) -> Option<f64> {
     let at = |path: &str| usage.pointer(path).and_then(money);
     let summed = || {
@@ -145,9 +147,9 @@ fn cost(usage: &Value) -> Option<f64> {
     let is_own_key = usage.get("is_byok").and_then(Value::as_bool);
     let total = match (stated, upstream, is_own_key) {
         (Some(fee), Some(bill), Some(true)) => fee + bill,
-        // Without a mark, a cost of zero beside a bill means the account's own key.
+        // Without a mark, a cost of zero with a bill means the account's own key.
         (Some(0.0), Some(bill), None | Some(false)) => bill,
-        // OpenRouter's fee alone is not what the request cost.
+        // OpenRouter's fee alone is not the cost of the request.
         (Some(_), None, Some(true)) => return None,
         (None, Some(bill), _) => bill,
         (stated, ..) => stated?,
@@ -155,7 +157,7 @@ fn cost(usage: &Value) -> Option<f64> {
     Some(total.min(USD_MAX))
 }
 
-/// An amount as a number or as a decimal text; nothing negative, nothing infinite.
+/// An amount as a number or as a decimal text. Negative and infinite amounts are ignored.
 fn money(value: &Value) -> Option<f64> {
     let amount = value.as_f64().or_else(|| value.as_str()?.trim().trim_start_matches('$').parse().ok())?;
     (amount.is_finite() && amount >= 0.0).then_some(amount.min(USD_MAX))

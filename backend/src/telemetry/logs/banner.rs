@@ -1,22 +1,23 @@
-//! The first lines of a process: what it is, and how it will store things.
+//! The first log lines of a process: its version, and how it stores runs.
 
 use crate::health::{FileStorage, Identity};
 use storage::router::StorageState;
 
-/// What is said at start.
+/// The content of the first log lines.
 #[derive(Debug, Clone, Copy)]
 pub struct Banner<'a> {
     pub identity: &'a Identity,
     pub storage: &'a StorageState,
-    /// Where files go, for people.
+    /// The location of files, for people.
     pub files: &'a str,
     pub file_storage: FileStorage,
-    /// Who answers, for people.
+    /// The analyst, for people.
     pub analyst: &'a str,
 }
 
 impl Banner<'_> {
-    /// Logs it. Operators search for `Feature Flags Configuration` and the lines below it: their wording stays.
+    /// Logs the banner. Operators search for `Feature Flags Configuration` and the lines after it, so their
+    /// wording is fixed.
     pub fn announce(&self) {
         let Identity { version, git_sha, environment, replica } = self.identity;
         tracing::info!(
@@ -65,7 +66,7 @@ impl Banner<'_> {
     }
 }
 
-/// As the Python service wrote it.
+/// In the format of the earlier Python service.
 const fn word(flag: bool) -> &'static str {
     if flag { "True" } else { "False" }
 }

@@ -1,11 +1,11 @@
-//! The fields of an event or a span, and what becomes of their texts.
+//! The fields of an event or a span, and the cleaning of their texts.
 
 use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 
-/// The longest text of one field, in bytes. Whoever logs more logs a document.
+/// The longest text of one field, in bytes. A longer text would be a document.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
 
 /// Fields by name.
@@ -13,12 +13,12 @@ const TEXT_BYTES_MAX: usize = 8 * 1024;
 pub(super) struct Fields(BTreeMap<&'static str, Value>);
 
 impl Fields {
-    /// Takes over another's fields, over our own of the same name.
+    /// Adds another's fields, which override fields of the same name.
     pub(super) fn extend(&mut self, other: &Self) {
         self.0.extend(other.0.iter().map(|(name, value)| (*name, value.clone())));
     }
 
-    /// The event's sentence, which is a field like any other to `tracing`.
+    /// The event's message. `tracing` treats it as a field.
     pub(super) fn take_message(&mut self) -> String {
         match self.0.remove("message") {
             Some(Value::String(message)) => message,
@@ -92,7 +92,7 @@ impl Visit for Fields {
         }
     }
 
-    /// The error and its causes.
+    /// Records the error and its causes.
     fn record_error(&mut self, field: &Field, error: &(dyn std::error::Error + 'static)) {
         let mut text = error.to_string();
         let mut cause = error.source();
@@ -105,8 +105,8 @@ impl Visit for Fields {
     }
 }
 
-/// Whether a terminal, or a reader's eye, would be led astray: control characters and those that turn the direction of
-/// writing.
+/// Whether a character may mislead a terminal or a reader: a control character, or one that changes the
+/// direction of text.
 fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -126,17 +126,18 @@ fn without(text: &str, is_allowed: impl Fn(char) -> bool) -> String {
     })
 }
 
-/// A text for a JSON line, which escapes line breaks itself; other control characters come back out of JSON.
+/// Cleans a text for a JSON line. JSON escapes line breaks, but a reader of JSON would restore other control
+/// characters.
 pub(super) fn for_json(text: &str) -> String {
     without(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// A text on a line of a terminal.
+/// Cleans a text for a line on a terminal.
 pub(super) fn for_terminal(text: &str) -> String {
     without(text, |_| false)
 }
 
-/// The same as a field's value: in quotes where its end would not be seen.
+/// Cleans a field's value for a terminal, in quotes if its end would not be visible.
 pub(super) fn quoted(text: &str) -> String {
     let text = for_terminal(text);
     if text.is_empty() || text.contains([' ', '"', '=']) {
