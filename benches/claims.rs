@@ -1,4 +1,4 @@
-//! What a claim costs as the table grows: `make bench BENCH=claims`.
+//! Measures the cost of a claim as the table grows: `make bench BENCH=claims`.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,8 @@
-//! Ten thousand runs in flight on one replica, with a model that takes half a minute a call:
-//! `make bench BENCH=in_flight`. `IN_FLIGHT` and `MODEL_SECONDS` say otherwise. The model speaks HTTP/2 over
-//! TLS, as providers do; with `MODEL_HTTP2=0` it speaks plain HTTP/1.1.
+//! Measures ten thousand active runs on one replica, with a model that takes half a minute per call:
+//! `make bench BENCH=in_flight`.
+//!
+//! `IN_FLIGHT` and `MODEL_SECONDS` change the figures. The model speaks HTTP/2 over TLS, as providers do. With
+//! `MODEL_HTTP2=0` it speaks plain HTTP/1.1.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What an outage costs afterwards: `make bench BENCH=reconcile`.
+//! Measures the cost after an outage: `make bench BENCH=reconcile`.
 //!
 //! The service accepts and finishes runs by file while PostgreSQL is down, and then PostgreSQL returns. A
 //! second measurement shows the idle cost of a hundred thousand finished runs on the disk.

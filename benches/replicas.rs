@@ -1,4 +1,4 @@
-//! Several replicas on one PostgreSQL: `make bench BENCH=replicas`.
+//! Measures several replicas on one PostgreSQL: `make bench BENCH=replicas`.
 //!
 //! It uses real binaries, a real PostgreSQL (without fsync, as in tests), and a separate disk for each
 //! replica. Client and model share this machine's cores with everything else. So more replicas help only

@@ -1,4 +1,4 @@
-//! The service's own figures, beside the targets: `make bench BENCH=service`.
+//! Measures the service's own figures against the targets: `make bench BENCH=service`.
 //!
 //! It uses the real binary, a real PostgreSQL (without fsync, as in tests), real files, and a model that
 //! answers at once. Client and model share this machine's cores with everything else.

@@ -1,4 +1,5 @@
-//! Runs a second and CPU a run, by how many are in flight: `make bench BENCH=throughput`.
+//! Measures runs per second and CPU time per run, by the number of active runs:
+//! `make bench BENCH=throughput`.
 //!
 //! It uses the real binary in DUAL_WRITE, a real PostgreSQL (without fsync, as in tests), real files, and a
 //! model that answers at once. If `REFERENCE_BENCH` names a folder with `reference/run.sh`, that reference

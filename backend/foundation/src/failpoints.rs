@@ -1,7 +1,7 @@
-//! Named places between two steps of a run, at which tests kill the process. An optimised build has none of them, whatever
-//! its features are: it may lie where a person takes the release from.
+//! Failpoints: named places at which a test makes the process crash. An optimised build has none, whatever its
+//! features are, because a person may take it for the release.
 
-/// Kills the process, as SIGKILL does, if `CRASH_AT` names this point; `name:3` is the third time that it is passed.
+/// Kills the process, as SIGKILL does, if `CRASH_AT` names this point. `name:3` kills at the third pass.
 #[cfg(all(feature = "testing", debug_assertions))]
 pub fn hit(name: &str) {
     use std::sync::{
@@ -25,7 +25,7 @@ pub fn hit(name: &str) {
     }
 }
 
-/// Nothing.
+/// Does nothing in a build without failpoints.
 #[cfg(not(all(feature = "testing", debug_assertions)))]
 #[inline]
 pub const fn hit(_: &str) {}

@@ -12,8 +12,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether a run would be accepted, and in which mode
-         * @description Answers in milliseconds: what it says of dependencies is at most 5 s old.
+         * Whether the service would accept a run, and in which mode
+         * @description Answers in milliseconds. Its statements about dependencies are at most 5 s old.
          */
         get: operations["getApiHealth"];
         put?: never;
@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * The runs, newest first
-         * @description Status words here are the database's, in the filter and in the answer.
+         * @description The filter and the answer use the status words of the database.
          */
         get: operations["listRuns"];
         put?: never;
@@ -51,7 +51,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All there is to a run: its status, figures and report */
+        /** Everything about a run: its status, figures and report */
         get: operations["getRun"];
         put?: never;
         post?: never;
@@ -71,7 +71,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stop a run */
+        /** Cancel a run */
         post: operations["cancelRun"];
         delete?: never;
         options?: never;
@@ -87,8 +87,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow a run: every change of its state, as it happens (Server-Sent Events)
-         * @description Events are `accepted` (id `g.1`, g being the run's generation), `stage` (`g.2` to `g.5`: that stage is stored) and `end` (`g.6`: complete, failed or cancelled), each with a `RunEvent` as its data. What happened before comes first; after `Last-Event-ID` only what came later, on any replica. The stream ends after `end`, and whoever comes again with its id gets 204. A retry begins a new generation, which is told whole. `unavailable` (without an id) says that nobody who knows the run can be asked now, `deleted` that it is gone; both end the stream. A comment comes every 15 seconds.
+         * Follow a run: a stream of its state changes (Server-Sent Events)
+         * @description The events are `accepted` (id `g.1` in generation g), `stage` (`g.2` to `g.5`: that stage is stored) and `end` (`g.6`: complete, failed or cancelled). The data of each is a `RunEvent`. The stream starts with all earlier events, or with those after `Last-Event-ID`, on any replica. It ends after `end`, and a client that returns with the id of `end` gets 204. A retry starts a new generation, and the stream repeats all of its events. `unavailable` (without an id) means that no store can show the run now. `deleted` means that the run is gone. Both end the stream. The service sends a comment every 15 seconds.
          */
         get: operations["followRun"];
         put?: never;
@@ -106,7 +106,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A run's report, in the form that Accept asks for */
+        /** A run's report, in the form that Accept requests */
         get: operations["getReport"];
         put?: never;
         post?: never;
@@ -126,8 +126,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Work on a failed or cancelled run again
-         * @description What is stored stays: it goes on at the first stage that is missing.
+         * Retry a failed or cancelled run
+         * @description Stored stages stay. The run continues at its first missing stage.
          */
         post: operations["retryRun"];
         delete?: never;
@@ -160,7 +160,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All brands, also those whose profile is wrong */
+        /** All brands, including those with an invalid profile */
         get: operations["listBrands"];
         put?: never;
         post?: never;
@@ -215,8 +215,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether a run would be accepted, and in which mode
-         * @description Answers in milliseconds: what it says of dependencies is at most 5 s old.
+         * Whether the service would accept a run, and in which mode
+         * @description Answers in milliseconds. Its statements about dependencies are at most 5 s old.
          */
         get: operations["getHealth"];
         put?: never;
@@ -251,7 +251,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process runs; asks no dependency */
+        /** Whether the process runs; checks no dependency */
         get: operations["getLiveness"];
         put?: never;
         post?: never;
@@ -268,7 +268,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether a run would be accepted */
+        /** Whether the service would accept a run */
         get: operations["getReadiness"];
         put?: never;
         post?: never;
@@ -287,7 +287,7 @@ export interface paths {
         };
         /**
          * All metrics, for Prometheus
-         * @description Asks for `METRICS_KEY` where that is set.
+         * @description Requires `METRICS_KEY` if it is set.
          */
         get: operations["getMetrics"];
         put?: never;
@@ -325,8 +325,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begin a run
-         * @description The same `run_id` with the same request, however often, is one run, and gets the same answer. The document is fetched later: what is wrong with it is the run's error.
+         * Submit a run
+         * @description Every repetition of the same request with the same `run_id` gets the same answer and starts no second run. The service downloads the document later, so a problem with it becomes the run's error.
          */
         post: operations["submitRun"];
         delete?: never;
@@ -360,14 +360,14 @@ export interface components {
         Accepted: {
             run_id: components["schemas"]["RunId"];
             status: components["schemas"]["StatusWord"];
-            /** @description Where to ask how far it is. */
+            /** @description The address that shows how far the run is. */
             status_url: string;
         };
-        /** @description A run is worked on again. */
+        /** @description A run continues after a retry. */
         AcceptedAgain: {
             /**
              * Format: int32
-             * @description Raised by each retry.
+             * @description Each retry raises it.
              */
             generation: number;
             run_id: components["schemas"]["RunId"];
@@ -408,13 +408,13 @@ export interface components {
         BrandContextualizationStage: {
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             completed_at: string | null;
             output: components["schemas"]["BrandContextualizationOutput"] | null;
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             started_at: string | null;
             status: components["schemas"]["StageWord"];
@@ -451,16 +451,16 @@ export interface components {
             country?: string | null;
             id: components["schemas"]["BrandId"];
             industry?: string | null;
-            /** @description Whether a run can be for it. */
+            /** @description Whether a run can use the brand. */
             is_valid: boolean;
-            /** @description Missing, as the two after it, where the profile is not valid. */
+            /** @description Missing if the profile is invalid, as are the next two fields. */
             name?: string | null;
         };
         /** @description All brands. */
         Brands: {
             brands: components["schemas"]["BrandSummary"][];
         };
-        /** @description A run was stopped, now or earlier. */
+        /** @description A run was cancelled, now or earlier. */
         Cancelled: {
             run_id: components["schemas"]["RunId"];
             run_status: components["schemas"]["RunStatus"];
@@ -469,25 +469,25 @@ export interface components {
         };
         /** @enum {string} */
         Category: "BEHAVIORAL" | "TECHNOLOGICAL" | "CULTURAL" | "ECONOMIC";
-        /** @description One thing that was looked at. */
+        /** @description One check. */
         Check: {
-            /** @description A sentence for people; none where there is nothing to say. */
+            /** @description A sentence for people, if there is something to say. */
             detail?: string | null;
             /** Format: uint64 */
             elapsed_ms: number;
             name: string;
             status: components["schemas"]["CheckStatus"];
         };
-        /** @description How a check came out. */
+        /** @description The result of a check. */
         CheckStatus: ("ok" | "warning" | "failed") | "skipped";
-        /** @description How the database answers. */
+        /** @description The database's answer. */
         Connection: ("healthy" | "failed") | "skipped";
         /** @description The breaker in front of the database. */
         DatabaseBreaker: {
             /** @constant */
             state: "closed";
         } | {
-            /** @description The database answers, but lacks something of the schema. */
+            /** @description The database answers, but its schema lacks something. */
             is_schema: boolean;
             /** Format: uint64 */
             open_for_ms: number;
@@ -504,19 +504,19 @@ export interface components {
             environment: string;
             file_fallback: boolean;
             file_storage: components["schemas"]["FileStorage"];
-            /** @description Why the flags file is not believed. */
+            /** @description Why the flags file is rejected. */
             flags_alarm: string | null;
             git_sha: string;
             mode: components["schemas"]["Mode"];
-            /** @description `closed`, `open` or `probing`; none with the extractive analyst. */
+            /** @description `closed`, `open` or `probing`. None with the extractive analyst. */
             model_breaker: string | null;
             /**
              * Format: uint
-             * @description Accepted runs that nobody works on yet; none while it is not known.
+             * @description Accepted runs that no worker executes yet. None while unknown.
              */
             queue_depth: number | null;
             replica: string;
-            /** @description The replicas that live; none while it is not known. */
+            /** @description The live replicas. None while unknown. */
             replicas: components["schemas"]["Replica"][] | null;
             /** Format: uint */
             runs_in_flight: number;
@@ -528,7 +528,7 @@ export interface components {
         };
         /** @enum {string} */
         Direction: "EMERGING" | "GROWING" | "STABLE" | "DECLINING";
-        /** @description Whether what is stored outlives the container. */
+        /** @description Whether stored data survives the container. */
         Durability: "durable" | "ephemeral";
         /** @enum {string} */
         Effort: "LOW" | "MEDIUM" | "HIGH";
@@ -549,12 +549,12 @@ export interface components {
          * @enum {string}
          */
         FailureCode: "DOCUMENT_ENCRYPTED" | "DOCUMENT_CORRUPT" | "DOCUMENT_NO_TEXT" | "DOCUMENT_TOO_LARGE" | "DOCUMENT_UNSUPPORTED" | "DOCUMENT_TIMEOUT" | "DOCUMENT_UNAVAILABLE" | "BRAND_NOT_FOUND" | "BRAND_INVALID" | "LLM_RATE_LIMIT" | "LLM_CREDITS" | "LLM_COST_LIMIT" | "LLM_AUTH" | "LLM_TIMEOUT" | "LLM_INVALID_OUTPUT" | "LLM_TRUNCATED" | "LLM_REFUSED" | "LLM_ERROR" | "STORAGE_UNAVAILABLE" | "CANCELLED" | "CRASH_LOOP" | "INTERNAL";
-        /** @description What is wrong with one field of a request. */
+        /** @description The error of one field of a request. */
         FieldProblem: {
             detail: string;
             field: string;
         };
-        /** @description Where files go. */
+        /** @description The location of files. */
         FileStorage: "local" | "volume" | "bucket" | "ephemeral";
         /** @description What stage 3 answers. */
         GeneralTranslation: {
@@ -567,13 +567,13 @@ export interface components {
         GeneralTranslationStage: {
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             completed_at: string | null;
             output: components["schemas"]["GeneralTranslationOutput"] | null;
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             started_at: string | null;
             status: components["schemas"]["StageWord"];
@@ -592,13 +592,13 @@ export interface components {
         InputProcessingStage: {
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             completed_at: string | null;
             output: components["schemas"]["InputProcessingOutput"] | null;
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             started_at: string | null;
             status: components["schemas"]["StageWord"];
@@ -647,16 +647,16 @@ export interface components {
         /** @description One run of the list. */
         ListedRun: {
             brand_name: string | null;
-            /** @description None, as the brand's name, for a row that nobody has asked `/run` for. */
+            /** @description None for a row that nobody submitted to `/run`. The same holds for the brand's name. */
             company_id: components["schemas"]["BrandId"] | null;
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             completed_at: string | null;
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             created_at: string;
             document_name: string;
@@ -668,7 +668,7 @@ export interface components {
             stages_complete: number;
             status: components["schemas"]["RunStatus"];
         };
-        /** @description Where stage outputs go. */
+        /** @description The stores that receive stage outputs. */
         Mode: ("DATABASE_ONLY" | "DUAL_WRITE" | "FILE_ONLY") | "INVALID";
         /** @description Something the brand could do. */
         Opportunity: {
@@ -690,31 +690,31 @@ export interface components {
             title: string;
             why_this_brand: string;
         };
-        /** @description Where in the list a page is. */
+        /** @description The position of a page in the list. */
         Pagination: {
             has_next: boolean;
-            /** @description For `after`; none on the last page. */
+            /** @description The value for `after`. None on the last page. */
             next: string | null;
             /**
              * Format: uint
-             * @description None where it goes on after a run.
+             * @description None for a page after a run.
              */
             page: number | null;
             /** Format: uint */
             page_size: number;
             /**
              * Format: uint
-             * @description At most 10,000 are counted.
+             * @description At most 10,000 runs are counted.
              */
             total: number;
             total_is_exact: boolean;
         };
         /**
-         * @description Where something is stored.
+         * @description The stores that hold a thing.
          * @enum {string}
          */
         Place: "database" | "file";
-        /** @description An error, as it is sent (RFC 9457). */
+        /** @description An error body (RFC 9457). */
         Problem: {
             /** @description Stable, for programs. */
             code: string;
@@ -722,15 +722,15 @@ export interface components {
             detail: string;
             /** @description The same sentence. */
             error: string;
-            /** @description What is wrong with which field, all at once. */
+            /** @description All wrong fields, each with its error. */
             errors?: components["schemas"]["FieldProblem"][];
-            /** @description The path that was asked for, perhaps shortened. */
+            /** @description The requested path, perhaps shortened. */
             instance: string;
-            /** @description The request's name, also in the log. */
+            /** @description The request's id, also in the log. */
             request_id: string;
             /**
              * Format: uint16
-             * @description The answer's own status.
+             * @description The status of the answer.
              */
             status: number;
             title: string;
@@ -746,14 +746,14 @@ export interface components {
         };
         /** @description What the look-up of a quote found. */
         QuoteStatus: "verbatim" | "near" | "wrong_page" | "absent";
-        /** @description A run would be accepted. */
+        /** @description The service would accept a run. */
         Ready: {
             /** @constant */
             status: "ready";
         };
-        /** @description A running process of the service, as the registry shows it. */
+        /** @description A running process of the service, as in the registry. */
         Replica: {
-            /** @description The revision and the words of the flags that it goes by: replicas that differ have not all seen a flip yet. */
+            /** @description The revision and the values of its flags. During a change of flags, replicas differ for a moment. */
             flags: string;
             git_sha: string | null;
             id: string;
@@ -764,16 +764,16 @@ export interface components {
             runs_in_flight: number;
             /**
              * Format: uint32
-             * @description Whole seconds since its last sign of life.
+             * @description Whole seconds since its last heartbeat.
              */
             silent_seconds: number;
             version: string;
         };
-        /** @description All there is to a run. */
+        /** @description Everything about a run. */
         RunDetail: {
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             accepted_at: string | null;
             brand_name: string | null;
@@ -782,61 +782,61 @@ export interface components {
             company_id: components["schemas"]["BrandId"] | null;
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             completed_at: string | null;
             /**
              * Format: double
-             * @description US dollars for all answers, also those that never became a stage.
+             * @description US dollars for all answers, including those that never became a stage.
              */
             cost_usd: number;
-            /** @description The first stage without an output, or the last one. */
+            /** @description The first stage without an output, or the last stage. */
             current_stage: components["schemas"]["Stage"];
             document_name: string | null;
-            /** @description What would be left of it if this container vanished. */
+            /** @description How much of the run survives the loss of this container. */
             durability: components["schemas"]["Durability"];
             /** Format: int64 */
             duration_ms: number | null;
-            /** @description Why it failed or was cancelled. */
+            /** @description Why the run failed or was cancelled. */
             error?: components["schemas"]["RunError"] | null;
             /**
              * Format: int32
-             * @description Raised by each retry.
+             * @description Each retry raises it.
              */
             generation: number;
             /**
              * Format: double
-             * @description The share of quotes that were found in the document, 0 to 1; none before there are any.
+             * @description The share of quotes that were found in the document, 0 to 1. None before there are quotes.
              */
             grounding: number | null;
-            /** @description The storage mode now. */
+            /** @description The current storage mode. */
             mode: components["schemas"]["Mode"];
             /** @description Markdown. */
             report: string | null;
             report_url: string | null;
             run_id: components["schemas"]["RunId"];
             run_status: components["schemas"]["RunStatus"];
-            /** @description The output of stage 1, once it is there. */
+            /** @description The output of stage 1, once it is stored. */
             stage1_data?: components["schemas"]["InputProcessingOutput"] | null;
             stages: components["schemas"]["Stages"];
             status: components["schemas"]["StatusWord"];
             stored_in: components["schemas"]["Place"][];
         };
-        /** @description Why a run ended without its report. */
+        /** @description Why a run ended without a report. */
         RunError: {
-            /** @description Whether the same run may succeed when it is retried as it is. */
+            /** @description Whether a retry of the same run may succeed. */
             can_retry: boolean;
             code: components["schemas"]["FailureCode"];
             /** @description A sentence for people. */
             message: string;
-            /** @description None while the document was being read. */
+            /** @description None while the document was read. */
             stage: components["schemas"]["Stage"] | null;
         };
-        /** @description What an event says: how the run stood then. */
+        /** @description The state of a run at the time of an event. */
         RunEvent: {
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             accepted_at: string | null;
             /**
@@ -844,43 +844,43 @@ export interface components {
              * @description When the run ended.
              */
             completed_at?: string | null;
-            /** @description The first stage without an output, or the last one. */
+            /** @description The first stage without an output, or the last stage. */
             current_stage: components["schemas"]["Stage"];
-            /** @description Why it failed or was cancelled. */
+            /** @description Why the run failed or was cancelled. */
             error?: components["schemas"]["RunError"] | null;
             /**
              * Format: int32
-             * @description Raised by each retry.
+             * @description Each retry raises it.
              */
             generation: number;
             progress: components["schemas"]["StagesDone"];
             run_id: components["schemas"]["RunId"];
             run_status: components["schemas"]["RunStatus"];
-            /** @description The stage that is stored now. */
+            /** @description The stage that was just stored. */
             stage?: components["schemas"]["StoredStage"] | null;
             status: components["schemas"]["StatusWord"];
         };
         RunId: string;
-        /** @description A part of the list of runs. */
+        /** @description A page of the list of runs. */
         RunList: {
             pagination: components["schemas"]["Pagination"];
             runs: components["schemas"]["ListedRun"][];
             source: components["schemas"]["Source"];
         };
-        /** @description A request for a run. Fields that are not known are left alone; null is the same as nothing. */
+        /** @description A request for a run. Unknown fields are ignored; null counts as absent. */
         RunRequest: {
             /**
              * Format: uri
-             * @description Where the document is: `https`, on one of the allowed hosts.
+             * @description The document's address: `https`, on one of the allowed hosts.
              */
             blob_url: string;
-            /** @description Another name for `company_id`, which it must not differ from. */
+            /** @description Another name for `company_id`. It must not differ from it. */
             brand_id?: components["schemas"]["BrandId"] | null;
             /** @description The brand to find opportunities for. */
             company_id?: components["schemas"]["BrandId"] | null;
-            /** @description The run's id: the same one with the same request is the same run. Made where it is not given. */
+            /** @description The run's id. The same id with the same request is the same run. The service creates one by default. */
             run_id?: components["schemas"]["RunId"] | null;
-            /** @description The user whose run it is. */
+            /** @description The user who owns the run. */
             user_id?: string | null;
         } | {
             company_id: string;
@@ -893,7 +893,7 @@ export interface components {
          */
         RunStatus: "PROCESSING" | "COMPLETED" | "FAILED" | "CANCELLED";
         /**
-         * @description Whether the database has our migrations.
+         * @description Whether the database has all migrations.
          * @enum {string}
          */
         Schema: "ok" | "behind" | "unknown";
@@ -908,20 +908,20 @@ export interface components {
         SignalAmplificationStage: {
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             completed_at: string | null;
             output: components["schemas"]["SignalAmplificationOutput"] | null;
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             started_at: string | null;
             status: components["schemas"]["StageWord"];
             stored_in: components["schemas"]["Place"][];
         };
         /**
-         * @description Who was asked for the list.
+         * @description The store that listed the runs.
          * @enum {string}
          */
         Source: "database" | "file";
@@ -991,14 +991,14 @@ export interface components {
          * @enum {string}
          */
         StageWord: "pending" | "running" | "complete" | "failed";
-        /** @description The four stages, by their numbers. */
+        /** @description The four stages by number. */
         Stages: {
             1: components["schemas"]["InputProcessingStage"];
             2: components["schemas"]["SignalAmplificationStage"];
             3: components["schemas"]["GeneralTranslationStage"];
             4: components["schemas"]["BrandContextualizationStage"];
         };
-        /** @description How many stages are stored. */
+        /** @description The number of stored stages. */
         StagesDone: {
             /** Format: uint */
             complete: number;
@@ -1035,41 +1035,41 @@ export interface components {
         Status: {
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             accepted_at: string | null;
             brand_name: string | null;
             company_id: components["schemas"]["BrandId"] | null;
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             completed_at: string | null;
-            /** @description The first stage without an output, or the last one. */
+            /** @description The first stage without an output, or the last stage. */
             current_stage: components["schemas"]["Stage"];
-            /** @description What would be left of it if this container vanished. */
+            /** @description How much of the run survives the loss of this container. */
             durability: components["schemas"]["Durability"];
-            /** @description Why it failed or was cancelled. */
+            /** @description Why the run failed or was cancelled. */
             error?: components["schemas"]["RunError"] | null;
-            /** @description The storage mode now. */
+            /** @description The current storage mode. */
             mode: components["schemas"]["Mode"];
             run_id: components["schemas"]["RunId"];
-            /** @description The output of stage 1, once it is there. */
+            /** @description The output of stage 1, once it is stored. */
             stage1_data?: components["schemas"]["InputProcessingOutput"] | null;
             stages: components["schemas"]["Stages"];
             status: components["schemas"]["StatusWord"];
             stored_in: components["schemas"]["Place"][];
         };
         /**
-         * @description The status words that the frontend knows. A cancelled run is a failed one whose error says so.
+         * @description The status words of the frontend. A cancelled run is `failed`, and its error says so.
          * @enum {string}
          */
         StatusWord: "running" | "complete" | "failed";
-        /** @description How storage stands, in numbers and names. */
+        /** @description The state of storage, in numbers and names. */
         StorageReport: {
             /** @description None without a database. */
             breaker: components["schemas"]["DatabaseBreaker"] | null;
-            /** @description What would be left of a run's outputs if this container vanished now. */
+            /** @description How much of a run's outputs survives the loss of this container. */
             durability: components["schemas"]["Durability"];
             effective_mode: components["schemas"]["Mode"];
             /** Format: uint64 */
@@ -1078,38 +1078,38 @@ export interface components {
             mode: components["schemas"]["Mode"];
             /**
              * Format: uint64
-             * @description How long the oldest of what the database lacks has waited; none where it lacks nothing.
+             * @description How long the oldest missing part has waited. None if the database lacks nothing.
              */
             oldest_unsynced_seconds: number | null;
-            /** @description Why the two differ. */
+            /** @description Why the two modes differ. */
             reason: string | null;
-            /** @description How what went to files alone is brought into the database; none without a database. */
+            /** @description The state of reconciliation. None without a database. */
             reconciliation: components["schemas"]["Standing"] | null;
             schema: components["schemas"]["Schema"];
             schema_detail: string | null;
             /**
              * Format: uint
-             * @description Ended runs that the database lacks something of; none while it is not known.
+             * @description Ended runs of which the database lacks a part. None while unknown.
              */
             unsynced: number | null;
             /**
              * Format: uint
-             * @description Stages that the database lacks, of ended and open runs; of very many runs a lower bound.
+             * @description Stages that the database lacks, of ended and open runs. For very many runs, a lower bound.
              */
             unsynced_stages: number | null;
         };
-        /** @description A stage that is stored. Its output is in the status. */
+        /** @description A stored stage. The status holds its output. */
         StoredStage: {
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             completed_at: string;
             name: string;
             number: components["schemas"]["Stage"];
             /**
              * Format: date-time
-             * @description A moment, to the millisecond.
+             * @description A time, to the millisecond.
              */
             started_at: string;
             status: components["schemas"]["StageWord"];
@@ -1163,7 +1163,7 @@ export interface components {
              */
             reasoning_tokens?: number;
         };
-        /** @description The verdict. */
+        /** @description The overall status. */
         Verdict: "healthy" | "degraded" | "unhealthy";
     };
     responses: never;
@@ -1178,7 +1178,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -1186,10 +1186,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description a run would be accepted */
+            /** @description the service would accept a run */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1197,10 +1197,10 @@ export interface operations {
                     "application/json": components["schemas"]["Basic"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1213,10 +1213,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description no run would be accepted */
+            /** @description the service would refuse a run */
             503: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1239,15 +1239,15 @@ export interface operations {
                 after?: string;
                 /** @description A brand's id. */
                 company_id?: components["schemas"]["BrandId"];
-                /** @description From 1, as far as 10,000 runs reach; go on with `after` beyond them. Not together with `after`. */
+                /** @description From 1, up to 10,000 runs; use `after` beyond them. Not together with `after`. */
                 page?: number;
-                /** @description 20 where it is not given. */
+                /** @description 20 by default. */
                 page_size?: number;
                 /** @description In the words of the database. */
                 status?: components["schemas"]["RunStatus"];
             };
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -1258,7 +1258,7 @@ export interface operations {
             /** @description a page of the list */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1271,7 +1271,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1284,10 +1284,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1300,10 +1300,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_fields`: fields are wrong or missing; errors names each */
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
             422: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1316,10 +1316,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1332,12 +1332,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1356,7 +1356,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -1367,10 +1367,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the run as it stands */
+            /** @description the run's current state */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1383,7 +1383,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1396,10 +1396,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1415,7 +1415,7 @@ export interface operations {
             /** @description `run_not_found`: there is no run with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1431,7 +1431,7 @@ export interface operations {
             /** @description `run_deleted`: the run has been deleted */
             410: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1444,10 +1444,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1460,12 +1460,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1484,7 +1484,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -1495,10 +1495,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description it is deleted, perhaps since earlier */
+            /** @description the run is deleted, now or earlier */
             204: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1509,7 +1509,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1522,10 +1522,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1541,7 +1541,7 @@ export interface operations {
             /** @description `run_not_found`: there is no run with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1557,7 +1557,7 @@ export interface operations {
             /** @description `run_running`: the run has not ended */
             409: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1570,10 +1570,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1586,12 +1586,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1610,7 +1610,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -1621,10 +1621,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description it is stopped, perhaps since earlier */
+            /** @description the run is cancelled, now or earlier */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1637,7 +1637,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1650,10 +1650,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1669,7 +1669,7 @@ export interface operations {
             /** @description `run_not_found`: there is no run with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1685,7 +1685,7 @@ export interface operations {
             /** @description `run_running`: the run has not ended; `run_complete`: the run is complete; `run_failed`: the run has failed already */
             409: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1701,7 +1701,7 @@ export interface operations {
             /** @description `run_deleted`: the run has been deleted */
             410: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1714,10 +1714,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1730,12 +1730,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1753,11 +1753,11 @@ export interface operations {
     followRun: {
         parameters: {
             query?: {
-                /** @description The id of the last event that was seen, such as `1.3`, where the header `Last-Event-ID` cannot be sent. The header goes over it. */
+                /** @description The id of the last seen event, such as `1.3`, for clients that cannot send the header `Last-Event-ID`. The header overrides it. */
                 last_event_id?: string;
             };
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -1771,7 +1771,7 @@ export interface operations {
             /** @description the events; the schema is that of one event's data */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1779,19 +1779,19 @@ export interface operations {
                     "text/event-stream": components["schemas"]["RunEvent"];
                 };
             };
-            /** @description the run has ended, and the end has been seen: there is nothing to come again for */
+            /** @description the run has ended, and the client has seen its end: no more events follow */
             204: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description `invalid_last_event_id`: Last-Event-ID is no event of this run */
+            /** @description `invalid_last_event_id`: Last-Event-ID is not an event of this run */
             400: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1809,7 +1809,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1822,10 +1822,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1841,7 +1841,7 @@ export interface operations {
             /** @description `run_not_found`: there is no run with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1857,7 +1857,7 @@ export interface operations {
             /** @description `run_deleted`: the run has been deleted */
             410: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1870,12 +1870,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_many_streams`: as many event streams are open as may be */
+            /** @description `too_many_streams`: too many event streams are open */
             429: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1888,10 +1888,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1907,9 +1907,9 @@ export interface operations {
             /** @description `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1928,7 +1928,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -1944,7 +1944,7 @@ export interface operations {
                 headers: {
                     /** @description The form depends on Accept. */
                     Vary: string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1958,7 +1958,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1971,10 +1971,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -1990,7 +1990,7 @@ export interface operations {
             /** @description `run_not_found`: there is no run with this id; `report_pending`: the run has not ended, so it has no report yet; `report_run_failed`: the run has failed, so it has no report; `report_run_cancelled`: the run was cancelled, so it has no report; `report_missing`: the run is complete, but its report cannot be found */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2003,10 +2003,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_acceptable`: the answer has no form that Accept asks for */
+            /** @description `not_acceptable`: the answer is not available in a form that Accept allows */
             406: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2022,7 +2022,7 @@ export interface operations {
             /** @description `run_deleted`: the run has been deleted */
             410: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2035,10 +2035,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2051,12 +2051,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2075,7 +2075,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -2086,10 +2086,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description status_url says where to follow it */
+            /** @description status_url shows how far the run is */
             202: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2102,7 +2102,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2115,10 +2115,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2134,7 +2134,7 @@ export interface operations {
             /** @description `run_not_found`: there is no run with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2147,10 +2147,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `run_running`: the run has not ended; `run_complete`: the run is complete; `run_not_accepted`: nobody has asked for this run to be worked on */
+            /** @description `run_running`: the run has not ended; `run_complete`: the run is complete; `run_not_accepted`: nobody submitted this run */
             409: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2166,7 +2166,7 @@ export interface operations {
             /** @description `run_deleted`: the run has been deleted */
             410: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2179,10 +2179,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2195,12 +2195,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2219,7 +2219,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -2230,10 +2230,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the run as it stands */
+            /** @description the run's current state */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2246,7 +2246,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2259,10 +2259,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2278,7 +2278,7 @@ export interface operations {
             /** @description `run_not_found`: there is no run with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2294,7 +2294,7 @@ export interface operations {
             /** @description `run_deleted`: the run has been deleted */
             410: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2307,10 +2307,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2323,12 +2323,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2347,7 +2347,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2358,7 +2358,7 @@ export interface operations {
             /** @description the brands, by id */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2366,10 +2366,10 @@ export interface operations {
                     "application/json": components["schemas"]["Brands"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2385,9 +2385,9 @@ export interface operations {
             /** @description `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2406,7 +2406,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -2420,7 +2420,7 @@ export interface operations {
             /** @description the profile */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2431,7 +2431,7 @@ export interface operations {
             /** @description `brand_not_found`: there is no brand with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2444,10 +2444,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `brand_invalid`: the brand's profile is not valid; `internal`: something went wrong on the service's side */
+            /** @description `brand_invalid`: the brand's profile is invalid; `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2463,9 +2463,9 @@ export interface operations {
             /** @description `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2484,7 +2484,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2495,7 +2495,7 @@ export interface operations {
             /** @description the page */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2503,10 +2503,10 @@ export interface operations {
                     "text/html; charset=utf-8": string;
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2522,9 +2522,9 @@ export interface operations {
             /** @description `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2543,7 +2543,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2551,10 +2551,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description a run would be accepted */
+            /** @description the service would accept a run */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2562,10 +2562,10 @@ export interface operations {
                     "application/json": components["schemas"]["Basic"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2578,10 +2578,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description no run would be accepted */
+            /** @description the service would refuse a run */
             503: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2601,7 +2601,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2609,10 +2609,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description a run would be accepted */
+            /** @description the service would accept a run */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2620,10 +2620,10 @@ export interface operations {
                     "application/json": components["schemas"]["Deep"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2636,10 +2636,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description no run would be accepted */
+            /** @description the service would refuse a run */
             503: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2659,7 +2659,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2667,10 +2667,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description it does */
+            /** @description the process runs */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2678,10 +2678,10 @@ export interface operations {
                     "application/json": components["schemas"]["Alive"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2697,9 +2697,9 @@ export interface operations {
             /** @description `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2718,7 +2718,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2726,10 +2726,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description it would */
+            /** @description the service would accept a run */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2737,10 +2737,10 @@ export interface operations {
                     "application/json": components["schemas"]["Ready"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2753,12 +2753,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2777,7 +2777,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2788,7 +2788,7 @@ export interface operations {
             /** @description the metrics */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2801,7 +2801,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2814,10 +2814,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2830,10 +2830,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2849,9 +2849,9 @@ export interface operations {
             /** @description `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2870,7 +2870,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2881,7 +2881,7 @@ export interface operations {
             /** @description OpenAPI 3.1 */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2891,10 +2891,10 @@ export interface operations {
                     };
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2910,9 +2910,9 @@ export interface operations {
             /** @description `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2931,7 +2931,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path?: never;
@@ -2943,10 +2943,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description status_url says where to follow it */
+            /** @description status_url shows how far the run is */
             202: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2954,10 +2954,10 @@ export interface operations {
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
-            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end; `forbidden_url`: the document's address is none that documents may come from */
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end; `forbidden_url`: the document's address is not allowed */
             400: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2975,7 +2975,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -2988,10 +2988,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3007,7 +3007,7 @@ export interface operations {
             /** @description `brand_not_found`: there is no brand with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3020,10 +3020,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `body_timeout`: the body did not come in time */
+            /** @description `body_timeout`: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3036,10 +3036,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `run_conflict`: the run_id is that of another request; `run_deleted`: the run_id is that of a deleted run */
+            /** @description `run_conflict`: the run_id belongs to another request; `run_deleted`: the run_id belongs to a deleted run */
             409: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3052,10 +3052,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `body_too_large`: the body is larger than is read */
+            /** @description `body_too_large`: the body is too large */
             413: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3068,10 +3068,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: the body says that it is not JSON */
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
             415: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3084,10 +3084,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_fields`: fields are wrong or missing; errors names each */
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
             422: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3100,10 +3100,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3116,12 +3116,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `queue_full`: too many runs wait; `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `queue_full`: too many runs wait; `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3140,7 +3140,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The caller's own name for the request. One that is no plain name (letters, digits and . _ - : only, at most 100) is replaced. */
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
             };
             path: {
@@ -3151,10 +3151,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the run as it stands */
+            /** @description the run's current state */
             200: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3167,7 +3167,7 @@ export interface operations {
                 headers: {
                     /** @description How to bring a key. */
                     "WWW-Authenticate": string;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3180,10 +3180,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key that came is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted */
             403: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3199,7 +3199,7 @@ export interface operations {
             /** @description `run_not_found`: there is no run with this id */
             404: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3215,7 +3215,7 @@ export interface operations {
             /** @description `run_deleted`: the run has been deleted */
             410: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3228,10 +3228,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: something went wrong on the service's side */
+            /** @description `internal`: the service failed */
             500: {
                 headers: {
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };
@@ -3244,12 +3244,12 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may know can be asked or told; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
             503: {
                 headers: {
-                    /** @description Seconds after which the same request may work. */
+                    /** @description Seconds after which the same request may succeed. */
                     "Retry-After": number;
-                    /** @description The request's name, also in the log. */
+                    /** @description The request's id, also in the log. */
                     "X-Request-Id": string;
                     [name: string]: unknown;
                 };

@@ -83,8 +83,7 @@ pub(in crate::http) fn report() -> Operation {
 #[schemars(rename = "EventsQuery")]
 #[allow(dead_code, reason = "it only describes")]
 struct EventsQuery {
-    /// The id of the last seen event, such as `1.3`, for clients that cannot send the header `Last-Event-ID`.
-    /// The header overrides it.
+    /// The id of the last seen event, such as `1.3`, for clients that cannot send the header `Last-Event-ID`. The header overrides it.
     last_event_id: Option<String>,
 }
 
