@@ -51,7 +51,7 @@ fn document() -> Document {
                 number,
                 text: words(number, WORDS_PER_PAGE),
                 readable: 1.0,
-                furniture_lines: Vec::new(),
+                running_header_lines: Vec::new(),
             })
             .collect(),
         warnings: Vec::new(),

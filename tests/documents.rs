@@ -198,7 +198,7 @@ fn the_trend_report_reads_in_order() {
     );
     assert!(document.pages[2].text.contains("Returns of shell jackets down 31% within six\nmonths"));
     for page in document.pages.iter().skip(1) {
-        assert_eq!(page.furniture_lines.len(), 2, "page {}:\n{}", page.number, page.text);
+        assert_eq!(page.running_header_lines.len(), 2, "page {}:\n{}", page.number, page.text);
         assert!((page.readable - 1.0).abs() < 1e-9);
     }
 }

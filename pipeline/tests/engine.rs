@@ -199,7 +199,7 @@ brand_values: [Craft, Care, Calm]
             number: 1,
             text: "Shops that lend tools sell more paint.".into(),
             readable: 1.0,
-            furniture_lines: vec![],
+            running_header_lines: vec![],
         };
         Self {
             run: RunId::parse("r1").unwrap(),

@@ -31,7 +31,7 @@ fn document() -> Document {
         number,
         text: text[pair[0]..pair[1]].to_owned(),
         readable: 1.0,
-        furniture_lines: Vec::new(),
+        running_header_lines: Vec::new(),
     });
     Document {
         source_name: "document.txt".to_owned(),

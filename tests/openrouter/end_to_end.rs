@@ -21,7 +21,7 @@ fn document() -> Document {
         number,
         text: text.to_owned(),
         readable: 1.0,
-        furniture_lines: Vec::new(),
+        running_header_lines: Vec::new(),
     };
     Document {
         source_name: "report.pdf".to_owned(),

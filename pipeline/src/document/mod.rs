@@ -2,7 +2,6 @@
 
 mod archive;
 mod docx;
-mod furniture;
 mod html;
 mod markdown;
 mod office;
@@ -10,6 +9,7 @@ mod packed;
 mod pdf;
 mod pptx;
 mod raw;
+mod running_headers;
 mod sections;
 mod sniff;
 mod text;
@@ -99,7 +99,7 @@ pub struct Page {
     pub readable: f64,
     /// Indexes (from 0) of the lines in `text` that repeat on most pages: running headers and footers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub furniture_lines: Vec<usize>,
+    pub running_header_lines: Vec<usize>,
 }
 
 impl Page {
@@ -108,7 +108,7 @@ impl Page {
         self.text
             .lines()
             .enumerate()
-            .filter(|(index, _)| !self.furniture_lines.contains(index))
+            .filter(|(index, _)| !self.running_header_lines.contains(index))
             .map(|(_, line)| line)
     }
 
@@ -219,7 +219,7 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
         let text = tidy::tidy(&page.text);
         text_bytes += text.len();
         has_words = has_words || text.chars().any(char::is_alphanumeric);
-        pages.push(Page { number, text, readable: page.readable, furniture_lines: Vec::new() });
+        pages.push(Page { number, text, readable: page.readable, running_header_lines: Vec::new() });
     }
     if text_bytes > TEXT_BYTES_MAX {
         return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
@@ -227,7 +227,7 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
     if !has_words {
         return Err(DocumentError::NoText("it holds no words".to_owned()));
     }
-    furniture::mark(&mut pages);
+    running_headers::mark(&mut pages);
     let title = raw.title.map(|title| tidy::one_line(&title)).filter(|title| !title.is_empty());
     let title = title.map(|title| titles::without_shouting(&title, &titles::abbreviations(&pages)));
     Ok(Document { source_name: source_name.to_owned(), format, title, pages, warnings: raw.warnings })

@@ -44,7 +44,7 @@ mod tests {
             number,
             text: format!("Page {number}\n\nShoppers bring the bottle back – “again” \u{FFFD}.\n").repeat(50),
             readable: 0.1 + 0.2,
-            furniture_lines: vec![0, 7],
+            running_header_lines: vec![0, 7],
         };
         let document = Document {
             source_name: "a.pdf".to_owned(),

@@ -143,8 +143,8 @@ impl Slide {
         let text = std::mem::take(&mut self.shape).join("\n");
         let placeholder = self.placeholder.take();
         let kind = placeholder.as_deref();
-        let furniture = matches!(kind, Some("dt" | "ftr" | "sldNum" | "hdr" | "sldImg"));
-        if text.is_empty() || furniture || (part == Part::Notes && kind != Some("body")) {
+        let is_running_header = matches!(kind, Some("dt" | "ftr" | "sldNum" | "hdr" | "sldImg"));
+        if text.is_empty() || is_running_header || (part == Part::Notes && kind != Some("body")) {
             return;
         }
         if matches!(kind, Some("title" | "ctrTitle")) && self.title.is_none() {

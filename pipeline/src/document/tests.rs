@@ -37,7 +37,7 @@ fn check(document: &Document) {
         assert!((0.0..=1.0).contains(&page.readable));
         assert!(!page.text.contains(['\0', '\r', '\t']) && !page.text.contains("\n\n\n"));
         let lines = page.text.lines().count();
-        assert!(page.furniture_lines.iter().all(|index| *index < lines));
+        assert!(page.running_header_lines.iter().all(|index| *index < lines));
     }
 }
 

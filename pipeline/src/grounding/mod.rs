@@ -99,7 +99,7 @@ impl IndexedPage {
         Self {
             number: page.number,
             text: page.text.clone(),
-            body: (!page.furniture_lines.is_empty()).then(|| page.body()),
+            body: (!page.running_header_lines.is_empty()).then(|| page.body()),
             skeleton: Skeleton::new(&page.text),
             border: None,
         }

@@ -18,7 +18,7 @@ fn document(pages: &[&str]) -> Document {
                 number,
                 text: (*text).to_owned(),
                 readable: 1.0,
-                furniture_lines: Vec::new(),
+                running_header_lines: Vec::new(),
             })
             .collect(),
         warnings: Vec::new(),
@@ -141,7 +141,7 @@ fn quotes_may_span_a_page_border_but_not_its_running_lines() {
         "Trend report\nthe border to the next one.\n2",
     ]);
     for page in &mut document.pages {
-        page.furniture_lines = vec![0];
+        page.running_header_lines = vec![0];
     }
     let index = PageIndex::new(&document);
     let at = |quote, page| search::locate(&index, &[Cited { quote, page }]).remove(0);

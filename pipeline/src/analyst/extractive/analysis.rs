@@ -73,7 +73,7 @@ const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
 fn digest(document: &Document) -> String {
     let mut all = format!("{:?} {}", document.format, document.title.as_deref().unwrap_or_default());
     for page in &document.pages {
-        all.push_str(&format!("\u{0}{} {:?}\u{0}{}", page.number, page.furniture_lines, page.text));
+        all.push_str(&format!("\u{0}{} {:?}\u{0}{}", page.number, page.running_header_lines, page.text));
     }
     sha256_hex(all.as_bytes())
 }

@@ -31,11 +31,11 @@ pub(super) struct Block {
     pub(super) marked: bool,
 }
 
-/// A run of adjacent lines without an empty line or furniture in between.
+/// A run of adjacent lines without an empty line or a running header in between.
 #[derive(Debug, Default)]
 struct Group<'p> {
     lines: Vec<&'p str>,
-    /// Furniture stands between this group and the one before.
+    /// A running header stands between this group and the one before.
     cut_off: bool,
 }
 
@@ -60,12 +60,12 @@ fn groups(page: &Page) -> Vec<Group<'_>> {
     let mut all: Vec<Group<'_>> = Vec::new();
     let mut current = Group::default();
     for (index, line) in page.text.lines().enumerate() {
-        let furniture = page.furniture_lines.contains(&index);
+        let is_running_header = page.running_header_lines.contains(&index);
         let line = line.trim();
-        if (line.is_empty() || furniture) && !current.lines.is_empty() {
+        if (line.is_empty() || is_running_header) && !current.lines.is_empty() {
             all.push(std::mem::take(&mut current));
         }
-        if furniture {
+        if is_running_header {
             current.cut_off = true;
         } else if !line.is_empty() {
             let starts_block = item_text(line).is_some() || is_caption(line) || line.starts_with('#');

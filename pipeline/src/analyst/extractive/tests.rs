@@ -41,7 +41,7 @@ fn document(pages: &[&str]) -> Document {
                 number,
                 text: (*text).to_owned(),
                 readable: 1.0,
-                furniture_lines: Vec::new(),
+                running_header_lines: Vec::new(),
             })
             .collect(),
         warnings: Vec::new(),

@@ -23,7 +23,7 @@ fn document(pages: &[&str]) -> Document {
                 number,
                 text: (*text).to_owned(),
                 readable: 1.0,
-                furniture_lines: Vec::new(),
+                running_header_lines: Vec::new(),
             })
             .collect(),
         warnings: Vec::new(),
@@ -187,7 +187,7 @@ async fn a_document_that_gives_orders_stays_inside_its_fence() {
 #[tokio::test]
 async fn running_headers_are_not_sent() {
     let mut document = document(&["ACME TRENDS 2026\nShoppers bring the bottle back.\nPage 1 of 9"]);
-    document.pages[0].furniture_lines = vec![0, 2];
+    document.pages[0].running_header_lines = vec![0, 2];
     let asked = ask(
         Stage::InputProcessing,
         &document,

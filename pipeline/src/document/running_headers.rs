@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use super::Page;
 
-/// How many lines at the top and at the bottom of a page may be furniture.
+/// How many lines at the top and at the bottom of a page may be running headers or footers.
 const REACH_LINES: usize = 4;
-/// A line that comes back on at least this share of the pages is furniture.
+/// A line that comes back on at least this share of the pages is a running header or footer.
 const REPEATS_SHARE: f64 = 0.6;
 /// Fewer repeats than this prove nothing.
 const REPEATS_MIN: usize = 3;
 
-/// Marks the furniture of every page. Lines that differ only in their digits, as page numbers do, count as equal;
+/// Marks the running headers and footers of every page. Lines that differ only in their digits, as page numbers do, count as equal;
 /// left and right pages may carry different lines.
 pub(super) fn mark(pages: &mut [Page]) {
     let candidates: Vec<Vec<(usize, String)>> = pages.iter().map(candidates).collect();
@@ -23,8 +23,8 @@ pub(super) fn mark(pages: &mut [Page]) {
             lines.iter().filter(|(_, key)| repeated.contains(key.as_str())).map(|(index, _)| *index).collect()
         })
         .collect();
-    for (page, furniture) in pages.iter_mut().zip(found) {
-        page.furniture_lines = furniture;
+    for (page, lines) in pages.iter_mut().zip(found) {
+        page.running_header_lines = lines;
     }
 }
 
@@ -83,11 +83,11 @@ mod tests {
                 number,
                 text: text.clone(),
                 readable: 1.0,
-                furniture_lines: Vec::new(),
+                running_header_lines: Vec::new(),
             })
             .collect();
         mark(&mut pages);
-        pages.into_iter().map(|page| page.furniture_lines).collect()
+        pages.into_iter().map(|page| page.running_header_lines).collect()
     }
 
     fn page(number: usize, header: &str, footer: &str) -> String {
