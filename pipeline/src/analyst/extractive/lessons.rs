@@ -9,7 +9,7 @@ use super::{
     analysis::{Analysis, Sentence},
     citations, clusters, inspirations, jobs,
     lexicon::{Role, lexicon},
-    plays, principles, ranking, words,
+    mechanisms, principles, ranking, words,
 };
 use crate::stages::{GeneralTranslation, Inspiration, JobToBeDone, Lesson, Outputs, Trend};
 
@@ -90,7 +90,9 @@ pub(super) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
 fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
     let kinds: Vec<_> = topics
         .iter()
-        .map(|topic| (*topic, plays::kinds_of(&plays::text_of(analysis, *topic), "", &analysis.rarity)))
+        .map(|topic| {
+            (*topic, mechanisms::kinds_of(&mechanisms::text_of(analysis, *topic), "", &analysis.rarity))
+        })
         .collect();
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
     for (minor, section) in analysis.topics.iter().enumerate().filter(|(_, topic)| !topic.major) {
@@ -114,7 +116,7 @@ fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
                 let shared = kinds
                     .iter()
                     .take(KINDS_MAX)
-                    .map(|(sureness, play)| sureness * sureness * play.affinity(&text).min(4.0))
+                    .map(|(sureness, mechanism)| sureness * sureness * mechanism.affinity(&text).min(4.0))
                     .max_by(f64::total_cmp)
                     .unwrap_or(0.0);
                 let likeness = ranking::cosine(&vector, &major.vector) + shared * 0.1;
@@ -163,15 +165,15 @@ fn lesson(
     // What has been said as the reason is not said again as a constraint.
     used.extend(reason);
     let titles = words::stemmed(&subject.heading);
-    let kinds = plays::kinds_of(&plays::text_of(analysis, topic), &titles, &analysis.rarity);
+    let kinds = mechanisms::kinds_of(&mechanisms::text_of(analysis, topic), &titles, &analysis.rarity);
     let title = maxim
         .and_then(|minor| analysis.topics.get(minor))
         .map(|minor| minor.heading.clone())
         .or_else(|| {
             kinds
                 .iter()
-                .filter(|(sureness, play)| *sureness >= 0.5 && play.kind != plays::GENERIC)
-                .map(|(_, play)| play.label.to_owned())
+                .filter(|(sureness, mechanism)| *sureness >= 0.5 && mechanism.kind != mechanisms::GENERIC)
+                .map(|(_, mechanism)| mechanism.label.to_owned())
                 .find(|label| others.iter().all(|other| other.title != *label))
         })
         .unwrap_or_else(|| subject.heading.clone());

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    plays::{self, Play},
+    mechanisms::{self, Mechanism},
     words,
 };
 
@@ -22,7 +22,7 @@ const SIGNALS: &str = include_str!("lexicon/signals.txt");
 const MARKERS: &str = include_str!("lexicon/markers.txt");
 const INDUSTRIES: &str = include_str!("lexicon/industries.txt");
 const CONCEPTS: &str = include_str!("lexicon/concepts.txt");
-const PLAYS: &str = include_str!("lexicon/plays.txt");
+const MECHANISMS: &str = include_str!("lexicon/mechanisms.txt");
 
 /// A heading that begins with "About" and has no more words after it names who speaks.
 const ABOUT_WORDS_MAX: usize = 4;
@@ -30,8 +30,18 @@ const ABOUT_WORDS_MAX: usize = 4;
 const OBJECTION_MIN: u32 = 4;
 
 /// Every list in a fixed order: what the rules' version is computed from.
-pub(super) const SOURCES: [&str; 10] =
-    [STOPWORDS, ABBREVIATIONS, OPENERS, HEADINGS, BOILERPLATE, SIGNALS, MARKERS, INDUSTRIES, CONCEPTS, PLAYS];
+pub(super) const SOURCES: [&str; 10] = [
+    STOPWORDS,
+    ABBREVIATIONS,
+    OPENERS,
+    HEADINGS,
+    BOILERPLATE,
+    SIGNALS,
+    MARKERS,
+    INDUSTRIES,
+    CONCEPTS,
+    MECHANISMS,
+];
 
 /// What a heading says about the text under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +82,7 @@ pub(super) struct Lexicon {
     markers: BTreeMap<&'static str, Vec<(u32, Vec<&'static str>)>>,
     pub(super) industries: Vec<(&'static str, BTreeSet<String>)>,
     pub(super) concepts: Vec<Concept>,
-    pub(super) plays: Vec<Play>,
+    pub(super) mechanisms: Vec<Mechanism>,
 }
 
 /// Whether a word in lower case carries no topic. A list of its own, because the others are read with it.
@@ -146,7 +156,7 @@ impl Lexicon {
                     Some(Concept { name: parts.next()?, broader: parts.next()?, stems: stems(parts.next()?) })
                 })
                 .collect(),
-            plays: plays::read(PLAYS),
+            mechanisms: mechanisms::read(MECHANISMS),
         }
     }
 

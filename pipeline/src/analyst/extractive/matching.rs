@@ -7,7 +7,7 @@ use super::{
     analysis::Analysis,
     citations, clusters,
     lexicon::lexicon,
-    plays::{self, Play, Variant},
+    mechanisms::{self, Mechanism, Variant},
     words,
 };
 use crate::{
@@ -29,7 +29,7 @@ pub(super) struct Subject<'a> {
     pub(super) inspirations: Vec<&'a Inspiration>,
     /// The part of the document behind it, where it can be told.
     pub(super) topic: Option<usize>,
-    kinds: Vec<(f64, &'static Play)>,
+    kinds: Vec<(f64, &'static Mechanism)>,
     /// What it is about, stemmed.
     text: String,
     concepts: BTreeMap<&'static str, f64>,
@@ -43,7 +43,7 @@ pub(super) struct Match {
     /// Indexes into the subjects and the profile's portfolio.
     pub(super) subject: usize,
     pub(super) product: usize,
-    pub(super) play: &'static Play,
+    pub(super) mechanism: &'static Mechanism,
     pub(super) variant: &'static Variant,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
                 }
             }
             let text = words::stemmed(&own)
-                + &topic.map_or_else(String::new, |topic| plays::text_of(analysis, topic));
+                + &topic.map_or_else(String::new, |topic| mechanisms::text_of(analysis, topic));
             let mut stems = words::content_stems(&own);
             stems.extend(
                 topic
@@ -80,7 +80,7 @@ pub(super) fn subjects<'a>(analysis: &Analysis, earlier: &'a Outputs) -> Vec<Sub
                 lesson,
                 inspirations,
                 topic,
-                kinds: plays::kinds_of(&text, &words::stemmed(&titles), &analysis.rarity),
+                kinds: mechanisms::kinds_of(&text, &words::stemmed(&titles), &analysis.rarity),
                 text,
                 concepts: concept_shares(&stems),
                 class: class_of_stems(&stems).unwrap_or("any"),
@@ -252,17 +252,26 @@ pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
         let said = format!("{}{profile}", subject.text);
         for (product_index, carrier) in carriers.iter().enumerate() {
             let surest = subject.kinds.iter().take(KINDS_MAX);
-            let fallback =
-                subject.kinds.iter().skip(KINDS_MAX).filter(|(_, play)| play.kind == plays::GENERIC);
-            for (sureness, play) in surest.chain(fallback) {
-                let Some(variant) = play.variant_for(carrier.class, &said) else { continue };
+            let fallback = subject
+                .kinds
+                .iter()
+                .skip(KINDS_MAX)
+                .filter(|(_, mechanism)| mechanism.kind == mechanisms::GENERIC);
+            for (sureness, mechanism) in surest.chain(fallback) {
+                let Some(variant) = mechanism.variant_for(carrier.class, &said) else { continue };
                 let score = score(subject, carrier, &plans, *sureness, variant);
                 let (subject, product) = (subject_index, product_index);
-                found.push(Match { score, subject, product, play, variant });
+                found.push(Match { score, subject, product, mechanism, variant });
                 // A short document with a short profile needs more than one thing to do with a product.
-                if play.kind == plays::GENERIC {
-                    let others = play.variants.iter().filter(|other| other.title != variant.title);
-                    found.extend(others.map(|variant| Match { score: 0.0, subject, product, play, variant }));
+                if mechanism.kind == mechanisms::GENERIC {
+                    let others = mechanism.variants.iter().filter(|other| other.title != variant.title);
+                    found.extend(others.map(|variant| Match {
+                        score: 0.0,
+                        subject,
+                        product,
+                        mechanism,
+                        variant,
+                    }));
                 }
             }
         }
@@ -275,7 +284,7 @@ pub(super) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
 }
 
 /// Only what fits any product does without a sign in the profile's own words.
-fn play_needs_signs(variant: &Variant) -> bool {
+fn needs_signs(variant: &Variant) -> bool {
     variant.class != "any"
 }
 
@@ -296,7 +305,7 @@ fn score(
         .map(|(order, _)| if order < SURE_SIGNS { 0.32 } else { 0.12 })
         .sum::<f64>()
         .min(1.2);
-    if fit <= 0.0 && play_needs_signs(variant) {
+    if fit <= 0.0 && needs_signs(variant) {
         return 0.0;
     }
     let shared: f64 =

@@ -5,7 +5,7 @@
 //! templates for what a brand could do with a kind of mechanism; they claim nothing about the world.
 //!
 //! * Text: [`blocks`] → [`sentences`] → [`analysis`], weighed by [`ranking`], grouped by [`topics`].
-//! * Stages: [`inspirations`], [`trends`], [`lessons`], [`opportunities`] (with [`principles`], [`jobs`], [`matching`], [`plays`], [`risks`], [`brand_context`]).
+//! * Stages: [`inspirations`], [`trends`], [`lessons`], [`opportunities`] (with [`principles`], [`jobs`], [`matching`], [`mechanisms`], [`risks`], [`brand_context`]).
 //! * Quotations in texts: [`citations`].
 //! * Words: [`lexicon`], from the lists in `lexicon/*.txt`.
 //!
@@ -21,9 +21,9 @@ mod jobs;
 mod lessons;
 mod lexicon;
 mod matching;
+mod mechanisms;
 mod opportunities;
 mod phrases;
-mod plays;
 mod principles;
 mod ranking;
 mod risks;

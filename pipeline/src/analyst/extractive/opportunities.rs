@@ -10,7 +10,7 @@ use super::{
     inspirations,
     lexicon::{Role, lexicon},
     matching::{self, Match, Subject},
-    plays, ranking, risks, sentences, words,
+    mechanisms, ranking, risks, sentences, words,
 };
 use crate::{
     brand::BrandProfile,
@@ -71,12 +71,12 @@ fn choose(matches: &[Match]) -> Vec<Match> {
             }
             let same_lesson = chosen.iter().any(|other| other.subject == found.subject);
             let same_product = chosen.iter().any(|other| other.product == found.product);
-            let same_kind = found.play.kind != plays::GENERIC
-                && chosen.iter().any(|other| other.play.kind == found.play.kind);
+            let same_kind = found.mechanism.kind != mechanisms::GENERIC
+                && chosen.iter().any(|other| other.mechanism.kind == found.mechanism.kind);
             let clash = match pass {
                 Pass::AllNew => same_lesson || same_product || same_kind,
                 Pass::NewKind => {
-                    same_product || same_kind || same_lesson && found.play.kind == plays::GENERIC
+                    same_product || same_kind || same_lesson && found.mechanism.kind == mechanisms::GENERIC
                 }
                 Pass::NewPair => same_product && (same_lesson || same_kind),
                 Pass::NewTitle => false,
@@ -214,14 +214,14 @@ impl Writer<'_> {
             self.filled(self.found.variant.title),
             self.filled(self.found.variant.pitch),
             self.subject.lesson.title,
-            self.found.play.serves,
+            self.found.mechanism.serves,
             self.entry
         )
     }
 
     /// A narrower text, for entries that must have to do with the product itself.
     fn matter(&self) -> String {
-        format!("{} {} {}", self.filled(self.found.variant.title), self.found.play.serves, self.entry)
+        format!("{} {} {}", self.filled(self.found.variant.title), self.found.mechanism.serves, self.entry)
     }
 
     fn links(&self, told: &mut Told) -> Vec<(ProfileField, String)> {

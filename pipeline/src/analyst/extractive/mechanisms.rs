@@ -1,4 +1,4 @@
-//! Kinds of mechanism, and what a brand can do with each: read from `lexicon/plays.txt`.
+//! Kinds of mechanism, and what a brand can do with each: read from `lexicon/mechanisms.txt`.
 //!
 //! A kind is shown by its signs, words and phrases that name the mechanism, together with hints, words that go with
 //! it. One word alone never shows a kind; where no kind is shown, [`GENERIC`] says so.
@@ -25,7 +25,7 @@ const GENERIC_SURENESS: f64 = 0.3;
 
 /// A kind of mechanism.
 #[derive(Debug)]
-pub(super) struct Play {
+pub(super) struct Mechanism {
     pub(super) kind: &'static str,
     pub(super) label: &'static str,
     /// Words for what in a profile it would serve.
@@ -36,7 +36,7 @@ pub(super) struct Play {
     pub(super) variants: Vec<Variant>,
 }
 
-impl Play {
+impl Mechanism {
     /// How much a short stemmed text speaks of this kind: its different signs, and half as much its hints.
     pub(super) fn affinity(&self, stemmed: &str) -> f64 {
         let held =
@@ -122,12 +122,12 @@ pub(super) struct Variant {
 /// The kind that is left when no other is shown.
 pub(super) const GENERIC: &str = "generic";
 
-pub(super) fn read(source: &'static str) -> Vec<Play> {
-    let mut plays: Vec<Play> = Vec::new();
+pub(super) fn read(source: &'static str) -> Vec<Mechanism> {
+    let mut mechanisms: Vec<Mechanism> = Vec::new();
     for line in source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            match (name.split_once('.'), plays.last_mut()) {
-                (Some((_, class)), Some(play)) => play.variants.push(Variant {
+            match (name.split_once('.'), mechanisms.last_mut()) {
+                (Some((_, class)), Some(mechanism)) => mechanism.variants.push(Variant {
                     class,
                     needs: Vec::new(),
                     fits: Vec::new(),
@@ -136,7 +136,7 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
                     steps: Vec::new(),
                     effort: Effort::Medium,
                 }),
-                _ => plays.push(Play {
+                _ => mechanisms.push(Mechanism {
                     kind: name,
                     label: "",
                     serves: "",
@@ -147,14 +147,14 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
             }
             continue;
         }
-        let (Some((key, value)), Some(play)) = (line.split_once(": "), plays.last_mut()) else {
+        let (Some((key, value)), Some(mechanism)) = (line.split_once(": "), mechanisms.last_mut()) else {
             continue;
         };
-        match (key, play.variants.last_mut()) {
-            ("label", _) => play.label = value,
-            ("serves", _) => play.serves = value,
-            ("signs", _) => play.signs = phrases(value),
-            ("hints", _) => play.hints = phrases(value),
+        match (key, mechanism.variants.last_mut()) {
+            ("label", _) => mechanism.label = value,
+            ("serves", _) => mechanism.serves = value,
+            ("signs", _) => mechanism.signs = phrases(value),
+            ("hints", _) => mechanism.hints = phrases(value),
             ("needs", Some(variant)) => variant.needs = phrases(value),
             ("fits", Some(variant)) => {
                 variant.fits = value.split_whitespace().flat_map(words::content_stems).collect();
@@ -172,7 +172,7 @@ pub(super) fn read(source: &'static str) -> Vec<Play> {
             _ => {}
         }
     }
-    plays
+    mechanisms
 }
 
 /// Words, and after a bar phrases, as they are looked for.
@@ -200,13 +200,13 @@ pub(super) fn kinds_of(
     text: &str,
     titles: &str,
     rarity: &BTreeMap<String, f64>,
-) -> Vec<(f64, &'static Play)> {
+) -> Vec<(f64, &'static Mechanism)> {
     let text = Counted::of(text);
-    let mut found: Vec<(f64, &Play)> = lexicon()
-        .plays
+    let mut found: Vec<(f64, &Mechanism)> = lexicon()
+        .mechanisms
         .iter()
-        .filter(|play| play.kind != GENERIC)
-        .filter_map(|play| Some((play.weight(&text, titles, rarity)?, play)))
+        .filter(|mechanism| mechanism.kind != GENERIC)
+        .filter_map(|mechanism| Some((mechanism.weight(&text, titles, rarity)?, mechanism)))
         .collect();
     // The sort is stable: equal kinds stay in the order of the file.
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -215,7 +215,13 @@ pub(super) fn kinds_of(
         *sum /= best;
     }
     let sureness = if found.is_empty() { 1.0 } else { GENERIC_SURENESS };
-    found.extend(lexicon().plays.iter().filter(|play| play.kind == GENERIC).map(|play| (sureness, play)));
+    found.extend(
+        lexicon()
+            .mechanisms
+            .iter()
+            .filter(|mechanism| mechanism.kind == GENERIC)
+            .map(|mechanism| (sureness, mechanism)),
+    );
     found
 }
 
@@ -224,7 +230,10 @@ mod tests {
     use super::*;
 
     fn kinds(text: &str) -> Vec<&'static str> {
-        kinds_of(&words::stemmed(text), "", &BTreeMap::new()).iter().map(|(_, play)| play.kind).collect()
+        kinds_of(&words::stemmed(text), "", &BTreeMap::new())
+            .iter()
+            .map(|(_, mechanism)| mechanism.kind)
+            .collect()
     }
 
     #[test]
@@ -247,16 +256,16 @@ mod tests {
         let closed: Vec<String> =
             list.lines().filter(|line| !line.starts_with('#')).flat_map(words::stems_of_phrase).collect();
         let mut strange: Vec<String> = Vec::new();
-        for play in &lexicon().plays {
-            for variant in &play.variants {
-                let mut texts = vec![play.label, variant.title, variant.pitch];
+        for mechanism in &lexicon().mechanisms {
+            for variant in &mechanism.variants {
+                let mut texts = vec![mechanism.label, variant.title, variant.pitch];
                 texts.extend(&variant.steps);
                 let needs: Vec<String> =
                     variant.needs.iter().flat_map(|need| words::stems_of_phrase(need)).collect();
                 for word in texts.iter().flat_map(|text| words::content_stems(text)) {
                     let slot = ["brand", "product", "case"].contains(&word.as_str());
                     if !slot && !closed.contains(&word) && !needs.contains(&word) {
-                        strange.push(format!("{}.{}: {word}", play.kind, variant.class));
+                        strange.push(format!("{}.{}: {word}", mechanism.kind, variant.class));
                     }
                 }
             }
