@@ -100,7 +100,7 @@ const RULES: &[Rule] = &[
         forbidden: &[
             "ExtractiveAnalyst",
             "ModelAnalyst",
-            "WithLastResort",
+            "FallbackAnalyst",
             "OpenRouter::new",
             "FileStore::new",
             "FileStore::of",

@@ -6,7 +6,7 @@ use pipeline::{
     analyst::{
         Analyst,
         extractive::ExtractiveAnalyst,
-        fallback::WithLastResort,
+        fallback::FallbackAnalyst,
         model::{ModelAnalyst, ModelOptions},
     },
     clock::Clock,
@@ -417,6 +417,6 @@ fn answering(
     let model = Arc::new(ModelAnalyst::new(client.clone(), ModelOptions::default()));
     let model: Arc<dyn Analyst> = Arc::new(WithDeadline::new(model, stage_deadline));
     let analyst =
-        if config.offline_fallback { Arc::new(WithLastResort::new(model, extractive())) } else { model };
+        if config.offline_fallback { Arc::new(FallbackAnalyst::new(model, extractive())) } else { model };
     Ok(Answering { analyst, name, breaker: Some(client) })
 }

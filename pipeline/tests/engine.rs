@@ -14,7 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use pipeline::{
-    analyst::{Analyst, AnalystError, Answer, Provenance, StageInput, fallback::WithLastResort},
+    analyst::{Analyst, AnalystError, Answer, Provenance, StageInput, fallback::FallbackAnalyst},
     brand::{BrandId, BrandProfile},
     clock::{Clock, Timestamp},
     document::{Document, Format, PackedDocument, Page},
@@ -345,7 +345,7 @@ async fn a_store_that_fails_ends_the_run_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn the_last_resort_answers_only_when_models_are_down_and_never_hides_it() {
+async fn the_fallback_answers_only_when_models_are_down_and_never_hides_it() {
     for (code, is_down) in [
         (LlmErrorCode::LlmError, true),
         (LlmErrorCode::LlmTimeout, true),
@@ -357,12 +357,12 @@ async fn the_last_resort_answers_only_when_models_are_down_and_never_hides_it() 
         (LlmErrorCode::LlmRefused, false),
         (LlmErrorCode::LlmCostLimit, false),
     ] {
-        let last_resort = Arc::new(ScriptedAnalyst::default());
-        let both = WithLastResort::new(ScriptedAnalyst::with(Trouble::Fails(code)), last_resort.clone());
+        let fallback = Arc::new(ScriptedAnalyst::default());
+        let both = FallbackAnalyst::new(ScriptedAnalyst::with(Trouble::Fails(code)), fallback.clone());
         let result = World::new().run(Arc::new(both)).await;
         assert_eq!(result.is_ok(), is_down, "{code:?}");
         if let Ok(finished) = result {
-            assert_eq!(*last_resort.asked.lock().unwrap(), [Stage::GeneralTranslation]);
+            assert_eq!(*fallback.asked.lock().unwrap(), [Stage::GeneralTranslation]);
             let meta = &finished.records[2].meta;
             assert!(meta.warnings[0].contains("No model could be reached"), "{:?}", meta.warnings);
             assert!(

@@ -13,17 +13,17 @@ use crate::{
     run::Stage,
 };
 
-/// Asks `primary`, and `last_resort` where the primary is out of reach.
+/// Asks `primary`, and `fallback` where the primary is out of reach.
 #[derive(Debug)]
-pub struct WithLastResort {
+pub struct FallbackAnalyst {
     primary: Arc<dyn Analyst>,
-    last_resort: Arc<dyn Analyst>,
+    fallback: Arc<dyn Analyst>,
 }
 
-impl WithLastResort {
+impl FallbackAnalyst {
     #[must_use]
-    pub fn new(primary: Arc<dyn Analyst>, last_resort: Arc<dyn Analyst>) -> Self {
-        Self { primary, last_resort }
+    pub fn new(primary: Arc<dyn Analyst>, fallback: Arc<dyn Analyst>) -> Self {
+        Self { primary, fallback }
     }
 }
 
@@ -45,7 +45,7 @@ const fn is_down(error: &LlmError) -> bool {
 }
 
 #[async_trait]
-impl Analyst for WithLastResort {
+impl Analyst for FallbackAnalyst {
     async fn answer(
         &self,
         stage: Stage,
@@ -54,7 +54,7 @@ impl Analyst for WithLastResort {
     ) -> Result<Answer, AnalystError> {
         match self.primary.answer(stage, input, cancel).await {
             Err(AnalystError::Llm(error)) if is_down(&error) => {
-                let mut answer = self.last_resort.answer(stage, input, cancel).await?;
+                let mut answer = self.fallback.answer(stage, input, cancel).await?;
                 answer.provenance.usage += error.usage;
                 answer.provenance.attempts += error.attempts;
                 answer.warnings.insert(
