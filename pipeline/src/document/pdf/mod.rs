@@ -1,15 +1,16 @@
 //! PDF: text in reading order, from the geometry of the glyphs.
 //!
 //! `hayro-interpret` runs the page's drawing instructions against [`device::TextDevice`], which keeps every glyph with
-//! its place; [`segment`], [`order`] and [`lines`] make text of them. `pdf-extract` is asked for a second opinion
+//! its place; [`segment`], [`order`] and [`lines`] make text of them. `pdf-extract` is the fallback extractor
 //! where the first engine fails or leaves more than a fifth of a page unread.
 
 mod device;
+mod fallback_extractor;
 mod glyph;
 mod lines;
 mod order;
 mod repeats;
-mod second_opinion;
+
 mod segment;
 mod title;
 
@@ -21,13 +22,13 @@ use hayro_interpret::kurbo::{Affine, Rect};
 use hayro_interpret::{Context, InterpreterCache, InterpreterSettings, interpret_page};
 
 use self::device::{Charmaps, TextDevice};
+use self::fallback_extractor::FallbackExtractor;
 use self::glyph::GlyphPage;
 use self::order::Block;
-use self::second_opinion::SecondOpinion;
 use super::raw::{RawDocument, RawPage};
 use super::{DocumentError, PAGES_MAX, TEXT_BYTES_MAX};
 
-/// Below this readable share a page is worth a second opinion.
+/// Below this readable share a page is read by the fallback extractor too.
 const READABLE_ENOUGH: f64 = 0.8;
 /// Below this readable share a document counts as unreadable as a whole.
 const DOCUMENT_READABLE_MIN: f64 = 0.5;
@@ -49,7 +50,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         )) => {
             return Err(DocumentError::Corrupt("its encryption is invalid".to_owned()));
         }
-        Err(LoadPdfError::Invalid) => return second_opinion_only(bytes),
+        Err(LoadPdfError::Invalid) => return extract_with_fallback_only(bytes),
     };
     if pdf.pages().len() > PAGES_MAX {
         return Err(DocumentError::TooLarge(format!(
@@ -131,13 +132,13 @@ fn runs_on(before: &str, after: &str) -> bool {
 struct Reading<'b> {
     bytes: &'b [u8],
     /// Opened when the first page needs it; `None` within when it cannot be opened.
-    second: Option<Option<SecondOpinion>>,
+    fallback: Option<Option<FallbackExtractor>>,
     document: RawDocument,
     text_bytes: usize,
     printed: usize,
     unread: f64,
     scanned: Vec<usize>,
-    by_second: Vec<usize>,
+    by_fallback: Vec<usize>,
     heading: Option<String>,
 }
 
@@ -145,13 +146,13 @@ impl<'b> Reading<'b> {
     fn new(bytes: &'b [u8]) -> Self {
         Self {
             bytes,
-            second: None,
+            fallback: None,
             document: RawDocument::default(),
             text_bytes: 0,
             printed: 0,
             unread: 0.0,
             scanned: Vec::new(),
-            by_second: Vec::new(),
+            by_fallback: Vec::new(),
             heading: None,
         }
     }
@@ -163,10 +164,10 @@ impl<'b> Reading<'b> {
         }
         let mut page = RawPage { text: text_of(glyphs), readable: glyphs.readable() };
         if page.readable < READABLE_ENOUGH
-            && let Some(better) = self.ask_second(number).filter(|second| second.readable > page.readable)
+            && let Some(better) = self.ask_fallback(number).filter(|other| other.readable > page.readable)
         {
             page = better;
-            self.by_second.push(number);
+            self.by_fallback.push(number);
         }
         let letters = page.text.chars().filter(|c| c.is_alphanumeric()).count();
         if glyphs.image_share >= SCAN_IMAGE_SHARE && letters < SCAN_LETTERS_MAX {
@@ -185,8 +186,8 @@ impl<'b> Reading<'b> {
         Ok(())
     }
 
-    fn ask_second(&mut self, number: usize) -> Option<RawPage> {
-        self.second.get_or_insert_with(|| SecondOpinion::open(self.bytes)).as_ref()?.page(number)
+    fn ask_fallback(&mut self, number: usize) -> Option<RawPage> {
+        self.fallback.get_or_insert_with(|| FallbackExtractor::open(self.bytes)).as_ref()?.page(number)
     }
 
     fn finish(mut self, title: Option<String>) -> Result<RawDocument, DocumentError> {
@@ -214,10 +215,10 @@ impl<'b> Reading<'b> {
                 page_list(&self.scanned)
             ));
         }
-        if !self.by_second.is_empty() {
+        if !self.by_fallback.is_empty() {
             warnings.push(format!(
                 "{} was read by the second engine, because the fonts hide their characters from the first.",
-                page_list(&self.by_second)
+                page_list(&self.by_fallback)
             ));
         }
         self.document.title = title.or(self.heading);
@@ -243,17 +244,17 @@ fn page_list(numbers: &[usize]) -> String {
     }
 }
 
-fn second_opinion_only(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
+fn extract_with_fallback_only(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let damaged = || DocumentError::Corrupt("the PDF's structure cannot be read".to_owned());
-    let second = SecondOpinion::open(bytes).ok_or_else(damaged)?;
-    let count = second.page_count();
+    let fallback = FallbackExtractor::open(bytes).ok_or_else(damaged)?;
+    let count = fallback.page_count();
     if count > PAGES_MAX {
         return Err(DocumentError::TooLarge(format!("{count} pages; at most {PAGES_MAX} are read")));
     }
     let mut document = RawDocument::default();
     let mut text_bytes = 0;
     for number in 1..=count {
-        let page = second.page(number).unwrap_or(RawPage { text: String::new(), readable: 0.0 });
+        let page = fallback.page(number).unwrap_or(RawPage { text: String::new(), readable: 0.0 });
         text_bytes += page.text.len();
         if text_bytes > TEXT_BYTES_MAX {
             return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));

@@ -7,12 +7,12 @@ use pdf_extract::{Document, PlainTextOutput, output_doc_page};
 use crate::document::raw::RawPage;
 
 /// A document opened by the second engine.
-pub(super) struct SecondOpinion {
+pub(super) struct FallbackExtractor {
     document: Document,
     page_count: usize,
 }
 
-impl SecondOpinion {
+impl FallbackExtractor {
     /// `None` when this engine cannot open the document either.
     pub(super) fn open(bytes: &[u8]) -> Option<Self> {
         let document = guarded(|| {
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_panic_is_no_answer() {
         assert_eq!(guarded::<()>(|| panic!("as the engine does")), None);
-        assert!(SecondOpinion::open(b"%PDF-1.4 nothing").is_none());
+        assert!(FallbackExtractor::open(b"%PDF-1.4 nothing").is_none());
     }
 
     #[test]
