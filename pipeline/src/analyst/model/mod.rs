@@ -1,18 +1,18 @@
 //! The analyst that asks a language model.
 //!
-//! It writes the prompt ([`prompt`]), fits the document to the model ([`fit`]), keeps untrusted text apart from
-//! the task ([`fence`]), finds the answer in the reply ([`reading`], [`scan`]) and judges it ([`parse`]). Retries,
+//! It writes the prompt ([`prompt`]), fits the document to the model ([`context_window`]), keeps untrusted text apart from
+//! the task ([`untrusted_text`]), finds the answer in the reply ([`reading`], [`scan`]) and judges it ([`parse`]). Retries,
 //! deadlines and money are the [`LlmClient`]'s business; the one thing asked again here is an answer that breaks the
 //! schema, once.
 
-mod fence;
-mod fit;
+mod context_window;
 mod parse;
 mod prompt;
 mod reading;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod untrusted_text;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

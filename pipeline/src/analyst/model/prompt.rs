@@ -1,4 +1,4 @@
-//! Builds a stage's prompt: the material in fences first, the task last.
+//! Builds a stage's prompt: the delimited material first, the task last.
 //!
 //! Order matters twice. The rules and the document, which stages 1 and 2 share, come first and are the same to
 //! the byte, so that the provider's cache can serve it; and the task stands behind all untrusted text, so that
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{
     ModelOptions,
-    fence::{Fence, defused, enclose},
-    fit::{self, Fitted, Sheet},
+    context_window::{self, Fitted, Sheet},
+    untrusted_text::{Delimiters, defused, enclose},
 };
 use crate::{
     analyst::{AnalystError, StageInput},
@@ -128,7 +128,7 @@ impl Prompt {
 
     fn add_document(&mut self, document: &Document, options: &ModelOptions) -> Result<(), AnalystError> {
         let title = document.title.as_deref().unwrap_or_default();
-        let fitted = fit::fit(title, sheets(document), options.document_tokens_max);
+        let fitted = context_window::fit(title, sheets(document), options.document_tokens_max);
         if !fitted.sheets.iter().any(|sheet| sheet.text.contains(char::is_alphanumeric)) {
             return Err(AnalystError::TooLittleText("no page has any words".to_owned()));
         }
@@ -144,14 +144,14 @@ impl Prompt {
                  text were chosen by relevance, and pages {} were not read.",
                 fitted.sheets.len(),
                 fitted.sheets.len() + fitted.left_out.len(),
-                fit::page_list(&fitted.left_out),
+                context_window::page_list(&fitted.left_out),
             ));
         }
         if !fitted.shortened.is_empty() {
             self.warnings.push(format!(
                 "Only the beginning of page {} was read, because it alone is longer than the {budget_tokens} tokens \
                  a model may be sent.",
-                fit::page_list(&fitted.shortened),
+                context_window::page_list(&fitted.shortened),
             ));
         }
     }
@@ -190,25 +190,25 @@ fn sheets(document: &Document) -> Vec<Sheet> {
 fn document_block(document: &Document, fitted: &Fitted) -> String {
     let one_line = |text: &str| defused(text).split_whitespace().collect::<Vec<_>>().join(" ");
     let material: Vec<&str> = fitted.sheets.iter().map(|sheet| sheet.text.as_str()).collect();
-    let fence = Fence::new("document", &material.join("\n"));
+    let delimiters = Delimiters::new("document", &material.join("\n"));
     let mut lines = vec![
         "# The document".to_owned(),
         String::new(),
-        fence.open(),
+        delimiters.open(),
         format!("Source: {}", one_line(&document.source_name)),
     ];
     if let Some(title) = &document.title {
         lines.push(format!("Title: {}", one_line(title)));
     }
     for sheet in &fitted.sheets {
-        lines.push(fence.page(sheet.number));
+        lines.push(delimiters.page(sheet.number));
         lines.push(sheet.text.clone());
     }
-    lines.push(fence.close());
+    lines.push(delimiters.close());
     if !fitted.left_out.is_empty() {
         lines.push(format!(
             "\nPages {} of the document are not shown. Do not cite them.",
-            fit::page_list(&fitted.left_out)
+            context_window::page_list(&fitted.left_out)
         ));
     }
     lines.join("\n")

@@ -1,4 +1,4 @@
-//! Fences around quoted material, so that no text inside can pass for an instruction or for another page.
+//! Delimiters around untrusted text, so that no text inside can pass for an instruction or for another page.
 
 use crate::record::sha256_hex;
 
@@ -7,7 +7,7 @@ use crate::record::sha256_hex;
 /// The token is made from the digest of the material itself: to forge a marker, its author would have to
 /// write a text that contains part of its own SHA-256.
 #[derive(Debug)]
-pub(super) struct Fence {
+pub(super) struct Delimiters {
     kind: &'static str,
     token: String,
 }
@@ -15,8 +15,8 @@ pub(super) struct Fence {
 /// Hexadecimal digits of the token: 64 bits, beyond guessing.
 const TOKEN_CHARS: usize = 16;
 
-impl Fence {
-    /// A fence for material of this kind (a word for the model, such as `document`).
+impl Delimiters {
+    /// Delimiters for material of this kind (a word for the model, such as `document`).
     pub(super) fn new(kind: &'static str, material: &str) -> Self {
         let mut token = sha256_hex(format!("{kind}\n{material}").as_bytes());
         token.truncate(TOKEN_CHARS);
@@ -39,8 +39,8 @@ impl Fence {
 /// Puts material between its marker lines.
 pub(super) fn enclose(kind: &'static str, material: &str) -> String {
     let material = defused(material);
-    let fence = Fence::new(kind, &material);
-    format!("{}\n{}\n{}", fence.open(), material.trim_end(), fence.close())
+    let delimiters = Delimiters::new(kind, &material);
+    format!("{}\n{}\n{}", delimiters.open(), material.trim_end(), delimiters.close())
 }
 
 /// The text without anything that looks like a marker or that a reader of the page could not see.
@@ -94,9 +94,9 @@ mod tests {
 
     #[test]
     fn the_token_depends_on_the_material() {
-        assert_ne!(Fence::new("document", "a").token, Fence::new("document", "b").token);
-        assert_ne!(Fence::new("document", "a").token, Fence::new("profile", "a").token);
-        assert_eq!(Fence::new("document", "a").token, Fence::new("document", "a").token);
+        assert_ne!(Delimiters::new("document", "a").token, Delimiters::new("document", "b").token);
+        assert_ne!(Delimiters::new("document", "a").token, Delimiters::new("profile", "a").token);
+        assert_eq!(Delimiters::new("document", "a").token, Delimiters::new("document", "a").token);
     }
 
     #[test]
