@@ -13,8 +13,8 @@ mod running_headers;
 mod sections;
 mod sniff;
 mod text;
-mod tidy;
 pub(crate) mod titles;
+mod whitespace;
 mod xml;
 
 use serde::{Deserialize, Serialize};
@@ -205,7 +205,7 @@ pub fn extract(source_name: &str, bytes: &[u8]) -> Result<Document, DocumentErro
     finish(source_name, format, raw)
 }
 
-/// The work that all formats share: tidy lines, page numbers, limits, running headers.
+/// The work that all formats share: white space, page numbers, limits, running headers.
 fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Document, DocumentError> {
     if raw.pages.len() > PAGES_MAX {
         return Err(DocumentError::TooLarge(format!(
@@ -216,7 +216,7 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
     let mut pages: Vec<Page> = Vec::with_capacity(raw.pages.len());
     let (mut text_bytes, mut has_words) = (0_usize, false);
     for (page, number) in raw.pages.into_iter().zip(1..) {
-        let text = tidy::tidy(&page.text);
+        let text = whitespace::normalised(&page.text);
         text_bytes += text.len();
         has_words = has_words || text.chars().any(char::is_alphanumeric);
         pages.push(Page { number, text, readable: page.readable, running_header_lines: Vec::new() });
@@ -228,7 +228,7 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
         return Err(DocumentError::NoText("it holds no words".to_owned()));
     }
     running_headers::mark(&mut pages);
-    let title = raw.title.map(|title| tidy::one_line(&title)).filter(|title| !title.is_empty());
+    let title = raw.title.map(|title| whitespace::one_line(&title)).filter(|title| !title.is_empty());
     let title = title.map(|title| titles::without_shouting(&title, &titles::abbreviations(&pages)));
     Ok(Document { source_name: source_name.to_owned(), format, title, pages, warnings: raw.warnings })
 }

@@ -211,7 +211,7 @@ fn look_up_quotes(
             warnings.push(format!(
                 "{item}: a quote cited from page {page} stands nowhere in the document and is left out of \
                  the report: “{}”.",
-                shortened(&normalise::tidy(&evidence.quote))
+                shortened(&normalise::collapsed(&evidence.quote))
             ));
         }
         evidence.status = Some(status);

@@ -244,8 +244,8 @@ fn classify(c: char) -> Class {
 }
 
 /// A text for people: white space collapsed, soft hyphens and invisible characters left out.
-pub(super) fn tidy(text: &str) -> String {
-    let mut tidied = String::with_capacity(text.len());
+pub(super) fn collapsed(text: &str) -> String {
+    let mut collapsed = String::with_capacity(text.len());
     let mut space = false;
     let mut broken_hyphen = false;
     for c in text.chars() {
@@ -253,19 +253,19 @@ pub(super) fn tidy(text: &str) -> String {
             Class::Dropped | Class::SoftHyphen => {}
             Class::LineBreak => {
                 // `non-⏎alcoholic` is one word: its hyphen stays, the break goes.
-                broken_hyphen |= !space && tidied.ends_with(['-', '\u{2010}']);
+                broken_hyphen |= !space && collapsed.ends_with(['-', '\u{2010}']);
                 space = true;
             }
             Class::Space => space = true,
             Class::Dash | Class::Kept(_) => {
-                if space && !tidied.is_empty() && !(broken_hyphen && c.is_alphanumeric()) {
-                    tidied.push(' ');
+                if space && !collapsed.is_empty() && !(broken_hyphen && c.is_alphanumeric()) {
+                    collapsed.push(' ');
                 }
-                tidied.push(c);
+                collapsed.push(c);
                 space = false;
                 broken_hyphen = false;
             }
         }
     }
-    tidied
+    collapsed
 }

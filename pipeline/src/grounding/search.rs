@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use super::{
     IndexedPage, PageIndex,
-    normalise::{Skeleton, tidy},
+    normalise::{Skeleton, collapsed},
     numbers,
 };
 use crate::stages::QuoteStatus;
@@ -231,7 +231,11 @@ fn pieces(wanted: &[Wanted<'_>]) -> (Vec<Piece>, Vec<String>) {
 }
 
 /// The best place within the bound: on the cited page if there is one, else by edits, then by nearness.
-fn best(wanted: &Wanted<'_>, pages: &[&IndexedPage], places: HashMap<(usize, i64), Hit>) -> Option<Finding> {
+fn best(
+    wanted: &Wanted<'_>,
+    pages: &[&IndexedPage],
+    places: HashMap<(usize, i64), Hit>,
+) -> Option<Finding> {
     let cited = wanted.cited.page;
     let mut candidates: Vec<(usize, &IndexedPage, Hit)> = places
         .into_iter()
@@ -277,7 +281,7 @@ fn words_at(wanted: &Wanted<'_>, page: &IndexedPage, hit: Hit) -> Option<(usize,
     if !page.admits(start, end) {
         return None;
     }
-    let words = tidy(page.text.get(skeleton.original_range(&page.text, start, end))?);
+    let words = collapsed(page.text.get(skeleton.original_range(&page.text, start, end))?);
     numbers::same_digits(wanted.cited.quote, &words).then_some((alignment.edits, words))
 }
 

@@ -10,7 +10,6 @@ mod glyph;
 mod lines;
 mod order;
 mod repeats;
-
 mod segment;
 mod title;
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 /// Tidies a page's text. Letters, hyphens and punctuation stay as they are: quotes must be found verbatim.
-pub(super) fn tidy(text: &str) -> String {
-    let mut tidy = String::with_capacity(text.len());
+pub(super) fn normalised(text: &str) -> String {
+    let mut normalised = String::with_capacity(text.len());
     let mut empty_lines = 0;
     for line in text.split('\n') {
         let is_plain = line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
@@ -15,13 +15,13 @@ pub(super) fn tidy(text: &str) -> String {
             empty_lines += 1;
             continue;
         }
-        if !tidy.is_empty() {
-            tidy.push_str(if empty_lines > 0 { "\n\n" } else { "\n" });
+        if !normalised.is_empty() {
+            normalised.push_str(if empty_lines > 0 { "\n\n" } else { "\n" });
         }
-        tidy.push_str(line);
+        normalised.push_str(line);
         empty_lines = 0;
     }
-    tidy
+    normalised
 }
 
 /// All of a title's words in one line.
@@ -48,9 +48,9 @@ mod tests {
 
     #[test]
     fn lines_and_blanks_take_their_form() {
-        assert_eq!(tidy("\n\n a\u{a0}b \r\n\n\n\nc\u{0}\td\n"), " a b\n\nc d");
-        assert_eq!(tidy("non-\nalcoholic, \u{2010}"), "non-\nalcoholic, \u{2010}");
-        assert_eq!(tidy(" \n\t"), "");
+        assert_eq!(normalised("\n\n a\u{a0}b \r\n\n\n\nc\u{0}\td\n"), " a b\n\nc d");
+        assert_eq!(normalised("non-\nalcoholic, \u{2010}"), "non-\nalcoholic, \u{2010}");
+        assert_eq!(normalised(" \n\t"), "");
         assert_eq!(one_line("A\n title \u{2028}of two"), "A title of two");
     }
 }
