@@ -48,7 +48,7 @@ pub struct Job<'a> {
 
 /// What happens in a run, as it happens.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum StageEvent {
     /// The stage is already stored and will not be asked for.
     Reused {
         meta: StageMeta,
@@ -78,19 +78,19 @@ impl Engine {
     pub async fn run(
         &self,
         job: Job<'_>,
-        events: &(dyn Fn(Event) + Send + Sync),
+        events: &(dyn Fn(StageEvent) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<Finished, RunFailure> {
         let load = job.store.load_stages().await;
         let mut stored = load.map_err(|error| RunFailure::from_store(None, &error))?;
-        let mut progress = Progress::default();
+        let mut progress = RunProgress::default();
 
         let last_stored = stored.iter().map(|record| record.meta.stage).max();
         for stage in Stage::ALL {
             if let Some(position) = stored.iter().position(|record| record.meta.stage == stage) {
                 let record = stored.swap_remove(position);
                 let item_count = progress.take(&record)?;
-                events(Event::Reused { meta: record.meta, item_count });
+                events(StageEvent::Reused { meta: record.meta, item_count });
                 continue;
             }
             tokio::select! {
@@ -101,7 +101,7 @@ impl Engine {
                 }
             }
             self.check_cost_is_known(stage, &progress)?;
-            events(Event::Started { stage });
+            events(StageEvent::Started { stage });
             let started = self.clock.monotonic();
             let later_is_stored = last_stored.is_some_and(|last| last > stage);
             let record = self.answer(stage, &job, &progress, later_is_stored, cancel).await?;
@@ -112,7 +112,7 @@ impl Engine {
                 .map_err(|error| RunFailure::from_store(Some(stage), &error))?;
             let elapsed = self.clock.monotonic().saturating_sub(started);
             let item_count = progress.take(&record)?;
-            events(Event::Stored { meta: record.meta, item_count, elapsed });
+            events(StageEvent::Stored { meta: record.meta, item_count, elapsed });
         }
 
         let records = progress.records()?;
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// Refuses to pay for another stage where the run has a cost limit and the cost so far is unknown.
-    fn check_cost_is_known(&self, stage: Stage, progress: &Progress) -> Result<(), RunFailure> {
+    fn check_cost_is_known(&self, stage: Stage, progress: &RunProgress) -> Result<(), RunFailure> {
         let (Some(limit), Some(unknown)) = (self.cost_limit_usd, progress.unknown_cost) else {
             return Ok(());
         };
@@ -142,7 +142,7 @@ impl Engine {
         &self,
         stage: Stage,
         job: &Job<'_>,
-        progress: &Progress,
+        progress: &RunProgress,
         later_is_stored: bool,
         cancel: &CancellationToken,
     ) -> Result<StageRecord, RunFailure> {
@@ -224,14 +224,14 @@ fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> 
 
 /// What a run has earned so far.
 #[derive(Debug, Default)]
-struct Progress {
+struct RunProgress {
     earlier: Earlier,
     spent_usd: f64,
     /// A stage whose cost is unknown, at least in part.
     unknown_cost: Option<Stage>,
 }
 
-impl Progress {
+impl RunProgress {
     /// Takes a stored record in; returns how many items it holds.
     fn take(&mut self, record: &StageRecord) -> Result<usize, RunFailure> {
         let stage = record.meta.stage;

@@ -18,7 +18,7 @@ use pipeline::{
     brand::{BrandId, BrandProfile},
     clock::{Clock, Timestamp},
     document::{Document, Format, PackedDocument, Page},
-    engine::{Engine, Event, Finished, Job},
+    engine::{Engine, Finished, Job, StageEvent},
     failure::{FailureCode, RunFailure},
     llm::{Disposition, LlmError, LlmErrorCode, Usage},
     record::StageRecord,
@@ -223,7 +223,7 @@ brand_values: [Craft, Care, Calm]
         &self,
         analyst: Arc<dyn Analyst>,
         lost_usd: f64,
-        events: &(dyn Fn(Event) + Send + Sync),
+        events: &(dyn Fn(StageEvent) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<Finished, RunFailure> {
         let engine = Engine { analyst, clock: Arc::new(BackwardClock::default()), cost_limit_usd: Some(1.0) };
@@ -243,12 +243,12 @@ async fn a_run_asks_each_stage_once_and_stores_each_before_the_next() {
     let world = World::new();
     let analyst = Arc::new(ScriptedAnalyst::default());
     let events = Mutex::new(Vec::new());
-    let note = |event: Event| {
+    let note = |event: StageEvent| {
         let stored = world.store.stages.lock().unwrap().len();
         events.lock().unwrap().push(match event {
-            Event::Started { stage } => format!("started {} with {stored} stored", stage.number()),
-            Event::Stored { meta, .. } => format!("stored {} with {stored} stored", meta.stage.number()),
-            Event::Reused { meta, .. } => format!("reused {}", meta.stage.number()),
+            StageEvent::Started { stage } => format!("started {} with {stored} stored", stage.number()),
+            StageEvent::Stored { meta, .. } => format!("stored {} with {stored} stored", meta.stage.number()),
+            StageEvent::Reused { meta, .. } => format!("reused {}", meta.stage.number()),
         });
     };
     let finished = world.run_with(analyst.clone(), 0.0, &note, &CancellationToken::new()).await.unwrap();
@@ -318,8 +318,8 @@ async fn a_stage_that_was_lost_is_run_again_and_says_so() {
 async fn cancellation_ends_a_stage_in_flight_and_keeps_what_is_stored() {
     let world = World::new();
     let cancel = CancellationToken::new();
-    let cancel_at_stage_3 = |event: Event| {
-        if matches!(event, Event::Started { stage: Stage::GeneralTranslation }) {
+    let cancel_at_stage_3 = |event: StageEvent| {
+        if matches!(event, StageEvent::Started { stage: Stage::GeneralTranslation }) {
             cancel.cancel();
         }
     };

@@ -10,7 +10,7 @@ use std::{
 use pipeline::{
     brand::{BrandId, BrandProfile},
     document::{Document, DocumentError, PackedDocument},
-    engine::{Event, Finished, Job},
+    engine::{Finished, Job, StageEvent},
     failure::{FailureCode, RunFailure},
     record::{StageMeta, sha256_hex},
     run::{RunId, Stage},
@@ -204,14 +204,14 @@ impl Command<'_> {
         extracted
     }
 
-    fn show(&self, event: Event) {
+    fn show(&self, event: StageEvent) {
         match event {
-            Event::Started { stage } => self.progress.begin(&stage_name(stage)),
-            Event::Reused { meta, item_count } => {
+            StageEvent::Started { stage } => self.progress.begin(&stage_name(stage)),
+            StageEvent::Reused { meta, item_count } => {
                 let name = stage_name(meta.stage);
                 self.progress.line(&format!("= {name:<32} stored   {}", found(&meta, item_count)));
             }
-            Event::Stored { meta, item_count, .. } => {
+            StageEvent::Stored { meta, item_count, .. } => {
                 self.progress.done(&found(&meta, item_count));
                 for warning in &meta.warnings {
                     self.progress.line(&format!("  ! {warning}"));

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use pipeline::{
     clock::Clock,
-    engine::{Event, Finished, Job},
+    engine::{Finished, Job, StageEvent},
     failure::{FailureCode, RunFailure},
     llm::StructuredOutput,
     record::StageRecord,
@@ -310,25 +310,25 @@ impl Work<'_> {
         self.progress.note(&*deps.clock);
         let run_id = &fence.run;
         let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
-        let note = |event: Event| self.note(&event);
+        let note = |event: StageEvent| self.note(&event);
         deps.engine.run(job, &note, cancel).await
     }
 
-    fn note(&self, event: &Event) {
+    fn note(&self, event: &StageEvent) {
         self.progress.note(&*self.deps.clock);
         let run_id = &self.fence.run;
         match event {
-            Event::Reused { meta, .. } => {
+            StageEvent::Reused { meta, .. } => {
                 tracing::info!(
                     event = "stage_reused",
                     stage = meta.stage.number(),
                     "[{run_id}] stage is stored already"
                 );
             }
-            Event::Started { stage } => {
+            StageEvent::Started { stage } => {
                 tracing::info!(event = "stage_started", stage = stage.number(), "[{run_id}] stage started")
             }
-            Event::Stored { meta, elapsed, .. } => {
+            StageEvent::Stored { meta, elapsed, .. } => {
                 metrics::llm_cost(meta.usage.cost_usd);
                 tracing::info!(
                     event = "stage_stored",

@@ -123,7 +123,7 @@ fn exact(index: &PageIndex, cited: u32, needle: &Skeleton) -> Option<Finding> {
 }
 
 /// A quote that stands nowhere exactly.
-struct Wanted<'a> {
+struct UnmatchedQuote<'a> {
     /// Its place among the cited quotes.
     index: usize,
     cited: Cited<'a>,
@@ -140,13 +140,13 @@ struct Piece {
 }
 
 fn near(index: &PageIndex, cited: &[Cited<'_>], needles: &[Skeleton], findings: &mut [Option<Finding>]) {
-    let wanted: Vec<Wanted<'_>> = cited
+    let wanted: Vec<UnmatchedQuote<'_>> = cited
         .iter()
         .zip(needles)
         .zip(findings.iter())
         .enumerate()
         .filter(|(_, (_, finding))| finding.is_none())
-        .filter_map(|(index, ((cited, needle), _))| Wanted::new(index, *cited, needle))
+        .filter_map(|(index, ((cited, needle), _))| UnmatchedQuote::new(index, *cited, needle))
         .collect();
     let (pieces, texts) = pieces(&wanted);
     let automaton =
@@ -198,7 +198,7 @@ struct Hit {
     count: usize,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> UnmatchedQuote<'a> {
     fn new(index: usize, cited: Cited<'a>, needle: &Skeleton) -> Option<Self> {
         let chars: Vec<char> = needle.text.chars().collect();
         if chars.len() < NEAR_CHARS_MIN {
@@ -215,7 +215,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn pieces(wanted: &[Wanted<'_>]) -> (Vec<Piece>, Vec<String>) {
+fn pieces(wanted: &[UnmatchedQuote<'_>]) -> (Vec<Piece>, Vec<String>) {
     let mut pieces = Vec::new();
     let mut texts = Vec::new();
     for (at, wanted) in wanted.iter().enumerate() {
@@ -232,7 +232,7 @@ fn pieces(wanted: &[Wanted<'_>]) -> (Vec<Piece>, Vec<String>) {
 
 /// The best place within the bound: on the cited page if there is one, else by edits, then by nearness.
 fn best(
-    wanted: &Wanted<'_>,
+    wanted: &UnmatchedQuote<'_>,
     pages: &[&IndexedPage],
     places: HashMap<(usize, i64), Hit>,
 ) -> Option<Finding> {
@@ -257,7 +257,7 @@ fn best(
 }
 
 /// The document's words at a hit, if they are within the bound and hold the quote's numbers.
-fn words_at(wanted: &Wanted<'_>, page: &IndexedPage, hit: Hit) -> Option<(usize, String)> {
+fn words_at(wanted: &UnmatchedQuote<'_>, page: &IndexedPage, hit: Hit) -> Option<(usize, String)> {
     let skeleton = &page.skeleton;
     let before: Vec<char> =
         skeleton.text.get(..hit.byte)?.chars().rev().take(hit.offset + wanted.edits_max).collect();
