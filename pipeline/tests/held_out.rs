@@ -93,7 +93,7 @@ fn without_places(text: &str, document: &Document) -> String {
 /// No word stands in a report that is neither the document's, nor the profile's, nor one of the closed list.
 fn assert_says_nothing_of_its_own(document: &Document, outputs: &Outputs, id: &str) {
     let mut known = stems(&list("tests/fixtures/held-out/template-words.txt"));
-    known.extend(stems(&list("src/analyst/extractive/lexicon/stopwords.txt")));
+    known.extend(stems(&list("src/analyst/extractive/text/lexicon/stopwords.txt")));
     known.extend(stems(&profile_text(id)));
     known.extend(document.pages.iter().flat_map(|page| stems(&page.text)));
     // The numbers that counts are told in, and the mark of the genitive.

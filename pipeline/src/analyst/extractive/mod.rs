@@ -4,41 +4,30 @@
 //! figures and signal words, chooses what says most, and lets the document speak. What it adds of its own are
 //! templates for what a brand could do with a kind of mechanism; they claim nothing about the world.
 //!
-//! * Text: [`blocks`] → [`sentences`] → [`analysis`], weighed by [`ranking`], grouped by [`topics`].
-//! * Stages: [`inspirations`], [`trends`], [`lessons`], [`opportunities`] (with [`principles`], [`jobs`], [`matching`], [`mechanisms`], [`risks`], [`brand_context`]).
-//! * Quotations in texts: [`citations`].
-//! * Words: [`lexicon`], from the lists in `lexicon/*.txt`.
+//! Three layers, each of which uses only those above it:
+//!
+//! 1. [`text`]: words, sentences and blocks, with the word lists in `text/lexicon/*.txt`.
+//! 2. [`analysis`]: the document's sentences and topics, weighed.
+//! 3. [`stages`]: the answers of the four stages, written from the analysis.
 //!
 //! No hash map is iterated and no float is compared without a tie-break, so equal input gives equal bytes.
 
 mod analysis;
-mod blocks;
-mod brand_context;
-mod citations;
-mod clusters;
-mod inspirations;
-mod jobs;
-mod lessons;
-mod lexicon;
-mod matching;
-mod mechanisms;
-mod opportunities;
-mod phrases;
-mod principles;
-mod ranking;
-mod risks;
-mod sentences;
+mod stages;
 #[cfg(test)]
 mod tests;
-mod topics;
-mod trends;
-mod words;
+mod text;
 
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    analysis::cache,
+    stages::{inspirations, lessons, opportunities, trends},
+    text::word_lists,
+};
 use super::{Analyst, AnalystError, Answer, Provenance, StageInput};
 use crate::{
     llm::{LlmError, LlmErrorCode, Usage},
@@ -65,7 +54,7 @@ impl ExtractiveAnalyst {
     pub fn version() -> &'static str {
         static VERSION: LazyLock<String> = LazyLock::new(|| {
             let mut all = format!("rules {RULES_REVISION}\n");
-            for source in lexicon::SOURCES {
+            for source in word_lists::SOURCES {
                 all.push_str(source);
                 all.push('\0');
             }
@@ -92,7 +81,7 @@ impl Analyst for ExtractiveAnalyst {
                 attempts: 0,
             }));
         }
-        let analysis = analysis::Analysis::cached(&input.document.unpack()?);
+        let analysis = cache::analysis_of(&input.document.unpack()?);
         let earlier = input.earlier.outputs()?;
         let output = match stage {
             Stage::InputProcessing => StageOutput::InputProcessing(inspirations::answer(&analysis)?),

@@ -1,6 +1,11 @@
 use proptest::prelude::*;
 
-use super::{ExtractiveAnalyst, analysis::Analysis, blocks, phrases, risks, sentences};
+use super::{
+    ExtractiveAnalyst,
+    analysis::{build::analyse, cache},
+    stages::counter_signals,
+    text::{blocks, names, sentences},
+};
 use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
     brand::{BrandId, BrandProfile},
@@ -180,7 +185,7 @@ fn too_little_text_is_an_error_and_not_an_invention() {
 fn a_reader_is_warned_of_what_the_analysis_rests_on() {
     let german =
         "Der Händler verleiht komplette Ausrüstungen, und die Gebühr wird beim Kauf angerechnet. ".repeat(12);
-    let warnings = Analysis::of(&document(&[&german])).warnings;
+    let warnings = analyse(&document(&[&german])).warnings;
     assert!(warnings.iter().any(|warning| warning.contains("does not look like English")), "{warnings:?}");
 }
 
@@ -216,7 +221,7 @@ fn headings_tables_and_captions_stay_out_of_sentences() {
     let page = "1 Borrow first\nA loan used to be the alternative to a sale in most of the shops.\n\n\
                 Measure 2024 2025\n\nReturn rate\n\n16%\n\nFigure 2. Share of kits that came back.\n\n\
                 How it works\nThe library lends a kit because people want to try it first.\n";
-    let analysis = Analysis::of(&document(&[page]));
+    let analysis = analyse(&document(&[page]));
     let texts: Vec<&str> =
         analysis.sentences.iter().filter(|s| s.quotable).map(|s| s.text.as_str()).collect();
     assert_eq!(
@@ -257,9 +262,9 @@ fn debris_is_never_quotable() {
 fn an_analysis_is_kept_for_the_stages_that_follow() {
     let first = document(&["A document that nobody else in these tests asks about."]);
     let second = document(&["A document that nobody else in these tests asks about!"]);
-    let kept = Analysis::cached(&first);
-    assert!(std::sync::Arc::ptr_eq(&kept, &Analysis::cached(&first)));
-    assert!(!std::sync::Arc::ptr_eq(&kept, &Analysis::cached(&second)));
+    let kept = cache::analysis_of(&first);
+    assert!(std::sync::Arc::ptr_eq(&kept, &cache::analysis_of(&first)));
+    assert!(!std::sync::Arc::ptr_eq(&kept, &cache::analysis_of(&second)));
 }
 
 #[test]
@@ -268,23 +273,23 @@ fn only_what_speaks_against_a_case_warns() {
                 ## Risks\n\nIf the council agrees, the first lockers can be ordered before Christmas. The town is now \
                 considering three next steps without a date. The lockers come from two makers in the region. \
                 Lockers in the sun fail on hot days, and two were closed.\n";
-    let analysis = Analysis::of(&document(&[page]));
+    let analysis = analyse(&document(&[page]));
     let warnings: Vec<&str> =
-        analysis.sentences.iter().filter(|s| risks::warns(s)).map(|s| s.text.as_str()).collect();
+        analysis.sentences.iter().filter(|s| counter_signals::warns(s)).map(|s| s.text.as_str()).collect();
     assert_eq!(warnings, ["Lockers in the sun fail on hot days, and two were closed."]);
 }
 
 #[test]
 fn clauses_and_rows_of_tables_are_no_names() {
     for name in ["Alder & Finch: self-service counter", "Half Blade", "Harbour company"] {
-        assert!(phrases::is_name(name), "{name}");
+        assert!(names::is_name(name), "{name}");
     }
     for other in [
         "Measure 2022/23 2025/26",
         "Sales of food and drink at the four stops rose by 140%",
         "In the spring of 2023 the company was close to giving up its kitchens",
     ] {
-        assert!(!phrases::is_name(other), "{other}");
+        assert!(!names::is_name(other), "{other}");
     }
 }
 

@@ -1,0 +1,81 @@
+//! Names of topics: from their headings, or made of a name and a key phrase.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::analyst::extractive::{
+    analysis::{cues, result::Analysis, sentence::Sentence, topic::Topic},
+    text::{key_phrases, names, role::Role, words},
+};
+
+/// A name before a colon in a heading has no more words than this.
+const NAME_WORDS_MAX: usize = 4;
+
+/// Finds the names that headings give before a colon: a word of the text that it never writes small.
+pub(crate) fn name_topics(topics: &mut [Topic], sentences: &[Sentence]) {
+    let words: BTreeSet<&str> = sentences.iter().flat_map(|s| s.text.unicode_words()).collect();
+    for topic in topics {
+        topic.name = topic
+            .heading
+            .split_once(": ")
+            .map(|(name, _)| name)
+            .filter(|name| name.split(' ').count() <= NAME_WORDS_MAX && name.starts_with(char::is_uppercase))
+            .filter(|name| {
+                let first = name.unicode_words().next().unwrap_or_default();
+                words.contains(first) && !words.contains(first.to_lowercase().as_str())
+            })
+            .map(str::to_owned);
+    }
+}
+
+/// A title for a stretch of text from its name and key phrase: a clause would be a claim and no name.
+pub(crate) fn heading_from(analysis: &Analysis, topic: usize) -> String {
+    let mut own: Vec<&Sentence> = analysis
+        .of_topic(topic)
+        .map(|(_, sentence)| sentence)
+        .filter(|sentence| {
+            sentence.quotable
+                && !sentence.objects
+                && sentence.role != Role::Outlook
+                && !cues::names_job(sentence)
+        })
+        .collect();
+    let known: Vec<&str> = analysis.topics.iter().map(|topic| topic.heading.as_str()).collect();
+    let unused =
+        |phrase: &String| known.iter().all(|heading| !words::plain(heading).contains(&words::plain(phrase)));
+    // A term is said again; where nothing is, what is said once must do.
+    let phrase = [2, 1].into_iter().find_map(|uses| {
+        let texts = own.iter().map(|sentence| sentence.text.as_str());
+        key_phrases::phrases_used(texts, &analysis.rarity, 4, uses).into_iter().find(unused)
+    });
+    // Who only speaks about the case is not its name.
+    own.retain(|s| {
+        !s.text.contains(['“', '"']) && !s.plain.contains(" says ") && !s.plain.contains(" said ")
+    });
+    match (principal_name(&own).filter(|name| names::is_name(name)), phrase) {
+        (Some(name), Some(phrase)) => format!("{name}: {phrase}"),
+        (None, Some(phrase)) => words::capitalised(&phrase),
+        (Some(name), None) if unused(&name) => name,
+        (_, None) => format!("Part {} of the document", words::count_in_words(known.len() + 1)),
+    }
+}
+
+/// The name of several words, or else of one, that a topic's sentences give most often.
+pub(crate) fn principal_name(texts: &[&Sentence]) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in texts.iter().flat_map(|s| &s.names) {
+        *counts.entry(name).or_default() += 1;
+    }
+    let several: BTreeMap<&str, usize> =
+        counts.keys().filter(|name| name.contains(' ')).map(|name| (*name, uses(texts, name))).collect();
+    counts.retain(|_, count| *count >= 2);
+    let pool = if several.is_empty() { counts } else { several };
+    pool.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(name, _)| (*name).to_owned())
+}
+
+/// How many sentences hold a name, or its first word as its short form.
+fn uses(texts: &[&Sentence], name: &str) -> usize {
+    let head = name.split(' ').next().unwrap_or(name);
+    texts.iter().filter(|s| s.text.contains(head)).count()
+}

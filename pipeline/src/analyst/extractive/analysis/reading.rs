@@ -1,0 +1,114 @@
+//! Blocks → sentences with their roles, topics, names and figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::{
+    analyst::extractive::{
+        analysis::{naming, outline::Places, sentence::Sentence},
+        text::{
+            blocks::{Block, Kind},
+            lexicon::lexicon,
+            names::Names,
+            role::Role,
+            sentences, words,
+        },
+    },
+    document::Document,
+};
+
+/// A heading that runs into its paragraph is no longer than this.
+const RUN_IN_WORDS_MAX: usize = 4;
+
+pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &Document) -> Vec<Sentence> {
+    let pages: BTreeMap<u32, String> =
+        document.pages.iter().map(|page| (page.number, compact(&page.text))).collect();
+    let mut found = Vec::new();
+    let mut stems = words::Stems::default();
+    for ((index, block), place) in blocks.iter().enumerate().zip(&places.of_block) {
+        if !matches!(block.kind, Kind::Prose | Kind::Item) {
+            continue;
+        }
+        let texts = sentences::split(&block.text);
+        // "To watch in 2027. Whether …": a heading that runs into its paragraph.
+        let run_in = texts
+            .first()
+            .filter(|first| texts.len() > 1 && first.split(' ').count() <= RUN_IN_WORDS_MAX)
+            .and_then(|first| lexicon().heading_role(first.trim_end_matches('.')));
+        for (order, text) in texts.into_iter().enumerate() {
+            let plain = words::plain(&text);
+            let (content, stemmed) = stems.of(&text);
+            // The first words of a topic are its lead, whatever stands above them.
+            let role = if let Some(role) = run_in {
+                role
+            } else if place.opens_topic && order < 3 {
+                Role::Lead
+            } else {
+                place.role
+            };
+            found.push(Sentence {
+                page: block.page,
+                word_count: text.unicode_words().count(),
+                stems: content,
+                stemmed,
+                objects: role == Role::Counter || lexicon().objects(&text, &plain),
+                role,
+                topic: place.topic,
+                block: index,
+                // The last clause is the proof that joining lines has glued nothing together.
+                quotable: sentences::is_quotable(&text)
+                    && pages.get(&block.page).is_some_and(|page| page.contains(&compact(&text))),
+                leans: lexicon().leans(&plain),
+                figures: words::figures(&text),
+                names: Vec::new(),
+                cause: lexicon().marker_weight("cause", &plain),
+                score: 0.0,
+                plain,
+                text,
+            });
+        }
+    }
+    let mut names = Names::collect(found.iter().map(|sentence| sentence.text.as_str()));
+    naming::name_topics(&mut places.topics, &found);
+    places.topics.iter().filter_map(|topic| topic.name.as_deref()).for_each(|name| names.adopt(name));
+    spread_objections(&mut found);
+    for sentence in &mut found {
+        sentence.names = names.of(&sentence.text);
+    }
+    set_asides(&mut found);
+    found
+}
+
+/// A text without white space and hyphens: what line breaks can change.
+fn compact(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐' | '\u{ad}')).collect()
+}
+
+/// "A dairy next to them …": a later paragraph of a topic that introduces somebody else, and names nobody whom the
+/// topic has named before, tells of another case and proves nothing of this one.
+fn set_asides(found: &mut [Sentence]) {
+    const INTRODUCTIONS: [&str; 3] = ["A ", "An ", "Another "];
+    let mut known: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    for paragraph in found.chunk_by_mut(|a, b| a.block == b.block) {
+        let Some((topic, first)) = paragraph.first().and_then(|s| Some((s.topic?, s))) else { continue };
+        let introduces = first.role == Role::Context
+            && first.names.is_empty()
+            && INTRODUCTIONS.iter().any(|opening| first.text.starts_with(opening));
+        let named: BTreeSet<String> = paragraph.iter().flat_map(|s| s.names.iter().cloned()).collect();
+        let before = known.entry(topic).or_default();
+        if introduces && !named.is_empty() && !before.is_empty() && before.is_disjoint(&named) {
+            paragraph.iter_mut().for_each(|s| s.role = Role::Aside);
+        } else {
+            before.extend(named);
+        }
+    }
+}
+
+/// In a paragraph that objects, a sentence with a weak word of objection objects too.
+fn spread_objections(found: &mut [Sentence]) {
+    let blocks: BTreeSet<usize> = found.iter().filter(|s| s.objects).map(|s| s.block).collect();
+    for sentence in found.iter_mut().filter(|s| !s.objects && blocks.contains(&s.block)) {
+        sentence.objects = lexicon().marker_weight("objection", &sentence.plain) > 0;
+    }
+}

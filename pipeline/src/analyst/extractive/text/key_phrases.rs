@@ -1,0 +1,139 @@
+//! Key phrases: runs of words that a text uses as terms.
+
+use std::collections::BTreeMap;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::analyst::extractive::text::words;
+
+/// Words that open an object or a clause.
+const OBJECT_OPENERS: [&str; 24] = [
+    "a", "an", "the", "it", "its", "them", "their", "that", "this", "these", "those", "no", "every", "each",
+    "all", "one", "two", "three", "how", "what", "whether", "him", "her", "us",
+];
+
+/// Participles that no ending shows.
+const PARTICIPLES: [&str; 12] = [
+    "worn", "torn", "broken", "lost", "left", "sold", "made", "bought", "given", "taken", "hidden", "frozen",
+];
+
+/// Key phrases of some sentences out of a document: noun-like runs of content words, weighted by how often
+/// they occur and by how rare their words are elsewhere (`rarity`, per stem).
+pub(crate) fn key_phrases<'s>(
+    sentences: impl Iterator<Item = &'s str>,
+    rarity: &BTreeMap<String, f64>,
+    count_max: usize,
+) -> Vec<String> {
+    // What is said once may be any two words; what is said again is a term.
+    phrases_used(sentences, rarity, count_max, 2)
+}
+
+/// The same for phrases that are used at least so often.
+pub(crate) fn phrases_used<'s>(
+    sentences: impl Iterator<Item = &'s str>,
+    rarity: &BTreeMap<String, f64>,
+    count_max: usize,
+    uses_min: usize,
+) -> Vec<String> {
+    let sentences: Vec<&str> = sentences.collect();
+    let plain: Vec<String> = sentences.iter().map(|sentence| words::plain(sentence)).collect();
+    let mut scores: BTreeMap<String, (f64, String)> = BTreeMap::new();
+    for phrase in sentences.iter().flat_map(|sentence| candidates(sentence)) {
+        let stems = words::stems_of_phrase(&phrase);
+        let key = stems.join(" ");
+        if scores.contains_key(&key) {
+            continue;
+        }
+        let weight: f64 = stems.iter().map(|stem| rarity.get(stem).copied().unwrap_or(1.0)).sum();
+        let uses = plain.iter().filter(|text| words::holds(text, words::plain(&phrase).trim())).count();
+        if uses >= uses_min {
+            scores.insert(key, (weight * uses as f64, phrase));
+        }
+    }
+    let mut ranked: Vec<(f64, String)> = scores.into_values().collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let mut kept: Vec<String> = Vec::new();
+    for (_, phrase) in ranked {
+        let stems = words::stems_of_phrase(&phrase);
+        let overlaps = kept.iter().any(|other| {
+            let others = words::stems_of_phrase(other);
+            stems.iter().any(|stem| others.contains(stem))
+        });
+        if !overlaps {
+            kept.push(phrase);
+        }
+        if kept.len() == count_max {
+            break;
+        }
+    }
+    kept
+}
+
+/// Runs of two or three lower-case content words after a determiner: what English puts a noun phrase behind.
+fn candidates(sentence: &str) -> Vec<String> {
+    const DETERMINERS: [&str; 14] =
+        ["a", "an", "the", "its", "their", "every", "each", "no", "of", "with", "one", "into", "as", "this"];
+    let mut found = Vec::new();
+    let tokens: Vec<&str> = sentence.split_whitespace().collect();
+    let mut index = 0;
+    while let Some(token) = tokens.get(index) {
+        index += 1;
+        if !DETERMINERS.contains(&token.to_lowercase().as_str()) {
+            continue;
+        }
+        let mut run: Vec<&str> = Vec::new();
+        let mut closed = false;
+        while let Some(next) = tokens.get(index + run.len()).filter(|_| run.len() < 4) {
+            let bare = next.trim_matches(|c: char| !c.is_alphanumeric());
+            if !is_phrase_word(bare) || next.starts_with(['“', '(', '"']) {
+                closed = true;
+                break;
+            }
+            run.push(bare);
+            if ends_run(next) {
+                closed = true;
+                break;
+            }
+        }
+        let ends_as_noun = run.last().is_some_and(|last| {
+            !["ly", "ed", "ing", "ous", "ful", "ive", "able", "ish"]
+                .iter()
+                .any(|suffix| last.ends_with(suffix))
+        });
+        // "The rule requires that", "the coat adds a": what an object or a clause follows is a verb.
+        let after = tokens
+            .get(index + run.len())
+            .filter(|_| !tokens.get(index + run.len() - 1).is_some_and(|last| ends_run(last)));
+        let governs = run.last().is_some_and(|last| last.ends_with('s') && !last.ends_with("ss"))
+            && after.is_some_and(|next| {
+                OBJECT_OPENERS.contains(&next.to_lowercase().as_str())
+                    || next.starts_with(|c: char| c.is_ascii_digit())
+            });
+        let participle = run.first().is_some_and(|first| {
+            first.ends_with("ed")
+                || (first.ends_with("ing") && first.len() > 5)
+                || first.ends_with("tten")
+                || PARTICIPLES.contains(first)
+        });
+        if governs || participle {
+            continue;
+        }
+        if closed && (2..=3).contains(&run.len()) && ends_as_noun {
+            found.push(run.join(" "));
+        }
+    }
+    found
+}
+
+/// A mark at a token's end closes a phrase.
+fn ends_run(token: &str) -> bool {
+    token.ends_with([',', '.', ';', ':', ')', '”', '!', '?'])
+}
+
+fn is_phrase_word(word: &str) -> bool {
+    word.chars().count() > 2
+        && word.chars().all(|c| c.is_alphabetic() || c == '-')
+        && word.chars().next().is_some_and(char::is_lowercase)
+        && word.unicode_words().all(words::is_content)
+        && !word.ends_with("ly")
+}
