@@ -19,10 +19,11 @@ use crate::{
     grounding::{self, PageIndex},
     llm::LlmErrorCode,
     packed::Packed,
+    prior_outputs::Earlier,
     record::{Circumstances, StageMeta, StageRecord},
     report::{self, ReportInput},
     run::{RunId, Stage},
-    stages::{Earlier, StageOutput, references},
+    stages::{StageOutput, references},
     store::{RunStore, WriteMode},
 };
 

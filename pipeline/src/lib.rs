@@ -23,6 +23,7 @@ pub mod failure;
 pub mod grounding;
 pub mod llm;
 mod packed;
+pub mod prior_outputs;
 pub mod record;
 pub mod report;
 pub mod run;

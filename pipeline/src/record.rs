@@ -1,6 +1,7 @@
 //! Stage records: what is stored of a stage, its canonical form and its digests.
 
 mod clean;
+mod provenance;
 
 use chrono::SubsecRound as _;
 use schemars::JsonSchema;
@@ -9,8 +10,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use self::clean::Cleaned;
+pub use self::provenance::Provenance;
 use crate::{
-    analyst::Provenance,
     clock::Timestamp,
     grounding::StageGrounding,
     llm::{StructuredOutput, Usage},

@@ -12,8 +12,9 @@ use pipeline::{
     brand::{BrandId, BrandProfile},
     document::{Document, Format, PackedDocument, Page},
     grounding::{self, PageIndex},
+    prior_outputs::Earlier,
     run::{RunId, Stage},
-    stages::{Earlier, Outputs},
+    stages::Outputs,
 };
 
 fn folder() -> PathBuf {

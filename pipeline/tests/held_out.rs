@@ -10,8 +10,9 @@ use pipeline::{
     brand::{BrandId, BrandProfile},
     document::{self, Document, PackedDocument},
     grounding::{self, PageIndex},
+    prior_outputs::Earlier,
     run::{RunId, Stage},
-    stages::{Earlier, Outputs, references},
+    stages::{Outputs, references},
 };
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;

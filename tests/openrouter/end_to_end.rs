@@ -8,7 +8,8 @@ use pipeline::{
     brand::BrandProfile,
     document::{Document, Format, PackedDocument, Page},
     llm::LlmErrorCode,
-    stages::{Earlier, Outputs, StageOutput},
+    prior_outputs::Earlier,
+    stages::{Outputs, StageOutput},
 };
 use serde_json::json;
 

@@ -66,8 +66,8 @@ mod tests {
     use pipeline::{
         brand::{BrandId, BrandProfile},
         document::{Document, Format, PackedDocument},
+        prior_outputs::Earlier,
         run::RunId,
-        stages::Earlier,
     };
 
     use super::*;

@@ -11,13 +11,15 @@ pub mod model;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::record::Provenance;
 use crate::{
     brand::BrandProfile,
     document::PackedDocument,
-    llm::{LlmError, StructuredOutput, Usage},
+    llm::LlmError,
     packed::PackError,
+    prior_outputs::Earlier,
     run::{RunId, Stage},
-    stages::{Earlier, StageOutput},
+    stages::StageOutput,
 };
 
 /// What a stage may read.
@@ -39,22 +41,6 @@ pub struct Answer {
     pub provenance: Provenance,
     /// What a reader should know about this answer, in sentences.
     pub warnings: Vec<String>,
-}
-
-/// Who really answered, and what it took.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Provenance {
-    /// `extractive`, or the provider behind the model's endpoint.
-    pub provider: String,
-    /// The model that really answered.
-    pub model: String,
-    /// Hash of the prompt's text (of the analyst's own rules and word lists for the extractive one).
-    pub prompt_version: String,
-    pub usage: Usage,
-    /// Requests made, at least 1.
-    pub attempts: u32,
-    /// How the model was held to the schema; none for the extractive analyst.
-    pub structured_output: Option<StructuredOutput>,
 }
 
 /// Why a stage has no answer.

@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 use serde_yaml::Spanned;
 
 use super::{
-    BrandId, BrandProfile, FILE_BYTES_MAX, LIST_ENTRIES_MAX, NOTES_BYTES_MAX, TEXT_CHARS_MAX,
+    id::BrandId,
+    limits::{FILE_BYTES_MAX, LIST_ENTRIES_MAX, NOTES_BYTES_MAX, TEXT_CHARS_MAX},
     problems::{BrandProblem, BrandProblems},
+    profile::BrandProfile,
     yaml::{self, Node},
 };
 
@@ -35,11 +37,18 @@ fn written<'n>(name: &'n str, pairs: &Pairs) -> &'n str {
     second.filter(|second| find(name, pairs).is_none() && find(second, pairs).is_some()).unwrap_or(name)
 }
 
-pub(super) fn profile(
-    id: BrandId,
-    yaml: &str,
-    research_notes: Option<String>,
-) -> Result<BrandProfile, BrandProblems> {
+impl BrandProfile {
+    /// Reads a profile from YAML, with the notes that lie beside it.
+    ///
+    /// Every problem is reported at once: missing or empty fields, wrong types, too few or too many
+    /// entries, texts beyond [`TEXT_CHARS_MAX`], files beyond [`FILE_BYTES_MAX`], notes beyond
+    /// [`NOTES_BYTES_MAX`]. Callers report them as [`BrandProblems::CODE`].
+    pub fn from_yaml(id: BrandId, yaml: &str, research_notes: Option<String>) -> Result<Self, BrandProblems> {
+        profile(id, yaml, research_notes)
+    }
+}
+
+fn profile(id: BrandId, yaml: &str, research_notes: Option<String>) -> Result<BrandProfile, BrandProblems> {
     let mut checker = Checker::default();
     checker.file_size(yaml);
     let research_notes = checker.notes(&id, research_notes);

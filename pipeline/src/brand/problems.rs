@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::BrandId;
+use super::id::BrandId;
 
 /// One thing wrong with a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

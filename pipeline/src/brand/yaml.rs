@@ -10,14 +10,14 @@ use serde::{
 use serde_json::{Map, Number, Value};
 use serde_yaml::{Options, Spanned, options::DuplicateKeyPolicy};
 
-use super::problems::BrandProblem;
+use super::{limits::FILE_BYTES_MAX, problems::BrandProblem};
 
 /// The deepest nesting that is read; profiles need 3.
 const DEPTH_MAX: usize = 32;
 /// The most nodes of one file, aliases expanded: a profile at all its limits has about 1,100.
 const NODES_MAX: usize = 20_000;
 /// The most text of one file with its aliases expanded, in bytes: four times the largest file.
-const EXPANDED_BYTES_MAX: usize = 4 * super::FILE_BYTES_MAX;
+const EXPANDED_BYTES_MAX: usize = 4 * FILE_BYTES_MAX;
 
 /// A YAML value. Mappings keep their order and their duplicates.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::DocumentError;
+use super::error::DocumentError;
 
 /// Office files have tens of entries; with many pictures, hundreds.
 const ENTRIES_MAX: usize = 10_000;

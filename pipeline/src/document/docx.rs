@@ -6,7 +6,7 @@ use super::archive::Archive;
 use super::raw::RawDocument;
 use super::sections::{Sections, row};
 use super::xml::{Element, Xml, walk};
-use super::{DocumentError, office};
+use super::{error::DocumentError, office};
 
 /// Reads a DOCX.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {

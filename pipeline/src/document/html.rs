@@ -14,7 +14,7 @@ use html5ever::tokenizer::{
 
 use super::raw::RawDocument;
 use super::sections::{Sections, row};
-use super::{DocumentError, text};
+use super::{error::DocumentError, text};
 
 /// Reads HTML.
 ///

@@ -4,7 +4,7 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, T
 
 use super::raw::RawDocument;
 use super::sections::{Sections, row};
-use super::{DocumentError, text};
+use super::{error::DocumentError, text};
 
 /// Reads Markdown.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::DocumentError;
+use super::error::DocumentError;
 use super::xml::{Xml, walk};
 
 /// The title of `docProps/core.xml`, unless a program put its default there.

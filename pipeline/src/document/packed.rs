@@ -1,6 +1,9 @@
 //! A document as it is kept while a model thinks.
 
-use super::{Document, Format, Page};
+use super::{
+    content::{Document, Page},
+    format::Format,
+};
 use crate::packed::{PackError, Packed};
 
 /// A document whose pages are compressed.

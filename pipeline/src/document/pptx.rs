@@ -4,7 +4,7 @@ use super::archive::Archive;
 use super::raw::{RawDocument, RawPage};
 use super::sections::row;
 use super::xml::{Xml, walk};
-use super::{DocumentError, PAGES_MAX, office};
+use super::{error::DocumentError, limits::PAGES_MAX, office};
 
 const PRESENTATION: &str = "ppt/presentation.xml";
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Page;
+use super::content::Page;
 
 /// How many lines at the top and at the bottom of a page may be running headers or footers.
 const REACH_LINES: usize = 4;

@@ -1,7 +1,7 @@
 //! What a document is, told from its bytes.
 
 use super::archive::Archive;
-use super::{DocumentError, Format, text};
+use super::{error::DocumentError, format::Format, text};
 
 /// The format of these bytes; the name decides only between plain text and Markdown.
 pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, DocumentError> {

@@ -2,7 +2,7 @@
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use super::DocumentError;
+use super::error::DocumentError;
 use super::raw::{RawDocument, RawPage};
 
 /// The usual size of a page of a text without form feeds: about a printed page.

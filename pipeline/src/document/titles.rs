@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Page;
+use super::content::Page;
 
 /// Words that a title writes small, unless they open it.
 const SMALL: [&str; 25] = [

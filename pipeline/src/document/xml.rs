@@ -3,7 +3,7 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::DocumentError;
+use super::error::DocumentError;
 
 /// Office files nest about 30 deep; tables in tables a little more.
 const DEPTH_MAX: usize = 512;

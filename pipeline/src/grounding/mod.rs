@@ -8,161 +8,27 @@
 mod claims;
 mod normalise;
 mod numbers;
+mod page_index;
 mod search;
-
-use serde::{Deserialize, Serialize};
-
-pub use search::{EDITS_MAX, EDITS_SHARE_MAX, NEAR_CHARS_MIN};
+mod stage_grounding;
+#[cfg(test)]
+mod tests;
 
 use self::{
-    normalise::Skeleton,
     numbers::NumberSet,
     search::{Cited, Finding},
+    stage_grounding::share,
+};
+pub use self::{
+    page_index::PageIndex,
+    search::{EDITS_MAX, EDITS_SHARE_MAX, NEAR_CHARS_MIN},
+    stage_grounding::{StageGrounding, run_share},
 };
 use crate::{
     brand::BrandProfile,
-    document::{Document, Page},
     run::{Stage, shortened},
     stages::{Outputs, QuoteStatus, StageOutput},
 };
-
-/// How much of a page's end or beginning is looked at for quotes that span a border, in bytes: well over
-/// twice the longest quote that the stages' schemas allow (600 characters).
-const JOINT_BYTES: usize = 2_400;
-
-/// What the look-up of one stage's quotes and numbers found.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct StageGrounding {
-    /// Quotes the stage cited.
-    pub quotes: u32,
-    pub verbatim: u32,
-    pub near: u32,
-    pub wrong_page: u32,
-    pub absent: u32,
-    /// Numbers in claims that stand on no cited page (and, in stage 4, not in the brand's profile).
-    pub unsupported_numbers: u32,
-    /// Verified quotes ÷ quotes, 0 to 1; absent for a stage that cites nothing by its nature (3 and 4).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub share: Option<f64>,
-}
-
-impl StageGrounding {
-    /// Quotes that stand in the document.
-    #[must_use]
-    pub const fn verified(&self) -> u32 {
-        self.verbatim + self.near + self.wrong_page
-    }
-
-    const fn count(&mut self, status: QuoteStatus) {
-        self.quotes += 1;
-        match status {
-            QuoteStatus::Verbatim => self.verbatim += 1,
-            QuoteStatus::Near => self.near += 1,
-            QuoteStatus::WrongPage => self.wrong_page += 1,
-            QuoteStatus::Absent => self.absent += 1,
-        }
-    }
-}
-
-/// Verified quotes ÷ quotes over all stages of a run, 0 to 1; `None` as long as no stage had to cite.
-#[must_use]
-pub fn run_share(stages: &[StageGrounding]) -> Option<f64> {
-    stages.iter().any(|stage| stage.share.is_some()).then(|| {
-        let verified: u32 = stages.iter().map(StageGrounding::verified).sum();
-        share(verified, stages.iter().map(|stage| stage.quotes).sum())
-    })
-}
-
-fn share(verified: u32, quotes: u32) -> f64 {
-    if quotes == 0 { 0.0 } else { f64::from(verified) / f64::from(quotes) }
-}
-
-/// A document's pages, prepared once for looking up many quotes.
-#[derive(Debug)]
-pub struct PageIndex {
-    pages: Vec<IndexedPage>,
-}
-
-#[derive(Debug)]
-struct IndexedPage {
-    number: u32,
-    text: String,
-    /// The text without running headers and footers, where there are any.
-    body: Option<String>,
-    skeleton: Skeleton,
-    /// For the joint of two pages, where in the skeleton the second begins: only what spans it counts.
-    border: Option<usize>,
-}
-
-impl IndexedPage {
-    fn new(page: &Page) -> Self {
-        Self {
-            number: page.number,
-            text: page.text.clone(),
-            body: (!page.running_header_lines.is_empty()).then(|| page.body()),
-            skeleton: Skeleton::new(&page.text),
-            border: None,
-        }
-    }
-
-    /// Whether the skeleton's bytes `start..end` may count as standing here.
-    fn admits(&self, start: usize, end: usize) -> bool {
-        self.border.is_none_or(|border| start < border && border < end)
-    }
-
-    fn body(&self) -> &str {
-        self.body.as_ref().unwrap_or(&self.text)
-    }
-}
-
-impl PageIndex {
-    /// Normalises every page of the document.
-    #[must_use]
-    pub fn new(document: &Document) -> Self {
-        Self { pages: document.pages.iter().map(IndexedPage::new).collect() }
-    }
-
-    fn page(&self, number: u32) -> Option<&IndexedPage> {
-        self.pages.iter().find(|page| page.number == number)
-    }
-
-    /// The cited page's borders: its beginning after the page before, and its end before the page after.
-    fn joints(&self, cited: u32) -> Vec<IndexedPage> {
-        [cited.saturating_sub(1), cited]
-            .into_iter()
-            .filter_map(|first| {
-                let first_end = end_of(self.page(first)?.body().trim_end());
-                let text = format!("{first_end}\n{}", start_of(self.page(first + 1)?.body().trim_start()));
-                let skeleton = Skeleton::new(&text);
-                Some(IndexedPage {
-                    number: cited,
-                    border: Some(skeleton.byte_of(first_end.len())),
-                    skeleton,
-                    body: None,
-                    text,
-                })
-            })
-            .collect()
-    }
-}
-
-/// The last [`JOINT_BYTES`] of a page, from the start of a word.
-fn end_of(text: &str) -> &str {
-    let tail = text.get(text.ceil_char_boundary(text.len().saturating_sub(JOINT_BYTES))..).unwrap_or(text);
-    if tail.len() == text.len() {
-        return tail;
-    }
-    tail.find(char::is_whitespace).and_then(|at| tail.get(at..)).unwrap_or_default()
-}
-
-/// The first [`JOINT_BYTES`] of a page, to the end of a word.
-fn start_of(text: &str) -> &str {
-    let head = text.get(..text.floor_char_boundary(JOINT_BYTES)).unwrap_or(text);
-    if head.len() == text.len() {
-        return head;
-    }
-    head.rfind(char::is_whitespace).and_then(|at| head.get(..at)).unwrap_or_default()
-}
 
 /// Looks up every quote and number of an answer; sets statuses, corrects pages, counts, warns.
 ///
@@ -293,6 +159,3 @@ fn places(pages: &[u32], from_profile: bool) -> String {
         (_, true) => format!("{cited} or in the brand's profile"),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,9 +6,9 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
 
 use super::{
-    IndexedPage, PageIndex,
     normalise::{Skeleton, collapsed},
     numbers,
+    page_index::{IndexedPage, PageIndex},
 };
 use crate::stages::QuoteStatus;
 

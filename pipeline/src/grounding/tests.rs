@@ -1,9 +1,13 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    normalise::Skeleton,
+    page_index::{JOINT_BYTES, end_of, start_of},
+    *,
+};
 use crate::{
     brand::BrandId,
-    document::Format,
+    document::{Document, Format, Page},
     stages::{Evidence, InputProcessing, Inspiration},
 };
 

@@ -1,6 +1,6 @@
 //! The report's evidence: every quote that stands in the document, once, with a label.
 
-use super::{escape, plural};
+use super::{escape, wording::plural};
 use crate::{
     document::Format,
     stages::{Evidence, Inspiration, Lesson, Opportunity, Outputs, QuoteStatus},

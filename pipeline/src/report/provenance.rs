@@ -1,6 +1,10 @@
 //! Who answered, what it took, and what a reader should know.
 
-use super::{ReportInput, escape::inline, percent, plural};
+use super::{
+    escape::inline,
+    input::ReportInput,
+    wording::{percent, plural},
+};
 use crate::{
     grounding::{StageGrounding, run_share},
     llm::Usage,

@@ -2,9 +2,14 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use serde_json::{Value, json};
 
-use super::*;
+use super::{opening::EXTRACTIVE, wording::percent, *};
 use crate::{
-    analyst::Provenance, brand::BrandId, document::Format, llm::Usage, record::Circumstances, run::Stage,
+    brand::{BrandId, BrandProfile},
+    document::Format,
+    grounding::StageGrounding,
+    llm::Usage,
+    record::{Circumstances, Provenance, StageRecord},
+    run::{RunId, Stage},
     stages::StageOutput,
 };
 

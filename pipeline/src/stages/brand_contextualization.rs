@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::brand::ProfileField;
+
 /// The opportunities that a run yields: the frontend has a place for each, and warns where one is missing.
 pub const OPPORTUNITIES: usize = 5;
 
@@ -82,39 +84,6 @@ pub struct ProfileLink {
     /// The entry as the profile has it.
     #[schemars(length(min = 1, max = 500))]
     pub entry: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ProfileField {
-    ProductPortfolio,
-    TargetCustomers,
-    RecentInnovations,
-    StrategicPriorities,
-    BrandValues,
-}
-
-impl ProfileField {
-    /// All fields, in the profile's order.
-    pub const ALL: [Self; 5] = [
-        Self::ProductPortfolio,
-        Self::TargetCustomers,
-        Self::RecentInnovations,
-        Self::StrategicPriorities,
-        Self::BrandValues,
-    ];
-
-    /// The field's name in the profile.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ProductPortfolio => "product_portfolio",
-            Self::TargetCustomers => "target_customers",
-            Self::RecentInnovations => "recent_innovations",
-            Self::StrategicPriorities => "strategic_priorities",
-            Self::BrandValues => "brand_values",
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -11,8 +11,9 @@ use crate::{
     brand::{BrandId, BrandProfile},
     document::{Document, Format, PackedDocument, Page},
     grounding::{self, PageIndex},
+    prior_outputs::Earlier,
     run::{RunId, Stage},
-    stages::{Earlier, Outputs, QuoteStatus, StageOutput, references, schema},
+    stages::{Outputs, QuoteStatus, StageOutput, references, schema},
 };
 
 const BRANDS: [(&str, &str); 4] = [

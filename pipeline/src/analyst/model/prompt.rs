@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::{
-    ModelOptions,
     context_window::{self, Fitted, Sheet},
+    options::ModelOptions,
     untrusted_text::{Delimiters, defused, enclose},
 };
 use crate::{

@@ -6,8 +6,10 @@ use super::*;
 use crate::{
     brand::BrandProfile,
     document::{Document, Format, PackedDocument, Page},
+    llm::{Disposition, LlmError, LlmErrorCode},
+    prior_outputs::Earlier,
     run::RunId,
-    stages::{Earlier, Outputs, QuoteStatus},
+    stages::{Outputs, QuoteStatus, schema},
     testing::{Call, ScriptedLlm, completion, example_answer, llm_error},
 };
 

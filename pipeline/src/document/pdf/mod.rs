@@ -25,7 +25,10 @@ use self::fallback_extractor::FallbackExtractor;
 use self::glyph::GlyphPage;
 use self::order::Block;
 use super::raw::{RawDocument, RawPage};
-use super::{DocumentError, PAGES_MAX, TEXT_BYTES_MAX};
+use super::{
+    error::DocumentError,
+    limits::{PAGES_MAX, TEXT_BYTES_MAX},
+};
 
 /// Below this readable share a page is read by the fallback extractor too.
 const READABLE_ENOUGH: f64 = 0.8;

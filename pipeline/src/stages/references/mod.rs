@@ -3,7 +3,7 @@
 
 mod profile_links;
 
-use super::{Outputs, StageOutput};
+use super::{output::StageOutput, outputs::Outputs};
 use crate::{brand::BrandProfile, run::shortened};
 
 /// Drops what refers to nothing or twice to the same, and says so in one warning each.

@@ -3,9 +3,9 @@
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use crate::{
-    brand::BrandProfile,
+    brand::{BrandProfile, ProfileField},
     run::shortened,
-    stages::{ProfileField, ProfileLink},
+    stages::brand_contextualization::ProfileLink,
 };
 
 /// Shorter texts (in characters) name nothing.

@@ -11,7 +11,10 @@ use std::sync::{Arc, LazyLock};
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::{BrandContextualization, GeneralTranslation, InputProcessing, SignalAmplification};
+use super::{
+    brand_contextualization::BrandContextualization, general_translation::GeneralTranslation,
+    input_processing::InputProcessing, signal_amplification::SignalAmplification,
+};
 use crate::run::Stage;
 
 /// The most schema violations that are named when an answer is refused: a model asked again can use a few,

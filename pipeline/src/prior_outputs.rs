@@ -8,11 +8,11 @@ use std::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Outputs, StageOutput};
 use crate::{
     packed::{PackError, Packed},
     record::StageRecord,
     run::Stage,
+    stages::{Outputs, StageOutput},
 };
 
 /// The outputs of earlier stages, packed. As values they are there between two stages only.

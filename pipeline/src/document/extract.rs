@@ -1,0 +1,63 @@
+//! Extraction: from a file's bytes to a document.
+
+use super::{
+    content::{Document, Page},
+    docx,
+    error::DocumentError,
+    format::Format,
+    html,
+    limits::{PAGES_MAX, TEXT_BYTES_MAX},
+    markdown, pdf, pptx,
+    raw::RawDocument,
+    running_headers, sniff, text, titles, whitespace,
+};
+
+/// Reads a document of any supported format, in this very process.
+///
+/// The format is told from the bytes; the name decides only between plain text and Markdown. A document
+/// with more than [`PAGES_MAX`] pages or [`TEXT_BYTES_MAX`] of text is [`DocumentError::TooLarge`]: leaving
+/// parts out silently would make the report wrong. One without a single readable word is
+/// [`DocumentError::NoText`].
+///
+/// Untrusted bytes can make a parser overflow the stack or exhaust memory, which ends the process: a
+/// server calls this only in a limited child (`backend::documents::isolate`).
+pub fn extract(source_name: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
+    let format = sniff::format(source_name, bytes)?;
+    let raw = match format {
+        Format::Pdf => pdf::extract(bytes),
+        Format::Docx => docx::extract(bytes),
+        Format::Pptx => pptx::extract(bytes),
+        Format::Html => html::extract(bytes),
+        Format::Markdown => markdown::extract(bytes),
+        Format::Text => text::extract(bytes),
+    }?;
+    finish(source_name, format, raw)
+}
+
+/// The work that all formats share: white space, page numbers, limits, running headers.
+fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Document, DocumentError> {
+    if raw.pages.len() > PAGES_MAX {
+        return Err(DocumentError::TooLarge(format!(
+            "{} pages; at most {PAGES_MAX} are read",
+            raw.pages.len()
+        )));
+    }
+    let mut pages: Vec<Page> = Vec::with_capacity(raw.pages.len());
+    let (mut text_bytes, mut has_words) = (0_usize, false);
+    for (page, number) in raw.pages.into_iter().zip(1..) {
+        let text = whitespace::normalised(&page.text);
+        text_bytes += text.len();
+        has_words = has_words || text.chars().any(char::is_alphanumeric);
+        pages.push(Page { number, text, readable: page.readable, running_header_lines: Vec::new() });
+    }
+    if text_bytes > TEXT_BYTES_MAX {
+        return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
+    }
+    if !has_words {
+        return Err(DocumentError::NoText("it holds no words".to_owned()));
+    }
+    running_headers::mark(&mut pages);
+    let title = raw.title.map(|title| whitespace::one_line(&title)).filter(|title| !title.is_empty());
+    let title = title.map(|title| titles::without_shouting(&title, &titles::abbreviations(&pages)));
+    Ok(Document { source_name: source_name.to_owned(), format, title, pages, warnings: raw.warnings })
+}

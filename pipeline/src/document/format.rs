@@ -1,0 +1,49 @@
+//! The format of a document, and how its parts are cited.
+
+use serde::{Deserialize, Serialize};
+
+/// What a document turned out to be, by its content and not by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    Pdf,
+    Docx,
+    Pptx,
+    Html,
+    Markdown,
+    Text,
+}
+
+impl Format {
+    /// What one of its pages is called; a format without pages is read in sections.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Pdf => "page",
+            Self::Pptx => "slide",
+            Self::Docx | Self::Html | Self::Markdown | Self::Text => "section",
+        }
+    }
+
+    /// Where something stands, as it is cited: `p. 5`, `slide 5`, `section 5`.
+    #[must_use]
+    pub fn place(self, page: u32) -> String {
+        match self {
+            Self::Pdf => format!("p. {page}"),
+            _ => format!("{} {page}", self.unit()),
+        }
+    }
+
+    /// The pages that a text cites in brackets, as [`Self::place`] writes them: `… (p. 5)`.
+    #[must_use]
+    pub fn cited_pages(self, text: &str) -> Vec<u32> {
+        let opening = match self {
+            Self::Pdf => "(p. ".to_owned(),
+            _ => format!("({} ", self.unit()),
+        };
+        text.split(&opening)
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')').and_then(|(page, _)| page.parse().ok()))
+            .collect()
+    }
+}

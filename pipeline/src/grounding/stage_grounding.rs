@@ -1,0 +1,52 @@
+//! The counts of one stage's look-up, and the share of a whole run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stages::QuoteStatus;
+
+/// What the look-up of one stage's quotes and numbers found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct StageGrounding {
+    /// Quotes the stage cited.
+    pub quotes: u32,
+    pub verbatim: u32,
+    pub near: u32,
+    pub wrong_page: u32,
+    pub absent: u32,
+    /// Numbers in claims that stand on no cited page (and, in stage 4, not in the brand's profile).
+    pub unsupported_numbers: u32,
+    /// Verified quotes ÷ quotes, 0 to 1; absent for a stage that cites nothing by its nature (3 and 4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+impl StageGrounding {
+    /// Quotes that stand in the document.
+    #[must_use]
+    pub const fn verified(&self) -> u32 {
+        self.verbatim + self.near + self.wrong_page
+    }
+
+    pub(super) const fn count(&mut self, status: QuoteStatus) {
+        self.quotes += 1;
+        match status {
+            QuoteStatus::Verbatim => self.verbatim += 1,
+            QuoteStatus::Near => self.near += 1,
+            QuoteStatus::WrongPage => self.wrong_page += 1,
+            QuoteStatus::Absent => self.absent += 1,
+        }
+    }
+}
+
+/// Verified quotes ÷ quotes over all stages of a run, 0 to 1; `None` as long as no stage had to cite.
+#[must_use]
+pub fn run_share(stages: &[StageGrounding]) -> Option<f64> {
+    stages.iter().any(|stage| stage.share.is_some()).then(|| {
+        let verified: u32 = stages.iter().map(StageGrounding::verified).sum();
+        share(verified, stages.iter().map(|stage| stage.quotes).sum())
+    })
+}
+
+pub(super) fn share(verified: u32, quotes: u32) -> f64 {
+    if quotes == 0 { 0.0 } else { f64::from(verified) / f64::from(quotes) }
+}
