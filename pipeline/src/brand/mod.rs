@@ -2,12 +2,14 @@
 
 mod check;
 mod field;
+mod field_names;
 mod id;
 mod limits;
 mod problems;
 mod profile;
 #[cfg(test)]
 mod tests;
+mod values;
 mod yaml;
 
 pub use self::{

@@ -5,8 +5,14 @@
 //! quote's is none: an altered number is a lie, not a typing mistake. Every number in a claim must stand on
 //! a page that the claim's evidence cites.
 
+mod alignment;
 mod claims;
+mod digits;
+mod finding;
+mod near;
 mod normalise;
+mod number_labels;
+mod number_tokens;
 mod numbers;
 mod page_index;
 mod search;
@@ -15,13 +21,13 @@ mod stage_grounding;
 mod tests;
 
 use self::{
+    finding::{Cited, Finding},
     numbers::NumberSet,
-    search::{Cited, Finding},
     stage_grounding::share,
 };
 pub use self::{
+    near::{EDITS_MAX, EDITS_SHARE_MAX, NEAR_CHARS_MIN},
     page_index::PageIndex,
-    search::{EDITS_MAX, EDITS_SHARE_MAX, NEAR_CHARS_MIN},
     stage_grounding::{StageGrounding, run_share},
 };
 use crate::{

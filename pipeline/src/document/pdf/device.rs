@@ -7,9 +7,11 @@ use hayro_interpret::font::{Glyph as FontGlyph, GlyphRun, OutlineGlyph};
 use hayro_interpret::hayro_cmap::{BfString, WritingMode};
 use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect, Shape, Vec2};
 use hayro_interpret::{BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, SoftMask};
-use skrifa::MetadataProvider;
 
+use super::charmap::{Charmaps, reversed_charmap};
 use super::glyph::{Glyph, GlyphPage, Overprints, Rule};
+use super::placement::{Slant, advance, end_of};
+use super::readable::push_readable;
 use super::repeats::Repeats;
 
 /// The most glyphs of one page that are kept: the densest page met had 21,000.
@@ -22,9 +24,6 @@ const BLEED_POINTS: f64 = 2.0;
 const RULE_HEIGHT_MAX_POINTS: f64 = 40.0;
 /// A path with more elements is a curve or an icon, not a rule.
 const RULE_ELEMENTS_MAX: usize = 8;
-
-/// Per font: glyph index to character, from the font's own charmap.
-pub(super) type Charmaps = HashMap<u128, HashMap<u32, char>>;
 
 /// A font of which this many glyphs had to be recovered from its charmap says nothing itself about its characters.
 const RECOVERED_MIN: usize = 3;
@@ -163,86 +162,6 @@ impl<'m> TextDevice<'m> {
             return;
         }
         self.page.rules.push(Rule { x0: bounds.x0, x1: bounds.x1, top: bounds.y0, bottom: bounds.y1 });
-    }
-}
-
-fn reversed_charmap(font: &[u8]) -> HashMap<u32, char> {
-    let mut charmap = HashMap::new();
-    if let Ok(font) = skrifa::FontRef::new(font) {
-        for (code, glyph) in font.charmap().mappings() {
-            if let Some(c) = char::from_u32(code).filter(|c| !is_private_use(*c)) {
-                charmap.entry(glyph.to_u32()).or_insert(c);
-            }
-        }
-    }
-    charmap
-}
-
-const fn is_private_use(c: char) -> bool {
-    matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..)
-}
-
-/// Appends a character as a reader would type it: ligatures in letters, symbol-font bullets as bullets.
-fn push_readable(c: char, text: &mut String) {
-    match c {
-        '\u{fb00}' => text.push_str("ff"),
-        '\u{fb01}' => text.push_str("fi"),
-        '\u{fb02}' => text.push_str("fl"),
-        '\u{fb03}' => text.push_str("ffi"),
-        '\u{fb04}' => text.push_str("ffl"),
-        '\u{fb05}' | '\u{fb06}' => text.push_str("st"),
-        // Where the Symbol and Wingdings fonts keep their bullets.
-        '\u{f0a7}' | '\u{f0b7}' | '\u{f06c}' | '\u{f06e}' => text.push('\u{2022}'),
-        '\u{200b}' | '\u{2060}' | '\u{feff}' => {}
-        c if c.is_whitespace() => text.push(' '),
-        c if is_private_use(c) => text.push(char::REPLACEMENT_CHARACTER),
-        c if c.is_control() => {}
-        c => text.push(c),
-    }
-}
-
-/// How far the glyph moves the pen, in thousandths of its size.
-fn advance(glyph: &FontGlyph<'_>) -> Option<f64> {
-    let advance = match glyph {
-        FontGlyph::Outline(outline) => outline.advance_width(),
-        FontGlyph::Type3(type3) => type3.advance_width(),
-    };
-    advance.map(f64::from).filter(|advance| *advance > 0.0)
-}
-
-/// Where the pen stands after the glyph. Fonts without widths are measured by the next glyph.
-fn end_of(advance: Option<f64>, placed: Affine, next_origin: Option<Point>, size: f64, dir: Vec2) -> Point {
-    let origin = placed * Point::ZERO;
-    if let Some(advance) = advance {
-        return placed * Point::new(advance, 0.0);
-    }
-    match next_origin {
-        Some(next) if (0.0..1.2 * size).contains(&(next - origin).dot(dir)) => next,
-        _ => origin + dir * (0.5 * size),
-    }
-}
-
-/// The size and the direction of writing that a glyph's transform stands for; all glyphs of a line share them.
-#[derive(Debug, Clone, Copy)]
-struct Slant {
-    linear: [f64; 4],
-    size: f64,
-    direction: Vec2,
-}
-
-impl Slant {
-    fn of(placed: Affine) -> Self {
-        let [along_x, along_y, up_x, up_y, ..] = placed.as_coeffs();
-        let along = Vec2::new(along_x, along_y);
-        Self {
-            linear: [along_x, along_y, up_x, up_y],
-            size: 1000.0 * up_x.hypot(up_y),
-            direction: if along.hypot2() > 0.0 { along.normalize() } else { Vec2::new(1.0, 0.0) },
-        }
-    }
-
-    fn is_of(&self, placed: Affine) -> bool {
-        placed.as_coeffs().starts_with(&self.linear)
     }
 }
 

@@ -4,11 +4,17 @@
 //! its place; [`segment`], [`order`] and [`lines`] make text of them. `pdf-extract` is the fallback extractor
 //! where the first engine fails or leaves more than a fifth of a page unread.
 
+mod block;
+mod cells;
+mod charmap;
+mod columns;
 mod device;
 mod fallback_extractor;
 mod glyph;
 mod lines;
 mod order;
+mod placement;
+mod readable;
 mod repeats;
 mod segment;
 mod title;
@@ -20,10 +26,11 @@ use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro_interpret::kurbo::{Affine, Rect};
 use hayro_interpret::{Context, InterpreterCache, InterpreterSettings, interpret_page};
 
-use self::device::{Charmaps, TextDevice};
+use self::block::Block;
+use self::charmap::Charmaps;
+use self::device::TextDevice;
 use self::fallback_extractor::FallbackExtractor;
 use self::glyph::GlyphPage;
-use self::order::Block;
 use super::raw::{RawDocument, RawPage};
 use super::{
     error::DocumentError,

@@ -1,0 +1,55 @@
+//! Blocks: the parts of a page that are read in one go.
+
+use super::{
+    lines::{self, Line},
+    segment::Segment,
+};
+
+/// A part of the page that is read in one go.
+#[derive(Debug)]
+pub(super) enum Block<'s> {
+    /// Read line by line.
+    Lines(Vec<&'s Segment>),
+    /// A row of a table: its cells, each read line by line, one after the other.
+    Row(Vec<Vec<&'s Segment>>),
+}
+
+impl<'s> Block<'s> {
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        match self {
+            Self::Lines(segments) => lines::write(segments, &mut text),
+            Self::Row(cells) => {
+                for cell in cells {
+                    if !text.is_empty() {
+                        text.push(' ');
+                    }
+                    let cell: Vec<String> = lines::lines(cell).iter().map(Line::text).collect();
+                    text.push_str(&cell.join("\n"));
+                }
+            }
+        }
+        text
+    }
+
+    /// Whether this block goes on with the table in which `last` is a row.
+    pub(super) fn continues_table(&self, last: &Self) -> bool {
+        const ROW_PITCH_MAX: f64 = 3.0;
+        if !matches!((last, self), (Self::Row(_), _) | (_, Self::Row(_))) {
+            return false;
+        }
+        let bottom = last.segments().map(|segment| segment.baseline).fold(f64::NEG_INFINITY, f64::max);
+        let Some(first) = self.segments().min_by(|a, b| a.baseline.total_cmp(&b.baseline)) else {
+            return false;
+        };
+        (0.0..ROW_PITCH_MAX * first.size).contains(&(first.baseline - bottom))
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &&'s Segment> {
+        let (lines, cells): (&[&Segment], &[Vec<&Segment>]) = match self {
+            Self::Lines(segments) => (segments, &[]),
+            Self::Row(cells) => (&[], cells),
+        };
+        lines.iter().chain(cells.iter().flatten())
+    }
+}

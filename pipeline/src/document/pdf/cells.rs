@@ -1,0 +1,86 @@
+//! Cells: groups of short texts side by side, such as the rows of a table.
+
+use super::{
+    block::Block,
+    lines::{self, Line},
+    segment::Segment,
+};
+
+/// Splits a region that is read line by line at groups of cells with several lines each (figures with their captions
+/// side by side, rows of a table whose text wraps): within such a group every cell is read whole.
+pub(super) fn cells<'s>(region: &[&'s Segment], blocks: &mut Vec<Block<'s>>) {
+    let lines = lines::lines(region);
+    let mut plain: Vec<&'s Segment> = Vec::new();
+    let mut rest = lines.as_slice();
+    while !rest.is_empty() {
+        let (group, after) = rest.split_at(tight_lines(rest));
+        match split_cells(group) {
+            Some(cells) => {
+                if !plain.is_empty() {
+                    blocks.push(Block::Lines(std::mem::take(&mut plain)));
+                }
+                blocks.extend(cells);
+            }
+            None => plain.extend(group.iter().flat_map(|line| line.segments.iter().copied())),
+        }
+        rest = after;
+    }
+    if !plain.is_empty() {
+        blocks.push(Block::Lines(plain));
+    }
+}
+
+/// How many of the lines stand as close as the lines of one paragraph; at least one.
+fn tight_lines(lines: &[Line<'_>]) -> usize {
+    const TIGHT: f64 = 1.45;
+    let loose = lines.windows(2).position(|pair| match pair {
+        [one, next] => next.baseline - one.baseline > TIGHT * one.size.min(next.size),
+        _ => true,
+    });
+    loose.map_or(lines.len(), |index| index + 1)
+}
+
+/// The cells of a group of lines, if it is one row of cells in which text wraps.
+fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Block<'s>>> {
+    const LINES_MAX: usize = 8;
+    const ROW_LINES_MAX: usize = 3;
+    const CELL_GAP: f64 = 1.0;
+    if !(2..=LINES_MAX).contains(&group.len()) {
+        return None;
+    }
+    let mut segments: Vec<&'s Segment> =
+        group.iter().flat_map(|line| line.segments.iter().copied()).collect();
+    segments.sort_by(|a, b| a.x0.total_cmp(&b.x0));
+    let mut cells: Vec<(f64, Vec<&'s Segment>)> = Vec::new();
+    for segment in segments {
+        match cells.last_mut() {
+            Some((x1, cell)) if segment.x0 < *x1 + CELL_GAP * segment.size => {
+                *x1 = x1.max(segment.x1);
+                cell.push(segment);
+            }
+            _ => cells.push((segment.x1, vec![segment])),
+        }
+    }
+    let cells: Vec<Vec<&'s Segment>> = cells.into_iter().map(|(_, cell)| cell).collect();
+    if cells.len() < 2 {
+        return None;
+    }
+    // A row: its first line has every cell, the others only those whose text wraps.
+    let (first, others) = group.split_first()?;
+    let fewer = others.iter().all(|line| line.segments.len() < cells.len());
+    if first.segments.len() >= cells.len() && fewer {
+        return Some(vec![Block::Row(cells)]);
+    }
+    // Texts side by side: each of several lines, each of words. Three or more short ones are a full row.
+    let texts = cells.iter().all(|cell| cell.len() >= 2 && is_wordy(cell));
+    if texts && cells.len() >= 3 && group.len() <= ROW_LINES_MAX {
+        return Some(vec![Block::Row(cells)]);
+    }
+    texts.then(|| cells.into_iter().map(Block::Lines).collect())
+}
+
+fn is_wordy(cell: &[&Segment]) -> bool {
+    let words: usize = cell.iter().map(|segment| segment.text.split_whitespace().count()).sum();
+    let letters = cell.iter().any(|segment| segment.text.chars().any(char::is_alphabetic));
+    letters && words * 2 >= cell.len() * 3
+}

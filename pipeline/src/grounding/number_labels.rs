@@ -1,0 +1,37 @@
+//! Labels: digits that belong to a name, a list or a citation, and count nothing.
+
+use super::number_tokens::Token;
+
+/// `I1`, `CO2`, `COVID-19`, `5G`, `2nd`.
+pub(super) fn is_name(chars: &[char], at: usize, suffix: &str) -> bool {
+    let back = |count: usize| at.checked_sub(count).and_then(|before| chars.get(before));
+    let letter = |c: Option<&char>| c.is_some_and(|c| c.is_alphabetic());
+    letter(back(1))
+        || (back(1) == Some(&'-') && letter(back(2)))
+        || matches!(suffix, "st" | "nd" | "rd" | "th" | "D" | "G")
+}
+
+/// `1.` or `2)` at the start of a line, `(3)` anywhere.
+pub(super) fn is_list_number(chars: &[char], at: usize, token: &Token) -> bool {
+    if token.text.len() > 2 {
+        return false;
+    }
+    let before = chars.get(..at).unwrap_or_default();
+    let line_start = before.iter().rev().find(|c| **c != ' ').is_none_or(|c| *c == '\n');
+    match chars.get(token.end) {
+        Some(')') => line_start || before.last() == Some(&'('),
+        Some('.') => line_start && chars.get(token.end + 1).is_none_or(|c| c.is_whitespace()),
+        _ => false,
+    }
+}
+
+/// `(p. 5)`, `(slide 5)`, `(section 5)`: where something stands, in the words of [`Format::place`].
+///
+/// [`Format::place`]: crate::document::Format::place
+pub(super) fn is_place(chars: &[char], at: usize, token: &Token) -> bool {
+    const OPENINGS: [&str; 3] = ["(p. ", "(slide ", "(section "];
+    let before = chars.get(..at).unwrap_or_default();
+    let ends_with =
+        |opening: &&str| before.iter().rev().copied().take(opening.len()).eq(opening.chars().rev());
+    chars.get(token.end) == Some(&')') && OPENINGS.iter().any(ends_with)
+}
