@@ -1,14 +1,18 @@
-//! The arrows of ARCHITECTURE.md, checked by reading the code: who may use whom.
+//! The rules of ARCHITECTURE.md, checked by reading the code: which code may use and read what.
 
-use std::{fs, path::Path};
+mod circles;
 
-use crate::support::{code_lines, rust_files};
+use std::{collections::BTreeSet, fs, path::Path};
+
+use crate::support::{code_lines, root, rust_files};
 
 /// One rule: files below `scope` (except those below `except`) never contain any of `forbidden`.
 struct Rule {
     scope: &'static str,
     except: &'static [&'static str],
     forbidden: &'static [&'static str],
+    /// The files that still break the rule. A file that keeps it must leave this list, so the list only shrinks.
+    still_break_it: &'static [&'static str],
     why: &'static str,
 }
 
@@ -31,18 +35,21 @@ const RULES: &[Rule] = &[
             "tokio::net",
             "tokio::fs",
         ],
+        still_break_it: &[],
         why: "the pipeline is pure: the world comes in through its seams",
     },
     Rule {
         scope: "backend/src/http",
         except: &[],
         forbidden: &["sqlx", "storage::postgres"],
+        still_break_it: &[],
         why: "handlers speak to use cases, not to a database",
     },
     Rule {
         scope: "backend/src/cli",
         except: &[],
         forbidden: &["sqlx", "storage::postgres"],
+        still_break_it: &[],
         why: "commands speak to use cases, not to a database",
     },
     Rule {
@@ -57,6 +64,7 @@ const RULES: &[Rule] = &[
             "storage::postgres::PostgresStore",
             "crate::documents",
         ],
+        still_break_it: &[],
         why: "the model's client is a leaf behind its seam",
     },
     Rule {
@@ -71,6 +79,7 @@ const RULES: &[Rule] = &[
             "storage::postgres::PostgresStore",
             "crate::llm",
         ],
+        still_break_it: &[],
         why: "documents are a leaf behind their seam",
     },
     Rule {
@@ -86,12 +95,14 @@ const RULES: &[Rule] = &[
             "crate::llm",
             "crate::documents",
         ],
+        still_break_it: &[],
         why: "migrations know the database and nothing else",
     },
     Rule {
         scope: "backend/src",
         except: &["backend/src/config"],
         forbidden: &["env::var(", "env::var_os(", "env::vars("],
+        still_break_it: &[],
         why: "only config/ reads the environment",
     },
     Rule {
@@ -106,28 +117,92 @@ const RULES: &[Rule] = &[
             "FileStore::of",
             "PostgresStore::new",
         ],
+        still_break_it: &[],
         why: "only app.rs names concrete adapters",
+    },
+    Rule {
+        scope: "backend/src",
+        except: &["backend/src/clock.rs"],
+        forbidden: &["Instant::now", "SystemTime::now", "Utc::now", "Local::now"],
+        still_break_it: &[
+            "backend/src/cli/progress.rs",
+            "backend/src/cli/serve.rs",
+            "backend/src/documents/fetch/mod.rs",
+            "backend/src/health/cached.rs",
+            "backend/src/health/deep.rs",
+            "backend/src/http/request_id.rs",
+            "backend/src/llm/breaker.rs",
+            "backend/src/llm/connections.rs",
+            "backend/src/llm/connections/gate.rs",
+            "backend/src/llm/ladder.rs",
+            "backend/src/llm/openrouter/exchange.rs",
+            "backend/src/llm/prices.rs",
+            "backend/src/llm/resilience.rs",
+            "backend/src/storage/memory.rs",
+            "backend/src/storage/postgres/pool.rs",
+            "backend/src/storage/turns.rs",
+        ],
+        why: "time is a parameter: only clock.rs reads it",
+    },
+    Rule {
+        scope: "backend/src",
+        except: &["backend/src/storage/mode.rs", "backend/src/storage/router"],
+        forbidden: &[
+            "Mode::DatabaseOnly",
+            "Mode::DualWrite",
+            "Mode::FileOnly",
+            "Mode::Invalid",
+            ".has_database()",
+            ".has_files()",
+        ],
+        still_break_it: &[
+            "backend/src/flags.rs",
+            "backend/src/health/deep.rs",
+            "backend/src/health/mod.rs",
+            "backend/src/reconcile/mod.rs",
+            "backend/src/reconcile/tidy.rs",
+            "backend/src/runs/mod.rs",
+            "backend/src/runs/queue.rs",
+            "backend/src/storage/postgres/listen.rs",
+            "backend/src/storage/probe.rs",
+            "backend/src/telemetry/logs/banner.rs",
+            "backend/src/worker/document.rs",
+        ],
+        why: "the router alone decides by the storage mode",
     },
 ];
 
 #[test]
-fn the_arrows_point_one_way() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut violations = Vec::new();
+fn rules_hold_where_they_apply() {
+    let mut problems = Vec::new();
     for rule in RULES {
-        let files = rust_files(&root.join(rule.scope));
+        let files = rust_files(&root().join(rule.scope));
         assert!(!files.is_empty(), "{} holds no code: the rule has become empty", rule.scope);
+        let mut breaking = BTreeSet::new();
         for path in files {
-            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            let name = name_of(&path);
             if rule.except.iter().any(|except| name.starts_with(except)) {
                 continue;
             }
             for (number, line) in code_lines(&fs::read_to_string(&path).unwrap()) {
-                if let Some(found) = rule.forbidden.iter().find(|forbidden| line.contains(*forbidden)) {
-                    violations.push(format!("{name}:{number}: `{found}`: {}", rule.why));
+                let Some(found) = rule.forbidden.iter().find(|forbidden| line.contains(*forbidden)) else {
+                    continue;
+                };
+                if !rule.still_break_it.contains(&name.as_str()) {
+                    problems.push(format!("{name}:{number}: `{found}`: {}", rule.why));
                 }
+                breaking.insert(name.clone());
             }
         }
+        let kept = rule.still_break_it.iter().filter(|name| !breaking.contains(**name));
+        problems.extend(
+            kept.map(|name| format!("{name} keeps the rule now, take it off the list: {}", rule.why)),
+        );
     }
-    assert!(violations.is_empty(), "{}", violations.join("\n"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// A file's path below the repository.
+fn name_of(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned()
 }

@@ -3,6 +3,7 @@
 pub(crate) mod blob;
 pub(crate) mod frontend;
 pub(crate) mod hostile;
+pub(crate) mod modules;
 pub(crate) mod openrouter;
 pub(crate) mod origin;
 pub(crate) mod postgres;
@@ -100,14 +101,22 @@ pub(crate) fn assert_ok(output: &Output) {
     assert!(output.status.success(), "{:?}\n{}", output.status, stderr(output));
 }
 
-/// Lines of code with their numbers: no comments, and nothing below the file's test module.
+/// Lines of code with their numbers: no comments, no tests. An item of one line under `#[cfg(test)]` is left out; a
+/// longer one is the test module, which ends the file.
 pub(crate) fn code_lines(text: &str) -> Vec<(usize, &str)> {
-    text.lines()
-        .enumerate()
-        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
-        .filter(|(_, line)| !line.trim_start().starts_with("//"))
-        .map(|(index, line)| (index + 1, line))
-        .collect()
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+    let mut code = Vec::new();
+    while let Some((number, line)) = lines.next() {
+        if line.starts_with("#[cfg(test)]") {
+            let is_one_line = lines.next().is_some_and(|(_, item)| item.ends_with(';'));
+            if !is_one_line {
+                break;
+            }
+        } else if !line.trim_start().starts_with("//") {
+            code.push((number, line));
+        }
+    }
+    code
 }
 
 /// The files of code below a folder, without those that hold tests alone.
