@@ -1,8 +1,8 @@
-//! The built-in analyst: deterministic, offline, every line of evidence a true quote.
+//! The built-in analyst: deterministic and offline. Every line of evidence is a true quote.
 //!
-//! It reads the document with the eyes of an indexer, not of a strategist: it finds headings, sentences, names,
-//! figures and signal words, chooses what says most, and lets the document speak. What it adds of its own are
-//! templates for what a brand could do with a kind of mechanism; they claim nothing about the world.
+//! It works like an indexer, not like a strategist. It finds headings, sentences, names, figures and signal
+//! words, and quotes the sentences that say most. Its own words are templates for a brand's use of a
+//! mechanism. They claim nothing about the world.
 //!
 //! Three layers, each of which uses only those above it:
 //!
@@ -36,7 +36,7 @@ use crate::{
     stages::StageOutput,
 };
 
-/// Raised with every change of the rules in code; the word lists are covered by their own hash.
+/// Raise this with every change of the rules in code. The version also hashes the word lists.
 const RULES_REVISION: &str = "3";
 
 /// The analyst that needs neither key nor network.
@@ -49,7 +49,7 @@ impl ExtractiveAnalyst {
         Self
     }
 
-    /// What its answers follow from: the hash of the word lists and of the rules' revision.
+    /// The version of its answers: a hash of the word lists and of the rules' revision.
     #[must_use]
     pub fn version() -> &'static str {
         static VERSION: LazyLock<String> = LazyLock::new(|| {

@@ -11,13 +11,14 @@ use crate::{
     record::sha256_hex,
 };
 
-/// The latest analyses, by the digest of what they were made from: the four stages ask for the same one in turn.
+/// The latest analyses, each with the digest of its document.
 static LATEST: Mutex<VecDeque<(String, Arc<Analysis>)>> = Mutex::new(VecDeque::new());
-/// So many analyses are kept, of documents no longer than this; an analysis is several times as large as its text.
+/// The most analyses that are kept. An analysis is several times as large as its text.
 const KEPT_MAX: usize = 4;
+/// The longest text whose analysis is kept, in bytes.
 const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// The digest of everything that an analysis follows from.
+/// The digest of everything that an analysis depends on.
 fn digest(document: &Document) -> String {
     let mut all = format!("{:?} {}", document.format, document.title.as_deref().unwrap_or_default());
     for page in &document.pages {
@@ -26,13 +27,13 @@ fn digest(document: &Document) -> String {
     sha256_hex(all.as_bytes())
 }
 
-/// The analysis of a document, from the latest ones where it is among them.
+/// The analysis of a document, taken from the latest ones if it is there.
 pub(crate) fn analysis_of(document: &Document) -> Arc<Analysis> {
     if document.pages.iter().map(|page| page.text.len()).sum::<usize>() > KEPT_BYTES_MAX {
         return Arc::new(build::analyse(document));
     }
     let key = digest(document);
-    // What a panicking thread left is whole: entries are only pushed and popped.
+    // A panic cannot leave an entry half-written: entries are only pushed and dropped.
     let latest = || LATEST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, found)) = latest().iter().find(|(known, _)| *known == key) {
         return Arc::clone(found);

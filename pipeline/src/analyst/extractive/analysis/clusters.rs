@@ -1,4 +1,4 @@
-//! Topics → inspirations: one each, the most alike merged where there are more than fit.
+//! Groups topics for inspirations: one topic each. The most similar ones are merged if there are too many.
 
 use crate::{
     analyst::extractive::{
@@ -8,11 +8,11 @@ use crate::{
     stages::Inspiration,
 };
 
-/// What stage 1 may hold.
+/// The most inspirations that the schema of stage 1 allows.
 pub(crate) const INSPIRATIONS_MAX: usize = 5;
 /// More topics than this in one inspiration would be a list and not a case.
 const CLUSTER_TOPICS_MAX: usize = 2;
-/// A topic this unlike an inspiration is not where it came from.
+/// The least similarity between an inspiration and the topic that it came from.
 const LIKENESS_MIN: f64 = 0.12;
 
 /// Groups of major topics, in document order.
@@ -60,8 +60,8 @@ fn most_alike(analysis: &Analysis, clusters: &[Vec<usize>]) -> Option<(usize, us
     best.map(|(_, pair)| pair)
 }
 
-/// The topics that an inspiration came from, whoever wrote it: those that its quotes stand in, else the one
-/// most like its words.
+/// The topics that an inspiration came from, also if a model wrote it. They hold its quotes, or else are most
+/// similar to its words.
 pub(crate) fn topics_behind(analysis: &Analysis, inspiration: &Inspiration) -> Vec<usize> {
     let quotes: Vec<String> =
         inspiration.evidence.iter().map(|evidence| words::plain(&evidence.quote)).collect();
@@ -79,7 +79,7 @@ pub(crate) fn topics_behind(analysis: &Analysis, inspiration: &Inspiration) -> V
     nearest(analysis, &text).into_iter().collect()
 }
 
-/// The major topic most like a text, if any is.
+/// The major topic most similar to a text, if one is similar enough.
 pub(crate) fn nearest(analysis: &Analysis, text: &str) -> Option<usize> {
     let vector = vectors::vector(&words::content_stems(text), &analysis.rarity);
     majors(analysis)

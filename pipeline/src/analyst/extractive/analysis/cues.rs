@@ -1,4 +1,4 @@
-//! Cues in one sentence: somebody speaks, a case ends well, a job to be done is named.
+//! Cues in one sentence: somebody speaks, it states a result, or it names a job to be done.
 
 use crate::analyst::extractive::{
     analysis::sentence::Sentence,
@@ -8,13 +8,13 @@ use crate::analyst::extractive::{
 /// The markers of the three kinds of job, in the word lists.
 const JOB_MARKERS: [&str; 3] = ["functional", "emotional", "social"];
 
-/// Somebody's own words: they colour a story, and explain nothing alone.
+/// Whether a sentence is somebody's own words. They colour a story, but explain nothing alone.
 pub(crate) fn is_spoken(s: &Sentence) -> bool {
     s.text.starts_with(['“', '"', '‘'])
         || ["I ", "We ", "My ", "Our "].iter().any(|start| s.text.starts_with(start))
 }
 
-/// How well a sentence states what came of a case: a measured outcome, best with its reason.
+/// How well a sentence states the result of a case: a measured outcome, best with its reason.
 pub(crate) fn result_value(s: &Sentence) -> Option<f64> {
     let outcome = lexicon().marker_weight("result", &s.plain);
     let quoted = s.text.starts_with(['“', '"', '‘']);
@@ -32,7 +32,7 @@ pub(crate) fn result_value(s: &Sentence) -> Option<f64> {
     })
 }
 
-/// Whether a sentence names a job to be done; it is not used for anything else.
+/// Whether a sentence names a job to be done. Such a sentence has no other use.
 pub(crate) fn names_job(s: &Sentence) -> bool {
     JOB_MARKERS.iter().any(|name| lexicon().marker_weight(name, &s.plain) >= 4)
 }

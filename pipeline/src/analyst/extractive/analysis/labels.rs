@@ -1,11 +1,11 @@
-//! Labels: what a document says of a topic in a line of its own ("Category … Strength … Direction …").
+//! Labels: lines in which a document rates its own topic ("Category … Strength … Direction …").
 
 use crate::{
     analyst::extractive::text::words,
     stages::{Category, Direction, Strength},
 };
 
-/// What a document says of a topic in a line of labels ("Category … Strength … Direction …").
+/// The values that a document gives to a topic in its labels.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Labels {
     pub(crate) category: Option<Category>,
@@ -15,7 +15,7 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    /// Reads label and value pairs out of a line that is not prose.
+    /// Reads pairs of label and value out of a block.
     pub(crate) fn read(&mut self, text: &str) {
         let plain = words::plain(text);
         let value_after = |label: &str| -> Option<&str> {
@@ -45,7 +45,7 @@ impl Labels {
     }
 }
 
-/// What a strength label gives as its reason: "Strength High: six of seven countries".
+/// The reason in a strength label: "Strength High: six of seven countries".
 fn reason_after(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("Strength")?;
     let (_, reason) = rest.split_once(": ")?;

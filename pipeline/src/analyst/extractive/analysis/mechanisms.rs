@@ -1,7 +1,7 @@
 //! Kinds of mechanism, and what a brand can do with each: read from `lexicon/mechanisms.txt`.
 //!
-//! A kind is shown by its signs, words and phrases that name the mechanism, together with hints, words that go with
-//! it. One word alone never shows a kind; where no kind is shown, [`GENERIC`] says so.
+//! Signs are words and phrases that name a mechanism. Hints are words that go with it. One word alone never
+//! shows a kind. A text that shows none has the kind [`GENERIC`].
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -13,15 +13,15 @@ use crate::{
     stages::Effort,
 };
 
-/// A word counts this often at most towards a kind: a topic that repeats one word is not surer of it.
+/// The most occurrences of a word that count for a kind. Repeating one word proves nothing more.
 const COUNT_MAX: usize = 3;
-/// What a hint weighs, compared with a sign.
+/// The weight of a hint, compared with a sign.
 const HINT_WEIGHT: f64 = 0.25;
-/// How rare a phrase is taken to be: rarity is known of single words only.
+/// The rarity assumed for a phrase. Rarities exist for single words only.
 const PHRASE_RARITY: f64 = 3.0;
-/// What a word of a title weighs more than one of the text.
+/// The extra weight of a word that stands in a title.
 const TITLE_WEIGHT: f64 = 3.0;
-/// How sure the fallback is where a kind is shown, so that it is used for products to which no kind carries over.
+/// The sureness of [`GENERIC`] beside other kinds. It serves products to which no other kind carries over.
 const GENERIC_SURENESS: f64 = 0.3;
 
 /// A kind of mechanism.
@@ -29,7 +29,7 @@ const GENERIC_SURENESS: f64 = 0.3;
 pub(crate) struct Mechanism {
     pub(crate) kind: &'static str,
     pub(crate) label: &'static str,
-    /// Words for what in a profile it would serve.
+    /// Words of the profile entries that it would serve.
     pub(crate) serves: &'static str,
     /// In the form of [`words::stemmed`].
     signs: Vec<String>,
@@ -38,14 +38,14 @@ pub(crate) struct Mechanism {
 }
 
 impl Mechanism {
-    /// How much a short stemmed text speaks of this kind: its different signs, and half as much its hints.
+    /// How much a short stemmed text is about this kind. Each different sign counts one, each hint a half.
     pub(crate) fn affinity(&self, stemmed: &str) -> f64 {
         let held =
             |list: &[String]| list.iter().filter(|word| stemmed.contains(word.as_str())).count() as f64;
         held(&self.signs) + held(&self.hints) / 2.0
     }
 
-    /// The first variant for a class whose needs a stemmed text meets.
+    /// The first variant for a class, or else for any class, whose needs the stemmed text meets.
     pub(crate) fn variant_for(&self, class: &str, stemmed: &str) -> Option<&Variant> {
         let usable = |wanted: &str| {
             self.variants.iter().find(|variant| {
@@ -55,8 +55,8 @@ impl Mechanism {
         usable(class).or_else(|| usable("any"))
     }
 
-    /// How much speaks for this kind, if enough does: two different signs, one said twice with a hint beside it, or a
-    /// phrase with two hints.
+    /// The weight of this kind in a text, if enough speaks for it. Two different signs are enough, a repeated
+    /// sign with a hint, or a phrase with two hints.
     fn weight(&self, text: &Counted<'_>, titles: &str, rarity: &BTreeMap<String, f64>) -> Option<f64> {
         let occurs = |list: &[String]| -> Vec<(usize, f64)> {
             list.iter()
@@ -81,7 +81,7 @@ impl Mechanism {
     }
 }
 
-/// A stemmed text with its words counted: most signs are single words, and are looked up.
+/// A stemmed text with its words counted, because most signs are single words.
 struct Counted<'t> {
     stemmed: &'t str,
     words: BTreeMap<&'t str, usize>,
@@ -106,13 +106,13 @@ impl<'t> Counted<'t> {
     }
 }
 
-/// What a brand can do with it, for products of one class.
+/// One way in which a brand can use a mechanism, for products of one class.
 #[derive(Debug)]
 pub(crate) struct Variant {
     pub(crate) class: &'static str,
-    /// What the case or the profile must hold, because the template says it.
+    /// Phrases that the case or the profile must hold, because the template uses them.
     needs: Vec<String>,
-    /// Best signs first.
+    /// Stems of profile entries that make a good carrier, the best first.
     pub(crate) fits: Vec<String>,
     pub(crate) title: &'static str,
     pub(crate) pitch: &'static str,
@@ -120,7 +120,7 @@ pub(crate) struct Variant {
     pub(crate) effort: Effort,
 }
 
-/// The kind that is left when no other is shown.
+/// The kind of a text that shows no other.
 pub(crate) const GENERIC: &str = "generic";
 
 fn read(source: &'static str) -> Vec<Mechanism> {
@@ -176,7 +176,7 @@ fn read(source: &'static str) -> Vec<Mechanism> {
     mechanisms
 }
 
-/// Words, and after a bar phrases, as they are looked for.
+/// Reads words, and phrases after a bar, in their stemmed form.
 fn phrases(value: &str) -> Vec<String> {
     let (single, several) = value.split_once('|').unwrap_or((value, ""));
     let several = several.split('|').filter(|phrase| !phrase.is_empty());
@@ -187,7 +187,7 @@ fn phrases(value: &str) -> Vec<String> {
     all
 }
 
-/// What a topic says for itself, stemmed: doubts and programmes are left out.
+/// The stemmed text of a topic, without objections and plans.
 pub(crate) fn text_of(analysis: &Analysis, topic: usize) -> String {
     analysis
         .of_topic(topic)
@@ -196,7 +196,8 @@ pub(crate) fn text_of(analysis: &Analysis, topic: usize) -> String {
         .collect()
 }
 
-/// The kinds that a stemmed text with its titles shows, surest first, with how sure (the first is 1).
+/// The kinds that a stemmed text and its titles show, each with its sureness. The surest comes first and has
+/// 1.
 pub(crate) fn kinds_of(
     text: &str,
     titles: &str,
@@ -251,7 +252,7 @@ mod tests {
         assert_eq!(kinds("The pause is the default, and nobody has to ask for it.")[0], "default");
     }
 
-    /// A template may say what its needs guarantee, and beyond that only words of no field.
+    /// A template may use the words of its needs. Its other words must belong to no field.
     #[test]
     fn templates_say_nothing_of_any_field() {
         let list = include_str!("../../../../tests/fixtures/held-out/template-words.txt");

@@ -9,10 +9,11 @@ use crate::analyst::extractive::{
     text::{key_phrases, names, role::Role, words},
 };
 
-/// A name before a colon in a heading has no more words than this.
+/// The most words of a name before a heading's colon.
 const NAME_WORDS_MAX: usize = 4;
 
-/// Finds the names that headings give before a colon: a word of the text that it never writes small.
+/// Finds the names before the colons of headings. The text must use the name's first word, and never in lower
+/// case.
 pub(crate) fn name_topics(topics: &mut [Topic], sentences: &[Sentence]) {
     let words: BTreeSet<&str> = sentences.iter().flat_map(|s| s.text.unicode_words()).collect();
     for topic in topics {
@@ -29,7 +30,7 @@ pub(crate) fn name_topics(topics: &mut [Topic], sentences: &[Sentence]) {
     }
 }
 
-/// A title for a stretch of text from its name and key phrase: a clause would be a claim and no name.
+/// A title for a stretch of text, made of its name and key phrase. A clause would be a claim, not a name.
 pub(crate) fn heading_from(analysis: &Analysis, topic: usize) -> String {
     let mut own: Vec<&Sentence> = analysis
         .of_topic(topic)
@@ -44,12 +45,12 @@ pub(crate) fn heading_from(analysis: &Analysis, topic: usize) -> String {
     let known: Vec<&str> = analysis.topics.iter().map(|topic| topic.heading.as_str()).collect();
     let unused =
         |phrase: &String| known.iter().all(|heading| !words::plain(heading).contains(&words::plain(phrase)));
-    // A term is said again; where nothing is, what is said once must do.
+    // A term occurs twice. Where no phrase does, one that occurs once must do.
     let phrase = [2, 1].into_iter().find_map(|uses| {
         let texts = own.iter().map(|sentence| sentence.text.as_str());
         key_phrases::phrases_used(texts, &analysis.rarity, 4, uses).into_iter().find(unused)
     });
-    // Who only speaks about the case is not its name.
+    // A person who only speaks about the case is not its name.
     own.retain(|s| {
         !s.text.contains(['“', '"']) && !s.plain.contains(" says ") && !s.plain.contains(" said ")
     });
@@ -61,7 +62,7 @@ pub(crate) fn heading_from(analysis: &Analysis, topic: usize) -> String {
     }
 }
 
-/// The name of several words, or else of one, that a topic's sentences give most often.
+/// The name that most of these sentences use. A name of several words comes before a name of one.
 pub(crate) fn principal_name(texts: &[&Sentence]) -> Option<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for name in texts.iter().flat_map(|s| &s.names) {

@@ -1,4 +1,4 @@
-//! The outline: which role and which topic each block has, told from the headings.
+//! The outline: the role and the topic of each block, taken from the headings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +15,12 @@ use crate::{
     document::Document,
 };
 
-/// Where a block belongs.
+/// The role and the topic of a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) role: Role,
     pub(crate) topic: Option<usize>,
-    /// The first paragraph under the topic's heading.
+    /// It is the first paragraph under the topic's heading.
     pub(crate) opens_topic: bool,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Places {
     pub(crate) topics: Vec<Topic>,
 }
 
-/// Walks through the headings.
+/// Gives every block its place, in one walk through the headings.
 pub(crate) fn places(blocks: &[Block], document: &Document) -> Places {
     let outline = Outline::of(blocks, document);
     let mut of_block = Vec::with_capacity(blocks.len());
@@ -69,7 +69,7 @@ pub(crate) fn places(blocks: &[Block], document: &Document) -> Places {
     Places { of_block, topics }
 }
 
-/// What is known of the headings before the walk.
+/// Facts about the headings, gathered before the walk.
 struct Outline {
     counts: BTreeMap<String, usize>,
     listed: BTreeSet<String>,
@@ -121,7 +121,7 @@ impl Outline {
         self.may_be_topic(block) && (self.is_main(block) || !self.has_levels)
     }
 
-    /// Where the text under a heading belongs that begins no topic.
+    /// The place of the text under a heading that begins no topic.
     fn under(&self, block: &Block, place: Place, topics: &mut [Topic]) -> Place {
         if let Some(name) = case_name(&block.text) {
             if let Some(topic) = place.topic.and_then(|index| topics.get_mut(index)) {
@@ -132,7 +132,7 @@ impl Outline {
         let plain = words::plain(&block.text);
         match lexicon().heading_role(&block.text) {
             Some(role @ (Role::Matter | Role::Summary)) => Place { role, topic: None, opens_topic: false },
-            // "What would change our minds" after the last topic speaks of them all.
+            // A heading with any other role stays within the topic above it.
             Some(role) => Place { role, opens_topic: false, ..place },
             None if plain == self.title => Place { role: Role::Lead, topic: None, opens_topic: false },
             None => Place { role: Role::Aside, opens_topic: false, ..place },

@@ -7,11 +7,11 @@ use crate::analyst::extractive::{
     text::{lexicon::lexicon, role::Role},
 };
 
-/// How much a choice minds repetition: 0 not at all, 1 only that. The usual value of the MMR literature is
-/// between 0.3 and 0.5.
+/// The weight of repetition in a choice: 0 ignores it, 1 counts nothing else. The MMR literature uses 0.3 to
+/// 0.5.
 const REDUNDANCY_WEIGHT: f64 = 0.4;
 
-/// Scores every sentence: closeness to the centroid of its topic, and cues of what it carries.
+/// Scores every sentence: its closeness to the centroid of its topic, plus its cues.
 pub(crate) fn score(sentences: &mut [Sentence], rarity: &BTreeMap<String, f64>) {
     let mut centroids: BTreeMap<Option<usize>, BTreeMap<String, f64>> = BTreeMap::new();
     for sentence in sentences.iter() {
@@ -29,7 +29,7 @@ pub(crate) fn score(sentences: &mut [Sentence], rarity: &BTreeMap<String, f64>) 
 }
 
 fn cues(sentence: &Sentence) -> f64 {
-    // What is announced has shown nothing yet.
+    // An announcement has shown nothing yet.
     let announced = if sentence.plain.contains(" will ") { -0.25 } else { 0.0 };
     let role = match sentence.role {
         Role::Lead | Role::Result => 0.25,
@@ -52,7 +52,8 @@ fn cues(sentence: &Sentence) -> f64 {
     role + figures + names + result + cause + length + leans + announced
 }
 
-/// Picks up to `count` of the candidates: best first, each as little like those already picked as it can be.
+/// Picks up to `count` candidates, the best first. Likeness to those already picked lowers a candidate's
+/// value.
 ///
 /// `score` weighs a sentence for the purpose at hand. Ties go to the sentence that comes first.
 pub(crate) fn pick(

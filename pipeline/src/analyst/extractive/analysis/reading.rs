@@ -1,4 +1,4 @@
-//! Blocks → sentences with their roles, topics, names and figures.
+//! Reads blocks as sentences, with their roles, topics, names and figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::{
     document::Document,
 };
 
-/// A heading that runs into its paragraph is no longer than this.
+/// The most words of a heading that runs into its paragraph.
 const RUN_IN_WORDS_MAX: usize = 4;
 
 pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &Document) -> Vec<Sentence> {
@@ -31,7 +31,7 @@ pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &D
             continue;
         }
         let texts = sentences::split(&block.text);
-        // "To watch in 2027. Whether …": a heading that runs into its paragraph.
+        // In "To watch in 2027. Whether …" a heading runs into its paragraph.
         let run_in = texts
             .first()
             .filter(|first| texts.len() > 1 && first.split(' ').count() <= RUN_IN_WORDS_MAX)
@@ -39,7 +39,7 @@ pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &D
         for (order, text) in texts.into_iter().enumerate() {
             let plain = words::plain(&text);
             let (content, stemmed) = stems.of(&text);
-            // The first words of a topic are its lead, whatever stands above them.
+            // The first sentences of a topic are its lead, also under a heading with another role.
             let role = if let Some(role) = run_in {
                 role
             } else if place.opens_topic && order < 3 {
@@ -56,7 +56,7 @@ pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &D
                 role,
                 topic: place.topic,
                 block: index,
-                // The last clause is the proof that joining lines has glued nothing together.
+                // The second condition proves that joining lines has glued no words together.
                 quotable: sentences::is_quotable(&text)
                     && pages.get(&block.page).is_some_and(|page| page.contains(&compact(&text))),
                 leans: lexicon().leans(&plain),
@@ -80,13 +80,13 @@ pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &D
     found
 }
 
-/// A text without white space and hyphens: what line breaks can change.
+/// The text without white space and hyphens, which line breaks can change.
 fn compact(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐' | '\u{ad}')).collect()
 }
 
-/// "A dairy next to them …": a later paragraph of a topic that introduces somebody else, and names nobody whom the
-/// topic has named before, tells of another case and proves nothing of this one.
+/// Marks paragraphs that tell of another case. "A dairy next to them …" introduces somebody, and names nobody
+/// whom the topic has named before. It proves nothing about this case.
 fn set_asides(found: &mut [Sentence]) {
     const INTRODUCTIONS: [&str; 3] = ["A ", "An ", "Another "];
     let mut known: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();

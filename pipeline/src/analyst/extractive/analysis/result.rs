@@ -10,10 +10,10 @@ use crate::{
     document::Format,
 };
 
-/// A document, taken apart.
+/// A document taken apart into sentences and topics.
 #[derive(Debug)]
 pub(crate) struct Analysis {
-    /// Decides how places are cited.
+    /// The format, which decides how places are cited.
     pub(crate) format: Format,
     pub(crate) sentences: Vec<Sentence>,
     pub(crate) topics: Vec<Topic>,

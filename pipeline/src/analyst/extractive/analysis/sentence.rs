@@ -16,16 +16,16 @@ pub(crate) struct Sentence {
     pub(crate) role: Role,
     /// Index into [`Analysis::topics`](super::result::Analysis::topics).
     pub(crate) topic: Option<usize>,
-    /// The paragraph it stands in.
+    /// The index of its block.
     pub(crate) block: usize,
     pub(crate) quotable: bool,
-    /// It speaks against its case, by its words or by the heading that it stands under.
+    /// It objects to its case, by its words or by the heading above it.
     pub(crate) objects: bool,
-    /// It leans on the sentence before it.
+    /// It depends on the sentence before it.
     pub(crate) leans: bool,
     pub(crate) figures: Vec<String>,
     pub(crate) names: Vec<String>,
     pub(crate) cause: u32,
-    /// How much it says of the whole, and of itself; see [`ranking`](super::ranking).
+    /// How much it says; see [`ranking`](super::ranking).
     pub(crate) score: f64,
 }

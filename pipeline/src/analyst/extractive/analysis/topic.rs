@@ -8,13 +8,13 @@ use crate::analyst::extractive::analysis::labels::Labels;
 #[derive(Debug, Default)]
 pub(crate) struct Topic {
     pub(crate) heading: String,
-    /// Who or what the heading names before its colon ("Halden: a boat for an hour"), where the text names it too.
+    /// The name before the heading's colon ("Halden: a boat for an hour"), if the text uses it too.
     pub(crate) name: Option<String>,
     /// The name of the case that stands for it ("the Open Bench").
     pub(crate) case: Option<String>,
     pub(crate) labels: Labels,
     pub(crate) vector: BTreeMap<String, f64>,
-    /// Enough is said about it to stand alone.
+    /// The document says enough about it to make an inspiration of it.
     pub(crate) major: bool,
     pub(crate) weight: f64,
     /// The heading is the document's own, not made from phrases.

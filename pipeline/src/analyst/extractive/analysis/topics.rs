@@ -8,14 +8,15 @@ use crate::{
     stages::Strength,
 };
 
-/// Fewer quotable sentences than this make no topic of their own.
+/// The fewest quotable sentences of a major topic.
 const TOPIC_SENTENCES_MIN: usize = 5;
-/// A section that names somebody and measures something needs no more than this.
+/// The fewest in a section that names somebody and measures something.
 const CASE_SENTENCES_MIN: usize = 3;
-/// The most topics that are carried on.
+/// The most major topics.
 const TOPICS_MAX: usize = 8;
 
-/// Weighs the topics; makes some by position where the headings give fewer than two.
+/// Weighs the topics and chooses the major ones. Where the headings give fewer than two, positions make
+/// topics.
 pub(crate) fn choose_major(analysis: &mut Analysis) {
     weigh(analysis);
     if analysis.topics.iter().filter(|topic| topic.major).count() < 2 {
@@ -51,7 +52,7 @@ fn weigh(analysis: &mut Analysis) {
         }
         let vector = vectors::vector(&stems, &analysis.rarity);
         scores.sort_by(|a, b| b.total_cmp(a));
-        // A short section is a case of its own where it names somebody and measures something.
+        // A short section is a case of its own if it names somebody and measures something.
         let own: Vec<&Sentence> = analysis.of_topic(index).map(|(_, s)| s).filter(|s| s.quotable).collect();
         let short_case = own.len() >= CASE_SENTENCES_MIN
             && own.iter().any(|s| !s.names.is_empty())
@@ -73,7 +74,7 @@ fn weigh(analysis: &mut Analysis) {
     }
 }
 
-/// Cuts the usable text into stretches around its strongest explanations.
+/// Cuts the usable text into two or three stretches of equal length, and makes a topic of each.
 fn by_position(analysis: &mut Analysis) {
     let usable: Vec<usize> = analysis
         .usable()

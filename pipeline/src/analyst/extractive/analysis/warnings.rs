@@ -13,7 +13,7 @@ use crate::{
     document::Document,
 };
 
-/// What a reader should know before trusting the analysis.
+/// The warnings that a reader needs before trusting the analysis.
 pub(crate) fn warnings(blocks: &[Block], found: &[Sentence], document: &Document) -> Vec<String> {
     let mut warnings = Vec::new();
     let quotable = found.iter().filter(|sentence| sentence.quotable).count();

@@ -1,4 +1,4 @@
-//! What about the brand mattered for the choice, and the rules behind effort and horizon.
+//! The brand context: the profile entries that decided the choice, and the rules for effort and horizon.
 
 use crate::{
     analyst::extractive::{

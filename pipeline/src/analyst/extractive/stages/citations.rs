@@ -8,14 +8,15 @@ use crate::{
 /// Room for the marks and the place: ` (section 2000)`.
 const MARKS_CHARS: usize = 20;
 
-/// Sentences that follow each other, as many as fit, with the place of the first. Empty without any.
+/// Quotes sentences that follow each other, as many as fit, with the place of the first. Without any, the
+/// text is empty.
 pub(crate) fn sentences(analysis: &Analysis, indexes: &[usize], chars_max: usize) -> String {
     let text = evidence::prose(analysis, indexes, chars_max.saturating_sub(MARKS_CHARS));
     let first = indexes.first().and_then(|index| analysis.sentence(*index));
     first.filter(|_| !text.is_empty()).map_or_else(String::new, |s| part(analysis, &text, s.page, chars_max))
 }
 
-/// A part of a sentence that stands on a page.
+/// Quotes a part of a sentence, with its place.
 pub(crate) fn part(analysis: &Analysis, text: &str, page: u32, chars_max: usize) -> String {
     let inner = words::clipped(&inner_quotes(text), chars_max.saturating_sub(MARKS_CHARS));
     format!("“{inner}” ({})", analysis.format.place(page))
@@ -26,7 +27,7 @@ pub(crate) fn inner_quotes(text: &str) -> String {
     text.replace('“', "‘").replace('”', "’")
 }
 
-/// A text without the places that [`part`] has put into it: they say nothing of its matter.
+/// The text without the places that [`part`] added, which say nothing about its subject.
 pub(crate) fn without_places(text: &str, format: Format) -> String {
     format
         .cited_pages(text)

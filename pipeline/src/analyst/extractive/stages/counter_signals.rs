@@ -5,9 +5,9 @@ use crate::analyst::extractive::{
     text::{lexicon::lexicon, role::Role},
 };
 
-/// A supposition warns of nothing by itself.
+/// Openings of suppositions, which are no warnings.
 const SUPPOSING_OPENINGS: [&str; 5] = ["If ", "Whether ", "Should ", "Once ", "Perhaps "];
-/// Plans and expectations.
+/// Words of plans and expectations.
 const PLANNING: [&str; 14] = [
     " considering ",
     " considers ",
@@ -25,14 +25,14 @@ const PLANNING: [&str; 14] = [
     " wants to ",
 ];
 
-/// A way out is no warning.
+/// Words of solutions, which are no warnings.
 const SOLVED: [&str; 5] = [" solved ", " answered by ", " complaints fell ", " overcame ", " put right "];
 /// The weight of one clear word of objection outside a section of counter-signals.
 const OBJECTION_CLEAR: u32 = 4;
-/// And of one that counts under such a heading.
+/// The weight of one clear counter-signal.
 const COUNTER_CLEAR: u32 = 3;
 
-/// Whether a sentence warns: it speaks against its case in words that say so, and is neither a condition nor a plan.
+/// Whether a sentence warns: it objects to its case in clear words, and is no supposition, plan or solution.
 pub(crate) fn warns(s: &Sentence) -> bool {
     let holds = |marks: &[&str]| marks.iter().any(|mark| s.plain.contains(mark));
     let objection = lexicon().marker_weight("objection", &s.plain);

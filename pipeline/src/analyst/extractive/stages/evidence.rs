@@ -7,7 +7,7 @@ use crate::{
     stages::{Evidence, Inspiration},
 };
 
-/// A sentence as evidence.
+/// A quotable sentence as evidence.
 pub(crate) fn quote(analysis: &Analysis, index: usize) -> Option<Evidence> {
     let sentence = analysis.sentence(index).filter(|sentence| sentence.quotable)?;
     Some(Evidence { quote: sentence.text.clone(), page: sentence.page.clamp(1, 2000), status: None })
@@ -34,7 +34,8 @@ pub(crate) fn cited_pages(from: &[&Inspiration]) -> BTreeSet<u32> {
     from.iter().flat_map(|inspiration| &inspiration.evidence).map(|evidence| evidence.page).collect()
 }
 
-/// A figure may be named only where the lesson's evidence covers its page.
+/// Whether a lesson may use a sentence. One with digits must stand on a page that the lesson's evidence
+/// cites.
 pub(crate) fn is_covered(s: &Sentence, cited: &BTreeSet<u32>) -> bool {
     cited.contains(&s.page) || !s.text.chars().any(|c| c.is_ascii_digit())
 }

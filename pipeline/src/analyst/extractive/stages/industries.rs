@@ -7,7 +7,7 @@ use crate::analyst::extractive::{
 
 const TRANSFERS_MAX: usize = 6;
 
-/// Industries in which the document has seen it, then those that the document speaks of besides.
+/// The industries in which the document saw the topic, then others that the document mentions.
 pub(crate) fn transfers_to(analysis: &Analysis, topic: usize) -> Vec<String> {
     let seen = analysis.topics.get(topic).map(|topic| topic.labels.seen_in.clone()).unwrap_or_default();
     if seen.len() >= 3 {
@@ -24,7 +24,7 @@ pub(crate) fn or_not_named(industries: Vec<String>) -> Vec<String> {
     if industries.is_empty() { vec!["Not named by the document".to_owned()] } else { industries }
 }
 
-/// Industries by how often the words for them occur, after those already known.
+/// The known industries, then those whose words occur most often.
 pub(crate) fn industries_in<'a>(stems: impl Iterator<Item = &'a String>, known: &[String]) -> Vec<String> {
     let stems: Vec<&String> = stems.collect();
     let mut counts: Vec<(usize, &str)> = lexicon()

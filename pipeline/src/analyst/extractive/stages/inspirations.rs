@@ -1,4 +1,4 @@
-//! Stage 1: what in the document is worth transferring.
+//! Stage 1: the cases of the document that are worth transferring.
 
 use crate::{
     analyst::{
@@ -92,13 +92,13 @@ fn title(analysis: &Analysis, topics: &[usize]) -> String {
     words::listed(&bare)
 }
 
-/// What a heading says after its name: "Halden: a boat for an hour" → "A boat for an hour".
+/// The heading without its name: "Halden: a boat for an hour" → "A boat for an hour".
 fn named_thing(topic: &Topic) -> Option<String> {
     let rest = topic.heading.strip_prefix(topic.name.as_deref()?)?.strip_prefix(": ")?;
     Some(words::capitalised(rest)).filter(|rest| rest.chars().count() >= 3)
 }
 
-/// Who, what, and how much: names, key phrases, and clauses with figures.
+/// The key elements: names, key phrases, and clauses with figures.
 fn key_elements(analysis: &Analysis, topics: &[usize], quotes: &[usize]) -> Vec<String> {
     let mut elements: Vec<String> = Vec::new();
     for topic in topics {

@@ -50,7 +50,7 @@ pub(crate) fn job(analysis: &Analysis, topic: usize, cited: &BTreeSet<u32>) -> J
     let [functional, emotional, social] =
         JOBS.map(|(name, openings)| job_of(analysis, topic, name, &openings, cited));
     JobToBeDone {
-        // The schema wants a functional job; what people get is the nearest the document comes to one.
+        // The schema requires a functional job. The result of the case comes nearest to one.
         functional: functional.unwrap_or_else(|| {
             let gained = analysis
                 .of_topic(topic)
@@ -76,10 +76,10 @@ fn job_of(
     openings: &[&str],
     cited: &BTreeSet<u32>,
 ) -> Option<String> {
-    // A topic made by position may have its jobs named in another stretch of the same story.
+    // A topic made by position may name its jobs in another stretch of the same story.
     let by_position = analysis.topics.get(topic).is_some_and(|topic| !topic.named_by_document);
     let own = analysis.sentences.iter().filter(|s| by_position || s.topic == Some(topic)).filter(|s| {
-        // Shorter than a quote may be: "Functionally, a runner can plan."
+        // A job may be shorter than a quote: "Functionally, a runner can plan."
         let whole = s.quotable || (4..6).contains(&s.word_count) && s.text.ends_with('.');
         whole
             && evidence::is_covered(s, cited)

@@ -19,7 +19,7 @@ const TITLE_CHARS_MAX: usize = 160;
 const PRINCIPLE_CHARS_MAX: usize = 780;
 const WHY_CHARS_MAX: usize = 950;
 const JOB_CHARS_MAX: usize = 480;
-/// What stands where the document gives no reason apart from the principle.
+/// The text for a lesson whose reason the document does not give.
 const NO_REASON: &str = "The document does not say why.";
 
 pub(crate) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslation {
@@ -40,8 +40,8 @@ pub(crate) fn answer(analysis: &Analysis, earlier: &Outputs) -> GeneralTranslati
     let all: Vec<usize> = sources.iter().map(|(topic, _)| *topic).collect();
     let maxims = maxims::maxims(analysis, &all);
     let plain_weight = |topic: usize| analysis.topics.get(topic).map_or(0.0, |topic| topic.weight);
-    // Should there be too many: every inspiration teaches something, and what the document itself puts
-    // generally comes before what it does not.
+    // If there are too many lessons, every inspiration keeps one. Topics with a maxim come before topics
+    // without one.
     let heaviest: BTreeSet<usize> = earlier
         .inspirations()
         .iter()
@@ -109,7 +109,7 @@ fn lesson(
     } else {
         citations::sentences(analysis, &reason, WHY_CHARS_MAX)
     };
-    // What has been said as the reason is not said again as a constraint.
+    // A sentence that is the reason is not a constraint as well.
     used.extend(reason);
     let titles = words::stemmed(&subject.heading);
     let kinds = mechanisms::kinds_of(&mechanisms::text_of(analysis, topic), &titles, &analysis.rarity);

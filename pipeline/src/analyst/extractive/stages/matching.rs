@@ -1,5 +1,4 @@
-//! Lessons × the brand's profile: which lesson could be carried by which product, and by what else in the
-//! profile.
+//! Matches lessons with the products of a brand's profile that could carry them.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +11,12 @@ use crate::{
     brand::BrandProfile,
 };
 
-/// So many of a variant's first signs count more.
+/// How many of a variant's first signs count more.
 const SURE_SIGNS: usize = 5;
-/// What a lesson loses on a product of another class than its own case: it can be carried over, but less surely.
+/// The factor for a product of another class than the lesson's case. The lesson carries over, but less
+/// surely.
 const OTHER_CLASS_FACTOR: f64 = 0.65;
-/// Of a lesson's kinds so many are tried, and the fallback.
+/// How many of a lesson's kinds are tried, besides the generic one.
 const KINDS_MAX: usize = 4;
 
 /// A lesson carried by a product.
@@ -30,7 +30,7 @@ pub(crate) struct Match {
     pub(crate) variant: &'static Variant,
 }
 
-/// Everything of a profile that templates may speak of.
+/// The text of a profile that templates may refer to.
 fn profile_text(brand: &BrandProfile) -> String {
     let lists = [
         &brand.product_portfolio,
@@ -42,7 +42,7 @@ fn profile_text(brand: &BrandProfile) -> String {
     lists.iter().flat_map(|list| list.iter()).map(|entry| format!("{entry}. ")).collect()
 }
 
-/// A product of the portfolio, with what is asked of it for every lesson.
+/// A product of the portfolio, with the facts that every lesson needs.
 struct Carrier {
     class: &'static str,
     stems: BTreeSet<String>,
@@ -82,7 +82,7 @@ pub(crate) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
                 let score = score(subject, carrier, &plans, *sureness, variant);
                 let (subject, product) = (subject_index, product_index);
                 found.push(Match { score, subject, product, mechanism, variant });
-                // A short document with a short profile needs more than one thing to do with a product.
+                // A short document with a short profile needs several proposals for one product.
                 if mechanism.kind == mechanisms::GENERIC {
                     let others = mechanism.variants.iter().filter(|other| other.title != variant.title);
                     found.extend(others.map(|variant| Match {
@@ -96,19 +96,20 @@ pub(crate) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
             }
         }
     }
-    // What shows no sign of carrying is kept last, so that a poor profile still gets its five.
+    // Matches without a sign stay at the end, so that a poor profile still gets five opportunities.
     found.sort_by(|a, b| {
         b.score.total_cmp(&a.score).then((a.subject, a.product).cmp(&(b.subject, b.product)))
     });
     found
 }
 
-/// Only what fits any product does without a sign in the profile's own words.
+/// Whether a variant needs a sign in the profile. A variant for any class does not.
 fn needs_signs(variant: &Variant) -> bool {
     variant.class != "any"
 }
 
-/// How well a product carries a lesson; `plans` are the stems of what the profile plans and has lately done.
+/// How well a product carries a lesson. `plans` holds the stems of the profile's priorities and recent
+/// innovations.
 fn score(
     subject: &Subject<'_>,
     carrier: &Carrier,
@@ -136,7 +137,7 @@ fn score(
         .sum::<f64>()
         .min(5.0)
         * 0.03;
-    // The kind must be clear before anything else counts.
+    // A doubtful kind must not win by other points, so sureness counts squared.
     let factor = if subject.is_of_another_class(carrier.class) { OTHER_CLASS_FACTOR } else { 1.0 };
     factor * sureness * sureness * (0.25 + fit + shared + pull)
 }

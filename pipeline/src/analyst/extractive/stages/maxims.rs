@@ -1,4 +1,4 @@
-//! Maxims: short sections in which the document itself puts a topic generally.
+//! Maxims: short sections in which the document itself generalises a topic.
 
 use crate::analyst::extractive::{
     analysis::{mechanisms, result::Analysis, sentence::Sentence, vectors},
@@ -6,12 +6,12 @@ use crate::analyst::extractive::{
     text::{role::Role, words},
 };
 
-/// Of a topic's kinds so many are held against a maxim.
+/// How many of a topic's kinds are compared with a maxim.
 const KINDS_MAX: usize = 4;
-/// A short general section ("1. Publish the tally") this like a topic speaks of it.
+/// The least similarity between a topic and its maxim, such as the section "1. Publish the tally".
 const MAXIM_LIKENESS_MIN: f64 = 0.12;
 
-/// Pairs topics with the short sections that put them generally; each is used once, the most alike first.
+/// Pairs topics with their maxims. Each is used once, the most similar pair first.
 pub(crate) fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize)> {
     let kinds: Vec<_> = topics
         .iter()
@@ -24,7 +24,7 @@ pub(crate) fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize
         if principles::general_of(analysis, minor).is_none() || section.heading.split(' ').count() > 9 {
             continue;
         }
-        // Only what stands under the maxim itself: doubts and programmes further down speak of everything.
+        // Only the text right under the maxim counts. Objections and plans further down are about everything.
         let own: Vec<&Sentence> = analysis
             .of_topic(minor)
             .map(|(_, s)| s)
@@ -37,7 +37,7 @@ pub(crate) fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize
         let vector = vectors::vector(&stems, &analysis.rarity);
         for (topic, kinds) in &kinds {
             if let Some(major) = analysis.topics.get(*topic) {
-                // A maxim in the words of a topic's kind of mechanism is surely about it.
+                // A maxim that uses the words of a topic's mechanism is surely about that topic.
                 let shared = kinds
                     .iter()
                     .take(KINDS_MAX)

@@ -1,4 +1,4 @@
-//! Stage 4: what one brand could do with the lessons.
+//! Stage 4: opportunities for one brand.
 
 use crate::{
     analyst::extractive::{
@@ -14,9 +14,9 @@ use crate::{
     stages::{BrandContextualization, OPPORTUNITIES, Opportunity, Outputs},
 };
 
-/// So many first differ as far as the profile allows.
+/// This many first opportunities differ as far as the profile allows.
 const DIFFERENT: usize = 3;
-/// Beyond the third, matches below this share of the best one's score come last.
+/// After those, matches below this share of the best score come last.
 const SCORE_SHARE_MIN: f64 = 0.30;
 
 pub(crate) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfile) -> BrandContextualization {
@@ -37,8 +37,7 @@ pub(crate) fn answer(analysis: &Analysis, earlier: &Outputs, brand: &BrandProfil
     BrandContextualization { brand_context, opportunities }
 }
 
-/// The best matches: other lessons and other products each time, as far as there are any, until there are as many as a
-/// run yields.
+/// The best matches, as many as a run yields. Each has another lesson and product, as long as there are any.
 fn choose(matches: &[Match]) -> Vec<Match> {
     let mut chosen: Vec<Match> = Vec::new();
     let best = matches.first().map_or(0.0, |found| found.score);
@@ -69,7 +68,7 @@ fn choose(matches: &[Match]) -> Vec<Match> {
                 Pass::NewPair => same_product && (same_lesson || same_kind),
                 Pass::NewTitle => false,
             };
-            // A title is made of the template and the product.
+            // The template and the product make the title.
             let same_title = chosen
                 .iter()
                 .any(|other| (other.product, other.variant.title) == (found.product, found.variant.title));

@@ -5,10 +5,10 @@ use crate::analyst::extractive::{
     text::role::Role,
 };
 
-/// Quotes of one inspiration.
+/// The most quotes of one inspiration.
 pub(crate) const QUOTES_MAX: usize = 4;
 
-/// A topic's sentences by what they are good for.
+/// The sentences of one topic that an inspiration may use.
 pub(crate) struct Parts {
     usable: Vec<usize>,
 }
@@ -45,7 +45,7 @@ impl Parts {
         best.map(|(_, index)| index)
     }
 
-    /// What explains the case: one or two sentences that stand next to each other.
+    /// The sentences that explain the case: one, or two that follow each other.
     pub(crate) fn mechanism(&self, analysis: &Analysis, short: bool) -> Vec<usize> {
         let first_under_heading = self
             .usable
@@ -92,12 +92,12 @@ impl Parts {
         chosen
     }
 
-    /// Two to four sentences: what it is, what was done, what came of it.
+    /// The sentences of the summary, two to four: the idea, the case, and its result.
     pub(crate) fn summary(&self, analysis: &Analysis, short: bool, explained: &[usize]) -> Vec<usize> {
         let standing = |s: &Sentence| (!s.leans && !cues::is_spoken(s)).then_some(s.score);
         let lead = self.best(analysis, explained, |s| (s.role == Role::Lead).then(|| standing(s)).flatten());
         let mut chosen: Vec<usize> = Vec::new();
-        // What introduces the case by name is told, even if it explains too.
+        // A sentence that introduces the case by name belongs to the summary, even if it also explains.
         let introduces = |index: &usize| {
             explained.contains(index)
                 && analysis.sentence(*index).is_some_and(|s| s.role == Role::Lead && !s.names.is_empty())
@@ -171,7 +171,7 @@ impl Parts {
     }
 }
 
-/// What explains a topic's case: one or two sentences that stand next to each other.
+/// The sentences that explain a topic's case: one, or two that follow each other.
 pub(crate) fn explanation(analysis: &Analysis, topic: usize) -> Vec<usize> {
     Parts::of(analysis, topic).mechanism(analysis, false)
 }

@@ -1,11 +1,11 @@
-//! Sentences that can be read without their document: what a lesson's principle is made of.
+//! Principles of lessons: sentences that can be read without their document.
 
 use crate::analyst::extractive::{
     analysis::{result::Analysis, sentence::Sentence},
     text::{role::Role, words},
 };
 
-/// The sentence of a section that speaks most generally, and the next one where it goes on from it.
+/// The most general sentence of a section, with the next one if that continues the thought.
 pub(crate) fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>> {
     let major = analysis.topics.get(topic).is_some_and(|topic| topic.major);
     let mut best: Option<(f64, usize)> = None;
@@ -17,7 +17,7 @@ pub(crate) fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>
         if best.is_none_or(|(best, _)| value.total_cmp(&best).is_gt()) {
             best = Some((value, index));
         }
-        // A short section opens with what it wants to say.
+        // A short section states its point in its first general sentence.
         if !major {
             break;
         }
@@ -33,7 +33,8 @@ pub(crate) fn general_of(analysis: &Analysis, topic: usize) -> Option<Vec<usize>
     Some(chosen)
 }
 
-/// How general a sentence is, if it can be read without its document; `opens` tells that it begins its paragraph.
+/// How general a sentence is, if it can be read without its document. `opens` says that it begins its
+/// paragraph.
 fn generality(s: &Sentence, opens: bool) -> Option<f64> {
     let fit = s.quotable && !s.leans && !s.objects && (6..=34).contains(&s.word_count) && speaks_generally(s);
     let role = match s.role {
@@ -59,7 +60,8 @@ fn generality(s: &Sentence, opens: bool) -> Option<f64> {
     ]);
     let people =
         cue(&["people", "customers", "companies", "anyone", "everyone", "users", "buyers", "households"]);
-    // "In two huts …": a place or a date makes a case of it. Without a cue, only what opens or explains is general.
+    // "In two huts …" names a place, so it tells of a case. Without a cue, only a sentence that opens or
+    // explains is general.
     let cased = s.text.starts_with("In ") || s.text.starts_with("At ") || s.text.starts_with("From ");
     let cued = rule || people || s.role == Role::Mechanism || opens && bare_subject && s.role == Role::Lead;
     (fit && cued && !cased).then(|| {
@@ -71,13 +73,13 @@ fn generality(s: &Sentence, opens: bool) -> Option<f64> {
     })
 }
 
-/// No names, no figures, no past tense, no first person, no word for the document itself.
+/// Whether a sentence holds no name, figure, past tense, first person, or word for the document itself.
 fn speaks_generally(s: &Sentence) -> bool {
     const PAST: [&str; 15] = [
         "was", "were", "had", "did", "took", "gave", "fell", "rose", "came", "went", "began", "ran", "grew",
         "wanted", "used",
     ];
-    // The same word is a participle: "is sold", "have paid".
+    // These words are also participles: "is sold", "have paid".
     const PAST_OR_PARTICIPLE: [&str; 9] =
         ["said", "found", "brought", "bought", "sold", "paid", "left", "made", "got"];
     const LOCAL: [&str; 25] = [
@@ -118,14 +120,14 @@ fn speaks_generally(s: &Sentence) -> bool {
         }
         _ => false,
     });
-    // "Recipe boxes preserve it": the word it stands for is in another sentence.
+    // In "Recipe boxes preserve it" the pronoun refers to another sentence.
     let points_back = tokens.last().is_some_and(|token| matches!(*token, "it" | "them"))
         || tokens.iter().take(6).any(|token| matches!(*token, "it" | "them" | "its"))
         || tokens.iter().take(2).any(|token| matches!(*token, "they" | "their"));
     s.names.is_empty() && !digits && !quoted && !local && !past && (!points_back || s.leans)
 }
 
-/// After these a word in "-ed" is a participle and tells nothing of the tense.
+/// After these words, a word in "-ed" is a participle and says nothing about the tense.
 fn is_participle_after(word: &str) -> bool {
     const BEFORE: [&str; 30] = [
         "have",
@@ -162,7 +164,7 @@ fn is_participle_after(word: &str) -> bool {
     BEFORE.contains(&word) || word.ends_with("ly")
 }
 
-/// Whether a sentence goes on from the one before without pointing at anything else.
+/// Whether a sentence continues the one before it, and refers to nothing else.
 fn continues_thought(s: &Sentence) -> bool {
     const OPENINGS: [&str; 8] =
         ["they ", "then ", "it ", "one decision", "what helps", "what comes", "instead ", "once "];

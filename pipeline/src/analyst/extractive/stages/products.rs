@@ -18,14 +18,14 @@ pub(crate) fn concepts_of(text: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// The class of a product: food, durable, service, or nothing that the word lists know.
+/// The class of a product: `food`, `durable`, `service`, or `any` if the word lists know none.
 pub(crate) fn class_of(entry: &str, industry: &str) -> &'static str {
     class_of_stems(&words::stems_of_phrase(entry))
         .or_else(|| class_of_stems(&words::stems_of_phrase(industry)))
         .unwrap_or("any")
 }
 
-/// The class that most of some stems stand for.
+/// The class that most of the stems belong to.
 pub(crate) fn class_of_stems(stems: &[String]) -> Option<&'static str> {
     ["food", "durable", "service"]
         .into_iter()
@@ -44,8 +44,8 @@ pub(crate) fn class_of_stems(stems: &[String]) -> Option<&'static str> {
         .map(|(_, class)| class)
 }
 
-/// The name of a profile's entry without what it says of it: "Quechua - hiking gear" → "Quechua". A common noun
-/// ("Footwear - hiking shoes") is written as one.
+/// The name of an entry without its description: "Quechua - hiking gear" → "Quechua". A common noun
+/// ("Footwear - hiking shoes") gets a small letter.
 pub(crate) fn short_name(entry: &str) -> String {
     let (name, common) = name_of(entry);
     if common { words::lowercased(&name) } else { name }
@@ -76,16 +76,17 @@ fn name_of(entry: &str) -> (String, bool) {
     (name, common && plain_case)
 }
 
-/// The entry of a profile's list that has most to do with some text, with how much; the first on a tie.
+/// The entry of a list that has most in common with a text, and how much. The first wins a tie.
 ///
-/// `words_min` content words must be shared outright; concepts alone do not tell enough for every list.
+/// The two must share at least `words_min` content words. Shared concepts alone prove too little for some
+/// lists.
 pub(crate) fn nearest_entry<'e>(
     entries: &'e [String],
     text: &str,
     taken: &[&str],
     words_min: usize,
 ) -> Option<(f64, &'e str)> {
-    // Words of every profile.
+    // Words that stand in every profile.
     const BLAND: [&str; 6] = ["product", "brand", "develop", "rang", "line", "custom"];
     let concepts = concepts_of(text);
     let stems: BTreeSet<String> = words::content_stems(text).into_iter().collect();

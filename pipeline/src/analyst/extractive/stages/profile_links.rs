@@ -1,4 +1,4 @@
-//! What an opportunity builds on in the brand's profile, and the words that say so.
+//! Profile links: the entries that an opportunity builds on, and the sentences about them.
 
 use crate::{
     analyst::extractive::stages::{

@@ -1,4 +1,4 @@
-//! A proposal: one lesson on one product, and the texts that everything about it is chosen by.
+//! A proposal: one lesson on one product, with the texts that decide which profile entries fit.
 
 use crate::{
     analyst::extractive::{
@@ -11,7 +11,7 @@ use crate::{
 
 const CASE_CHARS_MAX: usize = 70;
 
-/// What an opportunity before has named, and the next one should not.
+/// Texts that earlier opportunities have used, and later ones should not repeat.
 #[derive(Debug, Default)]
 pub(crate) struct Used {
     pub(crate) sentences: Vec<usize>,
@@ -20,7 +20,7 @@ pub(crate) struct Used {
 }
 
 #[derive(Debug)]
-/// Everything that one opportunity is written from.
+/// The material of one opportunity.
 pub(crate) struct Proposal<'a> {
     pub(crate) analysis: &'a Analysis,
     pub(crate) subject: &'a Subject<'a>,
@@ -36,7 +36,8 @@ impl Proposal<'_> {
         self.filled_with(template, &format!("{}’s", self.brand.brand_name))
     }
 
-    /// `owner` comes before a product that is called by a common noun ("Northwind’s boots", "its boots").
+    /// Fills a template. `owner` precedes a product whose name is a common noun ("Northwind’s boots", "its
+    /// boots").
     pub(crate) fn filled_with(&self, template: &str, owner: &str) -> String {
         let product = products::owned_name(self.entry, owner);
         template
@@ -45,7 +46,7 @@ impl Proposal<'_> {
             .replace("{brand}", &self.brand.brand_name)
     }
 
-    /// The case's name in quotation marks, or the lesson's where it has none.
+    /// The name of the case in quotation marks, or of the lesson if the case has none.
     fn case_in_quotes(&self) -> String {
         let name = self.case_name().unwrap_or_else(|| self.subject.lesson.title.clone());
         format!("“{}”", words::clipped(&citations::inner_quotes(&name), CASE_CHARS_MAX))
@@ -57,7 +58,7 @@ impl Proposal<'_> {
         topic.case.clone().or_else(|| topic.name.clone()).or_else(heading)
     }
 
-    /// Text that the choice of profile entries is made by: what would be done, to what, for what reason.
+    /// The text that decides which profile entries fit: the action, the product and the reason.
     pub(crate) fn theme(&self) -> String {
         format!(
             "{} {} {} {} {}",
@@ -69,12 +70,12 @@ impl Proposal<'_> {
         )
     }
 
-    /// A narrower text, for entries that must have to do with the product itself.
+    /// A narrower text, for entries that must concern the product itself.
     pub(crate) fn matter(&self) -> String {
         format!("{} {} {}", self.filled(self.found.variant.title), self.found.mechanism.serves, self.entry)
     }
 
-    /// Whether a counter-signal speaks of the lesson's case. In a document of one story, each does.
+    /// Whether a counter-signal is about the lesson's case. In a document with one story, each one is.
     pub(crate) fn concerns(&self, s: &Sentence) -> bool {
         self.subject.topic.is_none_or(|topic| {
             let one_story = self.analysis.topics.get(topic).is_some_and(|topic| !topic.named_by_document);

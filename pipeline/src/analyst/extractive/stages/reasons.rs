@@ -39,7 +39,7 @@ pub(crate) fn why_it_works(
             && !used.contains(index)
             && !cues::names_job(s)
             && !s.text.starts_with(['“', '"'])
-            // What neither explains nor measures is no reason.
+            // A sentence that neither explains nor measures is no reason.
             && (s.cause > 0 || !s.figures.is_empty() || matches!(s.role, Role::Reason | Role::Mechanism | Role::Result))
             && !matches!(s.role, Role::Counter | Role::Outlook | Role::Aside | Role::Matter)
     };
@@ -67,7 +67,7 @@ pub(crate) fn why_it_works(
     indexes
 }
 
-/// What stood in the way and was taken away, in the document's sentences.
+/// The constraints that the case removed, in the document's sentences.
 pub(crate) fn constraints_removed(
     analysis: &Analysis,
     topic: usize,

@@ -11,10 +11,10 @@ use crate::analyst::extractive::{
 
 const RISK_QUOTES_MAX: usize = 2;
 const RISK_CHARS_MAX: usize = 440;
-/// Openings that lean on the sentence before and can be quoted all the same.
+/// Openings that depend on the sentence before, but can still be quoted.
 const OBJECTING_OPENINGS: [&str; 4] = ["However, ", "But ", "Nevertheless, ", "Some "];
 
-/// Counter-signals of the document that no opportunity before has named, and the profile's own limits.
+/// The risks: counter-signals that no earlier opportunity has used, and a limit from the profile.
 pub(crate) fn risks(proposal: &Proposal<'_>, used: &mut Used) -> Vec<String> {
     let mut risks: Vec<String> = Vec::new();
     let counters: Vec<usize> = proposal
@@ -23,7 +23,7 @@ pub(crate) fn risks(proposal: &Proposal<'_>, used: &mut Used) -> Vec<String> {
         .iter()
         .enumerate()
         .filter(|(_, s)| {
-            // "However, …" leans, but says by itself that it objects.
+            // "However, …" depends on the sentence before, but is an objection on its own.
             s.quotable
                 && counter_signals::warns(s)
                 && (!s.leans || OBJECTING_OPENINGS.iter().any(|opening| s.text.starts_with(opening)))
@@ -33,7 +33,7 @@ pub(crate) fn risks(proposal: &Proposal<'_>, used: &mut Used) -> Vec<String> {
         .map(|(index, _)| index)
         .collect();
     let product = words::content_stems(&proposal.theme());
-    // One that was named before is better than none.
+    // A counter-signal that was used before is better than none.
     let fresh: Vec<usize> =
         counters.iter().copied().filter(|index| !used.sentences.contains(index)).collect();
     let (from, count) = if fresh.is_empty() { (&counters, 1) } else { (&fresh, RISK_QUOTES_MAX) };

@@ -1,4 +1,4 @@
-//! The strength of a trend: what the document shows of it, counted.
+//! The strength of a trend, from counts of what the document shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,12 @@ use crate::{
     stages::Strength,
 };
 
-/// A topic's strongest stems; a sentence elsewhere that holds two of them mentions it.
+/// How many strongest stems stand for a topic. A sentence elsewhere that holds two of them mentions the
+/// topic.
 const KEY_STEMS: usize = 6;
 const EXAMPLE_CHARS_MAX: usize = 640;
 
-/// What the document shows of one topic, counted.
+/// Counts of everything that the document shows about one topic.
 pub(crate) struct Signals {
     pages: BTreeSet<u32>,
     sentences: usize,
@@ -34,7 +35,8 @@ impl Signals {
         for name in analysis.of_topic(index).flat_map(|(_, s)| &s.names) {
             *names.entry(name).or_default() += 1;
         }
-        // Who is named twice or more in a topic belongs to it, and speaks of it elsewhere.
+        // A name that a topic uses twice belongs to the topic. A sentence elsewhere with that name mentions
+        // it.
         names.retain(|_, count| *count >= 2);
         let mentions: Vec<&Sentence> = analysis
             .usable()
@@ -55,8 +57,8 @@ impl Signals {
         }
     }
 
-    /// Own rule, where the document does not rate the trend itself: three pages or more and five figures or
-    /// more are HIGH; two pages or three figures are MEDIUM; less is LOW.
+    /// The strength and its rationale. The document's own rating wins. Without one, three pages with five
+    /// figures are HIGH, and two pages or three figures are MEDIUM.
     pub(crate) fn strength(
         &self,
         stated: Option<&(Strength, Option<String>)>,

@@ -16,15 +16,15 @@ use crate::{
     stages::{Inspiration, Lesson, Outputs},
 };
 
-/// What a lesson is about, gathered from everything that earlier stages and the document say of it.
+/// The subject of a lesson, gathered from the earlier stages and the document.
 #[derive(Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) lesson: &'a Lesson,
     pub(crate) inspirations: Vec<&'a Inspiration>,
-    /// The part of the document behind it, where it can be told.
+    /// The topic behind it, if one was found.
     pub(crate) topic: Option<usize>,
     pub(crate) kinds: Vec<(f64, &'static Mechanism)>,
-    /// What it is about, stemmed.
+    /// The stemmed text of the lesson and its topic.
     pub(crate) text: String,
     pub(crate) concepts: BTreeMap<&'static str, f64>,
     pub(crate) class: &'static str,
@@ -89,7 +89,7 @@ fn lesson_text(analysis: &Analysis, lesson: &Lesson) -> String {
     citations::without_places(&text, analysis.format)
 }
 
-/// The topic with most of the lesson's own sentences; without any, the one most like it.
+/// The topic that holds most of the lesson's sentences, or else the most similar one.
 fn topic_of(analysis: &Analysis, lesson: &Lesson, inspirations: &[&Inspiration]) -> Option<usize> {
     let plain = words::plain(&lesson_text(analysis, lesson));
     let mut best: Option<(usize, usize)> = None;
@@ -105,7 +105,7 @@ fn topic_of(analysis: &Analysis, lesson: &Lesson, inspirations: &[&Inspiration])
     })
 }
 
-/// The share of each concept among a text's words that stand for any.
+/// The share of each concept among all words that stand for a concept.
 fn concept_shares(stems: &[String]) -> BTreeMap<&'static str, f64> {
     let mut shares: BTreeMap<&'static str, f64> = BTreeMap::new();
     for concept in &lexicon().concepts {
@@ -127,7 +127,7 @@ impl Subject<'_> {
         self.is_of_another_class(products::class_of(entry, &brand.industry))
     }
 
-    /// What is done for durable goods is mostly a service, so these two are one field.
+    /// Whether a class is another field. Services mostly serve durable goods, so those two are one field.
     pub(crate) fn is_of_another_class(&self, class: &str) -> bool {
         self.class != "any" && (class == "food") != (self.class == "food")
     }

@@ -9,14 +9,14 @@ use crate::{
     stages::{Category, Direction, Outputs, SignalAmplification, Strength, Trend},
 };
 
-/// A headline is no longer than this.
+/// The most characters of a headline.
 const HEADLINE_CHARS_MAX: usize = 120;
 const TRENDS_MAX: usize = 6;
 const QUOTES_MAX: usize = 3;
 const NAME_CHARS_MAX: usize = 160;
 const RATIONALE_CHARS_MAX: usize = 1_000;
 
-/// One trend a topic, the weightiest first chosen, in document order.
+/// One trend for each of the weightiest topics, in document order.
 pub(crate) fn answer(analysis: &Analysis, earlier: &Outputs) -> SignalAmplification {
     let behind: Vec<(String, Vec<usize>)> = earlier
         .inspirations()
@@ -85,7 +85,7 @@ fn trend(analysis: &Analysis, index: usize, inspirations: Vec<String>, others: &
     })
 }
 
-/// The sentence that says best what came of a case.
+/// The sentence that states the result of a case best.
 fn headline(analysis: &Analysis, topic: usize) -> Option<usize> {
     let mut best: Option<(f64, usize)> = None;
     for (index, sentence) in analysis.of_topic(topic).filter(|(_, sentence)| sentence.quotable) {
@@ -130,8 +130,8 @@ fn category(own: &[(usize, &Sentence)]) -> Category {
         .map_or(Category::Behavioral, |(category, _)| *category)
 }
 
-/// Growth against decline, and novelty where neither is clear. A falling return rate is no falling trend, so
-/// decline must lead clearly.
+/// The direction with the most signal words. A falling return rate is no falling trend, so decline must lead
+/// clearly.
 fn direction(own: &[(usize, &Sentence)]) -> Direction {
     let (growing, declining) = (hits(own, "growing"), hits(own, "declining"));
     let (emerging, stable) = (hits(own, "emerging"), hits(own, "stable"));
@@ -162,7 +162,7 @@ fn phrase_name(analysis: &Analysis, index: usize, others: &[Trend]) -> String {
         .unwrap_or_else(|| "A change described in the document".to_owned())
 }
 
-/// When no topic can be told apart: what stage 1 found, as the weakest kind of trend.
+/// The inspirations of stage 1 as trends of low strength, for a document without topics.
 fn from_inspirations(earlier: &Outputs) -> Vec<Trend> {
     earlier
         .inspirations()

@@ -1,7 +1,7 @@
 //! Writes one opportunity.
 //!
-//! A pitch says what the brand could do (a template of the lesson's kind, on a product of the profile) and what
-//! the document reports of the case behind it (a quote). Nothing else is claimed.
+//! A pitch holds two things: a template of the lesson's kind for a product of the profile, and a quote about
+//! the case behind it. It claims nothing else.
 
 use crate::{
     analyst::extractive::{
@@ -37,7 +37,7 @@ pub(crate) fn opportunity(proposal: &Proposal<'_>, used: &mut Used) -> Opportuni
     }
 }
 
-/// What the document measured of the case behind the lesson.
+/// The sentence that states the measured result of the lesson's case.
 fn result<'a>(proposal: &Proposal<'a>) -> Option<&'a Sentence> {
     let topic = proposal.subject.topic?;
     let evidence: Vec<&Evidence> = proposal.subject.inspirations.iter().flat_map(|i| &i.evidence).collect();
@@ -77,7 +77,7 @@ fn customers(proposal: &Proposal<'_>) -> Vec<String> {
     let lesson = proposal.subject.lesson;
     let theme = format!("{} {} {}", proposal.theme(), lesson.principle, lesson.job_to_be_done.functional);
     let theme = citations::without_places(&theme, proposal.analysis.format);
-    // Who uses the product comes before who might care for the lesson.
+    // Customers who use the product come before customers who may like the lesson.
     let users = products::nearest_entry(&proposal.brand.target_customers, proposal.entry, &[], 1);
     let mut chosen: Vec<&str> = users.map(|(_, entry)| entry).into_iter().collect();
     while let Some((value, entry)) =
@@ -97,7 +97,7 @@ fn customers(proposal: &Proposal<'_>) -> Vec<String> {
 fn steps(proposal: &Proposal<'_>, result: Option<&Sentence>) -> Vec<String> {
     let mut steps: Vec<String> =
         proposal.found.variant.steps.iter().map(|step| words::clipped(&proposal.filled(step), 500)).collect();
-    // What a case of another field measured is no measure for this one.
+    // A result from another field is no yardstick for this product.
     let near = !proposal.is_foreign();
     let yardstick = result
         .filter(|_| near)
@@ -120,7 +120,7 @@ fn steps(proposal: &Proposal<'_>, result: Option<&Sentence>) -> Vec<String> {
     steps
 }
 
-/// The rule that the brand context states.
+/// The horizon, by the rule that the brand context states.
 fn horizon(effort: Effort, links: &[(ProfileField, String)]) -> Horizon {
     let prepared = links.iter().any(|(field, _)| *field == ProfileField::RecentInnovations);
     match (effort, prepared) {

@@ -1,4 +1,4 @@
-//! Pages → blocks: headings, paragraphs, list items, and everything that is not prose.
+//! Divides pages into blocks: headings, paragraphs, list items, and text that is not prose.
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -14,7 +14,7 @@ use crate::{
     document::{Document, Page, titles},
 };
 
-/// So many short pieces in a row are the cells of a table or the labels of a chart.
+/// This many short pieces in a row are cells of a table or labels of a chart.
 const DEBRIS_RUN_MIN: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub(crate) enum Kind {
 pub(crate) struct Block {
     pub(crate) page: u32,
     pub(crate) kind: Kind,
-    /// Lines joined; a heading is without its number and marks.
+    /// The text with its lines joined. A heading has no number and no marks.
     pub(crate) text: String,
-    /// The heading had a number, or the mark of a markup language's upper levels.
+    /// The heading had a number, or a Markdown mark of level 1 or 2.
     pub(crate) marked: bool,
 }
 
@@ -90,8 +90,8 @@ fn groups(page: &Page) -> Vec<Group<'_>> {
 
 /// Cuts a run of lines before each heading that stands between two paragraphs without an empty line.
 ///
-/// A line that begins after a full stop, ends without one, is clearly shorter than the others, and is followed
-/// by a new sentence is no line of a paragraph.
+/// Such a heading comes after a full stop and ends without one. It is clearly shorter than the other lines,
+/// and a new sentence follows it.
 fn split_at_headings<'p>(group: &Group<'p>) -> Vec<Group<'p>> {
     let width = group.lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
     let mut parts: Vec<Group<'_>> = vec![Group { lines: Vec::new(), cut_off: group.cut_off }];
@@ -112,7 +112,7 @@ fn split_at_headings<'p>(group: &Group<'p>) -> Vec<Group<'p>> {
 
 fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>) {
     let mut lines: &[&str] = &group.lines;
-    // A heading that stands directly on its paragraph.
+    // The group begins with a heading that stands directly on its paragraph.
     while let [first, rest @ ..] = lines {
         let Some(next) = rest.first() else { break };
         let width = rest.iter().map(|line| line.chars().count()).max().unwrap_or(0);
@@ -136,7 +136,7 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>
         return;
     }
     if let Some(last) = all.last_mut().filter(|_| item.is_none() && !group.cut_off && continues(&text)) {
-        // The end of a column, or an empty line, in the middle of a sentence.
+        // The end of a column or an empty line has cut a sentence: this group continues the last block.
         let same_page = last.page == page;
         if same_page && matches!(last.kind, Kind::Prose | Kind::Item) && !ends_sentence(&last.text) {
             last.text = joiner.join(&[last.text.as_str(), text.as_str()]);
@@ -174,7 +174,8 @@ fn heading(line: &str, page: u32) -> Block {
     }
 }
 
-/// A heading leads to prose; what does not is a cell, a label, a line of a list of contents.
+/// Turns headings that lead to no prose into other text: they are cells, labels or lines of a table of
+/// contents.
 fn demote_stray_headings(all: &mut [Block]) {
     let kinds: Vec<(Kind, bool)> = all.iter().map(|block| (block.kind, is_certain(block))).collect();
     let mut run = 0_usize;
@@ -197,7 +198,7 @@ fn demote_stray_headings(all: &mut [Block]) {
     }
 }
 
-/// A role that the word lists know makes a heading certain.
+/// Whether a heading is certain, because the word lists give it a role.
 fn is_certain(block: &Block) -> bool {
     block.kind == Kind::Heading && lexicon().heading_role(&block.text).is_some()
 }

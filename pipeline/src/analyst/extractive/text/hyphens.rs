@@ -6,7 +6,8 @@ use crate::document::Document;
 
 const HYPHENS: [char; 3] = ['-', '‐', '\u{ad}'];
 
-/// Joins hard-wrapped lines, and decides what a hyphen at a line's end was.
+/// Joins hard-wrapped lines. The document's other words tell whether a hyphen at a line's end belongs to the
+/// word.
 #[derive(Debug)]
 pub(crate) struct Joiner {
     words: BTreeSet<String>,

@@ -12,23 +12,23 @@ const OBJECT_OPENERS: [&str; 24] = [
     "all", "one", "two", "three", "how", "what", "whether", "him", "her", "us",
 ];
 
-/// Participles that no ending shows.
+/// Participles without a typical ending.
 const PARTICIPLES: [&str; 12] = [
     "worn", "torn", "broken", "lost", "left", "sold", "made", "bought", "given", "taken", "hidden", "frozen",
 ];
 
-/// Key phrases of some sentences out of a document: noun-like runs of content words, weighted by how often
-/// they occur and by how rare their words are elsewhere (`rarity`, per stem).
+/// The key phrases of some sentences: noun-like runs of content words. Their weight grows with their
+/// occurrences and with the `rarity` of their stems.
 pub(crate) fn key_phrases<'s>(
     sentences: impl Iterator<Item = &'s str>,
     rarity: &BTreeMap<String, f64>,
     count_max: usize,
 ) -> Vec<String> {
-    // What is said once may be any two words; what is said again is a term.
+    // Two words that occur once may be anything. A phrase that occurs again is a term.
     phrases_used(sentences, rarity, count_max, 2)
 }
 
-/// The same for phrases that are used at least so often.
+/// Like [`key_phrases`], for phrases that occur at least `uses_min` times.
 pub(crate) fn phrases_used<'s>(
     sentences: impl Iterator<Item = &'s str>,
     rarity: &BTreeMap<String, f64>,
@@ -69,7 +69,7 @@ pub(crate) fn phrases_used<'s>(
     kept
 }
 
-/// Runs of two or three lower-case content words after a determiner: what English puts a noun phrase behind.
+/// Runs of two or three lower-case content words after a determiner, where English puts a noun phrase.
 fn candidates(sentence: &str) -> Vec<String> {
     const DETERMINERS: [&str; 14] =
         ["a", "an", "the", "its", "their", "every", "each", "no", "of", "with", "one", "into", "as", "this"];
@@ -100,7 +100,8 @@ fn candidates(sentence: &str) -> Vec<String> {
                 .iter()
                 .any(|suffix| last.ends_with(suffix))
         });
-        // "The rule requires that", "the coat adds a": what an object or a clause follows is a verb.
+        // In "the rule requires that" and "the coat adds a", an object or a clause follows, so the last word
+        // is a verb.
         let after = tokens
             .get(index + run.len())
             .filter(|_| !tokens.get(index + run.len() - 1).is_some_and(|last| ends_run(last)));
@@ -125,7 +126,7 @@ fn candidates(sentence: &str) -> Vec<String> {
     found
 }
 
-/// A mark at a token's end closes a phrase.
+/// Whether a token ends with a mark that closes a phrase.
 fn ends_run(token: &str) -> bool {
     token.ends_with([',', '.', ';', ':', ')', '”', '!', '?'])
 }

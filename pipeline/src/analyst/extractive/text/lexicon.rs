@@ -10,12 +10,12 @@ use std::{
 
 use crate::analyst::extractive::text::{role::Role, word_lists, words};
 
-/// A heading that begins with "About" and has no more words after it names who speaks.
+/// A heading with "About" and at most this many words after it introduces the publisher.
 const ABOUT_WORDS_MAX: usize = 4;
 /// The weight of one clear word of objection, or of two weaker ones.
 const OBJECTION_MIN: u32 = 4;
 
-/// Something a word stands for, and what that belongs to.
+/// A concept that words stand for, and the broader class that it belongs to.
 #[derive(Debug)]
 pub(crate) struct Concept {
     pub(crate) name: &'static str,
@@ -115,7 +115,7 @@ impl Lexicon {
         self.starters.contains(lowercase)
     }
 
-    /// Whether a sentence in plain form leans on the one before it.
+    /// Whether a sentence in plain form depends on the one before it, by its first words.
     pub(crate) fn leans(&self, plain: &str) -> bool {
         let text = plain.trim_start();
         text.split(' ').next().is_some_and(|word| self.leaning.contains(word))
@@ -124,21 +124,22 @@ impl Lexicon {
             })
     }
 
-    /// Whether a sentence, also given in plain form, speaks against what it is about: one clear word for it, or two weaker ones.
+    /// Whether a sentence objects to its subject: it has one clear word of objection, or two weaker ones.
+    /// `plain` is the same sentence in plain form.
     pub(crate) fn objects(&self, text: &str, plain: &str) -> bool {
-        // "However old" objects to nothing.
+        // "However old" is no objection, so the comma matters.
         let however = text.starts_with("However, ") || text.contains(", however,");
         however || self.marker_weight("objection", plain) >= OBJECTION_MIN
     }
 
-    /// The role of the text under a heading, where the heading tells.
+    /// The role that a heading gives to its text, if the word lists know the heading.
     ///
-    /// A role's words must make up the heading or begin it: "The market for repair" is a topic, "The market"
-    /// is not.
+    /// A listed phrase must be the whole heading. A phrase of several words may also begin it, with up to
+    /// four words after it.
     pub(crate) fn heading_role(&self, heading: &str) -> Option<Role> {
         let plain = words::plain(heading);
         let plain = plain.trim();
-        // "About Northwind", at the end of a press release.
+        // A press release ends with "About Northwind".
         if plain.strip_prefix("about ").is_some_and(|rest| rest.split(' ').count() <= ABOUT_WORDS_MAX) {
             return Some(Role::Matter);
         }
@@ -154,7 +155,7 @@ impl Lexicon {
             .max_by_key(|(_, pattern)| pattern.len())
             .map(|(role, _)| role)
             .or_else(|| {
-                // "Method, limits and acknowledgements", "Limits and open questions": a list of roles.
+                // "Method, limits and acknowledgements" is a list of roles: the first one decides.
                 let first = heading.split([',', '&']).next()?.split(" and ").next()?;
                 (first.len() < heading.len()).then(|| self.heading_role(first)).flatten()
             })
@@ -164,10 +165,10 @@ impl Lexicon {
         self.signals.get(name).is_some_and(|stems| stems.contains(stem))
     }
 
-    /// How strongly a sentence in plain form carries a kind of marker; each phrase counts once.
+    /// The weight of one kind of marker in a sentence in plain form. Each phrase counts once.
     pub(crate) fn marker_weight(&self, name: &str, plain: &str) -> u32 {
         let words: BTreeSet<&str> = plain.split_whitespace().collect();
-        // Most phrases are ruled out by their first word; only the rest are searched for.
+        // The first word rules out most phrases. Only the rest are searched for.
         let occurs = |phrase: &&&str| match phrase.split_once(' ') {
             None => words.contains(**phrase),
             Some((first, _)) => words.contains(first) && words::holds(plain, phrase),

@@ -4,7 +4,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::analyst::extractive::text::words;
 
-/// A heading is shorter than this; a longer line without a full stop is a caption or debris.
+/// The most words of a heading. A longer line without a full stop is a caption or debris.
 const HEADING_WORDS_MAX: usize = 14;
 const HEADING_CHARS_MAX: usize = 110;
 const MONTHS: [&str; 12] = [
@@ -47,14 +47,14 @@ pub(crate) fn looks_like_heading(line: &str) -> bool {
         && !words::figures(bare).iter().any(|figure| figure.ends_with('%'))
 }
 
-/// "Measure 2022/23 2025/26": the head or a row of a table whose rules are lost.
+/// Whether a line is a row of a table that lost its rules, such as "Measure 2022/23 2025/26".
 fn is_row_of_numbers(line: &str) -> bool {
     let tokens: Vec<&str> = line.split_whitespace().collect();
     let numbers = tokens.iter().filter(|token| token.contains(|c: char| c.is_ascii_digit())).count();
     numbers >= 2 && numbers * 2 >= tokens.len()
 }
 
-/// "September 2026": a line that states a date is a byline or a caption.
+/// Whether a line states a date ("September 2026"). Such a line is a byline or a caption.
 fn is_dated(line: &str) -> bool {
     let tokens: Vec<&str> = line.split([' ', ',']).collect();
     tokens.windows(2).any(|pair| match pair {
@@ -70,7 +70,7 @@ pub(crate) fn numbered(line: &str) -> Option<&str> {
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let number = line.get(..line.len() - rest.len())?;
     let rest = rest.trim_start_matches([' ', ')', '·', ':', '–', '—', '-', '\u{a0}']);
-    // "27 March 2026" at a line's start is a date, and 164 is no section.
+    // "27 March 2026" begins with a day, and no section has the number 164.
     let first_digits = number.split('.').next()?;
     let dated = rest.split_whitespace().next().is_some_and(|word| MONTHS.contains(&word));
     let plausible = !dated && (1..=2).contains(&first_digits.len()) && number.len() <= 6;
@@ -106,7 +106,7 @@ pub(crate) fn is_caption(text: &str) -> bool {
     })
 }
 
-/// Whether a text is the row of a table: its cells stand between bars.
+/// Whether a text is a row of a table, with bars between its cells.
 pub(crate) fn is_row(text: &str) -> bool {
     text.contains(" | ")
 }

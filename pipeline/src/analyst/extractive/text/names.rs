@@ -6,9 +6,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::analyst::extractive::text::{lexicon::lexicon, word_lists::is_stopword};
 
-/// A name made by the analyst is no longer than this.
+/// The most words of a name that the analyst makes.
 const NAME_WORDS_MAX: usize = 8;
-/// The labels of a row of a table or of a fact sheet: no part of a name.
+/// Labels in tables and fact sheets. They are no part of a name.
 const LABELS: [&str; 12] = [
     "Category",
     "Strength",
@@ -58,7 +58,8 @@ impl Names {
                 *names.counts.entry(name).or_default() += 1;
             }
         }
-        // What opens sentence after sentence and is never written small is a name, unless it is built like a word.
+        // A word that opens two sentences, and never occurs in lower case, is a name, unless it has a common
+        // ending.
         let built_like_word =
             |name: &str| ["s", "ly", "ing", "ed"].iter().any(|ending| name.ends_with(ending));
         for (name, count) in openers.into_iter().filter(|(name, count)| *count >= 2 && !built_like_word(name))
@@ -86,7 +87,7 @@ impl Names {
     }
 }
 
-/// Runs of capitalised words, with whether they begin the sentence.
+/// Runs of capitalised words. The flag says whether a run begins the sentence.
 fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
     let mut runs: Vec<(bool, String)> = Vec::new();
     let mut current: Vec<String> = Vec::new();
@@ -117,7 +118,7 @@ fn capitalised_runs(sentence: &str) -> Vec<(bool, String)> {
         let after_quote = opens && token.chars().count() > 1;
         let inside = !current.is_empty() && !opens;
         let goes_on = inside && bare.len() > 1 && bare.starts_with(char::is_uppercase);
-        // "the Half Blade": a common word that is written large before a name belongs to it.
+        // In "the Half Blade" a capitalised common word belongs to the name after it.
         let leads = index > 0 && !opens && is_led_by(bare, tokens.get(index + 1).copied());
         if is_name_word(bare) || leads || goes_on || (bare == "&" && inside) {
             if current.is_empty() {

@@ -1,6 +1,6 @@
-//! The role of a text in its document, as the heading above it tells.
+//! The role of a text in its document, taken from the heading above it.
 
-/// What a heading says about the text under it.
+/// The role that a heading gives to the text under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     /// Contents, method, legal notes: not cited.
@@ -14,12 +14,12 @@ pub(crate) enum Role {
     Reason,
     Counter,
     Outlook,
-    /// A sub-heading that no rule knows.
+    /// Text under a sub-heading that no list names.
     Aside,
 }
 
 impl Role {
-    /// The role that `lexicon/headings.txt` calls so.
+    /// The role with this name in `lexicon/headings.txt`.
     pub(crate) fn named(name: &str) -> Option<Role> {
         Some(match name {
             "matter" => Role::Matter,

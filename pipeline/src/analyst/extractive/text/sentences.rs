@@ -1,10 +1,10 @@
-//! Blocks → sentences, and which of them can be quoted.
+//! Splits blocks into sentences, and tells which sentences can be quoted.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::analyst::extractive::text::{lexicon::lexicon, word_lists::is_stopword};
 
-/// Bounds of a quote: shorter says nothing alone, longer is not read.
+/// The bounds of a quote. A shorter one says nothing alone, and nobody reads a longer one.
 pub(crate) const QUOTE_WORDS_MIN: usize = 6;
 pub(crate) const QUOTE_WORDS_MAX: usize = 60;
 pub(crate) const QUOTE_CHARS_MAX: usize = 600;
@@ -36,7 +36,7 @@ fn push_trimmed(piece: Option<&str>, found: &mut Vec<String>) {
     }
 }
 
-/// Where a sentence's text ends, and where the next one begins (a footnote's mark may stand between).
+/// The end of a sentence's text, and the beginning of the next. A footnote's mark may stand between them.
 struct End {
     text: usize,
     next: usize,
@@ -49,7 +49,7 @@ fn end_of_sentence(text: &str, chars: &[(usize, char)], index: usize) -> Option<
         after += 1;
     }
     let text_end = chars.get(after).map_or(text.len(), |(at, _)| *at);
-    // A footnote's mark glued to the stop: one or two digits, but not the decimals of a number.
+    // A footnote's mark may follow the stop: one or two digits, but not the decimals of a number.
     let before_is_digit = index > 0 && chars.get(index - 1).is_some_and(|(_, c)| c.is_ascii_digit());
     let mut next = after;
     if !before_is_digit {
@@ -95,11 +95,11 @@ fn stop_ends(token: &str, following: &str) -> bool {
     if initial || lexicon().never_ends(&lower) {
         return false;
     }
-    // "1. Publish": the number of an item.
+    // In "1. Publish" the stop belongs to the number of an item.
     !(token.chars().all(|c| c.is_ascii_digit()) && token.len() <= 2 && following.len() < 4)
 }
 
-/// Whether a sentence can stand as a quote: whole, balanced, prose.
+/// Whether a sentence can be a quote: it is whole, its brackets and quotation marks match, and it is prose.
 pub(crate) fn is_quotable(sentence: &str) -> bool {
     let count = sentence.unicode_words().count();
     (QUOTE_WORDS_MIN..=QUOTE_WORDS_MAX).contains(&count)
@@ -139,7 +139,8 @@ fn is_balanced(sentence: &str) -> bool {
         && straight.is_multiple_of(2)
 }
 
-/// Prose has function words, few numbers and few capitals; rows of tables and lists of names do not.
+/// Whether a sentence is prose. Prose has function words, few numbers and few capitals. Rows of tables and
+/// lists of names do not.
 fn is_prose(sentence: &str, count: usize) -> bool {
     if sentence.contains(['\u{fffd}', '|', '\t', '→', '•', '{', '}', '<', '>', '='])
         || sentence.contains(". .")
@@ -156,8 +157,8 @@ fn is_prose(sentence: &str, count: usize) -> bool {
         numbers += usize::from(first.is_some_and(|c| c.is_ascii_digit()));
         capitals += usize::from(first.is_some_and(char::is_uppercase));
     }
-    // A maxim may do with few function words ("Deposits, credits and resale values draw objects back."); a row
-    // of a table shows itself by its numbers and capitals.
+    // A maxim has few function words ("Deposits, credits and resale values draw objects back."). A row of a
+    // table has numbers and capitals.
     let plain = numbers == 0 && capitals <= 1;
     let needed = if plain { 12 } else { 22 };
     function_words * 100 >= count * needed && numbers * 100 <= count * 30 && capitals * 100 <= count * 50
@@ -168,7 +169,7 @@ fn is_boilerplate(sentence: &str) -> bool {
     lexicon().boilerplate.iter().any(|phrase| lower.contains(phrase))
 }
 
-/// The part of a sentence up to where a subordinate clause begins: a claim that stands alone.
+/// The part of a sentence before its first subordinate clause: a claim that can stand alone.
 pub(crate) fn main_clause(sentence: &str) -> &str {
     const CUTS: [&str; 9] = [
         " because ",

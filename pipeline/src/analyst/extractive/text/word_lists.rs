@@ -1,4 +1,5 @@
-//! The word lists in `lexicon/*.txt`: their text, and the one list that the others are read with.
+//! The text of the word lists in `lexicon/*.txt`, and the stop words, which the parser of the other lists
+//! needs.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -12,7 +13,7 @@ pub(crate) const MARKERS: &str = include_str!("lexicon/markers.txt");
 pub(crate) const INDUSTRIES: &str = include_str!("lexicon/industries.txt");
 pub(crate) const CONCEPTS: &str = include_str!("lexicon/concepts.txt");
 pub(crate) const MECHANISMS: &str = include_str!("lexicon/mechanisms.txt");
-/// Every list in a fixed order: what the rules' version is computed from.
+/// Every list in a fixed order. The version of the rules is a hash of them.
 pub(crate) const SOURCES: [&str; 10] = [
     STOPWORDS,
     ABBREVIATIONS,
@@ -30,7 +31,7 @@ pub(crate) fn lines(source: &'static str) -> impl Iterator<Item = &'static str> 
     source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Whether a word in lower case carries no topic. A list of its own, because the others are read with it.
+/// Whether a word in lower case is a stop word, which carries no topic.
 pub(crate) fn is_stopword(lowercase: &str) -> bool {
     static STOPWORD_SET: LazyLock<BTreeSet<&str>> =
         LazyLock::new(|| lines(STOPWORDS).flat_map(str::split_whitespace).collect());

@@ -7,11 +7,11 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::analyst::extractive::text::word_lists::is_stopword;
 
-/// The most figures that are kept of one sentence.
+/// The most figures kept from one sentence.
 const FIGURES_MAX: usize = 8;
 
-/// Lower case, letters and digits only, one space between words and one at each end, so that a phrase is
-/// found as whole words by a plain substring search.
+/// The plain form of a text: lower case, letters and digits only, one space between words and at each end. A
+/// substring search in it finds a phrase as whole words.
 pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push(' ');
@@ -48,8 +48,8 @@ pub(crate) fn stems_of_phrase(phrase: &str) -> Vec<String> {
     phrase.unicode_words().map(stem).collect()
 }
 
-/// The stems of all words of a text, one space between them and one at each end, so that phrases of stems are found
-/// by a plain substring search.
+/// The stems of all words of a text, with one space between them and at each end. A substring search in it
+/// finds a phrase of stems.
 pub(crate) fn stemmed(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push(' ');
@@ -60,7 +60,8 @@ pub(crate) fn stemmed(text: &str) -> String {
     out
 }
 
-/// Stems of many texts: each word is stemmed once. The map is never iterated.
+/// A cache of stems, so that each word is stemmed once. The map is never iterated, so its order cannot
+/// matter.
 #[derive(Debug, Default)]
 pub(crate) struct Stems {
     known: HashMap<String, (String, bool)>,
@@ -98,7 +99,8 @@ pub(crate) fn is_content(word: &str) -> bool {
     bare.chars().count() > 1 && bare.chars().any(char::is_alphabetic) && !is_stopword(bare)
 }
 
-/// The figures of a text: percentages, sums, quantities, multiples, with their unit; bare years are left out.
+/// The figures of a text with their units: percentages, sums, quantities and multiples. Bare years are left
+/// out.
 pub(crate) fn figures(text: &str) -> Vec<String> {
     const SCALES: [&str; 7] = ["million", "billion", "times", "percent", "points", "per cent", "thousand"];
     let mut found: Vec<String> = Vec::new();
@@ -130,12 +132,12 @@ pub(crate) fn figures(text: &str) -> Vec<String> {
     found
 }
 
-/// Whether a token is a calendar year, alone or as a span.
+/// Whether a token is a year between 1900 and 2100.
 fn is_year(token: &str) -> bool {
     token.len() == 4 && token.parse::<u32>().is_ok_and(|year| (1900..=2100).contains(&year))
 }
 
-/// A text of at most `chars_max` characters: cut at a word, with an ellipsis.
+/// The text, or its beginning with an ellipsis, cut at a word, if it is longer than `chars_max` characters.
 pub(crate) fn clipped(text: &str, chars_max: usize) -> String {
     if text.chars().count() <= chars_max {
         return text.to_owned();
@@ -158,19 +160,19 @@ pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
     }
 }
 
-/// Upper case for the first letter.
+/// The text with its first letter in upper case.
 pub(crate) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// Lower case for the first letter.
+/// The text with its first letter in lower case.
 pub(crate) fn lowercased(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// A count in words up to 99: digits would read like a figure of the document's.
+/// A count in words up to 99. Digits would look like a figure from the document.
 pub(crate) fn count_in_words(count: usize) -> String {
     const ONES: [&str; 20] = [
         "no",
