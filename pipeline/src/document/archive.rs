@@ -1,4 +1,4 @@
-//! A ZIP container opened with limits: what a small file inflates to is the sender's choice, not ours.
+//! A ZIP container opened with limits, because its sender chooses how far a small file inflates.
 
 use std::io::{Cursor, Read};
 
@@ -59,7 +59,8 @@ impl<'b> Archive<'b> {
             .min(self.bytes_left)
             .min(RATIO_FREE_BYTES.max(file.compressed_size().saturating_mul(RATIO_MAX)));
         let mut bytes = Vec::new();
-        // The sizes in the directory may lie: what counts is what comes out. One byte more than allowed tells.
+        // The sizes in the directory may lie, so the limit counts inflated bytes. One byte above it is enough
+        // to refuse.
         file.take(limit + 1)
             .read_to_end(&mut bytes)
             .map_err(|_| damaged(&format!("its part {name} cannot be inflated")))?;

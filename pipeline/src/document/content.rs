@@ -7,14 +7,14 @@ use super::format::Format;
 /// A document: pages of text in reading order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// Where it came from, for people: a file name or the last part of a URL.
+    /// Its origin, for people: a file name or the last part of a URL.
     pub source_name: String,
     pub format: Format,
     /// From the document's metadata or first heading.
     pub title: Option<String>,
     /// At least one. A section of a format without pages counts as a page.
     pub pages: Vec<Page>,
-    /// What a reader should know about the extraction, in sentences.
+    /// Warnings about the extraction, in sentences.
     pub warnings: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ pub struct Document {
 pub struct Page {
     /// From 1.
     pub number: u32,
-    /// Lines separated by `\n`, paragraphs by an empty line. U+FFFD stands for what could not be read.
+    /// Lines separated by `\n`, paragraphs by an empty line. U+FFFD stands for an unreadable character.
     pub text: String,
     /// The share of the page's glyphs that could be read, 0 to 1 (1 for a page without any).
     pub readable: f64,

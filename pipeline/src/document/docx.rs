@@ -1,4 +1,4 @@
-//! DOCX: paragraphs, headings, lists, tables and notes of the main text; sections at main headings and page breaks.
+//! Reads DOCX: paragraphs, headings, lists, tables and notes. Main headings and page breaks start sections.
 
 mod body;
 mod notes;

@@ -14,13 +14,17 @@ use super::{
 
 /// Reads a document of any supported format, in this very process.
 ///
-/// The format is told from the bytes; the name decides only between plain text and Markdown. A document
-/// with more than [`PAGES_MAX`] pages or [`TEXT_BYTES_MAX`] of text is [`DocumentError::TooLarge`]: leaving
-/// parts out silently would make the report wrong. One without a single readable word is
-/// [`DocumentError::NoText`].
+/// The bytes decide the format. The name decides only between plain text and Markdown.
 ///
-/// Untrusted bytes can make a parser overflow the stack or exhaust memory, which ends the process: a
-/// server calls this only in a limited child (`backend::documents::isolate`).
+/// Untrusted bytes can make a parser overflow the stack or exhaust memory, which ends the process. A server
+/// therefore calls this only in a limited child (`backend::documents::isolate`).
+///
+/// # Errors
+///
+/// * [`DocumentError::TooLarge`]: more than [`PAGES_MAX`] pages or [`TEXT_BYTES_MAX`] of text. Leaving parts out silently
+///   would make the report wrong.
+/// * [`DocumentError::NoText`]: not a single readable word.
+/// * [`DocumentError::Encrypted`], [`DocumentError::Corrupt`] or [`DocumentError::Unsupported`]: the bytes cannot be read.
 pub fn extract(source_name: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
     let format = sniff::format(source_name, bytes)?;
     let raw = match format {

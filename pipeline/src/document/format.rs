@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a document turned out to be, by its content and not by its name.
+/// The format of a document, by its content and not by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -15,7 +15,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What one of its pages is called; a format without pages is read in sections.
+    /// The word for one of its pages. A format without pages has sections.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Format {
         }
     }
 
-    /// Where something stands, as it is cited: `p. 5`, `slide 5`, `section 5`.
+    /// The place of a page, as texts cite it: `p. 5`, `slide 5`, `section 5`.
     #[must_use]
     pub fn place(self, page: u32) -> String {
         match self {

@@ -1,7 +1,7 @@
-//! HTML as text: the main content, section by section.
+//! Reads HTML as text: the main content, section by section.
 //!
-//! The document is read token by token, without building a tree: memory stays small and time linear, however
-//! deeply or wrongly the elements nest.
+//! The reader takes one token after another and builds no tree. Memory stays small and time linear, however
+//! deeply or wrongly elements nest.
 
 mod element;
 mod reading;
@@ -20,8 +20,8 @@ use super::{error::DocumentError, text};
 
 /// Reads HTML.
 ///
-/// Where the page says what its main content is (`main`, `article`), only that is taken; navigation, scripts,
-/// styles and forms never are.
+/// If the page marks its main content (`main`, `article`), only that is taken. Navigation, scripts, styles
+/// and forms are never taken.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let source = decode(bytes);
     let whole = read(&source, Scope::Everything);
@@ -30,7 +30,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     Ok(RawDocument { title: page.title(), pages: page.sections.pages(), warnings: text::warnings(&source) })
 }
 
-/// By the byte order mark, else by what the page declares in its first bytes, else as plain text.
+/// Decodes a page by its byte order mark, else by the encoding that it declares, else as plain text.
 fn decode(bytes: &[u8]) -> String {
     const DECLARED_WITHIN_BYTES: usize = 1_024;
     if encoding_rs::Encoding::for_bom(bytes).is_none() && std::str::from_utf8(bytes).is_err() {
@@ -85,7 +85,7 @@ impl TokenSink for Sink {
     }
 }
 
-/// Elements whose content is not markup must be announced to the tokenizer.
+/// Tells the tokenizer which elements hold no markup.
 fn raw_content(tag: &Tag) -> TokenSinkResult<()> {
     if tag.kind == TagKind::EndTag {
         return TokenSinkResult::Continue;

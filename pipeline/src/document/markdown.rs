@@ -1,4 +1,4 @@
-//! Markdown as text: what a reader sees, without its marks; sections at headings of the first two levels.
+//! Reads Markdown as text without its marks. Headings of the first two levels start sections.
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
@@ -26,7 +26,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
 struct Writer {
     sections: Sections,
     block: String,
-    /// Nested lists; the block that is being written is an item's.
+    /// The number of lists that are open, one in another.
     lists: usize,
     in_item: bool,
     after_item: bool,

@@ -1,4 +1,4 @@
-//! A document as the stages see it: pages of text, with what could not be read said plainly.
+//! Documents: reads files of six formats as pages of text, and warns of everything that could not be read.
 
 mod archive;
 mod content;

@@ -1,11 +1,11 @@
-//! What DOCX and PPTX share: the document's properties and the links between its parts.
+//! Shared by DOCX and PPTX: the properties of a document, and the links between its parts.
 
 use std::collections::HashMap;
 
 use super::error::DocumentError;
 use super::xml::{Xml, walk};
 
-/// The title of `docProps/core.xml`, unless a program put its default there.
+/// The title in `docProps/core.xml`, unless it is a program's default.
 pub(super) fn core_title(xml: &str) -> Result<Option<String>, DocumentError> {
     let mut title = String::new();
     let mut in_title = false;
@@ -48,7 +48,7 @@ pub(super) fn relationships(source: &str, xml: &str) -> Result<HashMap<String, R
     Ok(relationships)
 }
 
-/// Where the links of a part are kept: `ppt/slides/slide1.xml` → `ppt/slides/_rels/slide1.xml.rels`.
+/// The part that holds the links of another: `ppt/slides/slide1.xml` → `ppt/slides/_rels/slide1.xml.rels`.
 pub(super) fn relationships_part(source: &str) -> String {
     match source.rsplit_once('/') {
         Some((folder, name)) => format!("{folder}/_rels/{name}.rels"),
@@ -56,7 +56,7 @@ pub(super) fn relationships_part(source: &str) -> String {
     }
 }
 
-/// A target as it is written, relative to the part that names it, as a name in the container.
+/// The name in the container of a target, which is written relative to the part that names it.
 fn resolve(source: &str, target: &str) -> String {
     if let Some(absolute) = target.strip_prefix('/') {
         return absolute.to_owned();

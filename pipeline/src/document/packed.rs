@@ -1,4 +1,4 @@
-//! A document as it is kept while a model thinks.
+//! A compressed document, kept small while a model thinks.
 
 use super::{
     content::{Document, Page},
@@ -18,6 +18,11 @@ pub struct PackedDocument {
 }
 
 impl PackedDocument {
+    /// Compresses the document's pages.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError`] if the pages cannot be written as JSON, which is a defect.
     pub fn new(document: Document) -> Result<Self, PackError> {
         let Document { source_name, format, title, pages, warnings } = document;
         let page_count = pages.len();
@@ -25,6 +30,10 @@ impl PackedDocument {
     }
 
     /// The document as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError`] if the pages cannot be read back, which is a defect.
     pub fn unpack(&self) -> Result<Document, PackError> {
         let pages: Vec<Page> = serde_json::from_slice(&self.pages.json()?).map_err(std::io::Error::other)?;
         Ok(Document {

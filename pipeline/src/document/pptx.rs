@@ -1,4 +1,5 @@
-//! PPTX: a slide is a page, in the order of the presentation: its title, texts and tables, then the speaker's notes.
+//! Reads PPTX. A slide is a page, in the presentation's order: its title, texts and tables, then the
+//! speaker's notes.
 
 use super::archive::Archive;
 use super::raw::{RawDocument, RawPage};
@@ -33,7 +34,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     Ok(document)
 }
 
-/// The parts of the slides, in the order of the presentation and not of their file names.
+/// The names of the slides' parts, in the order of the presentation and not of their files.
 fn slide_names(archive: &mut Archive<'_>) -> Result<Vec<String>, DocumentError> {
     let links = archive.read_required(&office::relationships_part(PRESENTATION))?;
     let links = office::relationships(PRESENTATION, &links)?;
@@ -63,19 +64,19 @@ fn notes_of(archive: &mut Archive<'_>, slide: &str) -> Result<Option<String>, Do
     Ok(Some(Slide::read(&xml, Part::Notes)?.text()))
 }
 
-/// Which part is read: of the notes, only what the speaker wrote counts, not the slide's number and header.
+/// The part that is read. Only the speaker's own text counts in notes, not the slide's number and header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Slide,
     Notes,
 }
 
-/// The texts of a slide, a block a shape.
+/// The texts of a slide, with a block for each shape.
 #[derive(Debug, Default)]
 struct Slide {
     title: Option<String>,
     blocks: Vec<String>,
-    // What is being read:
+    // The state of the reader:
     placeholder: Option<String>,
     shape: Vec<String>,
     paragraph: String,
@@ -93,7 +94,7 @@ impl Slide {
             Xml::End("Fallback") => slide.fallback_depth = slide.fallback_depth.saturating_sub(1),
             _ if slide.fallback_depth > 0 => {}
             Xml::Start(element) => match element.name {
-                // A placeholder without a type is one for content.
+                // A placeholder without a type holds content.
                 "ph" => slide.placeholder = Some(element.attribute("type").unwrap_or_default()),
                 "t" => slide.in_text = true,
                 "br" => slide.paragraph.push('\n'),
@@ -154,7 +155,7 @@ impl Slide {
         }
     }
 
-    /// The title first, wherever it stands in the file.
+    /// The text of the slide. The title comes first, wherever the file has it.
     fn text(&self) -> String {
         let blocks: Vec<&str> = self.title.iter().chain(&self.blocks).map(String::as_str).collect();
         blocks.join("\n\n")

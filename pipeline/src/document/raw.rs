@@ -1,4 +1,4 @@
-//! What the readers of the formats hand over, before the work that all formats share.
+//! The result of a format's reader, before the steps that all formats share.
 
 /// A document as its format's reader found it.
 #[derive(Debug, Default)]
@@ -8,7 +8,7 @@ pub(super) struct RawDocument {
     pub(super) warnings: Vec<String>,
 }
 
-/// A page or section: its text, not yet tidied.
+/// A page or section, before its white space is normalised.
 #[derive(Debug)]
 pub(super) struct RawPage {
     pub(super) text: String,
@@ -17,7 +17,7 @@ pub(super) struct RawPage {
 }
 
 impl RawPage {
-    /// A page of a format in which every character can be read, or is already U+FFFD.
+    /// A page whose characters can all be read, or are already U+FFFD.
     pub(super) fn new(text: String) -> Self {
         Self { text, readable: 1.0 }
     }

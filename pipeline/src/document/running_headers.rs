@@ -1,4 +1,4 @@
-//! Running headers and footers: lines that come back on most pages.
+//! Running headers and footers: lines that repeat on most pages.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,13 +6,13 @@ use super::content::Page;
 
 /// How many lines at the top and at the bottom of a page may be running headers or footers.
 const REACH_LINES: usize = 4;
-/// A line that comes back on at least this share of the pages is a running header or footer.
+/// A line that repeats on at least this share of the pages is a running header or footer.
 const REPEATS_SHARE: f64 = 0.6;
 /// Fewer repeats than this prove nothing.
 const REPEATS_MIN: usize = 3;
 
-/// Marks the running headers and footers of every page. Lines that differ only in their digits, as page numbers do, count as equal;
-/// left and right pages may carry different lines.
+/// Marks the running headers and footers of every page. Lines that differ only in their digits, such as page
+/// numbers, count as equal. Left and right pages may have different lines.
 pub(super) fn mark(pages: &mut [Page]) {
     let candidates: Vec<Vec<(usize, String)>> = pages.iter().map(candidates).collect();
     let repeated: HashSet<&str> =
@@ -41,7 +41,7 @@ fn candidates(page: &Page) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// The line with every number as `#` and without what surrounds a page number ("- 7 -", "| 7").
+/// The line in lower case, with every number as `#`.
 fn key(line: &str) -> String {
     let mut key = String::with_capacity(line.len());
     for c in line.trim().chars() {
@@ -53,7 +53,7 @@ fn key(line: &str) -> String {
     key
 }
 
-/// The keys that come back on most pages: of all, or of those at even or odd places.
+/// The keys that repeat on most pages: of all pages, or of the even or odd ones.
 fn repeated(candidates: &[Vec<(usize, String)>], parity: Option<usize>) -> Vec<&str> {
     let mut pages = 0;
     let mut counts: HashMap<&str, usize> = HashMap::new();

@@ -1,9 +1,9 @@
-//! Sections for formats without pages: a new one at every main heading, each of which becomes a page.
+//! Sections for formats without pages. Each main heading starts one, and each becomes a page.
 
 use super::raw::RawPage;
 use super::text;
 
-/// A document without any heading is divided into blocks when it is longer than this many characters.
+/// A document without headings is divided into blocks if it has more characters than this.
 const UNDIVIDED_CHARS_MAX: usize = 2 * text::BLOCK_CHARS;
 
 /// Collects blocks of text into sections.
@@ -22,12 +22,12 @@ impl Sections {
         self.current.clear();
     }
 
-    /// Adds a paragraph, heading or other block, apart from what stands before it.
+    /// Adds a paragraph, heading or other block, after an empty line.
     pub(super) fn block(&mut self, text: &str) {
         self.add(text, "\n\n");
     }
 
-    /// Adds a line that belongs to the block before it: an item of a list, a row of a table.
+    /// Adds a line to the block before it: a list item or a table row.
     pub(super) fn line(&mut self, text: &str) {
         self.add(text, "\n");
     }
@@ -54,7 +54,7 @@ impl Sections {
     }
 }
 
-/// The cells of a row, as every format writes them.
+/// The cells of a row in one line, in the same form for every format.
 pub(super) fn row(cells: &[String]) -> String {
     let cells: Vec<String> =
         cells.iter().map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" ")).collect();

@@ -1,4 +1,4 @@
-//! What a document is, told from its bytes.
+//! Finds the format of a document from its bytes.
 
 use super::archive::Archive;
 use super::{error::DocumentError, format::Format, text};
@@ -44,12 +44,12 @@ fn start(bytes: &[u8]) -> String {
     text::decode(bytes.get(..START_BYTES).unwrap_or(bytes))
 }
 
-/// The mark may come after some junk: readers accept it within the first 1024 bytes.
+/// Whether the bytes are a PDF. Junk may precede the mark: readers accept it within the first 1024 bytes.
 fn is_pdf(bytes: &[u8]) -> bool {
     const JUNK_BYTES_MAX: usize = 1_024;
     let start = bytes.get(..JUNK_BYTES_MAX).unwrap_or(bytes);
     let mark = start.windows(5).position(|window| window == b"%PDF-");
-    // A text that speaks about PDF has words before the mark; junk is a stray line or a mail header at most.
+    // A text about PDF has words before the mark. Junk is a stray line or a mail header at most.
     mark.is_some_and(|at| {
         at == 0 || is_binary(bytes) || start.get(..at).is_some_and(|junk| !junk.contains(&b' '))
     })
@@ -81,7 +81,7 @@ fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
     Err(unsupported(if pages { "an Apple iWork file" } else { "a ZIP archive" }))
 }
 
-/// The container of old Office files, and of new ones with a password.
+/// The error for the container of old Office files, and of new ones with a password.
 fn compound(bytes: &[u8]) -> DocumentError {
     let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
     if bytes.windows(name.len()).any(|window| window == name) {
@@ -120,7 +120,7 @@ fn known_binary(bytes: &[u8]) -> Option<&'static str> {
     (!letters || is_binary(bytes)).then_some(name)
 }
 
-/// Text has hardly any control characters, in whichever encoding.
+/// Whether bytes are no text. Text has hardly any control characters, in any encoding.
 fn is_binary(bytes: &[u8]) -> bool {
     const CONTROLS_PER_CHAR_MAX: f64 = 0.02;
     let start = start(bytes);
@@ -135,7 +135,7 @@ fn is_binary(bytes: &[u8]) -> bool {
     start.contains('\0') || odd as f64 > CONTROLS_PER_CHAR_MAX * chars as f64
 }
 
-/// What no table could decode, and what no text contains.
+/// Whether no table could decode a character, or no text contains it.
 const fn is_lost(c: char) -> bool {
     matches!(c, char::REPLACEMENT_CHARACTER | '\u{fffe}' | '\u{ffff}')
 }

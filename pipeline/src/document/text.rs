@@ -8,7 +8,7 @@ use super::raw::{RawDocument, RawPage};
 /// The usual size of a page of a text without form feeds: about a printed page.
 pub(super) const BLOCK_CHARS: usize = 3_000;
 
-/// Reads plain text: form feeds end pages; a text without any is divided at paragraphs.
+/// Reads plain text. Form feeds end pages. A text without any is divided at paragraphs.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let text = decode(bytes);
     let pages: Vec<String> = if text.trim_matches('\u{c}').contains('\u{c}') {
@@ -23,7 +23,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     })
 }
 
-/// Says what could not be decoded.
+/// Warns of characters that could not be decoded.
 pub(super) fn warnings(text: &str) -> Vec<String> {
     let lost = text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
     if lost == 0 {
@@ -45,7 +45,8 @@ fn title(text: &str) -> Option<String> {
     like_a_title.then(|| first.to_owned())
 }
 
-/// Decodes text: by its byte order mark, else UTF-16 if every other byte is zero, else UTF-8, else Windows-1252.
+/// Decodes text by its byte order mark. Without one it is UTF-16 if every other byte is zero, else UTF-8,
+/// else Windows-1252.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or_else(|| (guess(bytes), 0));
     encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0.into_owned()
@@ -61,7 +62,8 @@ fn guess(bytes: &[u8]) -> &'static Encoding {
     }
 }
 
-/// UTF-16 without a mark: Latin text has a zero in nearly every second byte, and never in the others.
+/// Recognises UTF-16 without a mark. Latin text has a zero in nearly every second byte, and never in the
+/// others.
 pub(super) fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     const SAMPLE_BYTES: usize = 4_096;
     let sample = bytes.get(..SAMPLE_BYTES).unwrap_or(bytes);
@@ -79,7 +81,7 @@ pub(super) fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// Whether the bytes are UTF-8, or were before the file was cut off or got a few bytes damaged.
+/// Whether the bytes are UTF-8, also if the end of the last character is cut off.
 fn is_utf8(bytes: &[u8]) -> bool {
     match std::str::from_utf8(bytes) {
         Ok(_) => true,
@@ -90,7 +92,7 @@ fn is_utf8(bytes: &[u8]) -> bool {
     }
 }
 
-/// Divides text into blocks of about [`BLOCK_CHARS`], at empty lines where there are any, else at lines.
+/// Divides text into blocks of about [`BLOCK_CHARS`], at empty lines if there are any, else at other lines.
 pub(super) fn blocks(text: &str) -> Vec<String> {
     const BLOCK_CHARS_MAX: usize = BLOCK_CHARS * 3 / 2;
     let mut blocks = Vec::new();
@@ -116,7 +118,8 @@ pub(super) fn blocks(text: &str) -> Vec<String> {
     blocks
 }
 
-/// A line that is longer than a block (a paragraph in one line, or a file in one line) in pieces that end at a blank.
+/// Cuts a line that is longer than a block into pieces that end at a blank. Some files hold a paragraph, or
+/// everything, in one line.
 fn pieces(line: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = line;

@@ -1,10 +1,10 @@
-//! Titles in capitals, as they are shown.
+//! Titles in capitals, rewritten in title case.
 
 use std::collections::BTreeSet;
 
 use super::content::Page;
 
-/// Words that a title writes small, unless they open it.
+/// Words that a title writes in lower case, unless they open it.
 const SMALL: [&str; 25] = [
     "a", "an", "and", "as", "at", "but", "by", "for", "from", "if", "in", "into", "of", "on", "or", "our",
     "per", "than", "that", "the", "then", "to", "up", "via", "with",
@@ -12,7 +12,7 @@ const SMALL: [&str; 25] = [
 /// A single word in capitals that is no longer than this may be an abbreviation.
 const ABBREVIATION_CHARS_MAX: usize = 5;
 
-/// The words that running text writes in capitals too: abbreviations.
+/// The abbreviations of a document: words that running text also writes in capitals.
 pub(crate) fn abbreviations(pages: &[Page]) -> BTreeSet<String> {
     let running =
         pages.iter().flat_map(|page| page.text.lines()).filter(|line| line.contains(char::is_lowercase));

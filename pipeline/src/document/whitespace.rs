@@ -1,8 +1,9 @@
-//! The form of text that every page has: plain blanks, lines without trailing blanks, single empty lines.
+//! White space of a page: plain blanks, no trailing blanks, and single empty lines.
 
 use std::borrow::Cow;
 
-/// Tidies a page's text. Letters, hyphens and punctuation stay as they are: quotes must be found verbatim.
+/// Normalises the white space of a page. Letters, hyphens and punctuation stay as they are, because quotes
+/// must be found verbatim.
 pub(super) fn normalised(text: &str) -> String {
     let mut normalised = String::with_capacity(text.len());
     let mut empty_lines = 0;
@@ -24,14 +25,14 @@ pub(super) fn normalised(text: &str) -> String {
     normalised
 }
 
-/// All of a title's words in one line.
+/// All words of a title in one line.
 pub(super) fn one_line(text: &str) -> String {
     let plain: String =
         text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter_map(plain).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Blanks of any width become a plain one; characters that print nothing and mean nothing to a reader go.
+/// The character in plain form. Blanks of any width become a plain one. Invisible characters are dropped.
 fn plain(c: char) -> Option<char> {
     match c {
         '\u{200b}' | '\u{2060}' | '\u{feff}' => None,

@@ -1,4 +1,5 @@
-//! XML of Office files, read event by event: no tree, no document type, no entities but the five of XML itself.
+//! XML of Office files, read event by event. There is no tree, no document type, and no entity but XML's own
+//! five.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -8,7 +9,7 @@ use super::error::DocumentError;
 /// Office files nest about 30 deep; tables in tables a little more.
 const DEPTH_MAX: usize = 512;
 
-/// What the reader comes by. Names are without their namespace prefix.
+/// An event of the reader. Names have no namespace prefix.
 pub(super) enum Xml<'e> {
     Start(Element<'e>),
     End(&'e str),
@@ -45,7 +46,7 @@ fn local(name: &str) -> &str {
     name.rsplit_once(':').map_or(name, |(_, local)| local)
 }
 
-/// Hands every event to `on`, in order. An empty element counts as a start and an end.
+/// Calls `on` with every event, in order. An empty element counts as a start and an end.
 pub(super) fn walk(xml: &str, mut on: impl FnMut(Xml<'_>)) -> Result<(), DocumentError> {
     let mut reader = Reader::from_str(xml);
     let mut depth = 0_usize;
@@ -78,7 +79,8 @@ pub(super) fn walk(xml: &str, mut on: impl FnMut(Xml<'_>)) -> Result<(), Documen
                     on(Xml::Text(c.encode_utf8(&mut [0; 4])));
                 }
             }
-            // Office files have none; one is there to make the reader fetch or multiply something.
+            // Office files have no document type. An attacker uses one to make a reader fetch or multiply
+            // something.
             Event::DocType(_) => {
                 return Err(damaged("its XML declares a document type, which is not allowed"));
             }

@@ -8,7 +8,7 @@ use crate::document::{
     xml::{Element, Xml},
 };
 
-/// A paragraph that is being read. Text boxes put paragraphs into paragraphs.
+/// A paragraph that is being read. A text box puts paragraphs into a paragraph.
 #[derive(Debug, Default)]
 struct Paragraph {
     text: String,
@@ -34,7 +34,7 @@ pub(super) struct Body<'d> {
     section_notes: Vec<String>,
     seen_notes: HashSet<String>,
     in_text: bool,
-    /// Within the second version of a drawing that was read already.
+    /// The depth within second versions of drawings whose first version was read.
     fallback_depth: usize,
     after_list_item: bool,
     pub(super) title: Option<String>,
@@ -168,7 +168,7 @@ impl<'d> Body<'d> {
         self.after_list_item = item;
     }
 
-    /// A row of the outermost table becomes a line; one of a table in a cell becomes text of that cell.
+    /// A row of the outermost table becomes a line. A row of a table in a cell becomes text of that cell.
     fn finish_row(&mut self) {
         let Some(mut table) = self.tables.pop() else {
             return;
@@ -199,7 +199,7 @@ impl<'d> Body<'d> {
         }
     }
 
-    /// A break within a paragraph: what stands before it belongs to the page before.
+    /// Ends the page at a break. Text of the paragraph before the break belongs to the page before.
     fn page_break(&mut self) {
         if !self.tables.is_empty() {
             return;
@@ -212,7 +212,7 @@ impl<'d> Body<'d> {
         self.divide();
     }
 
-    /// Ends the section; its notes stand at its end.
+    /// Ends the section, and puts its notes at its end.
     pub(super) fn divide(&mut self) {
         for key in std::mem::take(&mut self.section_notes) {
             if let Some(note) = self.notes.get(&key) {

@@ -7,7 +7,7 @@ use crate::document::{
     xml::{Xml, walk},
 };
 
-/// The texts of the notes, by kind and id.
+/// Reads the texts of the notes, by kind and id.
 pub(super) fn read_notes(
     xml: &str,
     element: &str,
@@ -17,7 +17,7 @@ pub(super) fn read_notes(
     let mut in_text = false;
     walk(xml, |event| match event {
         Xml::Start(start) if start.name == element => {
-            // Separators are notes too, with a type.
+            // Separators are notes as well, but have a type.
             current = match (start.attribute("type"), start.attribute("id")) {
                 (None, Some(id)) => Some((format!("{element} {id}"), String::new())),
                 _ => None,

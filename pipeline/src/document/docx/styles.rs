@@ -7,7 +7,7 @@ use crate::document::{
     xml::{Element, Xml, walk},
 };
 
-/// What a paragraph's style means for the text.
+/// The meaning of a paragraph's style for the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Title,
@@ -16,7 +16,7 @@ pub(super) enum Role {
     ListItem,
 }
 
-/// The roles of the document's styles, by their ids, which differ by language where names do not.
+/// The roles of the document's styles by id. Ids differ by language, but names do not.
 pub(super) fn styles(xml: &str) -> Result<HashMap<String, Role>, DocumentError> {
     let mut styles = HashMap::new();
     let mut id = String::new();
@@ -52,7 +52,7 @@ fn role_of_name(name: &str) -> Option<Role> {
     Some(Role::Heading(level))
 }
 
-/// Levels 0 to 8 are headings 1 to 9; 9 means body text.
+/// The level of a heading, from 1. Outline levels 0 to 8 are headings, and 9 is body text.
 pub(super) fn outline_level(element: &Element<'_>) -> Option<u8> {
     let level: u8 = element.attribute("val")?.parse().ok()?;
     (level < 9).then_some(level + 1)

@@ -1,18 +1,18 @@
-//! What an HTML element means for the text.
+//! The meaning of HTML elements for the text.
 
-/// What an element means for the text.
+/// The meaning of an element for the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Never part of the text.
     Hidden,
-    /// Around the main content, and hidden where that is marked.
+    /// Around the main content, and hidden if the page marks that.
     Surrounding,
     Main,
     Title,
     Heading(u8),
     Block,
     Item,
-    /// A table or a part of it that ends a row which nobody closed.
+    /// A table or a part of one. It ends a row that the page did not close.
     Table,
     Row,
     Cell,

@@ -7,14 +7,14 @@ use html5ever::tokenizer::{Tag, TagKind};
 use super::element::{Kind, kind};
 use crate::document::sections::{Sections, row};
 
-/// What is taken of a page.
+/// The part of a page that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     Everything,
     Main,
 }
 
-/// What was written last: items of a list and rows of a table follow each other without an empty line.
+/// The kind of the last written text. List items and table rows follow each other without an empty line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
     Block,
@@ -28,7 +28,7 @@ pub(super) struct Reading {
     scope: Scope,
     pub(super) sections: Sections,
     block: String,
-    /// How many elements of each name are open, of those that hide their content.
+    /// The number of open elements that hide their content, by name.
     hidden: HashMap<String, usize>,
     main_depth: usize,
     pub(super) has_main: bool,
@@ -64,7 +64,7 @@ impl Reading {
         }
     }
 
-    /// The first heading names the text; the page's title often names the site as well.
+    /// The title of the text: its first heading, else the page's title, which often names the site as well.
     pub(super) fn title(&self) -> Option<String> {
         let declared = Some(self.declared_title.clone()).filter(|title| !title.trim().is_empty());
         self.first_heading.clone().or(declared)
@@ -194,7 +194,7 @@ impl Reading {
         self.last = if item { Last::Item } else { Last::Block };
     }
 
-    /// A cell starts or ends: what was read since the last such mark is a cell's text, if it stands in a row.
+    /// Ends a cell: the text since the last mark of a cell belongs to it, if it stands in a row.
     fn end_cell(&mut self) {
         if let Some(cells) = &mut self.cells {
             let cell = std::mem::take(&mut self.block);

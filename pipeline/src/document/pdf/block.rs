@@ -10,7 +10,7 @@ use super::{
 pub(super) enum Block<'s> {
     /// Read line by line.
     Lines(Vec<&'s Segment>),
-    /// A row of a table: its cells, each read line by line, one after the other.
+    /// A row of a table. Its cells are read one after the other, each line by line.
     Row(Vec<Vec<&'s Segment>>),
 }
 
@@ -32,7 +32,7 @@ impl<'s> Block<'s> {
         text
     }
 
-    /// Whether this block goes on with the table in which `last` is a row.
+    /// Whether this block continues the table in which `last` is a row.
     pub(super) fn continues_table(&self, last: &Self) -> bool {
         const ROW_PITCH_MAX: f64 = 3.0;
         if !matches!((last, self), (Self::Row(_), _) | (_, Self::Row(_))) {

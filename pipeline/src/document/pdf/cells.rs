@@ -6,8 +6,8 @@ use super::{
     segment::Segment,
 };
 
-/// Splits a region that is read line by line at groups of cells with several lines each (figures with their captions
-/// side by side, rows of a table whose text wraps): within such a group every cell is read whole.
+/// Splits a region at groups of cells with several lines each, such as captions side by side or table rows
+/// with wrapped text. Every cell of such a group is read as a whole.
 pub(super) fn cells<'s>(region: &[&'s Segment], blocks: &mut Vec<Block<'s>>) {
     let lines = lines::lines(region);
     let mut plain: Vec<&'s Segment> = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn cells<'s>(region: &[&'s Segment], blocks: &mut Vec<Block<'s>>) {
     }
 }
 
-/// How many of the lines stand as close as the lines of one paragraph; at least one.
+/// How many of the first lines stand as close as those of one paragraph, at least one.
 fn tight_lines(lines: &[Line<'_>]) -> usize {
     const TIGHT: f64 = 1.45;
     let loose = lines.windows(2).position(|pair| match pair {
@@ -65,13 +65,13 @@ fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Block<'s>>> {
     if cells.len() < 2 {
         return None;
     }
-    // A row: its first line has every cell, the others only those whose text wraps.
+    // The first line of a row has every cell. The others have only cells whose text wraps.
     let (first, others) = group.split_first()?;
     let fewer = others.iter().all(|line| line.segments.len() < cells.len());
     if first.segments.len() >= cells.len() && fewer {
         return Some(vec![Block::Row(cells)]);
     }
-    // Texts side by side: each of several lines, each of words. Three or more short ones are a full row.
+    // Texts side by side have several lines each, with words. Three or more short ones are a full row.
     let texts = cells.iter().all(|cell| cell.len() >= 2 && is_wordy(cell));
     if texts && cells.len() >= 3 && group.len() <= ROW_LINES_MAX {
         return Some(vec![Block::Row(cells)]);

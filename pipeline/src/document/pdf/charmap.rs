@@ -6,7 +6,7 @@ use skrifa::MetadataProvider;
 
 use super::readable::is_private_use;
 
-/// Per font: glyph index to character, from the font's own charmap.
+/// The charmap of each font, from glyph index to character.
 pub(super) type Charmaps = HashMap<u128, HashMap<u32, char>>;
 
 pub(super) fn reversed_charmap(font: &[u8]) -> HashMap<u32, char> {

@@ -1,11 +1,11 @@
-//! Columns: whether two sides of a gutter are running text, and where such gutters may stand.
+//! Columns: tells whether two sides of a gutter are running text, and where gutters may stand.
 
 use super::{
     lines::{self, Line},
     segment::Segment,
 };
 
-/// How many left edges are tried as the start of a column, the most used first.
+/// The most left edges that are tried as the start of a column. The most used come first.
 const CANDIDATES_MAX: usize = 12;
 
 /// Two columns side by side.
@@ -25,10 +25,10 @@ impl<'s> Columns<'s> {
         self.left.iter().chain(&self.right).map(|segment| segment.text.len()).sum()
     }
 
-    /// The largest part of the stretch that reads as columns, when the whole does not: a table of contents above
-    /// two columns has its page numbers right of their gutter.
+    /// The largest part of the stretch that is columns, if the whole is not. For example, page numbers of a
+    /// table of contents may stand right of the gutter.
     pub(super) fn core(&self) -> Option<Self> {
-        /// Both sides of a band of prose have segments of some length.
+        /// The least mean length of the segments on both sides of a band of prose.
         const PROSE_CHARS_MIN: usize = 12;
         let all: Vec<&'s Segment> = self.left.iter().chain(&self.right).copied().collect();
         let bands =
@@ -90,19 +90,19 @@ pub(super) fn column_starts(region: &[&Segment]) -> Vec<f64> {
     clusters.retain(|(start, count)| *count >= 2 && *start > leftmost + EDGE_TOLERANCE_POINTS);
     clusters.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     clusters.truncate(CANDIDATES_MAX);
-    // From left to right, so that of three columns the first is cut off first.
+    // From left to right, so that the first of three columns is cut off first.
     clusters.sort_by(|a, b| a.0.total_cmp(&b.0));
     clusters.into_iter().map(|(start, _)| start).collect()
 }
 
-/// What one side of a gutter looks like.
+/// Measures of one side of a gutter.
 struct Side<'s> {
     lines: Vec<Line<'s>>,
     leading: Option<f64>,
     mean_chars: f64,
-    /// The mean length of its lines over the longest.
+    /// The mean length of its lines, as a share of the longest.
     fill: f64,
-    /// The baselines at which a paragraph, or a row of a table, starts.
+    /// The baselines at which paragraphs or table rows start.
     starts: Vec<f64>,
 }
 
@@ -146,7 +146,7 @@ pub(super) fn read_as_columns(columns: &Columns<'_>) -> bool {
     if level_share(few, many) < 0.6 {
         return true;
     }
-    // Level lines: columns on a common grid, or rows. Prose fills its column and needs no space between lines.
+    // Lines are at the same levels, so these are columns on a common grid, or rows. Prose fills its column.
     few.lines.len() >= 4
         && few.leading.is_some()
         && few.mean_chars >= PROSE_CHARS_MIN
@@ -155,7 +155,7 @@ pub(super) fn read_as_columns(columns: &Columns<'_>) -> bool {
         && many.fill >= PROSE_FILL_MIN
 }
 
-/// The share of the one side's lines that have a line of the other at their level.
+/// The share of one side's lines that have a line of the other side at their level.
 fn level_share(few: &Side<'_>, many: &Side<'_>) -> f64 {
     let level = few.lines.iter().filter(|line| {
         many.lines.iter().any(|other| (other.baseline - line.baseline).abs() < 0.15 * line.size)
@@ -163,7 +163,7 @@ fn level_share(few: &Side<'_>, many: &Side<'_>) -> f64 {
     level.count() as f64 / few.lines.len().max(1) as f64
 }
 
-/// Whether both sides have gaps at the same levels: then they are rows with cells of several lines.
+/// Whether both sides have gaps at the same levels. Then they are rows whose cells have several lines.
 fn rows_start_together(left: &Side<'_>, right: &Side<'_>) -> bool {
     let together = left
         .starts

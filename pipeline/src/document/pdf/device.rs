@@ -1,4 +1,4 @@
-//! The device that the PDF interpreter draws on: it keeps the text and throws the picture away.
+//! The device that the PDF interpreter draws on. It keeps the text and drops the picture.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -14,18 +14,18 @@ use super::placement::{Slant, advance, end_of};
 use super::readable::push_readable;
 use super::repeats::Repeats;
 
-/// The most glyphs of one page that are kept: the densest page met had 21,000.
+/// The most glyphs of one page. The densest page seen had 21,000.
 const GLYPHS_PER_PAGE_MAX: usize = 200_000;
-/// The most rules of one page that are kept; a page with more is a drawing, not a table.
+/// The most rules of one page. A page with more is a drawing, not a table.
 const RULES_PER_PAGE_MAX: usize = 2_000;
-/// Text may stick out of the page by this much and still be read.
+/// Text may stick out of the page by this much.
 const BLEED_POINTS: f64 = 2.0;
-/// A rule or the band behind a table's row is at most this tall; a taller box frames whole columns.
+/// The greatest height of a rule or a table row's band. A taller box frames whole columns.
 const RULE_HEIGHT_MAX_POINTS: f64 = 40.0;
 /// A path with more elements is a curve or an icon, not a rule.
 const RULE_ELEMENTS_MAX: usize = 8;
 
-/// A font of which this many glyphs had to be recovered from its charmap says nothing itself about its characters.
+/// If the charmap had to recover this many glyphs, the font's own tables are useless.
 const RECOVERED_MIN: usize = 3;
 
 /// Collects one page.
@@ -36,15 +36,15 @@ pub(super) struct TextDevice<'m> {
     repeats: Repeats,
     /// Shared by the pages of a document: reading a charmap costs more than a page.
     charmaps: &'m mut Charmaps,
-    /// Per font: how many glyphs were recovered from its charmap.
+    /// The number of glyphs that each font's charmap recovered.
     recovered: HashMap<u128, usize>,
     /// The fonts whose charmap is asked first.
     charmap_first: HashSet<u128>,
 }
 
 impl<'m> TextDevice<'m> {
-    /// A device for a page of this size. `charmap_first` are fonts that the interpreter knows less about than they
-    /// do themselves.
+    /// A device for a page of this size. For the fonts in `charmap_first`, the charmap knows more than the
+    /// interpreter.
     pub(super) fn new(
         width: f64,
         height: f64,
@@ -66,15 +66,15 @@ impl<'m> TextDevice<'m> {
         self.page
     }
 
-    /// Fonts that name hardly any character. For such a font the interpreter guesses a standard encoding, which is
-    /// right for none of its codes; the page is then read again with their charmaps first.
+    /// Fonts whose tables name hardly any character. The interpreter guesses a standard encoding for them,
+    /// which is wrong for all their codes. The page is then read again with their charmaps first.
     pub(super) fn unnamed_fonts(&self) -> HashSet<u128> {
         self.recovered.iter().filter(|(_, count)| **count >= RECOVERED_MIN).map(|(font, _)| *font).collect()
     }
 
     fn keep(&mut self, text: &str, origin: Point, end: Point, size: f64, direction: Vec2) {
         let centre = origin.midpoint(end);
-        // Also false for coordinates that are not numbers.
+        // `contains` is also false for coordinates that are not numbers.
         if text.is_empty() || !self.bounds.contains(centre) || !size.is_finite() {
             return;
         }
@@ -96,7 +96,7 @@ impl<'m> TextDevice<'m> {
         self.page.glyphs.push(Glyph { text_start, text_end, origin, end, size, direction });
     }
 
-    /// Sets `text` to what the glyph says and returns how far the glyph moves the pen.
+    /// Sets `text` to the glyph's text, and returns how far the glyph moves the pen.
     fn read(&mut self, glyph: &FontGlyph<'_>, text: &mut String) -> Option<f64> {
         let code = glyph.char_code();
         text.clear();
@@ -105,15 +105,15 @@ impl<'m> TextDevice<'m> {
             return said.advance;
         }
         let advance = advance(glyph);
-        // Every glyph that had to be recovered counts, also the repeated one.
+        // Recovered glyphs are not cached, because each occurrence counts.
         if self.look_up(glyph, text) {
             self.repeats.note(code, text, advance);
         }
         advance
     }
 
-    /// Appends what the glyph says to `text`: by the document's tables, else by the font's own charmap, else U+FFFD.
-    /// Returns whether the document's tables said it.
+    /// Appends the glyph's text: by the document's tables, else by the font's charmap, else U+FFFD. Returns
+    /// whether the document's tables knew it.
     fn look_up(&mut self, glyph: &FontGlyph<'_>, text: &mut String) -> bool {
         if !self.charmap_first.is_empty()
             && let FontGlyph::Outline(outline) = glyph
@@ -141,7 +141,7 @@ impl<'m> TextDevice<'m> {
         false
     }
 
-    /// The glyph's font and what the font's own charmap calls the glyph.
+    /// The glyph's font, and the character that the font's charmap has for the glyph.
     fn recover(&mut self, glyph: &OutlineGlyph) -> Option<(u128, char)> {
         let font = glyph.font_data()?;
         let charmap = match self.charmaps.entry(font.cache_key) {

@@ -1,4 +1,5 @@
-//! `pdf-extract` as the second engine: it reads some fonts that the first cannot, and panics on some files.
+//! The fallback extractor: `pdf-extract`. It reads some fonts that the first engine cannot, and panics on
+//! some files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,14 +7,14 @@ use pdf_extract::{Document, PlainTextOutput, output_doc_page};
 
 use crate::document::raw::RawPage;
 
-/// A document opened by the second engine.
+/// A document opened by the fallback extractor.
 pub(super) struct FallbackExtractor {
     document: Document,
     page_count: usize,
 }
 
 impl FallbackExtractor {
-    /// `None` when this engine cannot open the document either.
+    /// Opens a document, or returns `None` if this engine cannot open it either.
     pub(super) fn open(bytes: &[u8]) -> Option<Self> {
         let document = guarded(|| {
             let mut document = Document::load_mem(bytes).ok()?;
@@ -30,7 +31,7 @@ impl FallbackExtractor {
         self.page_count
     }
 
-    /// The page with this number, from 1; `None` when this engine cannot read it.
+    /// The page with this number, from 1, or `None` if this engine cannot read it.
     pub(super) fn page(&self, number: usize) -> Option<RawPage> {
         let number = u32::try_from(number).ok()?;
         let text = guarded(|| {
@@ -44,12 +45,12 @@ impl FallbackExtractor {
     }
 }
 
-/// Runs code that is known to panic on damaged files. An abort is the isolated child's to survive.
+/// Runs code that panics on some damaged files. Only the isolated child process protects from an abort.
 fn guarded<T>(read: impl FnOnce() -> Option<T>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok().flatten()
 }
 
-/// The share of printed characters that are not U+FFFD; 0 for a page without any, for then nothing was read.
+/// The share of printed characters that are not U+FFFD. It is 0 for an empty page, because nothing was read.
 fn readable_share(text: &str) -> f64 {
     let (mut printed, mut unreadable) = (0_usize, 0_usize);
     for c in text.chars().filter(|c| !c.is_whitespace()) {

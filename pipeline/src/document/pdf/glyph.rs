@@ -1,11 +1,11 @@
-//! One drawn character with its place on the page, and the set of those drawn already.
+//! Glyphs: drawn characters with their places, and the set of those already drawn.
 
 use hayro_interpret::kurbo::{Point, Vec2};
 
-/// A glyph as it stands on the page: x to the right, y downwards, in points, the page's rotation applied.
+/// A glyph on the rotated page, in points. x runs to the right and y downwards.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glyph {
-    /// Where its text lies in [`GlyphPage::text`].
+    /// The range of its text in [`GlyphPage::text`].
     pub(super) text_start: u32,
     pub(super) text_end: u32,
     /// The origin on the baseline, and the point where the next glyph would start.
@@ -17,7 +17,7 @@ pub(super) struct Glyph {
     pub(super) direction: Vec2,
 }
 
-/// A horizontal stroke, rule or filled band, as tables draw them.
+/// A horizontal rule or filled band, as tables have them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rule {
     pub(super) x0: f64,
@@ -26,7 +26,7 @@ pub(super) struct Rule {
     pub(super) bottom: f64,
 }
 
-/// Everything that a page draws and that matters for its text.
+/// Everything on a page that matters for its text.
 #[derive(Debug, Default)]
 pub(super) struct GlyphPage {
     pub(super) width: f64,
@@ -35,7 +35,7 @@ pub(super) struct GlyphPage {
     pub(super) text: String,
     pub(super) glyphs: Vec<Glyph>,
     pub(super) rules: Vec<Rule>,
-    /// Glyphs that print something, and those of them that no table could turn into a character.
+    /// The number of glyphs that print something, and of those without a known character.
     pub(super) printed: usize,
     pub(super) unmapped: usize,
     /// The largest share of the page that one image covers, 0 to 1.
@@ -55,10 +55,10 @@ impl GlyphPage {
     }
 }
 
-/// Remembers what was printed where, so that text printed twice (fake bold, shadows) counts once.
+/// Remembers every print, so that text printed twice (fake bold, shadows) counts once.
 ///
-/// The page is divided into square cells; each holds a linked list of its glyphs. That costs one or two
-/// look-ups a glyph, where a hash map of positions would need nine to be right at the borders of its cells.
+/// The page is divided into square cells, each with a linked list of its glyphs. A glyph needs one or two
+/// look-ups. A hash map of positions would need nine at the borders of its cells.
 #[derive(Debug)]
 pub(super) struct Overprints {
     columns: usize,
@@ -77,9 +77,9 @@ struct Entry {
 
 const NONE: u32 = u32::MAX;
 const CELL_POINTS: f64 = 8.0;
-/// A4 has 75 by 106 cells; more than this only on posters, where cells of the border are shared.
+/// The most cells of a side. A4 has 75 by 106. On posters, all glyphs beyond share the border's cells.
 const CELLS_PER_SIDE_MAX: usize = 256;
-/// Two prints of one character nearer than this share of the font's size are one.
+/// Two prints of one character count as one if they are nearer than this share of the font's size.
 const SAME_PLACE: f64 = 0.12;
 
 impl Overprints {
@@ -89,7 +89,7 @@ impl Overprints {
         Self { columns, rows, heads: vec![NONE; columns * rows], entries: Vec::new() }
     }
 
-    /// Notes a print; false when the same text stands there already.
+    /// Notes a print. Returns false if the same text stands there already.
     pub(super) fn insert(&mut self, text: &str, origin: Point, size: f64) -> bool {
         let hash = fnv1a(text);
         let reach = SAME_PLACE * size;

@@ -1,4 +1,4 @@
-//! Segments of one region joined to lines and paragraphs.
+//! Joins the segments of a region to lines and paragraphs.
 
 use super::segment::Segment;
 
@@ -53,7 +53,7 @@ impl Line<'_> {
         if shift <= 0.3 * small {
             return true;
         }
-        // A superscript that was drawn apart from its word: short, small, and right behind it.
+        // A superscript may be drawn apart from its word. It is short, small, and right behind the word.
         shift <= 0.45 * large
             && small < 0.8 * large
             && self.segments.iter().any(|other| {
@@ -66,7 +66,7 @@ impl Line<'_> {
 
 /// Joins segments to lines, from top to bottom.
 pub(super) fn lines<'s>(segments: &[&'s Segment]) -> Vec<Line<'s>> {
-    /// A segment may belong to one of the last few lines: columns of cells are not quite level.
+    /// How many last lines a segment may belong to, because columns of cells are not quite level.
     const OPEN_LINES: usize = 4;
     let mut sorted = segments.to_vec();
     sorted.sort_by(|a, b| a.baseline.total_cmp(&b.baseline).then(a.x0.total_cmp(&b.x0)));
@@ -89,7 +89,7 @@ pub(super) fn lines<'s>(segments: &[&'s Segment]) -> Vec<Line<'s>> {
     lines
 }
 
-/// The usual distance between the lines of a paragraph here, as a multiple of their size; `None` where no two lines
+/// The usual distance between lines of a paragraph, as a multiple of their size. It is `None` if no two lines
 /// are near each other.
 pub(super) fn leading(lines: &[Line<'_>]) -> Option<f64> {
     let mut steps: Vec<f64> = lines
@@ -116,7 +116,7 @@ pub(super) fn breaks(one: &Line<'_>, next: &Line<'_>, leading: Option<f64>) -> b
     if !same_size(one, next) {
         return true;
     }
-    // Rows of a table stand wider than lines of text.
+    // Table rows stand further apart than lines of text.
     if one.segments.len() > 1 && next.segments.len() > 1 && step < ROW_PITCH_MAX {
         return false;
     }

@@ -1,8 +1,8 @@
-//! PDF: text in reading order, from the geometry of the glyphs.
+//! Reads PDF: text in reading order, from the geometry of the glyphs.
 //!
-//! `hayro-interpret` runs the page's drawing instructions against [`device::TextDevice`], which keeps every glyph with
-//! its place; [`segment`], [`order`] and [`lines`] make text of them. `pdf-extract` is the fallback extractor
-//! where the first engine fails or leaves more than a fifth of a page unread.
+//! `hayro-interpret` runs a page's drawing instructions on [`device::TextDevice`], which keeps every glyph
+//! with its place. [`segment`], [`order`] and [`lines`] make text of the glyphs. If this engine fails, or
+//! leaves more than a fifth of a page unread, [`fallback_extractor`] reads the page with `pdf-extract`.
 
 mod block;
 mod cells;
@@ -39,12 +39,12 @@ use super::{
 
 /// Below this readable share a page is read by the fallback extractor too.
 const READABLE_ENOUGH: f64 = 0.8;
-/// Below this readable share a document counts as unreadable as a whole.
+/// Below this readable share, the whole document counts as unreadable.
 const DOCUMENT_READABLE_MIN: f64 = 0.5;
 /// A page with an image of at least this share of its area and fewer letters than `SCAN_LETTERS_MAX` is a scan.
 const SCAN_IMAGE_SHARE: f64 = 0.5;
 const SCAN_LETTERS_MAX: usize = 40;
-/// A title stands on the cover or right behind it.
+/// How many first pages may hold the title: it stands on the cover or right after it.
 const HEADING_PAGES: usize = 2;
 
 /// Reads a PDF.
@@ -78,7 +78,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     reading.finish(title)
 }
 
-/// The glyphs of a page as it is shown: its rotation applied, its crop box at the origin, y downwards.
+/// The glyphs of a page as a viewer shows it: rotated, with the crop box at the origin and y downwards.
 fn glyphs<'a>(page: &PdfPage<'a>, cache: &InterpreterCache<'a>, charmaps: &mut Charmaps) -> GlyphPage {
     let device = interpreted(page, cache, charmaps, HashSet::new());
     let unnamed = device.unnamed_fonts();
@@ -104,7 +104,7 @@ fn interpreted<'a, 'm>(
     device
 }
 
-/// The text of a page in reading order: its main writing direction first, turned text after it.
+/// The text of a page in reading order. Its main writing direction comes first, turned text after it.
 fn text_of(page: &GlyphPage) -> String {
     let texts: Vec<String> = segment::frames(page).iter().map(text_of_frame).collect();
     texts.join("\n\n")
@@ -125,7 +125,7 @@ fn text_of_frame(frame: &segment::Frame) -> String {
     text
 }
 
-/// Whether a sentence goes on from the end of one column to the start of the next.
+/// Whether a sentence continues from the end of one column to the start of the next.
 fn runs_on(before: &str, after: &str) -> bool {
     let last_line = before.rsplit('\n').next().unwrap_or_default();
     let open = last_line
@@ -137,10 +137,10 @@ fn runs_on(before: &str, after: &str) -> bool {
         && after.chars().next().is_some_and(|c| c.is_lowercase() || c.is_ascii_digit())
 }
 
-/// The pages read so far, and what was seen on the way.
+/// The pages read so far, and facts for the warnings.
 struct Reading<'b> {
     bytes: &'b [u8],
-    /// Opened when the first page needs it; `None` within when it cannot be opened.
+    /// Opened when the first page needs it. The inner `None` means that it cannot be opened.
     fallback: Option<Option<FallbackExtractor>>,
     document: RawDocument,
     text_bytes: usize,

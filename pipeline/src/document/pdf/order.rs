@@ -1,12 +1,11 @@
-//! Reading order: which segments of a page belong together, and in which order they are read.
+//! Reading order: the segments of a page that belong together, and their order.
 //!
-//! A recursive cut: the tallest stretch of the page in which a vertical gutter separates two columns of
-//! running text is read as what stands above it, the left side, the right side, and what stands below it;
-//! each of those is cut again. Whatever has no such gutter is read line by line. The order in which the
-//! file draws its text does not matter, so columns that a file interleaves come out whole.
+//! The page is cut again and again. A cut takes the stretch with most text in which a vertical gutter
+//! separates two columns of running text. The parts above it, left of the gutter, right of it and below it
+//! are then cut in turn. A part without such a gutter is read line by line. The order in which the file draws
+//! its text does not matter, so interleaved columns come out whole.
 //!
-//! A gutter counts only if both sides read like text and not like the cells of a table: a table is read
-//! row by row.
+//! A gutter counts only if both sides look like text. A table is read row by row.
 
 use super::glyph::Rule;
 use super::segment::{Frame, SEGMENT_GAP, Segment};
@@ -16,11 +15,11 @@ use super::{
     columns::{Columns, column_starts, merged, read_as_columns},
 };
 
-/// Nested cuts of a page: columns in columns in a box are three or four.
+/// The deepest nesting of cuts. Columns in columns in a box need three or four.
 const DEPTH_MAX: usize = 16;
-/// A page with more segments is a drawing; ordering it would cost more than it tells.
+/// A page with more segments is a drawing, and not worth the cost of ordering.
 const SEGMENTS_MAX: usize = 5_000;
-/// The part of the page at its top and bottom where running headers and footers stand.
+/// The share of the page at its top, and at its bottom, where running headers and footers stand.
 const MARGIN_SHARE: f64 = 0.09;
 
 /// The page's blocks in reading order.
@@ -36,8 +35,8 @@ pub(super) fn blocks(frame: &Frame) -> Vec<Block<'_>> {
     blocks
 }
 
-/// Where the page's body begins and ends: running headers and footers belong to no column. They stand in the
-/// page's margin, apart from the body by a gap over the full width.
+/// The top and the bottom of the page's body. Running headers and footers belong to no column. A gap over the
+/// full width separates them from the body.
 fn body(frame: &Frame) -> (f64, f64) {
     let height = frame.bottom - frame.top;
     let bands = merged(
@@ -104,7 +103,7 @@ impl Cutter<'_> {
         best.map(|(_, columns)| columns)
     }
 
-    /// The stretches of the region in which nothing crosses the gutter left of `start`.
+    /// The stretches of the region in which no segment crosses the gutter left of `start`.
     fn stretches<'s>(&self, region: &[&'s Segment], start: f64) -> Vec<Columns<'s>> {
         let crosses =
             |segment: &Segment| segment.x0 < start - 0.1 && segment.x1 > start - SEGMENT_GAP * segment.size;
@@ -134,8 +133,8 @@ impl Cutter<'_> {
             .collect()
     }
 
-    /// Rules and filled bands that run across the gutter: rows of a table, lines under a header.
-    /// Pieces that touch, as the borders of cells do, count as one.
+    /// Rules and filled bands across the gutter, such as rows of a table and lines under a header. Pieces
+    /// that touch count as one.
     fn ruled_walls(&self, start: f64) -> Vec<(f64, f64)> {
         const GUTTER_REACH: f64 = 10.0;
         let mut walls: Vec<(f64, f64)> = Vec::new();

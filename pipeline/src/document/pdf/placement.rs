@@ -12,7 +12,7 @@ pub(super) fn advance(glyph: &FontGlyph<'_>) -> Option<f64> {
     advance.map(f64::from).filter(|advance| *advance > 0.0)
 }
 
-/// Where the pen stands after the glyph. Fonts without widths are measured by the next glyph.
+/// The pen's place after the glyph. If the font has no widths, the next glyph's place counts.
 pub(super) fn end_of(
     advance: Option<f64>,
     placed: Affine,
@@ -30,7 +30,7 @@ pub(super) fn end_of(
     }
 }
 
-/// The size and the direction of writing that a glyph's transform stands for; all glyphs of a line share them.
+/// The size and the writing direction in a glyph's transform. All glyphs of a line share them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slant {
     linear: [f64; 4],

@@ -13,7 +13,7 @@ pub(super) fn push_readable(c: char, text: &mut String) {
         '\u{fb03}' => text.push_str("ffi"),
         '\u{fb04}' => text.push_str("ffl"),
         '\u{fb05}' | '\u{fb06}' => text.push_str("st"),
-        // Where the Symbol and Wingdings fonts keep their bullets.
+        // The Symbol and Wingdings fonts have their bullets here.
         '\u{f0a7}' | '\u{f0b7}' | '\u{f06c}' | '\u{f06e}' => text.push('\u{2022}'),
         '\u{200b}' | '\u{2060}' | '\u{feff}' => {}
         c if c.is_whitespace() => text.push(' '),

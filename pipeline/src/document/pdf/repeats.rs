@@ -1,12 +1,12 @@
-//! What the codes of a run say: a letter that comes back within a run is looked up once.
+//! A cache for the codes of a run, so that a letter that repeats within a run is looked up once.
 //!
-//! For a font that is not embedded, the interpreter goes through several hash maps of names for every glyph. They
-//! tell nothing new about a code already met, as long as the font is the same, and a run has one font.
+//! For a font that is not embedded, the interpreter searches several hash maps of names for every glyph. A
+//! run has one font, so a code always gives the same result.
 
-/// Codes are kept by their last byte; most fonts have no others.
+/// The cache has a slot for each last byte of a code. Most fonts have one-byte codes.
 const SLOTS: usize = 256;
 
-/// What a code says: one character, and how far its glyph moves the pen.
+/// The meaning of a code: one character, and how far its glyph moves the pen.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Said {
     pub(super) character: char,
@@ -23,7 +23,7 @@ struct Slot {
 /// The codes of the current run.
 #[derive(Debug)]
 pub(super) struct Repeats {
-    /// From 1, so that no slot of a new table belongs to a run.
+    /// Counts from 1, so that no slot of a new table belongs to a run.
     run: u64,
     slots: Vec<Slot>,
 }
@@ -34,7 +34,7 @@ impl Repeats {
         Self { run: 1, slots: vec![unused; SLOTS] }
     }
 
-    /// Forgets everything: the next run may have another font.
+    /// Forgets all codes, because the next run may have another font.
     pub(super) fn start_run(&mut self) {
         self.run += 1;
     }
@@ -44,7 +44,7 @@ impl Repeats {
         (slot.run == self.run && slot.code == code).then_some(slot.said)
     }
 
-    /// Notes what a code says, if that is one character.
+    /// Notes the meaning of a code, if it is one character.
     pub(super) fn note(&mut self, code: u32, text: &str, advance: Option<f64>) {
         let mut characters = text.chars();
         if let (Some(character), None) = (characters.next(), characters.next())

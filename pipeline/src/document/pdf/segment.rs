@@ -1,4 +1,4 @@
-//! Glyphs joined to segments: stretches of one line without a gap wide enough to separate columns or cells.
+//! Joins glyphs to segments: stretches of one line without a gap that could separate columns or cells.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use super::glyph::{Glyph, GlyphPage, Rule};
 const WORD_GAP: f64 = 0.17;
 /// A gap of this share of the font's size ends a segment. Gutters between columns are wider than 1.
 pub(super) const SEGMENT_GAP: f64 = 0.75;
-/// How far a baseline may move within a segment: superscripts stay in, the next line does not.
+/// How far a baseline may move within a segment. Superscripts stay in; the next line does not.
 const BASELINE_SHIFT: f64 = 0.45;
-/// How far the pen may move back within a segment: strong kerning and accents stay in.
+/// How far the pen may move back within a segment. Strong kerning and accents stay in.
 const BACKWARD_GAP: f64 = -0.6;
 
 /// A piece of a line, in a frame where its text runs to the right and lines follow downwards.
@@ -23,7 +23,7 @@ pub(super) struct Segment {
     pub(super) x1: f64,
     pub(super) baseline: f64,
     pub(super) size: f64,
-    /// A blank was printed after it.
+    /// The page prints a blank after it.
     pub(super) blank_after: bool,
 }
 
@@ -48,8 +48,8 @@ pub(super) struct Frame {
     pub(super) glyphs: usize,
 }
 
-/// Splits a page by writing direction, the most used direction first: a page whose text all runs upwards
-/// is read like any other, and a label turned by a quarter does not end up within the lines beside it.
+/// Splits a page by writing direction, the most used direction first. A page whose text runs upwards is then
+/// read like any other. A turned label stays out of the lines beside it.
 pub(super) fn frames(page: &GlyphPage) -> Vec<Frame> {
     let mut by_direction: BTreeMap<i32, Vec<&Glyph>> = BTreeMap::new();
     for run in page.glyphs.chunk_by(|one, next| direction_key(one) == direction_key(next)) {
@@ -67,7 +67,7 @@ const DEGREES_PER_KEY: f64 = 15.0;
 
 /// The writing direction in steps of 15 degrees, from -11 to 12; 0 is to the right.
 fn direction_key(glyph: &Glyph) -> i32 {
-    // Nearly every glyph; the angle costs more than all else that is done with it here.
+    // Nearly every glyph runs to the right, and computing the angle is expensive.
     if glyph.direction.x > 0.999 {
         return 0;
     }
@@ -103,7 +103,7 @@ fn frame(page: &GlyphPage, key: i32, glyphs: &[&Glyph]) -> Frame {
     }
 }
 
-/// A glyph in the frame of its direction.
+/// A glyph in the frame of its writing direction.
 #[derive(Debug, Clone, Copy)]
 struct Placed {
     glyph: Glyph,
@@ -152,7 +152,7 @@ impl Builder<'_> {
             return true;
         };
         let size = last.glyph.size.max(next.glyph.size).max(0.01);
-        // A blank of its own is no gap; a row of blanks is how some programs reach the next column.
+        // One blank is no gap. Some programs reach the next column with a row of blanks.
         let gap = match self.open.as_slice() {
             [.., one, blank] if blank.blank && !one.blank => {
                 last.gap_to(next) - (blank.end_x - blank.start.x).max(0.0)
@@ -175,7 +175,7 @@ impl Builder<'_> {
         let printed = || placed.iter().filter(|placed| !placed.blank);
         let first = printed().next()?;
         let tallest = printed().map(|placed| placed.glyph.size).fold(0.0, f64::max);
-        // The baseline of the first full-sized glyph: a superscript does not lift its line.
+        // The first full-sized glyph gives the baseline, so that a superscript does not lift its line.
         let base = printed().find(|placed| placed.glyph.size >= 0.9 * tallest)?;
         let word_gap = WORD_GAP.max(letter_spacing(placed) + 0.15);
         let mut text = String::with_capacity(placed.len() + 16);
@@ -204,7 +204,7 @@ impl Builder<'_> {
 }
 
 /// The extra space between the letters of a tracked heading ("T R E N D S"), as a share of the font's size.
-/// Without it every letter would become a word.
+/// If it were ignored, every letter would become a word.
 fn letter_spacing(placed: &[Placed]) -> f64 {
     const LETTERS_MIN: usize = 5;
     const NOTICEABLE: f64 = 0.08;

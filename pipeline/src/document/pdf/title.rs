@@ -1,4 +1,4 @@
-//! The document's title: from its metadata if that is one, else the largest line of an early page.
+//! The document's title: a sensible one from the metadata, else the largest line of an early page.
 
 use super::glyph::GlyphPage;
 use super::{lines, segment};
@@ -6,7 +6,7 @@ use super::{lines, segment};
 const TITLE_CHARS_MAX: usize = 200;
 const TITLE_LETTERS_MIN: usize = 3;
 
-/// The metadata's title, unless a program put something else there.
+/// The title in the metadata, unless a program put a file name or a default there.
 pub(super) fn from_metadata(bytes: &[u8]) -> Option<String> {
     let title = decode(bytes);
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -23,7 +23,8 @@ pub(super) fn from_metadata(bytes: &[u8]) -> Option<String> {
     sensible.then_some(title)
 }
 
-/// A PDF text string: UTF-16 or UTF-8 by its mark, else PDFDocEncoding, whose letters are those of Windows-1252.
+/// Decodes a PDF text string: UTF-16 or UTF-8 by its mark, else PDFDocEncoding. That has the letters of
+/// Windows-1252.
 fn decode(bytes: &[u8]) -> String {
     match bytes {
         [0xfe, 0xff, rest @ ..] => encoding_rs::UTF_16BE.decode_without_bom_handling(rest).0.into_owned(),
@@ -36,7 +37,7 @@ fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// The largest text of the page, if it stands out: its first line and those of the same size right below.
+/// The largest text of the page, if it stands out: its first line, and lines of the same size right below.
 pub(super) fn from_page(page: &GlyphPage) -> Option<String> {
     const STANDS_OUT: f64 = 1.2;
     let frames = segment::frames(page);
