@@ -7,8 +7,8 @@ pub(super) struct Alignment {
     pub(super) end: usize,
 }
 
-/// Sellers' approximate search, in a band around the diagonal on which a piece of the quote was found: at
-/// most `edits_max` insertions or deletions can lie between that piece and either end.
+/// Sellers' approximate search, in a band around the diagonal of a piece of the quote. At most `edits_max`
+/// insertions or deletions can lie between that piece and either end.
 pub(super) fn align(
     quote: &[char],
     text: &[char],

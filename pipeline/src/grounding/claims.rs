@@ -1,4 +1,4 @@
-//! What each stage claims, and where the numbers of a claim may stand.
+//! The claims of each stage, and the evidence in which their numbers may stand.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(super) struct ItemClaims<'a> {
     pub(super) id: &'a str,
     /// Prose, with the name of its field.
     pub(super) texts: Vec<(&'static str, &'a str)>,
-    /// The evidence that the item cites, or that what it refers to cites.
+    /// The evidence that the item cites, or that the items it refers to cite.
     pub(super) evidence: Vec<&'a Evidence>,
     /// Whether numbers may come from the brand's profile.
     pub(super) from_profile: bool,
@@ -26,8 +26,8 @@ impl ItemClaims<'_> {
         self.evidence.iter().map(|evidence| evidence.page).collect()
     }
 
-    /// Quotes that really stand in the document: one that spans a page border may hold a number that
-    /// stands on the page after the cited one.
+    /// Quotes that really stand in the document. One that spans a page border may hold a number from the page
+    /// after the cited one.
     pub(super) fn verified_quotes(&self) -> impl Iterator<Item = &str> {
         self.evidence
             .iter()
@@ -38,8 +38,7 @@ impl ItemClaims<'_> {
 
 /// The claims of an answer whose quotes have been looked up.
 ///
-/// What somebody plans (`first_steps`, `risks`) is no claim about the document; `90 days` need not stand
-/// anywhere.
+/// Plans (`first_steps`, `risks`) are no claims about the document, so `90 days` need not stand in it.
 pub(super) fn of<'a>(output: &'a StageOutput, earlier: &'a Outputs) -> Vec<ItemClaims<'a>> {
     match output {
         StageOutput::InputProcessing(out) => out.inspirations.iter().map(inspiration).collect(),
@@ -125,7 +124,7 @@ fn inspirations_evidence<'a>(ids: &'a [String], earlier: &'a Outputs) -> impl It
     earlier.inspirations().iter().filter(|item| ids.contains(&item.id)).flat_map(|item| &item.evidence)
 }
 
-/// Everything that a brand's profile says.
+/// All texts of a brand's profile.
 pub(super) fn profile_texts(brand: &BrandProfile) -> Vec<String> {
     let mut texts: Vec<String> = [&brand.brand_name, &brand.country, &brand.industry, &brand.positioning]
         .into_iter()

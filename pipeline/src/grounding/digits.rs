@@ -19,7 +19,7 @@ pub(super) fn same_digits(quote: &str, words: &str) -> bool {
 }
 
 struct DigitRun {
-    /// Without separators of thousands.
+    /// The digits without separators of thousands.
     digits: String,
     footnote: bool,
 }

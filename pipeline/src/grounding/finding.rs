@@ -1,15 +1,15 @@
-//! A cited quote, and what its look-up found.
+//! A cited quote, and the result of its look-up.
 
 use crate::stages::QuoteStatus;
 
-/// A quote as somebody cited it.
+/// A quote as the analyst cited it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cited<'a> {
     pub(super) quote: &'a str,
     pub(super) page: u32,
 }
 
-/// What the look-up of a quote found.
+/// The result of a quote's look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) status: QuoteStatus,

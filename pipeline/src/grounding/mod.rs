@@ -1,9 +1,9 @@
-//! Quote ↔ page verification: whether what an answer cites really stands in the document.
+//! Verifies quotes: whether the quotes and numbers of an answer really stand in the document.
 //!
-//! Every quote is searched on its cited page (and across that page's borders), then on all others, first
-//! exactly, then within [`EDITS_SHARE_MAX`] and [`EDITS_MAX`]. A near match whose numbers are not the
-//! quote's is none: an altered number is a lie, not a typing mistake. Every number in a claim must stand on
-//! a page that the claim's evidence cites.
+//! Every quote is searched on its cited page and across that page's borders, then on all others. An exact
+//! search comes first, then one within [`EDITS_SHARE_MAX`] and [`EDITS_MAX`]. A near match must have the
+//! quote's numbers, because an altered number is no typing mistake. Every number in a claim must stand on a
+//! page that the claim's evidence cites.
 
 mod alignment;
 mod claims;
@@ -36,9 +36,9 @@ use crate::{
     stages::{Outputs, QuoteStatus, StageOutput},
 };
 
-/// Looks up every quote and number of an answer; sets statuses, corrects pages, counts, warns.
+/// Looks up every quote and number of an answer. Sets statuses, corrects pages, counts and warns.
 ///
-/// `output` has its ids; `earlier` holds the outputs before it, looked up in their turn.
+/// `output` has its ids. `earlier` holds the outputs before it, whose quotes were looked up already.
 pub fn ground(
     output: &mut StageOutput,
     earlier: &Outputs,
@@ -151,7 +151,7 @@ fn check_numbers(
     }
 }
 
-/// Where a number was looked for.
+/// The places where a number was looked for, in words.
 fn places(pages: &[u32], from_profile: bool) -> String {
     let list = pages.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     let cited = match pages {

@@ -13,30 +13,30 @@ use super::{
 };
 use crate::stages::QuoteStatus;
 
-/// The most edits (insertions, deletions, substitutions of characters; white space, dashes and ASCII case
-/// are free) between a quote and the document's words, as a share of the quote's characters …
+/// The most edits between a quote and the document's words, as a share of the quote's characters. Edits are
+/// inserted, deleted or substituted characters. White space, dashes and ASCII case are free.
 pub const EDITS_SHARE_MAX: f64 = 0.10;
-/// … and in all.
+/// The most edits between a quote and the document's words, in all.
 pub const EDITS_MAX: usize = 20;
-/// Shorter quotes (in characters without white space and dashes) are never near anything.
+/// Shorter quotes are never near anything. White space and dashes do not count.
 pub const NEAR_CHARS_MIN: usize = 20;
-/// The most places that are compared in full for one quote; those that share the most pieces come first.
+/// The most places that are compared in full for one quote. Those that share the most pieces come first.
 const CANDIDATES_MAX: usize = 24;
-/// The most places of pieces that are looked at for all quotes of an answer: real documents have some
-/// thousands, one that repeats a word for megabytes must not stop the stage.
+/// The most places of pieces for all quotes of an answer. Real documents have some thousands. A document that
+/// repeats a word for megabytes must not stop the stage.
 const HITS_MAX: usize = 2_000_000;
 
-/// A quote that stands nowhere exactly.
+/// A quote that the document does not hold exactly.
 struct UnmatchedQuote<'a> {
-    /// Its place among the cited quotes.
+    /// Its index among the cited quotes.
     index: usize,
     cited: Cited<'a>,
     chars: Vec<char>,
     edits_max: usize,
 }
 
-/// A part of a wanted quote. A text within `edits_max` edits of the quote holds one of its `edits_max + 1`
-/// parts unchanged.
+/// A part of an unmatched quote. A text within `edits_max` edits of the quote holds one of its `edits_max +
+/// 1` parts unchanged.
 struct Piece {
     wanted: usize,
     /// Characters of the quote before it.
@@ -60,7 +60,7 @@ pub(super) fn near(
     let (pieces, texts) = pieces(&wanted);
     let automaton =
         AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(texts);
-    // An automaton can only fail to build beyond 2^31 states; quotes are 600 characters long.
+    // Building fails only beyond 2^31 states, and a quote has at most 600 characters.
     let Ok(automaton) = automaton else { return };
     let joints: Vec<IndexedPage> = wanted.iter().flat_map(|wanted| index.joints(wanted.cited.page)).collect();
     let pages: Vec<&IndexedPage> = index.pages.iter().chain(&joints).collect();
@@ -79,7 +79,7 @@ pub(super) fn near(
             let Some(edits_max) = wanted.get(piece.wanted).map(|wanted| wanted.edits_max) else {
                 continue;
             };
-            // Pieces of one place lie on neighbouring diagonals; the first of them is aligned in full.
+            // Pieces of one place lie on neighbouring diagonals. The first of them is aligned in full.
             let diagonal = signed(found.start()) - signed(piece.offset);
             places
                 .entry((page_at, diagonal.div_euclid(signed(edits_max + 1))))
@@ -98,7 +98,7 @@ fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Where a piece of a quote stands.
+/// A place where a piece of a quote stands.
 #[derive(Clone, Copy)]
 struct Hit {
     byte: usize,
@@ -139,7 +139,7 @@ fn pieces(wanted: &[UnmatchedQuote<'_>]) -> (Vec<Piece>, Vec<String>) {
     (pieces, texts)
 }
 
-/// The best place within the bound: on the cited page if there is one, else by edits, then by nearness.
+/// The best place within the bound. The cited page comes first, then fewer edits, then the nearer page.
 fn best(
     wanted: &UnmatchedQuote<'_>,
     pages: &[&IndexedPage],
@@ -180,7 +180,7 @@ fn words_at(wanted: &UnmatchedQuote<'_>, page: &IndexedPage, hit: Hit) -> Option
         .get(alignment.end)
         .copied()
         .unwrap_or_else(|| from + chars.iter().map(|c| c.len_utf8()).sum::<usize>());
-    // Whole words and numbers only: `5 %` must not be found in `25 %`.
+    // A match grows to whole words and numbers: `5 %` must not be found in `25 %`.
     while start > 0 && skeleton.cuts(start) {
         start -= skeleton.text.get(..start)?.chars().next_back()?.len_utf8();
     }

@@ -1,34 +1,34 @@
-//! The form in which quotes and pages are compared, with the way back to the document's own words.
+//! The form in which quotes and pages are compared, with offsets back to the document's own words.
 //!
-//! A [`Skeleton`] holds a text's characters without white space and dashes; what stood between two of them
-//! is kept beside them as a [`Gap`]. So one plain substring search finds a quote whatever the line breaks,
-//! and the gaps then decide whether it really is the same text: `non-⏎alcoholic` is both `non-alcoholic`
-//! and `nonalcoholic`, but `10-15` is never `1015` and `no table` is never `notable`.
+//! A [`Skeleton`] holds a text's characters without white space and dashes. It keeps each removed stretch as
+//! a [`Gap`]. So one substring search finds a quote despite line breaks, and the gaps decide whether it is
+//! the same text. `non-⏎alcoholic` is both `non-alcoholic` and `nonalcoholic`, but `10-15` is never `1015`,
+//! and `no table` is never `notable`.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// What stands between two characters of a skeleton.
+/// The text between two characters of a skeleton.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gap {
     None,
     Space,
     /// A dash that belongs to the text, with or without white space around it.
     Dash,
-    /// A hyphen between letters at the end of a line (or a soft hyphen there): it may belong to the word
-    /// or only to the line.
+    /// A hyphen or soft hyphen between letters at the end of a line. It may belong to the word, or only to
+    /// the line.
     LineEndHyphen,
 }
 
-/// A text in the form in which it is compared. All three have one entry a byte of `text`.
+/// A text in the form in which it is compared. All three fields have one entry for each byte of `text`.
 #[derive(Debug, Default)]
 pub(super) struct Skeleton {
-    /// Compatibility-composed (NFKC: no ligatures), quotation marks folded to `'`; no white space, dashes,
-    /// soft hyphens, superscript digits (footnote marks) or invisible characters. Case is kept.
+    /// The characters in NFKC form (without ligatures), with quotation marks folded to `'`. White space,
+    /// dashes, soft hyphens, footnote marks and invisible characters are removed. Case is kept.
     pub(super) text: String,
-    /// Where in the original the grapheme stands that the byte comes from.
+    /// The offset of the byte's grapheme in the original.
     offsets: Vec<u32>,
-    /// What stands before the character; `None` for a character's later bytes.
+    /// The gap before the character, or `None` for a character's later bytes.
     gaps: Vec<Gap>,
 }
 
@@ -41,7 +41,7 @@ enum Class {
     Kept(char),
 }
 
-/// What has been seen since the last character that was kept.
+/// The removed characters since the last one that was kept.
 #[derive(Default)]
 struct Pending {
     space: bool,
@@ -117,7 +117,7 @@ impl Skeleton {
         }
     }
 
-    /// What stands before the character at this byte.
+    /// The gap before the character at this byte.
     pub(super) fn gap(&self, byte: usize) -> Gap {
         self.gaps.get(byte).copied().unwrap_or(Gap::None)
     }
@@ -127,7 +127,7 @@ impl Skeleton {
         self.offsets.partition_point(|at| (*at as usize) < offset)
     }
 
-    /// The original's bytes from which the bytes `start..end` of the skeleton come.
+    /// The range of the original that the skeleton's bytes `start..end` come from.
     pub(super) fn original_range(&self, original: &str, start: usize, end: usize) -> std::ops::Range<usize> {
         let offset = |byte: usize| self.offsets.get(byte).map(|at| *at as usize);
         let from = offset(start).unwrap_or(original.len());
@@ -139,8 +139,8 @@ impl Skeleton {
         from..to.max(from)
     }
 
-    /// Whether the bytes `at..at + quote.len()`, whose characters equal the quote's, also have its gaps and
-    /// begin and end where words and numbers do.
+    /// Whether a match of the quote's characters at `at` also has the quote's gaps, and begins and ends where
+    /// words and numbers do.
     pub(super) fn agrees(&self, at: usize, quote: &Self) -> bool {
         let end = at + quote.text.len();
         if self.cuts(at) || self.cuts(end) {
@@ -217,13 +217,13 @@ fn is_unspaced_script(c: char) -> bool {
     matches!(u32::from(c), 0x2E80..=0x9FFF | 0xF900..=0xFAFF | 0x2_0000..=0x3_FFFF)
 }
 
-/// Folds what NFKC would tear apart or leave different.
+/// Folds characters that NFKC would decompose or leave different.
 fn fold(c: char) -> char {
     match c {
         '‘' | '’' | '‚' | '‛' | '`' | '´' | '′' | '‵' | 'ʼ' | '"' | '“' | '”' | '„' | '‟' | '«' | '»'
         | '‹' | '›' | '″' | '‶' | '＂' | '＇' => '\'',
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
-        // Footnote marks: no text quotes them, and NFKC would glue them to the word or number before.
+        // No text quotes footnote marks, and NFKC would join them to the word or number before.
         '¹' | '²' | '³' | '⁰' | '⁴'..='⁹' => '\u{200b}',
         _ => c,
     }

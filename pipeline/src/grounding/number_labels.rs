@@ -2,7 +2,7 @@
 
 use super::number_tokens::Token;
 
-/// `I1`, `CO2`, `COVID-19`, `5G`, `2nd`.
+/// Whether digits belong to a name: `I1`, `CO2`, `COVID-19`, `5G`, `2nd`.
 pub(super) fn is_name(chars: &[char], at: usize, suffix: &str) -> bool {
     let back = |count: usize| at.checked_sub(count).and_then(|before| chars.get(before));
     let letter = |c: Option<&char>| c.is_some_and(|c| c.is_alphabetic());
@@ -11,7 +11,7 @@ pub(super) fn is_name(chars: &[char], at: usize, suffix: &str) -> bool {
         || matches!(suffix, "st" | "nd" | "rd" | "th" | "D" | "G")
 }
 
-/// `1.` or `2)` at the start of a line, `(3)` anywhere.
+/// Whether digits number a list: `1.` or `2)` at the start of a line, `(3)` anywhere.
 pub(super) fn is_list_number(chars: &[char], at: usize, token: &Token) -> bool {
     if token.text.len() > 2 {
         return false;
@@ -25,7 +25,7 @@ pub(super) fn is_list_number(chars: &[char], at: usize, token: &Token) -> bool {
     }
 }
 
-/// `(p. 5)`, `(slide 5)`, `(section 5)`: where something stands, in the words of [`Format::place`].
+/// Whether digits cite a place, in the words of [`Format::place`]: `(p. 5)`, `(slide 5)`, `(section 5)`.
 ///
 /// [`Format::place`]: crate::document::Format::place
 pub(super) fn is_place(chars: &[char], at: usize, token: &Token) -> bool {

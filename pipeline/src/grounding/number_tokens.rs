@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Digits in their plain form; footnote marks become spaces, so that `2019³` is not `20193`.
+/// The text with digits in plain form. Footnote marks become spaces, so that `2019³` is not `20193`.
 pub(super) fn prepared(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -18,15 +18,15 @@ pub(super) fn prepared(text: &str) -> String {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     Plain,
-    /// `1,000` or `1'000'000.5`: separators can only group thousands.
+    /// `1,000` or `1'000'000.5`: the separators can only group thousands.
     Grouped,
     /// `1 000`.
     Spaced,
-    /// `2.5`; with three digits after it (`1.000`, `1,000`) the separator may group thousands.
+    /// `2.5`. If three digits follow (`1.000`), the separator may group thousands.
     Decimal {
         maybe_grouped: bool,
     },
-    /// A date, a version: each part is a number.
+    /// A date or a version, whose parts are numbers.
     Compound,
 }
 

@@ -1,4 +1,4 @@
-//! Numbers in texts: found, brought to one form, compared.
+//! Numbers in texts: finds them, brings them to one form, and compares them.
 //!
 //! `1,000` = `1000` = `1 000`; `31%` = `31 percent` = `31 per cent`; `1.2 million` = `1,200,000`. Ordinals
 //! (`2nd`), numbers of lists (`1.`, `(2)`) and names (`I1`, `CO2`, `COVID-19`, `5G`) are not numbers.
@@ -10,7 +10,7 @@ use super::{
     number_tokens::{Shape, Token, is_digit, prepared, token},
 };
 
-/// What a number counts, where the text says so right beside it.
+/// The unit of a number, if the text states it right beside the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Unit {
     None,
@@ -24,17 +24,17 @@ type Value = (String, i32);
 /// A number in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Number {
-    /// As the text has it.
+    /// The number as the text has it.
     pub(super) written: String,
-    /// What it may mean: `1.000` is one thousand or one.
+    /// Its possible values: `1.000` is one thousand or one.
     values: Vec<Value>,
-    /// Of `1 000`, the numbers that it is if the space does not group digits.
+    /// The parts of `1 000`, if the space does not group digits.
     parts: Vec<Value>,
     unit: Unit,
 }
 
 impl Number {
-    /// Whether two numbers have a meaning in common.
+    /// Whether two numbers have a possible value in common.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.unit == other.unit && self.values.iter().any(|value| other.values.contains(value))
     }
@@ -65,8 +65,8 @@ impl NumberSet {
         }
     }
 
-    /// Whether the number stands in one of the texts. A number without a unit on either side agrees with
-    /// any unit: a table has its `%` in the heading.
+    /// Whether the number stands in one of the texts. A number without a unit matches any unit, because a
+    /// table has its `%` in the heading.
     pub(super) fn holds(&self, number: &Number) -> bool {
         let stands = |value: &Value| {
             self.values.get(value).is_some_and(|units| {
@@ -82,7 +82,7 @@ pub(super) fn in_claim(text: &str) -> Vec<Number> {
     numbers(&prepared(text), false)
 }
 
-/// All numbers of a prepared text; with `names`, also those that are parts of names and lists.
+/// All numbers of a prepared text. With `names`, also those in names and lists.
 fn numbers(text: &str, names: bool) -> Vec<Number> {
     let chars: Vec<char> = text.chars().collect();
     let mut found = Vec::new();
@@ -137,8 +137,8 @@ fn written(chars: &[char], at: usize, token: &Token, suffix: &str) -> String {
     written
 }
 
-/// The powers of ten by which a word after a number multiplies it. A single letter may also be a unit
-/// (`5 m`), so both meanings are kept.
+/// The powers of ten by which the word after a number multiplies it. A single letter may also be a unit (`5
+/// m`), so both readings are kept.
 fn scales(suffix: &str, word: &str) -> Vec<i32> {
     let first = word.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
     match first {
@@ -191,7 +191,7 @@ fn readings(token: &Token, scale: i32) -> Vec<Value> {
     }
 }
 
-/// Whether a grouped number ends in a fraction: its last separator is not the one that groups.
+/// Whether a grouped number ends in a fraction, because its last separator differs from its first.
 fn mixed(text: &str) -> bool {
     let mut separators = text.chars().filter(|c| !c.is_ascii_digit());
     let first = separators.next();

@@ -3,8 +3,8 @@
 use super::normalise::Skeleton;
 use crate::document::{Document, Page};
 
-/// How much of a page's end or beginning is looked at for quotes that span a border, in bytes: well over
-/// twice the longest quote that the stages' schemas allow (600 characters).
+/// The bytes of a page's end or beginning that are searched for quotes across a border. They hold twice the
+/// longest quote that the schemas allow (600 characters).
 pub(super) const JOINT_BYTES: usize = 2_400;
 
 /// A document's pages, prepared once for looking up many quotes.
@@ -17,10 +17,10 @@ pub struct PageIndex {
 pub(super) struct IndexedPage {
     pub(super) number: u32,
     pub(super) text: String,
-    /// The text without running headers and footers, where there are any.
+    /// The text without running headers and footers, if there are any.
     pub(super) body: Option<String>,
     pub(super) skeleton: Skeleton,
-    /// For the joint of two pages, where in the skeleton the second begins: only what spans it counts.
+    /// For the joint of two pages, the skeleton's byte at which the second begins. A match must span it.
     pub(super) border: Option<usize>,
 }
 
@@ -35,7 +35,7 @@ impl IndexedPage {
         }
     }
 
-    /// Whether the skeleton's bytes `start..end` may count as standing here.
+    /// Whether a match at the skeleton's bytes `start..end` counts.
     pub(super) fn admits(&self, start: usize, end: usize) -> bool {
         self.border.is_none_or(|border| start < border && border < end)
     }
@@ -56,7 +56,7 @@ impl PageIndex {
         self.pages.iter().find(|page| page.number == number)
     }
 
-    /// The cited page's borders: its beginning after the page before, and its end before the page after.
+    /// The cited page's joints with the page before and the page after.
     pub(super) fn joints(&self, cited: u32) -> Vec<IndexedPage> {
         [cited.saturating_sub(1), cited]
             .into_iter()

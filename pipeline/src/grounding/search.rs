@@ -23,7 +23,7 @@ pub(super) fn locate(index: &PageIndex, cited: &[Cited<'_>]) -> Vec<Finding> {
         .collect()
 }
 
-/// The quote without what people and models put around quotes.
+/// The quote without the marks that people and models put around quotes.
 fn needle(quote: &str) -> Skeleton {
     let around = |c: char| {
         c.is_whitespace()
@@ -52,7 +52,7 @@ fn needle(quote: &str) -> Skeleton {
     Skeleton::new(quote.trim_matches(around))
 }
 
-/// On the cited page, across its borders, then on the nearest other page.
+/// Searches the cited page, then its borders, then the other pages. The nearest page wins.
 fn exact(index: &PageIndex, cited: u32, needle: &Skeleton) -> Option<Finding> {
     if !needle.text.chars().any(char::is_alphanumeric) {
         return Some(Finding::new(QuoteStatus::Absent, cited));
@@ -61,7 +61,7 @@ fn exact(index: &PageIndex, cited: u32, needle: &Skeleton) -> Option<Finding> {
     let holds = |page: &IndexedPage| {
         let text = page.skeleton.text.as_bytes();
         let mut from = 0;
-        // Overlapping places, too: in `1 11` the quote `11` is the second of them.
+        // Overlapping places count, too: in `1 11` the quote `11` is the second of them.
         while let Some(found) = text.get(from..).and_then(|rest| finder.find(rest)) {
             let at = from + found;
             if page.admits(at, at + needle.text.len()) && page.skeleton.agrees(at, needle) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::stages::QuoteStatus;
 
-/// What the look-up of one stage's quotes and numbers found.
+/// The result of looking up one stage's quotes and numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StageGrounding {
     /// Quotes the stage cited.
@@ -15,7 +15,7 @@ pub struct StageGrounding {
     pub absent: u32,
     /// Numbers in claims that stand on no cited page (and, in stage 4, not in the brand's profile).
     pub unsupported_numbers: u32,
-    /// Verified quotes ÷ quotes, 0 to 1; absent for a stage that cites nothing by its nature (3 and 4).
+    /// Verified quotes ÷ quotes, 0 to 1. Stages 3 and 4 cite nothing, so they have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
 }
@@ -38,7 +38,7 @@ impl StageGrounding {
     }
 }
 
-/// Verified quotes ÷ quotes over all stages of a run, 0 to 1; `None` as long as no stage had to cite.
+/// Verified quotes ÷ quotes over all stages of a run, 0 to 1. It is `None` until a stage had to cite.
 #[must_use]
 pub fn run_share(stages: &[StageGrounding]) -> Option<f64> {
     stages.iter().any(|stage| stage.share.is_some()).then(|| {

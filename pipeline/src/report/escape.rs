@@ -1,16 +1,15 @@
-//! Untrusted text in Markdown: shown as it is, able to do nothing.
+//! Escapes untrusted text for Markdown. A renderer shows it as it is, and it can do nothing.
 //!
-//! Documents, models and profiles may hold anything. What could open HTML, a link, an image, emphasis, code,
-//! a table cell, mathematics, an entity, a mention or an automatic link is escaped; parentheses, periods and
-//! hyphens in the middle of a line cannot, and stay readable.
+//! Documents, models and profiles may hold anything. Characters that could open HTML, a link, an image,
+//! emphasis, code, a table cell or mathematics are escaped. So are entities, mentions and automatic links.
+//! Parentheses, periods and hyphens in the middle of a line are harmless and stay readable.
 
 use std::borrow::Cow;
 
-/// Invisible; keeps `@` from making a mention or a mail address, which some renderers recognise even
-/// behind a backslash.
+/// An invisible character after `@`. Some renderers see a mention or a mail address even behind a backslash.
 const WORD_JOINER: char = '\u{2060}';
 
-/// Text in the middle of a line. White space is collapsed, control and direction characters are left out.
+/// Text for the middle of a line. White space is collapsed. Control and direction characters are left out.
 #[must_use]
 pub fn inline(text: &str) -> String {
     let chars: Vec<char> = plain(text).chars().collect();
@@ -28,7 +27,7 @@ pub fn inline(text: &str) -> String {
     escaped
 }
 
-/// Text at the start of a line or list item, where it must not become a list, rule or heading.
+/// Text for the start of a line or list item. It must not become a list, rule or heading.
 #[must_use]
 pub fn line(text: &str) -> String {
     let escaped = inline(text);
@@ -43,7 +42,7 @@ pub fn line(text: &str) -> String {
     format!("{before}\\{after}")
 }
 
-/// The text without what nobody sees: one line, no control or direction characters.
+/// The text in one line, without control and direction characters, which nobody sees.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let visible: Cow<'_, str> = if text.contains(is_hidden) {
@@ -76,7 +75,7 @@ fn needs_backslash(c: char, before: &[char], rest: &[char]) -> bool {
     }
 }
 
-/// Whether what follows an ampersand makes it an entity: `amp;`, `#60;`.
+/// Whether the text after an ampersand makes it an entity: `amp;`, `#60;`.
 fn is_entity(rest: &[char]) -> bool {
     let length = rest.iter().take_while(|c| c.is_ascii_alphanumeric() || **c == '#').count();
     length > 0 && rest.get(length) == Some(&';')

@@ -1,4 +1,4 @@
-//! The report's evidence: every quote that stands in the document, once, with a label.
+//! The report's evidence: every quote that stands in the document, listed once with a label.
 
 use super::{escape, wording::plural};
 use crate::{
@@ -66,7 +66,7 @@ impl<'a> Appendix<'a> {
         self.entries.iter().position(|entry| entry.page == page && entry.quote == quote)
     }
 
-    /// `E1 (p. 7), E3 (p. 9)` (or `section 7`) for what an item cites, `none` for an item without a usable quote.
+    /// The labels of an item's quotes, such as `E1 (p. 7), E3 (p. 9)`, or `none` without a usable quote.
     pub(super) fn labels<'e>(&self, evidence: impl IntoIterator<Item = &'e Evidence>) -> String {
         let mut places: Vec<usize> = evidence
             .into_iter()
@@ -107,9 +107,10 @@ impl<'a> Appendix<'a> {
         inspirations.flat_map(|item| self.of_case(item, lesson, &pages)).chain(of_trends).collect()
     }
 
-    /// An inspiration's evidence for one lesson. Where it tells of several cases, only what is about the lesson's
-    /// own: not what stands where only a trend that the lesson does not name is shown, and of an inspiration that
-    /// teaches several lessons, what stands on the pages that this one's words and trends cite.
+    /// An inspiration's evidence for one lesson. An inspiration may tell of several cases, so only quotes
+    /// about the lesson's case count. Quotes on `pages`, which the lesson's words and trends cite, always
+    /// count. Others count if the inspiration teaches only this lesson, and no trend of another lesson cites
+    /// their page.
     fn of_case(&self, item: &'a Inspiration, lesson: &Lesson, pages: &[u32]) -> Vec<&'a Evidence> {
         let lessons =
             self.outputs.lessons().iter().filter(|lesson| lesson.inspirations.contains(&item.id)).count();
@@ -163,7 +164,7 @@ impl<'a> Appendix<'a> {
     }
 }
 
-/// What a lesson says of the document.
+/// The texts of a lesson about the document.
 fn texts(lesson: &Lesson) -> impl Iterator<Item = &str> {
     let job = &lesson.job_to_be_done;
     [&lesson.principle, &lesson.why_it_works, &job.functional]

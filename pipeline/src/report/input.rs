@@ -2,7 +2,7 @@
 
 use crate::{brand::BrandProfile, document::Format, record::StageRecord, run::RunId};
 
-/// What a report is made of.
+/// The material of a report.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportInput<'a> {
     pub run: &'a RunId,
@@ -11,7 +11,7 @@ pub struct ReportInput<'a> {
     pub document_source: &'a str,
     pub document_format: Format,
     pub page_count: usize,
-    /// What the extraction warned of.
+    /// The warnings of the extraction.
     pub document_warnings: &'a [String],
     pub brand: &'a BrandProfile,
     /// The records of stages 1 to 4, in order.

@@ -1,7 +1,8 @@
-//! Four outputs → one Markdown report, assembled by code, so that it can never say what they do not.
+//! Assembles one Markdown report from the four outputs. Code writes it, so it can say nothing that they do
+//! not say.
 //!
-//! The result is CommonMark with GFM tables and no HTML. All text that comes from the document, a model or a
-//! profile is escaped ([`escape`]).
+//! The result is CommonMark with GFM tables and no HTML. All text from the document, a model or a profile is
+//! escaped ([`escape`]).
 
 mod escape;
 mod evidence;
@@ -21,6 +22,10 @@ pub use self::{
 use crate::{record::RecordError, stages::Outputs};
 
 /// Writes the report. Equal input gives equal text.
+///
+/// # Errors
+///
+/// [`RecordError::Shape`] if a record's payload does not have the form of its stage's answer.
 pub fn render(input: &ReportInput<'_>) -> Result<String, RecordError> {
     let mut outputs = Outputs::default();
     for record in input.records {

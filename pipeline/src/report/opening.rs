@@ -13,10 +13,10 @@ use crate::{
 
 /// The provider under which the built-in analyst's answers are stored.
 pub(super) const EXTRACTIVE: &str = "extractive";
-/// Below this share of quotes found, the reader is warned before anything else.
+/// Below this share of quotes found, the report begins with a warning.
 const SHARE_WARNED: f64 = 0.5;
 
-/// What must be known before reading on.
+/// Writes the warnings and the note that a reader needs first.
 pub(super) fn notes(out: &mut String, input: &ReportInput<'_>) {
     for warning in grounding_warnings(input) {
         out.push_str(&format!("> **Warning**\n>\n> {warning}\n\n"));
@@ -75,7 +75,7 @@ fn grounding_warning(who: &str, share: f64, verified: u32, quotes: u32) -> Strin
     }
 }
 
-/// One paragraph that says what the report holds.
+/// Writes one paragraph about the content of the report.
 pub(super) fn summary(out: &mut String, input: &ReportInput<'_>, outputs: &Outputs, appendix: &Appendix<'_>) {
     let brand = input.brand;
     let mut document = format!("“{}”", inline(input.document_title));

@@ -1,4 +1,4 @@
-//! Who answered, what it took, and what a reader should know.
+//! The provenance of a report: the model and cost of each stage, and all warnings.
 
 use super::{
     escape::inline,

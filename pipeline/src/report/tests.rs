@@ -215,7 +215,7 @@ fn shares_are_rounded_honestly() {
     }
 }
 
-/// What a renderer with every extension makes of the report: its structure without its words.
+/// The structure that a renderer with every extension gives the report, without its words.
 #[derive(Debug, PartialEq)]
 struct Structure {
     headings: usize,

@@ -18,7 +18,7 @@ pub(super) fn listed(texts: &[String]) -> String {
     }
 }
 
-/// A share as whole percent; only a full share is 100 %, and only an empty one 0 %.
+/// A share in whole percent. Only a full share is 100 %, and only an empty one is 0 %.
 pub(super) fn percent(share: f64) -> String {
     let rounded = (share * 100.0).round();
     let honest = if share < 1.0 && share > 0.0 { rounded.clamp(1.0, 99.0) } else { rounded };
