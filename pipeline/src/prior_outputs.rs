@@ -1,4 +1,4 @@
-//! What the stages before have answered, as it is kept while a model thinks.
+//! The outputs of earlier stages, kept small while a model thinks.
 
 use std::{
     io,
@@ -15,16 +15,20 @@ use crate::{
     stages::{Outputs, StageOutput},
 };
 
-/// The outputs of earlier stages, packed. As values they are there between two stages only.
+/// The outputs of earlier stages, compressed. They exist as values only between two stages.
 #[derive(Debug, Default)]
 pub struct Earlier {
-    /// Each stage's record; of one that has none, its output.
+    /// Each stage's record, or its output if it has no record.
     packed: Vec<(Stage, Packed)>,
     at_hand: Mutex<Option<Outputs>>,
 }
 
 impl Earlier {
-    /// Outputs that no record is known of.
+    /// Takes outputs without records.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError`] if the outputs cannot be written as JSON, which is a defect.
     pub fn new(outputs: Outputs) -> Result<Self, PackError> {
         fn pack(stage: Stage, output: Option<&impl Serialize>) -> Option<Result<(Stage, Packed), PackError>> {
             output.map(|output| Packed::new(output).map(|packed| (stage, packed)))
@@ -40,7 +44,11 @@ impl Earlier {
         Ok(Self { packed, at_hand: Mutex::new(Some(outputs)) })
     }
 
-    /// The outputs as values. They are given away: who waits for a model should drop them first, and ask again.
+    /// The outputs as values. The caller owns them, and should drop them before it waits for a model.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError`] if the compressed outputs cannot be read back, which is a defect.
     pub fn outputs(&self) -> Result<Outputs, PackError> {
         if let Some(outputs) = self.at_hand().take() {
             return Ok(outputs);
@@ -55,12 +63,12 @@ impl Earlier {
         Ok(outputs)
     }
 
-    /// Keeps the outputs at hand for who asks next.
+    /// Keeps the values for the next caller of [`Self::outputs`].
     pub(crate) fn put_back(&self, outputs: Outputs) {
         *self.at_hand() = Some(outputs);
     }
 
-    /// Takes in what a stage has answered.
+    /// Adds the record and the output of a stage.
     pub(crate) fn add(&mut self, record: &StageRecord, output: StageOutput) -> Result<(), PackError> {
         let mut outputs = self.outputs()?;
         self.packed.push((record.meta.stage, Packed::new(record)?));
@@ -69,7 +77,7 @@ impl Earlier {
         Ok(())
     }
 
-    /// What was taken in, in that order.
+    /// The compressed records, in the order in which they were added.
     pub(crate) fn packed(&self) -> &[(Stage, Packed)] {
         &self.packed
     }

@@ -1,4 +1,4 @@
-//! Stage records: what is stored of a stage, its canonical form and its digests.
+//! Stage records: the stored form of a stage, its canonical form and its digests.
 
 mod clean;
 mod provenance;
@@ -19,8 +19,8 @@ use crate::{
     stages::StageOutput,
 };
 
-/// One stage's result as it is stored, the same in Postgres and in its file: the payload's own fields at
-/// the top, and `meta`.
+/// The stored result of one stage, equal in Postgres and in its file. It has the payload's own fields at the
+/// top, and `meta`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageRecord {
     pub meta: StageMeta,
@@ -28,7 +28,7 @@ pub struct StageRecord {
     pub payload: Map<String, Value>,
 }
 
-/// How a stage's result came about.
+/// The provenance of a stage's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageMeta {
     pub stage: Stage,
@@ -54,14 +54,15 @@ pub struct StageMeta {
     pub mode: String,
     /// The revision of the flags at the write.
     pub flags_revision: u64,
-    /// What a reader should know, in sentences.
+    /// Warnings for the reader, in sentences.
     pub warnings: Vec<String>,
     pub grounding: StageGrounding,
     /// SHA-256 (hex) of the payload's RFC 8785 form, without `meta`: equal for equal work.
     pub payload_sha256: String,
 }
 
-/// The largest payload that is stored. A 400-page report's has some 100 KB; every store takes several times this.
+/// The largest payload that is stored. A 400-page report's payload has about 100 KB. Every store takes
+/// several times this limit.
 pub const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Decimals of a second in stored timestamps.
@@ -73,21 +74,31 @@ pub mod millis {
     use schemars::{Schema, SchemaGenerator, json_schema};
     use serde::{Deserialize, Deserializer, Serializer};
 
+    /// Writes the timestamp with three decimals.
+    ///
+    /// # Errors
+    ///
+    /// The serializer's own error.
     pub fn serialize<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 
-    /// How they are described.
+    /// The JSON Schema of such a timestamp.
     pub fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "format": "date-time"})
     }
 
+    /// Reads a timestamp in RFC 3339 form.
+    ///
+    /// # Errors
+    ///
+    /// The text is not such a timestamp.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
         DateTime::deserialize(deserializer)
     }
 }
 
-/// The circumstances of a stage, which the engine knows and the analyst does not.
+/// The facts about a stage that the engine knows and the analyst does not.
 #[derive(Debug, Clone)]
 pub struct Circumstances {
     pub started_at: Timestamp,
@@ -114,8 +125,13 @@ pub enum RecordError {
 }
 
 impl StageRecord {
-    /// Makes the record of an answered stage. What no store could hold unchanged is cleaned away first, counted and
-    /// told in the record's warnings.
+    /// Makes the record of an answered stage. Values that some store would change are cleaned first. The
+    /// record's warnings count them.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::TooLarge`] beyond [`PAYLOAD_BYTES_MAX`]; [`RecordError::Canonical`] or [`RecordError::Shape`] if the
+    /// output has no canonical form, which is a defect.
     pub fn new(
         output: &StageOutput,
         provenance: &Provenance,
@@ -148,7 +164,8 @@ impl StageRecord {
             usage: provenance.usage,
             attempts: provenance.attempts,
             structured_output: provenance.structured_output,
-            // As precise as they are written, so that a record read back equals the one that was stored.
+            // Timestamps are as precise as their stored form, so that a record read back equals the one that
+            // was stored.
             started_at: circumstances.started_at.trunc_subsecs(MILLIS_DIGITS),
             finished_at: circumstances.finished_at.trunc_subsecs(MILLIS_DIGITS),
             mode: circumstances.mode,
@@ -161,6 +178,11 @@ impl StageRecord {
     }
 
     /// Reads a record and checks its payload against the digest it states.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Shape`], [`RecordError::WrongStage`] or [`RecordError::Digest`] if the bytes are not an intact record
+    /// of this stage.
     pub fn from_bytes(stage: Stage, bytes: &[u8]) -> Result<Self, RecordError> {
         let record: Self = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
         if record.meta.stage != stage {
@@ -174,23 +196,39 @@ impl StageRecord {
     }
 
     /// The record's typed output.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Shape`] if the payload does not have the form of the stage's answer.
     pub fn output(&self) -> Result<StageOutput, RecordError> {
         StageOutput::from_json(self.meta.stage, Value::Object(self.payload.clone()))
             .map_err(RecordError::Shape)
     }
 
-    /// SHA-256 (hex) of the whole record's canonical form. Kept beside the record, not in it.
+    /// SHA-256 (hex) of the whole record's canonical form. It is stored beside the record, not in it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Canonical`] if the record has no canonical form.
     pub fn sha256(&self) -> Result<String, RecordError> {
         sha256_canonical(self)
     }
 }
 
 /// The RFC 8785 form of a value.
+///
+/// # Errors
+///
+/// [`RecordError::Canonical`] if the value cannot be written as canonical JSON.
 pub fn canonical_json<T: Serialize>(value: &T) -> Result<Vec<u8>, RecordError> {
     serde_json_canonicalizer::to_vec(value).map_err(RecordError::Canonical)
 }
 
 /// SHA-256 (hex) of a value's RFC 8785 form.
+///
+/// # Errors
+///
+/// [`RecordError::Canonical`] if the value cannot be written as canonical JSON.
 pub fn sha256_canonical<T: Serialize>(value: &T) -> Result<String, RecordError> {
     Ok(sha256_hex(&canonical_json(value)?))
 }

@@ -1,29 +1,30 @@
-//! The one boundary that a payload passes before its digest is taken: afterwards JSON files, Postgres' JSONB and
-//! Prisma's client all hold it, and all give back the same.
+//! Cleans a payload before its digest is computed. Afterwards JSON files, Postgres' JSONB and Prisma's client
+//! all store and return it unchanged.
 
 use serde_json::{Map, Number, Value};
 
-/// Levels of nesting that are kept. The stages' own outputs have five; readers give up between 128 and 6,000.
+/// The deepest nesting that is kept. The stages' own outputs have five levels. Readers give up between 128
+/// and 6,000.
 const DEPTH_MAX: usize = 64;
 
-/// The largest whole number that every reader holds exactly (2^53 − 1), as JavaScript's do.
+/// The largest whole number that every reader holds exactly: 2^53 − 1, as in JavaScript.
 const INTEGER_MAX: i64 = (1 << 53) - 1;
 
-/// What had to be changed.
+/// Counts of the changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Cleaned {
-    /// NUL characters, which no text of Postgres can hold; PDF texts contain them.
+    /// Removed NUL characters. PDF texts contain them, and Postgres cannot store them.
     characters: usize,
-    /// Whole numbers beyond [`INTEGER_MAX`], brought to it.
+    /// Whole numbers beyond [`INTEGER_MAX`], replaced by it.
     numbers: usize,
     /// Values nested deeper than [`DEPTH_MAX`], replaced by null.
     values: usize,
-    /// Entries whose key was another's without its NUL characters.
+    /// Dropped entries, whose key without NUL characters was another entry's key.
     entries: usize,
 }
 
 impl Cleaned {
-    /// What a reader should know, in sentences.
+    /// Warnings for the reader, in sentences.
     pub(super) fn warnings(self) -> Vec<String> {
         let Self { characters, numbers, values, entries } = self;
         [
@@ -51,7 +52,7 @@ impl Cleaned {
     }
 
     fn object_at(&mut self, object: Map<String, Value>, depth: usize) -> Map<String, Value> {
-        // Most objects need no change of a key; where one does, a key that was clean from the start wins.
+        // Most keys need no change. If a changed key equals a clean one, the clean one wins.
         let (clean, dirty): (Vec<_>, Vec<_>) = object.into_iter().partition(|(key, _)| !key.contains('\0'));
         let mut result = Map::new();
         for (mut key, value) in clean.into_iter().chain(dirty) {
@@ -122,7 +123,7 @@ mod tests {
         )
     }
 
-    /// The first thing that no reader may meet.
+    /// The first flaw that a reader would refuse.
     fn flaw(value: &Value, depth: usize) -> Option<String> {
         match value {
             Value::String(text) => text.contains('\0').then(|| "NUL in a value".to_owned()),
@@ -192,7 +193,7 @@ mod tests {
             prop_assert_eq!(flaw(&value, 1), None);
             let text = serde_json::to_string(&value).unwrap();
             prop_assert_eq!(&serde_json::from_str::<Value>(&text).unwrap(), &value);
-            // What is clean needs no second cleaning.
+            // A clean value stays as it is.
             prop_assert_eq!(clean(value.clone()), (value, Cleaned::default()));
         }
     }

@@ -1,8 +1,8 @@
-//! Who answered a stage, and what the answer took.
+//! Provenance: the analyst or model that answered a stage, and the cost of the answer.
 
 use crate::llm::{StructuredOutput, Usage};
 
-/// Who really answered, and what it took.
+/// The analyst or model that really answered, and the cost of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Provenance {
     /// `extractive`, or the provider behind the model's endpoint.
@@ -14,6 +14,6 @@ pub struct Provenance {
     pub usage: Usage,
     /// Requests made, at least 1.
     pub attempts: u32,
-    /// How the model was held to the schema; none for the extractive analyst.
+    /// How the endpoint enforced the schema, or none for the extractive analyst.
     pub structured_output: Option<StructuredOutput>,
 }
