@@ -1,4 +1,4 @@
-//! The seam to a model: a request with a schema goes out, a reply comes back, or an error that says what to do next.
+//! The seam to a model. A request with a schema goes out; a reply comes back, or an error with the next step.
 
 pub mod oddity;
 
@@ -22,21 +22,25 @@ pub struct CompletionRequest {
     pub blocks: Vec<PromptBlock>,
     /// At most 64 characters of `[a-z0-9_]`.
     pub schema_name: String,
-    /// The JSON Schema that is sent as structured output: without bounds, which providers refuse. Shared by all requests of
-    /// a stage. The prompt states the bounds.
+    /// The JSON Schema for structured output, shared by all requests of a stage. It has no bounds, because
+    /// providers refuse them. The prompt states the bounds.
     pub schema: Arc<serde_json::Value>,
     pub output_tokens_max: u32,
 }
 
-/// The source of a question, as often as it has to be asked. While a model thinks, thousands of runs wait: none
-/// keeps a request, of which the document is the largest part.
+/// Makes a request each time that it is sent. Thousands of runs wait while models think, and none of them
+/// keeps a request, which holds the document.
 pub trait RequestSource: Send + Sync {
-    /// The same each time.
+    /// Makes the request, the same each time.
+    ///
+    /// # Errors
+    ///
+    /// [`LlmErrorCode::LlmError`] if the material of the request cannot be read.
     fn request(&self) -> Result<CompletionRequest, LlmError>;
 
-    /// Whether these parts of a reply hold a complete answer, although the stream broke off, or an error came after it.
-    /// `is_finished` says whether the model had said all it wanted to before. The client takes such a reply instead of paying
-    /// for another one.
+    /// Whether these parts of a reply hold a complete answer, although the stream broke off or an error
+    /// followed. `is_finished` says whether the model had finished before. The client takes such a reply
+    /// instead of paying for another.
     fn is_answered_by(&self, _parts: &ReplyParts, _is_finished: bool) -> bool {
         false
     }
@@ -52,23 +56,23 @@ impl RequestSource for CompletionRequest {
 #[derive(Debug, Clone)]
 pub struct PromptBlock {
     pub text: String,
-    /// Worth caching by the provider, because other stages of the run send the same block first.
+    /// The provider should cache it, because other stages of the run send the same block first.
     pub cacheable: bool,
 }
 
-/// The places of a reply in which an answer may stand.
+/// The parts of a reply that may hold the answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplyParts {
     /// The message's content, as the model wrote it.
     pub content: String,
     /// The arguments of tool calls, in order.
     pub tool_calls: Vec<String>,
-    /// The model's reasoning, where the endpoint keeps it apart from the content.
+    /// The model's reasoning, if the endpoint separates it from the content.
     pub reasoning: String,
 }
 
 impl ReplyParts {
-    /// Whether the model said nothing at all.
+    /// Whether all parts are empty.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         let mut texts = self.tool_calls.iter().chain([&self.content, &self.reasoning]);
@@ -100,26 +104,25 @@ impl StructuredOutput {
     }
 }
 
-/// A model's reply that holds something and was neither cut off nor refused (not yet checked against the
-/// schema).
+/// A model's reply that is not empty, cut off or a refusal. It is not checked against the schema yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
     pub parts: ReplyParts,
     /// The model that really answered, as the endpoint names it.
     pub model: String,
-    /// The provider behind the endpoint, where it tells.
+    /// The provider behind the endpoint, if the endpoint names it.
     pub provider: Option<String>,
     /// The endpoint's id of this generation, for asking about it later.
     pub generation_id: Option<String>,
-    /// Everything this call spent, failed attempts included.
+    /// Tokens and cost of this call, failed attempts included.
     pub usage: Usage,
     /// How many HTTP requests it took, at least 1.
     pub attempts: u32,
-    /// Why the model stopped: `stop` for an answer that is known to be whole, whatever the endpoint's word for it is;
-    /// another word (or none) where the endpoint says something that this version does not know.
+    /// Why the model stopped. `stop` stands for a whole answer, in every endpoint's wording. Another word, or
+    /// none, means that this version does not know the reason.
     pub finish_reason: Option<String>,
-    /// Whether the endpoint vouches that the model had said all it wanted to say: by its finish reason, or by a proper end
-    /// without one.
+    /// Whether the endpoint confirms that the model finished, by its finish reason or by a proper end of the
+    /// stream.
     pub is_finished: bool,
     pub structured_output: StructuredOutput,
 }
@@ -170,11 +173,11 @@ impl std::ops::AddAssign for Usage {
     }
 }
 
-/// The fault of a model call, in the run's error codes.
+/// The error codes of a model call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LlmErrorCode {
-    /// 429, and waiting as asked would pass the deadline.
+    /// The endpoint answered 429, and its requested wait would pass the deadline.
     LlmRateLimit,
     /// 402: the account has no credits left.
     LlmCredits,
@@ -199,21 +202,21 @@ pub enum LlmErrorCode {
 /// The next step after a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// The same request may work later; not before `after`, where the endpoint said so.
+    /// The same request may work later, and not before `after` if the endpoint stated it.
     Retry { after: Option<Duration> },
-    /// Asking again cannot help until somebody changes something.
+    /// The same request fails again until somebody changes something.
     Fail,
 }
 
-/// A model call that failed for good: every retry that made sense has been made.
+/// A model call that failed after every sensible retry.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct LlmError {
     pub code: LlmErrorCode,
-    /// A sentence for people that names the next step; never holds a secret.
+    /// A sentence for people that names the next step. It never holds a secret.
     pub message: String,
     pub disposition: Disposition,
-    /// The money and tokens that were spent all the same.
+    /// The tokens and money that the failed call cost.
     pub usage: Usage,
     pub attempts: u32,
 }
@@ -221,11 +224,15 @@ pub struct LlmError {
 /// Something that answers prompts.
 #[async_trait]
 pub trait LlmClient: Send + Sync + std::fmt::Debug {
-    /// Asks once, from the caller's point of view: retries, fallback models and deadlines are inside. The request is made
+    /// Asks the model. Retries, fallback models and deadlines are the client's business. It makes the request
     /// anew for each attempt.
     ///
-    /// `spend_limit_usd` is what the run may still spend; the client does not start an attempt once it is
-    /// used up. Returns early with [`LlmErrorCode::Cancelled`] when `cancel` fires.
+    /// `spend_limit_usd` is the money that the run may still spend. The client starts no attempt after it is
+    /// used up.
+    ///
+    /// # Errors
+    ///
+    /// [`LlmError`] after every sensible retry, and [`LlmErrorCode::Cancelled`] as soon as `cancel` fires.
     async fn complete(
         &self,
         source: &dyn RequestSource,
@@ -233,6 +240,6 @@ pub trait LlmClient: Send + Sync + std::fmt::Debug {
         cancel: &CancellationToken,
     ) -> Result<Completion, LlmError>;
 
-    /// Takes note of oddities that the reader of a reply tolerated, for metrics and logs.
+    /// Notes the oddities that the reader of a reply tolerated, for metrics and logs.
     fn note_oddities(&self, _run: &RunId, _oddities: Oddities) {}
 }

@@ -19,14 +19,14 @@ use crate::{
     run::Stage,
 };
 
-/// A model that says what the test wrote down, one reply a call, and remembers what it was asked.
+/// A model that gives the test's replies, one for each call, and remembers the calls.
 #[derive(Debug, Default)]
 pub struct ScriptedLlm {
     replies: Mutex<VecDeque<Result<Completion, LlmError>>>,
     calls: Mutex<Vec<Call>>,
 }
 
-/// What a [`ScriptedLlm`] was asked.
+/// One call of a [`ScriptedLlm`].
 #[derive(Debug, Clone)]
 pub struct Call {
     pub request: CompletionRequest,
@@ -48,7 +48,7 @@ impl ScriptedLlm {
         Self { replies: Mutex::new(replies.into_iter().collect()), calls: Mutex::default() }
     }
 
-    /// What was asked so far, in order.
+    /// The calls so far, in order.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.calls).clone()
@@ -95,7 +95,7 @@ pub fn llm_error(code: LlmErrorCode, message: &str, disposition: Disposition) ->
     LlmError { code, message: message.to_owned(), disposition, usage: Usage::default(), attempts: 1 }
 }
 
-/// An answer to the stage that satisfies its schema and means nothing.
+/// An answer that satisfies the stage's schema, with meaningless content.
 #[must_use]
 pub fn example_answer(stage: Stage) -> Value {
     let evidence = json!([{"quote": "Shoppers bring the bottle back.", "page": 1}]);
@@ -193,7 +193,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A test that panicked elsewhere must not hide behind a second panic here.
+/// A poisoned lock must not add a second panic, which would hide the first.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,10 @@
-//! JSON as model endpoints really send it: with repeated keys, halves of surrogate pairs, broken bytes, several values.
+//! Reads JSON as model endpoints really send it: with repeated keys, halves of surrogate pairs, broken bytes,
+//! or several values.
 //!
-//! `serde_json` refuses half of an escaped surrogate pair, and bytes that are no UTF-8. A provider cuts its text into tokens,
-//! and a token may end between two halves or two bytes. So [`text_of`] replaces each stray half or byte by a
-//! character of a private plane, and [`join`] puts neighbours together again once the whole text is there.
+//! `serde_json` refuses half of an escaped surrogate pair, and bytes that are no UTF-8. A provider cuts its
+//! text into tokens, and a token may end between two halves or two bytes. So [`text_of`] replaces each stray
+//! half or byte by a character of a private plane. [`join`] puts neighbours together again when the whole
+//! text is there.
 
 mod markers;
 mod rewrites;
@@ -22,7 +24,7 @@ pub use self::{
 };
 use crate::llm::{Oddities, Oddity};
 
-/// The JSON values of a text, and the rest where the text goes on with something else.
+/// The JSON values of a text, and the rest if the text continues with something else.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Values {
     pub values: Vec<Value>,
@@ -33,12 +35,12 @@ pub struct Values {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rest {
     pub text: String,
-    /// Whether it is a value that does not end.
+    /// Whether the rest is the beginning of a value.
     pub is_cut_off: bool,
 }
 
-/// Reads the JSON values of `bytes`, one after the other. Adds to `oddities` what it had to tolerate. The texts in the values
-/// may hold markers: see [`join`].
+/// Reads the JSON values of `bytes`, one after the other. Adds the tolerated deviations to `oddities`. Texts
+/// in the values may hold markers: see [`join`].
 #[must_use]
 pub fn values(bytes: &[u8], oddities: &mut Oddities) -> Values {
     let text = text_of(bytes, oddities);
@@ -80,11 +82,11 @@ fn raw_first_value(text: &str, oddities: &mut Oddities) -> serde_json::Result<(V
     Ok((value, rest.byte_offset()))
 }
 
-/// Reads the one JSON value that a text is. The text went through [`mark`]; the value holds no markers.
+/// Reads a text that is one JSON value. The text went through [`mark`]. The value holds no markers.
 ///
 /// # Errors
 ///
-/// `text` is no JSON, or more than one value.
+/// `text` is no JSON, or holds more than one value.
 pub fn value(text: &str, oddities: &mut Oddities) -> serde_json::Result<Value> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = one(&mut reader, oddities)?;
@@ -92,12 +94,12 @@ pub fn value(text: &str, oddities: &mut Oddities) -> serde_json::Result<Value> {
     Ok(joined(value))
 }
 
-/// Reads the JSON value with which a text begins; returns it with its length in bytes. The text went through [`mark`]; the
-/// value holds no markers.
+/// Reads the JSON value at the beginning of a text, and returns it with its length in bytes. The text went
+/// through [`mark`]. The value holds no markers.
 ///
 /// # Errors
 ///
-/// `text` does not begin with a JSON value. [`serde_json::Error::is_eof`] tells a value that does not end.
+/// `text` does not begin with a JSON value. [`serde_json::Error::is_eof`] means that the value does not end.
 pub fn first_value(text: &str, oddities: &mut Oddities) -> serde_json::Result<(Value, usize)> {
     let (value, length) = raw_first_value(text, oddities)?;
     Ok((joined(value), length))

@@ -1,6 +1,6 @@
-//! The last resort: another analyst answers when every model is down, if the operator allows it
-//! (`LLM_OFFLINE_FALLBACK`). Its answer keeps its own label and carries a warning, so that it can never
-//! pass for a model's work.
+//! The fallback: another analyst answers if every model is down and the operator allows it
+//! (`LLM_OFFLINE_FALLBACK`). Its answer keeps its own provider and has a warning, so that nobody takes it for
+//! a model's work.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     run::Stage,
 };
 
-/// Asks `primary`, and `fallback` where the primary is out of reach.
+/// Asks `primary`, and `fallback` if the primary cannot be reached.
 #[derive(Debug)]
 pub struct FallbackAnalyst {
     primary: Arc<dyn Analyst>,
@@ -27,8 +27,8 @@ impl FallbackAnalyst {
     }
 }
 
-/// Whether the failure means that no model can be reached now. A refused key, an unknown model or an answer
-/// that breaks the schema is not that: somebody must look at it, and a weaker answer would hide it.
+/// Whether the failure means that no model can be reached now. A refused key, an unknown model or an invalid
+/// answer is another failure. Somebody must look at it, and a weaker answer would hide it.
 const fn is_down(error: &LlmError) -> bool {
     match error.code {
         LlmErrorCode::LlmError | LlmErrorCode::LlmTimeout | LlmErrorCode::LlmRateLimit => {

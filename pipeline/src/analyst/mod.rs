@@ -1,8 +1,7 @@
-//! The analyst seam: whoever answers a stage.
+//! The seam to analysts, which answer the stages.
 //!
-//! Two stand behind it: [`model::ModelAnalyst`], which asks a language model, and
-//! [`extractive::ExtractiveAnalyst`], which needs neither key nor network. The engine cannot tell them
-//! apart, except by the provider they name in their answer.
+//! There are two: [`model::ModelAnalyst`] asks a language model, and [`extractive::ExtractiveAnalyst`] needs
+//! neither key nor network. The engine sees a difference only in the provider of an answer.
 
 pub mod extractive;
 pub mod fallback;
@@ -22,24 +21,24 @@ use crate::{
     stages::StageOutput,
 };
 
-/// What a stage may read.
+/// The material that a stage may read.
 #[derive(Debug, Clone, Copy)]
 pub struct StageInput<'a> {
     pub run: &'a RunId,
     pub document: &'a PackedDocument,
     pub brand: &'a BrandProfile,
-    /// The outputs of the stages before this one, quotes already looked up.
+    /// The outputs of the earlier stages. Their quotes were looked up.
     pub earlier: &'a Earlier,
-    /// What the run may still spend, in US dollars.
+    /// The money that the run may still spend, in US dollars.
     pub spend_limit_usd: Option<f64>,
 }
 
-/// A stage's answer. It satisfies the stage's schema; references and quotes are not checked yet.
+/// A stage's answer. It satisfies the stage's schema. References and quotes are not checked yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     pub output: StageOutput,
     pub provenance: Provenance,
-    /// What a reader should know about this answer, in sentences.
+    /// Warnings about this answer, in sentences.
     pub warnings: Vec<String>,
 }
 
@@ -51,7 +50,7 @@ pub enum AnalystError {
     /// The document holds too little for this analyst to work with.
     #[error("the document holds too little text to analyse: {0}")]
     TooLittleText(String),
-    /// A defect of ours: never the document's or the model's fault.
+    /// A defect of this program, not a fault of the document or the model.
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -62,10 +61,14 @@ impl From<PackError> for AnalystError {
     }
 }
 
-/// Something that answers stages.
+/// Answers stages.
 #[async_trait]
 pub trait Analyst: Send + Sync + std::fmt::Debug {
     /// Answers one stage from its input.
+    ///
+    /// # Errors
+    ///
+    /// [`AnalystError`]: the model call failed or was cancelled, the document holds too little text, or there is a defect.
     async fn answer(
         &self,
         stage: Stage,

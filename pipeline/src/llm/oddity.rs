@@ -1,6 +1,6 @@
-//! Deviations from the wire format that the readers tolerate: kept as a set, counted by kind.
+//! Oddities: deviations from the wire format that the readers tolerate, count and report.
 
-/// One kind of deviation in a model's reply. The answer was taken all the same.
+/// One kind of deviation in a model's reply. The answer was still taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Oddity {
@@ -12,7 +12,7 @@ pub enum Oddity {
     Heartbeat,
     /// An event or a body part that is JSON of an unknown kind.
     UnknownEvent,
-    /// An `error` member that names no error.
+    /// An `error` member without an error.
     EmptyError,
     /// A real error that came after a complete answer.
     ErrorAfterAnswer,
@@ -130,7 +130,7 @@ impl Oddities {
         self.0 == 0
     }
 
-    /// These, without those of `other`.
+    /// The oddities of this set that are not in `other`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use crate::llm::{Oddities, Oddity};
 
-/// Marks the lone surrogate U+D800; the others follow. The last private plane, which no text of a model uses.
+/// The marker of the lone surrogate U+D800, followed by those of the others. It is in the last private plane,
+/// which no model's text uses.
 const SURROGATE_BASE: u32 = 0x10_F000;
 const SURROGATES: std::ops::Range<u32> = SURROGATE_BASE..SURROGATE_BASE + 0x800;
-/// Marks the stray byte 0x00; the others follow.
+/// The marker of the stray byte 0x00, followed by those of the others.
 const BYTE_BASE: u32 = 0x10_F800;
 const BYTES: std::ops::Range<u32> = BYTE_BASE..BYTE_BASE + 0x100;
 
-/// The bytes as a text that `serde_json` accepts: stray bytes and lone surrogates have become markers.
+/// The bytes as a text that `serde_json` accepts, with markers in place of stray bytes and lone surrogates.
 pub(super) fn text_of<'a>(bytes: &'a [u8], oddities: &mut Oddities) -> Cow<'a, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => mark(text, oddities),
@@ -27,8 +28,8 @@ pub(super) fn text_of<'a>(bytes: &'a [u8], oddities: &mut Oddities) -> Cow<'a, s
     }
 }
 
-/// The text with a marker in place of each escape of half a surrogate pair. A character that looks like a marker, itself or
-/// as an escaped pair, becomes markers of its bytes, so that [`join`] gives it back.
+/// The text with a marker in place of each escape of half a surrogate pair. A character that looks like a
+/// marker becomes markers of its bytes, so that [`join`] restores it.
 pub fn mark<'a>(text: &'a str, oddities: &mut Oddities) -> Cow<'a, str> {
     let may_hold_halves = text.contains("\\ud") || text.contains("\\uD");
     if !may_hold_halves && !text.contains(is_marker) {
@@ -92,7 +93,7 @@ fn escaped_unit(bytes: &[u8], start: usize) -> Option<u32> {
     digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
-/// The text with its markers resolved: neighbouring halves and bytes become the characters that they are parts of, what
+/// The text with its markers resolved. Neighbouring halves and bytes become characters. A half or byte that
 /// stays alone becomes U+FFFD.
 #[must_use]
 pub fn join(text: String) -> String {

@@ -1,7 +1,7 @@
-//! Rewrites of texts that `serde_json` refuses, and many models write.
+//! Rewrites of texts that models write and `serde_json` refuses.
 
-/// The text with null in place of `NaN` and `Infinity`, which some servers write and JSON does not know; none where it holds
-/// none of them outside of strings.
+/// The text with null in place of `NaN` and `Infinity`, which some servers write. Returns none if they stand
+/// in strings only, or nowhere.
 pub(super) fn with_null_numbers(text: &str) -> Option<String> {
     const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
     if !WORDS.iter().any(|word| text.contains(word)) {
@@ -32,8 +32,8 @@ pub(super) fn with_null_numbers(text: &str) -> Option<String> {
     (copied > 0).then_some(out)
 }
 
-/// The text with control characters in its JSON strings escaped: models write line breaks into strings. Only the outermost
-/// braces tell where a string may begin, so text around the JSON is left as it is.
+/// The text with control characters in its JSON strings escaped, because models write line breaks into
+/// strings. A string counts only within braces, so text around the JSON stays as it is.
 #[must_use]
 pub fn with_escaped_controls(text: &str) -> Option<String> {
     let (mut escaped, mut copied) = (String::new(), 0);

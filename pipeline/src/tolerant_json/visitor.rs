@@ -5,7 +5,7 @@ use std::{cell::Cell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Builds a value; of a repeated key the last one counts, except that null does not replace a value.
+/// Builds a value. The last entry of a repeated key counts, but null does not replace a value.
 #[derive(Clone, Copy)]
 pub(super) struct Tolerant<'a> {
     pub(super) duplicates: &'a Cell<bool>,

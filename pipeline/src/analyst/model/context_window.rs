@@ -1,7 +1,7 @@
-//! Fits a document to a token budget: the first page, then the pages that say most, whole and in order.
+//! Fits a document to a token budget: the first page, then the most relevant pages, whole and in order.
 //!
-//! Deterministic, and independent of the stage: stages 1 and 2 must send the same bytes for the provider's
-//! cache to help.
+//! The choice is deterministic and the same for every stage. Stages 1 and 2 must send the same bytes, so that
+//! the provider's cache helps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,11 +19,11 @@ pub(super) struct Fitted {
     pub(super) sheets: Vec<Sheet>,
     /// Numbers of the pages that are left out, ascending.
     pub(super) left_out: Vec<u32>,
-    /// Numbers of pages of which only the beginning is sent, because alone they exceed the whole budget.
+    /// Numbers of pages whose beginning is sent, because one alone exceeds the whole budget.
     pub(super) shortened: Vec<u32>,
 }
 
-/// Words that mark change, novelty and results: what all stages look for.
+/// Words of change, novelty and results, which all stages look for.
 const SIGNALS: &str = "launch launched launches pilot trial introduced adopted adoption growth growing grew \
     increase increased decline rising trend trends shift shifting change consumers customers shoppers users \
     people behaviour behavior demand willing prefer percent survey respondents innovation innovative new \
@@ -31,15 +31,15 @@ const SIGNALS: &str = "launch launched launches pilot trial introduced adopted a
     partnership startup brand brands retail product products packaging sustainable refill digital community \
     experience value because result results study case";
 
-/// Terms of the document itself that stand for what it is about.
+/// The most terms of the document itself that stand for its subject.
 const SALIENT_TERMS_MAX: usize = 40;
 /// The usual BM25 constants.
 const TERM_SATURATION: f64 = 1.2;
 const LENGTH_WEIGHT: f64 = 0.75;
-/// A page marker and line ends.
+/// The tokens of a page's delimiter and line ends.
 const MARKER_TOKENS: usize = 14;
 
-/// About how many tokens a text is: four characters each holds for the languages of trend reports.
+/// The estimated tokens of a text: one for four characters, which fits the languages of trend reports.
 pub(super) fn tokens(text: &str) -> usize {
     text.chars().count().div_ceil(4)
 }
@@ -63,7 +63,7 @@ pub(super) fn fit(title: &str, sheets: Vec<Sheet>, budget_tokens: usize) -> Fitt
         };
         let needed = sheet_tokens(&sheet);
         if needed > budget_tokens && room > MARKER_TOKENS {
-            // It could never be sent whole; its beginning is worth more than nothing.
+            // Such a page never fits as a whole, so its beginning is sent.
             sheet.text = beginning(&sheet.text, (room - MARKER_TOKENS) * 4);
             fitted.shortened.push(sheet.number);
             room = 0;
@@ -81,7 +81,7 @@ pub(super) fn fit(title: &str, sheets: Vec<Sheet>, budget_tokens: usize) -> Fitt
     fitted
 }
 
-/// At most `chars_max` characters, ended at a line where one ends in the second half.
+/// At most `chars_max` characters, cut at the end of a line if one ends in the second half.
 fn beginning(text: &str, chars_max: usize) -> String {
     let start: String = text.chars().take(chars_max).collect();
     match start.rfind('\n') {
@@ -119,7 +119,7 @@ fn by_relevance(title: &str, sheets: &[Sheet]) -> Vec<usize> {
             (position, score)
         })
         .collect();
-    // The first page names the document and its subject; it goes first whatever its score.
+    // The first page names the document and its subject, so it goes first, regardless of its score.
     scored.sort_by(|(a, score_a), (b, score_b)| {
         (*b == 0).cmp(&(*a == 0)).then(score_b.total_cmp(score_a)).then(a.cmp(b))
     });
@@ -163,7 +163,7 @@ fn term_counts(text: &str) -> BTreeMap<String, f64> {
     counts
 }
 
-/// Page numbers for people: `3, 5–9, 12`; a long list ends in how many more there are.
+/// Page numbers for people: `3, 5–9, 12`. A long list ends with the number of further pages.
 pub(super) fn page_list(numbers: &[u32]) -> String {
     const RANGES_MAX: usize = 30;
     let mut ranges: Vec<(u32, u32)> = Vec::new();

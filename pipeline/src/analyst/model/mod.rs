@@ -1,9 +1,9 @@
 //! The analyst that asks a language model.
 //!
-//! It writes the prompt ([`prompt`]), fits the document to the model ([`context_window`]), keeps untrusted text apart from
-//! the task ([`untrusted_text`]), finds the answer in the reply ([`reading`], [`scan`]) and judges it ([`parse`]). Retries,
-//! deadlines and money are the [`LlmClient`]'s business; the one thing asked again here is an answer that breaks the
-//! schema, once.
+//! [`prompt`] writes the prompt, [`context_window`] fits the document to the model, and [`untrusted_text`]
+//! separates untrusted text from the task. [`reading`] and [`scan`] find the answer in a reply, and [`parse`]
+//! judges it. The [`LlmClient`] handles retries, deadlines and money. This analyst asks again only once, if
+//! an answer breaks the schema.
 
 mod context_window;
 mod options;
@@ -58,7 +58,7 @@ impl Analyst for ModelAnalyst {
     ) -> Result<Answer, AnalystError> {
         let (question, warnings) = Question::new(&self.options, stage, input, None)?;
         let first = self.client.complete(&question, input.spend_limit_usd, cancel).await?;
-        // An answer that is complete but too short is kept, in case the next one is no better.
+        // A valid answer with too few opportunities is kept, in case the next one is no better.
         let (violations, kept) = match self.judge(&question, &first) {
             Ok(output) => match too_few(&output, input)? {
                 None => return Ok(answer(stage, output, first, warnings)),
@@ -80,7 +80,7 @@ impl Analyst for ModelAnalyst {
                 Ok(answer(stage, output, reply, warnings))
             }
             (second, Some(output)) => {
-                // The second call is paid, too, whatever came of it.
+                // The second call costs money as well, also if it failed.
                 let mut reply = first;
                 if let Some(Ok(Again { reply: again, .. })) = second {
                     (reply.usage, reply.attempts) = (again.usage, again.attempts);
@@ -132,7 +132,7 @@ impl ModelAnalyst {
     }
 }
 
-/// A violation that no schema states: fewer opportunities than the lessons of the document carry.
+/// A violation that no schema states: fewer opportunities than the lessons of the document allow.
 fn too_few(output: &StageOutput, input: &StageInput<'_>) -> Result<Option<String>, AnalystError> {
     match output {
         StageOutput::BrandContextualization(output) => {
@@ -143,7 +143,7 @@ fn too_few(output: &StageOutput, input: &StageInput<'_>) -> Result<Option<String
 }
 
 impl ModelAnalyst {
-    /// The answer in a reply; tells the client what had to be tolerated to read it.
+    /// Judges the answer in a reply, and tells the client about tolerated oddities.
     fn judge(&self, question: &Question<'_>, completion: &Completion) -> Result<StageOutput, Vec<String>> {
         let (output, oddities) = question.judge(&completion.parts, completion.is_finished)?;
         if !oddities.is_empty() {
@@ -153,7 +153,7 @@ impl ModelAnalyst {
     }
 }
 
-/// The part of a reply that was most likely meant as the answer.
+/// The part of a reply that is most likely the answer.
 fn said(parts: &ReplyParts) -> &str {
     let texts = [Some(&parts.content), parts.tool_calls.first(), Some(&parts.reasoning)];
     texts.into_iter().flatten().find(|text| !text.trim().is_empty()).map_or("", String::as_str)

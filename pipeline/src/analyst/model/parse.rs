@@ -1,7 +1,7 @@
-//! From a model's reply to a stage's typed output.
+//! Turns a model's reply into a stage's typed output.
 //!
-//! Nothing is repaired: tools that complete cut-off JSON turn a truncated answer into a wrong one and a refusal
-//! into a string. The analyst asks again for an answer that is not whole.
+//! Cut-off JSON is never completed: that turns a truncated answer into a wrong one, and a refusal into a
+//! string. The analyst asks again instead.
 
 use super::reading;
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
     stages::{StageOutput, schema},
 };
 
-/// Reads a model's finished content: a JSON object that satisfies the stage's schema, bare or in the usual wrappings.
-/// Takes any text.
+/// Reads a model's finished content: a JSON object that satisfies the stage's schema, bare or in the usual
+/// wrappings. The text may be anything.
 ///
 /// # Errors
 ///
@@ -21,7 +21,8 @@ pub fn parse_answer(stage: Stage, text: &str) -> Result<StageOutput, Vec<String>
     judge(stage, &parts, true, &|_| false).map(|(output, _)| output)
 }
 
-/// As [`parse_answer`], of all parts of a reply; returns also what had to be tolerated. See [`reading::find`].
+/// Like [`parse_answer`], for all parts of a reply. Also returns the tolerated oddities. See
+/// [`reading::find`].
 pub(super) fn judge(
     stage: Stage,
     parts: &ReplyParts,

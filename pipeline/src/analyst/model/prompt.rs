@@ -1,8 +1,8 @@
 //! Builds a stage's prompt: the delimited material first, the task last.
 //!
-//! Order matters twice. The rules and the document, which stages 1 and 2 share, come first and are the same to
-//! the byte, so that the provider's cache can serve it; and the task stands behind all untrusted text, so that
-//! the last word is ours.
+//! Order matters twice. Stages 1 and 2 begin with the same bytes, the rules and the document, so that the
+//! provider's cache can serve them. The task stands behind all untrusted text, so that the text cannot
+//! override it.
 
 use std::sync::LazyLock;
 
@@ -26,13 +26,13 @@ use crate::{
 const RULES: &str = include_str!("../../prompts/rules.md");
 const AGAIN: &str = include_str!("../../prompts/again.md");
 
-/// A prompt, and what its reader should know about it.
+/// A prompt, with warnings for the reader of its answer.
 #[derive(Debug)]
 pub(super) struct Prompt {
     pub(super) system: String,
     pub(super) blocks: Vec<PromptBlock>,
     pub(super) warnings: Vec<String>,
-    /// Whether the material, which other people wrote, holds the keys of an answer.
+    /// Whether the untrusted text holds the keys of an answer.
     pub(super) holds_answer_keys: bool,
 }
 
@@ -47,7 +47,7 @@ fn task(stage: Stage) -> String {
     text.replace("{{schema}}", &schema::of(stage).checked.to_string())
 }
 
-/// Hash of everything in a stage's prompt that does not come from the run.
+/// The hash of everything in a stage's prompt that does not depend on the run.
 pub(super) fn version(stage: Stage) -> &'static str {
     static VERSIONS: LazyLock<[String; 4]> = LazyLock::new(|| {
         Stage::ALL.map(|stage| {
@@ -113,9 +113,9 @@ impl Prompt {
         self.blocks.push(PromptBlock { text, cacheable: false });
     }
 
-    /// Adds the refused answer and the violations for the second and last try, behind the same prompt.
+    /// Adds the refused answer and its violations behind the same prompt, for the second and last try.
     pub(super) fn add_refusal(&mut self, answer: &str, violations: &[String]) {
-        // Enough for the longest answer that satisfies a schema; more would only be paid for again.
+        // This holds the longest answer that satisfies a schema. More would only cost money.
         const ANSWER_CHARS_MAX: usize = 48_000;
         let answer: String = answer.chars().take(ANSWER_CHARS_MAX).collect();
         self.add(format!(
@@ -177,7 +177,8 @@ impl Prompt {
     }
 }
 
-/// The pages as they are sent: without running headers and footers, without what only looks like a marker.
+/// The pages as they are sent: without running headers and footers, and without anything that looks like a
+/// delimiter.
 fn sheets(document: &Document) -> Vec<Sheet> {
     document
         .pages
@@ -234,15 +235,15 @@ fn lessons(found: Option<GeneralTranslation>) -> Result<String, AnalystError> {
     Ok(format!("# The lessons\n\n{}", enclose("lessons", &pretty(&to_json(&found)?)?)))
 }
 
-/// Drops quotes that stand nowhere in the document, so that nothing is built on them, and the look-up's
-/// verdicts, so that no model learns to write its own.
+/// Drops quotes that stand nowhere in the document, so that nothing is built on them. Drops statuses as well,
+/// so that no model learns to write them.
 fn keep_found_quotes(evidence: &mut Vec<Evidence>) {
     evidence.retain(|item| item.status != Some(QuoteStatus::Absent));
     evidence.iter_mut().for_each(|item| item.status = None);
 }
 
-/// The longest beginning of `text` that ends with a paragraph and has at most `tokens_max` tokens; cut inside
-/// only where the first paragraph is longer than that.
+/// The longest beginning of `text` with at most `tokens_max` tokens that ends with a paragraph. Only a first
+/// paragraph that is too long is cut inside.
 fn paragraphs_within(text: &str, tokens_max: usize) -> &str {
     let text = text.trim_end();
     let Some((limit, _)) = text.char_indices().nth(tokens_max * 4) else {

@@ -19,7 +19,7 @@ use crate::{
     stages::{StageOutput, schema},
 };
 
-/// An answer that was refused, and why.
+/// A refused answer, with its violations.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refused<'a> {
     pub(super) answer: &'a str,
@@ -32,14 +32,14 @@ pub(super) struct Question<'a> {
     stage: Stage,
     pub(super) input: &'a StageInput<'a>,
     refused: Option<Refused<'a>>,
-    /// Whether other people's text in the prompt may hold an object that looks like an answer.
+    /// Whether untrusted text in the prompt may hold an object that looks like an answer.
     holds_answer_keys: bool,
     /// The prompt, until it is sent for the first time.
     prompt: Mutex<Option<Prompt>>,
 }
 
 impl<'a> Question<'a> {
-    /// The question, and what a reader of its answer should know.
+    /// The question, and the warnings for its answer.
     pub(super) fn new(
         options: &'a ModelOptions,
         stage: Stage,
@@ -70,10 +70,10 @@ impl<'a> Question<'a> {
         parse::judge(self.stage, parts, is_finished, &|answer| self.stands_in_prompt(answer))
     }
 
-    /// Whether other people's text in the prompt holds this answer, however it is written: a model that repeats it has not
-    /// answered, and a document could smuggle in an answer of its own.
+    /// Whether untrusted text in the prompt holds this answer, in any spelling. A model that repeats it has
+    /// not answered, and a document could smuggle in an answer.
     fn stands_in_prompt(&self, answer: &Value) -> bool {
-        // What is compared has one spelling of keys, numbers and white space.
+        // Both sides are compared in one spelling of keys, numbers and white space.
         let spelled = |value: Value| {
             let output =
                 StageOutput::from_json(self.stage, value).and_then(|output| serde_json::to_string(&output));

@@ -1,8 +1,8 @@
-//! Which object of a model's reply is its answer.
+//! Finds the object in a model's reply that is its answer.
 //!
-//! In this order: the whole content; an object in a code fence; the last object within other text; the arguments of a tool
-//! call; and, only if the content is empty, the reasoning. Nothing within a block of thoughts counts, and an object that
-//! already stands in the prompt is never taken.
+//! The order is: the whole content, an object in a code fence, the last object within other text, the
+//! arguments of a tool call. The reasoning counts only if the content is empty. Objects within a block of
+//! thoughts, or in the prompt, are never taken.
 
 use std::borrow::Cow;
 
@@ -15,10 +15,10 @@ use crate::{
     tolerant_json,
 };
 
-/// The longest text that is searched. The longest answer within the bounds has some 70,000 characters; all of them escaped,
-/// it has less than this.
+/// The longest text that is searched. The longest valid answer has about 70,000 characters. With all of them
+/// escaped, it still fits.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// How many objects, lists or strings may stand around the answer.
+/// The most objects, lists or strings around the answer.
 const WRAPPINGS_MAX: usize = 3;
 
 /// An object that may be the answer.
@@ -29,13 +29,13 @@ pub(super) struct Found {
     pub(super) oddities: Oddities,
 }
 
-/// Looks for the answer that satisfies `schema`. `is_finished` says whether the endpoint vouches that the reply is whole:
-/// where it does not, an object within other text may be a part of something, and only a bare one is taken.
-/// `stands_in_prompt` gets an object that satisfies the schema.
+/// Looks for the answer that satisfies `schema`. `is_finished` says whether the endpoint confirms that the
+/// reply is whole. Without that, an object within other text may be a part of something, so only a bare one
+/// is taken. `stands_in_prompt` gets an object that satisfies the schema.
 ///
 /// # Errors
 ///
-/// Why no object is the answer, as violations of the best candidate.
+/// The violations of the best candidate, if no object is the answer.
 pub(super) fn find(
     schema: &StageSchema,
     parts: &ReplyParts,
@@ -70,7 +70,8 @@ pub(super) fn find(
     })
 }
 
-/// Every object of a text that satisfies the schema, also in a wrapping: an answer that somebody else has written.
+/// Every object of a text that satisfies the schema, also in a wrapping. Somebody else than the model has
+/// written it.
 pub(super) fn answers_in(schema: &StageSchema, text: &str) -> Vec<Value> {
     let objects = Variant::of(text).flat_map(|variant| scan(&variant.text).objects);
     objects.filter_map(|object| unwrapped_to(schema, object.value).map(|(value, _)| value)).collect()
@@ -90,8 +91,9 @@ struct Variant<'t> {
 }
 
 impl<'t> Variant<'t> {
-    /// The text without white space and byte order marks around it, and with halves of surrogate pairs marked; then, where it
-    /// makes a difference, the same with control characters in strings escaped. No text that is blank or too long.
+    /// The text without white space and byte order marks around it, and with halves of surrogate pairs
+    /// marked. If strings hold control characters, a second variant has them escaped. A blank or too long
+    /// text has no variant.
     fn of(text: &'t str) -> impl Iterator<Item = Self> {
         let bare = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
         let is_searched = !bare.is_empty() && bare.len() <= TEXT_BYTES_MAX;
@@ -126,15 +128,17 @@ struct Refused {
 }
 
 impl Search<'_> {
-    /// The answer as the whole of a text. The error is why the text is no JSON, or that its object is refused.
+    /// The answer as the whole of a text. The error says why the text is no JSON, or that its object is
+    /// refused.
     fn whole(&mut self, text: &Variant<'_>) -> Result<Found, String> {
         let mut oddities = text.oddities;
         let value = tolerant_json::value(&text.text, &mut oddities).map_err(|error| error.to_string())?;
         self.judge(value, text.text.len(), oddities).ok_or_else(|| "it is another JSON value".to_owned())
     }
 
-    /// The answer within a text, outside of thoughts: the last one in a fence, else the last one between other words. None
-    /// where the text ends in the middle of an object: what stands before it may be a draft.
+    /// The answer within a text, outside of thoughts: the last one in a code fence, else the last one between
+    /// other words. If the text ends in the middle of an object, an earlier one may be a draft, so none is
+    /// taken.
     fn inside(&mut self, text: &Variant<'_>) -> Option<Found> {
         let scanned = scan(&text.text);
         let (mut fenced, mut embedded) = (None, None);
@@ -159,7 +163,7 @@ impl Search<'_> {
         Variant::of(text).find_map(|variant| self.whole(&variant).ok().or_else(|| self.inside(&variant)))
     }
 
-    /// The value, or the one object within it, if it satisfies the schema and stands in no prompt.
+    /// The value, or the one object within it, if it satisfies the schema and does not stand in the prompt.
     fn judge(&mut self, value: Value, length: usize, mut oddities: Oddities) -> Option<Found> {
         if value.is_object() && !self.schema.accepts(&value) {
             let schema = self.schema;
@@ -176,7 +180,7 @@ impl Search<'_> {
         Some(Found { value, oddities })
     }
 
-    /// Keeps the violations of the longest object: it is most likely to be meant.
+    /// Keeps the violations of the longest object, which is most likely the intended answer.
     fn refuse(&mut self, length: usize, violations: impl FnOnce() -> Vec<String>) {
         if self.refused.as_ref().is_none_or(|refused| refused.length < length) {
             self.refused = Some(Refused { length, violations: violations() });
@@ -184,7 +188,7 @@ impl Search<'_> {
     }
 }
 
-/// The value that satisfies the schema: itself, or the one in its wrappings; with their number.
+/// The value that satisfies the schema, itself or within wrappings, and the number of wrappings.
 fn unwrapped_to(schema: &StageSchema, mut value: Value) -> Option<(Value, usize)> {
     for wrappings in 0..=WRAPPINGS_MAX {
         if schema.accepts(&value) {

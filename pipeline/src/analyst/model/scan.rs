@@ -1,7 +1,7 @@
 //! Finds the JSON objects of a text in one pass, outside of blocks of thoughts.
 //!
-//! The pass reads the text from its beginning. An object that parses whole is taken as one piece, so that a mark within one
-//! of its strings opens no block and ends none.
+//! The pass reads the text from its beginning. An object that parses as a whole is one piece, so a mark
+//! within its strings opens and ends no block.
 
 use std::sync::LazyLock;
 
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::{llm::Oddities, tolerant_json};
 
-/// The bytes that the search may parse, all its beginnings together: a hostile text must not cost seconds.
+/// The most bytes that the search parses, over all its attempts. A hostile text must not cost seconds.
 const PARSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How the chat templates of public model families open and close a block of thoughts: DeepSeek, Qwen and most others;
-/// Anthropic's prompts; Mistral; QwQ; Seed; Kimi; Cohere; Open WebUI; gpt-oss.
+/// The marks that open and close a block of thoughts in the chat templates of public model families. Among
+/// them are DeepSeek, Qwen, Anthropic's prompts, Mistral, QwQ, Seed, Kimi, Cohere, Open WebUI and gpt-oss.
 const BLOCKS: [(&str, &str); 15] = [
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -33,7 +33,7 @@ const BLOCKS: [(&str, &str); 15] = [
     ("<|channel|>analysis<|message|>", "<|end|>"),
 ];
 
-/// A place in a text at which something begins or ends.
+/// A mark in a text: a block, an object or a code fence begins or ends there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Open(usize),
@@ -73,7 +73,8 @@ pub(super) fn scan(text: &str) -> Scanned {
         match kind {
             Mark::Fence => scan.is_fenced = !scan.is_fenced,
             Mark::Open(block) => scan.skip_block(block),
-            // It closes what was never opened: some chat templates open it in the prompt.
+            // It closes a block that the text never opened, because some chat templates open it in the
+            // prompt.
             Mark::Close(_) => {
                 scan.found = Scanned { holds_thoughts: true, ..Scanned::default() };
                 scan.is_fenced = false;
@@ -105,7 +106,8 @@ impl Scan<'_> {
         self.found.says_something |= !between.trim().is_empty();
     }
 
-    /// Goes behind the mark that closes the block, past blocks of the same kind within it; to the end, if none does.
+    /// Skips to the end of the block, past blocks of the same kind within it. An unclosed block ends with the
+    /// text.
     fn skip_block(&mut self, block: usize) {
         self.found.holds_thoughts = true;
         let mut depth = 1_usize;
@@ -123,7 +125,7 @@ impl Scan<'_> {
         self.at = self.text.len();
     }
 
-    /// Takes the object that begins here, if one does. False when the search ends.
+    /// Takes the object that begins here, if one does. Returns false if the search must end.
     fn take_object(&mut self, start: usize) -> bool {
         let rest = self.text.get(start..).unwrap_or_default();
         let mut oddities = Oddities::default();
@@ -143,7 +145,7 @@ impl Scan<'_> {
     }
 }
 
-/// How far the parser came before it gave up.
+/// How many bytes the parser read before it gave up.
 fn consumed(text: &str, error: &serde_json::Error) -> usize {
     let lines_before = error.line().saturating_sub(1);
     let line_start = match lines_before {
@@ -159,7 +161,7 @@ struct Marks {
 }
 
 impl Marks {
-    /// None only if the constants below were no patterns, which the tests would show.
+    /// The marks, or none if the constants are no valid patterns, which the tests would show.
     fn all() -> Option<&'static Self> {
         static MARKS: LazyLock<Option<Marks>> = LazyLock::new(|| {
             let mut patterns = vec!["{", "```", "~~~"];
@@ -175,7 +177,7 @@ impl Marks {
         MARKS.as_ref()
     }
 
-    /// The next mark from `at` on, and where it begins and ends.
+    /// The next mark from `at` on, with its beginning and end.
     fn next(&self, text: &str, at: usize) -> Option<(Mark, usize, usize)> {
         let found = self.automaton.find(Input::new(text).range(at..))?;
         let kind = self.kinds.get(found.pattern().as_usize()).copied()?;

@@ -2,10 +2,10 @@
 
 use crate::record::sha256_hex;
 
-/// Marker lines around one block of material.
+/// Delimiter lines around one block of untrusted text.
 ///
-/// The token is made from the digest of the material itself: to forge a marker, its author would have to
-/// write a text that contains part of its own SHA-256.
+/// The token comes from the digest of the text itself. To forge a delimiter, the text would have to contain a
+/// part of its own SHA-256.
 #[derive(Debug)]
 pub(super) struct Delimiters {
     kind: &'static str,
@@ -16,7 +16,7 @@ pub(super) struct Delimiters {
 const TOKEN_CHARS: usize = 16;
 
 impl Delimiters {
-    /// Delimiters for material of this kind (a word for the model, such as `document`).
+    /// Delimiters for a text of this kind, which is a word for the model, such as `document`.
     pub(super) fn new(kind: &'static str, material: &str) -> Self {
         let mut token = sha256_hex(format!("{kind}\n{material}").as_bytes());
         token.truncate(TOKEN_CHARS);
@@ -36,18 +36,18 @@ impl Delimiters {
     }
 }
 
-/// Puts material between its marker lines.
+/// Puts a text between its delimiters.
 pub(super) fn enclose(kind: &'static str, material: &str) -> String {
     let material = defused(material);
     let delimiters = Delimiters::new(kind, &material);
     format!("{}\n{}\n{}", delimiters.open(), material.trim_end(), delimiters.close())
 }
 
-/// The text without anything that looks like a marker or that a reader of the page could not see.
+/// The text without anything that looks like a delimiter, or that a reader of the page could not see.
 ///
-/// Runs of three or more angle brackets become single quotation marks of the same number (a real document
-/// hardly has them, and a quote across one is still found as `near`); control characters become spaces;
-/// invisible tag characters and changes of writing direction, which can hide orders, are dropped.
+/// Runs of three or more angle brackets become as many single quotation marks. A real document hardly has
+/// them, and a quote across one is still found as `near`. Control characters become spaces. Invisible tag
+/// characters and changes of writing direction can hide instructions, so they are dropped.
 pub(super) fn defused(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut brackets = String::new();
@@ -67,7 +67,7 @@ pub(super) fn defused(text: &str) -> String {
     clean
 }
 
-/// Moves a run of equal brackets to `clean`, replaced where it is long enough for a marker.
+/// Moves a run of equal brackets to `clean`, replaced if it is long enough for a delimiter.
 fn flush(brackets: &mut String, clean: &mut String) {
     if brackets.len() < 3 {
         clean.push_str(brackets);

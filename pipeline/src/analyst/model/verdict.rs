@@ -1,4 +1,4 @@
-//! The end of a question: an answer with its provenance, or the error that says what to do next.
+//! The result of a question: an answer with its provenance, or an error with the next step.
 
 use super::prompt;
 use crate::{
@@ -36,8 +36,7 @@ pub(super) fn answer(
     }
 }
 
-/// The provider's name as the endpoint gives it. The label of the built-in analyst is not the endpoint's to
-/// give.
+/// The provider's name as the endpoint gives it. An endpoint must not use the name of the built-in analyst.
 fn provider_label(named: Option<String>) -> String {
     match named {
         Some(name) if name.eq_ignore_ascii_case("extractive") => format!("endpoint:{name}"),
@@ -67,7 +66,8 @@ pub(super) fn invalid_output(
     usage: Usage,
     attempts: u32,
 ) -> LlmError {
-    /// The model's answer may be quoted in a violation; a person needs the first few.
+    /// How many violations a message shows. A violation may quote the model's answer, and a person needs only
+    /// the first few.
     const SHOWN_MAX: usize = 3;
     let shown = violations.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
     LlmError {
