@@ -1,4 +1,4 @@
-//! The checks of a profile: all of them, whatever the first one finds.
+//! The checks of a profile. All of them run, so that all problems are reported at once.
 
 use serde_json::{Map, Value};
 use serde_yaml::Spanned;
@@ -14,11 +14,15 @@ use super::{
 };
 
 impl BrandProfile {
-    /// Reads a profile from YAML, with the notes that lie beside it.
+    /// Reads a profile from YAML, together with its research notes.
     ///
-    /// Every problem is reported at once: missing or empty fields, wrong types, too few or too many
-    /// entries, texts beyond [`TEXT_CHARS_MAX`], files beyond [`FILE_BYTES_MAX`], notes beyond
-    /// [`NOTES_BYTES_MAX`]. Callers report them as [`BrandProblems::CODE`].
+    /// Callers report the problems as [`BrandProblems::CODE`].
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the profile: missing or empty fields, wrong types, too few or too many entries. Texts
+    /// beyond [`TEXT_CHARS_MAX`](super::TEXT_CHARS_MAX), files beyond [`FILE_BYTES_MAX`] and notes beyond
+    /// [`NOTES_BYTES_MAX`] are problems as well.
     pub fn from_yaml(id: BrandId, yaml: &str, research_notes: Option<String>) -> Result<Self, BrandProblems> {
         profile(id, yaml, research_notes)
     }
@@ -31,7 +35,7 @@ fn profile(id: BrandId, yaml: &str, research_notes: Option<String>) -> Result<Br
     let root = if checker.problems.is_empty() { yaml::parse(yaml) } else { Ok(Node::Null) };
     let profile = match root {
         Ok(Node::Mapping(pairs)) => Some(fields(&mut checker, &id, &pairs, research_notes)),
-        // A file or notes too large to look into have been reported already.
+        // A file or notes that are too large have been reported already.
         Ok(_) if !checker.problems.is_empty() => None,
         Ok(other) => {
             checker.add(
@@ -190,7 +194,7 @@ fn entries(
         .collect()
 }
 
-/// Fields that this version does not know are kept, within the same limits.
+/// Keeps fields that this version does not know, within the same limits.
 fn unknown_fields(checker: &mut Checker, id: &BrandId, pairs: &Pairs) -> Map<String, Value> {
     let mut other = Map::new();
     for (key, value) in pairs {

@@ -6,11 +6,11 @@ use super::yaml::Node;
 
 pub(super) type Pairs = [(Spanned<Node>, Spanned<Node>)];
 
-/// The fields a profile may or must have. The order is that of the documentation, and of the problems
-/// that have no line.
+/// The fields that a profile must have. The documentation has this order, and so have problems without a
+/// line.
 pub(super) const TEXT_FIELDS: [&str; 4] = ["brand_name", "country", "industry", "positioning"];
 pub(super) const OPTIONAL_TEXT_FIELD: &str = "tone";
-/// With the fewest entries; 0 for an optional list.
+/// The lists, each with its fewest entries. An optional list has 0.
 pub(super) const LIST_FIELDS: [(&str, usize); 7] = [
     ("product_portfolio", 3),
     ("target_customers", 2),
@@ -21,10 +21,10 @@ pub(super) const LIST_FIELDS: [(&str, usize); 7] = [
     ("constraints", 0),
 ];
 
-/// Fields that profiles in use write in a second way: ours first.
+/// Fields with a second spelling in existing profiles. The standard spelling comes first.
 const SPELLINGS: [(&str, &str); 2] = [("brand_name", "company_name"), ("product_portfolio", "portfolio")];
 
-/// How this profile writes a field. Where it writes both, the second is a field of its own.
+/// The spelling of a field in this profile. If the profile has both, the second is an unknown field.
 pub(super) fn written<'n>(name: &'n str, pairs: &Pairs) -> &'n str {
     let second = SPELLINGS.iter().find(|(first, _)| *first == name).map(|(_, second)| *second);
     second.filter(|second| find(name, pairs).is_none() && find(second, pairs).is_some()).unwrap_or(name)

@@ -23,7 +23,11 @@ pub struct BrandIdError {
 }
 
 impl BrandId {
-    /// Checks and takes a brand id that somebody gave.
+    /// Checks a brand id and takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`BrandIdError`] if the text has another form.
     pub fn parse(text: &str) -> Result<Self, BrandIdError> {
         if is_safe_name(text, BRAND_ID_BYTES_MAX, |b| {
             b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'

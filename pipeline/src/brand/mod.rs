@@ -1,4 +1,4 @@
-//! Brands: a validated id, and a profile read from YAML with every problem reported at once.
+//! Brands: a validated id, and a profile read from YAML. All problems of a profile are reported at once.
 
 mod check;
 mod field;

@@ -1,4 +1,4 @@
-//! What is wrong with a brand's profile: every problem, each with its place and what to do about it.
+//! The problems of a brand's profile, each with its place and the next step.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::Serialize;
 
 use super::id::BrandId;
 
-/// One thing wrong with a profile.
+/// One problem of a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BrandProblem {
     /// The field as a path, `brand_values` or `product_portfolio[2]` (entries from 1); `file` for the
     /// file as a whole.
     pub field: String,
-    /// From 1, where the parser knows it.
+    /// The line, from 1, if the parser knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// What is wrong, without a final period.
+    /// The problem, without a final period.
     pub message: String,
-    /// What to do, without a final period.
+    /// The next step, without a final period.
     pub advice: String,
 }
 
@@ -30,7 +30,7 @@ impl fmt::Display for BrandProblem {
     }
 }
 
-/// Everything wrong with one profile, in the order of its lines; what has no line stands last.
+/// All problems of one profile, in the order of its lines. Problems without a line come last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BrandProblems {
     pub brand: BrandId,

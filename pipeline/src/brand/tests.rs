@@ -44,7 +44,7 @@ fn a_good_profile_is_read_with_its_unknown_fields_and_notes() {
     assert_eq!(profile.other["sites"], serde_json::json!({"head": "Oslo", "others": ["Bergen"]}));
     assert_eq!(profile.research_notes.as_deref(), Some("Notes."));
     assert_eq!(profile.entries(ProfileField::TargetCustomers), ["Families", "Students"]);
-    // What is stored can be read back.
+    // A stored profile can be read back.
     let json = serde_json::to_string(&profile).unwrap();
     assert_eq!(serde_json::from_str::<BrandProfile>(&json).unwrap(), profile);
 }

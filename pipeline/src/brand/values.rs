@@ -30,7 +30,7 @@ impl Checker {
         });
     }
 
-    /// Keys must be text and stand once.
+    /// Checks that keys are text and occur once.
     pub(super) fn keys(&mut self, path: &str, pairs: &Pairs) {
         let mut seen: Vec<(String, Option<u64>)> = Vec::new();
         for (key, _) in pairs {
@@ -54,7 +54,7 @@ impl Checker {
         }
     }
 
-    /// A value that must be text.
+    /// Takes a value that must be text.
     pub(super) fn entry(&mut self, path: &str, node: &Spanned<Node>) -> Option<String> {
         let line = yaml::line(node);
         match &node.value {

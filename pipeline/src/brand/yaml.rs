@@ -1,5 +1,4 @@
-//! YAML as a tree that remembers its lines, so that a profile can be checked as a whole and not only up
-//! to its first mistake.
+//! YAML as a tree with line numbers, so that one pass can report every problem of a profile.
 
 use std::fmt;
 
@@ -31,7 +30,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// What the value is, for people.
+    /// The kind of the value, for people.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "empty",
@@ -70,13 +69,13 @@ impl Node {
     }
 }
 
-/// The line of a node, where the parser knows it.
+/// The line of a node, if the parser knows it.
 pub(super) fn line<T>(node: &Spanned<T>) -> Option<u64> {
     let line = node.referenced.line();
     (line > 0).then_some(line)
 }
 
-/// Reads a file's YAML; an error is the one problem that keeps anything else from being checked.
+/// Reads a file's YAML. An error is the only problem of the file, because nothing else can be checked.
 pub(super) fn parse(yaml: &str) -> Result<Node, BrandProblem> {
     serde_yaml::from_str_with_options::<Spanned<Node>>(yaml, options()).map(|root| root.value).map_err(
         |error| {
@@ -110,9 +109,9 @@ fn options() -> Options {
             max_total_replayed_events: NODES_MAX,
             max_replay_stack_depth: 8,
         },
-        // Duplicates are reported with all other problems, so they must reach us.
+        // The checks report duplicates with all other problems, so the parser must pass them on.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        // Only `true` and `false`: a country `NO` is Norway.
+        // Only `true` and `false` are booleans: the country `NO` is Norway.
         strict_booleans: true,
         with_snippet: false,
     }

@@ -1,21 +1,23 @@
-//! Stage 4: what one brand could do with the lessons.
+//! Stage 4: opportunities for one brand.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::brand::ProfileField;
 
-/// The opportunities that a run yields: the frontend has a place for each, and warns where one is missing.
+/// How many opportunities a run yields. The frontend has a place for each, and warns if one is missing.
 pub const OPPORTUNITIES: usize = 5;
 
-/// From so many lessons on, fewer opportunities are no answer.
+/// From this many lessons on, an answer must have all opportunities.
 const LESSONS_FOR_ALL: usize = 3;
 
-/// What stage 4 answers.
+/// The answer of stage 4.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(description = "What stage 4 answers.")]
 pub struct BrandContextualization {
-    /// What about the brand mattered for the choice.
+    /// The facts about the brand that decided the choice.
+    #[schemars(description = "What about the brand mattered for the choice.")]
     #[schemars(length(min = 10, max = 2000))]
     pub brand_context: String,
     #[schemars(length(min = 3, max = 5))]
@@ -32,7 +34,7 @@ impl BrandContextualization {
         })
     }
 
-    /// The note of an answer to fewer lessons than opportunities need.
+    /// The note for an answer to fewer lessons than its opportunities need.
     #[must_use]
     pub fn shared_lessons(&self, lessons: usize) -> Option<String> {
         let count = self.opportunities.len();
@@ -60,7 +62,8 @@ pub struct Opportunity {
     pub pitch: String,
     #[schemars(length(min = 10, max = 1500))]
     pub why_this_brand: String,
-    /// What in the brand's profile it builds on, word for word.
+    /// The entries of the brand's profile that it builds on, word for word.
+    #[schemars(description = "What in the brand's profile it builds on, word for word.")]
     #[schemars(length(min = 1, max = 6))]
     pub profile_links: Vec<ProfileLink>,
     #[schemars(length(min = 1, max = 5), inner(length(min = 1, max = 300)))]

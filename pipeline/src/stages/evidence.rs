@@ -1,4 +1,4 @@
-//! Evidence: quotes from the document, and what their look-up found.
+//! Evidence: quotes from the document, with the result of their look-up.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,14 +14,14 @@ pub struct Evidence {
     #[serde(deserialize_with = "whole_number")]
     #[schemars(range(min = 1, max = 2000))]
     pub page: u32,
-    /// Set by [`crate::grounding`], never by whoever answered.
+    /// Set by [`crate::grounding`], never by the analyst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("readOnly" = true))]
     pub status: Option<QuoteStatus>,
 }
 
-/// Any integer of JSON Schema, which counts `1.0` and `1e30` among them, cut to the range of the type. Bounds are the
-/// checked schema's business: this only keeps an answer from being lost for the spelling of a number.
+/// Reads any integer of JSON Schema, also `1.0` and `1e30`, and cuts it to the range of the type. An answer
+/// must not fail for the spelling of a number. The checked schema has the bounds.
 fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let number = serde_json::Number::deserialize(deserializer)?;
     if let Some(number) = number.as_u64() {
@@ -34,7 +34,7 @@ fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32
     }
 }
 
-/// What the look-up of a quote found.
+/// The result of a quote's look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuoteStatus {
@@ -44,7 +44,7 @@ pub enum QuoteStatus {
     Near,
     /// Stands on another page; the page was corrected.
     WrongPage,
-    /// Stands nowhere: kept here for the record, dropped from the report, counted.
+    /// Stands nowhere. The record keeps the quote, the report drops it, and it is counted.
     Absent,
 }
 

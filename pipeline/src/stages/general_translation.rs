@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What stage 3 answers.
+/// The answer of stage 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(description = "What stage 3 answers.")]
 pub struct GeneralTranslation {
     #[schemars(length(min = 1, max = 7))]
     pub lessons: Vec<Lesson>,
@@ -38,9 +39,10 @@ pub struct Lesson {
     pub trends: Vec<String>,
 }
 
-/// What people hire such a thing for.
+/// The jobs for which people "hire" such a thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(description = "What people hire such a thing for.")]
 pub struct JobToBeDone {
     #[schemars(length(min = 1, max = 500))]
     pub functional: String,

@@ -1,13 +1,14 @@
-//! Stage 1: what in the document is worth transferring.
+//! Stage 1: the cases of the document that are worth transferring.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
 
-/// What stage 1 answers.
+/// The answer of stage 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(description = "What stage 1 answers.")]
 pub struct InputProcessing {
     #[schemars(length(min = 2, max = 5))]
     pub inspirations: Vec<Inspiration>,

@@ -1,8 +1,8 @@
-//! The four stages: what each must answer, the schema it is held to, and the checks that tie it to the
-//! stages before it.
+//! The four stages: the answer of each, the schema that it must satisfy, and the checks of its references to
+//! earlier stages.
 //!
-//! One file a stage. [`schema`] makes two JSON Schemas of each answer's type: one that is sent, in the keywords that every
-//! provider's strict mode accepts, and one with bounds, against which the answer is checked.
+//! Each stage has a file. [`schema`] makes two JSON Schemas of each answer's type. Providers get one in
+//! keywords that every strict mode accepts. The other has bounds, and checks the answer.
 
 pub mod brand_contextualization;
 mod evidence;

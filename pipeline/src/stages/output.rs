@@ -42,6 +42,10 @@ impl StageOutput {
     }
 
     /// Reads the answer of `stage` from JSON that already satisfies the stage's schema.
+    ///
+    /// # Errors
+    ///
+    /// The JSON does not have the form of the stage's answer.
     pub fn from_json(stage: Stage, value: serde_json::Value) -> Result<Self, serde_json::Error> {
         Ok(match stage {
             Stage::InputProcessing => Self::InputProcessing(serde_json::from_value(value)?),

@@ -8,7 +8,7 @@ use super::{
     signal_amplification::{SignalAmplification, Trend},
 };
 
-/// The outputs of the stages that have run so far; what a later stage reads.
+/// The outputs of the stages that have run so far, which later stages read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outputs {
     pub inspirations: Option<InputProcessing>,
@@ -18,7 +18,7 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Takes in the output of one stage.
+    /// Adds the output of one stage.
     pub fn insert(&mut self, output: StageOutput) {
         match output {
             StageOutput::InputProcessing(out) => self.inspirations = Some(out),

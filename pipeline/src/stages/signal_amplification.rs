@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
 
-/// What stage 2 answers.
+/// The answer of stage 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(description = "What stage 2 answers.")]
 pub struct SignalAmplification {
     #[schemars(length(min = 1, max = 6))]
     pub trends: Vec<Trend>,

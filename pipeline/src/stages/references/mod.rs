@@ -1,12 +1,12 @@
-//! Cross-references between stages and to the brand's profile: soft checks. A broken reference is dropped
-//! and kept as a warning; it is never asked for again and never fatal.
+//! Cross-references between stages, and to the brand's profile. A broken reference is dropped with a warning.
+//! It is never fatal, and the analyst is not asked again.
 
 mod profile_links;
 
 use super::{output::StageOutput, outputs::Outputs};
 use crate::{brand::BrandProfile, run::shortened};
 
-/// Drops what refers to nothing or twice to the same, and says so in one warning each.
+/// Drops references to nothing and repeated references, with a warning for each.
 #[must_use]
 pub fn check(output: &mut StageOutput, earlier: &Outputs, brand: &BrandProfile) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -38,7 +38,7 @@ pub fn check(output: &mut StageOutput, earlier: &Outputs, brand: &BrandProfile) 
     warnings
 }
 
-/// What is referred to, and which of them exist.
+/// The noun for a kind of item, and the ids that exist.
 #[derive(Clone, Copy)]
 struct Kind<'a>(&'static str, &'a [&'a str]);
 

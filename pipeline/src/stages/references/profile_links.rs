@@ -11,7 +11,7 @@ use crate::{
 /// Shorter texts (in characters) name nothing.
 const NAME_CHARS_MIN: usize = 3;
 
-/// Replaces each link by the profile's own entry; drops what the profile does not list.
+/// Replaces each link by the profile's own entry, and drops links to entries that the profile does not list.
 pub(super) fn check(
     item: &str,
     links: &mut Vec<ProfileLink>,
@@ -59,7 +59,7 @@ enum Found {
     Nothing,
 }
 
-/// The whole entry first, then a part that names it; the named field first, then the others.
+/// Looks for the whole entry first, then for a part that names it. The named field comes before the others.
 fn find(link: &ProfileLink, brand: &BrandProfile) -> Found {
     let wanted = words(&link.entry);
     let others: Vec<ProfileField> =
@@ -73,7 +73,7 @@ fn find(link: &ProfileLink, brand: &BrandProfile) -> Found {
             let Some((field, entry)) = matching.next() else {
                 continue;
             };
-            // The same text may stand in two fields, which makes it no less real.
+            // The same text may stand in two fields. It is an entry all the same.
             if matching.any(|(_, another)| words(another) != words(entry)) {
                 return Found::Several;
             }
@@ -88,8 +88,8 @@ fn is_same(wanted: &[String], entry: &str) -> bool {
     !wanted.is_empty() && words(entry) == wanted
 }
 
-/// Whether the words begin the entry, stand in its name (what comes before a dash, colon, comma or
-/// parenthesis), or begin with that name: `Cracker Barrel` for `Cracker Barrel - cheddar cheese`.
+/// Whether the words begin the entry, stand in its name, or begin with its name. The name ends at a dash,
+/// colon, comma or parenthesis: `Cracker Barrel - cheddar cheese`.
 fn is_named_by(wanted: &[String], entry: &str) -> bool {
     if wanted.iter().map(|word| word.chars().count()).sum::<usize>() < NAME_CHARS_MIN {
         return false;

@@ -1,7 +1,8 @@
 //! The two JSON Schemas of each stage's answer, made from one source: the Rust types.
 //!
-//! * The schema that is **sent** uses only keywords that every provider's strict mode accepts. It holds no bounds.
-//! * The schema that is **checked** is the same with the bounds. It also stands in the prompt.
+//! * The schema that is **sent** to providers uses only keywords that every strict mode accepts. It has no
+//!   bounds.
+//! * The schema that is **checked** is the same with bounds. It also stands in the prompt.
 
 mod render;
 mod violation;
@@ -17,8 +18,7 @@ use super::{
 };
 use crate::run::Stage;
 
-/// The most schema violations that are named when an answer is refused: a model asked again can use a few,
-/// not hundreds.
+/// The most violations that a refusal names. A model that is asked again can use a few, not hundreds.
 const VIOLATIONS_MAX: usize = 12;
 
 /// The schemas of one stage's answer.
@@ -37,7 +37,8 @@ impl StageSchema {
     ///
     /// # Errors
     ///
-    /// Every violation (up to a limit) as `path: what is wrong`; a violated bound with the bound and the value's length.
+    /// Every violation, up to a limit, as `path: problem`. A violated bound comes with the bound and the
+    /// value's length.
     pub fn check(&self, value: &Value) -> Result<(), Vec<String>> {
         let Some(validator) = &self.validator else {
             return Err(vec!["the stage's schema does not compile".to_owned()]);

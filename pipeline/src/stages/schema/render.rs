@@ -1,18 +1,19 @@
-//! From a Rust type to the two renderings of its schema.
+//! Makes the two renderings of a Rust type's schema.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-/// The keywords of the schema that is sent: those that the strict modes of OpenAI, Anthropic and Google all accept.
+/// The keywords of the schema that is sent. The strict modes of OpenAI, Anthropic and Google accept all of
+/// them.
 pub(super) const SENT_KEYWORDS: [&str; 8] =
     ["type", "properties", "required", "additionalProperties", "items", "enum", "anyOf", "description"];
 
 /// The bounds, which only the checked schema holds.
 pub(super) const BOUNDS: [&str; 6] = ["minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum"];
 
-/// The schema of what an analyst answers, with every keyword that either rendering uses: inlined, closed, every property
-/// required, enumerations as typed lists of words, nullable values as `anyOf`. Properties that
-/// the pipeline sets itself (`readOnly`) are left out.
+/// The schema of an answer, with every keyword that either rendering uses. It is inlined and closed, and
+/// requires every property. Enumerations are typed lists of words, and nullable values are `anyOf`.
+/// Properties that the pipeline sets (`readOnly`) are left out.
 pub(super) fn normal_form<T: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;
@@ -21,8 +22,7 @@ pub(super) fn normal_form<T: JsonSchema>() -> Value {
     schema
 }
 
-/// The rendering for providers. A description states the bounds, so that a model knows them where only the schema
-/// reaches it.
+/// The rendering for providers. Descriptions state the bounds, for models that see only the schema.
 pub(super) fn sent(normal: &Value) -> Value {
     render(normal, &|object| {
         let described = description(object);
@@ -60,8 +60,8 @@ fn normalise(schema: &mut Value) {
     }
 }
 
-/// The generator writes an enumeration with documented variants as `oneOf` over `const`, and a single word as `const`:
-/// both become a typed `enum`. The variants' descriptions join the one of the whole.
+/// Turns `const`, and `oneOf` over `const`, into a typed `enum`. The generator writes them for enumerations
+/// with documented variants. The variants' descriptions join the one of the whole.
 fn words_of_variants(object: &mut Map<String, Value>) {
     if let Some(word) = object.remove("const") {
         object.insert("enum".to_owned(), json!([word]));
@@ -93,7 +93,8 @@ fn words_of_variants(object: &mut Map<String, Value>) {
     }
 }
 
-/// `"type": ["string", "null"]` becomes `anyOf` of the value's schema and null; the description stays outside.
+/// Turns `"type": ["string", "null"]` into `anyOf` of the value's schema and null. The description stays
+/// outside.
 fn split_nullable(object: &mut Map<String, Value>) {
     let Some(Value::Array(types)) = object.get("type") else { return };
     let Some(kind) = types.iter().find(|kind| *kind != "null").cloned() else { return };

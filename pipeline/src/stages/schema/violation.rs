@@ -6,9 +6,9 @@ use serde_json::Value;
 /// A message may quote the offending value, which may be a page long.
 const CHARS_MAX: usize = 200;
 
-/// `path: what is wrong`. A violated bound is told with the bound and the value's length.
+/// Describes a violation as `path: problem`. A violated bound comes with the bound and the value's length.
 pub(super) fn describe(error: &ValidationError<'_>) -> String {
-    // A nullable value fails as a whole; the branch that has the value's type says why.
+    // A nullable value fails as a whole. The branch with the value's type has the reason.
     if let ValidationErrorKind::AnyOf { context } = error.kind()
         && let Some(inner) =
             context.iter().find(|branch| !branch.iter().any(is_about_type)).and_then(|b| b.first())
