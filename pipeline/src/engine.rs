@@ -1,10 +1,11 @@
-//! The stage loop: take what is stored, go on at the first missing stage, stop cleanly when told.
+//! The stage loop: it takes the stored stages, continues at the first missing one, and stops cleanly when
+//! cancelled.
 //!
 //! # Invariants
 //!
-//! * A stage that the store returns is never asked for again: an answer costs money.
-//! * A stage counts only when the store has it; only then does the next one begin.
-//! * Cancellation is looked at between stages and ends a stage in flight; it never tears a write.
+//! * A stage that the store returns is never asked for again, because an answer costs money.
+//! * A stage counts only when the store has it. Only then does the next one begin.
+//! * Cancellation ends a stage in flight, or takes effect between stages. It never interrupts a write.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,12 +28,12 @@ use crate::{
     store::{RunStore, WriteMode},
 };
 
-/// Runs stages. Cheap to clone; holds no state of any run.
+/// Runs stages. It is cheap to clone, and holds no state of any run.
 #[derive(Debug, Clone)]
 pub struct Engine {
     pub analyst: Arc<dyn Analyst>,
     pub clock: Arc<dyn Clock>,
-    /// What all stages of one run may cost together, in US dollars.
+    /// The most that all stages of one run may cost together, in US dollars.
     pub cost_limit_usd: Option<f64>,
 }
 
@@ -43,14 +44,14 @@ pub struct Job<'a> {
     pub store: &'a dyn RunStore,
     pub document: &'a PackedDocument,
     pub brand: &'a BrandProfile,
-    /// What earlier attempts spent without storing a stage, in US dollars; it counts against the limit.
+    /// The cost of earlier attempts that stored no stage, in US dollars. It counts against the limit.
     pub lost_usd: f64,
 }
 
-/// What happens in a run, as it happens.
+/// A step of a run, reported when it happens.
 #[derive(Debug, Clone)]
 pub enum StageEvent {
-    /// The stage is already stored and will not be asked for.
+    /// The stage is already stored, so the analyst is not asked.
     Reused {
         meta: StageMeta,
         item_count: usize,
@@ -75,7 +76,12 @@ pub struct Finished {
 }
 
 impl Engine {
-    /// Takes the run from where it stands to its report, which is stored with the run's end.
+    /// Runs the missing stages and writes the report, which the caller stores with the run's end.
+    ///
+    /// # Errors
+    ///
+    /// [`RunFailure`] with the code of its cause: no answer, a failed store, the cost limit, or a cancelled
+    /// run. Stored stages stay stored.
     pub async fn run(
         &self,
         job: Job<'_>,
@@ -121,7 +127,7 @@ impl Engine {
         Ok(Finished { records, report })
     }
 
-    /// Refuses to pay for another stage where the run has a cost limit and the cost so far is unknown.
+    /// Refuses to pay for another stage if the run has a cost limit and its cost so far is unknown.
     fn check_cost_is_known(&self, stage: Stage, progress: &RunProgress) -> Result<(), RunFailure> {
         let (Some(limit), Some(unknown)) = (self.cost_limit_usd, progress.unknown_cost) else {
             return Ok(());
@@ -175,8 +181,8 @@ impl Engine {
         if let StageOutput::BrandContextualization(out) = &output {
             warnings.extend(out.shared_lessons(earlier.lessons().len()));
         }
-        // Made anew for each stage, in a millisecond or less: it is several times as large as the document, and a model
-        // thinks for a minute.
+        // The index is built for each stage, within a millisecond. It is several times as large as the
+        // document, so it must not wait while a model thinks.
         let document = job.document.unpack().map_err(unreadable)?;
         let index = PageIndex::new(&document);
         let (grounding, unfounded) = grounding::ground(&mut output, &earlier, &index, job.brand);
@@ -197,7 +203,7 @@ impl Engine {
             &provenance,
             Circumstances {
                 started_at,
-                // A wall clock may be set back while a stage runs; a record never ends before it began.
+                // A wall clock may be set back while a stage runs. A record must not end before it began.
                 finished_at: finished_at.max(started_at),
                 mode,
                 flags_revision,
@@ -223,7 +229,7 @@ fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> 
     .map_err(|error| RunFailure::from_record(None, &error))
 }
 
-/// What a run has earned so far.
+/// The results of a run so far.
 #[derive(Debug, Default)]
 struct RunProgress {
     earlier: Earlier,
@@ -233,7 +239,7 @@ struct RunProgress {
 }
 
 impl RunProgress {
-    /// Takes a stored record in; returns how many items it holds.
+    /// Takes a stored record, and returns how many items it holds.
     fn take(&mut self, record: &StageRecord) -> Result<usize, RunFailure> {
         let stage = record.meta.stage;
         let broken = |error| RunFailure::from_record(Some(stage), &error);

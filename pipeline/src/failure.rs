@@ -1,4 +1,4 @@
-//! Why a run ended without its report: a stable code, the stage, and a sentence for people.
+//! Failures: why a run ended without its report, as a stable code, the stage, and a sentence for people.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -83,14 +83,14 @@ impl std::fmt::Display for FailureCode {
 #[error("{code}: {message}")]
 pub struct RunFailure {
     pub code: FailureCode,
-    /// The stage at which the run ended; none while the document was being read.
+    /// The stage at which the run ended, or none if the document could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// What happened and what to do next. Never holds a secret.
+    /// The failure and the next step. It never holds a secret.
     pub message: String,
     /// Whether the same run may succeed when it is retried as it is.
     pub can_retry: bool,
-    /// What was spent on the answer that never came: part of the run's cost, in no record.
+    /// The cost of the answer that never came. It is a part of the run's cost, and in no record.
     #[serde(skip)]
     pub usage: Usage,
 }
@@ -102,7 +102,7 @@ impl RunFailure {
         Self { code, stage, message: message.into(), can_retry, usage: Usage::default() }
     }
 
-    /// The run was told to stop.
+    /// Somebody stopped the run.
     #[must_use]
     pub fn cancelled(stage: Option<Stage>) -> Self {
         Self::new(FailureCode::Cancelled, stage, "the run was stopped before it was finished", true)
@@ -137,19 +137,19 @@ impl RunFailure {
         }
     }
 
-    /// Storage did not take or give what the stage needed.
+    /// Storage could not load or store what the stage needed.
     #[must_use]
     pub fn from_store(stage: Option<Stage>, error: &StoreError) -> Self {
         Self::new(FailureCode::StorageUnavailable, stage, error.message.clone(), true)
     }
 
-    /// What a run has read could not be kept or found again: a defect of ours.
+    /// The run's document or outputs could not be compressed or read back, which is a defect.
     #[must_use]
     pub fn from_packing(stage: Option<Stage>, error: &PackError) -> Self {
         Self::new(FailureCode::Internal, stage, format!("what the run has read {error}"), true)
     }
 
-    /// A record could not be made or read: a defect of ours.
+    /// A record could not be made or read, which is a defect.
     #[must_use]
     pub fn from_record(stage: Option<Stage>, error: &RecordError) -> Self {
         Self::new(FailureCode::Internal, stage, format!("the stage's record {error}"), true)

@@ -10,8 +10,8 @@ pub const RUN_ID_BYTES_MAX: usize = 100;
 
 /// The identity of a run: `[A-Za-z0-9][A-Za-z0-9_-]{0,99}`.
 ///
-/// It becomes a folder name, a database key and a part of URLs, so nothing else is let in: no separator,
-/// no dot, no non-ASCII character.
+/// It becomes a folder name, a database key and a part of URLs. So it allows no separator, no dot and no
+/// non-ASCII character.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(String);
@@ -24,7 +24,11 @@ pub struct RunIdError {
 }
 
 impl RunId {
-    /// Checks and takes a run id that somebody gave.
+    /// Checks a run id and takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`RunIdError`] if the text has another form.
     pub fn parse(text: &str) -> Result<Self, RunIdError> {
         if is_safe_name(text, RUN_ID_BYTES_MAX, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
             Ok(Self(text.to_owned()))
@@ -83,14 +87,15 @@ impl JsonSchema for RunId {
     }
 }
 
-/// True for 1 to `bytes_max` allowed bytes of which the first is alphanumeric: safe as a path component.
+/// Whether a text is safe as a path component: 1 to `bytes_max` allowed bytes, of which the first is
+/// alphanumeric.
 pub(crate) fn is_safe_name(text: &str, bytes_max: usize, allowed: impl Fn(u8) -> bool) -> bool {
     text.len() <= bytes_max
         && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && text.bytes().all(allowed)
 }
 
-/// The beginning of a text somebody gave, short enough for an error message.
+/// The beginning of a given text, short enough for an error message.
 pub(crate) fn shortened(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     let mut start: String = text.chars().take(CHARS_MAX).collect();
@@ -100,7 +105,7 @@ pub(crate) fn shortened(text: &str) -> String {
     start
 }
 
-/// Run status, in the words of the database and of the manifest.
+/// The status of a run, in the words of the database and the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RunStatus {
@@ -151,7 +156,7 @@ impl Stage {
         }
     }
 
-    /// What the stage finds, in the plural.
+    /// The items that the stage finds, in the plural.
     #[must_use]
     pub const fn items(self) -> &'static str {
         match self {
@@ -162,7 +167,7 @@ impl Stage {
         }
     }
 
-    /// Where the stage's record lies under the run's folder.
+    /// The path of the stage's record below the run's folder.
     #[must_use]
     pub const fn file(self) -> &'static str {
         match self {

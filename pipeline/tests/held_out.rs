@@ -1,5 +1,5 @@
-//! Documents that the built-in analyst's rules were not written for: it finds their cases and what speaks against
-//! them, and says nothing that neither the document nor the brand's profile says.
+//! Documents that the built-in analyst's rules were not written for. It finds their cases and the objections
+//! to them. It says only things that the document or the brand's profile says.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // The helpers are tests too, but not marked so.
 
