@@ -146,7 +146,7 @@ impl RunFailure {
     /// The run's document or outputs could not be compressed or read back, which is a defect.
     #[must_use]
     pub fn from_packing(stage: Option<Stage>, error: &PackError) -> Self {
-        Self::new(FailureCode::Internal, stage, format!("what the run has read {error}"), true)
+        Self::new(FailureCode::Internal, stage, format!("the run's document or outputs {error}"), true)
     }
 
     /// A record could not be made or read, which is a defect.

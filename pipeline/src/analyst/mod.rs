@@ -57,7 +57,7 @@ pub enum AnalystError {
 
 impl From<PackError> for AnalystError {
     fn from(error: PackError) -> Self {
-        Self::Internal(format!("what the run has read {error}"))
+        Self::Internal(format!("the run's document or outputs {error}"))
     }
 }
 

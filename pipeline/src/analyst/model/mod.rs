@@ -1,7 +1,7 @@
 //! The analyst that asks a language model.
 //!
-//! [`prompt`] writes the prompt, [`context_window`] fits the document to the model, and [`untrusted_text`]
-//! separates untrusted text from the task. [`reading`] and [`scan`] find the answer in a reply, and [`parse`]
+//! `prompt` writes the prompt, `context_window` fits the document to the model, and `untrusted_text`
+//! separates untrusted text from the task. `reading` and `scan` find the answer in a reply, and `parse`
 //! judges it. The [`LlmClient`] handles retries, deadlines and money. This analyst asks again only once, if
 //! an answer breaks the schema.
 
@@ -66,7 +66,13 @@ impl Analyst for ModelAnalyst {
             },
             Err(violations) => (violations, None),
         };
-        tracing::debug!(event = "model_answer_rejected", run = %input.run, %stage, violations = violations.len(), "answer refused; asking once more");
+        tracing::debug!(
+            event = "model_answer_rejected",
+            run = %input.run,
+            %stage,
+            violations = violations.len(),
+            "the model's answer breaks the schema; asking once more"
+        );
         let second = match (&kept, input.spend_limit_usd.is_some() && first.usage.cost_is_unknown) {
             (None, true) => return Err(unknown_cost(&first).into()),
             (Some(_), true) => None,
