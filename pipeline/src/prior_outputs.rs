@@ -28,7 +28,7 @@ impl Earlier {
     ///
     /// # Errors
     ///
-    /// [`PackError`] if the outputs cannot be written as JSON, which is a defect.
+    /// `PackError` if the outputs cannot be written as JSON, which is a defect.
     pub fn new(outputs: Outputs) -> Result<Self, PackError> {
         fn pack(stage: Stage, output: Option<&impl Serialize>) -> Option<Result<(Stage, Packed), PackError>> {
             output.map(|output| Packed::new(output).map(|packed| (stage, packed)))
@@ -48,7 +48,7 @@ impl Earlier {
     ///
     /// # Errors
     ///
-    /// [`PackError`] if the compressed outputs cannot be read back, which is a defect.
+    /// `PackError` if the compressed outputs cannot be read back, which is a defect.
     pub fn outputs(&self) -> Result<Outputs, PackError> {
         if let Some(outputs) = self.at_hand().take() {
             return Ok(outputs);

@@ -2,7 +2,7 @@
 //! or several values.
 //!
 //! `serde_json` refuses half of an escaped surrogate pair, and bytes that are no UTF-8. A provider cuts its
-//! text into tokens, and a token may end between two halves or two bytes. So [`text_of`] replaces each stray
+//! text into tokens, and a token may end between two halves or two bytes. So `text_of` replaces each stray
 //! half or byte by a character of a private plane. [`join`] puts neighbours together again when the whole
 //! text is there.
 

@@ -22,7 +22,7 @@ impl PackedDocument {
     ///
     /// # Errors
     ///
-    /// [`PackError`] if the pages cannot be written as JSON, which is a defect.
+    /// `PackError` if the pages cannot be written as JSON, which is a defect.
     pub fn new(document: Document) -> Result<Self, PackError> {
         let Document { source_name, format, title, pages, warnings } = document;
         let page_count = pages.len();
@@ -33,7 +33,7 @@ impl PackedDocument {
     ///
     /// # Errors
     ///
-    /// [`PackError`] if the pages cannot be read back, which is a defect.
+    /// `PackError` if the pages cannot be read back, which is a defect.
     pub fn unpack(&self) -> Result<Document, PackError> {
         let pages: Vec<Page> = serde_json::from_slice(&self.pages.json()?).map_err(std::io::Error::other)?;
         Ok(Document {

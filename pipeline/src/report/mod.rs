@@ -2,7 +2,7 @@
 //! not say.
 //!
 //! The result is CommonMark with GFM tables and no HTML. All text from the document, a model or a profile is
-//! escaped ([`escape`]).
+//! escaped (`escape`).
 
 mod escape;
 mod evidence;

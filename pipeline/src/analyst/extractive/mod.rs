@@ -6,9 +6,9 @@
 //!
 //! Three layers, each of which uses only those above it:
 //!
-//! 1. [`text`]: words, sentences and blocks, with the word lists in `text/lexicon/*.txt`.
-//! 2. [`analysis`]: the document's sentences and topics, weighed.
-//! 3. [`stages`]: the answers of the four stages, written from the analysis.
+//! 1. `text`: words, sentences and blocks, with the word lists in `text/lexicon/*.txt`.
+//! 2. `analysis`: the document's sentences and topics, weighed.
+//! 3. `stages`: the answers of the four stages, written from the analysis.
 //!
 //! No hash map is iterated and no float is compared without a tie-break, so equal input gives equal bytes.
 
