@@ -541,7 +541,7 @@ export interface components {
             page: number;
             /** @description Word for word from the document. */
             quote: string;
-            /** @description Set by [`crate::grounding`], never by whoever answered. */
+            /** @description Set by [`crate::grounding`], never by the analyst. */
             status?: components["schemas"]["QuoteStatus"] | null;
         };
         /**
@@ -744,7 +744,7 @@ export interface components {
             entry: string;
             field: components["schemas"]["ProfileField"];
         };
-        /** @description What the look-up of a quote found. */
+        /** @description The result of a quote's look-up. */
         QuoteStatus: "verbatim" | "near" | "wrong_page" | "absent";
         /** @description The service would accept a run. */
         Ready: {
@@ -888,7 +888,7 @@ export interface components {
             brand_id: string;
         };
         /**
-         * @description Run status, in the words of the database and of the manifest.
+         * @description The status of a run, in the words of the database and the manifest.
          * @enum {string}
          */
         RunStatus: "PROCESSING" | "COMPLETED" | "FAILED" | "CANCELLED";
@@ -926,7 +926,7 @@ export interface components {
          */
         Source: "database" | "file";
         Stage: number;
-        /** @description What the look-up of one stage's quotes and numbers found. */
+        /** @description The result of looking up one stage's quotes and numbers. */
         StageGrounding: {
             /** Format: uint32 */
             absent: number;
@@ -939,7 +939,7 @@ export interface components {
             quotes: number;
             /**
              * Format: double
-             * @description Verified quotes ÷ quotes, 0 to 1; absent for a stage that cites nothing by its nature (3 and 4).
+             * @description Verified quotes ÷ quotes, 0 to 1. Stages 3 and 4 cite nothing, so they have none.
              */
             share?: number | null;
             /**
@@ -952,7 +952,7 @@ export interface components {
             /** Format: uint32 */
             wrong_page: number;
         };
-        /** @description How a stage's result came about. */
+        /** @description The provenance of a stage's result. */
         StageMeta: {
             /**
              * Format: uint32
@@ -983,7 +983,7 @@ export interface components {
             /** @description How the model was held to the schema. Records of the extractive analyst and of earlier releases lack it. */
             structured_output?: components["schemas"]["StructuredOutput"] | null;
             usage: components["schemas"]["Usage"];
-            /** @description What a reader should know, in sentences. */
+            /** @description Warnings for the reader, in sentences. */
             warnings: string[];
         };
         /**
