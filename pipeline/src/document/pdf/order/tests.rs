@@ -1,5 +1,5 @@
 use super::*;
-use crate::document::pdf::text_of_frame;
+use crate::document::pdf::reading::text_of_frame;
 
 const SIZE: f64 = 10.0;
 
@@ -82,7 +82,7 @@ fn a_table_is_read_row_by_row() {
 }
 
 #[test]
-fn a_ruled_table_above_two_columns_is_not_cut_by_their_gutter() {
+fn gutters_do_not_cut_a_table_above() {
     let mut frame = page();
     for row in 0..4 {
         let baseline = 120.0 + 20.0 * row as f64;
