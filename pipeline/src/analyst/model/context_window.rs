@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_page_and_the_telling_pages_are_kept_in_order() {
+    fn first_and_relevant_pages_are_kept_in_order() {
         let dull = "lorem ipsum dolor sit amet ".repeat(8);
         let telling = "customers adopted the refill pilot and sales increased because price fell ".repeat(3);
         let pages = sheets(&[&dull, &dull, &telling, &dull, &telling, &dull]);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_beyond_the_whole_budget_is_shortened_and_named() {
+    fn a_page_beyond_the_budget_is_shortened() {
         let huge = "a line of a page that never ends\n".repeat(500);
         let fitted = fit("t", sheets(&["cover", &huge, "back"]), 300);
         assert_eq!(fitted.shortened, [2]);

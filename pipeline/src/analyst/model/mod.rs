@@ -5,6 +5,7 @@
 //! judges it. The [`LlmClient`] handles retries, deadlines and money. This analyst asks again only once, if
 //! an answer breaks the schema.
 
+mod answer;
 mod context_window;
 mod options;
 mod parse;
@@ -15,18 +16,17 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod untrusted_text;
-mod verdict;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-pub use self::{options::ModelOptions, parse::parse_answer};
 use self::{
+    answer::{answer, invalid_output, unknown_cost},
     question::{Question, Refused},
-    verdict::{answer, invalid_output, unknown_cost},
 };
+pub use self::{options::ModelOptions, parse::parse_answer};
 use super::{Analyst, AnalystError, Answer, StageInput};
 use crate::{
     llm::{Completion, LlmClient, ReplyParts},

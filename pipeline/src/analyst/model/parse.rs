@@ -75,7 +75,7 @@ mod tests {
         }
 
         #[test]
-        fn no_damage_to_an_answer_makes_the_parser_panic(
+        fn damage_never_makes_the_parser_panic(
             stage in 0_usize..4, at in any::<prop::sample::Index>(), with in "[\\[\\]{}\",:\\\\a0]{0,4}",
         ) {
             let stage = Stage::ALL[stage];

@@ -76,7 +76,7 @@ fn thoughts_never_count() {
 }
 
 #[test]
-fn only_a_bare_object_counts_without_a_proper_end() {
+fn without_an_end_only_bare_objects_count() {
     assert!(found(&content(answer("BARE")), false).is_ok());
     assert!(found(&content(format!("```json\n{}\n```", answer("FENCED"))), false).is_err());
     let reasoning = ReplyParts { reasoning: answer("THOUGHT"), ..ReplyParts::default() };
@@ -97,7 +97,7 @@ fn an_object_of_the_prompt_is_never_taken() {
 }
 
 #[test]
-fn a_draft_before_a_cut_off_answer_is_not_taken() {
+fn a_draft_before_a_truncated_answer_is_ignored() {
     let (draft, whole) = (answer("DRAFT"), answer("ANSWER"));
     assert!(found(&content(format!("Draft: {draft} Better: {}", &whole[..whole.len() / 2])), true).is_err());
 }
