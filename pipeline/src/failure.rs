@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_spelled_the_same_in_json_and_in_text() {
+    fn codes_are_equal_in_json_and_text() {
         for code in [FailureCode::DocumentNoText, FailureCode::LlmInvalidOutput, FailureCode::Internal] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }

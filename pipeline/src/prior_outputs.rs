@@ -93,7 +93,7 @@ mod tests {
     use crate::testing::example_answer;
 
     #[test]
-    fn outputs_come_out_as_they_went_in_however_often_they_are_asked_for() {
+    fn outputs_survive_compression() {
         let mut outputs = Outputs::default();
         for stage in Stage::ALL {
             outputs.insert(StageOutput::from_json(stage, example_answer(stage)).unwrap());

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_clean_before_its_digest_is_taken() {
+    fn a_record_is_cleaned_before_its_digest() {
         let record = record("A summary.".into()).unwrap();
         let text = serde_json::to_string(&record).unwrap();
         assert!(!text.contains("\\u0000"), "{text}");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_no_store_should_take_is_refused() {
+    fn a_payload_beyond_the_limit_is_refused() {
         let error = record("x".repeat(PAYLOAD_BYTES_MAX)).unwrap_err();
         assert!(matches!(error, RecordError::TooLarge { .. }), "{error}");
     }

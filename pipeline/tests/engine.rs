@@ -167,7 +167,7 @@ impl Analyst for ScriptedAnalyst {
 }
 
 #[tokio::test]
-async fn few_lessons_are_shared_and_the_record_says_so() {
+async fn few_lessons_are_shared_with_a_warning() {
     let finished = World::new().run(Arc::new(ScriptedAnalyst::default())).await.unwrap();
     let warnings = &finished.records[3].meta.warnings;
     assert!(warnings.iter().any(|warning| warning.contains("share a lesson")), "{warnings:?}");
@@ -239,7 +239,7 @@ brand_values: [Craft, Care, Calm]
 }
 
 #[tokio::test]
-async fn a_run_asks_each_stage_once_and_stores_each_before_the_next() {
+async fn a_run_asks_and_stores_each_stage_once() {
     let world = World::new();
     let analyst = Arc::new(ScriptedAnalyst::default());
     let events = Mutex::new(Vec::new());
@@ -289,7 +289,7 @@ async fn a_stored_stage_is_never_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_unknown_cost_is_stored_and_stops_the_run() {
+async fn an_unknown_cost_stops_the_run() {
     let world = World::new();
     let failure = world.run(ScriptedAnalyst::with(Trouble::CostIsUnknown)).await.unwrap_err();
     assert_eq!(
@@ -303,7 +303,7 @@ async fn an_unknown_cost_is_stored_and_stops_the_run() {
 }
 
 #[tokio::test]
-async fn a_stage_that_was_lost_is_run_again_and_says_so() {
+async fn a_lost_stage_is_run_again() {
     let world = World::new();
     world.run(Arc::new(ScriptedAnalyst::default())).await.unwrap();
     world.store.stages.lock().unwrap().remove(&Stage::SignalAmplification);
@@ -315,7 +315,7 @@ async fn a_stage_that_was_lost_is_run_again_and_says_so() {
 }
 
 #[tokio::test]
-async fn cancellation_ends_a_stage_in_flight_and_keeps_what_is_stored() {
+async fn cancellation_ends_a_stage_in_flight() {
     let world = World::new();
     let cancel = CancellationToken::new();
     let cancel_at_stage_3 = |event: StageEvent| {
@@ -330,7 +330,7 @@ async fn cancellation_ends_a_stage_in_flight_and_keeps_what_is_stored() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_ends_the_run_in_its_own_words() {
+async fn a_failed_store_ends_the_run() {
     let mut world = World::new();
     world.store = Arc::new(MemoryStore { is_full: true, ..MemoryStore::default() });
     let failure = world.run(Arc::new(ScriptedAnalyst::default())).await.unwrap_err();
@@ -345,7 +345,7 @@ async fn a_store_that_fails_ends_the_run_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn the_fallback_answers_only_when_models_are_down_and_never_hides_it() {
+async fn the_fallback_answers_when_models_are_down() {
     for (code, is_down) in [
         (LlmErrorCode::LlmError, true),
         (LlmErrorCode::LlmTimeout, true),

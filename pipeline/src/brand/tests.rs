@@ -31,7 +31,7 @@ fn lines(yaml: &str) -> String {
 }
 
 #[test]
-fn a_good_profile_is_read_with_its_unknown_fields_and_notes() {
+fn a_good_profile_keeps_unknown_fields_and_notes() {
     let yaml =
         format!("{GOOD}tone: plain\ncompetitors:\nfounded: 1884\nsites: {{head: Oslo, others: [Bergen]}}\n");
     let profile = BrandProfile::from_yaml(id(), &yaml, Some("Notes.".to_owned())).unwrap();
@@ -71,7 +71,7 @@ fn field_names_match_the_profile() {
 }
 
 #[test]
-fn every_problem_is_reported_at_once_with_its_line() {
+fn problems_are_reported_together_with_their_lines() {
     let text = lines(
         "\
 brand_name: 7
@@ -111,7 +111,7 @@ research_notes: x
 }
 
 #[test]
-fn an_empty_file_and_a_list_are_not_profiles() {
+fn empty_files_and_lists_are_no_profiles() {
     for (yaml, start) in [
         ("", "is empty"),
         ("# only a comment\n", "is empty"),
@@ -151,7 +151,7 @@ fn limits_are_kept_by_known_and_unknown_fields() {
 }
 
 #[test]
-fn a_file_or_notes_too_large_are_refused_unread() {
+fn too_large_files_and_notes_are_refused() {
     let found = problems(&"#".repeat(FILE_BYTES_MAX + 1));
     assert_eq!(found.len(), 1);
     assert!(found[0].message.contains("262145 bytes"));

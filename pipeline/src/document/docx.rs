@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn headings_start_sections_and_lists_and_tables_keep_their_lines() {
+    fn headings_start_sections_and_tables_keep_lines() {
         let heading = r#"<w:pStyle w:val="berschrift1"/>"#;
         let item = "<w:numPr/>";
         let table = "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p>\
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn page_breaks_divide_and_notes_stand_at_the_end_of_their_section() {
+    fn notes_stand_at_the_end_of_sections() {
         let body = "<w:p><w:r><w:t>Before</w:t><w:footnoteReference w:id=\"2\"/></w:r><w:r><w:br w:type=\"page\"/></w:r>\
                     <w:r><w:t>after</w:t></w:r></w:p>";
         assert_eq!(texts(body), ["Before\n\nThe note.", "after"]);
     }
 
     #[test]
-    fn text_boxes_are_read_once_and_deleted_text_is_not_read() {
+    fn text_boxes_count_once_and_deletions_never() {
         let body = "<w:p><w:r><mc:AlternateContent><mc:Choice><w:txbxContent><w:p><w:r><w:t>Box</w:t></w:r></w:p>\
                     </w:txbxContent></mc:Choice><mc:Fallback><w:p><w:r><w:t>Box</w:t></w:r></w:p></mc:Fallback>\
                     </mc:AlternateContent></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del>\

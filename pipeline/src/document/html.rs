@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_main_content_is_taken_and_what_surrounds_it_is_not() {
+    fn only_the_main_content_is_taken() {
         let page = "<html><head><title>Site</title><style>p{}</style></head><body><header>Site header</header><nav>Menu</nav>\
                     <main><header><h1>The title</h1></header><p>First &amp; best,\n in two lines.<br>Third.</p><aside>Read also</aside>\
                     <script>if (a<b) {}</script><h2>Next</h2><ul><li>one<li>two</ul><table><tr><th>a<th>b</tr><tr><td>c</td><td><p>d</p><p>e</p></td></tr></table>\
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_and_broken_nesting_is_read_in_linear_time() {
+    fn deep_broken_nesting_takes_linear_time() {
         let page = format!("<p>start</p>{}deep", "<div><b><table><tr><td>".repeat(50_000));
         let all = texts(&page).concat();
         assert!(all.starts_with("start") && all.ends_with("deep"), "{}", all.len());

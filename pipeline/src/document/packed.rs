@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_comes_out_as_it_went_in_and_is_smaller_meanwhile() {
+    fn a_document_survives_compression() {
         let page = |number: u32| Page {
             number,
             text: format!("Page {number}\n\nShoppers bring the bottle back – “again” \u{FFFD}.\n").repeat(50),

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn slides_come_in_the_order_of_the_presentation_with_tables_and_notes() {
+    fn slides_come_in_presentation_order() {
         let table = "<p:graphicFrame><a:tbl><a:tr><a:tc><a:txBody><a:p><a:r><a:t>a</a:t></a:r></a:p></a:txBody></a:tc>\
                      <a:tc><a:txBody><a:p><a:r><a:t>b</a:t></a:r></a:p></a:txBody></a:tc></a:tr></a:tbl></p:graphicFrame>";
         let first = format!(

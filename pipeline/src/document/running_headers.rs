@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_page_numbers_are_marked_and_nothing_else() {
+    fn only_headers_and_page_numbers_are_marked() {
         let pages: Vec<String> =
             (1..=6).map(|n| page(n, "Northern Table 2026", &format!("Page {n} of 12"))).collect();
         assert_eq!(marked(&pages), vec![vec![0, 9]; 6]);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cover_without_header_is_no_obstacle_and_two_pages_prove_nothing() {
+    fn covers_may_lack_headers_two_pages_prove_nothing() {
         let mut pages: Vec<String> = (0..6).map(|n| page(n, "Northern Table", "")).collect();
         pages[0] = "A cover of its own".to_owned();
         let marked_pages = marked(&pages);

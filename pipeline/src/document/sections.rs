@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_document_without_headings_is_divided_at_paragraphs() {
+    fn without_headings_paragraphs_divide_a_document() {
         let mut sections = Sections::default();
         for _ in 0..20 {
             sections.block(&"word ".repeat(100));

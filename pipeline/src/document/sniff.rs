@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_told_from_bytes_and_not_from_names() {
+    fn bytes_decide_the_format() {
         assert_eq!(format("x.docx", b"%PDF-1.7\n").unwrap(), Format::Pdf);
         assert_eq!(format("x.pdf", b"\n<!DOCTYPE html><p>a").unwrap(), Format::Html);
         assert_eq!(format("x.pdf", b"Just a text about %PDF- marks.").unwrap(), Format::Text);

@@ -163,18 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn utf8_that_was_cut_off_is_not_taken_for_windows_1252() {
+    fn cut_off_utf8_stays_utf8() {
         assert_eq!(decode("Caf\u{e9} \u{2013}".as_bytes().split_last().unwrap().1), "Caf\u{e9} \u{fffd}");
     }
 
     #[test]
-    fn form_feeds_end_pages_and_empty_pages_keep_their_number() {
+    fn form_feeds_end_pages() {
         assert_eq!(pages(b"one\x0c\x0cthree\x0c"), ["one", "", "three"]);
         assert_eq!(pages(b"only\x0c"), ["only\u{c}\n"]);
     }
 
     #[test]
-    fn long_text_is_divided_at_paragraphs_and_loses_nothing() {
+    fn long_text_is_divided_without_loss() {
         let paragraph = "A sentence of some length that stands here. ".repeat(20);
         let text = [paragraph.trim(); 12].join("\n\n");
         let pages = pages(text.as_bytes());
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_one_line_is_divided_at_blanks() {
+    fn one_long_line_is_divided_at_blanks() {
         let pages = pages("word ".repeat(5_000).as_bytes());
         assert!(pages.len() > 5);
         assert!(pages.iter().all(|page| page.trim().ends_with("word")));

@@ -134,9 +134,9 @@ fn check_numbers(
         if item.from_profile {
             claims::profile_texts(brand).iter().for_each(|text| known.add(text));
         }
-        let mut told: Vec<numbers::Number> = Vec::new();
+        let mut reported: Vec<numbers::Number> = Vec::new();
         for (field, number) in numbers {
-            if known.holds(&number) || told.iter().any(|earlier| earlier.same(&number)) {
+            if known.holds(&number) || reported.iter().any(|earlier| earlier.same(&number)) {
                 continue;
             }
             grounding.unsupported_numbers += 1;
@@ -146,7 +146,7 @@ fn check_numbers(
                 number.written,
                 places(&pages.iter().copied().collect::<Vec<_>>(), item.from_profile)
             ));
-            told.push(number);
+            reported.push(number);
         }
     }
 }

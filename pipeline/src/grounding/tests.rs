@@ -77,13 +77,13 @@ fn parts_of_words_and_numbers_are_not_quotes() {
 }
 
 #[test]
-fn a_place_that_overlaps_a_false_one_is_found() {
+fn overlapping_places_are_found() {
     assert_eq!(status(&["In row 1 11 of 5 were red"], "11 of 5", 1), QuoteStatus::Verbatim);
     assert_eq!(status(&["column 1 11"], "11", 1), QuoteStatus::Verbatim);
 }
 
 #[test]
-fn a_document_that_repeats_itself_for_megabytes_does_not_stop_the_search() {
+fn repetitive_documents_do_not_stop_the_search() {
     let page = "on and on and ".repeat(200_000);
     let quote = "on and on and on and on and no and on and on and on and on and no and on and on";
     assert_eq!(status(&[&page], quote, 1), QuoteStatus::Near);
@@ -102,7 +102,7 @@ fn a_wrong_page_becomes_the_nearest_right_one() {
 }
 
 #[test]
-fn a_typing_mistake_is_near_and_gives_way_to_the_documents_words() {
+fn a_typing_mistake_is_near() {
     let found = find(&[OTHER, PAGE], "shoppers want les sugar. In 2024, 31% of tham bought", 2);
     assert_eq!(found.status, QuoteStatus::Near);
     assert_eq!(found.words.as_deref(), Some("Shoppers want less sugar. In 2024, 31% of them bought"));
@@ -139,7 +139,7 @@ fn planted_fakes_are_absent() {
 }
 
 #[test]
-fn quotes_may_span_a_page_border_but_not_its_running_lines() {
+fn quotes_may_span_a_page_border() {
     let mut document = document(&[
         "Trend report\nThe last sentence of this page goes on over",
         "Trend report\nthe border to the next one.\n2",
@@ -235,7 +235,7 @@ fn counts_statuses_and_warnings_agree() {
 }
 
 #[test]
-fn no_usable_quote_is_a_warning_that_comes_first() {
+fn missing_quotes_give_the_first_warning() {
     for evidence in [&[][..], &[("Never written anywhere in here", 1)][..]] {
         let (_, grounding, warnings) = grounded(vec![inspiration("Nothing to count", evidence)]);
         assert_eq!(grounding.share, Some(0.0));
@@ -244,7 +244,7 @@ fn no_usable_quote_is_a_warning_that_comes_first() {
 }
 
 #[test]
-fn opportunities_may_use_the_numbers_of_their_evidence_and_of_the_profile() {
+fn opportunities_may_use_evidence_and_profile_numbers() {
     let (first, _, _) = grounded(vec![inspiration("Less sugar", &[("Shoppers want less sugar", 2)])]);
     let mut earlier = Outputs::default();
     earlier.insert(first);
@@ -284,7 +284,7 @@ fn page_strategy() -> impl Strategy<Value = Vec<String>> {
 
 proptest! {
     #[test]
-    fn any_five_words_of_a_page_are_verbatim_whatever_the_white_space(
+    fn any_five_words_are_verbatim(
         words in page_strategy(),
         start in 0usize..50,
         length in 5usize..20,
@@ -323,7 +323,7 @@ proptest! {
     }
 
     #[test]
-    fn a_long_quote_with_one_wrong_letter_is_near(words in prop::collection::vec("[a-z]{3,9}", 12..60), at in 0usize..40) {
+    fn one_wrong_letter_is_near(words in prop::collection::vec("[a-z]{3,9}", 12..60), at in 0usize..40) {
         let page = words.join(" ");
         let mut quote: Vec<char> = page.chars().collect();
         // A space next to a letter is none of the quote's characters: take the letter after it.

@@ -188,7 +188,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_comes_through_that_a_reader_would_refuse_or_change(inner in any_json()) {
+        fn cleaned_values_survive_every_reader(inner in any_json()) {
             let (value, _) = clean(json!({ "payload": inner }));
             prop_assert_eq!(flaw(&value, 1), None);
             let text = serde_json::to_string(&value).unwrap();

@@ -11,7 +11,7 @@ fn read(bytes: &[u8]) -> (Vec<Value>, Vec<Oddity>) {
 }
 
 #[test]
-fn the_last_value_of_a_key_counts_unless_null() {
+fn the_last_non_null_value_counts() {
     let (values, oddities) = read(br#"{"a":1,"b":null,"a":2,"b":3,"b":null}"#);
     assert_eq!(values, [json!({"a": 2, "b": 3})]);
     assert_eq!(oddities, [Oddity::DuplicateKeys]);

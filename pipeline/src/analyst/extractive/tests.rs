@@ -109,7 +109,7 @@ fn run(document: &Document, brand: &BrandProfile) -> Result<Outputs, AnalystErro
 }
 
 #[test]
-fn every_sample_and_brand_gives_verbatim_quotes_and_valid_outputs() {
+fn every_sample_gives_every_brand_valid_outputs() {
     for (name, bytes) in SAMPLES {
         let document = crate::document::extract(name, bytes).unwrap();
         for (id, yaml) in BRANDS {
@@ -173,7 +173,7 @@ fn the_sample_report_yields_what_its_authors_meant() {
 }
 
 #[test]
-fn too_little_text_is_an_error_and_not_an_invention() {
+fn too_little_text_is_an_error() {
     let brand = brand(BRANDS[0].0, BRANDS[0].1);
     for text in ["", "Hello.", "One short sentence about refills stands here alone.", "12 13 14\n15 16 17\n"]
     {
@@ -183,7 +183,7 @@ fn too_little_text_is_an_error_and_not_an_invention() {
 }
 
 #[test]
-fn a_reader_is_warned_of_what_the_analysis_rests_on() {
+fn foreign_language_gives_a_warning() {
     let german =
         "Der Händler verleiht komplette Ausrüstungen, und die Gebühr wird beim Kauf angerechnet. ".repeat(12);
     let warnings = analyse(&document(&[&german])).warnings;
@@ -191,7 +191,7 @@ fn a_reader_is_warned_of_what_the_analysis_rests_on() {
 }
 
 #[test]
-fn abbreviations_decimals_and_footnote_marks_do_not_split_or_stick() {
+fn abbreviations_decimals_and_footnotes_split_no_sentence() {
     let text = "Dr. A. Meyer of Foods Inc. saw 2.5 million jars, e.g. in the U.S. market, in 2024. Returns fell.1 \
                 Where did they go? “We asked.” They stayed.";
     assert_eq!(
@@ -207,7 +207,7 @@ fn abbreviations_decimals_and_footnote_marks_do_not_split_or_stick() {
 }
 
 #[test]
-fn hyphens_at_line_ends_are_kept_or_dropped_as_the_word_demands() {
+fn hyphens_at_line_ends_follow_the_word() {
     let page =
         "The firm sells non-\nalcoholic drinks and tested proto‐\ntypes of a well-\ndesigned bottle.\n";
     let blocks = blocks::blocks(&document(&[page]));
@@ -235,7 +235,7 @@ fn headings_tables_and_captions_stay_out_of_sentences() {
 }
 
 #[test]
-fn a_heading_between_two_paragraphs_needs_no_empty_line() {
+fn a_heading_between_paragraphs_needs_no_blank_line() {
     let page = "A loan is the most honest advertisement that any shop can think of.\nCounter-signals\n\
                 Cleaning and inspection cost more than small shops can usually carry.\n";
     let found = blocks::blocks(&document(&[page]));
@@ -260,7 +260,7 @@ fn debris_is_never_quotable() {
 }
 
 #[test]
-fn an_analysis_is_kept_for_the_stages_that_follow() {
+fn an_analysis_is_kept_for_later_stages() {
     let first = document(&["A document that nobody else in these tests asks about."]);
     let second = document(&["A document that nobody else in these tests asks about!"]);
     let kept = cache::analysis_of(&first);
@@ -295,7 +295,7 @@ fn clauses_and_rows_of_tables_are_no_names() {
 }
 
 #[test]
-fn lessons_mark_what_they_copy_and_say_it_once() {
+fn lessons_cite_their_quotes_once() {
     for (name, bytes) in SAMPLES {
         let document = crate::document::extract(name, bytes).unwrap();
         let outputs = run(&document, &brand(BRANDS[0].0, BRANDS[0].1)).unwrap();
@@ -335,7 +335,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_documents_give_valid_outputs_or_a_typed_refusal(
+    fn random_documents_give_outputs_or_a_refusal(
         pages in proptest::collection::vec(proptest::collection::vec(any_line(), 0..40), 1..5),
         which in 0_usize..4,
     ) {

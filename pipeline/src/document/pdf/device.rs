@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn ligatures_bullets_and_blanks_become_what_a_reader_types() {
+    fn ligatures_bullets_and_blanks_become_plain() {
         assert_eq!(read('\u{fb03}'), "ffi");
         assert_eq!(read('\u{f0b7}'), "\u{2022}");
         assert_eq!(read('\u{a0}'), " ");
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn text_outside_the_page_and_printed_twice_is_dropped() {
+    fn outside_and_repeated_text_is_dropped() {
         let mut charmaps = Charmaps::new();
         let mut device = TextDevice::new(100.0, 100.0, &mut charmaps, HashSet::new());
         let right = Vec2::new(1.0, 0.0);

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_text_at_the_same_place_counts_once_also_across_a_cell_border() {
+    fn overprints_count_once_across_cell_borders() {
         let mut seen = Overprints::new(600.0, 800.0);
         assert!(seen.insert("a", Point::new(7.9, 15.9), 10.0));
         assert!(!seen.insert("a", Point::new(8.3, 16.3), 10.0));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn places_outside_the_grid_are_shared_but_never_lost() {
+    fn places_outside_the_grid_share_cells() {
         let mut seen = Overprints::new(10.0, 10.0);
         assert!(seen.insert("a", Point::new(-50.0, 9000.0), 10.0));
         assert!(!seen.insert("a", Point::new(-50.0, 9000.0), 10.0));

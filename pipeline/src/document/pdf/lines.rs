@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_of_a_row_join_in_order_and_paragraphs_are_separated() {
+    fn rows_join_and_paragraphs_are_separated() {
         let page = [
             segment("12 %", 200.0, 100.2, 10.0),
             segment("Oat drinks", 10.0, 100.0, 10.0),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_superscript_drawn_apart_joins_its_word_and_a_small_note_beside_a_big_figure_does_not() {
+    fn superscripts_join_words_and_side_notes_do_not() {
         let script = [segment("growth", 10.0, 100.0, 10.0), segment("4", 40.5, 96.0, 6.0)];
         assert_eq!(written(&script), "growth4");
         let figure = [

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_character_is_looked_up_again() {
+    fn only_single_characters_are_cached() {
         let mut repeats = Repeats::new();
         repeats.note(1, "ffi", None);
         repeats.note(2, "", None);

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_found_by_gaps_where_no_blank_is_printed() {
+    fn gaps_separate_words_without_blanks() {
         let mut page = page();
         draw(&mut page, "new", Point::new(10.0, 10.0), 10.0, 0.0, RIGHT);
         draw(&mut page, "words", Point::new(27.5, 10.0), 10.0, 0.0, RIGHT);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn superscripts_stay_in_their_line_and_do_not_lift_it() {
+    fn superscripts_do_not_lift_their_line() {
         let mut page = page();
         draw(&mut page, "4", Point::new(10.0, 6.5), 6.0, 0.0, RIGHT);
         draw(&mut page, "Source", Point::new(13.2, 10.0), 10.0, 0.0, RIGHT);

@@ -80,7 +80,7 @@ fn references_to_nothing_and_duplicates_are_dropped() {
 }
 
 #[test]
-fn a_list_that_may_be_empty_needs_no_warning() {
+fn an_optional_list_needs_no_warning() {
     let (_, warnings) = checked(Stage::SignalAmplification, json!({"trends": [trend(&json!([]))]}));
     assert!(warnings.is_empty(), "{warnings:?}");
     let (_, warnings) = checked(Stage::SignalAmplification, json!({"trends": [trend(&json!(["X"]))]}));

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_is_shown_by_signs_that_belong_together() {
+    fn signs_that_belong_together_show_a_kind() {
         assert_eq!(kinds("People rent the machine for a month; the rental can be returned.")[0], "access");
         assert_eq!(kinds("Rooms that stand empty at noon are idle capacity.")[0], "idle");
         assert_eq!(kinds("The pause is the default, and nobody has to ask for it.")[0], "default");
