@@ -17,7 +17,7 @@ help: ## list the targets
 run: ## the whole pipeline on a sample report: no key, no database, no network
 	cargo run --bin innovation $(FEATURES) -- run data/samples/trend-report.pdf --brand lactalis-canada --analyst extractive
 
-run-service: setup ## the service, with its own PostgreSQL, a stand-in model and the samples; prints what to type
+run-service: setup ## the service, with its own PostgreSQL, a fake model and the samples; prints what to type
 	@cargo test --quiet --workspace $(FEATURES) --test local_service
 
 test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
@@ -61,7 +61,7 @@ setup: ## install what the tests need and this machine lacks
 	@scripts/setup.sh
 
 # The habits of the repository: hooks, and the steps that the hosted workflows call.
-.PHONY: hooks secrets advisories sbom dist drift rehearsal deploy test-long
+.PHONY: hooks secrets advisories sbom dist drift rehearsal deploy
 
 # $(call cargo_tool,NAME,VERSION) installs cargo-NAME where it is missing.
 cargo_tool = @cargo $(1) --version >/dev/null 2>&1 || cargo install cargo-$(1) --locked --quiet --version $(2)
@@ -97,5 +97,3 @@ rehearsal: setup ## take the migrations and the storage modes back and forward, 
 deploy: ## deploy to ENVIRONMENT on Railway, wait and validate (needs SERVICE_URL, DATABASE_URL, RAILWAY_TOKEN)
 	cargo build --quiet --package backend
 	PATH="$(CURDIR)/target/debug:$$PATH" scripts/deploy-railway.sh "$(ENVIRONMENT)"
-
-test-long: soak ## what is too slow for every push: ten minutes of chaos
