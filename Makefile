@@ -92,7 +92,7 @@ drift: ## compare the database at DATABASE_URL with the repository's migrations;
 	cargo run --quiet --package backend -- migrate status
 
 rehearsal: setup ## take the migrations and the storage modes back and forward, on databases made for it
-	cargo nextest run --workspace --all-features --locked -E 'test(/^(rollback|migrations|deployment::scripts)::/)'
+	$(NEXTEST) -E 'test(/^(rollback|migrations|deployment::scripts)::/)'
 
 deploy: ## deploy to ENVIRONMENT on Railway, wait and validate (needs SERVICE_URL, DATABASE_URL, RAILWAY_TOKEN)
 	cargo build --quiet --package backend
