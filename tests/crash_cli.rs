@@ -54,7 +54,7 @@ fn calls(standin: &FakeModel) -> [usize; 4] {
 }
 
 #[test]
-fn a_kill_at_any_stage_costs_at_most_the_call_in_flight() {
+fn a_kill_loses_at_most_the_current_call() {
     for stage in 1..=4 {
         let standin = hanging_at(stage);
         let run = Run::new();
@@ -75,7 +75,7 @@ fn a_kill_at_any_stage_costs_at_most_the_call_in_flight() {
 }
 
 #[test]
-fn a_kill_at_any_moment_leaves_a_run_that_can_be_finished() {
+fn a_run_killed_at_any_moment_can_resume() {
     // Without waiting for anything: the kill falls wherever it falls, also into writes.
     for delay_ms in (0..120).step_by(6) {
         let standin = FakeModel::start(Options::default());
@@ -95,7 +95,7 @@ fn a_kill_at_any_moment_leaves_a_run_that_can_be_finished() {
 }
 
 #[test]
-fn the_first_signal_stops_cleanly_and_tells_how_to_go_on() {
+fn the_first_signal_stops_cleanly_with_a_hint() {
     for name in ["INT", "TERM"] {
         let standin = hanging_at(3);
         let run = Run::new();
@@ -138,7 +138,7 @@ fn two_processes_never_work_on_one_run() {
 }
 
 #[test]
-fn when_every_model_is_down_the_built_in_analyst_answers_only_if_allowed() {
+fn the_fallback_analyst_needs_permission() {
     // A port that nobody listens on.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let run = Run::new();

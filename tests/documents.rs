@@ -87,7 +87,7 @@ fn an_owner_password_alone_keeps_nobody_from_reading() {
 }
 
 #[test]
-fn columns_that_are_drawn_line_by_line_come_out_whole() {
+fn columns_drawn_line_by_line_stay_whole() {
     let text = text(&fixture("two-column.pdf"));
     assert_in_order(
         &text,
@@ -110,7 +110,7 @@ fn overprints_and_text_off_the_page_are_dropped() {
 }
 
 #[test]
-fn fonts_that_name_no_characters_are_read_by_their_charmap() {
+fn fonts_without_names_use_their_charmap() {
     let document = document(&fixture("no-tounicode.pdf"));
     let page = &document.pages[0];
     for line in [
@@ -204,7 +204,7 @@ fn the_trend_report_reads_in_order() {
 }
 
 #[test]
-fn the_case_study_says_the_same_as_pdf_and_as_docx() {
+fn the_case_study_reads_alike_as_docx() {
     let sentence = "Food waste fell from 33% to 4% of the weight delivered";
     let (pdf, docx) = (document(&sample("case-study.pdf")), document(&sample("case-study.docx")));
     assert_eq!((pdf.format, docx.format), (Format::Pdf, Format::Docx));
@@ -233,7 +233,7 @@ fn the_web_page_holds_its_article_only() {
 }
 
 #[test]
-fn the_deck_has_a_page_a_slide_with_tables_and_notes() {
+fn the_deck_has_one_page_per_slide() {
     let document = document(&sample("briefing.pptx"));
     assert_eq!((document.format, document.pages.len()), (Format::Pptx, 7));
     assert!(document.pages[3].text.contains("Bottles returned | 68% | 81%"));
@@ -243,7 +243,7 @@ fn the_deck_has_a_page_a_slide_with_tables_and_notes() {
 }
 
 #[test]
-fn plain_text_is_one_page_when_it_is_short() {
+fn short_plain_text_is_one_page() {
     let document = document(&sample("field-notes.txt"));
     assert_eq!(document.format, Format::Text);
     assert!(document.title.unwrap().starts_with("Field Notes: Saturday Market"));
@@ -356,19 +356,19 @@ fn deeply_nested_objects_are_survived() {
 }
 
 #[test]
-fn a_page_tree_of_400_000_pages_is_survived() {
+fn a_page_tree_of_400_000_pages_terminates() {
     let bytes = hostile::many_pages();
     assert!(bytes.len() < INPUT_BYTES_MAX, "else its size would be refused and not its pages");
     assert_survives("many-pages.pdf", &bytes, TOO_MUCH);
 }
 
 #[test]
-fn a_page_tree_that_leads_back_to_itself_is_survived() {
+fn a_circular_page_tree_terminates() {
     assert_survives("loop.pdf", &hostile::page_tree_loop(), &["DOCUMENT_CORRUPT", "DOCUMENT_NO_TEXT"]);
 }
 
 #[test]
-fn a_document_without_its_table_is_read_all_the_same() {
+fn a_pdf_without_its_table_is_read() {
     let survived = assert_survives("truncated-xref.pdf", &hostile::truncated_xref(), &["OK"]);
     assert!(survived.result.unwrap().contains("The table is missing"));
 }
@@ -388,12 +388,12 @@ fn xml_and_html_bombs_are_survived() {
 }
 
 #[test]
-fn too_long_a_document_is_refused_before_it_is_read() {
+fn an_oversized_document_is_rejected_before_reading() {
     assert_survives("long.txt", &hostile::too_long(), &["DOCUMENT_TOO_LARGE"]);
 }
 
 #[tokio::test]
-async fn wall_time_ends_a_child_and_leaves_none_behind() {
+async fn the_wall_time_limit_kills_the_child() {
     let isolation = Isolation {
         program: Some(PROGRAM.into()),
         limits: Limits { wall_timeout: Duration::from_millis(300), ..Limits::default() },

@@ -96,7 +96,7 @@ async fn an_empty_database_gets_everything_once() {
 }
 
 #[tokio::test]
-async fn a_schema_of_another_name_is_made_and_used() {
+async fn a_custom_schema_is_created_and_used() {
     let server = Postgres::start();
     let url = server.url() + "?schema=of%20its%20own&connection_limit=5";
     assert_migrated(&url, &["deploy"]);
@@ -106,7 +106,7 @@ async fn a_schema_of_another_name_is_made_and_used() {
 }
 
 #[tokio::test]
-async fn many_who_deploy_at_once_apply_everything_once_between_them() {
+async fn concurrent_deploys_apply_each_migration_once() {
     let server = Postgres::start();
     let url = server.url();
     let deploys: Vec<_> = (0..4)
@@ -159,7 +159,7 @@ async fn until(url: &str, count: &str) {
 }
 
 #[tokio::test]
-async fn who_waits_for_the_lock_as_prisma_does_makes_no_index_fail() {
+async fn waiting_for_prismas_lock_fails_no_index() {
     let server = Postgres::start();
     let url = server.fresh_database().await;
     live(&url).await;
@@ -195,7 +195,7 @@ async fn who_waits_for_the_lock_as_prisma_does_makes_no_index_fail() {
 }
 
 #[tokio::test]
-async fn a_lock_that_is_not_given_back_is_not_waited_for_for_ever() {
+async fn the_wait_for_a_held_lock_is_limited() {
     let server = Postgres::start();
     let url = server.url();
     let held = url.clone();
@@ -210,7 +210,7 @@ async fn a_lock_that_is_not_given_back_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
-async fn a_database_with_tables_and_no_record_is_told_how_to_say_what_it_holds() {
+async fn unrecorded_tables_get_a_baseline_hint() {
     let server = Postgres::start();
     let url = server.fresh_database().await;
     live(&url).await;
@@ -253,7 +253,7 @@ async fn a_failed_migration_blocks_until_it_is_resolved() {
 }
 
 #[tokio::test]
-async fn an_index_that_was_given_up_half_built_is_cleared_and_built_again() {
+async fn a_half_built_index_is_dropped_and_rebuilt() {
     let server = Postgres::start();
     let url = server.fresh_database().await;
     assert_migrated(&url, &["deploy"]);
@@ -289,7 +289,7 @@ async fn an_index_that_was_given_up_half_built_is_cleared_and_built_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_in_mid_script_leaves_a_failed_migration_that_can_be_resolved() {
+async fn a_crash_in_a_script_can_be_resolved() {
     let mut server = Postgres::start();
     let url = server.url();
     live(&url).await;
@@ -320,7 +320,7 @@ async fn a_server_that_dies_in_mid_script_leaves_a_failed_migration_that_can_be_
 }
 
 #[tokio::test]
-async fn an_older_version_works_on_and_a_changed_script_is_told() {
+async fn older_versions_still_work_and_changes_are_reported() {
     let server = Postgres::start();
     let url = server.url();
     assert_migrated(&url, &["deploy"]);
@@ -359,7 +359,7 @@ fn what_cannot_be_asked_is_said_without_secrets() {
 }
 
 #[tokio::test]
-async fn the_direct_address_is_the_one_that_is_used() {
+async fn the_direct_address_is_used() {
     let server = Postgres::start();
     let output = innovation(&["migrate", "deploy"])
         .env("DATABASE_URL", "postgresql://u@127.0.0.1:1/db?pgbouncer=true")

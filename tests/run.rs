@@ -154,7 +154,7 @@ fn a_finished_run_is_not_run_again() {
 }
 
 #[test]
-fn a_damaged_stage_is_kept_aside_and_only_it_is_run_again() {
+fn a_damaged_stage_is_quarantined_and_rerun_alone() {
     let run = Run::new();
     let source = sample("trend-report.pdf");
     assert_ok(&run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap());
@@ -194,7 +194,7 @@ fn the_same_id_for_other_work_is_refused() {
 }
 
 #[test]
-fn a_full_disk_ends_the_run_with_path_and_errno_and_a_retry_finishes_it() {
+fn a_full_disk_names_errno_then_retry_finishes() {
     let run = Run::new();
     let source = sample("trend-report.pdf");
     // A file size limit of 1 KiB lets the manifest through and stops the first stage's record, as a full
@@ -221,7 +221,7 @@ fn a_full_disk_ends_the_run_with_path_and_errno_and_a_retry_finishes_it() {
 }
 
 #[test]
-fn what_is_typed_wrongly_is_named_with_the_next_step() {
+fn a_wrong_argument_is_named_with_advice() {
     let nowhere = Path::new("/no/such/file.pdf");
     let notes = sample("field-notes.txt");
     let run = Run::new();
@@ -245,7 +245,7 @@ fn what_is_typed_wrongly_is_named_with_the_next_step() {
 }
 
 #[test]
-fn all_problems_of_the_environment_are_told_at_once() {
+fn all_environment_problems_are_listed_at_once() {
     let mut command = innovation(&["brands"]);
     command.envs([("ANALYST", "oracle"), ("LLM_TIMEOUT_SECONDS", "soon"), ("MAX_DOCUMENT_BYTES", "0")]);
     let output = command.output().unwrap();
@@ -256,7 +256,7 @@ fn all_problems_of_the_environment_are_told_at_once() {
 }
 
 #[test]
-fn brands_are_listed_and_a_broken_profile_is_told_with_all_its_problems() {
+fn brands_list_reports_all_problems_of_a_profile() {
     let output = innovation(&["brands", "--json"]).output().unwrap();
     assert_ok(&output);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -278,7 +278,7 @@ fn brands_are_listed_and_a_broken_profile_is_told_with_all_its_problems() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+fn a_pipe_instead_of_a_file_is_rejected() {
     let run = Run::new();
     let pipe = run.out.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -300,7 +300,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
 }
 
 #[test]
-fn a_result_that_cannot_be_printed_is_a_failure() {
+fn an_unprintable_result_is_a_failure() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let output = innovation(&["brands"]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

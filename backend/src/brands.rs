@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_profile_is_read_once_until_its_file_changes() {
+    fn a_profile_is_cached_until_its_file_changes() {
         let base = tempfile::tempdir().unwrap();
         let profiles = base.path().join("data/brand-profiles");
         std::fs::create_dir_all(&profiles).unwrap();

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_goes_over_the_environment_key_by_key() {
+    fn the_flags_file_overrides_the_environment_per_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flags");
         std::fs::write(&path, "# an incident\n\nENABLE_DATABASE_WRITES = off\n").unwrap();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_content_keeps_the_last_good_flags_and_alarms() {
+    fn invalid_content_keeps_the_last_good_flags() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flags");
         std::fs::write(&path, "ENABLE_DATABASE_WRITES=false\n").unwrap();

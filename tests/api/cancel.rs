@@ -23,7 +23,7 @@ fn manifest(env: &TestEnv, replica: &str) -> Value {
 }
 
 #[tokio::test]
-async fn cancelled_on_another_replica_the_work_stops_within_a_second_whatever_the_lease() {
+async fn a_remote_cancellation_stops_work_within_a_second() {
     let env = silent_world().await;
     let lease = [("LEASE_SECONDS", "15")];
     let (one, two) = tokio::join!(env.replica("one", &lease), env.replica("two", &lease));
@@ -50,7 +50,7 @@ async fn cancelled_on_another_replica_the_work_stops_within_a_second_whatever_th
 }
 
 #[tokio::test]
-async fn cancelled_here_the_work_stops_in_every_mode_and_a_retry_resumes_it() {
+async fn a_local_cancellation_stops_work_and_retry_resumes() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
         let env = env(Duration::from_millis(700)).await;
         let service = env.serve(mode).await;
@@ -72,7 +72,7 @@ async fn cancelled_here_the_work_stops_in_every_mode_and_a_retry_resumes_it() {
 }
 
 #[tokio::test]
-async fn what_waits_is_cancelled_and_never_begun_and_what_has_failed_is_told() {
+async fn a_queued_run_is_cancelled_before_it_starts() {
     let env = env(Duration::ZERO).await;
     let web = env.replica("web", &[("ROLE", "web")]).await;
     web.submit(&env.request("run-1")).await;
@@ -87,7 +87,7 @@ async fn what_waits_is_cancelled_and_never_begun_and_what_has_failed_is_told() {
 }
 
 #[tokio::test]
-async fn cancelled_by_file_while_the_database_is_away_the_row_is_told_when_it_is_back() {
+async fn a_cancellation_by_file_reaches_the_row_later() {
     let mut env = silent_world().await;
     let service = env.serve(&SHORT).await;
     service.submit(&env.request("run-1")).await;

@@ -40,7 +40,7 @@ async fn is_gone(env: &TestEnv, service: &Service) {
 }
 
 #[tokio::test]
-async fn a_deleted_run_is_gone_for_good_in_every_mode() {
+async fn a_deleted_run_stays_deleted_in_every_mode() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
         let env = env(Duration::from_millis(150)).await;
         let service = env.serve(mode).await;
@@ -69,7 +69,7 @@ async fn a_deleted_run_is_gone_for_good_in_every_mode() {
 }
 
 #[tokio::test]
-async fn killed_between_any_two_steps_a_deletion_is_finished_by_itself() {
+async fn a_killed_deletion_finishes_by_itself() {
     let points = [
         (DUAL_WRITE, vec!["buried-in-database", "buried", "removed-from-database", "removed"]),
         (DATABASE_ONLY, vec!["buried-in-database", "buried", "removed-from-database"]),
@@ -124,7 +124,7 @@ async fn while_the_database_is_away_nothing_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_run_with_a_row_is_not_deleted_while_the_database_is_switched_off() {
+async fn deletion_needs_the_database_of_a_tracked_run() {
     let env = env(Duration::ZERO).await;
     let service = env.serve(DUAL_WRITE).await;
     failed(&env, &service, "run-1").await;
@@ -136,7 +136,7 @@ async fn a_run_with_a_row_is_not_deleted_while_the_database_is_switched_off() {
 }
 
 #[tokio::test]
-async fn deleted_on_one_replica_it_is_gone_on_the_other_whose_disk_has_its_files() {
+async fn a_deletion_reaches_the_other_replicas_disk() {
     let env = env(Duration::ZERO).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     failed(&env, &one, "run-1").await;
@@ -150,7 +150,7 @@ async fn deleted_on_one_replica_it_is_gone_on_the_other_whose_disk_has_its_files
 }
 
 #[tokio::test]
-async fn a_retry_and_a_deletion_at_once_leave_one_of_the_two() {
+async fn concurrent_retry_and_deletion_leave_one_winner() {
     let env = env(Duration::ZERO).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     for round in 0..8 {

@@ -22,7 +22,7 @@ fn ids(list: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_list_has_the_same_shape_wherever_it_comes_from() {
+async fn the_list_has_one_shape_from_every_store() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
         let env = env(Duration::ZERO).await;
         let service = env.serve(mode).await;
@@ -75,7 +75,7 @@ async fn the_list_has_the_same_shape_wherever_it_comes_from() {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_the_list_comes_from_the_files_or_not_at_all() {
+async fn without_the_database_the_list_comes_from_files() {
     let mut env = env(Duration::ZERO).await;
     let service = env.serve(&SHORT).await;
     failed(&env, &service, "run-1").await;

@@ -8,7 +8,7 @@ use crate::support::service::TestEnv;
 const PATH: &str = "/api/pipeline/run-1/report";
 
 #[tokio::test]
-async fn a_complete_run_has_its_report_as_markdown_and_as_a_page() {
+async fn a_complete_run_serves_markdown_and_html() {
     for mode in [DUAL_WRITE, FILE_ONLY] {
         let env = env(Duration::ZERO).await;
         let service = env.serve(mode).await;

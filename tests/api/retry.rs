@@ -11,7 +11,7 @@ const PATH: &str = "/api/pipeline/run-1/retry";
 const GENERATION: &str = r#"SELECT "generation"::text FROM "PipelineRun""#;
 
 #[tokio::test]
-async fn of_a_hundred_retries_on_two_replicas_one_is_the_next_generation_and_goes_on_where_it_stopped() {
+async fn a_hundred_retries_make_one_new_generation() {
     let env = env(Duration::from_millis(300)).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     failed(&env, &one, "run-1").await;
@@ -82,7 +82,7 @@ async fn killed_right_after_it_a_retry_stands_once() {
 }
 
 #[tokio::test]
-async fn retried_by_file_while_the_database_is_away_it_takes_its_row_when_that_is_back() {
+async fn a_retry_by_file_takes_its_row_later() {
     let mut env = env(Duration::from_millis(400)).await;
     let service = env.serve(&SHORT).await;
     failed(&env, &service, "run-1").await;
@@ -101,7 +101,7 @@ async fn retried_by_file_while_the_database_is_away_it_takes_its_row_when_that_i
 }
 
 #[tokio::test]
-async fn a_row_that_nobody_asked_for_is_not_retried() {
+async fn a_row_nobody_submitted_is_not_retried() {
     let env = env(Duration::ZERO).await;
     env
         .query(

@@ -21,7 +21,7 @@ async fn world_with_database() -> TestEnv {
 }
 
 #[tokio::test]
-async fn in_dual_write_a_run_goes_on_by_the_database_without_its_bucket_and_is_in_both_in_the_end() {
+async fn dual_write_survives_a_bucket_outage_and_syncs() {
     let (env, server) = (world_with_database().await, S3::start());
     let mut network = Proxy::start(server.address).await;
     let one = replica(&env, &network.url(&server.url()), "one", &[]).await;
@@ -53,7 +53,7 @@ async fn in_dual_write_a_run_goes_on_by_the_database_without_its_bucket_and_is_i
 }
 
 #[tokio::test]
-async fn in_file_only_a_run_fails_when_its_bucket_stays_away_and_a_retry_goes_on_where_it_was() {
+async fn file_only_fails_without_its_bucket_and_resumes() {
     let env = TestEnv::with_model(Options { latency: LATENCY, ..Options::default() }).await;
     let server = S3::start();
     let mut network = Proxy::start(server.address).await;
@@ -80,7 +80,7 @@ async fn in_file_only_a_run_fails_when_its_bucket_stays_away_and_a_retry_goes_on
 }
 
 #[tokio::test]
-async fn a_bucket_that_does_not_answer_holds_no_write_longer_than_its_limit() {
+async fn a_silent_bucket_delays_writes_within_their_limit() {
     let (env, server) = (world_with_database().await, S3::start());
     let network = Proxy::start(server.address).await;
     let one = replica(&env, &network.url(&server.url()), "one", &[]).await;
@@ -95,7 +95,7 @@ async fn a_bucket_that_does_not_answer_holds_no_write_longer_than_its_limit() {
 }
 
 #[tokio::test]
-async fn without_the_database_replicas_on_one_bucket_accept_and_finish_by_file_and_heal() {
+async fn without_the_database_replicas_finish_by_bucket() {
     let (mut env, server) = (world_with_database().await, S3::start());
     let url = server.url();
     let (one, two) = tokio::join!(replica(&env, &url, "one", &[]), replica(&env, &url, "two", &[]));
@@ -131,7 +131,7 @@ async fn without_the_database_replicas_on_one_bucket_accept_and_finish_by_file_a
 }
 
 #[tokio::test]
-async fn a_run_on_the_command_line_is_kept_in_the_bucket() {
+async fn the_command_stores_its_run_in_the_bucket() {
     let server = S3::start();
     let run = |document: &str| {
         crate::support::innovation(&["run"])

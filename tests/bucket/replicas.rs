@@ -21,7 +21,7 @@ async fn env(latency: Duration) -> TestEnv {
 }
 
 #[tokio::test]
-async fn a_hundred_posts_of_one_id_start_one_run_that_each_replica_shows() {
+async fn a_hundred_posts_start_one_run() {
     let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
     let (one, two) =
@@ -54,7 +54,7 @@ async fn a_hundred_posts_of_one_id_start_one_run_that_each_replica_shows() {
 }
 
 #[tokio::test]
-async fn a_killed_replicas_run_goes_on_elsewhere_and_no_stored_stage_is_paid_again() {
+async fn a_killed_replicas_run_continues_without_repeated_cost() {
     let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
     let (mut one, two) =
@@ -73,7 +73,7 @@ async fn a_killed_replicas_run_goes_on_elsewhere_and_no_stored_stage_is_paid_aga
 }
 
 #[tokio::test]
-async fn a_stopped_replicas_run_goes_on_elsewhere_at_once() {
+async fn a_stopped_replicas_run_continues_elsewhere_immediately() {
     let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
     let long = [FILE_ONLY[0], ("LEASE_SECONDS", "60"), ("DRAIN_SECONDS", "0")];
@@ -89,7 +89,7 @@ async fn a_stopped_replicas_run_goes_on_elsewhere_at_once() {
 }
 
 #[tokio::test]
-async fn a_paused_replica_that_wakes_after_its_lease_writes_nothing_and_pays_for_nothing() {
+async fn a_paused_replica_writes_nothing_after_its_lease() {
     let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
     let (one, two) =
@@ -113,7 +113,7 @@ async fn a_paused_replica_that_wakes_after_its_lease_writes_nothing_and_pays_for
 }
 
 #[tokio::test]
-async fn cancelled_on_one_replica_a_run_stops_on_the_other_and_is_retried_by_either() {
+async fn a_remote_cancellation_stops_and_either_replica_retries() {
     let (env, server) = (env(Duration::from_secs(2)).await, S3::start());
     let url = server.url();
     let (one, two) =

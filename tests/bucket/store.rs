@@ -101,7 +101,7 @@ async fn of_many_conditional_puts_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn of_many_acceptances_by_many_processes_one_is_new() {
+async fn concurrent_acceptances_of_many_processes_have_one_winner() {
     let server = S3::start();
     let new = new_run("run-1", "https://a/1");
     let all = join_all((0..12).map(|n| {
@@ -117,7 +117,7 @@ async fn of_many_acceptances_by_many_processes_one_is_new() {
 }
 
 #[tokio::test]
-async fn more_marks_than_a_page_has_are_all_found() {
+async fn markers_beyond_one_page_are_found() {
     let server = S3::start();
     let names =
         (0..1_100).map(|n| format!("PUT /{BUCKET}/outputs/.unsynced/run-{n} HTTP/1.1\r\nContent-Length: 0"));
@@ -135,7 +135,7 @@ async fn more_marks_than_a_page_has_are_all_found() {
 }
 
 #[tokio::test]
-async fn the_newest_runs_are_listed_first_page_by_page() {
+async fn the_newest_runs_are_listed_first_in_pages() {
     let server = S3::start();
     let store = store(&server);
     for n in 0..5 {
@@ -155,7 +155,7 @@ async fn the_newest_runs_are_listed_first_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_a_fenced_writer_leaves_beside_a_manifest_is_nobodys_and_what_is_named_stays() {
+async fn a_fenced_writers_leftovers_are_unreferenced() {
     let server = S3::start();
     let (late, now) = (store(&server), store(&server));
     let fence = accepted(&late, &new_run("run-1", "https://a/1"), "late").await;
@@ -181,7 +181,7 @@ async fn what_a_fenced_writer_leaves_beside_a_manifest_is_nobodys_and_what_is_na
 }
 
 #[tokio::test]
-async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
+async fn a_damaged_stage_is_quarantined() {
     let server = S3::start();
     let store = store(&server);
     let fence = accepted(&store, &new_run("run-1", "https://a/1"), "one").await;
@@ -198,7 +198,7 @@ async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_is_named_without_its_address_or_its_keys() {
+async fn a_missing_bucket_error_hides_address_and_keys() {
     let server = S3::start();
     let mut config = S3::config(&server.url());
     config.bucket = "another".to_owned();
@@ -212,7 +212,7 @@ async fn a_bucket_that_is_not_there_is_named_without_its_address_or_its_keys() {
 }
 
 #[tokio::test]
-async fn what_has_been_kept_long_enough_goes_and_a_tombstone_with_it() {
+async fn expired_runs_and_tombstones_are_removed() {
     let server = S3::start();
     let store = store(&server);
     let ended = at("2026-11-21T12:00:00Z");
@@ -241,7 +241,7 @@ async fn what_has_been_kept_long_enough_goes_and_a_tombstone_with_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_only_the_database_knows_is_entered_whole() {
+async fn a_row_only_run_is_imported_whole() {
     let server = S3::start();
     let (one, other) = (store(&server), store(&server));
     let fence = accepted(&one, &new_run("run-1", "https://a/1"), "one").await;

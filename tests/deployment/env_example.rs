@@ -41,7 +41,7 @@ fn is_name(text: &str) -> bool {
 }
 
 #[test]
-fn it_lists_what_the_code_reads_and_nothing_else() {
+fn it_lists_exactly_the_settings_of_the_code() {
     let (listed, read): (BTreeSet<_>, _) = (example().into_keys().collect(), names_in_code());
     assert!(read.len() > 40, "the search in the code has become blind: {read:?}");
     let missing: Vec<_> = read.difference(&listed).collect();

@@ -22,7 +22,7 @@ fn check(port: u16, more: &[&str]) -> (Option<i32>, Value, String) {
 }
 
 #[tokio::test]
-async fn a_service_that_lives_is_healthy_and_one_that_refuses_or_has_gone_is_not() {
+async fn the_healthcheck_tells_live_from_dead() {
     let env = TestEnv::files_only().await;
     // Alive, and without any storage: it would accept no run.
     let switched_off = [("ENABLE_DATABASE_WRITES", "false"), ("ENABLE_FILE_FALLBACK", "false")];
@@ -43,7 +43,7 @@ async fn a_service_that_lives_is_healthy_and_one_that_refuses_or_has_gone_is_not
 }
 
 #[tokio::test]
-async fn a_service_behind_an_authority_of_its_own_is_asked() {
+async fn the_healthcheck_accepts_a_private_authority() {
     let env = TestEnv::files_only().await;
     let service = env.serve(&[]).await;
     let behind = format!("http://127.0.0.1:{}", service.port);
@@ -58,7 +58,7 @@ async fn a_service_behind_an_authority_of_its_own_is_asked() {
 }
 
 #[test]
-fn a_service_that_says_nothing_is_not_waited_for() {
+fn the_healthcheck_times_out_on_silence() {
     // Connections are taken by the kernel and never answered.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let (code, json, said) = check(silent.local_addr().unwrap().port(), &[]);

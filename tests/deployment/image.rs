@@ -59,7 +59,7 @@ fn expected_user() -> u32 {
 }
 
 #[tokio::test]
-async fn the_staged_image_serves_as_a_nobody_who_may_write_results_and_nothing_else() {
+async fn the_image_serves_unprivileged_and_writes_results_only() {
     let staged = Staged::new();
     let port = free_port();
     let mut command = staged.command(&["innovation", "serve"]);
@@ -107,7 +107,7 @@ fn the_staged_image_runs_the_whole_pipeline() {
 }
 
 #[test]
-fn the_dockerfile_agrees_with_what_it_is_built_from() {
+fn the_dockerfile_matches_its_sources() {
     let dockerfile = dockerfile();
     let says = |line: &str| assert!(dockerfile.contains(line), "the Dockerfile does not say {line:?}");
     let toolchain = std::fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
@@ -128,7 +128,7 @@ fn the_dockerfile_agrees_with_what_it_is_built_from() {
 }
 
 #[test]
-fn what_the_dockerfile_copies_is_there_and_not_ignored() {
+fn everything_the_dockerfile_copies_exists() {
     let ignore = std::fs::read_to_string(root().join(".dockerignore")).unwrap();
     let kept: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
     assert!(ignore.lines().any(|line| line == "*"), "all else is ignored");

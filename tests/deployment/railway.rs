@@ -84,7 +84,7 @@ fn both_files_say_the_same_of_the_service() {
 }
 
 #[test]
-fn the_variables_start_a_service_that_drains_before_it_is_killed() {
+fn railway_variables_start_a_service_that_drains() {
     let project = project();
     let variables = backend(&project)["variables"].as_object().unwrap();
     let values = variables.iter().map(|(name, variable)| {

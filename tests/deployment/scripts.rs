@@ -26,7 +26,7 @@ fn migrate(url: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn the_environment_of_a_deployment_is_tested_from_the_inside() {
+fn the_environment_check_runs_inside_a_deployment() {
     let staged = Staged::new();
     let postgres = Postgres::start();
     let environment = |changes: &[(&str, &str)]| {
@@ -77,7 +77,7 @@ fn the_environment_of_a_deployment_is_tested_from_the_inside() {
 }
 
 #[tokio::test]
-async fn a_migration_is_valid_when_schema_and_service_say_so() {
+async fn a_migration_is_valid_if_both_agree() {
     let env = TestEnv::with_database().await;
     let mut service = env.serve(&[]).await;
     let validate = || {

@@ -25,7 +25,7 @@ async fn wait_for_streams(service: &Service, wanted: &str) {
 }
 
 #[tokio::test]
-async fn a_client_has_so_many_streams_and_a_process_that_stops_ends_them() {
+async fn streams_are_limited_and_end_at_shutdown() {
     let env = env(Duration::ZERO).await;
     let mut service = web(&env, &[("MAX_EVENT_STREAMS_PER_CLIENT", "2")]).await;
     service.submit(&env.request("run-1")).await;
@@ -52,7 +52,7 @@ async fn a_client_has_so_many_streams_and_a_process_that_stops_ends_them() {
 }
 
 #[tokio::test]
-async fn a_process_that_stops_sends_new_streams_on_while_its_runs_end() {
+async fn a_draining_process_redirects_new_streams() {
     let env = env(Duration::from_millis(500)).await;
     let mut service = env.serve(&[]).await;
     service.submit(&env.request("run-1")).await;
@@ -69,7 +69,7 @@ async fn a_process_that_stops_sends_new_streams_on_while_its_runs_end() {
 }
 
 #[tokio::test]
-async fn each_key_is_a_client_and_without_one_there_is_no_stream() {
+async fn streams_are_counted_per_key_and_need_one() {
     let env = env(Duration::ZERO).await;
     let keys = [("BACKEND_API_KEYS", "one-key-of-the-test,another-key-of-the-test")];
     let service = web(&env, &[keys[0], ("MAX_EVENT_STREAMS_PER_CLIENT", "1")]).await;
@@ -113,7 +113,7 @@ async fn statements_in_a_while(env: &TestEnv) -> i64 {
 
 #[tokio::test]
 #[ignore = "load: make test-long"]
-async fn two_hundred_streams_of_runs_to_which_nothing_happens_cost_no_statements() {
+async fn two_hundred_idle_streams_cost_no_statements() {
     let env = env(Duration::ZERO).await;
     let service = web(&env, &[]).await;
     let runs: Vec<String> = (0..200).map(|number| format!("run-{number}")).collect();

@@ -132,7 +132,7 @@ fn ids(events: &[Event]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn on_every_replica_the_same_events_come_in_order_and_go_on_after_the_last_that_was_seen() {
+async fn every_replica_streams_in_order_and_resumes() {
     let env = env(Duration::from_millis(400)).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     one.submit(&env.request("run-1")).await;
@@ -201,7 +201,7 @@ async fn what_cannot_be_followed_is_refused() {
 }
 
 #[tokio::test]
-async fn in_every_mode_a_run_is_followed_to_its_end() {
+async fn a_run_is_streamed_to_its_end_everywhere() {
     for mode in [[("ENABLE_DATABASE_WRITES", "false")], [("ENABLE_FILE_FALLBACK", "false")]] {
         let env = env(Duration::from_millis(100)).await;
         let service = env.serve(&mode).await;
@@ -213,7 +213,7 @@ async fn in_every_mode_a_run_is_followed_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_its_reason_and_a_retry_is_a_new_generation() {
+async fn a_failure_streams_its_reason_and_retry_restarts() {
     let env = env(Duration::from_millis(100)).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     fail_after(&env, 1);
@@ -232,7 +232,7 @@ async fn a_failure_is_told_with_its_reason_and_a_retry_is_a_new_generation() {
 }
 
 #[tokio::test]
-async fn a_cancellation_stops_the_work_elsewhere_at_once_and_is_told() {
+async fn a_remote_cancellation_stops_work_and_is_streamed() {
     let env = env(Duration::ZERO).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     let mut took = Vec::new();

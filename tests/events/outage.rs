@@ -4,7 +4,7 @@ use super::{ALL, Duration, PATH, Stream, env, ids};
 use crate::support::postgres::Stop;
 
 #[tokio::test]
-async fn while_the_database_is_away_who_works_on_the_run_tells_and_who_does_not_says_so() {
+async fn in_an_outage_only_the_owner_streams() {
     let mut env = env(Duration::from_millis(1_500)).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     one.submit(&env.request("run-1")).await;
@@ -27,7 +27,7 @@ async fn while_the_database_is_away_who_works_on_the_run_tells_and_who_does_not_
 }
 
 #[tokio::test]
-async fn who_is_alone_tells_on_to_the_end_without_the_database() {
+async fn a_lone_replica_streams_on_without_the_database() {
     let mut env = env(Duration::from_millis(500)).await;
     let service = env.serve(&[]).await;
     service.submit(&env.request("run-1")).await;
@@ -43,7 +43,7 @@ async fn who_is_alone_tells_on_to_the_end_without_the_database() {
 }
 
 #[tokio::test]
-async fn behind_a_pooler_where_nothing_is_heard_changes_are_found_by_looking() {
+async fn behind_a_pooler_changes_are_found_by_polling() {
     let env = env(Duration::from_millis(300)).await;
     let pooled = format!("{}?pgbouncer=true", env.database_url());
     let settings = [("DATABASE_URL", pooled.as_str())];

@@ -86,7 +86,7 @@ process.exit(0);
 
 /// The frontend's route of docs/API.md, run as it stands there: a proxy in front of the frontend reads its headers, not ours.
 #[tokio::test]
-async fn the_route_of_the_readme_is_let_alone_too() {
+async fn the_documented_proxy_route_passes_streams() {
     let readme = std::fs::read_to_string(root().join("docs/API.md")).unwrap();
     let (_, route) = readme.split_once("// app/api/runs/[id]/events/route.ts\n").unwrap();
     let folder = tempfile::tempdir().unwrap();

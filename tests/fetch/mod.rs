@@ -57,14 +57,14 @@ impl BlobStore {
 }
 
 #[tokio::test]
-async fn a_document_is_fetched_also_by_way_of_a_redirect() {
+async fn a_document_is_fetched_through_a_redirect() {
     let store = BlobStore::start().await;
     assert_eq!(store.fetch("good").await.unwrap(), b"content");
     assert_eq!(store.fetch("once").await.unwrap(), b"content");
 }
 
 #[tokio::test]
-async fn every_fault_of_a_server_ends_in_words_and_in_time() {
+async fn every_server_fault_ends_with_a_timely_message() {
     let store = BlobStore::start().await;
     for (path, code, words) in [
         ("announced", "DOCUMENT_TOO_LARGE", "100000 bytes"),
@@ -83,7 +83,7 @@ async fn every_fault_of_a_server_ends_in_words_and_in_time() {
 }
 
 #[tokio::test]
-async fn a_name_that_resolves_to_a_private_address_is_not_connected_to() {
+async fn a_name_resolving_to_private_addresses_is_rejected() {
     let store = BlobStore::start().await;
     let mut config = store.config();
     config.allow_private_network = false;

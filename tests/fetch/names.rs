@@ -44,7 +44,7 @@ async fn a_run_shows_its_document_by_name() {
 }
 
 #[tokio::test]
-async fn the_command_takes_the_name_that_the_server_gives() {
+async fn the_command_uses_the_servers_file_name() {
     let origin = origin().await;
     let out = tempfile::tempdir().unwrap();
     let mut command = innovation(&[

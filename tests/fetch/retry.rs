@@ -116,7 +116,7 @@ async fn the_budget_ends_it() {
 
 /// Case 51, as the service sees it: under way while it waits, and stopped by a cancellation or a signal.
 #[tokio::test]
-async fn a_run_waits_for_its_blob_and_can_be_stopped() {
+async fn a_run_waits_for_its_blob_and_stops() {
     let env = TestEnv::files_only().await;
     let text = std::fs::read(crate::support::sample("spotted-innovation.md")).unwrap();
     let origin = Origin::start(move |path, number| match (path, number) {

@@ -44,7 +44,7 @@ async fn a_redirect_to_another_host_loses_the_token() {
 }
 
 #[tokio::test]
-async fn a_private_blob_is_read_and_the_token_is_logged_nowhere() {
+async fn a_private_blob_is_read_without_logged_token() {
     let env = TestEnv::files_only().await;
     let text = std::fs::read(crate::support::sample("spotted-innovation.md")).unwrap();
     let origin = Origin::start(move |path, number| match (path, number) {

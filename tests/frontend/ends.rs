@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_failed_run_shows_its_error_and_a_retry_takes_it_away() {
+async fn a_failure_shows_its_error_until_a_retry() {
     for (mode, tells) in [(DATABASE_ONLY, false), (DUAL_WRITE, true), (FILE_ONLY, true)] {
         let site = Site::new(Version::Newest, tells, Duration::ZERO).await;
         fail_after(&site.env, 1);
@@ -58,7 +58,7 @@ async fn a_failed_run_shows_its_error_and_a_retry_takes_it_away() {
 }
 
 #[tokio::test]
-async fn a_run_that_ended_in_files_alone_ends_alike_in_its_row() {
+async fn a_run_ended_by_file_ends_its_row() {
     for version in [Version::First, Version::Newest] {
         let site = Site::new(version, true, Duration::ZERO).await;
         site.env.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
@@ -77,7 +77,7 @@ async fn a_run_that_ended_in_files_alone_ends_alike_in_its_row() {
 }
 
 #[tokio::test]
-async fn a_run_without_a_document_fails_at_its_first_step() {
+async fn a_missing_document_fails_stage_one() {
     for (mode, tells) in [(DATABASE_ONLY, false), (FILE_ONLY, true)] {
         let site = Site::new(Version::First, tells, Duration::ZERO).await;
         let service = site.serve(mode).await;
@@ -92,7 +92,7 @@ async fn a_run_without_a_document_fails_at_its_first_step() {
 }
 
 #[tokio::test]
-async fn a_deleted_row_ends_the_run_and_does_not_come_back() {
+async fn a_deleted_row_ends_the_run_for_good() {
     for (mode, tells) in [(DATABASE_ONLY, false), (DUAL_WRITE, true)] {
         let site = Site::new(Version::Newest, tells, Duration::ZERO).await;
         site.env.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
@@ -114,7 +114,7 @@ async fn a_deleted_row_ends_the_run_and_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn a_run_that_the_frontend_gave_up_shows_as_failed() {
+async fn a_run_abandoned_by_the_frontend_is_failed() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
     site.env.model.script([Reply::Answer(Wrapping::None), Reply::HangBeforeHeaders]);
     let service = site.serve(DUAL_WRITE).await;

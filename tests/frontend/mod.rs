@@ -217,7 +217,7 @@ async fn a_completed_run_shows_on_every_page() {
 }
 
 #[tokio::test]
-async fn a_run_in_files_shows_when_its_rows_are_there() {
+async fn a_run_in_files_appears_once_rows_exist() {
     for (tells, version) in [(true, Version::First), (true, Version::Newest), (false, Version::Newest)] {
         let site = Site::new(version, tells, Duration::ZERO).await;
         let mut service = site.serve(FILE_ONLY).await;
@@ -278,7 +278,7 @@ async fn the_first_row_is_there_before_the_document() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_accepted_the_row_stays_the_frontends() {
+async fn an_unaccepted_row_stays_the_frontends() {
     let site = Site::new(Version::First, true, Duration::ZERO).await;
     let service = site.serve(&[DATABASE_ONLY, FILE_ONLY].concat()).await;
     let url = site.env.blob.url("sample/spotted-innovation.md");
@@ -292,7 +292,7 @@ async fn where_nothing_is_accepted_the_row_stays_the_frontends() {
 }
 
 #[tokio::test]
-async fn a_step_stored_in_an_outage_has_its_row_when_the_database_is_back() {
+async fn a_stage_stored_in_an_outage_syncs_later() {
     use crate::support::postgres::Stop;
     let mut site = Site::new(Version::Newest, false, Duration::from_millis(600)).await;
     let service = site.serve(DUAL_WRITE).await;

@@ -10,7 +10,7 @@ use crate::support::{frontend::Version, service::DATABASE_ONLY};
 const KEY: &str = "a-key-of-at-least-16-characters";
 
 #[tokio::test]
-async fn a_rerun_is_for_the_company_of_its_row() {
+async fn a_rerun_keeps_the_company_of_its_row() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
     let service = site.serve(DATABASE_ONLY).await;
     let url = site.env.blob.url("sample/spotted-innovation.md");
@@ -41,7 +41,7 @@ async fn a_rerun_is_for_the_company_of_its_row() {
 }
 
 #[tokio::test]
-async fn our_own_runs_have_the_frontends_company_and_ids() {
+async fn new_runs_use_the_frontends_company_and_ids() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
     let service = site.serve(DATABASE_ONLY).await;
     let url = site.env.blob.url("sample/spotted-innovation.md");
@@ -54,7 +54,7 @@ async fn our_own_runs_have_the_frontends_company_and_ids() {
 }
 
 #[tokio::test]
-async fn without_a_key_only_a_waiting_row_is_accepted() {
+async fn without_a_key_only_waiting_rows_are_accepted() {
     let site = Site::new(Version::First, false, Duration::ZERO).await;
     let settings = [("BACKEND_API_KEYS", KEY), ("ALLOW_FRONTEND_WITHOUT_KEY", "true")];
     let service = site.serve(&[DATABASE_ONLY, &settings].concat()).await;

@@ -32,7 +32,7 @@ fn ends(taken: &[String]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn files_tell_each_step_in_order_with_the_whole_record() {
+async fn files_send_each_step_with_the_whole_record() {
     let site = Site::new(Version::Newest, true, Duration::from_millis(500)).await;
     let mut service = site.serve(FILE_ONLY).await;
     site.launch(&service, RUN).await;
@@ -66,7 +66,7 @@ async fn files_tell_each_step_in_order_with_the_whole_record() {
 }
 
 #[tokio::test]
-async fn the_frontend_makes_the_row_of_a_run_that_it_does_not_know() {
+async fn the_frontend_creates_the_row_it_lacks() {
     let site = Site::new(Version::First, true, Duration::ZERO).await;
     let service = site.serve(FILE_ONLY).await;
     let url = site.env.blob.url("sample/spotted-innovation.md");
@@ -89,7 +89,7 @@ async fn the_frontend_makes_the_row_of_a_run_that_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn a_deleted_row_is_not_made_again_by_webhooks() {
+async fn webhooks_do_not_recreate_a_deleted_row() {
     let site = Site::new(Version::Newest, true, Duration::from_millis(400)).await;
     let service = site.serve(FILE_ONLY).await;
     site.launch(&service, RUN).await;
@@ -101,7 +101,7 @@ async fn a_deleted_row_is_not_made_again_by_webhooks() {
 }
 
 #[tokio::test]
-async fn a_beginning_that_is_carried_out_late_wipes_nothing() {
+async fn a_late_start_event_overwrites_nothing() {
     let site = Site::new(Version::First, true, Duration::ZERO).await;
     site.receiver.script([Manner::Late(Duration::from_millis(1_500))]);
     let service = site.serve(&[FILE_ONLY, &[("WEBHOOK_TIMEOUT_SECONDS", "1")]].concat()).await;
@@ -113,7 +113,7 @@ async fn a_beginning_that_is_carried_out_late_wipes_nothing() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_its_size_skips_an_update_and_completes() {
+async fn an_oversized_update_is_skipped_before_completion() {
     let site = Site::new(Version::First, true, Duration::ZERO).await;
     // Nobody listens before the run has ended: nothing of it is under way any more.
     site.receiver.usually(Manner::Status(503));
@@ -133,7 +133,7 @@ async fn a_refusal_for_its_size_skips_an_update_and_completes() {
 }
 
 #[tokio::test]
-async fn a_completion_refused_for_its_size_is_sent_shorter() {
+async fn an_oversized_completion_is_sent_shortened() {
     let site = Site::new(Version::First, true, Duration::ZERO).await;
     site.receiver.usually(Manner::Status(503));
     let mut service = site.serve(FILE_ONLY).await;

@@ -77,7 +77,7 @@ async fn preflight(service: &Service, origin: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn only_the_named_origins_may_call_from_a_browser() {
+async fn only_configured_origins_pass_cors() {
     let setup = Setup::with_origins(&["https://app.example.com", "https://my-app-*.vercel.app"]);
     let service = Service::with(setup);
     for origin in ["https://app.example.com", "https://my-app-git-main.vercel.app"] {
@@ -141,7 +141,7 @@ async fn tracing_headers_of_a_page_are_allowed() {
 
 /// Case 58.
 #[tokio::test]
-async fn a_slash_at_the_end_leads_to_the_same_route() {
+async fn a_trailing_slash_reaches_the_same_route() {
     let service = Service::new();
     for path in ["/health/", "/health/live/", "/brands/", "/openapi.json/"] {
         assert_eq!(service.get(path).await.status, 200, "{path}");
@@ -197,7 +197,7 @@ async fn head_is_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn every_answer_is_safe_for_browsers_and_large_ones_are_compressed() {
+async fn answers_carry_security_headers_and_compression() {
     let service = Service::new();
     for path in ["/health", "/nothing", "/brands/decathlon"] {
         let answer = service.get(path).await;
@@ -228,7 +228,7 @@ impl io::Write for Sink {
 }
 
 #[tokio::test]
-async fn a_request_is_one_line_of_the_log_without_what_somebody_pasted() {
+async fn a_request_logs_one_line_without_secrets() {
     let sink = Sink::default();
     let writer = {
         let sink = sink.clone();

@@ -39,7 +39,7 @@ async fn the_first_level_has_exactly_its_fields() {
 }
 
 #[tokio::test]
-async fn a_database_that_fails_degrades_and_one_that_is_alone_makes_unhealthy() {
+async fn a_failing_database_degrades_or_makes_unhealthy() {
     let database = FakeDatabase::new(Behaviour::Fails(StorageErrorKind::Unavailable));
     let service = Service::with(Setup::dual_write(&database));
     let (status, body) = health(&service).await;
@@ -64,7 +64,7 @@ async fn a_database_that_fails_degrades_and_one_that_is_alone_makes_unhealthy() 
 }
 
 #[tokio::test]
-async fn files_that_fail_degrade_beside_a_database_and_are_the_end_alone() {
+async fn failing_files_degrade_or_make_unhealthy() {
     let database = FakeDatabase::new(Behaviour::Works);
     let service = Service::with(Setup::dual_write(&database));
     service.break_files();
@@ -79,7 +79,7 @@ async fn files_that_fail_degrade_beside_a_database_and_are_the_end_alone() {
 }
 
 #[tokio::test]
-async fn invalid_flags_and_a_stop_make_unready_but_not_dead() {
+async fn invalid_flags_and_drain_are_unready_but_live() {
     let service = Service::new();
     let off = Flags { database_writes: false, file_fallback: false, revision: 2 };
     assert_eq!(service.get("/health/ready").await.json(), json!({"status": "ready"}));
@@ -108,7 +108,7 @@ async fn a_configured_database_that_is_none_is_told() {
 }
 
 #[tokio::test]
-async fn in_file_only_mode_the_database_is_not_asked() {
+async fn file_only_never_asks_the_database() {
     let database = FakeDatabase::new(Behaviour::Works);
     let service = Service::with(Setup { flags: (false, true), ..Setup::dual_write(&database) });
     for path in ["/health", "/health/ready", "/health/deep", "/metrics"] {
@@ -118,7 +118,7 @@ async fn in_file_only_mode_the_database_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_database_that_hangs_costs_a_second_once_and_one_question() {
+async fn a_hanging_database_costs_one_check_a_second() {
     let database = FakeDatabase::new(Behaviour::Hangs);
     let service = Arc::new(Service::with(Setup::dual_write(&database)));
     let begun = Instant::now();
@@ -194,7 +194,7 @@ async fn a_conflict_degrades_until_somebody_settles_it() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_behind_is_named_with_what_to_type() {
+async fn an_outdated_schema_names_its_remedy() {
     let database = FakeDatabase::new(Behaviour::Fails(StorageErrorKind::Schema));
     let setup = Setup { environment: Environment::Production, ..Setup::dual_write(&database) };
     let service = Service::with(setup);
@@ -225,7 +225,7 @@ async fn a_volume_makes_the_local_disk_durable() {
 }
 
 #[tokio::test]
-async fn broken_files_are_told_without_their_path_in_production() {
+async fn production_hides_the_path_of_failing_files() {
     let database = FakeDatabase::new(Behaviour::Works);
     let setup = Setup { environment: Environment::Production, ..Setup::dual_write(&database) };
     let service = Service::with(setup);

@@ -50,7 +50,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 #[tokio::test]
-async fn callers_that_drip_their_headers_hold_up_nobody_and_are_cut_off() {
+async fn slow_header_clients_are_cut_off() {
     let service = Service::new();
     let limits = ServeLimits { header_timeout: Duration::from_secs(2), ..ServeLimits::default() };
     let server = Server::start(&service, limits).await;
@@ -72,7 +72,7 @@ async fn callers_that_drip_their_headers_hold_up_nobody_and_are_cut_off() {
 }
 
 #[tokio::test]
-async fn connections_are_bounded_and_the_next_one_gets_its_turn() {
+async fn connections_are_limited_and_the_next_one_waits() {
     let service = Service::new();
     let limits = ServeLimits {
         connections_max: 2,
@@ -89,7 +89,7 @@ async fn connections_are_bounded_and_the_next_one_gets_its_turn() {
 }
 
 #[tokio::test]
-async fn a_caller_that_does_not_read_its_answers_is_cut_off() {
+async fn a_client_that_reads_nothing_is_cut_off() {
     let service = Service::new();
     let limits = ServeLimits {
         connections_max: 1,
@@ -109,7 +109,7 @@ async fn a_caller_that_does_not_read_its_answers_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_body_of_twenty_megabytes_is_answered_and_not_kept() {
+async fn a_twenty_megabyte_body_is_rejected_unbuffered() {
     let service = Service::new();
     let server = Server::start(&service, ServeLimits::default()).await;
     let bytes = 20 * 1024 * 1024;
@@ -149,7 +149,7 @@ async fn nonsense_is_refused_and_hurts_nobody() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_idle_connections_go_and_takes_no_new_ones() {
+async fn shutdown_closes_idle_connections_and_accepts_none() {
     let service = Service::new();
     let server = Server::start(&service, ServeLimits::default()).await;
     let mut kept = server.connect().await;

@@ -94,7 +94,7 @@ async fn a_run_under_way_shows_every_stage() {
 }
 
 #[tokio::test]
-async fn an_ended_run_says_how_in_the_frontends_words() {
+async fn an_ended_run_has_the_frontends_status_words() {
     let service = Service::new();
     let at = "2026-11-21T10:01:00Z".parse().unwrap();
     let (fence, records) = stored(&service, "run-1", 4).await;
@@ -129,7 +129,7 @@ async fn an_ended_run_says_how_in_the_frontends_words() {
 }
 
 #[tokio::test]
-async fn what_is_no_runs_id_is_404_whatever_it_is_made_of() {
+async fn an_invalid_run_id_is_404() {
     let service = Service::new();
     service.get("/status/run-1").await.problem(404, "run_not_found");
     let long = "x".repeat(300);
@@ -161,7 +161,7 @@ async fn what_is_no_runs_id_is_404_whatever_it_is_made_of() {
 }
 
 #[tokio::test]
-async fn an_unknown_run_is_503_while_the_store_that_may_know_it_is_away() {
+async fn an_unknown_run_is_503_during_an_outage() {
     let database = FakeDatabase::new(Behaviour::Fails(StorageErrorKind::Unavailable));
     let service = Service::with(Setup::dual_write(&database));
     let said = service.get("/status/run-1").await.problem(503, "storage_unavailable");
@@ -172,7 +172,7 @@ async fn an_unknown_run_is_503_while_the_store_that_may_know_it_is_away() {
 }
 
 #[tokio::test]
-async fn a_run_on_a_disk_that_vanishes_says_so() {
+async fn a_run_on_a_vanished_disk_says_so() {
     let setup = Setup { environment: backend::config::Environment::Production, ..Setup::default() };
     let service = Service::with(setup);
     stored(&service, "run-1", 0).await;
@@ -180,7 +180,7 @@ async fn a_run_on_a_disk_that_vanishes_says_so() {
 }
 
 #[tokio::test]
-async fn brands_are_listed_and_shown_without_what_is_the_analysts_own() {
+async fn brands_are_listed_without_analyst_fields() {
     let service = Service::new();
     let body = service.get("/brands").await.json();
     let brands = body["brands"].as_array().unwrap();

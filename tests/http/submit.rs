@@ -17,7 +17,7 @@ async fn a_byte_order_mark_is_no_fault() {
 }
 
 #[tokio::test]
-async fn a_run_is_accepted_and_a_repeat_gets_the_same_answer() {
+async fn a_repeated_submission_gets_the_same_answer() {
     let service = Service::new();
     let first = service.run(&request("run-1")).await;
     assert_eq!(first.status, 202);
@@ -37,7 +37,7 @@ async fn a_run_is_accepted_and_a_repeat_gets_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_run_without_an_id_gets_a_new_one() {
+async fn a_run_without_id_gets_a_new_one() {
     let service = Service::new();
     let mut body = request("x");
     body["run_id"] = Value::Null;
@@ -49,7 +49,7 @@ async fn a_run_without_an_id_gets_a_new_one() {
 }
 
 #[tokio::test]
-async fn many_at_once_for_one_id_are_one_acceptance() {
+async fn concurrent_posts_of_one_id_are_one_acceptance() {
     let service = Service::new();
     let body = request("run-1");
     let answers: Vec<Answer> = futures_util::future::join_all((0..50).map(|_| service.run(&body))).await;
@@ -61,7 +61,7 @@ async fn many_at_once_for_one_id_are_one_acceptance() {
 }
 
 #[tokio::test]
-async fn another_request_for_the_same_id_is_a_conflict() {
+async fn a_different_request_for_an_id_conflicts() {
     let service = Service::new();
     assert_eq!(service.run(&request("run-1")).await.status, 202);
     let mut other = request("run-1");
@@ -93,7 +93,7 @@ async fn a_compressed_body_is_415() {
 }
 
 #[tokio::test]
-async fn another_content_type_is_415_and_none_at_all_is_taken_for_json() {
+async fn a_wrong_content_type_is_415_none_passes() {
     let service = Service::new();
     let send = |content_type: Option<&'static str>| {
         let mut builder = axum::http::Request::post("/run");
@@ -137,7 +137,7 @@ async fn everything_wrong_with_the_fields_comes_at_once() {
 }
 
 #[tokio::test]
-async fn a_forbidden_address_is_400_and_an_unknown_brand_404() {
+async fn a_forbidden_address_is_400_unknown_brand_404() {
     let service = Service::new();
     for url in [
         "not a url",
@@ -164,7 +164,7 @@ async fn a_forbidden_address_is_400_and_an_unknown_brand_404() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_413_however_it_comes() {
+async fn an_oversized_body_is_413_with_any_framing() {
     let service = Service::new();
     let large = format!("{{\"run_id\": \"{}\"}}", "x".repeat(20 * 1024 * 1024));
     service.post(large).await.problem(413, "body_too_large");
@@ -203,7 +203,7 @@ async fn a_replica_that_stops_sends_callers_elsewhere() {
 }
 
 #[tokio::test]
-async fn without_storage_callers_are_told_to_come_again_and_nothing_else() {
+async fn without_storage_callers_get_503_and_retry_after() {
     let service = Service::new();
     service.break_files();
     let said = service.run(&request("run-1")).await.problem(503, "storage_unavailable");
@@ -217,7 +217,7 @@ async fn without_storage_callers_are_told_to_come_again_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn with_the_database_away_a_file_takes_the_run() {
+async fn a_file_accepts_during_a_database_outage() {
     let database = FakeDatabase::new(Behaviour::Fails(StorageErrorKind::Unavailable));
     let service = Service::with(Setup::dual_write(&database));
     assert_eq!(service.run(&request("run-1")).await.status, 202);
@@ -225,7 +225,7 @@ async fn with_the_database_away_a_file_takes_the_run() {
 }
 
 #[tokio::test]
-async fn a_defect_is_500_without_a_word_of_it() {
+async fn a_panic_is_500_without_details() {
     let service = Service::with(Setup::dual_write(&FakeDatabase::new(Behaviour::Panics)));
     for answer in [service.run(&request("run-1")).await, service.get("/status/run-1").await] {
         let said = answer.problem(500, "internal");

@@ -34,7 +34,7 @@ fn rollback<'a>(method: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn nothing_is_rolled_back_without_the_name_of_the_database() {
+async fn a_rollback_requires_the_databases_name() {
     let server = Postgres::start();
     let (url, database) = migrated(&server).await;
     let plan = assert_migrated(&url, &rollback("drop", &["--dry-run", "--json"]));
@@ -55,7 +55,7 @@ async fn nothing_is_rolled_back_without_the_name_of_the_database() {
 }
 
 #[tokio::test]
-async fn dropped_columns_come_back_with_the_next_deploy_of_either_tool() {
+async fn redeploying_either_way_restores_dropped_columns() {
     let server = Postgres::start();
     let (url, database) = migrated(&server).await;
     let prisma = Prisma::of_repository(&url);
@@ -78,7 +78,7 @@ async fn dropped_columns_come_back_with_the_next_deploy_of_either_tool() {
 }
 
 #[tokio::test]
-async fn a_forward_rollback_is_a_migration_and_so_is_its_undoing() {
+async fn a_forward_rollback_and_its_undo_are_migrations() {
     let server = Postgres::start();
     let (url, database) = migrated(&server).await;
     let prisma = Prisma::copy(&url, usize::MAX);
@@ -101,7 +101,7 @@ async fn a_forward_rollback_is_a_migration_and_so_is_its_undoing() {
 }
 
 #[tokio::test]
-async fn a_rollback_that_cannot_have_the_table_changes_nothing() {
+async fn a_blocked_rollback_changes_nothing() {
     let server = Postgres::start();
     let (url, database) = migrated(&server).await;
     query(&url, "CREATE VIEW uses_it AS SELECT \"stage1Output\" FROM \"PipelineRun\"").await;

@@ -23,7 +23,7 @@ async fn either_tool_alone_leaves_the_same_database() {
 }
 
 #[tokio::test]
-async fn the_live_database_upgrades_without_a_word_and_keeps_its_rows() {
+async fn the_live_database_upgrades_and_keeps_its_rows() {
     let server = Postgres::start();
     let url = server.url();
     Prisma::copy(&url, 3).run(&["migrate", "deploy"]).assert(true, "successfully applied");
@@ -44,7 +44,7 @@ async fn the_live_database_upgrades_without_a_word_and_keeps_its_rows() {
 }
 
 #[tokio::test]
-async fn the_schema_is_what_the_migrations_make_and_prisma_sees_no_drift() {
+async fn prisma_finds_no_drift_after_our_migrations() {
     let server = Postgres::start();
     let url = server.url();
     assert_migrated(&url, &["deploy"]);
@@ -119,7 +119,7 @@ async fn the_previous_releases_client_survives_every_migration() {
 }
 
 #[tokio::test]
-async fn prisma_sees_our_failure_and_we_go_on_after_its_resolution() {
+async fn prisma_sees_our_failure_and_we_continue() {
     let server = Postgres::start();
     let url = server.url();
     let prisma = Prisma::of_repository(&url);
@@ -137,7 +137,7 @@ async fn prisma_sees_our_failure_and_we_go_on_after_its_resolution() {
 }
 
 #[tokio::test]
-async fn we_see_prismas_failure_and_it_goes_on_after_our_resolution() {
+async fn we_see_prismas_failure_and_it_continues() {
     let server = Postgres::start();
     let url = server.url();
     let prisma = Prisma::of_repository(&url);
@@ -157,7 +157,7 @@ async fn we_see_prismas_failure_and_it_goes_on_after_our_resolution() {
 }
 
 #[tokio::test]
-async fn what_one_marks_as_applied_the_other_does_not_run() {
+async fn a_migration_marked_applied_by_one_stays_applied() {
     let server = Postgres::start();
     let (one, two) = (server.fresh_database().await, server.fresh_database().await);
     let names = migration_names();

@@ -19,7 +19,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn the_client_is_generated_from_the_api_as_it_is() {
+fn the_generated_client_matches_the_api() {
     let folder = tempfile::tempdir().unwrap();
     let (description, generated) = (folder.path().join("openapi.json"), folder.path().join("schema.ts"));
     let output = innovation(&["openapi"]).output().unwrap();

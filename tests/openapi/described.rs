@@ -3,7 +3,7 @@
 use super::service;
 
 #[tokio::test]
-async fn the_description_and_its_page_are_there_without_a_key() {
+async fn the_description_and_page_need_no_key() {
     let (_world, service) = service().await;
     let description = service.call("GET", "/openapi.json").await;
     assert_eq!((description.status, description.header("content-type")), (200, "application/json"));

@@ -12,7 +12,7 @@ fn command(run: &Run, standin: &FakeModel) -> std::process::Command {
 }
 
 #[test]
-fn a_run_with_a_model_ends_in_a_report_with_true_quotes() {
+fn a_model_run_reports_true_quotes() {
     let standin = FakeModel::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
     let run = Run::new();
     assert_ok(&command(&run, &standin).output().unwrap());
@@ -30,7 +30,7 @@ fn a_run_with_a_model_ends_in_a_report_with_true_quotes() {
 }
 
 #[test]
-fn a_run_that_fails_goes_on_where_it_stopped_and_pays_for_no_stage_twice() {
+fn a_failed_run_resumes_and_repays_no_stage() {
     let standin = FakeModel::start(Options::default());
     let no_credits = json!({"error": {"code": 402, "message": format!("key {KEY} has no credits")}});
     standin.script([

@@ -104,7 +104,7 @@ fn an_event_without_data_is_skipped() {
 }
 
 #[test]
-fn a_limit_that_is_not_ours_is_not_raised() {
+fn an_endpoints_own_limit_is_not_raised() {
     for reason in ["MAX_TOKENS", "max_tokens", "length", "model_length"] {
         let replies = always(move |answered| {
             let cut: String = answered.text.chars().take(answered.text.chars().count() * 2 / 3).collect();

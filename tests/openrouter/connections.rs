@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{statuses::status, *};
 
 #[tokio::test]
-async fn a_slow_drip_is_ended_by_the_total_deadline() {
+async fn the_total_deadline_ends_a_slow_drip() {
     for comments in [true, false] {
         let standin = start([Reply::Drip { every: Duration::from_millis(20), comments }]);
         let timeouts = OpenRouterConfig {
@@ -33,7 +33,7 @@ async fn a_slow_drip_is_ended_by_the_total_deadline() {
 }
 
 #[tokio::test]
-async fn a_hang_before_the_headers_or_in_the_answer_is_ended_by_the_idle_deadline() {
+async fn the_idle_deadline_ends_a_hang() {
     for reply in [Reply::HangBeforeHeaders, Reply::HangMidBody] {
         let standin = start([reply.clone(), reply.clone(), reply.clone(), reply.clone()]);
         let timeouts = OpenRouterConfig { idle_timeout: Duration::from_millis(100), ..config(&standin) };
@@ -62,7 +62,7 @@ async fn a_reset_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_connection_lost_behind_a_finished_answer_does_not_pay_twice() {
+async fn a_connection_lost_after_completion_costs_nothing_more() {
     assert!(is_taken(Reply::LostAfterFinish).await.is_finished);
 }
 
@@ -128,7 +128,7 @@ async fn logged(action: impl Future<Output = ()>) -> String {
 }
 
 #[tokio::test]
-async fn the_key_appears_nowhere_even_when_the_endpoint_echoes_it() {
+async fn an_echoed_key_is_never_shown() {
     let echo =
         json!({"error": {"code": 401, "message": format!("Bad key '{KEY}' in \"Bearer {KEY}\"\u{1b}[31m")}});
     let standin = start([
@@ -181,7 +181,7 @@ impl RequestSource for SaysOnce {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_made_again_is_not_sent_empty() {
+async fn a_one_shot_body_is_not_resent_empty() {
     let standin = start([status(503)]);
     let source = SaysOnce(false.into());
     let error =

@@ -10,7 +10,7 @@ fn choice(message: Value, finish_reason: Value) -> Reply {
 }
 
 #[tokio::test]
-async fn a_200_that_holds_an_error_is_judged_by_its_code() {
+async fn an_error_in_200_is_classified_by_code() {
     for code in [json!(503), json!("503")] {
         recovers(Reply::ErrorInside(json!({"code": code, "message": "m"}))).await;
     }
@@ -21,13 +21,13 @@ async fn a_200_that_holds_an_error_is_judged_by_its_code() {
 }
 
 #[tokio::test]
-async fn an_error_inside_the_choice_is_not_taken_for_content() {
+async fn an_error_in_a_choice_is_not_content() {
     let completion = recovers(Reply::ErrorInChoice(json!({"code": 502, "message": "m"}))).await;
     assert!((completion.usage.cost_usd - 0.02).abs() < 1e-9, "both requests are counted");
 }
 
 #[tokio::test]
-async fn an_error_in_the_middle_of_a_stream_is_tried_again() {
+async fn a_mid_stream_error_is_retried() {
     let completion = recovers(Reply::ErrorMidStream(json!({"code": 502, "message": "gone"}))).await;
     assert!((completion.usage.cost_usd - 0.02).abs() < 1e-9);
     let reply = Reply::ErrorMidStream(json!({"code": "server_error", "message": "gone"}));
@@ -43,7 +43,7 @@ async fn leading_newlines_do_no_harm() {
 }
 
 #[tokio::test]
-async fn white_space_null_or_no_content_is_tried_again() {
+async fn blank_null_or_missing_content_is_retried() {
     for message in [json!({"content": " \n\t"}), json!({"content": ""}), json!({"content": null}), json!({})]
     {
         recovers(choice(message.clone(), json!("stop"))).await;
@@ -83,7 +83,7 @@ async fn an_html_page_is_not_an_answer() {
 }
 
 #[tokio::test]
-async fn a_wrong_content_type_matters_only_if_the_content_is_wrong_too() {
+async fn content_type_matters_only_with_wrong_content() {
     recovers(Reply::Raw { content_type: "text/plain", body: b"upstream connect error".to_vec() }).await;
     recovers(Reply::Raw { content_type: "application/json", body: Vec::new() }).await;
     let body = json!({"choices": [{"finish_reason": "stop", "message": {"content": "fine"}}]});
@@ -92,7 +92,7 @@ async fn a_wrong_content_type_matters_only_if_the_content_is_wrong_too() {
 }
 
 #[tokio::test]
-async fn a_body_of_200_mb_is_not_read_to_its_end() {
+async fn a_body_of_200_mb_is_cut_off() {
     let standin = start([Reply::Huge { bytes: 200_000_000 }]);
     let error = ask(config(&standin)).await.unwrap_err();
     assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmInvalidOutput, 1));
@@ -106,7 +106,7 @@ fn cut_off() -> Reply {
 }
 
 #[tokio::test]
-async fn an_answer_at_our_limit_is_asked_for_with_twice_the_limit() {
+async fn a_length_limited_answer_gets_twice_the_limit() {
     let standin = start([cut_off()]);
     let completion = ask(config(&standin)).await.unwrap();
     assert_eq!((standin.calls(), completion.attempts), (2, 2));
@@ -124,7 +124,7 @@ async fn an_answer_cut_off_twice_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_is_kept_when_the_stream_breaks_off() {
+async fn a_complete_answer_survives_a_broken_stream() {
     let request = question();
     let whole = pipeline::testing::example_answer(Stage::InputProcessing).to_string();
     let chunk = json!({"choices": [{"index": 0, "delta": {"content": whole}, "finish_reason": null}]});
@@ -166,7 +166,7 @@ async fn a_content_filter_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn an_unknown_finish_reason_is_passed_on_with_the_content() {
+async fn an_unknown_finish_reason_passes_with_its_content() {
     let completion = is_taken(choice(json!({"content": "text"}), json!("pause_turn"))).await;
     assert_eq!(
         (completion.parts.content.as_str(), completion.finish_reason.as_deref()),
@@ -178,6 +178,6 @@ async fn an_unknown_finish_reason_is_passed_on_with_the_content() {
 }
 
 #[tokio::test]
-async fn a_finish_reason_error_without_an_error_is_tried_again() {
+async fn a_bare_finish_reason_error_is_retried() {
     recovers(choice(json!({"content": "half"}), json!("error"))).await;
 }

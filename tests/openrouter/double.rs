@@ -95,7 +95,7 @@ fn is_sound(answer: &Value) {
 }
 
 #[tokio::test]
-async fn an_answer_keeps_to_the_schema_and_the_prompt() {
+async fn an_answer_satisfies_schema_and_prompt() {
     let first = answer(Options::default()).await;
     is_sound(&first);
     assert_eq!(first, answer(Options::default()).await, "the same again");
@@ -105,7 +105,7 @@ async fn an_answer_keeps_to_the_schema_and_the_prompt() {
 }
 
 #[tokio::test]
-async fn without_a_schema_sent_the_prompts_own_is_followed() {
+async fn without_a_schema_the_prompts_own_counts() {
     let standin = FakeModel::start(Options::default());
     let bare = content(&standin, &body(json!({"type": "json_object"}))).await;
     is_sound(&serde_json::from_str(&bare).unwrap());
@@ -123,7 +123,7 @@ async fn without_a_schema_sent_the_prompts_own_is_followed() {
 }
 
 #[tokio::test]
-async fn bounds_that_only_the_prompt_states_are_broken_on_demand() {
+async fn prompt_only_bounds_are_broken_on_demand() {
     let cases = |answer: &Value| answer["cases"].as_array().unwrap().len();
     let always = |bound| answer(Options { violates: Violates::Always(bound), ..Options::default() });
     assert_eq!(cases(&always(Bound::TooManyItems).await), 5);
@@ -142,7 +142,7 @@ async fn bounds_that_only_the_prompt_states_are_broken_on_demand() {
 }
 
 #[tokio::test]
-async fn a_decoder_lets_no_bound_be_broken_that_was_sent() {
+async fn a_strict_decoder_keeps_every_sent_bound() {
     let standin =
         FakeModel::start(Options { violates: Violates::Always(Bound::NoItems), ..Options::default() });
     let mut format = strict();
@@ -257,7 +257,7 @@ async fn a_refused_request_is_recorded_and_not_paid() {
 }
 
 #[tokio::test]
-async fn the_stage_is_told_by_the_prompts_schema_too() {
+async fn the_prompts_schema_identifies_the_stage() {
     let standin = FakeModel::start(Options::default());
     for stage in Stage::ALL {
         let text = format!("<<<BEGIN document 1>>>\n<<<END document 1>>>\n{}", schema::of(stage).checked);

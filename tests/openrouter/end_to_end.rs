@@ -113,7 +113,7 @@ async fn the_request_is_strict_streaming_and_cacheable() {
 }
 
 #[tokio::test]
-async fn only_anthropic_models_get_cache_marks_and_no_fallback_means_no_list() {
+async fn only_anthropic_models_get_cache_marks() {
     let standin = start([]);
     let settings =
         OpenRouterConfig { model: "acme/one".to_owned(), fallback_models: Vec::new(), ..config(&standin) };
@@ -140,7 +140,7 @@ async fn fenced_json_and_json_after_prose_are_understood() {
 }
 
 #[tokio::test]
-async fn schema_invalid_or_truncated_content_is_asked_for_once_more() {
+async fn invalid_or_truncated_content_is_requested_once_more() {
     for wrapping in [Wrapping::SchemaInvalid, Wrapping::TruncatedContent] {
         let standin = start([Reply::Answer(wrapping)]);
         let provenance = first_stage(&standin).await.unwrap().provenance;
@@ -155,7 +155,7 @@ async fn schema_invalid_or_truncated_content_is_asked_for_once_more() {
 }
 
 #[tokio::test]
-async fn a_made_up_quote_in_the_right_schema_is_left_to_the_quote_check() {
+async fn an_invented_quote_is_left_to_the_grounding() {
     let standin = start([Reply::Answer(Wrapping::MadeUpQuote)]);
     let StageOutput::InputProcessing(output) = first_stage(&standin).await.unwrap().output else { panic!() };
     assert!(output.inspirations[0].evidence[0].quote.starts_with("Nobody ever wrote"));
@@ -163,7 +163,7 @@ async fn a_made_up_quote_in_the_right_schema_is_left_to_the_quote_check() {
 }
 
 #[test]
-fn the_stand_in_lists_models_and_tells_what_a_key_may_still_spend() {
+fn the_fake_lists_models_and_remaining_credit() {
     use std::io::{Read, Write};
     let standin = FakeModel::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
     let address = standin.base_url().replace("http://", "").replace("/api/v1", "");

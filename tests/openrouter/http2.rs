@@ -153,7 +153,7 @@ async fn what_a_leaving_server_left_is_sent_again() {
 }
 
 #[tokio::test]
-async fn what_may_be_paid_is_tried_by_the_usual_rules() {
+async fn possibly_paid_requests_follow_the_usual_retry_rules() {
     for is_announced in [false, true] {
         let endpoint = Endpoint::start(Speaks::Http2, Duration::from_secs(1));
         let client = Arc::new(client(endpoint.config()));
@@ -182,7 +182,7 @@ async fn a_refused_request_is_no_attempt() {
 }
 
 #[tokio::test]
-async fn a_silent_peer_is_found_while_others_go_on() {
+async fn a_silent_peer_is_detected_while_others_continue() {
     let endpoint = Endpoint::start(Speaks::Http2, Duration::from_millis(600));
     let mut settings = endpoint.config();
     settings.connections.requests_per_client = 2;
@@ -241,7 +241,7 @@ async fn an_unknown_authority_is_named() {
 }
 
 #[tokio::test]
-async fn all_who_wait_for_a_connection_hear_why_it_failed() {
+async fn every_waiter_learns_why_the_connection_failed() {
     let endpoint = Endpoint::start(Speaks::Http2, Duration::ZERO);
     let settings = endpoint.config();
     drop(endpoint.front);
@@ -252,7 +252,7 @@ async fn all_who_wait_for_a_connection_hear_why_it_failed() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_cancelled_while_it_connects_harms_no_other() {
+async fn cancelling_during_connect_harms_no_other_call() {
     let endpoint = Endpoint::start(Speaks::Http2, Duration::ZERO);
     let client = Arc::new(client(endpoint.config()));
     let cancel = CancellationToken::new();
@@ -273,7 +273,7 @@ async fn a_call_that_is_cancelled_while_it_connects_harms_no_other() {
 }
 
 #[tokio::test]
-async fn an_endpoint_without_http2_is_asked_once_for_it() {
+async fn an_endpoint_without_http2_is_probed_once() {
     for speaks in [Speaks::Http1, Speaks::Http1WithoutAlpn] {
         let endpoint = Endpoint::start(speaks, Duration::from_millis(100));
         let client = Arc::new(client(endpoint.config()));

@@ -131,7 +131,7 @@ fn a_step_down_keeps_every_other_constraint() {
 }
 
 #[test]
-fn a_constraint_is_sent_and_fails_by_its_name() {
+fn a_constraint_is_sent_and_named_on_failure() {
     let endpoint =
         Endpoint { slug: Some("acme"), keeps_no_data: false, trains_on_data: true, ..Endpoint::default() };
     for (variable, value, member) in [
@@ -175,7 +175,7 @@ fn the_record_says_how_the_model_was_held() {
 }
 
 #[test]
-fn a_broken_bound_is_asked_for_once_more_with_its_place() {
+fn a_broken_bound_is_requested_again_with_path() {
     for bound in [Bound::TooManyItems, Bound::NoItems, Bound::TooLong, Bound::Empty] {
         let case = Case::new(Options { violates: Violates::OnceEachStage(bound), ..Options::default() });
         case.completes(&[]);
@@ -241,7 +241,7 @@ fn dear() -> Vec<Model> {
 }
 
 #[test]
-fn a_limit_of_cost_holds_in_each_form_of_usage() {
+fn a_cost_limit_holds_for_every_usage_form() {
     for usage in UsageForm::ALL {
         let case = Case::new(Options { usage, cost_usd: 0.6, models: dear(), ..Options::default() });
         let code = case.fails(&[("LLM_MAX_COST_PER_RUN_USD", "0.50")]);
@@ -251,7 +251,7 @@ fn a_limit_of_cost_holds_in_each_form_of_usage() {
 }
 
 #[test]
-fn an_unknown_cost_stops_a_run_with_a_limit() {
+fn an_unknown_cost_stops_a_limited_run() {
     for usage in [UsageForm::OpenAi, UsageForm::Anthropic, UsageForm::Absent] {
         let case = Case::new(Options { usage, models: Vec::new(), ..Options::default() });
         case.fails(&[("LLM_MAX_COST_PER_RUN_USD", "0.50")]);
@@ -262,7 +262,7 @@ fn an_unknown_cost_stops_a_run_with_a_limit() {
 }
 
 #[test]
-fn a_missing_cost_is_estimated_from_the_price_list() {
+fn a_missing_cost_is_estimated_from_prices() {
     for usage in [UsageForm::OpenAi, UsageForm::Anthropic] {
         let case = Case::new(Options { usage, models: dear(), ..Options::default() });
         case.completes(&[]);

@@ -63,7 +63,7 @@ fn takes(provider: Provider, schema: &Value) {
 }
 
 #[test]
-fn a_schema_within_all_rules_is_taken_by_all() {
+fn a_schema_within_all_rules_passes_everywhere() {
     for provider in
         [Provider::Lenient, Provider::Ignoring, Provider::OpenAi, Provider::Anthropic, Provider::Google]
     {
@@ -156,7 +156,7 @@ fn google_refuses_what_its_schema_lacks() {
 }
 
 #[test]
-fn each_provider_has_an_error_shape_of_its_own() {
+fn each_provider_has_its_own_error_shape() {
     let bad = ask(one(json!({"type": "string", "oneOf": [], "additionalProperties": false})));
     let shown = STRICT.map(|provider| {
         let refusal = complaint(provider, &bad).unwrap();
@@ -204,7 +204,7 @@ fn endpoints_without_schemas_refuse_by_their_kind() {
 }
 
 #[test]
-fn openrouter_rejects_keys_and_values_that_it_does_not_know() {
+fn openrouter_rejects_unknown_keys_and_values() {
     let bad = [
         json!({"respone_format": {}}),
         json!({"messages": []}),
@@ -243,7 +243,7 @@ fn openrouter_rejects_keys_and_values_that_it_does_not_know() {
 }
 
 #[test]
-fn a_constraint_that_the_endpoint_does_not_meet_ends_in_404() {
+fn an_unmet_constraint_ends_in_404() {
     let endpoint =
         Endpoint { slug: Some("azure"), keeps_no_data: false, trains_on_data: true, price: (3.0, 15.0) };
     for constraint in [

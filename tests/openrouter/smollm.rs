@@ -89,7 +89,7 @@ impl Drop for Model {
 
 #[test]
 #[ignore = "needs a real model: make test-model"]
-fn a_real_model_with_a_decoder_answers_four_stages() {
+fn a_real_model_with_decoder_answers_four_stages() {
     let (model, run) = (Model::start(true), Run::new());
     assert_ok(&model.run(&run, "strict"));
     for (file, list) in STAGE_FILES.iter().zip(["inspirations", "trends", "lessons", "opportunities"]) {

@@ -16,7 +16,7 @@ fn status_after(status: u16, retry_after: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn rate_limit_with_retry_after_in_seconds_is_waited_for() {
+async fn retry_after_in_seconds_is_obeyed() {
     let standin = start([status_after(429, "0.2")]);
     assert!(ask(config(&standin)).await.is_ok());
     let requests = standin.requests();
@@ -24,7 +24,7 @@ async fn rate_limit_with_retry_after_in_seconds_is_waited_for() {
 }
 
 #[tokio::test]
-async fn rate_limit_with_retry_after_as_a_date_is_waited_for() {
+async fn retry_after_as_a_date_is_obeyed() {
     // The tests' clock stands at midnight of 2026-01-01: the date lies a second ahead.
     let standin = start([status_after(429, "Thu, 01 Jan 2026 00:00:01 GMT")]);
     assert!(ask(config(&standin)).await.is_ok());
@@ -46,7 +46,7 @@ async fn rate_limit_without_retry_after_backs_off() {
 }
 
 #[tokio::test]
-async fn rate_limit_with_retry_after_beyond_the_deadline_fails_at_once() {
+async fn retry_after_beyond_the_deadline_fails_immediately() {
     let reply = status_after(429, "5400");
     let error = fails(reply, LlmErrorCode::LlmRateLimit, "asks to wait 1 h 30 min, longer than the", 1).await;
     assert_eq!(error.disposition, Disposition::Retry { after: Some(Duration::from_secs(5_400)) });
@@ -81,7 +81,7 @@ async fn an_unknown_model_stops_asking() {
 }
 
 #[tokio::test]
-async fn a_malformed_or_too_large_request_is_not_repeated() {
+async fn a_malformed_or_oversized_request_is_not_retried() {
     fails(status(400), LlmErrorCode::LlmError, "refused the request (400: as scripted)", 1).await;
     fails(status(422), LlmErrorCode::LlmError, "refused the request (422: as scripted)", 1).await;
     fails(status(413), LlmErrorCode::LlmError, "prompt is too large", 1).await;
@@ -99,7 +99,7 @@ async fn server_trouble_is_tried_again() {
 }
 
 #[tokio::test]
-async fn unavailable_for_longer_than_the_deadline_fails_at_once() {
+async fn unavailability_beyond_the_deadline_fails_immediately() {
     fails(status_after(503, "60"), LlmErrorCode::LlmError, "asks to wait 1 min", 1).await;
 }
 
@@ -136,7 +136,7 @@ async fn an_endpoint_that_keeps_failing_is_left_alone() {
 }
 
 #[tokio::test]
-async fn no_request_starts_when_the_runs_money_is_used_up() {
+async fn no_request_starts_after_the_budget_is_spent() {
     let standin = start([Reply::ErrorInside(json!({"code": 503, "message": "m"}))]);
     let client = client(config(&standin));
     let error = client.complete(&request(), Some(0.01), &CancellationToken::new()).await.unwrap_err();

@@ -58,7 +58,7 @@ fn counted(users: &[String]) -> BTreeMap<&str, usize> {
 }
 
 #[tokio::test]
-async fn every_user_has_a_turn_and_one_alone_has_all() {
+async fn users_take_turns_and_one_alone_gets_all() {
     let server = Postgres::start();
     let store = store(&migrated(&server).await);
     crowd(&store).await;
@@ -72,7 +72,7 @@ async fn every_user_has_a_turn_and_one_alone_has_all() {
 }
 
 #[tokio::test]
-async fn slots_that_fall_free_one_at_a_time_are_shared_too() {
+async fn slots_freed_one_by_one_are_shared_fairly() {
     let server = Postgres::start();
     let store = store(&migrated(&server).await);
     crowd(&store).await;
@@ -101,7 +101,7 @@ async fn the_urgent_come_first_whoever_asks() {
 }
 
 #[tokio::test]
-async fn what_another_worker_is_about_to_take_is_passed_over() {
+async fn rows_locked_by_another_worker_are_skipped() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -116,7 +116,7 @@ async fn what_another_worker_is_about_to_take_is_passed_over() {
 }
 
 #[tokio::test]
-async fn right_after_the_servers_start_no_lease_counts_as_ended() {
+async fn no_lease_expires_right_after_server_start() {
     let server = Postgres::start();
     let store = store(&migrated(&server).await);
     store.accept(&new_run("left", URL), Some(&ended_lease("dead"))).await.unwrap();
@@ -145,7 +145,7 @@ impl Clock for HandClock {
 }
 
 #[tokio::test]
-async fn after_an_outage_ended_leases_wait_for_one_more() {
+async fn after_an_outage_leases_wait_once_more() {
     let folder = tempfile::tempdir().unwrap();
     let (clock, memory) = (Arc::new(HandClock::default()), Arc::new(MemoryStore::new()));
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));

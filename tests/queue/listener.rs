@@ -69,7 +69,7 @@ async fn wait_for_listeners(url: &str, wanted: &str) {
 }
 
 #[tokio::test]
-async fn a_run_that_waits_is_heard_of_and_one_that_does_not_is_not() {
+async fn only_waiting_runs_are_notified() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -88,7 +88,7 @@ async fn a_run_that_waits_is_heard_of_and_one_that_does_not_is_not() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_comes_back_and_a_mode_without_the_database_has_none() {
+async fn the_listener_reconnects_and_needs_the_database() {
     let mut server = Postgres::start();
     let url = migrated(&server).await;
     let listening = Listening::start(&url);
@@ -111,7 +111,7 @@ async fn a_lost_connection_comes_back_and_a_mode_without_the_database_has_none()
 }
 
 #[tokio::test]
-async fn behind_a_pooler_it_listens_at_the_server_itself_or_not_at_all() {
+async fn behind_a_pooler_it_listens_directly_or_never() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let pooled = format!("{url}?pgbouncer=true");

@@ -42,7 +42,7 @@ async fn a_worker_hears_of_what_another_process_accepts() {
 }
 
 #[tokio::test]
-async fn a_run_that_kills_its_process_three_times_is_parked_in_both_stores() {
+async fn a_run_that_crashes_three_processes_is_parked() {
     let env = slow_world(Duration::ZERO).await;
     env.model.script(vec![Reply::HangBeforeHeaders; 9]);
     let settings = [("LEASE_SECONDS", "3")];
@@ -120,7 +120,7 @@ async fn deploys_are_no_crashes() {
 }
 
 #[tokio::test]
-async fn a_full_queue_takes_nothing_new_and_knows_what_it_has() {
+async fn a_full_queue_rejects_new_and_knows_existing() {
     for environment in [&[][..], &[FILE_ONLY]] {
         let env = slow_world(Duration::from_secs(3600)).await;
         let mut settings = environment.to_vec();
@@ -147,7 +147,7 @@ async fn a_full_queue_takes_nothing_new_and_knows_what_it_has() {
 }
 
 #[tokio::test]
-async fn who_works_on_nothing_accepts_nothing_by_file_alone() {
+async fn a_web_replica_accepts_nothing_by_file() {
     let mut env = TestEnv::with_database().await;
     let web = env.serve(&[("ROLE", "web"), FILE_ONLY, ("SINGLE_REPLICA", "true")]).await;
     let (status, answer) = web.post(&env.request("run-1")).await.unwrap();

@@ -25,7 +25,7 @@ pub(super) fn export(env: &TestEnv, arguments: &[&str]) -> (Option<i32>, Vec<Val
 }
 
 #[tokio::test]
-async fn an_operator_goes_from_the_database_to_files_with_nothing_missing() {
+async fn an_export_from_the_database_is_complete() {
     let mut env =
         TestEnv::with_model(Options { latency: Duration::from_millis(200), ..Options::default() }).await;
     env.postgres = Some(Postgres::start());
@@ -65,7 +65,7 @@ async fn an_operator_goes_from_the_database_to_files_with_nothing_missing() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_told_and_left() {
+async fn an_export_reports_and_keeps_existing_files() {
     let env = TestEnv::with_database().await;
     let service = env.serve(DATABASE_ONLY).await;
     service.submit(&env.request("run-1")).await;

@@ -55,7 +55,7 @@ async fn complete(env: &TestEnv, service: &Service, run: &str) {
 }
 
 #[tokio::test]
-async fn a_deleted_runs_files_go_from_every_replicas_disk_and_do_not_come_back() {
+async fn a_deletion_clears_every_replicas_disk_for_good() {
     let mut env = env().await;
     let environment = [("RETENTION_DAYS", "1")];
     let (mut one, mut two) = tokio::join!(env.replica("one", &environment), env.replica("two", &environment));
@@ -104,7 +104,7 @@ async fn a_command_that_meets_a_tombstone_obeys_it() {
 }
 
 #[tokio::test]
-async fn what_had_its_row_and_lost_it_comes_back_by_command_only() {
+async fn a_lost_row_returns_only_by_command() {
     let env = env().await;
     let mut service = env.serve(&[]).await;
     for run in ["run-1", "run-2"] {
@@ -142,7 +142,7 @@ async fn what_had_its_row_and_lost_it_comes_back_by_command_only() {
 }
 
 #[tokio::test]
-async fn asked_for_again_an_ended_run_without_a_row_is_not_run_again() {
+async fn an_ended_rowless_run_is_not_rerun() {
     let env = env().await;
     let service = env.serve(&[]).await;
     complete(&env, &service, "run-1").await;
@@ -161,7 +161,7 @@ async fn asked_for_again_an_ended_run_without_a_row_is_not_run_again() {
 }
 
 #[tokio::test]
-async fn asked_for_again_an_open_run_without_a_row_goes_on_with_its_stages() {
+async fn an_open_rowless_run_continues_with_its_stages() {
     let env = slow_world(Duration::from_millis(400)).await;
     let mut service = env.serve(&[("CRASH_AT", "stage-stored:2")]).await;
     service.submit(&env.request("run-1")).await;
@@ -193,7 +193,7 @@ async fn is_cancelled(env: &TestEnv, service: &Service, folder: PathBuf) {
 }
 
 #[tokio::test]
-async fn a_run_whose_row_goes_while_it_is_worked_on_is_cancelled_and_may_be_tried_again() {
+async fn deleting_the_row_cancels_a_run_in_progress() {
     for alone in ["true", "false"] {
         let env = slow_world(Duration::from_millis(600)).await;
         let service = env.replica("one", &[("SINGLE_REPLICA", alone)]).await;
@@ -217,7 +217,7 @@ async fn a_run_whose_row_goes_while_it_is_worked_on_is_cancelled_and_may_be_trie
 }
 
 #[tokio::test]
-async fn a_run_whose_row_went_while_nobody_worked_on_it_is_cancelled_after_a_lease() {
+async fn deleting_the_row_cancels_an_idle_run_later() {
     let env = slow_world(Duration::from_millis(100)).await;
     let mut service = env.serve(&[("CRASH_AT", "stage-stored:2"), ("LEASE_SECONDS", "3")]).await;
     service.submit(&env.request("run-1")).await;

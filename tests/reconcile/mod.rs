@@ -52,7 +52,7 @@ async fn after_an_outage(env: &mut TestEnv, runs: usize) {
 }
 
 #[tokio::test]
-async fn what_was_accepted_and_ended_by_file_is_in_the_database_when_it_is_back() {
+async fn a_run_ended_by_file_reaches_the_database() {
     let mut env = env().await;
     env.postgres().stop(Stop::Immediate);
     let service = env.serve(&[]).await;
@@ -76,7 +76,7 @@ async fn what_was_accepted_and_ended_by_file_is_in_the_database_when_it_is_back(
 }
 
 #[tokio::test]
-async fn a_command_brings_a_backlog_in_and_a_second_time_there_is_nothing_to_do() {
+async fn the_command_syncs_a_backlog_once() {
     let mut env = env().await;
     after_an_outage(&mut env, 5).await;
     let (code, lines) = reconcile(&env, &["--verify"]);
@@ -95,7 +95,7 @@ async fn a_command_brings_a_backlog_in_and_a_second_time_there_is_nothing_to_do(
 }
 
 #[tokio::test]
-async fn killed_in_the_middle_it_goes_on_where_it_was() {
+async fn a_killed_reconcile_resumes() {
     let mut env = env().await;
     after_an_outage(&mut env, 1).await;
     for point in ["reconcile-adopted", "reconcile-stages-stored", "reconcile-ended", "reconcile-proved"] {
@@ -116,7 +116,7 @@ async fn killed_in_the_middle_it_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn what_differs_is_kept_on_both_sides_and_told() {
+async fn a_conflict_keeps_both_sides_and_is_reported() {
     let mut env = env().await;
     after_an_outage(&mut env, 2).await;
     assert_eq!(reconcile(&env, &["--run", "run-0"]).0, Some(0));
@@ -167,7 +167,7 @@ async fn what_differs_is_kept_on_both_sides_and_told() {
 }
 
 #[tokio::test]
-async fn a_run_whose_sides_do_not_fit_together_ends_all_the_same_and_is_told() {
+async fn a_run_with_conflicting_sides_still_ends() {
     let mut env = env().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
@@ -192,7 +192,7 @@ async fn a_run_whose_sides_do_not_fit_together_ends_all_the_same_and_is_told() {
 }
 
 #[tokio::test]
-async fn what_was_tried_again_elsewhere_is_in_the_database_only_and_no_difference() {
+async fn a_retry_elsewhere_is_no_conflict() {
     let mut env = env().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));

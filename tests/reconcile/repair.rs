@@ -58,7 +58,7 @@ fn lose(env: &TestEnv, run: &str, what: &str) -> (Value, Value) {
 const LOSSES: [&str; 5] = ["stage", "report", "folder", "torn stage", "torn report"];
 
 #[tokio::test]
-async fn what_files_have_lost_is_filled_from_the_row_by_each_command() {
+async fn each_command_restores_lost_files_from_the_row() {
     let mut env = env().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
@@ -96,7 +96,7 @@ async fn what_files_have_lost_is_filled_from_the_row_by_each_command() {
 }
 
 #[tokio::test]
-async fn a_torn_manifest_is_told_without_a_write_and_made_anew() {
+async fn a_torn_manifest_is_reported_then_rebuilt() {
     let mut env = env().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
@@ -122,7 +122,7 @@ async fn a_torn_manifest_is_told_without_a_write_and_made_anew() {
 }
 
 #[tokio::test]
-async fn the_automatic_pass_fills_what_it_meets_and_the_row_what_it_lacks() {
+async fn the_automatic_pass_fills_both_sides() {
     let mut env = env().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
@@ -141,7 +141,7 @@ async fn the_automatic_pass_fills_what_it_meets_and_the_row_what_it_lacks() {
 }
 
 #[tokio::test]
-async fn a_row_that_was_changed_by_hand_is_a_conflict_that_is_seen_everywhere_until_it_is_settled() {
+async fn a_row_edited_by_hand_stays_a_conflict() {
     let mut env = env().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
@@ -191,7 +191,7 @@ async fn a_row_that_was_changed_by_hand_is_a_conflict_that_is_seen_everywhere_un
 }
 
 #[tokio::test]
-async fn who_asks_for_what_is_not_there_is_told_so() {
+async fn asking_for_an_unknown_run_says_so() {
     let mut env = env().await;
     after_an_outage(&mut env, 1).await;
     let (code, text) = told(&env, &["reconcile", "--run", "nobody"]);

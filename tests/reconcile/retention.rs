@@ -32,7 +32,7 @@ async fn is_gone(env: &TestEnv, run: &str) {
 }
 
 #[tokio::test]
-async fn files_go_whose_rows_hold_the_same_and_no_others() {
+async fn only_files_proved_in_rows_expire() {
     let env = TestEnv::with_database().await;
     let mut service = env.serve(DUAL_WRITE).await;
     for run in ["equal", "another", "rowless", "unsynced", "young", "deleted"] {
@@ -98,7 +98,7 @@ async fn files_go_whose_rows_hold_the_same_and_no_others() {
 }
 
 #[tokio::test]
-async fn in_files_alone_a_run_is_forgotten_and_its_id_is_free_again() {
+async fn an_expired_file_only_run_frees_its_id() {
     let env = TestEnv::files_only().await;
     let mut service = env.serve(FILE_ONLY).await;
     service.submit(&env.request("run-1")).await;

@@ -54,27 +54,27 @@ async fn survives(env: &TestEnv, environment: &[(&str, &str)], points: &[&[(&str
 }
 
 #[tokio::test]
-async fn killed_between_any_two_steps_a_run_goes_on_in_dual_write() {
+async fn dual_write_survives_a_kill_between_any_steps() {
     let env = env(std::time::Duration::ZERO).await;
     survives(&env, &[], &[EVERYWHERE, WITH_FILES, WITH_BOTH]).await;
     super::assert_all_complete(&env, EVERYWHERE.len() + WITH_FILES.len() + WITH_BOTH.len()).await;
 }
 
 #[tokio::test]
-async fn killed_between_any_two_steps_a_run_goes_on_in_database_only() {
+async fn database_only_survives_a_kill_between_any_steps() {
     let env = env(std::time::Duration::ZERO).await;
     survives(&env, &[("ENABLE_FILE_FALLBACK", "false")], &[EVERYWHERE]).await;
     super::assert_all_complete(&env, EVERYWHERE.len()).await;
 }
 
 #[tokio::test]
-async fn killed_between_any_two_steps_a_run_goes_on_in_file_only() {
+async fn file_only_survives_a_kill_between_any_steps() {
     let env = TestEnv::files_only().await;
     survives(&env, &[("ENABLE_DATABASE_WRITES", "false")], &[EVERYWHERE, WITH_FILES]).await;
 }
 
 #[tokio::test]
-async fn killed_at_random_again_and_again_every_run_ends_once() {
+async fn repeated_random_kills_end_every_run_once() {
     const RUNS: usize = 12;
     const KILLS: u32 = 6;
     let env = env(std::time::Duration::from_millis(60)).await;

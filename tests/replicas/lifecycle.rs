@@ -8,7 +8,7 @@ use super::{SLOW, assert_all_complete, calls, env};
 use crate::support::postgres::Stop;
 
 #[tokio::test]
-async fn a_drain_that_is_too_short_hands_its_run_over_at_once() {
+async fn a_short_drain_hands_its_run_over_immediately() {
     let env = env(Duration::from_secs(3)).await;
     // A lease that nobody would wait for.
     let mut one = env.replica("one", &[("LEASE_SECONDS", "120"), ("DRAIN_SECONDS", "1")]).await;
@@ -28,7 +28,7 @@ async fn a_drain_that_is_too_short_hands_its_run_over_at_once() {
 }
 
 #[tokio::test]
-async fn accepted_while_the_database_was_away_then_killed_then_back() {
+async fn accepted_in_an_outage_then_killed_it_completes() {
     let mut env = env(SLOW).await;
     env.postgres().stop(Stop::Immediate);
     let settings = [("LEASE_SECONDS", "3")];
@@ -83,7 +83,7 @@ async fn web_and_worker_apart_share_one_queue() {
 }
 
 #[tokio::test]
-async fn scaled_from_none_to_one_to_four_to_none_and_back_nothing_is_lost() {
+async fn scaling_from_zero_to_four_loses_nothing() {
     const RUNS: usize = 24;
     let env = env(Duration::from_millis(150)).await;
     let few = [("MAX_CONCURRENT_RUNS", "3"), ("DRAIN_SECONDS", "1")];

@@ -8,7 +8,7 @@ use super::{SLOW, assert_all_complete, calls, env};
 use crate::support::{openrouter::Reply, postgres::Stop, proxy::Proxy};
 
 #[tokio::test]
-async fn a_killed_replicas_run_goes_on_elsewhere_within_its_lease_and_a_second() {
+async fn a_killed_worker_loses_nothing() {
     let env = env(SLOW).await;
     let mut one = env.replica("one", &[]).await;
     one.submit(&env.request("run-1")).await;
@@ -28,7 +28,7 @@ async fn a_killed_replicas_run_goes_on_elsewhere_within_its_lease_and_a_second()
 }
 
 #[tokio::test]
-async fn a_hundred_posts_of_one_id_to_two_replicas_pay_for_one_run() {
+async fn a_hundred_posts_to_two_replicas_pay_once() {
     let env = env(Duration::ZERO).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     let request = env.request("run-1");
@@ -43,7 +43,7 @@ async fn a_hundred_posts_of_one_id_to_two_replicas_pay_for_one_run() {
 }
 
 #[tokio::test]
-async fn a_paused_worker_that_wakes_after_its_lease_was_taken_writes_nothing() {
+async fn a_paused_worker_writes_nothing_after_its_lease() {
     let env = env(SLOW).await;
     let one = env.replica("one", &[]).await;
     one.submit(&env.request("run-1")).await;
@@ -66,7 +66,7 @@ async fn a_paused_worker_that_wakes_after_its_lease_was_taken_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_cut_off_parks_and_its_run_goes_on_elsewhere() {
+async fn a_partitioned_replica_parks_while_its_run_continues() {
     // The stage in flight and the write that fails after it take longer than a lease.
     let env = env(Duration::from_millis(1_600)).await;
     let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
@@ -92,7 +92,7 @@ async fn a_replica_that_is_cut_off_parks_and_its_run_goes_on_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_cut_off_says_nothing_of_how_a_run_ends_that_another_has() {
+async fn a_partitioned_replica_does_not_report_foreign_ends() {
     let env = env(Duration::ZERO).await;
     let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
     let mut proxy = Proxy::start(address.parse().unwrap()).await;
@@ -124,7 +124,7 @@ async fn a_replica_that_is_cut_off_says_nothing_of_how_a_run_ends_that_another_h
 }
 
 #[tokio::test]
-async fn postgres_restarts_under_two_replicas_and_no_run_changes_hands_for_it() {
+async fn a_postgres_restart_moves_no_run() {
     // Two stages take longer than a lease.
     let mut env = env(Duration::from_millis(1_600)).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
@@ -144,7 +144,7 @@ async fn postgres_restarts_under_two_replicas_and_no_run_changes_hands_for_it() 
 }
 
 #[tokio::test]
-async fn what_ended_by_file_in_a_short_outage_is_not_begun_again_elsewhere() {
+async fn a_run_ended_by_file_is_not_restarted() {
     const RUNS: usize = 6;
     let mut env = env(Duration::from_millis(200)).await;
     // The default lease: longer than the outage.
@@ -171,7 +171,7 @@ async fn what_ended_by_file_in_a_short_outage_is_not_begun_again_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_ended_by_file_stays_ours_however_long_the_database_does_not_take_its_end() {
+async fn unsynced_ends_keep_their_lease_indefinitely() {
     /// Enough failures in a row to open the breaker, again and again.
     const RUNS: usize = 5;
     let env = env(Duration::from_millis(200)).await;
@@ -223,7 +223,7 @@ async fn what_ended_by_file_stays_ours_however_long_the_database_does_not_take_i
 }
 
 #[tokio::test]
-async fn a_run_that_ended_elsewhere_is_closed_in_the_files_of_whoever_began_it() {
+async fn ending_elsewhere_closes_the_first_owners_files() {
     let env = env(SLOW).await;
     let mut one = env.replica("one", &[("DRAIN_SECONDS", "0")]).await;
     one.submit(&env.request("run-1")).await;
@@ -250,7 +250,7 @@ async fn a_run_that_ended_elsewhere_is_closed_in_the_files_of_whoever_began_it()
 }
 
 #[tokio::test]
-async fn with_company_and_without_the_database_health_says_that_nothing_is_accepted() {
+async fn health_reports_when_peers_prevent_file_acceptance() {
     let mut env = env(SLOW).await;
     let one = env.replica("one", &[]).await;
     env.postgres().stop(Stop::Immediate);

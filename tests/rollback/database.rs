@@ -20,7 +20,7 @@ async fn effective(service: &Service, mode: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_service_starts_accepts_and_finishes_without_its_database() {
+async fn a_service_works_without_its_database() {
     let mut env = TestEnv::with_database().await;
     env.postgres().stop(Stop::Fast);
     let service = env.serve(DUAL_WRITE).await;
@@ -43,7 +43,7 @@ async fn a_service_starts_accepts_and_finishes_without_its_database() {
 }
 
 #[tokio::test]
-async fn database_only_refuses_while_its_database_is_away_and_tells_when_to_try_again() {
+async fn database_only_answers_503_during_an_outage() {
     let mut env = TestEnv::with_database().await;
     env.postgres().stop(Stop::Fast);
     let service = env.serve(DATABASE_ONLY).await;
@@ -64,7 +64,7 @@ async fn database_only_refuses_while_its_database_is_away_and_tells_when_to_try_
 }
 
 #[tokio::test]
-async fn dual_write_goes_on_by_file_when_postgres_dies_in_mid_run_and_heals_when_it_is_back() {
+async fn dual_write_survives_a_postgres_crash_and_syncs() {
     let mut env = slow_world().await;
     // A short lease: the row waits for it before it is taken up again.
     let service = env.serve(&[("LEASE_SECONDS", "3")]).await;
@@ -99,7 +99,7 @@ async fn database_only_waits_for_postgres_and_goes_on() {
 }
 
 #[tokio::test]
-async fn database_only_gives_up_at_its_deadline_and_keeps_what_is_stored() {
+async fn database_only_stops_at_its_deadline_keeping_stages() {
     let mut env = slow_world().await;
     let environment = [DATABASE_ONLY[0], ("DATABASE_RETRY_DEADLINE_SECONDS", "2")];
     let service = env.serve(&environment).await;
@@ -121,7 +121,7 @@ async fn database_only_gives_up_at_its_deadline_and_keeps_what_is_stored() {
 }
 
 #[tokio::test]
-async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
+async fn swallowed_packets_delay_writes_within_their_limit() {
     let env = slow_world().await;
     let mut proxy = Proxy::start(address(&env.database_url())).await;
     let service = env.serve(&[("DATABASE_URL", &proxy.url(&env.database_url()))]).await;
@@ -154,7 +154,7 @@ async fn packets_that_are_swallowed_hold_no_write_longer_than_its_limit() {
 }
 
 #[tokio::test]
-async fn a_slow_database_is_waited_for_within_its_limit() {
+async fn a_slow_database_is_waited_for_within_limits() {
     let env = slow_world().await;
     env
         .query(
@@ -174,7 +174,7 @@ async fn a_slow_database_is_waited_for_within_its_limit() {
 }
 
 #[tokio::test]
-async fn a_locked_table_or_an_exhausted_pool_is_an_outage_of_that_write_alone() {
+async fn a_locked_table_fails_that_write_alone() {
     let env = slow_world().await;
     let service = env.serve(&[("DATABASE_POOL_SIZE", "1"), ("LEASE_SECONDS", "60")]).await;
     service.submit(&env.request("run-1")).await;
@@ -192,7 +192,7 @@ async fn a_locked_table_or_an_exhausted_pool_is_an_outage_of_that_write_alone() 
 }
 
 #[tokio::test]
-async fn a_dropped_column_is_a_schema_failure_and_mended_by_its_return() {
+async fn a_dropped_column_opens_the_breaker_until_restored() {
     let env = slow_world().await;
     let service = env.serve(&[("LEASE_SECONDS", "3")]).await;
     service.submit(&env.request("run-1")).await;
@@ -210,7 +210,7 @@ async fn a_dropped_column_is_a_schema_failure_and_mended_by_its_return() {
 }
 
 #[tokio::test]
-async fn a_revoked_permission_is_a_schema_failure_and_mended_by_its_return() {
+async fn a_revoked_permission_opens_the_breaker_until_granted() {
     let env = TestEnv::with_model(slow_model()).await;
     let env = TestEnv { postgres: Some(Postgres::start()), ..env };
     env.migrate();
@@ -233,7 +233,7 @@ async fn a_revoked_permission_is_a_schema_failure_and_mended_by_its_return() {
 }
 
 #[tokio::test]
-async fn on_a_database_without_our_migrations_a_service_starts_and_works_by_file() {
+async fn without_migrations_a_service_works_by_file() {
     let mut env = TestEnv::files_only().await;
     env.postgres = Some(Postgres::start());
     let service = env.serve(DUAL_WRITE).await;
@@ -252,7 +252,7 @@ async fn on_a_database_without_our_migrations_a_service_starts_and_works_by_file
 }
 
 #[tokio::test]
-async fn a_row_that_missed_stages_has_all_of_them_when_it_is_completed() {
+async fn a_completed_row_receives_all_missed_stages() {
     let env = slow_world().await;
     let flags = env.folder.path().join("flags");
     std::fs::write(&flags, "ENABLE_DATABASE_WRITES=true\n").unwrap();
@@ -268,7 +268,7 @@ async fn a_row_that_missed_stages_has_all_of_them_when_it_is_completed() {
 }
 
 #[tokio::test]
-async fn a_claim_that_cannot_look_waits_and_fails_no_run() {
+async fn a_failed_claim_query_fails_no_run() {
     let env = slow_world().await;
     let settings = [DATABASE_ONLY[0], ("LEASE_SECONDS", "3")];
     let mut service = env.serve(&settings).await;

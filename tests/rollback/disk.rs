@@ -34,7 +34,7 @@ async fn serve_unprivileged(env: &TestEnv, environment: &[(&str, &str)]) -> Serv
 }
 
 #[tokio::test]
-async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
+async fn dual_write_degrades_with_a_read_only_folder() {
     let env = TestEnv::with_database().await;
     set_writable(&env, false);
     let mut service = serve_unprivileged(&env, DUAL_WRITE).await;
@@ -58,7 +58,7 @@ async fn in_dual_write_a_read_only_folder_degrades_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn in_file_only_a_read_only_folder_refuses_runs() {
+async fn file_only_rejects_with_a_read_only_folder() {
     let env = TestEnv::files_only().await;
     set_writable(&env, false);
     let service = serve_unprivileged(&env, FILE_ONLY).await;
@@ -74,7 +74,7 @@ async fn in_file_only_a_read_only_folder_refuses_runs() {
 }
 
 #[tokio::test]
-async fn a_full_disk_ends_a_run_by_file_with_path_and_errno_and_spares_the_database() {
+async fn a_full_disk_ends_file_runs_with_errno() {
     // A limit of 4 KiB a file lets manifests and the document through and no stage, as a full disk would; the signal that goes with it
     // is ignored, so that the write itself fails.
     let limit = |command: &mut Command| {
@@ -114,7 +114,7 @@ fn limit_files(service: &Service, bytes: Option<u64>) {
 }
 
 #[tokio::test]
-async fn a_full_disk_holds_no_run_up_and_gets_what_it_missed_when_it_has_room_again() {
+async fn a_full_disk_delays_nothing_and_syncs_later() {
     let env = slow_world().await;
     let service = env
         .serve_with(DUAL_WRITE, |command| {

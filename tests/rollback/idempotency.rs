@@ -36,7 +36,7 @@ async fn post_many(
 }
 
 #[tokio::test]
-async fn a_hundred_posts_of_one_id_pay_for_one_run_in_every_mode() {
+async fn a_hundred_posts_pay_once_in_every_mode() {
     for environment in [DUAL_WRITE, super::DATABASE_ONLY, FILE_ONLY] {
         let env = TestEnv::with_database().await;
         let service = env.serve(environment).await;
@@ -80,7 +80,7 @@ async fn a_row_of_the_frontend_is_adopted_once() {
 }
 
 #[tokio::test]
-async fn a_row_that_the_frontend_ends_in_mid_run_ends_the_run() {
+async fn the_frontend_ending_a_row_stops_its_run() {
     let env = slow_world().await;
     let service = env.serve(DUAL_WRITE).await;
     service.submit(&env.request("run-1")).await;

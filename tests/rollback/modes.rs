@@ -12,7 +12,7 @@ use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, INVALID, calls, slow_model, sl
 use crate::support::service::TestEnv;
 
 #[tokio::test]
-async fn dual_write_keeps_everything_in_both_and_writes_the_frontends_rows() {
+async fn dual_write_fills_both_stores_and_frontend_rows() {
     let env = TestEnv::with_database().await;
     let service = env.serve(DUAL_WRITE).await;
     let answer = service.submit(&env.request("run-1")).await;
@@ -82,7 +82,7 @@ async fn file_only_never_opens_a_database_connection() {
 }
 
 #[tokio::test]
-async fn without_a_database_url_a_developers_service_works_by_file_and_says_why() {
+async fn without_a_database_url_development_uses_files() {
     let env = TestEnv::files_only().await;
     let service = env.serve(DUAL_WRITE).await;
     service.submit(&env.request("run-1")).await;
@@ -93,7 +93,7 @@ async fn without_a_database_url_a_developers_service_works_by_file_and_says_why(
 }
 
 #[tokio::test]
-async fn with_both_flags_off_nothing_is_accepted_and_the_process_lives() {
+async fn with_both_flags_off_nothing_is_accepted() {
     let env = TestEnv::with_database().await;
     let service = env.serve(INVALID).await;
     let (status, problem) = service.post(&env.request("run-1")).await.unwrap();
@@ -114,7 +114,7 @@ fn flip(path: &Path, database: bool, files: bool) {
 }
 
 #[tokio::test]
-async fn a_flip_in_mid_run_reaches_the_next_stage_in_every_direction() {
+async fn a_mode_change_applies_at_the_next_stage() {
     let modes = [("DATABASE_ONLY", true, false), ("DUAL_WRITE", true, true), ("FILE_ONLY", false, true)];
     let env = slow_world().await;
     let flags = env.folder.path().join("flags");
@@ -147,7 +147,7 @@ async fn a_flip_in_mid_run_reaches_the_next_stage_in_every_direction() {
 }
 
 #[tokio::test]
-async fn a_bad_flags_file_changes_nothing_and_is_told() {
+async fn an_invalid_flags_file_changes_nothing() {
     let env = TestEnv::with_model(slow_model()).await;
     let flags = env.folder.path().join("flags");
     flip(&flags, false, true);
@@ -163,7 +163,7 @@ async fn a_bad_flags_file_changes_nothing_and_is_told() {
 }
 
 #[tokio::test]
-async fn rolled_back_to_files_and_forward_again_nothing_is_missing() {
+async fn rolling_back_to_files_and_forward_loses_nothing() {
     // Scenario by scenario as an operator does it: DUAL_WRITE, an emergency, FILE_ONLY, and back, by restart.
     let env = TestEnv::with_database().await;
     for (run_id, environment, mode) in [
@@ -191,7 +191,7 @@ async fn rolled_back_to_files_and_forward_again_nothing_is_missing() {
 }
 
 #[tokio::test]
-async fn what_went_to_the_database_alone_is_in_the_files_after_the_flip_back() {
+async fn returning_from_database_only_fills_the_files() {
     let env = slow_world().await;
     let flags = env.folder.path().join("flags");
     std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_killed_service_goes_on_after_its_restart_in_every_mode() {
+async fn a_killed_service_resumes_in_every_mode() {
     for environment in [FILE_ONLY, DUAL_WRITE, super::DATABASE_ONLY] {
         let env = slow_world().await;
         let mut settings = environment.to_vec();
@@ -29,7 +29,7 @@ async fn a_killed_service_goes_on_after_its_restart_in_every_mode() {
 }
 
 #[tokio::test]
-async fn a_first_sigterm_lets_runs_finish_and_refuses_new_ones() {
+async fn the_first_sigterm_drains_and_rejects_new_runs() {
     let env = TestEnv::with_model(slow_model()).await;
     let mut service = env.serve(FILE_ONLY).await;
     service.submit(&env.request("run-1")).await;
@@ -43,7 +43,7 @@ async fn a_first_sigterm_lets_runs_finish_and_refuses_new_ones() {
 }
 
 #[tokio::test]
-async fn a_drain_that_is_too_short_gives_the_run_back_and_a_second_signal_ends_at_once() {
+async fn a_second_signal_ends_a_short_drain_immediately() {
     let env = TestEnv::with_model(Options { latency: Duration::from_secs(20), ..Options::default() }).await;
     let mut service = env.serve(&[FILE_ONLY[0], ("DRAIN_SECONDS", "1")]).await;
     service.submit(&env.request("run-1")).await;
@@ -66,7 +66,7 @@ async fn a_drain_that_is_too_short_gives_the_run_back_and_a_second_signal_ends_a
 }
 
 #[tokio::test]
-async fn a_model_that_fails_hangs_or_costs_too_much_fails_the_run_and_nothing_else() {
+async fn a_failing_model_fails_only_its_run() {
     let env = TestEnv::files_only().await;
     let environment = [FILE_ONLY[0], ("LLM_TIMEOUT_SECONDS", "2"), ("LLM_MAX_COST_PER_RUN_USD", "0.015")];
     let service = env.serve(&environment).await;
@@ -87,7 +87,7 @@ async fn a_model_that_fails_hangs_or_costs_too_much_fails_the_run_and_nothing_el
 }
 
 #[tokio::test]
-async fn a_bad_document_fails_its_run_with_its_code_and_costs_nothing() {
+async fn a_bad_document_fails_free_with_its_code() {
     let env = TestEnv::files_only().await;
     let service = env.serve(FILE_ONLY).await;
     for (run_id, path, code) in [
@@ -126,7 +126,7 @@ async fn a_hanging_blob_store_holds_up_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_resumed_run_reads_the_spooled_document_not_the_blob_again() {
+async fn a_resumed_run_reads_its_spooled_document() {
     let env = TestEnv::with_model(slow_model()).await;
     let mut service = env.serve(FILE_ONLY).await;
     service.submit(&env.request("run-1")).await;
@@ -140,7 +140,7 @@ async fn a_resumed_run_reads_the_spooled_document_not_the_blob_again() {
 }
 
 #[tokio::test]
-async fn what_only_an_absent_database_knows_is_waited_for_and_never_paid_again() {
+async fn a_run_known_to_the_absent_database_waits() {
     let mut env = slow_world().await;
     let flags = env.folder.path().join("flags");
     let settings = [("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "3")];
@@ -177,7 +177,7 @@ async fn ended_by_file(env: &mut TestEnv, environment: &[(&str, &str)]) -> crate
 }
 
 #[tokio::test]
-async fn a_drain_brings_what_only_files_have_into_the_database_first() {
+async fn a_drain_syncs_file_only_runs_first() {
     let mut env = slow_world().await;
     let mut service = ended_by_file(&mut env, DUAL_WRITE).await;
     service.signal("TERM");
@@ -190,7 +190,7 @@ async fn a_drain_brings_what_only_files_have_into_the_database_first() {
 }
 
 #[tokio::test]
-async fn a_drain_that_cannot_says_what_it_leaves_behind() {
+async fn a_failed_drain_lists_what_it_leaves() {
     let mut env = slow_world().await;
     let mut service = ended_by_file(&mut env, &[("DRAIN_SECONDS", "1")]).await;
     let told = Instant::now();

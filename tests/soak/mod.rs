@@ -51,7 +51,7 @@ fn from_environment(variable: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_happens_every_accepted_run_ends_right_and_nothing_is_left_behind() {
+async fn every_accepted_run_ends_right_under_chaos() {
     let seconds = from_environment("SOAK_SECONDS").unwrap_or(SECONDS);
     let runs = from_environment("SOAK_RUNS").unwrap_or(seconds * RUNS_PER_MINUTE / 60);
     let runs = usize::try_from(runs).unwrap();

@@ -111,7 +111,7 @@ async fn a_router_keeps_the_contract_with_files_alone() {
 }
 
 #[tokio::test]
-async fn a_router_keeps_the_contract_over_memory_and_files() {
+async fn the_router_meets_the_contract_with_memory() {
     let folder = tempfile::tempdir().unwrap();
     let database: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let place = Routers { root: folder.path().join("runs"), database: Some(database) };
@@ -120,7 +120,7 @@ async fn a_router_keeps_the_contract_over_memory_and_files() {
 }
 
 #[tokio::test]
-async fn a_router_keeps_the_contract_over_postgres_and_files() {
+async fn the_router_meets_the_contract_with_postgres() {
     let server = Postgres::start();
     let folder = tempfile::tempdir().unwrap();
     let database: Arc<dyn Store> = Arc::new(store(&migrated(&server).await));
@@ -149,7 +149,7 @@ async fn while_the_database_is_away_files_take_everything() {
 }
 
 #[tokio::test]
-async fn what_no_file_took_is_marked_in_the_database() {
+async fn stages_missing_in_files_are_marked_in_rows() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("runs");
     let database = Arc::new(MemoryStore::new());

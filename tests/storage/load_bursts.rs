@@ -100,7 +100,7 @@ impl Burst {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burst_waits_in_line_and_is_no_outage() {
+async fn a_burst_queues_without_an_outage() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let burst = Burst::new(&url).await;
@@ -163,7 +163,7 @@ async fn interrupted(burst: &Burst, url: &str, plug: impl FnOnce()) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burst_whose_database_dies_is_safe_in_files_at_once() {
+async fn a_burst_moves_to_files_when_postgres_dies() {
     let mut server = Postgres::start();
     let url = migrated(&server).await;
     let burst = Burst::new(&url).await;
@@ -171,7 +171,7 @@ async fn a_burst_whose_database_dies_is_safe_in_files_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burst_whose_database_falls_silent_is_safe_in_files_after_one_writes_limit() {
+async fn a_burst_moves_to_files_after_one_timeout() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let port: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();

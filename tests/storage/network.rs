@@ -56,7 +56,7 @@ async fn nothing_is_connected_before_it_is_needed() {
 }
 
 #[tokio::test]
-async fn a_statement_that_takes_too_long_is_stopped_by_the_server() {
+async fn the_server_stops_a_slow_statement() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -72,7 +72,7 @@ async fn a_statement_that_takes_too_long_is_stopped_by_the_server() {
 }
 
 #[tokio::test]
-async fn swallowed_packets_hold_a_write_no_longer_than_its_timeout_and_the_pool_recovers() {
+async fn swallowed_packets_time_out_and_the_pool_recovers() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let (mut proxy, store) = behind_a_proxy(&url).await;
@@ -113,7 +113,7 @@ async fn swallowed_packets_hold_a_write_no_longer_than_its_timeout_and_the_pool_
 }
 
 #[tokio::test]
-async fn a_connection_cut_in_mid_write_leaves_it_open_whether_it_was_written() {
+async fn a_connection_cut_during_a_write_is_indeterminate() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let (mut proxy, store) = behind_a_proxy(&url).await;
@@ -147,7 +147,7 @@ async fn a_connection_cut_in_mid_write_leaves_it_open_whether_it_was_written() {
 }
 
 #[tokio::test]
-async fn a_server_that_loses_its_power_is_met_again_after_its_recovery() {
+async fn a_server_is_used_again_after_power_loss() {
     let mut server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -162,7 +162,7 @@ async fn a_server_that_loses_its_power_is_met_again_after_its_recovery() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_in_mid_write_takes_no_connection_along() {
+async fn a_dropped_caller_returns_its_connection() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let (mut proxy, store) = behind_a_proxy(&url).await;

@@ -26,7 +26,7 @@ async fn frontend_row(url: &str, id: &str, status: &str, more: &str) {
 }
 
 #[tokio::test]
-async fn a_row_of_the_frontends_is_adopted_once_and_no_other() {
+async fn only_a_matching_frontend_row_is_adopted_once() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -73,7 +73,7 @@ async fn a_row_of_the_frontends_is_adopted_once_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_run_belongs_to_whoever_asked_or_to_the_system() {
+async fn a_run_belongs_to_its_user_or_system() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -105,7 +105,7 @@ async fn a_run_belongs_to_whoever_asked_or_to_the_system() {
 }
 
 #[tokio::test]
-async fn a_completed_run_fills_the_frontends_tables_in_the_same_moment() {
+async fn completion_fills_the_frontends_tables_in_one_transaction() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -145,7 +145,7 @@ async fn a_completed_run_fills_the_frontends_tables_in_the_same_moment() {
 }
 
 #[tokio::test]
-async fn a_run_that_the_frontend_has_ended_takes_no_more_writes() {
+async fn a_run_ended_by_the_frontend_rejects_writes() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -164,7 +164,7 @@ async fn a_run_that_the_frontend_has_ended_takes_no_more_writes() {
 }
 
 #[tokio::test]
-async fn a_damaged_stage_is_not_believed_and_its_place_is_free() {
+async fn a_damaged_stage_is_ignored_and_replaceable() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -219,7 +219,7 @@ async fn of_many_workers_each_run_has_one() {
 }
 
 #[tokio::test]
-async fn attempts_count_only_claims_that_ended_without_a_stage() {
+async fn only_claims_without_a_new_stage_count_attempts() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);

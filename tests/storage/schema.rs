@@ -20,7 +20,7 @@ fn assert_schema<T: std::fmt::Debug>(result: Result<T, StorageError>, what: &str
 }
 
 #[tokio::test]
-async fn a_dropped_column_is_named_until_it_is_back() {
+async fn a_dropped_column_is_named_until_restored() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
@@ -42,7 +42,7 @@ async fn a_dropped_column_is_named_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_revoked_permission_is_named_until_it_is_back() {
+async fn a_revoked_permission_is_named_until_granted() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     query(&url, "CREATE ROLE app LOGIN; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO app")
@@ -66,7 +66,7 @@ async fn a_revoked_permission_is_named_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_database_without_our_migrations_is_behind_and_nothing_else() {
+async fn a_database_without_our_migrations_is_only_behind() {
     let server = Postgres::start();
     let (empty, frontends) = (server.fresh_database().await, server.fresh_database().await);
     for name in
@@ -101,7 +101,7 @@ async fn a_database_without_our_migrations_is_behind_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_standby_or_a_read_only_database_takes_no_probe() {
+async fn a_read_only_database_takes_no_probe() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let name = url.rsplit('/').next().unwrap();

@@ -367,7 +367,7 @@ fn processes_in(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_server_keeps_what_it_has_through_a_pulled_plug_and_comes_back_on_its_port() {
+async fn a_server_survives_power_loss_on_its_port() {
     let mut server = Postgres::start();
     let url = server.fresh_database().await;
     query(&url, "CREATE TABLE kept (n INT, t TEXT); INSERT INTO kept VALUES (7, NULL)").await;
@@ -382,7 +382,7 @@ async fn a_server_keeps_what_it_has_through_a_pulled_plug_and_comes_back_on_its_
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_test_that_panics_leaves_neither_process_nor_folder() {
+fn a_panicking_test_leaves_no_process_or_folder() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let test = std::thread::spawn(move || {
         let server = Postgres::start();

@@ -72,7 +72,7 @@ impl Case {
 }
 
 #[tokio::test]
-async fn a_run_is_told_in_order_with_the_bodies_the_frontend_reads_and_signed() {
+async fn webhooks_are_ordered_signed_and_match_the_frontend() {
     let case = Case::new(Duration::ZERO).await;
     let service = case.env.serve(&case.settings(&[FILE_ONLY])).await;
     service.submit(&case.env.request("run-1")).await;
@@ -112,7 +112,7 @@ async fn a_run_is_told_in_order_with_the_bodies_the_frontend_reads_and_signed() 
 }
 
 #[tokio::test]
-async fn a_frontend_behind_an_authority_of_its_own_is_told() {
+async fn a_frontend_with_a_private_authority_is_reached() {
     for speaks in [Speaks::Http2, Speaks::Http1] {
         let env = TestEnv::files_only().await;
         let receiver = Receiver::start().await;
@@ -127,7 +127,7 @@ async fn a_frontend_behind_an_authority_of_its_own_is_told() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_or_sent_where_nobody_is_to_be_told() {
+async fn without_a_receiver_nothing_is_queued_or_sent() {
     let case = Case::new(Duration::ZERO).await;
     for mode in [&[][..], &[FILE_ONLY]] {
         let run = format!("run-{}", mode.len());
@@ -141,7 +141,7 @@ async fn nothing_is_written_or_sent_where_nobody_is_to_be_told() {
 }
 
 #[tokio::test]
-async fn what_a_receiver_does_badly_is_tried_again_in_order_and_the_run_does_not_wait() {
+async fn failed_deliveries_retry_in_order_without_delaying_runs() {
     let case = Case::new(Duration::ZERO).await;
     let service = case.env.serve(&case.settings(&[])).await;
     case.receiver.script([
@@ -196,7 +196,7 @@ async fn gone_is_gone_until_it_is_replayed() {
 }
 
 #[tokio::test]
-async fn in_files_a_failure_and_a_cancellation_are_told_as_failed_and_a_retry_goes_on() {
+async fn file_webhooks_cover_failure_cancellation_and_retry() {
     let case = Case::new(Duration::ZERO).await;
     let service = case.env.serve(&case.settings(&[FILE_ONLY])).await;
     case.env.model.script([Reply::Answer(Wrapping::None)]);
@@ -227,7 +227,7 @@ async fn in_files_a_failure_and_a_cancellation_are_told_as_failed_and_a_retry_go
 }
 
 #[tokio::test]
-async fn the_database_tells_nothing_of_a_failure_that_its_tables_show() {
+async fn failures_shown_in_tables_need_no_webhook() {
     let case = Case::new(Duration::ZERO).await;
     let service = case.env.serve(&case.settings(&[])).await;
     case.env.model.script([Reply::Answer(Wrapping::None)]);
@@ -240,7 +240,7 @@ async fn the_database_tells_nothing_of_a_failure_that_its_tables_show() {
 }
 
 #[tokio::test]
-async fn killed_between_the_state_change_and_its_delivery_it_is_told_by_the_next() {
+async fn the_next_process_delivers_a_killed_ones_webhook() {
     for point in ["stage-in-database:2", "webhook-claimed", "webhook-sent", "end-in-database"] {
         let case = Case::new(Duration::ZERO).await;
         let settings = case.settings(&[("CRASH_AT", point), ("LEASE_SECONDS", "3")]);
@@ -282,7 +282,7 @@ async fn of_two_replicas_one_tells_each_event() {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_files_tell_and_nothing_is_told_twice_when_it_is_back() {
+async fn an_outage_delivers_by_file_and_never_twice() {
     let mut case = Case::new(Duration::ZERO).await;
     let service = case.env.serve(&case.settings(&[])).await;
     case.env.postgres().stop(Stop::Immediate);
@@ -306,7 +306,7 @@ async fn while_the_database_is_away_files_tell_and_nothing_is_told_twice_when_it
 }
 
 #[tokio::test]
-async fn in_an_outage_files_tell_what_the_tables_lack_and_nothing_twice() {
+async fn files_deliver_what_tables_lack_exactly_once() {
     let mut case = Case::new(Duration::from_millis(300)).await;
     let service = case.env.serve(&case.settings(&[])).await;
     service.submit(&case.env.request("run-1")).await;
@@ -324,7 +324,7 @@ async fn in_an_outage_files_tell_what_the_tables_lack_and_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_row_that_the_frontend_completed_while_we_could_not_write_gets_what_it_lacks() {
+async fn a_row_completed_by_the_frontend_is_filled() {
     let mut case = Case::new(Duration::ZERO).await;
     case.env.postgres().stop(Stop::Immediate);
     let mut service = case.env.serve(&case.settings(&[])).await;
@@ -349,7 +349,7 @@ async fn a_row_that_the_frontend_completed_while_we_could_not_write_gets_what_it
 }
 
 #[tokio::test]
-async fn in_files_alone_a_killed_service_tells_on_where_it_was_and_a_replay_tells_all() {
+async fn a_killed_file_service_resumes_and_replays_webhooks() {
     let case = Case::new(Duration::ZERO).await;
     let mut service = case.env.serve(&case.settings(&[FILE_ONLY, ("CRASH_AT", "webhook-claimed:3")])).await;
     let _ = service.post(&case.env.request("run-1")).await;

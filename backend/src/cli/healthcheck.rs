@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_that_listens_everywhere_is_asked_on_loopback() {
+    fn a_wildcard_host_is_checked_on_loopback() {
         let asked = |host: &str| own_address(host.parse().unwrap(), 8000);
         assert_eq!(asked("0.0.0.0"), "http://127.0.0.1:8000/health/live");
         assert_eq!(asked("::"), "http://[::1]:8000/health/live");

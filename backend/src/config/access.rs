@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_required_where_it_counts_unless_waived_on_purpose() {
+    fn production_requires_keys_unless_explicitly_waived() {
         assert!(read(&[]).unwrap().api_keys.is_empty());
         for environment in ["staging", "production"] {
             let problems = read(&[("ENVIRONMENT", environment)]).unwrap_err();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_come_at_once_and_none_shows_a_key() {
+    fn key_problems_are_listed_without_values() {
         let problems = read(&[
             ("ENVIRONMENT", "production"),
             ("BACKEND_API_KEYS", "0123456789abcdef,hush-hush"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_exact_or_a_part_of_one_label() {
+    fn origins_match_exactly_or_by_one_label() {
         let exact = OriginRule::parse("https://App.example.com/").unwrap();
         assert!(exact.allows("https://app.example.com"));
         for other in ["https://app.example.com.evil.com", "http://app.example.com", "null", ""] {

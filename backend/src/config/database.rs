@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_contract_and_fit_together() {
+    fn the_defaults_match_the_contract() {
         let database = config(&[]).unwrap().database;
         assert_eq!((database.pool_min, database.pool_max, database.database_calls_max()), (1, 15, 12));
         assert_eq!(database.write_timeout.as_millis(), 2000);

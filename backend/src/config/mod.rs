@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_reported_at_once_without_their_values() {
+    fn all_problems_are_listed_without_values() {
         let problems = read(&[
             ("ANALYST", "oracle"),
             ("LLM_TIMEOUT_SECONDS", "s3cret"),
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_about_webhooks_is_checked_at_once_and_no_secret_is_shown() {
+    fn webhook_problems_are_listed_without_secrets() {
         let service = |pairs: &[(&str, &str)]| {
             let base = [
                 ("ENVIRONMENT", "prod"),
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protected_preview_is_reached_by_query_or_header() {
+    fn a_protected_preview_accepts_query_or_header() {
         let target = |pairs: &[(&str, &str)]| read(pairs).unwrap().webhooks.target.unwrap();
         let query = "https://a.example/base/?x-vercel-protection-bypass=hush-hush";
         let pairs = [
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_in_production_needs_a_database_unless_it_is_switched_off() {
+    fn production_requires_a_database_unless_disabled() {
         let service = |pairs: &[(&str, &str)]| {
             let mut variables = variables(pairs);
             variables.insert("ALLOW_UNAUTHENTICATED".to_owned(), "true".to_owned());
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_that_may_not_wait_is_warned_of() {
+    fn a_platform_without_drain_time_warns() {
         let warnings = |pairs: &[(&str, &str)]| {
             let variables = variables(&[pairs, &[("ALLOW_UNAUTHENTICATED", "true")]].concat());
             Config::from_variables(variables, Purpose::Service).unwrap().warnings
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_that_is_no_word_for_true_is_false_and_told() {
+    fn an_unknown_flag_value_is_false_and_reported() {
         let config = read(&[("ENABLE_DATABASE_WRITES", "enabled"), ("ENABLE_FILE_FALLBACK", "YES")]).unwrap();
         assert!(!config.modes.database_writes && config.modes.file_fallback);
         assert_eq!(config.warnings.len(), 1);

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_files_lie_below_the_base_directory() {
+    fn files_default_to_the_base_directory() {
         let config = read(&[("APP_BASE_DIR", "/srv/app")]).unwrap();
         let StoragePlace::Folder(path) = config.storage.place else { panic!("a bucket") };
         assert_eq!(path.to_str(), Some("/srv/app/data/test-outputs"));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_read_with_amazons_names_or_railways() {
+    fn a_bucket_accepts_amazon_or_railway_names() {
         let plain = bucket(&[&KEYS[..], &[("STORAGE_URL", "s3://runs/a/b/")]].concat());
         assert_eq!((plain.bucket.as_str(), plain.prefix.as_str()), ("runs", "a/b"));
         assert_eq!(plain.place(), "s3://runs/a/b/");
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_with_a_bucket_is_told_at_once() {
+    fn all_bucket_problems_are_listed_together() {
         assert_eq!(
             problems(&[("STORAGE_URL", "s3://x"), ("AWS_ENDPOINT_URL", "http://minio:9000")]),
             ["STORAGE_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"]

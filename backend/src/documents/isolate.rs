@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_child_without_an_answer_is_told_from_one_that_cannot_start() {
+    async fn a_silent_child_differs_from_a_failed_start() {
         let wall = Duration::from_secs(10);
         let result = child("false", wall, 1_000).extract("a", vec![b'a'; 1 << 20]).await;
         assert!(matches!(result, Err(DocumentError::Corrupt(_))));

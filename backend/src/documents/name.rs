@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_asked_where_the_address_is_silent() {
+    fn headers_name_a_document_without_an_address_name() {
         assert_eq!(choose("report.PDF", Some("other.pdf")), "report.PDF");
         assert_eq!(choose("4711", Some("report.md")), "report.md");
         assert_eq!(choose("download.php", Some("report.md")), "report.md");

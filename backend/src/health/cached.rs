@@ -95,7 +95,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn many_who_ask_at_once_cost_one_question_and_the_answer_is_kept() {
+    async fn concurrent_callers_share_one_cached_check() {
         let cached = Cached::new(KEEP, TIMEOUT);
         let asked = Arc::new(AtomicUsize::new(0));
         let ask = || {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_asks_often_waits_once_and_is_never_told_what_is_old() {
+    async fn frequent_callers_never_get_a_stale_answer() {
         let cached = Cached::new(KEEP, TIMEOUT);
         let ask = || async {
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_question_that_hangs_costs_its_callers_no_more_than_their_patience_together() {
+    async fn a_hanging_check_costs_callers_one_shared_timeout() {
         let cached = Cached::new(KEEP, TIMEOUT);
         let asked = AtomicUsize::new(0);
         let hang = || {

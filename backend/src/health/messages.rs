@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deployment_tells_the_kind_and_the_cause_but_no_place() {
+    fn production_shows_kind_and_cause_without_location() {
         let error = StorageError::new(StorageErrorKind::Unavailable, "connect to db.internal:5432: refused");
         assert_eq!(database_error(&error, Environment::Production), "the database cannot be reached");
         assert!(database_error(&error, Environment::Development).contains("db.internal"));

@@ -397,7 +397,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deployments_disk_is_ephemeral_unless_the_folder_is_on_a_volume() {
+    fn a_deployment_without_a_volume_is_ephemeral() {
         let at = |folder: &str, environment, volume: Option<&str>| {
             FileStorage::of(environment, &StoragePlace::Folder(folder.into()), volume.map(Path::new))
         };

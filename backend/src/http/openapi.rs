@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_has_its_own_name_and_an_answer() {
+    fn every_operation_has_an_id_and_a_response() {
         let served = router::served();
         let mut ids: Vec<&str> = served.iter().map(|one| one.operation.id).collect();
         ids.sort_unstable();
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stages_output_is_described_with_what_the_pipeline_sets_and_without_the_analysts_limits() {
+    fn stage_outputs_are_described_without_analyst_limits() {
         let inspiration = DOCUMENT.pointer("/components/schemas/Inspiration").unwrap();
         assert!(inspiration.pointer("/properties/id").is_some(), "{inspiration}");
         assert!(inspiration.get("additionalProperties").is_none(), "{inspiration}");

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callers_id_is_taken_if_it_is_a_plain_name() {
+    fn a_plain_request_id_is_accepted() {
         let of = |given: &str| {
             let request = Request::builder().header(HEADER, given).body(Body::empty()).unwrap();
             RequestId::of(&request).0

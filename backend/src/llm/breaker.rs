@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_opens_when_more_than_half_of_ten_fail() {
+    async fn more_than_half_of_ten_failures_open_it() {
         let breaker = Breaker::new(BreakerConfig::default());
         (0..5).for_each(|_| breaker.acquire().unwrap().succeeded());
         fail(&breaker, 5);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nine_failures_do_not_open_it_and_old_ones_do_not_count() {
+    async fn nine_failures_or_old_ones_leave_it_closed() {
         let breaker = Breaker::new(BreakerConfig::default());
         fail(&breaker, 9);
         assert!(breaker.acquire().is_ok());

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stage_that_takes_too_long_fails_with_what_it_has_cost() {
+    async fn a_stage_timeout_reports_its_cost() {
         let analyst = WithDeadline::new(Arc::new(Hanging), Duration::from_secs(600));
         let yaml = include_str!("../../../data/brand-profiles/decathlon.yaml");
         let brand = BrandProfile::from_yaml(BrandId::parse("decathlon").unwrap(), yaml, None).unwrap();

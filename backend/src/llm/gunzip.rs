@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_the_same_however_it_is_cut() {
+    fn chunk_borders_do_not_change_the_body() {
         let text = b"data: {\"choices\": []}\n\n".repeat(50);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(&text).unwrap();

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_step_goes_down_and_is_kept_for_an_hour() {
+    async fn a_lowered_level_lasts_for_an_hour() {
         let ladder = Ladder::new(StructuredOutputSetting::Auto);
         let no_schema = refusal(400, "response_format is not supported");
         let strict = ladder.level("a/b");

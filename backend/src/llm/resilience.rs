@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_retry_after_beyond_the_deadline_fails_at_once() {
+    async fn retry_after_beyond_the_deadline_fails_immediately() {
         let (result, made) = call(&resilience(), None, vec![upstream(429, Some(7_200))]).await;
         let error = result.unwrap_err();
         assert_eq!(error.code, LlmErrorCode::LlmRateLimit);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_request_starts_once_the_money_is_used_up() {
+    async fn no_request_starts_after_the_budget_is_spent() {
         let (result, made) = call(&resilience(), Some(0.5), vec![upstream(503, None); 4]).await;
         let error = result.unwrap_err();
         assert_eq!((error.code, made.len()), (LlmErrorCode::LlmCostLimit, 2));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_open_breaker_refuses_at_once_and_says_for_how_long() {
+    async fn an_open_breaker_rejects_with_its_remaining_time() {
         let resilience = resilience();
         for _ in 0..2 {
             let _ = call(&resilience, None, vec![upstream(503, None); 5]).await;

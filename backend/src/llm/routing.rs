@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_by_the_names_of_its_constraints() {
+    fn a_refusal_names_its_constraints() {
         let named = |words| constrained().named_in(words);
         assert_eq!(
             named("No endpoints found matching your data policy"),

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_the_same_however_the_stream_is_cut() {
+    fn chunk_borders_do_not_change_the_events() {
         let stream = b": OPENROUTER PROCESSING\n\ndata: {\"a\":1}\r\n\r\nevent: x\ndata:two\ndata: lines\r\rid: 4\ndataset: no\n\n data\n\ndata: last";
         let expected = ["comment", "={\"a\":1}", "x=two\nlines", "=", "=last"];
         assert_eq!(events(&[stream]), expected);

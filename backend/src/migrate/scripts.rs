@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_built_concurrently_stands_alone_in_its_script() {
+    fn a_concurrent_index_has_its_own_script() {
         // Only a single statement escapes the implicit transaction, in which PostgreSQL refuses a concurrent
         // build.
         for migration in MIGRATIONS.iter().filter(|migration| migration.sql.contains("CONCURRENTLY")) {

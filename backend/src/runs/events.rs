@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_is_not_told_again_and_a_new_generation_is_told_whole() {
+    fn seen_events_are_skipped_and_generations_restart() {
         let running = progress(1, 2, RunStatus::Processing);
         assert_eq!(ids(&running, None), ["1.1", "1.2", "1.3"]);
         assert_eq!(ids(&running, Some("1.2")), ["1.3"]);

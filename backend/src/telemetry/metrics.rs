@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_and_what_is_stand_in_one_text() {
+    fn counters_and_gauges_render_in_one_text() {
         run_accepted();
         run_ended(RunStatus::Failed, Some(FailureCode::LlmCredits));
         run_ended(RunStatus::Completed, None);

@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_tried_for_hours_and_not_for_ever() {
+    fn retries_last_for_hours_and_then_stop() {
         let waits: Vec<Duration> = (1..ATTEMPTS_MAX).map(backoff).collect();
         assert_eq!(waits[..4], [1, 2, 4, 8].map(Duration::from_secs));
         let hours = waits.iter().sum::<Duration>().as_secs_f64() / 3600.0;

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn three_failures_in_a_row_open_it_and_a_probe_closes_it() {
+    fn three_consecutive_failures_open_it_until_a_probe() {
         let (breaker, _) = breaker();
         for _ in 0..2 {
             breaker.record(&failed(StorageErrorKind::Unavailable));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_failures_opens_it_within_the_window_only() {
+    fn a_failure_ratio_opens_it_within_the_window() {
         let (breaker, clock) = breaker();
         for round in 0..30 {
             *clock.0.lock().unwrap() = Duration::from_secs(4 * round);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_failure_opens_it_at_once_and_what_is_nobodys_fault_never() {
+    fn schema_failures_open_it_and_neutral_errors_never() {
         let (breaker, _) = breaker();
         for kind in [StorageErrorKind::Fenced, StorageErrorKind::Conflict, StorageErrorKind::Invalid] {
             for _ in 0..20 {

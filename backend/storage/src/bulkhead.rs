@@ -88,7 +88,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(2);
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_that_moves_is_waited_in_however_long() {
+    async fn a_moving_queue_is_waited_in_without_limit() {
         let bulkhead = Arc::new(Bulkhead::new(2, TIMEOUT));
         let began = Instant::now();
         let callers = (0..200).map(|_| {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_that_stands_still_is_left_by_all_at_once() {
+    async fn a_stalled_queue_times_out_for_all() {
         let bulkhead = Bulkhead::new(1, TIMEOUT);
         let first = bulkhead.wait().await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;

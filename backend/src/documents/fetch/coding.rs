@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn codings_are_read_from_every_line_in_their_order() {
+    fn codings_are_parsed_from_all_header_lines() {
         use Coding::{Brotli, Deflate, Gzip, Zstd};
         for (lines, codings) in [
             (&[][..], &[][..]),

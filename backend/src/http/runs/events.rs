@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_goes_over_the_query_and_neither_may_be_nonsense() {
+    fn the_header_overrides_the_query_and_both_validate() {
         assert_eq!(last(None, ""), Ok(None));
         assert_eq!(last(Some(""), "last_event_id="), Ok(None));
         assert_eq!(last(None, "a=b&last_event_id=1.2"), Ok(Some("1.2".to_owned())));

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_the_one_that_is_asked_for() {
+    fn content_negotiation_selects_the_report_format() {
         for accept in [&[][..], &[""], &["*/*"], &["text/*"], &["text/markdown, text/html"], &["text/plain"]]
         {
             assert_eq!(form(accept), Some(Form::Markdown), "{accept:?}");

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_taken_by_either_name_and_without_what_is_optional() {
+    fn both_field_names_and_absent_optionals_are_accepted() {
         let body = json!({"blob_url": "https://x.y/z", "brand_id": "decathlon", "run_id": null, "more": [1]});
         let submission = parse(&body).unwrap();
         assert_eq!(submission.brand_id.as_str(), "decathlon");

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_run_has_failed_and_says_why_also_where_nobody_did() {
+    fn a_cancelled_run_shows_failed_with_a_reason() {
         let body = status(&run(RunStatus::Cancelled, None), Durability::Durable);
         assert_eq!((&body["status"], &body["error"]["code"]), (&json!("failed"), &json!("CANCELLED")));
     }

@@ -72,7 +72,7 @@ fn one_body_and_a_stream_say_the_same() {
 }
 
 #[test]
-fn content_may_come_in_parts_and_fields_in_unknown_types() {
+fn content_parts_and_unknown_field_types_are_accepted() {
     let parts = json!([{"type": "text", "text": "hel"}, {"type": "new"}, {"type": "text", "text": "lo"}]);
     let body = json!({"id": 7, "model": ["x"], "new": {}, "usage": "free", "choices": [
         {"index": 0, "logprobs": 1, "finish_reason": "STOP", "message": {"content": parts, "refusal": null}}]});
@@ -126,7 +126,7 @@ fn what_is_no_answer_is_told_apart() {
 }
 
 #[test]
-fn a_stream_without_its_end_is_cut_off_unless_the_model_had_finished() {
+fn an_unterminated_stream_is_truncated_unless_finished() {
     let text = String::from_utf8(stream()).unwrap();
     let reason = text.find("\"stop\"").unwrap();
     let after_reason = reason + text[reason..].find("\n\n").unwrap();
@@ -239,7 +239,7 @@ fn a_reason_with_every_chunk_says_nothing() {
 }
 
 #[test]
-fn a_reply_without_a_reason_is_whole_if_it_ended_properly() {
+fn a_properly_ended_reply_needs_no_finish_reason() {
     let body = json!({"choices": [{"finish_reason": null, "message": {"content": "x"}}]}).to_string();
     for body in [body.clone(), format!("{body}\ndata: [DONE]\n\n")] {
         let reply = decode(body.as_bytes(), BYTES_MAX).unwrap();
@@ -283,7 +283,7 @@ fn halves_of_a_character_are_joined_across_chunks() {
 }
 
 #[test]
-fn a_stream_that_ends_without_a_reason_is_taken_if_it_says_done() {
+fn a_done_stream_needs_no_finish_reason() {
     let reply =
         decode(b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n", BYTES_MAX)
             .unwrap();
@@ -428,7 +428,7 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_is_the_same_however_it_is_cut_and_damage_never_panics(
+    fn chunking_is_irrelevant_and_damage_never_panics(
         streamed in any::<bool>(), cuts in proptest::collection::vec(1_usize..40, 0..60),
         damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
     ) {

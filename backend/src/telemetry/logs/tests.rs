@@ -62,7 +62,7 @@ fn json_lines(work: impl FnOnce()) -> Vec<Value> {
 }
 
 #[test]
-fn a_json_line_has_level_and_message_and_the_fields_of_its_spans() {
+fn a_json_line_carries_its_spans_fields() {
     let lines = json_lines(|| {
         let run = tracing::info_span!("run", run_id = "r1", stage = tracing::field::Empty).entered();
         run.record("stage", 1);
@@ -78,7 +78,7 @@ fn a_json_line_has_level_and_message_and_the_fields_of_its_spans() {
 }
 
 #[test]
-fn a_field_cannot_pass_for_what_every_line_has() {
+fn a_field_cannot_shadow_a_reserved_name() {
     let lines = json_lines(|| tracing::info!(level = "error", timestamp = "never", nan = f64::NAN, "x"));
     assert_eq!(lines[0]["level"], "info");
     assert_eq!((&lines[0]["field_level"], &lines[0]["field_timestamp"]), (&json!("error"), &json!("never")));
@@ -86,7 +86,7 @@ fn a_field_cannot_pass_for_what_every_line_has() {
 }
 
 #[test]
-fn no_text_breaks_a_line_or_reaches_a_terminal_as_a_command() {
+fn control_characters_are_escaped() {
     let evil = "one\ntwo\u{1b}[31m\u{9b}2J\r\u{7}\u{7f}\u{202e}ever";
     let lines = logged(LogFormat::Json, "info", || tracing::info!(title = evil, "{evil}"));
     assert_eq!(lines.len(), 1);
@@ -120,7 +120,7 @@ fn a_line_is_bounded() {
 }
 
 #[test]
-fn the_first_lines_are_the_ones_that_operators_search_for() {
+fn the_flag_lines_keep_their_searched_wording() {
     let identity = Identity {
         version: "1.2.3",
         git_sha: "abc".to_owned(),

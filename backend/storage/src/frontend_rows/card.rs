@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_with_a_stop_or_a_mark_inside_is_led_by_the_title() {
+    fn punctuation_inside_a_sentence_keeps_the_title_first() {
         for pitch in [
             "It costs 3.5 % less. Shops gain.",
             "Shops, e.g. Corner Ltd. in Leeds, take bottles back. They gain.",

@@ -64,7 +64,7 @@ fn cards_and_entries_are_cut_from_the_report() {
 }
 
 #[test]
-fn the_report_page_gets_each_stages_part_as_markdown() {
+fn the_report_page_gets_each_stage_as_markdown() {
     let rows = rows();
     assert_eq!(rows.selected_track, "Refill \\[bar\\] 1");
     assert_eq!(rows.non_selected_track, "Refill bar 2");
@@ -100,7 +100,7 @@ fn the_launch_pages_fields_follow_from_the_records() {
 }
 
 #[test]
-fn a_run_without_records_or_parts_has_no_empty_text() {
+fn an_empty_run_writes_no_empty_text() {
     let rows = FrontendRows::new(&[], "# One\n", Timestamp::default()).unwrap();
     assert!(rows.cards.is_empty() && rows.finished_at.len() == 1);
     assert_eq!(rows.opportunities, r#"{"opportunities":[]}"#);

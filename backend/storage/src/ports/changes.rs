@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_is_woken_and_the_others_are_told_of_our_own_changes_once() {
+    fn a_change_wakes_waiters_and_is_published_once() {
         let changes = RunChanges::default();
         let [one, two] = ["one", "two"].map(|run| RunId::parse(run).unwrap());
         let woken = changes.of(&one);

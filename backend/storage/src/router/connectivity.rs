@@ -65,7 +65,7 @@ mod tests {
     const LEASE: Duration = Duration::from_secs(15);
 
     #[test]
-    fn ended_leases_count_one_lease_after_the_database_is_back() {
+    fn expired_leases_count_one_lease_after_reconnection() {
         let connectivity = ConnectivityTracker::default();
         let at = Duration::from_secs;
         let away: Result<(), _> = Err(StorageError::new(StorageErrorKind::Unavailable, "away"));

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_rules_and_what_is_seen_stays() {
+    fn the_setting_overrides_and_detection_persists() {
         let unsaid = ReplicaPresence::new(None);
         assert!(unsaid.is_alone());
         unsaid.set_has_peers(true);

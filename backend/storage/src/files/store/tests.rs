@@ -141,7 +141,7 @@ async fn a_stage_comes_back_as_it_was_stored() {
 }
 
 #[tokio::test]
-async fn a_different_record_is_a_conflict_and_replaces_nothing() {
+async fn a_different_record_conflicts_and_overwrites_nothing() {
     let env = Fixture::new();
     let fence = env.open().await;
     env.store.store_stage(&fence, &record("One")).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_different_record_is_a_conflict_and_replaces_nothing() {
 }
 
 #[tokio::test]
-async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
+async fn a_damaged_stage_is_quarantined() {
     for damage in ["", "{", "{\"meta\": 1}", "not json"] {
         let env = Fixture::new();
         let fence = env.open().await;
@@ -169,7 +169,7 @@ async fn a_damaged_stage_is_set_aside_and_its_place_is_free() {
 }
 
 #[tokio::test]
-async fn a_changed_word_or_a_changed_meta_is_noticed() {
+async fn changed_content_or_metadata_is_detected() {
     for (old, new) in [("One", "Eno"), ("\"attempts\": 1", "\"attempts\": 2")] {
         let env = Fixture::new();
         let fence = env.open().await;
@@ -229,7 +229,7 @@ async fn claim(store: &FileStore, lease: &Lease, held: &HashSet<RunId>) -> Vec<F
 }
 
 #[tokio::test]
-async fn a_run_of_a_process_that_died_is_claimed_at_once_and_of_a_living_one_never() {
+async fn only_a_dead_process_loses_its_run() {
     let env = Fixture::new();
     let lease = |owner: &str| Lease { owner: owner.into(), duration: Duration::from_secs(15) };
     let none = HashSet::new();
@@ -323,7 +323,7 @@ async fn what_a_killed_process_left_is_cleared_away() {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_run_that_was_never_accepted_is_cleared_away() {
+async fn leftovers_of_an_unfinished_acceptance_are_swept() {
     let env = Fixture::new();
     // The process is killed between marker and manifest.
     let (mark, torn) = (env.path("../.open/run-1"), env.path(".run.json.4711-0.tmp"));
@@ -340,7 +340,7 @@ async fn what_is_left_of_a_run_that_was_never_accepted_is_cleared_away() {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_run_being_open_is_cleared_away_once_it_has_ended() {
+async fn open_markers_of_ended_runs_are_swept() {
     let env = Fixture::new();
     let fence = env.open().await;
     env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
@@ -369,7 +369,7 @@ async fn a_newer_manifest_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_place_that_is_no_folder_is_named_with_its_errno() {
+async fn an_unusable_folder_reports_its_errno() {
     let env = Fixture::new();
     fs::write(env.folder.path().join("runs"), "a file").unwrap();
     let error = env.store.open(&new_run("doc", "acme"), "one").await.unwrap_err().to_string();
@@ -379,7 +379,7 @@ async fn a_place_that_is_no_folder_is_named_with_its_errno() {
 }
 
 #[tokio::test]
-async fn an_end_is_read_back_with_its_report_and_a_changed_report_is_not_believed() {
+async fn a_changed_report_fails_its_digest() {
     let env = Fixture::new();
     let fence = env.open().await;
     env.store.store_stage(&fence, &record("One")).await.unwrap();

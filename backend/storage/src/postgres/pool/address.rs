@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_meant_for_prisma_is_not_given_to_the_driver() {
+    fn prisma_parameters_are_withheld_from_the_driver() {
         let address = parse(
             "postgresql://u:p%40ss@db.internal:6432/app?schema=inno&connection_limit=5&pgbouncer=true&sslmode=require",
         )
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strictest_word_decides_how_the_server_is_checked() {
+    fn the_strictest_parameter_decides_certificate_checks() {
         use sqlx::postgres::PgSslMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
         let authority = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_without_an_answer_may_have_been_written() {
+    fn a_write_without_an_answer_is_indeterminate() {
         let reset = || io(std::io::ErrorKind::ConnectionReset);
         assert_eq!(reset().during(Access::Write).kind, StorageErrorKind::Indeterminate);
         assert_eq!(reset().during(Access::Read).kind, StorageErrorKind::Unavailable);
