@@ -247,7 +247,10 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::{Evidence, InputProcessing, Inspiration};
+    use crate::{
+        stages::{Evidence, InputProcessing, Inspiration},
+        testing::{circumstances, provenance},
+    };
 
     fn record(summary: String) -> Result<StageRecord, RecordError> {
         let inspiration = Inspiration {
@@ -259,22 +262,9 @@ mod tests {
             evidence: vec![Evidence { quote: "from a P\0DF".into(), page: 1, status: None }],
         };
         let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
-        let provenance = Provenance {
-            provider: "test".into(),
-            model: "mo\0del".into(),
-            prompt_version: "1".into(),
-            usage: Usage::default(),
-            attempts: 1,
-            structured_output: None,
-        };
-        let circumstances = Circumstances {
-            started_at: Timestamp::default(),
-            finished_at: Timestamp::default(),
-            mode: "FILE_ONLY".into(),
-            flags_revision: 0,
-            warnings: vec!["a\0 warning".into()],
-            grounding: StageGrounding::default(),
-        };
+        let provenance = Provenance { model: "mo\0del".into(), ..provenance() };
+        let circumstances =
+            Circumstances { warnings: vec!["a\0 warning".into()], ..circumstances(Timestamp::default()) };
         StageRecord::new(&output, &provenance, circumstances)
     }
 

@@ -11,12 +11,16 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    analyst::Provenance,
     clock::{Clock, Timestamp},
+    grounding::StageGrounding,
     llm::{
         Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, ReplyParts,
         RequestSource, StructuredOutput, Usage,
     },
+    record::{Circumstances, RecordError, StageRecord},
     run::Stage,
+    stages::StageOutput,
 };
 
 /// A model that gives the test's replies, one for each call, and remembers the calls.
@@ -142,6 +146,43 @@ pub fn example_answer(stage: Stage) -> Value {
             })).collect::<Vec<_>>(),
         }),
     }
+}
+
+/// Where a test's record comes from: a model that cost nothing.
+#[must_use]
+pub fn provenance() -> Provenance {
+    Provenance {
+        provider: "test".to_owned(),
+        model: "test".to_owned(),
+        prompt_version: "1".to_owned(),
+        usage: Usage::default(),
+        attempts: 1,
+        structured_output: None,
+    }
+}
+
+/// How a test's record came about: in files, at an instant, without warnings.
+#[must_use]
+pub fn circumstances(at: Timestamp) -> Circumstances {
+    Circumstances {
+        started_at: at,
+        finished_at: at,
+        mode: "FILE_ONLY".to_owned(),
+        flags_revision: 0,
+        warnings: Vec::new(),
+        grounding: StageGrounding::default(),
+    }
+}
+
+/// A record of [`example_answer`], with ids.
+pub fn example_record(
+    stage: Stage,
+    provenance: &Provenance,
+    circumstances: Circumstances,
+) -> Result<StageRecord, RecordError> {
+    let mut output = StageOutput::from_json(stage, example_answer(stage)).map_err(RecordError::Shape)?;
+    output.assign_ids();
+    StageRecord::new(&output, provenance, circumstances)
 }
 
 /// The same JSON over several lines.

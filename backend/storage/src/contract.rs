@@ -18,8 +18,7 @@ use pipeline::{
     llm::Usage,
     record::{Circumstances, StageRecord},
     run::{RunId, RunStatus, Stage},
-    stages::StageOutput,
-    testing::example_answer,
+    testing::{circumstances, example_record, provenance},
 };
 
 use crate::{
@@ -68,29 +67,24 @@ pub fn new_run(id: &str, url: &str) -> RunSubmission {
 /// A valid record of a stage that differs by `mark`.
 #[must_use]
 pub fn record(stage: Stage, mark: &str) -> StageRecord {
-    let mut output = StageOutput::from_json(stage, example_answer(stage)).unwrap();
-    output.assign_ids();
     let provenance = Provenance {
-        provider: "test".into(),
         model: format!("test/{mark}"),
-        prompt_version: "1".into(),
         // Numbers that a lossy number format would change.
         usage: Usage { prompt_tokens: 1_234_567, cost_usd: 0.1 + 0.2, ..Usage::default() },
-        attempts: 1,
-        structured_output: None,
+        ..provenance()
     };
     let share = (stage.number() <= 2).then_some(12.0 / 13.0);
     let grounding =
         StageGrounding { quotes: 13, verbatim: 12, absent: 1, share, ..StageGrounding::default() };
     let circumstances = Circumstances {
-        started_at: at("2026-11-21T11:00:01.001Z"),
         finished_at: at("2026-11-21T11:00:09.999Z"),
         mode: "DUAL_WRITE".into(),
         flags_revision: 1,
         warnings: vec!["“quotes”, \\u0000 in letters, a tab\t and 😀".into()],
         grounding,
+        ..circumstances(at("2026-11-21T11:00:01.001Z"))
     };
-    StageRecord::new(&output, &provenance, circumstances).unwrap()
+    example_record(stage, &provenance, circumstances).unwrap()
 }
 
 /// The records of all stages.

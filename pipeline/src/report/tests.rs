@@ -11,6 +11,7 @@ use crate::{
     record::{Circumstances, Provenance, StageRecord},
     run::{RunId, Stage},
     stages::StageOutput,
+    testing::{circumstances, provenance},
 };
 
 /// A small set of records in which `text` makes the field's text of its name.
@@ -65,22 +66,18 @@ fn record(
         &Provenance {
             provider: provider.to_owned(),
             model: if extractive { "extractive-1" } else { "maker/model-4.5" }.to_owned(),
-            prompt_version: "v".to_owned(),
             usage: if extractive {
                 Usage::default()
             } else {
                 Usage { prompt_tokens: 12_345, completion_tokens: 678, cost_usd: 0.0123, ..Usage::default() }
             },
-            attempts: 1,
-            structured_output: None,
+            ..provenance()
         },
         Circumstances {
-            started_at,
             finished_at: started_at + chrono::TimeDelta::milliseconds(8_200 * i64::from(stage.number())),
-            mode: "FILE_ONLY".to_owned(),
-            flags_revision: 0,
             warnings,
             grounding,
+            ..circumstances(started_at)
         },
     )
     .unwrap()

@@ -1,31 +1,16 @@
 use pipeline::{
-    analyst::Provenance, failure::FailureCode, grounding::StageGrounding, llm::Usage, record::Circumstances,
-    stages::StageOutput, testing::example_answer,
+    failure::FailureCode,
+    record::Circumstances,
+    testing::{circumstances, example_record, provenance},
 };
 use serde_json::Value;
 
 use crate::frontend_rows::*;
 
 fn record(stage: Stage) -> StageRecord {
-    let mut output = StageOutput::from_json(stage, example_answer(stage)).unwrap();
-    output.assign_ids();
-    let provenance = Provenance {
-        provider: "test".into(),
-        model: "test".into(),
-        prompt_version: "1".into(),
-        usage: Usage::default(),
-        attempts: 1,
-        structured_output: None,
-    };
-    let circumstances = Circumstances {
-        started_at: Timestamp::default(),
-        finished_at: "2026-11-21T10:00:00Z".parse().unwrap(),
-        mode: "DUAL_WRITE".into(),
-        flags_revision: 1,
-        warnings: vec![],
-        grounding: StageGrounding::default(),
-    };
-    StageRecord::new(&output, &provenance, circumstances).unwrap()
+    let finished_at = "2026-11-21T10:00:00Z".parse().unwrap();
+    example_record(stage, &provenance(), Circumstances { finished_at, ..circumstances(Timestamp::default()) })
+        .unwrap()
 }
 
 const REPORT: &str = "# Opportunities for X\n\nSummary.\n\n## Opportunities\n\n### O1 · One\n\nMilk in a bottle that comes back to the shop.\n\n\

@@ -11,11 +11,10 @@ use pipeline::{
     brand::BrandId,
     clock::Timestamp,
     failure::{FailureCode, RunFailure},
-    grounding::StageGrounding,
     llm::Usage,
-    record::Circumstances,
     run::RunStatus,
     stages::{Evidence, InputProcessing, Inspiration, StageOutput},
+    testing::{circumstances, provenance},
 };
 
 use crate::{
@@ -54,24 +53,8 @@ fn record(title: &str) -> StageRecord {
         evidence: vec![Evidence { quote: "A quote “with” marks.".into(), page: 1, status: None }],
     };
     let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
-    let provenance = Provenance {
-        provider: "test".into(),
-        model: "test".into(),
-        prompt_version: "1".into(),
-        usage: Usage { cost_usd: 0.1, ..Usage::default() },
-        attempts: 1,
-        structured_output: None,
-    };
-    let at = "2026-11-21T10:00:00Z".parse().unwrap();
-    let circumstances = Circumstances {
-        started_at: at,
-        finished_at: at,
-        mode: "FILE_ONLY".into(),
-        flags_revision: 0,
-        warnings: vec![],
-        grounding: StageGrounding::default(),
-    };
-    StageRecord::new(&output, &provenance, circumstances).unwrap()
+    let provenance = Provenance { usage: Usage { cost_usd: 0.1, ..Usage::default() }, ..provenance() };
+    StageRecord::new(&output, &provenance, circumstances("2026-11-21T10:00:00Z".parse().unwrap())).unwrap()
 }
 
 fn new_run(document: &str, brand: &str) -> RunSubmission {
