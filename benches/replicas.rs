@@ -67,7 +67,7 @@ async fn takeover() {
     let two = env.replica("two", &lease).await;
     let killed = Instant::now();
     one.kill();
-    two.wait_for_log("[run-1] started").await;
+    two.wait_for_run_event("run-1", "run_started").await;
     println!(
         "SIGKILL to resumed elsewhere (lease 15 s): {:.1} s (target < 16 s)",
         killed.elapsed().as_secs_f64()

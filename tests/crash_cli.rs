@@ -2,7 +2,7 @@
 
 use std::{
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -11,6 +11,7 @@ use crate::support::{
     Run, STAGE_FILES, assert_ok,
     openrouter::{FakeModel, Options, Reply},
     sample, stderr,
+    wait::eventually_blocking,
 };
 
 const SCHEMAS: [&str; 4] =
@@ -24,16 +25,6 @@ fn command(run: &Run, standin: &FakeModel, more: &[&str]) -> Command {
 
 fn spawn(run: &Run, standin: &FakeModel) -> Child {
     command(run, standin, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Waits for a condition, and fails when it does not come.
-#[track_caller]
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 fn signal(child: &Child, name: &str) {
@@ -59,7 +50,7 @@ fn a_kill_loses_at_most_the_current_call() {
         let standin = hanging_at(stage);
         let run = Run::new();
         let mut child = spawn(&run, &standin);
-        wait_until("the call", || standin.calls_of(SCHEMAS[stage - 1]) == 1);
+        eventually_blocking("the call", || standin.calls_of(SCHEMAS[stage - 1]) == 1);
         let stored: Vec<Value> = STAGE_FILES[..stage - 1].iter().map(|file| run.json(file)).collect();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -70,7 +61,7 @@ fn a_kill_loses_at_most_the_current_call() {
         assert_eq!(calls(&standin), expected, "killed in stage {stage}");
         let kept: Vec<Value> = STAGE_FILES[..stage - 1].iter().map(|file| run.json(file)).collect();
         assert!(kept == stored, "what was stored before the kill is untouched");
-        assert_eq!(run.json("run.json")["status"], "COMPLETED");
+        assert_eq!(run.manifest()["status"], "COMPLETED");
     }
 }
 
@@ -89,7 +80,7 @@ fn a_run_killed_at_any_moment_can_resume() {
         let after = calls(&standin);
         let paid_twice: usize = after.iter().map(|calls| calls - 1).sum();
         assert!(paid_twice <= 1, "killed after {delay_ms} ms: {before:?} then {after:?}");
-        assert_eq!(run.json("run.json")["stages"].as_object().unwrap().len(), 4);
+        assert_eq!(run.manifest()["stages"].as_object().unwrap().len(), 4);
         assert!(run.report().starts_with("# "));
     }
 }
@@ -100,17 +91,17 @@ fn the_first_signal_stops_cleanly_with_a_hint() {
         let standin = hanging_at(3);
         let run = Run::new();
         let child = spawn(&run, &standin);
-        wait_until("the call", || standin.calls_of(SCHEMAS[2]) == 1);
+        eventually_blocking("the call", || standin.calls_of(SCHEMAS[2]) == 1);
         signal(&child, name);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{name}: {}", stderr(&output));
         let said = stderr(&output);
         assert!(said.contains("CANCELLED") && said.contains("--run-id r1"), "{said}");
-        let manifest = run.json("run.json");
+        let manifest = run.manifest();
         assert_eq!(manifest["status"], "CANCELLED");
         assert_eq!(manifest["error"]["code"], "CANCELLED");
         assert_eq!(manifest["stages"].as_object().unwrap().len(), 2);
-        wait_until("the hang-up, which stops the billing", || standin.hung_up() == 1);
+        eventually_blocking("the hang-up, which stops the billing", || standin.hung_up() == 1);
 
         // The line it printed is the one to type.
         let typed = said.lines().find_map(|line| line.split_once("innovation run ")).unwrap().1;
@@ -125,7 +116,7 @@ fn two_processes_never_work_on_one_run() {
     let standin = hanging_at(1);
     let run = Run::new();
     let mut first = spawn(&run, &standin);
-    wait_until("the call", || standin.calls() == 1);
+    eventually_blocking("the call", || standin.calls() == 1);
     let second = command(&run, &standin, &["--json"]).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let result: Value = serde_json::from_slice(&second.stdout).unwrap();

@@ -1,7 +1,6 @@
-//! Whole reports of the built-in analyst, compared with what was read and found good. After a change that is
-//! meant, `UPDATE_GOLDEN=1 cargo nextest run golden` writes them anew: read the difference.
+//! Whole reports of the built-in analyst.
 
-use crate::support::{Run, assert_ok, root, sample};
+use crate::support::{Run, assert_ok, golden::assert_golden, sample};
 
 /// The report without its provenance table, which holds times and the run's id.
 fn report(sample_name: &str, brand: &str) -> String {
@@ -14,16 +13,7 @@ fn report(sample_name: &str, brand: &str) -> String {
 }
 
 fn compare(sample_name: &str, brand: &str) {
-    let golden = root().join(format!("tests/golden/{sample_name}.{brand}.md"));
-    let report = report(sample_name, brand);
-    // A test may read the environment: it is no part of the program.
-    #[allow(clippy::disallowed_methods)]
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&golden, &report).unwrap();
-    }
-    let expected = std::fs::read_to_string(&golden).unwrap();
-    let difference = expected.lines().zip(report.lines()).enumerate().find(|(_, (old, new))| old != new);
-    assert!(report == expected, "{}: first difference: {difference:#?}", golden.display());
+    assert_golden(&format!("{sample_name}.{brand}.md"), &report(sample_name, brand));
 }
 
 #[test]

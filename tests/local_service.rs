@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    println!("starting PostgreSQL, the stand-in model and a blob store with the samples …");
+    println!("starting PostgreSQL, the fake model and a blob store with the samples …");
     let env = TestEnv::with_database().await;
     let mut child = env
         .command(&[("PORT", &port), ("DRAIN_SECONDS", "2"), ("LOG_FORMAT", "text")])
@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
     }
     let blob = env.blob.url("sample/trend-report.pdf");
     println!(
-        "\nTry it (the model is a stand-in: its answers are made up):\n\n  \
+        "\nTry it (the model is a fake: its answers are made up):\n\n  \
          curl -s http://127.0.0.1:{port}/run -H 'content-type: application/json' \\\n    \
          -d '{{\"run_id\": \"first\", \"blob_url\": \"{blob}\", \"company_id\": \"lactalis-canada\", \"user_id\": \"me\"}}'\n  \
          curl -s http://127.0.0.1:{port}/status/first\n  \

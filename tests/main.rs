@@ -1,7 +1,7 @@
 //! Whole-system tests, in one binary: one link instead of one a file.
 
 // All of this binary is tests, but clippy's exceptions for tests reach only functions marked as such, not the
-// helpers and stand-ins that they share.
+// helpers and doubles that they share.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -3,15 +3,17 @@
 mod rollback;
 mod with_prisma;
 
-use std::process::{Output, Stdio};
+use std::process::{Child, Output, Stdio};
 
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::support::{
     innovation,
-    postgres::{Postgres, Stop, query, try_query},
+    postgres::{Postgres, Rows, Stop, query, try_query},
     prisma::{Said, migration_names},
     root, stderr,
+    wait::eventually,
 };
 
 const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
@@ -153,30 +155,33 @@ async fn the_newest_frontends_own_migration_is_left_alone() {
 
 /// Waits until a query's answer is not zero.
 async fn until(url: &str, count: &str) {
-    while column(url, count).await == ["0"] {
-        tokio::task::yield_now().await;
+    eventually(count, async || column(url, count).await != ["0"]).await;
+}
+
+/// Starts a deploy that holds Prisma's lock, while a reader holds up the first script. Returns both.
+async fn held_deploy(url: &str) -> (JoinHandle<sqlx::Result<Rows>>, Child) {
+    live(url).await;
+    for name in &migration_names()[..3] {
+        assert_migrated(url, &["resolve", "--applied", name]);
     }
+    let read = "BEGIN; LOCK TABLE \"PipelineRun\" IN ACCESS SHARE MODE; SELECT pg_sleep(60)";
+    let reader = tokio::spawn({
+        let url = url.to_owned();
+        async move { try_query(&url, read).await }
+    });
+    until(url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
+    let deploy =
+        innovation(&["migrate", "deploy"]).env("DATABASE_URL", url).stderr(Stdio::piped()).spawn().unwrap();
+    until(url, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted").await;
+    (reader, deploy)
 }
 
 #[tokio::test]
 async fn waiting_for_prismas_lock_fails_no_index() {
     let server = Postgres::start();
     let url = server.fresh_database().await;
-    live(&url).await;
-    for name in &migration_names()[..3] {
-        assert_migrated(&url, &["resolve", "--applied", name]);
-    }
-    // A reader holds the first script up, while the deploy holds Prisma's lock.
-    let read = "BEGIN; LOCK TABLE \"PipelineRun\" IN ACCESS SHARE MODE; SELECT pg_sleep(60)";
-    let reader = tokio::spawn({
-        let url = url.clone();
-        async move { try_query(&url, read).await }
-    });
-    until(&url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
-    let deploy =
-        innovation(&["migrate", "deploy"]).env("DATABASE_URL", &url).stderr(Stdio::piped()).spawn().unwrap();
-    until(&url, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted").await;
-    // Whoever waits as Prisma does holds a snapshot, and an index that is built concurrently waits for snapshots.
+    let (reader, deploy) = held_deploy(&url).await;
+    // A client that waits as Prisma does holds a snapshot; a concurrent build of an index waits for snapshots.
     // Its server sees the deadlock late, so that it is the deploy's to notice.
     let wait =
         "SET deadlock_timeout = '1min'; SET statement_timeout = '4s'; SELECT pg_advisory_lock(72707369)";
@@ -274,9 +279,7 @@ async fn a_half_built_index_is_dropped_and_rebuilt() {
         innovation(&["migrate", "deploy"]).env("DATABASE_URL", &url).stderr(Stdio::piped()).spawn().unwrap();
     let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
                   WHERE application_name = 'innovation migrate' AND wait_event_type = 'Lock' AND query LIKE '%CONCURRENTLY%'";
-    while query(&url, cancel).await.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    eventually("the build waits", async || !query(&url, cancel).await.is_empty()).await;
     let deploy = deploy.wait_with_output().unwrap();
     Said::new(&deploy).assert(false, "P3018");
     query(&url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
@@ -292,19 +295,7 @@ async fn a_half_built_index_is_dropped_and_rebuilt() {
 async fn a_crash_in_a_script_can_be_resolved() {
     let mut server = Postgres::start();
     let url = server.url();
-    live(&url).await;
-    for name in &migration_names()[..3] {
-        assert_migrated(&url, &["resolve", "--applied", name]);
-    }
-    let read = "BEGIN; LOCK TABLE \"PipelineRun\" IN ACCESS SHARE MODE; SELECT pg_sleep(60)";
-    let reader = tokio::spawn({
-        let url = url.clone();
-        async move { try_query(&url, read).await }
-    });
-    until(&url, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
-    let deploy =
-        innovation(&["migrate", "deploy"]).env("DATABASE_URL", &url).stderr(Stdio::piped()).spawn().unwrap();
-    until(&url, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted").await;
+    let (reader, deploy) = held_deploy(&url).await;
     server.stop(Stop::Immediate);
     Said::new(&deploy.wait_with_output().unwrap()).assert(false, STAGE_OUTPUTS);
     reader.await.unwrap().unwrap_err();

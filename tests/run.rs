@@ -79,7 +79,7 @@ fn every_brand(sample_name: &str) {
             assert_eq!(record["meta"]["provider"], "extractive");
             assert_eq!(record["meta"]["mode"], "FILE_ONLY");
         }
-        let manifest = run.json("run.json");
+        let manifest = run.manifest();
         assert_eq!(manifest["status"], "COMPLETED");
         assert_eq!(manifest["stages"].as_object().unwrap().len(), 4);
         assert!(run.report().contains("extractive"), "the report says who wrote it");
@@ -181,7 +181,7 @@ fn the_same_id_for_other_work_is_refused() {
     let run = Run::new();
     let notes = sample("field-notes.txt");
     assert_ok(&run.command(&notes, "decathlon", &["--analyst", "extractive"]).output().unwrap());
-    let before = run.json("run.json");
+    let before = run.manifest();
     for (source, brand, what) in [
         (sample("spotted-innovation.md"), "decathlon", "another document"),
         (notes, "mccormick-usa", "another brand"),
@@ -190,7 +190,7 @@ fn the_same_id_for_other_work_is_refused() {
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains(what), "{}", stderr(&output));
     }
-    assert_eq!(run.json("run.json"), before, "nothing of the first run was touched");
+    assert_eq!(run.manifest(), before, "nothing of the first run was touched");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_full_disk_names_errno_then_retry_finishes() {
     assert!(left.is_empty(), "no half file is left: {left:?}");
 
     assert_ok(&run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap());
-    assert_eq!(run.json("run.json")["status"], "COMPLETED");
+    assert_eq!(run.manifest()["status"], "COMPLETED");
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, calls, env, failed, wait_until, with};
-use crate::support::{openrouter::Reply, postgres::Stop, service::TestEnv};
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT_LEASE, calls, env, failed, with};
+use crate::support::{openrouter::Reply, postgres::Stop, service::TestEnv, wait::eventually};
 
 const PATH: &str = "/api/pipeline/run-1/cancel";
 
-/// A world whose model never answers, until somebody hangs up.
-async fn silent_world() -> TestEnv {
+/// An environment whose model never answers, until somebody hangs up.
+async fn silent_env() -> TestEnv {
     let env = env(Duration::ZERO).await;
     env.model.script([Reply::HangBeforeHeaders]);
     env
@@ -24,17 +24,17 @@ fn manifest(env: &TestEnv, replica: &str) -> Value {
 
 #[tokio::test]
 async fn a_remote_cancellation_stops_work_within_a_second() {
-    let env = silent_world().await;
+    let env = silent_env().await;
     let lease = [("LEASE_SECONDS", "15")];
     let (one, two) = tokio::join!(env.replica("one", &lease), env.replica("two", &lease));
     one.submit(&env.request("run-1")).await;
-    wait_until("the model is asked", || env.model.calls() == 1).await;
+    eventually("the model is asked", async || env.model.calls() == 1).await;
     let asked = Instant::now();
     let answers = join_all((0..100).map(|_| two.call("POST", PATH))).await;
     for answer in &answers {
         assert_eq!((answer.status, &answer.body["run_status"]), (200, &"CANCELLED".into()), "{answer:?}");
     }
-    wait_until("the call is given up", || env.model.hung_up() == 1).await;
+    eventually("the call is given up", async || env.model.hung_up() == 1).await;
     let took = asked.elapsed();
     println!("a hundred cancellations, and the work on the other replica stopped after {took:?}");
     assert!(took < Duration::from_secs(1), "{took:?}");
@@ -44,7 +44,7 @@ async fn a_remote_cancellation_stops_work_within_a_second() {
         assert_eq!(status["error"]["stage"], 1);
     }
     assert_eq!(env.value(r#"SELECT "leaseEpoch"::text FROM "PipelineRun""#).await, "2", "raised once");
-    wait_until("files follow", || manifest(&env, "one")["status"] == "CANCELLED").await;
+    eventually("files follow", async || manifest(&env, "one")["status"] == "CANCELLED").await;
     one.wait_for_path("/health/deep", |_, deep| deep["worker"]["active_runs"] != 1).await;
     assert_eq!(calls(&env.model), [1, 0, 0, 0]);
 }
@@ -56,9 +56,9 @@ async fn a_local_cancellation_stops_work_and_retry_resumes() {
         let service = env.serve(mode).await;
         service.submit(&env.request("run-1")).await;
         service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
-        wait_until("the second stage is asked for", || calls(&env.model)[1] == 1).await;
+        eventually("the second stage is asked for", async || calls(&env.model)[1] == 1).await;
         assert_eq!(service.call("POST", PATH).await.status, 200);
-        wait_until("the call is given up", || env.model.hung_up() == 1).await;
+        eventually("the call is given up", async || env.model.hung_up() == 1).await;
         assert_eq!(service.call("POST", PATH).await.status, 200, "again is the same");
         assert_eq!(service.ended("run-1").await["error"]["code"], "CANCELLED");
         assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);
@@ -88,13 +88,13 @@ async fn a_queued_run_is_cancelled_before_it_starts() {
 
 #[tokio::test]
 async fn a_cancellation_by_file_reaches_the_row_later() {
-    let mut env = silent_world().await;
-    let service = env.serve(&SHORT).await;
+    let mut env = silent_env().await;
+    let service = env.serve(&SHORT_LEASE).await;
     service.submit(&env.request("run-1")).await;
-    wait_until("the model is asked", || env.model.calls() == 1).await;
+    eventually("the model is asked", async || env.model.calls() == 1).await;
     env.postgres().stop(Stop::Immediate);
     assert_eq!(service.call("POST", PATH).await.status, 200);
-    wait_until("the call is given up", || env.model.hung_up() == 1).await;
+    eventually("the call is given up", async || env.model.hung_up() == 1).await;
     env.postgres().start_again();
     env.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "CANCELLED").await;
     assert_eq!(service.ended("run-1").await["error"]["code"], "CANCELLED");
@@ -103,17 +103,17 @@ async fn a_cancellation_by_file_reaches_the_row_later() {
 
 #[tokio::test]
 async fn killed_between_the_two_stores_a_cancellation_stands() {
-    let env = silent_world().await;
-    let settings = with(&SHORT, &[("CRASH_AT", "cancelled-in-database")]);
+    let env = silent_env().await;
+    let settings = with(&SHORT_LEASE, &[("CRASH_AT", "cancelled-in-database")]);
     let mut service = env.serve(&settings).await;
     service.submit(&env.request("run-1")).await;
-    wait_until("the model is asked", || env.model.calls() == 1).await;
+    eventually("the model is asked", async || env.model.calls() == 1).await;
     assert!(service.ask("POST", PATH, "*/*").await.is_none());
     service.killed().await;
-    assert_eq!(env.json("run-1", "run.json")["status"], "PROCESSING");
-    let service = env.serve(&SHORT).await;
+    assert_eq!(env.manifest("run-1")["status"], "PROCESSING");
+    let service = env.serve(&SHORT_LEASE).await;
     assert_eq!(service.ended("run-1").await["error"]["code"], "CANCELLED");
-    wait_until("files follow", || env.json("run-1", "run.json")["status"] == "CANCELLED").await;
+    eventually("files follow", async || env.manifest("run-1")["status"] == "CANCELLED").await;
     assert_eq!(service.call("POST", PATH).await.status, 200);
     assert_eq!(calls(&env.model), [1, 0, 0, 0]);
 }

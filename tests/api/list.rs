@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, env, failed};
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT_LEASE, env, failed};
 use crate::support::{postgres::Stop, service::Service};
 
 async fn list(service: &Service, query: &str) -> Value {
@@ -77,7 +77,7 @@ async fn the_list_has_one_shape_from_every_store() {
 #[tokio::test]
 async fn without_the_database_the_list_comes_from_files() {
     let mut env = env(Duration::ZERO).await;
-    let service = env.serve(&SHORT).await;
+    let service = env.serve(&SHORT_LEASE).await;
     failed(&env, &service, "run-1").await;
     env.wait_until_synced("run-1").await;
     let database = list(&service, "").await;

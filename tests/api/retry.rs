@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT, calls, env, failed, with};
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT_LEASE, calls, env, failed, with};
 use crate::support::postgres::Stop;
 
 const PATH: &str = "/api/pipeline/run-1/retry";
@@ -66,7 +66,7 @@ async fn a_retry_resumes_in_every_mode_and_again() {
 async fn killed_right_after_it_a_retry_stands_once() {
     for mode in [DUAL_WRITE, FILE_ONLY] {
         let env = env(Duration::ZERO).await;
-        let settings = with(&SHORT, mode);
+        let settings = with(&SHORT_LEASE, mode);
         let mut service = env.serve(&with(&settings, &[("CRASH_AT", "retried")])).await;
         failed(&env, &service, "run-1").await;
         assert!(service.ask("POST", PATH, "*/*").await.is_none(), "the answer goes with the process");
@@ -84,7 +84,7 @@ async fn killed_right_after_it_a_retry_stands_once() {
 #[tokio::test]
 async fn a_retry_by_file_takes_its_row_later() {
     let mut env = env(Duration::from_millis(400)).await;
-    let service = env.serve(&SHORT).await;
+    let service = env.serve(&SHORT_LEASE).await;
     failed(&env, &service, "run-1").await;
     env.wait_until_synced("run-1").await;
     env.postgres().stop(Stop::Immediate);

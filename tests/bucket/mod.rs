@@ -9,9 +9,6 @@ use crate::support::{
     service::{Service, TestEnv},
 };
 
-/// What replicas say once they know that their bucket guards against running twice.
-const GUARD: &str = "all replicas may accept runs by file";
-
 /// Starts a replica whose files are in the bucket, and waits until it accepts by them.
 async fn replica(env: &TestEnv, endpoint: &str, name: &str, more: &[(&str, &str)]) -> Service {
     let environment = S3::environment(endpoint);
@@ -19,6 +16,6 @@ async fn replica(env: &TestEnv, endpoint: &str, name: &str, more: &[(&str, &str)
         environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     all.extend(more);
     let service = env.replica(name, &all).await;
-    service.wait_for_log(GUARD).await;
+    service.wait_for_event("bucket_guard_confirmed").await;
     service
 }

@@ -9,6 +9,7 @@ use crate::support::{
     proxy::Proxy,
     s3::S3,
     service::TestEnv,
+    wait::{eventually, wanted},
 };
 
 const LATENCY: Duration = Duration::from_millis(400);
@@ -40,14 +41,10 @@ async fn dual_write_survives_a_bucket_outage_and_syncs() {
     network.mend().await;
     one.wait_for_path("/health", |_, health| health["status"] == "healthy").await;
     // What ended in the database is closed in files by reconciliation.
-    let manifest = loop {
-        let manifest: serde_json::Value =
-            serde_json::from_str(&server.object("outputs/run-1/run.json").unwrap()).unwrap();
-        if manifest["status"] == "COMPLETED" {
-            break manifest;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let manifest = eventually("the manifest is closed", async || {
+        wanted(server.manifest("run-1"), |manifest| manifest["status"] == "COMPLETED")
+    })
+    .await;
     assert_eq!(manifest["stages"].as_object().unwrap().len(), 4, "{manifest}");
     assert_eq!(calls(&env.model), [2; 4]);
 }
@@ -71,7 +68,7 @@ async fn file_only_fails_without_its_bucket_and_resumes() {
     assert_eq!(one.post(&env.request("run-2")).await.unwrap().0, 503);
     one.wait_for_path("/health", |code, _| code == 503).await;
     network.mend().await;
-    one.wait_for_log("[run-1] ended").await;
+    one.wait_for_run_event("run-1", "run_ended").await;
     let retried = one.call("POST", "/api/pipeline/run-1/retry").await;
     assert_eq!(retried.status, 202, "{:?}", retried.body);
     one.wait_for("run-1", |status| status["status"] == "complete").await;
@@ -123,11 +120,7 @@ async fn without_the_database_replicas_finish_by_bucket() {
             .unwrap()
     };
     // The proof may be a moment younger than the row.
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !verify().status.success() {
-        assert!(std::time::Instant::now() < deadline, "{}", String::from_utf8_lossy(&verify().stdout));
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    eventually("the stores are equal", async || wanted(verify(), |output| output.status.success())).await;
 }
 
 #[tokio::test]

@@ -11,10 +11,8 @@ use serde_json::{Value, json};
 use crate::support::{
     openrouter::Reply,
     service::{Service, env, fail_after},
+    wait::{TIMEOUT, eventually},
 };
-
-/// How long an event may take before a test gives up on it.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 const PATH: &str = "/api/pipeline/run-1/events";
 
@@ -240,16 +238,11 @@ async fn a_remote_cancellation_stops_work_and_is_streamed() {
         let run = format!("run-{number}");
         env.model.script([Reply::HangBeforeHeaders]);
         one.submit(&env.request(&run)).await;
-        while env.model.calls() < number {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually("the call", async || env.model.calls() >= number).await;
         let stream = Stream::open(&one, &format!("/api/pipeline/{run}/events"), None).await;
         let asked = Instant::now();
         assert_eq!(two.call("POST", &format!("/api/pipeline/{run}/cancel")).await.status, 200);
-        while env.model.hung_up() < number {
-            assert!(asked.elapsed() < TIMEOUT, "{}", one.log());
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        eventually("the call is given up", async || env.model.hung_up() >= number).await;
         took.push(asked.elapsed());
         let events = stream.rest().await;
         assert_eq!(ids(&events), ["1.1", "1.6"]);

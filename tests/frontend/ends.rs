@@ -10,6 +10,7 @@ use crate::support::{
     innovation,
     openrouter::{Reply, Wrapping},
     service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, fail_after},
+    wait::eventually,
 };
 
 #[tokio::test]
@@ -30,9 +31,7 @@ async fn a_failure_shows_its_error_until_a_retry() {
         site.env.model.script([Reply::HangBeforeHeaders]);
         assert_eq!(service.call("POST", &format!("/api/pipeline/{RUN}/retry")).await.status, 202);
         site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "PROCESSING")]).await;
-        while site.env.model.calls() < 3 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        eventually("the third call", async || site.env.model.calls() >= 3).await;
         assert_eq!(service.call("POST", &format!("/api/pipeline/{RUN}/cancel")).await.status, 200);
         let stopped = if mode == FILE_ONLY { "FAILED" } else { "CANCELLED" };
         let panels = site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, stopped)]).await;
@@ -100,7 +99,7 @@ async fn a_deleted_row_ends_the_run_for_good() {
         site.launch(&service, RUN).await;
         site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "PROCESSING")]).await;
         site.env.query(&format!(r#"DELETE FROM "PipelineRun" WHERE "id" = '{RUN}'"#)).await;
-        service.wait_for_log("no longer ours").await;
+        service.wait_for_run_event(RUN, "run_lost").await;
         let left =
             r#"SELECT ((SELECT count(*) FROM "PipelineRun") + (SELECT count(*) FROM "StageOutput"))::text"#;
         assert_eq!(site.env.value(left).await, "0");

@@ -4,7 +4,7 @@ mod ends;
 mod requests;
 mod webhooks;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -14,10 +14,9 @@ use crate::support::{
         pages::{GENERAL_LABEL, GENERAL_SUBTITLE, LaunchPage, Panel},
     },
     innovation,
-    openrouter::Options,
-    postgres::Postgres,
     receiver::Receiver,
-    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, TestEnv},
+    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, TestEnv, env},
+    wait::{eventually, wanted},
 };
 
 const SECRET: &str = "0123456789abcdef-secret";
@@ -44,9 +43,7 @@ struct Site {
 
 impl Site {
     async fn new(version: Version, tells: bool, latency: Duration) -> Self {
-        let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
-        env.postgres = Some(Postgres::start());
-        env.migrate();
+        let env = env(latency).await;
         let frontend = Frontend { database_url: env.database_url(), version, secret: SECRET.to_owned() };
         let receiver = Receiver::of(frontend.clone()).await;
         Self { env, frontend, receiver, tells }
@@ -77,15 +74,11 @@ impl Site {
 
     /// The panels of a run's stages tab, when they are as wanted.
     async fn panels(&self, run: &str, is_wanted: impl Fn(&[Panel]) -> bool) -> Vec<Panel> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
+        let look = async || {
             let panels = self.frontend.stages_tab(run).await.unwrap_or_else(|error| panic!("{error}"));
-            if is_wanted(&panels) {
-                return panels;
-            }
-            assert!(Instant::now() < deadline, "{panels:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            wanted(panels, |panels| is_wanted(panels))
+        };
+        eventually("the panels", look).await
     }
 
     async fn wait_for_status(&self, run: &str, status: &str) {
@@ -97,11 +90,11 @@ impl Site {
 
     /// Waits until the frontend has taken a run's completion whole.
     async fn told(&self, run: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.receiver.taken(run).contains(&"complete".to_owned()) {
-            assert!(Instant::now() < deadline, "{:?}", self.receiver.taken(run));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let complete = "complete".to_owned();
+        eventually("the completion", async || {
+            wanted(self.receiver.taken(run), |taken| taken.contains(&complete))
+        })
+        .await;
     }
 
     /// `reconcile --verify --all` finds no difference, with the database and the files as they are.
@@ -242,8 +235,7 @@ async fn progress_shows_while_the_run_is_under_way() {
         let service = site.serve(mode).await;
         site.launch(&service, RUN).await;
         let mut seen: Vec<(i64, String)> = Vec::new();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while seen.last() != Some(&(5, "COMPLETED".to_owned())) {
+        eventually("the last panel", async || {
             let panels = site.frontend.stages_tab(RUN).await.unwrap();
             if let Some(last) = panels.last() {
                 let state = (last.number, last.status.clone());
@@ -255,9 +247,9 @@ async fn progress_shows_while_the_run_is_under_way() {
                 let is_empty = last.content.is_none() && !last.has_end;
                 assert_eq!(last.status == "PROCESSING", is_empty, "{panels:?}");
             }
-            assert!(Instant::now() < deadline, "{seen:?}");
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+            if seen.last() == Some(&(5, "COMPLETED".to_owned())) { Ok(()) } else { Err(seen.clone()) }
+        })
+        .await;
         // Webhooks come one after the other, so a completed step may be seen for a moment.
         seen.retain(|(number, status)| status == "PROCESSING" || *number == 5);
         seen.retain(|state| *state != (5, "PROCESSING".to_owned()));
@@ -299,7 +291,10 @@ async fn a_stage_stored_in_an_outage_syncs_later() {
     site.launch(&service, RUN).await;
     site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "PROCESSING")]).await;
     site.env.postgres().stop(Stop::Immediate);
-    service.wait_for_log("Wrote Stage 2 to file").await;
+    eventually("stage 2 in a file", async || {
+        service.run_events(RUN, "stage_file_written").iter().any(|line| line["stage"] == 2)
+    })
+    .await;
     site.env.postgres().start_again();
     assert_eq!(service.ended(RUN).await["status"], "complete");
     site.wait_for_status(RUN, "COMPLETED").await;

@@ -112,17 +112,22 @@ async fn a_late_start_event_overwrites_nothing() {
     site.assert_complete(RUN, false).await;
 }
 
-#[tokio::test]
-async fn an_oversized_update_is_skipped_before_completion() {
-    let site = Site::new(Version::First, true, Duration::ZERO).await;
-    // Nobody listens before the run has ended: nothing of it is under way any more.
+/// Completes a run while the receiver answers 503, and ends the service: all webhooks are due, and none is under way.
+/// Returns the number of requests that the receiver refused.
+async fn complete_unheard(site: &Site) -> usize {
     site.receiver.usually(Manner::Status(503));
     let mut service = site.serve(FILE_ONLY).await;
     site.launch(&service, RUN).await;
     assert_eq!(service.ended(RUN).await["status"], "complete");
     service.kill();
-    let before = site.receiver.received().len();
     site.receiver.usually_frontend();
+    site.receiver.received().len()
+}
+
+#[tokio::test]
+async fn an_oversized_update_is_skipped_before_completion() {
+    let site = Site::new(Version::First, true, Duration::ZERO).await;
+    let before = complete_unheard(&site).await;
     site.receiver.script([Manner::Status(413), Manner::Status(200), Manner::Status(413)]);
     let _service = site.serve(FILE_ONLY).await;
     site.told(RUN).await;
@@ -135,12 +140,7 @@ async fn an_oversized_update_is_skipped_before_completion() {
 #[tokio::test]
 async fn an_oversized_completion_is_sent_shortened() {
     let site = Site::new(Version::First, true, Duration::ZERO).await;
-    site.receiver.usually(Manner::Status(503));
-    let mut service = site.serve(FILE_ONLY).await;
-    site.launch(&service, RUN).await;
-    assert_eq!(service.ended(RUN).await["status"], "complete");
-    service.kill();
-    site.receiver.usually_frontend();
+    complete_unheard(&site).await;
     site.receiver.script([200; 5].map(Manner::Status));
     site.receiver.script([Manner::Status(413)]);
     let _service = site.serve(FILE_ONLY).await;

@@ -8,6 +8,7 @@ use storage::{StorageErrorKind, mode::Flags};
 use tokio::time::Instant;
 
 use super::{Behaviour, FakeDatabase, Service, Setup, request};
+use crate::support::golden::assert_golden;
 
 async fn health(service: &Service) -> (u16, Value) {
     let answer = service.get("/health").await;
@@ -257,6 +258,15 @@ async fn metrics_count_what_happened() {
         assert!(text.lines().any(|line| line.starts_with(start)), "{start}\n{text}");
     }
     assert!(!text.contains("secret-looking") && !text.contains("wp-login"));
+}
+
+#[tokio::test]
+async fn the_metrics_keep_their_names_and_types() {
+    let database = FakeDatabase::new(Behaviour::Works);
+    let service = Service::with(Setup::dual_write(&database));
+    let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
+    let families: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+    assert_golden("metrics.txt", &(families.join("\n") + "\n"));
 }
 
 #[tokio::test]

@@ -1,42 +1,27 @@
 //! The status of a run.
 
 use pipeline::{
-    analyst::Provenance,
     brand::BrandId,
     failure::{FailureCode, RunFailure},
-    grounding::StageGrounding,
-    llm::Usage,
     record::{Circumstances, StageRecord},
     run::{RunId, Stage},
-    stages::StageOutput,
-    testing::example_answer,
+    testing::{circumstances, example_record, provenance},
 };
 use serde_json::json;
 use storage::{Acceptance, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, Store as _};
 
 use super::{Behaviour, FakeDatabase, Service, Setup, request};
+use crate::support::golden::assert_golden;
 
 const URL: &str = "https://store.public.blob.vercel-storage.com/report.pdf";
 
 fn record(stage: Stage) -> StageRecord {
-    let output = StageOutput::from_json(stage, example_answer(stage)).unwrap();
-    let provenance = Provenance {
-        provider: "test".into(),
-        model: "test".into(),
-        prompt_version: "1".into(),
-        usage: Usage::default(),
-        attempts: 1,
-        structured_output: None,
-    };
     let circumstances = Circumstances {
-        started_at: "2026-11-21T10:00:00Z".parse().unwrap(),
         finished_at: "2026-11-21T10:00:01.5Z".parse().unwrap(),
-        mode: "FILE_ONLY".into(),
         flags_revision: 1,
-        warnings: vec![],
-        grounding: StageGrounding::default(),
+        ..circumstances("2026-11-21T10:00:00Z".parse().unwrap())
     };
-    StageRecord::new(&output, &provenance, circumstances).unwrap()
+    example_record(stage, &provenance(), circumstances).unwrap()
 }
 
 /// A run in files with so many stages stored, and the right to go on with it.
@@ -72,23 +57,7 @@ async fn a_run_under_way_shows_every_stage() {
     assert_eq!(output["meta"]["provider"], "test");
     assert_eq!(body["stage1_data"], output, "the frontend's own field");
     body.as_object_mut().unwrap().remove("stage1_data");
-    let none = |status| json!({"status": status, "started_at": null, "completed_at": null, "output": null, "stored_in": []});
-    assert_eq!(
-        body,
-        json!({
-            "run_id": "run-1", "status": "running", "current_stage": 2, "mode": "FILE_ONLY",
-            "brand_name": "Decathlon", "company_id": "decathlon",
-            "stored_in": ["file"], "durability": "durable",
-            "accepted_at": "2026-11-21T09:59:00.000Z", "completed_at": null,
-            "stages": {
-                "1": {
-                    "status": "complete", "started_at": "2026-11-21T10:00:00.000Z",
-                    "completed_at": "2026-11-21T10:00:01.500Z", "output": null, "stored_in": ["file"],
-                },
-                "2": none("running"), "3": none("pending"), "4": none("pending"),
-            },
-        })
-    );
+    assert_golden("status.json", &(serde_json::to_string_pretty(&body).unwrap() + "\n"));
     let other = service.get("/api/pipeline/run-1/status").await;
     assert_eq!(other.json(), answer.json());
 }
@@ -166,7 +135,7 @@ async fn an_unknown_run_is_503_during_an_outage() {
     let service = Service::with(Setup::dual_write(&database));
     let said = service.get("/status/run-1").await.problem(503, "storage_unavailable");
     assert!(!said.contains("db.internal"), "{said}");
-    // What the files know is shown all the same.
+    // The service shows the files' state.
     stored(&service, "run-2", 1).await;
     assert_eq!(service.get("/status/run-2").await.json()["stages"]["1"]["status"], "complete");
 }

@@ -4,7 +4,7 @@ use super::service;
 
 #[tokio::test]
 async fn the_description_and_page_need_no_key() {
-    let (_world, service) = service().await;
+    let (_env, service) = service().await;
     let description = service.call("GET", "/openapi.json").await;
     assert_eq!((description.status, description.header("content-type")), (200, "application/json"));
     assert_eq!(description.body["openapi"], "3.1.0");

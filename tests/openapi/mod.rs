@@ -4,11 +4,12 @@ mod client;
 mod described;
 mod schemathesis;
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
-use crate::support::service::{Service, TestEnv};
+use crate::support::{
+    service::{Service, TestEnv},
+    wait::{eventually, wanted},
+};
 
 const KEY: &str = "a-key-for-the-tests-0123456789";
 
@@ -25,17 +26,12 @@ async fn complete(env: &TestEnv, service: &Service, run_id: &str) {
     let url = format!("http://127.0.0.1:{}", service.port);
     let request = client.post(format!("{url}/run")).header("x-api-key", KEY);
     let answer = request.body(env.request(run_id).to_string()).send().await.unwrap();
-    assert_eq!(answer.status(), 202, "{}", service.log());
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    assert_eq!(answer.status(), 202);
+    let status = eventually("the run ends", async || {
         let request = client.get(format!("{url}/status/{run_id}")).header("x-api-key", KEY);
         let text = request.send().await.unwrap().text().await.unwrap();
-        let status: Value = serde_json::from_str(&text).unwrap();
-        if status["status"] != "running" {
-            assert_eq!(status["status"], "complete", "{status}");
-            return;
-        }
-        assert!(Instant::now() < deadline, "{status}\n{}", service.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        wanted(serde_json::from_str::<Value>(&text).unwrap(), |status| status["status"] != "running")
+    })
+    .await;
+    assert_eq!(status["status"], "complete", "{status}");
 }

@@ -9,6 +9,7 @@ use pipeline::{
 use serde_json::json;
 
 use super::{statuses::status, *};
+use crate::support::wait::eventually;
 
 #[tokio::test]
 async fn the_total_deadline_ends_a_slow_drip() {
@@ -28,7 +29,7 @@ async fn the_total_deadline_ends_a_slow_drip() {
         );
         assert!(started.elapsed() >= Duration::from_millis(1_500), "comments and pieces count as life");
         assert_eq!(standin.calls(), 1);
-        until(|| standin.hung_up() == 1).await;
+        eventually("the hang-up", async || standin.hung_up() == 1).await;
     }
 }
 
@@ -48,7 +49,7 @@ async fn the_idle_deadline_ends_a_hang() {
                 .attempts,
             2
         );
-        until(|| standin.hung_up() == 4).await;
+        eventually("the hang-up", async || standin.hung_up() == 4).await;
     }
 }
 
@@ -87,11 +88,11 @@ async fn cancelling_hangs_up_so_that_billing_stops() {
     let client = client(config(&standin));
     let asked = request();
     let (result, ()) = tokio::join!(client.complete(&asked, None, &cancel), async {
-        until(|| standin.calls() == 1).await;
+        eventually("the calls", async || standin.calls() == 1).await;
         cancel.cancel();
     });
     assert_eq!(result.unwrap_err().code, LlmErrorCode::Cancelled);
-    until(|| standin.hung_up() == 1).await;
+    eventually("the hang-up", async || standin.hung_up() == 1).await;
 }
 
 /// Everything that is logged while `action` runs, at the finest level.

@@ -4,6 +4,7 @@ use pipeline::llm::Disposition;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::support::wait::eventually;
 
 fn choice(message: Value, finish_reason: Value) -> Reply {
     Reply::Choice { message, finish_reason }
@@ -97,7 +98,7 @@ async fn a_body_of_200_mb_is_cut_off() {
     let error = ask(config(&standin)).await.unwrap_err();
     assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmInvalidOutput, 1));
     assert!(error.message.contains("larger than 8388608 bytes"), "{}", error.message);
-    until(|| standin.hung_up() == 1).await;
+    eventually("the hang-up", async || standin.hung_up() == 1).await;
     assert!(standin.bytes_sent() < 40_000_000, "{} bytes were taken", standin.bytes_sent());
 }
 

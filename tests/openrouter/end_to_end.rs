@@ -93,7 +93,7 @@ async fn the_request_is_strict_streaming_and_cacheable() {
     settings.http_referer = Some("https://example.com".to_owned());
     settings.title = Some("Innovation".to_owned());
     let completion = ask(settings).await.unwrap();
-    assert_eq!(completion.generation_id.as_deref(), Some("gen-stand-in"));
+    assert_eq!(completion.generation_id.as_deref(), Some("gen-fake"));
     let [request] = &standin.requests()[..] else { panic!("one request") };
     assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
     assert_eq!(request.header("http-referer"), Some("https://example.com"));

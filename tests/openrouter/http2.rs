@@ -16,6 +16,7 @@ use crate::support::{
     openrouter::h2::{Front, Speaks},
     sample,
     tls::Authority,
+    wait::eventually,
 };
 
 /// An endpoint with TLS.
@@ -131,7 +132,7 @@ async fn ten_thousand_calls_need_few_sockets() {
     }));
     endpoint.front.hold();
     let calls = calls(&client, 10_000);
-    until(|| endpoint.front.held() == 10_000).await;
+    eventually("the connections", async || endpoint.front.held() == 10_000).await;
     assert_eq!((endpoint.front.connections(), endpoint.front.refusals()), (112, 0));
     assert!(endpoint.front.streams_max().iter().all(|most| *most <= 90));
     drop(calls);
@@ -142,10 +143,10 @@ async fn what_a_leaving_server_left_is_sent_again() {
     let endpoint = Endpoint::start(Speaks::Http2, Duration::from_secs(1));
     let client = Arc::new(client(endpoint.config()));
     let before = calls(&client, 10);
-    until(|| endpoint.model.in_flight() == 10).await;
+    eventually("the calls in flight", async || endpoint.model.in_flight() == 10).await;
     endpoint.front.hold();
     let left = calls(&client, 10);
-    until(|| endpoint.front.held() == 10).await;
+    eventually("the connections", async || endpoint.front.held() == 10).await;
     endpoint.front.go_away();
     assert_eq!((attempts(before).await, attempts(left).await), (vec![1; 10], vec![1; 10]));
     assert_eq!((endpoint.front.processed(), endpoint.model.calls()), (20, 20), "nothing is paid twice");
@@ -158,10 +159,10 @@ async fn possibly_paid_requests_follow_the_usual_retry_rules() {
         let endpoint = Endpoint::start(Speaks::Http2, Duration::from_secs(1));
         let client = Arc::new(client(endpoint.config()));
         let calls = calls(&client, 5);
-        until(|| endpoint.model.in_flight() == 5).await;
+        eventually("the calls in flight", async || endpoint.model.in_flight() == 5).await;
         if is_announced {
             endpoint.front.go_away();
-            until(|| endpoint.front.has_told()).await;
+            eventually("the frame", async || endpoint.front.has_told()).await;
         }
         endpoint.front.hang_up();
         assert_eq!(attempts(calls).await, [2; 5]);
@@ -190,7 +191,7 @@ async fn a_silent_peer_is_detected_while_others_continue() {
     settings.connections.ping_timeout = Duration::from_secs(1);
     let client = Arc::new(client(settings));
     let calls = calls(&client, 4);
-    until(|| endpoint.model.in_flight() == 4).await;
+    eventually("the calls in flight", async || endpoint.model.in_flight() == 4).await;
     endpoint.front.fall_silent(0);
     let began = Instant::now();
     assert_eq!(attempts(calls).await, [1, 1, 2, 2]);
@@ -208,7 +209,7 @@ async fn a_cancelled_call_gives_its_place_back() {
         let cancel = CancellationToken::new();
         let asked = request();
         let (result, ()) = tokio::join!(client.complete(&asked, None, &cancel), async {
-            until(|| endpoint.front.processed() == call).await;
+            eventually("the processed requests", async || endpoint.front.processed() == call).await;
             cancel.cancel();
         });
         assert_eq!(result.unwrap_err().code, LlmErrorCode::Cancelled);

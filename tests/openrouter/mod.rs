@@ -79,13 +79,6 @@ fn start(script: impl IntoIterator<Item = Reply>) -> FakeModel {
     standin
 }
 
-/// Waits for something that another thread is about to do; the test's own time limit is the runner's.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
 /// The endpoint replies so every time: the call fails with this code and sentence after so many requests.
 async fn fails(reply: Reply, code: LlmErrorCode, sentence: &str, calls: usize) -> LlmError {
     let standin = start(std::iter::repeat_n(reply, 10));

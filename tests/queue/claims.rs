@@ -2,11 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
-use pipeline::clock::{Clock, Timestamp};
+use pipeline::testing::ManualClock;
 use storage::{
     Acceptance, Claim, RunSubmission, StorageError, StorageErrorKind, Store,
     breaker::{Breaker, BreakerConfig},
@@ -130,24 +130,10 @@ async fn no_lease_expires_right_after_server_start() {
     assert!(claimed.iter().any(|fence| fence.run.as_str() == "left"), "{claimed:?}");
 }
 
-/// A clock that is set by hand.
-#[derive(Debug, Default)]
-struct HandClock(Mutex<Duration>);
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::default()
-    }
-
-    fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-}
-
 #[tokio::test]
 async fn after_an_outage_leases_wait_once_more() {
     let folder = tempfile::tempdir().unwrap();
-    let (clock, memory) = (Arc::new(HandClock::default()), Arc::new(MemoryStore::new()));
+    let (clock, memory) = (Arc::new(ManualClock::new()), Arc::new(MemoryStore::new()));
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
     let (sender, flags) = watch::channel(Flags { database_writes: true, file_fallback: false, revision: 1 });
     let router = Router::new(
@@ -165,7 +151,7 @@ async fn after_an_outage_leases_wait_once_more() {
         },
         clock.clone(),
     );
-    let at = |seconds| *clock.0.lock().unwrap() = Duration::from_secs(seconds);
+    let wait = |seconds| clock.advance(Duration::from_secs(seconds));
     let (lease, held) = (lease("worker"), HashSet::new());
     let asked = Claim { lease: &lease, limit: 9, held: &held, expired: true };
     let leave = async |id: &str| {
@@ -180,12 +166,12 @@ async fn after_an_outage_leases_wait_once_more() {
     memory.set_outage(None);
     leave("outage").await;
     memory.accept(&new_run("new", URL), None).await.unwrap();
-    at(100);
+    wait(100);
     let claimed = router.claim(asked).await.unwrap();
     assert_eq!(claimed.iter().map(|fence| fence.run.as_str()).collect::<Vec<_>>(), ["new"]);
-    at(159);
+    wait(59);
     assert_eq!(router.claim(asked).await.unwrap(), []);
-    at(160);
+    wait(1);
     assert_eq!(router.claim(asked).await.unwrap().len(), 1);
 
     // Switched off and on again: nobody renewed meanwhile.
@@ -194,6 +180,6 @@ async fn after_an_outage_leases_wait_once_more() {
     sender.send(Flags { database_writes: true, file_fallback: false, revision: 3 }).unwrap();
     leave("flip").await;
     assert_eq!(router.claim(asked).await.unwrap(), []);
-    at(220);
+    wait(60);
     assert_eq!(router.claim(asked).await.unwrap().len(), 1);
 }

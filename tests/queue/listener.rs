@@ -13,15 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use pipeline::{clock::Timestamp, failure::RunFailure, run::RunId};
 
+use crate::support::wait::{TIMEOUT, eventually, wanted};
 use crate::{
     storage::{config, migrated, store, value},
     support::postgres::{Postgres, Stop},
 };
 
 const URL: &str = "https://a/report.pdf";
-
-/// How long a sign may take before a test gives up on it.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 const LISTENERS: &str =
     "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'innovation listener'";
@@ -60,12 +58,8 @@ impl Listening {
     }
 }
 
-async fn wait_for_listeners(url: &str, wanted: &str) {
-    let deadline = tokio::time::Instant::now() + TIMEOUT;
-    while value(url, LISTENERS).await != wanted {
-        assert!(tokio::time::Instant::now() < deadline, "not {wanted}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+async fn wait_for_listeners(url: &str, count: &str) {
+    eventually("listeners", async || wanted(value(url, LISTENERS).await, |now| now == count)).await;
 }
 
 #[tokio::test]

@@ -5,25 +5,18 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::{
-    openrouter::{Options, Reply},
-    service::TestEnv,
+    openrouter::Reply,
+    service::{TestEnv, env},
+    wait::eventually,
 };
 
 const FILE_ONLY: (&str, &str) = ("ENABLE_DATABASE_WRITES", "false");
-
-/// A world with a database whose model takes its time.
-async fn slow_world(latency: Duration) -> TestEnv {
-    let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
-    env.postgres = Some(crate::support::postgres::Postgres::start());
-    env.migrate();
-    env
-}
 
 #[tokio::test]
 async fn a_worker_hears_of_what_another_process_accepts() {
     let env = TestEnv::with_database().await;
     let worker = env.serve(&[("ROLE", "worker")]).await;
-    worker.wait_for_log("listening for runs that wait").await;
+    worker.wait_for_event("notifications_connected").await;
     let web = env.serve(&[("ROLE", "web")]).await;
     let mut waits = Vec::new();
     for n in 0..9 {
@@ -43,7 +36,7 @@ async fn a_worker_hears_of_what_another_process_accepts() {
 
 #[tokio::test]
 async fn a_run_that_crashes_three_processes_is_parked() {
-    let env = slow_world(Duration::ZERO).await;
+    let env = env(Duration::ZERO).await;
     env.model.script(vec![Reply::HangBeforeHeaders; 9]);
     let settings = [("LEASE_SECONDS", "3")];
     let started = Instant::now();
@@ -52,11 +45,7 @@ async fn a_run_that_crashes_three_processes_is_parked() {
         if attempt == 1 {
             service.submit(&env.request("run-1")).await;
         }
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while env.model.calls() < attempt {
-            assert!(Instant::now() < deadline, "attempt {attempt} was not made\n{}", service.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("the call", async || env.model.calls() >= attempt).await;
         service.kill();
     }
     let service = env.serve(&settings).await;
@@ -70,7 +59,7 @@ async fn a_run_that_crashes_three_processes_is_parked() {
     assert_eq!(env.model.calls(), 3, "no further call");
     let row = r#"SELECT concat_ws(' ', "status", "errorCode", "leaseOwner" IS NULL) FROM "PipelineRun""#;
     assert_eq!(env.value(row).await, "FAILED CRASH_LOOP t");
-    let manifest = env.json("run-1", "run.json");
+    let manifest = env.manifest("run-1");
     assert_eq!((&manifest["status"], &manifest["error"]["code"]), (&json!("FAILED"), &json!("CRASH_LOOP")));
     println!("three kills and the parking: {:?}", started.elapsed());
 }
@@ -84,11 +73,7 @@ async fn without_a_database_the_manifest_counts_the_crashes() {
         if attempt == 1 {
             service.submit(&env.request("run-1")).await;
         }
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while env.model.calls() < attempt {
-            assert!(Instant::now() < deadline, "attempt {attempt} was not made\n{}", service.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("the call", async || env.model.calls() >= attempt).await;
         service.kill();
     }
     let service = env.serve(&[]).await;
@@ -98,21 +83,17 @@ async fn without_a_database_the_manifest_counts_the_crashes() {
 
 #[tokio::test]
 async fn deploys_are_no_crashes() {
-    let env = slow_world(Duration::ZERO).await;
+    let env = env(Duration::ZERO).await;
     env.model.script(vec![Reply::HangBeforeHeaders; 5]);
     for deploy in 1..=5 {
         let mut service = env.serve(&[("DRAIN_SECONDS", "0")]).await;
         if deploy == 1 {
             service.submit(&env.request("run-1")).await;
         }
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while env.model.calls() < deploy {
-            assert!(Instant::now() < deadline, "deploy {deploy}\n{}", service.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("the call", async || env.model.calls() >= deploy).await;
         service.signal("TERM");
         assert_eq!(service.wait().await, Some(0));
-        assert_eq!(env.json("run-1", "run.json")["attempts"], 0);
+        assert_eq!(env.manifest("run-1")["attempts"], 0);
     }
     let service = env.serve(&[]).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
@@ -122,7 +103,7 @@ async fn deploys_are_no_crashes() {
 #[tokio::test]
 async fn a_full_queue_rejects_new_and_knows_existing() {
     for environment in [&[][..], &[FILE_ONLY]] {
-        let env = slow_world(Duration::from_secs(3600)).await;
+        let env = env(Duration::from_secs(3600)).await;
         let mut settings = environment.to_vec();
         settings.extend([("MAX_CONCURRENT_RUNS", "1"), ("MAX_QUEUED_RUNS", "2")]);
         let service = env.serve(&settings).await;

@@ -12,7 +12,7 @@ use crate::support::{
     service::{DATABASE_ONLY, FILE_ONLY, TestEnv},
 };
 
-/// `innovation export …` of the world's database.
+/// `innovation export …` of the environment's database.
 pub(super) fn export(env: &TestEnv, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     let output = innovation(&["export", "--json"])
         .args(arguments)

@@ -4,22 +4,17 @@ use std::{path::PathBuf, process::Output, time::Duration};
 
 use serde_json::Value;
 
-use super::{calls, env, reconcile};
+use super::{calls, reconcile};
 use crate::support::{
     innovation,
-    openrouter::Options,
-    postgres::{Postgres, Stop},
-    service::{Service, TestEnv},
+    postgres::Stop,
+    service::{Service, TestEnv, env},
+    wait::eventually,
 };
 
 const ROWS: &str = r#"SELECT count(*)::text FROM "PipelineRun""#;
 
 const COMPLETED: &str = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'COMPLETED'"#;
-
-/// A folder below a replica's base directory.
-fn folder_of(env: &TestEnv, replica: &str, name: &str) -> PathBuf {
-    env.folder.path().join(replica).join("data/test-outputs").join(name)
-}
 
 /// `innovation reconcile …` on a replica's disk.
 fn reconcile_on(env: &TestEnv, replica: &str, arguments: &[&str]) -> String {
@@ -32,22 +27,6 @@ fn reconcile_on(env: &TestEnv, replica: &str, arguments: &[&str]) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-async fn slow_world(latency: Duration) -> TestEnv {
-    let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
-    env.postgres = Some(Postgres::start());
-    env.migrate();
-    env
-}
-
-/// Waits for a condition that costs nothing to ask for.
-async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(45);
-    while !is_so() {
-        assert!(tokio::time::Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// A run that has ended, in both stores.
 async fn complete(env: &TestEnv, service: &Service, run: &str) {
     service.submit(&env.request(run)).await;
@@ -56,17 +35,17 @@ async fn complete(env: &TestEnv, service: &Service, run: &str) {
 
 #[tokio::test]
 async fn a_deletion_clears_every_replicas_disk_for_good() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     let environment = [("RETENTION_DAYS", "1")];
     let (mut one, mut two) = tokio::join!(env.replica("one", &environment), env.replica("two", &environment));
     // The first sees it deleted while it runs, the second after it was away.
     for run in ["asleep", "awake"] {
         complete(&env, &one, run).await;
-        assert!(folder_of(&env, "one", run).join("run.json").exists());
+        assert!(env.folder_of("one", run).join("run.json").exists());
     }
     assert_eq!(two.call("DELETE", "/api/pipeline/awake").await.status, 204);
-    wait_until("the files of a deleted run go", || {
-        !folder_of(&env, "one", "awake").join("run.json").exists()
+    eventually("the files of a deleted run go", async || {
+        !env.folder_of("one", "awake").join("run.json").exists()
     })
     .await;
     one.kill();
@@ -74,8 +53,10 @@ async fn a_deletion_clears_every_replicas_disk_for_good() {
     let said = reconcile_on(&env, "one", &["--dry-run", "--restore-rows"]);
     assert!(said.contains("1 runs have no row"), "{said}");
     one = env.replica("one", &environment).await;
-    wait_until("the files go at the start", || !folder_of(&env, "one", "asleep").join("run.json").exists())
-        .await;
+    eventually("the files go at the start", async || {
+        !env.folder_of("one", "asleep").join("run.json").exists()
+    })
+    .await;
     // The database is away: what it said is remembered.
     env.postgres().stop(Stop::Immediate);
     for run in ["asleep", "awake"] {
@@ -92,20 +73,20 @@ async fn a_deletion_clears_every_replicas_disk_for_good() {
 
 #[tokio::test]
 async fn a_command_that_meets_a_tombstone_obeys_it() {
-    let env = env().await;
+    let env = TestEnv::with_database().await;
     let (mut one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     complete(&env, &one, "run-1").await;
     one.kill();
     assert_eq!(two.call("DELETE", "/api/pipeline/run-1").await.status, 204);
     let said = reconcile_on(&env, "one", &["--run", "run-1"]);
     assert!(said.contains("was deleted"), "{said}");
-    assert!(!folder_of(&env, "one", "run-1").join("run.json").exists());
+    assert!(!env.folder_of("one", "run-1").join("run.json").exists());
     assert_eq!(env.value(ROWS).await, "0");
 }
 
 #[tokio::test]
 async fn a_lost_row_returns_only_by_command() {
-    let env = env().await;
+    let env = TestEnv::with_database().await;
     let mut service = env.serve(&[]).await;
     for run in ["run-1", "run-2"] {
         complete(&env, &service, run).await;
@@ -120,7 +101,7 @@ async fn a_lost_row_returns_only_by_command() {
     let (code, lines) = reconcile(&env, &[]);
     assert_eq!((code, &lines[0]["result"]["outcome"]), (Some(0), &"row_missing".into()), "{lines:?}");
     let service = env.serve(&[]).await;
-    service.wait_for_log("innovation reconcile --restore-rows").await;
+    service.wait_for_event("row_missing").await;
     assert_eq!(env.value(ROWS).await, "0", "nothing comes back by itself");
     let said = innovation(&["reconcile", "--verify"])
         .env("APP_BASE_DIR", env.folder.path())
@@ -143,7 +124,7 @@ async fn a_lost_row_returns_only_by_command() {
 
 #[tokio::test]
 async fn an_ended_rowless_run_is_not_rerun() {
-    let env = env().await;
+    let env = TestEnv::with_database().await;
     let service = env.serve(&[]).await;
     complete(&env, &service, "run-1").await;
     env.wait_until_synced("run-1").await;
@@ -162,7 +143,7 @@ async fn an_ended_rowless_run_is_not_rerun() {
 
 #[tokio::test]
 async fn an_open_rowless_run_continues_with_its_stages() {
-    let env = slow_world(Duration::from_millis(400)).await;
+    let env = env(Duration::from_millis(400)).await;
     let mut service = env.serve(&[("CRASH_AT", "stage-stored:2")]).await;
     service.submit(&env.request("run-1")).await;
     service.killed().await;
@@ -186,7 +167,7 @@ async fn is_cancelled(env: &TestEnv, service: &Service, folder: PathBuf) {
     );
     let said = ended["error"].to_string();
     assert!(said.contains("removed from the database"), "{said}");
-    wait_until("the spool goes", || !folder.join("document").exists()).await;
+    eventually("the spool goes", async || !folder.join("document").exists()).await;
     let open = folder.parent().unwrap().join(".open/run-1");
     assert!(!open.exists(), "it is not open any more");
     assert_eq!(env.value(ROWS).await, "0", "its row does not come back by itself");
@@ -195,7 +176,7 @@ async fn is_cancelled(env: &TestEnv, service: &Service, folder: PathBuf) {
 #[tokio::test]
 async fn deleting_the_row_cancels_a_run_in_progress() {
     for alone in ["true", "false"] {
-        let env = slow_world(Duration::from_millis(600)).await;
+        let env = env(Duration::from_millis(600)).await;
         let service = env.replica("one", &[("SINGLE_REPLICA", alone)]).await;
         service.submit(&env.request("run-1")).await;
         service.wait_for("run-1", |status| status["current_stage"] == 2).await;
@@ -203,7 +184,7 @@ async fn deleting_the_row_cancels_a_run_in_progress() {
             env.query(r#"DELETE FROM "User""#).await;
         });
         assert_eq!(answer.status, 200, "its stream ends");
-        is_cancelled(&env, &service, folder_of(&env, "one", "run-1")).await;
+        is_cancelled(&env, &service, env.folder_of("one", "run-1")).await;
         let retried = service.call("POST", "/api/pipeline/run-1/retry").await;
         assert_eq!(retried.status, 202, "{alone}: {retried:?}");
         let ended = service.wait_for("run-1", |status| status["status"] != "running").await;
@@ -218,15 +199,15 @@ async fn deleting_the_row_cancels_a_run_in_progress() {
 
 #[tokio::test]
 async fn deleting_the_row_cancels_an_idle_run_later() {
-    let env = slow_world(Duration::from_millis(100)).await;
+    let env = env(Duration::from_millis(100)).await;
     let mut service = env.serve(&[("CRASH_AT", "stage-stored:2"), ("LEASE_SECONDS", "3")]).await;
     service.submit(&env.request("run-1")).await;
     service.killed().await;
     env.query(r#"DELETE FROM "User""#).await;
     let service = env.serve(&[("LEASE_SECONDS", "3")]).await;
-    wait_until("it is closed", || env.json("run-1", "run.json")["status"] == "CANCELLED").await;
+    eventually("it is closed", async || env.manifest("run-1")["status"] == "CANCELLED").await;
     is_cancelled(&env, &service, env.run_folder("run-1")).await;
-    let manifest: Value = env.json("run-1", "run.json");
+    let manifest: Value = env.manifest("run-1");
     assert_eq!(manifest["stages"].as_object().unwrap().len(), 2, "what was paid for stays: {manifest}");
     assert_eq!(calls(&env.model)[2..], [0, 0]);
 }

@@ -9,21 +9,9 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{
-    innovation,
-    openrouter::calls,
-    postgres::{Postgres, Stop},
-    service::TestEnv,
-};
+use crate::support::{innovation, openrouter::calls, postgres::Stop, service::TestEnv};
 
-async fn env() -> TestEnv {
-    let mut env = TestEnv::files_only().await;
-    env.postgres = Some(Postgres::start());
-    env.migrate();
-    env
-}
-
-/// `innovation reconcile …` on the world's stores.
+/// `innovation reconcile …` on the environment's stores.
 fn reconcile(env: &TestEnv, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     let mut all = vec!["reconcile", "--json"];
     all.extend(arguments);
@@ -53,12 +41,12 @@ async fn after_an_outage(env: &mut TestEnv, runs: usize) {
 
 #[tokio::test]
 async fn a_run_ended_by_file_reaches_the_database() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     env.postgres().stop(Stop::Immediate);
     let service = env.serve(&[]).await;
     service.submit(&env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
-    let accepted_at = env.json("run-1", "run.json")["accepted_at"].as_str().unwrap().to_owned();
+    let accepted_at = env.manifest("run-1")["accepted_at"].as_str().unwrap().to_owned();
     env.postgres().start_again();
     env.wait_until_synced("run-1").await;
     env.assert_both_agree("run-1").await;
@@ -70,14 +58,14 @@ async fn a_run_ended_by_file_reaches_the_database() {
     let cards = r#"SELECT (count(*) > 0)::text FROM "OpportunityCard""#;
     assert_eq!(env.value(cards).await, "true", "the frontend's rows too");
     let kept = env.value(r#"SELECT "syncProof"->>'report' FROM "PipelineRun""#).await;
-    assert_eq!(env.json("run-1", "run.json")["proof"]["report"], kept.as_str());
+    assert_eq!(env.manifest("run-1")["proof"]["report"], kept.as_str());
     let (code, lines) = reconcile(&env, &["--verify", "--all"]);
     assert_eq!((code, &lines[0]["result"]), (Some(0), &"equal".into()), "{lines:?}");
 }
 
 #[tokio::test]
 async fn the_command_syncs_a_backlog_once() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 5).await;
     let (code, lines) = reconcile(&env, &["--verify"]);
     assert_eq!(code, Some(1));
@@ -96,7 +84,7 @@ async fn the_command_syncs_a_backlog_once() {
 
 #[tokio::test]
 async fn a_killed_reconcile_resumes() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;
     for point in ["reconcile-adopted", "reconcile-stages-stored", "reconcile-ended", "reconcile-proved"] {
         let output = innovation(&["reconcile"])
@@ -117,7 +105,7 @@ async fn a_killed_reconcile_resumes() {
 
 #[tokio::test]
 async fn a_conflict_keeps_both_sides_and_is_reported() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 2).await;
     assert_eq!(reconcile(&env, &["--run", "run-0"]).0, Some(0));
     // The same run with another answer, as two replicas would have it that were cut off from each other.
@@ -168,7 +156,7 @@ async fn a_conflict_keeps_both_sides_and_is_reported() {
 
 #[tokio::test]
 async fn a_run_with_conflicting_sides_still_ends() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
     // As if another replica had begun it anew while this one was cut off, stored its own first stage, and died; and this
@@ -182,18 +170,18 @@ async fn a_run_with_conflicting_sides_still_ends() {
         )
         .await;
     let paid = calls(&env.model);
-    let service = env.serve(&[("LEASE_SECONDS", "3")]).await;
+    let _service = env.serve(&[("LEASE_SECONDS", "3")]).await;
     env.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
     assert_eq!(calls(&env.model), paid, "what the files have is not paid again");
     let epoch: i32 = env.value(r#"SELECT "leaseEpoch"::text FROM "PipelineRun""#).await.parse().unwrap();
-    assert!(epoch < 10, "{epoch}: it did not spin\n{}", service.log());
+    assert!(epoch < 10, "{epoch}: it did not spin");
     let (code, lines) = reconcile(&env, &["--run", "run-0"]);
     assert_eq!((code, &lines[0]["result"]["numbers"]), (Some(1), &serde_json::json!([1])), "{lines:?}");
 }
 
 #[tokio::test]
 async fn a_retry_elsewhere_is_no_conflict() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
     // As a retry on another replica leaves it, whose files are on its own disk.

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{after_an_outage, env, export, kept_beside, reconcile};
-use crate::support::{innovation, service::TestEnv};
+use super::{after_an_outage, export, kept_beside, reconcile};
+use crate::support::{innovation, service::TestEnv, wait::eventually};
 
 /// What `innovation …` says to people, with its exit code.
 fn told(env: &TestEnv, arguments: &[&str]) -> (Option<i32>, String) {
@@ -59,7 +59,7 @@ const LOSSES: [&str; 5] = ["stage", "report", "folder", "torn stage", "torn repo
 
 #[tokio::test]
 async fn each_command_restores_lost_files_from_the_row() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
     let to = format!("file://{}", env.folder.path().join("data/test-outputs").display());
@@ -97,7 +97,7 @@ async fn each_command_restores_lost_files_from_the_row() {
 
 #[tokio::test]
 async fn a_torn_manifest_is_reported_then_rebuilt() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
     truncate(&env.run_folder("run-0").join("run.json"));
@@ -123,7 +123,7 @@ async fn a_torn_manifest_is_reported_then_rebuilt() {
 
 #[tokio::test]
 async fn the_automatic_pass_fills_both_sides() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
     env.query(r#"UPDATE "PipelineRun" SET "stage3Output" = NULL, "stage3Digest" = NULL"#).await;
@@ -133,16 +133,15 @@ async fn the_automatic_pass_fills_both_sides() {
     fs::write(env.run_folder("run-0").with_file_name(".unsynced").join("run-0"), "").unwrap();
     let _service = env.serve(&[]).await;
     env.wait_for_value(r#"SELECT ("stage3Digest" IS NOT NULL)::text FROM "PipelineRun""#, "true").await;
-    while env.run_folder("run-0").with_file_name(".unsynced").join("run-0").exists() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let mark = env.run_folder(".unsynced").join("run-0");
+    eventually("the mark goes", async || !mark.exists()).await;
     assert!(env.run_folder("run-0").join("stage2/trends.json").is_file());
     env.assert_both_agree("run-0").await;
 }
 
 #[tokio::test]
 async fn a_row_edited_by_hand_stays_a_conflict() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;
     assert_eq!(reconcile(&env, &[]).0, Some(0));
     let changes = [
@@ -172,13 +171,7 @@ async fn a_row_edited_by_hand_stays_a_conflict() {
     }
     env.query(&changes[0].replace("another", "a-third")).await;
     assert_eq!(reconcile(&env, &["--run", "run-0"]).0, Some(1));
-    let degraded = loop {
-        let (_, health) = service.get("/health").await.unwrap();
-        if health["status"] != "healthy" {
-            break health;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    };
+    let degraded = service.wait_for_path("/health", |_, health| health["status"] != "healthy").await;
     assert_eq!(degraded["status"], "degraded");
     let (_, deep) = service.get("/health/deep").await.unwrap();
     assert_eq!(deep["storage"]["reconciliation"]["conflicts"], 1);
@@ -192,7 +185,7 @@ async fn a_row_edited_by_hand_stays_a_conflict() {
 
 #[tokio::test]
 async fn asking_for_an_unknown_run_says_so() {
-    let mut env = env().await;
+    let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;
     let (code, text) = told(&env, &["reconcile", "--run", "nobody"]);
     assert_eq!(code, Some(1));

@@ -3,7 +3,10 @@
 use std::process::Command;
 
 use super::{calls, reconcile};
-use crate::support::service::{DUAL_WRITE, FILE_ONLY, TestEnv};
+use crate::support::{
+    service::{DUAL_WRITE, FILE_ONLY, TestEnv},
+    wait::eventually,
+};
 
 const ONE_DAY: (&str, &str) = ("RETENTION_DAYS", "1");
 
@@ -24,11 +27,8 @@ fn age(env: &TestEnv, run: &str) {
 }
 
 async fn is_gone(env: &TestEnv, run: &str) {
-    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
-    while env.run_folder(run).exists() {
-        assert!(tokio::time::Instant::now() < until, "{run} is still there");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let folder = env.run_folder(run);
+    eventually(&format!("{run} is removed"), async || !folder.exists()).await;
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn only_files_proved_in_rows_expire() {
     // While the database is asked nothing, nothing goes that it is meant to have.
     let mut service = env.serve(&[FILE_ONLY, &[ONE_DAY]].concat()).await;
     is_gone(&env, "deleted").await;
-    service.wait_for_log("files that are old enough stay").await;
+    service.wait_for_event("expired_kept").await;
     assert!(env.run_folder("equal").exists());
     service.kill();
 
@@ -69,7 +69,7 @@ async fn only_files_proved_in_rows_expire() {
     let service = env.serve(&[DUAL_WRITE, &[ONE_DAY]].concat()).await;
     is_gone(&env, "equal").await;
     env.wait_for_value(rows_left, "0").await;
-    service.wait_for_log("is removed").await;
+    service.wait_for_event("expired_removed").await;
     for run in ["another", "rowless", "young"] {
         assert!(env.run_folder(run).join("stage1/inspirations.json").exists(), "{run}");
     }

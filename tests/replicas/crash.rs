@@ -1,16 +1,7 @@
 //! SIGKILL between every two steps of a run.
 
 use super::{calls, env};
-use crate::support::service::TestEnv;
-
-/// A lease that a test can wait for.
-const SHORT: [(&str, &str); 5] = [
-    ("LEASE_SECONDS", "1"),
-    ("DATABASE_WRITE_TIMEOUT_MS", "900"),
-    ("DATABASE_STATEMENT_TIMEOUT_MS", "800"),
-    ("DATABASE_ACQUIRE_TIMEOUT_MS", "700"),
-    ("DATABASE_LOCK_TIMEOUT_MS", "700"),
-];
+use crate::support::service::{SHORT_LEASE, TestEnv};
 
 /// Each point, with the calls that are paid in all: one more only for an answer that no store had yet.
 const EVERYWHERE: &[(&str, [usize; 4])] = &[
@@ -29,7 +20,7 @@ const WITH_FILES: &[(&str, [usize; 4])] =
 const WITH_BOTH: &[(&str, [usize; 4])] = &[("stage-in-database:2", [1; 4]), ("end-in-database", [1; 4])];
 
 async fn survives(env: &TestEnv, environment: &[(&str, &str)], points: &[&[(&str, [usize; 4])]]) {
-    let settings: Vec<_> = SHORT.iter().chain(environment).copied().collect();
+    let settings: Vec<_> = SHORT_LEASE.iter().chain(environment).copied().collect();
     for (number, (point, paid)) in points.iter().copied().flatten().enumerate() {
         let run = format!("run-{number}");
         let before = calls(&env.model);
@@ -78,7 +69,7 @@ async fn repeated_random_kills_end_every_run_once() {
     const RUNS: usize = 12;
     const KILLS: u32 = 6;
     let env = env(std::time::Duration::from_millis(60)).await;
-    let mut service = env.serve(&SHORT).await;
+    let mut service = env.serve(&SHORT_LEASE).await;
     for number in 0..RUNS {
         service.submit(&env.request(&format!("run-{number}"))).await;
     }
@@ -91,7 +82,7 @@ async fn repeated_random_kills_end_every_run_once() {
         let moment = uuid::Uuid::new_v4().as_u128() % 600;
         tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(moment).unwrap())).await;
         service.kill();
-        service = env.serve(&SHORT).await;
+        service = env.serve(&SHORT_LEASE).await;
         println!("kill {kill} after {moment} ms");
     }
     super::assert_all_complete(&env, RUNS).await;

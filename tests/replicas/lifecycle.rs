@@ -17,13 +17,13 @@ async fn a_short_drain_hands_its_run_over_immediately() {
     let two = env.replica("two", &[]).await;
     let told = Instant::now();
     one.signal("TERM");
-    two.wait_for_log("[run-1] started").await;
+    two.wait_for_run_event("run-1", "run_started").await;
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
     assert_eq!(one.wait().await, Some(0));
     assert_eq!(two.ended("run-1").await["status"], "complete");
     let paid = calls(&env.model);
     assert!(paid[0] == 1 && paid.iter().sum::<usize>() <= 5, "{paid:?}");
-    // Given back is not crashed.
+    // A released lease is no crash.
     assert_eq!(env.value(r#"SELECT "attempts"::text FROM "PipelineRun""#).await, "0");
 }
 

@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::{SLOW, assert_all_complete, calls, env};
-use crate::support::{openrouter::Reply, postgres::Stop, proxy::Proxy};
+use crate::support::{
+    openrouter::Reply,
+    postgres::Stop,
+    proxy::Proxy,
+    wait::{eventually, wanted},
+};
 
 #[tokio::test]
 async fn a_killed_worker_loses_nothing() {
@@ -16,7 +21,7 @@ async fn a_killed_worker_loses_nothing() {
     let two = env.replica("two", &[]).await;
     let killed = Instant::now();
     one.kill();
-    two.wait_for_log("[run-1] started").await;
+    two.wait_for_run_event("run-1", "run_started").await;
     let waited = killed.elapsed();
     assert!(waited < Duration::from_secs(3 + 1), "lease 3 s: {waited:?}");
     assert_eq!(two.ended("run-1").await["status"], "complete");
@@ -51,13 +56,13 @@ async fn a_paused_worker_writes_nothing_after_its_lease() {
     one.signal("STOP");
     let two = env.replica("two", &[]).await;
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    let log = two.log();
-    assert!(log.contains("[run-1] is taken over") && log.contains("held_by="), "from whom, and why: {log}");
+    let taken = two.wait_for_run_event("run-1", "run_taken_over").await;
+    assert!(taken["held_by"].is_string(), "{taken}");
     let row = r#"SELECT concat_ws(' ', "leaseEpoch", "stage1Digest", "stage2Digest", "reportDigest") FROM "PipelineRun""#;
     let before = env.value(row).await;
     one.signal("CONT");
-    one.wait_for_log("[run-1] is no longer ours").await;
-    // What it had in hand went nowhere; the first stage, which it had stored, is the same in its own files.
+    one.wait_for_run_event("run-1", "run_lost").await;
+    // No store took the answer that it held; its first stage is the same in its own files.
     one.wait_for("run-1", |status| status["status"] == "complete").await;
     assert_eq!(env.value(row).await, before);
     let paid = calls(&env.model);
@@ -77,15 +82,15 @@ async fn a_partitioned_replica_parks_while_its_run_continues() {
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     let two = env.replica("two", &[]).await;
     proxy.swallow();
-    // ReplicaPresence with its files it finishes what it had asked for, and starts nothing new past its lease.
-    one.wait_for_log("[run-1] parked").await;
+    // It finishes the call in flight, by its files, and starts no stage after its lease.
+    one.wait_for_run_event("run-1", "run_parked").await;
     assert_eq!(two.ended("run-1").await["status"], "complete");
     let paid = calls(&env.model);
     // New runs need the database's guard, which it cannot reach.
     let (status, answer) = one.post(&env.request("run-2")).await.unwrap();
     assert_eq!(status, 503, "{answer}");
     proxy.mend().await;
-    one.wait_for_log("[run-1] is no longer ours").await;
+    one.wait_for_run_event("run-1", "run_lost").await;
     assert_eq!(calls(&env.model), paid, "the parked one paid for nothing more");
     assert!(paid.iter().all(|calls| *calls <= 2) && paid.iter().sum::<usize>() <= 6, "{paid:?}");
     assert_all_complete(&env, 1).await;
@@ -102,24 +107,18 @@ async fn a_partitioned_replica_does_not_report_foreign_ends() {
     let two = env.replica("two", &[]).await;
     env.model.script([Reply::HangBeforeHeaders]);
     one.submit(&env.request("run-1")).await;
-    one.wait_for_log("stage started").await;
+    one.wait_for_run_event("run-1", "stage_started").await;
     proxy.swallow();
     assert_eq!(two.ended("run-1").await["status"], "complete");
-    one.wait_for_log("[run-1] parked").await;
-    let manifest = || {
-        let path = env.folder.path().join("one/data/test-outputs/run-1/run.json");
-        serde_json::from_slice::<serde_json::Value>(&std::fs::read(path).unwrap()).unwrap()
-    };
-    assert_eq!(manifest()["status"], "PROCESSING", "whether it has failed is not known here");
+    one.wait_for_run_event("run-1", "run_parked").await;
+    let manifest = || env.manifest_of("one", "run-1");
+    assert_eq!(manifest()["status"], "PROCESSING", "this replica cannot say whether it has failed");
     proxy.mend().await;
-    one.wait_for_log("[run-1] is no longer ours").await;
+    one.wait_for_run_event("run-1", "run_lost").await;
     one.wait_for("run-1", |status| status["status"] == "complete").await;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while manifest()["status"] != "COMPLETED" {
-        assert!(Instant::now() < deadline, "{}", manifest());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(!one.log().contains("row and files differ"), "{}", one.log());
+    eventually("the manifest is closed", async || wanted(manifest(), |now| now["status"] == "COMPLETED"))
+        .await;
+    assert!(one.events("sync_conflict_found").is_empty());
     assert_all_complete(&env, 1).await;
 }
 
@@ -135,8 +134,8 @@ async fn a_postgres_restart_moves_no_run() {
     one.wait_for("run-0", |status| status["stages"]["1"]["status"] == "complete").await;
     env.postgres().stop(Stop::Immediate);
     // Longer than a lease, as far as the replicas can tell.
-    one.wait_for_log("parked").await;
-    two.wait_for_log("parked").await;
+    one.wait_for_event("run_parked").await;
+    two.wait_for_event("run_parked").await;
     env.postgres().start_again();
     assert_all_complete(&env, 6).await;
     let paid: usize = calls(&env.model).iter().sum();
@@ -161,10 +160,9 @@ async fn a_run_ended_by_file_is_not_restarted() {
     env.postgres().start_again();
     assert_all_complete(&env, RUNS).await;
     assert_eq!(calls(&env.model), [RUNS; 4], "nothing is paid again");
-    assert!(!two.log().contains("] started"), "{}", two.log());
+    assert!(two.events("run_started").is_empty());
     for number in 0..RUNS {
-        let manifest = env.folder.path().join(format!("one/data/test-outputs/run-{number}/run.json"));
-        let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+        let manifest = env.manifest_of("one", &format!("run-{number}"));
         let sql = format!(r#"SELECT "reportDigest" FROM "PipelineRun" WHERE "id" = 'run-{number}'"#);
         assert_eq!(manifest["report"]["sha256"], env.value(&sql).await.as_str());
     }
@@ -195,8 +193,8 @@ async fn unsynced_ends_keep_their_lease_indefinitely() {
     for number in 0..RUNS {
         assert_eq!(one.ended(&format!("run-{number}")).await["status"], "complete", "by file");
     }
-    one.wait_for_log("database breaker opened").await;
-    one.wait_for_log("not reconciled yet").await;
+    one.wait_for_event("database_breaker_opened").await;
+    one.wait_for_event("reconcile_postponed").await;
     let before = env.value(held).await;
     assert_eq!(before.matches(" 1 PROCESSING").count(), RUNS, "{before}");
     // A run whose worker is gone: who takes it over three leases from now has looked for others' as well.
@@ -211,12 +209,11 @@ async fn unsynced_ends_keep_their_lease_indefinitely() {
     env.query(r#"DROP TRIGGER full_disk ON "PipelineRun""#).await;
     assert_all_complete(&env, RUNS + 1).await;
     // Either of them may take over the dead one.
-    let takes_over = |line: &str| line.contains("[run-") && line.contains("is taken over");
-    assert!(!one.log().lines().any(takes_over), "{}", one.log());
-    assert!(!two.log().contains("[run-"), "{}", two.log());
+    assert!(one.events("run_taken_over").iter().all(|line| line["run_id"] == "dead"));
+    let log = two.log();
+    assert!(!log.contains("[run-") && !log.contains("\"run-"), "the other has nothing to do with them");
     for number in 0..RUNS {
-        let manifest = env.folder.path().join(format!("one/data/test-outputs/run-{number}/run.json"));
-        let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+        let manifest = env.manifest_of("one", &format!("run-{number}"));
         let sql = format!(r#"SELECT "reportDigest" FROM "PipelineRun" WHERE "id" = 'run-{number}'"#);
         assert_eq!(manifest["report"]["sha256"], env.value(&sql).await.as_str());
     }
@@ -235,17 +232,12 @@ async fn ending_elsewhere_closes_the_first_owners_files() {
     let open = env.folder.path().join("one/data/test-outputs/.open/run-1");
     assert!(open.exists(), "it was given back");
     // As a kill in the middle of a write leaves it.
-    let torn = env.folder.path().join("one/data/test-outputs/run-1/.run.json.1-1.tmp");
+    let torn = env.folder_of("one", "run-1").join(".run.json.1-1.tmp");
     std::fs::write(&torn, "{").unwrap();
     let _again = env.replica("one", &[]).await;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while open.exists() {
-        assert!(Instant::now() < deadline, "its manifest is still open");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the manifest is closed", async || !open.exists()).await;
     assert!(!torn.exists(), "nothing is left of a killed write");
-    let manifest = env.folder.path().join("one/data/test-outputs/run-1/run.json");
-    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    let manifest = env.manifest_of("one", "run-1");
     assert_eq!((&manifest["status"], &manifest["database"]["has_end"]), (&"COMPLETED".into(), &true.into()));
 }
 

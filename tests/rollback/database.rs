@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DATABASE_ONLY, DUAL_WRITE, calls, slow_model, slow_world};
+use super::{DATABASE_ONLY, DUAL_WRITE, calls, slow_env, slow_model};
 use crate::support::{
     postgres::{Postgres, Stop},
     proxy::Proxy,
@@ -19,6 +19,23 @@ async fn effective(service: &Service, mode: &str) -> serde_json::Value {
     service.wait_for_path("/health", |_, health| health["effective_mode"] == mode).await
 }
 
+/// Asserts that a second run goes to both stores, as soon as the database is back.
+async fn assert_dual_write(env: &TestEnv, service: &Service) {
+    effective(service, "DUAL_WRITE").await;
+    service.submit(&env.request("run-2")).await;
+    assert_eq!(service.ended("run-2").await["status"], "complete");
+    env.assert_both_agree("run-2").await;
+    assert_eq!(calls(&env.model), [2; 4]);
+}
+
+/// Asserts that the first run, which ended by file, is in both stores, and was paid once.
+async fn assert_synced(env: &TestEnv, service: &Service) {
+    effective(service, "DUAL_WRITE").await;
+    env.wait_until_synced("run-1").await;
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), [1; 4], "nothing was paid twice");
+}
+
 #[tokio::test]
 async fn a_service_works_without_its_database() {
     let mut env = TestEnv::with_database().await;
@@ -30,16 +47,11 @@ async fn a_service_works_without_its_database() {
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["file"]));
     let health = effective(&service, "FILE_ONLY").await;
     assert_eq!((&health["status"], &health["mode"]), (&"degraded".into(), &"DUAL_WRITE".into()), "{health}");
-    let manifest = env.json("run-1", "run.json");
+    let manifest = env.manifest("run-1");
     assert_eq!(manifest["stages"]["1"]["pending_database"], true);
     assert_eq!(calls(&env.model), [1; 4]);
-    // The next run goes to both as soon as it is back.
     env.postgres().start_again();
-    effective(&service, "DUAL_WRITE").await;
-    service.submit(&env.request("run-2")).await;
-    assert_eq!(service.ended("run-2").await["status"], "complete");
-    env.assert_both_agree("run-2").await;
-    assert_eq!(calls(&env.model), [2; 4]);
+    assert_dual_write(&env, &service).await;
 }
 
 #[tokio::test]
@@ -65,7 +77,7 @@ async fn database_only_answers_503_during_an_outage() {
 
 #[tokio::test]
 async fn dual_write_survives_a_postgres_crash_and_syncs() {
-    let mut env = slow_world().await;
+    let mut env = slow_env().await;
     // A short lease: the row waits for it before it is taken up again.
     let service = env.serve(&[("LEASE_SECONDS", "3")]).await;
     service.submit(&env.request("run-1")).await;
@@ -76,21 +88,18 @@ async fn dual_write_survives_a_postgres_crash_and_syncs() {
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["file"]));
     effective(&service, "FILE_ONLY").await;
     env.postgres().start_again();
-    effective(&service, "DUAL_WRITE").await;
-    env.wait_until_synced("run-1").await;
-    env.assert_both_agree("run-1").await;
-    assert_eq!(calls(&env.model), [1; 4], "nothing was paid twice");
+    assert_synced(&env, &service).await;
 }
 
 #[tokio::test]
 async fn database_only_waits_for_postgres_and_goes_on() {
-    let mut env = slow_world().await;
+    let mut env = slow_env().await;
     let service = env.serve(DATABASE_ONLY).await;
     service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
     env.postgres().stop(Stop::Immediate);
     // Until the outage has been met by a write of the run.
-    service.wait_for_log("it is kept in memory and tried again").await;
+    service.wait_for_event("write_retried").await;
     env.postgres().start_again();
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
@@ -100,7 +109,7 @@ async fn database_only_waits_for_postgres_and_goes_on() {
 
 #[tokio::test]
 async fn database_only_stops_at_its_deadline_keeping_stages() {
-    let mut env = slow_world().await;
+    let mut env = slow_env().await;
     let environment = [DATABASE_ONLY[0], ("DATABASE_RETRY_DEADLINE_SECONDS", "2")];
     let service = env.serve(&environment).await;
     service.submit(&env.request("run-1")).await;
@@ -122,7 +131,7 @@ async fn database_only_stops_at_its_deadline_keeping_stages() {
 
 #[tokio::test]
 async fn swallowed_packets_delay_writes_within_their_limit() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     let mut proxy = Proxy::start(address(&env.database_url())).await;
     let service = env.serve(&[("DATABASE_URL", &proxy.url(&env.database_url()))]).await;
     service.submit(&env.request("run-1")).await;
@@ -146,16 +155,12 @@ async fn swallowed_packets_delay_writes_within_their_limit() {
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     proxy.mend().await;
-    effective(&service, "DUAL_WRITE").await;
-    service.submit(&env.request("run-2")).await;
-    assert_eq!(service.ended("run-2").await["status"], "complete");
-    env.assert_both_agree("run-2").await;
-    assert_eq!(calls(&env.model), [2; 4]);
+    assert_dual_write(&env, &service).await;
 }
 
 #[tokio::test]
 async fn a_slow_database_is_waited_for_within_limits() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     env
         .query(
             r#"CREATE FUNCTION dawdle() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(1.2); RETURN NEW; END $$ LANGUAGE plpgsql"#,
@@ -175,7 +180,7 @@ async fn a_slow_database_is_waited_for_within_limits() {
 
 #[tokio::test]
 async fn a_locked_table_fails_that_write_alone() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     let service = env.serve(&[("DATABASE_POOL_SIZE", "1"), ("LEASE_SECONDS", "60")]).await;
     service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
@@ -193,7 +198,7 @@ async fn a_locked_table_fails_that_write_alone() {
 
 #[tokio::test]
 async fn a_dropped_column_opens_the_breaker_until_restored() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     let service = env.serve(&[("LEASE_SECONDS", "3")]).await;
     service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
@@ -203,10 +208,7 @@ async fn a_dropped_column_opens_the_breaker_until_restored() {
     let deep = service.wait_for_path("/health/deep", |_, deep| deep["storage"]["schema"] == "behind").await;
     assert!(deep["storage"].to_string().contains("stage3Output"), "{deep}");
     env.query(r#"ALTER TABLE "PipelineRun" ADD COLUMN "stage3Output" JSONB"#).await;
-    effective(&service, "DUAL_WRITE").await;
-    env.wait_until_synced("run-1").await;
-    env.assert_both_agree("run-1").await;
-    assert_eq!(calls(&env.model), [1; 4]);
+    assert_synced(&env, &service).await;
 }
 
 #[tokio::test]
@@ -226,10 +228,7 @@ async fn a_revoked_permission_opens_the_breaker_until_granted() {
     assert_eq!(service.ended("run-1").await["status"], "complete");
     effective(&service, "FILE_ONLY").await;
     env.query(r#"GRANT UPDATE ON "PipelineRun" TO app"#).await;
-    effective(&service, "DUAL_WRITE").await;
-    env.wait_until_synced("run-1").await;
-    env.assert_both_agree("run-1").await;
-    assert_eq!(calls(&env.model), [1; 4]);
+    assert_synced(&env, &service).await;
 }
 
 #[tokio::test]
@@ -244,16 +243,12 @@ async fn without_migrations_a_service_works_by_file() {
     assert_eq!((status, &health["status"]), (200, &"degraded".into()), "{health}");
     // A migration is all it takes.
     env.migrate();
-    effective(&service, "DUAL_WRITE").await;
-    service.submit(&env.request("run-2")).await;
-    assert_eq!(service.ended("run-2").await["status"], "complete");
-    env.assert_both_agree("run-2").await;
-    assert_eq!(calls(&env.model), [2; 4]);
+    assert_dual_write(&env, &service).await;
 }
 
 #[tokio::test]
 async fn a_completed_row_receives_all_missed_stages() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     let flags = env.folder.path().join("flags");
     std::fs::write(&flags, "ENABLE_DATABASE_WRITES=true\n").unwrap();
     let service = env.serve(&[("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "60")]).await;
@@ -269,7 +264,7 @@ async fn a_completed_row_receives_all_missed_stages() {
 
 #[tokio::test]
 async fn a_failed_claim_query_fails_no_run() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     let settings = [DATABASE_ONLY[0], ("LEASE_SECONDS", "3")];
     let mut service = env.serve(&settings).await;
     for number in 0..3 {

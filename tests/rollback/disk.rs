@@ -7,7 +7,7 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::{DUAL_WRITE, FILE_ONLY, calls, slow_world};
+use super::{DUAL_WRITE, FILE_ONLY, calls, slow_env};
 use crate::support::service::{Service, TestEnv};
 
 /// Makes the folder that holds all runs, and its contents, writable for others or not.
@@ -44,8 +44,12 @@ async fn dual_write_degrades_with_a_read_only_folder() {
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["database"]));
     let (code, health) = service.get("/health").await.unwrap();
     assert_eq!((code, &health["status"]), (200, &"degraded".into()), "{health}");
-    let log = service.log();
-    assert!(log.contains("test-outputs") && log.contains("os error 13"), "path and errno: {log}");
+    let errors = ["manifest_write_failed", "file_write_failed"].map(|name| service.events(name)).concat();
+    let is_named = |error: &str| error.contains("test-outputs") && error.contains("os error 13");
+    assert!(
+        errors.iter().any(|line| line["error"].as_str().is_some_and(is_named)),
+        "path and errno: {errors:?}"
+    );
     let unsynced = r#"SELECT "filesMissingStages"::text FROM "PipelineRun""#;
     env.wait_for_value(unsynced, "{1,2,3,4,5}").await;
     // The disk takes writes again: reconciliation brings to it what it could not take.
@@ -115,7 +119,7 @@ fn limit_files(service: &Service, bytes: Option<u64>) {
 
 #[tokio::test]
 async fn a_full_disk_delays_nothing_and_syncs_later() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     let service = env
         .serve_with(DUAL_WRITE, |command| {
             let mut shell = Command::new("bash");

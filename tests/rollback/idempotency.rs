@@ -1,6 +1,6 @@
 //! One run id, one execution, whoever asks how often.
 
-use super::{DUAL_WRITE, FILE_ONLY, calls, slow_world};
+use super::{DUAL_WRITE, FILE_ONLY, calls, slow_env};
 use crate::support::service::TestEnv;
 
 /// Inserts a row as the frontend does before it calls `/run`.
@@ -81,14 +81,14 @@ async fn a_row_of_the_frontend_is_adopted_once() {
 
 #[tokio::test]
 async fn the_frontend_ending_a_row_stops_its_run() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     let service = env.serve(DUAL_WRITE).await;
     service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     env.query(r#"UPDATE "PipelineRun" SET "status"='FAILED' WHERE "id"='run-1'"#).await;
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "failed", "{status}");
-    service.wait_for_log("[run-1] is no longer ours").await;
+    service.wait_for_run_event("run-1", "run_lost").await;
     // The call in flight, and none after it.
     let paid: usize = calls(&env.model).iter().sum();
     assert!(paid <= 3, "{:?}", calls(&env.model));

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::support::{
     openrouter::{Options, calls},
-    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, TestEnv},
+    service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, TestEnv, env},
 };
 
 /// Slow enough that a test can act while a run is under way, whatever else the machine does.
@@ -21,13 +21,10 @@ fn slow_model() -> Options {
     Options { latency: Duration::from_millis(400), ..Options::default() }
 }
 
-/// A world with a database and a slow model.
-async fn slow_world() -> TestEnv {
-    let mut env = TestEnv::with_model(slow_model()).await;
-    env.postgres = Some(crate::support::postgres::Postgres::start());
-    env.migrate();
-    env
+/// An environment with a database and a slow model.
+async fn slow_env() -> TestEnv {
+    env(slow_model().latency).await
 }
 
-/// The flags of each mode.
+/// Both flags off.
 const INVALID: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false"), ("ENABLE_FILE_FALLBACK", "false")];

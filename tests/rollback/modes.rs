@@ -8,8 +8,13 @@ use std::{
     },
 };
 
-use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, INVALID, calls, slow_model, slow_world};
-use crate::support::service::TestEnv;
+use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, INVALID, calls, slow_env, slow_model};
+use crate::support::service::{Service, TestEnv};
+
+/// The stages of run `run-1` that an event names, in order.
+fn stages(service: &Service, event: &str) -> Vec<u64> {
+    service.run_events("run-1", event).iter().filter_map(|line| line["stage"].as_u64()).collect()
+}
 
 #[tokio::test]
 async fn dual_write_fills_both_stores_and_frontend_rows() {
@@ -38,10 +43,12 @@ async fn dual_write_fills_both_stores_and_frontend_rows() {
     let user =
         r#"SELECT "email" FROM "User" JOIN "PipelineRun" r ON r."userId"="User"."id" WHERE r."id"='run-1'"#;
     assert_eq!(env.value(user).await, "user-user_2abc@temp.com");
-    let log = service.log();
-    for line in ["[run-1] Wrote Stage 4 to database", "[run-1] Wrote Stage 4 to file", "Mode: DUAL_WRITE"] {
-        assert!(log.contains(line), "{line}: {log}");
+    for event in ["stage_row_written", "stage_file_written"] {
+        assert_eq!(stages(&service, event), [1, 2, 3, 4], "{event}");
     }
+    let flags = service.events("storage_flags_listed");
+    // Operators search for these lines, so their wording is fixed.
+    assert!(flags.iter().any(|line| line["message"] == "  Mode: DUAL_WRITE"), "{flags:?}");
 }
 
 #[tokio::test]
@@ -54,8 +61,8 @@ async fn database_only_writes_no_file() {
     assert_eq!(status["stages"]["1"]["stored_in"], serde_json::json!(["database"]));
     assert!(!env.run_folder("run-1").exists());
     assert_eq!(calls(&env.model), [1; 4]);
-    let log = service.log();
-    assert!(log.contains("Wrote Stage 1 to database") && !log.contains("to file"), "{log}");
+    assert_eq!(stages(&service, "stage_row_written"), [1, 2, 3, 4]);
+    assert!(service.events("stage_file_written").is_empty());
 }
 
 #[tokio::test]
@@ -89,7 +96,7 @@ async fn without_a_database_url_development_uses_files() {
     assert_eq!(service.ended("run-1").await["status"], "complete");
     let (status, health) = service.get("/health").await.unwrap();
     assert_eq!((status, &health["effective_mode"]), (200, &"FILE_ONLY".into()), "{health}");
-    assert_eq!(env.json("run-1", "run.json")["database"], serde_json::Value::Null, "nothing to be synced");
+    assert_eq!(env.manifest("run-1")["database"], serde_json::Value::Null, "nothing to be synced");
 }
 
 #[tokio::test]
@@ -116,7 +123,7 @@ fn flip(path: &Path, database: bool, files: bool) {
 #[tokio::test]
 async fn a_mode_change_applies_at_the_next_stage() {
     let modes = [("DATABASE_ONLY", true, false), ("DUAL_WRITE", true, true), ("FILE_ONLY", false, true)];
-    let env = slow_world().await;
+    let env = slow_env().await;
     let flags = env.folder.path().join("flags");
     flip(&flags, true, true);
     let service = env.serve(&[("FLAGS_FILE", flags.to_str().unwrap())]).await;
@@ -130,8 +137,8 @@ async fn a_mode_change_applies_at_the_next_stage() {
             service.wait_for(&run_id, |status| status["stages"]["1"]["status"] == "complete").await;
             flip(&flags, to_database, to_files);
             service.wait_for_path("/health", |_, health| health["mode"] == to).await;
-            // Whatever store has a stage, the client sees it as soon as it may be looked at.
-            service.wait_for_log(&format!("[{run_id}] ended")).await;
+            // The client sees a stage in any store, once a mode reads that store.
+            service.wait_for_run_event(&run_id, "run_ended").await;
             flip(&flags, true, true);
             service.wait_for_path("/health", |_, health| health["mode"] == "DUAL_WRITE").await;
             let status = service.wait_for(&run_id, |status| status["status"] == "complete").await;
@@ -142,8 +149,11 @@ async fn a_mode_change_applies_at_the_next_stage() {
             assert_eq!(after - before, 4, "{run_id}: each stage is paid once");
         }
     }
-    let log = service.log();
-    assert!(log.contains("old_mode") && log.contains("new_mode"), "{log}");
+    let changes = service.events("storage_flags_changed");
+    assert!(
+        changes.iter().all(|line| line["old_mode"] != line["new_mode"]) && changes.len() >= 12,
+        "{changes:?}"
+    );
 }
 
 #[tokio::test]
@@ -176,7 +186,7 @@ async fn rolling_back_to_files_and_forward_loses_nothing() {
         let status = service.ended(run_id).await;
         assert_eq!((&status["status"], &status["mode"]), (&"complete".into(), &mode.into()), "{status}");
         service.signal("TERM");
-        assert_eq!(service.wait().await, Some(0), "{}", service.log());
+        assert_eq!(service.wait().await, Some(0));
     }
     env.assert_both_agree("before").await;
     env.assert_both_agree("after").await;
@@ -192,7 +202,7 @@ async fn rolling_back_to_files_and_forward_loses_nothing() {
 
 #[tokio::test]
 async fn returning_from_database_only_fills_the_files() {
-    let env = slow_world().await;
+    let env = slow_env().await;
     let flags = env.folder.path().join("flags");
     std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
     let service = env.serve(&[("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "60")]).await;

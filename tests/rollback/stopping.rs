@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DUAL_WRITE, FILE_ONLY, calls, slow_model, slow_world};
+use super::{DUAL_WRITE, FILE_ONLY, calls, slow_env, slow_model};
 use crate::support::{
     openrouter::{Options, Reply},
     postgres::Stop,
@@ -12,7 +12,7 @@ use crate::support::{
 #[tokio::test]
 async fn a_killed_service_resumes_in_every_mode() {
     for environment in [FILE_ONLY, DUAL_WRITE, super::DATABASE_ONLY] {
-        let env = slow_world().await;
+        let env = slow_env().await;
         let mut settings = environment.to_vec();
         settings.push(("LEASE_SECONDS", "3"));
         let mut service = env.serve(&settings).await;
@@ -38,7 +38,7 @@ async fn the_first_sigterm_drains_and_rejects_new_runs() {
     service.wait_for_path("/health/ready", |code, _| code == 503).await;
     assert_eq!(service.post(&env.request("run-2")).await.unwrap().0, 503);
     assert_eq!(service.wait().await, Some(0));
-    assert_eq!(env.json("run-1", "run.json")["status"], "COMPLETED");
+    assert_eq!(env.manifest("run-1")["status"], "COMPLETED");
     assert_eq!(calls(&env.model), [1; 4]);
 }
 
@@ -52,7 +52,7 @@ async fn a_second_signal_ends_a_short_drain_immediately() {
     service.signal("TERM");
     assert_eq!(service.wait().await, Some(0));
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
-    let manifest = env.json("run-1", "run.json");
+    let manifest = env.manifest("run-1");
     assert_eq!((&manifest["status"], &manifest["owner"]), (&"PROCESSING".into(), &serde_json::Value::Null));
 
     let mut service = env.serve(&[FILE_ONLY[0], ("DRAIN_SECONDS", "60")]).await;
@@ -141,7 +141,7 @@ async fn a_resumed_run_reads_its_spooled_document() {
 
 #[tokio::test]
 async fn a_run_known_to_the_absent_database_waits() {
-    let mut env = slow_world().await;
+    let mut env = slow_env().await;
     let flags = env.folder.path().join("flags");
     let settings = [("FLAGS_FILE", flags.to_str().unwrap()), ("LEASE_SECONDS", "3")];
     std::fs::write(&flags, "ENABLE_FILE_FALLBACK=true\n").unwrap();
@@ -178,25 +178,25 @@ async fn ended_by_file(env: &mut TestEnv, environment: &[(&str, &str)]) -> crate
 
 #[tokio::test]
 async fn a_drain_syncs_file_only_runs_first() {
-    let mut env = slow_world().await;
+    let mut env = slow_env().await;
     let mut service = ended_by_file(&mut env, DUAL_WRITE).await;
     service.signal("TERM");
-    service.wait_for_log("stopping: no new runs are taken").await;
+    service.wait_for_event("drain_started").await;
     env.postgres().start_again();
     assert_eq!(service.wait().await, Some(0));
     assert_eq!(env.value(r#"SELECT "status"::text FROM "PipelineRun""#).await, "COMPLETED");
     env.assert_both_agree("run-1").await;
-    assert!(!service.log().contains("leaves behind"), "{}", service.log());
+    assert!(service.events("unsynced_runs_left").is_empty());
 }
 
 #[tokio::test]
 async fn a_failed_drain_lists_what_it_leaves() {
-    let mut env = slow_world().await;
+    let mut env = slow_env().await;
     let mut service = ended_by_file(&mut env, &[("DRAIN_SECONDS", "1")]).await;
     let told = Instant::now();
     service.signal("TERM");
     assert_eq!(service.wait().await, Some(0));
     assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
-    let log = service.log();
-    assert!(log.contains("the files of 1 runs are not in the database") && log.contains("run-1"), "{log}");
+    let left = service.wait_for_event("unsynced_runs_left").await;
+    assert!(left["runs"] == 1 && left["message"].as_str().unwrap().contains("run-1"), "{left}");
 }

@@ -96,6 +96,7 @@ impl<'a> Client<'a> {
         self.until(&run_id, &[202], || self.ask("POST", "/run", Some(&body))).await;
         let path = format!("/status/{run_id}");
         loop {
+            // A client's own pace; the soak's time limit ends the loop.
             tokio::time::sleep(AGAIN).await;
             match self.ask("GET", &path, None).await {
                 Some((200, status)) if status["status"] != "running" => return,

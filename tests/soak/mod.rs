@@ -124,6 +124,7 @@ async fn soak(cluster: &Cluster, events: &[Event], runs: usize) -> Vec<String> {
             problems.push("a failed run could not be tried again".to_owned());
         }
         settle(cluster, &mut problems).await;
+        // The pace of the retries: `settle` has waited already, and a run may fail once more.
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     println!("settled {:.0} s after the last fault", (start.elapsed().saturating_sub(soak)).as_secs_f64());
@@ -201,6 +202,7 @@ async fn settle(cluster: &Cluster, problems: &mut Vec<String>) {
             problems.extend(open.into_iter().map(|what| format!("not settled within {SETTLE:?}: {what}")));
             return;
         }
+        // Not `eventually`: what is open after the limit is a problem of the verdict, and the soak goes on.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

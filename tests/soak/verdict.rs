@@ -6,19 +6,17 @@ use std::{
     time::Instant,
 };
 
-use pipeline::{
-    clock::Timestamp,
-    record::{StageRecord, sha256_hex},
-    run::Stage,
-};
+use pipeline::{clock::Timestamp, record::sha256_hex, run::Stage};
 
 use super::{
     chaos::{Cluster, Happened},
     client::{Wanted, run_id, wanted},
 };
 use crate::support::{
+    log::events,
     openrouter::{Recorded, Reply, SCHEMAS, Wrapping},
     postgres::query,
+    service::record_sha256,
 };
 
 /// A run's row, as far as the verdict goes.
@@ -66,10 +64,7 @@ pub(super) async fn digests(cluster: &Cluster, problems: &mut Vec<String>) {
         let row: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
         let id = &row[0];
         for (index, stage) in Stage::ALL.into_iter().enumerate() {
-            let record = StageRecord::from_bytes(stage, row[1 + index].as_bytes());
-            let proved =
-                record.is_ok_and(|record| record.sha256().is_ok_and(|sha256| sha256 == row[5 + index]));
-            if !proved {
+            if record_sha256(stage, row[1 + index].as_bytes()) != row[5 + index] {
                 problems.push(format!("{id}: stage {} does not prove itself in its row", stage.number()));
             }
         }
@@ -128,16 +123,10 @@ fn run_and_stage(call: &Recorded) -> (String, usize) {
 fn stored_in_database(cluster: &Cluster) -> HashMap<(String, usize), Timestamp> {
     let mut stored: HashMap<(String, usize), Timestamp> = HashMap::new();
     for log in cluster.logs() {
-        for line in log.lines() {
-            let Some((head, stage)) = line.split_once("] Wrote Stage ") else { continue };
-            let Some((stage, "to database")) =
-                stage.split_once(' ').map(|(n, rest)| (n, &rest[..11.min(rest.len())]))
-            else {
-                continue;
-            };
-            let run = head.rsplit('[').next().unwrap_or_default().to_owned();
-            let at: Timestamp = head.split(' ').next().unwrap().parse().unwrap();
-            let first = stored.entry((run, stage.parse().unwrap())).or_insert(at);
+        for line in events(&log, "stage_row_written") {
+            let at: Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+            let stage = usize::try_from(line["stage"].as_u64().unwrap()).unwrap();
+            let first = stored.entry((line["run_id"].as_str().unwrap().to_owned(), stage)).or_insert(at);
             *first = at.min(*first);
         }
     }

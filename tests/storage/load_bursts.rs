@@ -24,6 +24,7 @@ use super::{config, migrated, network::slow_down, value};
 use crate::support::{
     postgres::{Postgres, Stop},
     proxy::Proxy,
+    wait::eventually,
 };
 
 const RUNS: usize = 200;
@@ -146,9 +147,7 @@ async fn a_crowd_of_requests_costs_nobody_a_lease() {
 async fn interrupted(burst: &Burst, url: &str, plug: impl FnOnce()) {
     slow_down(url, 0.02).await;
     let writes = burst.end_a_stage();
-    while value(url, STORED).await.parse::<usize>().unwrap() < 20 {
-        tokio::task::yield_now().await;
-    }
+    eventually("twenty stages", async || value(url, STORED).await.parse::<usize>().unwrap() >= 20).await;
     let pulled = Instant::now();
     plug();
     for stored in writes.join_all().await {

@@ -16,6 +16,7 @@ use super::{config, migrated, store, value};
 use crate::support::{
     postgres::{Postgres, Stop, query},
     proxy::Proxy,
+    wait::eventually,
 };
 
 /// A call is given up after 2 s; the rest is this machine's.
@@ -125,9 +126,7 @@ async fn a_connection_cut_during_a_write_is_indeterminate() {
         tokio::spawn(async move { store.store_stage(&fence, &first).await })
     };
     let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    while value(&url, sleeping).await == "0" {
-        tokio::task::yield_now().await;
-    }
+    eventually("the statement sleeps", async || value(&url, sleeping).await != "0").await;
     proxy.cut().await;
     assert_eq!(writing.await.unwrap().unwrap_err().kind, StorageErrorKind::Indeterminate);
     // Waits until the server, which has not noticed, is through with it: written it was.

@@ -123,6 +123,7 @@ async fn answer(mut stream: TlsStream<TcpStream>, is_gone: bool) -> std::io::Res
             loop {
                 stream.write_all(b"1\r\nx\r\n").await?;
                 stream.flush().await?;
+                // The slow pace is what the path stands for.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -1,8 +1,10 @@
-//! What whole-system tests share: the real binary in a folder of its own, with an environment of its own.
+//! Shared by the whole-system tests: the real binary, with a folder and an environment of its own.
 
 pub(crate) mod blob;
 pub(crate) mod frontend;
+pub(crate) mod golden;
 pub(crate) mod hostile;
+pub(crate) mod log;
 pub(crate) mod modules;
 pub(crate) mod openrouter;
 pub(crate) mod origin;
@@ -11,8 +13,10 @@ pub(crate) mod prisma;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod s3;
+pub(crate) mod server_thread;
 pub(crate) mod service;
 pub(crate) mod tls;
+pub(crate) mod wait;
 
 use std::{
     path::{Path, PathBuf},
@@ -65,14 +69,27 @@ impl Run {
 
     /// A JSON file below the run's folder.
     pub(crate) fn json(&self, name: &str) -> Value {
-        let path = self.folder().join(name);
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        serde_json::from_slice(&bytes).unwrap()
+        read_json(&self.folder().join(name))
+    }
+
+    pub(crate) fn manifest(&self) -> Value {
+        read_manifest(&self.folder())
     }
 
     pub(crate) fn report(&self) -> String {
         std::fs::read_to_string(self.folder().join("report.md")).unwrap()
     }
+}
+
+/// A JSON file.
+pub(crate) fn read_json(path: &Path) -> Value {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The manifest in a run's folder.
+pub(crate) fn read_manifest(run_folder: &Path) -> Value {
+    read_json(&run_folder.join("run.json"))
 }
 
 /// The record files of the four stages.
@@ -101,22 +118,33 @@ pub(crate) fn assert_ok(output: &Output) {
     assert!(output.status.success(), "{:?}\n{}", output.status, stderr(output));
 }
 
-/// Lines of code with their numbers: no comments, no tests. An item of one line under `#[cfg(test)]` is left out; a
-/// longer one is the test module, which ends the file.
+/// Lines of code with their numbers, without comments and without items for tests.
 pub(crate) fn code_lines(text: &str) -> Vec<(usize, &str)> {
-    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+    let mut skipped = TestItem::None;
     let mut code = Vec::new();
-    while let Some((number, line)) = lines.next() {
-        if line.starts_with("#[cfg(test)]") {
-            let is_one_line = lines.next().is_some_and(|(_, item)| item.ends_with(';'));
-            if !is_one_line {
-                break;
+    for (index, line) in text.lines().enumerate() {
+        skipped = match skipped {
+            TestItem::None if line.starts_with("#[cfg(test)]") => TestItem::Head,
+            TestItem::None => {
+                if !line.trim_start().starts_with("//") {
+                    code.push((index + 1, line));
+                }
+                TestItem::None
             }
-        } else if !line.trim_start().starts_with("//") {
-            code.push((number, line));
-        }
+            TestItem::Head if line.ends_with('{') => TestItem::Body,
+            TestItem::Head if line.ends_with(';') => TestItem::None,
+            TestItem::Body if line.starts_with('}') => TestItem::None,
+            other => other,
+        };
     }
     code
+}
+
+/// The place of a line in an item for tests.
+enum TestItem {
+    None,
+    Head,
+    Body,
 }
 
 /// The files of code below a folder, without those that hold tests alone.

@@ -10,15 +10,12 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
 };
 
+use super::wait::{eventually, eventually_blocking};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, Row as _, ValueRef as _, postgres::PgConnection};
 use tempfile::TempDir;
-
-/// A start takes a third of a second; a machine that builds something else meanwhile may take a while.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Outside the range that the system gives to clients, or one of them might take the port while the server is down.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
@@ -37,6 +34,9 @@ const SETTINGS: &[&str] = &[
     "timezone=UTC",
     "log_timezone=UTC",
 ];
+
+/// A query's rows, each value as text.
+pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
 /// How a server is stopped.
 #[derive(Debug, Clone, Copy)]
@@ -109,9 +109,9 @@ impl Postgres {
         }
         server.wait().unwrap();
         // As long as one of them has the shared memory, no other server starts on it.
-        while children.iter().any(|child| is_running(*child)) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        eventually_blocking("the server's processes end", || {
+            !children.iter().any(|child| is_running(*child))
+        });
     }
 
     /// From now on the server takes clients over TLS only, as `access` (a line of `pg_hba.conf` from the address on) says,
@@ -129,7 +129,7 @@ impl Postgres {
             let path = data.join(name);
             std::fs::write(&path, content).unwrap();
             std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-            if let Some((uid, gid)) = stand_in_user() {
+            if let Some((uid, gid)) = unprivileged_user() {
                 std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
             }
         }
@@ -143,11 +143,8 @@ impl Postgres {
         }
         query(&self.url(), "SELECT pg_reload_conf()").await;
         // Until the reload has reached the server, clients without TLS are taken.
-        let deadline = Instant::now() + START_TIMEOUT;
-        while try_query(&format!("{}?sslmode=disable", self.url()), "SELECT 1").await.is_ok() {
-            assert!(Instant::now() < deadline, "the server does not reload");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let plain = format!("{}?sslmode=disable", self.url());
+        eventually("the server reloads", async || try_query(&plain, "SELECT 1").await.is_err()).await;
     }
 
     /// Starts a stopped server again, on the same port.
@@ -167,12 +164,12 @@ impl Drop for Postgres {
 }
 
 /// What `psql` would show: the rows of a script's statements, as text.
-pub(crate) async fn query(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
+pub(crate) async fn query(url: &str, sql: &str) -> Rows {
     try_query(url, sql).await.unwrap_or_else(|error| panic!("{error}\n{sql}"))
 }
 
 /// [`query`], where it may fail.
-pub(crate) async fn try_query(url: &str, sql: &str) -> sqlx::Result<Vec<Vec<Option<String>>>> {
+pub(crate) async fn try_query(url: &str, sql: &str) -> sqlx::Result<Rows> {
     let mut connection = PgConnection::connect(url).await?;
     let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_all(&mut connection).await;
     // Without a good-bye the server would note a lost client.
@@ -193,17 +190,16 @@ fn start_server(folder: &Path, port: u16) -> Option<Child> {
     command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
     let log_file = File::options().create(true).append(true).open(&log).unwrap();
     let mut server = command.stderr(log_file).spawn().unwrap();
-    let deadline = Instant::now() + START_TIMEOUT;
-    while !is_ready(&server, folder) {
-        let said = || std::fs::read_to_string(&log).unwrap();
-        if let Some(status) = server.try_wait().unwrap() {
-            assert!(said().contains("could not bind"), "postgres ended with {status}:\n{}", said());
-            return None;
+    let said = || std::fs::read_to_string(&log).unwrap();
+    let is_up = eventually_blocking("PostgreSQL is ready", || {
+        if is_ready(&server, folder) {
+            return Ok(true);
         }
-        assert!(Instant::now() < deadline, "postgres does not get ready:\n{}", said());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Some(server)
+        let Some(status) = server.try_wait().unwrap() else { return Err(said()) };
+        assert!(said().contains("could not bind"), "postgres ended with {status}:\n{}", said());
+        Ok(false)
+    });
+    is_up.then_some(server)
 }
 
 /// The processes that a process has started.
@@ -261,7 +257,7 @@ impl Drop for Watchdog {
 /// A folder that the server's user owns.
 fn new_folder() -> TempDir {
     let folder = tempfile::Builder::new().prefix("postgres-").tempdir().unwrap();
-    if let Some((uid, gid)) = stand_in_user() {
+    if let Some((uid, gid)) = unprivileged_user() {
         std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid)).unwrap();
     }
     folder
@@ -271,7 +267,7 @@ fn new_folder() -> TempDir {
 fn template() -> PathBuf {
     let version = Command::new(program("postgres")).arg("--version").output().unwrap().stdout;
     let version: String = String::from_utf8(version).unwrap().split_whitespace().skip(2).take(1).collect();
-    let owner = stand_in_user().map_or_else(|| "own".to_owned(), |(uid, _)| uid.to_string());
+    let owner = unprivileged_user().map_or_else(|| "own".to_owned(), |(uid, _)| uid.to_string());
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(cache).unwrap();
     let template = cache.join(format!("postgres-{version}-{owner}"));
@@ -312,14 +308,14 @@ fn copy(from: &Path, to: &Path) {
 fn unprivileged(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("LC_ALL", "C").current_dir("/").stdin(Stdio::null()).process_group(0);
-    if let Some((uid, gid)) = stand_in_user() {
+    if let Some((uid, gid)) = unprivileged_user() {
         command.uid(uid).gid(gid);
     }
     command
 }
 
 /// Who stands in for root: user and group.
-fn stand_in_user() -> Option<(u32, u32)> {
+fn unprivileged_user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }

@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -15,7 +15,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::frontend::Frontend;
+use super::{
+    frontend::Frontend,
+    wait::{eventually, wanted},
+};
 
 /// How one request is answered.
 #[derive(Debug, Clone, Copy)]
@@ -138,22 +141,18 @@ impl Receiver {
         ends
     }
 
-    /// Waits until so many ends were taken of a run.
-    pub(crate) async fn wait_for_ends(&self, run: &str, wanted: &[&str]) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while self.ends(run) != wanted {
-            assert!(Instant::now() < deadline, "{run}: {:?}, not {wanted:?}", self.taken(run));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// Waits until these ends were taken of a run.
+    pub(crate) async fn wait_for_ends(&self, run: &str, ends: &[&str]) {
+        let look = async || if self.ends(run) == ends { Ok(()) } else { Err(self.taken(run)) };
+        eventually(&format!("{ends:?} of {run}"), look).await;
     }
 
-    /// Waits until so much was taken of a run.
-    pub(crate) async fn wait_for_taken(&self, run: &str, wanted: &[&str]) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while self.taken(run) != wanted {
-            assert!(Instant::now() < deadline, "{run}: {:?}, not {wanted:?}", self.taken(run));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// Waits until these events were taken of a run.
+    pub(crate) async fn wait_for_taken(&self, run: &str, events: &[&str]) {
+        eventually(&format!("{events:?} of {run}"), async || {
+            wanted(self.taken(run), |taken| taken == events)
+        })
+        .await;
     }
 
     async fn answer(&self, mut stream: TcpStream) {

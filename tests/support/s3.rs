@@ -69,6 +69,11 @@ impl S3 {
         head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
     }
 
+    /// A run's manifest.
+    pub(crate) fn manifest(&self, run_id: &str) -> serde_json::Value {
+        serde_json::from_str(&self.object(&format!("outputs/{run_id}/run.json")).unwrap()).unwrap()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }

@@ -7,16 +7,23 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use pipeline::{
+    record::{StageRecord, sha256_hex},
+    run::Stage,
+};
 use serde_json::{Value, json};
 
 use super::{
+    STAGE_FILES,
     blob::BlobStore,
+    log,
     openrouter::{FakeModel, Options, Reply, Wrapping},
     postgres::Postgres,
-    root,
+    read_json, read_manifest, root,
+    wait::{TIMEOUT, eventually, wanted},
 };
 
 /// The modes, as the environment says them.
@@ -24,10 +31,16 @@ pub(crate) const DATABASE_ONLY: &[(&str, &str)] = &[("ENABLE_FILE_FALLBACK", "fa
 pub(crate) const DUAL_WRITE: &[(&str, &str)] = &[];
 pub(crate) const FILE_ONLY: &[(&str, &str)] = &[("ENABLE_DATABASE_WRITES", "false")];
 
-/// How long anything may take before a test gives up on it.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// A lease that a test can wait for.
+pub(crate) const SHORT_LEASE: [(&str, &str); 5] = [
+    ("LEASE_SECONDS", "1"),
+    ("DATABASE_WRITE_TIMEOUT_MS", "900"),
+    ("DATABASE_STATEMENT_TIMEOUT_MS", "800"),
+    ("DATABASE_ACQUIRE_TIMEOUT_MS", "700"),
+    ("DATABASE_LOCK_TIMEOUT_MS", "700"),
+];
 
-/// What a service lives in: a blob store, a model, a folder, and (where wanted) a database.
+/// The surroundings of a service: a blob store, a model, a folder, and (where wanted) a database.
 pub(crate) struct TestEnv {
     pub(crate) blob: BlobStore,
     pub(crate) model: FakeModel,
@@ -86,16 +99,9 @@ impl TestEnv {
     }
 
     /// Waits until a query gives a value.
-    pub(crate) async fn wait_for_value(&self, sql: &str, wanted: &str) {
-        let deadline = Instant::now() + TIMEOUT;
-        loop {
-            let value = self.value(sql).await;
-            if value == wanted {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{sql}: {value}, not {wanted}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    pub(crate) async fn wait_for_value(&self, sql: &str, value: &str) {
+        eventually(&format!("{value} of {sql}"), async || wanted(self.value(sql).await, |now| now == value))
+            .await;
     }
 
     /// Starts one replica among several, on a disk of its own, with a lease that is short enough to wait for.
@@ -151,6 +157,8 @@ impl TestEnv {
             .env("APP_BASE_DIR", self.folder.path())
             .env("HOST", "127.0.0.1")
             .env("LOG_LEVEL", "info")
+            // Tests read its events.
+            .env("LOG_FORMAT", "json")
             .env("OPENROUTER_API_KEY", "sk-or-v1-test")
             .env("OPENROUTER_BASE_URL", self.model.base_url())
             .env("BLOB_ALLOWED_HOSTS", "localhost,127.0.0.1")
@@ -180,39 +188,47 @@ impl TestEnv {
         self.folder.path().join("data/test-outputs").join(run_id)
     }
 
+    /// The run's folder on a replica's disk.
+    pub(crate) fn folder_of(&self, replica: &str, run_id: &str) -> PathBuf {
+        self.folder.path().join(replica).join("data/test-outputs").join(run_id)
+    }
+
     /// A JSON file below the run's folder.
     pub(crate) fn json(&self, run_id: &str, name: &str) -> Value {
-        let path = self.run_folder(run_id).join(name);
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        serde_json::from_slice(&bytes).unwrap()
+        read_json(&self.run_folder(run_id).join(name))
+    }
+
+    /// The run's manifest.
+    pub(crate) fn manifest(&self, run_id: &str) -> Value {
+        read_manifest(&self.run_folder(run_id))
+    }
+
+    /// The run's manifest on a replica's disk.
+    pub(crate) fn manifest_of(&self, replica: &str, run_id: &str) -> Value {
+        read_manifest(&self.folder_of(replica, run_id))
     }
 
     /// Waits until the manifest says that the database has everything of the run, its end included.
     pub(crate) async fn wait_until_synced(&self, run_id: &str) {
         self.manifest_when(run_id, |manifest| {
-            manifest["database"]["has_end"] == true && !manifest.to_string().contains("unsynced")
+            manifest["database"]["has_end"] == true && !lacks_in_database(manifest)
         })
         .await;
     }
 
     /// The run's manifest when it is as wanted.
     pub(crate) async fn manifest_when(&self, run_id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + TIMEOUT;
-        loop {
-            let manifest = self.json(run_id, "run.json");
-            if is_wanted(&manifest) {
-                return manifest;
-            }
-            assert!(Instant::now() < deadline, "{manifest}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("the manifest", async || wanted(self.manifest(run_id), &is_wanted)).await
     }
 
-    /// Asserts that database and files hold the same four stages and the same report, by digest.
+    /// Asserts that database and files hold the same four stages and the same report: hashes what each of them stores,
+    /// and compares with the digest that each of them notes.
     pub(crate) async fn assert_both_agree(&self, run_id: &str) {
         let row = self
             .query(&format!(
-                r#"SELECT "status"::text, "stage1Digest", "stage2Digest", "stage3Digest", "stage4Digest", "reportDigest"
+                r#"SELECT "status"::text, "stage1Output"::text, "stage2Output"::text, "stage3Output"::text,
+                       "stage4Output"::text, "fullReportMarkdown", "stage1Digest", "stage2Digest", "stage3Digest",
+                       "stage4Digest", "reportDigest"
                    FROM "PipelineRun" WHERE "id" = '{run_id}'"#
             ))
             .await;
@@ -220,15 +236,37 @@ impl TestEnv {
         // In DUAL_WRITE the database is first, and a client may hear of it before the file is there.
         let manifest = self.manifest_when(run_id, |manifest| manifest["status"] != "PROCESSING").await;
         assert_eq!(row[0], manifest["status"], "{manifest}");
-        for stage in 1..=4 {
-            assert_eq!(row[stage], manifest["stages"][stage.to_string()]["record_sha256"], "stage {stage}");
+        let folder = self.run_folder(run_id);
+        for (index, stage) in Stage::ALL.into_iter().enumerate() {
+            let (in_row, noted) = (record_sha256(stage, row[1 + index].as_bytes()), &row[6 + index]);
+            let in_file = record_sha256(stage, &std::fs::read(folder.join(STAGE_FILES[index])).unwrap());
+            assert_eq!((&in_row, &in_row), (&in_file, noted), "{stage:?}");
+            assert_eq!(in_file, manifest["stages"][stage.number().to_string()]["record_sha256"], "{stage:?}");
         }
-        assert_eq!(row[5], manifest["report"]["sha256"]);
-        assert!(!manifest.to_string().contains("unsynced"), "{manifest}");
+        let in_row = sha256_hex(row[5].as_bytes());
+        let in_file = sha256_hex(&std::fs::read(folder.join("report.md")).unwrap());
+        assert_eq!((&in_row, &in_row), (&in_file, &row[10]), "the report");
+        assert_eq!(in_file, manifest["report"]["sha256"]);
+        assert!(!lacks_in_database(&manifest), "{manifest}");
     }
 }
 
-/// What came back.
+/// Whether a manifest says of anything that the database lacks it.
+fn lacks_in_database(manifest: &Value) -> bool {
+    let text = manifest.to_string();
+    // The second is the previous release's name. Neither field is written when it is false.
+    text.contains("pending_database") || text.contains("unsynced")
+}
+
+/// The digest of a stored record, made anew from its bytes; a text that says why not, if they are no record.
+pub(crate) fn record_sha256(stage: Stage, bytes: &[u8]) -> String {
+    match StageRecord::from_bytes(stage, bytes).map(|record| record.sha256()) {
+        Ok(Ok(sha256)) => sha256,
+        error => format!("{error:?}"),
+    }
+}
+
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -265,13 +303,12 @@ impl Service {
         foundation::tls::install_crypto();
         let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
         let mut service = Self { child, port, log, client };
-        let deadline = Instant::now() + TIMEOUT;
-        while service.get("/health/live").await.is_none() {
+        eventually("the service answers", async || {
             let ended = service.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the service ended: {ended:?}\n{}", service.log());
-            assert!(Instant::now() < deadline, "the service did not answer\n{}", service.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            assert!(ended.is_none(), "the service ended: {ended:?}");
+            service.get("/health/live").await
+        })
+        .await;
         service
     }
 
@@ -280,7 +317,7 @@ impl Service {
         self.child.id()
     }
 
-    /// What it has logged.
+    /// All that it has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -313,13 +350,25 @@ impl Service {
         self.ask(method, path, "*/*").await.unwrap_or_else(|| panic!("{method} {path}: no answer"))
     }
 
-    /// Waits until it has logged a text.
-    pub(crate) async fn wait_for_log(&self, text: &str) {
-        let deadline = Instant::now() + TIMEOUT;
-        while !self.log().contains(text) {
-            assert!(Instant::now() < deadline, "{text:?} was not logged:\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// The lines of its log with this event.
+    pub(crate) fn events(&self, name: &str) -> Vec<Value> {
+        log::events(&self.log(), name)
+    }
+
+    /// The lines of its log with this event, of this run.
+    pub(crate) fn run_events(&self, run_id: &str, name: &str) -> Vec<Value> {
+        self.events(name).into_iter().filter(|line| line["run_id"] == run_id).collect()
+    }
+
+    /// Waits until it has logged an event; returns the first such line.
+    pub(crate) async fn wait_for_event(&self, name: &str) -> Value {
+        eventually(name, async || self.events(name).into_iter().next()).await
+    }
+
+    /// Waits until it has logged an event of a run; returns the first such line.
+    pub(crate) async fn wait_for_run_event(&self, run_id: &str, name: &str) -> Value {
+        eventually(&format!("{name} of {run_id}"), async || self.run_events(run_id, name).into_iter().next())
+            .await
     }
 
     /// `POST /run`; none where there is no answer at all.
@@ -337,7 +386,7 @@ impl Service {
         let caller = std::panic::Location::caller();
         async move {
             let (status, answer) = self.post(body).await.unwrap();
-            assert_eq!(status, 202, "{caller}: {answer}\n{}", self.log());
+            assert_eq!(status, 202, "{caller}: {answer}");
             answer
         }
     }
@@ -349,33 +398,17 @@ impl Service {
 
     /// The run's status when it is as wanted.
     pub(crate) async fn wait_for(&self, run_id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + TIMEOUT;
-        let path = format!("/status/{run_id}");
-        loop {
-            let answer = self.get(&path).await;
-            if let Some((200, status)) = &answer
-                && is_wanted(status)
-            {
-                return status.clone();
-            }
-            assert!(Instant::now() < deadline, "{run_id}: {answer:?}\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.wait_for_path(&format!("/status/{run_id}"), |code, status| code == 200 && is_wanted(status))
+            .await
     }
 
     /// Waits until a GET of `path` answers as wanted.
     pub(crate) async fn wait_for_path(&self, path: &str, is_wanted: impl Fn(u16, &Value) -> bool) -> Value {
-        let deadline = Instant::now() + TIMEOUT;
-        loop {
-            let answer = self.get(path).await;
-            if let Some((code, body)) = &answer
-                && is_wanted(*code, body)
-            {
-                return body.clone();
-            }
-            assert!(Instant::now() < deadline, "{path}: {answer:?}\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let look = async || match self.get(path).await {
+            Some((code, body)) if is_wanted(code, &body) => Ok(body),
+            other => Err(other),
+        };
+        eventually(path, look).await
     }
 
     /// Resident memory.
@@ -385,14 +418,13 @@ impl Service {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// From the line of the log that says that a run started to the one that says it ended.
+    /// The time from a run's start to its end, by its log.
     pub(crate) fn run_time(&self, run_id: &str) -> Duration {
-        let log = self.log();
-        let time = |what: &str| {
-            let line = log.lines().find(|line| line.contains(&format!("[{run_id}] {what}"))).unwrap();
-            line.split(' ').next().unwrap().parse::<pipeline::clock::Timestamp>().unwrap()
+        let time = |event: &str| {
+            let line = self.run_events(run_id, event).remove(0);
+            line["timestamp"].as_str().unwrap().parse::<pipeline::clock::Timestamp>().unwrap()
         };
-        (time("ended") - time("started")).to_std().unwrap()
+        (time("run_ended") - time("run_started")).to_std().unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -402,7 +434,7 @@ impl Service {
 
     /// Waits until SIGKILL has ended it.
     pub(crate) async fn killed(&mut self) {
-        assert_eq!(self.wait().await, None, "{}", self.log());
+        assert_eq!(self.wait().await, None);
     }
 
     /// SIGKILL.
@@ -411,16 +443,10 @@ impl Service {
         self.child.wait().unwrap();
     }
 
-    /// Waits for its end, and tells its exit code.
+    /// Waits for its end, and returns its exit code.
     pub(crate) async fn wait(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + TIMEOUT;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "the service did not end\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let status = eventually("the service ends", async || self.child.try_wait().unwrap()).await;
+        status.code()
     }
 }
 
@@ -429,6 +455,9 @@ impl Drop for Service {
         // It may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            println!("the log of the service at port {}: {}", self.port, log::tail(&self.log()));
+        }
     }
 }
 
@@ -437,7 +466,7 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A world with a database and a model that takes its time.
+/// An environment with a database and a slow model.
 pub(crate) async fn env(latency: Duration) -> TestEnv {
     let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
     env.postgres = Some(Postgres::start());

@@ -6,7 +6,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
@@ -14,7 +14,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::service::{FILE_ONLY, TestEnv};
+use crate::support::{
+    service::{FILE_ONLY, TestEnv},
+    wait::{eventually, wanted},
+};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -68,15 +71,8 @@ impl Gateway {
 
     /// Waits for requests, as they are by then.
     async fn wait_for(&self, what: &str, is_wanted: impl Fn(&[Asked]) -> bool) -> Vec<Asked> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let asked = self.asked.lock().unwrap().clone();
-            if is_wanted(&asked) {
-                return asked;
-            }
-            assert!(Instant::now() < deadline, "{what}: {asked:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let look = async || wanted(self.asked.lock().unwrap().clone(), |asked| is_wanted(asked));
+        eventually(what, look).await
     }
 }
 
@@ -119,6 +115,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, noted: &Mutex<Vec<Asked>>)
             stream.write_all(head.as_bytes()).await?;
             loop {
                 stream.write_all(b"1\r\n.\r\n").await?;
+                // The gateway's own pace: its answer never ends.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use crate::support::{
     innovation,
     openrouter::{
-        Options, Reply, Wrapping,
+        Reply, Wrapping,
         h2::{Front, Speaks},
     },
-    postgres::{Postgres, Stop},
+    postgres::Stop,
     receiver::{Manner, Receiver},
-    service::TestEnv,
+    service::{TestEnv, env},
+    wait::{eventually, wanted},
 };
 
 /// The database tells a completion only: its tables tell the rest.
@@ -35,15 +36,13 @@ struct Case {
 
 impl Case {
     async fn new(latency: Duration) -> Self {
-        let mut env = TestEnv::with_model(Options { latency, ..Options::default() }).await;
-        env.postgres = Some(Postgres::start());
-        env.migrate();
+        let env = env(latency).await;
         let receiver = Receiver::start().await;
         let url = receiver.url();
         Self { env, receiver, url }
     }
 
-    /// What a service needs to tell the receiver.
+    /// The settings of a service that sends to the receiver.
     fn settings<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         let mut all = vec![
             ("FRONTEND_WEBHOOK_URL", self.url.as_str()),
@@ -134,7 +133,7 @@ async fn without_a_receiver_nothing_is_queued_or_sent() {
         let service = case.env.serve(mode).await;
         service.submit(&case.env.request(&run)).await;
         assert_eq!(service.ended(&run).await["status"], "complete");
-        assert!(case.env.json(&run, "run.json").get("webhooks").is_none());
+        assert!(case.env.manifest(&run).get("webhooks").is_none());
     }
     assert_eq!(case.env.value(r#"SELECT count(*)::text FROM "WebhookDelivery""#).await, "0");
     assert!(!case.env.run_folder("x").with_file_name(".webhooks").exists());
@@ -177,12 +176,7 @@ async fn gone_is_gone_until_it_is_replayed() {
         };
         let is_settled =
             |all: &[String]| !all.is_empty() && all.iter().all(|one| one == "gone" || one == "superseded");
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        while !is_settled(&outcomes()) {
-            assert!(std::time::Instant::now() < deadline, "{:?}", outcomes());
-            // The receiver lives in this thread.
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+        eventually("all is delivered or given up", async || wanted(outcomes(), |all| is_settled(all))).await;
         assert_eq!(case.receiver.received().len(), 1, "nothing after the 410");
         case.receiver.usually(Manner::Status(200));
         service.submit(&case.env.request("run-2")).await;
@@ -209,9 +203,7 @@ async fn file_webhooks_cover_failure_cancellation_and_retry() {
     assert_eq!(failed["error"]["code"], "LLM_CREDITS");
     case.env.model.script([Reply::HangBeforeHeaders]);
     assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);
-    while case.env.model.calls() < 3 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("the third call", async || case.env.model.calls() >= 3).await;
     assert_eq!(service.call("POST", "/api/pipeline/run-1/cancel").await.status, 200);
     let so_far = ["1 COMPLETED", "2 FAILED", "2 FAILED"];
     case.receiver.wait_for_ends("run-1", &so_far).await;

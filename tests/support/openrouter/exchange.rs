@@ -259,7 +259,7 @@ impl<'a> Exchange<'a> {
     fn completion(&self, choices: &str, completion: usize) -> String {
         let noises = Noises(&self.state.options.noise);
         let envelope = format!(
-            "\"id\":\"gen-stand-in\",\"object\":\"chat.completion\",\"created\":1767225600,\"model\":{},\"provider\":\"{}\"",
+            "\"id\":\"gen-fake\",\"object\":\"chat.completion\",\"created\":1767225600,\"model\":{},\"provider\":\"{}\"",
             quoted(&self.model),
             self.state.options.provider.name()
         );
@@ -272,7 +272,7 @@ impl<'a> Exchange<'a> {
         let head = [
             ("Content-Type", "text/event-stream".to_owned()),
             ("Transfer-Encoding", "chunked".to_owned()),
-            ("X-Generation-Id", "gen-stand-in".to_owned()),
+            ("X-Generation-Id", "gen-fake".to_owned()),
         ];
         http::write_head(self.socket, 200, &head).await
     }

@@ -1,4 +1,4 @@
-//! The TLS side of an endpoint: what stands in front of a provider's servers, and speaks HTTP/2 (RFC 9113, chosen by ALPN,
+//! The TLS side of an endpoint: a proxy in front of a provider's servers, which speaks HTTP/2 (RFC 9113, chosen by ALPN,
 //! RFC 7301) or HTTP/1.1 alone. The double of the model, or any other plain server, answers behind it.
 //!
 //! As the usual ones do, it takes 100 requests at once on a connection, and refuses those above (`REFUSED_STREAM`). On
@@ -13,14 +13,13 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use self::wire::Tap;
-use crate::support::tls::Authority;
+use crate::support::{server_thread::ServerThread, tls::Authority};
 
 /// The protocol after the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +59,8 @@ struct State {
 /// A running front. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Front {
-    address: SocketAddr,
     state: Arc<State>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    server: ServerThread,
 }
 
 impl Front {
@@ -75,9 +72,6 @@ impl Front {
             Speaks::Http1 => &["http/1.1"],
             Speaks::Http1WithoutAlpn => &[],
         });
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             behind,
             connections: Mutex::default(),
@@ -88,18 +82,9 @@ impl Front {
             delay_ms: AtomicU64::new(0),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         });
-        let (stop, stopped) = oneshot::channel();
         let shared = state.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve::accept(listener, acceptor, shared) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Self { address, state, stop: Some(stop), thread: Some(thread) }
+        let server = ServerThread::start(move |listener| serve::accept(listener, acceptor, shared));
+        Self { state, server }
     }
 
     /// For `OPENROUTER_BASE_URL`.
@@ -108,7 +93,7 @@ impl Front {
     }
 
     pub(crate) fn origin(&self) -> String {
-        format!("https://localhost:{}", self.address.port())
+        format!("https://localhost:{}", self.server.address.port())
     }
 
     /// Connections on which a protocol was agreed.
@@ -186,14 +171,5 @@ impl Front {
 
     fn all(&self) -> MutexGuard<'_, Vec<Arc<Connection>>> {
         self.state.connections.lock().unwrap()
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }

@@ -31,17 +31,16 @@ mod words;
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread::JoinHandle,
     time::Instant,
 };
 
 use serde_json::Value;
-use tokio::sync::oneshot;
+
+use super::server_thread::ServerThread;
 
 #[allow(unused_imports)]
 pub(crate) use self::{
@@ -79,10 +78,8 @@ impl Recorded {
 /// A running double. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct FakeModel {
-    address: SocketAddr,
     state: Arc<State>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    server: ServerThread,
 }
 
 #[derive(Debug)]
@@ -107,9 +104,6 @@ struct State {
 
 impl FakeModel {
     pub(crate) fn start(options: Options) -> Self {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             options,
             script: Mutex::default(),
@@ -123,23 +117,14 @@ impl FakeModel {
             hung_up: AtomicUsize::new(0),
             bytes_sent: AtomicUsize::new(0),
         });
-        let (stop, stopped) = oneshot::channel();
         let shared = state.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve::accept(listener, shared) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Self { address, state, stop: Some(stop), thread: Some(thread) }
+        let server = ServerThread::start(move |listener| serve::accept(listener, shared));
+        Self { state, server }
     }
 
     /// The value for `OPENROUTER_BASE_URL`.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}/api/v1", self.address)
+        format!("http://{}/api/v1", self.server.address)
     }
 
     /// Appends replies to the script. When it is used up, valid answers follow.
@@ -195,15 +180,6 @@ impl FakeModel {
     /// Bytes of huge bodies that the client took.
     pub(crate) fn bytes_sent(&self) -> usize {
         self.state.bytes_sent.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for FakeModel {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

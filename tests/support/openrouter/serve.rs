@@ -145,7 +145,7 @@ pub(super) async fn send(
     let mut head = vec![
         ("Content-Type", content_type.to_owned()),
         ("Content-Length", body.len().to_string()),
-        ("X-Generation-Id", "gen-stand-in".to_owned()),
+        ("X-Generation-Id", "gen-fake".to_owned()),
     ];
     head.extend_from_slice(headers);
     http::write_head(socket, status, &head).await?;

@@ -31,7 +31,7 @@ impl<'a> Stream<'a> {
     pub(super) fn new(noise: &'a [Noise], model: &str, provider: &str) -> Self {
         let noises = Noises(noise);
         let envelope = format!(
-            "\"id\":\"gen-stand-in\",\"object\":\"chat.completion.chunk\",\"created\":1767225600,\"model\":{},\"provider\":{}",
+            "\"id\":\"gen-fake\",\"object\":\"chat.completion.chunk\",\"created\":1767225600,\"model\":{},\"provider\":{}",
             quoted(model),
             quoted(provider)
         );
