@@ -23,6 +23,7 @@ mod fetch;
 mod frontend;
 mod golden;
 mod http;
+mod logging;
 mod migrations;
 mod openapi;
 mod openrouter;
