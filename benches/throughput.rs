@@ -132,7 +132,7 @@ async fn reference(env: &mut TestEnv) -> Option<Reference> {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PORT", port.to_string())
         .env("DATABASE_URL", &database_url)
-        .env("OPENROUTER_API_KEY", "sk-standin")
+        .env("OPENROUTER_API_KEY", "sk-fake_model")
         .env("OPENROUTER_BASE_URL", env.model.base_url())
         .env("SSL_CERT_FILE", env.blob.authority.path())
         .env("ALLOW_LOOPBACK_BLOB", "1")

@@ -17,14 +17,14 @@ use crate::support::{
 const SCHEMAS: [&str; 4] =
     ["input_processing", "signal_amplification", "general_translation", "brand_contextualization"];
 
-fn command(run: &Run, standin: &FakeModel, more: &[&str]) -> Command {
+fn command(run: &Run, fake_model: &FakeModel, more: &[&str]) -> Command {
     let mut command = run.command(&sample("spotted-innovation.md"), "decathlon", more);
-    command.env("OPENROUTER_API_KEY", "sk-or-v1-test").env("OPENROUTER_BASE_URL", standin.base_url());
+    command.env("OPENROUTER_API_KEY", "sk-or-v1-test").env("OPENROUTER_BASE_URL", fake_model.base_url());
     command
 }
 
-fn spawn(run: &Run, standin: &FakeModel) -> Child {
-    command(run, standin, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+fn spawn(run: &Run, fake_model: &FakeModel) -> Child {
+    command(run, fake_model, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn signal(child: &Child, name: &str) {
@@ -32,33 +32,33 @@ fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// A stand-in that answers the stages before `stage` and leaves the call of `stage` without an answer.
+/// A fake model that answers the stages before `stage` and leaves the call of `stage` without an answer.
 fn hanging_at(stage: usize) -> FakeModel {
-    let standin = FakeModel::start(Options::default());
+    let fake_model = FakeModel::start(Options::default());
     let answers = std::iter::repeat_n(Reply::Answer(crate::support::openrouter::Wrapping::None), stage - 1);
-    standin.script(answers.chain([Reply::HangBeforeHeaders]));
-    standin
+    fake_model.script(answers.chain([Reply::HangBeforeHeaders]));
+    fake_model
 }
 
-fn calls(standin: &FakeModel) -> [usize; 4] {
-    SCHEMAS.map(|schema| standin.calls_of(schema))
+fn calls(fake_model: &FakeModel) -> [usize; 4] {
+    SCHEMAS.map(|schema| fake_model.calls_of(schema))
 }
 
 #[test]
 fn a_kill_loses_at_most_the_current_call() {
     for stage in 1..=4 {
-        let standin = hanging_at(stage);
+        let fake_model = hanging_at(stage);
         let run = Run::new();
-        let mut child = spawn(&run, &standin);
-        eventually_blocking("the call", || standin.calls_of(SCHEMAS[stage - 1]) == 1);
+        let mut child = spawn(&run, &fake_model);
+        eventually_blocking("the call", || fake_model.calls_of(SCHEMAS[stage - 1]) == 1);
         let stored: Vec<Value> = STAGE_FILES[..stage - 1].iter().map(|file| run.json(file)).collect();
         child.kill().unwrap();
         child.wait().unwrap();
 
-        assert_ok(&command(&run, &standin, &[]).output().unwrap());
+        assert_ok(&command(&run, &fake_model, &[]).output().unwrap());
         let mut expected = [1; 4];
         expected[stage - 1] = 2;
-        assert_eq!(calls(&standin), expected, "killed in stage {stage}");
+        assert_eq!(calls(&fake_model), expected, "killed in stage {stage}");
         let kept: Vec<Value> = STAGE_FILES[..stage - 1].iter().map(|file| run.json(file)).collect();
         assert!(kept == stored, "what was stored before the kill is untouched");
         assert_eq!(run.manifest()["status"], "COMPLETED");
@@ -69,15 +69,15 @@ fn a_kill_loses_at_most_the_current_call() {
 fn a_run_killed_at_any_moment_can_resume() {
     // Without waiting for anything: the kill falls wherever it falls, also into writes.
     for delay_ms in (0..120).step_by(6) {
-        let standin = FakeModel::start(Options::default());
+        let fake_model = FakeModel::start(Options::default());
         let run = Run::new();
-        let mut child = spawn(&run, &standin);
+        let mut child = spawn(&run, &fake_model);
         std::thread::sleep(Duration::from_millis(delay_ms));
         child.kill().unwrap();
         child.wait().unwrap();
-        let before = calls(&standin);
-        assert_ok(&command(&run, &standin, &[]).output().unwrap());
-        let after = calls(&standin);
+        let before = calls(&fake_model);
+        assert_ok(&command(&run, &fake_model, &[]).output().unwrap());
+        let after = calls(&fake_model);
         let paid_twice: usize = after.iter().map(|calls| calls - 1).sum();
         assert!(paid_twice <= 1, "killed after {delay_ms} ms: {before:?} then {after:?}");
         assert_eq!(run.manifest()["stages"].as_object().unwrap().len(), 4);
@@ -88,10 +88,10 @@ fn a_run_killed_at_any_moment_can_resume() {
 #[test]
 fn the_first_signal_stops_cleanly_with_a_hint() {
     for name in ["INT", "TERM"] {
-        let standin = hanging_at(3);
+        let fake_model = hanging_at(3);
         let run = Run::new();
-        let child = spawn(&run, &standin);
-        eventually_blocking("the call", || standin.calls_of(SCHEMAS[2]) == 1);
+        let child = spawn(&run, &fake_model);
+        eventually_blocking("the call", || fake_model.calls_of(SCHEMAS[2]) == 1);
         signal(&child, name);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{name}: {}", stderr(&output));
@@ -101,31 +101,31 @@ fn the_first_signal_stops_cleanly_with_a_hint() {
         assert_eq!(manifest["status"], "CANCELLED");
         assert_eq!(manifest["error"]["code"], "CANCELLED");
         assert_eq!(manifest["stages"].as_object().unwrap().len(), 2);
-        eventually_blocking("the hang-up, which stops the billing", || standin.hung_up() == 1);
+        eventually_blocking("the hang-up, which stops the billing", || fake_model.hung_up() == 1);
 
         // The line it printed is the one to type.
         let typed = said.lines().find_map(|line| line.split_once("innovation run ")).unwrap().1;
         assert!(typed.contains("--brand decathlon --run-id r1 --out "), "{typed}");
-        assert_ok(&command(&run, &standin, &[]).output().unwrap());
-        assert_eq!(calls(&standin), [1, 1, 2, 1]);
+        assert_ok(&command(&run, &fake_model, &[]).output().unwrap());
+        assert_eq!(calls(&fake_model), [1, 1, 2, 1]);
     }
 }
 
 #[test]
 fn two_processes_never_work_on_one_run() {
-    let standin = hanging_at(1);
+    let fake_model = hanging_at(1);
     let run = Run::new();
-    let mut first = spawn(&run, &standin);
-    eventually_blocking("the call", || standin.calls() == 1);
-    let second = command(&run, &standin, &["--json"]).output().unwrap();
+    let mut first = spawn(&run, &fake_model);
+    eventually_blocking("the call", || fake_model.calls() == 1);
+    let second = command(&run, &fake_model, &["--json"]).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let result: Value = serde_json::from_slice(&second.stdout).unwrap();
     assert!(result["error"]["message"].as_str().unwrap().contains("another process"), "{result}");
-    assert_eq!(standin.calls(), 1, "the second asked nothing");
+    assert_eq!(fake_model.calls(), 1, "the second asked nothing");
     first.kill().unwrap();
     first.wait().unwrap();
     // The lock went with the process.
-    assert_ok(&command(&run, &standin, &[]).output().unwrap());
+    assert_ok(&command(&run, &fake_model, &[]).output().unwrap());
 }
 
 #[test]
@@ -157,19 +157,19 @@ fn the_fallback_analyst_needs_permission() {
 
 #[test]
 fn a_run_stops_at_its_cost_limit() {
-    let standin = FakeModel::start(Options { cost_usd: 0.30, ..Options::default() });
+    let fake_model = FakeModel::start(Options { cost_usd: 0.30, ..Options::default() });
     let run = Run::new();
     let limited =
-        command(&run, &standin, &["--json"]).env("LLM_MAX_COST_PER_RUN_USD", "0.50").output().unwrap();
+        command(&run, &fake_model, &["--json"]).env("LLM_MAX_COST_PER_RUN_USD", "0.50").output().unwrap();
     assert_eq!(limited.status.code(), Some(1));
     let result: Value = serde_json::from_slice(&limited.stdout).unwrap();
     assert_eq!(result["error"]["code"], "LLM_COST_LIMIT", "{result}");
     assert!(result["error"]["message"].as_str().unwrap().contains("LLM_MAX_COST_PER_RUN_USD"), "{result}");
     // 0.30 is below the limit, so a second call is started; 0.60 is not.
-    assert_eq!(calls(&standin), [1, 1, 0, 0]);
+    assert_eq!(calls(&fake_model), [1, 1, 0, 0]);
     // Resuming under the same limit asks nothing; a higher limit finishes the run.
-    command(&run, &standin, &[]).env("LLM_MAX_COST_PER_RUN_USD", "0.50").output().unwrap();
-    assert_eq!(calls(&standin), [1, 1, 0, 0]);
-    assert_ok(&command(&run, &standin, &[]).env("LLM_MAX_COST_PER_RUN_USD", "5").output().unwrap());
-    assert_eq!(calls(&standin), [1, 1, 1, 1]);
+    command(&run, &fake_model, &[]).env("LLM_MAX_COST_PER_RUN_USD", "0.50").output().unwrap();
+    assert_eq!(calls(&fake_model), [1, 1, 0, 0]);
+    assert_ok(&command(&run, &fake_model, &[]).env("LLM_MAX_COST_PER_RUN_USD", "5").output().unwrap());
+    assert_eq!(calls(&fake_model), [1, 1, 1, 1]);
 }

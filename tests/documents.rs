@@ -80,7 +80,7 @@ fn fixtures_that_cannot_be_read_say_why() {
 }
 
 #[test]
-fn an_owner_password_alone_keeps_nobody_from_reading() {
+fn an_owner_password_does_not_prevent_reading() {
     let document = document(&fixture("encrypted-owner.pdf"));
     assert_eq!(document.pages.len(), 2);
     assert!(document.pages[0].text.contains("4,120 customers"));
@@ -256,7 +256,7 @@ fn a_missing_file_is_no_document_error() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/file.pdf"));
 }
 
-/// What became of a hostile document.
+/// The outcome of a hostile document.
 struct Survived {
     elapsed: Duration,
     /// The parent's own peak memory; its child's is not part of it.

@@ -1,5 +1,5 @@
 //! `make run-service`: the service with everything around it on this machine, for trying it out. Its own PostgreSQL, a
-//! stand-in for the model, a blob store with the sample documents; all of it goes when it ends.
+//! fake model and a blob store with the sample documents. All of it is removed at the end.
 
 #![allow(
     clippy::unwrap_used,

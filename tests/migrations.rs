@@ -222,7 +222,7 @@ async fn unrecorded_tables_get_a_baseline_hint() {
     let refused = migrate(&url, &["deploy", "--json"]);
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(json_of(&refused)["error"]["code"], "P3005");
-    // What it says is what helps.
+    // The commands in the error help.
     for command in json_of(&refused)["error"]["next"].as_array().unwrap() {
         let words: Vec<_> = command.as_str().unwrap().split(' ').collect();
         assert_migrated(&url, &words[2..]);
@@ -329,7 +329,7 @@ async fn older_versions_still_work_and_changes_are_reported() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_said_without_secrets() {
+fn an_unreachable_database_is_reported_without_secrets() {
     let unconfigured = innovation(&["migrate", "status"]).output().unwrap();
     assert_eq!(unconfigured.status.code(), Some(3));
     assert!(stderr(&unconfigured).contains("DATABASE_URL"), "{}", stderr(&unconfigured));

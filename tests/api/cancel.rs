@@ -77,7 +77,7 @@ async fn a_queued_run_is_cancelled_before_it_starts() {
     let web = env.replica("web", &[("ROLE", "web")]).await;
     web.submit(&env.request("run-1")).await;
     assert_eq!(web.call("POST", PATH).await.status, 200);
-    // Who only serves requests has no files of it.
+    // The web replica has no files of the run.
     assert!(!env.folder.path().join("web/data/test-outputs/run-1").exists());
     let worker = env.replica("worker", &[]).await;
     failed(&env, &worker, "run-2").await;

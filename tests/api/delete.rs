@@ -16,7 +16,7 @@ const ROWS: &str = r#"SELECT ((SELECT count(*) FROM "PipelineRun") + (SELECT cou
     + (SELECT count(*) FROM "OpportunityCard") + (SELECT count(*) FROM "InspirationReport"))::text"#;
 const TOMBSTONES: &str = r#"SELECT string_agg("runId", ' ') FROM "RunTombstone""#;
 
-/// What lies in the run's folder.
+/// The files in the run's folder.
 fn files(env: &TestEnv) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(env.run_folder("run-1")) else { return Vec::new() };
     let mut names: Vec<String> =

@@ -1,5 +1,5 @@
-//! What clients do to runs that are there: list, read, retry, cancel and delete them, over the real binary and a real
-//! PostgreSQL, also while processes die in the middle of it.
+//! Clients list, read, retry, cancel and delete runs: the real binary and a real PostgreSQL, also while processes die
+//! in the middle of it.
 
 mod cancel;
 mod delete;

@@ -72,7 +72,7 @@ async fn killed_right_after_it_a_retry_stands_once() {
         assert!(service.ask("POST", PATH, "*/*").await.is_none(), "the answer goes with the process");
         service.killed().await;
         let service = env.serve(&settings).await;
-        // Whoever got no answer asks again.
+        // A client without an answer asks again.
         let answer = service.call("POST", PATH).await;
         assert_eq!(answer.status, 409, "it stands already: {answer:?}");
         assert_eq!(service.ended("run-1").await["status"], "complete");
@@ -90,7 +90,7 @@ async fn a_retry_by_file_takes_its_row_later() {
     env.postgres().stop(Stop::Immediate);
     assert_eq!(service.call("POST", PATH).await.status, 202);
     assert_eq!(service.call("GET", "/api/pipeline/run-1").await.body["generation"], 2);
-    // What the row may have and the files lack must not be paid for again, so it waits.
+    // The row may have a stage that the files lack. Nobody may pay for it again, so the run waits.
     env.postgres().start_again();
     assert_eq!(service.ended("run-1").await["status"], "complete");
     let row = r#"SELECT concat_ws(' ', "status", "generation", "errorCode") FROM "PipelineRun""#;

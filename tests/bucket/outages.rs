@@ -40,7 +40,7 @@ async fn dual_write_survives_a_bucket_outage_and_syncs() {
     assert!(!one.log().contains("test-secret"));
     network.mend().await;
     one.wait_for_path("/health", |_, health| health["status"] == "healthy").await;
-    // What ended in the database is closed in files by reconciliation.
+    // The reconciler closes the manifest of a run that ended in the database.
     let manifest = eventually("the manifest is closed", async || {
         wanted(server.manifest("run-1"), |manifest| manifest["status"] == "COMPLETED")
     })

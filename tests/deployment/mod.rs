@@ -1,4 +1,4 @@
-//! What a deployment is made of: the image, the platform's settings, the environment, and the scripts that check it.
+//! The parts of a deployment: the image, the platform's settings, the environment, and the scripts that check it.
 
 mod env_example;
 mod healthcheck;

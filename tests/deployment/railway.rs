@@ -45,7 +45,7 @@ fn compile(text: &str) -> Output {
     node(&[&[compiler], &settings[..]].concat(), &file)
 }
 
-/// What `railway.ts` defines.
+/// The definitions of `railway.ts`.
 fn project() -> Value {
     let (_folder, file) = copy(&ours());
     let output = node(&["--import", "tsx", "show.mts"], &file);

@@ -95,7 +95,7 @@ async fn streams_are_counted_per_key_and_need_one() {
     assert_eq!(ask("a-wrong-key").await.unwrap().status(), 403);
 }
 
-/// Statements that the database has ended since it began to count. What the question itself costs is in both readings.
+/// Statements that the database has ended since it began to count. Both readings include this query's own.
 async fn statements(env: &TestEnv) -> i64 {
     let sql =
         "SELECT (xact_commit + xact_rollback)::text FROM pg_stat_database WHERE datname = current_database()";
@@ -136,13 +136,13 @@ async fn two_hundred_idle_streams_cost_no_statements() {
     // One look at all of them in fifteen seconds; asking for each once would be two hundred.
     assert!(with - without < 20, "{without} without, {with} with");
 
-    // What nobody tells of is found by that look: the frontend cancels in the database.
+    // The frontend cancels in the database and notifies nobody: the poll finds it.
     env.query(
         r#"UPDATE "PipelineRun" SET "status" = 'CANCELLED', "completedAt" = now() WHERE "id" = 'run-7'"#,
     )
     .await;
     let mut seventh = streams.swap_remove(7);
-    // Signs of life have come meanwhile.
+    // The server has sent keep-alives meanwhile.
     assert_eq!(seventh.block().await.as_deref(), Some(": keep-alive"));
     let end = seventh.next().await.unwrap();
     assert_eq!((end.id.as_str(), &end.data["error"]["code"]), ("1.6", &"CANCELLED".into()));

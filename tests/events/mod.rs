@@ -182,7 +182,7 @@ async fn every_replica_streams_in_order_and_resumes() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_followed_is_refused() {
+async fn a_stream_without_a_run_is_rejected() {
     let env = env(Duration::ZERO).await;
     let service = env.serve(&[("BACKEND_API_KEYS", "")]).await;
     service.submit(&env.request("run-1")).await;

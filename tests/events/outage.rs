@@ -14,7 +14,7 @@ async fn in_an_outage_only_the_owner_streams() {
     let told = there.next().await.unwrap();
     assert_eq!((told.id.as_str(), told.name.as_str()), ("", "unavailable"), "{told:?}");
     assert!(there.next().await.is_none(), "and it ends");
-    // Whoever comes again meanwhile is told the same, in a form that EventSource comes again after.
+    // A client that connects again meanwhile gets the same answer, after which EventSource retries.
     let mut again = Stream::open(&two, PATH, Some("1.2")).await;
     assert!(again.block().await.unwrap().starts_with("retry: "));
     assert_eq!(again.next().await.unwrap().name, "unavailable");

@@ -80,7 +80,7 @@ async fn a_server_is_asked_when_it_says() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_ends_at_once() {
+async fn a_permanent_fault_ends_immediately() {
     for line in [
         "201 Created",
         "204 No Content",

@@ -43,7 +43,7 @@ async fn keys_open_runs_and_reads_by_either_header() {
             .await
             .problem(403, "invalid_api_key");
     }
-    // What a client without a key sends.
+    // Clients without a key send these.
     with_header(&service, "/status/run-1", "x-api-key", "").await.problem(401, "key_required");
     with_header(&service, "/status/run-1", "authorization", "Bearer ").await.problem(401, "key_required");
     with_header(&service, "/status/run-1", "authorization", "HealthSummary dGhlOmtleQ==")

@@ -97,7 +97,7 @@ async fn invalid_flags_and_drain_are_unready_but_live() {
 }
 
 #[tokio::test]
-async fn a_configured_database_that_is_none_is_told() {
+async fn an_invalid_database_url_is_reported() {
     let service = Service::with(Setup { flags: (true, true), ..Setup::default() });
     let (status, body) = health(&service).await;
     assert_eq!((status, &body["status"]), (200, &json!("degraded")));
@@ -183,7 +183,7 @@ async fn the_deep_level_looks_at_everything() {
 }
 
 #[tokio::test]
-async fn a_conflict_degrades_until_somebody_settles_it() {
+async fn a_conflict_degrades_until_it_is_settled() {
     let database = FakeDatabase::new(Behaviour::Works);
     database.conflicts.store(2, std::sync::atomic::Ordering::SeqCst);
     let service = Service::with(Setup::dual_write(&database));

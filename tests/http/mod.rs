@@ -224,7 +224,7 @@ impl Service {
         self.post(body.to_string()).await
     }
 
-    /// Makes every further write to files fail, whoever runs the test: the folder becomes a file.
+    /// Makes every further write to files fail, also for root: the folder becomes a file.
     fn break_files(&self) {
         let root = self.folder.path().join("runs");
         let _ = std::fs::remove_dir_all(&root);
@@ -232,7 +232,7 @@ impl Service {
     }
 }
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 struct Answer {
     status: StatusCode,

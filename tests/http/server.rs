@@ -65,7 +65,7 @@ async fn slow_header_clients_are_cut_off() {
     assert!(server.exchange(LIVE).await.starts_with("HTTP/1.1 200"));
     assert!(asked.elapsed() < limits.header_timeout, "{:?}", asked.elapsed());
     for stream in &mut dripping {
-        // Whatever it says last, the connection ends.
+        // The connection ends, with or without a last answer.
         let _ = tokio::time::timeout(Duration::from_secs(10), rest(stream)).await.unwrap();
     }
     assert!(begun.elapsed() >= limits.header_timeout);
@@ -121,14 +121,14 @@ async fn a_twenty_megabyte_body_is_rejected_unbuffered() {
     let answer = server.exchange(&request).await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
 
-    // Whoever asks first is told before sending.
+    // A client that asks first (`Expect`) gets the answer before it sends the body.
     let asking = head.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
     let answer = server.exchange(asking.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
 
 #[tokio::test]
-async fn nonsense_is_refused_and_hurts_nobody() {
+async fn malformed_requests_are_rejected_without_side_effects() {
     let service = Service::new();
     let server = Server::start(&service, ServeLimits::default()).await;
     for nonsense in [

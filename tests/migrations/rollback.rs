@@ -59,7 +59,7 @@ async fn redeploying_either_way_restores_dropped_columns() {
     let server = Postgres::start();
     let (url, database) = migrated(&server).await;
     let prisma = Prisma::of_repository(&url);
-    // What an operator would try first.
+    // An operator would try this first.
     prisma.run(&["migrate", "resolve", "--rolled-back", STAGE_OUTPUTS]).assert(false, "P3012");
     assert_migrated(&url, &rollback("drop", &["--confirm", &database]));
     assert_eq!(column(&url, OUTPUT_COLUMNS).await, ["0"]);

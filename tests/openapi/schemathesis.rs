@@ -33,7 +33,7 @@ async fn the_service_keeps_to_its_description() {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{out}{err}\n{}", service.log());
     }
-    // Whatever it was asked, it still works.
+    // The service still works after all requests.
     let health = service.get("/health").await.unwrap();
     assert_eq!((health.0, &health.1["status"]), (200, &json!("healthy")), "{}", service.log());
 }

@@ -17,7 +17,7 @@ struct Ended {
     code: Option<i32>,
     told: Value,
     run: Run,
-    standin: FakeModel,
+    fake_model: FakeModel,
 }
 
 impl Ended {
@@ -29,19 +29,20 @@ impl Ended {
     #[track_caller]
     fn is_whole(&self) {
         assert_eq!(self.code, Some(0), "{}", self.told);
-        assert_eq!(self.standin.calls(), 4, "one call a stage");
+        assert_eq!(self.fake_model.calls(), 4, "one call a stage");
     }
 }
 
 fn run(options: Options, replies: Vec<Reply>, variables: &[(&str, &str)]) -> Ended {
-    let standin = FakeModel::start(options);
-    standin.script(replies);
+    let fake_model = FakeModel::start(options);
+    fake_model.script(replies);
     let run = Run::new();
     let mut command = run.command(&sample("spotted-innovation.md"), "lactalis-canada", &["--json"]);
-    command.env("OPENROUTER_API_KEY", KEY).env("OPENROUTER_BASE_URL", standin.base_url());
-    let output = command.env("LLM_MODEL", "standin/model").envs(variables.iter().copied()).output().unwrap();
+    command.env("OPENROUTER_API_KEY", KEY).env("OPENROUTER_BASE_URL", fake_model.base_url());
+    let output =
+        command.env("LLM_MODEL", "fake_model/model").envs(variables.iter().copied()).output().unwrap();
     let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
-    Ended { code: output.status.code(), told, run, standin }
+    Ended { code: output.status.code(), told, run, fake_model }
 }
 
 /// Every stage is answered so.
@@ -54,7 +55,7 @@ fn usage() -> Value {
 }
 
 fn chunk(choice: Value) -> Value {
-    json!({"id": "gen-1", "object": "chat.completion.chunk", "model": "standin/model", "choices": [choice]})
+    json!({"id": "gen-1", "object": "chat.completion.chunk", "model": "fake_model/model", "choices": [choice]})
 }
 
 fn delta(delta: Value, finish_reason: Option<&str>) -> Value {
@@ -84,7 +85,7 @@ fn an_anthropic_model_is_sent_no_bounds() {
     let options = Options { provider: Provider::Anthropic, ..Options::default() };
     let ended = run(options, Vec::new(), &[("LLM_MODEL", "anthropic/claude-sonnet-4.5")]);
     ended.is_whole();
-    for request in ended.standin.requests() {
+    for request in ended.fake_model.requests() {
         let schema = request.body["response_format"]["json_schema"]["schema"].to_string();
         for bound in ["minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "oneOf"] {
             assert!(!schema.contains(&format!("\"{bound}\"")), "{bound}: {schema}");
@@ -112,7 +113,7 @@ fn an_endpoints_own_limit_is_not_raised() {
         });
         let ended = run(Options::default(), replies, &[]);
         // The usage tells of far fewer tokens than we allowed: more would change nothing.
-        assert_eq!((ended.standin.calls(), ended.error()), (1, "LLM_TRUNCATED"), "{reason}");
+        assert_eq!((ended.fake_model.calls(), ended.error()), (1, "LLM_TRUNCATED"), "{reason}");
     }
 }
 
@@ -140,7 +141,7 @@ fn an_answer_in_the_reasoning_is_used() {
 fn the_bill_of_an_own_key_counts() {
     let options = Options { usage: UsageForm::OwnKey, cost_usd: 0.40, ..Options::default() };
     let ended = run(options, Vec::new(), &[("LLM_MAX_COST_PER_RUN_USD", "0.50")]);
-    assert_eq!((ended.code, ended.standin.calls()), (Some(1), 2));
+    assert_eq!((ended.code, ended.fake_model.calls()), (Some(1), 2));
     assert!(["LLM_COST_LIMIT", "LLM_CREDITS"].contains(&ended.error()), "{}", ended.told);
 }
 
@@ -174,8 +175,8 @@ fn a_wait_that_google_asks_for_is_kept() {
     let info = json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3s"}]);
     let busy = google(429, "RESOURCE_EXHAUSTED", "Quota exceeded. Please retry in 3s.", &info);
     let ended = run(Options::default(), vec![busy], &[]);
-    assert_eq!((ended.code, ended.standin.calls()), (Some(0), 5), "{}", ended.told);
-    let requests = ended.standin.requests();
+    assert_eq!((ended.code, ended.fake_model.calls()), (Some(0), 5), "{}", ended.told);
+    let requests = ended.fake_model.requests();
     assert!(requests[1].at - requests[0].at >= Duration::from_secs(3));
 }
 
@@ -183,7 +184,7 @@ fn a_wait_that_google_asks_for_is_kept() {
 fn an_error_in_an_array_is_shown() {
     let refused = google(400, "INVALID_ARGUMENT", "API key not valid.", &json!([]));
     let ended = run(Options::default(), vec![refused; 12], &[]);
-    assert_eq!((ended.code, ended.standin.calls()), (Some(1), 1));
+    assert_eq!((ended.code, ended.fake_model.calls()), (Some(1), 1));
     assert!(ended.told.to_string().contains("API key not valid"), "{}", ended.told);
 }
 
@@ -265,7 +266,7 @@ fn every_property_that_is_sent_has_its_type() {
     let options = Options { provider: Provider::OpenAi, ..Options::default() };
     let ended = run(options, Vec::new(), &[("LLM_MODEL", "openai/gpt-5-mini")]);
     ended.is_whole();
-    let request = ended.standin.requests().pop().unwrap();
+    let request = ended.fake_model.requests().pop().unwrap();
     let schema = &request.body["response_format"]["json_schema"]["schema"];
     let horizon = &schema["properties"]["opportunities"]["items"]["properties"]["horizon"];
     assert!(horizon["type"] == "string" && horizon["enum"].as_array().is_some_and(|words| words.len() == 3));

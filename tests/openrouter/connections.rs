@@ -14,11 +14,11 @@ use crate::support::wait::eventually;
 #[tokio::test]
 async fn the_total_deadline_ends_a_slow_drip() {
     for comments in [true, false] {
-        let standin = start([Reply::Drip { every: Duration::from_millis(20), comments }]);
+        let fake_model = start([Reply::Drip { every: Duration::from_millis(20), comments }]);
         let timeouts = OpenRouterConfig {
             total_timeout: Duration::from_millis(1_500),
             idle_timeout: Duration::from_secs(1),
-            ..config(&standin)
+            ..config(&fake_model)
         };
         let started = Instant::now();
         let error = ask(timeouts).await.unwrap_err();
@@ -28,16 +28,16 @@ async fn the_total_deadline_ends_a_slow_drip() {
                 && error.message.contains("LLM_TIMEOUT_SECONDS")
         );
         assert!(started.elapsed() >= Duration::from_millis(1_500), "comments and pieces count as life");
-        assert_eq!(standin.calls(), 1);
-        eventually("the hang-up", async || standin.hung_up() == 1).await;
+        assert_eq!(fake_model.calls(), 1);
+        eventually("the hang-up", async || fake_model.hung_up() == 1).await;
     }
 }
 
 #[tokio::test]
 async fn the_idle_deadline_ends_a_hang() {
     for reply in [Reply::HangBeforeHeaders, Reply::HangMidBody] {
-        let standin = start([reply.clone(), reply.clone(), reply.clone(), reply.clone()]);
-        let timeouts = OpenRouterConfig { idle_timeout: Duration::from_millis(100), ..config(&standin) };
+        let fake_model = start([reply.clone(), reply.clone(), reply.clone(), reply.clone()]);
+        let timeouts = OpenRouterConfig { idle_timeout: Duration::from_millis(100), ..config(&fake_model) };
         let error = ask(timeouts.clone()).await.unwrap_err();
         assert_eq!(error.code, LlmErrorCode::LlmTimeout, "{reply:?}");
         assert!(error.message.contains("sent nothing for 1 s (3 attempts)"), "{}", error.message);
@@ -49,7 +49,7 @@ async fn the_idle_deadline_ends_a_hang() {
                 .attempts,
             2
         );
-        eventually("the hang-up", async || standin.hung_up() == 4).await;
+        eventually("the hang-up", async || fake_model.hung_up() == 4).await;
     }
 }
 
@@ -69,9 +69,9 @@ async fn a_connection_lost_after_completion_costs_nothing_more() {
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_and_named() {
-    let standin = FakeModel::start(Options::default());
-    let settings = config(&standin);
-    drop(standin);
+    let fake_model = FakeModel::start(Options::default());
+    let settings = config(&fake_model);
+    drop(fake_model);
     let error = ask(settings).await.unwrap_err();
     assert_eq!((error.code, error.attempts), (LlmErrorCode::LlmError, 3));
     assert!(
@@ -83,16 +83,16 @@ async fn a_refused_connection_is_tried_again_and_named() {
 
 #[tokio::test]
 async fn cancelling_hangs_up_so_that_billing_stops() {
-    let standin = start([Reply::Drip { every: Duration::from_millis(5), comments: false }]);
+    let fake_model = start([Reply::Drip { every: Duration::from_millis(5), comments: false }]);
     let cancel = CancellationToken::new();
-    let client = client(config(&standin));
+    let client = client(config(&fake_model));
     let asked = request();
     let (result, ()) = tokio::join!(client.complete(&asked, None, &cancel), async {
-        eventually("the calls", async || standin.calls() == 1).await;
+        eventually("the calls", async || fake_model.calls() == 1).await;
         cancel.cancel();
     });
     assert_eq!(result.unwrap_err().code, LlmErrorCode::Cancelled);
-    eventually("the hang-up", async || standin.hung_up() == 1).await;
+    eventually("the hang-up", async || fake_model.hung_up() == 1).await;
 }
 
 /// Everything that is logged while `action` runs, at the finest level.
@@ -132,11 +132,11 @@ async fn logged(action: impl Future<Output = ()>) -> String {
 async fn an_echoed_key_is_never_shown() {
     let echo =
         json!({"error": {"code": 401, "message": format!("Bad key '{KEY}' in \"Bearer {KEY}\"\u{1b}[31m")}});
-    let standin = start([
+    let fake_model = start([
         Reply::Status { status: 503, headers: Vec::new(), body: echo.clone() },
         Reply::Status { status: 401, headers: Vec::new(), body: echo },
     ]);
-    let client = client(config(&standin));
+    let client = client(config(&fake_model));
     let log = logged(async {
         let error = client.complete(&request(), None, &CancellationToken::new()).await.unwrap_err();
         assert!(error.message.contains("Bad key '[redacted]'"), "{}", error.message);
@@ -144,7 +144,7 @@ async fn an_echoed_key_is_never_shown() {
             error.message.clone(),
             format!("{error:?}"),
             format!("{client:?}"),
-            format!("{:?}", config(&standin)),
+            format!("{:?}", config(&fake_model)),
         ] {
             assert!(!shown.contains(KEY) && !shown.contains('\u{1b}'), "{shown}");
         }
@@ -183,10 +183,10 @@ impl RequestSource for SaysOnce {
 
 #[tokio::test]
 async fn a_one_shot_body_is_not_resent_empty() {
-    let standin = start([status(503)]);
+    let fake_model = start([status(503)]);
     let source = SaysOnce(false.into());
     let error =
-        client(config(&standin)).complete(&source, None, &CancellationToken::new()).await.unwrap_err();
+        client(config(&fake_model)).complete(&source, None, &CancellationToken::new()).await.unwrap_err();
     assert_eq!((error.message.as_str(), error.attempts), ("the request could not be made again", 2));
-    assert_eq!((error.disposition, standin.calls()), (Disposition::Fail, 1));
+    assert_eq!((error.disposition, fake_model.calls()), (Disposition::Fail, 1));
 }

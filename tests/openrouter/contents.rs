@@ -37,9 +37,9 @@ async fn a_mid_stream_error_is_retried() {
 
 #[tokio::test]
 async fn leading_newlines_do_no_harm() {
-    let standin = FakeModel::start(Options { streams: false, ..Options::default() });
-    standin.script([Reply::Answer(Wrapping::LeadingNewlines)]);
-    assert!(ask(config(&standin)).await.unwrap().parts.content.contains("inspirations"));
+    let fake_model = FakeModel::start(Options { streams: false, ..Options::default() });
+    fake_model.script([Reply::Answer(Wrapping::LeadingNewlines)]);
+    assert!(ask(config(&fake_model)).await.unwrap().parts.content.contains("inspirations"));
     assert!(is_taken(Reply::Answer(Wrapping::LeadingNewlines)).await.parts.content.contains("inspirations"));
 }
 
@@ -94,12 +94,12 @@ async fn content_type_matters_only_with_wrong_content() {
 
 #[tokio::test]
 async fn a_body_of_200_mb_is_cut_off() {
-    let standin = start([Reply::Huge { bytes: 200_000_000 }]);
-    let error = ask(config(&standin)).await.unwrap_err();
-    assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmInvalidOutput, 1));
+    let fake_model = start([Reply::Huge { bytes: 200_000_000 }]);
+    let error = ask(config(&fake_model)).await.unwrap_err();
+    assert_eq!((error.code, fake_model.calls()), (LlmErrorCode::LlmInvalidOutput, 1));
     assert!(error.message.contains("larger than 8388608 bytes"), "{}", error.message);
-    eventually("the hang-up", async || standin.hung_up() == 1).await;
-    assert!(standin.bytes_sent() < 40_000_000, "{} bytes were taken", standin.bytes_sent());
+    eventually("the hang-up", async || fake_model.hung_up() == 1).await;
+    assert!(fake_model.bytes_sent() < 40_000_000, "{} bytes were taken", fake_model.bytes_sent());
 }
 
 fn cut_off() -> Reply {
@@ -108,12 +108,12 @@ fn cut_off() -> Reply {
 
 #[tokio::test]
 async fn a_length_limited_answer_gets_twice_the_limit() {
-    let standin = start([cut_off()]);
-    let completion = ask(config(&standin)).await.unwrap();
-    assert_eq!((standin.calls(), completion.attempts), (2, 2));
+    let fake_model = start([cut_off()]);
+    let completion = ask(config(&fake_model)).await.unwrap();
+    assert_eq!((fake_model.calls(), completion.attempts), (2, 2));
     assert!((completion.usage.cost_usd - 0.02).abs() < 1e-9, "both are paid");
     let limits: Vec<Value> =
-        standin.requests().iter().map(|request| request.body["max_tokens"].clone()).collect();
+        fake_model.requests().iter().map(|request| request.body["max_tokens"].clone()).collect();
     assert_eq!(limits, [1_234, 2_468]);
 }
 
@@ -131,10 +131,10 @@ async fn a_complete_answer_survives_a_broken_stream() {
     let chunk = json!({"choices": [{"index": 0, "delta": {"content": whole}, "finish_reason": null}]});
     for rest in ["", "data: {\"error\": {\"code\": 502, \"message\": \"gone\"}}\n\n"] {
         let body = format!("data: {chunk}\n\n{rest}").into_bytes();
-        let standin = start([Reply::Raw { content_type: "text/event-stream", body }]);
+        let fake_model = start([Reply::Raw { content_type: "text/event-stream", body }]);
         let completion =
-            client(config(&standin)).complete(&request, None, &CancellationToken::new()).await.unwrap();
-        assert_eq!((completion.parts.content.as_str(), standin.calls()), (whole.as_str(), 1), "{rest}");
+            client(config(&fake_model)).complete(&request, None, &CancellationToken::new()).await.unwrap();
+        assert_eq!((completion.parts.content.as_str(), fake_model.calls()), (whole.as_str(), 1), "{rest}");
     }
 }
 

@@ -57,9 +57,9 @@ fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-async fn post(standin: &FakeModel, body: &Value) -> (u16, String) {
+async fn post(fake_model: &FakeModel, body: &Value) -> (u16, String) {
     let response = http()
-        .post(format!("{}/chat/completions", standin.base_url()))
+        .post(format!("{}/chat/completions", fake_model.base_url()))
         .body(body.to_string())
         .send()
         .await
@@ -67,16 +67,16 @@ async fn post(standin: &FakeModel, body: &Value) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-async fn content(standin: &FakeModel, body: &Value) -> String {
-    let (status, text) = post(standin, body).await;
+async fn content(fake_model: &FakeModel, body: &Value) -> String {
+    let (status, text) = post(fake_model, body).await;
     assert_eq!(status, 200, "{text}");
     let completion: Value = serde_json::from_str(&text).unwrap();
     completion["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
 }
 
 async fn answer(options: Options) -> Value {
-    let standin = FakeModel::start(options);
-    serde_json::from_str(&content(&standin, &body(strict())).await).unwrap()
+    let fake_model = FakeModel::start(options);
+    serde_json::from_str(&content(&fake_model, &body(strict())).await).unwrap()
 }
 
 fn is_sound(answer: &Value) {
@@ -106,16 +106,16 @@ async fn an_answer_satisfies_schema_and_prompt() {
 
 #[tokio::test]
 async fn without_a_schema_the_prompts_own_counts() {
-    let standin = FakeModel::start(Options::default());
-    let bare = content(&standin, &body(json!({"type": "json_object"}))).await;
+    let fake_model = FakeModel::start(Options::default());
+    let bare = content(&fake_model, &body(json!({"type": "json_object"}))).await;
     is_sound(&serde_json::from_str(&bare).unwrap());
     for (provider, format) in [
         (Provider::TextOnly, Value::Null),
         (Provider::Ignoring, strict()),
         (Provider::NoParameters, strict()),
     ] {
-        let standin = FakeModel::start(Options { provider, ..Options::default() });
-        let text = content(&standin, &body(format)).await;
+        let fake_model = FakeModel::start(Options { provider, ..Options::default() });
+        let text = content(&fake_model, &body(format)).await;
         let (prose, fenced) = text.split_once("```json\n").unwrap();
         is_sound(&serde_json::from_str(fenced.split("```").next().unwrap()).unwrap());
         assert!(!prose.contains('{'));
@@ -133,21 +133,21 @@ async fn prompt_only_bounds_are_broken_on_demand() {
     assert_eq!(always(Bound::Empty).await["cases"][0]["title"], "");
     assert_eq!(always(Bound::TooLarge).await["cases"][0]["sources"][0]["page"], 10);
 
-    let standin =
+    let fake_model =
         FakeModel::start(Options { violates: Violates::Once(Bound::NoItems), ..Options::default() });
     for expected in [0, 2, 2] {
-        let answer: Value = serde_json::from_str(&content(&standin, &body(strict())).await).unwrap();
+        let answer: Value = serde_json::from_str(&content(&fake_model, &body(strict())).await).unwrap();
         assert_eq!(cases(&answer), expected);
     }
 }
 
 #[tokio::test]
 async fn a_strict_decoder_keeps_every_sent_bound() {
-    let standin =
+    let fake_model =
         FakeModel::start(Options { violates: Violates::Always(Bound::NoItems), ..Options::default() });
     let mut format = strict();
     format["json_schema"]["schema"] = stated();
-    is_sound(&serde_json::from_str(&content(&standin, &body(format)).await).unwrap());
+    is_sound(&serde_json::from_str(&content(&fake_model, &body(format)).await).unwrap());
 }
 
 #[tokio::test]
@@ -155,10 +155,10 @@ async fn an_answer_beyond_max_tokens_is_cut() {
     for (provider, native) in
         [(Provider::OpenAi, "length"), (Provider::Anthropic, "max_tokens"), (Provider::Google, "MAX_TOKENS")]
     {
-        let standin = FakeModel::start(Options { provider, ..Options::default() });
+        let fake_model = FakeModel::start(Options { provider, ..Options::default() });
         let mut body = body(strict());
         body["max_tokens"] = json!(50);
-        let completion: Value = serde_json::from_str(&post(&standin, &body).await.1).unwrap();
+        let completion: Value = serde_json::from_str(&post(&fake_model, &body).await.1).unwrap();
         let choice = &completion["choices"][0];
         assert_eq!(
             (&choice["finish_reason"], &choice["native_finish_reason"]),
@@ -170,10 +170,10 @@ async fn an_answer_beyond_max_tokens_is_cut() {
 }
 
 #[tokio::test]
-async fn usage_is_told_in_the_wanted_form() {
+async fn usage_has_the_configured_form() {
     for form in UsageForm::ALL {
-        let standin = FakeModel::start(Options { usage: form, cost_usd: 0.5, ..Options::default() });
-        let completion: Value = serde_json::from_str(&post(&standin, &body(strict())).await.1).unwrap();
+        let fake_model = FakeModel::start(Options { usage: form, cost_usd: 0.5, ..Options::default() });
+        let completion: Value = serde_json::from_str(&post(&fake_model, &body(strict())).await.1).unwrap();
         let usage = &completion["usage"];
         let chars = completion["choices"][0]["message"]["content"].as_str().unwrap().chars().count();
         let written = match form {
@@ -221,8 +221,8 @@ async fn no_noise_changes_the_answer() {
     body["stream"] = json!(true);
     let alone = Noise::ALL.map(|noise| vec![noise]);
     for noise in alone.into_iter().chain([Vec::new(), Noise::ALL.to_vec()]) {
-        let standin = FakeModel::start(Options { noise: noise.clone(), ..Options::default() });
-        let (_, stream) = post(&standin, &body).await;
+        let fake_model = FakeModel::start(Options { noise: noise.clone(), ..Options::default() });
+        let (_, stream) = post(&fake_model, &body).await;
         assert_eq!(read(stream.as_bytes()), quiet, "{noise:?}");
     }
 }
@@ -231,9 +231,15 @@ async fn no_noise_changes_the_answer() {
 async fn the_price_list_says_what_the_provider_takes() {
     let listed = async |provider: Provider| -> Value {
         let models = vec![Model::priced("a/b", "0.0000015", "0.000006")];
-        let standin = FakeModel::start(Options { provider, models, ..Options::default() });
-        let text =
-            http().get(format!("{}/models", standin.base_url())).send().await.unwrap().text().await.unwrap();
+        let fake_model = FakeModel::start(Options { provider, models, ..Options::default() });
+        let text = http()
+            .get(format!("{}/models", fake_model.base_url()))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         serde_json::from_str::<Value>(&text).unwrap()["data"][0].clone()
     };
     let model = listed(Provider::OpenAi).await;
@@ -249,35 +255,35 @@ async fn the_price_list_says_what_the_provider_takes() {
 
 #[tokio::test]
 async fn a_refused_request_is_recorded_and_not_paid() {
-    let standin = FakeModel::start(Options { provider: Provider::TextOnly, ..Options::default() });
-    standin.script([Reply::Content("scripted".to_owned())]);
-    assert_eq!(post(&standin, &body(strict())).await.0, 400);
-    assert_eq!(content(&standin, &body(Value::Null)).await, "scripted", "a refusal uses no reply up");
-    assert_eq!((standin.calls(), standin.paid()), (2, 1));
+    let fake_model = FakeModel::start(Options { provider: Provider::TextOnly, ..Options::default() });
+    fake_model.script([Reply::Content("scripted".to_owned())]);
+    assert_eq!(post(&fake_model, &body(strict())).await.0, 400);
+    assert_eq!(content(&fake_model, &body(Value::Null)).await, "scripted", "a refusal uses no reply up");
+    assert_eq!((fake_model.calls(), fake_model.paid()), (2, 1));
 }
 
 #[tokio::test]
 async fn the_prompts_schema_identifies_the_stage() {
-    let standin = FakeModel::start(Options::default());
+    let fake_model = FakeModel::start(Options::default());
     for stage in Stage::ALL {
         let text = format!("<<<BEGIN document 1>>>\n<<<END document 1>>>\n{}", schema::of(stage).checked);
         let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
-        post(&standin, &body).await;
-        assert_eq!(standin.calls_of(schema::of(stage).name), 1, "{stage}");
+        post(&fake_model, &body).await;
+        assert_eq!(fake_model.calls_of(schema::of(stage).name), 1, "{stage}");
     }
 }
 
 #[tokio::test]
 async fn answers_of_every_seed_satisfy_what_is_checked() {
     for seed in 0..24 {
-        let standin = FakeModel::start(Options { seed, ..Options::default() });
+        let fake_model = FakeModel::start(Options { seed, ..Options::default() });
         for stage in Stage::ALL {
             let checked = schema::of(stage);
             let text = format!("{PAGES}\n\n# The schema of your answer\n\n{}", checked.checked);
             let format = json!({"name": checked.name, "strict": true, "schema": sent(&checked.sent)});
             let body = json!({"model": "m", "messages": [{"role": "user", "content": text}],
                 "response_format": {"type": "json_schema", "json_schema": format}});
-            let answer: Value = serde_json::from_str(&content(&standin, &body).await).unwrap();
+            let answer: Value = serde_json::from_str(&content(&fake_model, &body).await).unwrap();
             assert_eq!(checked.check(&answer), Ok(()), "seed {seed}, {stage}: {answer}");
         }
     }

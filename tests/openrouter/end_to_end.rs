@@ -1,4 +1,4 @@
-//! What goes out, and whole stages through the model analyst.
+//! Outgoing requests, and whole stages through the model analyst.
 
 use pipeline::{
     analyst::{
@@ -55,16 +55,16 @@ async fn answer(client: &Arc<OpenRouter>, stage: Stage, earlier: &Outputs) -> Re
     analyst.answer(stage, &input, &CancellationToken::new()).await
 }
 
-async fn first_stage(standin: &FakeModel) -> Result<Answer, AnalystError> {
-    answer(&Arc::new(client(config(standin))), Stage::InputProcessing, &Outputs::default()).await
+async fn first_stage(fake_model: &FakeModel) -> Result<Answer, AnalystError> {
+    answer(&Arc::new(client(config(fake_model))), Stage::InputProcessing, &Outputs::default()).await
 }
 
 #[tokio::test]
 async fn four_stages_are_answered_streamed_or_not() {
     for streams in [true, false] {
-        let standin =
+        let fake_model =
             FakeModel::start(Options { streams, api_key: Some(KEY.to_owned()), ..Options::default() });
-        let client = Arc::new(client(config(&standin)));
+        let client = Arc::new(client(config(&fake_model)));
         let mut outputs = Outputs::default();
         for stage in Stage::ALL {
             let Answer { mut output, provenance, warnings } = answer(&client, stage, &outputs).await.unwrap();
@@ -82,19 +82,19 @@ async fn four_stages_are_answered_streamed_or_not() {
         assert_eq!(outputs.lessons()[0].inspirations, ["I1"]);
         assert_eq!(outputs.opportunities()[0].lessons, ["L1"]);
         assert_eq!(outputs.opportunities()[1].profile_links[0].entry, "Cheese");
-        assert_eq!((standin.calls(), standin.connections()), (4, 1), "one connection serves them all");
+        assert_eq!((fake_model.calls(), fake_model.connections()), (4, 1), "one connection serves them all");
     }
 }
 
 #[tokio::test]
 async fn the_request_is_strict_streaming_and_cacheable() {
-    let standin = start([]);
-    let mut settings = config(&standin);
+    let fake_model = start([]);
+    let mut settings = config(&fake_model);
     settings.http_referer = Some("https://example.com".to_owned());
     settings.title = Some("Innovation".to_owned());
     let completion = ask(settings).await.unwrap();
     assert_eq!(completion.generation_id.as_deref(), Some("gen-fake"));
-    let [request] = &standin.requests()[..] else { panic!("one request") };
+    let [request] = &fake_model.requests()[..] else { panic!("one request") };
     assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
     assert_eq!(request.header("http-referer"), Some("https://example.com"));
     assert_eq!(request.header("x-openrouter-title"), Some("Innovation"));
@@ -114,11 +114,11 @@ async fn the_request_is_strict_streaming_and_cacheable() {
 
 #[tokio::test]
 async fn only_anthropic_models_get_cache_marks() {
-    let standin = start([]);
+    let fake_model = start([]);
     let settings =
-        OpenRouterConfig { model: "acme/one".to_owned(), fallback_models: Vec::new(), ..config(&standin) };
+        OpenRouterConfig { model: "acme/one".to_owned(), fallback_models: Vec::new(), ..config(&fake_model) };
     ask(settings).await.unwrap();
-    let body = &standin.requests()[0].body;
+    let body = &fake_model.requests()[0].body;
     assert!(body["messages"][1]["content"][0].get("cache_control").is_none());
     assert!(body.get("models").is_none());
 }
@@ -126,47 +126,49 @@ async fn only_anthropic_models_get_cache_marks() {
 #[tokio::test]
 async fn the_model_that_really_answered_is_named() {
     let gone = vec!["anthropic/claude-sonnet-4.5".to_owned()];
-    let standin = FakeModel::start(Options { unavailable_models: gone, ..Options::default() });
-    assert_eq!(first_stage(&standin).await.unwrap().provenance.model, "acme/second");
+    let fake_model = FakeModel::start(Options { unavailable_models: gone, ..Options::default() });
+    assert_eq!(first_stage(&fake_model).await.unwrap().provenance.model, "acme/second");
 }
 
 #[tokio::test]
 async fn fenced_json_and_json_after_prose_are_understood() {
     for wrapping in [Wrapping::CodeFence, Wrapping::AfterProse] {
-        let standin = start([Reply::Answer(wrapping)]);
-        assert!(first_stage(&standin).await.is_ok());
-        assert_eq!(standin.calls(), 1);
+        let fake_model = start([Reply::Answer(wrapping)]);
+        assert!(first_stage(&fake_model).await.is_ok());
+        assert_eq!(fake_model.calls(), 1);
     }
 }
 
 #[tokio::test]
 async fn invalid_or_truncated_content_is_requested_once_more() {
     for wrapping in [Wrapping::SchemaInvalid, Wrapping::TruncatedContent] {
-        let standin = start([Reply::Answer(wrapping)]);
-        let provenance = first_stage(&standin).await.unwrap().provenance;
-        assert_eq!((standin.calls(), provenance.attempts), (2, 2));
+        let fake_model = start([Reply::Answer(wrapping)]);
+        let provenance = first_stage(&fake_model).await.unwrap().provenance;
+        assert_eq!((fake_model.calls(), provenance.attempts), (2, 2));
         assert!((provenance.usage.cost_usd - 0.02).abs() < 1e-9);
 
-        let standin = start([Reply::Answer(wrapping), Reply::Answer(wrapping)]);
-        let Err(AnalystError::Llm(error)) = first_stage(&standin).await else { panic!("{wrapping:?}") };
-        assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmInvalidOutput, 2));
+        let fake_model = start([Reply::Answer(wrapping), Reply::Answer(wrapping)]);
+        let Err(AnalystError::Llm(error)) = first_stage(&fake_model).await else { panic!("{wrapping:?}") };
+        assert_eq!((error.code, fake_model.calls()), (LlmErrorCode::LlmInvalidOutput, 2));
         assert!(error.message.contains("neither answer satisfies the schema"), "{}", error.message);
     }
 }
 
 #[tokio::test]
 async fn an_invented_quote_is_left_to_the_grounding() {
-    let standin = start([Reply::Answer(Wrapping::MadeUpQuote)]);
-    let StageOutput::InputProcessing(output) = first_stage(&standin).await.unwrap().output else { panic!() };
+    let fake_model = start([Reply::Answer(Wrapping::MadeUpQuote)]);
+    let StageOutput::InputProcessing(output) = first_stage(&fake_model).await.unwrap().output else {
+        panic!()
+    };
     assert!(output.inspirations[0].evidence[0].quote.starts_with("Nobody ever wrote"));
-    assert_eq!(standin.calls(), 1);
+    assert_eq!(fake_model.calls(), 1);
 }
 
 #[test]
 fn the_fake_lists_models_and_remaining_credit() {
     use std::io::{Read, Write};
-    let standin = FakeModel::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
-    let address = standin.base_url().replace("http://", "").replace("/api/v1", "");
+    let fake_model = FakeModel::start(Options { api_key: Some(KEY.to_owned()), ..Options::default() });
+    let address = fake_model.base_url().replace("http://", "").replace("/api/v1", "");
     let get = |path: &str, key: &str| {
         let mut socket = std::net::TcpStream::connect(&address).unwrap();
         write!(socket, "GET /api/v1{path} HTTP/1.1\r\nAuthorization: Bearer {key}\r\n\r\n").unwrap();

@@ -139,7 +139,7 @@ async fn ten_thousand_calls_need_few_sockets() {
 }
 
 #[tokio::test]
-async fn what_a_leaving_server_left_is_sent_again() {
+async fn requests_dropped_by_goaway_are_resent() {
     let endpoint = Endpoint::start(Speaks::Http2, Duration::from_secs(1));
     let client = Arc::new(client(endpoint.config()));
     let before = calls(&client, 10);

@@ -32,9 +32,9 @@ const KEY: &str = "sk-or-v1-0123456789abcdef";
 const ATTEMPTS: usize = 3;
 
 /// The client's settings for tests: the same rules in less time.
-fn config(standin: &FakeModel) -> OpenRouterConfig {
+fn config(fake_model: &FakeModel) -> OpenRouterConfig {
     OpenRouterConfig {
-        base_url: standin.base_url(),
+        base_url: fake_model.base_url(),
         fallback_models: vec!["acme/second".to_owned()],
         total_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(10),
@@ -74,34 +74,34 @@ async fn ask(config: OpenRouterConfig) -> Result<Completion, LlmError> {
 }
 
 fn start(script: impl IntoIterator<Item = Reply>) -> FakeModel {
-    let standin = FakeModel::start(Options::default());
-    standin.script(script);
-    standin
+    let fake_model = FakeModel::start(Options::default());
+    fake_model.script(script);
+    fake_model
 }
 
 /// The endpoint replies so every time: the call fails with this code and sentence after so many requests.
 async fn fails(reply: Reply, code: LlmErrorCode, sentence: &str, calls: usize) -> LlmError {
-    let standin = start(std::iter::repeat_n(reply, 10));
-    let error = ask(config(&standin)).await.unwrap_err();
+    let fake_model = start(std::iter::repeat_n(reply, 10));
+    let error = ask(config(&fake_model)).await.unwrap_err();
     assert_eq!(error.code, code, "{}", error.message);
     assert!(error.message.contains(sentence), "{:?} does not say {sentence:?}", error.message);
-    assert_eq!((standin.calls(), error.attempts as usize), (calls, calls), "{}", error.message);
+    assert_eq!((fake_model.calls(), error.attempts as usize), (calls, calls), "{}", error.message);
     assert!(!error.message.contains(KEY) && error.message.chars().count() < 600);
     error
 }
 
 /// The endpoint replies so once: the next request brings the answer.
 async fn recovers(reply: Reply) -> Completion {
-    let standin = start([reply.clone()]);
-    let completion = ask(config(&standin)).await.unwrap_or_else(|error| panic!("{reply:?}: {error}"));
-    assert_eq!((standin.calls(), completion.attempts), (2, 2), "{reply:?}");
+    let fake_model = start([reply.clone()]);
+    let completion = ask(config(&fake_model)).await.unwrap_or_else(|error| panic!("{reply:?}: {error}"));
+    assert_eq!((fake_model.calls(), completion.attempts), (2, 2), "{reply:?}");
     completion
 }
 
 /// The endpoint replies so: it is taken at once.
 async fn is_taken(reply: Reply) -> Completion {
-    let standin = start([reply]);
-    let completion = ask(config(&standin)).await.unwrap();
-    assert_eq!((standin.calls(), completion.attempts), (1, 1));
+    let fake_model = start([reply]);
+    let completion = ask(config(&fake_model)).await.unwrap();
+    assert_eq!((fake_model.calls(), completion.attempts), (1, 1));
     completion
 }

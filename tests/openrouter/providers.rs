@@ -14,13 +14,13 @@ use crate::support::{
 
 /// A run of the binary against the double.
 struct Case {
-    standin: FakeModel,
+    fake_model: FakeModel,
     run: Run,
 }
 
 impl Case {
     fn new(options: Options) -> Self {
-        Self { standin: FakeModel::start(options), run: Run::new() }
+        Self { fake_model: FakeModel::start(options), run: Run::new() }
     }
 
     fn with(provider: Provider) -> Self {
@@ -29,7 +29,7 @@ impl Case {
 
     fn run(&self, variables: &[(&str, &str)]) -> Output {
         let mut command = self.run.command(&sample("spotted-innovation.md"), "lactalis-canada", &["--json"]);
-        command.env("OPENROUTER_API_KEY", KEY).env("OPENROUTER_BASE_URL", self.standin.base_url());
+        command.env("OPENROUTER_API_KEY", KEY).env("OPENROUTER_BASE_URL", self.fake_model.base_url());
         command.envs(variables.iter().copied()).output().unwrap()
     }
 
@@ -51,11 +51,11 @@ impl Case {
         let format = |request: &crate::support::openrouter::Recorded| {
             request.body["response_format"]["type"].as_str().unwrap_or("none").to_owned()
         };
-        self.standin.requests().iter().map(format).collect()
+        self.fake_model.requests().iter().map(format).collect()
     }
 
     fn refused(&self) -> usize {
-        self.standin.calls() - self.standin.paid()
+        self.fake_model.calls() - self.fake_model.paid()
     }
 }
 
@@ -68,7 +68,7 @@ fn a_run_completes_within_each_strict_mode() {
     ] {
         let case = Case::with(provider);
         case.completes(&[("LLM_MODEL", model)]);
-        assert_eq!((case.standin.paid(), case.refused()), (4, 0), "{provider:?}");
+        assert_eq!((case.fake_model.paid(), case.refused()), (4, 0), "{provider:?}");
         assert_eq!(case.formats(), ["json_schema"; 4]);
         for file in STAGE_FILES {
             assert_eq!(case.run.json(file)["meta"]["warnings"], serde_json::json!([]), "{provider:?} {file}");
@@ -89,7 +89,10 @@ fn a_run_completes_where_schemas_are_not_taken() {
         let formats = case.formats();
         assert!(last.is_empty() || formats.last().unwrap() == last, "{provider:?}: {formats:?}");
         // Each step down is found once, and remembered for the stages after it.
-        assert!(case.standin.paid() == 4 && (1..=2).contains(&case.refused()), "{provider:?}: {formats:?}");
+        assert!(
+            case.fake_model.paid() == 4 && (1..=2).contains(&case.refused()),
+            "{provider:?}: {formats:?}"
+        );
     }
 }
 
@@ -97,7 +100,7 @@ fn a_run_completes_where_schemas_are_not_taken() {
 fn a_run_completes_where_the_format_is_ignored() {
     let case = Case::with(Provider::Ignoring);
     case.completes(&[]);
-    assert_eq!((case.standin.paid(), case.refused()), (4, 0));
+    assert_eq!((case.fake_model.paid(), case.refused()), (4, 0));
 }
 
 #[test]
@@ -122,7 +125,7 @@ fn a_step_down_keeps_every_other_constraint() {
             kept.remove("require_parameters");
             kept
         };
-        let requests = case.standin.requests();
+        let requests = case.fake_model.requests();
         for request in &requests {
             assert_eq!(constraints(&request.body), constraints(&requests[0].body), "{provider:?}");
             assert_eq!(request.body["max_tokens"], requests[0].body["max_tokens"]);
@@ -146,8 +149,8 @@ fn a_constraint_is_sent_and_named_on_failure() {
             let told: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(told["error"]["code"], "LLM_ERROR", "{variable}");
             assert!(told["error"]["message"].as_str().unwrap().contains(variable), "{told}");
-            assert_eq!(case.standin.paid(), 0, "{variable}: nobody else is asked");
-            let requests = case.standin.requests();
+            assert_eq!(case.fake_model.paid(), 0, "{variable}: nobody else is asked");
+            let requests = case.fake_model.requests();
             assert!(
                 requests.iter().all(|request| request.body["provider"].get(member).is_some()),
                 "{variable}"
@@ -156,7 +159,7 @@ fn a_constraint_is_sent_and_named_on_failure() {
     }
     let case = Case::with(Provider::Lenient);
     case.completes(&[("LLM_REASONING_EFFORT", "low"), ("LLM_PROVIDER_ORDER", "a,b")]);
-    let body = &case.standin.requests()[0].body;
+    let body = &case.fake_model.requests()[0].body;
     assert_eq!(body["reasoning"], serde_json::json!({"effort": "low"}));
     assert_eq!(body["provider"]["order"], serde_json::json!(["a", "b"]));
 }
@@ -179,13 +182,13 @@ fn a_broken_bound_is_requested_again_with_path() {
     for bound in [Bound::TooManyItems, Bound::NoItems, Bound::TooLong, Bound::Empty] {
         let case = Case::new(Options { violates: Violates::OnceEachStage(bound), ..Options::default() });
         case.completes(&[]);
-        assert_eq!(case.standin.paid(), 8, "{bound:?}");
-        let again = case.standin.requests()[1].body["messages"].to_string();
+        assert_eq!(case.fake_model.paid(), 8, "{bound:?}");
+        let again = case.fake_model.requests()[1].body["messages"].to_string();
         assert!(again.contains("/inspirations"), "{bound:?}");
 
         let case = Case::new(Options { violates: Violates::Always(bound), ..Options::default() });
         assert_eq!(case.fails(&[]), "LLM_INVALID_OUTPUT");
-        assert_eq!(case.standin.paid(), 2, "{bound:?}");
+        assert_eq!(case.fake_model.paid(), 2, "{bound:?}");
     }
 }
 
@@ -194,7 +197,7 @@ fn a_run_completes_amid_all_noise_at_once() {
     for streams in [true, false] {
         let case = Case::new(Options { streams, noise: Noise::ALL.to_vec(), ..Options::default() });
         case.completes(&[]);
-        assert_eq!(case.standin.paid(), 4, "streamed: {streams}");
+        assert_eq!(case.fake_model.paid(), 4, "streamed: {streams}");
     }
 }
 
@@ -203,10 +206,10 @@ async fn no_single_noise_costs_an_attempt() {
     let mut wrong = Vec::new();
     for noise in Noise::ALL {
         for streams in [true, false] {
-            let standin = FakeModel::start(Options { streams, noise: vec![noise], ..Options::default() });
+            let fake_model = FakeModel::start(Options { streams, noise: vec![noise], ..Options::default() });
             let quiet = FakeModel::start(Options { streams, ..Options::default() });
             let expected = ask(config(&quiet)).await.unwrap().parts.content;
-            match ask(config(&standin)).await {
+            match ask(config(&fake_model)).await {
                 Ok(completion) if completion.parts.content == expected && completion.attempts == 1 => {}
                 other => wrong.push((noise, streams, other.map(|completion| completion.attempts))),
             }
@@ -228,9 +231,9 @@ fn an_answer_is_found_in_each_wrapping() {
     ] {
         for streams in [true, false] {
             let case = Case::new(Options { streams, ..Options::default() });
-            case.standin.script(vec![Reply::Answer(wrapping); 4]);
+            case.fake_model.script(vec![Reply::Answer(wrapping); 4]);
             case.completes(&[]);
-            assert_eq!(case.standin.paid(), 4, "{wrapping:?}");
+            assert_eq!(case.fake_model.paid(), 4, "{wrapping:?}");
         }
     }
 }
@@ -246,7 +249,7 @@ fn a_cost_limit_holds_for_every_usage_form() {
         let case = Case::new(Options { usage, cost_usd: 0.6, models: dear(), ..Options::default() });
         let code = case.fails(&[("LLM_MAX_COST_PER_RUN_USD", "0.50")]);
         assert!(["LLM_COST_LIMIT", "LLM_CREDITS"].contains(&code.as_str()), "{usage:?}: {code}");
-        assert!(case.standin.paid() <= 1, "{usage:?}");
+        assert!(case.fake_model.paid() <= 1, "{usage:?}");
     }
 }
 
@@ -255,7 +258,7 @@ fn an_unknown_cost_stops_a_limited_run() {
     for usage in [UsageForm::OpenAi, UsageForm::Anthropic, UsageForm::Absent] {
         let case = Case::new(Options { usage, models: Vec::new(), ..Options::default() });
         case.fails(&[("LLM_MAX_COST_PER_RUN_USD", "0.50")]);
-        assert!(case.standin.paid() <= 1, "{usage:?}");
+        assert!(case.fake_model.paid() <= 1, "{usage:?}");
         // Without a limit nothing is stopped.
         case.completes(&[]);
     }

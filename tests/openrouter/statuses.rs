@@ -1,4 +1,4 @@
-//! What the endpoint refuses or cannot do, and says so by a status.
+//! The endpoint's failures that it reports by a status.
 
 use pipeline::llm::Disposition;
 use serde_json::json;
@@ -17,18 +17,18 @@ fn status_after(status: u16, retry_after: &str) -> Reply {
 
 #[tokio::test]
 async fn retry_after_in_seconds_is_obeyed() {
-    let standin = start([status_after(429, "0.2")]);
-    assert!(ask(config(&standin)).await.is_ok());
-    let requests = standin.requests();
+    let fake_model = start([status_after(429, "0.2")]);
+    assert!(ask(config(&fake_model)).await.is_ok());
+    let requests = fake_model.requests();
     assert!(requests[1].at - requests[0].at >= Duration::from_millis(200));
 }
 
 #[tokio::test]
 async fn retry_after_as_a_date_is_obeyed() {
     // The tests' clock stands at midnight of 2026-01-01: the date lies a second ahead.
-    let standin = start([status_after(429, "Thu, 01 Jan 2026 00:00:01 GMT")]);
-    assert!(ask(config(&standin)).await.is_ok());
-    let requests = standin.requests();
+    let fake_model = start([status_after(429, "Thu, 01 Jan 2026 00:00:01 GMT")]);
+    assert!(ask(config(&fake_model)).await.is_ok());
+    let requests = fake_model.requests();
     assert!(requests[1].at - requests[0].at >= Duration::from_secs(1));
 }
 
@@ -123,13 +123,13 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn an_endpoint_that_keeps_failing_is_left_alone() {
-    let standin = start(std::iter::repeat_n(status(503), 100));
-    let client = client(config(&standin));
+    let fake_model = start(std::iter::repeat_n(status(503), 100));
+    let client = client(config(&fake_model));
     let cancel = CancellationToken::new();
     for _ in 0..20 {
         let _ = client.complete(&request(), None, &cancel).await;
     }
-    assert_eq!(standin.calls(), 10, "the tenth failure opens the breaker");
+    assert_eq!(fake_model.calls(), 10, "the tenth failure opens the breaker");
     let error = client.complete(&request(), None, &cancel).await.unwrap_err();
     assert!(error.message.contains("not asked for another 30 s"), "{}", error.message);
     assert!(matches!(error.disposition, Disposition::Retry { after: Some(_) }));
@@ -137,10 +137,14 @@ async fn an_endpoint_that_keeps_failing_is_left_alone() {
 
 #[tokio::test]
 async fn no_request_starts_after_the_budget_is_spent() {
-    let standin = start([Reply::ErrorInside(json!({"code": 503, "message": "m"}))]);
-    let client = client(config(&standin));
+    let fake_model = start([Reply::ErrorInside(json!({"code": 503, "message": "m"}))]);
+    let client = client(config(&fake_model));
     let error = client.complete(&request(), Some(0.01), &CancellationToken::new()).await.unwrap_err();
-    assert_eq!((error.code, standin.calls()), (LlmErrorCode::LlmCostLimit, 1), "the failed request spent it");
+    assert_eq!(
+        (error.code, fake_model.calls()),
+        (LlmErrorCode::LlmCostLimit, 1),
+        "the failed request spent it"
+    );
     assert!(error.message.contains("LLM_MAX_COST_PER_RUN_USD"));
     assert_eq!(error.disposition, Disposition::Fail);
 }

@@ -62,7 +62,7 @@ async fn users_take_turns_and_one_alone_gets_all() {
     let server = Postgres::start();
     let store = store(&migrated(&server).await);
     crowd(&store).await;
-    // The rest of the worker's room goes to whoever still waits.
+    // Users who still wait get the worker's remaining slots.
     let first = users(&store, 8).await;
     assert_eq!(counted(&first), BTreeMap::from([("ann", 5), ("ben", 2), ("cem", 1)]));
     assert_eq!(counted(&first[..3]).len(), 3, "each once before anybody twice: {first:?}");
@@ -85,7 +85,7 @@ async fn slots_freed_one_by_one_are_shared_fairly() {
 }
 
 #[tokio::test]
-async fn the_urgent_come_first_whoever_asks() {
+async fn urgent_runs_come_first_for_every_user() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);

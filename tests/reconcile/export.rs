@@ -1,4 +1,4 @@
-//! What only the database has is written out as files, with nothing missing.
+//! The export writes runs of the database as files, with nothing missing.
 
 use std::time::Duration;
 

@@ -123,7 +123,7 @@ async fn a_lost_row_returns_only_by_command() {
 }
 
 #[tokio::test]
-async fn an_ended_rowless_run_is_not_rerun() {
+async fn an_ended_run_without_row_is_not_rerun() {
     let env = TestEnv::with_database().await;
     let service = env.serve(&[]).await;
     complete(&env, &service, "run-1").await;
@@ -142,7 +142,7 @@ async fn an_ended_rowless_run_is_not_rerun() {
 }
 
 #[tokio::test]
-async fn an_open_rowless_run_continues_with_its_stages() {
+async fn an_open_run_without_row_keeps_its_stages() {
     let env = env(Duration::from_millis(400)).await;
     let mut service = env.serve(&[("CRASH_AT", "stage-stored:2")]).await;
     service.submit(&env.request("run-1")).await;

@@ -1,4 +1,4 @@
-//! After an incident nothing is left behind: what went to files alone is brought into the database, and proved equal.
+//! After an incident the reconciler brings runs of the files into the database, and proves both equal.
 
 mod export;
 mod missing_row;

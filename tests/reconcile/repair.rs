@@ -1,4 +1,4 @@
-//! What one side of an ended run has lost is filled from the other; what was changed by hand is an operator's.
+//! The reconciler restores a side of an ended run from the other side. An operator settles changes by hand.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{after_an_outage, export, kept_beside, reconcile};
 use crate::support::{innovation, service::TestEnv, wait::eventually};
 
-/// What `innovation …` says to people, with its exit code.
+/// The output of `innovation …` for people, with its exit code.
 fn told(env: &TestEnv, arguments: &[&str]) -> (Option<i32>, String) {
     let output = innovation(arguments)
         .env("APP_BASE_DIR", env.folder.path())

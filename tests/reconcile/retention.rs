@@ -1,4 +1,4 @@
-//! What was kept long enough goes, and nothing else.
+//! Retention removes expired runs, and nothing else.
 
 use std::process::Command;
 

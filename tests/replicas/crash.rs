@@ -27,7 +27,7 @@ async fn survives(env: &TestEnv, environment: &[(&str, &str)], points: &[&[(&str
         let mut deadly = settings.clone();
         deadly.push(("CRASH_AT", point));
         let mut service = env.serve(&deadly).await;
-        // The answer may be lost with the process; whoever asks again gets it.
+        // The answer may be lost with the process; a client that asks again gets it.
         let _ = service.post(&env.request(&run)).await;
         service.killed().await;
         let service = env.serve(&settings).await;

@@ -92,7 +92,7 @@ async fn dual_write_survives_a_postgres_crash_and_syncs() {
 }
 
 #[tokio::test]
-async fn database_only_waits_for_postgres_and_goes_on() {
+async fn database_only_waits_for_postgres_and_continues() {
     let mut env = slow_env().await;
     let service = env.serve(DATABASE_ONLY).await;
     service.submit(&env.request("run-1")).await;

@@ -1,4 +1,4 @@
-//! One run id, one execution, whoever asks how often.
+//! One run id, one execution, for any number of requests.
 
 use super::{DUAL_WRITE, FILE_ONLY, calls, slow_env};
 use crate::support::service::TestEnv;

@@ -191,7 +191,7 @@ async fn rolling_back_to_files_and_forward_loses_nothing() {
     env.assert_both_agree("before").await;
     env.assert_both_agree("after").await;
     assert_eq!(calls(&env.model), [3; 4]);
-    // What was accepted and ended in files alone is brought into the database by itself.
+    // The reconciler brings the run that ended in files alone into the database.
     let service = env.serve(DUAL_WRITE).await;
     env.wait_until_synced("during").await;
     env.assert_both_agree("during").await;

@@ -23,10 +23,10 @@ use crate::support::{
     service::{Service, TestEnv},
 };
 
-/// What a full disk still takes of a file: locks and marks, and no record.
+/// A full disk still takes so much of a file: locks and marks, and no record.
 const FULL_DISK_BYTES: u64 = 1024;
 
-/// What was done, and when it really was.
+/// A fault that was done, and when it really was.
 #[derive(Debug, Clone)]
 pub(super) struct Happened {
     pub(super) fault: Fault,
@@ -275,6 +275,6 @@ fn reply(misbehaviour: Misbehaviour) -> Reply {
     }
 }
 
-/// How long everything may take to settle once all is healed: an open breaker of the model's (30 s), leases, deferred
+/// How long everything may take to settle after the last fault: an open breaker of the model's (30 s), leases, deferred
 /// reconciliation, and the half minute between two looks for what ended elsewhere.
 pub(super) const SETTLE: Duration = Duration::from_secs(120);

@@ -15,7 +15,7 @@ use super::chaos::Cluster;
 /// Between two attempts at the same request, and between two looks at a run.
 const AGAIN: Duration = Duration::from_millis(400);
 
-/// What is asked for and what has to come of it.
+/// The right end of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Complete,
@@ -23,7 +23,7 @@ pub(super) enum Wanted {
     Failed(&'static str),
 }
 
-/// What is wanted of the run with this number: one in ten has a document that cannot be read.
+/// The right end of the run with this number: one in ten has a document that cannot be read.
 pub(super) fn wanted(number: usize) -> Wanted {
     match number % 20 {
         7 => Wanted::Failed("DOCUMENT_UNAVAILABLE"),
@@ -41,7 +41,7 @@ pub(super) struct Client<'a> {
     http: reqwest::Client,
     cluster: &'a Cluster,
     turn: AtomicUsize,
-    /// What no client should see.
+    /// Answers that no client should see.
     pub(super) complaints: Mutex<Vec<String>>,
     /// Requests that had to be made again.
     pub(super) repeated: AtomicUsize,

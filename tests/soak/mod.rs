@@ -44,7 +44,7 @@ const MODEL_LATENCY: Duration = Duration::from_millis(350);
 const SUITE_SEED: u64 = 20_261_130;
 
 fn from_environment(variable: &str) -> Option<u64> {
-    // How long and which schedule is for whoever starts it to say.
+    // The person who starts the soak chooses its length and schedule.
     #[allow(clippy::disallowed_methods)]
     let value = std::env::var(variable).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{variable} must be a whole number: {value}")))
@@ -81,9 +81,9 @@ async fn every_accepted_run_ends_right_under_chaos() {
     panic!("{told}\nlogs, disks and this text lie in {}", folder.display());
 }
 
-/// Suffers the schedule, heals, waits, and tells what is wrong then.
+/// Carries out the schedule, ends all faults, waits, and returns the problems that are left.
 async fn soak(cluster: &Cluster, events: &[Event], runs: usize) -> Vec<String> {
-    // The logs have the time of day, the model's stand-in has instants.
+    // The logs have the time of day, the fake model has instants.
     let since = (Instant::now(), SystemClock::default().now());
     let client = Client::new(cluster);
     let soak = events.last().map(Event::until).unwrap_or_default();
@@ -98,13 +98,13 @@ async fn soak(cluster: &Cluster, events: &[Event], runs: usize) -> Vec<String> {
                 client.run(number).await;
             }
         }));
-        // Whoever is not answered by then is told of below.
+        // The verdict below reports runs without an answer by then.
         let _ = tokio::time::timeout_at(start + soak + SETTLE, posts).await;
     };
     let suffering = async {
         cluster.suffer(events).await;
         cluster.env.model.clear_script();
-        println!("{} faults in {:.0} s; all is healed now", events.len(), start.elapsed().as_secs_f64());
+        println!("{} faults in {:.0} s; all are over now", events.len(), start.elapsed().as_secs_f64());
     };
     tokio::join!(posts, suffering);
 
@@ -207,8 +207,8 @@ async fn settle(cluster: &Cluster, problems: &mut Vec<String>) {
     }
 }
 
-/// `reconcile --verify --all` on every disk. What two replicas did that were cut off from each other is a conflict, which
-/// is the operator's to settle, and is: with the database's version. Returns the runs.
+/// `reconcile --verify --all` on every disk. Two replicas that were cut off from each other leave conflicts. This settles
+/// them as an operator would, with the database's version, and returns the runs.
 fn verify(cluster: &Cluster, problems: &mut Vec<String>) -> Vec<String> {
     let mut settled = Vec::new();
     for replica in &cluster.replicas {

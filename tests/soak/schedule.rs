@@ -1,11 +1,11 @@
-//! What is done to whom and when: all of it computed from a seed before anything begins, so that a seed replays it.
+//! The faults, their targets and times: computed from a seed before anything begins, so that a seed replays them.
 
 use std::{fmt, ops::Range, time::Duration};
 
 /// How many replicas there are.
 pub(super) const REPLICAS: usize = 3;
 
-/// What is done.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// PostgreSQL is shut down; its clients are told.
@@ -70,7 +70,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// What cannot happen twice at once.
+/// Faults of one lane never overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
     Postgres,
@@ -174,7 +174,7 @@ fn fault(kind: usize, random: &mut Random) -> (Fault, Duration) {
     }
 }
 
-/// The faults of a soak, in order. The last ones end with it; what it leaves to heal, heals afterwards.
+/// The faults of a soak, in order. The last ones end with it; the replicas recover afterwards.
 pub(super) fn schedule(seed: u64, soak: Duration) -> Vec<Event> {
     // Between two faults of one kind: long enough for a restart to be over, mostly.
     const REST: Duration = Duration::from_millis(1_500);

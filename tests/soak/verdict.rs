@@ -1,4 +1,4 @@
-//! What must hold when a soak is over. Each check tells all that it finds, not only the first.
+//! The checks after a soak. Each reports all that it finds, not only the first.
 
 use std::{
     collections::{BTreeMap, HashMap},

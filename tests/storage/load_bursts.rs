@@ -117,7 +117,7 @@ async fn a_burst_queues_without_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_of_requests_costs_nobody_a_lease() {
+async fn a_burst_of_requests_loses_no_lease() {
     const READERS: usize = 5_000;
     let server = Postgres::start();
     let url = migrated(&server).await;

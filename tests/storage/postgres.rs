@@ -1,4 +1,4 @@
-//! What only the database does: rows of the frontend's are adopted, and its tables filled.
+//! Behaviour of the database alone: it adopts rows of the frontend, and fills the frontend's tables.
 
 use std::collections::HashSet;
 

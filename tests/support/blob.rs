@@ -51,7 +51,7 @@ impl BlobStore {
     }
 
     /// The address of `path`; below `sample/` lie the repository's samples, below `fixture/` the tests' documents, and
-    /// below `marked/` a page of which the longest line begins with what follows: so do the stand-in's answers.
+    /// below `marked/` a page of which the longest line begins with what follows: so do the fake model's answers.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}/{path}", self.address.port())
     }

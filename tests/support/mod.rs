@@ -107,12 +107,12 @@ pub(crate) fn script(path: &Path) -> Command {
     command
 }
 
-/// What a command wrote to stderr.
+/// The stderr of a command.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Asserts that a command succeeded, and shows what it said if not.
+/// Asserts that a command succeeded; a failure shows its stderr.
 #[track_caller]
 pub(crate) fn assert_ok(output: &Output) {
     assert!(output.status.success(), "{:?}\n{}", output.status, stderr(output));

@@ -104,7 +104,7 @@ impl Postgres {
         let children = if matches!(how, Stop::Kill) { children(server.id()) } else { Vec::new() };
         kill_process(Pid::from_child(&server), signal).unwrap();
         for child in &children {
-            // It may have ended by itself.
+            // It may have ended already.
             let _ = kill_process(*child, Signal::KILL);
         }
         server.wait().unwrap();
@@ -163,7 +163,7 @@ impl Drop for Postgres {
     }
 }
 
-/// What `psql` would show: the rows of a script's statements, as text.
+/// As `psql` would show them: the rows of a script's statements, as text.
 pub(crate) async fn query(url: &str, sql: &str) -> Rows {
     try_query(url, sql).await.unwrap_or_else(|error| panic!("{error}\n{sql}"))
 }
@@ -241,7 +241,7 @@ impl Watchdog {
         let mut command = Command::new("sh");
         command.args(["-c", script]).arg(folder);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // A group of its own: whoever stops the test stops the test's group.
+        // A group of its own: a signal that stops the test reaches the test's group.
         Self(command.process_group(0).spawn().unwrap())
     }
 }
@@ -314,7 +314,7 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
-/// Who stands in for root: user and group.
+/// The user and group that replace root.
 fn unprivileged_user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;

@@ -99,7 +99,7 @@ impl Prisma {
     }
 }
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) ok: bool,

@@ -16,7 +16,7 @@ use tokio::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weather {
     Fair,
-    /// Whatever is sent arrives this much later, in each direction.
+    /// Bytes arrive this much later, in each direction.
     Slow(Duration),
     /// Packets are lost: connections stand, new ones are taken, and nothing comes through until it is fair again.
     /// (As TCP does, which sends again, nothing is missing then.)

@@ -27,7 +27,7 @@ pub(crate) enum Manner {
     /// Takes the request, and never answers.
     Hang,
     Slow(Duration),
-    /// Carried out by the frontend only after so long, whoever still waits for the answer.
+    /// The frontend carries it out only after so long, even if the service no longer waits.
     Late(Duration),
     /// To a place that must not be called.
     Redirect,
@@ -127,7 +127,7 @@ impl Receiver {
         self.state.lock().unwrap().received.clone()
     }
 
-    /// What was taken (answered 2xx) of a run, in order.
+    /// The events of a run that were taken (answered 2xx), in order.
     pub(crate) fn taken(&self, run: &str) -> Vec<String> {
         let all = self.received();
         let taken = all.iter().filter(|one| one.answered.is_some_and(|status| (200..300).contains(&status)));

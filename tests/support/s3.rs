@@ -78,7 +78,7 @@ impl S3 {
         format!("http://{}/", self.address)
     }
 
-    /// What a service needs to keep its files here, or behind another address.
+    /// The settings of a service whose files are here, or behind another address.
     pub(crate) fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
         vec![
             ("STORAGE_URL", format!("s3://{BUCKET}/outputs")),

@@ -216,7 +216,7 @@ async fn an_answer_counts_when_its_head_is_there() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_keeps_complete_from_nobody() {
+async fn an_oversized_update_does_not_block_completion() {
     told(Manner::Limited, &[], "complete", |asked| {
         assert!(!is_repeated(asked), "what is too large stays so: {asked:?}");
         has_complete(asked)

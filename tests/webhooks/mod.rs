@@ -252,7 +252,7 @@ async fn the_next_process_delivers_a_killed_ones_webhook() {
 }
 
 #[tokio::test]
-async fn of_two_replicas_one_tells_each_event() {
+async fn only_one_replica_sends_each_webhook() {
     const RUNS: usize = 30;
     let case = Case::new(Duration::ZERO).await;
     let settings = case.settings(&[]);

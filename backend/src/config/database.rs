@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_inside_gives_up_first() {
+    fn inner_timeouts_end_first() {
         let problems = config(&[
             ("DATABASE_POOL_MIN", "20"),
             ("DATABASE_LOCK_TIMEOUT_MS", "5000"),

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_the_schema_are_told_from_others() {
+    fn schema_refusals_differ_from_others() {
         for (status, message) in [
             (
                 400,

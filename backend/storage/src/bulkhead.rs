@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_came_first_is_served_first() {
+    async fn waiters_are_served_in_order() {
         let bulkhead = Arc::new(Bulkhead::new(1, TIMEOUT));
         let first = bulkhead.wait().await.unwrap();
         let served = Arc::new(Mutex::new(Vec::new()));

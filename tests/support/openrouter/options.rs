@@ -133,7 +133,7 @@ impl Model {
             },
             Self::priced("google/gemini-2.5-flash", "0.0000003", "0.0000025"),
             Self::priced("acme/second", "0.0000001", "0.0000004"),
-            Self::priced("standin/model", "0.000001", "0.000002"),
+            Self::priced("fake_model/model", "0.000001", "0.000002"),
         ]
     }
 }

@@ -1,4 +1,4 @@
-// What the frontend does with its client: reads a run that the service wrote, and creates one that it has not seen.
+// The frontend's use of its client: it reads a run that the service wrote, and creates one that the service has not seen.
 // Usage: tsx read-write.mts GENERATED_CLIENT RUN_ID
 import { pathToFileURL } from 'node:url'
 import { PrismaPg } from '@prisma/adapter-pg'

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_told_from_what_stays() {
+    fn transient_faults_differ_from_permanent_ones() {
         let passes = |status: u16| {
             let status = StatusCode::from_u16(status).unwrap();
             matches!(Fault::from_status(status, &HeaderMap::new()), Fault::Passing { .. })

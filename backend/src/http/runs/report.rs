@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_meant_stands() {
+    fn intended_markdown_stays() {
         let html = html(
             "# Title\n\n> “quote” & 1 < 2\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[w](https://a.example/?a=1&b=2)",
         );

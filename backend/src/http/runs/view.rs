@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn no_place_of_this_machine_is_told() {
+    fn the_view_names_no_local_path() {
         for code in [
             FailureCode::StorageUnavailable,
             FailureCode::BrandNotFound,

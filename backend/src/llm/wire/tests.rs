@@ -112,7 +112,7 @@ fn limits_go_before_errors_and_errors_before_content() {
 }
 
 #[test]
-fn what_is_no_answer_is_told_apart() {
+fn non_answers_are_classified() {
     assert_eq!(fault(b"<!DOCTYPE html><html>"), Fault::NotAnAnswer("an HTML page"));
     assert_eq!(fault(b""), Fault::NotAnAnswer("an empty body"));
     assert_eq!(fault(b" \n"), Fault::NotAnAnswer("an empty body"));
@@ -146,7 +146,7 @@ fn a_stream_may_fail_in_the_middle() {
 }
 
 #[test]
-fn what_had_arrived_before_a_fault_is_kept() {
+fn content_before_a_fault_is_kept() {
     let chunk = json!({"choices": [{"delta": {"content": "whole"}}]});
     let kept = |rest: &str| {
         let failure = decode(format!("data: {chunk}\n\n{rest}").as_bytes(), BYTES_MAX).unwrap_err();

@@ -234,7 +234,7 @@ async fn only_a_dead_process_loses_its_run() {
 }
 
 #[tokio::test]
-async fn what_the_database_lacks_is_marked_and_counted() {
+async fn unsynced_runs_are_marked_and_counted() {
     let env = Fixture::new();
     let new = new_run("doc", "acme");
     let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
@@ -294,7 +294,7 @@ async fn the_spooled_document_stays_until_the_end() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_cleared_away() {
+async fn leftovers_of_a_killed_process_are_swept() {
     let env = Fixture::new();
     let fence = env.open().await;
     env.store.store_stage(&fence, &record("One")).await.unwrap();

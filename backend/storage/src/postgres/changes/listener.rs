@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_news_is_not_heard() {
+    fn irrelevant_notifications_are_ignored() {
         let run = |text| RunId::parse(text).unwrap();
         let changed = Notification::Changed { by: "one".to_owned(), runs: vec![run("r1"), run("r2")] };
         assert_eq!(parse(CHANGED, "one r1 ../etc r2"), Some(changed));

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn states_are_told_apart() {
+    fn sql_states_are_classified() {
         for (code, kind) in [
             ("42703", StorageErrorKind::Schema),
             ("42501", StorageErrorKind::Schema),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_log_in_names_nobody() {
+    fn a_refused_login_names_no_user() {
         let said = sentence("28P01", "password authentication failed for user \"inno\"");
         assert!(!said.contains("inno"), "{said}");
         let said = sentence("42703", "column \"stage1Output\" does not exist");
