@@ -30,6 +30,7 @@ pub mod postgres;
 pub mod probe;
 pub mod router;
 mod run;
+mod term;
 
 pub use self::{
     error::{StorageError, StorageErrorKind},
@@ -44,4 +45,5 @@ pub use self::{
         sync::{Proof, Row, SyncTarget},
     },
     run::{End, RunRecord, RunRequest, RunSubmission, StoredIn, StoredStage},
+    term::Term,
 };

@@ -23,6 +23,7 @@ use crate::{
         store::Store,
     },
     run::{End, RunRecord, RunSubmission, StoredIn, StoredStage},
+    term::Term,
 };
 
 /// The lease until the first renewal.
@@ -96,9 +97,13 @@ impl Entry {
             && (self.owner.is_none() || (claim.expired && self.is_free()))
     }
 
+    fn term(&self) -> Term {
+        Term { generation: self.generation, epoch: self.epoch }
+    }
+
     fn is_held_by(&self, fence: &Fence) -> bool {
         self.status == RunStatus::Processing
-            && (self.generation, self.epoch) == (fence.generation, fence.epoch)
+            && self.term() == fence.term()
             && self.owner.as_ref().is_some_and(|(owner, _)| *owner == fence.owner)
     }
 
@@ -280,8 +285,7 @@ impl Store for MemoryStore {
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
         let mut runs = self.up()?;
         let entry = runs.get_mut(&fence.run).ok_or_else(|| fenced(fence))?;
-        if (entry.generation, entry.epoch) == (fence.generation, fence.epoch) && entry.status == end.status()
-        {
+        if entry.term() == fence.term() && entry.status == end.status() {
             return Ok(());
         }
         if !entry.is_held_by(fence) {

@@ -16,6 +16,7 @@ use crate::{
     optional_millis,
     ports::{outbox::Delivery, sync::Proof},
     run::{RunRequest, RunSubmission},
+    term::Term,
 };
 
 /// The newest manifest version that this program writes.
@@ -199,6 +200,12 @@ impl Manifest {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.status != RunStatus::Processing
+    }
+
+    /// How far the run has come here.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        Term { generation: self.generation, epoch: self.epoch }
     }
 
     /// Flushes the folder of this file before the manifest is written.

@@ -293,7 +293,7 @@ impl RunFiles {
         let Some(mut manifest) = self.read_manifest(run)? else {
             return Err(unknown(run));
         };
-        let newer = (manifest.generation, manifest.epoch) > (fence.generation, fence.epoch);
+        let newer = manifest.term() > fence.term();
         if newer || (manifest.has_ended() && manifest.generation == fence.generation) {
             let what = if newer { "has been taken by another worker" } else { "has ended" };
             return Err(StorageError::new(StorageErrorKind::Fenced, format!("run {run} {what}")));

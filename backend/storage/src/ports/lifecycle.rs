@@ -4,6 +4,8 @@ use std::{collections::HashSet, time::Duration};
 
 use pipeline::run::{RunId, RunStatus};
 
+use crate::term::Term;
+
 /// The owner of a lease, and how long it lasts without a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -26,6 +28,14 @@ pub struct Fence {
     /// Whether the worker owns the run's row under this fence. A claim from files must still take the row, if
     /// there is one.
     pub owns_row: bool,
+}
+
+impl Fence {
+    /// How far the run has come under this fence.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        Term { generation: self.generation, epoch: self.epoch }
+    }
 }
 
 /// A worker's claim for free slots.

@@ -20,7 +20,7 @@ use crate::{
 
 /// Whether the manifest would not yield to the fence: it is further, or as far in somebody else's hands.
 fn is_behind(fence: &Fence, manifest: &Manifest) -> bool {
-    let (ours, theirs) = ((fence.generation, fence.epoch), (manifest.generation, manifest.epoch));
+    let (ours, theirs) = (fence.term(), manifest.term());
     let is_others = manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner);
     theirs > ours || (theirs == ours && is_others)
 }

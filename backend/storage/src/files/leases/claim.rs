@@ -262,10 +262,7 @@ impl RunFiles {
     /// succeeds.
     pub(in crate::files) fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let _lock = self.lock(&fence.run)?;
-        let is_released = |manifest: &Manifest| {
-            manifest.owner.is_none()
-                && (manifest.generation, manifest.epoch) == (fence.generation, fence.epoch)
-        };
+        let is_released = |manifest: &Manifest| manifest.owner.is_none() && manifest.term() == fence.term();
         if self
             .read_manifest(&fence.run)?
             .is_some_and(|manifest| !manifest.has_ended() && is_released(&manifest))

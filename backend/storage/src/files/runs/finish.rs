@@ -61,8 +61,7 @@ impl RunFiles {
             Err(error) => {
                 // An earlier attempt did this, and its answer was lost.
                 let done = self.read_manifest(run)?.is_some_and(|manifest| {
-                    manifest.status == end.status()
-                        && (manifest.generation, manifest.epoch) == (fence.generation, fence.epoch)
+                    manifest.status == end.status() && manifest.term() == fence.term()
                 });
                 return if done { Ok(()) } else { Err(error) };
             }

@@ -113,10 +113,8 @@ impl RunFiles {
         for (fence, (name, stored)) in fences.iter().zip(names.iter().zip(self.backend.read_all(&names))) {
             let stored = stored.map_err(|error| self.fault(name, &error))?;
             let manifest = stored.map_or(Ok(None), |stored| self.parse_manifest(&fence.run, stored))?;
-            let is_ours = manifest.is_some_and(|manifest| {
-                !manifest.has_ended()
-                    && (manifest.generation, manifest.epoch) == (fence.generation, fence.epoch)
-            });
+            let is_ours =
+                manifest.is_some_and(|manifest| !manifest.has_ended() && manifest.term() == fence.term());
             if !is_ours {
                 lost.push(fence.run.clone());
             }
