@@ -101,10 +101,10 @@ fn words(run: &RunId, exported: &Exported) -> String {
         Exported::Written => "written".to_owned(),
         Exported::Present => "was there".to_owned(),
         Exported::Open => "has not ended; nothing was written".to_owned(),
-        Exported::Conflict { numbers } => {
+        Exported::Conflict { parts } => {
             format!(
                 "row and files differ in {}; the files stay as they are; if both belong to this service: {}",
-                super::reconcile::parts(numbers),
+                super::reconcile::names(parts),
                 super::reconcile::settle(run)
             )
         }

@@ -17,6 +17,7 @@ use crate::{
         verify::{Comparison, Scope, Sides, Verified},
     },
 };
+use storage::Part;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -206,7 +207,7 @@ fn words(run: &RunId, comparison: &Comparison) -> String {
     match comparison {
         Comparison::Equal => "equal".to_owned(),
         Comparison::Open => "has not ended".to_owned(),
-        Comparison::Differs { numbers, sides } => differing(run, numbers, sides),
+        Comparison::Differs { parts, sides } => differing(run, parts, sides),
         Comparison::Damaged { has_row: true } => format!(
             "run.json is damaged in files; to rebuild it from the row: innovation reconcile --run {run}"
         ),
@@ -221,25 +222,25 @@ fn words(run: &RunId, comparison: &Comparison) -> String {
 }
 
 /// Describes the differences and the command that repairs them.
-fn differing(run: &RunId, numbers: &[i32], sides: &Sides) -> String {
+fn differing(run: &RunId, parts: &[Part], sides: &Sides) -> String {
     let told = [
         (&sides.missing_in_files, "missing in files"),
         (&sides.damaged_in_files, "damaged in files"),
         (&sides.missing_in_database, "missing in the database"),
         (&sides.damaged_in_database, "changed by hand in the database (its digest does not match)"),
     ];
-    let is_told = |number: &i32| told.iter().any(|(which, _)| which.contains(number));
-    let other: Vec<i32> = numbers.iter().copied().filter(|number| !is_told(number)).collect();
+    let is_told = |part: &Part| told.iter().any(|(which, _)| which.contains(part));
+    let other: Vec<Part> = parts.iter().copied().filter(|part| !is_told(part)).collect();
     let mut all = Vec::new();
     if !other.is_empty() {
-        all.push(format!("differs in {}", parts(&other)));
+        all.push(format!("differs in {}", names(&other)));
     }
     for (which, how) in told.iter().filter(|(which, _)| !which.is_empty()) {
         let is = if which.len() == 1 { "is" } else { "are" };
-        all.push(format!("{} {is} {how}", parts(which)));
+        all.push(format!("{} {is} {how}", names(which)));
     }
     let command =
-        if sides.is_conflict(numbers) { settle(run) } else { format!("innovation reconcile --run {run}") };
+        if sides.is_conflict(parts) { settle(run) } else { format!("innovation reconcile --run {run}") };
     format!("{}; to repair it: {command}", all.join("; "))
 }
 
@@ -261,18 +262,14 @@ fn outcome_words(run: &RunId, outcome: &ReconcileOutcome) -> String {
                 .to_owned()
         }
         ReconcileOutcome::Unknown => "is unknown: neither the database nor the files here hold it".to_owned(),
-        ReconcileOutcome::Conflict { numbers } => {
-            format!("conflict in {}: both are kept; to resolve it: {}", parts(numbers), settle(run))
+        ReconcileOutcome::Conflict { parts } => {
+            format!("conflict in {}: both are kept; to resolve it: {}", names(parts), settle(run))
         }
         ReconcileOutcome::Failed { reason } => format!("failed: {reason}"),
     }
 }
 
-pub(super) fn parts(numbers: &[i32]) -> String {
-    let name = |number: &i32| match number {
-        0 => "its status".to_owned(),
-        5 => "the report".to_owned(),
-        stage => format!("stage {stage}"),
-    };
-    numbers.iter().map(name).collect::<Vec<_>>().join(", ")
+/// The parts' names, for people.
+pub(super) fn names(parts: &[Part]) -> String {
+    parts.iter().map(Part::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -70,9 +70,9 @@ impl Reconciler {
                     return Ok(ReconcileOutcome::Skipped);
                 }
                 (Plan::Leave, _) => return Ok(ReconcileOutcome::Skipped),
-                (Plan::Conflict { numbers }, _) => {
-                    self.call(|target| async { target.note_conflicts(run, &numbers).await }).await?;
-                    return Ok(ReconcileOutcome::Conflict { numbers });
+                (Plan::Conflict { parts }, _) => {
+                    self.call(|target| async { target.note_conflicts(run, &parts).await }).await?;
+                    return Ok(ReconcileOutcome::Conflict { parts });
                 }
                 (Plan::Replay { .. }, row) => {
                     stages_written += self.replay(&file, row.as_ref()).await?;
@@ -110,9 +110,9 @@ impl Reconciler {
         }
         match self.read_row(run).await?.map(|row| differences(&row.snapshot, &file)) {
             // What neither side could be filled with: an operator's.
-            Some(numbers) if !numbers.is_empty() => {
-                self.call(|target| async { target.note_conflicts(run, &numbers).await }).await?;
-                Ok(ReconcileOutcome::Conflict { numbers })
+            Some(parts) if !parts.is_empty() => {
+                self.call(|target| async { target.note_conflicts(run, &parts).await }).await?;
+                Ok(ReconcileOutcome::Conflict { parts })
             }
             _ => Ok(ReconcileOutcome::Failed {
                 reason: "the row kept changing while it was to be proved; try again".to_owned(),

@@ -8,7 +8,7 @@ use super::{
     plan::differences,
     verify::{Scope, is_open},
 };
-use storage::{Row, StorageError, StorageErrorKind, Store as _, files::FileStore};
+use storage::{Part, Row, StorageError, StorageErrorKind, Store as _, files::FileStore};
 
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +22,8 @@ pub enum Exported {
     Open,
     /// The files hold something else; they are left as they are.
     Conflict {
-        numbers: Vec<i32>,
+        #[serde(rename = "numbers")]
+        parts: Vec<Part>,
     },
     /// It is deleted there, or the database does not know it.
     Unknown,
@@ -102,7 +103,7 @@ impl Reconciler {
         }
         // It was changed by hand: what would be written is not all.
         if !damaged.is_empty() {
-            return Ok(Exported::Conflict { numbers: damaged.into_keys().collect() });
+            return Ok(Exported::Conflict { parts: damaged.into_keys().collect() });
         }
         let written = async {
             if let Some(file) = to.load(run).await?
@@ -120,8 +121,8 @@ impl Reconciler {
             Ok(match to.load(run).await? {
                 None => Exported::Unknown,
                 Some(file) => match differences(&row, &file) {
-                    numbers if numbers.is_empty() => Exported::Written,
-                    numbers => Exported::Conflict { numbers },
+                    parts if parts.is_empty() => Exported::Written,
+                    parts => Exported::Conflict { parts },
                 },
             })
         };

@@ -32,7 +32,7 @@ use self::{
 };
 use crate::worker::Worker;
 use storage::{
-    Row, StorageError, StorageErrorKind, Store as _, SyncTarget, files::FileStore, optional_millis,
+    Part, Row, StorageError, StorageErrorKind, Store as _, SyncTarget, files::FileStore, optional_millis,
     router::Router,
 };
 
@@ -84,7 +84,10 @@ pub enum ReconcileOutcome {
     /// Neither side knows it.
     Unknown,
     /// Both hold something, and not the same.
-    Conflict { numbers: Vec<i32> },
+    Conflict {
+        #[serde(rename = "numbers")]
+        parts: Vec<Part>,
+    },
     /// The database or the disk did not take it; the next pass tries again.
     Failed { reason: String },
 }
@@ -300,14 +303,17 @@ impl Reconciler {
             Plan::Replay { stages } => format!("{} stages and its end would be written", stages.len()),
             Plan::Fill { stages } if stages.is_empty() => {
                 match looked.as_ref().map(lacks).unwrap_or_default() {
-                    numbers if numbers.is_empty() => "would be proved".to_owned(),
-                    numbers => format!(
-                        "{numbers:?} (5 is the report) would be filled on the side that lacks it, and proved"
+                    parts if parts.is_empty() => "would be proved".to_owned(),
+                    parts => format!(
+                        "{:?} (5 is the report) would be filled on the side that lacks it, and proved",
+                        Part::numbers(&parts)
                     ),
                 }
             }
             Plan::Fill { stages } => format!("{} stages would be written", stages.len()),
-            Plan::Conflict { numbers } => format!("conflict in {numbers:?}; nothing would be written"),
+            Plan::Conflict { parts } => {
+                format!("conflict in {:?}; nothing would be written", Part::numbers(&parts))
+            }
         })
     }
 
@@ -391,8 +397,8 @@ impl Reconciler {
         let mut summary = ReconcileSummary::default();
         while let Some((run, outcome)) = outcomes.next().await {
             match &outcome {
-                ReconcileOutcome::Conflict { numbers } => {
-                    tracing::error!(event = "sync_conflict_found", run_id = %run, ?numbers, "[{run}] row and files differ; both are kept");
+                ReconcileOutcome::Conflict { parts } => {
+                    tracing::error!(event = "sync_conflict_found", run_id = %run, numbers = ?Part::numbers(parts), "[{run}] row and files differ; both are kept");
                 }
                 ReconcileOutcome::Failed { reason } => {
                     tracing::warn!(event = "reconcile_postponed", run_id = %run, reason, "[{run}] not reconciled yet")

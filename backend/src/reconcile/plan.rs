@@ -11,11 +11,7 @@ use pipeline::{
     run::{RunStatus, Stage},
 };
 
-use storage::RunRecord;
-
-/// What a report is in lists of numbers; stages have their own, the status has none.
-pub const REPORT: i32 = 5;
-pub const STATUS: i32 = 0;
+use storage::{Part, RunRecord};
 
 /// What is to be done with one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +23,7 @@ pub enum Plan {
     /// The row has ended as the files say and lacks these stages; with none it only has to be proved.
     Fill { stages: Vec<Stage> },
     /// Both hold something, and not the same.
-    Conflict { numbers: Vec<i32> },
+    Conflict { parts: Vec<Part> },
 }
 
 /// Compares a row with the files of the same run.
@@ -41,54 +37,51 @@ pub fn plan(row: Option<&RunRecord>, file: &RunRecord) -> Plan {
     if row.is_leased || !has_ended || row.generation > file.generation {
         return Plan::Leave;
     }
-    let mut numbers: Vec<i32> = differing_stages(row, file).map(|stage| stage.number().into()).collect();
+    let mut parts: Vec<Part> = differing_stages(row, file).map(Part::Stage).collect();
     let missing = file.stages.keys().copied().filter(|stage| !row.stages.contains_key(stage)).collect();
     // Told by a webhook, the frontend ends a row with FAILED and without an error code, also for a cancelled run; and what
     // nobody has accepted here it may have ended in any way.
     let is_frontends = row.status == RunStatus::Failed && row.failure.is_none()
         || row.accepted_at.is_none() && row.status != file.status;
     if row.status == RunStatus::Processing || row.generation < file.generation || is_frontends {
-        return if numbers.is_empty() {
-            Plan::Replay { stages: missing }
-        } else {
-            Plan::Conflict { numbers }
-        };
+        return if parts.is_empty() { Plan::Replay { stages: missing } } else { Plan::Conflict { parts } };
     }
     if differs(row.report.as_ref(), file.report.as_ref()) {
-        numbers.push(REPORT);
+        parts.push(Part::Report);
     }
     if row.status != file.status {
-        numbers.insert(0, STATUS);
+        parts.insert(0, Part::Status);
     }
-    if numbers.is_empty() { Plan::Fill { stages: missing } } else { Plan::Conflict { numbers } }
+    if parts.is_empty() { Plan::Fill { stages: missing } } else { Plan::Conflict { parts } }
 }
 
-/// The numbers of what one side lacks or holds differently: nothing where both hold the same.
+/// The parts that one side lacks or holds differently; none where both hold the same.
 #[must_use]
-pub fn differences(row: &RunRecord, file: &RunRecord) -> Vec<i32> {
-    let mut numbers = Vec::new();
+pub fn differences(row: &RunRecord, file: &RunRecord) -> Vec<Part> {
+    let mut parts = Vec::new();
     if (row.status, row.generation) != (file.status, file.generation) {
-        numbers.push(STATUS);
+        parts.push(Part::Status);
     }
     for stage in Stage::ALL {
         let (ours, theirs) = (row.stages.get(&stage), file.stages.get(&stage));
         if ours.map(|held| &held.sha256) != theirs.map(|held| &held.sha256) {
-            numbers.push(stage.number().into());
+            parts.push(Part::Stage(stage));
         }
     }
     let digest = |snapshot: &RunRecord| snapshot.report.as_ref().map(|report| sha256_hex(report.as_bytes()));
     if digest(row) != digest(file) {
-        numbers.push(REPORT);
+        parts.push(Part::Report);
     }
-    numbers
+    parts
 }
 
-/// Whether a side has what a number stands for.
+/// Whether a side has a part. Every side has a status.
 #[must_use]
-pub fn holds(side: &RunRecord, number: i32) -> bool {
-    match Stage::ALL.into_iter().find(|stage| i32::from(stage.number()) == number) {
-        Some(stage) => side.stages.contains_key(&stage),
-        None => side.report.is_some(),
+pub fn holds(side: &RunRecord, part: Part) -> bool {
+    match part {
+        Part::Status => true,
+        Part::Stage(stage) => side.stages.contains_key(&stage),
+        Part::Report => side.report.is_some(),
     }
 }
 

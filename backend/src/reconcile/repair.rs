@@ -1,13 +1,13 @@
 //! What a run's files have lost is made anew from its row.
 
-use pipeline::run::{RunId, Stage};
+use pipeline::run::RunId;
 
 use super::{
     ReconcileOutcome, Reconciler,
-    plan::{Plan, REPORT},
+    plan::Plan,
     verify::{Comparison, is_open},
 };
-use storage::{Row, RunRecord, StorageError, StorageErrorKind, Store as _, files::Damage};
+use storage::{Part, Row, RunRecord, StorageError, StorageErrorKind, Store as _, files::Damage};
 
 impl Reconciler {
     /// As [`Reconciler::reconcile_one`], of a run that somebody has named: its files are made anew also where nothing is
@@ -58,24 +58,24 @@ pub(super) fn with_damage(plan: Plan, row: Option<&Row>) -> Plan {
     let Some(damaged) = row.map(|row| &row.damaged).filter(|damaged| !damaged.is_empty()) else {
         return plan;
     };
-    let mut numbers = match plan {
+    let mut parts = match plan {
         Plan::Leave => return plan,
-        Plan::Conflict { ref numbers } => numbers.clone(),
+        Plan::Conflict { ref parts } => parts.clone(),
         Plan::Replay { .. } | Plan::Fill { .. } => Vec::new(),
     };
     // A report is written over when a run ends.
     let is_open = matches!(plan, Plan::Replay { .. });
-    numbers.extend(damaged.keys().filter(|number| !is_open || **number != REPORT));
-    if numbers.is_empty() {
+    parts.extend(damaged.keys().filter(|part| !is_open || **part != Part::Report));
+    if parts.is_empty() {
         return plan;
     }
-    numbers.sort_unstable();
-    numbers.dedup();
-    Plan::Conflict { numbers }
+    parts.sort_unstable();
+    parts.dedup();
+    Plan::Conflict { parts }
 }
 
-/// The numbers of what is damaged in files.
-pub(super) fn numbers_of(damage: &Damage) -> Vec<i32> {
-    let stages = damage.stages.iter().map(|stage: &Stage| i32::from(stage.number()));
-    stages.chain(damage.report.then_some(REPORT)).collect()
+/// The parts that are damaged in files.
+pub(super) fn damaged_parts(damage: &Damage) -> Vec<Part> {
+    let stages = damage.stages.iter().copied().map(Part::Stage);
+    stages.chain(damage.report.then_some(Part::Report)).collect()
 }

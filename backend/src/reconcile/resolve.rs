@@ -12,7 +12,7 @@ use super::{
     plan::{Plan, differences, holds, plan},
     repair::with_damage,
 };
-use storage::{Row, StorageError, StorageErrorKind, Store as _};
+use storage::{Part, Row, StorageError, StorageErrorKind, Store as _};
 
 /// Whose version stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -33,7 +33,7 @@ impl Reconciler {
         if row.snapshot.is_leased || is_open || row.snapshot.generation != file.generation {
             return Ok(ReconcileOutcome::Skipped);
         }
-        let Plan::Conflict { numbers } = with_damage(plan(Some(&row.snapshot), &file), Some(&row)) else {
+        let Plan::Conflict { parts } = with_damage(plan(Some(&row.snapshot), &file), Some(&row)) else {
             return Ok(self.reconcile_one(run).await);
         };
         match keep {
@@ -49,9 +49,9 @@ impl Reconciler {
                     self.files().fill(&row.snapshot).await?;
                 }
                 let Some(file) = self.files().load(run).await? else { return Ok(ReconcileOutcome::NoFiles) };
-                if let Some(lost) = row.damaged.keys().find(|number| !holds(&file, **number)) {
+                if let Some(lost) = row.damaged.keys().find(|part| !holds(&file, **part)) {
                     let what = format!(
-                        "the files do not hold what is damaged in the row either ({lost}; 5 is the report): keep the database's"
+                        "the files do not hold what is damaged in the row either ({lost}): keep the database's"
                     );
                     return Err(StorageError::new(StorageErrorKind::Invalid, what));
                 }
@@ -59,8 +59,8 @@ impl Reconciler {
                 let differing: Vec<Stage> = Stage::ALL
                     .into_iter()
                     .filter(|stage| {
-                        let number = i32::from(stage.number());
-                        numbers.contains(&number) || differences(&row.snapshot, &file).contains(&number)
+                        let part = Part::Stage(*stage);
+                        parts.contains(&part) || differences(&row.snapshot, &file).contains(&part)
                     })
                     .collect();
                 let fence = self.fence_above(&file, row.snapshot.epoch);
@@ -75,13 +75,13 @@ impl Reconciler {
                 self.replay(&file, row.as_ref()).await?;
             }
         }
-        tracing::warn!(event = "conflict_resolved", run_id = %run, ?keep, ?numbers, "[{run}] a conflict was settled by hand");
+        tracing::warn!(event = "conflict_resolved", run_id = %run, ?keep, numbers = ?Part::numbers(&parts), "[{run}] a conflict was settled by hand");
         Ok(self.reconcile_one(run).await)
     }
 
     /// The row, read with what was changed in it by hand: an operator has said that it is right.
     async fn with_accepted_digests(&self, run: &RunId, row: &Row) -> Result<Row, StorageError> {
-        let digests = row.damaged.iter().map(|(number, text)| Ok((*number, digest(*number, text)?)));
+        let digests = row.damaged.iter().map(|(part, text)| Ok((*part, digest(*part, text)?)));
         let digests = digests.collect::<Result<BTreeMap<_, _>, StorageError>>()?;
         if !self.call(|target| async { target.accept_digests(run, &digests, &row.version).await }).await? {
             return Err(changed());
@@ -91,8 +91,8 @@ impl Reconciler {
 }
 
 /// The digest of what stands in a row, if it is what this program could have written.
-fn digest(number: i32, text: &str) -> Result<String, StorageError> {
-    let Some(stage) = Stage::ALL.into_iter().find(|stage| i32::from(stage.number()) == number) else {
+fn digest(part: Part, text: &str) -> Result<String, StorageError> {
+    let Part::Stage(stage) = part else {
         return Ok(sha256_hex(text.as_bytes()));
     };
     let sha256 = StageRecord::from_bytes(stage, text.as_bytes())

@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use super::{
     Reconciler,
-    plan::{STATUS, differences, holds},
-    repair::numbers_of,
+    plan::{differences, holds},
+    repair::damaged_parts,
 };
-use storage::{RunRecord, StorageError, Store as _};
+use storage::{Part, RunRecord, StorageError, Store as _};
 
 /// Rows of one page: their runs are compared before the next page is asked for.
 const PAGE: usize = 200;
@@ -35,9 +35,10 @@ pub enum Comparison {
     Equal,
     /// It has not ended on both sides; nothing is compared.
     Open,
-    /// What differs: stage numbers, 5 for the report, 0 for the status.
+    /// The parts that differ.
     Differs {
-        numbers: Vec<i32>,
+        #[serde(rename = "numbers")]
+        parts: Vec<Part>,
         #[serde(flatten)]
         sides: Sides,
     },
@@ -53,27 +54,27 @@ pub enum Comparison {
     Unknown,
 }
 
-/// Where that which differs is, by number; what is in none of these stands on both sides, and is not the same.
+/// Why each part differs. A part in none of these lists is on both sides, and not the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Sides {
-    pub missing_in_files: Vec<i32>,
-    pub missing_in_database: Vec<i32>,
+    pub missing_in_files: Vec<Part>,
+    pub missing_in_database: Vec<Part>,
     /// Does not match its own digest; counts as missing when files are filled.
-    pub damaged_in_files: Vec<i32>,
+    pub damaged_in_files: Vec<Part>,
     /// Does not match its own digest: changed by hand, and a conflict.
-    pub damaged_in_database: Vec<i32>,
+    pub damaged_in_database: Vec<Part>,
 }
 
 impl Sides {
     /// Whether both hold something, and an operator has to say which is right.
     #[must_use]
-    pub fn is_conflict(&self, numbers: &[i32]) -> bool {
-        let is_filled = |number: &i32| {
+    pub fn is_conflict(&self, parts: &[Part]) -> bool {
+        let is_filled = |part: &Part| {
             [&self.missing_in_files, &self.missing_in_database, &self.damaged_in_files]
                 .iter()
-                .any(|filled| filled.contains(number))
+                .any(|filled| filled.contains(part))
         };
-        !self.damaged_in_database.is_empty() || !numbers.iter().all(is_filled)
+        !self.damaged_in_database.is_empty() || !parts.iter().all(is_filled)
     }
 }
 
@@ -202,27 +203,26 @@ impl Reconciler {
                 Comparison::OnlyInDatabase
             }
             (Some(row), Some(file)) => {
-                let mut numbers = differences(&row, &file);
-                numbers.extend(damaged.keys());
-                numbers.sort_unstable();
-                numbers.dedup();
-                if numbers.is_empty() {
+                let mut parts = differences(&row, &file);
+                parts.extend(damaged.keys());
+                parts.sort_unstable();
+                parts.dedup();
+                if parts.is_empty() {
                     return Ok(Comparison::Equal);
                 }
-                let damaged_in_files = numbers_of(&self.files().damage(run).await?);
-                let is_missing = |side: &RunRecord, number: i32| number != STATUS && !holds(side, number);
-                let missing = |side: &RunRecord, damaged: &[i32]| {
-                    let of = |number: &i32| is_missing(side, *number) && !damaged.contains(number);
-                    numbers.iter().copied().filter(of).collect()
+                let damaged_in_files = damaged_parts(&self.files().damage(run).await?);
+                let missing = |side: &RunRecord, damaged: &[Part]| {
+                    let of = |part: &Part| !holds(side, *part) && !damaged.contains(part);
+                    parts.iter().copied().filter(of).collect()
                 };
-                let damaged_in_database: Vec<i32> = damaged.into_keys().collect();
+                let damaged_in_database: Vec<Part> = damaged.into_keys().collect();
                 let sides = Sides {
                     missing_in_files: missing(&file, &damaged_in_files),
                     missing_in_database: missing(&row, &damaged_in_database),
                     damaged_in_files,
                     damaged_in_database,
                 };
-                Comparison::Differs { numbers, sides }
+                Comparison::Differs { parts, sides }
             }
         })
     }

@@ -25,6 +25,7 @@ mod merge;
 pub mod mode;
 pub mod observer;
 pub mod optional_millis;
+mod part;
 pub mod ports;
 pub mod postgres;
 pub mod probe;
@@ -34,6 +35,7 @@ mod term;
 
 pub use self::{
     error::{StorageError, StorageErrorKind},
+    part::{Part, UnknownPart},
     ports::{
         changes::{ChangeNotifier, Mark, Notification, RunChanges},
         control::{Control, TombstoneOutcome},

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::StorageError,
+    part::Part,
     ports::{lifecycle::Fence, store::Store},
     run::{End, RunRecord, RunSubmission},
 };
@@ -60,9 +61,8 @@ pub struct Row {
     pub version: String,
     /// The owner of the last lease on the run.
     pub owner: Option<String>,
-    /// The parts that do not match their own digest, by number (5 is the report), because somebody edited the
-    /// row. The snapshot omits them.
-    pub damaged: BTreeMap<i32, String>,
+    /// The parts that do not match their own digest, because somebody edited the row. The snapshot omits them.
+    pub damaged: BTreeMap<Part, String>,
 }
 
 /// A database whose rows can be compared with files and repaired.
@@ -167,8 +167,8 @@ pub trait SyncTarget: Store {
     async fn reopen(&self, fence: &Fence, without: &[Stage], row_version: &str)
     -> Result<bool, StorageError>;
 
-    /// Replaces the digests of an ended row by those of its columns (5 is the report). False if the row has
-    /// changed since it was read.
+    /// Replaces the digests of these parts of an ended row by those of its columns. False if the row has changed
+    /// since it was read.
     ///
     /// # Errors
     ///
@@ -176,16 +176,16 @@ pub trait SyncTarget: Store {
     async fn accept_digests(
         &self,
         run: &RunId,
-        digests: &BTreeMap<i32, String>,
+        digests: &BTreeMap<Part, String>,
         row_version: &str,
     ) -> Result<bool, StorageError>;
 
-    /// Records the parts that differ (0 status, 5 report). An empty list clears the record.
+    /// Records the parts that differ in the row. An empty list clears the record.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
-    async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError>;
+    async fn note_conflicts(&self, run: &RunId, parts: &[Part]) -> Result<(), StorageError>;
 
     /// Lists ended runs in the order of their creation, after `after`, at most `limit`.
     ///

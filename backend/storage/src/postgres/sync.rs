@@ -12,6 +12,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use crate::{
     error::{StorageError, StorageErrorKind},
     frontend_rows::FrontendRows,
+    part::Part,
     ports::{lifecycle::Fence, sync::Proof},
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
@@ -207,13 +208,13 @@ WHERE "id" = $1 AND "status" <> 'PROCESSING' AND xmin::text = $4 RETURNING "id""
 pub(super) async fn accept_digests(
     conn: &mut PooledConn<'_>,
     run: &RunId,
-    digests: &BTreeMap<i32, String>,
+    digests: &BTreeMap<Part, String>,
     row_version: &str,
 ) -> Result<bool, DbError> {
     let trusted = conn
         .query(ACCEPT_DIGESTS)
         .bind(run.as_str())
-        .bind(digests.keys().copied().collect::<Vec<_>>())
+        .bind(digests.keys().copied().map(i32::from).collect::<Vec<_>>())
         .bind(digests.values().map(String::as_str).collect::<Vec<_>>())
         .bind(row_version)
         .fetch_optional(conn.connection()?)
@@ -227,9 +228,13 @@ UPDATE "PipelineRun" SET "conflictedStages" = $2 WHERE "id" = $1 AND "conflicted
 pub(super) async fn note_conflicts(
     conn: &mut PooledConn<'_>,
     run: &RunId,
-    numbers: &[i32],
+    parts: &[Part],
 ) -> Result<(), DbError> {
-    conn.query(NOTE_CONFLICTS).bind(run.as_str()).bind(numbers).execute(conn.connection()?).await?;
+    conn.query(NOTE_CONFLICTS)
+        .bind(run.as_str())
+        .bind(Part::numbers(parts))
+        .execute(conn.connection()?)
+        .await?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use pipeline::{
 
 use crate::{
     error::{StorageError, StorageErrorKind},
+    part::Part,
     ports::{
         lifecycle::Fence,
         sync::{Proof, Row, SyncTarget},
@@ -115,14 +116,14 @@ impl SyncTarget for PostgresStore {
     async fn accept_digests(
         &self,
         run: &RunId,
-        digests: &BTreeMap<i32, String>,
+        digests: &BTreeMap<Part, String>,
         row_version: &str,
     ) -> Result<bool, StorageError> {
         bounded!(self.pool, Access::Write, |conn| sync::accept_digests(conn, run, digests, row_version))
     }
 
-    async fn note_conflicts(&self, run: &RunId, numbers: &[i32]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |conn| sync::note_conflicts(conn, run, numbers))
+    async fn note_conflicts(&self, run: &RunId, parts: &[Part]) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |conn| sync::note_conflicts(conn, run, parts))
     }
 
     async fn ended_since(

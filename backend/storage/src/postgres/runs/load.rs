@@ -16,6 +16,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
+    part::Part,
     ports::sync::Row,
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
@@ -24,9 +25,6 @@ use crate::{
     },
     run::{RunRecord, RunRequest, StoredIn, StoredStage},
 };
-
-/// The report's number after the numbers of the stages.
-const REPORT: i32 = 5;
 
 const LOAD: &str = r#"
 SELECT "documentName", "documentUrl", "companyName", "brandId", "requestDigest", "status"::text AS "status", "generation", "leaseEpoch",
@@ -64,7 +62,7 @@ pub(in crate::postgres) async fn read_row(
     .transpose()
 }
 
-fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Result<RunRecord, DbError> {
+fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<Part, String>) -> Result<RunRecord, DbError> {
     let mut stages = BTreeMap::new();
     for stage in Stage::ALL {
         let (output, digest) = columns(stage);
@@ -75,7 +73,7 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Re
             }
             Err(reason) => {
                 tracing::warn!(event = "stage_row_damaged", run_id = %run, stage = stage.number(), reason, "damaged stage in the database");
-                damaged.insert(stage.number().into(), json);
+                damaged.insert(Part::Stage(stage), json);
             }
         }
     }
@@ -87,7 +85,7 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<i32, String>) -> Re
         .is_some_and(|(report, known)| *known != sha256_hex(report.as_bytes()))
         && let Some(report) = report.take()
     {
-        damaged.insert(REPORT, report);
+        damaged.insert(Part::Report, report);
     }
     let accepted_at = time(row.try_get("accepted")?);
     Ok(RunRecord {

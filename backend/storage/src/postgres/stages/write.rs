@@ -9,7 +9,8 @@ use sqlx::Row as _;
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    frontend_rows::{REPORT_NUMBER, later_fields, own_fields, step_after},
+    frontend_rows::{later_fields, own_fields, step_after},
+    part::Part,
     ports::lifecycle::Fence,
     postgres::{
         pool::{
@@ -314,7 +315,7 @@ pub(in crate::postgres) async fn mark_unsynced(
 ) -> Result<(), DbError> {
     let mut numbers: Vec<i32> = stages.iter().map(|stage| stage.number().into()).collect();
     if numbers.is_empty() {
-        numbers.push(REPORT_NUMBER);
+        numbers.push(Part::Report.into());
     }
     let marked = conn
         .query(MARK_UNSYNCED)
