@@ -29,7 +29,6 @@ use crate::{
     llm::{
         OpenRouter, OpenRouterConfig, OpenRouterError, connections::ConnectionsConfig, deadline::WithDeadline,
     },
-    reconcile::Reconciler,
     replicas::ReplicaHeartbeat,
     retention::Retention,
     runs::{RunWatchers, Runs, admission::Admission},
@@ -45,6 +44,7 @@ use storage::{
     mode::Flags,
     postgres::{Listener, PostgresStore},
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
+    sync::Reconciler,
 };
 
 /// The wired parts that a run needs.
@@ -233,7 +233,7 @@ impl Service {
             Arc::new(Reconciler::new(
                 router.clone(),
                 target,
-                Some(worker.clone()),
+                Some(Arc::new(worker.clone())),
                 config.storage.retention,
                 clock.clone(),
             ))

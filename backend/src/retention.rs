@@ -9,11 +9,13 @@ use pipeline::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    reconcile::{Reconciler, verify::Comparison},
-    telemetry::metrics,
+use crate::telemetry::metrics;
+use storage::{
+    StorageError, SyncTarget,
+    files::FileStore,
+    router::Router,
+    sync::{Reconciler, verify::Comparison},
 };
-use storage::{StorageError, SyncTarget, files::FileStore, router::Router};
 
 /// The wait between two passes. Retention is counted in days, and an hour keeps each pass small.
 const INTERVAL: Duration = Duration::from_secs(3600);

@@ -7,11 +7,8 @@ use pipeline::run::RunId;
 use serde_json::json;
 
 use super::{EXIT_COULD_NOT_CHECK, EXIT_USAGE, EXIT_WARNINGS, fail, parse_run, put, put_json, say};
-use crate::{
-    app,
-    config::Config,
-    reconcile::{export::Exported, verify::Scope},
-};
+use crate::{app, config::Config};
+use storage::sync::{export::Exported, verify::Scope};
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("scope").required(true).args(["run", "since", "all"])))]

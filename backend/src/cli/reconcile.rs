@@ -11,13 +11,14 @@ use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
 use crate::{
     app,
     config::{Config, StoragePlace},
-    reconcile::{
-        ReconcileOutcome, ReconcileSummary, Reconciler,
-        resolve::Keep,
+};
+use storage::{
+    Part,
+    sync::{
+        ReconcileOutcome, ReconcileSummary, Reconciler, resolve,
         verify::{Comparison, Scope, Sides, Verified},
     },
 };
-use storage::Part;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -59,6 +60,15 @@ enum Command {
     },
 }
 
+/// The version that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Keep {
+    /// The row's; the files' version stays beside them as `*.conflict-TIME`
+    Database,
+    /// The files'; the row's version is kept in the run's folder as `row.conflict-TIME.json`
+    Files,
+}
+
 /// Runs the reconciliation, or the verification.
 pub async fn run(args: Args, config: Config) -> ExitCode {
     let reconciler = match app::reconciler(&config, args.verify || args.dry_run) {
@@ -87,6 +97,10 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
 }
 
 async fn resolve(reconciler: &Reconciler, run: &RunId, keep: Keep) -> ExitCode {
+    let keep = match keep {
+        Keep::Database => resolve::Keep::Database,
+        Keep::Files => resolve::Keep::Files,
+    };
     match reconciler.resolve(run, keep).await {
         Ok(outcome) => {
             put(&format!("{run}: {}\n", outcome_words(run, &outcome)));

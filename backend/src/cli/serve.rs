@@ -16,12 +16,13 @@ use crate::{
     app::Service,
     config::{Config, Role},
     http::{self, ServeLimits, request_runtime::RequestRuntime},
-    lifecycle,
-    reconcile::Reconciler,
+    lifecycle, reconcile,
     runs::sweep_removals,
     telemetry::logs::Banner,
 };
-use storage::{Notification, create_if_absent::check_create_if_absent, probe::probe_when_open};
+use storage::{
+    Notification, create_if_absent::check_create_if_absent, probe::probe_when_open, sync::Reconciler,
+};
 
 /// The least time for the last sync of files to the database, however long the drain took. It is enough for
 /// one or two passes.
@@ -90,7 +91,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     if let Some(reconciler) = service.reconciler.clone() {
         let mut flags = service.flags.subscribe();
         let woken = reconciler.clone();
-        tokio::spawn(async move { reconciler.run().await });
+        tokio::spawn(reconcile::run(reconciler));
         tokio::spawn(async move {
             while flags.changed().await.is_ok() {
                 woken.wake();

@@ -11,10 +11,12 @@ use super::{
 };
 use crate::{
     config::{Environment, Role},
-    reconcile::ReconcileStatus,
     telemetry::metrics::Measured,
 };
-use storage::{Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode};
+use storage::{
+    Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode,
+    sync::ReconcileStatus,
+};
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]

@@ -21,7 +21,6 @@ use crate::{
     config::{Environment, StoragePlace},
     documents::isolate::Isolation,
     flags::FlagSource,
-    reconcile::Reconciler,
     worker::Worker,
 };
 use storage::{
@@ -30,6 +29,7 @@ use storage::{
     files::Unsynced,
     mode::Mode,
     router::{Router, StorageState},
+    sync::Reconciler,
 };
 
 /// How long a store's answer is cached.

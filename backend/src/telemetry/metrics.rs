@@ -210,11 +210,10 @@ impl StorageObserver for StorageMetrics {
     fn file_write_failed(&self) {
         COUNTED.file_write_failures.inc();
     }
-}
 
-/// Counts stage outputs that the reconciler wrote to the database.
-pub fn stages_reconciled(count: usize) {
-    COUNTED.stages_reconciled.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    fn stages_reconciled(&self, count: usize) {
+        COUNTED.stages_reconciled.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
 }
 
 /// Counts an opened event stream.

@@ -31,6 +31,7 @@ pub mod postgres;
 pub mod probe;
 pub mod router;
 mod run;
+pub mod sync;
 mod term;
 
 pub use self::{

@@ -32,6 +32,9 @@ pub trait StorageObserver: fmt::Debug + Send + Sync {
 
     /// A write to the files failed.
     fn file_write_failed(&self);
+
+    /// Reconciliation wrote stages to the database.
+    fn stages_reconciled(&self, count: usize);
 }
 
 /// Counts nothing, for commands and tests.
@@ -44,4 +47,6 @@ impl StorageObserver for Unobserved {
     fn stage_stored(&self, _: Stage, _: &str, _: StoreName) {}
 
     fn file_write_failed(&self) {}
+
+    fn stages_reconciled(&self, _: usize) {}
 }

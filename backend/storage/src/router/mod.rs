@@ -156,6 +156,12 @@ impl Router {
         Self::new(files, None, watch::channel(flags).1, config, clock)
     }
 
+    /// The receiver of this router's figures.
+    #[must_use]
+    pub fn observer(&self) -> &dyn StorageObserver {
+        &*self.observer
+    }
+
     /// The part that publishes changes of runs.
     #[must_use]
     pub fn changes(&self) -> &Arc<RunChanges> {

@@ -42,6 +42,18 @@ impl Router {
         StorageState { flags, mode, effective_mode, reason, breaker, file_alarm }
     }
 
+    /// Whether the operator's flags ask for files.
+    #[must_use]
+    pub fn expects_files(&self) -> bool {
+        self.flags().mode().has_files()
+    }
+
+    /// Whether the operator's flags ask for the database.
+    #[must_use]
+    pub fn is_database_expected(&self) -> bool {
+        self.flags().mode().has_database()
+    }
+
     /// Whether the current mode has a database, even if it is down.
     #[must_use]
     pub fn uses_database(&self) -> bool {

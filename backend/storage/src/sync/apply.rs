@@ -9,11 +9,10 @@ use super::{
     ReconcileOutcome, Reconciler,
     missing_row::Trigger,
     plan::{Plan, differences, plan},
-    repair::with_damage,
+    rebuild::with_damage,
 };
-use crate::telemetry::metrics;
+use crate::{End, Fence, Proof, Row, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _};
 use foundation::failpoints;
-use storage::{End, Fence, Proof, Row, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _};
 
 /// Times that a row may change between its reading and its proof before the run is left to the next pass.
 const ROUNDS_MAX: usize = 4;
@@ -89,7 +88,7 @@ impl Reconciler {
                         has_rows = true;
                     }
                     if self.prove(&row.snapshot, &file, &row.version).await? {
-                        metrics::stages_reconciled(stages_written);
+                        self.router.observer().stages_reconciled(stages_written);
                         return Ok(ReconcileOutcome::Proved { stages_written });
                     }
                     // The row has changed, or the files have got what they lacked.
@@ -199,10 +198,10 @@ impl Reconciler {
 
     /// Whether the lease on the row is this process's own, of a run that it has done with.
     pub(super) fn is_ours(&self, row: &Row) -> bool {
-        self.worker.as_ref().is_some_and(|worker| {
+        self.active.as_ref().is_some_and(|active| {
             row.snapshot.status == RunStatus::Processing
-                && row.owner.as_deref() == Some(worker.lease().owner.as_str())
-                && (!worker.is_working_on(&row.snapshot.id)
+                && row.owner.as_deref() == Some(active.lease().owner.as_str())
+                && (!active.is_working_on(&row.snapshot.id)
                     || self.router.retained_lease(&row.snapshot.id).is_some())
         })
     }

@@ -11,7 +11,7 @@ use pipeline::{
     run::{RunStatus, Stage},
 };
 
-use storage::{Part, RunRecord};
+use crate::{Part, RunRecord};
 
 /// What is to be done with one run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,16 +10,16 @@ use pipeline::{
 use super::{
     ReconcileOutcome, Reconciler,
     plan::{Plan, differences, holds, plan},
-    repair::with_damage,
+    rebuild::with_damage,
 };
-use storage::{Part, Row, StorageError, StorageErrorKind, Store as _};
+use crate::{Part, Row, StorageError, StorageErrorKind, Store as _};
 
 /// Whose version stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// The row's; the files' version stays beside them as `*.conflict-TIME`
+    /// The row's version. The files' version stays beside them as `*.conflict-TIME`.
     Database,
-    /// The files'; the row's version is kept in the run's folder as `row.conflict-TIME.json`
+    /// The files' version. The row's version stays in the run's folder as `row.conflict-TIME.json`.
     Files,
 }
 

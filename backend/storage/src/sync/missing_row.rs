@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use pipeline::{clock::Timestamp, run::RunId};
 
 use super::{ReconcileOutcome, Reconciler, SWEEP_BATCH};
-use storage::{StorageError, files::manifest::Manifest};
+use crate::{StorageError, files::manifest::Manifest};
 
 /// How far back tombstones are asked for that should have been seen: a statement that took its time, or a server that
 /// follows another whose clock was ahead.
@@ -114,7 +114,7 @@ impl Reconciler {
     /// Closes what is open in files, was in the database, and is not there any more. Not before it has stood still for a
     /// lease: whoever works on it finds out by itself.
     pub(super) async fn close_missing_rows(&self, open: Vec<RunId>) -> Result<(), StorageError> {
-        let grace = self.worker.as_ref().map_or(GRACE, |worker| worker.lease().duration);
+        let grace = self.active.as_ref().map_or(GRACE, |active| active.lease().duration);
         for run in self.absent(open).await? {
             let Some(manifest) = self.files().manifest(&run).await? else { continue };
             let age = (self.clock.now() - manifest.updated_at).to_std().unwrap_or_default();

@@ -8,7 +8,7 @@ use super::{
     plan::differences,
     verify::{Scope, is_open},
 };
-use storage::{Part, Row, StorageError, StorageErrorKind, Store as _, files::FileStore};
+use crate::{Part, Row, StorageError, StorageErrorKind, Store as _, files::FileStore};
 
 /// What became of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

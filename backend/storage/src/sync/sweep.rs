@@ -3,14 +3,14 @@
 use pipeline::run::RunId;
 
 use super::{Reconciler, SWEEP_BATCH};
-use storage::StorageError;
+use crate::StorageError;
 
 impl Reconciler {
     /// Brings to the files what only the database has, and knows of.
-    pub(super) async fn sweep(&self) -> Result<(), StorageError> {
+    pub async fn sweep(&self) -> Result<(), StorageError> {
         self.sync_tombstones().await?;
         self.close_ended().await?;
-        if self.router.state().mode.has_files() { self.fill_files().await } else { Ok(()) }
+        if self.router.expects_files() { self.fill_files().await } else { Ok(()) }
     }
 
     /// Gives the files what they could not take while the run was worked on: a disk was full. Runs that another replica

@@ -7,7 +7,7 @@ use super::{
     plan::Plan,
     verify::{Comparison, is_open},
 };
-use storage::{Part, Row, RunRecord, StorageError, StorageErrorKind, Store as _, files::Damage};
+use crate::{Part, Row, RunRecord, StorageError, StorageErrorKind, Store as _, files::Damage};
 
 impl Reconciler {
     /// As [`Reconciler::reconcile_one`], of a run that somebody has named: its files are made anew also where nothing is

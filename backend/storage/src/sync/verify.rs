@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::{
     Reconciler,
     plan::{differences, holds},
-    repair::damaged_parts,
+    rebuild::damaged_parts,
 };
-use storage::{Part, RunRecord, StorageError, Store as _};
+use crate::{Part, RunRecord, StorageError, Store as _};
 
 /// Rows of one page: their runs are compared before the next page is asked for.
 const PAGE: usize = 200;
