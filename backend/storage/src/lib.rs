@@ -15,6 +15,7 @@ pub mod bulkhead;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 pub mod create_if_absent;
+mod database;
 mod error;
 pub mod files;
 pub mod frontend_rows;

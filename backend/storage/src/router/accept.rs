@@ -3,7 +3,7 @@
 use crate::mode::Mode;
 use crate::{
     error::{StorageError, StorageErrorKind},
-    files::DbSync,
+    files::{DbSync, manifest::Manifest},
     ports::{
         lifecycle::{Acceptance, Fence, Lease},
         store::Store as _,
@@ -78,6 +78,32 @@ impl Router {
             Some(_) => Acceptance::RequestMismatch,
             None => Acceptance::Deleted,
         })
+    }
+
+    /// Accepts a run that the files know and whose row is gone. None if the database has the row, or is away.
+    async fn accept_missing_row(
+        &self,
+        run: &RunSubmission,
+        manifest: &Manifest,
+    ) -> Result<Option<Acceptance>, StorageError> {
+        let Some(database) = &self.database else { return Ok(None) };
+        let id = &run.id;
+        match database.call(|store| async move { store.load(id).await }).await {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(None),
+            // The next call to the database finds out what that means.
+            Err(_) => return Ok(None),
+        }
+        if self.purge_if_deleted(id).await? {
+            return Ok(Some(Acceptance::Deleted));
+        }
+        if manifest.request.digest != run.request.digest {
+            return Ok(Some(Acceptance::RequestMismatch));
+        }
+        // It stays accepted. Reconciliation restores the row of an ended run; a claim restores the row of an open one.
+        self.files.lose_row(id).await?;
+        tracing::warn!(event = "row_restored", run_id = %id, "[{id}] was accepted before, and its row is gone; it comes back with what the files have");
+        Ok(Some(Acceptance::Existing(manifest.status)))
     }
 
     pub(super) async fn accept_in_both(

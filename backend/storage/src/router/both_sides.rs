@@ -2,6 +2,7 @@
 
 use pipeline::run::{RunId, RunStatus};
 
+use crate::sync::missing_row;
 use crate::{
     error::{StorageError, StorageErrorKind},
     merge::merge,
@@ -65,7 +66,7 @@ impl Router {
         match (row, file) {
             // Another replica deleted the run, and this disk is not shared with it.
             (Ok(None), Ok(Some(_))) if self.has_tombstone_in_database(run).await? => {
-                if let Err(error) = self.purge_deleted(run).await {
+                if let Err(error) = missing_row::purge(&self.files, &self.changes, run).await {
                     tracing::warn!(event = "deleted_files_not_removed", run_id = %run, %error, "failed to remove the files of a deleted run; will retry");
                 }
                 Ok(BothSides { row: None, row_error: None, file: None })
@@ -75,6 +76,12 @@ impl Router {
             (Err(error), Ok(file @ Some(_))) => Ok(BothSides { row: None, row_error: Some(error), file }),
             (Err(error), _) | (Ok(None), Err(error)) => Err(error),
         }
+    }
+
+    /// Whether the database answers, and says that it has no row of the run.
+    pub(super) async fn has_no_row(&self, run: &RunId) -> bool {
+        let Some(database) = self.open_database(self.mode()) else { return false };
+        matches!(database.call(|store| async move { store.load(run).await }).await, Ok(None))
     }
 
     pub(super) async fn has_tombstone_in_database(&self, run: &RunId) -> Result<bool, StorageError> {

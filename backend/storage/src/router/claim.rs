@@ -1,9 +1,12 @@
 //! Claims runs and renews leases according to the current mode.
 
+use futures_util::future::join_all;
 use pipeline::run::RunId;
 
 use crate::{
+    database::Database,
     error::StorageError,
+    files::manifest::Manifest,
     ports::lifecycle::{Claim, Fence, Lease},
     router::Router,
 };
@@ -11,6 +14,13 @@ use crate::{
 /// The most leases of ended runs that one statement renews, so that it does not delay the renewals of active
 /// runs.
 const RENEWALS_PER_STATEMENT: usize = 500;
+
+/// Whether the manifest would not yield to the fence: it is further, or as far in somebody else's hands.
+fn is_behind(fence: &Fence, manifest: &Manifest) -> bool {
+    let (ours, theirs) = (fence.term(), manifest.term());
+    let is_others = manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner);
+    theirs > ours || (theirs == ours && is_others)
+}
 
 impl Router {
     pub(super) async fn claim_by_mode(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
@@ -64,6 +74,35 @@ impl Router {
             }
         }
         Ok(fences)
+    }
+
+    /// Raises fences of the database above what the files have seen: claims by manifest, while the database was away,
+    /// raised theirs alone.
+    async fn raise_epochs(&self, database: &Database, fences: Vec<Fence>) -> Vec<Fence> {
+        let mut raised = Vec::with_capacity(fences.len());
+        // All at once: a place that lets each of them wait must not outlast the leases.
+        let manifests = join_all(fences.iter().map(|fence| self.files.manifest(&fence.run))).await;
+        for (mut fence, manifest) in fences.into_iter().zip(manifests) {
+            if let Ok(Some(manifest)) = manifest
+                && is_behind(&fence, &manifest)
+            {
+                let generation = manifest.generation.max(fence.generation);
+                // The manifest has the later story: also that of stages which only files have.
+                let (epoch, attempt) = (manifest.epoch + 1, manifest.attempts + 1);
+                let higher = Fence { epoch, generation, attempt, ..fence.clone() };
+                let new = &manifest.new_run();
+                let higher_ref = &higher;
+                match database.call(|store| async move { store.adopt(new, higher_ref).await }).await {
+                    Ok(()) => fence = higher,
+                    Err(error) => {
+                        tracing::warn!(event = "row_epoch_not_raised", run_id = %fence.run, %error, "the row's fence could not be raised; its lease will end");
+                        continue;
+                    }
+                }
+            }
+            raised.push(fence);
+        }
+        raised
     }
 
     pub(super) async fn renew_rows(

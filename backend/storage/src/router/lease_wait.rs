@@ -64,14 +64,12 @@ impl Router {
         if let Some(disabled_since) = self.database_disabled_since() {
             return Ok(!self.owns_row(fence) || self.leases.lasted(&fence.run, disabled_since));
         }
-        if !self.owns_row(fence)
-            && let Some(database) = &self.database
-        {
-            return match self.give_row(database, fence).await {
+        if !self.owns_row(fence) && self.database.is_some() {
+            return match self.take_row(fence).await {
                 Err(error) if error.is_outage() => {
                     Ok(self.files.has_shared_create_if_absent() && self.files_confirm_lease(fence).await?)
                 }
-                given => given.map(|()| true),
+                taken => taken.map(|()| true),
             };
         }
         if self.leases.lasted(&fence.run, self.clock.monotonic()) {

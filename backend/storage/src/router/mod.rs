@@ -8,15 +8,15 @@ mod both_sides;
 mod claim;
 mod connectivity;
 mod control;
-mod database;
+mod hand;
 mod lease_wait;
 mod leases;
-mod missing_row;
 mod poll_limiter;
 mod presence;
+mod resume;
 mod retry;
 mod state;
-mod sync_on_claim;
+mod write;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -38,18 +38,15 @@ use self::{
     leases::Leases,
     poll_limiter::PollLimiter,
     retry::Retries,
+    write::Write,
 };
-pub use self::{
-    database::{Database, ReadLimiter},
-    presence::ReplicaPresence,
-    state::StorageState,
-    sync_on_claim::Resume,
-};
-use crate::observer::{StorageObserver, StoreName, Unobserved};
+pub use self::{presence::ReplicaPresence, resume::Resume, state::StorageState};
+pub use crate::database::{Database, ReadLimiter};
 use crate::{
-    error::{StorageError, StorageErrorKind},
-    files::{DbSync, FileStore},
+    error::StorageError,
+    files::FileStore,
     mode::{Flags, Mode},
+    observer::{StorageObserver, Unobserved},
     ports::{
         changes::RunChanges,
         lifecycle::{Acceptance, Claim, Fence, Lease},
@@ -57,7 +54,6 @@ use crate::{
     },
     run::{End, RunRecord, RunSubmission},
 };
-use foundation::failpoints;
 
 /// The operator's settings for the router.
 #[derive(Debug, Clone)]
@@ -103,13 +99,6 @@ struct ActiveRun {
     owns_row: bool,
     /// The stages that the row surely has.
     in_row: HashSet<Stage>,
-}
-
-/// One write.
-#[derive(Debug, Clone, Copy)]
-enum Write<'a> {
-    Stage(&'a StageRecord),
-    End(End<'a>, Timestamp),
 }
 
 impl Router {
@@ -215,199 +204,6 @@ impl Router {
         self.database.as_ref().filter(|database| mode.has_database() && database.breaker.is_closed())
     }
 
-    /// Stores a stage in the current mode, and retries while the stores are down. Returns the stored record.
-    /// Its `meta` names the mode in which it was stored.
-    ///
-    /// # Errors
-    ///
-    /// `Fenced` if another worker owns the run. `Conflict` if a different record is stored. `Unavailable` or
-    /// `Schema` if the store fails. `Indeterminate` if it does not answer in time.
-    pub async fn write_stage(
-        &self,
-        fence: &Fence,
-        mut record: StageRecord,
-    ) -> Result<StageRecord, StorageError> {
-        let mut may_be_stored = false;
-        let mut retries = Retries::new(self);
-        loop {
-            let flags = self.flags();
-            // A record that may be stored already must not change.
-            if !may_be_stored {
-                flags.mode().as_str().clone_into(&mut record.meta.mode);
-                record.meta.flags_revision = flags.revision;
-            }
-            match self.attempt(fence, Write::Stage(&record)).await {
-                Ok(()) => {
-                    self.changes.publish(&fence.run);
-                    return Ok(record);
-                }
-                Err(error) => {
-                    may_be_stored |= error.kind == StorageErrorKind::Indeterminate;
-                    retries.next(error).await?;
-                }
-            }
-        }
-    }
-
-    /// Writes once, in the current mode.
-    async fn attempt(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
-        match self.mode() {
-            Mode::Invalid => Err(StorageError::new(
-                StorageErrorKind::Unavailable,
-                "both storage flags are off; set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
-            )),
-            Mode::FileOnly => {
-                let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
-                self.write_file(fence, write, db_sync).await?;
-                // The database accepted the run before a change of mode.
-                if matches!(write, Write::End(..)) && self.owns_row(fence) {
-                    self.leases.retain(fence, self.clock.monotonic());
-                }
-                Ok(())
-            }
-            Mode::DatabaseOnly => {
-                self.write_database(fence, write).await?;
-                match write {
-                    Write::Stage(_) => self.note_files_incomplete(&fence.run),
-                    Write::End(end, at) => self.close_files(fence, end, at).await,
-                }
-                Ok(())
-            }
-            Mode::DualWrite => self.write_both(fence, write).await,
-        }
-    }
-
-    /// Ends the files of a run that began there before a change of mode. Otherwise, a later change of mode
-    /// would make a worker claim the open manifest. The reconciler later adds the stages that the files lack.
-    async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
-        match self.files.finish_with_sync_state(fence, end, at, DbSync::Diverged).await {
-            Err(error) if error.kind != StorageErrorKind::NotFound => {
-                tracing::warn!(event = "manifest_close_failed", run_id = %fence.run, %error, "the run's manifest could not be closed");
-            }
-            _ => {}
-        }
-    }
-
-    /// Writes the database first, under the fence, and the file right after. A container's disk may be gone a
-    /// second later.
-    async fn write_both(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
-        let in_database = self.write_database(fence, write).await;
-        failpoints::hit(if matches!(write, Write::Stage(_)) {
-            "stage-in-database"
-        } else {
-            "end-in-database"
-        });
-        let db_sync = match &in_database {
-            Ok(()) if matches!(write, Write::End(..)) && self.are_files_incomplete(&fence.run) => {
-                DbSync::Diverged
-            }
-            Ok(()) => DbSync::Synced,
-            Err(error) if error.is_outage() => DbSync::Pending,
-            Err(error) => return Err(error.clone()),
-        };
-        match (in_database, self.write_file(fence, write, db_sync).await) {
-            (Ok(()), Ok(())) => Ok(()),
-            (Ok(()), Err(error)) => {
-                tracing::error!(event = "file_write_failed", run_id = %fence.run, %error, "file write failed; the database has it");
-                self.note_files_incomplete(&fence.run);
-                self.mark_missing_file(fence, write).await;
-                Ok(())
-            }
-            (Err(error), Ok(())) => {
-                tracing::warn!(event = "database_write_failed", run_id = %fence.run, %error, "database write failed; the file has it, unsynced");
-                if matches!(write, Write::End(..)) {
-                    self.leases.retain(fence, self.clock.monotonic());
-                }
-                Ok(())
-            }
-            (Err(database), Err(file)) => {
-                // Either write may have happened, so the record must not change.
-                let ambiguous = [&database, &file].iter().any(|e| e.kind == StorageErrorKind::Indeterminate);
-                let kind = if file.is_outage() && !ambiguous {
-                    StorageErrorKind::Unavailable
-                } else if ambiguous {
-                    StorageErrorKind::Indeterminate
-                } else {
-                    file.kind
-                };
-                Err(StorageError::new(kind, format!("database: {database}; file: {file}")))
-            }
-        }
-    }
-
-    async fn write_database(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
-        let Some(database) = &self.database else {
-            return Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set"));
-        };
-        if !self.owns_row(fence) {
-            self.give_row(database, fence).await?;
-        }
-        match write {
-            Write::End(End::Completed { records, .. }, _) => {
-                self.complete_row(database, fence, records).await?
-            }
-            // The frontend shows the highest step as the current one, so an outage must not leave a gap below
-            // it.
-            Write::Stage(record) => {
-                self.complete_row_up_to(database, fence, Some(record.meta.stage)).await?;
-            }
-            // A stage that the row will never accept must not keep the run open.
-            Write::End(End::Failed(_), _) => match self.complete_row_up_to(database, fence, None).await {
-                Err(error) if error.kind == StorageErrorKind::Invalid => {
-                    tracing::error!(event = "stage_sync_failed", run_id = %fence.run, %error, "a stage of a failed run cannot be written to its row");
-                }
-                completed => completed?,
-            },
-        }
-        let written = database
-            .call_queued(|store| async move {
-                match write {
-                    Write::Stage(record) => store.store_stage(fence, record).await,
-                    Write::End(end, at) => store.finish(fence, end, at).await,
-                }
-            })
-            .await;
-        self.observer.database_write(written.is_ok());
-        written?;
-        if let Write::Stage(record) = write {
-            self.note_in_row(&fence.run, record.meta.stage);
-            self.observer.stage_stored(record.meta.stage, &record.meta.provider, StoreName::Database);
-            let stage = record.meta.stage.number();
-            tracing::info!(event = "stage_row_written", run_id = %fence.run, stage, "[{}] Wrote Stage {stage} to database", fence.run);
-        }
-        Ok(())
-    }
-
-    async fn write_file(&self, fence: &Fence, write: Write<'_>, db_sync: DbSync) -> Result<(), StorageError> {
-        let mut written = self.files_write(fence, write, db_sync).await;
-        if matches!(&written, Err(error) if error.kind == StorageErrorKind::NotFound)
-            && let Some(active) = self.active(&fence.run)
-        {
-            // Only the database accepted the run, before a change of mode.
-            written = self.files.adopt(&active.new, fence).await;
-            if written.is_ok() {
-                written = self.files_write(fence, write, db_sync).await;
-            }
-        }
-        self.note_file(&written);
-        if let (Ok(()), Write::Stage(record)) = (&written, write) {
-            self.observer.stage_stored(record.meta.stage, &record.meta.provider, StoreName::File);
-        }
-        written
-    }
-
-    async fn files_write(
-        &self,
-        fence: &Fence,
-        write: Write<'_>,
-        db_sync: DbSync,
-    ) -> Result<(), StorageError> {
-        match write {
-            Write::Stage(record) => self.files.store_stage_with_sync_state(fence, record, db_sync).await,
-            Write::End(end, at) => self.files.finish_with_sync_state(fence, end, at, db_sync).await,
-        }
-    }
-
     /// Remembers a run's request while this process works on it.
     pub fn register_active(&self, fence: &Fence, new: RunSubmission, in_row: HashSet<Stage>) {
         let active = ActiveRun { fence: fence.clone(), new: Arc::new(new), owns_row: fence.owns_row, in_row };
@@ -451,20 +247,6 @@ impl Router {
 
     fn lock_active(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, ActiveRun>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Marks in the database what the files lack. If the database fails too, the files' own state shows it.
-    async fn mark_missing_file(&self, fence: &Fence, write: Write<'_>) {
-        let Some(database) = &self.database else { return };
-        let stages: &[Stage] = match &write {
-            Write::Stage(record) => &[record.meta.stage],
-            Write::End(..) => &[],
-        };
-        if let Err(error) =
-            database.call_queued(|store| async move { store.mark_unsynced(fence, stages).await }).await
-        {
-            tracing::warn!(event = "missing_file_not_recorded", run_id = %fence.run, %error, "failed to mark the missing file in the database");
-        }
     }
 
     fn note_file<T>(&self, result: &Result<T, StorageError>) {

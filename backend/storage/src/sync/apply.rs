@@ -1,208 +1,298 @@
-//! One run settled: its row brought up to its files, or its files to the row, and both proved equal.
+//! Executes the steps of a plan. Each step is idempotent or fenced, so a plan that breaks off may be made and applied again.
 
+use async_trait::async_trait;
 use pipeline::{
+    clock::Timestamp,
+    failure::{FailureCode, RunFailure},
     record::StageRecord,
-    run::{RunId, RunStatus},
+    run::{RunId, RunStatus, Stage},
 };
 
-use super::{
-    ReconcileOutcome, Reconciler,
-    missing_row::Trigger,
-    plan::{Plan, differences, plan},
-    rebuild::with_damage,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{DbSync, FileStore},
+    part::Part,
+    ports::{changes::RunChanges, lifecycle::Fence, sync::Proof},
+    run::{End, RunRecord, RunSubmission},
+    sync::{missing_row, plan::Step},
 };
-use crate::{End, Fence, Proof, Row, RunRecord, RunSubmission, StorageError, StorageErrorKind, Store as _};
 use foundation::failpoints;
 
-/// Times that a row may change between its reading and its proof before the run is left to the next pass.
-const ROUNDS_MAX: usize = 4;
+/// A change of an open row: its parts in the order in which the row gets them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowChange<'a> {
+    /// The request, if the row has to be taken or inserted first.
+    pub(crate) take: Option<&'a RunSubmission>,
+    pub(crate) stages: &'a [&'a StageRecord],
+    pub(crate) end: Option<(End<'a>, Timestamp)>,
+}
 
-impl Reconciler {
-    /// Brings one run's row up to its files, and proves it.
-    pub async fn reconcile_one(&self, run: &RunId) -> ReconcileOutcome {
-        self.apply_plan(run, Trigger::Automatic).await
+/// The one who applies a plan: a worker under its fence, or reconciliation. The plan gives each only steps that it can do.
+#[async_trait]
+pub(crate) trait Hand: Send + Sync {
+    fn files(&self) -> &FileStore;
+
+    fn changes(&self) -> &RunChanges;
+
+    fn now(&self) -> Timestamp;
+
+    /// Changes an open row under the fence. Returns how many stages it stored.
+    async fn change_row(&self, fence: &Fence, change: RowChange<'_>) -> Result<usize, StorageError>;
+
+    /// Stores a stage in files, under the fence.
+    async fn store_in_files(&self, _: &Fence, _: &StageRecord) -> Result<(), StorageError> {
+        Err(not_for_this_hand("stores no stage in the files of a run under way"))
     }
 
-    pub(super) async fn apply_plan(&self, run: &RunId, trigger: Trigger) -> ReconcileOutcome {
-        let kept = self.router.retained_lease(run);
-        let settled =
-            match self.try_reconcile(run, trigger).await {
-                // Somebody took it meanwhile: it is theirs. Or it was deleted.
-                Err(error) if error.kind == StorageErrorKind::Fenced => {
-                    let is_deleted = self.router.purge_if_deleted(run).await;
-                    is_deleted.map(|is_deleted| {
-                        if is_deleted { ReconcileOutcome::Deleted } else { ReconcileOutcome::Skipped }
-                    })
-                }
-                settled => settled,
-            };
-        if !matches!(&settled, Err(error) if error.is_outage()) {
-            self.router.stop_retaining(&kept);
+    /// Remembers that the files lack a stage of a run under way.
+    fn remember_files_lack(&self, _: &RunId) {}
+
+    async fn end_frontend_step(&self, _: &RunId, _: &RunFailure) -> Result<(), StorageError> {
+        Err(not_for_this_hand("ends no step of the frontend"))
+    }
+
+    /// Returns the attempt to a row that another worker has.
+    async fn release_row(&self, _: &Fence) {}
+
+    async fn fill_stage(&self, _: &RunId, _: i32, _: &StageRecord) -> Result<(), StorageError> {
+        Err(not_for_this_hand("fills no ended row"))
+    }
+
+    async fn fill_report(&self, _: &RunId, _: i32, _: &str) -> Result<(), StorageError> {
+        Err(not_for_this_hand("fills no ended row"))
+    }
+
+    async fn fill_frontend_rows(&self, _: &RunRecord, _: End<'_>, _: Timestamp) -> Result<(), StorageError> {
+        Err(not_for_this_hand("fills no ended row"))
+    }
+
+    /// Keeps the proof with the row; false if the row has changed.
+    async fn keep_proof(&self, _: &Proof) -> Result<bool, StorageError> {
+        Err(not_for_this_hand("proves nothing"))
+    }
+
+    async fn note_conflicts(&self, _: &RunId, _: &[Part]) -> Result<(), StorageError> {
+        Err(not_for_this_hand("notes no conflict"))
+    }
+}
+
+fn not_for_this_hand(what: &str) -> StorageError {
+    StorageError::new(StorageErrorKind::Invalid, format!("the plan asks for too much: this side {what}"))
+}
+
+/// Both sides of one run as they were read, and the fence under which they may change.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    pub(crate) run: &'a RunId,
+    pub(crate) fence: &'a Fence,
+    /// The request, for a row that has to be inserted.
+    pub(crate) new: Option<&'a RunSubmission>,
+    pub(crate) row: Option<&'a RunRecord>,
+    /// PostgreSQL's `xmin` of that row.
+    pub(crate) row_version: Option<&'a str>,
+    pub(crate) file: Option<&'a RunRecord>,
+}
+
+/// The result of a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// Stages written to the database.
+    pub(crate) stages_written: usize,
+    /// Whether the row has its end from the files.
+    pub(crate) has_ended_row: bool,
+    /// Whether both sides keep a proof.
+    pub(crate) is_proved: bool,
+}
+
+/// Executes the steps in order.
+pub(crate) async fn apply(hand: &dyn Hand, steps: &[Step], work: &Work<'_>) -> Result<Applied, StorageError> {
+    let mut applied = Applied { stages_written: change_row(hand, steps, work).await?, ..Applied::default() };
+    applied.has_ended_row = steps.contains(&Step::EndRow);
+    for step in steps {
+        match step {
+            // Done above, as one change.
+            Step::TakeRow | Step::StoreInRow(_) | Step::EndRow => {}
+            Step::FillRow(_) | Step::FillReport | Step::FillFrontendRows => {
+                applied.stages_written += fill_row(hand, step, work).await?;
+            }
+            Step::Prove => applied.is_proved = prove(hand, work).await?,
+            Step::NoteConflict(parts) => hand.note_conflicts(work.run, parts).await?,
+            Step::EndFrontendStep => hand.end_frontend_step(work.run, &ended_by_frontend()).await?,
+            Step::ReleaseRow => hand.release_row(work.fence).await,
+            files => change_files(hand, files, work).await?,
         }
-        settled.unwrap_or_else(|error| ReconcileOutcome::Failed { reason: error.message })
     }
+    Ok(applied)
+}
 
-    async fn try_reconcile(&self, run: &RunId, trigger: Trigger) -> Result<ReconcileOutcome, StorageError> {
-        let Some(mut file) = self.load_or_rebuild(run).await? else { return Ok(ReconcileOutcome::NoFiles) };
-        let mut stages_written = 0;
-        // Ending a row writes the rows of the frontend's other tables too.
-        let mut has_rows = false;
-        for _ in 0..ROUNDS_MAX {
-            let mut row = self.read_row(run).await?;
-            if let Some(row) = &mut row
-                && self.is_ours(row)
-            {
-                // Ended in files while the database was away, under a lease that is still on the row.
-                row.snapshot.is_leased = false;
+/// Takes, fills and ends an open row: one change, so that a backlog of thousands costs few round trips.
+async fn change_row(hand: &dyn Hand, steps: &[Step], work: &Work<'_>) -> Result<usize, StorageError> {
+    let stages = steps.iter().find_map(|step| match step {
+        Step::StoreInRow(stages) => Some(stages.as_slice()),
+        _ => None,
+    });
+    let (takes, ends) = (steps.contains(&Step::TakeRow), steps.contains(&Step::EndRow));
+    if stages.is_none() && !takes && !ends {
+        return Ok(0);
+    }
+    let take = match (takes, work.new) {
+        (true, None) => {
+            let what = "the manifest does not say what was asked";
+            return Err(StorageError::new(StorageErrorKind::Invalid, what));
+        }
+        (true, new) => new,
+        (false, _) => None,
+    };
+    let records = records_of(work.file, stages.unwrap_or_default());
+    if !ends {
+        return hand.change_row(work.fence, RowChange { take, stages: &records, end: None }).await;
+    }
+    let Some(file) = work.file else { return Ok(0) };
+    let held = |stage: &Stage| file.stages.get(stage).or_else(|| work.row?.stages.get(stage));
+    let all: Vec<StageRecord> = Stage::ALL.iter().filter_map(held).map(|held| held.record.clone()).collect();
+    let report = file.report.as_ref().or_else(|| work.row?.report.as_ref());
+    let at = file.finished_at.unwrap_or_else(|| hand.now());
+    let end = match (file.status, report, &file.failure) {
+        (RunStatus::Completed, Some(report), _) => End::Completed { records: &all, report },
+        (_, _, Some(failure)) => End::Failed(failure),
+        _ => {
+            let what = "its files say neither how it was completed nor why it failed";
+            return Err(StorageError::new(StorageErrorKind::Invalid, what));
+        }
+    };
+    let change = RowChange { take, stages: &records, end: Some((end, at)) };
+    let written = hand.change_row(work.fence, change).await?;
+    hand.changes().publish(work.run);
+    Ok(written)
+}
+
+/// Fills an ended row from the files. Returns how many stages it stored.
+async fn fill_row(hand: &dyn Hand, step: &Step, work: &Work<'_>) -> Result<usize, StorageError> {
+    let (Some(row), Some(file)) = (work.row, work.file) else { return Ok(0) };
+    match step {
+        Step::FillRow(stages) => {
+            let records = records_of(work.file, stages);
+            for record in &records {
+                hand.fill_stage(work.run, file.generation, record).await?;
             }
-            if row.is_none()
-                && let Some(outcome) = self.without_row(run, trigger).await?
-            {
-                return Ok(outcome);
+            return Ok(records.len());
+        }
+        Step::FillReport => {
+            if let Some(report) = &file.report {
+                hand.fill_report(work.run, file.generation, report).await?;
             }
-            match (with_damage(plan(row.as_ref().map(|row| &row.snapshot), &file), row.as_ref()), &row) {
-                (Plan::Leave, Some(Row { snapshot, .. }))
-                    if snapshot.generation > file.generation && snapshot.status == RunStatus::Completed =>
-                {
-                    // What these files held was, and is not contradicted.
-                    self.files().unmark_superseded(run, snapshot.generation).await?;
-                    return Ok(ReconcileOutcome::Skipped);
-                }
-                (Plan::Leave, _) => return Ok(ReconcileOutcome::Skipped),
-                (Plan::Conflict { parts }, _) => {
-                    self.call(|target| async { target.note_conflicts(run, &parts).await }).await?;
-                    return Ok(ReconcileOutcome::Conflict { parts });
-                }
-                (Plan::Replay { .. }, row) => {
-                    stages_written += self.replay(&file, row.as_ref()).await?;
-                    has_rows = true;
-                }
-                (Plan::Fill { stages }, Some(row)) if stages.is_empty() => {
-                    if let (None, Some(report)) = (&row.snapshot.report, &file.report) {
-                        self.call(|target| async { target.fill_report(run, file.generation, report).await })
-                            .await?;
-                        continue;
+        }
+        _ => {
+            let (RunStatus::Completed, Some(report)) = (row.status, &file.report) else { return Ok(0) };
+            let records: Vec<StageRecord> = file.stages.values().map(|held| held.record.clone()).collect();
+            let at = row.finished_at.or(file.finished_at).unwrap_or_else(|| hand.now());
+            hand.fill_frontend_rows(row, End::Completed { records: &records, report }, at).await?;
+        }
+    }
+    Ok(0)
+}
+
+/// Keeps the proof on both sides at the version of the row that was read; false if the row has changed.
+async fn prove(hand: &dyn Hand, work: &Work<'_>) -> Result<bool, StorageError> {
+    let (Some(row), Some(version)) = (work.row, work.row_version) else { return Ok(false) };
+    let proof = Proof::of(row, version.to_owned(), hand.now());
+    if !hand.keep_proof(&proof).await? {
+        return Ok(false);
+    }
+    failpoints::hit("reconcile-proved");
+    hand.files().keep_proof(&proof).await?;
+    tracing::info!(event = "run_proved", run_id = %proof.run_id, "[{}] proved equal in database and files", proof.run_id);
+    Ok(true)
+}
+
+/// The steps that change files alone.
+async fn change_files(hand: &dyn Hand, step: &Step, work: &Work<'_>) -> Result<(), StorageError> {
+    let (run, files) = (work.run, hand.files());
+    match step {
+        Step::MarkSynced(stages) => {
+            for stage in stages {
+                mark_synced(files, run, *stage).await;
+            }
+        }
+        Step::StoreInFiles(stages) => {
+            for record in records_of(work.row, stages) {
+                match hand.store_in_files(work.fence, record).await {
+                    // The database has it: a full disk does not hold the run up.
+                    Err(error) if error.is_outage() => {
+                        tracing::error!(event = "stage_file_not_written", run_id = %run, %error, "[{run}] the files lack a stage that the database has");
+                        hand.remember_files_lack(run);
                     }
-                    if !has_rows {
-                        self.fill_rows(&row.snapshot, &file).await?;
-                        has_rows = true;
-                    }
-                    if self.prove(&row.snapshot, &file, &row.version).await? {
-                        self.router.observer().stages_reconciled(stages_written);
-                        return Ok(ReconcileOutcome::Proved { stages_written });
-                    }
-                    // The row has changed, or the files have got what they lacked.
-                    match self.files().load(run).await? {
-                        Some(now) => file = now,
-                        None => return Ok(ReconcileOutcome::NoFiles),
-                    }
-                }
-                (Plan::Fill { stages }, _) => {
-                    for held in stages.iter().filter_map(|stage| file.stages.get(stage)) {
-                        let record = &held.record;
-                        self.call(|target| async { target.fill_stage(run, file.generation, record).await })
-                            .await?;
-                        stages_written += 1;
-                    }
+                    written => written?,
                 }
             }
         }
-        match self.read_row(run).await?.map(|row| differences(&row.snapshot, &file)) {
-            // What neither side could be filled with: an operator's.
-            Some(parts) if !parts.is_empty() => {
-                self.call(|target| async { target.note_conflicts(run, &parts).await }).await?;
-                Ok(ReconcileOutcome::Conflict { parts })
+        Step::NoteFilesIncomplete => hand.remember_files_lack(run),
+        Step::EndFiles => end_files(hand, work).await?,
+        Step::FillFiles => {
+            if let Some(row) = work.row {
+                files.fill(row).await?;
             }
-            _ => Ok(ReconcileOutcome::Failed {
-                reason: "the row kept changing while it was to be proved; try again".to_owned(),
-            }),
         }
-    }
-
-    /// Takes the run's row, or enters one, and gives it everything up to its end.
-    pub(super) async fn replay(&self, file: &RunRecord, row: Option<&Row>) -> Result<usize, StorageError> {
-        let (Some(request), Some(accepted_at)) = (file.request.clone(), file.accepted_at) else {
-            return Err(StorageError::new(
-                StorageErrorKind::Invalid,
-                "the manifest does not say what was asked",
-            ));
-        };
-        let new = RunSubmission { id: file.id.clone(), request, accepted_at };
-        let mut fence = self.fence_above(file, row.map_or(0, |row| row.snapshot.epoch));
-        let mut taken = None;
-        match row.filter(|row| self.is_ours(row) || row.owner.as_ref() == Some(&self.owner)) {
-            // The lease is there already, and its fence with it.
-            Some(Row { snapshot, owner: Some(owner), .. }) if snapshot.generation == file.generation => {
-                fence.owner.clone_from(owner);
-                fence.epoch = snapshot.epoch;
+        Step::UnmarkSuperseded => {
+            if let Some(row) = work.row {
+                files.unmark_superseded(run, row.generation).await?;
             }
-            _ => taken = Some(&new),
         }
-        let lacks = |stage| row.is_none_or(|row| !row.snapshot.stages.contains_key(stage));
-        let missing: Vec<&StageRecord> =
-            file.stages.iter().filter(|(stage, _)| lacks(*stage)).map(|(_, held)| &held.record).collect();
-        let at = file.finished_at.unwrap_or_else(|| self.clock.now());
-        let records: Vec<StageRecord> = file.stages.values().map(|held| held.record.clone()).collect();
-        let end = match (file.status, &file.report, &file.failure) {
-            (RunStatus::Completed, Some(report), _) => End::Completed { records: &records, report },
-            (_, _, Some(failure)) => End::Failed(failure),
-            _ => {
-                return Err(StorageError::new(
-                    StorageErrorKind::Invalid,
-                    "its files say neither how it was completed nor why it failed",
-                ));
-            }
-        };
-        self.call(|target| async { target.replay(&fence, taken, &missing, end, at).await }).await?;
-        self.router.changes().publish(&file.id);
-        Ok(missing.len())
+        Step::PurgeFiles => missing_row::purge(files, hand.changes(), run).await?,
+        Step::CancelMissingRow => missing_row::cancel(files, hand.changes(), run, hand.now()).await?,
+        // The caller reports it.
+        _ => {}
     }
+    Ok(())
+}
 
-    /// Gives a completed row the rows of the frontend's other tables that it lacks.
-    async fn fill_rows(&self, row: &RunRecord, file: &RunRecord) -> Result<(), StorageError> {
-        let (RunStatus::Completed, Some(report)) = (row.status, &file.report) else { return Ok(()) };
-        let records: Vec<StageRecord> = file.stages.values().map(|held| held.record.clone()).collect();
-        let at = row.finished_at.or(file.finished_at).unwrap_or_else(|| self.clock.now());
-        let end = End::Completed { records: &records, report };
-        self.call(|target| async { target.fill_rows(&row.id, row.generation, end, at).await }).await
+/// Clears a stage's mark. The mark is a hint: reconciliation clears one that stays.
+pub(crate) async fn mark_synced(files: &FileStore, run: &RunId, stage: Stage) {
+    match files.mark_stage_synced(run, stage).await {
+        Err(error) if error.kind != StorageErrorKind::NotFound => {
+            tracing::warn!(event = "pending_marker_not_cleared", run_id = %run, %error, "the manifest still calls a stage unsynced");
+        }
+        _ => {}
     }
+}
 
-    /// The fence of this reconciler, above what either side has seen.
-    pub(super) fn fence_above(&self, file: &RunRecord, row_epoch: i32) -> Fence {
-        Fence {
-            run: file.id.clone(),
-            owner: self.owner.clone(),
-            epoch: file.epoch.max(row_epoch) + 1,
-            generation: file.generation,
-            attempt: 0,
-            owns_row: true,
+/// Ends the files as the row has ended, with the row's stages.
+async fn end_files(hand: &dyn Hand, work: &Work<'_>) -> Result<(), StorageError> {
+    let Some(row) = work.row else { return Ok(()) };
+    let at = row.finished_at.unwrap_or_else(|| hand.now());
+    // The row's generation is the one that has ended. A fence of the files alone may be of the one before.
+    let fence = &Fence {
+        epoch: work.fence.epoch.max(row.epoch),
+        generation: work.fence.generation.max(row.generation),
+        ..work.fence.clone()
+    };
+    let (RunStatus::Completed, Some(report)) = (row.status, &row.report) else {
+        let failure = row.failure.clone().unwrap_or_else(|| match row.status {
+            RunStatus::Failed => ended_by_frontend(),
+            _ => RunFailure::cancelled(None),
+        });
+        let end = End::Failed(&failure);
+        return hand.files().finish_with_sync_state(fence, end, at, DbSync::Synced).await;
+    };
+    let records: Vec<StageRecord> = row.stages.values().map(|held| held.record.clone()).collect();
+    let mut db_sync = DbSync::Synced;
+    for record in &records {
+        match hand.store_in_files(fence, record).await {
+            // The files' own record stays, marked: reconciliation reports the difference.
+            Err(error) if error.kind == StorageErrorKind::Conflict => db_sync = DbSync::Diverged,
+            written => written?,
         }
     }
+    let end = End::Completed { records: &records, report };
+    hand.files().finish_with_sync_state(fence, end, at, db_sync).await
+}
 
-    /// Compares both sides at one version of the row, and keeps the proof on both. False if the row has changed.
-    async fn prove(&self, row: &RunRecord, file: &RunRecord, version: &str) -> Result<bool, StorageError> {
-        if !differences(row, file).is_empty() {
-            // The files lack what the row has: that is theirs to fill.
-            self.files().fill(row).await?;
-            return Ok(false);
-        }
-        let proof = Proof::of(row, version.to_owned(), self.clock.now());
-        if !self.call(|target| async { target.keep_proof(&proof).await }).await? {
-            return Ok(false);
-        }
-        failpoints::hit("reconcile-proved");
-        self.files().keep_proof(&proof).await?;
-        tracing::info!(event = "run_proved", run_id = %proof.run_id, "[{}] proved equal in database and files", proof.run_id);
-        Ok(true)
-    }
+/// The frontend sets FAILED, without a reason, where it got no answer.
+fn ended_by_frontend() -> RunFailure {
+    RunFailure::new(FailureCode::Internal, None, "the frontend has ended the run; retry it to go on", true)
+}
 
-    /// Whether the lease on the row is this process's own, of a run that it has done with.
-    pub(super) fn is_ours(&self, row: &Row) -> bool {
-        self.active.as_ref().is_some_and(|active| {
-            row.snapshot.status == RunStatus::Processing
-                && row.owner.as_deref() == Some(active.lease().owner.as_str())
-                && (!active.is_working_on(&row.snapshot.id)
-                    || self.router.retained_lease(&row.snapshot.id).is_some())
-        })
-    }
+fn records_of<'a>(side: Option<&'a RunRecord>, stages: &[Stage]) -> Vec<&'a StageRecord> {
+    let held = |stage: &Stage| side.and_then(|side| side.stages.get(stage)).map(|held| &held.record);
+    stages.iter().filter_map(held).collect()
 }

@@ -1,16 +1,21 @@
-//! The other way: what only the database has, written out as files.
+//! The other way: writes runs that only the database has out as files.
 
 use pipeline::run::RunId;
 use serde::Serialize;
 
-use super::{
-    Reconciler,
-    plan::differences,
-    verify::{Scope, is_open},
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::FileStore,
+    part::Part,
+    ports::{store::Store as _, sync::Row},
+    sync::{
+        compare::{differences, has_ended},
+        reconciler::Reconciler,
+        verify::Scope,
+    },
 };
-use crate::{Part, Row, StorageError, StorageErrorKind, Store as _, files::FileStore};
 
-/// What became of one run.
+/// The result of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Exported {
@@ -18,7 +23,7 @@ pub enum Exported {
     Written,
     /// They were there, and equal.
     Present,
-    /// It has not ended: whoever works on it is still writing.
+    /// It has not ended: a worker is still writing.
     Open,
     /// The files hold something else; they are left as they are.
     Conflict {
@@ -98,7 +103,7 @@ impl Reconciler {
         let Some(Row { snapshot: row, damaged, .. }) = self.read_row(run).await? else {
             return Ok(Exported::Unknown);
         };
-        if is_open(&row) {
+        if !has_ended(&row) {
             return Ok(Exported::Open);
         }
         // It was changed by hand: what would be written is not all.
@@ -112,7 +117,7 @@ impl Reconciler {
                 return Ok(Exported::Present);
             }
             match to.import(&row).await {
-                // What is in the way is told below.
+                // The comparison below reports the record that is in the way.
                 Err(error)
                     if matches!(error.kind, StorageErrorKind::Conflict)
                         || (error.kind == StorageErrorKind::Fenced && to.manifest(run).await?.is_some()) => {}

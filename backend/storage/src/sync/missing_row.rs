@@ -1,37 +1,65 @@
-//! Files of runs that the database has no row of any more: those of deleted runs go, those of open ones are closed, and
-//! those of ended ones stay as they are until somebody asks for their rows.
+//! Runs whose row is gone from the database.
+//!
+//! There are three reasons. A replica deleted the run: the row has a tombstone, and the files here go. The database's owner
+//! removed the row, or somebody restored an older backup: these two look the same. So the service restores nothing and runs
+//! nothing on its own. A run that had ended stays as it ended; a run under way ends as cancelled. A command brings the row
+//! back, and so does the same request again.
 
 use std::{collections::HashSet, sync::PoisonError, time::Duration};
 
 use chrono::TimeDelta;
-use pipeline::{clock::Timestamp, run::RunId};
+use pipeline::{
+    clock::Timestamp,
+    failure::{FailureCode, RunFailure},
+    run::RunId,
+};
 
-use super::{ReconcileOutcome, Reconciler, SWEEP_BATCH};
-use crate::{StorageError, files::manifest::Manifest};
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{DbSync, FileStore},
+    ports::{changes::RunChanges, control::Control as _},
+    sync::{reconciler::Reconciler, reconciler::SWEEP_BATCH},
+};
 
-/// How far back tombstones are asked for that should have been seen: a statement that took its time, or a server that
-/// follows another whose clock was ahead.
+/// How far back a sweep reads tombstones again: a slow statement, or a server whose predecessor's clock was ahead, may have
+/// hidden some.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 
-/// How long an open run's manifest must have stood still where no lease is configured.
+/// How long an open manifest must be unchanged before it is closed, where no lease is configured.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Who wants a run's row entered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trigger {
-    /// Nobody in particular: a row that has been there, complete, was removed by somebody.
-    Automatic,
-    /// An operator.
-    Command,
+/// The reason that clients see for a run that was under way when its row went.
+const REMOVED: &str = "the run was stopped: its row was removed from the database, by its owner or by restoring an \
+                       older backup";
+
+/// Removes this disk's files of a deleted run.
+pub(crate) async fn purge(files: &FileStore, changes: &RunChanges, run: &RunId) -> Result<(), StorageError> {
+    tracing::info!(event = "deleted_files_removed", run_id = %run, "[{run}] was deleted on another replica; deleting files");
+    files.create_tombstone_for(run, true).await?;
+    files.remove(run).await?;
+    changes.publish(run);
+    Ok(())
+}
+
+/// Ends the files of a run as cancelled: the database, which had its row, is where runs are decided.
+pub(crate) async fn cancel(
+    files: &FileStore,
+    changes: &RunChanges,
+    run: &RunId,
+    at: Timestamp,
+) -> Result<(), StorageError> {
+    let failure = RunFailure::new(FailureCode::Cancelled, None, REMOVED, true);
+    match files.cancel_with_sync_state(run, &failure, at, DbSync::Synced).await {
+        Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(()),
+        cancelled => cancelled?,
+    };
+    tracing::warn!(event = "run_row_removed", run_id = %run, audit = "run_cancelled", "[{run}] is cancelled: its row was removed from the database");
+    changes.publish(run);
+    Ok(())
 }
 
 impl Reconciler {
-    /// Brings one run's row up to its files, also where the row was there and has been removed or lost since.
-    pub(super) async fn reenter_one(&self, run: &RunId) -> ReconcileOutcome {
-        self.apply_plan(run, Trigger::Command).await
-    }
-
-    /// The ended runs of this disk that the database has no row of, and is meant to have one.
+    /// The ended runs of this disk that lack the row that they should have.
     pub async fn missing(&self) -> Result<Vec<RunId>, StorageError> {
         let mut missing = Vec::new();
         for run in self.absent(self.files().runs().await?).await? {
@@ -51,26 +79,8 @@ impl Reconciler {
         Ok(absent)
     }
 
-    /// What becomes of ended files that have no row; none if a row is to be entered.
-    pub(super) async fn without_row(
-        &self,
-        run: &RunId,
-        trigger: Trigger,
-    ) -> Result<Option<ReconcileOutcome>, StorageError> {
-        let had_all = |manifest: Manifest| {
-            manifest.has_ended() && manifest.database.is_some_and(|side| side.has_row && side.has_end)
-        };
-        if !self.files().manifest(run).await?.is_some_and(had_all) {
-            return Ok(None);
-        }
-        if self.router.purge_if_deleted(run).await? {
-            return Ok(Some(ReconcileOutcome::Deleted));
-        }
-        Ok((trigger == Trigger::Automatic).then_some(ReconcileOutcome::RowMissing))
-    }
-
-    /// Removes what this disk has of runs that were deleted on other replicas: all of them at first, later those since the
-    /// last look. Files that are shared have gone with the deletion.
+    /// Removes this disk's files of runs that other replicas deleted: of all such runs at first, then of those since the last
+    /// sweep. Shared files went with the deletion.
     pub async fn sync_tombstones(&self) -> Result<(), StorageError> {
         if !self.files().is_on_disk() {
             return Ok(());
@@ -89,11 +99,11 @@ impl Reconciler {
                     none => none.insert(self.files().runs().await?.into_iter().collect()),
                 };
                 if here.contains(&run) && self.files().manifest(&run).await?.is_some() {
-                    // Its worker finds out by itself, and lets go of it first.
+                    // Its worker notices the tombstone, and releases the run first.
                     if self.is_worked_on(&run) {
                         has_left_any = true;
-                    } else if let Err(error) = self.router.purge_if_deleted(&run).await {
-                        // The next would fare no better: a disk that takes nothing, or the database is away.
+                    } else if let Err(error) = self.write_path.purge_if_deleted(&run).await {
+                        // The disk or the database is away, so the next run would fail too.
                         tracing::warn!(event = "deleted_files_not_removed", run_id = %run, %error, "[{run}] has been deleted, and its files could not be removed yet");
                         return Ok(());
                     }
@@ -111,15 +121,15 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Closes what is open in files, was in the database, and is not there any more. Not before it has stood still for a
-    /// lease: whoever works on it finds out by itself.
+    /// Closes open files whose row is gone, once the manifest has been unchanged for a lease: a worker on the run would
+    /// notice first.
     pub(super) async fn close_missing_rows(&self, open: Vec<RunId>) -> Result<(), StorageError> {
         let grace = self.active.as_ref().map_or(GRACE, |active| active.lease().duration);
         for run in self.absent(open).await? {
             let Some(manifest) = self.files().manifest(&run).await? else { continue };
             let age = (self.clock.now() - manifest.updated_at).to_std().unwrap_or_default();
             if manifest.has_row() && age >= grace && !self.is_worked_on(&run) {
-                self.router.close_in_files(&run).await?;
+                self.write_path.close_in_files(&run).await?;
             }
         }
         Ok(())

@@ -3,149 +3,24 @@
 //! [`plan`] compares both sides and touches no store. [`apply`] does what the plan says. Each step is idempotent or fenced,
 //! so the process may die at any point and start again.
 
-mod apply;
+pub(crate) mod apply;
+mod compare;
 pub mod export;
-mod missing_row;
+pub(crate) mod missing_row;
 mod outcome;
 mod pass;
-pub mod plan;
+pub(crate) mod plan;
 mod preview;
 mod rebuild;
+mod reconcile;
+mod reconciler;
 pub mod resolve;
 mod sweep;
 pub mod verify;
+mod write_path;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+pub use self::{
+    outcome::{ReconcileOutcome, ReconcileStatus, ReconcileSummary},
+    reconciler::Reconciler,
+    write_path::{ActiveRuns, WritePath},
 };
-
-use pipeline::{
-    clock::{Clock, Timestamp},
-    run::RunId,
-};
-use tokio::sync::{Notify, Semaphore};
-
-pub use self::outcome::{ReconcileOutcome, ReconcileStatus, ReconcileSummary};
-use crate::{Lease, Row, StorageError, StorageErrorKind, SyncTarget, files::FileStore, router::Router};
-
-/// The runs that this process works on. The worker answers.
-pub trait ActiveRuns: fmt::Debug + Send + Sync {
-    /// Whether a task of this process works on the run.
-    fn is_working_on(&self, run: &RunId) -> bool;
-
-    /// The lease under which this process claims rows.
-    fn lease(&self) -> &Lease;
-}
-
-/// The most runs that one statement names.
-const SWEEP_BATCH: usize = 500;
-
-/// Runs that use the database at once: about half of the default pool, so that live traffic keeps its latency.
-const DATABASE_CALLS_MAX: usize = 8;
-
-/// Brings both sides of runs together, in the background and by command.
-#[derive(Debug)]
-pub struct Reconciler {
-    router: Arc<Router>,
-    target: Arc<dyn SyncTarget>,
-    clock: Arc<dyn Clock>,
-    /// The owner of the leases that reconciliation takes. The worker would renew its own.
-    owner: String,
-    /// None for a command.
-    active: Option<Arc<dyn ActiveRuns>>,
-    /// How long the service keeps the files of ended runs; none: for ever.
-    retention: Option<Duration>,
-    /// A fair semaphore, never closed.
-    calls: Semaphore,
-    asked: Notify,
-    status: Mutex<ReconcileStatus>,
-    /// When each deferred run may be tried again, and how long it waited the last time.
-    deferred: Mutex<HashMap<RunId, (Duration, Duration)>>,
-    /// The time of the newest tombstone that was read.
-    tombstones_read_until: Mutex<Option<Timestamp>>,
-}
-
-impl Reconciler {
-    #[must_use]
-    pub fn new(
-        router: Arc<Router>,
-        target: Arc<dyn SyncTarget>,
-        active: Option<Arc<dyn ActiveRuns>>,
-        retention: Option<Duration>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let owner = format!("reconciler-{}", uuid::Uuid::now_v7());
-        Self {
-            router,
-            target,
-            clock,
-            owner,
-            active,
-            retention,
-            calls: Semaphore::new(DATABASE_CALLS_MAX),
-            asked: Notify::new(),
-            status: Mutex::default(),
-            deferred: Mutex::default(),
-            tombstones_read_until: Mutex::default(),
-        }
-    }
-
-    /// The state of reconciliation.
-    #[must_use]
-    pub fn status(&self) -> ReconcileStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Asks for a pass over all marked runs now: the database is back, or the flags have changed.
-    pub fn wake(&self) {
-        self.lock_deferred().clear();
-        self.asked.notify_one();
-    }
-
-    /// Returns when somebody has asked for a pass.
-    pub async fn woken(&self) {
-        self.asked.notified().await;
-    }
-
-    /// The clock by which this reconciler waits.
-    #[must_use]
-    pub fn clock(&self) -> &dyn Clock {
-        &*self.clock
-    }
-
-    /// Whether the database may be called now.
-    #[must_use]
-    pub fn is_database_open(&self) -> bool {
-        self.router.is_database_open()
-    }
-
-    fn is_worked_on(&self, run: &RunId) -> bool {
-        self.active.as_ref().is_some_and(|active| active.is_working_on(run))
-    }
-
-    fn files(&self) -> &FileStore {
-        self.router.files()
-    }
-
-    async fn read_row(&self, run: &RunId) -> Result<Option<Row>, StorageError> {
-        self.call(|target| async { target.read_row(run).await }).await
-    }
-
-    /// Calls the database, if its breaker is closed.
-    async fn call<'a, T, F>(
-        &'a self,
-        call: impl FnOnce(&'a dyn SyncTarget) -> F + Send,
-    ) -> Result<T, StorageError>
-    where
-        F: Future<Output = Result<T, StorageError>> + Send,
-    {
-        let _place = self.calls.acquire().await;
-        match self.router.database() {
-            Some(database) => database.call_queued(|_| call(&*self.target)).await,
-            None => Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set")),
-        }
-    }
-}

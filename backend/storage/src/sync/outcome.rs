@@ -3,7 +3,7 @@
 use pipeline::{clock::Timestamp, run::RunId};
 use serde::Serialize;
 
-use crate::{Part, optional_millis};
+use crate::{optional_millis, part::Part};
 
 /// The result of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

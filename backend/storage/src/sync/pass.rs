@@ -9,8 +9,14 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use pipeline::run::RunId;
 
-use super::{ReconcileOutcome, ReconcileSummary, Reconciler};
-use crate::{Part, StorageError};
+use crate::{
+    error::StorageError,
+    part::Part,
+    sync::{
+        outcome::{ReconcileOutcome, ReconcileSummary},
+        reconciler::Reconciler,
+    },
+};
 
 /// The first and the longest delay before a run that could not be settled is tried again. The delay doubles.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
@@ -53,7 +59,7 @@ impl Reconciler {
         }
         let waited = deferred.get(run).map_or(BACKOFF.0 / 2, |(_, waited)| *waited);
         let longest = match outcome {
-            _ if self.router.retained_lease(run).is_some() => RETAINED_BACKOFF_MAX,
+            _ if self.write_path.retained_lease(run).is_some() => RETAINED_BACKOFF_MAX,
             ReconcileOutcome::Conflict { .. } => CONFLICT_BACKOFF_MAX,
             _ => BACKOFF.1,
         };
@@ -68,12 +74,12 @@ impl Reconciler {
     /// The runs that are marked as lacking something in the database.
     pub async fn marked(&self) -> Result<Vec<RunId>, StorageError> {
         // Marked before their leases were kept; without the mark there is nothing to wait for: opened again, by whomever.
-        let mut unmarked = self.router.retained_leases();
+        let mut unmarked = self.write_path.retained_leases();
         let marked = self.files().unsynced_runs().await?;
         if !unmarked.is_empty() {
             let marked: HashSet<&RunId> = marked.iter().collect();
             unmarked.retain(|fence| !marked.contains(&fence.run));
-            self.router.stop_retaining(&unmarked);
+            self.write_path.stop_retaining(&unmarked);
         }
         Ok(marked)
     }
@@ -127,10 +133,10 @@ impl Reconciler {
             loop {
                 let marked = self.marked().await?;
                 // Switched off is the operator's word.
-                if marked.is_empty() || !self.router.is_database_expected() {
+                if marked.is_empty() || !self.write_path.is_database_expected() {
                     return Ok(());
                 }
-                if self.router.is_database_open() {
+                if self.write_path.is_database_open() {
                     let count = marked.len();
                     let summary = self.reconcile(marked).await;
                     if summary.conflicts.len() + summary.left == count {

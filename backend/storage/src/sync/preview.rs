@@ -2,44 +2,56 @@
 
 use pipeline::run::RunId;
 
-use super::{
-    Reconciler,
-    plan::{Plan, differences, plan},
-    rebuild::with_damage,
-    verify,
+use crate::{
+    error::StorageError,
+    part::Part,
+    ports::{store::Store as _, sync::Row},
+    run::RunRecord,
+    sync::{
+        compare::{differences, has_ended},
+        plan::{Step, Trigger},
+        reconciler::Reconciler,
+    },
 };
-use crate::{Part, Row, StorageError, Store as _};
 
 impl Reconciler {
     /// Says in words how a run would be reconciled. Writes nothing.
     pub async fn preview(&self, run: &RunId) -> Result<String, StorageError> {
-        let looked = self.read_row(run).await?;
+        let row = self.read_row(run).await?;
         let Some(file) = self.files().load(run).await? else {
-            return Ok(match looked {
-                None => "is unknown: neither the database nor the files have it".to_owned(),
-                Some(row) if verify::is_open(&row.snapshot) => {
-                    "has no files here, and has not ended".to_owned()
-                }
-                Some(_) => "has no readable files here; they would be made anew from its row".to_owned(),
-            });
+            return Ok(match row {
+                None => "is unknown: neither the database nor the files have it",
+                Some(row) if !has_ended(&row.snapshot) => "has no files here, and has not ended",
+                Some(_) => "has no readable files here; they would be rebuilt from its row",
+            }
+            .to_owned());
         };
-        let lacks = |row: &Row| differences(&row.snapshot, &file);
-        Ok(match with_damage(plan(looked.as_ref().map(|row| &row.snapshot), &file), looked.as_ref()) {
-            Plan::Leave => "left to who works on it".to_owned(),
-            Plan::Replay { stages } => format!("{} stages and its end would be written", stages.len()),
-            Plan::Fill { stages } if stages.is_empty() => {
-                match looked.as_ref().map(lacks).unwrap_or_default() {
-                    parts if parts.is_empty() => "would be proved".to_owned(),
-                    parts => format!(
-                        "{:?} (5 is the report) would be filled on the side that lacks it, and proved",
-                        Part::numbers(&parts)
-                    ),
-                }
-            }
-            Plan::Fill { stages } => format!("{} stages would be written", stages.len()),
-            Plan::Conflict { parts } => {
-                format!("conflict in {:?}; nothing would be written", Part::numbers(&parts))
-            }
-        })
+        let steps = self.plan_for(run, Trigger::Command, row.as_ref(), &file).await?;
+        Ok(words(&steps, row.as_ref(), &file))
+    }
+}
+
+fn words(steps: &[Step], row: Option<&Row>, file: &RunRecord) -> String {
+    let stages = steps.iter().find_map(|step| match step {
+        Step::StoreInRow(stages) | Step::FillRow(stages) => Some(stages.len()),
+        _ => None,
+    });
+    match steps {
+        [] | [Step::UnmarkSuperseded] => "left to the worker that has it".to_owned(),
+        [Step::PurgeFiles] => "was deleted; its files here would be removed".to_owned(),
+        [Step::NoteConflict(parts)] => {
+            format!("conflict in {:?}; nothing would be written", Part::numbers(parts))
+        }
+        [Step::FillRow(_)] => format!("{} stages would be written", stages.unwrap_or_default()),
+        _ if steps.contains(&Step::EndRow) => {
+            format!("{} stages and its end would be written", stages.unwrap_or_default())
+        }
+        _ => match row.map(|row| differences(&row.snapshot, file)).unwrap_or_default() {
+            parts if parts.is_empty() => "would be proved".to_owned(),
+            parts => format!(
+                "{:?} (5 is the report) would be filled on the side that lacks it, and proved",
+                Part::numbers(&parts)
+            ),
+        },
     }
 }

@@ -1,20 +1,26 @@
-//! Settling a conflict: an operator says which side is right, and the other side's version is kept beside it.
+//! Settles a conflict: an operator says which side is right, and the other side's version stays beside it.
 
 use std::collections::BTreeMap;
 
 use pipeline::{
     record::{StageRecord, sha256_hex},
-    run::{RunId, RunStatus, Stage},
+    run::{RunId, Stage},
 };
 
-use super::{
-    ReconcileOutcome, Reconciler,
-    plan::{Plan, differences, holds, plan},
-    rebuild::with_damage,
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    part::Part,
+    ports::{store::Store as _, sync::Row},
+    run::RunRecord,
+    sync::{
+        compare::{differences, has_ended, holds},
+        outcome::ReconcileOutcome,
+        plan::{Step, Trigger},
+        reconciler::Reconciler,
+    },
 };
-use crate::{Part, Row, StorageError, StorageErrorKind, Store as _};
 
-/// Whose version stands.
+/// The side whose version stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// The row's version. The files' version stays beside them as `*.conflict-TIME`.
@@ -24,62 +30,73 @@ pub enum Keep {
 }
 
 impl Reconciler {
-    /// Makes both sides hold what one of them holds, and proves it. What one side merely lacks is filled from the other,
-    /// whichever is kept. A run that has not ended on both is left alone.
+    /// Makes both sides hold what one of them holds, and proves it. Fills from the other side what one side merely lacks,
+    /// whichever is kept. Leaves a run that has not ended on both.
     pub async fn resolve(&self, run: &RunId, keep: Keep) -> Result<ReconcileOutcome, StorageError> {
         let Some(file) = self.files().load(run).await? else { return Ok(self.reconcile_named(run).await) };
-        let Some(mut row) = self.read_row(run).await? else { return Ok(self.reconcile_one(run).await) };
-        let is_open = [&row.snapshot, &file].iter().any(|side| side.status == RunStatus::Processing);
+        let Some(row) = self.read_row(run).await? else { return Ok(self.reconcile_one(run).await) };
+        let is_open = !has_ended(&row.snapshot) || !has_ended(&file);
         if row.snapshot.is_leased || is_open || row.snapshot.generation != file.generation {
             return Ok(ReconcileOutcome::Skipped);
         }
-        let Plan::Conflict { parts } = with_damage(plan(Some(&row.snapshot), &file), Some(&row)) else {
+        let steps = self.plan_for(run, Trigger::Command, Some(&row), &file).await?;
+        let [Step::NoteConflict(parts)] = steps.as_slice() else {
             return Ok(self.reconcile_one(run).await);
         };
         match keep {
-            Keep::Database => {
-                if !row.damaged.is_empty() {
-                    row = self.with_accepted_digests(run, &row).await?;
-                }
-                self.files().overwrite_from_row(&row.snapshot).await?;
+            Keep::Database => self.keep_row(row).await?,
+            Keep::Files if !self.keep_files(&row, &file, parts).await? => {
+                return Ok(ReconcileOutcome::NoFiles);
             }
-            Keep::Files => {
-                // Where something is lost here, it is the row's that is told to be wrong.
-                if row.snapshot.status == file.status {
-                    self.files().fill(&row.snapshot).await?;
-                }
-                let Some(file) = self.files().load(run).await? else { return Ok(ReconcileOutcome::NoFiles) };
-                if let Some(lost) = row.damaged.keys().find(|part| !holds(&file, **part)) {
-                    let what = format!(
-                        "the files do not hold what is damaged in the row either ({lost}): keep the database's"
-                    );
-                    return Err(StorageError::new(StorageErrorKind::Invalid, what));
-                }
-                self.files().snapshot_row(&row).await?;
-                let differing: Vec<Stage> = Stage::ALL
-                    .into_iter()
-                    .filter(|stage| {
-                        let part = Part::Stage(*stage);
-                        parts.contains(&part) || differences(&row.snapshot, &file).contains(&part)
-                    })
-                    .collect();
-                let fence = self.fence_above(&file, row.snapshot.epoch);
-                let version = &row.version;
-                let reopened =
-                    self.call(|target| async { target.reopen(&fence, &differing, version).await }).await?;
-                if !reopened {
-                    return Err(changed());
-                }
-                let row = self.read_row(run).await?;
-                // Its own lease is on it; whoever else comes is fenced off.
-                self.replay(&file, row.as_ref()).await?;
-            }
+            Keep::Files => {}
         }
-        tracing::warn!(event = "conflict_resolved", run_id = %run, ?keep, numbers = ?Part::numbers(&parts), "[{run}] a conflict was settled by hand");
+        tracing::warn!(event = "conflict_resolved", run_id = %run, ?keep, numbers = ?Part::numbers(parts), "[{run}] an operator settled a conflict");
         Ok(self.reconcile_one(run).await)
     }
 
-    /// The row, read with what was changed in it by hand: an operator has said that it is right.
+    async fn keep_row(&self, mut row: Row) -> Result<(), StorageError> {
+        if !row.damaged.is_empty() {
+            row = self.with_accepted_digests(&row.snapshot.id, &row).await?;
+        }
+        self.files().overwrite_from_row(&row.snapshot).await
+    }
+
+    /// False if the files are gone meanwhile.
+    async fn keep_files(&self, row: &Row, file: &RunRecord, parts: &[Part]) -> Result<bool, StorageError> {
+        let run = &file.id;
+        // Where the files lack something, the row's version of it is wrong by the operator's word.
+        if row.snapshot.status == file.status {
+            self.files().fill(&row.snapshot).await?;
+        }
+        let Some(file) = self.files().load(run).await? else { return Ok(false) };
+        if let Some(lost) = row.damaged.keys().find(|part| !holds(&file, **part)) {
+            let what = format!(
+                "the files do not hold what is damaged in the row either ({lost}): keep the database's"
+            );
+            return Err(StorageError::new(StorageErrorKind::Invalid, what));
+        }
+        self.files().snapshot_row(row).await?;
+        let differs = |stage: &Stage| {
+            let part = Part::Stage(*stage);
+            parts.contains(&part) || differences(&row.snapshot, &file).contains(&part)
+        };
+        let differing: Vec<Stage> = Stage::ALL.into_iter().filter(differs).collect();
+        let fence = self.fence_above(&file, row.snapshot.epoch);
+        let version = &row.version;
+        if !self.call(|target| async { target.reopen(&fence, &differing, version).await }).await? {
+            return Err(changed());
+        }
+        // The lease on the row is this reconciler's; the fence refuses every other.
+        let mut row = self.read_row(run).await?;
+        if let Some(row) = row.as_mut().filter(|row| row.owner.as_ref() == Some(&fence.owner)) {
+            row.snapshot.is_leased = false;
+        }
+        let steps = self.plan_for(run, Trigger::Command, row.as_ref(), &file).await?;
+        self.apply_steps(&steps, row.as_ref(), &file).await?;
+        Ok(true)
+    }
+
+    /// Accepts what somebody changed in the row by hand, by the operator's word, and reads the row again.
     async fn with_accepted_digests(&self, run: &RunId, row: &Row) -> Result<Row, StorageError> {
         let digests = row.damaged.iter().map(|(part, text)| Ok((*part, digest(*part, text)?)));
         let digests = digests.collect::<Result<BTreeMap<_, _>, StorageError>>()?;
@@ -90,7 +107,7 @@ impl Reconciler {
     }
 }
 
-/// The digest of what stands in a row, if it is what this program could have written.
+/// The digest of a part of a row, if this program could have written the text.
 fn digest(part: Part, text: &str) -> Result<String, StorageError> {
     let Part::Stage(stage) = part else {
         return Ok(sha256_hex(text.as_bytes()));
@@ -107,5 +124,5 @@ fn digest(part: Part, text: &str) -> Result<String, StorageError> {
 }
 
 fn changed() -> StorageError {
-    StorageError::new(StorageErrorKind::Unavailable, "the row changed while it was looked at; try again")
+    StorageError::new(StorageErrorKind::Unavailable, "the row changed while it was compared; try again")
 }

@@ -2,15 +2,17 @@
 
 use pipeline::run::RunId;
 
-use super::{Reconciler, SWEEP_BATCH};
-use crate::StorageError;
+use crate::{
+    error::StorageError,
+    sync::{reconciler::Reconciler, reconciler::SWEEP_BATCH},
+};
 
 impl Reconciler {
     /// Brings to the files what only the database has, and knows of.
     pub async fn sweep(&self) -> Result<(), StorageError> {
         self.sync_tombstones().await?;
         self.close_ended().await?;
-        if self.router.expects_files() { self.fill_files().await } else { Ok(()) }
+        if self.write_path.expects_files() { self.fill_files().await } else { Ok(()) }
     }
 
     /// Gives the files what they could not take while the run was worked on: a disk was full. Runs that another replica
@@ -24,7 +26,7 @@ impl Reconciler {
                 .await?;
             for run in &page {
                 if self.files().manifest(run).await?.is_none()
-                    && (!self.router.keeps_all_files() || self.rebuild_files(run).await?.is_none())
+                    && (!self.write_path.keeps_all_files() || self.rebuild_files(run).await?.is_none())
                 {
                     continue;
                 }
@@ -51,7 +53,7 @@ impl Reconciler {
         for batch in open.chunks(SWEEP_BATCH) {
             for run in self.call(|target| async { target.ended_among(batch).await }).await? {
                 if !self.is_worked_on(&run) {
-                    self.router.close_in_files(&run).await?;
+                    self.write_path.close_in_files(&run).await?;
                 }
             }
         }

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::TimeDelta;
-use pipeline::{
-    clock::Timestamp,
-    run::{RunId, RunStatus},
-};
+use pipeline::{clock::Timestamp, run::RunId};
 use serde::Serialize;
 
-use super::{
-    Reconciler,
-    plan::{differences, holds},
-    rebuild::damaged_parts,
+use crate::{
+    error::StorageError,
+    files::Damage,
+    part::Part,
+    ports::store::Store as _,
+    run::RunRecord,
+    sync::{
+        compare::{differences, has_ended, holds},
+        reconciler::Reconciler,
+    },
 };
-use crate::{Part, RunRecord, StorageError, Store as _};
 
 /// Rows of one page: their runs are compared before the next page is asked for.
 const PAGE: usize = 200;
@@ -142,7 +144,7 @@ impl Reconciler {
             }
             Scope::Since(since) => *since,
         };
-        // What only the files know is found by what is left when all rows have been seen.
+        // The runs that remain after all rows are those that only the files know.
         let mut in_files: HashSet<RunId> = self.files().runs().await?.into_iter().collect();
         let mut after = None;
         while let Some(page) = self.ended_page(since, &mut after).await? {
@@ -195,11 +197,11 @@ impl Reconciler {
             (None, None) => Comparison::Unknown,
             (Some(row), None) if self.has_expired(&row) => Comparison::Expired,
             (Some(_), None) => Comparison::OnlyInDatabase,
-            (None, Some(file)) if is_open(&file) => Comparison::Open,
+            (None, Some(file)) if !has_ended(&file) => Comparison::Open,
             (None, Some(_)) => Comparison::OnlyInFiles,
-            (Some(row), Some(file)) if is_open(&row) && is_open(&file) => Comparison::Open,
+            (Some(row), Some(file)) if !has_ended(&row) && !has_ended(&file) => Comparison::Open,
             // Tried again elsewhere since it ended here: what these files hold was, and is not contradicted.
-            (Some(row), Some(file)) if row.generation > file.generation && !is_open(&file) => {
+            (Some(row), Some(file)) if row.generation > file.generation && has_ended(&file) => {
                 Comparison::OnlyInDatabase
             }
             (Some(row), Some(file)) => {
@@ -234,6 +236,8 @@ impl Reconciler {
     }
 }
 
-pub(super) fn is_open(snapshot: &RunRecord) -> bool {
-    snapshot.status == RunStatus::Processing
+/// The parts that are damaged in files.
+fn damaged_parts(damage: &Damage) -> Vec<Part> {
+    let stages = damage.stages.iter().copied().map(Part::Stage);
+    stages.chain(damage.report.then_some(Part::Report)).collect()
 }
