@@ -6,7 +6,7 @@ use pipeline::clock::Clock;
 use tokio::sync::Mutex;
 
 use crate::worker::Worker;
-use storage::{ReplicaRegistry, mode::Mode, router::Router};
+use storage::{ReplicaRegistry, router::Router};
 
 /// How long a count is reused. Runs that this process accepts meanwhile are added to it.
 const COUNT_VALID: Duration = Duration::from_secs(1);
@@ -69,9 +69,9 @@ impl Admission {
     /// Counts in the database if the mode has one. With files alone, it counts the open runs minus the active
     /// ones.
     async fn count(&self) -> Option<usize> {
-        match (&self.census, self.router.state().effective_mode) {
-            (Some(census), mode) if mode.has_database() => census.queue_depth(self.runs_max).await.ok(),
-            (_, Mode::FileOnly) => {
+        match &self.census {
+            Some(census) if self.router.writes_database() => census.queue_depth(self.runs_max).await.ok(),
+            _ if self.router.writes_files_alone() => {
                 let open = self.router.files().open_count().await.ok()?;
                 Some(open.saturating_sub(self.worker.active_count()))
             }

@@ -30,7 +30,7 @@ use crate::{
 use foundation::failpoints;
 use storage::{
     Acceptance, Control as _, RunRequest, RunSubmission, StorageError, StorageErrorKind, Store as _,
-    frontend_rows::company_name, mode::Mode, router::Router,
+    frontend_rows::company_name, router::Router,
 };
 
 pub use self::{
@@ -190,7 +190,7 @@ impl Runs {
             Ok(Acceptance::Existing(status)) => Ok(Submitted { run_id, status }),
             Ok(Acceptance::RequestMismatch) => Err(SubmitError::RequestMismatch(run_id)),
             Ok(Acceptance::Deleted) => Err(SubmitError::Deleted(run_id)),
-            Err(_) if self.router.flags().mode() == Mode::Invalid => Err(SubmitError::PersistenceDisabled),
+            Err(_) if self.router.is_disabled() => Err(SubmitError::PersistenceDisabled),
             Err(error) => {
                 tracing::error!(event = "run_accept_failed", run_id = %run_id, %error, "a run could not be recorded");
                 Err(SubmitError::Unavailable(error))

@@ -42,6 +42,24 @@ impl Router {
         StorageState { flags, mode, effective_mode, reason, breaker, file_alarm }
     }
 
+    /// Whether both storage flags are off, so that the service accepts nothing.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.flags().mode() == Mode::Invalid
+    }
+
+    /// Whether outputs go to files alone now, by the flags or because the database is down.
+    #[must_use]
+    pub fn writes_files_alone(&self) -> bool {
+        self.state().effective_mode == Mode::FileOnly
+    }
+
+    /// Whether outputs go to the database now.
+    #[must_use]
+    pub fn writes_database(&self) -> bool {
+        self.state().effective_mode.has_database()
+    }
+
     /// Whether the operator's flags ask for files.
     #[must_use]
     pub fn expects_files(&self) -> bool {
