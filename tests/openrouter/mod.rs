@@ -16,6 +16,7 @@ mod statuses;
 use std::{sync::Arc, time::Duration};
 
 use backend::llm::{OpenRouter, OpenRouterConfig, openrouter::RetryConfig};
+use foundation::resilience::Backoff;
 use pipeline::{
     llm::{Completion, CompletionRequest, LlmClient, LlmError, LlmErrorCode, PromptBlock},
     run::{RunId, Stage},
@@ -40,8 +41,7 @@ fn config(fake_model: &FakeModel) -> OpenRouterConfig {
         idle_timeout: Duration::from_secs(10),
         retry: RetryConfig {
             attempts_max: ATTEMPTS as u32,
-            backoff_initial: Duration::from_millis(4),
-            backoff_max: Duration::from_millis(20),
+            backoff: Backoff::new(Duration::from_millis(4), Duration::from_millis(20)),
         },
         ..OpenRouterConfig::new(KEY.into(), "anthropic/claude-sonnet-4.5")
     }

@@ -1,6 +1,7 @@
 //! The base of storage and service. Nothing here knows a run.
 
-pub mod backoff;
+pub mod clock;
 pub mod failpoints;
+pub mod resilience;
 pub mod safe_read;
 pub mod tls;

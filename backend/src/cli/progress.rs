@@ -1,14 +1,12 @@
 //! Progress for people: a spinner with the elapsed time on a terminal, plain lines elsewhere.
 
-use std::{
-    io::IsTerminal as _,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::{io::IsTerminal as _, sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use pipeline::clock::Clock as _;
 
 use super::say;
+use crate::clock::SystemClock;
 
 /// The interval of the spinner.
 const TICK: Duration = Duration::from_millis(100);
@@ -17,6 +15,7 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Progress {
     mode: Mode,
+    clock: SystemClock,
     current: Mutex<Option<Step>>,
 }
 
@@ -30,7 +29,8 @@ enum Mode {
 #[derive(Debug)]
 struct Step {
     name: String,
-    began: Instant,
+    /// By the monotonic clock.
+    began: Duration,
     spinner: Option<ProgressBar>,
 }
 
@@ -43,7 +43,7 @@ impl Progress {
             (false, true) => Mode::Terminal,
             (false, false) => Mode::Plain,
         };
-        Self { mode, current: Mutex::new(None) }
+        Self { mode, clock: SystemClock::default(), current: Mutex::new(None) }
     }
 
     /// Prints a separate line.
@@ -65,7 +65,7 @@ impl Progress {
             bar.enable_steady_tick(TICK);
             bar
         });
-        let step = Step { name: name.to_owned(), began: Instant::now(), spinner };
+        let step = Step { name: name.to_owned(), began: self.clock.monotonic(), spinner };
         *self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(step);
     }
 
@@ -85,7 +85,7 @@ impl Progress {
         if let Some(spinner) = &step.spinner {
             spinner.finish_and_clear();
         }
-        let seconds = step.began.elapsed().as_secs_f64();
+        let seconds = self.clock.monotonic().saturating_sub(step.began).as_secs_f64();
         self.line(&format!("{mark} {:<32} {seconds:>6.1} s  {text}", step.name));
     }
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use foundation::clock::timer_now;
 use tokio::{sync::watch, time::Instant};
 
 /// Keeps the last answer to one question.
@@ -39,7 +40,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let now = Instant::now();
+        let now = timer_now();
         let (since, mut answer) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let kept = state.answer.as_ref().map(|(at, answer)| (now.duration_since(*at), answer.clone()));
@@ -78,7 +79,7 @@ async fn keep_answer<T: Clone>(
     let answer = question.await;
     {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.answer = Some((Instant::now(), answer.clone()));
+        state.answer = Some((timer_now(), answer.clone()));
         state.asking = None;
     }
     // There may be no waiting caller any more.
@@ -118,12 +119,12 @@ mod tests {
         let cached = Cached::new(KEEP, TIMEOUT);
         let ask = || async {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            Instant::now()
+            timer_now()
         };
         cached.get(ask).await.unwrap();
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(300)).await;
-            let begun = Instant::now();
+            let begun = timer_now();
             let answered_at = cached.get(ask).await.unwrap();
             assert_eq!(begun.elapsed(), Duration::ZERO);
             assert!(begun.duration_since(answered_at) < KEEP);
@@ -141,7 +142,7 @@ mod tests {
                 "late"
             }
         };
-        let begun = Instant::now();
+        let begun = timer_now();
         for _ in 0..10 {
             assert_eq!(cached.get(hang).await, None);
         }

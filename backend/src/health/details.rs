@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::{
     COUNTED_MAX, Connection, Durability, Health, HealthStatus, HealthSummary, NotReady, Stores, messages,
@@ -118,9 +117,9 @@ impl HealthDetails {
 impl Health {
     /// Level 3: checks everything concurrently.
     pub async fn deep(&self) -> HealthDetails {
-        let begun = Instant::now();
+        let begun = self.sources.clock.monotonic();
         // The stores' own time, because the parser's self-test takes longer.
-        let stores = async { (self.stores().await, begun.elapsed()) };
+        let stores = async { (self.stores().await, self.elapsed(begun)) };
         let ((stores, stores_elapsed), unsynced, queue_depth, conflicts, replicas, parser) = tokio::join!(
             stores,
             self.unsynced(),
@@ -190,6 +189,10 @@ impl Health {
         }
     }
 
+    fn elapsed(&self, begun: Duration) -> Duration {
+        self.sources.clock.monotonic().saturating_sub(begun)
+    }
+
     async fn unsynced(&self) -> Result<Unsynced, StorageError> {
         let files = self.sources.router.files().clone();
         let looked = self.unsynced.get(|| async move { files.unsynced().await }).await;
@@ -231,7 +234,7 @@ impl Health {
     /// Reads a small document in an isolated child, in the same way as a run's document.
     async fn check_parser(&self) -> Check {
         const DOCUMENT: &[u8] = b"# Self-test\n\nThe parser reads this sentence.\n";
-        let begun = Instant::now();
+        let begun = self.sources.clock.monotonic();
         let isolation = self.sources.parser.clone();
         let read = self
             .parser
@@ -245,7 +248,7 @@ impl Health {
             Some(Err(code)) => (CheckStatus::Failed, Some(format!("the self-test failed: {code}"))),
             None => (CheckStatus::Warning, Some("the self-test has not run yet".to_owned())),
         };
-        Check { name: "document_parser", status, detail, elapsed_ms: ms(begun.elapsed()) }
+        Check { name: "document_parser", status, detail, elapsed_ms: ms(self.elapsed(begun)) }
     }
 
     fn storage_report(

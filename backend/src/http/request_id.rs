@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tokio::time::Instant;
+use foundation::clock::timer_now;
 use tracing::Instrument as _;
 
 use super::{HttpState, client_ip::client_ip, error::Problem};
@@ -53,7 +53,7 @@ pub(super) async fn name_and_log(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let begun = Instant::now();
+    let begun = timer_now();
     let id = RequestId::of(&request);
     let method = method_name(request.method());
     let route = request

@@ -30,7 +30,7 @@ pub(super) use errors::connection_fault;
 use gate::{Gate, Spoken};
 
 use super::{fault::Fault, openrouter::OpenRouterError};
-use foundation::tls;
+use foundation::{clock::timer_now, tls};
 
 /// The time limit of a connection attempt. A healthy one takes less than a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -142,7 +142,7 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if let Some(used) = lock(self.clients).all.iter_mut().find(|used| used.id == self.client) {
             used.in_flight = used.in_flight.saturating_sub(1);
-            used.last_used = Instant::now();
+            used.last_used = timer_now();
         }
     }
 }
@@ -239,7 +239,7 @@ impl Connections {
         if room.0.is_none() || self.spoken.is_http1() {
             return Ok(Place { http: self.http1.clone(), counted: None });
         }
-        let now = Instant::now();
+        let now = timer_now();
         let mut clients = lock(&self.http2);
         clients.all.retain(|used| used.in_flight > 0 || now - used.last_used < IDLE_TIMEOUT);
         let has_room =

@@ -6,12 +6,11 @@
 use std::{
     collections::HashMap,
     str::FromStr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use pipeline::llm::StructuredOutput;
-use tokio::time::Instant;
+use pipeline::{clock::Clock, llm::StructuredOutput};
 
 use super::fault::Upstream;
 
@@ -76,18 +75,21 @@ impl Level {
 #[derive(Debug)]
 pub(super) struct Ladder {
     setting: StructuredOutputSetting,
-    known: Mutex<HashMap<String, (Level, Instant)>>,
+    clock: Arc<dyn Clock>,
+    /// Each until this reading of the monotonic clock.
+    known: Mutex<HashMap<String, (Level, Duration)>>,
 }
 
 impl Ladder {
-    pub(super) fn new(setting: StructuredOutputSetting) -> Self {
-        Self { setting, known: Mutex::default() }
+    pub(super) fn new(setting: StructuredOutputSetting, clock: Arc<dyn Clock>) -> Self {
+        Self { setting, clock, known: Mutex::default() }
     }
 
     /// The first level to try with a model.
     pub(super) fn level(&self, model: &str) -> Level {
         let mut known = self.lock();
-        known.retain(|_, (_, until)| *until > Instant::now());
+        let now = self.clock.monotonic();
+        known.retain(|_, (_, until)| *until > now);
         known.get(model).map_or_else(|| self.top(), |(level, _)| *level)
     }
 
@@ -124,7 +126,7 @@ impl Ladder {
         if known.len() >= MODELS_MAX {
             known.clear();
         }
-        known.insert(model.to_owned(), (level, Instant::now() + REMEMBERED_FOR));
+        known.insert(model.to_owned(), (level, self.clock.monotonic() + REMEMBERED_FOR));
     }
 
     fn top(&self) -> Level {
@@ -134,7 +136,7 @@ impl Ladder {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Level, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Level, Duration)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -223,6 +225,8 @@ fn largest_limit(said: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use foundation::clock::SystemClock;
+
     use super::*;
 
     fn refusal(status: u16, message: &str) -> Upstream {
@@ -286,7 +290,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lowered_level_lasts_for_an_hour() {
-        let ladder = Ladder::new(StructuredOutputSetting::Auto);
+        let ladder = Ladder::new(StructuredOutputSetting::Auto, Arc::new(SystemClock::default()));
         let no_schema = refusal(400, "response_format is not supported");
         let strict = ladder.level("a/b");
         let json = ladder.below(strict, &no_schema).unwrap();
@@ -305,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_setting_keeps_its_level() {
-        let ladder = Ladder::new("strict".parse().unwrap());
+        let ladder = Ladder::new("strict".parse().unwrap(), Arc::new(SystemClock::default()));
         let level = ladder.level("a/b");
         assert_eq!(ladder.below(level, &refusal(400, "bad schema")), None);
         let unknown = refusal(400, "Unknown parameter: 'provider'");

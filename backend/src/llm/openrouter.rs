@@ -13,6 +13,7 @@ mod exchange;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use foundation::resilience::Jitter;
 use pipeline::{
     clock::Clock,
     llm::{Completion, LlmClient, LlmError, LlmErrorCode, Oddities, RequestSource},
@@ -33,7 +34,7 @@ use super::{
     oddities::OddityLog,
     prices::PriceList,
     redact::Redactor,
-    resilience::{Answered, Jitter, Resilience, Success},
+    resilience::{Answered, Resilience, Success},
     routing::Routing,
 };
 
@@ -60,8 +61,8 @@ pub struct OpenRouter {
 }
 
 impl OpenRouter {
-    /// Creates a client without opening a connection. The clock serves waits that the endpoint states as
-    /// dates.
+    /// Creates a client without opening a connection. The clock serves the breaker, values that are
+    /// remembered for a while, and waits that the endpoint states as dates.
     ///
     /// # Errors
     ///
@@ -74,19 +75,23 @@ impl OpenRouter {
         Ok(Self {
             connections,
             completions,
-            prices: PriceList::new(endpoint(&config.base_url, "models")?, authorization.clone()),
+            prices: PriceList::new(
+                endpoint(&config.base_url, "models")?,
+                authorization.clone(),
+                clock.clone(),
+            ),
             authorization,
             model: config.model,
             fallback_models: config.fallback_models,
             routing: config.routing,
-            ladder: Ladder::new(config.structured_output),
+            ladder: Ladder::new(config.structured_output, clock.clone()),
             oddities: OddityLog::default(),
             idle_timeout: config.idle_timeout,
             response_bytes_max: config.response_bytes_max,
             resilience: Resilience {
                 retry: config.retry,
-                breaker: Breaker::new(config.breaker),
-                jitter: Jitter::new(config.jitter_seed),
+                breaker: Breaker::new(config.breaker, clock.clone()),
+                jitter: Jitter::seeded(config.jitter_seed),
                 total_timeout: config.total_timeout,
             },
             redactor: Redactor::new(config.api_key),

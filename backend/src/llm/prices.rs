@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use pipeline::llm::Usage;
+use pipeline::{clock::Clock, llm::Usage};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::Value;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::connections::Connections;
@@ -66,12 +66,14 @@ type List = HashMap<String, Price>;
 pub(super) struct PriceList {
     url: Url,
     authorization: HeaderValue,
-    known: Mutex<Option<(Instant, Option<Arc<List>>)>>,
+    clock: Arc<dyn Clock>,
+    /// Until a reading of the monotonic clock; without a list where the endpoint has none.
+    known: Mutex<Option<(Duration, Option<Arc<List>>)>>,
 }
 
 impl PriceList {
-    pub(super) fn new(url: Url, authorization: HeaderValue) -> Self {
-        Self { url, authorization, known: Mutex::default() }
+    pub(super) fn new(url: Url, authorization: HeaderValue, clock: Arc<dyn Clock>) -> Self {
+        Self { url, authorization, clock, known: Mutex::default() }
     }
 
     /// The cost of this usage by the first of these models that the list contains.
@@ -93,7 +95,7 @@ impl PriceList {
         // One download at a time; the other callers wait for its result.
         let mut known = self.known.lock().await;
         if let Some((until, list)) = &*known
-            && *until > Instant::now()
+            && *until > self.clock.monotonic()
         {
             return list.clone();
         }
@@ -105,7 +107,7 @@ impl PriceList {
             );
         }
         let kept_for = if list.is_some() { KEPT_FOR } else { FAILURE_KEPT_FOR };
-        *known = Some((Instant::now() + kept_for, list.clone()));
+        *known = Some((self.clock.monotonic() + kept_for, list.clone()));
         list
     }
 

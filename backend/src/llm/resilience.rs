@@ -1,10 +1,11 @@
 //! One call: it makes requests within its deadline, its attempts and the run's budget.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
+use foundation::{
+    clock::timer_now,
+    resilience::{Backoff, Jitter, backoff::half_random},
+};
 use pipeline::llm::{LlmError, StructuredOutput, Usage};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,37 +25,13 @@ const EMPTY_ANSWERS_MAX: u32 = 2;
 pub struct RetryConfig {
     /// The most requests of one call, including the first; at least 1.
     pub attempts_max: u32,
-    /// The wait before the second request. It doubles from then on, and half of each wait is random.
-    pub backoff_initial: Duration,
-    pub backoff_max: Duration,
+    /// The waits before further requests. Half of each wait is random.
+    pub backoff: Backoff,
 }
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self {
-            attempts_max: 5,
-            backoff_initial: Duration::from_millis(500),
-            backoff_max: Duration::from_secs(20),
-        }
-    }
-}
-
-/// Random fractions from a seed (SplitMix64). They spread retries, and tests can repeat them.
-#[derive(Debug)]
-pub(super) struct Jitter(AtomicU64);
-
-impl Jitter {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
-    }
-
-    /// The next fraction, 0 to 1.
-    fn next(&self) -> f64 {
-        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut bits = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        Self { attempts_max: 5, backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(20)) }
     }
 }
 
@@ -97,7 +74,7 @@ impl Resilience {
         F: Fn(Instant) -> Fut + Send + Sync,
         Fut: Future<Output = Result<Answered, Failure>> + Send,
     {
-        let deadline = Instant::now() + self.total_timeout;
+        let deadline = timer_now() + self.total_timeout;
         let mut usage = Usage::default();
         let (mut attempts, mut empty_answers) = (0, 0);
         loop {
@@ -136,7 +113,7 @@ impl Resilience {
             empty_answers += u32::from(matches!(failure.fault, Fault::EmptyContent));
             let wait = self.wait_before_next(&failure.fault, attempts);
             let wait = wait.filter(|_| empty_answers < EMPTY_ANSWERS_MAX);
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(timer_now());
             let Some(wait) = wait.filter(|wait| *wait < left) else {
                 let given_up_with = CallContext { attempts, left, total: self.total_timeout };
                 return Err(explain.failure(&failure.fault, &given_up_with, usage));
@@ -160,13 +137,11 @@ impl Resilience {
         if !fault.is_retryable() || attempts >= self.retry.attempts_max {
             return None;
         }
-        let doublings = attempts.saturating_sub(1).min(16);
-        let full = self.retry.backoff_initial.saturating_mul(1 << doublings).min(self.retry.backoff_max);
-        let jitter = self.jitter.next();
-        let backoff = full.mul_f64(0.5 + 0.5 * jitter);
+        let jitter = self.jitter.fraction();
+        let backoff = half_random(self.retry.backoff.wait(attempts), jitter);
         Some(match fault.retry_after() {
             // Never earlier than the endpoint asked for. The jitter spreads the retries of many runs.
-            Some(asked) => asked.saturating_add(self.retry.backoff_initial.mul_f64(jitter)).max(backoff),
+            Some(asked) => asked.saturating_add(self.retry.backoff.start.mul_f64(jitter)).max(backoff),
             None => backoff,
         })
     }
@@ -174,8 +149,9 @@ impl Resilience {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
+    use foundation::clock::SystemClock;
     use pipeline::llm::{Disposition, LlmErrorCode};
 
     use super::*;
@@ -184,8 +160,8 @@ mod tests {
     fn resilience() -> Resilience {
         Resilience {
             retry: RetryConfig::default(),
-            breaker: Breaker::new(BreakerConfig::default()),
-            jitter: Jitter::new(7),
+            breaker: Breaker::new(BreakerConfig::default(), Arc::new(SystemClock::default())),
+            jitter: Jitter::seeded(7),
             total_timeout: Duration::from_secs(180),
         }
     }
@@ -211,7 +187,7 @@ mod tests {
         limit: Option<f64>,
         faults: Vec<Fault>,
     ) -> (Result<Success, LlmError>, Vec<Duration>) {
-        let start = Instant::now();
+        let start = timer_now();
         let made = Mutex::new(Vec::new());
         let (redactor, routing) = (Redactor::new("k".into()), Routing::default());
         let explain = explain(&redactor, &routing);

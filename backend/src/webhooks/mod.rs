@@ -29,7 +29,10 @@ use self::{
     client::Sent,
 };
 use crate::telemetry::metrics;
-use foundation::{backoff::jitter, failpoints};
+use foundation::{
+    failpoints,
+    resilience::{Backoff, Jitter},
+};
 use storage::{Delivery, DeliveryOutcome, DueDelivery, Outbox, StorageError, WebhookEvent, router::Router};
 
 /// The most requests at once.
@@ -39,8 +42,8 @@ const CONCURRENCY: usize = 16;
 /// but cannot send.
 const POLL: Duration = Duration::from_secs(2);
 
-/// The wait after the first failure; it doubles up to the longest.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+/// The waits after failures. Half of each is random.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3600));
 
 /// The most attempts. With these waits, the last one comes after four to eight hours.
 const ATTEMPTS_MAX: i32 = 20;
@@ -247,7 +250,7 @@ impl WebhookDispatcher {
 
     async fn postpone(&self, outbox: &dyn Outbox, due: &DueDelivery, refusal: &Refusal) {
         metrics::webhook("retried");
-        let mut wait = backoff(due.attempt).mul_f64(jitter());
+        let mut wait = Jitter::Random.spread(BACKOFF.wait(u32::try_from(due.attempt).unwrap_or_default()));
         // The receiver may still process the start of a step, which would erase the output of a later end.
         if matches!(due.event, WebhookEvent::Started(_)) && refusal.may_follow {
             wait = wait.max(self.timeout);
@@ -278,22 +281,17 @@ fn is_frontends(id: &str) -> bool {
         .is_some_and(|(ms, number)| is_number(ms, 13..=13) && is_number(number, 1..=4))
 }
 
-/// The wait after this many attempts, without jitter.
-fn backoff(attempt: i32) -> Duration {
-    let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(20);
-    (BACKOFF.0 * 2_u32.pow(doublings)).min(BACKOFF.1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn retries_last_for_hours_and_then_stop() {
-        let waits: Vec<Duration> = (1..ATTEMPTS_MAX).map(backoff).collect();
+        let waits: Vec<Duration> =
+            (1..ATTEMPTS_MAX.unsigned_abs()).map(|attempt| BACKOFF.wait(attempt)).collect();
         assert_eq!(waits[..4], [1, 2, 4, 8].map(Duration::from_secs));
         let hours = waits.iter().sum::<Duration>().as_secs_f64() / 3600.0;
         assert!((8.0..=9.0).contains(&hours), "{hours} hours");
-        assert_eq!(waits.last(), Some(&BACKOFF.1));
+        assert_eq!(waits.last(), Some(&BACKOFF.max));
     }
 }

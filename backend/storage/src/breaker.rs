@@ -1,44 +1,60 @@
-//! The breaker in front of the database. While it is open, no call waits for a database that is down.
+//! The breaker in front of the database: while it is open, no call waits for a database that is not there.
 //!
-//! Regular calls never test whether the database is back. A probe does, and closes the breaker.
+//! Calls of clients and workers never find out whether the database is back. A background task probes it, and closes the
+//! breaker.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use foundation::resilience::{self, Limits, Policy};
 use pipeline::clock::Clock;
-use tokio::sync::watch;
 
 use crate::error::{StorageError, StorageErrorKind};
 
-/// When a breaker opens.
-#[derive(Debug, Clone, Copy)]
-pub struct BreakerConfig {
-    /// This many failures in a row. Three distinguish an outage from a hiccup within one write's retries.
-    pub consecutive_failures_max: u32,
-    /// More than this share of failed calls, …
-    pub failure_share_max: f64,
-    /// … among at least this many calls, …
-    pub calls_min: usize,
-    /// … within this time. A database that fails every other write is not usable.
-    pub window: Duration,
-}
+/// When the database's breaker opens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BreakerConfig(pub Limits);
 
 impl Default for BreakerConfig {
     fn default() -> Self {
-        Self {
-            consecutive_failures_max: 3,
+        Self(Limits {
+            // Three tell an outage from a hiccup within one write's retries.
+            consecutive_failures_max: Some(3),
+            // A database that answers every other write is not one to rely on.
             failure_share_max: 0.5,
             calls_min: 10,
             window: Duration::from_secs(30),
-        }
+        })
     }
 }
 
-/// The most calls that a window remembers. More calls would hardly change the share.
-const CALLS_MAX: usize = 1_000;
+/// Why the database's breaker is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// The database answers, but lacks something of the schema.
+    is_schema: bool,
+    message: String,
+}
+
+impl Policy for BreakerConfig {
+    type Reason = Outage;
+
+    fn limits(&self) -> &Limits {
+        &self.0
+    }
+
+    /// Nothing but a migration repairs the schema.
+    fn opens_at_once(&self, outage: &Outage) -> bool {
+        outage.is_schema
+    }
+
+    fn opened(&self, outage: &Outage) {
+        tracing::error!(event = "database_breaker_opened", reason = %outage.message, is_schema = outage.is_schema, "database breaker opened");
+    }
+
+    fn closed(&self, open_for: Duration) {
+        tracing::info!(event = "database_breaker_closed", ?open_for, "database breaker closed");
+    }
+}
 
 /// The breaker's state, for health and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,153 +68,74 @@ pub enum BreakerState {
     },
 }
 
-/// Counts the results of calls, and decides whether a call may be made.
+/// The shared breaker, in terms of storage errors.
 #[derive(Debug)]
-pub struct Breaker {
-    config: BreakerConfig,
-    clock: Arc<dyn Clock>,
-    inner: Mutex<Inner>,
-    is_open: watch::Sender<bool>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    state: BreakerState,
-    consecutive_failures: u32,
-    /// When each call ended, and whether it failed.
-    calls: VecDeque<(Duration, bool)>,
-}
+pub struct Breaker(resilience::Breaker<BreakerConfig>);
 
 impl Breaker {
     #[must_use]
     pub fn new(config: BreakerConfig, clock: Arc<dyn Clock>) -> Self {
-        let inner = Inner { state: BreakerState::Closed, consecutive_failures: 0, calls: VecDeque::new() };
-        Self { config, clock, inner: Mutex::new(inner), is_open: watch::Sender::new(false) }
+        Self(resilience::Breaker::new(config, clock))
     }
 
     /// The current state.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        self.lock().state.clone()
+        match self.0.state() {
+            resilience::BreakerState::Open { since, reason: Outage { is_schema, message } } => {
+                BreakerState::Open { since, is_schema, reason: message }
+            }
+            // No caller of the database ever probes.
+            resilience::BreakerState::Closed | resilience::BreakerState::Probing => BreakerState::Closed,
+        }
     }
 
-    /// Admits a call while the breaker is closed.
+    /// Lets a call through, unless the breaker is open.
     ///
     /// # Errors
     ///
-    /// While the breaker is open, its reason: `Schema` after a schema failure, otherwise `Unavailable`.
+    /// `Schema` or `Unavailable`: the reason for which the breaker is open.
     pub fn admit(&self) -> Result<(), StorageError> {
-        match &self.lock().state {
-            BreakerState::Closed => Ok(()),
-            BreakerState::Open { is_schema, reason, .. } => Err(StorageError::new(
-                if *is_schema { StorageErrorKind::Schema } else { StorageErrorKind::Unavailable },
-                reason.clone(),
-            )),
-        }
+        self.0.admit().map_err(|Outage { is_schema, message }| {
+            let kind = if is_schema { StorageErrorKind::Schema } else { StorageErrorKind::Unavailable };
+            StorageError::new(kind, message)
+        })
     }
 
     /// Whether the breaker admits calls.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.lock().state == BreakerState::Closed
+        self.0.is_closed()
     }
 
-    /// Records the result of a call. A schema failure opens the breaker at once, because only a migration
-    /// fixes it.
+    /// Takes note of how a call ended. An error that says nothing about the database counts as a success.
     pub fn record<T>(&self, result: &Result<T, StorageError>) {
-        let now = self.clock.monotonic();
-        let failure = result.as_ref().err().filter(|error| error.is_outage());
-        let mut inner = self.lock();
-        if inner.calls.len() == CALLS_MAX {
-            inner.calls.pop_front();
-        }
-        inner.calls.push_back((now, failure.is_some()));
-        let Some(error) = failure else {
-            inner.consecutive_failures = 0;
-            return;
-        };
-        inner.consecutive_failures += 1;
-        let is_schema = error.kind == StorageErrorKind::Schema;
-        if inner.state == BreakerState::Closed && (is_schema || self.is_too_much(&mut inner, now)) {
-            inner.state = BreakerState::Open { since: now, is_schema, reason: error.message.clone() };
-            drop(inner);
-            tracing::error!(event = "database_breaker_opened", reason = %error.message, is_schema, "database breaker opened");
-            self.tell();
-        }
+        self.0.record(result.as_ref().err().filter(|error| error.is_outage()).map(outage));
     }
 
-    fn is_too_much(&self, inner: &mut Inner, now: Duration) -> bool {
-        let oldest = now.saturating_sub(self.config.window);
-        while inner.calls.front().is_some_and(|(at, _)| *at < oldest) {
-            inner.calls.pop_front();
-        }
-        let failed = inner.calls.iter().filter(|(_, failed)| *failed).count();
-        #[allow(clippy::cast_precision_loss)] // At most CALLS_MAX.
-        let share = failed as f64 / inner.calls.len().max(1) as f64;
-        inner.consecutive_failures >= self.config.consecutive_failures_max
-            || (inner.calls.len() >= self.config.calls_min && share > self.config.failure_share_max)
-    }
-
-    /// Records the result of a probe while the breaker is open.
+    /// Takes note of what a probe of an open breaker found.
     pub fn probed(&self, result: Result<(), StorageError>) {
-        let mut inner = self.lock();
-        let BreakerState::Open { since, is_schema, reason } = &mut inner.state else { return };
-        match result {
-            Ok(()) => {
-                let open_for = self.clock.monotonic().saturating_sub(*since);
-                inner.state = BreakerState::Closed;
-                inner.consecutive_failures = 0;
-                inner.calls.clear();
-                drop(inner);
-                self.tell();
-                tracing::info!(event = "database_breaker_closed", ?open_for, "database breaker closed");
-            }
-            Err(error) => {
-                *is_schema = error.kind == StorageErrorKind::Schema;
-                *reason = error.message;
-            }
-        }
+        self.0.probed(result.as_ref().err().map(outage));
     }
 
     /// Waits until the breaker is open.
     pub async fn wait_until_open(&self) {
-        // This breaker owns the sender, so the channel stays open.
-        let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
+        self.0.wait_until_open().await;
     }
+}
 
-    /// Publishes the current state to waiting calls. It reads the state itself, so two concurrent calls
-    /// cannot publish an older state last.
-    fn tell(&self) {
-        self.is_open.send_modify(|is_open| *is_open = !self.is_closed());
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn outage(error: &StorageError) -> Outage {
+    Outage { is_schema: error.kind == StorageErrorKind::Schema, message: error.message.clone() }
 }
 
 #[cfg(test)]
 mod tests {
-    use pipeline::clock::Timestamp;
+    use foundation::clock::SystemClock;
 
     use super::*;
 
-    #[derive(Debug, Default)]
-    struct HandClock(Mutex<Duration>);
-
-    impl Clock for HandClock {
-        fn now(&self) -> Timestamp {
-            Timestamp::default()
-        }
-
-        fn monotonic(&self) -> Duration {
-            *self.0.lock().unwrap()
-        }
-    }
-
-    fn breaker() -> (Breaker, Arc<HandClock>) {
-        let clock = Arc::new(HandClock::default());
-        (Breaker::new(BreakerConfig::default(), clock.clone()), clock)
+    fn breaker() -> Breaker {
+        Breaker::new(BreakerConfig::default(), Arc::new(SystemClock::default()))
     }
 
     fn failed(kind: StorageErrorKind) -> Result<(), StorageError> {
@@ -206,51 +143,22 @@ mod tests {
     }
 
     #[test]
-    fn three_consecutive_failures_open_it_until_a_probe() {
-        let (breaker, _) = breaker();
-        for _ in 0..2 {
-            breaker.record(&failed(StorageErrorKind::Unavailable));
-        }
-        breaker.record(&Ok(()));
-        for _ in 0..2 {
-            breaker.record(&failed(StorageErrorKind::Indeterminate));
-            assert!(breaker.admit().is_ok());
-        }
+    fn three_outages_in_a_row_open_it() {
+        let breaker = breaker();
+        breaker.record(&failed(StorageErrorKind::Unavailable));
+        breaker.record(&failed(StorageErrorKind::Indeterminate));
+        assert!(breaker.admit().is_ok());
         breaker.record(&failed(StorageErrorKind::Unavailable));
         assert_eq!(breaker.admit().unwrap_err().kind, StorageErrorKind::Unavailable);
         breaker.probed(failed(StorageErrorKind::Unavailable));
         assert!(!breaker.is_closed());
         breaker.probed(Ok(()));
         assert!(breaker.admit().is_ok());
-        breaker.record(&failed(StorageErrorKind::Unavailable));
-        assert!(breaker.is_closed(), "counting begins anew");
     }
 
     #[test]
-    fn a_failure_ratio_opens_it_within_the_window() {
-        let (breaker, clock) = breaker();
-        for round in 0..30 {
-            *clock.0.lock().unwrap() = Duration::from_secs(4 * round);
-            breaker.record(&failed(StorageErrorKind::Unavailable));
-            breaker.record(&failed(StorageErrorKind::Unavailable));
-            breaker.record(&Ok(()));
-            if round < 3 {
-                assert!(breaker.is_closed(), "round {round}");
-            }
-        }
-        assert!(!breaker.is_closed());
-        let (slow, clock) = self::breaker();
-        for round in 0..30 {
-            *clock.0.lock().unwrap() = Duration::from_secs(60 * round);
-            slow.record(&failed(StorageErrorKind::Unavailable));
-            slow.record(&Ok(()));
-        }
-        assert!(slow.is_closed());
-    }
-
-    #[test]
-    fn schema_failures_open_it_and_neutral_errors_never() {
-        let (breaker, _) = breaker();
+    fn only_a_schema_failure_opens_it_at_once() {
+        let breaker = breaker();
         for kind in [StorageErrorKind::Fenced, StorageErrorKind::Conflict, StorageErrorKind::Invalid] {
             for _ in 0..20 {
                 breaker.record(&failed(kind));
@@ -260,19 +168,5 @@ mod tests {
         breaker.record(&failed(StorageErrorKind::Schema));
         assert!(matches!(breaker.state(), BreakerState::Open { is_schema: true, .. }));
         assert_eq!(breaker.admit().unwrap_err().kind, StorageErrorKind::Schema);
-    }
-
-    #[tokio::test]
-    async fn all_who_wait_are_woken_by_the_opening() {
-        let (breaker, _) = breaker();
-        let breaker = Arc::new(breaker);
-        let waiting = [(); 3].map(|()| {
-            let breaker = breaker.clone();
-            tokio::spawn(async move { breaker.wait_until_open().await })
-        });
-        breaker.record(&failed(StorageErrorKind::Schema));
-        for waiting in waiting {
-            waiting.await.unwrap();
-        }
     }
 }

@@ -11,7 +11,6 @@
 
 pub mod atomic;
 pub mod breaker;
-pub mod bulkhead;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 pub mod create_if_absent;
@@ -34,6 +33,9 @@ pub mod router;
 mod run;
 pub mod sync;
 mod term;
+
+/// Part of what a [`router::Database`] is made of.
+pub use foundation::resilience::bulkhead;
 
 pub use self::{
     error::{StorageError, StorageErrorKind},

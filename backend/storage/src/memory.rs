@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use foundation::clock::timer_now;
 use pipeline::{
     clock::Timestamp,
     failure::RunFailure,
@@ -88,7 +89,7 @@ impl MemoryStore {
 
 impl Entry {
     fn is_free(&self) -> bool {
-        self.owner.as_ref().is_none_or(|(_, until)| *until <= Instant::now())
+        self.owner.as_ref().is_none_or(|(_, until)| *until <= timer_now())
     }
 
     fn is_claimable(&self, claim: &Claim<'_>) -> bool {
@@ -118,7 +119,7 @@ impl Entry {
         self.epoch += 1;
         // A worker that finds its own run again has not crashed.
         self.attempts += i32::from(self.owner.as_ref().is_none_or(|(owner, _)| *owner != lease.owner));
-        self.owner = Some((lease.owner.clone(), Instant::now() + lease.duration));
+        self.owner = Some((lease.owner.clone(), timer_now() + lease.duration));
         Fence {
             run: self.new.id.clone(),
             owner: lease.owner.clone(),
@@ -188,7 +189,7 @@ impl Store for MemoryStore {
         entry.generation = fence.generation;
         entry.epoch = fence.epoch;
         entry.attempts = fence.attempt;
-        entry.owner = Some((fence.owner.clone(), Instant::now() + ADOPTED_LEASE));
+        entry.owner = Some((fence.owner.clone(), timer_now() + ADOPTED_LEASE));
         Ok(())
     }
 
@@ -207,7 +208,7 @@ impl Store for MemoryStore {
         let mut lost = Vec::new();
         for fence in fences {
             match runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence)) {
-                Some(entry) => entry.owner = Some((lease.owner.clone(), Instant::now() + lease.duration)),
+                Some(entry) => entry.owner = Some((lease.owner.clone(), timer_now() + lease.duration)),
                 None => lost.push(fence.run.clone()),
             }
         }

@@ -16,7 +16,7 @@ pub async fn probe_when_open(database: Database, flags: watch::Receiver<Flags>, 
     loop {
         database.breaker.wait_until_open().await;
         while !database.breaker.is_closed() {
-            tokio::time::sleep(INTERVAL_MAX.mul_f64(foundation::backoff::jitter())).await;
+            tokio::time::sleep(foundation::resilience::Jitter::Random.spread(INTERVAL_MAX)).await;
             if flags.borrow().mode().has_database() {
                 database.breaker.probed(database.store.probe().await);
             }

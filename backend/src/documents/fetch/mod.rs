@@ -13,27 +13,26 @@ mod transfer;
 
 use std::{sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use pipeline::document::DocumentError;
 use reqwest::{Client, redirect::Policy};
-use tokio::{
-    io::AsyncWrite,
-    sync::Semaphore,
-    time::{Instant, sleep},
-};
+use tokio::{io::AsyncWrite, sync::Semaphore, time::sleep};
 use url::Url;
 
 use self::{fault::Fault, resolve::PublicResolver, token::Token};
 use super::address::{self, AddressError};
 use crate::config::DocumentsConfig;
-use foundation::tls;
+use foundation::{
+    clock::timer_now,
+    resilience::{Backoff, Jitter},
+    tls,
+};
 
 /// How many transfers run at once. This bounds the temporary files to 1.6 GB, whatever the blob stores send.
 /// A download that waits for its next attempt holds no place.
 const TRANSFERS_MAX: usize = 64;
 
-/// The first and the longest wait between attempts. An upload reaches a store's edge within a second or two.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+/// The waits between attempts, of which half is random. An upload reaches a store's edge within a second or two.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(16));
 
 /// The time limits of one transfer.
 #[derive(Debug, Clone, Copy)]
@@ -140,15 +139,9 @@ impl Fetcher {
     /// [`DocumentError::TooLarge`] beyond the limit, compressed or not. [`DocumentError::Unavailable`] for
     /// every other fault.
     pub async fn fetch_into(&self, url: &Url, into: &mut impl Sink) -> Result<Download, DocumentError> {
-        let begun = Instant::now();
-        let waits = ExponentialBuilder::default()
-            .with_min_delay(BACKOFF.0)
-            .with_max_delay(BACKOFF.1)
-            .without_max_times()
-            .with_jitter()
-            .build();
+        let begun = timer_now();
         let mut attempts = 0_u32;
-        for wait in waits {
+        loop {
             attempts += 1;
             let (error, after) = match self.attempt(url, into).await {
                 Ok(download) => return Ok(download),
@@ -156,6 +149,7 @@ impl Fetcher {
                 Err(Fault::Passing { reason, after }) => (reason, after),
             };
             // Do not ask earlier than the server's own time.
+            let wait = Jitter::Random.spread(BACKOFF.wait(attempts));
             let wait = after.map_or(wait, |after| after.max(wait));
             if begun.elapsed().saturating_add(wait) > self.config.retry_for {
                 return Err(given_up(&error, attempts, begun.elapsed(), after));
@@ -170,8 +164,6 @@ impl Fetcher {
             sleep(wait).await;
             into.restart().await.map_err(|error| fault::not_kept(&error))?;
         }
-        // The sequence of waits is endless, so this is unreachable.
-        Err(DocumentError::Unavailable("no attempt was made".to_owned()))
     }
 
     async fn attempt(&self, url: &Url, into: &mut impl Sink) -> Result<Download, Fault> {

@@ -29,7 +29,7 @@ use crate::{
     },
     runs::{EventId, EventKind, Progress, QueryError, RunEvent, RunWatch, Update},
 };
-use foundation::backoff::jitter;
+use foundation::resilience::Jitter;
 
 /// The time between two comments on a quiet stream. Proxies cut a stream that is silent for a minute, and a
 /// failed write shows that the client has gone.
@@ -131,7 +131,7 @@ fn unavailable(run_id: &RunId) -> Response {
 }
 
 fn come_again() -> String {
-    format!("retry: {}\n\n", COME_AGAIN_MAX.mul_f64(jitter()).as_millis())
+    format!("retry: {}\n\n", Jitter::Random.spread(COME_AGAIN_MAX).as_millis())
 }
 
 /// An event about the stream and not about the run. A reconnecting client gets it again.

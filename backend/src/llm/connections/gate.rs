@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use foundation::clock::timer_now;
 use hyper_util::client::legacy::connect::Connection;
 use tokio::time::Instant;
 use tower::Service;
@@ -49,7 +50,7 @@ impl Spoken {
 
     pub(super) fn is_http1(&self) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.may_be_http2 || known.http1_until.is_some_and(|until| Instant::now() < until)
+        !self.may_be_http2 || known.http1_until.is_some_and(|until| timer_now() < until)
     }
 
     pub(super) fn has_spoken_http2(&self) -> bool {
@@ -58,7 +59,7 @@ impl Spoken {
 
     pub(super) fn note_http1(&self) {
         tracing::debug!(event = "model_endpoint_http1", "the model's endpoint speaks HTTP/1.1");
-        let http1_until = Some(Instant::now() + HTTP1_REMEMBERED);
+        let http1_until = Some(timer_now() + HTTP1_REMEMBERED);
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
             Known { has_spoken_http2: false, http1_until };
     }
@@ -114,7 +115,7 @@ impl Gate {
             return Err(error);
         }
         let error = SharedError(Arc::from(error));
-        let failure = Some((Instant::now(), error.clone()));
+        let failure = Some((timer_now(), error.clone()));
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         Err(error.into())
     }

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::atomic::Ordering, time::Duration};
 
+use foundation::clock::timer_now;
 use reqwest::{
     Response, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap},
@@ -85,7 +86,7 @@ impl OpenRouter {
         let mut gunzip = Gunzip::default();
         loop {
             let end =
-                if decoder.has_everything() { deadline.min(Instant::now() + END_TIMEOUT) } else { deadline };
+                if decoder.has_everything() { deadline.min(timer_now() + END_TIMEOUT) } else { deadline };
             let fault = match self.within(end, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => match push_all(&mut decoder, &mut gunzip, &bytes) {
                     Ok(false) => continue,
@@ -139,7 +140,7 @@ impl OpenRouter {
 
     /// Waits for `future` until the idle limit or the call's deadline.
     async fn within<F: Future>(&self, deadline: Instant, future: F) -> Result<F::Output, Fault> {
-        let idle_until = Instant::now() + self.idle_timeout;
+        let idle_until = timer_now() + self.idle_timeout;
         tokio::time::timeout_at(idle_until.min(deadline), future).await.map_err(|_| {
             if deadline <= idle_until { Fault::Deadline } else { Fault::Idle(self.idle_timeout) }
         })

@@ -2,10 +2,10 @@
 
 use std::{io, time::Duration};
 
-use backon::{ExponentialBuilder, Retryable as _};
+use backon::Retryable as _;
 use pipeline::run::RunId;
 
-use foundation::backoff::jitter;
+use foundation::resilience::{Backoff, Jitter};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
@@ -22,6 +22,9 @@ pub(super) const CALLS_MAX: usize = 64;
 
 /// How often a failed write is retried.
 const RETRIES_MAX: usize = 3;
+
+/// The waits before them: 50, 100 and 200 ms.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(200));
 
 /// No retry starts later than this. Otherwise a slow store would hold each writer for all attempts.
 const RETRY_WINDOW: Duration = Duration::from_secs(3);
@@ -91,11 +94,7 @@ impl FileStore {
         let began = self.files.clock.monotonic();
         let has_time = || self.files.clock.monotonic().saturating_sub(began) < RETRY_WINDOW;
         attempt
-            .retry(
-                ExponentialBuilder::default()
-                    .with_min_delay(Duration::from_millis(50))
-                    .with_max_times(RETRIES_MAX),
-            )
+            .retry(BACKOFF.waits().take(RETRIES_MAX))
             .when(|error| error.is_outage() && has_time())
             .notify(|error, delay| tracing::warn!(event = "file_write_retried", %error, ?delay, "file write failed; will retry"))
             .await
@@ -111,7 +110,7 @@ impl FileStore {
         for _ in 1..races_max {
             match self.one(run, work.clone()).await {
                 Err(error) if error.kind == StorageErrorKind::CasConflict => {
-                    tokio::time::sleep(wait.mul_f64(jitter())).await;
+                    tokio::time::sleep(Jitter::Random.spread(wait)).await;
                 }
                 done => return done,
             }

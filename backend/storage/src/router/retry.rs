@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use foundation::backoff::jitter;
+use foundation::resilience::{Backoff, Jitter};
 
 use crate::{error::StorageError, mode::Mode, router::Router};
 
-/// The first and the longest wait between two attempts at a write. One second is short compared with an
+/// The waits between two attempts at a write. One second is short compared with an
 /// outage and long compared with a write.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 
 /// The waits between attempts, until a deadline.
 pub(super) struct Retries<'a> {
     router: &'a Router,
     deadline: Duration,
-    wait: Duration,
+    failures: u32,
 }
 
 impl<'a> Retries<'a> {
     pub(super) fn new(router: &'a Router) -> Self {
         let deadline = router.clock.monotonic() + router.config.retry_deadline;
-        Self { router, deadline, wait: BACKOFF.0 }
+        Self { router, deadline, failures: 0 }
     }
 
     /// Waits before the next attempt, or returns the error if no attempt should follow.
@@ -32,9 +32,10 @@ impl<'a> Retries<'a> {
         if !is_worth_it || self.router.clock.monotonic() >= self.deadline {
             return Err(error);
         }
-        tracing::warn!(event = "write_retried", %error, wait = ?self.wait, "write failed and stays in memory; will retry");
-        tokio::time::sleep(self.wait.mul_f64(jitter())).await;
-        self.wait = (self.wait * 2).min(BACKOFF.1);
+        self.failures = self.failures.saturating_add(1);
+        let wait = BACKOFF.wait(self.failures);
+        tracing::warn!(event = "write_retried", %error, ?wait, "write failed and stays in memory; will retry");
+        tokio::time::sleep(Jitter::Random.spread(wait)).await;
         Ok(())
     }
 }

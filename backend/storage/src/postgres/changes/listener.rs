@@ -13,7 +13,7 @@ use sqlx::{
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use foundation::backoff::jitter;
+use foundation::resilience::Jitter;
 
 use crate::postgres::pool::{
     address::{Address, Malformed},
@@ -120,7 +120,7 @@ impl Listener {
                 }
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(RECONNECT_MAX.mul_f64(jitter())) => {}
+                    () = tokio::time::sleep(Jitter::Random.spread(RECONNECT_MAX)) => {}
                 }
             }
         }

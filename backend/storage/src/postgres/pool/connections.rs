@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use foundation::clock::timer_now;
 use secrecy::SecretString;
 use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres,
@@ -110,7 +111,7 @@ impl Pool {
 
     /// Takes a connection for one piece of work, which must end before [`PooledConn::deadline`].
     pub(in crate::postgres) async fn acquire(&self, access: Access) -> Result<PooledConn<'_>, StorageError> {
-        let deadline = Instant::now() + self.write_timeout;
+        let deadline = timer_now() + self.write_timeout;
         let connection =
             self.pool.acquire().await.map_err(|error| DbError::Driver(error).before_it_was_sent())?;
         Ok(PooledConn { pool: self, connection: Some(connection), access, deadline })

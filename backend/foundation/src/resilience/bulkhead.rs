@@ -1,20 +1,20 @@
-//! The bulkhead in front of a store. A burst of thousands of writes queues here, first come first served,
-//! before each write's own time limit starts. Without it, a process would exhaust its connections and mistake
+//! The bulkhead in front of a store. A burst of thousands of calls queues here, first come, first served,
+//! before each call's own time limit starts. Without it, a process would exhaust its connections and mistake
 //! its own load for an outage.
 //!
 //! If the queue does not move, the store does not answer, and all waiting calls fail.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep_until},
 };
 
-/// Limits the number of concurrent calls.
+use crate::clock::timer_now;
+
+/// Admits so many calls at once.
 #[derive(Debug)]
 pub struct Bulkhead {
     /// Fair, and never closed.
@@ -37,27 +37,27 @@ pub struct Pass<'b> {
 }
 
 impl Bulkhead {
-    /// Admits `at_once` calls. The queue counts as moving while the store answers a call within `timeout`.
+    /// Admits `at_once` calls. The queue counts as moving as long as the store answers some call within `timeout`.
     #[must_use]
     pub fn new(at_once: usize, timeout: Duration) -> Self {
         Self { places: Semaphore::new(at_once.max(1)), timeout, moved_at: Mutex::default() }
     }
 
-    /// Waits for a turn.
+    /// Waits for a place.
     ///
     /// # Errors
     ///
-    /// [`Stuck`] if the store answers no call within the timeout.
+    /// [`Stuck`] if the queue does not move.
     pub async fn wait(&self) -> Result<Pass<'_>, Stuck> {
         if let Ok(place) = self.places.try_acquire() {
             return Ok(Pass { bulkhead: self, _place: Some(place) });
         }
-        let began = Instant::now();
+        let began = timer_now();
         let place = self.places.acquire();
         tokio::pin!(place);
         loop {
             let stuck_at = self.moved_at().map_or(began, |moved_at| moved_at.max(began)) + self.timeout;
-            if stuck_at <= Instant::now() {
+            if stuck_at <= timer_now() {
                 return Err(Stuck(self.timeout));
             }
             tokio::select! {
@@ -68,14 +68,14 @@ impl Bulkhead {
     }
 
     fn moved_at(&self) -> Option<Instant> {
-        *self.moved_at.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.moved_at.lock()
     }
 }
 
 impl Pass<'_> {
-    /// Records that the store has answered, so that waiting calls keep waiting.
+    /// The store has answered: the queue moves.
     pub fn answered(&self) {
-        *self.bulkhead.moved_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.bulkhead.moved_at.lock() = Some(timer_now());
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_moving_queue_is_waited_in_without_limit() {
         let bulkhead = Arc::new(Bulkhead::new(2, TIMEOUT));
-        let began = Instant::now();
+        let began = timer_now();
         let callers = (0..200).map(|_| {
             let bulkhead = bulkhead.clone();
             tokio::spawn(async move {
@@ -111,7 +111,7 @@ mod tests {
         let first = bulkhead.wait().await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         first.answered();
-        let began = Instant::now();
+        let began = timer_now();
         let waiting = futures_util::future::join_all((0..50).map(|_| bulkhead.wait())).await;
         assert!(waiting.iter().all(Result::is_err));
         assert_eq!(began.elapsed(), TIMEOUT);
@@ -129,7 +129,7 @@ mod tests {
             let (bulkhead, served) = (bulkhead.clone(), served.clone());
             callers.push(tokio::spawn(async move {
                 let _pass = bulkhead.wait().await.unwrap();
-                served.lock().unwrap().push(number);
+                served.lock().push(number);
             }));
             tokio::task::yield_now().await;
         }
@@ -137,6 +137,6 @@ mod tests {
         for caller in callers {
             caller.await.unwrap();
         }
-        assert_eq!(*served.lock().unwrap(), (0..10).collect::<Vec<_>>());
+        assert_eq!(*served.lock(), (0..10).collect::<Vec<_>>());
     }
 }

@@ -1,0 +1,130 @@
+//! A breaker that a probe from outside closes: callers never find out whether the dependency is back.
+
+use std::time::Duration;
+
+use super::{Breaker, Policy};
+
+impl<P: Policy> Breaker<P> {
+    /// Lets a call through, unless the breaker is open.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the breaker is open.
+    pub fn admit(&self) -> Result<(), P::Reason> {
+        match &self.inner.lock().outage {
+            None => Ok(()),
+            Some(outage) => Err(outage.reason.clone()),
+        }
+    }
+
+    /// Takes note of how a call ended: none for a success.
+    pub fn record(&self, failure: Option<P::Reason>) {
+        self.count(failure, Duration::ZERO);
+    }
+
+    /// Takes note of what a probe of an open breaker found: none for a success. A failure renews the reason.
+    pub fn probed(&self, failure: Option<P::Reason>) {
+        match failure {
+            None => self.close(),
+            Some(reason) => {
+                if let Some(outage) = &mut self.inner.lock().outage {
+                    outage.reason = reason;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{BreakerState, Limits};
+    use super::*;
+    use crate::clock::SystemClock;
+
+    /// Opens at once for `true`.
+    #[derive(Debug)]
+    struct Database(Limits);
+
+    impl Policy for Database {
+        type Reason = bool;
+
+        fn limits(&self) -> &Limits {
+            &self.0
+        }
+
+        fn opens_at_once(&self, is_schema: &bool) -> bool {
+            *is_schema
+        }
+    }
+
+    fn breaker() -> Breaker<Database> {
+        let limits = Limits {
+            consecutive_failures_max: Some(3),
+            failure_share_max: 0.5,
+            calls_min: 10,
+            window: Duration::from_secs(30),
+        };
+        Breaker::new(Database(limits), Arc::new(SystemClock::default()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_in_a_row_open_it() {
+        let breaker = breaker();
+        for _ in 0..2 {
+            breaker.record(Some(false));
+        }
+        breaker.record(None);
+        for _ in 0..2 {
+            breaker.record(Some(false));
+            assert!(breaker.admit().is_ok());
+        }
+        breaker.record(Some(false));
+        assert_eq!(breaker.admit(), Err(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_probe_closes_it() {
+        let breaker = breaker();
+        breaker.record(Some(true));
+        breaker.record(None);
+        breaker.probed(Some(false));
+        assert!(matches!(breaker.state(), BreakerState::Open { reason: false, .. }));
+        breaker.probed(None);
+        assert!(breaker.admit().is_ok());
+        breaker.record(Some(false));
+        assert!(breaker.is_closed(), "it counts anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_share_counts_within_the_window() {
+        let (quick, slow) = (breaker(), breaker());
+        for _ in 0..4 {
+            for failure in [Some(false), Some(false), None] {
+                quick.record(failure);
+            }
+            tokio::time::advance(Duration::from_secs(4)).await;
+        }
+        assert!(!quick.is_closed());
+        for _ in 0..30 {
+            slow.record(Some(false));
+            slow.record(None);
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        assert!(slow.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_opening_wakes_all_waiters() {
+        let breaker = Arc::new(breaker());
+        let waiting = [(); 3].map(|()| {
+            let breaker = breaker.clone();
+            tokio::spawn(async move { breaker.wait_until_open().await })
+        });
+        breaker.record(Some(true));
+        for waiting in waiting {
+            waiting.await.unwrap();
+        }
+    }
+}
