@@ -10,15 +10,11 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use tokio::sync::watch;
 
 use storage::mode::{Flags, Mode, is_known, is_true};
-
-/// The interval of polls.
-const POLL: Duration = Duration::from_millis(500);
 
 /// The largest file that is read. It holds two lines and comments.
 const BYTES_MAX: u64 = 64 * 1024;
@@ -62,22 +58,14 @@ impl FlagSource {
         self.alarm.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Polls the file for ever.
-    pub async fn watch(self) {
-        if self.file.is_none() {
-            return;
-        }
-        loop {
-            tokio::time::sleep(POLL).await;
-            let source = self.clone();
-            // A file on a dead mount must not block the other tasks of this thread.
-            if tokio::task::spawn_blocking(move || source.look()).await.is_err() {
-                return;
-            }
-        }
+    /// Whether there is a file to read.
+    #[must_use]
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
     }
 
-    fn look(&self) {
+    /// Reads the file, if there is one. Blocks.
+    pub fn look(&self) {
         let Some(path) = &self.file else { return };
         let read = read_bounded(path).and_then(|text| self.parse(&text));
         let alarm = match read {

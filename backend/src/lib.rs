@@ -4,6 +4,7 @@
 //! same code. Only [`app`] names concrete adapters.
 
 pub mod app;
+pub mod background;
 pub mod brands;
 pub mod cli;
 pub mod clock;
@@ -15,7 +16,6 @@ pub mod http;
 pub mod lifecycle;
 pub mod llm;
 pub mod migrate;
-pub mod reconcile;
 pub mod replicas;
 pub mod retention;
 pub mod runs;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{config::Role, health::Identity, worker::Worker};
 use storage::{
-    Replica, ReplicaRegistry,
+    Replica, ReplicaRegistry, StorageError,
     mode::Flags,
     router::{ReplicaPresence, Router},
 };
@@ -24,28 +24,26 @@ pub struct ReplicaHeartbeat {
 }
 
 impl ReplicaHeartbeat {
-    /// Sends heartbeats for ever, except in a mode without database and while the breaker is open.
-    pub async fn run(&self) {
-        let interval = self.worker.lease().duration.min(HEARTBEAT_INTERVAL_MAX);
-        let mut was_failing = false;
-        loop {
-            if self.router.is_database_open() {
-                match self.registry.heartbeat(&self.replica()).await {
-                    Ok(has_peers) => {
-                        was_failing = false;
-                        self.presence.set_has_peers(has_peers);
-                    }
-                    // Log once per outage. The last known presence stays, because an outage of the database
-                    // stops no replica.
-                    Err(error) if !was_failing => {
-                        was_failing = true;
-                        tracing::warn!(event = "heartbeat_failed", %error, "the heartbeat could not be written to the replica registry; will retry");
-                    }
-                    Err(_) => {}
-                }
-            }
-            tokio::time::sleep(interval).await;
+    /// The wait between two heartbeats.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.worker.lease().duration.min(HEARTBEAT_INTERVAL_MAX)
+    }
+
+    /// Writes one heartbeat. Returns whether there are other replicas, or none in a mode without database and
+    /// while the breaker is open.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the database. The last known presence stays, because an outage of the database stops no
+    /// replica.
+    pub async fn write(&self) -> Result<Option<bool>, StorageError> {
+        if !self.router.is_database_open() {
+            return Ok(None);
         }
+        let has_peers = self.registry.heartbeat(&self.replica()).await?;
+        self.presence.set_has_peers(has_peers);
+        Ok(Some(has_peers))
     }
 
     /// Removes the entry, because a stopping process must not count as another replica.

@@ -7,7 +7,6 @@ use pipeline::{
     clock::{Clock, Timestamp},
     run::RunId,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::metrics;
 use storage::{
@@ -16,12 +15,6 @@ use storage::{
     router::Router,
     sync::{Reconciler, verify::Comparison},
 };
-
-/// The wait between two passes. Retention is counted in days, and an hour keeps each pass small.
-const INTERVAL: Duration = Duration::from_secs(3600);
-
-/// The wait after an incomplete pass, when a store was down.
-const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many runs or rows are removed at once.
 const BATCH: usize = 500;
@@ -41,7 +34,8 @@ pub struct RetentionSummary {
 }
 
 impl RetentionSummary {
-    fn tell(self) {
+    /// Writes the result to the log.
+    pub fn log(self) {
         let Self { files, rows, kept } = self;
         if files + rows > 0 {
             tracing::info!(
@@ -73,25 +67,6 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Runs passes regularly until it is stopped.
-    pub async fn run(self, stop: CancellationToken) {
-        while let Some(passed) = stop.run_until_cancelled(self.pass()).await {
-            let wait = match passed {
-                Ok(summary) => {
-                    summary.tell();
-                    INTERVAL
-                }
-                Err(error) => {
-                    tracing::warn!(event = "retention_failed", %error, "expired data could not be removed completely; will retry");
-                    RETRY_INTERVAL
-                }
-            };
-            if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                return;
-            }
-        }
-    }
-
     /// Runs one pass over all data.
     ///
     /// # Errors

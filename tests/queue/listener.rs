@@ -2,6 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use backend::{
+    background::{drive, tasks::notifications::Notifications},
+    clock::SystemClock,
+};
 use storage::{
     ChangeNotifier as _, Control as _, Notification, Store as _,
     contract::{accepted, claim, lease, new_run},
@@ -44,7 +48,7 @@ impl Listening {
                 on_work.notify_one();
             }
         };
-        let task = tokio::spawn(listener.run(subscribed, stop.clone(), on_notification));
+        let task = listen(listener, subscribed, stop.clone(), on_notification);
         Self { heard, flags, stop, task }
     }
 
@@ -56,6 +60,17 @@ impl Listening {
             assert!(heard.is_ok(), "{caller}: nothing was heard");
         }
     }
+}
+
+/// Listens as the service does: again and again.
+fn listen(
+    listener: Listener,
+    flags: watch::Receiver<Flags>,
+    stop: CancellationToken,
+    on_notification: impl Fn(Notification) + Send + Sync + 'static,
+) -> tokio::task::JoinHandle<()> {
+    let task = Notifications { listener, flags, on_notification: Box::new(on_notification) };
+    tokio::spawn(drive(task, stop, Arc::new(SystemClock::default())))
 }
 
 async fn wait_for_listeners(url: &str, count: &str) {
@@ -124,7 +139,7 @@ async fn cancellations_and_changes_are_heard_with_their_runs() {
     let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
     let (_flags, flags) = watch::channel(flags);
     let stop = CancellationToken::new();
-    tokio::spawn(listener.run(flags, stop.clone(), move |heard| drop(tell.send(heard))));
+    listen(listener, flags, stop.clone(), move |heard| drop(tell.send(heard)));
     let mut hear = async || tokio::time::timeout(TIMEOUT, told.recv()).await.unwrap().unwrap();
     assert_eq!(hear().await, Notification::Connected);
     store.accept(&new_run("run-1", URL), None).await.unwrap();

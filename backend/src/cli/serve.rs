@@ -1,5 +1,7 @@
 //! `innovation serve`: runs the HTTP API and the worker until a signal stops them.
 
+mod tasks;
+
 use std::{
     net::SocketAddr,
     process::ExitCode,
@@ -8,20 +10,18 @@ use std::{
 };
 
 use pipeline::run::RunId;
-use tokio::{net::TcpListener, time::Instant};
-use tokio_util::sync::CancellationToken;
+use storage::sync::Reconciler;
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
+use self::tasks::{Ending, start_background};
 use super::fail;
 use crate::{
     app::Service,
+    background::Lifetime,
     config::{Config, Role},
     http::{self, ServeLimits, request_runtime::RequestRuntime},
-    lifecycle, reconcile,
-    runs::sweep_removals,
+    lifecycle,
     telemetry::logs::Banner,
-};
-use storage::{
-    Notification, create_if_absent::check_create_if_absent, probe::probe_when_open, sync::Reconciler,
 };
 
 /// The least time for the last sync of files to the database, however long the drain took. It is enough for
@@ -43,16 +43,37 @@ pub struct Args {
 
 /// Serves until the first signal, then drains.
 pub async fn run(args: Args, mut config: Config) -> ExitCode {
-    let role = args.role.unwrap_or(config.work.role);
-    config.work.role = role;
+    config.work.role = args.role.unwrap_or(config.work.role);
+    match serve(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => fail(&reason),
+    }
+}
+
+/// The error is a sentence for the operator.
+async fn serve(config: Config) -> Result<(), String> {
     lifecycle::raise_open_files();
+    let (role, drain) = (config.work.role, config.process.drain);
     let address = SocketAddr::from((config.process.host, config.process.port));
-    let drain = config.process.drain;
     let warnings = config.warnings.clone();
-    let service = match Service::new(config) {
-        Ok(service) => service,
-        Err(error) => return fail(&error),
-    };
+    let service = Service::new(config).map_err(|error| error.to_string())?;
+    announce(&service, role, &warnings);
+    let requests = RequestRuntime::start().map_err(|error| error.to_string())?;
+    let listener = bind(&requests, address).await?;
+    let ending = start_background(&service, role);
+    lifecycle::cancel_on_signals(service.background.token(Lifetime::Signal).clone());
+    let signalled_at = Arc::new(OnceLock::new());
+    let stop = drain_when_signalled(&service, drain, signalled_at.clone());
+    let serving = http::serve(listener, http::router(service.http.clone()), stop, ServeLimits::default());
+    requests.run(serving).await.map_err(|error| error.to_string())?;
+    let now = service.clock.monotonic();
+    let gone = signalled_at.get().map_or(drain, |at| now.saturating_sub(*at));
+    leave(service, ending, drain.saturating_sub(gone).max(FLUSH_MIN)).await;
+    tracing::info!(event = "service_stopped", "stopped");
+    Ok(())
+}
+
+fn announce(service: &Service, role: Role, warnings: &[String]) {
     Banner {
         identity: &service.identity,
         storage: &service.router.state(),
@@ -65,112 +86,62 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
     for warning in warnings {
         tracing::warn!(event = "configuration_warning", "{warning}");
     }
-    let requests = match RequestRuntime::start() {
-        Ok(requests) => requests,
-        Err(error) => return fail(&error),
-    };
-    let listener = match requests.run(TcpListener::bind(address)).await {
-        Ok(Ok(listener)) => listener,
-        Ok(Err(error)) => return fail(&format!("{address}: {error}; choose another PORT")),
-        Err(error) => return fail(&error),
-    };
+}
+
+async fn bind(requests: &RequestRuntime, address: SocketAddr) -> Result<TcpListener, String> {
+    let bound = requests.run(TcpListener::bind(address)).await.map_err(|error| error.to_string())?;
+    let listener = bound.map_err(|error| format!("{address}: {error}; choose another PORT"))?;
     tracing::info!(event = "service_listening", "listening on {address}");
+    Ok(listener)
+}
 
-    tokio::spawn(service.flags.clone().watch());
-    tokio::spawn(check_create_if_absent(service.router.files().clone()));
-    if let Some(database) = service.router.database() {
-        let (worker, reconciler) = (service.worker.clone(), service.reconciler.clone());
-        let probing = probe_when_open(database.clone(), service.flags.subscribe(), move || {
-            worker.wake();
-            if let Some(reconciler) = &reconciler {
-                reconciler.wake();
-            }
-        });
-        tokio::spawn(probing);
-    }
-    if let Some(reconciler) = service.reconciler.clone() {
-        let mut flags = service.flags.subscribe();
-        let woken = reconciler.clone();
-        tokio::spawn(reconcile::run(reconciler));
-        tokio::spawn(async move {
-            while flags.changed().await.is_ok() {
-                woken.wake();
-            }
-        });
-    }
-    if let Some(heartbeat) = service.heartbeat.clone() {
-        tokio::spawn(async move { heartbeat.run().await });
-    }
-    let worker = service.worker.clone();
-    if role != Role::Web {
-        tokio::spawn(async move { worker.run().await });
-    }
-
-    let told = CancellationToken::new();
-    // Cancelled when the last run has ended or was released.
-    let ending = CancellationToken::new();
-    let listening = service.listener.map(|listener| {
-        let (worker, watchers) = (service.worker.clone(), service.http.watchers.clone());
-        let on_notification = move |heard| match heard {
-            Notification::Connected => {
-                worker.wake();
-                watchers.set_listening(true);
-            }
-            Notification::Lost => watchers.set_listening(false),
-            Notification::Waiting => worker.wake(),
-            Notification::Cancelled(run) => worker.verify_ownership(&run),
-            Notification::Changed { by, runs } => watchers.wake_local(&by, &runs),
-        };
-        // Listen until the last run has ended, because it may still be cancelled.
-        tokio::spawn(listener.run(service.flags.subscribe(), ending.clone(), on_notification))
-    });
-    let watchers = service.http.watchers.clone();
-    let following = ending.clone();
-    tokio::spawn(async move { watchers.run(following).await });
-    let telling = service.dispatcher.map(|dispatcher| tokio::spawn(dispatcher.run(ending.clone())));
-    lifecycle::cancel_on_signals(told.clone());
-    if let Some(retention) = service.retention {
-        tokio::spawn(retention.run(told.clone()));
-    }
-    tokio::spawn(sweep_removals(service.router.clone(), told.clone()));
-    let (worker, streams) = (service.worker.clone(), service.http.streams.clone());
-    let told_at = Arc::new(OnceLock::new());
-    let noted = told_at.clone();
-    let stop = async move {
-        told.cancelled().await;
-        let _ = noted.set(Instant::now());
+/// Returns when a signal has stopped the process and its runs have ended, or were released. Records the time of the signal.
+fn drain_when_signalled(
+    service: &Service,
+    window: Duration,
+    signalled_at: Arc<OnceLock<Duration>>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let signalled = service.background.token(Lifetime::Signal).clone();
+    let (worker, streams, clock) =
+        (service.worker.clone(), service.http.streams.clone(), service.clock.clone());
+    async move {
+        signalled.cancelled().await;
+        let _ = signalled_at.set(clock.monotonic());
         streams.end();
-        tracing::info!(event = "drain_started", runs = worker.active_count(), window = ?drain, "stopping: no new runs are taken");
-        worker.drain(drain).await;
-    };
-    let (postgres, heartbeat) = (service.postgres, service.heartbeat);
-    let files = service.router.files().clone();
-    let serving = http::serve(listener, http::router(service.http), stop, ServeLimits::default());
-    if let Err(error) = requests.run(serving).await {
-        return fail(&error);
+        tracing::info!(
+            event = "drain_started",
+            runs = worker.active_count(),
+            ?window,
+            "stopping: no new runs are taken"
+        );
+        worker.drain(window).await;
     }
-    ending.cancel();
-    if let Some(telling) = telling {
-        // The dispatcher limits its own shutdown.
-        let _ = telling.await;
-    }
-    if let Some(reconciler) = service.reconciler.filter(|_| files.is_on_disk()) {
-        let gone = told_at.get().map_or(drain, Instant::elapsed);
-        flush_files(&reconciler, drain.saturating_sub(gone).max(FLUSH_MIN)).await;
+}
+
+/// The last run has ended: tells the frontend, brings files into the database, and takes leave of both stores.
+async fn leave(service: Service, ending: Ending, flush_window: Duration) {
+    service.background.stop(Lifetime::Runs);
+    // The task limits its own shutdown.
+    wait(ending.webhooks).await;
+    let files = service.router.files();
+    if let Some(reconciler) = service.reconciler.as_ref().filter(|_| files.is_on_disk()) {
+        flush_files(reconciler, flush_window).await;
     }
     files.leave().await;
-    if let Some(heartbeat) = heartbeat {
-        heartbeat.leave().await;
-    }
-    if let Some(listening) = listening {
-        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, listening).await;
-    }
-    if let Some(postgres) = postgres {
+    service.background.stop(Lifetime::Process);
+    wait(ending.heartbeat).await;
+    let _ = timeout(GOODBYE_TIMEOUT, wait(ending.notifications)).await;
+    if let Some(postgres) = &service.postgres {
         // The server notices a lost client anyway.
-        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, postgres.close()).await;
+        let _ = timeout(GOODBYE_TIMEOUT, postgres.close()).await;
     }
-    tracing::info!(event = "service_stopped", "stopped");
-    ExitCode::SUCCESS
+}
+
+async fn wait(task: Option<JoinHandle<()>>) {
+    if let Some(task) = task {
+        // A task that panicked has ended too.
+        let _ = task.await;
+    }
 }
 
 /// Writes parts that only this process's files hold to the database. A container's disk may vanish with it.

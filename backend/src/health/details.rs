@@ -9,6 +9,7 @@ use super::{
     COUNTED_MAX, Connection, Durability, Health, HealthStatus, HealthSummary, NotReady, Stores, messages,
 };
 use crate::{
+    background::TaskStatus,
     config::{Environment, Role},
     telemetry::metrics::Measured,
 };
@@ -103,6 +104,8 @@ pub struct HealthDetails {
     pub model_breaker: Option<&'static str>,
     /// Why the flags file is rejected.
     pub flags_alarm: Option<String>,
+    /// This process's background tasks, and how the last pass of each went.
+    pub background: Vec<TaskStatus>,
     pub checks: Vec<Check>,
 }
 
@@ -162,6 +165,10 @@ impl Health {
             replicas,
             model_breaker,
             flags_alarm,
+            background: self.background.as_ref().map_or_else(Vec::new, |background| {
+                // Reasons name addresses and paths; a deployment's health is public.
+                background.statuses(environment == Environment::Development)
+            }),
             checks,
         }
     }

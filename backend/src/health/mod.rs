@@ -18,6 +18,7 @@ use serde::{Serialize, Serializer};
 
 use self::cached::Cached;
 use crate::{
+    background::Background,
     config::{Environment, StoragePlace},
     documents::isolate::Isolation,
     flags::FlagSource,
@@ -170,6 +171,8 @@ pub struct Health {
     replicas: Cached<Result<Vec<Replica>, StorageError>>,
     /// Fails with the code of the document error.
     parser: Cached<Result<(), &'static str>>,
+    /// None where no task was started.
+    background: Option<Background>,
 }
 
 /// The overall status.
@@ -257,7 +260,14 @@ impl Health {
             conflicts: Cached::new(COUNT_KEEP, TIMEOUT),
             replicas: Cached::new(KEEP, TIMEOUT),
             parser: Cached::new(PARSER_KEEP, PARSER_TIMEOUT),
+            background: None,
         }
+    }
+
+    /// Shows these background tasks too.
+    #[must_use]
+    pub fn with_background(self, background: Background) -> Self {
+        Self { background: Some(background), ..self }
     }
 
     /// The identity of this process.

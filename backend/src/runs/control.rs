@@ -1,21 +1,13 @@
 //! Retries, cancels and deletes runs.
 
-use std::{sync::Arc, time::Duration};
-
 use pipeline::{
     failure::RunFailure,
     run::{RunId, RunStatus, Stage},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{QueryError, Runs};
 use foundation::failpoints;
-use storage::{
-    Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, TombstoneOutcome, router::Router,
-};
-
-/// The wait between two sweeps for incomplete deletions.
-const SWEEP: Duration = Duration::from_secs(60);
+use storage::{Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, TombstoneOutcome};
 
 /// A run that continues after a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,25 +156,5 @@ fn check_retryable(seen: &RunRecord) -> Result<(), ControlError> {
             Err(ControlError::NeverAccepted(seen.id.clone()))
         }
         RunStatus::Failed | RunStatus::Cancelled => Ok(()),
-    }
-}
-
-/// Finishes deletions that dead processes left incomplete, at the start and then regularly, until it is
-/// stopped.
-pub async fn sweep_removals(router: Arc<Router>, stop: CancellationToken) {
-    let mut was_failing = false;
-    loop {
-        match router.finish_removals().await {
-            Ok(()) => was_failing = false,
-            // Log once per outage, not once per minute.
-            Err(error) if !std::mem::replace(&mut was_failing, true) => {
-                tracing::warn!(event = "deletion_sweep_failed", %error, "incomplete deletions could not be finished; will retry");
-            }
-            Err(_) => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(SWEEP) => {}
-        }
     }
 }

@@ -34,7 +34,7 @@ use storage::{
 };
 
 pub use self::{
-    control::{ControlError, Retried, sweep_removals},
+    control::{ControlError, Retried},
     events::{EventId, EventKind, Progress, RunEvent, StageProgress},
     query::{ListedRun, QueryError, RunList, RunView, StageStatus, StageView},
     watch::{RunWatch, RunWatchers, Update},

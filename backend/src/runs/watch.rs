@@ -11,27 +11,15 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use pipeline::run::{RunId, RunStatus};
 use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
 
 use super::{QueryError, Runs, events::Progress};
 use storage::{
     ChangeNotifier, RunChanges, RunRecord, StorageError, StorageErrorKind, Store as _, router::Router,
 };
-
-/// The time between two polls of all followed runs while notifications arrive.
-const LOOK: Duration = Duration::from_secs(15);
-
-/// The same while no notifications arrive: behind a pooler, or during an outage of the database. A client
-/// that polls would ask as often.
-const LOOK_UNHEARD: Duration = Duration::from_secs(3);
-
-/// The time between two notifications of other replicas. The changes in between are sent together.
-const TELL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The state of a run when it was last read.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,15 +149,6 @@ impl RunWatchers {
         }
     }
 
-    /// Sends this process's changes and polls for those of others, until it is stopped.
-    pub async fn run(&self, stop: CancellationToken) {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.tell() => {}
-            () = self.look() => {}
-        }
-    }
-
     /// Records whether notifications arrive, and polls at once for missed changes.
     pub fn set_listening(&self, is_hearing: bool) {
         self.is_hearing.store(is_hearing, Ordering::Relaxed);
@@ -183,44 +162,51 @@ impl RunWatchers {
         }
     }
 
-    async fn tell(&self) {
-        loop {
-            let runs = self.changes().take_unsent().await;
-            if let Some(notifier) = self.notifier.as_ref().filter(|_| self.router.is_database_open()) {
-                // Bypass the breaker: optional calls must not decide about an outage.
-                if let Err(error) = notifier.notify(self.changes().name(), &runs).await {
-                    tracing::debug!(event = "change_notification_failed", %error, "other replicas were not notified of changes; they poll");
-                }
-            }
-            tokio::time::sleep(TELL_INTERVAL).await;
+    /// Waits until this process has changed runs that the other replicas do not know of, and takes them.
+    pub async fn take_unsent(&self) -> Vec<RunId> {
+        self.changes().take_unsent().await
+    }
+
+    /// Notifies the other replicas of these changed runs. Returns false while the database is switched off or
+    /// away.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the database. The other replicas poll.
+    pub async fn publish(&self, runs: &[RunId]) -> Result<bool, StorageError> {
+        let Some(notifier) = self.notifier.as_ref().filter(|_| self.router.is_database_open()) else {
+            return Ok(false);
+        };
+        // Bypass the breaker: optional calls must not decide about an outage.
+        notifier.notify(self.changes().name(), runs).await?;
+        Ok(true)
+    }
+
+    /// Whether this process hears of all changes. Without a database there are no notifications. Then only this
+    /// process changes runs, unless the files are shared.
+    #[must_use]
+    pub fn hears_changes(&self) -> bool {
+        if self.router.uses_database() {
+            self.is_hearing.load(Ordering::Relaxed)
+        } else {
+            self.router.files().is_on_disk()
         }
     }
 
-    async fn look(&self) {
-        loop {
-            // Without a database there are no notifications. Then only this process changes runs, unless the
-            // files are shared.
-            let is_told = if self.router.uses_database() {
-                self.is_hearing.load(Ordering::Relaxed)
-            } else {
-                self.router.files().is_on_disk()
-            };
-            let interval = if is_told { LOOK } else { LOOK_UNHEARD };
-            tokio::select! {
-                () = tokio::time::sleep(interval) => {}
-                () = self.look_now.notified() => {}
-            }
-            self.look_once().await;
-        }
+    /// Returns when a poll must not wait for its time.
+    pub async fn poll_requested(&self) {
+        self.look_now.notified().await;
     }
 
-    /// Wakes the followed runs whose progress has changed, with one query for all of them.
-    async fn look_once(&self) {
+    /// Wakes the followed runs whose progress has changed, with one query for all of them. Returns how
+    /// many runs are followed.
+    pub async fn poll(&self) -> usize {
         let all: Vec<(RunId, Arc<Followed>)> =
             self.lock().iter().map(|(run, followed)| (run.clone(), followed.clone())).collect();
         if all.is_empty() {
-            return;
+            return 0;
         }
+        let count = all.len();
         let runs: Vec<RunId> = all.iter().map(|(run, _)| run.clone()).collect();
         let marks = match self.notifier.as_ref().filter(|_| self.router.is_database_open()) {
             Some(notifier) => notifier.marks(&runs).await.ok(),
@@ -236,6 +222,7 @@ impl RunWatchers {
                 followed.woken.notify_one();
             }
         }
+        count
     }
 
     fn changes(&self) -> &RunChanges {

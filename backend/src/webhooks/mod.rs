@@ -20,8 +20,7 @@ pub mod sign;
 use std::{sync::Arc, time::Duration};
 
 use pipeline::clock::Clock;
-use tokio::{sync::Notify, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 
 pub use self::client::{Sender, SenderError};
 use self::{
@@ -35,13 +34,6 @@ use foundation::{
 };
 use storage::{Delivery, DeliveryOutcome, DueDelivery, Outbox, StorageError, WebhookEvent, router::Router};
 
-/// The most requests at once.
-const CONCURRENCY: usize = 16;
-
-/// The time between two polls without a notification. They find retries, and events that other replicas wrote
-/// but cannot send.
-const POLL: Duration = Duration::from_secs(2);
-
 /// The waits after failures. Half of each is random.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3600));
 
@@ -50,9 +42,6 @@ const ATTEMPTS_MAX: i32 = 20;
 
 /// How much longer than a request an event stays claimed: for loading the run, and for recording the outcome.
 const VISIBILITY_MARGIN: Duration = Duration::from_secs(5);
-
-/// How long the process waits for running requests when it stops.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Claims due events from the outboxes and sends them.
 #[derive(Debug)]
@@ -76,45 +65,6 @@ struct Refusal {
 }
 
 impl WebhookDispatcher {
-    /// Sends events until it is stopped.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut underway: JoinSet<Source> = JoinSet::new();
-        let mut from_files: usize = 0;
-        loop {
-            let free = CONCURRENCY.saturating_sub(underway.len());
-            if free > 0 && !stop.is_cancelled() {
-                for (source, due) in self.claim(free, from_files == 0).await {
-                    from_files += usize::from(source == Source::Files);
-                    let dispatcher = self.clone();
-                    underway.spawn(async move {
-                        dispatcher.deliver(source, &due).await;
-                        source
-                    });
-                }
-            }
-            tokio::select! {
-                Some(done) = underway.join_next() => {
-                    from_files = match done {
-                        Ok(Source::Files) => from_files.saturating_sub(1),
-                        Ok(Source::Database) => from_files,
-                        // The task panicked, so its source is unknown. Keep its place until all tasks have
-                        // ended.
-                        Err(_) => if underway.is_empty() { 0 } else { from_files },
-                    };
-                }
-                () = self.woken.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
-                () = stop.cancelled() => {
-                    // The other replicas send interrupted events again.
-                    let _ = tokio::time::timeout(GOODBYE, async {
-                        while underway.join_next().await.is_some() {}
-                    }).await;
-                    return;
-                }
-            }
-        }
-    }
-
     /// Moves events from files to the database. The caller ensures that no request for an event from files is
     /// under way.
     async fn hand_over(&self, database: &dyn Outbox) -> Result<(), StorageError> {
@@ -130,7 +80,17 @@ impl WebhookDispatcher {
         Ok(())
     }
 
-    async fn claim(&self, limit: usize, may_hand_over: bool) -> Vec<(Source, DueDelivery)> {
+    /// Claims up to `limit` due deliveries, which no other replica sends meanwhile. `may_hand_over` says that no
+    /// request for an event from files is under way.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the outbox.
+    pub async fn claim(
+        &self,
+        limit: usize,
+        may_hand_over: bool,
+    ) -> Result<Vec<(Source, DueDelivery)>, StorageError> {
         let (source, outbox) = match &self.database {
             Some(database) if self.router.is_database_open() => {
                 if may_hand_over && let Err(error) = self.hand_over(&**database).await {
@@ -140,16 +100,12 @@ impl WebhookDispatcher {
             }
             _ => (Source::Files, self.router.files() as &dyn Outbox),
         };
-        match outbox.claim_due(limit, self.timeout + VISIBILITY_MARGIN).await {
-            Ok(all) => all.into_iter().map(|due| (source, due)).collect(),
-            Err(error) => {
-                tracing::debug!(event = "webhook_claim_failed", %error, "due webhooks could not be claimed; will retry");
-                Vec::new()
-            }
-        }
+        let due = outbox.claim_due(limit, self.timeout + VISIBILITY_MARGIN).await?;
+        Ok(due.into_iter().map(|due| (source, due)).collect())
     }
 
-    async fn deliver(&self, source: Source, due: &DueDelivery) {
+    /// Sends one delivery and records the outcome.
+    pub async fn deliver(&self, source: Source, due: &DueDelivery) {
         failpoints::hit("webhook-claimed");
         let outbox: &dyn Outbox = match (&self.database, source) {
             (Some(database), Source::Database) => &**database,

@@ -1,6 +1,7 @@
 //! The worker. It claims runs, executes each in a separate task, and renews their leases. A failing store
 //! never ends it.
 
+mod active_runs;
 mod crash_loop;
 mod document;
 mod execute;
@@ -26,7 +27,7 @@ use tracing::Instrument as _;
 
 use self::progress::Progress;
 use crate::{brands::BrandFolder, documents::fetch::Fetcher};
-use storage::{Claim, Control as _, Fence, Lease, RunSubmission, Store as _, router::Router};
+use storage::{Claim, Control as _, Fence, Lease, RunSubmission, StorageError, Store as _, router::Router};
 
 /// How often the worker polls for runs without a notification: runs of dead processes, and lost
 /// notifications. A run may wait one second after its lease; this is half of it.
@@ -34,13 +35,6 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// The most runs that one claim takes, so that replicas share a backlog.
 const CLAIM_MAX: usize = 32;
-
-/// A lease is renewed five times before it expires, so four renewals may fail.
-const RENEWALS_PER_LEASE: u32 = 5;
-
-/// How often the worker checks its leases. Paid work stops within a second after another process ended the
-/// run.
-const VERIFY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The limits of the worker.
 #[derive(Debug, Clone)]
@@ -105,6 +99,24 @@ struct Active {
     /// Another worker owns the run: stop, and write nothing.
     lost: CancellationToken,
     progress: Arc<Progress>,
+}
+
+/// The result of a pass over the leases of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    Renewed {
+        leases: usize,
+    },
+    /// No run is active now.
+    NoRuns,
+    /// No run will become active any more.
+    Ended,
+}
+
+impl Renewal {
+    const fn of(leases: usize) -> Self {
+        if leases == 0 { Self::NoRuns } else { Self::Renewed { leases } }
+    }
 }
 
 impl Worker {
@@ -208,16 +220,6 @@ impl Worker {
         self.inner.tasks.spawn_on(work.instrument(span), &self.inner.runtime);
     }
 
-    /// Claims runs and renews leases until it is stopped.
-    pub async fn run(&self) {
-        tokio::join!(
-            self.claim_until_told(),
-            self.renew_until_stopped(),
-            self.keep_leases(),
-            self.verify_leases()
-        );
-    }
-
     /// Stops the execution of a run that another process ended. The run's files follow the database.
     pub fn stop(&self, run: &RunId) {
         if let Some(active) = self.active().get(run) {
@@ -243,23 +245,28 @@ impl Worker {
         }
     }
 
-    /// Detects soon that another replica cancelled a run. A renewal detects it only after a fifth of a lease,
-    /// which may be long.
-    async fn verify_leases(&self) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(VERIFY_INTERVAL) => {}
-                () = self.inner.doubted.notified() => {}
-                () = self.inner.stopping.cancelled() => return,
-            }
-            let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
-            // Renewals report errors.
-            let lost = self.inner.router.lost_leases(&fences).await.unwrap_or_default();
-            self.stop_lost(&fences, &lost);
+    /// Asks for all active runs whether they still belong to this process, and stops the others.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store, which then says nothing about the runs.
+    pub async fn verify_leases(&self) -> Result<Renewal, StorageError> {
+        if self.inner.stopping.is_cancelled() {
+            return Ok(Renewal::Ended);
         }
+        let fences = self.fences();
+        let lost = self.inner.router.lost_leases(&fences).await?;
+        self.stop_lost(&fences, &lost);
+        Ok(Renewal::of(fences.len()))
     }
 
-    async fn claim_until_told(&self) {
+    /// Returns when a notification says that an active run may have been cancelled.
+    pub async fn ownership_doubted(&self) {
+        self.inner.doubted.notified().await;
+    }
+
+    /// Claims runs until the process drains.
+    pub async fn claim_until_told(&self) {
         // A drain waits for the current claim too, because its runs must be released.
         let _claiming = self.inner.tasks.token();
         let mut was_failing = false;
@@ -318,42 +325,38 @@ impl Worker {
         }
     }
 
-    async fn renew_until_stopped(&self) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(self.lease().duration / RENEWALS_PER_LEASE) => {}
-                () = self.inner.stopping.cancelled() => return,
-            }
-            let fences: Vec<Fence> = self.active().values().map(|active| active.fence.clone()).collect();
-            self.report_stalled();
-            if fences.is_empty() {
-                if self.is_stopping() {
-                    return;
-                }
-                continue;
-            }
-            match self.inner.router.renew(self.lease(), &fences).await {
-                Ok(lost) => self.stop_lost(&fences, &lost),
-                Err(error) => {
-                    tracing::warn!(event = "lease_renewal_failed", %error, "leases could not be renewed; will retry")
-                }
-            }
+    /// Renews the leases of all active runs, and stops the runs that were lost.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the stores. The leases expire unless a later renewal succeeds.
+    pub async fn renew_leases(&self) -> Result<Renewal, StorageError> {
+        let fences = self.fences();
+        if self.inner.stopping.is_cancelled() || (fences.is_empty() && self.is_stopping()) {
+            return Ok(Renewal::Ended);
         }
+        if !fences.is_empty() {
+            let lost = self.inner.router.renew(self.lease(), &fences).await?;
+            self.stop_lost(&fences, &lost);
+        }
+        Ok(Renewal::of(fences.len()))
     }
 
-    /// Renews the leases of runs that ended in files alone, until the database has their end or this process
-    /// exits. It runs in a separate loop, so that it does not delay the renewals of active runs.
-    async fn keep_leases(&self) {
-        loop {
-            tokio::time::sleep(self.lease().duration / RENEWALS_PER_LEASE).await;
-            if let Err(error) = self.inner.router.renew_retained(self.lease()).await {
-                tracing::warn!(event = "retained_lease_renewal_failed", %error, "leases of runs that ended in files could not be renewed; will retry");
-            }
-        }
+    /// Renews the leases of runs that ended in files alone.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the database. The leases expire unless a later renewal succeeds.
+    pub async fn renew_retained_leases(&self) -> Result<(), StorageError> {
+        self.inner.router.renew_retained(self.lease()).await
+    }
+
+    fn fences(&self) -> Vec<Fence> {
+        self.active().values().map(|active| active.fence.clone()).collect()
     }
 
     /// Logs each stall once, so that an operator can see why a run does not end.
-    fn report_stalled(&self) {
+    pub fn report_stalled(&self) {
         let Inner { deps, config, .. } = &*self.inner;
         for (run, active) in &*self.active() {
             if active.progress.is_newly_stalled(&*deps.clock, config) {

@@ -13,7 +13,6 @@ pub mod atomic;
 pub mod breaker;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
-pub mod create_if_absent;
 mod database;
 mod error;
 pub mod files;
@@ -28,7 +27,6 @@ pub mod optional_millis;
 mod part;
 pub mod ports;
 pub mod postgres;
-pub mod probe;
 pub mod router;
 mod run;
 pub mod sync;

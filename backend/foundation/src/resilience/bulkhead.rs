@@ -1,8 +1,7 @@
-//! The bulkhead in front of a store. A burst of thousands of calls queues here, first come, first served,
-//! before each call's own time limit starts. Without it, a process would exhaust its connections and mistake
-//! its own load for an outage.
+//! The bulkhead in front of a store: a burst of thousands of calls waits in a queue, first come, first served, outside of each
+//! call's own time limit. Without it a process would exhaust its connections alone, and take its own load for an outage.
 //!
-//! If the queue does not move, the store does not answer, and all waiting calls fail.
+//! A queue that does not move means that the store does not answer. Then all waiters leave.
 
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ pub struct Bulkhead {
 #[error("it has answered none of its callers within {0:?}")]
 pub struct Stuck(pub Duration);
 
-/// The right to call the store, until it is dropped.
+/// The right to use the store, until dropped.
 #[derive(Debug)]
 pub struct Pass<'b> {
     bulkhead: &'b Bulkhead,
@@ -116,7 +115,7 @@ mod tests {
         assert!(waiting.iter().all(Result::is_err));
         assert_eq!(began.elapsed(), TIMEOUT);
         drop((first, waiting));
-        assert!(bulkhead.wait().await.is_ok(), "a call that left the queue does not block it");
+        assert!(bulkhead.wait().await.is_ok(), "who left the line does not hold it up");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Breaker, Policy};
+use super::core::{Breaker, Policy};
 
 impl<P: Policy> Breaker<P> {
     /// Lets a call through, unless the breaker is open.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Breaker, BreakerState, Policy};
+use super::core::{Breaker, BreakerState, Policy};
 
 /// The wait for a caller while another one probes. Nobody knows how long a probe takes; a second is soon enough.
 const PROBE_UNDER_WAY: Duration = Duration::from_secs(1);

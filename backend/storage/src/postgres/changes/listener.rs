@@ -13,8 +13,6 @@ use sqlx::{
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use foundation::resilience::Jitter;
-
 use crate::postgres::pool::{
     address::{Address, Malformed},
     config::DatabaseConfig,
@@ -44,9 +42,6 @@ fn parse(channel: &str, payload: &str) -> Option<Notification> {
         _ => None,
     }
 }
-
-/// The longest wait between two attempts to listen. The shortest is half of it.
-const RECONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// After this long without a notification, the listener queries the database. A peer that drops packets would
 /// otherwise look like a quiet database for ever.
@@ -81,59 +76,51 @@ impl Listener {
         Ok(Some(Self { options, timeout: config.write_timeout }))
     }
 
-    /// Calls `on_notification` with each notification until stopped. It holds a connection only in a mode
-    /// with database.
-    pub async fn run(
-        self,
-        mut flags: watch::Receiver<Flags>,
-        stop: CancellationToken,
+    /// Waits for a mode with database, connects, and calls `on_notification` with each notification. Returns when
+    /// stopped, and when the mode has no database any more.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the connection could not be made, or was lost. The caller decides when to call again.
+    pub async fn listen(
+        &self,
+        flags: &mut watch::Receiver<Flags>,
+        stop: &CancellationToken,
         on_notification: impl Fn(Notification) + Send + Sync,
-    ) {
-        let mut is_away = false;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                has_database = flags.wait_for(|flags| flags.mode().has_database()) => {
-                    if has_database.is_err() {
-                        return;
-                    }
-                }
-            }
-            let pool = PgPoolOptions::new()
-                .max_connections(1)
-                .max_lifetime(None)
-                .idle_timeout(None)
-                .acquire_timeout(self.timeout)
-                .connect_lazy_with(self.options.clone());
-            let lost = tokio::select! {
-                () = stop.cancelled() => None,
-                _ = flags.wait_for(|flags| !flags.mode().has_database()) => None,
-                error = self.listen(&pool, &mut is_away, &on_notification) => Some(error),
-            };
-            on_notification(Notification::Lost);
-            // This also closes the listener's connection, which returns to the pool when it is dropped.
-            let _ = timeout(self.timeout, pool.close()).await;
-            if let Some(error) = lost {
-                // Log once per outage, not once per attempt.
-                if !std::mem::replace(&mut is_away, true) {
-                    tracing::warn!(event = "notifications_lost", %error, "no notifications from the database; workers find runs by polling");
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(Jitter::Random.spread(RECONNECT_MAX)) => {}
-                }
-            }
+    ) -> Result<(), StorageError> {
+        let has_database = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            mode = flags.wait_for(|flags| flags.mode().has_database()) => mode.is_ok(),
+        };
+        if !has_database {
+            // The flags cannot change any more.
+            stop.cancelled().await;
+            return Ok(());
         }
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(self.timeout)
+            .connect_lazy_with(self.options.clone());
+        let listened = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            _ = flags.wait_for(|flags| !flags.mode().has_database()) => Ok(()),
+            error = self.listen_until_lost(&pool, &on_notification) => Err(error),
+        };
+        on_notification(Notification::Lost);
+        // This also closes the listener's connection, which returns to the pool when it is dropped.
+        let _ = timeout(self.timeout, pool.close()).await;
+        listened
     }
 
     /// Listens until the connection is lost.
-    async fn listen(
+    async fn listen_until_lost(
         &self,
         pool: &PgPool,
-        is_away: &mut bool,
         on_notification: &(impl Fn(Notification) + Sync),
     ) -> StorageError {
-        match self.hear(pool, is_away, on_notification).await {
+        match self.hear(pool, on_notification).await {
             Ok(never) => match never {},
             Err(fault) => fault.before_it_was_sent(),
         }
@@ -142,12 +129,11 @@ impl Listener {
     async fn hear(
         &self,
         pool: &PgPool,
-        is_away: &mut bool,
         on_notification: &(impl Fn(Notification) + Sync),
     ) -> Result<std::convert::Infallible, DbError> {
         let silent = |_| DbError::Elapsed(self.timeout);
         let mut listener = timeout(self.timeout, PgListener::connect_with(pool)).await.map_err(silent)??;
-        // `run` decides whether and when to reconnect.
+        // The caller decides whether and when to reconnect.
         listener.eager_reconnect(false);
         let channels = [WAITING, CANCELLED, CHANGED];
         timeout(self.timeout, listener.listen_all(channels)).await.map_err(silent)??;
@@ -155,7 +141,6 @@ impl Listener {
             event = "notifications_connected",
             "listening for runs that wait, are cancelled or change"
         );
-        *is_away = false;
         on_notification(Notification::Connected);
         loop {
             match timeout(SILENCE_MAX, listener.try_recv()).await {

@@ -1,0 +1,64 @@
+//! The analyst: a model, or the extractive one.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use pipeline::{
+    analyst::{
+        Analyst,
+        extractive::ExtractiveAnalyst,
+        fallback::FallbackAnalyst,
+        model::{ModelAnalyst, ModelOptions},
+    },
+    clock::Clock,
+};
+
+use super::error::WiringError;
+use crate::{
+    config::{AnalystChoice, AnalystConfig},
+    health::ModelBreaker,
+    llm::{OpenRouter, OpenRouterConfig, connections::ConnectionsConfig, deadline::WithDeadline},
+};
+
+/// The wired analyst.
+pub(super) struct Answering {
+    pub(super) analyst: Arc<dyn Analyst>,
+    /// For people.
+    pub(super) name: String,
+    pub(super) breaker: Option<Arc<dyn ModelBreaker>>,
+}
+
+pub(super) fn answering(
+    choice: AnalystChoice,
+    config: AnalystConfig,
+    extra_ca_file: Option<PathBuf>,
+    stage_deadline: Duration,
+    clock: &Arc<dyn Clock>,
+) -> Result<Answering, WiringError> {
+    let extractive = || Arc::new(ExtractiveAnalyst::new());
+    let key = match (choice, config.api_key) {
+        (AnalystChoice::Extractive, _) | (AnalystChoice::Auto, None) => {
+            let name = "built-in extractive analyst".to_owned();
+            return Ok(Answering { analyst: extractive(), name, breaker: None });
+        }
+        (AnalystChoice::Model, None) => return Err(WiringError::NoKey),
+        (AnalystChoice::Auto | AnalystChoice::Model, Some(key)) => key,
+    };
+    let name = format!("model {}", config.model);
+    let settings = OpenRouterConfig {
+        base_url: config.base_url,
+        fallback_models: config.fallback_models,
+        structured_output: config.structured_output,
+        routing: config.routing,
+        total_timeout: config.timeout,
+        title: Some("innovation-pipeline".to_owned()),
+        connections: ConnectionsConfig { extra_ca_file, ..ConnectionsConfig::default() },
+        jitter_seed: uuid::Uuid::new_v4().as_u64_pair().0,
+        ..OpenRouterConfig::new(key, config.model)
+    };
+    let client = Arc::new(OpenRouter::new(settings, clock.clone())?);
+    let model = Arc::new(ModelAnalyst::new(client.clone(), ModelOptions::default()));
+    let model: Arc<dyn Analyst> = Arc::new(WithDeadline::new(model, stage_deadline));
+    let analyst =
+        if config.offline_fallback { Arc::new(FallbackAnalyst::new(model, extractive())) } else { model };
+    Ok(Answering { analyst, name, breaker: Some(client) })
+}

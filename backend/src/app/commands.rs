@@ -1,0 +1,69 @@
+//! The parts of the service that commands use.
+
+use std::{sync::Arc, time::Duration};
+
+use pipeline::clock::Clock;
+use storage::{
+    Outbox,
+    files::FileStore,
+    mode::Flags,
+    postgres::PostgresStore,
+    router::{ReplicaPresence, Router, RouterConfig},
+    sync::Reconciler,
+};
+use tokio::sync::Notify;
+
+use super::{error::WiringError, storage::database};
+use crate::{clock::SystemClock, config::Config, webhooks::admin::WebhookAdmin};
+
+/// Wires the parts for a command that syncs both stores, whatever flags a service uses. None without a
+/// database. With `read_only`, the command compares only, and leaves damaged files in place.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    // The running service finds queued webhooks when it polls.
+    let telling = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
+    let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
+    let postgres = Arc::new(postgres.with_webhooks(telling));
+    let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
+    let files = if read_only { files.into_read_only() } else { files };
+    let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
+    let router = Arc::new(Router::new(
+        files,
+        Some(database(postgres.clone(), &config.database, &clock)),
+        tokio::sync::watch::channel(flags).1,
+        RouterConfig { presence: Arc::new(ReplicaPresence::new(None)), retry_deadline: Duration::ZERO },
+        clock.clone(),
+    ));
+    Ok(Some(Reconciler::new(router, postgres, None, config.storage.retention, clock)))
+}
+
+/// Wires the parts for the commands on webhooks.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn webhook_admin(config: &Config) -> Result<WebhookAdmin, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let files = FileStore::of(&config.storage, config.work.lease, clock)?;
+    let postgres = PostgresStore::new(&config.database)?.filter(|_| config.modes.database_writes);
+    let database = postgres.map(|store| Arc::new(store) as Arc<dyn Outbox>);
+    Ok(WebhookAdmin { files, database })
+}
+
+/// Opens a file store at another address: `file:///path`, or another bucket or prefix with the configured
+/// keys. None for any other address.
+///
+/// # Errors
+///
+/// [`WiringError`] if the store's HTTP client cannot be created.
+pub fn files_at(url: &str, config: &Config) -> Result<Option<FileStore>, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    match config.storage.elsewhere(url) {
+        Some(place) => Ok(Some(FileStore::of(&place, config.work.lease, clock)?)),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,24 @@
+//! The reasons for which parts cannot be wired.
+
+use storage::postgres::address::Malformed;
+
+use crate::{documents::fetch::FetcherError, llm::OpenRouterError, webhooks::SenderError};
+
+/// Why the parts cannot be wired.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    #[error(
+        "the model analyst needs OPENROUTER_API_KEY; set it, or use --analyst extractive, which needs no key"
+    )]
+    NoKey,
+    #[error(transparent)]
+    Fetcher(#[from] FetcherError),
+    #[error(transparent)]
+    Client(#[from] OpenRouterError),
+    #[error(transparent)]
+    Webhooks(#[from] SenderError),
+    #[error("DATABASE_URL: {0}")]
+    Database(#[from] Malformed),
+    #[error("STORAGE_URL: {0}")]
+    Storage(#[from] std::io::Error),
+}

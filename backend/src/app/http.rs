@@ -1,0 +1,68 @@
+//! The state of the API's handlers.
+
+use std::sync::Arc;
+
+use pipeline::clock::Clock;
+use storage::ChangeNotifier;
+
+use super::{storage::Stores, work::Work};
+use crate::{
+    background::Background,
+    config::{Config, Role},
+    documents::isolate::Isolation,
+    health::{FileStorage, Health, HealthDeps},
+    http::{HttpState, Limits, Streams},
+    runs::{RunWatchers, Runs, admission::Admission},
+};
+
+pub(super) fn wire_http(
+    config: Config,
+    stores: &Stores,
+    work: &Work,
+    clock: &Arc<dyn Clock>,
+    background: Background,
+) -> HttpState {
+    let (router, worker) = (&stores.router, &work.worker);
+    let queue = Admission::new(
+        router.clone(),
+        worker.clone(),
+        stores.registry(),
+        clock.clone(),
+        config.work.queued_runs_max,
+    );
+    let runs = Arc::new(Runs::new(
+        router.clone(),
+        worker.clone(),
+        queue,
+        work.fetcher.clone(),
+        work.brands.clone(),
+        clock.clone(),
+    ));
+    let notifier = stores.postgres.clone().map(|store| store as Arc<dyn ChangeNotifier>);
+    let health = Health::new(HealthDeps {
+        identity: work.identity.clone(),
+        router: router.clone(),
+        worker: worker.clone(),
+        clock: clock.clone(),
+        file_storage: FileStorage::of(
+            config.process.environment,
+            &config.storage.place,
+            config.process.volume.as_deref(),
+        ),
+        flags: Some(stores.flags.clone()),
+        reconciler: work.reconciler.clone(),
+        registry: stores.registry(),
+        model: work.breaker.clone(),
+        parser: Isolation::default(),
+    });
+    HttpState {
+        watchers: Arc::new(RunWatchers::new(runs.clone(), router.clone(), notifier)),
+        runs,
+        streams: Streams::new(config.access.event_streams_per_client_max),
+        health: Arc::new(health.with_background(background)),
+        brands: work.brands.clone(),
+        access: Arc::new(config.access),
+        serves_runs: config.work.role != Role::Worker,
+        limits: Limits::default(),
+    }
+}

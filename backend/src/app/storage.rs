@@ -1,0 +1,90 @@
+//! Both stores, the flags, and the router over them.
+
+use std::sync::Arc;
+
+use pipeline::clock::Clock;
+use storage::{
+    ReplicaRegistry,
+    breaker::{Breaker, BreakerConfig},
+    bulkhead::Bulkhead,
+    files::FileStore,
+    postgres::PostgresStore,
+    router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
+};
+use tokio::sync::Notify;
+
+use super::error::WiringError;
+use crate::{
+    config::{Config, DatabaseConfig, Environment, Role},
+    flags::{Defaults, FlagSource},
+    telemetry::metrics::StorageMetrics,
+};
+
+/// Where runs are stored.
+pub(super) struct Stores {
+    pub(super) router: Arc<Router>,
+    /// None without a database.
+    pub(super) postgres: Option<Arc<PostgresStore>>,
+    pub(super) flags: FlagSource,
+    pub(super) presence: Arc<ReplicaPresence>,
+    /// Woken when an event is queued. None if webhooks are off.
+    pub(super) webhooks_due: Option<Arc<Notify>>,
+}
+
+impl Stores {
+    /// None without a database.
+    pub(super) fn registry(&self) -> Option<Arc<dyn ReplicaRegistry>> {
+        self.postgres.clone().map(|store| store as Arc<dyn ReplicaRegistry>)
+    }
+}
+
+pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, WiringError> {
+    let modes = &config.modes;
+    let flags = FlagSource::new(
+        Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
+        modes.flags_file.clone(),
+    );
+    // Without a receiver, no webhook is queued.
+    let webhooks_due = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
+    let postgres = PostgresStore::new(&config.database)?;
+    let postgres = postgres.map(|store| Arc::new(store.with_webhooks(webhooks_due.clone())));
+    let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
+    let presence = Arc::new(ReplicaPresence::new(is_single_replica(config)));
+    let router = Router::new(
+        files.with_webhooks(webhooks_due.clone()),
+        postgres.clone().map(|store| database(store, &config.database, clock)),
+        flags.subscribe(),
+        RouterConfig { presence: presence.clone(), retry_deadline: config.database.retry_deadline },
+        clock.clone(),
+    );
+    let router = Arc::new(router.observed_by(Arc::new(StorageMetrics)));
+    Ok(Stores { router, postgres, flags, presence, webhooks_due })
+}
+
+/// Whether this process is the only one, as far as the configuration says.
+fn is_single_replica(config: &Config) -> Option<bool> {
+    match config.work.role {
+        // A web process never counts as alone: other processes execute its runs, and they do not see its
+        // files.
+        Role::Web => Some(false),
+        // Outside production, only a developer starts a second process, and knows about it.
+        Role::All | Role::Worker => config
+            .work
+            .single_replica
+            .or((config.process.environment != Environment::Production).then_some(true)),
+    }
+}
+
+/// The database behind its breaker and its bulkhead.
+pub(super) fn database(
+    store: Arc<PostgresStore>,
+    config: &DatabaseConfig,
+    clock: &Arc<dyn Clock>,
+) -> Database {
+    let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
+    // If the database answers no call within a statement's time limit, it is down. The running writes notice
+    // that a little later, and need not be awaited.
+    let bulkhead = Arc::new(Bulkhead::new(config.database_calls_max(), config.statement_timeout));
+    let read_limiter = Arc::new(ReadLimiter::new(config.readers_max(), config.acquire_timeout));
+    Database { store, breaker, bulkhead, read_limiter }
+}

@@ -1,0 +1,167 @@
+//! The worker, and what runs beside it.
+
+use std::sync::Arc;
+
+use pipeline::{clock::Clock, engine::Engine};
+use storage::{Lease, Outbox, SyncTarget, sync::Reconciler};
+
+use super::{
+    analyst::{Answering, answering},
+    error::WiringError,
+    storage::Stores,
+};
+use crate::{
+    brands::BrandFolder,
+    config::{Config, Role},
+    documents::fetch::{Deadlines, Fetcher},
+    health::{Identity, ModelBreaker},
+    replicas::ReplicaHeartbeat,
+    retention::Retention,
+    webhooks::{Sender, WebhookDispatcher},
+    worker::{Worker, WorkerConfig, WorkerDeps},
+};
+
+/// The worker, its dependencies, and the tasks beside it.
+pub(super) struct Work {
+    pub(super) worker: Worker,
+    pub(super) fetcher: Fetcher,
+    pub(super) brands: BrandFolder,
+    pub(super) identity: Identity,
+    pub(super) analyst_name: String,
+    /// None with the extractive analyst.
+    pub(super) breaker: Option<Arc<dyn ModelBreaker>>,
+    /// None without a database.
+    pub(super) reconciler: Option<Arc<Reconciler>>,
+    /// None if files are kept for ever.
+    pub(super) retention: Option<Retention>,
+    /// None without a database.
+    pub(super) heartbeat: Option<ReplicaHeartbeat>,
+    /// None if webhooks are off.
+    pub(super) dispatcher: Option<Arc<WebhookDispatcher>>,
+}
+
+pub(super) fn wire_work(
+    config: &Config,
+    stores: &Stores,
+    clock: &Arc<dyn Clock>,
+) -> Result<Work, WiringError> {
+    // New at every start. An earlier process of the same container had another id.
+    let owner = uuid::Uuid::now_v7().to_string();
+    let identity = Identity {
+        version: env!("CARGO_PKG_VERSION"),
+        git_sha: Identity::commit(config.process.git_sha.as_deref()),
+        environment: config.process.environment,
+        replica: config.process.replica.clone().unwrap_or_else(|| owner.clone()),
+    };
+    let Answering { analyst, name: analyst_name, breaker } = answering(
+        config.analyst.choice,
+        config.analyst.clone(),
+        config.documents.extra_ca_file.clone(),
+        config.work.stage_deadline,
+        clock,
+    )?;
+    let fetcher = Fetcher::new(config.documents.clone(), Deadlines::default())?;
+    let brands = BrandFolder::new(&config.process.base_dir);
+    let cost_limit_usd = config.analyst.cost_per_run_usd_max;
+    let deps = WorkerDeps {
+        engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
+        fetcher: fetcher.clone(),
+        brands: brands.clone(),
+        clock: clock.clone(),
+    };
+    let worker = Worker::new(stores.router.clone(), deps, worker_config(config, owner));
+    let reconciler = reconciler(config, stores, &worker, clock);
+    Ok(Work {
+        retention: retention(config, stores, reconciler.as_ref(), clock),
+        heartbeat: heartbeat(config, stores, &worker, &identity),
+        dispatcher: dispatcher(config, stores, clock)?,
+        worker,
+        fetcher,
+        brands,
+        identity,
+        analyst_name,
+        breaker,
+        reconciler,
+    })
+}
+
+fn worker_config(config: &Config, owner: String) -> WorkerConfig {
+    WorkerConfig {
+        lease: Lease { owner, duration: config.work.lease },
+        run_deadline: config.work.run_deadline,
+        stall_after: config.work.stage_deadline,
+        // A web process executes no runs.
+        concurrent_runs_max: match config.work.role {
+            Role::Web => 0,
+            Role::All | Role::Worker => config.work.concurrent_runs_max,
+        },
+    }
+}
+
+fn reconciler(
+    config: &Config,
+    stores: &Stores,
+    worker: &Worker,
+    clock: &Arc<dyn Clock>,
+) -> Option<Arc<Reconciler>> {
+    let target = stores.postgres.clone()?;
+    Some(Arc::new(Reconciler::new(
+        stores.router.clone(),
+        target,
+        Some(Arc::new(worker.clone())),
+        config.storage.retention,
+        clock.clone(),
+    )))
+}
+
+fn retention(
+    config: &Config,
+    stores: &Stores,
+    reconciler: Option<&Arc<Reconciler>>,
+    clock: &Arc<dyn Clock>,
+) -> Option<Retention> {
+    Some(Retention {
+        router: stores.router.clone(),
+        database: reconciler
+            .cloned()
+            .zip(stores.postgres.clone())
+            .map(|(reconciler, target)| (reconciler, target as Arc<dyn SyncTarget>)),
+        clock: clock.clone(),
+        keep: config.storage.retention?,
+    })
+}
+
+fn heartbeat(
+    config: &Config,
+    stores: &Stores,
+    worker: &Worker,
+    identity: &Identity,
+) -> Option<ReplicaHeartbeat> {
+    Some(ReplicaHeartbeat {
+        registry: stores.registry()?,
+        router: stores.router.clone(),
+        worker: worker.clone(),
+        presence: stores.presence.clone(),
+        identity: identity.clone(),
+        role: config.work.role,
+    })
+}
+
+fn dispatcher(
+    config: &Config,
+    stores: &Stores,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<WebhookDispatcher>>, WiringError> {
+    let (Some(target), Some(woken)) = (config.webhooks.target.clone(), stores.webhooks_due.clone()) else {
+        return Ok(None);
+    };
+    let timeout = config.webhooks.timeout;
+    Ok(Some(Arc::new(WebhookDispatcher {
+        router: stores.router.clone(),
+        database: stores.postgres.clone().map(|store| store as Arc<dyn Outbox>),
+        sender: Sender::new(target, timeout, config.documents.extra_ca_file.as_deref())?,
+        timeout,
+        clock: clock.clone(),
+        woken,
+    })))
+}

@@ -1,0 +1,14 @@
+//! One file for each task: when it runs, what one pass does, and what it logs.
+
+pub mod bucket_guard;
+pub mod change_publisher;
+pub mod database_probe;
+pub mod flags_file;
+pub mod leases;
+pub mod notifications;
+pub mod reconcile;
+pub mod removals;
+pub mod replica_heartbeat;
+pub mod retention;
+pub mod run_poll;
+pub mod webhooks;

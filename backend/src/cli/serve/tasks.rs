@@ -1,0 +1,121 @@
+//! Starts the background tasks of a service, each with its lifetime.
+
+use storage::{Notification, router::Database};
+use tokio::task::JoinHandle;
+
+use crate::{
+    app::Service,
+    background::{
+        Lifetime,
+        tasks::{
+            bucket_guard::BucketGuard,
+            change_publisher::PublishChanges,
+            database_probe::DatabaseProbe,
+            flags_file::FlagsFile,
+            leases::{RenewLeases, RenewRetainedLeases, VerifyLeases},
+            notifications::Notifications,
+            reconcile::Reconcile,
+            removals::FinishRemovals,
+            replica_heartbeat::WriteHeartbeat,
+            retention::RemoveExpired,
+            run_poll::PollRuns,
+            webhooks::SendWebhooks,
+        },
+    },
+    config::Role,
+};
+
+/// The tasks whose end the process waits for.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) webhooks: Option<JoinHandle<()>>,
+    pub(super) heartbeat: Option<JoinHandle<()>>,
+    pub(super) notifications: Option<JoinHandle<()>>,
+}
+
+pub(super) fn start_background(service: &Service, role: Role) -> Ending {
+    start_store_tasks(service);
+    let background = &service.background;
+    let heartbeat = service.heartbeat.clone();
+    let heartbeat =
+        heartbeat.map(|heartbeat| background.start(Lifetime::Process, WriteHeartbeat { heartbeat }));
+    if role != Role::Web {
+        start_worker(service);
+    }
+    let notifications = start_notifications(service);
+    let watchers = service.http.watchers.clone();
+    background.start(Lifetime::Runs, PublishChanges::new(watchers.clone()));
+    background.start(Lifetime::Runs, PollRuns { watchers });
+    let dispatcher = service.dispatcher.clone();
+    let webhooks =
+        dispatcher.map(|dispatcher| background.start(Lifetime::Runs, SendWebhooks::new(dispatcher)));
+    if let Some(retention) = service.retention.clone() {
+        background.start(Lifetime::Signal, RemoveExpired { retention });
+    }
+    background.start(Lifetime::Signal, FinishRemovals { router: service.router.clone() });
+    Ending { webhooks, heartbeat, notifications }
+}
+
+/// Both stores' own tasks. They go on until the process exits: the last files go to the database at the very end.
+fn start_store_tasks(service: &Service) {
+    let Service { background, router, flags, .. } = service;
+    if flags.has_file() {
+        background.start(Lifetime::Process, FlagsFile { flags: flags.clone() });
+    }
+    if !router.files().is_on_disk() {
+        background.start(Lifetime::Process, BucketGuard { files: router.files().clone() });
+    }
+    if let Some(database) = router.database() {
+        background.start(Lifetime::Process, probe(service, database));
+    }
+    if let Some(reconciler) = service.reconciler.clone() {
+        let flags = flags.subscribe();
+        background.start(Lifetime::Process, Reconcile { reconciler, flags, swept_at: None });
+    }
+}
+
+fn probe(service: &Service, database: &Database) -> DatabaseProbe {
+    let (worker, reconciler) = (service.worker.clone(), service.reconciler.clone());
+    DatabaseProbe {
+        database: database.clone(),
+        router: service.router.clone(),
+        on_closed: Box::new(move || {
+            worker.wake();
+            if let Some(reconciler) = &reconciler {
+                reconciler.wake();
+            }
+        }),
+    }
+}
+
+/// The claim loop, and the leases of what it claims.
+fn start_worker(service: &Service) {
+    let worker = service.worker.clone();
+    tokio::spawn(async move { worker.claim_until_told().await });
+    let (background, worker) = (&service.background, &service.worker);
+    background.start(Lifetime::Process, RenewLeases { worker: worker.clone() });
+    background.start(Lifetime::Process, RenewRetainedLeases { worker: worker.clone() });
+    background.start(Lifetime::Process, VerifyLeases { worker: worker.clone() });
+}
+
+/// Until the last run has ended: it may be cancelled yet.
+fn start_notifications(service: &Service) -> Option<JoinHandle<()>> {
+    let listener = service.listener.clone()?;
+    let (worker, watchers) = (service.worker.clone(), service.http.watchers.clone());
+    let on_notification = move |heard| match heard {
+        Notification::Connected => {
+            worker.wake();
+            watchers.set_listening(true);
+        }
+        Notification::Lost => watchers.set_listening(false),
+        Notification::Waiting => worker.wake(),
+        Notification::Cancelled(run) => worker.verify_ownership(&run),
+        Notification::Changed { by, runs } => watchers.wake_local(&by, &runs),
+    };
+    let notifications = Notifications {
+        listener,
+        flags: service.flags.subscribe(),
+        on_notification: Box::new(on_notification),
+    };
+    Some(service.background.start(Lifetime::Runs, notifications))
+}
