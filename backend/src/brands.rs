@@ -4,10 +4,11 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::SystemTime,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::{
     brand::{BrandId, BrandProfile, FILE_BYTES_MAX, NOTES_BYTES_MAX},
     failure::{FailureCode, RunFailure},
@@ -116,7 +117,7 @@ impl BrandFolder {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<BrandId, Read>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+        self.read.lock()
     }
 
     fn read(&self, id: &BrandId, path: &Path, research_path: &Path) -> Result<BrandProfile, RunFailure> {

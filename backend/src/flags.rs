@@ -9,9 +9,10 @@
 use std::{
     io::Read as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use storage::mode::{Flags, Mode, is_known, is_true};
@@ -55,7 +56,7 @@ impl FlagSource {
     /// Why the file is rejected, while it is.
     #[must_use]
     pub fn alarm(&self) -> Option<String> {
-        self.alarm.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.alarm.lock().clone()
     }
 
     /// Whether there is a file to read.
@@ -88,7 +89,7 @@ impl FlagSource {
             }
             Err(reason) => Some(format!("FLAGS_FILE {}: {reason}; the last good flags stay", path.display())),
         };
-        let mut current = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.alarm.lock();
         if *current != alarm {
             if let Some(alarm) = &alarm {
                 tracing::error!(event = "flags_file_rejected", "{alarm}");

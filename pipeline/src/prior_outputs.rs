@@ -1,10 +1,8 @@
 //! The outputs of earlier stages, kept small while a model thinks.
 
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-};
+use std::io;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -82,8 +80,8 @@ impl Earlier {
         &self.packed
     }
 
-    fn at_hand(&self) -> std::sync::MutexGuard<'_, Option<Outputs>> {
-        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    fn at_hand(&self) -> parking_lot::MutexGuard<'_, Option<Outputs>> {
+        self.at_hand.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Progress for people: a spinner with the elapsed time on a terminal, plain lines elsewhere.
 
-use std::{io::IsTerminal as _, sync::Mutex, time::Duration};
+use std::{io::IsTerminal as _, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use pipeline::clock::Clock as _;
 
 use super::say;
@@ -66,7 +67,7 @@ impl Progress {
             bar
         });
         let step = Step { name: name.to_owned(), began: self.clock.monotonic(), spinner };
-        *self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(step);
+        *self.current.lock() = Some(step);
     }
 
     /// Ends the step with its result.
@@ -80,7 +81,7 @@ impl Progress {
     }
 
     fn end(&self, mark: char, text: &str) {
-        let step = self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let step = self.current.lock().take();
         let Some(step) = step else { return };
         if let Some(spinner) = &step.spinner {
             spinner.finish_and_clear();

@@ -1,12 +1,9 @@
 //! Caches a dependency's answer, with at most one question under way.
 
-use std::{
-    future::Future,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use foundation::clock::timer_now;
+use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 /// Keeps the last answer to one question.
@@ -42,7 +39,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
     {
         let now = timer_now();
         let (since, mut answer) = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock();
             let kept = state.answer.as_ref().map(|(at, answer)| (now.duration_since(*at), answer.clone()));
             let fresh = kept.filter(|(age, _)| *age < self.keep);
             if let Some((age, answer)) = &fresh
@@ -78,7 +75,7 @@ async fn keep_answer<T: Clone>(
 ) {
     let answer = question.await;
     {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = state.lock();
         state.answer = Some((timer_now(), answer.clone()));
         state.asking = None;
     }

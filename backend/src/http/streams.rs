@@ -1,12 +1,9 @@
 //! Counts the open event streams by client.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use axum::extract::Request;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{HttpState, auth, client_ip::client_ip};
@@ -74,8 +71,8 @@ impl Streams {
         &self.ending
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Client, usize>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<Client, usize>> {
+        self.open.lock()
     }
 }
 

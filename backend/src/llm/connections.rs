@@ -13,12 +13,9 @@ mod gate;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, header::HeaderMap};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -299,5 +296,5 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 fn lock(clients: &Mutex<Clients>) -> MutexGuard<'_, Clients> {
-    clients.lock().unwrap_or_else(PoisonError::into_inner)
+    clients.lock()
 }

@@ -3,13 +3,9 @@
 //! If an endpoint refuses a level, the client tries the next one. A step down removes only `response_format`
 //! and `require_parameters`. The constraints on providers and prices stay in every request.
 
-use std::{
-    collections::HashMap,
-    str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::{clock::Clock, llm::StructuredOutput};
 
 use super::fault::Upstream;
@@ -137,7 +133,7 @@ impl Ladder {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Level, Duration)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

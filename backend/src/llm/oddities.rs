@@ -1,10 +1,8 @@
 //! Counts tolerated oddities by kind, and logs each kind once per run.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use pipeline::{
     llm::{Oddities, Oddity},
     run::RunId,
@@ -30,7 +28,7 @@ impl OddityLog {
             return;
         }
         let news = {
-            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = self.0.lock();
             if told.len() >= RUNS_MAX {
                 told.clear();
             }

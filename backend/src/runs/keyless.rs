@@ -1,12 +1,9 @@
 //! Remembers runs that were accepted without a key recently. The frontend has no key, and repeats a request
 //! whose answer was lost.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
+use parking_lot::Mutex;
 use pipeline::run::RunId;
 
 use storage::RunSubmission;
@@ -24,7 +21,7 @@ pub(super) struct Keyless(Mutex<VecDeque<(RunId, String, Duration)>>);
 impl Keyless {
     pub(super) fn note(&self, new: &RunSubmission, now: Duration) {
         let Some(url) = &new.request.document_url else { return };
-        let mut accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accepted = self.0.lock();
         if accepted.len() >= REMEMBERED_MAX {
             accepted.pop_front();
         }
@@ -33,7 +30,7 @@ impl Keyless {
 
     /// Whether this process has accepted the same request recently.
     pub(super) fn is_repeat(&self, run: &RunId, document_url: &str, now: Duration) -> bool {
-        let mut accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accepted = self.0.lock();
         while accepted.front().is_some_and(|(.., at)| now.saturating_sub(*at) > REMEMBERED_FOR) {
             accepted.pop_front();
         }

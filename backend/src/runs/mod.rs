@@ -10,9 +10,10 @@ pub mod admission;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::Mutex;
 use pipeline::{
     brand::{BrandId, BrandProfile},
     clock::Clock,
@@ -242,7 +243,7 @@ impl Runs {
 
     /// The lock for concurrent requests with the same id.
     fn run_lock(&self, run_id: &RunId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accepting = self.accepting.lock();
         if let Some(lock) = accepting.get(run_id).and_then(Weak::upgrade) {
             return lock;
         }

@@ -8,11 +8,12 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use parking_lot::Mutex;
 use pipeline::run::{RunId, RunStatus};
 use tokio::sync::{Notify, watch};
 
@@ -229,8 +230,8 @@ impl RunWatchers {
         self.router.changes()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<Followed>>> {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, Arc<Followed>>> {
+        self.followed.lock()
     }
 }
 

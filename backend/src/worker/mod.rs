@@ -10,12 +10,13 @@ mod progress;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use pipeline::{clock::Clock, engine::Engine, failure::RunFailure, run::RunId};
 use tokio::{
     runtime::Handle,
@@ -382,14 +383,14 @@ impl Worker {
         self.inner.stopping.cancel();
     }
 
-    fn active(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Active>> {
-        self.inner.active.lock().unwrap_or_else(PoisonError::into_inner)
+    fn active(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, Active>> {
+        self.inner.active.lock()
     }
 }
 
 impl Inner {
-    fn unstored(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, RunFailure>> {
-        self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unstored(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, RunFailure>> {
+        self.unstored.lock()
     }
 }
 

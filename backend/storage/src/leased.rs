@@ -1,14 +1,12 @@
 //! Gives the stage loop one run: the router under the run's fence.
 
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pipeline::{
     record::StageRecord,
     run::Stage,
@@ -70,8 +68,8 @@ impl<'a> LeasedRun<'a> {
         done
     }
 
-    fn lock_waited(&self) -> std::sync::MutexGuard<'_, Waited> {
-        self.waited.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_waited(&self) -> parking_lot::MutexGuard<'_, Waited> {
+        self.waited.lock()
     }
 
     fn note(&self, error: StorageError) -> StoreError {

@@ -2,13 +2,11 @@
 
 mod control;
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use foundation::clock::timer_now;
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::{
     clock::Timestamp,
     failure::RunFailure,
@@ -62,7 +60,7 @@ impl MemoryStore {
 
     /// Makes every call fail with this error, until it is cleared.
     pub fn set_outage(&self, outage: Option<StorageError>) {
-        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = outage;
+        *self.outage.lock() = outage;
     }
 
     /// The stages that the other store lacks (none: the run's end).
@@ -72,15 +70,15 @@ impl MemoryStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Entry>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runs.lock()
     }
 
     fn lock_buried(&self) -> MutexGuard<'_, HashSet<RunId>> {
-        self.buried.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buried.lock()
     }
 
     fn up(&self) -> Result<MutexGuard<'_, HashMap<RunId, Entry>>, StorageError> {
-        match &*self.outage.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.outage.lock() {
             Some(error) => Err(error.clone()),
             None => Ok(self.lock()),
         }

@@ -4,13 +4,14 @@ use std::{
     error::Error,
     fmt, io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use foundation::clock::timer_now;
 use hyper_util::client::legacy::connect::Connection;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tower::Service;
 
@@ -49,24 +50,22 @@ impl Spoken {
     }
 
     pub(super) fn is_http1(&self) -> bool {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         !self.may_be_http2 || known.http1_until.is_some_and(|until| timer_now() < until)
     }
 
     pub(super) fn has_spoken_http2(&self) -> bool {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).has_spoken_http2
+        self.known.lock().has_spoken_http2
     }
 
     pub(super) fn note_http1(&self) {
         tracing::debug!(event = "model_endpoint_http1", "the model's endpoint speaks HTTP/1.1");
         let http1_until = Some(timer_now() + HTTP1_REMEMBERED);
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
-            Known { has_spoken_http2: false, http1_until };
+        *self.known.lock() = Known { has_spoken_http2: false, http1_until };
     }
 
     fn note_http2(&self) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
-            Known { has_spoken_http2: true, http1_until: None };
+        *self.known.lock() = Known { has_spoken_http2: true, http1_until: None };
     }
 }
 
@@ -91,7 +90,7 @@ impl Gate {
         if self.spoken.is_http1() {
             return Some(NotHttp2.into());
         }
-        let failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = self.last_failure.lock();
         let recent = failure.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_SHARED);
         recent.map(|(_, error)| error.clone().into())
     }
@@ -116,7 +115,7 @@ impl Gate {
         }
         let error = SharedError(Arc::from(error));
         let failure = Some((timer_now(), error.clone()));
-        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *self.last_failure.lock() = failure;
         Err(error.into())
     }
 }

@@ -1,7 +1,8 @@
 //! One call, which may need several requests.
 
-use std::sync::{Mutex, PoisonError, atomic::AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 
+use parking_lot::Mutex;
 use pipeline::{
     llm::{CompletionRequest, LlmError, RequestSource, Usage},
     run::RunId,
@@ -35,7 +36,7 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn request(&self) -> Result<CompletionRequest, Fault> {
-        match self.first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match self.first.lock().take() {
             Some(request) => Ok(request),
             None => self.source.request().map_err(|error| Fault::Unwritten(error.message)),
         }

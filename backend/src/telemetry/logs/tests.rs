@@ -1,9 +1,6 @@
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
+use parking_lot::Mutex;
 use pipeline::clock::Timestamp;
 use serde_json::json;
 
@@ -35,7 +32,7 @@ struct Sink(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -52,7 +49,7 @@ fn logged(format: LogFormat, filter: &str, work: impl FnOnce()) -> Vec<String> {
     };
     let subscriber = subscriber(EnvFilter::new(filter), format, Arc::new(Noon), writer);
     tracing::subscriber::with_default(subscriber, work);
-    let bytes = sink.0.lock().unwrap().clone();
+    let bytes = sink.0.lock().clone();
     String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
 }
 

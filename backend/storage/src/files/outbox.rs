@@ -5,13 +5,10 @@
 //! bucket, every replica sends. It claims an event by compare-and-swap, so that no other replica sends it
 //! too.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pipeline::{
     clock::Timestamp,
     run::{RunId, Stage},
@@ -86,16 +83,16 @@ impl RunFiles {
     }
 
     fn recheck_now(&self, run: &RunId) {
-        self.webhook_queue.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+        self.webhook_queue.resting.lock().remove(run);
     }
 
     fn recheck_at(&self, run: &RunId, until: Timestamp) {
         let until = until.min(self.clock.now() + RECHECK);
-        self.webhook_queue.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), until);
+        self.webhook_queue.resting.lock().insert(run.clone(), until);
     }
 
     fn is_resting(&self, run: &RunId) -> bool {
-        let resting = self.webhook_queue.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let resting = self.webhook_queue.resting.lock();
         resting.get(run).is_some_and(|until| *until > self.clock.now())
     }
 

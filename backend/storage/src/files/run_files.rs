@@ -7,10 +7,11 @@ use std::{
     fmt,
     fs::File,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::{
     clock::{Clock, Timestamp},
     record::sha256_hex,
@@ -472,5 +473,5 @@ pub(super) fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

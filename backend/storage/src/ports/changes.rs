@@ -6,10 +6,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pipeline::run::{RunId, RunStatus};
 use tokio::sync::Notify;
 
@@ -89,13 +90,13 @@ impl RunChanges {
     /// Publishes a run that this process has changed.
     pub fn publish(&self, run: &RunId) {
         self.wake_local(run);
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
+        self.unsent.lock().insert(run.clone());
         self.has_unsent.notify_one();
     }
 
     /// Wakes the waiter for a run in this process. Any process may have changed it.
     pub fn wake_local(&self, run: &RunId) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock();
         if let Some(waiting) = waiting.get(run).and_then(Weak::upgrade) {
             waiting.notify_one();
         }
@@ -105,7 +106,7 @@ impl RunChanges {
     #[must_use]
     pub fn of(&self, run: &RunId) -> Arc<Notify> {
         let woken = Arc::new(Notify::new());
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.retain(|_, woken| woken.strong_count() > 0);
         waiting.insert(run.clone(), Arc::downgrade(&woken));
         woken
@@ -114,7 +115,7 @@ impl RunChanges {
     /// Waits until there are unsent changes, and takes them.
     pub async fn take_unsent(&self) -> Vec<RunId> {
         loop {
-            let unsent = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));
+            let unsent = std::mem::take(&mut *self.unsent.lock());
             if !unsent.is_empty() {
                 return unsent.into_iter().collect();
             }
@@ -147,6 +148,6 @@ mod tests {
         assert!(changes.take_unsent().now_or_never().is_none());
         drop(woken);
         drop(changes.of(&two));
-        assert_eq!(changes.waiting.lock().unwrap().len(), 1, "handles that are gone are forgotten");
+        assert_eq!(changes.waiting.lock().len(), 1, "handles that are gone are forgotten");
     }
 }

@@ -1,7 +1,5 @@
 //! Implements the ports of the store by their statements.
 
-use std::sync::PoisonError;
-
 use async_trait::async_trait;
 use pipeline::{
     clock::Timestamp,
@@ -39,9 +37,9 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError> {
-        let last_user = self.last_user.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last_user = self.last_user.lock().clone();
         let claimed = bounded!(self.pool, Access::Write, |conn| claim::claim(conn, claim, last_user))?;
-        *self.last_user.lock().unwrap_or_else(PoisonError::into_inner) = claimed.last_user;
+        *self.last_user.lock() = claimed.last_user;
         Ok(claimed.fences)
     }
 

@@ -1,6 +1,8 @@
 //! The store's connections, and the tasks that it wakes.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use tokio::sync::Notify;
 

@@ -4,12 +4,10 @@
 //! take runs of living workers that are about to renew. So an expired lease counts only after the database
 //! has been reachable for one lease.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::error::StorageError;
+use parking_lot::Mutex;
 
 #[derive(Debug, Default)]
 pub(super) struct ConnectivityTracker(Mutex<State>);
@@ -52,8 +50,8 @@ impl ConnectivityTracker {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.0.lock()
     }
 }
 

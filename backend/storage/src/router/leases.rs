@@ -1,11 +1,8 @@
 //! The leases that this process holds on rows: of active runs, and of runs that it ended in files alone.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
+use parking_lot::Mutex;
 use pipeline::run::RunId;
 
 use crate::ports::lifecycle::Fence;
@@ -76,11 +73,11 @@ impl Leases {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Duration>> {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, Duration>> {
+        self.until.lock()
     }
 
-    fn lock_retained(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (Fence, Duration)>> {
-        self.retained.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_retained(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, (Fence, Duration)>> {
+        self.retained.lock()
     }
 }

@@ -21,10 +21,11 @@ mod write;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use pipeline::{
     clock::Clock,
     run::{RunId, Stage},
@@ -172,7 +173,7 @@ impl Router {
     /// Since when the current mode has had no database, as far as this process has noticed. It checks several
     /// times a second.
     fn database_disabled_since(&self) -> Option<Duration> {
-        let mut disabled_since = self.disabled_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut disabled_since = self.disabled_since.lock();
         if self.mode().has_database() {
             *disabled_since = None;
         } else {
@@ -215,8 +216,8 @@ impl Router {
         self.lock_incomplete().contains(run)
     }
 
-    fn lock_incomplete(&self) -> std::sync::MutexGuard<'_, HashSet<RunId>> {
-        self.files_incomplete.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_incomplete(&self) -> parking_lot::MutexGuard<'_, HashSet<RunId>> {
+        self.files_incomplete.lock()
     }
 
     fn note_in_row(&self, run: &RunId, stage: Stage) {
@@ -233,8 +234,8 @@ impl Router {
         fence.owns_row || self.active(&fence.run).is_some_and(|active| active.owns_row)
     }
 
-    fn lock_active(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, ActiveRun>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_active(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, ActiveRun>> {
+        self.active.lock()
     }
 
     fn note_file<T>(&self, result: &Result<T, StorageError>) {
@@ -248,7 +249,7 @@ impl Router {
         }
     }
 
-    fn alarm(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.file_alarm.lock().unwrap_or_else(PoisonError::into_inner)
+    fn alarm(&self) -> parking_lot::MutexGuard<'_, Option<String>> {
+        self.file_alarm.lock()
     }
 }

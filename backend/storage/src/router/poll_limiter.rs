@@ -1,10 +1,8 @@
 //! Limits how often a bucket is polled without a notification, because each poll costs a request.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 /// The shortest time between two polls of one kind. A dead replica's run has to wait for its lease anyway.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -15,7 +13,7 @@ pub(super) struct PollLimiter(Mutex<Option<Duration>>);
 impl PollLimiter {
     /// Whether a poll is due. If so, the caller makes it.
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.0.lock();
         let is_due = last.is_none_or(|last| now.saturating_sub(last) >= INTERVAL);
         if is_due {
             *last = Some(now);

@@ -5,7 +5,7 @@
 //! nothing on its own. A run that had ended stays as it ended; a run under way ends as cancelled. A command brings the row
 //! back, and so does the same request again.
 
-use std::{collections::HashSet, sync::PoisonError, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use chrono::TimeDelta;
 use pipeline::{
@@ -85,7 +85,7 @@ impl Reconciler {
         if !self.files().is_on_disk() {
             return Ok(());
         }
-        let seen = *self.tombstones_read_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = *self.tombstones_read_until.lock();
         let mut after: Option<(Timestamp, Option<RunId>)> = seen.map(|at| (at - OVERLAP, None));
         let mut here: Option<HashSet<RunId>> = None;
         let mut has_left_any = false;
@@ -115,7 +115,7 @@ impl Reconciler {
             }
         }
         if let (Some((at, _)), false) = (after, has_left_any) {
-            let mut until = self.tombstones_read_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut until = self.tombstones_read_until.lock();
             *until = (*until).max(Some(at));
         }
         Ok(())

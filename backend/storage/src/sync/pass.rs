@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::PoisonError,
     time::Duration,
 };
 
@@ -67,8 +66,8 @@ impl Reconciler {
         deferred.insert(run.clone(), (self.clock.monotonic() + wait, wait));
     }
 
-    pub(super) fn lock_deferred(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (Duration, Duration)>> {
-        self.deferred.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock_deferred(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, (Duration, Duration)>> {
+        self.deferred.lock()
     }
 
     /// The runs that are marked as lacking something in the database.
@@ -109,7 +108,7 @@ impl Reconciler {
             elapsed_ms = elapsed.as_millis(),
             "reconciled"
         );
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = self.status.lock();
         let now = self.clock.now();
         if summary.proved > 0 {
             status.last_proof_at = Some(now);

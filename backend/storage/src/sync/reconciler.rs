@@ -1,11 +1,8 @@
 //! The reconciler: what its parts share, and how it calls the database.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use pipeline::{
     clock::{Clock, Timestamp},
     run::RunId,
@@ -78,7 +75,7 @@ impl Reconciler {
     /// The state of reconciliation.
     #[must_use]
     pub fn status(&self) -> ReconcileStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status.lock().clone()
     }
 
     /// Asks for a pass over all marked runs now: the database is back, or the flags have changed.

@@ -1,7 +1,6 @@
 //! One question to a model: its request, and the judgement of a reply to it.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{
@@ -93,7 +92,7 @@ impl<'a> Question<'a> {
 
 impl RequestSource for Question<'_> {
     fn request(&self) -> Result<CompletionRequest, LlmError> {
-        let first = self.prompt.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = self.prompt.lock().take();
         let Prompt { system, blocks, .. } = match first {
             Some(prompt) => prompt,
             None => self.prompt().map_err(|error| LlmError {

@@ -4,13 +4,9 @@
 //! gone, or unchanged for one lease by the observer's own clock. No two clocks are compared. The owner counts
 //! from before each heartbeat, so it considers its lease ended before any observer does.
 
-use std::{
-    collections::HashMap,
-    fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, io, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::clock::Clock;
 use tokio::{runtime::Handle, task::AbortHandle};
 
@@ -182,7 +178,7 @@ impl Heartbeat {
 
 impl Drop for Heartbeat {
     fn drop(&mut self) {
-        for own in self.own.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
+        for own in self.own.get_mut().values() {
             own.beating.abort();
         }
     }
@@ -221,5 +217,5 @@ fn file(owner: &str) -> String {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

@@ -6,10 +6,10 @@ use std::{
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
+use parking_lot::Mutex;
 use pipeline::clock::Timestamp;
 
 use crate::files::layout::{LOCK_FILE, OWNERS_FOLDER};
@@ -236,7 +236,7 @@ impl FileBackend for LocalFs {
     }
 
     fn try_become_leader(&self, folder: &str) -> io::Result<bool> {
-        let mut leader_lock = self.leader_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leader_lock = self.leader_lock.lock();
         if leader_lock.is_some() {
             return Ok(true);
         }

@@ -8,10 +8,10 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
 
 use crate::atomic;
+use parking_lot::Mutex;
 
 /// The locked files of this process, by owner. They stay locked until the store is dropped.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl OwnerLocks {
 
     /// Announces this owner as alive, and removes the files of dead owners.
     pub(super) fn hold(&self, owner: &str) -> io::Result<()> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         if held.contains_key(owner) {
             return Ok(());
         }
@@ -46,7 +46,7 @@ impl OwnerLocks {
 
     /// Whether a living process holds this owner name.
     pub(super) fn is_alive(&self, owner: &str) -> io::Result<bool> {
-        if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(owner) {
+        if self.held.lock().contains_key(owner) {
             return Ok(true);
         }
         is_locked(&self.path(owner))
@@ -61,7 +61,7 @@ impl OwnerLocks {
 
 impl Drop for OwnerLocks {
     fn drop(&mut self) {
-        let held = std::mem::take(self.held.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let held = std::mem::take(self.held.get_mut());
         for owner in held.keys() {
             // If this fails, the next process removes the file.
             let _ = remove_file(&self.path(owner));

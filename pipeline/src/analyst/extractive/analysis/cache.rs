@@ -1,15 +1,13 @@
 //! The latest analyses: the four stages of a run ask for the same one in turn.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     analyst::extractive::analysis::{build, result::Analysis},
     document::Document,
     record::sha256_hex,
 };
+use parking_lot::Mutex;
 
 /// The latest analyses, each with the digest of its document.
 static LATEST: Mutex<VecDeque<(String, Arc<Analysis>)>> = Mutex::new(VecDeque::new());
@@ -34,7 +32,7 @@ pub(crate) fn analysis_of(document: &Document) -> Arc<Analysis> {
     }
     let key = digest(document);
     // A panic cannot leave an entry half-written: entries are only pushed and dropped.
-    let latest = || LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    let latest = || LATEST.lock();
     if let Some((_, found)) = latest().iter().find(|(known, _)| *known == key) {
         return Arc::clone(found);
     }
