@@ -379,22 +379,6 @@ export interface components {
             /** @constant */
             status: "alive";
         };
-        /** @description Level 1: the fields of `GET /health`. */
-        Basic: {
-            database_connection: components["schemas"]["Connection"];
-            database_error?: string | null;
-            database_writes: boolean;
-            effective_mode: components["schemas"]["Mode"];
-            environment: string;
-            file_fallback: boolean;
-            file_storage: components["schemas"]["FileStorage"];
-            git_sha: string;
-            mode: components["schemas"]["Mode"];
-            status: components["schemas"]["Verdict"];
-            /** Format: date-time */
-            timestamp: string;
-            version: string;
-        };
         /** @description What stage 4 answers. */
         BrandContextualization: {
             /** @description What about the brand mattered for the choice. */
@@ -494,38 +478,6 @@ export interface components {
             /** @constant */
             state: "open";
         };
-        /** @description The whole report of `GET /health/deep`. */
-        Deep: {
-            checks: components["schemas"]["Check"][];
-            database_connection: components["schemas"]["Connection"];
-            database_error?: string | null;
-            database_writes: boolean;
-            effective_mode: components["schemas"]["Mode"];
-            environment: string;
-            file_fallback: boolean;
-            file_storage: components["schemas"]["FileStorage"];
-            /** @description Why the flags file is rejected. */
-            flags_alarm: string | null;
-            git_sha: string;
-            mode: components["schemas"]["Mode"];
-            /** @description `closed`, `open` or `probing`. None with the extractive analyst. */
-            model_breaker: string | null;
-            /**
-             * Format: uint
-             * @description Accepted runs that no worker executes yet. None while unknown.
-             */
-            queue_depth: number | null;
-            replica: string;
-            /** @description The live replicas. None while unknown. */
-            replicas: components["schemas"]["Replica"][] | null;
-            /** Format: uint */
-            runs_in_flight: number;
-            status: components["schemas"]["Verdict"];
-            storage: components["schemas"]["StorageReport"];
-            /** Format: date-time */
-            timestamp: string;
-            version: string;
-        };
         /** @enum {string} */
         Direction: "EMERGING" | "GROWING" | "STABLE" | "DECLINING";
         /** @description Whether stored data survives the container. */
@@ -578,6 +530,58 @@ export interface components {
             started_at: string | null;
             status: components["schemas"]["StageWord"];
             stored_in: components["schemas"]["Place"][];
+        };
+        /** @description The whole report of `GET /health/deep`. */
+        HealthDetails: {
+            /** @description This process's background tasks, and how the last pass of each went. */
+            background: components["schemas"]["TaskStatus"][];
+            checks: components["schemas"]["Check"][];
+            database_connection: components["schemas"]["Connection"];
+            database_error?: string | null;
+            database_writes: boolean;
+            effective_mode: components["schemas"]["Mode"];
+            environment: string;
+            file_fallback: boolean;
+            file_storage: components["schemas"]["FileStorage"];
+            /** @description Why the flags file is rejected. */
+            flags_alarm: string | null;
+            git_sha: string;
+            mode: components["schemas"]["Mode"];
+            /** @description `closed`, `open` or `probing`. None with the extractive analyst. */
+            model_breaker: string | null;
+            /**
+             * Format: uint
+             * @description Accepted runs that no worker executes yet. None while unknown.
+             */
+            queue_depth: number | null;
+            replica: string;
+            /** @description The live replicas. None while unknown. */
+            replicas: components["schemas"]["Replica"][] | null;
+            /** Format: uint */
+            runs_in_flight: number;
+            status: components["schemas"]["HealthStatus"];
+            storage: components["schemas"]["StorageReport"];
+            /** Format: date-time */
+            timestamp: string;
+            version: string;
+        };
+        /** @description The overall status. */
+        HealthStatus: "healthy" | "degraded" | "unhealthy";
+        /** @description Level 1: the fields of `GET /health`. */
+        HealthSummary: {
+            database_connection: components["schemas"]["Connection"];
+            database_error?: string | null;
+            database_writes: boolean;
+            effective_mode: components["schemas"]["Mode"];
+            environment: string;
+            file_fallback: boolean;
+            file_storage: components["schemas"]["FileStorage"];
+            git_sha: string;
+            mode: components["schemas"]["Mode"];
+            status: components["schemas"]["HealthStatus"];
+            /** Format: date-time */
+            timestamp: string;
+            version: string;
         };
         /** @description When the opportunity could reach customers. */
         Horizon: "NOW" | "NEXT" | "LATER";
@@ -750,6 +754,32 @@ export interface components {
         Ready: {
             /** @constant */
             status: "ready";
+        };
+        /** @description The state of reconciliation, for health. */
+        ReconcileStatus: {
+            /**
+             * Format: uint
+             * @description Runs whose row and files differ now; while the database is away, of the last pass.
+             */
+            conflicts: number;
+            /** Format: uint */
+            failed: number;
+            /** Format: date-time */
+            last_pass_at: string | null;
+            /** Format: date-time */
+            last_proof_at: string | null;
+            /**
+             * Format: uint
+             * @description Of the last pass that had runs to reconcile. The log and the command name the runs.
+             */
+            proved: number;
+            /**
+             * Format: uint64
+             * @description Stage outputs a second in the last pass that wrote any.
+             */
+            stages_per_second: number | null;
+            /** Format: uint */
+            stages_written: number;
         };
         /** @description A running process of the service, as in the registry. */
         Replica: {
@@ -1005,32 +1035,6 @@ export interface components {
             /** Format: uint */
             total: number;
         };
-        /** @description How reconciliation stands, for health. */
-        Standing: {
-            /**
-             * Format: uint
-             * @description Runs of which row and files hold different records now; while the database is away, of the last pass.
-             */
-            conflicts: number;
-            /** Format: uint */
-            failed: number;
-            /** Format: date-time */
-            last_pass_at: string | null;
-            /** Format: date-time */
-            last_proof_at: string | null;
-            /**
-             * Format: uint
-             * @description Of the last pass that had something to do. Run ids stand in the log and in the command's answer.
-             */
-            proved: number;
-            /**
-             * Format: uint64
-             * @description Stage outputs a second in the last pass that wrote any.
-             */
-            stages_per_second: number | null;
-            /** Format: uint */
-            stages_written: number;
-        };
         /** @description How far a run is. */
         Status: {
             /**
@@ -1084,7 +1088,7 @@ export interface components {
             /** @description Why the two modes differ. */
             reason: string | null;
             /** @description The state of reconciliation. None without a database. */
-            reconciliation: components["schemas"]["Standing"] | null;
+            reconciliation: components["schemas"]["ReconcileStatus"] | null;
             schema: components["schemas"]["Schema"];
             schema_detail: string | null;
             /**
@@ -1118,6 +1122,31 @@ export interface components {
         Strength: "HIGH" | "MEDIUM" | "LOW";
         /** @description How a model was held to the schema. */
         StructuredOutput: "strict" | "json" | "text";
+        /** @description The present step of a task. */
+        TaskState: "waiting" | "running" | "ended";
+        /** @description One background task, as health shows it. */
+        TaskStatus: {
+            /** Format: uint32 */
+            failures_in_a_row: number;
+            /** Format: uint64 */
+            last_duration_ms: number | null;
+            /** Format: date-time */
+            last_ended_at: string | null;
+            /** @description A sentence for people; none before the first pass has ended. */
+            last_result: string | null;
+            /**
+             * Format: date-time
+             * @description None before the first pass.
+             */
+            last_started_at: string | null;
+            name: string;
+            /**
+             * Format: date-time
+             * @description None while a pass is under way, and for a task that waits until it is woken.
+             */
+            next_run_at: string | null;
+            state: components["schemas"]["TaskState"];
+        };
         /** @description A trend, how strong the document shows it to be, and where it is heading. */
         Trend: {
             category: components["schemas"]["Category"];
@@ -1163,8 +1192,6 @@ export interface components {
              */
             reasoning_tokens?: number;
         };
-        /** @description The overall status. */
-        Verdict: "healthy" | "degraded" | "unhealthy";
     };
     responses: never;
     parameters: never;
@@ -1194,7 +1221,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Basic"];
+                    "application/json": components["schemas"]["HealthSummary"];
                 };
             };
             /** @description `internal`: the service failed */
@@ -1221,7 +1248,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Basic"];
+                    "application/json": components["schemas"]["HealthSummary"];
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "request_timeout";
@@ -2559,7 +2586,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Basic"];
+                    "application/json": components["schemas"]["HealthSummary"];
                 };
             };
             /** @description `internal`: the service failed */
@@ -2586,7 +2613,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Basic"];
+                    "application/json": components["schemas"]["HealthSummary"];
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "request_timeout";
@@ -2617,7 +2644,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Deep"];
+                    "application/json": components["schemas"]["HealthDetails"];
                 };
             };
             /** @description `internal`: the service failed */
@@ -2644,7 +2671,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Deep"];
+                    "application/json": components["schemas"]["HealthDetails"];
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "request_timeout";
