@@ -8,7 +8,7 @@ use crate::{
         lifecycle::{Acceptance, Fence, Lease},
         store::Store as _,
     },
-    router::Router,
+    router::core::Router,
     run::RunSubmission,
 };
 

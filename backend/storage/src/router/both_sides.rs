@@ -7,7 +7,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     merge::merge,
     ports::{control::Control as _, store::Store as _},
-    router::Router,
+    router::core::Router,
     run::RunRecord,
 };
 

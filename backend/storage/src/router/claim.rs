@@ -8,7 +8,7 @@ use crate::{
     error::StorageError,
     files::manifest::Manifest,
     ports::lifecycle::{Claim, Fence, Lease},
-    router::Router,
+    router::core::Router,
 };
 
 /// The most leases of ended runs that one statement renews, so that it does not delay the renewals of active

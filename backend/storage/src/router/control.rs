@@ -9,6 +9,7 @@ use pipeline::{
 };
 
 use crate::{
+    database::Database,
     error::{StorageError, StorageErrorKind},
     files::DbSync,
     ports::{
@@ -18,8 +19,8 @@ use crate::{
         store::Store as _,
     },
     router::{
-        Database, Router,
         both_sides::{BothSides, ReadPurpose},
+        core::Router,
     },
 };
 use foundation::failpoints;

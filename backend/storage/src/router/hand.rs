@@ -11,7 +11,7 @@ use crate::{
     files::{DbSync, FileStore},
     observer::{StorageObserver, StoreName},
     ports::{changes::RunChanges, lifecycle::Fence, store::Store as _},
-    router::{Router, write::Write},
+    router::{core::Router, write::Write},
     sync::{
         WritePath,
         apply::{Hand, RowChange, Work, apply, mark_synced},

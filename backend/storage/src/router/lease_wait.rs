@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{error::StorageError, ports::lifecycle::Fence, router::Router};
+use crate::{error::StorageError, ports::lifecycle::Fence, router::core::Router};
 
 /// How often a parked run checks its lease. Renewals run on their own, and 100 ms of delay after one is
 /// harmless.

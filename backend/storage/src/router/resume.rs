@@ -8,7 +8,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     merge::merge,
     ports::{lifecycle::Fence, store::Store as _},
-    router::{Router, retry::Retries},
+    router::{core::Router, retry::Retries},
     run::{RunRecord, RunSubmission},
     sync::{
         apply::{Work, apply},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use foundation::resilience::{Backoff, Jitter};
 
-use crate::{error::StorageError, mode::Mode, router::Router};
+use crate::{error::StorageError, mode::Mode, router::core::Router};
 
 /// The waits between two attempts at a write. One second is short compared with an
 /// outage and long compared with a write.

@@ -3,7 +3,7 @@
 use crate::{
     breaker::BreakerState,
     mode::{Flags, Mode},
-    router::Router,
+    router::core::Router,
 };
 
 /// The state of storage, for health.

@@ -14,8 +14,8 @@ use crate::{
         store::Store,
     },
     router::{
-        Router,
         both_sides::{BothSides, ReadPurpose},
+        core::Router,
         retry::Retries,
         write::Write,
     },

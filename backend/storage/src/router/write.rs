@@ -9,7 +9,7 @@ use crate::{
     mode::Mode,
     observer::StoreName,
     ports::{lifecycle::Fence, store::Store as _},
-    router::{Router, retry::Retries},
+    router::{core::Router, retry::Retries},
     run::End,
 };
 use foundation::failpoints;
