@@ -194,6 +194,10 @@ impl WritePath for Router {
 
 impl Router {
     /// Removes this disk's files of a run that the database says is deleted; false if it does not say so.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn purge_if_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
         if !self.has_tombstone_in_database(run).await? {
             return Ok(false);

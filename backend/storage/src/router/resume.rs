@@ -32,6 +32,11 @@ pub enum Resume {
 impl Router {
     /// Brings both sides of a claimed run together and says how far it has come. Waits as long as a write would for a
     /// database that may hold what the files lack: a stage that could not be looked up would be paid for again.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker has the run. `NotFound` if no store has it. `Invalid` or `Conflict` if the sides do not fit
+    /// together. `Unavailable`, `Schema` or `Indeterminate` if a store fails until the retry deadline.
     pub async fn resume(&self, fence: &Fence) -> Result<Resume, StorageError> {
         let mut retries = Retries::new(self);
         loop {
@@ -125,6 +130,10 @@ impl Router {
     }
 
     /// Ends in files a run that has ended in the database and that nobody here works on.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn close_in_files(&self, run: &RunId) -> Result<(), StorageError> {
         let Some(manifest) = self.files.manifest(run).await?.filter(|manifest| !manifest.has_ended()) else {
             return Ok(());

@@ -70,6 +70,11 @@ impl ExportCount {
 impl Reconciler {
     /// Writes the ended runs of a scope out as files, and tells each result as it comes. May be done again: what is there
     /// is left.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
+    /// An error of the target's files is that run's result.
     pub async fn export(
         &self,
         scope: &Scope,

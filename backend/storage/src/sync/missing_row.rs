@@ -60,6 +60,10 @@ pub(crate) async fn cancel(
 
 impl Reconciler {
     /// The ended runs of this disk that lack the row that they should have.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn missing(&self) -> Result<Vec<RunId>, StorageError> {
         let mut missing = Vec::new();
         for run in self.absent(self.files().runs().await?).await? {
@@ -81,6 +85,10 @@ impl Reconciler {
 
     /// Removes this disk's files of runs that other replicas deleted: of all such runs at first, then of those since the last
     /// sweep. Shared files went with the deletion.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn sync_tombstones(&self) -> Result<(), StorageError> {
         if !self.files().is_on_disk() {
             return Ok(());

@@ -71,6 +71,10 @@ impl Reconciler {
     }
 
     /// The runs that are marked as lacking something in the database.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the marks cannot be read. `Indeterminate` if the files do not answer in time.
     pub async fn marked(&self) -> Result<Vec<RunId>, StorageError> {
         // Marked before their leases were kept; without the mark there is nothing to wait for: opened again, by whomever.
         let mut unmarked = self.write_path.retained_leases();
@@ -127,6 +131,10 @@ impl Reconciler {
 
     /// At the end of a process whose files may go with it: brings what is marked into the database, as far as it goes within
     /// the window. Returns what is left.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the marks cannot be read. `Indeterminate` if the files do not answer in time.
     pub async fn flush_before_exit(&self, window: Duration) -> Result<Vec<RunId>, StorageError> {
         let pushing = async {
             loop {

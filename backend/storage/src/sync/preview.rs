@@ -16,6 +16,10 @@ use crate::{
 
 impl Reconciler {
     /// Says in words how a run would be reconciled. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn preview(&self, run: &RunId) -> Result<String, StorageError> {
         let row = self.read_row(run).await?;
         let Some(file) = self.files().load(run).await? else {

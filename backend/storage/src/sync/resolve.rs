@@ -32,6 +32,11 @@ pub enum Keep {
 impl Reconciler {
     /// Makes both sides hold what one of them holds, and proves it. Fills from the other side what one side merely lacks,
     /// whichever is kept. Leaves a run that has not ended on both.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the files lack what is damaged in the row, or the row's text is no record. `Unavailable` if the row
+    /// changed meanwhile or a store fails.
     pub async fn resolve(&self, run: &RunId, keep: Keep) -> Result<ReconcileOutcome, StorageError> {
         let Some(file) = self.files().load(run).await? else { return Ok(self.reconcile_named(run).await) };
         let Some(row) = self.read_row(run).await? else { return Ok(self.reconcile_one(run).await) };

@@ -9,6 +9,10 @@ use crate::{
 
 impl Reconciler {
     /// Brings to the files what only the database has, and knows of.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn sweep(&self) -> Result<(), StorageError> {
         self.sync_tombstones().await?;
         self.close_ended().await?;

@@ -126,6 +126,10 @@ impl VerifyCount {
 
 impl Reconciler {
     /// Compares the runs of a scope, one after the other, and tells each result as it comes.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn verify(
         &self,
         scope: &Scope,
@@ -184,6 +188,10 @@ impl Reconciler {
     }
 
     /// Compares both sides of one run.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
         let file = self.files().load(run).await?;
         let (row, damaged) = match self.read_row(run).await? {

@@ -59,8 +59,16 @@ pub trait WritePath: fmt::Debug + Send + Sync {
     fn stop_retaining(&self, fences: &[Fence]);
 
     /// Ends in files a run that has ended in the database and that nobody here works on.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     async fn close_in_files(&self, run: &RunId) -> Result<(), StorageError>;
 
     /// Removes this disk's files of a run that the database says is deleted; false if it does not say so.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     async fn purge_if_deleted(&self, run: &RunId) -> Result<bool, StorageError>;
 }
