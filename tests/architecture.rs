@@ -129,7 +129,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         scope: "backend/src",
-        except: &["backend/src/storage/mode.rs", "backend/src/storage/router"],
+        except: &[],
         forbidden: &[
             "Mode::DatabaseOnly",
             "Mode::DualWrite",
@@ -140,18 +140,33 @@ const RULES: &[Rule] = &[
         ],
         still_break_it: &[
             "backend/src/flags.rs",
-            "backend/src/health/deep.rs",
+            "backend/src/health/details.rs",
             "backend/src/health/mod.rs",
-            "backend/src/reconcile/mod.rs",
-            "backend/src/reconcile/tidy.rs",
-            "backend/src/runs/mod.rs",
-            "backend/src/runs/queue.rs",
-            "backend/src/storage/postgres/listen.rs",
-            "backend/src/storage/probe.rs",
             "backend/src/telemetry/logs/banner.rs",
             "backend/src/worker/document.rs",
         ],
         why: "the router alone decides by the storage mode",
+    },
+    Rule {
+        scope: "backend/storage/src",
+        except: &["backend/storage/src/mode.rs", "backend/storage/src/router"],
+        forbidden: &[
+            "Mode::DatabaseOnly",
+            "Mode::DualWrite",
+            "Mode::FileOnly",
+            "Mode::Invalid",
+            ".has_database()",
+            ".has_files()",
+        ],
+        still_break_it: &["backend/storage/src/postgres/changes/listener.rs"],
+        why: "the router alone decides by the storage mode",
+    },
+    Rule {
+        scope: "backend/storage/src",
+        except: &[],
+        forbidden: &["env::var(", "env::var_os(", "env::vars(", "axum"],
+        still_break_it: &[],
+        why: "the storage is a library: its settings are parameters",
     },
 ];
 

@@ -280,6 +280,7 @@ fn survive(name: &str, bytes: &[u8]) -> Survived {
         if let Some(status) = process.try_wait().unwrap() {
             break status;
         }
+        // The pace of the samples: the memory over time is the subject.
         std::thread::sleep(Duration::from_millis(10));
     };
     let elapsed = started.elapsed();

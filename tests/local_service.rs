@@ -37,6 +37,7 @@ async fn main() -> ExitCode {
         .expect("the service starts");
     let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM");
     let healthy = format!("http://127.0.0.1:{port}/health");
+    // No test: a person may wait as long as they like.
     while reqwest::get(&healthy).await.is_err() {
         if let Some(status) = child.try_wait().expect("the service is ours") {
             println!("the service did not start ({status}); its reason stands above");

@@ -118,7 +118,7 @@ async fn an_availability_error_without_a_code_is_believed() {
 async fn a_redirect_is_not_followed() {
     let headers = vec![("Location", "http://127.0.0.1:9/".to_owned())];
     let reply = Reply::Status { status: 307, headers, body: json!({}) };
-    fails(reply, LlmErrorCode::LlmError, "redirects elsewhere", 1).await;
+    fails(reply, LlmErrorCode::LlmError, "redirects (307)", 1).await;
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ fn reconcile_on(env: &TestEnv, replica: &str, arguments: &[&str]) -> String {
 async fn complete(env: &TestEnv, service: &Service, run: &str) {
     service.submit(&env.request(run)).await;
     assert_eq!(service.ended(run).await["status"], "complete");
+    // A client may see the row's end a moment before the files have it.
+    service.wait_for_run_event(run, "run_ended").await;
 }
 
 #[tokio::test]

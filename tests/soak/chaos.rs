@@ -106,6 +106,7 @@ impl Cluster {
         }
         join_all(lanes.into_values().map(|events| async move {
             for event in events {
+                // The schedule is the subject: each fault has its time.
                 tokio::time::sleep_until(start + event.at).await;
                 let began = Instant::now();
                 self.begin(event.fault).await;

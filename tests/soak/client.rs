@@ -127,6 +127,7 @@ impl<'a> Client<'a> {
                 Some((status, answer)) => self.complain(run_id, status, &answer),
             }
             self.repeated.fetch_add(1, Ordering::Relaxed);
+            // As above: a client's own pace.
             tokio::time::sleep(AGAIN).await;
         }
     }

@@ -94,6 +94,7 @@ async fn soak(cluster: &Cluster, events: &[Event], runs: usize) -> Vec<String> {
             // Evenly, and the last ones some time before the last faults.
             let due = soak.mul_f64(0.9 * number as f64 / runs as f64);
             async move {
+                // The schedule is the subject: each request has its time.
                 tokio::time::sleep_until(start + due).await;
                 client.run(number).await;
             }

@@ -124,6 +124,7 @@ async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: w
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let now = *weather.borrow_and_update();
         if let Weather::Slow(by) = now {
+            // The delay is the weather that the test asked for.
             tokio::time::sleep(by).await;
         }
         if weather.wait_for(|weather| *weather != Weather::Swallowing).await.is_err()

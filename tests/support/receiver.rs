@@ -185,11 +185,13 @@ impl Receiver {
                 headers.map(|(key, value)| (key.to_lowercase(), value.to_owned())).collect();
             let body: Value = serde_json::from_str(&raw).unwrap();
             if let Some(frontend) = frontend {
+                // The delay is the manner that the test asked for.
                 tokio::time::sleep(late).await;
                 let secret = headers.iter().find(|(key, _)| key == "x-webhook-secret");
                 let secret = secret.map_or("", |(_, value)| value);
                 status = Some(frontend.take(&path, secret, &body).await);
             }
+            // So is this one.
             tokio::time::sleep(wait).await;
             self.state.lock().unwrap().received.push(Received { path, headers, raw, body, answered: status });
             let Some(status) = status else { return std::future::pending().await };

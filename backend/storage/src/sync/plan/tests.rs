@@ -190,7 +190,7 @@ fn a_tombstone_removes_the_files() {
 }
 
 #[test]
-fn a_row_that_names_the_caller_is_not_taken_again() {
+fn a_row_naming_the_caller_is_not_reclaimed() {
     let (row, file) = (open(&[(ONE, "a")]), completed(&[(ONE, "a"), (TWO, "b")]));
     let row = RowSide::Present { record: &row, damaged: &[], names_caller: true };
     let know = FilesKnow::default();
@@ -213,7 +213,7 @@ fn a_claim_fills_both_sides() {
 }
 
 #[test]
-fn a_claim_ends_the_row_as_the_files_say() {
+fn a_claim_ends_the_row_by_the_files() {
     let row = open(&[(ONE, "a")]);
     let file = completed(&[(ONE, "a"), (TWO, "b")]);
     assert_eq!(steps(Trigger::Claim, Some(&row), Some(&file)), [Step::StoreInRow(vec![TWO]), Step::EndRow]);
