@@ -21,7 +21,7 @@ use crate::{
     llm::LlmErrorCode,
     packed::Packed,
     prior_outputs::Earlier,
-    record::{Circumstances, StageMeta, StageRecord},
+    record::{RecordContext, StageMeta, StageRecord},
     report::{self, ReportInput},
     run::{RunId, Stage},
     stages::{StageOutput, references},
@@ -201,7 +201,7 @@ impl Engine {
         StageRecord::new(
             &output,
             &provenance,
-            Circumstances {
+            RecordContext {
                 started_at,
                 // A wall clock may be set back while a stage runs. A record must not end before it began.
                 finished_at: finished_at.max(started_at),

@@ -100,7 +100,7 @@ pub mod millis {
 
 /// The facts about a stage that the engine knows and the analyst does not.
 #[derive(Debug, Clone)]
-pub struct Circumstances {
+pub struct RecordContext {
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub mode: String,
@@ -135,7 +135,7 @@ impl StageRecord {
     pub fn new(
         output: &StageOutput,
         provenance: &Provenance,
-        circumstances: Circumstances,
+        context: RecordContext,
     ) -> Result<Self, RecordError> {
         let Value::Object(payload) = serde_json::to_value(output).map_err(RecordError::Shape)? else {
             return Err(RecordError::Shape(serde::de::Error::custom("the payload is not an object")));
@@ -154,7 +154,7 @@ impl StageRecord {
         };
         let provider = text(&provenance.provider);
         let model = text(&provenance.model);
-        let mut warnings: Vec<String> = circumstances.warnings.iter().map(text).collect();
+        let mut warnings: Vec<String> = context.warnings.iter().map(text).collect();
         warnings.extend(cleaned.warnings());
         let meta = StageMeta {
             stage: output.stage(),
@@ -166,12 +166,12 @@ impl StageRecord {
             structured_output: provenance.structured_output,
             // Timestamps are as precise as their stored form, so that a record read back equals the one that
             // was stored.
-            started_at: circumstances.started_at.trunc_subsecs(MILLIS_DIGITS),
-            finished_at: circumstances.finished_at.trunc_subsecs(MILLIS_DIGITS),
-            mode: circumstances.mode,
-            flags_revision: circumstances.flags_revision,
+            started_at: context.started_at.trunc_subsecs(MILLIS_DIGITS),
+            finished_at: context.finished_at.trunc_subsecs(MILLIS_DIGITS),
+            mode: context.mode,
+            flags_revision: context.flags_revision,
             warnings,
-            grounding: circumstances.grounding,
+            grounding: context.grounding,
             payload_sha256,
         };
         Ok(Self { meta, payload })
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
     use crate::{
         stages::{Evidence, InputProcessing, Inspiration},
-        testing::{circumstances, provenance},
+        testing::{context, provenance},
     };
 
     fn record(summary: String) -> Result<StageRecord, RecordError> {
@@ -263,9 +263,8 @@ mod tests {
         };
         let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
         let provenance = Provenance { model: "mo\0del".into(), ..provenance() };
-        let circumstances =
-            Circumstances { warnings: vec!["a\0 warning".into()], ..circumstances(Timestamp::default()) };
-        StageRecord::new(&output, &provenance, circumstances)
+        let context = RecordContext { warnings: vec!["a\0 warning".into()], ..context(Timestamp::default()) };
+        StageRecord::new(&output, &provenance, context)
     }
 
     #[test]

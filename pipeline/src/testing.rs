@@ -15,7 +15,7 @@ use crate::{
         Completion, CompletionRequest, Disposition, LlmClient, LlmError, LlmErrorCode, ReplyParts,
         RequestSource, StructuredOutput, Usage,
     },
-    record::{Circumstances, RecordError, StageRecord},
+    record::{RecordContext, RecordError, StageRecord},
     run::Stage,
     stages::StageOutput,
 };
@@ -160,8 +160,8 @@ pub fn provenance() -> Provenance {
 
 /// How a test's record came about: in files, at an instant, without warnings.
 #[must_use]
-pub fn circumstances(at: Timestamp) -> Circumstances {
-    Circumstances {
+pub fn context(at: Timestamp) -> RecordContext {
+    RecordContext {
         started_at: at,
         finished_at: at,
         mode: "FILE_ONLY".to_owned(),
@@ -175,11 +175,11 @@ pub fn circumstances(at: Timestamp) -> Circumstances {
 pub fn example_record(
     stage: Stage,
     provenance: &Provenance,
-    circumstances: Circumstances,
+    context: RecordContext,
 ) -> Result<StageRecord, RecordError> {
     let mut output = StageOutput::from_json(stage, example_answer(stage)).map_err(RecordError::Shape)?;
     output.assign_ids();
-    StageRecord::new(&output, provenance, circumstances)
+    StageRecord::new(&output, provenance, context)
 }
 
 /// The same JSON over several lines.

@@ -3,9 +3,9 @@
 use pipeline::{
     brand::BrandId,
     failure::{FailureCode, RunFailure},
-    record::{Circumstances, StageRecord},
+    record::{RecordContext, StageRecord},
     run::{RunId, Stage},
-    testing::{circumstances, example_record, provenance},
+    testing::{context, example_record, provenance},
 };
 use serde_json::json;
 use storage::{Acceptance, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, Store as _};
@@ -16,12 +16,12 @@ use crate::support::golden::assert_golden;
 const URL: &str = "https://store.public.blob.vercel-storage.com/report.pdf";
 
 fn record(stage: Stage) -> StageRecord {
-    let circumstances = Circumstances {
+    let context = RecordContext {
         finished_at: "2026-11-21T10:00:01.5Z".parse().unwrap(),
         flags_revision: 1,
-        ..circumstances("2026-11-21T10:00:00Z".parse().unwrap())
+        ..context("2026-11-21T10:00:00Z".parse().unwrap())
     };
-    example_record(stage, &provenance(), circumstances).unwrap()
+    example_record(stage, &provenance(), context).unwrap()
 }
 
 /// A run in files with so many stages stored, and the right to go on with it.

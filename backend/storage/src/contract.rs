@@ -16,9 +16,9 @@ use pipeline::{
     failure::{FailureCode, RunFailure},
     grounding::StageGrounding,
     llm::Usage,
-    record::{Circumstances, StageRecord},
+    record::{RecordContext, StageRecord},
     run::{RunId, RunStatus, Stage},
-    testing::{circumstances, example_record, provenance},
+    testing::{context, example_record, provenance},
 };
 
 use crate::{
@@ -76,15 +76,15 @@ pub fn record(stage: Stage, mark: &str) -> StageRecord {
     let share = (stage.number() <= 2).then_some(12.0 / 13.0);
     let grounding =
         StageGrounding { quotes: 13, verbatim: 12, absent: 1, share, ..StageGrounding::default() };
-    let circumstances = Circumstances {
+    let context = RecordContext {
         finished_at: at("2026-11-21T11:00:09.999Z"),
         mode: "DUAL_WRITE".into(),
         flags_revision: 1,
         warnings: vec!["“quotes”, \\u0000 in letters, a tab\t and 😀".into()],
         grounding,
-        ..circumstances(at("2026-11-21T11:00:01.001Z"))
+        ..context(at("2026-11-21T11:00:01.001Z"))
     };
-    example_record(stage, &provenance, circumstances).unwrap()
+    example_record(stage, &provenance, context).unwrap()
 }
 
 /// The records of all stages.

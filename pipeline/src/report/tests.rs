@@ -8,10 +8,10 @@ use crate::{
     document::Format,
     grounding::StageGrounding,
     llm::Usage,
-    record::{Circumstances, Provenance, StageRecord},
+    record::{Provenance, RecordContext, StageRecord},
     run::{RunId, Stage},
     stages::StageOutput,
-    testing::{circumstances, provenance},
+    testing::{context, provenance},
 };
 
 /// A small set of records in which `text` makes the field's text of its name.
@@ -73,11 +73,11 @@ fn record(
             },
             ..provenance()
         },
-        Circumstances {
+        RecordContext {
             finished_at: started_at + chrono::TimeDelta::milliseconds(8_200 * i64::from(stage.number())),
             warnings,
             grounding,
-            ..circumstances(started_at)
+            ..context(started_at)
         },
     )
     .unwrap()

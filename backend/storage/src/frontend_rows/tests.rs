@@ -1,7 +1,7 @@
 use pipeline::{
     failure::FailureCode,
-    record::Circumstances,
-    testing::{circumstances, example_record, provenance},
+    record::RecordContext,
+    testing::{context, example_record, provenance},
 };
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::frontend_rows::*;
 
 fn record(stage: Stage) -> StageRecord {
     let finished_at = "2026-11-21T10:00:00Z".parse().unwrap();
-    example_record(stage, &provenance(), Circumstances { finished_at, ..circumstances(Timestamp::default()) })
+    example_record(stage, &provenance(), RecordContext { finished_at, ..context(Timestamp::default()) })
         .unwrap()
 }
 

@@ -80,7 +80,7 @@ impl FilesKnow {
     }
 }
 
-/// Both sides of one run, and the caller's circumstances.
+/// Both sides of one run, and the caller's context.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sides<'a> {
     pub(crate) row: RowSide<'a>,

@@ -14,7 +14,7 @@ use pipeline::{
     llm::Usage,
     run::RunStatus,
     stages::{Evidence, InputProcessing, Inspiration, StageOutput},
-    testing::{circumstances, provenance},
+    testing::{context, provenance},
 };
 
 use crate::{
@@ -54,7 +54,7 @@ fn record(title: &str) -> StageRecord {
     };
     let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
     let provenance = Provenance { usage: Usage { cost_usd: 0.1, ..Usage::default() }, ..provenance() };
-    StageRecord::new(&output, &provenance, circumstances("2026-11-21T10:00:00Z".parse().unwrap())).unwrap()
+    StageRecord::new(&output, &provenance, context("2026-11-21T10:00:00Z".parse().unwrap())).unwrap()
 }
 
 fn new_run(document: &str, brand: &str) -> RunSubmission {
