@@ -15,12 +15,12 @@ use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
     brand::BrandProfile,
     clock::{Clock, Timestamp},
-    document::PackedDocument,
+    compressed::Compressed,
+    document::CompressedDocument,
     failure::{FailureCode, RunFailure},
     grounding::{self, PageIndex},
     llm::LlmErrorCode,
-    packed::Packed,
-    prior_outputs::Earlier,
+    prior_outputs::PriorOutputs,
     record::{RecordContext, StageMeta, StageRecord},
     report::{self, ReportInput},
     run::{RunId, Stage},
@@ -42,7 +42,7 @@ pub struct Engine {
 pub struct Job<'a> {
     pub run: &'a RunId,
     pub store: &'a dyn RunStore,
-    pub document: &'a PackedDocument,
+    pub document: &'a CompressedDocument,
     pub brand: &'a BrandProfile,
     /// The cost of earlier attempts that stored no stage, in US dollars. It counts against the limit.
     pub lost_usd: f64,
@@ -174,7 +174,7 @@ impl Engine {
                 error => RunFailure::from_analyst(stage, error),
             })?,
         };
-        let unreadable = |error| RunFailure::from_packing(Some(stage), &error);
+        let unreadable = |error| RunFailure::from_compression(Some(stage), &error);
         let earlier = progress.earlier.outputs().map_err(unreadable)?;
         output.assign_ids();
         warnings.extend(references::check(&mut output, &earlier, job.brand));
@@ -183,7 +183,7 @@ impl Engine {
         }
         // The index is built for each stage, within a millisecond. It is several times as large as the
         // document, so it must not wait while a model thinks.
-        let document = job.document.unpack().map_err(unreadable)?;
+        let document = job.document.decompress().map_err(unreadable)?;
         let index = PageIndex::new(&document);
         let (grounding, unfounded) = grounding::ground(&mut output, &earlier, &index, job.brand);
         drop((index, document));
@@ -232,7 +232,7 @@ fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> 
 /// The results of a run so far.
 #[derive(Debug, Default)]
 struct RunProgress {
-    earlier: Earlier,
+    earlier: PriorOutputs,
     spent_usd: f64,
     /// A stage whose cost is unknown, at least in part.
     unknown_cost: Option<Stage>,
@@ -246,7 +246,7 @@ impl RunProgress {
         let output = record.output().map_err(broken)?;
         let item_count = output.item_count();
         let added = self.earlier.add(record, output);
-        added.map_err(|error| RunFailure::from_packing(Some(stage), &error))?;
+        added.map_err(|error| RunFailure::from_compression(Some(stage), &error))?;
         self.spent_usd += record.meta.usage.cost_usd;
         if record.meta.usage.cost_is_unknown {
             self.unknown_cost = Some(stage);
@@ -256,11 +256,12 @@ impl RunProgress {
 
     /// All records, in the order in which they were taken.
     fn records(&self) -> Result<Vec<StageRecord>, RunFailure> {
-        let unpack = |(stage, packed): &(Stage, Packed)| {
-            let json = packed.json().map_err(|error| RunFailure::from_packing(Some(*stage), &error))?;
+        let decompress = |(stage, compressed): &(Stage, Compressed)| {
+            let json =
+                compressed.json().map_err(|error| RunFailure::from_compression(Some(*stage), &error))?;
             StageRecord::from_bytes(*stage, &json)
                 .map_err(|error| RunFailure::from_record(Some(*stage), &error))
         };
-        self.earlier.packed().iter().map(unpack).collect()
+        self.earlier.compressed().iter().map(decompress).collect()
     }
 }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     analyst::AnalystError,
+    compressed::CompressError,
     document::DocumentError,
     llm::{Disposition, LlmErrorCode, Usage},
-    packed::PackError,
     record::RecordError,
     run::Stage,
     store::StoreError,
@@ -145,7 +145,7 @@ impl RunFailure {
 
     /// The run's document or outputs could not be compressed or read back, which is a defect.
     #[must_use]
-    pub fn from_packing(stage: Option<Stage>, error: &PackError) -> Self {
+    pub fn from_compression(stage: Option<Stage>, error: &CompressError) -> Self {
         Self::new(FailureCode::Internal, stage, format!("the run's document or outputs {error}"), true)
     }
 

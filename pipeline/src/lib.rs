@@ -20,21 +20,17 @@
 pub mod analyst;
 pub mod brand;
 pub mod clock;
+mod compressed;
 pub mod document;
 pub mod engine;
 pub mod failure;
 pub mod grounding;
 pub mod llm;
-mod packed;
 pub mod prior_outputs;
 pub mod record;
 pub mod report;
 pub mod run;
 pub mod stages;
-#[allow(
-    clippy::missing_errors_doc,
-    reason = "the seam is about to be renamed, and gets its sections with that"
-)]
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

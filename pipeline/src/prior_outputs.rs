@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    packed::{PackError, Packed},
+    compressed::{CompressError, Compressed},
     record::StageRecord,
     run::Stage,
     stages::{Outputs, StageOutput},
@@ -15,46 +15,49 @@ use crate::{
 
 /// The outputs of earlier stages, compressed. They exist as values only between two stages.
 #[derive(Debug, Default)]
-pub struct Earlier {
+pub struct PriorOutputs {
     /// Each stage's record, or its output if it has no record.
-    packed: Vec<(Stage, Packed)>,
+    compressed: Vec<(Stage, Compressed)>,
     at_hand: Mutex<Option<Outputs>>,
 }
 
-impl Earlier {
+impl PriorOutputs {
     /// Takes outputs without records.
     ///
     /// # Errors
     ///
-    /// `PackError` if the outputs cannot be written as JSON, which is a defect.
-    pub fn new(outputs: Outputs) -> Result<Self, PackError> {
-        fn pack(stage: Stage, output: Option<&impl Serialize>) -> Option<Result<(Stage, Packed), PackError>> {
-            output.map(|output| Packed::new(output).map(|packed| (stage, packed)))
+    /// `CompressError` if the outputs cannot be written as JSON, which is a defect.
+    pub fn new(outputs: Outputs) -> Result<Self, CompressError> {
+        fn pack(
+            stage: Stage,
+            output: Option<&impl Serialize>,
+        ) -> Option<Result<(Stage, Compressed), CompressError>> {
+            output.map(|output| Compressed::new(output).map(|compressed| (stage, compressed)))
         }
         let Outputs { inspirations, trends, lessons, context } = &outputs;
-        let packed = [
+        let compressed = [
             pack(Stage::InputProcessing, inspirations.as_ref()),
             pack(Stage::SignalAmplification, trends.as_ref()),
             pack(Stage::GeneralTranslation, lessons.as_ref()),
             pack(Stage::BrandContextualization, context.as_ref()),
         ];
-        let packed = packed.into_iter().flatten().collect::<Result<_, _>>()?;
-        Ok(Self { packed, at_hand: Mutex::new(Some(outputs)) })
+        let compressed = compressed.into_iter().flatten().collect::<Result<_, _>>()?;
+        Ok(Self { compressed, at_hand: Mutex::new(Some(outputs)) })
     }
 
     /// The outputs as values. The caller owns them, and should drop them before it waits for a model.
     ///
     /// # Errors
     ///
-    /// `PackError` if the compressed outputs cannot be read back, which is a defect.
-    pub fn outputs(&self) -> Result<Outputs, PackError> {
+    /// `CompressError` if the compressed outputs cannot be read back, which is a defect.
+    pub fn outputs(&self) -> Result<Outputs, CompressError> {
         if let Some(outputs) = self.at_hand().take() {
             return Ok(outputs);
         }
         let mut outputs = Outputs::default();
-        for (stage, packed) in &self.packed {
+        for (stage, compressed) in &self.compressed {
             let mut payload: Map<String, Value> =
-                serde_json::from_slice(&packed.json()?).map_err(io::Error::other)?;
+                serde_json::from_slice(&compressed.json()?).map_err(io::Error::other)?;
             payload.remove("meta");
             outputs.insert(StageOutput::from_json(*stage, Value::Object(payload)).map_err(io::Error::other)?);
         }
@@ -67,17 +70,17 @@ impl Earlier {
     }
 
     /// Adds the record and the output of a stage.
-    pub(crate) fn add(&mut self, record: &StageRecord, output: StageOutput) -> Result<(), PackError> {
+    pub(crate) fn add(&mut self, record: &StageRecord, output: StageOutput) -> Result<(), CompressError> {
         let mut outputs = self.outputs()?;
-        self.packed.push((record.meta.stage, Packed::new(record)?));
+        self.compressed.push((record.meta.stage, Compressed::new(record)?));
         outputs.insert(output);
         self.put_back(outputs);
         Ok(())
     }
 
     /// The compressed records, in the order in which they were added.
-    pub(crate) fn packed(&self) -> &[(Stage, Packed)] {
-        &self.packed
+    pub(crate) fn compressed(&self) -> &[(Stage, Compressed)] {
+        &self.compressed
     }
 
     fn at_hand(&self) -> parking_lot::MutexGuard<'_, Option<Outputs>> {
@@ -96,7 +99,7 @@ mod tests {
         for stage in Stage::ALL {
             outputs.insert(StageOutput::from_json(stage, example_answer(stage)).unwrap());
         }
-        let earlier = Earlier::new(outputs.clone()).unwrap();
+        let earlier = PriorOutputs::new(outputs.clone()).unwrap();
         assert!(earlier.at_hand().is_some());
         assert_eq!(earlier.outputs().unwrap(), outputs);
         assert!(earlier.at_hand().is_none(), "they were given away");

@@ -1,4 +1,4 @@
-//! The seam to storage: what the stage loop needs of it, and no more.
+//! The seam to storage. It has only the calls that the stage loop makes.
 
 use async_trait::async_trait;
 
@@ -13,7 +13,7 @@ pub struct StoreError {
     pub disposition: StoreDisposition,
 }
 
-/// What the caller should do about a failed storage call.
+/// The next step after a failed storage call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreDisposition {
     /// The same call may work later.
@@ -22,7 +22,7 @@ pub enum StoreDisposition {
     Fail,
 }
 
-/// The circumstances of a write, which the store knows and stamps into the records' `meta`.
+/// The mode of a write. The store writes it into the `meta` of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteMode {
     /// The storage mode in force.
@@ -31,13 +31,21 @@ pub struct WriteMode {
     pub flags_revision: u64,
 }
 
-/// Where one run keeps what it has earned.
+/// The storage of one run.
 #[async_trait]
 pub trait RunStore: Send + Sync + std::fmt::Debug {
-    /// The records that are stored and whose digests match, at most one a stage; a damaged one counts as missing.
+    /// The stored records whose digests match, at most one a stage. A damaged record counts as missing.
+    ///
+    /// # Errors
+    ///
+    /// The storage could not be read.
     async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError>;
 
-    /// Waits until a stage may begin: nothing is paid for that somebody else may be paying for too.
+    /// Waits until this process surely holds the run's lease, so that no two replicas pay for a stage.
+    ///
+    /// # Errors
+    ///
+    /// Another replica holds the run, or the storage could not be asked.
     async fn await_lease(&self, _stage: Stage) -> Result<(), StoreError> {
         Ok(())
     }
@@ -45,8 +53,11 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
     /// How a record made now would be written.
     fn write_mode(&self) -> WriteMode;
 
-    /// Stores a stage durably and returns the record as it is stored (its mode may have changed meanwhile). When it
-    /// returns, a crash can no longer lose the record. An equal record that is already there is success; a different
-    /// one is a conflict.
+    /// Stores a stage durably and returns the record as it is stored: the mode may have changed meanwhile. A crash after
+    /// the return does not lose the record. An equal record that is already stored is success.
+    ///
+    /// # Errors
+    ///
+    /// Another record is stored already (a conflict), another replica holds the run, or no store took the record.
     async fn store_stage(&self, record: StageRecord) -> Result<StageRecord, StoreError>;
 }

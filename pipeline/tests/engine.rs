@@ -17,7 +17,7 @@ use pipeline::{
     analyst::{Analyst, AnalystError, Answer, Provenance, StageInput, fallback::FallbackAnalyst},
     brand::{BrandId, BrandProfile},
     clock::{Clock, Timestamp},
-    document::{Document, Format, PackedDocument, Page},
+    document::{CompressedDocument, Document, Format, Page},
     engine::{Engine, Finished, Job, StageEvent},
     failure::{FailureCode, RunFailure},
     llm::{Disposition, LlmError, LlmErrorCode, Usage},
@@ -230,7 +230,7 @@ brand_values: [Craft, Care, Calm]
         let job = Job {
             run: &self.run,
             store: &*self.store,
-            document: &PackedDocument::new(self.document.clone()).unwrap(),
+            document: &CompressedDocument::new(self.document.clone()).unwrap(),
             brand: &self.brand,
             lost_usd,
         };

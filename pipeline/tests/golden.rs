@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use pipeline::{
     analyst::{Analyst, StageInput, extractive::ExtractiveAnalyst},
     brand::{BrandId, BrandProfile},
-    document::{Document, Format, PackedDocument, Page},
+    document::{CompressedDocument, Document, Format, Page},
     grounding::{self, PageIndex},
-    prior_outputs::Earlier,
+    prior_outputs::PriorOutputs,
     run::{RunId, Stage},
     stages::Outputs,
 };
@@ -59,9 +59,9 @@ async fn payloads(id: &str) -> String {
     for stage in Stage::ALL {
         let input = StageInput {
             run: &run,
-            document: &PackedDocument::new(document.clone()).unwrap(),
+            document: &CompressedDocument::new(document.clone()).unwrap(),
             brand: &brand,
-            earlier: &Earlier::new(earlier.clone()).unwrap(),
+            earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
             spend_limit_usd: None,
         };
         let answer = ExtractiveAnalyst::new().answer(stage, &input, &Default::default()).await.unwrap();

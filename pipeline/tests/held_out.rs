@@ -8,9 +8,9 @@ use std::{collections::BTreeSet, path::PathBuf};
 use pipeline::{
     analyst::{Analyst, StageInput, extractive::ExtractiveAnalyst},
     brand::{BrandId, BrandProfile},
-    document::{self, Document, PackedDocument},
+    document::{self, CompressedDocument, Document},
     grounding::{self, PageIndex},
-    prior_outputs::Earlier,
+    prior_outputs::PriorOutputs,
     run::{RunId, Stage},
     stages::{Outputs, references},
 };
@@ -42,10 +42,10 @@ fn run(document: &Document, id: &str) -> Outputs {
     let index = PageIndex::new(document);
     let run = RunId::parse("held-out").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let document = &PackedDocument::new(document.clone()).unwrap();
+    let document = &CompressedDocument::new(document.clone()).unwrap();
     let mut earlier = Outputs::default();
     for stage in Stage::ALL {
-        let known = &Earlier::new(earlier.clone()).unwrap();
+        let known = &PriorOutputs::new(earlier.clone()).unwrap();
         let input = StageInput { run: &run, document, brand: &brand, earlier: known, spend_limit_usd: None };
         let answer = runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()));
         let mut output = answer.unwrap_or_else(|error| panic!("{id}, {stage}: {error}")).output;

@@ -6,9 +6,9 @@ use pipeline::{
         model::{ModelAnalyst, ModelOptions},
     },
     brand::BrandProfile,
-    document::{Document, Format, PackedDocument, Page},
+    document::{CompressedDocument, Document, Format, Page},
     llm::LlmErrorCode,
-    prior_outputs::Earlier,
+    prior_outputs::PriorOutputs,
     stages::{Outputs, StageOutput},
 };
 use serde_json::json;
@@ -47,9 +47,9 @@ async fn answer(client: &Arc<OpenRouter>, stage: Stage, earlier: &Outputs) -> Re
     let analyst = ModelAnalyst::new(client.clone(), ModelOptions::default());
     let input = StageInput {
         run: &RunId::parse("r1").unwrap(),
-        document: &PackedDocument::new(document()).unwrap(),
+        document: &CompressedDocument::new(document()).unwrap(),
         brand: &brand(),
-        earlier: &Earlier::new(earlier.clone()).unwrap(),
+        earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
         spend_limit_usd: Some(5.0),
     };
     analyst.answer(stage, &input, &CancellationToken::new()).await

@@ -9,7 +9,7 @@ use std::{
 
 use pipeline::{
     brand::{BrandId, BrandProfile},
-    document::{Document, DocumentError, PackedDocument},
+    document::{CompressedDocument, Document, DocumentError},
     engine::{Finished, Job, StageEvent},
     failure::{FailureCode, RunFailure},
     record::{StageMeta, sha256_hex},
@@ -172,7 +172,7 @@ impl Command<'_> {
         let router = &self.app.router;
         router.files().note_document(self.run_id, DocumentSummary::new(&document, sha256));
         let document =
-            PackedDocument::new(document).map_err(|error| RunFailure::from_packing(None, &error))?;
+            CompressedDocument::new(document).map_err(|error| RunFailure::from_compression(None, &error))?;
         let stored =
             router.load(self.run_id).await.map_err(|error| RunFailure::from_store(None, &error.into()))?;
         let stored = stored.map(|run| run.stages.into_values().map(|held| held.record).collect());

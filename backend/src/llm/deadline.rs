@@ -65,8 +65,8 @@ impl Analyst for WithDeadline {
 mod tests {
     use pipeline::{
         brand::{BrandId, BrandProfile},
-        document::{Document, Format, PackedDocument},
-        prior_outputs::Earlier,
+        document::{CompressedDocument, Document, Format},
+        prior_outputs::PriorOutputs,
         run::RunId,
     };
 
@@ -109,9 +109,9 @@ mod tests {
         };
         let input = StageInput {
             run: &RunId::parse("run-1").unwrap(),
-            document: &PackedDocument::new(document).unwrap(),
+            document: &CompressedDocument::new(document).unwrap(),
             brand: &brand,
-            earlier: &Earlier::default(),
+            earlier: &PriorOutputs::default(),
             spend_limit_usd: None,
         };
         let error =

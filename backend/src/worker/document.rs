@@ -7,7 +7,7 @@ use std::{
 };
 
 use pipeline::{
-    document::PackedDocument,
+    document::CompressedDocument,
     failure::{FailureCode, RunFailure},
     record::sha256_hex,
 };
@@ -39,7 +39,7 @@ pub(super) async fn read(
     fence: &Fence,
     source_name: &str,
     url: &str,
-) -> Result<PackedDocument, RunFailure> {
+) -> Result<CompressedDocument, RunFailure> {
     let has_files = router.flags().mode().has_files();
     let is_spooled = has_files && router.files().is_spooled(&fence.run);
     // Every log line of the download names the run.
@@ -90,10 +90,10 @@ pub(super) async fn read(
     }
     router.files().note_document(&fence.run, DocumentSummary::new(&document, sha256));
     // Packing megabytes of text would block the other tasks of this thread.
-    let packed = tokio::task::spawn_blocking(|| PackedDocument::new(document)).await;
+    let packed = tokio::task::spawn_blocking(|| CompressedDocument::new(document)).await;
     packed
         .unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
-        .map_err(|error| RunFailure::from_packing(None, &error))
+        .map_err(|error| RunFailure::from_compression(None, &error))
 }
 
 /// Checks that a second download returned the document of the stored stages. A run of epoch 1 has no stored

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 pub use crate::record::Provenance;
 use crate::{
     brand::BrandProfile,
-    document::PackedDocument,
+    compressed::CompressError,
+    document::CompressedDocument,
     llm::LlmError,
-    packed::PackError,
-    prior_outputs::Earlier,
+    prior_outputs::PriorOutputs,
     run::{RunId, Stage},
     stages::StageOutput,
 };
@@ -25,10 +25,10 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct StageInput<'a> {
     pub run: &'a RunId,
-    pub document: &'a PackedDocument,
+    pub document: &'a CompressedDocument,
     pub brand: &'a BrandProfile,
     /// The outputs of the earlier stages. Their quotes were looked up.
-    pub earlier: &'a Earlier,
+    pub earlier: &'a PriorOutputs,
     /// The money that the run may still spend, in US dollars.
     pub spend_limit_usd: Option<f64>,
 }
@@ -55,8 +55,8 @@ pub enum AnalystError {
     Internal(String),
 }
 
-impl From<PackError> for AnalystError {
-    fn from(error: PackError) -> Self {
+impl From<CompressError> for AnalystError {
+    fn from(error: CompressError) -> Self {
         Self::Internal(format!("the run's document or outputs {error}"))
     }
 }

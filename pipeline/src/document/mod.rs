@@ -1,6 +1,7 @@
 //! Documents: reads files of six formats as pages of text, and warns of everything that could not be read.
 
 mod archive;
+mod compressed;
 mod content;
 mod docx;
 mod error;
@@ -10,7 +11,6 @@ mod html;
 mod limits;
 mod markdown;
 mod office;
-mod packed;
 mod pdf;
 mod pptx;
 mod raw;
@@ -25,10 +25,10 @@ mod whitespace;
 mod xml;
 
 pub use self::{
+    compressed::CompressedDocument,
     content::{Document, Page},
     error::DocumentError,
     extract::extract,
     format::Format,
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
-    packed::PackedDocument,
 };

@@ -81,7 +81,7 @@ impl Analyst for ExtractiveAnalyst {
                 attempts: 0,
             }));
         }
-        let analysis = cache::analysis_of(&input.document.unpack()?);
+        let analysis = cache::analysis_of(&input.document.decompress()?);
         let earlier = input.earlier.outputs()?;
         let output = match stage {
             Stage::InputProcessing => StageOutput::InputProcessing(inspirations::answer(&analysis)?),

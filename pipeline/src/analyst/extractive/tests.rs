@@ -9,9 +9,9 @@ use super::{
 use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
     brand::{BrandId, BrandProfile},
-    document::{Document, Format, PackedDocument, Page},
+    document::{CompressedDocument, Document, Format, Page},
     grounding::{self, PageIndex},
-    prior_outputs::Earlier,
+    prior_outputs::PriorOutputs,
     run::{RunId, Stage},
     stages::{Outputs, QuoteStatus, StageOutput, references, schema},
 };
@@ -61,8 +61,8 @@ fn ask(
     earlier: &Outputs,
 ) -> Result<Answer, AnalystError> {
     let run = RunId::parse("test").unwrap();
-    let document = &PackedDocument::new(document.clone()).unwrap();
-    let earlier = &Earlier::new(earlier.clone()).unwrap();
+    let document = &CompressedDocument::new(document.clone()).unwrap();
+    let earlier = &PriorOutputs::new(earlier.clone()).unwrap();
     let input = StageInput { run: &run, document, brand, earlier, spend_limit_usd: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()))

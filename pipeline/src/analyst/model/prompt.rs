@@ -79,9 +79,9 @@ pub(super) fn build(
     };
     let earlier = input.earlier.outputs()?;
     match stage {
-        Stage::InputProcessing => prompt.add_document(&input.document.unpack()?, options)?,
+        Stage::InputProcessing => prompt.add_document(&input.document.decompress()?, options)?,
         Stage::SignalAmplification => {
-            prompt.add_document(&input.document.unpack()?, options)?;
+            prompt.add_document(&input.document.decompress()?, options)?;
             prompt.add(inspirations(earlier.inspirations)?);
         }
         Stage::GeneralTranslation => {

@@ -5,9 +5,9 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     brand::BrandProfile,
-    document::{Document, Format, PackedDocument, Page},
+    document::{CompressedDocument, Document, Format, Page},
     llm::{Disposition, LlmError, LlmErrorCode},
-    prior_outputs::Earlier,
+    prior_outputs::PriorOutputs,
     run::RunId,
     stages::{Outputs, QuoteStatus, schema},
     testing::{Call, ScriptedLlm, completion, example_answer, llm_error},
@@ -70,9 +70,9 @@ async fn ask(
     let analyst = ModelAnalyst::new(llm.clone(), options);
     let input = StageInput {
         run: &RunId::parse("r1").unwrap(),
-        document: &PackedDocument::new(document.clone()).unwrap(),
+        document: &CompressedDocument::new(document.clone()).unwrap(),
         brand: &brand(),
-        earlier: &Earlier::new(earlier.clone()).unwrap(),
+        earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
         spend_limit_usd: Some(1.0),
     };
     let result = analyst.answer(stage, &input, &CancellationToken::new()).await;

@@ -1,4 +1,4 @@
-//! Values as they are kept while a model thinks: thousands of runs wait at once, each with its document and its records.
+//! Values of a waiting run, compressed: thousands of runs wait at once, each with its document and its records.
 
 use std::io::{Read as _, Write as _};
 
@@ -7,15 +7,15 @@ use serde::Serialize;
 
 /// A value as compressed JSON: a third of what its JSON takes, and a tenth of what it takes as a value.
 #[derive(Debug, Clone)]
-pub(crate) struct Packed(Box<[u8]>);
+pub(crate) struct Compressed(Box<[u8]>);
 
-/// A defect: what was packed can be unpacked.
+/// A defect: what was compressed can be decompressed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot be kept in memory: {0}")]
-pub struct PackError(#[from] std::io::Error);
+pub struct CompressError(#[from] std::io::Error);
 
-impl Packed {
-    pub(crate) fn new(value: &impl Serialize) -> Result<Self, PackError> {
+impl Compressed {
+    pub(crate) fn new(value: &impl Serialize) -> Result<Self, CompressError> {
         let json = serde_json::to_vec(value).map_err(std::io::Error::other)?;
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&json)?;
@@ -23,12 +23,12 @@ impl Packed {
     }
 
     #[cfg(test)]
-    pub(crate) fn packed_bytes(&self) -> usize {
+    pub(crate) fn compressed_bytes(&self) -> usize {
         self.0.len()
     }
 
     /// The value's JSON.
-    pub(crate) fn json(&self) -> Result<Vec<u8>, PackError> {
+    pub(crate) fn json(&self) -> Result<Vec<u8>, CompressError> {
         let mut json = Vec::new();
         DeflateDecoder::new(&*self.0).read_to_end(&mut json)?;
         Ok(json)

@@ -4,37 +4,37 @@ use super::{
     content::{Document, Page},
     format::Format,
 };
-use crate::packed::{PackError, Packed};
+use crate::compressed::{CompressError, Compressed};
 
 /// A document whose pages are compressed.
 #[derive(Debug, Clone)]
-pub struct PackedDocument {
+pub struct CompressedDocument {
     pub source_name: String,
     pub format: Format,
     pub title: Option<String>,
     pub page_count: usize,
     pub warnings: Vec<String>,
-    pages: Packed,
+    pages: Compressed,
 }
 
-impl PackedDocument {
+impl CompressedDocument {
     /// Compresses the document's pages.
     ///
     /// # Errors
     ///
-    /// `PackError` if the pages cannot be written as JSON, which is a defect.
-    pub fn new(document: Document) -> Result<Self, PackError> {
+    /// `CompressError` if the pages cannot be written as JSON, which is a defect.
+    pub fn new(document: Document) -> Result<Self, CompressError> {
         let Document { source_name, format, title, pages, warnings } = document;
         let page_count = pages.len();
-        Ok(Self { source_name, format, title, page_count, warnings, pages: Packed::new(&pages)? })
+        Ok(Self { source_name, format, title, page_count, warnings, pages: Compressed::new(&pages)? })
     }
 
     /// The document as it was.
     ///
     /// # Errors
     ///
-    /// `PackError` if the pages cannot be read back, which is a defect.
-    pub fn unpack(&self) -> Result<Document, PackError> {
+    /// `CompressError` if the pages cannot be read back, which is a defect.
+    pub fn decompress(&self) -> Result<Document, CompressError> {
         let pages: Vec<Page> = serde_json::from_slice(&self.pages.json()?).map_err(std::io::Error::other)?;
         Ok(Document {
             source_name: self.source_name.clone(),
@@ -66,9 +66,9 @@ mod tests {
             warnings: vec!["One page could not be read.".to_owned()],
         };
         let text: usize = document.pages.iter().map(|page| page.text.len()).sum();
-        let packed = PackedDocument::new(document.clone()).unwrap();
-        assert_eq!((packed.unpack().unwrap(), packed.page_count), (document, 13));
-        assert!(packed.pages.json().unwrap().len() > text);
-        assert!(packed.pages.packed_bytes() * 3 < text);
+        let compressed = CompressedDocument::new(document.clone()).unwrap();
+        assert_eq!((compressed.decompress().unwrap(), compressed.page_count), (document, 13));
+        assert!(compressed.pages.json().unwrap().len() > text);
+        assert!(compressed.pages.compressed_bytes() * 3 < text);
     }
 }
