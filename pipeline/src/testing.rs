@@ -172,6 +172,10 @@ pub fn context(at: Timestamp) -> RecordContext {
 }
 
 /// A record of [`example_answer`], with ids.
+///
+/// # Errors
+///
+/// The record has no canonical form, which is a defect of the fixture.
 pub fn example_record(
     stage: Stage,
     provenance: &Provenance,

@@ -114,7 +114,7 @@ impl Breaker {
     }
 
     /// Takes note of what a probe of an open breaker found.
-    pub fn probed(&self, result: Result<(), StorageError>) {
+    pub fn probed(&self, result: &Result<(), StorageError>) {
         self.0.probed(result.as_ref().err().map(outage));
     }
 
@@ -150,9 +150,9 @@ mod tests {
         assert!(breaker.admit().is_ok());
         breaker.record(&failed(StorageErrorKind::Unavailable));
         assert_eq!(breaker.admit().unwrap_err().kind, StorageErrorKind::Unavailable);
-        breaker.probed(failed(StorageErrorKind::Unavailable));
+        breaker.probed(&failed(StorageErrorKind::Unavailable));
         assert!(!breaker.is_closed());
-        breaker.probed(Ok(()));
+        breaker.probed(&Ok(()));
         assert!(breaker.admit().is_ok());
     }
 

@@ -51,7 +51,7 @@ impl Task for DatabaseProbe {
             return Ok(Outcome::Skipped("the mode has no database"));
         }
         let answer = self.database.store.probe().await;
-        self.database.breaker.probed(answer.clone());
+        self.database.breaker.probed(&answer);
         answer?;
         (self.on_closed)();
         Ok(Outcome::done("the database answers again"))

@@ -117,7 +117,7 @@ pub(crate) async fn apply(hand: &dyn Hand, steps: &[Step], work: &Work<'_>) -> R
             }
             Step::Prove => applied.is_proved = prove(hand, work).await?,
             Step::NoteConflict(parts) => hand.note_conflicts(work.run, parts).await?,
-            Step::EndFrontendStep => hand.end_frontend_step(work.run, &ended_by_frontend()).await?,
+            Step::CloseFrontendRow => hand.end_frontend_step(work.run, &ended_by_frontend()).await?,
             Step::ReleaseRow => hand.release_row(work.fence).await,
             files => change_files(hand, files, work).await?,
         }

@@ -125,7 +125,7 @@ pub(crate) enum Step {
     /// Removes the mark of files that a retry elsewhere has superseded.
     UnmarkSuperseded,
     /// Tells the frontend's step rows why the run has ended: the frontend ended it itself.
-    EndFrontendStep,
+    CloseFrontendRow,
     /// Returns the attempt to a row that another worker has.
     ReleaseRow,
     /// Removes the files of a deleted run.
@@ -205,7 +205,7 @@ fn on_loss(sides: &Sides<'_>) -> Vec<Step> {
     };
     let mut steps = Vec::new();
     if row.status == RunStatus::Failed && row.failure.is_none() {
-        steps.push(Step::EndFrontendStep);
+        steps.push(Step::CloseFrontendRow);
     }
     if row.status == RunStatus::Processing {
         // This process lives; it only lost the lease. So its attempt does not count.

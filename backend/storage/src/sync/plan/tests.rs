@@ -270,7 +270,7 @@ fn lost_runs_follow_their_rows() {
     assert_eq!(lost(Some(&open(&[])), &with_row), []);
     let mut ended_by_frontend = side(RunStatus::Failed, 1, &[]);
     ended_by_frontend.failure = None;
-    assert_eq!(lost(Some(&ended_by_frontend), &with_row), [Step::EndFrontendStep, Step::EndFiles]);
+    assert_eq!(lost(Some(&ended_by_frontend), &with_row), [Step::CloseFrontendRow, Step::EndFiles]);
     assert_eq!(lost(None, &with_row), [Step::CancelMissingRow]);
     assert_eq!(lost(None, &know(true, true, false)), []);
     assert_eq!(lost(None, &know(false, false, false)), []);
