@@ -85,12 +85,6 @@ const CIRCLES_LEFT: &[&[&str]] = &[
         "backend/src/migrate/session.rs",
         "backend/src/migrate/status.rs",
     ],
-    &[
-        "backend/src/runs/control.rs",
-        "backend/src/runs/mod.rs",
-        "backend/src/runs/query.rs",
-        "backend/src/runs/watch.rs",
-    ],
     &["backend/storage/src/contract/control.rs", "backend/storage/src/contract.rs"],
     &[
         "backend/storage/src/files/calls.rs",

@@ -5,7 +5,7 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use super::{QueryError, Runs};
+use super::{query::QueryError, service::Runs};
 use foundation::failpoints;
 use storage::{Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, TombstoneOutcome};
 

@@ -11,7 +11,7 @@ use pipeline::{
 };
 use serde_json::{Map, Value};
 
-use super::Runs;
+use super::service::Runs;
 use storage::{
     Control as _, End, Listing, RunPage, RunRecord, RunSummary, StorageError, Store as _, StoredIn,
     mode::Mode,

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use pipeline::run::{RunId, RunStatus};
 use tokio::sync::{Notify, watch};
 
-use super::{QueryError, Runs, events::Progress};
+use super::{events::Progress, query::QueryError, service::Runs};
 use storage::{
     ChangeNotifier, RunChanges, RunRecord, StorageError, StorageErrorKind, Store as _, router::Router,
 };

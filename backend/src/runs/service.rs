@@ -1,0 +1,62 @@
+//! The use cases and the services that they need.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use parking_lot::Mutex;
+use pipeline::{clock::Clock, run::RunId};
+
+use super::{admission::Admission, keyless::Keyless};
+use crate::{brands::BrandFolder, documents::fetch::Fetcher, worker::Worker};
+use storage::router::Router;
+
+/// The use cases.
+#[derive(Debug)]
+pub struct Runs {
+    pub(super) router: Arc<Router>,
+    pub(super) worker: Worker,
+    pub(super) queue: Admission,
+    pub(super) fetcher: Fetcher,
+    pub(super) brands: BrandFolder,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) accepting: Mutex<HashMap<RunId, Weak<tokio::sync::Mutex<()>>>>,
+    pub(super) keyless: Keyless,
+}
+
+impl Runs {
+    #[must_use]
+    pub fn new(
+        router: Arc<Router>,
+        worker: Worker,
+        queue: Admission,
+        fetcher: Fetcher,
+        brands: BrandFolder,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            router,
+            worker,
+            queue,
+            fetcher,
+            brands,
+            clock,
+            accepting: Mutex::default(),
+            keyless: Keyless::default(),
+        }
+    }
+
+    /// The lock for concurrent requests with the same id.
+    pub(super) fn run_lock(&self, run_id: &RunId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut accepting = self.accepting.lock();
+        if let Some(lock) = accepting.get(run_id).and_then(Weak::upgrade) {
+            return lock;
+        }
+        // Remove unused locks: the map holds only ids with requests under way.
+        accepting.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::new(tokio::sync::Mutex::new(()));
+        accepting.insert(run_id.clone(), Arc::downgrade(&lock));
+        lock
+    }
+}
