@@ -108,12 +108,6 @@ const CIRCLES_LEFT: &[&[&str]] = &[
         "backend/storage/src/router/retry.rs",
         "backend/storage/src/router/state.rs",
     ],
-    &[
-        "backend/src/worker/document.rs",
-        "backend/src/worker/execute.rs",
-        "backend/src/worker/mod.rs",
-        "backend/src/worker/progress.rs",
-    ],
 ];
 
 #[test]

@@ -19,7 +19,7 @@ use tokio::{
 use tracing::Instrument as _;
 use url::Url;
 
-use super::WorkerDeps;
+use super::settings::WorkerDeps;
 use crate::documents::{
     fetch::{Download, Sink},
     isolate, name,

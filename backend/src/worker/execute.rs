@@ -11,7 +11,7 @@ use pipeline::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, WorkerDeps, crash_loop, document, progress::Progress};
+use super::{crash_loop, document, inner::Inner, progress::Progress, settings::WorkerDeps};
 use crate::telemetry::metrics;
 use foundation::failpoints;
 use storage::{

@@ -5,7 +5,9 @@ mod active_runs;
 mod crash_loop;
 mod document;
 mod execute;
+mod inner;
 mod progress;
+mod settings;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,7 +19,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use pipeline::{clock::Clock, engine::Engine, failure::RunFailure, run::RunId};
+use pipeline::{failure::RunFailure, run::RunId};
 use tokio::{
     runtime::Handle,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -26,8 +28,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use self::progress::Progress;
-use crate::{brands::BrandFolder, documents::fetch::Fetcher};
+pub use self::settings::{WorkerConfig, WorkerDeps};
+use self::{
+    inner::{Active, Inner},
+    progress::Progress,
+};
 use storage::{Claim, Control as _, Fence, Lease, RunSubmission, StorageError, Store as _, router::Router};
 
 /// How often the worker polls for runs without a notification: runs of dead processes, and lost
@@ -36,27 +41,6 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// The most runs that one claim takes, so that replicas share a backlog.
 const CLAIM_MAX: usize = 32;
-
-/// The limits of the worker.
-#[derive(Debug, Clone)]
-pub struct WorkerConfig {
-    pub lease: Lease,
-    /// The most runs at the same time.
-    pub concurrent_runs_max: usize,
-    /// How long a run may be executed. Waiting for storage does not count.
-    pub run_deadline: Duration,
-    /// A run without progress for longer than this is reported.
-    pub stall_after: Duration,
-}
-
-/// The services that a run needs besides its stores.
-#[derive(Debug, Clone)]
-pub struct WorkerDeps {
-    pub engine: Engine,
-    pub fetcher: Fetcher,
-    pub brands: BrandFolder,
-    pub clock: Arc<dyn Clock>,
-}
 
 /// Executes runs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -68,38 +52,6 @@ pub struct Worker {
 #[derive(Debug)]
 pub struct Slot {
     _permit: OwnedSemaphorePermit,
-}
-
-#[derive(Debug)]
-struct Inner {
-    router: Arc<Router>,
-    deps: WorkerDeps,
-    config: WorkerConfig,
-    slots: Arc<Semaphore>,
-    active: Mutex<HashMap<RunId, Active>>,
-    /// Failures that no store holds yet. Clients see them until a store accepts them.
-    unstored: Mutex<HashMap<RunId, RunFailure>>,
-    wake: Notify,
-    /// Whether a claim now may find runs for which no notification will come. It is set while a claim runs,
-    /// and if the last claim reached its limit. Otherwise, a free slot waits for a notification or the next poll.
-    may_have_more: AtomicBool,
-    /// Another process may have ended a run of this worker.
-    doubted: Notify,
-    tasks: TaskTracker,
-    /// The runtime that executes runs, for callers on any runtime.
-    runtime: Handle,
-    /// Stops the claiming of new runs.
-    draining: CancellationToken,
-    /// Stops all runs.
-    stopping: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Active {
-    fence: Fence,
-    /// Another worker owns the run: stop, and write nothing.
-    lost: CancellationToken,
-    progress: Arc<Progress>,
 }
 
 /// The result of a pass over the leases of this process.
@@ -385,12 +337,6 @@ impl Worker {
 
     fn active(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, Active>> {
         self.inner.active.lock()
-    }
-}
-
-impl Inner {
-    fn unstored(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, RunFailure>> {
-        self.unstored.lock()
     }
 }
 

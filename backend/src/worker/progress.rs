@@ -7,7 +7,7 @@ use std::{
 
 use pipeline::clock::Clock;
 
-use super::WorkerConfig;
+use super::settings::WorkerConfig;
 
 /// The time of a run's last progress.
 #[derive(Debug)]

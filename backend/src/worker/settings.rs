@@ -1,0 +1,29 @@
+//! The limits of the worker, and the services that it uses.
+
+use std::{sync::Arc, time::Duration};
+
+use pipeline::{clock::Clock, engine::Engine};
+
+use crate::{brands::BrandFolder, documents::fetch::Fetcher};
+use storage::Lease;
+
+/// The limits of the worker.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub lease: Lease,
+    /// The most runs at the same time.
+    pub concurrent_runs_max: usize,
+    /// How long a run may be executed. Waiting for storage does not count.
+    pub run_deadline: Duration,
+    /// A run without progress for longer than this is reported.
+    pub stall_after: Duration,
+}
+
+/// The services that a run needs besides its stores.
+#[derive(Debug, Clone)]
+pub struct WorkerDeps {
+    pub engine: Engine,
+    pub fetcher: Fetcher,
+    pub brands: BrandFolder,
+    pub clock: Arc<dyn Clock>,
+}
