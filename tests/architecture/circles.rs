@@ -76,15 +76,6 @@ const CIRCLES_LEFT: &[&[&str]] = &[
         "backend/src/llm/wire/error_body.rs",
         "backend/src/llm/wire/mod.rs",
     ],
-    &[
-        "backend/src/migrate/apply.rs",
-        "backend/src/migrate/error.rs",
-        "backend/src/migrate/ledger.rs",
-        "backend/src/migrate/mod.rs",
-        "backend/src/migrate/rollback.rs",
-        "backend/src/migrate/session.rs",
-        "backend/src/migrate/status.rs",
-    ],
     &["backend/storage/src/contract/control.rs", "backend/storage/src/contract.rs"],
     &[
         "backend/storage/src/files/calls.rs",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pipeline::clock::Clock;
 use sqlx::PgConnection;
 
-use super::{MigrateError, Migration, ledger, session::unreachable};
+use super::{error::MigrateError, ledger, scripts::Migration, session::unreachable};
 
 /// How long a migration waits for a lock on a table. Statements of a running service queue behind the waiting
 /// migration, so the wait must be short.

@@ -1,6 +1,9 @@
 //! Why a migration command failed, and which command to type next.
 
-use super::{Method, rollback::STAGE_OUTPUTS, scripts};
+use super::{
+    method::{Method, STAGE_OUTPUTS},
+    scripts,
+};
 
 /// A failure of a migration command. Its code is the one that Prisma prints in the same situation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,10 @@ fn sqlstate_suffix(sqlstate: Option<&str>) -> String {
 }
 
 impl MigrateError {
+    pub(super) fn unknown(name: &str) -> Self {
+        Self::UnknownMigration { name: name.to_owned() }
+    }
+
     /// A stable code: Prisma's, if it has one.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use pipeline::clock::Timestamp;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
-use super::{MigrateError, session::unreachable};
+use super::{error::MigrateError, session::unreachable};
 
 /// Prisma's own statement.
 const CREATE: &str = "CREATE TABLE _prisma_migrations (
@@ -167,4 +167,11 @@ async fn execute(
     query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
 ) -> Result<(), MigrateError> {
     query.execute(connection).await.map(|_| ()).map_err(|error| unreachable(&error))
+}
+
+/// Refuses to continue while an earlier migration is failed.
+pub(super) fn refuse_failed(rows: &[Row]) -> Result<(), MigrateError> {
+    let names: Vec<_> =
+        rows.iter().filter(|row| row.is_failed()).map(|row| row.migration_name.clone()).collect();
+    if names.is_empty() { Ok(()) } else { Err(MigrateError::Failed { names }) }
 }

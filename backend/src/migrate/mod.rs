@@ -4,6 +4,7 @@
 mod apply;
 mod error;
 mod ledger;
+mod method;
 mod rollback;
 mod scripts;
 mod session;
@@ -15,8 +16,8 @@ use pipeline::clock::Clock;
 use sqlx::PgConnection;
 
 pub use error::MigrateError;
-use ledger::Row;
-pub use rollback::{Method, Rollback};
+pub use method::Method;
+pub use rollback::Rollback;
 pub use scripts::{MIGRATIONS, Migration};
 pub use status::{MigrationStatus, SchemaState, State, Status};
 
@@ -84,7 +85,7 @@ impl Migrator {
                 Vec::new()
             }
         };
-        refuse_failed(&rows)?;
+        ledger::refuse_failed(&rows)?;
         let mut applied = Vec::new();
         for migration in MIGRATIONS {
             if rows.iter().any(|row| row.migration_name == migration.name && row.is_applied()) {
@@ -104,7 +105,7 @@ impl Migrator {
     /// [`MigrateError::Locked`] if another migration runs. [`MigrateError::Unreachable`] if the database
     /// cannot be queried.
     pub async fn resolve_applied(&self, name: &str) -> Result<(), MigrateError> {
-        let migration = scripts::find(name).ok_or_else(|| unknown(name))?;
+        let migration = scripts::find(name).ok_or_else(|| MigrateError::unknown(name))?;
         let mut connection = self.locked().await?;
         let resolved = self.resolve_applied_locked(&mut connection, migration).await;
         session::close(connection).await;
@@ -222,14 +223,4 @@ impl Migrator {
 /// [`MigrateError::Unreachable`] if the database cannot be queried.
 pub async fn read_status(connection: &mut PgConnection) -> Result<Status, MigrateError> {
     Ok(Status::new(ledger::read(connection).await?))
-}
-
-fn unknown(name: &str) -> MigrateError {
-    MigrateError::UnknownMigration { name: name.to_owned() }
-}
-
-fn refuse_failed(rows: &[Row]) -> Result<(), MigrateError> {
-    let names: Vec<_> =
-        rows.iter().filter(|row| row.is_failed()).map(|row| row.migration_name.clone()).collect();
-    if names.is_empty() { Ok(()) } else { Err(MigrateError::Failed { names }) }
 }

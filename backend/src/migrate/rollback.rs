@@ -5,13 +5,13 @@ use serde::Serialize;
 use sqlx::{Connection as _, PgConnection};
 
 use super::{
-    MigrateError, Migration, apply,
+    apply,
+    error::MigrateError,
     ledger::{self, Row},
+    method::{Method, STAGE_OUTPUTS},
+    scripts::{self, Migration},
     session::unreachable,
 };
-
-/// The migration that can be undone.
-pub(super) const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
 
 /// The columns that it added.
 const COLUMNS: [&str; 5] =
@@ -20,46 +20,6 @@ const COLUMNS: [&str; 5] =
 /// The suffixes of the migrations that `forward` and `restore` create.
 const ROLLBACK_SUFFIX: &str = "_rollback_stage_outputs";
 const RESTORE_SUFFIX: &str = "_restore_stage_outputs";
-
-/// The method of undoing it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// Drop the columns and mark the migration as rolled back; the next deploy adds them again, empty
-    Drop,
-    /// Drop the columns by a new migration; they stay away for every tool until `restore`
-    Forward,
-    /// Undo `forward` by a new migration; the columns return empty
-    Restore,
-}
-
-impl Method {
-    /// The name of the method on the command line.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Forward => "forward",
-            Self::Restore => "restore",
-        }
-    }
-
-    /// The command that performs it.
-    #[must_use]
-    pub fn command(self, name: &str, database: &str) -> String {
-        format!("innovation migrate rollback {name} --method {} --confirm {database}", self.word())
-    }
-
-    /// The script in `prisma/rollback/stage-outputs/`.
-    #[must_use]
-    pub fn sql(self) -> &'static str {
-        match self {
-            Self::Drop => include_str!("../../../prisma/rollback/stage-outputs/drop.sql"),
-            Self::Forward => include_str!("../../../prisma/rollback/stage-outputs/forward.sql"),
-            Self::Restore => include_str!("../../../prisma/rollback/stage-outputs/restore.sql"),
-        }
-    }
-}
 
 /// A planned or performed rollback.
 #[derive(Debug, Clone, Serialize)]
@@ -100,13 +60,13 @@ pub(super) async fn plan(
     now: Timestamp,
 ) -> Result<Rollback, MigrateError> {
     if name != STAGE_OUTPUTS {
-        return Err(match super::scripts::find(name) {
+        return Err(match scripts::find(name) {
             Some(_) => MigrateError::NoRollback { name: name.to_owned() },
-            None => super::unknown(name),
+            None => MigrateError::unknown(name),
         });
     }
     let rows = ledger::read(connection).await?.unwrap_or_default();
-    super::refuse_failed(&rows)?;
+    ledger::refuse_failed(&rows)?;
     if !rows.iter().any(|row| row.migration_name == name && row.is_applied()) {
         return Err(MigrateError::NeverApplied { name: name.to_owned() });
     }

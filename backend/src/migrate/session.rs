@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
-use super::MigrateError;
+use super::error::MigrateError;
 use storage::postgres::address::{Address, describe_tls};
 
 /// Prisma's key. Both tools hold this lock while they migrate the database.

@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
-use super::{MIGRATIONS, MigrateError, ledger::Row};
+use super::{
+    error::MigrateError,
+    ledger::Row,
+    scripts::{self, MIGRATIONS},
+};
 
 /// The state of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -76,7 +80,7 @@ impl Status {
                 }
             })
             .collect();
-        let strangers = rows.iter().filter(|row| super::scripts::find(&row.migration_name).is_none());
+        let strangers = rows.iter().filter(|row| scripts::find(&row.migration_name).is_none());
         let names = |keep: fn(&Row) -> bool| {
             strangers.clone().filter(|row| keep(row)).map(|row| row.migration_name.clone()).collect()
         };
