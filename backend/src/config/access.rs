@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-use super::{Environment, Reader};
+use super::{process::Environment, reader::Reader};
 
 /// The shortest key of a deployment, in bytes: half of the output of `openssl rand -hex 16`.
 const KEY_BYTES_MIN: usize = 16;
@@ -181,14 +181,14 @@ mod tests {
     fn read(pairs: &[(&str, &str)]) -> Result<AccessConfig, Problems> {
         let variables: BTreeMap<_, _> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut reader = Reader { variables: variables.clone(), problems: Vec::new(), warnings: Vec::new() };
+        let mut reader = Reader::new(variables.clone());
         let environment = match variables.get("ENVIRONMENT").map(String::as_str) {
             Some("production") => Environment::Production,
             Some("staging") => Environment::Staging,
             _ => Environment::Development,
         };
         let access = AccessConfig::read(&mut reader, environment);
-        if reader.problems.is_empty() { Ok(access) } else { Err(Problems(reader.problems)) }
+        reader.finish().map(|_warnings| access)
     }
 
     #[test]

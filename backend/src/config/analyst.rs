@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
-use super::Reader;
+use super::reader::Reader;
 use crate::llm::{DataCollection, ReasoningEffort, Routing, StructuredOutputSetting};
 
 /// The model, unless `LLM_MODEL` names another.

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use secrecy::SecretString;
 
-use super::Reader;
+use super::reader::Reader;
 use storage::postgres::{address::Address, config::DatabaseConfig};
 
 /// Reads the database settings.

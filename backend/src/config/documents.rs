@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Environment, Reader};
+use super::{process::Environment, reader::Reader};
 
 /// The most bytes of one document, as agreed between product and platform.
 const DEFAULT_BYTES_MAX: usize = 25 * 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Problem, Problems};
+use super::reader::{Problem, Problems};
 
 /// Adds the file's variables that the environment lacks. A missing file is not a problem.
 pub(super) fn fill_in(path: &Path, variables: &mut BTreeMap<String, String>) -> Result<(), Problems> {

@@ -10,11 +10,14 @@ pub mod documents;
 mod dotenv;
 pub mod modes;
 pub mod process;
+mod reader;
 pub mod storage;
 pub mod webhooks;
 pub mod work;
 
-use std::{collections::BTreeMap, fmt, ops::RangeInclusive, path::Path, str::FromStr};
+use std::{collections::BTreeMap, path::Path};
+
+use self::reader::Reader;
 
 pub use ::storage::files::config::{BucketConfig, StorageConfig, StoragePlace};
 pub use ::storage::postgres::config::DatabaseConfig;
@@ -23,6 +26,7 @@ pub use analyst::{AnalystChoice, AnalystConfig};
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
 pub use process::{Environment, LogFormat, ProcessConfig};
+pub use reader::{Problem, Problems};
 pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
 pub use work::{Role, WorkConfig};
 
@@ -73,7 +77,7 @@ impl Config {
     ///
     /// [`Problems`] lists everything that is wrong with the variables.
     pub fn from_variables(variables: BTreeMap<String, String>, purpose: Purpose) -> Result<Self, Problems> {
-        let mut reader = Reader { variables, problems: Vec::new(), warnings: Vec::new() };
+        let mut reader = Reader::new(variables);
         let process = ProcessConfig::read(&mut reader);
         let analyst = AnalystConfig::read(&mut reader);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
@@ -102,23 +106,8 @@ impl Config {
                 "600",
             );
         }
-        if reader.problems.is_empty() {
-            let warnings = reader.warnings;
-            Ok(Self {
-                process,
-                analyst,
-                documents,
-                storage,
-                database,
-                access,
-                modes,
-                work,
-                webhooks,
-                warnings,
-            })
-        } else {
-            Err(Problems(reader.problems))
-        }
+        let warnings = reader.finish()?;
+        Ok(Self { process, analyst, documents, storage, database, access, modes, work, webhooks, warnings })
     }
 }
 
@@ -161,119 +150,6 @@ fn is_development(variables: &BTreeMap<String, String>) -> bool {
         .into_iter()
         .find_map(|name| variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()));
     said.is_none_or(|said| said.parse() == Ok(Environment::Development))
-}
-
-/// One problem with the environment. It holds no value, because a value may be a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// A variable, or the file `.env`.
-    pub variable: &'static str,
-    /// The problem.
-    pub what: String,
-    /// A valid example.
-    pub example: &'static str,
-}
-
-/// All problems with the environment.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Problems(pub Vec<Problem>);
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0.len() == 1 { "" } else { "s" };
-        write!(f, "the configuration has {} problem{plural}:", self.0.len())?;
-        for problem in &self.0 {
-            let Problem { variable, what, example } = problem;
-            write!(f, "\n  {variable}: {what}; for example ")?;
-            match variable.starts_with('.') {
-                true => write!(f, "{example}")?,
-                false => write!(f, "{variable}={example}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads variables and collects problems.
-#[derive(Debug)]
-pub struct Reader {
-    variables: BTreeMap<String, String>,
-    problems: Vec<Problem>,
-    warnings: Vec<String>,
-}
-
-impl Reader {
-    /// A variable's text, trimmed. An empty variable counts as unset.
-    fn text(&self, variable: &str) -> Option<&str> {
-        self.variables.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty())
-    }
-
-    fn problem(&mut self, variable: &'static str, what: impl Into<String>, example: &'static str) {
-        self.problems.push(Problem { variable, what: what.into(), example });
-    }
-
-    fn warning(&mut self, what: String) {
-        self.warnings.push(what);
-    }
-
-    /// A number in a range. An invalid number becomes the default, so that it causes no second problem.
-    fn number<T: FromStr + PartialOrd + Copy>(
-        &mut self,
-        variable: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-        what: &str,
-        example: &'static str,
-    ) -> T {
-        let value = self.value(variable, default, what, example);
-        if range.contains(&value) {
-            return value;
-        }
-        self.problem(variable, what, example);
-        default
-    }
-
-    /// A parsed value. The default if the variable is unset, or invalid (with a reported problem).
-    fn value<T: FromStr>(
-        &mut self,
-        variable: &'static str,
-        default: T,
-        what: &str,
-        example: &'static str,
-    ) -> T {
-        match self.text(variable).map(str::parse) {
-            None => default,
-            Some(Ok(value)) => value,
-            Some(Err(_)) => {
-                self.problem(variable, what, example);
-                default
-            }
-        }
-    }
-
-    /// Parses a switch: `true 1 yes on` (any case) or `false 0 no off`. Anything else is a problem.
-    fn switch(&mut self, variable: &'static str, default: bool) -> bool {
-        let Some(text) = self.text(variable) else {
-            return default;
-        };
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => true,
-            "false" | "0" | "no" | "off" => false,
-            _ => {
-                self.problem(variable, "must be true or false", "true");
-                default
-            }
-        }
-    }
-
-    /// A comma-separated list without empty entries.
-    fn list(&self, variable: &str) -> Vec<String> {
-        self.text(variable)
-            .map(|text| {
-                text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
-            })
-            .unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Reader;
+use super::reader::Reader;
 use storage::mode::{is_known, is_true};
 
 /// The storage flags.

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use super::Reader;
+use super::reader::Reader;
 
 /// The variables that name the environment. Railway sets one of the last two.
 pub(super) const ENVIRONMENT_VARIABLES: [&str; 3] =

@@ -7,7 +7,7 @@ use url::Url;
 
 use storage::files::config::{BucketConfig, StorageConfig, StoragePlace, bucket_and_prefix};
 
-use super::{Environment, Reader};
+use super::{process::Environment, reader::Reader};
 
 /// The folder for runs in the base directory, unless `STORAGE_URL` names another place.
 const DEFAULT_FOLDER: &str = "data/test-outputs";
@@ -75,7 +75,7 @@ fn read_bucket(
     environment: Environment,
     extra_ca_file: Option<PathBuf>,
 ) -> Option<BucketConfig> {
-    let problems = reader.problems.len();
+    let problems = reader.problem_count();
     let (bucket, prefix) = bucket_and_prefix(url).unwrap_or_else(|| {
         reader.problem(
             STORAGE_URL,
@@ -116,7 +116,7 @@ fn read_bucket(
             None
         }
     });
-    (reader.problems.len() == problems).then_some(BucketConfig {
+    (reader.problem_count() == problems).then_some(BucketConfig {
         bucket,
         prefix,
         access_key_id,

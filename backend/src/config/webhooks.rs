@@ -8,7 +8,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use url::Url;
 
-use super::{Environment, Reader};
+use super::{process::Environment, reader::Reader};
 
 /// A longer address is a mistake.
 const URL_BYTES_MAX: usize = 1024;

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use super::Reader;
+use super::reader::Reader;
 
 /// The role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
