@@ -49,20 +49,6 @@ const CIRCLES_LEFT: &[&[&str]] = &[
         "backend/src/http/runs.rs",
         "backend/src/http/streams.rs",
     ],
-    &[
-        "backend/src/llm/connections/errors.rs",
-        "backend/src/llm/connections/gate.rs",
-        "backend/src/llm/connections.rs",
-        "backend/src/llm/openrouter/config.rs",
-        "backend/src/llm/openrouter.rs",
-        "backend/src/llm/prices.rs",
-    ],
-    &[
-        "backend/src/llm/fault.rs",
-        "backend/src/llm/wire/answer.rs",
-        "backend/src/llm/wire/error_body.rs",
-        "backend/src/llm/wire/mod.rs",
-    ],
     &["backend/storage/src/contract/control.rs", "backend/storage/src/contract.rs"],
     &[
         "backend/storage/src/files/calls.rs",

@@ -1,5 +1,6 @@
 //! Connections to the model's endpoint: HTTP/2 over TLS if the endpoint offers it, else HTTP/1.1.
 //!
+//! * [`connect_error`]: why a connection could not be opened.
 //! * [`gate`]: connects by HTTP/2 only, and remembers which protocol the endpoint speaks.
 //! * [`errors`]: reads from an error whether the endpoint processed the request, and describes the error.
 //!
@@ -8,6 +9,7 @@
 //! several clients, each with fewer requests than the limit. A request uses the first client with room. So
 //! the last clients become idle and close their connections.
 
+mod connect_error;
 mod errors;
 mod gate;
 #[cfg(test)]
@@ -24,13 +26,11 @@ use tokio::{
 use url::Url;
 
 pub(super) use errors::connection_fault;
-use gate::{Gate, Spoken};
+use gate::{CONNECT_TIMEOUT, Gate, Spoken};
 
-use super::{fault::Fault, openrouter::OpenRouterError};
+use super::{fault::Fault, openrouter::error::OpenRouterError};
 use foundation::{clock::timer_now, tls};
 
-/// The time limit of a connection attempt. A healthy one takes less than a second.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a request is sent again at once if the endpoint has not processed it. An endpoint that shuts
 /// down refuses once, and the next connection reaches another machine.
 const RESENDS_MAX: usize = 3;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pipeline::llm::Usage;
 
-use super::wire::Reply;
+use super::wire::reply::Reply;
 
 /// A request without an answer.
 #[derive(Debug, Clone, PartialEq)]

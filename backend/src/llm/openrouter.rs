@@ -8,6 +8,7 @@
 mod attempt;
 mod call;
 mod config;
+pub(super) mod error;
 mod exchange;
 
 use std::{sync::Arc, time::Duration};
@@ -25,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::call::Call;
-pub use self::config::{DEFAULT_BASE_URL, OpenRouterConfig, OpenRouterError};
+pub use self::config::{DEFAULT_BASE_URL, OpenRouterConfig};
+pub use self::error::OpenRouterError;
 use super::{
     breaker::Breaker,
     connections::Connections,

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, iter};
 
-use super::gate::{NotHttp2, SharedError};
+use super::connect_error::{NotHttp2, SharedError};
 
 /// Describes the error without addresses.
 pub(in crate::llm) fn connection_fault(error: &reqwest::Error) -> &'static str {

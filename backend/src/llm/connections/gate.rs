@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    fmt, io,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -15,20 +15,18 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tower::Service;
 
-use super::{CONNECT_TIMEOUT, errors::causes};
+use super::{
+    connect_error::{BoxError, NotHttp2, SharedError},
+    errors::causes,
+};
 
+/// The time limit of a connection attempt. A healthy one takes less than a second.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an endpoint counts as HTTP/1.1 only. Its operator may upgrade it.
 const HTTP1_REMEMBERED: Duration = Duration::from_secs(600);
 /// How long a failure also applies to the requests that waited for the same connection. Otherwise, each of
 /// them would try in turn.
 const FAILURE_SHARED: Duration = Duration::from_millis(100);
-
-type BoxError = Box<dyn Error + Send + Sync>;
-
-/// The endpoint does not speak HTTP/2. Nothing was sent.
-#[derive(Debug, thiserror::Error)]
-#[error("the endpoint does not speak HTTP/2")]
-pub(super) struct NotHttp2;
 
 /// The endpoint's protocol, as far as it is known.
 #[derive(Debug)]
@@ -154,21 +152,5 @@ where
             Some(error) => Box::pin(std::future::ready(Err(error))),
             None => Box::pin(self.gate.clone().connect(self.connector.call(to))),
         }
-    }
-}
-
-/// The error of a connection attempt, shared by all requests that waited for it.
-#[derive(Debug, Clone)]
-pub(super) struct SharedError(Arc<dyn Error + Send + Sync>);
-
-impl fmt::Display for SharedError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-impl Error for SharedError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
     }
 }

@@ -4,9 +4,10 @@ use pipeline::llm::{Oddities, Oddity, ReplyParts};
 use serde_json::Value;
 
 use super::{
-    Reply, error_body,
+    error_body,
     finish::{self, End},
     message::Message,
+    reply::Reply,
     usage::Stated,
 };
 use crate::llm::fault::{Failure, Fault, Upstream};

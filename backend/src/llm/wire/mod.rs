@@ -5,7 +5,7 @@
 //! functions are pure, and no input makes them panic.
 
 use pipeline::{
-    llm::{Oddities, Oddity, ReplyParts, Usage},
+    llm::{Oddities, Oddity},
     tolerant_json::{self, Values},
 };
 use serde_json::Value;
@@ -17,31 +17,14 @@ use super::{
 };
 
 pub use error_body::decode_error;
+pub use reply::Reply;
 
 mod answer;
 mod error_body;
 mod finish;
 mod message;
+pub(super) mod reply;
 mod usage;
-
-/// A model's answer from one request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
-    /// Not all of them are blank.
-    pub parts: ReplyParts,
-    /// The model's words if it declined.
-    pub refusal: String,
-    pub model: Option<String>,
-    pub provider: Option<String>,
-    pub generation_id: Option<String>,
-    /// Why the model stopped: `stop`, an unknown word, or none.
-    pub finish_reason: Option<String>,
-    /// Whether the endpoint confirms that the model finished its answer.
-    pub is_finished: bool,
-    pub usage: Usage,
-    /// The deviations that the decoder tolerated.
-    pub oddities: Oddities,
-}
 
 /// Decodes a whole body of at most `bytes_max` bytes, for tests and fuzzing. The client uses a [`Decoder`].
 ///

@@ -1,4 +1,4 @@
-use pipeline::llm::Oddity;
+use pipeline::llm::{Oddity, ReplyParts, Usage};
 use proptest::prelude::*;
 use serde_json::json;
 
