@@ -128,27 +128,7 @@ const RULES: &[Rule] = &[
         why: "time is a parameter: only foundation/src/clock.rs reads it",
     },
     Rule {
-        scope: "backend/src",
-        except: &[],
-        forbidden: &[
-            "Mode::DatabaseOnly",
-            "Mode::DualWrite",
-            "Mode::FileOnly",
-            "Mode::Invalid",
-            ".has_database()",
-            ".has_files()",
-        ],
-        still_break_it: &[
-            "backend/src/flags.rs",
-            "backend/src/health/details.rs",
-            "backend/src/health/mod.rs",
-            "backend/src/telemetry/logs/banner.rs",
-            "backend/src/worker/document.rs",
-        ],
-        why: "the router alone decides by the storage mode",
-    },
-    Rule {
-        scope: "backend/storage/src",
+        scope: "backend",
         except: &["backend/storage/src/mode.rs", "backend/storage/src/router"],
         forbidden: &[
             "Mode::DatabaseOnly",
@@ -158,7 +138,7 @@ const RULES: &[Rule] = &[
             ".has_database()",
             ".has_files()",
         ],
-        still_break_it: &["backend/storage/src/postgres/changes/listener.rs"],
+        still_break_it: &[],
         why: "the router alone decides by the storage mode",
     },
     Rule {

@@ -15,7 +15,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use storage::mode::{Flags, Mode, is_known, is_true};
+use storage::mode::{Flags, is_known, is_true};
 
 /// The largest file that is read. It holds two lines and comments.
 const BYTES_MAX: u64 = 64 * 1024;
@@ -125,7 +125,7 @@ impl FlagSource {
             *flag = is_true(value);
         }
         let flags = Flags { database_writes, file_fallback, revision: 0 };
-        if flags.mode() == Mode::Invalid {
+        if flags.accepts_nothing() {
             return Err("it would switch off all storage".to_owned());
         }
         Ok((database_writes, file_fallback))
@@ -144,6 +144,8 @@ fn read_bounded(path: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use storage::mode::Mode;
+
     use super::*;
 
     const BOTH: Defaults = Defaults { database_writes: true, file_fallback: true };

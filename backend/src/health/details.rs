@@ -217,11 +217,11 @@ impl Health {
     async fn queue_depth(&self) -> Option<usize> {
         let state = self.sources.router.state();
         match &self.sources.registry {
-            Some(registry) if state.effective_mode.has_database() => {
+            Some(registry) if state.writes_database() => {
                 let registry = registry.clone();
                 self.queue.get(|| async move { registry.queue_depth(COUNTED_MAX).await }).await?.ok()
             }
-            _ if state.effective_mode == Mode::FileOnly => {
+            _ if state.writes_files_alone() => {
                 let files = self.sources.router.files().clone();
                 let open = self.open.get(|| async move { files.open_count().await }).await?.ok()?;
                 Some(open.saturating_sub(self.sources.worker.active_count()))
@@ -232,7 +232,7 @@ impl Health {
 
     async fn replicas(&self) -> Option<Vec<Replica>> {
         let registry = self.sources.registry.clone()?;
-        if !self.sources.router.state().effective_mode.has_database() {
+        if !self.sources.router.writes_database() {
             return None;
         }
         self.replicas.get(|| async move { registry.replicas().await }).await?.ok()

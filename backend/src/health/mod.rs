@@ -302,7 +302,7 @@ impl Health {
     /// The number of runs with a conflict, as the database counts them. None if it is not queried.
     async fn conflicts(&self) -> Option<usize> {
         let registry = self.sources.registry.clone()?;
-        if !self.sources.router.state().effective_mode.has_database() {
+        if !self.sources.router.writes_database() {
             return None;
         }
         self.conflicts.get(|| async move { registry.conflicts(COUNTED_MAX).await }).await?.ok()
@@ -331,7 +331,7 @@ impl Health {
             Some(Err(error)) => {
                 (Connection::Failed, Some(messages::database_error(error, identity.environment)))
             }
-            None if state.mode.has_database() => (Connection::Skipped, state.reason.clone()),
+            None if state.flags.expects_database() => (Connection::Skipped, state.reason.clone()),
             None => (Connection::Skipped, None),
         };
         HealthSummary {
@@ -351,7 +351,7 @@ impl Health {
     }
 
     fn reason_against(&self, stores: &Stores) -> Option<NotReady> {
-        if stores.state.mode == Mode::Invalid {
+        if stores.state.flags.accepts_nothing() {
             Some(NotReady::PersistenceDisabled)
         } else if self.sources.worker.is_stopping() {
             Some(NotReady::Draining)
@@ -367,9 +367,9 @@ impl Health {
 
     async fn stores(&self) -> Stores {
         let state = self.sources.router.state();
-        let has_database = state.mode.has_database() && self.sources.router.database().is_some();
+        let has_database = state.flags.expects_database() && self.sources.router.database().is_some();
         // Without a database, the files replace it, even if the flags do not say so.
-        let has_files = state.mode.has_files() || (state.mode.has_database() && !has_database);
+        let has_files = state.flags.expects_files() || (state.flags.expects_database() && !has_database);
         let (database, files) = tokio::join!(
             async { if has_database { Some(self.ask_database(&state).await) } else { None } },
             async { if has_files { Some(self.ask_files().await) } else { None } },

@@ -40,7 +40,7 @@ pub(super) async fn read(
     source_name: &str,
     url: &str,
 ) -> Result<CompressedDocument, RunFailure> {
-    let has_files = router.flags().mode().has_files();
+    let has_files = router.expects_files();
     let is_spooled = has_files && router.files().is_spooled(&fence.run);
     // Every log line of the download names the run.
     let span = tracing::error_span!("document", run_id = %fence.run);

@@ -68,6 +68,24 @@ impl Flags {
             (false, false) => Mode::Invalid,
         }
     }
+
+    /// Whether both flags are off, so that nothing is accepted.
+    #[must_use]
+    pub const fn accepts_nothing(self) -> bool {
+        matches!(self.mode(), Mode::Invalid)
+    }
+
+    /// Whether the flags ask for the database.
+    #[must_use]
+    pub const fn expects_database(self) -> bool {
+        self.mode().has_database()
+    }
+
+    /// Whether the flags ask for files.
+    #[must_use]
+    pub const fn expects_files(self) -> bool {
+        self.mode().has_files()
+    }
 }
 
 /// Parses a flag: true for `true 1 yes on` in any case, false for everything else.

@@ -55,7 +55,7 @@ impl Banner<'_> {
                 state.mode
             );
         }
-        if state.effective_mode.has_files() && self.file_storage == FileStorage::Ephemeral {
+        if state.writes_files() && self.file_storage == FileStorage::Ephemeral {
             tracing::warn!(
                 event = "files_ephemeral",
                 files = self.files,

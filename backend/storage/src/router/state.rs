@@ -22,6 +22,26 @@ pub struct StorageState {
     pub file_alarm: Option<String>,
 }
 
+impl StorageState {
+    /// Whether outputs go to the database now.
+    #[must_use]
+    pub const fn writes_database(&self) -> bool {
+        self.effective_mode.has_database()
+    }
+
+    /// Whether outputs go to files now.
+    #[must_use]
+    pub const fn writes_files(&self) -> bool {
+        self.effective_mode.has_files()
+    }
+
+    /// Whether outputs go to files alone now, by the flags or because the database is down.
+    #[must_use]
+    pub const fn writes_files_alone(&self) -> bool {
+        self.writes_files() && !self.writes_database()
+    }
+}
+
 impl Router {
     /// Reads the state of storage.
     #[must_use]
@@ -45,31 +65,31 @@ impl Router {
     /// Whether both storage flags are off, so that the service accepts nothing.
     #[must_use]
     pub fn is_disabled(&self) -> bool {
-        self.flags().mode() == Mode::Invalid
+        self.flags().accepts_nothing()
     }
 
     /// Whether outputs go to files alone now, by the flags or because the database is down.
     #[must_use]
     pub fn writes_files_alone(&self) -> bool {
-        self.state().effective_mode == Mode::FileOnly
+        self.state().writes_files_alone()
     }
 
     /// Whether outputs go to the database now.
     #[must_use]
     pub fn writes_database(&self) -> bool {
-        self.state().effective_mode.has_database()
+        self.state().writes_database()
     }
 
     /// Whether the operator's flags ask for files.
     #[must_use]
     pub fn expects_files(&self) -> bool {
-        self.flags().mode().has_files()
+        self.flags().expects_files()
     }
 
     /// Whether the operator's flags ask for the database.
     #[must_use]
     pub fn is_database_expected(&self) -> bool {
-        self.flags().mode().has_database()
+        self.flags().expects_database()
     }
 
     /// Whether the current mode has a database, even if it is down.

@@ -90,7 +90,7 @@ impl Listener {
     ) -> Result<(), StorageError> {
         let has_database = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            mode = flags.wait_for(|flags| flags.mode().has_database()) => mode.is_ok(),
+            mode = flags.wait_for(|flags| flags.expects_database()) => mode.is_ok(),
         };
         if !has_database {
             // The flags cannot change any more.
@@ -105,7 +105,7 @@ impl Listener {
             .connect_lazy_with(self.options.clone());
         let listened = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            _ = flags.wait_for(|flags| !flags.mode().has_database()) => Ok(()),
+            _ = flags.wait_for(|flags| !flags.expects_database()) => Ok(()),
             error = self.listen_until_lost(&pool, &on_notification) => Err(error),
         };
         on_notification(Notification::Lost);
