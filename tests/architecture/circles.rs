@@ -12,20 +12,6 @@ const CRATES: &[&str] = &["pipeline/src", "backend/foundation/src", "backend/sto
 /// file that is in no circle any more must leave its list, so the lists only shrink.
 const CIRCLES_LEFT: &[&[&str]] = &[
     &[
-        "backend/src/cli/brands.rs",
-        "backend/src/cli/export.rs",
-        "backend/src/cli/extract.rs",
-        "backend/src/cli/healthcheck.rs",
-        "backend/src/cli/migrate.rs",
-        "backend/src/cli/mod.rs",
-        "backend/src/cli/openapi.rs",
-        "backend/src/cli/progress.rs",
-        "backend/src/cli/reconcile.rs",
-        "backend/src/cli/run.rs",
-        "backend/src/cli/serve.rs",
-        "backend/src/cli/webhooks.rs",
-    ],
-    &[
         "backend/src/http/auth.rs",
         "backend/src/http/body.rs",
         "backend/src/http/brands.rs",

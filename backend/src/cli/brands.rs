@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{fail, put, put_json, say};
+use super::output::{fail, put, put_json, say};
 use crate::{brands::BrandFolder, config::Config};
 
 #[derive(Debug, clap::Args)]

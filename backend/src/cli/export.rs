@@ -6,7 +6,11 @@ use chrono::{DateTime, Utc};
 use pipeline::run::RunId;
 use serde_json::json;
 
-use super::{EXIT_COULD_NOT_CHECK, EXIT_USAGE, EXIT_WARNINGS, fail, parse_run, put, put_json, say};
+use super::{
+    exit::{EXIT_COULD_NOT_CHECK, EXIT_USAGE, EXIT_WARNINGS},
+    output::{fail, put, put_json, say},
+    run_id::parse_run,
+};
 use crate::{app, config::Config};
 use storage::sync::{export::Exported, verify::Scope};
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use pipeline::document::{Document, DocumentError};
 use serde::Serialize;
 
-use super::fail;
+use super::output::fail;
 use crate::documents::isolate;
 use foundation::safe_read;
 

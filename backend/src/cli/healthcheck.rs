@@ -11,7 +11,10 @@ use reqwest::{Response, redirect::Policy};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{EXIT_COULD_NOT_CHECK, put, put_json, say};
+use super::{
+    exit::EXIT_COULD_NOT_CHECK,
+    output::{put, put_json, say},
+};
 use crate::config::Config;
 use foundation::tls;
 

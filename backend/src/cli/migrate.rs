@@ -4,7 +4,10 @@ use std::{process::ExitCode, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::{EXIT_COULD_NOT_CHECK, put, put_json, say};
+use super::{
+    exit::EXIT_COULD_NOT_CHECK,
+    output::{put, put_json, say},
+};
 use crate::{
     clock::SystemClock,
     config::Config,

@@ -1,41 +1,31 @@
 //! The command line: one file per command. Errors and progress go to stderr, results to stdout.
 
 pub mod brands;
+mod exit;
 pub mod export;
 pub mod extract;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
+mod output;
 pub mod progress;
 pub mod reconcile;
 pub mod run;
+mod run_id;
 pub mod serve;
 pub mod webhooks;
 
-use std::{
-    ffi::OsString,
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
-use pipeline::run::RunId;
 
+use self::{exit::EXIT_USAGE, output::fail};
 use crate::{
     clock::SystemClock,
     config::{self, Config, Purpose},
     documents::isolate,
     telemetry::logs::{self, LogFormat},
 };
-
-/// Exit codes: 0 ok, 1 failed, 2 warnings under `--strict`, 3 could not check, 64 wrong usage (EX_USAGE of
-/// sysexits, because clap's own 2 has another meaning here).
-const EXIT_WARNINGS: u8 = 2;
-const EXIT_COULD_NOT_CHECK: u8 = 3;
-const EXIT_USAGE: u8 = 64;
 
 /// Turns a document and a brand into a report of opportunities with page references for every claim.
 #[derive(Debug, Parser)]
@@ -112,12 +102,7 @@ pub fn main() -> ExitCode {
     });
     // An abandoned write may still hang on a dead disk, and must not block the exit.
     runtime.shutdown_background();
-    if IS_OUTPUT_LOST.load(Ordering::Relaxed) { ExitCode::FAILURE } else { code }
-}
-
-/// Parses a run's id for clap.
-fn parse_run(text: &str) -> Result<RunId, String> {
-    RunId::parse(text).map_err(|error| error.to_string())
+    if output::is_output_lost() { ExitCode::FAILURE } else { code }
 }
 
 /// Starts the log. A service logs its progress. A command shows progress lines, so its log holds only
@@ -134,48 +119,4 @@ fn start_logs(config: &Config, is_service: bool) {
     let subscriber = logs::subscriber(filter, format, Arc::new(SystemClock::default()), std::io::stderr);
     // It fails only if a subscriber is installed already, which is equally good.
     let _ = tracing::subscriber::set_global_default(subscriber);
-}
-
-/// Prints the error to stderr.
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
-    say(&format!("innovation: {error}"));
-    ExitCode::FAILURE
-}
-
-/// Prints a line for people.
-fn say(line: &str) {
-    use std::io::Write as _;
-    // A closed stderr must not end the command.
-    let _ = writeln!(std::io::stderr().lock(), "{}", for_terminal(line));
-}
-
-/// Removes control characters that a terminal would execute. Names of files and documents come from
-/// strangers.
-fn for_terminal(text: &str) -> String {
-    let is_obeyed = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-/// Set if a result could not be printed. The command has then failed, whatever it did.
-static IS_OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
-
-/// Prints a result. A closed pipe (`| head`) is not an error.
-fn put(text: &str) {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            IS_OUTPUT_LOST.store(true, Ordering::Relaxed);
-            say(&format!("innovation: the result could not be printed: {error}"));
-        }
-        _ => {}
-    }
-}
-
-/// Prints a result as one line of JSON.
-fn put_json(value: &serde_json::Value) {
-    put(&format!("{value}\n"));
 }

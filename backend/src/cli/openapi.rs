@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::put;
+use super::output::put;
 use crate::http::openapi::DOCUMENT;
 
 pub(super) fn run() -> ExitCode {

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 use pipeline::clock::Clock as _;
 
-use super::say;
+use super::output::say;
 use crate::clock::SystemClock;
 
 /// The interval of the spinner.

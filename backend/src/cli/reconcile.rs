@@ -7,7 +7,11 @@ use chrono::{DateTime, Utc};
 use pipeline::run::RunId;
 use serde_json::json;
 
-use super::{EXIT_COULD_NOT_CHECK, fail, parse_run, put, put_json, say};
+use super::{
+    exit::EXIT_COULD_NOT_CHECK,
+    output::{fail, put, put_json, say},
+    run_id::parse_run,
+};
 use crate::{
     app,
     config::{Config, StoragePlace},

@@ -19,7 +19,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{fail, progress::Progress, put, put_json};
+use super::{
+    output::{fail, put, put_json},
+    progress::Progress,
+};
 use crate::{
     app::{App, Overrides},
     config::{AnalystChoice, Config},

@@ -14,7 +14,7 @@ use storage::sync::Reconciler;
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 use self::tasks::{Ending, start_background};
-use super::fail;
+use super::output::fail;
 use crate::{
     app::Service,
     background::Lifetime,
