@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output::put;
-use crate::http::openapi::DOCUMENT;
+use crate::http::router::DOCUMENT;
 
 pub(super) fn run() -> ExitCode {
     put(&format!("{:#}\n", *DOCUMENT));

@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::{HttpState, codes, error::Problem};
+use super::{codes, error::Problem};
+use crate::config::AccessConfig;
 
 /// The other header that may carry a key.
 pub(super) const API_KEY_HEADER: &str = "X-API-Key";
@@ -121,23 +122,13 @@ pub(super) struct Guard {
 }
 
 impl Guard {
+    /// With the keys of `/run` and the reads.
+    pub(super) fn new(access: &AccessConfig) -> Self {
+        Self { keys: Keys::new(&access.api_keys), allows_frontend: access.allow_frontend_without_key }
+    }
+
     /// Whether a request without a key may continue. A wrong key is refused in any case.
     fn lets_in(&self, request: &Request) -> bool {
         self.allows_frontend && request.method() == Method::POST && request.uri().path() == "/run"
-    }
-}
-
-impl HttpState {
-    /// The keys of `/run` and the reads.
-    pub(super) fn api_keys(&self) -> Guard {
-        Guard {
-            keys: Keys::new(&self.access.api_keys),
-            allows_frontend: self.access.allow_frontend_without_key,
-        }
-    }
-
-    /// The key of `/metrics`.
-    pub(super) fn metrics_keys(&self) -> Keys {
-        Keys::new(self.access.metrics_key.as_slice())
     }
 }

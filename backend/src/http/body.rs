@@ -6,7 +6,7 @@ use axum::{body::BodyDataStream, extract::Request, http::header};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
-use super::{Limits, codes, error::Problem};
+use super::{codes, error::Problem, state::Limits};
 
 /// How much of an oversized body is read and dropped. A sender that is cut off earlier sees only a broken
 /// connection instead of the answer.

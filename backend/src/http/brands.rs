@@ -13,9 +13,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    HttpState, codes,
+    codes,
     error::{Problem, brand_not_found},
     operation::Operation,
+    state::HttpState,
 };
 use crate::brands::BrandFolder;
 

@@ -1,7 +1,7 @@
 //! `/docs`: the API's description as a page. It is generated from the OpenAPI document, without scripts and
 //! without foreign resources.
 
-use std::{fmt::Write as _, sync::LazyLock};
+use std::fmt::Write as _;
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -9,14 +9,12 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use super::{error::Problem, openapi::DOCUMENT, operation::Operation};
+use super::{error::Problem, operation::Operation};
 
 const STYLE: &str = include_str!("docs.css");
 
-static BODY: LazyLock<String> = LazyLock::new(|| body(&DOCUMENT));
-
-/// `GET /docs`
-pub(super) async fn page() -> Result<Response, Problem> {
+/// The answer of `GET /docs` with this content.
+pub(super) fn page(body: &str) -> Result<Response, Problem> {
     // A fresh nonce for each answer, so that no injected style applies.
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let policy = format!(
@@ -26,8 +24,7 @@ pub(super) async fn page() -> Result<Response, Problem> {
     let page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>innovation-pipeline API</title>\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<style nonce=\"{nonce}\">\n{STYLE}</style>\n</head>\n\
-         <body>\n{}</body>\n</html>\n",
-        *BODY
+         <body>\n{body}</body>\n</html>\n"
     );
     let html = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     Ok(([html, (header::CONTENT_SECURITY_POLICY, policy)], page).into_response())
@@ -40,7 +37,8 @@ pub(super) fn describe() -> Operation {
         .form::<String>("text/html; charset=utf-8")
 }
 
-fn body(document: &Value) -> String {
+/// The content of the page.
+pub(super) fn body(document: &Value) -> String {
     let mut page = String::new();
     let (title, version) = (text(document, "/info/title"), text(document, "/info/version"));
     let introduction = prose(text(document, "/info/description"));

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    UNALTERED,
+    cache_control::UNALTERED,
     codes::{self, Code},
     request_id::RequestId,
 };
@@ -48,7 +48,7 @@ pub struct FieldProblem {
     pub detail: String,
 }
 
-/// An error on its way to a client. The layer [`super::request_id`] writes its body, which names the request.
+/// An error on its way to a client. The layer [`super::access_log`] writes its body, which names the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub status: StatusCode,

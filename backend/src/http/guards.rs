@@ -10,7 +10,7 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 
-use super::{HttpState, codes, error::Problem};
+use super::{codes, error::Problem, state::HttpState};
 
 /// Answers 503 if a handler takes too long. A write that it started ends by its own limits.
 pub(super) async fn time_limit(State(state): State<HttpState>, request: Request, next: Next) -> Response {

@@ -9,7 +9,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{HttpState, UNALTERED, codes, error::Problem, operation::Operation};
+use super::{cache_control::UNALTERED, codes, error::Problem, operation::Operation, state::HttpState};
 use crate::health::{HealthStatus, HealthSummary, details::HealthDetails};
 
 /// The process runs.

@@ -7,9 +7,10 @@ use axum::{
 };
 
 use super::{
-    HttpState, auth,
+    auth::{self, Keys},
     error::Problem,
     operation::{Key, Operation},
+    state::HttpState,
 };
 use crate::telemetry::metrics;
 
@@ -23,7 +24,8 @@ pub(super) fn describe() -> Operation {
 
 /// All metrics. Requires `METRICS_KEY` if it is set.
 pub(super) async fn prometheus(State(state): State<HttpState>, headers: HeaderMap) -> Response {
-    if let Err(problem) = state.metrics_keys().check(&headers) {
+    let keys = Keys::new(state.access.metrics_key.as_slice());
+    if let Err(problem) = keys.check(&headers) {
         return auth::refuse(problem);
     }
     let measured = state.health.measured().await;

@@ -3,13 +3,9 @@
 //! `schemars` generates the schemas: JSON Schema 2020-12, which OpenAPI 3.1 uses. The same derive generates
 //! the schemas of a model's answers.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::BTreeMap;
 
-use axum::{
-    Json,
-    http::StatusCode,
-    response::{IntoResponse as _, Response},
-};
+use axum::http::StatusCode;
 use schemars::{SchemaGenerator, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Map, Value, json};
 
@@ -18,7 +14,6 @@ use super::{
     codes::{self, Code},
     error::ProblemBody,
     operation::{Answer, Key, Operation, describe},
-    router,
     routes::Served,
 };
 
@@ -29,14 +24,6 @@ const INTRODUCTION: &str = "A document goes in, a brand's next opportunities com
 route, and 405 `method_not_allowed` with `Allow`. Every answer names its request in `X-Request-Id`. New fields may come \
 at any time: take those that you know. Lengths of texts and lists in stage outputs are limits of the analyst, not of \
 this API.";
-
-/// The document. It depends on the code alone.
-pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(&router::served()));
-
-/// `GET /openapi.json`
-pub(super) async fn json() -> Response {
-    Json(&*DOCUMENT).into_response()
-}
 
 pub(super) fn describe_json() -> Operation {
     Operation::new("Documentation", "getOpenApi", "This description")
@@ -84,7 +71,7 @@ fn relax(schema: &mut schemars::Schema) {
     transform_subschemas(&mut relax, schema);
 }
 
-fn document(served: &[Served]) -> Value {
+pub(super) fn document(served: &[Served]) -> Value {
     let mut schemas = Schemas::new();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for one in served {
@@ -291,6 +278,7 @@ fn header(meaning: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::router::{self, DOCUMENT};
 
     #[test]
     fn every_operation_has_an_id_and_a_response() {

@@ -1,17 +1,30 @@
 //! All routes in one place, each with its description.
 
+use std::sync::LazyLock;
+
 use axum::{
-    Router,
+    Json, Router,
     middleware::{from_fn, from_fn_with_state},
+    response::Response,
 };
+use serde_json::Value;
 use tower::Layer as _;
 use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLayer};
 
 use super::{
-    HttpState, auth, brands, cors, docs, error, guards, health, metrics, openapi, request_id,
+    access_log, auth, brands, cors, docs,
+    error::{self, Problem},
+    guards, health, metrics, openapi,
     routes::{Routes, Served},
     runs::{self, describe},
+    state::HttpState,
 };
+
+/// The API's description. It depends on the code alone.
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| openapi::document(&served()));
+
+/// The content of `/docs`.
+static PAGE: LazyLock<String> = LazyLock::new(|| docs::body(&DOCUMENT));
 
 /// The routes that require a key: `/run`, and everything about runs.
 fn with_key() -> Routes {
@@ -39,8 +52,18 @@ fn public() -> Routes {
         .get("/health/deep", health::deep, health::describe_deep())
         // It has its own key, if one is set.
         .get("/metrics", metrics::prometheus, metrics::describe())
-        .get("/openapi.json", openapi::json, openapi::describe_json())
-        .get("/docs", docs::page, docs::describe())
+        .get("/openapi.json", openapi_json, openapi::describe_json())
+        .get("/docs", docs_page, docs::describe())
+}
+
+/// `GET /openapi.json`
+async fn openapi_json() -> Json<&'static Value> {
+    Json(&*DOCUMENT)
+}
+
+/// `GET /docs`
+async fn docs_page() -> Result<Response, Problem> {
+    docs::page(&PAGE)
 }
 
 /// All operations, for the documentation.
@@ -50,7 +73,7 @@ pub(super) fn served() -> Vec<Served> {
 
 /// The whole API.
 pub fn router(state: HttpState) -> Router {
-    let keys = from_fn_with_state(state.api_keys(), auth::require_api_key);
+    let keys = from_fn_with_state(auth::Guard::new(&state.access), auth::require_api_key);
     let runs = if state.serves_runs { with_key().router.route_layer(keys) } else { Router::new() };
     let mut router = runs
         .merge(public().router)
@@ -63,7 +86,7 @@ pub fn router(state: HttpState) -> Router {
         router = router.layer(cors);
     }
     let router = router
-        .layer(from_fn_with_state(state.clone(), request_id::name_and_log))
+        .layer(from_fn_with_state(state.clone(), access_log::name_and_log))
         .layer(CompressionLayer::new())
         .layer(from_fn(guards::security_headers))
         .with_state(state);

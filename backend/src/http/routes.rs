@@ -7,8 +7,8 @@ use axum::{
 };
 
 use super::{
-    HttpState,
     operation::{Key, Operation},
+    state::HttpState,
 };
 
 /// An operation with its route.

@@ -4,6 +4,7 @@ mod bodies;
 pub(super) mod describe;
 mod events;
 mod list;
+mod path;
 mod report;
 mod submission;
 mod view;
@@ -11,19 +12,19 @@ mod view;
 use axum::{
     Json,
     extract::{Path, RawQuery, Request, State, rejection::PathRejection},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use pipeline::run::{RunId, RunStatus};
 use tracing::Instrument as _;
 
-use self::bodies::{Accepted, AcceptedAgain, Cancelled, Word};
 pub(super) use self::events::follow;
-use super::{HttpState, UNALTERED, auth, body, codes, error::Problem};
+use self::{
+    bodies::{Accepted, AcceptedAgain, Cancelled, Word},
+    path::parse,
+};
+use super::{auth, body, cache_control::NO_STORE, error::Problem, state::HttpState};
 use crate::runs::{Retried, Submission};
-
-/// For all answers about runs.
-const NO_STORE: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, UNALTERED)];
 
 /// Accepts a run: 202, and the same 202 for every repetition.
 pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Response {
@@ -129,13 +130,6 @@ pub(super) async fn delete(
 
 fn status_url(run_id: &RunId) -> String {
     format!("/status/{run_id}")
-}
-
-/// Parses a run id. Any other text gets 404, because no run has such an id.
-fn parse(run_id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> {
-    let unknown = || Problem::new(codes::RUN_NOT_FOUND, "there is no run with this id");
-    let Path(run_id) = run_id.map_err(|_| unknown())?;
-    RunId::parse(&run_id).map_err(|_| unknown())
 }
 
 /// Runs work to its end, even if the client hangs up. Half a change must never remain.

@@ -6,8 +6,8 @@ use axum::extract::Request;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{HttpState, auth, client_ip::client_ip};
-use crate::telemetry::metrics;
+use super::{auth, client_ip::client_ip};
+use crate::{config::AccessConfig, telemetry::metrics};
 
 /// The most streams of one process: half of its connections, so that the other half stays free for other
 /// requests.
@@ -24,14 +24,14 @@ pub(super) enum Client {
 
 impl Client {
     /// The client of an admitted request.
-    pub(super) fn of(request: &Request, state: &HttpState) -> Self {
+    pub(super) fn of(request: &Request, access: &AccessConfig) -> Self {
         // Without configured keys, an invented key must not make a client look like another one.
-        if !state.access.api_keys.is_empty()
+        if !access.api_keys.is_empty()
             && let Some(digest) = auth::given_digest(request.headers())
         {
             return Self::Key(digest);
         }
-        client_ip(request, state.access.trusted_proxy_hops).map_or(Self::Unknown, Self::Address)
+        client_ip(request, access.trusted_proxy_hops).map_or(Self::Unknown, Self::Address)
     }
 }
 

@@ -17,14 +17,16 @@ use pipeline::run::{RunId, RunStatus, Stage};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    NO_STORE,
     bodies::{RunEventBody, StagesDone, StoredStageBody, Time, Word},
-    parse, view,
+    path::parse,
+    view,
 };
 use crate::{
     http::{
-        HttpState, codes,
+        cache_control::NO_STORE,
+        codes,
         error::Problem,
+        state::HttpState,
         streams::{Admitted, Client},
     },
     runs::{EventId, EventKind, Progress, QueryError, RunEvent, RunWatch, Update},
@@ -62,7 +64,7 @@ pub(in crate::http) async fn follow(
     if state.streams.ending().is_cancelled() {
         return Ok(streaming(Body::from(come_again())));
     }
-    let Some(admitted) = state.streams.admit(Client::of(&request, &state)) else {
+    let Some(admitted) = state.streams.admit(Client::of(&request, &state.access)) else {
         let detail =
             "too many event streams are open (MAX_EVENT_STREAMS_PER_CLIENT); close one, or try again later";
         return Err(Problem::unavailable(codes::TOO_MANY_STREAMS, detail, RETRY_STREAMS));

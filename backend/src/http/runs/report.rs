@@ -8,7 +8,7 @@ use pipeline::run::RunStatus;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::{
-    http::{UNALTERED, codes, error::Problem},
+    http::{cache_control::UNALTERED, codes, error::Problem},
     runs::RunView,
 };
 

@@ -1,0 +1,47 @@
+//! The dependencies of the handlers, and the limits of a request.
+
+use std::{sync::Arc, time::Duration};
+
+use super::streams::Streams;
+use crate::{
+    brands::BrandFolder,
+    config::AccessConfig,
+    health::Health,
+    runs::{RunWatchers, Runs},
+};
+
+/// The dependencies of the handlers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HttpState {
+    pub runs: Arc<Runs>,
+    pub watchers: Arc<RunWatchers>,
+    pub streams: Arc<Streams>,
+    pub health: Arc<Health>,
+    pub brands: BrandFolder,
+    pub access: Arc<AccessConfig>,
+    /// Whether this process accepts and shows runs. A process that only executes them serves health and
+    /// metrics.
+    pub serves_runs: bool,
+    pub limits: Limits,
+}
+
+/// The limits of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From a request's headers to its answer's: the time for which the frontend waits.
+    pub request_timeout: Duration,
+    /// From a request's headers to the end of its body.
+    pub body_timeout: Duration,
+    /// The largest body. A submission is an address and three names.
+    pub body_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            body_bytes_max: 64 * 1024,
+        }
+    }
+}
