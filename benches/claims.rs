@@ -21,7 +21,7 @@ use std::{
 
 use backend::config::{Config, Purpose};
 use harness::{machine, ms, percentile, row};
-use storage::{Claim, Lease, Store as _, postgres::PostgresStore};
+use storage::{Claim, Lease, postgres::PostgresStore, prelude::*};
 use support::{postgres::query, service::TestEnv};
 
 /// The number of finished rows and of queued rows.

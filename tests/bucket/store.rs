@@ -16,9 +16,10 @@ use pipeline::{
     run::{RunId, Stage},
 };
 use storage::{
-    Acceptance, Claim, Control as _, End, Lease, Listing, PageStart, StorageErrorKind, Store,
+    Acceptance, Claim, End, Lease, Listing, PageStart, StorageErrorKind, Store,
     contract::{Place, accepted, at, failure, holds, new_run, record},
     files::FileStore,
+    prelude::*,
 };
 
 use crate::support::s3::{BUCKET, S3};

@@ -42,10 +42,10 @@ use pipeline::{
     run::{RunId, Stage},
 };
 use serde_json::{Value, json};
-use storage::ReplicaRegistry;
 use storage::{
-    Acceptance, Claim, Control, End, Fence, Lease, Listing, Replica, RunPage, RunRecord, RunSubmission,
-    StorageError, StorageErrorKind, Store, StoredIn, TombstoneOutcome,
+    Acceptance, Claim, Control, End, Fence, Lease, Lifecycle, Listing, QueueStats, Replica, ReplicaRegistry,
+    RunPage, RunQueries, RunRecord, RunSubmission, Stages, StorageError, StorageErrorKind, StoredIn,
+    TombstoneOutcome, Tombstones,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     files::FileStore,
@@ -157,6 +157,8 @@ impl Service {
             stall_after: Duration::from_secs(60),
         };
         let worker = Worker::new(storage.clone(), tools, config);
+        let queue_stats =
+            setup.database.clone().filter(|_| setup.registry).map(|it| it as Arc<dyn QueueStats>);
         let health = Health::new(HealthDeps {
             identity: Identity {
                 version: "1.2.3",
@@ -179,16 +181,20 @@ impl Service {
                 .clone()
                 .filter(|_| setup.registry)
                 .map(|it| it as Arc<dyn ReplicaRegistry>),
+            queue_stats: queue_stats.clone(),
             model: None,
             parser: Isolation {
                 program: Some(env!("CARGO_BIN_EXE_innovation").into()),
                 ..Isolation::default()
             },
         });
-        let registry =
-            setup.database.clone().filter(|_| setup.registry).map(|it| it as Arc<dyn ReplicaRegistry>);
-        let queue =
-            Admission::new(storage.clone(), worker.clone(), registry, clock.clone(), setup.queued_runs_max);
+        let queue = Admission::new(
+            storage.clone(),
+            worker.clone(),
+            queue_stats,
+            clock.clone(),
+            setup.queued_runs_max,
+        );
         let runs =
             Arc::new(Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock));
         let state = HttpState {
@@ -319,7 +325,7 @@ impl FakeDatabase {
 }
 
 #[async_trait]
-impl Store for FakeDatabase {
+impl Lifecycle for FakeDatabase {
     async fn accept(&self, _: &RunSubmission, _: Option<&Lease>) -> Result<Acceptance, StorageError> {
         self.answer().await.map(|()| Acceptance::New(None))
     }
@@ -336,19 +342,11 @@ impl Store for FakeDatabase {
         self.answer().await.map(|()| Vec::new())
     }
 
+    async fn lost_leases(&self, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        self.answer().await.map(|()| Vec::new())
+    }
+
     async fn release(&self, _: &Fence) -> Result<(), StorageError> {
-        self.answer().await
-    }
-
-    async fn load(&self, _: &RunId) -> Result<Option<RunRecord>, StorageError> {
-        self.answer().await.map(|()| None)
-    }
-
-    async fn store_stage(&self, _: &Fence, _: &StageRecord) -> Result<(), StorageError> {
-        self.answer().await
-    }
-
-    async fn mark_unsynced(&self, _: &Fence, _: &[Stage]) -> Result<(), StorageError> {
         self.answer().await
     }
 
@@ -363,15 +361,29 @@ impl Store for FakeDatabase {
 }
 
 #[async_trait]
-impl Control for FakeDatabase {
+impl Stages for FakeDatabase {
+    async fn store_stage(&self, _: &Fence, _: &StageRecord) -> Result<(), StorageError> {
+        self.answer().await
+    }
+
+    async fn mark_unsynced(&self, _: &Fence, _: &[Stage]) -> Result<(), StorageError> {
+        self.answer().await
+    }
+}
+
+#[async_trait]
+impl RunQueries for FakeDatabase {
+    async fn load(&self, _: &RunId) -> Result<Option<RunRecord>, StorageError> {
+        self.answer().await.map(|()| None)
+    }
+
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         self.answer().await.map(|()| RunPage::of(Vec::new(), listing, StoredIn::DATABASE))
     }
+}
 
-    async fn lost_leases(&self, _: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        self.answer().await.map(|()| Vec::new())
-    }
-
+#[async_trait]
+impl Control for FakeDatabase {
     async fn retry(&self, _: &RunId, _: i32) -> Result<Option<i32>, StorageError> {
         self.answer().await.map(|()| None)
     }
@@ -379,7 +391,10 @@ impl Control for FakeDatabase {
     async fn cancel(&self, _: &RunId, _: &RunFailure, _: Timestamp) -> Result<bool, StorageError> {
         self.answer().await.map(|()| false)
     }
+}
 
+#[async_trait]
+impl Tombstones for FakeDatabase {
     async fn create_tombstone(&self, _: &RunId) -> Result<TombstoneOutcome, StorageError> {
         self.answer().await.map(|()| TombstoneOutcome::Done { had_run: false })
     }
@@ -399,14 +414,6 @@ impl Control for FakeDatabase {
 
 #[async_trait]
 impl ReplicaRegistry for FakeDatabase {
-    async fn queue_depth(&self, _: usize) -> Result<usize, StorageError> {
-        self.answer().await.map(|()| 7)
-    }
-
-    async fn conflicts(&self, _: usize) -> Result<usize, StorageError> {
-        self.answer().await.map(|()| self.conflicts.load(Ordering::Relaxed))
-    }
-
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {
         let replica = |id: &str| Replica {
             id: id.to_owned(),
@@ -427,5 +434,16 @@ impl ReplicaRegistry for FakeDatabase {
 
     async fn leave(&self, _: &str) -> Result<(), StorageError> {
         self.answer().await
+    }
+}
+
+#[async_trait]
+impl QueueStats for FakeDatabase {
+    async fn queue_depth(&self, _: usize) -> Result<usize, StorageError> {
+        self.answer().await.map(|()| 7)
+    }
+
+    async fn conflicts(&self, _: usize) -> Result<usize, StorageError> {
+        self.answer().await.map(|()| self.conflicts.load(Ordering::Relaxed))
     }
 }

@@ -8,7 +8,7 @@ use pipeline::{
     testing::{context, example_record, provenance},
 };
 use serde_json::json;
-use storage::{Acceptance, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, Store as _};
+use storage::{Acceptance, End, Fence, Lease, RunRequest, RunSubmission, StorageErrorKind, prelude::*};
 
 use super::{Behaviour, FakeDatabase, Service, Setup, request};
 use crate::support::golden::assert_golden;

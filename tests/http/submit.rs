@@ -2,7 +2,7 @@
 
 use backend::http::Limits;
 use serde_json::{Value, json};
-use storage::{StorageErrorKind, Store as _, mode::Flags};
+use storage::{StorageErrorKind, mode::Flags, prelude::*};
 
 use super::{Answer, Behaviour, FakeDatabase, Service, Setup, request};
 

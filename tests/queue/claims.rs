@@ -8,7 +8,7 @@ use std::{
 
 use pipeline::testing::ManualClock;
 use storage::{
-    Acceptance, Claim, RunSubmission, StorageError, StorageErrorKind, Store,
+    Acceptance, Claim, RunSubmission, StorageError, StorageErrorKind,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     contract::{claim, ended_lease, lease, new_run},
@@ -16,6 +16,7 @@ use storage::{
     memory::MemoryStore,
     mode::Flags,
     postgres::PostgresStore,
+    prelude::*,
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
 use tokio::sync::watch;

@@ -7,10 +7,11 @@ use backend::{
     clock::SystemClock,
 };
 use storage::{
-    ChangeNotifier as _, Control as _, Notification, Store as _,
+    ChangeNotifier as _, Notification,
     contract::{accepted, claim, lease, new_run},
     mode::Flags,
     postgres::Listener,
+    prelude::*,
 };
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;

@@ -15,6 +15,7 @@ use storage::{
     files::FileStore,
     memory::MemoryStore,
     mode::Flags,
+    prelude::*,
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
 use tokio::sync::watch;

@@ -9,13 +9,14 @@ use std::{
 use backend::clock::SystemClock;
 use pipeline::{clock::Clock, record::StageRecord, run::Stage};
 use storage::{
-    Fence, Lease, StorageError, Store as _,
+    Fence, Lease, StorageError,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     contract::{accepted, new_run, record},
     files::FileStore,
     mode::Flags,
     postgres::PostgresStore,
+    prelude::*,
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
 use tokio::{sync::watch, task::JoinSet};

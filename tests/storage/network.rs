@@ -7,9 +7,10 @@ use std::{
 
 use pipeline::run::Stage;
 use storage::{
-    StorageErrorKind, Store as _,
+    StorageErrorKind,
     contract::{accepted, new_run, record},
     postgres::{Connections, PostgresStore},
+    prelude::*,
 };
 
 use super::{config, migrated, store, value};

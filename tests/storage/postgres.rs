@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use pipeline::run::{RunStatus, Stage};
 use storage::{
-    Acceptance, End, StorageErrorKind, Store as _,
+    Acceptance, End, StorageErrorKind,
     contract::{accepted, at, claim, ended_lease, lease, new_run, record, records},
+    prelude::*,
 };
 
 use super::{migrated, store, value};

@@ -2,8 +2,9 @@
 
 use pipeline::run::Stage;
 use storage::{
-    Claim, StorageError, StorageErrorKind, Store as _,
+    Claim, StorageError, StorageErrorKind,
     contract::{accepted, at, failure, lease, new_run, record},
+    prelude::*,
 };
 use storage::{End, postgres::PostgresStore};
 

@@ -26,7 +26,7 @@ pub(super) fn wire_http(
     let queue = Admission::new(
         router.clone(),
         worker.clone(),
-        stores.registry(),
+        stores.queue_stats(),
         clock.clone(),
         config.work.queued_runs_max,
     );
@@ -52,6 +52,7 @@ pub(super) fn wire_http(
         flags: Some(stores.flags.clone()),
         reconciler: work.reconciler.clone(),
         registry: stores.registry(),
+        queue_stats: stores.queue_stats(),
         model: work.breaker.clone(),
         parser: Isolation::default(),
     });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pipeline::clock::Clock;
 use storage::{
-    ReplicaRegistry,
+    QueueStats, ReplicaRegistry,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     files::FileStore,
@@ -35,6 +35,10 @@ impl Stores {
     /// None without a database.
     pub(super) fn registry(&self) -> Option<Arc<dyn ReplicaRegistry>> {
         self.postgres.clone().map(|store| store as Arc<dyn ReplicaRegistry>)
+    }
+
+    pub(super) fn queue_stats(&self) -> Option<Arc<dyn QueueStats>> {
+        self.postgres.clone().map(|store| store as Arc<dyn QueueStats>)
     }
 }
 

@@ -31,12 +31,13 @@ use crate::{
 };
 use foundation::safe_read;
 use storage::{
-    End, Fence, RunRequest, RunSubmission, Store as _,
+    End, Fence, RunRequest, RunSubmission,
     files::{
         OpenError,
         manifest::{DocumentSummary, Manifest},
     },
     leased::LeasedRun,
+    prelude::*,
 };
 
 #[derive(Debug, clap::Args)]

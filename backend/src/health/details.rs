@@ -216,10 +216,10 @@ impl Health {
     /// ones.
     async fn queue_depth(&self) -> Option<usize> {
         let state = self.sources.router.state();
-        match &self.sources.registry {
-            Some(registry) if state.writes_database() => {
-                let registry = registry.clone();
-                self.queue.get(|| async move { registry.queue_depth(COUNTED_MAX).await }).await?.ok()
+        match &self.sources.queue_stats {
+            Some(queue_stats) if state.writes_database() => {
+                let queue_stats = queue_stats.clone();
+                self.queue.get(|| async move { queue_stats.queue_depth(COUNTED_MAX).await }).await?.ok()
             }
             _ if state.writes_files_alone() => {
                 let files = self.sources.router.files().clone();

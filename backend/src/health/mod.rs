@@ -25,10 +25,11 @@ use crate::{
     worker::Worker,
 };
 use storage::{
-    Replica, ReplicaRegistry, StorageError, StorageErrorKind, Store as _,
+    QueueStats, Replica, ReplicaRegistry, StorageError, StorageErrorKind,
     breaker::BreakerState,
     files::Unsynced,
     mode::Mode,
+    prelude::*,
     router::{Router, StorageState},
     sync::Reconciler,
 };
@@ -153,6 +154,8 @@ pub struct HealthDeps {
     pub reconciler: Option<Arc<Reconciler>>,
     /// None without a database.
     pub registry: Option<Arc<dyn ReplicaRegistry>>,
+    /// The counts of runs, by the same database.
+    pub queue_stats: Option<Arc<dyn QueueStats>>,
     /// None with the extractive analyst.
     pub model: Option<Arc<dyn ModelBreaker>>,
     pub parser: Isolation,
@@ -301,11 +304,11 @@ impl Health {
 
     /// The number of runs with a conflict, as the database counts them. None if it is not queried.
     async fn conflicts(&self) -> Option<usize> {
-        let registry = self.sources.registry.clone()?;
+        let queue_stats = self.sources.queue_stats.clone()?;
         if !self.sources.router.writes_database() {
             return None;
         }
-        self.conflicts.get(|| async move { registry.conflicts(COUNTED_MAX).await }).await?.ok()
+        self.conflicts.get(|| async move { queue_stats.conflicts(COUNTED_MAX).await }).await?.ok()
     }
 
     fn basic_of(

@@ -6,7 +6,7 @@ use pipeline::clock::Clock;
 use tokio::sync::Mutex;
 
 use crate::worker::Worker;
-use storage::{ReplicaRegistry, router::Router};
+use storage::{QueueStats, router::Router};
 
 /// How long a count is reused. Runs that this process accepts meanwhile are added to it.
 const COUNT_VALID: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ pub struct Admission {
     router: Arc<Router>,
     worker: Worker,
     /// None without a database.
-    census: Option<Arc<dyn ReplicaRegistry>>,
+    queue_stats: Option<Arc<dyn QueueStats>>,
     clock: Arc<dyn Clock>,
     runs_max: usize,
     counted: Mutex<Option<Counted>>,
@@ -35,11 +35,11 @@ impl Admission {
     pub fn new(
         router: Arc<Router>,
         worker: Worker,
-        census: Option<Arc<dyn ReplicaRegistry>>,
+        queue_stats: Option<Arc<dyn QueueStats>>,
         clock: Arc<dyn Clock>,
         runs_max: usize,
     ) -> Self {
-        Self { router, worker, census, clock, runs_max, counted: Mutex::default() }
+        Self { router, worker, queue_stats, clock, runs_max, counted: Mutex::default() }
     }
 
     /// Whether the queue is full. If it cannot be counted, it counts as not full, and acceptance shows
@@ -69,8 +69,8 @@ impl Admission {
     /// Counts in the database if the mode has one. With files alone, it counts the open runs minus the active
     /// ones.
     async fn count(&self) -> Option<usize> {
-        match &self.census {
-            Some(census) if self.router.writes_database() => census.queue_depth(self.runs_max).await.ok(),
+        match &self.queue_stats {
+            Some(stats) if self.router.writes_database() => stats.queue_depth(self.runs_max).await.ok(),
             _ if self.router.writes_files_alone() => {
                 let open = self.router.files().open_count().await.ok()?;
                 Some(open.saturating_sub(self.worker.active_count()))

@@ -7,7 +7,7 @@ use pipeline::{
 
 use super::{query::QueryError, service::Runs};
 use foundation::failpoints;
-use storage::{Control as _, RunRecord, StorageError, StorageErrorKind, Store as _, TombstoneOutcome};
+use storage::{RunRecord, StorageError, StorageErrorKind, TombstoneOutcome, prelude::*};
 
 /// A run that continues after a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]

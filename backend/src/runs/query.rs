@@ -12,10 +12,7 @@ use pipeline::{
 use serde_json::{Map, Value};
 
 use super::service::Runs;
-use storage::{
-    Control as _, End, Listing, RunPage, RunRecord, RunSummary, StorageError, Store as _, StoredIn,
-    mode::Mode,
-};
+use storage::{End, Listing, RunPage, RunRecord, RunSummary, StorageError, StoredIn, mode::Mode, prelude::*};
 
 /// Why a run cannot be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -15,8 +15,8 @@ use crate::{
 };
 use foundation::failpoints;
 use storage::{
-    Acceptance, Control as _, RunRequest, RunSubmission, StorageError, StorageErrorKind, Store as _,
-    frontend_rows::company_name,
+    Acceptance, RunRequest, RunSubmission, StorageError, StorageErrorKind, frontend_rows::company_name,
+    prelude::*,
 };
 
 /// A client's request for a run.

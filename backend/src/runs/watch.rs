@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{events::Progress, query::QueryError, service::Runs};
 use storage::{
-    ChangeNotifier, RunChanges, RunRecord, StorageError, StorageErrorKind, Store as _, router::Router,
+    ChangeNotifier, RunChanges, RunRecord, StorageError, StorageErrorKind, prelude::*, router::Router,
 };
 
 /// The state of a run when it was last read.

@@ -15,8 +15,9 @@ use super::{crash_loop, document, inner::Inner, progress::Progress, settings::Wo
 use crate::telemetry::metrics;
 use foundation::failpoints;
 use storage::{
-    End, Fence, RunRecord, RunRequest, RunSubmission, StorageErrorKind, Store as _,
+    End, Fence, RunRecord, RunRequest, RunSubmission, StorageErrorKind,
     leased::LeasedRun,
+    prelude::*,
     router::{Resume, Router},
 };
 

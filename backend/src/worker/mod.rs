@@ -33,7 +33,7 @@ use self::{
     inner::{Active, Inner},
     progress::Progress,
 };
-use storage::{Claim, Control as _, Fence, Lease, RunSubmission, StorageError, Store as _, router::Router};
+use storage::{Claim, Fence, Lease, RunSubmission, StorageError, prelude::*, router::Router};
 
 /// How often the worker polls for runs without a notification: runs of dead processes, and lost
 /// notifications. A run may wait one second after its lease; this is half of it.

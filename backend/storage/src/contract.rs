@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod control;
+mod commands;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -149,7 +149,7 @@ pub async fn holds(place: &dyn Place) {
     an_end_is_final(place).await;
     a_released_run_is_free_at_once(place).await;
     attempts_count_claims_that_ended_without_a_stage(place).await;
-    control::holds(place).await;
+    commands::holds(place).await;
     place.open().await.probe().await.unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! Keeps runs in memory, for tests: the shortest implementation of the storage rules.
 
-mod control;
+mod commands;
+mod queries;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,10 +19,10 @@ use tokio::time::Instant;
 use crate::{
     error::{StorageError, StorageErrorKind},
     ports::{
-        lifecycle::{Acceptance, Claim, Fence, Lease},
-        store::Store,
+        lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
+        stages::Stages,
     },
-    run::{End, RunRecord, RunSubmission, StoredIn, StoredStage},
+    run::{End, RunSubmission},
     term::Term,
 };
 
@@ -134,7 +135,7 @@ fn fenced(fence: &Fence) -> StorageError {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl Lifecycle for MemoryStore {
     async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         let mut runs = self.up()?;
         if self.lock_buried().contains(&run.id) {
@@ -213,6 +214,12 @@ impl Store for MemoryStore {
         Ok(lost)
     }
 
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let runs = self.up()?;
+        let is_held = |fence: &&Fence| runs.get(&fence.run).is_some_and(|entry| entry.is_held_by(fence));
+        Ok(fences.iter().filter(|fence| !is_held(fence)).map(|fence| fence.run.clone()).collect())
+    }
+
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let mut runs = self.up()?;
         let entry = runs.get_mut(&fence.run).filter(|entry| entry.status == RunStatus::Processing);
@@ -226,58 +233,6 @@ impl Store for MemoryStore {
         }
         entry.owner = None;
         entry.attempts = (entry.attempts - 1).max(0);
-        Ok(())
-    }
-
-    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
-        let runs = self.up()?;
-        let is_deleted = self.lock_buried().contains(run);
-        let Some(entry) = runs.get(run).filter(|_| !is_deleted) else { return Ok(None) };
-        let stages = entry.stages.iter().map(|(stage, (record, sha256))| {
-            let stored_in = StoredIn::DATABASE;
-            (*stage, StoredStage { record: record.clone(), sha256: sha256.clone(), stored_in })
-        });
-        Ok(Some(RunRecord {
-            id: run.clone(),
-            request: Some(entry.new.request.clone()),
-            status: entry.status,
-            generation: entry.generation,
-            epoch: entry.epoch,
-            accepted_at: Some(entry.new.accepted_at),
-            finished_at: entry.finished_at,
-            stages: stages.collect(),
-            report: entry.report.clone(),
-            failure: entry.failure.clone(),
-            lost_usd: entry.lost_usd,
-            is_leased: !entry.is_free(),
-            stored_in: StoredIn::DATABASE,
-        }))
-    }
-
-    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
-        let sha256 = record
-            .sha256()
-            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
-        let mut runs = self.up()?;
-        let entry = runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence));
-        let entry = entry.ok_or_else(|| fenced(fence))?;
-        let (_, existing) =
-            entry.stages.entry(record.meta.stage).or_insert_with(|| (record.clone(), sha256.clone()));
-        if *existing == sha256 {
-            entry.attempts = 0;
-            return Ok(());
-        }
-        Err(StorageError::new(StorageErrorKind::Conflict, "another record is there already"))
-    }
-
-    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
-        let mut runs = self.up()?;
-        let entry = runs.get_mut(&fence.run).filter(|entry| entry.epoch == fence.epoch);
-        let entry = entry.ok_or_else(|| fenced(fence))?;
-        if stages.is_empty() {
-            entry.unsynced.insert(None);
-        }
-        entry.unsynced.extend(stages.iter().copied().map(Some));
         Ok(())
     }
 
@@ -305,5 +260,35 @@ impl Store for MemoryStore {
 
     async fn probe(&self) -> Result<(), StorageError> {
         self.up().map(drop)
+    }
+}
+
+#[async_trait]
+impl Stages for MemoryStore {
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        let sha256 = record
+            .sha256()
+            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence));
+        let entry = entry.ok_or_else(|| fenced(fence))?;
+        let (_, existing) =
+            entry.stages.entry(record.meta.stage).or_insert_with(|| (record.clone(), sha256.clone()));
+        if *existing == sha256 {
+            entry.attempts = 0;
+            return Ok(());
+        }
+        Err(StorageError::new(StorageErrorKind::Conflict, "another record is there already"))
+    }
+
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&fence.run).filter(|entry| entry.epoch == fence.epoch);
+        let entry = entry.ok_or_else(|| fenced(fence))?;
+        if stages.is_empty() {
+            entry.unsynced.insert(None);
+        }
+        entry.unsynced.extend(stages.iter().copied().map(Some));
+        Ok(())
     }
 }

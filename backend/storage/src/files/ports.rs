@@ -5,22 +5,29 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pipeline::{
     clock::Timestamp,
+    failure::RunFailure,
     record::StageRecord,
     run::{RunId, Stage},
 };
 
 use crate::{
     error::StorageError,
-    files::{calls::ATTEMPT_TIMEOUT, db_sync::DbSync, run_files::RunFiles, store::FileStore},
+    files::{
+        calls::ATTEMPT_TIMEOUT, db_sync::DbSync, run_files::RunFiles, runs::list::LIST_TIMEOUT,
+        store::FileStore,
+    },
     ports::{
-        lifecycle::{Acceptance, Claim, Fence, Lease},
-        store::Store,
+        control::Control,
+        lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
+        listing::{Listing, RunPage, RunQueries},
+        stages::Stages,
+        tombstones::{TombstoneOutcome, Tombstones},
     },
     run::{End, RunRecord, RunSubmission},
 };
 
 #[async_trait]
-impl Store for FileStore {
+impl Lifecycle for FileStore {
     async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         self.accept_with_sync_state(run, lease, DbSync::NotTracked).await
     }
@@ -40,16 +47,27 @@ impl Store for FileStore {
         Ok(Vec::new())
     }
 
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let fences = fences.to_vec();
+        self.whole(move |files| files.lost_leases(&fences)).await
+    }
+
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let fence = Arc::new(fence.clone());
         self.write(&fence.run.clone(), move |files| files.release(&fence)).await
     }
 
-    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
-        let id = run.clone();
-        self.one(run, move |files| files.load(&id)).await
+    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
+        self.finish_with_sync_state(fence, end, at, DbSync::NotTracked).await
     }
 
+    async fn probe(&self) -> Result<(), StorageError> {
+        self.blocking("", ATTEMPT_TIMEOUT, RunFiles::probe).await
+    }
+}
+
+#[async_trait]
+impl Stages for FileStore {
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
         self.store_stage_with_sync_state(fence, record, DbSync::NotTracked).await
     }
@@ -68,12 +86,49 @@ impl Store for FileStore {
         })
         .await
     }
+}
 
-    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
-        self.finish_with_sync_state(fence, end, at, DbSync::NotTracked).await
+#[async_trait]
+impl RunQueries for FileStore {
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
+        let id = run.clone();
+        self.one(run, move |files| files.load(&id)).await
     }
 
-    async fn probe(&self) -> Result<(), StorageError> {
-        self.blocking("", ATTEMPT_TIMEOUT, RunFiles::probe).await
+    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
+        let listing = listing.clone();
+        self.blocking("", LIST_TIMEOUT, move |files| files.list(&listing)).await
+    }
+}
+
+#[async_trait]
+impl Control for FileStore {
+    async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
+        self.retry_with_sync_state(run, seen, DbSync::NotTracked).await
+    }
+
+    async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
+        self.cancel_with_sync_state(run, failure, at, DbSync::NotTracked).await
+    }
+}
+
+#[async_trait]
+impl Tombstones for FileStore {
+    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
+        self.create_tombstone_for(run, false).await
+    }
+
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
+        let id = run.clone();
+        self.one(run, move |files| files.is_deleted(&id)).await
+    }
+
+    async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
+        let id = run.clone();
+        self.write(run, move |files| files.remove(&id)).await
+    }
+
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
+        self.whole(RunFiles::pending_purges).await
     }
 }

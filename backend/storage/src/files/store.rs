@@ -12,6 +12,7 @@ use std::{
 
 use pipeline::{
     clock::{Clock, Timestamp},
+    failure::RunFailure,
     record::StageRecord,
     run::{RunId, Stage},
 };
@@ -37,6 +38,7 @@ use crate::{
     ports::{
         lifecycle::{Acceptance, Claim, Fence, Lease},
         sync::{Proof as Evidence, Row},
+        tombstones::TombstoneOutcome,
     },
     run::{End, RunRecord, RunSubmission},
 };
@@ -283,6 +285,85 @@ impl FileStore {
         self.wake_dispatcher(
             self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, db_sync)).await,
         )
+    }
+
+    /// As [`Control::retry`]; also records whether the database holds the retry.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the files do not hold the run. `Unavailable` if the files cannot be written.
+    /// `Indeterminate` if a write may have happened. `CasConflict` if other processes kept changing the run.
+    pub async fn retry_with_sync_state(
+        &self,
+        run: &RunId,
+        seen: i32,
+        db_sync: DbSync,
+    ) -> Result<Option<i32>, StorageError> {
+        let id = run.clone();
+        self.write(run, move |files| files.retry(&id, seen, db_sync)).await
+    }
+
+    /// As [`Control::cancel`]; also records whether the database holds the cancellation.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the files do not hold the run. `Unavailable` if the files cannot be written.
+    /// `Indeterminate` if a write may have happened. `CasConflict` if other processes kept changing the run.
+    pub async fn cancel_with_sync_state(
+        &self,
+        run: &RunId,
+        failure: &RunFailure,
+        at: Timestamp,
+        db_sync: DbSync,
+    ) -> Result<bool, StorageError> {
+        let (id, failure) = (run.clone(), Arc::new(failure.clone()));
+        self.wake_dispatcher(self.write(run, move |files| files.cancel(&id, &failure, at, db_sync)).await)
+    }
+
+    /// Records that a deletion begins, so that a later start can finish it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
+    pub async fn mark_deleting(&self, run: &RunId) -> Result<(), StorageError> {
+        let id = run.clone();
+        self.write(run, move |files| files.mark_deleting(&id)).await
+    }
+
+    /// Lists runs whose deletion has begun and may not have ended.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
+    pub async fn deleting(&self) -> Result<Vec<RunId>, StorageError> {
+        self.whole(RunFiles::deleting).await
+    }
+
+    /// Lists the runs that other processes have ended, as far as the open markers show.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
+    pub async fn ended_elsewhere(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let fences = fences.to_vec();
+        self.whole(move |files| files.ended_elsewhere(&fences)).await
+    }
+
+    /// As [`Control::create_tombstone`]. With `has_ended`, the database says that the run has ended, whatever
+    /// the files say.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
+    /// `CasConflict` if other processes kept changing the run.
+    pub async fn create_tombstone_for(
+        &self,
+        run: &RunId,
+        has_ended: bool,
+    ) -> Result<TombstoneOutcome, StorageError> {
+        let id = run.clone();
+        self.write(run, move |files| files.create_tombstone(&id, has_ended)).await
     }
 
     /// Removes half-written files that a killed process left in a run without a worker.

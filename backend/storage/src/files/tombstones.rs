@@ -18,7 +18,7 @@ use crate::{
         layout::{MANIFEST_FILE, OPEN_FOLDER, UNSYNCED_FOLDER},
         run_files::RunFiles,
     },
-    ports::control::TombstoneOutcome,
+    ports::tombstones::TombstoneOutcome,
 };
 
 /// The record of a deletion.

@@ -2,7 +2,16 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use pipeline::run::{RunId, RunStatus};
+use async_trait::async_trait;
+use pipeline::{
+    clock::Timestamp,
+    run::{RunId, RunStatus},
+};
+
+use crate::{
+    error::StorageError,
+    run::{End, RunSubmission},
+};
 
 use crate::term::Term;
 
@@ -62,4 +71,67 @@ pub enum Acceptance {
     RequestMismatch,
     /// The run with this id was deleted, and its tombstone exists.
     Deleted,
+}
+
+/// A run from its acceptance to its end, under the leases of those who work on it.
+#[async_trait]
+pub trait Lifecycle: Send + Sync {
+    /// Stores a request durably, or finds that it was stored before. Of many concurrent calls, one returns
+    /// `New`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError>;
+
+    /// Stores a run that another store accepted, under the same fence. The run may be here already.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run, or if it was deleted. `Conflict` if the run has another
+    /// request. `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn adopt(&self, run: &RunSubmission, fence: &Fence) -> Result<(), StorageError>;
+
+    /// Claims accepted, unfinished runs without an owner: urgent ones first, then each user's oldest.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Fence>, StorageError>;
+
+    /// Renews leases. Returns the runs that the caller has lost.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn renew(&self, lease: &Lease, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
+
+    /// Lists the runs that the caller no longer owns. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError>;
+
+    /// Releases an unfinished run, so that any worker may claim it at once. The attempt does not count.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn release(&self, fence: &Fence) -> Result<(), StorageError>;
+
+    /// Ends the run durably, with its report and its failure. Repeating the same end succeeds.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run, or if it has ended otherwise. `Unavailable` or `Schema` if
+    /// the store fails. `Indeterminate` if it does not answer in time.
+    async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError>;
+
+    /// Checks whether the store would accept a write now.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Indeterminate` or `Schema` says why it would not.
+    async fn probe(&self) -> Result<(), StorageError>;
 }

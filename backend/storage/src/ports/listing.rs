@@ -1,5 +1,6 @@
-//! The list of runs, by pages.
+//! How runs are read: one run whole, or the list by pages.
 
+use async_trait::async_trait;
 use pipeline::{
     brand::BrandId,
     clock::Timestamp,
@@ -7,7 +8,10 @@ use pipeline::{
     run::{RunId, RunStatus},
 };
 
-use crate::run::StoredIn;
+use crate::{
+    error::StorageError,
+    run::{RunRecord, StoredIn},
+};
 
 /// The most runs that are counted and that numbered pages reach. A deeper page would cost as much as the list
 /// before it. [`PageStart::After`] costs the same at any depth.
@@ -107,4 +111,31 @@ pub struct FrontendRun {
     pub document_url: Option<String>,
     /// Whether `/run` has accepted it.
     pub is_accepted: bool,
+}
+
+/// Reads runs.
+#[async_trait]
+pub trait RunQueries: Send + Sync {
+    /// Loads a run with all its stored parts.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError>;
+
+    /// Lists one page of runs.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError>;
+
+    /// Reads the run's row in the frontend's database. None for a store without such rows.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn frontend_run(&self, _run: &RunId) -> Result<Option<FrontendRun>, StorageError> {
+        Ok(None)
+    }
 }

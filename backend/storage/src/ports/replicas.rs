@@ -1,4 +1,4 @@
-//! The registry of replicas, and the figures that only the database holds.
+//! The registry of running replicas.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -21,23 +21,9 @@ pub struct Replica {
     pub silent_seconds: u32,
 }
 
-/// Facts about all replicas, from the database.
+/// The replicas that share a database.
 #[async_trait]
 pub trait ReplicaRegistry: Send + Sync + std::fmt::Debug {
-    /// Counts accepted runs that wait for a worker, up to a limit.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
-    async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError>;
-
-    /// Counts runs whose row and files differ, up to a limit.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
-    async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError>;
-
     /// Lists the replicas with a recent heartbeat.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod missing_row;
 mod outbox;
 mod pool;
 mod ports;
+mod queue_stats;
 mod replicas;
 mod runs;
 mod stages;

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use pipeline::{
     clock::Timestamp,
+    failure::RunFailure,
     record::StageRecord,
     run::{RunId, Stage},
 };
@@ -10,15 +11,19 @@ use pipeline::{
 use crate::{
     error::StorageError,
     ports::{
-        lifecycle::{Acceptance, Claim, Fence, Lease},
+        control::Control,
+        lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
+        listing::{FrontendRun, Listing, RunPage, RunQueries},
+        queue_stats::QueueStats,
         replicas::{Replica, ReplicaRegistry},
-        store::Store,
+        stages::Stages,
+        tombstones::{TombstoneOutcome, Tombstones},
     },
     postgres::{
-        leases::{claim, renew},
+        leases::{claim, lost, renew},
         pool::{connections::bounded, db_error::Access, probe},
-        replicas,
-        runs::{accept, adopt, finish, load},
+        queue_stats, replicas,
+        runs::{accept, adopt, finish, list, load, retry_cancel, tombstones},
         stages::write,
         store::PostgresStore,
         values::frontend_rows,
@@ -27,7 +32,7 @@ use crate::{
 };
 
 #[async_trait]
-impl Store for PostgresStore {
+impl Lifecycle for PostgresStore {
     async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         bounded!(self.pool, Access::Write, |conn| accept::accept(conn, run, lease))
     }
@@ -50,21 +55,12 @@ impl Store for PostgresStore {
         bounded!(self.pool, Access::Write, |conn| renew::renew(conn, lease, fences))
     }
 
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| lost::lost_leases(conn, fences))
+    }
+
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| renew::release(conn, fence))
-    }
-
-    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| load::load(conn, run))
-    }
-
-    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
-        let new = write::Stored::new(record)?;
-        bounded!(self.pool, Access::Write, |conn| write::store(conn, fence, &new))
-    }
-
-    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Write, |conn| write::mark_unsynced(conn, fence, stages))
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
@@ -87,15 +83,68 @@ impl Store for PostgresStore {
 }
 
 #[async_trait]
+impl Stages for PostgresStore {
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        let new = write::Stored::new(record)?;
+        bounded!(self.pool, Access::Write, |conn| write::store(conn, fence, &new))
+    }
+
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |conn| write::mark_unsynced(conn, fence, stages))
+    }
+}
+
+#[async_trait]
+impl RunQueries for PostgresStore {
+    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| load::load(conn, run))
+    }
+
+    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| list::list(conn, listing))
+    }
+
+    async fn frontend_run(&self, run: &RunId) -> Result<Option<FrontendRun>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| load::frontend_run(conn, run))
+    }
+}
+
+#[async_trait]
+impl Control for PostgresStore {
+    async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| retry_cancel::retry(conn, run, seen))
+    }
+
+    async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| retry_cancel::cancel(conn, run, failure, at))
+    }
+
+    async fn end_step(&self, run: &RunId, failure: &RunFailure) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |conn| retry_cancel::end_step(conn, run, failure))
+    }
+}
+
+#[async_trait]
+impl Tombstones for PostgresStore {
+    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| tombstones::create_tombstone(conn, run))
+    }
+
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| tombstones::is_deleted(conn, run))
+    }
+
+    async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |conn| tombstones::remove(conn, run))
+    }
+
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| tombstones::pending_purges(conn))
+    }
+}
+
+#[async_trait]
 impl ReplicaRegistry for PostgresStore {
-    async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| replicas::queue_depth(conn, at_most))
-    }
-
-    async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| replicas::conflicts(conn, at_most))
-    }
-
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError> {
         bounded!(self.pool, Access::Read, |conn| replicas::replicas(conn))
     }
@@ -106,5 +155,16 @@ impl ReplicaRegistry for PostgresStore {
 
     async fn leave(&self, replica_id: &str) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| replicas::leave(conn, replica_id))
+    }
+}
+
+#[async_trait]
+impl QueueStats for PostgresStore {
+    async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| queue_stats::queue_depth(conn, at_most))
+    }
+
+    async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| queue_stats::conflicts(conn, at_most))
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     files::{DbSync, manifest::Manifest},
     ports::{
         lifecycle::{Acceptance, Fence, Lease},
-        store::Store as _,
+        prelude::*,
     },
     router::core::Router,
     run::RunSubmission,

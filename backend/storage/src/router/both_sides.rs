@@ -6,7 +6,7 @@ use crate::sync::missing_row;
 use crate::{
     error::{StorageError, StorageErrorKind},
     merge::merge,
-    ports::{control::Control as _, store::Store as _},
+    ports::prelude::*,
     router::core::Router,
     run::RunRecord,
 };

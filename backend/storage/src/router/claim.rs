@@ -110,7 +110,8 @@ impl Router {
         lease: &Lease,
         fences: &[Fence],
     ) -> Result<Vec<RunId>, StorageError> {
-        let with_row: Vec<Fence> = fences.iter().filter(|fence| self.owns_row(fence)).cloned().collect();
+        let with_row: Vec<Fence> =
+            fences.iter().filter(|fence| self.active.owns_row(fence)).cloned().collect();
         let began = self.clock.monotonic();
         let Some(lost) = self.renew_in_database(lease, &with_row).await? else { return Ok(Vec::new()) };
         let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !lost.contains(run));

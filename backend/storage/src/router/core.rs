@@ -1,10 +1,6 @@
 //! The router's parts: its stores, the runs under way, and the questions about both.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use pipeline::{
@@ -21,8 +17,8 @@ use crate::{
     observer::{StorageObserver, Unobserved},
     ports::{changes::RunChanges, lifecycle::Fence},
     router::{
-        connectivity::ConnectivityTracker, leases::Leases, poll_limiter::PollLimiter,
-        presence::ReplicaPresence,
+        active_runs::ActiveRuns, connectivity::ConnectivityTracker, file_alarm::FileAlarm, leases::Leases,
+        poll_limiter::PollLimiter, presence::ReplicaPresence,
     },
     run::RunSubmission,
 };
@@ -49,28 +45,14 @@ pub struct Router {
     pub(super) connectivity: ConnectivityTracker,
     /// Since when the mode has had no database.
     pub(super) disabled_since: Mutex<Option<Duration>>,
-    /// The failure of the last file write, until one succeeds.
-    pub(super) file_alarm: Mutex<Option<String>>,
+    pub(super) file_alarm: FileAlarm,
     /// The runs that this process works on. A store that receives a run for the first time, after a change of
     /// mode or an outage, needs their requests.
-    pub(super) active: Mutex<HashMap<RunId, ActiveRun>>,
-    /// The active runs whose files lack a stage that the row has.
-    pub(super) files_incomplete: Mutex<HashSet<RunId>>,
+    pub(super) active: ActiveRuns,
     pub(super) leases: Leases,
     pub(super) changes: Arc<RunChanges>,
     /// One limiter for finding work, one for finding runs that others ended.
     pub(super) poll_limiters: [PollLimiter; 2],
-}
-
-/// A run that this process works on.
-#[derive(Debug, Clone)]
-pub(super) struct ActiveRun {
-    pub(super) fence: Fence,
-    pub(super) new: Arc<RunSubmission>,
-    /// Whether this process owns the row under the fence.
-    pub(super) owns_row: bool,
-    /// The stages that the row surely has.
-    pub(super) in_row: HashSet<Stage>,
 }
 
 impl Router {
@@ -91,9 +73,8 @@ impl Router {
             observer: Arc::new(Unobserved),
             connectivity: ConnectivityTracker::default(),
             disabled_since: Mutex::default(),
-            file_alarm: Mutex::default(),
-            active: Mutex::default(),
-            files_incomplete: Mutex::default(),
+            file_alarm: FileAlarm::default(),
+            active: ActiveRuns::default(),
             leases: Leases::default(),
             changes: Arc::default(),
             poll_limiters: Default::default(),
@@ -178,61 +159,18 @@ impl Router {
 
     /// Remembers a run's request while this process works on it.
     pub fn register_active(&self, fence: &Fence, new: RunSubmission, in_row: HashSet<Stage>) {
-        let active = ActiveRun { fence: fence.clone(), new: Arc::new(new), owns_row: fence.owns_row, in_row };
-        self.lock_active().insert(fence.run.clone(), active);
+        self.active.register(fence, new, in_row);
     }
 
     /// Forgets a run that this process no longer works on.
     pub fn forget(&self, run: &RunId) {
-        self.lock_active().remove(run);
-        self.lock_incomplete().remove(run);
+        self.active.forget(run);
         self.leases.forget(run);
         self.files.forget(run);
     }
 
-    /// Records that the run's files lack a stage which its row has.
-    pub(super) fn note_files_incomplete(&self, run: &RunId) {
-        self.lock_incomplete().insert(run.clone());
-    }
-
-    pub(super) fn are_files_incomplete(&self, run: &RunId) -> bool {
-        self.lock_incomplete().contains(run)
-    }
-
-    pub(super) fn lock_incomplete(&self) -> parking_lot::MutexGuard<'_, HashSet<RunId>> {
-        self.files_incomplete.lock()
-    }
-
-    pub(super) fn note_in_row(&self, run: &RunId, stage: Stage) {
-        if let Some(active) = self.lock_active().get_mut(run) {
-            active.in_row.insert(stage);
-        }
-    }
-
-    pub(super) fn active(&self, run: &RunId) -> Option<ActiveRun> {
-        self.lock_active().get(run).cloned()
-    }
-
-    pub(super) fn owns_row(&self, fence: &Fence) -> bool {
-        fence.owns_row || self.active(&fence.run).is_some_and(|active| active.owns_row)
-    }
-
-    pub(super) fn lock_active(&self) -> parking_lot::MutexGuard<'_, HashMap<RunId, ActiveRun>> {
-        self.active.lock()
-    }
-
+    /// Records how a file write ended.
     pub(super) fn note_file<T>(&self, result: &Result<T, StorageError>) {
-        match result {
-            Ok(_) => *self.alarm() = None,
-            Err(error) if error.is_outage() => {
-                self.observer.file_write_failed();
-                *self.alarm() = Some(error.message.clone());
-            }
-            Err(_) => {}
-        }
-    }
-
-    pub(super) fn alarm(&self) -> parking_lot::MutexGuard<'_, Option<String>> {
-        self.file_alarm.lock()
+        self.file_alarm.note(result, &*self.observer);
     }
 }

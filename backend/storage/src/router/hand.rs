@@ -10,7 +10,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     files::{DbSync, FileStore},
     observer::{StorageObserver, StoreName},
-    ports::{changes::RunChanges, lifecycle::Fence, store::Store as _},
+    ports::{changes::RunChanges, lifecycle::Fence, prelude::*},
     router::{core::Router, write::Write},
     sync::{
         WritePath,
@@ -26,7 +26,7 @@ impl Router {
     /// Takes the row of a run under way, or inserts it: the run was accepted by file. Stores what the files have of it.
     pub(super) async fn take_row(&self, fence: &Fence) -> Result<(), StorageError> {
         let run = &fence.run;
-        let Some(active) = self.active(run) else {
+        let Some(active) = self.active.get(run) else {
             let what = "the database does not know the run";
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         };
@@ -34,9 +34,7 @@ impl Router {
         let work =
             Work { run, fence, new: Some(&*active.new), row: None, row_version: None, file: file.as_ref() };
         apply(self, &plan::take_row(file.as_ref()), &work).await?;
-        if let Some(active) = self.lock_active().get_mut(run) {
-            active.owns_row = true;
-        }
+        self.active.note_owns_row(run);
         tracing::info!(event = "row_created", run_id = %run, "[{run}] has its row in the database");
         Ok(())
     }
@@ -59,7 +57,7 @@ impl Router {
             match stored {
                 Err(error) if error.kind == StorageErrorKind::Conflict => {
                     tracing::error!(event = "sync_conflict_found", run_id = %run, %error, "[{run}] the row's own stage stands; both are kept");
-                    self.note_in_row(run, stage);
+                    self.active.note_in_row(run, stage);
                     continue;
                 }
                 stored => stored?,
@@ -68,7 +66,7 @@ impl Router {
             if row_lacked {
                 self.note_stage_stored(fence, record);
             }
-            self.note_in_row(run, stage);
+            self.active.note_in_row(run, stage);
             mark_synced(&self.files, run, stage).await;
         }
         Ok(count)
@@ -122,7 +120,7 @@ impl Hand for Router {
     }
 
     fn remember_files_lack(&self, run: &RunId) {
-        self.note_files_incomplete(run);
+        self.active.note_files_incomplete(run);
     }
 
     async fn end_frontend_step(&self, run: &RunId, failure: &RunFailure) -> Result<(), StorageError> {

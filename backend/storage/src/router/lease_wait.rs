@@ -62,9 +62,9 @@ impl Router {
         // moment. If the lease had expired before, another worker may have claimed the run and continues it
         // too.
         if let Some(disabled_since) = self.database_disabled_since() {
-            return Ok(!self.owns_row(fence) || self.leases.lasted(&fence.run, disabled_since));
+            return Ok(!self.active.owns_row(fence) || self.leases.lasted(&fence.run, disabled_since));
         }
-        if !self.owns_row(fence) && self.database.is_some() {
+        if !self.active.owns_row(fence) && self.database.is_some() {
             return match self.take_row(fence).await {
                 Err(error) if error.is_outage() => {
                     Ok(self.files.has_shared_create_if_absent() && self.files_confirm_lease(fence).await?)

@@ -4,20 +4,24 @@
 //! It implements the failure table of README.md, "When something fails", row by row.
 
 mod accept;
+mod active_runs;
 mod both_sides;
 mod claim;
 mod connectivity;
 mod control;
 mod core;
+mod file_alarm;
 mod hand;
 mod lease_wait;
 mod leases;
+mod listing;
 mod poll_limiter;
 mod presence;
 mod resume;
 mod retry;
 mod state;
 mod store;
+mod tombstones;
 mod write;
 
 pub use self::{

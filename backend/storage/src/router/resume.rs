@@ -7,7 +7,7 @@ use pipeline::run::{RunId, Stage};
 use crate::{
     error::{StorageError, StorageErrorKind},
     merge::merge,
-    ports::{lifecycle::Fence, store::Store as _},
+    ports::{lifecycle::Fence, prelude::*},
     router::{core::Router, retry::Retries},
     run::{RunRecord, RunSubmission},
     sync::{
@@ -54,7 +54,7 @@ impl Router {
         }
         let run = &fence.run;
         let row = match &self.database {
-            Some(database) if self.mode().has_database() && self.owns_row(fence) => {
+            Some(database) if self.mode().has_database() && self.active.owns_row(fence) => {
                 database.call_queued(|store| async move { store.load(run).await }).await?
             }
             _ => None,
@@ -68,7 +68,7 @@ impl Router {
 
     /// Takes the row of a run that came from the files, if another replica may have gone on with it since.
     async fn take_row_of_claim(&self, fence: &Fence) -> Result<(), StorageError> {
-        if self.database.is_none() || !self.mode().has_database() || self.owns_row(fence) {
+        if self.database.is_none() || !self.mode().has_database() || self.active.owns_row(fence) {
             return Ok(());
         }
         let Some(manifest) = self.files.manifest(&fence.run).await? else { return Ok(()) };
@@ -83,7 +83,7 @@ impl Router {
     /// Brings both sides of a run together whose row this worker holds. True if the run had ended in files.
     async fn sync_on_claim(&self, fence: &Fence) -> Result<bool, StorageError> {
         let mode = self.mode();
-        let database = self.database.as_ref().filter(|_| mode.has_database() && self.owns_row(fence));
+        let database = self.database.as_ref().filter(|_| mode.has_database() && self.active.owns_row(fence));
         let Some(database) = database else { return Ok(false) };
         let run = &fence.run;
         let Some(row) = database.call_queued(|store| async move { store.load(run).await }).await? else {
@@ -172,7 +172,7 @@ impl Router {
             file: None,
             know: &know,
             expects_files: mode.has_files(),
-            fence: Some((fence, self.owns_row(fence))),
+            fence: Some((fence, self.active.owns_row(fence))),
         };
         let steps = plan(Trigger::Lost, &sides);
         let work = Work { run, fence, new: None, row: row.as_ref(), row_version: None, file: None };

@@ -58,7 +58,7 @@ impl Router {
             }
             _ => (mode, None),
         };
-        let file_alarm = self.alarm().clone();
+        let file_alarm = self.file_alarm.message();
         StorageState { flags, mode, effective_mode, reason, breaker, file_alarm }
     }
 

@@ -1,4 +1,4 @@
-//! The router as one store: each call goes to the stores of the current mode.
+//! A run from its acceptance to its end: each call goes to the stores of the current mode.
 
 use async_trait::async_trait;
 use pipeline::{
@@ -10,20 +10,15 @@ use pipeline::{
 use crate::{
     error::StorageError,
     ports::{
-        lifecycle::{Acceptance, Claim, Fence, Lease},
-        store::Store,
+        lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
+        stages::Stages,
     },
-    router::{
-        both_sides::{BothSides, ReadPurpose},
-        core::Router,
-        retry::Retries,
-        write::Write,
-    },
-    run::{End, RunRecord, RunSubmission},
+    router::{core::Router, retry::Retries, write::Write},
+    run::{End, RunSubmission},
 };
 
 #[async_trait]
-impl Store for Router {
+impl Lifecycle for Router {
     async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         let began = self.clock.monotonic();
         let accepted = self.accept_as_mode_says(run, lease).await;
@@ -52,10 +47,34 @@ impl Store for Router {
         self.renew_rows(lease, fences).await
     }
 
+    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        // The worker calls this twice a second, so the time of a change of mode is known.
+        self.database_disabled_since();
+        let with_row: Vec<Fence> =
+            fences.iter().filter(|fence| self.active.owns_row(fence)).cloned().collect();
+        match self.open_database(self.mode()) {
+            // Bypass the breaker: such frequent reads must not decide about an outage.
+            Some(database) if !with_row.is_empty() => database.store.lost_leases(&with_row).await,
+            // Other replicas may have ended the runs in shared files.
+            _ if !fences.is_empty()
+                && self.mode().has_files()
+                && self.files.has_shared_create_if_absent() =>
+            {
+                let [_, for_ended] = &self.poll_limiters;
+                if for_ended.is_due(self.clock.monotonic()) {
+                    self.files.ended_elsewhere(fences).await
+                } else {
+                    Ok(Vec::new())
+                }
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         let mode = self.mode();
         let mut released = Ok(());
-        if self.owns_row(fence)
+        if self.active.owns_row(fence)
             && let Some(database) = self.open_database(mode)
         {
             released = database.call_queued(|store| async move { store.release(fence).await }).await;
@@ -64,18 +83,6 @@ impl Store for Router {
             released = self.files.release(fence).await.and(released);
         }
         released
-    }
-
-    async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
-        self.read_both(run, ReadPurpose::Display).await.map(BothSides::merged)
-    }
-
-    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
-        self.write_stage(fence, record.clone()).await.map(drop)
-    }
-
-    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
-        self.files.mark_unsynced(fence, stages).await
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
@@ -100,5 +107,16 @@ impl Store for Router {
             Some(database) if mode.has_database() => database.store.probe().await,
             _ => self.files.probe().await,
         }
+    }
+}
+
+#[async_trait]
+impl Stages for Router {
+    async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        self.write_stage(fence, record.clone()).await.map(drop)
+    }
+
+    async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        self.files.mark_unsynced(fence, stages).await
     }
 }

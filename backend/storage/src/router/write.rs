@@ -8,7 +8,7 @@ use crate::{
     files::DbSync,
     mode::Mode,
     observer::StoreName,
-    ports::{lifecycle::Fence, store::Store as _},
+    ports::{lifecycle::Fence, prelude::*},
     router::{core::Router, retry::Retries},
     run::End,
 };
@@ -67,7 +67,7 @@ impl Router {
                 let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
                 self.write_file(fence, write, db_sync).await?;
                 // The database accepted the run before a change of mode.
-                if matches!(write, Write::End(..)) && self.owns_row(fence) {
+                if matches!(write, Write::End(..)) && self.active.owns_row(fence) {
                     self.leases.retain(fence, self.clock.monotonic());
                 }
                 Ok(())
@@ -75,7 +75,7 @@ impl Router {
             Mode::DatabaseOnly => {
                 self.write_database(fence, write).await?;
                 match write {
-                    Write::Stage(_) => self.note_files_incomplete(&fence.run),
+                    Write::Stage(_) => self.active.note_files_incomplete(&fence.run),
                     Write::End(end, at) => self.close_files(fence, end, at).await,
                 }
                 Ok(())
@@ -105,7 +105,7 @@ impl Router {
             "end-in-database"
         });
         let db_sync = match &in_database {
-            Ok(()) if matches!(write, Write::End(..)) && self.are_files_incomplete(&fence.run) => {
+            Ok(()) if matches!(write, Write::End(..)) && self.active.are_files_incomplete(&fence.run) => {
                 DbSync::Diverged
             }
             Ok(()) => DbSync::Synced,
@@ -116,7 +116,7 @@ impl Router {
             (Ok(()), Ok(())) => Ok(()),
             (Ok(()), Err(error)) => {
                 tracing::error!(event = "file_write_failed", run_id = %fence.run, %error, "file write failed; the database has it");
-                self.note_files_incomplete(&fence.run);
+                self.active.note_files_incomplete(&fence.run);
                 self.mark_missing_file(fence, write).await;
                 Ok(())
             }
@@ -146,7 +146,7 @@ impl Router {
         let Some(database) = &self.database else {
             return Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set"));
         };
-        if !self.owns_row(fence) {
+        if !self.active.owns_row(fence) {
             self.take_row(fence).await?;
         }
         self.store_lacking(database, fence, write).await?;
@@ -161,7 +161,7 @@ impl Router {
         self.observer.database_write(written.is_ok());
         written?;
         if let Write::Stage(record) = write {
-            self.note_in_row(&fence.run, record.meta.stage);
+            self.active.note_in_row(&fence.run, record.meta.stage);
             self.note_stage_stored(fence, record);
         }
         Ok(())
@@ -177,7 +177,7 @@ impl Router {
         match write {
             // A completed row has all four.
             Write::End(End::Completed { records, .. }, _) => {
-                let in_row = self.active(&fence.run).map(|active| active.in_row).unwrap_or_default();
+                let in_row = self.active.get(&fence.run).map(|active| active.in_row).unwrap_or_default();
                 let lacking: Vec<&StageRecord> =
                     records.iter().filter(|record| !in_row.contains(&record.meta.stage)).collect();
                 self.store_in_row(database, fence, &lacking, true).await.map(drop)
@@ -202,7 +202,7 @@ impl Router {
         fence: &Fence,
         later: Option<Stage>,
     ) -> Result<(), StorageError> {
-        let Some(in_row) = self.active(&fence.run).map(|active| active.in_row) else { return Ok(()) };
+        let Some(in_row) = self.active.get(&fence.run).map(|active| active.in_row) else { return Ok(()) };
         let is_earlier = |stage: &Stage| later.is_none_or(|later| *stage < later);
         let has_all = Stage::ALL.iter().filter(|stage| is_earlier(stage)).all(|stage| in_row.contains(stage));
         if has_all || !database.breaker.is_closed() {
@@ -224,7 +224,7 @@ impl Router {
     ) -> Result<(), StorageError> {
         let mut written = self.files_write(fence, write, db_sync).await;
         if matches!(&written, Err(error) if error.kind == StorageErrorKind::NotFound)
-            && let Some(active) = self.active(&fence.run)
+            && let Some(active) = self.active.get(&fence.run)
         {
             // Only the database accepted the run, before a change of mode.
             written = self.files.adopt(&active.new, fence).await;

@@ -7,7 +7,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     files::FileStore,
     part::Part,
-    ports::{store::Store as _, sync::Row},
+    ports::{prelude::*, sync::Row},
     sync::{
         compare::{differences, has_ended},
         reconciler::Reconciler,

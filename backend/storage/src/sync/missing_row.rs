@@ -17,7 +17,7 @@ use pipeline::{
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{DbSync, FileStore},
-    ports::{changes::RunChanges, control::Control as _},
+    ports::{changes::RunChanges, prelude::*},
     sync::{reconciler::Reconciler, reconciler::SWEEP_BATCH},
 };
 

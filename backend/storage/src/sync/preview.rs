@@ -5,7 +5,7 @@ use pipeline::run::RunId;
 use crate::{
     error::StorageError,
     part::Part,
-    ports::{store::Store as _, sync::Row},
+    ports::{prelude::*, sync::Row},
     run::RunRecord,
     sync::{
         compare::{differences, has_ended},

@@ -4,7 +4,7 @@ use pipeline::run::RunId;
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    ports::{store::Store as _, sync::Row},
+    ports::{prelude::*, sync::Row},
     run::RunRecord,
     sync::{
         compare::has_ended, outcome::ReconcileOutcome, plan::Trigger, reconciler::Reconciler,

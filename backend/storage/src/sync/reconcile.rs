@@ -14,7 +14,7 @@ use crate::{
     ports::{
         changes::RunChanges,
         lifecycle::Fence,
-        store::Store as _,
+        prelude::*,
         sync::{Proof, Row},
     },
     run::{End, RunRecord, RunSubmission},

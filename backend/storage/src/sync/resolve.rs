@@ -10,7 +10,7 @@ use pipeline::{
 use crate::{
     error::{StorageError, StorageErrorKind},
     part::Part,
-    ports::{store::Store as _, sync::Row},
+    ports::{prelude::*, sync::Row},
     run::RunRecord,
     sync::{
         compare::{differences, has_ended, holds},

@@ -10,7 +10,7 @@ use crate::{
     error::StorageError,
     files::Damage,
     part::Part,
-    ports::store::Store as _,
+    ports::prelude::*,
     run::RunRecord,
     sync::{
         compare::{differences, has_ended, holds},

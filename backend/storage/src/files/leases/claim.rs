@@ -40,17 +40,6 @@ pub(in crate::files) struct Search {
 }
 
 impl RunFiles {
-    /// Removes half-written files of killed processes. The caller holds the run's lock, so nobody else writes
-    /// there.
-    pub(in crate::files) fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
-        let names = Stage::ALL.map(|stage| Self::name(run, stage.file()));
-        let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
-        for folder in folders.chain([run.as_str()]) {
-            self.backend.clear_leftovers(folder).map_err(|error| self.fault(folder, &error))?;
-        }
-        Ok(())
-    }
-
     /// Takes a run over. Removes half-written files and trusts only stages whose digest matches.
     pub(in crate::files) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
         let run = manifest.run_id.clone();

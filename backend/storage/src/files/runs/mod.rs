@@ -3,5 +3,7 @@
 pub(super) mod accept;
 mod expire;
 pub(super) mod finish;
+mod leftovers;
+pub(super) mod list;
 mod retry_cancel;
 pub(super) mod unsynced;

@@ -19,7 +19,7 @@ use pipeline::{
 
 use crate::{
     files::{layout::MANIFEST_FILE, store::*},
-    ports::store::Store as _,
+    ports::prelude::*,
     run::RunRequest,
 };
 

@@ -17,7 +17,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use crate::{
     error::{StorageError, StorageErrorKind},
     part::Part,
-    ports::sync::Row,
+    ports::{listing::FrontendRun, sync::Row},
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
         runs::accept::SYSTEM_USER,
@@ -176,4 +176,23 @@ pub(in crate::postgres) const fn word(status: RunStatus) -> &'static str {
         RunStatus::Failed => "FAILED",
         RunStatus::Cancelled => "CANCELLED",
     }
+}
+
+const FRONTEND_RUN: &str = r#"
+SELECT "companyName", "documentUrl", "acceptedAt" IS NOT NULL AS "isAccepted" FROM "PipelineRun"
+WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
+
+pub(in crate::postgres) async fn frontend_run(
+    conn: &mut PooledConn<'_>,
+    run: &RunId,
+) -> Result<Option<FrontendRun>, DbError> {
+    let row = conn.query(FRONTEND_RUN).bind(run.as_str()).fetch_optional(conn.connection()?).await?;
+    row.map(|row| {
+        Ok(FrontendRun {
+            company_name: row.try_get("companyName")?,
+            document_url: row.try_get("documentUrl")?,
+            is_accepted: row.try_get("isAccepted")?,
+        })
+    })
+    .transpose()
 }

@@ -3,6 +3,7 @@
 pub(super) mod accept;
 pub(super) mod adopt;
 pub(super) mod finish;
-mod list;
+pub(super) mod list;
 pub(super) mod load;
-mod retry_cancel;
+pub(super) mod retry_cancel;
+pub(super) mod tombstones;

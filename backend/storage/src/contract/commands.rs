@@ -12,10 +12,10 @@ use crate::{
     contract::{FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records},
     error::StorageErrorKind,
     ports::{
-        control::TombstoneOutcome,
         lifecycle::{Acceptance, Fence},
         listing::{Listing, PageStart},
         store::Store,
+        tombstones::TombstoneOutcome,
     },
     run::End,
 };

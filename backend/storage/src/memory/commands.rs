@@ -1,4 +1,4 @@
-//! Lists, retries, cancels and deletes runs in memory.
+//! Retry, cancel and deletion in memory.
 
 use async_trait::async_trait;
 use pipeline::{
@@ -11,45 +11,13 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     memory::MemoryStore,
     ports::{
-        control::{Control, TombstoneOutcome},
-        lifecycle::Fence,
-        listing::{Listing, RunPage, RunSummary},
+        control::Control,
+        tombstones::{TombstoneOutcome, Tombstones},
     },
-    run::StoredIn,
 };
 
 #[async_trait]
 impl Control for MemoryStore {
-    async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
-        let runs = self.up()?;
-        let buried = self.lock_buried();
-        let wanted = runs.values().filter(|entry| {
-            let brand_id = Some(&entry.new.request.brand_id);
-            !buried.contains(&entry.new.id) && listing.wants(entry.status, brand_id)
-        });
-        let mut all: Vec<RunSummary> = wanted
-            .map(|entry| RunSummary {
-                id: entry.new.id.clone(),
-                status: entry.status,
-                generation: entry.generation,
-                source: entry.new.request.source.clone(),
-                brand_id: Some(entry.new.request.brand_id.clone()),
-                created_at: entry.new.accepted_at,
-                finished_at: entry.finished_at,
-                stages: entry.stages.len(),
-                failure: entry.failure.clone(),
-            })
-            .collect();
-        all.sort_by_key(|run| std::cmp::Reverse(run.position()));
-        Ok(RunPage::of(all, listing, StoredIn::DATABASE))
-    }
-
-    async fn lost_leases(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
-        let runs = self.up()?;
-        let is_held = |fence: &&Fence| runs.get(&fence.run).is_some_and(|entry| entry.is_held_by(fence));
-        Ok(fences.iter().filter(|fence| !is_held(fence)).map(|fence| fence.run.clone()).collect())
-    }
-
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
         let mut runs = self.up()?;
         let is_deleted = self.lock_buried().contains(run);
@@ -77,7 +45,10 @@ impl Control for MemoryStore {
         entry.finished_at = Some(at.max(entry.new.accepted_at));
         Ok(true)
     }
+}
 
+#[async_trait]
+impl Tombstones for MemoryStore {
     async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
         let runs = self.up()?;
         if runs.get(run).is_some_and(|entry| entry.status == RunStatus::Processing) {

@@ -1,0 +1,59 @@
+//! What a killed process left of a run, and markers that hold no longer.
+
+use pipeline::run::{RunId, Stage};
+
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    files::{layout::UNSYNCED_FOLDER, run_files::RunFiles},
+};
+
+impl RunFiles {
+    /// Removes half-written files of killed processes. The caller holds the run's lock, so nobody else writes
+    /// there.
+    pub(in crate::files) fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
+        let names = Stage::ALL.map(|stage| Self::name(run, stage.file()));
+        let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
+        for folder in folders.chain([run.as_str()]) {
+            self.backend.clear_leftovers(folder).map_err(|error| self.fault(folder, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the open markers of an ended run, under the lock, because a retry may be about to open it
+    /// again.
+    pub(in crate::files) fn unmark_ended(&self, run: &RunId) -> Result<(), StorageError> {
+        let _lock = self.lock(run)?;
+        let has_ended = self.read_manifest(run)?.is_none_or(|manifest| manifest.has_ended());
+        if has_ended { self.clear_open(run) } else { Ok(()) }
+    }
+
+    /// Removes the unsynced marker of an ended run of an older generation. A retry has completed it
+    /// elsewhere, so the database lacks nothing. The other files stay.
+    pub(in crate::files) fn unmark_superseded(
+        &self,
+        run: &RunId,
+        generation: i32,
+    ) -> Result<(), StorageError> {
+        let _lock = self.lock(run)?;
+        let is_superseded = self
+            .read_manifest(run)?
+            .is_some_and(|manifest| manifest.has_ended() && manifest.generation < generation);
+        if is_superseded { self.unmark(UNSYNCED_FOLDER, run) } else { Ok(()) }
+    }
+
+    /// Removes the remains of a process that was killed before it wrote the manifest. No caller was told that
+    /// the run is accepted. Without a lock, another process may be accepting the run, so its files stay.
+    pub(in crate::files) fn clear_unaccepted(&self, run: &RunId) -> Result<(), StorageError> {
+        let _lock = match self.lock(run) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if self.read_manifest(run)?.is_some() {
+            return Ok(());
+        }
+        self.clear_leftovers(run)?;
+        self.clear_open(run)
+    }
+}

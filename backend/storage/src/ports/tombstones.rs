@@ -1,0 +1,51 @@
+//! How a run is deleted: its tombstone first, then all that is left of it.
+
+use async_trait::async_trait;
+use pipeline::run::RunId;
+
+use crate::error::StorageError;
+
+/// The result of the first step of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TombstoneOutcome {
+    /// The tombstone exists, so no caller sees the run any more.
+    Done {
+        /// Whether the store had the run before.
+        had_run: bool,
+    },
+    /// The run has not ended. Nothing has changed.
+    Running,
+}
+
+/// Deletes runs.
+#[async_trait]
+pub trait Tombstones: Send + Sync {
+    /// Creates a run's tombstone, so that it is no longer shown, retried or accepted. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError>;
+
+    /// Whether the run has a tombstone.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError>;
+
+    /// Removes all of a deleted run except its tombstone. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the run has no tombstone. `Unavailable` or `Schema` if the store fails. `Indeterminate`
+    /// if it does not answer in time.
+    async fn remove(&self, run: &RunId) -> Result<(), StorageError>;
+
+    /// Lists deleted runs of which something remains, because a process died during the removal.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError>;
+}

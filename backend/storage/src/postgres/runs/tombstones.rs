@@ -1,0 +1,72 @@
+//! Tombstones, and what is removed once one stands.
+
+use pipeline::run::RunId;
+use sqlx::Row as _;
+
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::tombstones::TombstoneOutcome,
+    postgres::{
+        pool::{connections::PooledConn, db_error::DbError},
+        values::run_id,
+    },
+};
+
+/// Creates a tombstone and raises the epoch, so that a concurrent retry fails. A run without a row gets a
+/// tombstone too, because the files may hold it. $1 run
+const CREATE_TOMBSTONE: &str = r#"
+WITH found AS (SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1),
+ended AS (
+  UPDATE "PipelineRun" SET "leaseEpoch" = "leaseEpoch" + 1, "updatedAt" = now()
+  WHERE "id" = $1 AND "status" <> 'PROCESSING' RETURNING "generation"
+),
+buried AS (
+  INSERT INTO "RunTombstone" AS t ("runId", "generation")
+  SELECT $1, known."generation"
+  FROM (SELECT "generation" FROM ended UNION ALL SELECT 1 WHERE NOT EXISTS (SELECT FROM found)) AS known
+  ON CONFLICT ("runId") DO UPDATE SET "generation" = GREATEST(t."generation", EXCLUDED."generation")
+  RETURNING "runId"
+)
+SELECT EXISTS (SELECT FROM buried) AS "isDeleted", EXISTS (SELECT FROM found) AS "hadRun""#;
+
+pub(in crate::postgres) async fn create_tombstone(
+    conn: &mut PooledConn<'_>,
+    run: &RunId,
+) -> Result<TombstoneOutcome, DbError> {
+    let row = conn.query(CREATE_TOMBSTONE).bind(run.as_str()).fetch_one(conn.connection()?).await?;
+    let (is_deleted, had_run) = (row.try_get("isDeleted")?, row.try_get("hadRun")?);
+    Ok(if is_deleted { TombstoneOutcome::Done { had_run } } else { TombstoneOutcome::Running })
+}
+
+const IS_DELETED: &str = r#"SELECT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1) AS "isDeleted""#;
+
+pub(in crate::postgres) async fn is_deleted(conn: &mut PooledConn<'_>, run: &RunId) -> Result<bool, DbError> {
+    let row = conn.query(IS_DELETED).bind(run.as_str()).fetch_one(conn.connection()?).await?;
+    Ok(row.try_get("isDeleted")?)
+}
+
+/// Deletes the row and its dependent rows. $1 run
+const REMOVE: &str = r#"
+WITH untold AS (
+  DELETE FROM "WebhookDelivery"
+  WHERE "runId" = $1 AND EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)
+)
+DELETE FROM "PipelineRun" WHERE "id" = $1 AND EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
+
+pub(in crate::postgres) async fn remove(conn: &mut PooledConn<'_>, run: &RunId) -> Result<(), DbError> {
+    conn.query(REMOVE).bind(run.as_str()).execute(conn.connection()?).await?;
+    if is_deleted(conn, run).await? {
+        return Ok(());
+    }
+    let what = format!("run {run} has no tombstone in the database");
+    Err(DbError::Store(StorageError::new(StorageErrorKind::Invalid, what)))
+}
+
+/// Lists a limited number. The caller removes them and asks again.
+const PENDING_PURGES: &str = r#"
+SELECT r."id" FROM "RunTombstone" t JOIN "PipelineRun" r ON r."id" = t."runId" ORDER BY t."deletedAt" LIMIT 500"#;
+
+pub(in crate::postgres) async fn pending_purges(conn: &mut PooledConn<'_>) -> Result<Vec<RunId>, DbError> {
+    let rows = conn.query(PENDING_PURGES).fetch_all(conn.connection()?).await?;
+    rows.iter().map(|row| run_id(row.try_get("id")?)).collect()
+}

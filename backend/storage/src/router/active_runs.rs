@@ -1,0 +1,83 @@
+//! The runs that this process works on. A store that receives a run for the first time, after a change of mode or
+//! an outage, needs their requests.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use parking_lot::{Mutex, MutexGuard};
+use pipeline::run::{RunId, Stage};
+
+use crate::{ports::lifecycle::Fence, run::RunSubmission};
+
+/// A run that this process works on.
+#[derive(Debug, Clone)]
+pub(super) struct ActiveRun {
+    pub(super) fence: Fence,
+    pub(super) new: Arc<RunSubmission>,
+    /// Whether this process owns the row under the fence.
+    pub(super) owns_row: bool,
+    /// The stages that the row surely has.
+    pub(super) in_row: HashSet<Stage>,
+}
+
+/// The runs that this process works on.
+#[derive(Debug, Default)]
+pub(super) struct ActiveRuns {
+    runs: Mutex<HashMap<RunId, ActiveRun>>,
+    /// The active runs whose files lack a stage that the row has.
+    files_incomplete: Mutex<HashSet<RunId>>,
+}
+
+impl ActiveRuns {
+    pub(super) fn register(&self, fence: &Fence, new: RunSubmission, in_row: HashSet<Stage>) {
+        let active = ActiveRun { fence: fence.clone(), new: Arc::new(new), owns_row: fence.owns_row, in_row };
+        self.lock().insert(fence.run.clone(), active);
+    }
+
+    pub(super) fn forget(&self, run: &RunId) {
+        self.lock().remove(run);
+        self.lock_incomplete().remove(run);
+    }
+
+    pub(super) fn get(&self, run: &RunId) -> Option<ActiveRun> {
+        self.lock().get(run).cloned()
+    }
+
+    /// Whether this process owns the run's row under the fence.
+    pub(super) fn owns_row(&self, fence: &Fence) -> bool {
+        fence.owns_row || self.get(&fence.run).is_some_and(|active| active.owns_row)
+    }
+
+    /// Records that this process owns the run's row.
+    pub(super) fn note_owns_row(&self, run: &RunId) {
+        if let Some(active) = self.lock().get_mut(run) {
+            active.owns_row = true;
+        }
+    }
+
+    /// Records that the run's row has the stage.
+    pub(super) fn note_in_row(&self, run: &RunId, stage: Stage) {
+        if let Some(active) = self.lock().get_mut(run) {
+            active.in_row.insert(stage);
+        }
+    }
+
+    /// Records that the run's files lack a stage that its row has.
+    pub(super) fn note_files_incomplete(&self, run: &RunId) {
+        self.lock_incomplete().insert(run.clone());
+    }
+
+    pub(super) fn are_files_incomplete(&self, run: &RunId) -> bool {
+        self.lock_incomplete().contains(run)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, ActiveRun>> {
+        self.runs.lock()
+    }
+
+    fn lock_incomplete(&self) -> MutexGuard<'_, HashSet<RunId>> {
+        self.files_incomplete.lock()
+    }
+}
