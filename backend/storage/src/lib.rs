@@ -8,6 +8,29 @@
 //! * A stored stage is never replaced. Storing an equal record succeeds, and a different one is a conflict.
 //! * A terminal status never changes within a generation.
 //! * A deleted run's tombstone outlives the run, so nothing restores it.
+//!
+//! # Errors
+//!
+//! The kind of a [`StorageError`] says what the caller may do next.
+//!
+//! | kind | what happened | what the caller does |
+//! |---|---|---|
+//! | `Unavailable` | the store failed and wrote nothing | tries the same call later |
+//! | `Indeterminate` | no answer came in time, so the write may have happened | repeats only an idempotent or fenced call |
+//! | `Schema` | a table, a column or a permission is missing | waits for a migration |
+//! | `CasConflict` | another writer changed the run at the same time, and this call wrote nothing | begins the operation again |
+//! | `Fenced` | another worker owns the run, or the run has ended | stops its work on the run |
+//! | `Conflict` | a different record is stored, and both are kept | leaves it to sync or an operator |
+//! | `NotFound` | this store does not hold the run | asks the other store, or gives up |
+//! | `Invalid` | the store can never accept this call | does not repeat it |
+//!
+//! The first four are outages, and a breaker counts them.
+//!
+//! # Layout
+//!
+//! * `run.rs` and `error.rs` hold the terms, and `ports/` holds one trait for each concern.
+//! * `postgres/`, `files/` and `memory.rs` implement the traits. The suite in `contract.rs` tests them all.
+//! * `router/` holds the write path, the leases and the modes. `sync/` compares and repairs row and files.
 
 pub mod atomic;
 pub mod breaker;

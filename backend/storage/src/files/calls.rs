@@ -1,6 +1,6 @@
 //! Runs blocking work on files with a time limit, and retries it where that can help.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use backon::Retryable as _;
 use pipeline::run::RunId;
@@ -9,16 +9,8 @@ use foundation::resilience::{Backoff, Jitter};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    files::{run_files::RunFiles, store::FileStore},
+    files::{limits::ATTEMPT_TIMEOUT, run_files::RunFiles, store::FileStore},
 };
-
-/// How long one attempt at a write may take. A dead network disk never answers. An abandoned attempt may
-/// still finish later; that does no harm, because stage files are create-only and manifests are fenced.
-pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How many operations run at once. It is enough for their flushes or requests to overlap, and far below the
-/// thread limit. The others queue, and their time limit starts after the queue.
-pub(super) const CALLS_MAX: usize = 64;
 
 /// How often a failed write is retried.
 const RETRIES_MAX: usize = 3;
@@ -46,13 +38,13 @@ impl FileStore {
         let files = self.files.clone();
         match tokio::time::timeout(limit, tokio::task::spawn_blocking(move || work(&files))).await {
             Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(self.files.fault(name, &io::Error::other(error))),
+            Ok(Err(error)) => Err(self.files.io.fault(name, &io::Error::other(error))),
             Err(_) => Err(self.no_answer(name, limit)),
         }
     }
 
     pub(super) fn no_answer(&self, name: &str, limit: Duration) -> StorageError {
-        let what = format!("{}: no answer within {limit:?}", self.files.backend.place(name));
+        let what = format!("{}: no answer within {limit:?}", self.files.io.backend.place(name));
         StorageError::new(StorageErrorKind::Indeterminate, what)
     }
 
@@ -64,7 +56,7 @@ impl FileStore {
     ) -> Result<T, StorageError> {
         let name = run.as_str();
         let pass = self.bulkhead.wait().await.map_err(|stuck| {
-            let what = format!("{}: {stuck}", self.files.backend.place(name));
+            let what = format!("{}: {stuck}", self.files.io.backend.place(name));
             StorageError::new(StorageErrorKind::Unavailable, what)
         })?;
         let done = self.blocking(name, ATTEMPT_TIMEOUT, work).await;
@@ -80,7 +72,7 @@ impl FileStore {
         &self,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let is_near = self.files.backend.detection_delay().is_zero();
+        let is_near = self.files.io.backend.detection_delay().is_zero();
         self.blocking("", if is_near { ATTEMPT_TIMEOUT } else { WHOLE_TIMEOUT }, work).await
     }
 
@@ -91,8 +83,8 @@ impl FileStore {
         work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
     ) -> Result<T, StorageError> {
         let attempt = || self.retry_conflicts(run, work.clone());
-        let began = self.files.clock.monotonic();
-        let has_time = || self.files.clock.monotonic().saturating_sub(began) < RETRY_WINDOW;
+        let began = self.files.io.clock.monotonic();
+        let has_time = || self.files.io.clock.monotonic().saturating_sub(began) < RETRY_WINDOW;
         attempt
             .retry(BACKOFF.waits().take(RETRIES_MAX))
             .when(|error| error.is_outage() && has_time())
@@ -116,5 +108,35 @@ impl FileStore {
             }
         }
         self.one(run, work).await
+    }
+
+    /// Reads one run, when it is its turn.
+    pub(super) async fn read_one<T: Send + 'static>(
+        &self,
+        run: &RunId,
+        work: impl FnOnce(&RunFiles, &RunId) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let id = run.clone();
+        self.one(run, move |files| work(files, &id)).await
+    }
+
+    /// Writes one run.
+    pub(super) async fn write_one<T: Send + 'static>(
+        &self,
+        run: &RunId,
+        work: impl Fn(&RunFiles, &RunId) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
+    ) -> Result<T, StorageError> {
+        self.write_with(run, run, work).await
+    }
+
+    /// Writes one run, with an input that goes along to the blocking thread.
+    pub(super) async fn write_with<I: Clone + Send + Sync + 'static, T: Send + 'static>(
+        &self,
+        run: &RunId,
+        input: &I,
+        work: impl Fn(&RunFiles, &I) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
+    ) -> Result<T, StorageError> {
+        let input = Arc::new(input.clone());
+        self.write(run, move |files| work(files, &input)).await
     }
 }

@@ -25,6 +25,10 @@
 //!
 //! A run id has no separator and no dot, so no run can have the name of an internal folder.
 
+use std::fmt;
+
+use pipeline::run::RunId;
+
 /// A run's manifest.
 pub(super) const MANIFEST_FILE: &str = "run.json";
 
@@ -78,3 +82,13 @@ pub(super) const CONFLICT: &str = "conflict";
 
 /// The name of a saved row, before its time.
 pub(super) const ROW_CONFLICT: &str = "row.conflict";
+
+/// One of a run's files.
+pub(super) fn in_run(run: &RunId, file: impl fmt::Display) -> String {
+    format!("{run}/{file}")
+}
+
+/// A run's marker in a folder of ours.
+pub(super) fn in_folder(folder: &str, run: &RunId) -> String {
+    format!("{folder}/{run}")
+}

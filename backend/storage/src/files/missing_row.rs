@@ -17,23 +17,22 @@ impl RunFiles {
     }
 
     fn note_lost_row(&self, run: &RunId) -> Result<(), StorageError> {
-        let _lock = self.lock(run)?;
-        let Some(mut manifest) = self.read_manifest(run)?.filter(|manifest| manifest.has_row()) else {
+        let _lock = self.io.lock(run)?;
+        let Some(mut manifest) = self.manifests.read(run)?.filter(|manifest| manifest.has_row()) else {
             return Ok(());
         };
         manifest.database = Some(DatabaseSide::default());
         manifest.proof = None;
         if manifest.has_ended() {
-            self.mark(UNSYNCED_FOLDER, run)?;
+            self.markers.mark(UNSYNCED_FOLDER, run)?;
         }
-        self.write_manifest(&mut manifest)
+        self.manifests.write(&mut manifest)
     }
 }
 
 impl FileStore {
     /// Notes that the database has lost a run's row and is to get it back.
     pub async fn lose_row(&self, run: &RunId) -> Result<(), StorageError> {
-        let id = run.clone();
-        self.write(run, move |files| files.lose_row(&id)).await
+        self.write_one(run, RunFiles::lose_row).await
     }
 }

@@ -15,12 +15,17 @@ mod calls;
 pub mod config;
 mod db_sync;
 mod integrity;
+mod io;
 mod layout;
 mod leases;
+mod limits;
 pub mod manifest;
+mod manifests;
 mod markers;
 mod missing_row;
+mod operations;
 mod outbox;
+mod owners;
 mod ports;
 mod repair;
 mod run_files;
@@ -29,6 +34,7 @@ mod spool;
 mod stages;
 mod store;
 mod tombstones;
+mod webhook_queue;
 
 pub use self::{
     db_sync::DbSync,

@@ -5,45 +5,28 @@
 //! bucket, every replica sends. It claims an event by compare-and-swap, so that no other replica sends it
 //! too.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use pipeline::{
     clock::Timestamp,
     run::{RunId, Stage},
 };
-use tokio::sync::Notify;
 
-use crate::files::layout::{DELIVERED_FOLDER, PENDING_FOLDER};
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        db_sync::DbSync, layout::MANIFEST_FILE, manifest::Manifest, run_files::RunFiles, store::FileStore,
+        db_sync::DbSync,
+        layout::{DELIVERED_FOLDER, MANIFEST_FILE, PENDING_FOLDER, in_run},
+        manifest::Manifest,
+        run_files::RunFiles,
+        store::FileStore,
     },
     ports::outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
 };
 
 /// The report's number: the step after the last stage.
 const REPORT_STEP: u8 = 5;
-
-/// How long a manifest without a due event is not read again. A longer wait would delay the replay command.
-const RECHECK: Duration = Duration::from_secs(30);
-
-/// The queue of webhooks that are sent from files.
-#[derive(Debug, Default)]
-pub(super) struct WebhookQueue {
-    /// Wakes the dispatcher. None if webhooks are off.
-    pub(super) wake: Option<Arc<Notify>>,
-    /// Runs without a due event, and until when.
-    resting: Mutex<HashMap<RunId, Timestamp>>,
-}
-
-impl WebhookQueue {
-    pub(super) fn new(wake: Option<Arc<Notify>>) -> Self {
-        Self { wake, ..Self::default() }
-    }
-}
 
 impl RunFiles {
     /// Adds events to a manifest, without writing it, unless the database queues them.
@@ -56,8 +39,8 @@ impl RunFiles {
         if self.webhook_queue.wake.is_none() || db_sync.is_synced() {
             return Ok(());
         }
-        self.mark_with_manifest(manifest, PENDING_FOLDER)?;
-        self.recheck_now(&manifest.run_id);
+        self.markers.mark_with_manifest(manifest, PENDING_FOLDER)?;
+        self.webhook_queue.recheck_now(&manifest.run_id);
         let generation = manifest.generation;
         for event in events {
             if !manifest.webhooks.iter().any(|one| (one.generation, one.event) == (generation, *event)) {
@@ -65,7 +48,7 @@ impl RunFiles {
                     generation,
                     event: *event,
                     attempts: 0,
-                    next_attempt_at: self.clock.now(),
+                    next_attempt_at: self.io.clock.now(),
                     outcome: None,
                     last_error: None,
                 });
@@ -82,29 +65,18 @@ impl RunFiles {
         self.enqueue_events(manifest, &[WebhookEvent::Started(step)], db_sync)
     }
 
-    fn recheck_now(&self, run: &RunId) {
-        self.webhook_queue.resting.lock().remove(run);
-    }
-
-    fn recheck_at(&self, run: &RunId, until: Timestamp) {
-        let until = until.min(self.clock.now() + RECHECK);
-        self.webhook_queue.resting.lock().insert(run.clone(), until);
-    }
-
-    fn is_resting(&self, run: &RunId) -> bool {
-        let resting = self.webhook_queue.resting.lock();
-        resting.get(run).is_some_and(|until| *until > self.clock.now())
-    }
-
     fn claim_due(
         &self,
         limit: usize,
         visibility_timeout: Duration,
     ) -> Result<Vec<DueDelivery>, StorageError> {
-        let runs = self.marked(PENDING_FOLDER)?;
+        let runs = self.markers.marked(PENDING_FOLDER)?;
         let mut all = Vec::new();
         let is_ours = || {
-            self.backend.try_become_leader(PENDING_FOLDER).map_err(|error| self.fault(PENDING_FOLDER, &error))
+            self.io
+                .backend
+                .try_become_leader(PENDING_FOLDER)
+                .map_err(|error| self.io.fault(PENDING_FOLDER, &error))
         };
         if runs.is_empty() || !is_ours()? {
             return Ok(all);
@@ -113,7 +85,7 @@ impl RunFiles {
             if all.len() >= limit {
                 break;
             }
-            if !self.is_resting(&run) {
+            if !self.webhook_queue.is_resting(&run, self.io.clock.now()) {
                 match self.claim_first(&run, visibility_timeout) {
                     // Another process claimed it first.
                     Err(error) if error.kind == StorageErrorKind::CasConflict => {}
@@ -158,41 +130,42 @@ impl RunFiles {
         run: &RunId,
         change: impl FnOnce(&mut Vec<Delivery>, Timestamp) -> bool,
     ) -> Result<(), StorageError> {
-        let lock = match self.lock(run) {
+        let lock = match self.io.lock(run) {
             Err(error) if error.kind == StorageErrorKind::NotFound => None,
             lock => Some(lock?),
         };
-        let (is_deleted, manifest) = if lock.is_some() { self.read_run(run)? } else { (true, None) };
+        let (is_deleted, manifest) =
+            if lock.is_some() { self.manifests.read_run(run)? } else { (true, None) };
         let Some(mut manifest) = manifest.filter(|_| !is_deleted) else {
-            self.unmark(DELIVERED_FOLDER, run)?;
-            return self.unmark(PENDING_FOLDER, run);
+            self.markers.unmark(DELIVERED_FOLDER, run)?;
+            return self.markers.unmark(PENDING_FOLDER, run);
         };
-        let has_changed = change(&mut manifest.webhooks, self.clock.now());
+        let has_changed = change(&mut manifest.webhooks, self.io.clock.now());
         let next = manifest.webhooks.iter().find(|one| one.outcome.is_none()).map(|one| one.next_attempt_at);
         if next.is_some() {
-            self.mark(PENDING_FOLDER, run)?;
+            self.markers.mark(PENDING_FOLDER, run)?;
         }
         if has_changed {
-            self.write_manifest(&mut manifest)?;
+            self.manifests.write(&mut manifest)?;
         }
         match next {
-            Some(next) => self.recheck_at(run, next),
+            Some(next) => self.webhook_queue.recheck_at(run, next, self.io.clock.now()),
             None => {
                 let is_to_be_handed_over = manifest.database.is_some() && !manifest.webhooks.is_empty();
                 if is_to_be_handed_over {
-                    self.mark(DELIVERED_FOLDER, run)?;
+                    self.markers.mark(DELIVERED_FOLDER, run)?;
                 } else {
-                    self.unmark(DELIVERED_FOLDER, run)?;
+                    self.markers.unmark(DELIVERED_FOLDER, run)?;
                 }
-                self.unmark(PENDING_FOLDER, run)?;
+                self.markers.unmark(PENDING_FOLDER, run)?;
             }
         }
         Ok(())
     }
 
     fn to_hand_over(&self) -> Result<Vec<RunId>, StorageError> {
-        let mut runs = self.marked(PENDING_FOLDER)?;
-        runs.extend(self.marked(DELIVERED_FOLDER)?);
+        let mut runs = self.markers.marked(PENDING_FOLDER)?;
+        runs.extend(self.markers.marked(DELIVERED_FOLDER)?);
         runs.sort();
         runs.dedup();
         Ok(runs)
@@ -201,10 +174,10 @@ impl RunFiles {
     fn count_deliveries(&self) -> Result<DeliveryCounts, StorageError> {
         let (mut counts, mut oldest) = (DeliveryCounts::default(), None);
         let runs = self.to_hand_over()?;
-        let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
-        for (run, (name, stored)) in runs.iter().zip(names.iter().zip(self.backend.read_all(&names))) {
-            let Some(stored) = stored.map_err(|error| self.fault(name, &error))? else { continue };
-            let Some(manifest) = self.parse_manifest(run, stored)? else { continue };
+        let names: Vec<String> = runs.iter().map(|run| in_run(run, MANIFEST_FILE)).collect();
+        for (run, (name, stored)) in runs.iter().zip(names.iter().zip(self.io.backend.read_all(&names))) {
+            let Some(stored) = stored.map_err(|error| self.io.fault(name, &error))? else { continue };
+            let Some(manifest) = self.manifests.parse(run, stored)? else { continue };
             for one in &manifest.webhooks {
                 match one.outcome {
                     None => {
@@ -219,7 +192,7 @@ impl RunFiles {
                 }
             }
         }
-        let age = oldest.map(|oldest| (self.clock.now() - oldest).num_seconds());
+        let age = oldest.map(|oldest| (self.io.clock.now() - oldest).num_seconds());
         counts.oldest_pending_seconds = age.and_then(|age| u64::try_from(age).ok()).unwrap_or_default();
         Ok(counts)
     }

@@ -1,7 +1,5 @@
 //! Implements the ports of the store by operations on files.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use pipeline::{
     clock::Timestamp,
@@ -13,7 +11,7 @@ use pipeline::{
 use crate::{
     error::StorageError,
     files::{
-        calls::ATTEMPT_TIMEOUT, db_sync::DbSync, run_files::RunFiles, runs::list::LIST_TIMEOUT,
+        db_sync::DbSync, limits::ATTEMPT_TIMEOUT, run_files::RunFiles, runs::list::LIST_TIMEOUT,
         store::FileStore,
     },
     ports::{
@@ -33,8 +31,8 @@ impl Lifecycle for FileStore {
     }
 
     async fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
-        let (new, fence) = (Arc::new(new.clone()), Arc::new(fence.clone()));
-        self.write(&new.id.clone(), move |files| files.adopt(&new, &fence)).await
+        let fence = fence.clone();
+        self.write_with(&new.id, new, move |files, new| files.adopt(new, &fence)).await
     }
 
     /// An owner is dead as soon as its lock file is free. A local disk needs no lease.
@@ -53,8 +51,7 @@ impl Lifecycle for FileStore {
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
-        let fence = Arc::new(fence.clone());
-        self.write(&fence.run.clone(), move |files| files.release(&fence)).await
+        self.write_with(&fence.run, fence, RunFiles::release).await
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
@@ -62,7 +59,7 @@ impl Lifecycle for FileStore {
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
-        self.blocking("", ATTEMPT_TIMEOUT, RunFiles::probe).await
+        self.blocking("", ATTEMPT_TIMEOUT, |files| files.io.probe()).await
     }
 }
 
@@ -73,26 +70,15 @@ impl Stages for FileStore {
     }
 
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
-        let (fence, stages) = (Arc::new(fence.clone()), Arc::<[Stage]>::from(stages));
-        self.write(&fence.run.clone(), move |files| {
-            files.update(&fence, |manifest| {
-                manifest.database.get_or_insert_default();
-                for stage in stages.iter() {
-                    if let Some(stored) = manifest.stages.get_mut(stage) {
-                        stored.pending_database = true;
-                    }
-                }
-            })
-        })
-        .await
+        let stages = stages.to_vec();
+        self.write_with(&fence.run, fence, move |files, fence| files.mark_unsynced(fence, &stages)).await
     }
 }
 
 #[async_trait]
 impl RunQueries for FileStore {
     async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
-        let id = run.clone();
-        self.one(run, move |files| files.load(&id)).await
+        self.read_one(run, RunFiles::load).await
     }
 
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
@@ -119,13 +105,11 @@ impl Tombstones for FileStore {
     }
 
     async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
-        let id = run.clone();
-        self.one(run, move |files| files.is_deleted(&id)).await
+        self.read_one(run, RunFiles::is_deleted).await
     }
 
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
-        let id = run.clone();
-        self.write(run, move |files| files.remove(&id)).await
+        self.write_one(run, RunFiles::remove).await
     }
 
     async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {

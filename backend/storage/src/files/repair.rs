@@ -10,7 +10,7 @@ use crate::{
     files::{
         db_sync::DbSync,
         integrity::{DigestCheck, check_digest, digest},
-        layout::{CONFLICT, MANIFEST_FILE, REPORT_FILE, ROW_CONFLICT},
+        layout::{CONFLICT, MANIFEST_FILE, REPORT_FILE, ROW_CONFLICT, in_run},
         manifest::{DatabaseSide, Manifest, StoredReport},
         run_files::RunFiles,
         tombstones::deleted,
@@ -22,7 +22,7 @@ use crate::{
 impl RunFiles {
     /// Names that are no run ids (our own folders begin with a dot) are left out.
     pub(super) fn runs(&self) -> Result<Vec<RunId>, StorageError> {
-        self.marked("")
+        self.markers.marked("")
     }
 
     pub(super) fn keep_proof(&self, proof: &Proof) -> Result<(), StorageError> {
@@ -38,15 +38,15 @@ impl RunFiles {
     pub(super) fn overwrite_from_row(&self, row: &RunRecord) -> Result<(), StorageError> {
         let run = &row.id;
         {
-            let _lock = self.lock(run)?;
-            let Some(mut manifest) = self.read_manifest(run)? else { return Ok(()) };
+            let _lock = self.io.lock(run)?;
+            let Some(mut manifest) = self.manifests.read(run)? else { return Ok(()) };
             for stage in Stage::ALL {
                 let theirs = row.stages.get(&stage).map(|held| &held.sha256);
                 let ours = manifest.stages.get(&stage).map(|stored| &stored.record_sha256);
                 // What the row merely lacks is given to it, unless it has ended otherwise.
                 let is_in_the_way = theirs.is_some() || row.status != manifest.status;
                 if ours.is_some() && ours != theirs && is_in_the_way {
-                    self.quarantine_if_there(&Self::name(run, stage.file()))?;
+                    self.quarantine_if_there(&in_run(run, stage.file()))?;
                     manifest.stages.remove(&stage);
                 }
             }
@@ -55,40 +55,40 @@ impl RunFiles {
                 && report.as_ref() != Some(&stored.sha256)
                 && (report.is_some() || row.status != manifest.status)
             {
-                self.quarantine_if_there(&Self::name(run, REPORT_FILE))?;
+                self.quarantine_if_there(&in_run(run, REPORT_FILE))?;
                 manifest.report = None;
             }
             manifest.status = row.status;
             manifest.error.clone_from(&row.failure);
             manifest.finished_at = row.finished_at;
             manifest.proof = None;
-            self.write_manifest(&mut manifest)?;
+            self.manifests.write(&mut manifest)?;
         }
         self.fill(row)
     }
 
     fn quarantine_if_there(&self, name: &str) -> Result<(), StorageError> {
-        if self.read(name)?.is_some() {
-            self.move_aside(name, CONFLICT, None)?;
+        if self.io.read(name)?.is_some() {
+            self.io.move_aside(name, CONFLICT, None)?;
         }
         Ok(())
     }
 
     pub(super) fn snapshot_row(&self, Row { snapshot: row, damaged, .. }: &Row) -> Result<(), StorageError> {
-        let name = Self::name(&row.id, format!("{ROW_CONFLICT}-{}.json", self.stamp()));
+        let name = in_run(&row.id, format!("{ROW_CONFLICT}-{}.json", self.io.stamp()));
         let stages: Vec<_> = row.stages.values().map(|held| &held.record).collect();
         let kept = serde_json::json!({
             "run_id": row.id, "status": row.status, "generation": row.generation, "stages": stages,
             "report": row.report, "error": row.failure, "damaged": damaged,
         });
-        let bytes = self.json_bytes(&kept, &name)?;
-        let created = self.backend.create(&name, &bytes).and_then(|()| self.flush(&name));
-        created.map_err(|error| self.fault(&name, &error))
+        let bytes = self.io.json_bytes(&kept, &name)?;
+        let created = self.io.backend.create(&name, &bytes).and_then(|()| self.io.flush(&name));
+        created.map_err(|error| self.io.fault(&name, &error))
     }
 
     pub(super) fn fill(&self, row: &RunRecord) -> Result<(), StorageError> {
-        let _lock = self.lock(&row.id)?;
-        match self.read_manifest(&row.id)? {
+        let _lock = self.io.lock(&row.id)?;
+        match self.manifests.read(&row.id)? {
             Some(mut manifest) => self.complete(&mut manifest, row),
             None => Ok(()),
         }
@@ -104,11 +104,11 @@ impl RunFiles {
             let what = format!("run {run} has not ended in the database");
             return Err(StorageError::new(StorageErrorKind::Invalid, what));
         }
-        let _lock = self.lock_new(run)?;
+        let _lock = self.io.lock_new(run)?;
         if self.is_deleted(run)? {
             return Err(deleted(run));
         }
-        let mut manifest = match self.read_manifest(run)? {
+        let mut manifest = match self.manifests.read(run)? {
             Some(manifest) => manifest,
             None => Manifest {
                 status: row.status,
@@ -118,10 +118,10 @@ impl RunFiles {
                 error: row.failure.clone(),
                 lost_usd: row.lost_usd,
                 database: Some(DatabaseSide { has_row: true, has_end: true }),
-                ..self.new_manifest(run, request.clone(), accepted_at)
+                ..self.manifests.blank(run, request.clone(), accepted_at)
             },
         };
-        self.note_run(&manifest)?;
+        self.manifests.note_run(&manifest)?;
         self.complete(&mut manifest, row)
     }
 
@@ -138,35 +138,35 @@ impl RunFiles {
         if let Some(report) = &row.report {
             self.restore_report(manifest, report)?;
         }
-        self.write_manifest(manifest)
+        self.manifests.write(manifest)
     }
 
     /// Puts a stage where its file is missing or does not prove itself; the manifest, which is not yet written, may name it
     /// all the same. Another record that does prove itself stays: that is a difference, and an operator's.
     fn restore_stage(&self, manifest: &mut Manifest, record: &StageRecord) -> Result<(), StorageError> {
         let stage = record.meta.stage;
-        let name = Self::name(&manifest.run_id, stage.file());
+        let name = in_run(&manifest.run_id, stage.file());
         let sha256 = digest(record)?;
         let known = manifest.stages.get(&stage);
-        let is_there = match check_digest(self.read(&name)?, stage, known)? {
+        let is_there = match check_digest(self.io.read(&name)?, stage, known)? {
             DigestCheck::Record(_, existing, _) if existing == sha256 => true,
             DigestCheck::Record(..) if known.is_some() => return Ok(()),
             // Named nowhere: a writer's who lost the run between the file and the manifest, or a conflict.
             DigestCheck::Record(..) => return Err(self.conflict(&name)),
             DigestCheck::Damaged(reason, version) => {
                 // The record may be whole, and the manifest's digest of it wrong.
-                let is_whole = matches!(check_digest(self.read(&name)?, stage, None)?,
+                let is_whole = matches!(check_digest(self.io.read(&name)?, stage, None)?,
                     DigestCheck::Record(_, existing, _) if existing == sha256);
                 if !is_whole {
-                    self.quarantine(&name, &reason, Some(&version))?;
+                    self.io.quarantine(&name, &reason, Some(&version))?;
                 }
                 is_whole
             }
             DigestCheck::Nothing => false,
         };
         if !is_there {
-            let created = self.backend.create(&name, &self.json_bytes(record, &name)?);
-            created.map_err(|error| self.fault(&name, &error))?;
+            let created = self.io.backend.create(&name, &self.io.json_bytes(record, &name)?);
+            created.map_err(|error| self.io.fault(&name, &error))?;
             tracing::info!(event = "stage_file_restored", run_id = %manifest.run_id, stage = stage.number(), "[{}] Stage {} was written to file from the row",
                 manifest.run_id, stage.number());
         }
@@ -181,9 +181,9 @@ impl RunFiles {
 
     /// The same for the report.
     fn restore_report(&self, manifest: &mut Manifest, report: &str) -> Result<(), StorageError> {
-        let name = Self::name(&manifest.run_id, REPORT_FILE);
+        let name = in_run(&manifest.run_id, REPORT_FILE);
         let sha256 = sha256_hex(report.as_bytes());
-        match (self.read(&name)?, &manifest.report) {
+        match (self.io.read(&name)?, &manifest.report) {
             (Some(stored), known) => {
                 let existing = sha256_hex(&stored.bytes);
                 match known {
@@ -191,14 +191,14 @@ impl RunFiles {
                     Some(known) if known.sha256 == existing => return Ok(()),
                     Some(known) => {
                         let reason = format!("has digest {existing}, the manifest says {}", known.sha256);
-                        self.quarantine(&name, &reason, Some(&stored.version))?;
-                        self.replace_beside(manifest, &name, report.as_bytes())?;
+                        self.io.quarantine(&name, &reason, Some(&stored.version))?;
+                        self.manifests.replace_beside(manifest, &name, report.as_bytes())?;
                     }
                     // Of a process that was killed before it named it.
-                    None => self.replace_beside(manifest, &name, report.as_bytes())?,
+                    None => self.manifests.replace_beside(manifest, &name, report.as_bytes())?,
                 }
             }
-            (None, _) => self.replace_beside(manifest, &name, report.as_bytes())?,
+            (None, _) => self.manifests.replace_beside(manifest, &name, report.as_bytes())?,
         }
         manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
         Ok(())
@@ -206,18 +206,18 @@ impl RunFiles {
 
     /// What of a run's files is there and does not prove itself. Changes nothing.
     pub(super) fn damage(&self, run: &RunId) -> Result<Damage, StorageError> {
-        let Some(stored) = self.read(&Self::name(run, MANIFEST_FILE))? else { return Ok(Damage::default()) };
+        let Some(stored) = self.io.read(&in_run(run, MANIFEST_FILE))? else { return Ok(Damage::default()) };
         let Ok(manifest) = serde_json::from_slice::<Manifest>(&stored.bytes) else {
             return Ok(Damage { manifest: true, ..Damage::default() });
         };
         let mut damage = Damage::default();
         for stage in Stage::ALL {
-            let stored = self.read(&Self::name(run, stage.file()))?;
+            let stored = self.io.read(&in_run(run, stage.file()))?;
             if let DigestCheck::Damaged(..) = check_digest(stored, stage, manifest.stages.get(&stage))? {
                 damage.stages.push(stage);
             }
         }
-        let report = self.read(&Self::name(run, REPORT_FILE))?;
+        let report = self.io.read(&in_run(run, REPORT_FILE))?;
         damage.report = manifest
             .report
             .as_ref()

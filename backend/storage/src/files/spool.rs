@@ -9,13 +9,11 @@ use std::{
 
 use pipeline::run::RunId;
 
-use crate::files::layout::{SPOOL_FILE, SPOOL_FOLDER};
 use crate::{
     atomic,
     error::{StorageError, StorageErrorKind},
-    files::{backend::local_fs::FILE_BYTES_MAX, run_files::RunFiles, tombstones::deleted},
+    files::layout::{SPOOL_FILE, SPOOL_FOLDER},
 };
-use foundation::safe_read;
 
 /// The location of spooled documents.
 #[derive(Debug)]
@@ -39,7 +37,7 @@ impl Spool {
         }
     }
 
-    fn keep(&self, run: &RunId, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn keep(&self, run: &RunId, bytes: &[u8]) -> io::Result<()> {
         if let Self::Apart { folder, clearing } = self {
             clearing.call_once(|| {
                 // A missing document is downloaded again. A remaining one only takes space.
@@ -61,28 +59,10 @@ impl Spool {
             _ => Ok(()),
         }
     }
-}
 
-impl RunFiles {
-    /// Stores the document durably for a resumed run.
-    pub(super) fn spool(&self, run: &RunId, bytes: &[u8]) -> Result<(), StorageError> {
-        if self.is_deleted(run)? {
-            return Err(deleted(run));
-        }
-        self.spool.keep(run, bytes).map_err(|error| self.spool_fault(run, &error))
-    }
-
-    /// Reads the spooled document, if there is one.
-    pub(super) fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
-        match safe_read::read(&self.spool.path(run), FILE_BYTES_MAX) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.spool_fault(run, &error)),
-        }
-    }
-
-    pub(super) fn spool_fault(&self, run: &RunId, error: &io::Error) -> StorageError {
-        let place = self.spool.path(run);
+    /// The error of a document, with its place.
+    pub(super) fn fault(&self, run: &RunId, error: &io::Error) -> StorageError {
+        let place = self.path(run);
         StorageError::new(StorageErrorKind::Unavailable, format!("{}: {error}", place.display()))
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     files::{
         db_sync::DbSync,
         integrity::{DigestCheck, check_digest, digest},
+        layout::in_run,
         manifest::{Manifest, StageEntry},
         run_files::RunFiles,
     },
@@ -27,16 +28,16 @@ impl RunFiles {
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
         let stage = record.meta.stage;
-        let name = Self::name(&fence.run, stage.file());
+        let name = in_run(&fence.run, stage.file());
         let sha256 = digest(record)?;
-        let bytes = self.json_bytes(record, &name)?;
-        let _lock = self.lock(&fence.run)?;
-        let mut manifest = self.fenced_manifest(fence)?;
-        match self.backend.create(&name, &bytes) {
+        let bytes = self.io.json_bytes(record, &name)?;
+        let _lock = self.io.lock(&fence.run)?;
+        let mut manifest = self.manifests.read_fenced(fence)?;
+        match self.io.backend.create(&name, &bytes) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 manifest = self.settle(fence, stage, &name, &sha256, &bytes)?;
             }
-            created => created.map_err(|error| self.fault(&name, &error))?,
+            created => created.map_err(|error| self.io.fault(&name, &error))?,
         }
         manifest.flush_with(&name);
         failpoints::hit("stage-file-written");
@@ -47,7 +48,7 @@ impl RunFiles {
         }
         self.enqueue_events(&mut manifest, &[WebhookEvent::Stage(stage)], db_sync)?;
         self.enqueue_step(&mut manifest, db_sync)?;
-        self.write_manifest(&mut manifest)?;
+        self.manifests.write(&mut manifest)?;
         tracing::info!(event = "stage_file_written", run_id = %fence.run, stage = stage.number(), "[{}] Wrote Stage {} to file", fence.run, stage.number());
         Ok(())
     }
@@ -63,16 +64,16 @@ impl RunFiles {
         if manifest.stages.contains_key(&stage) {
             return Ok(());
         }
-        let name = Self::name(&manifest.run_id, stage.file());
+        let name = in_run(&manifest.run_id, stage.file());
         let sha256 = digest(record)?;
-        match self.backend.create(&name, &self.json_bytes(record, &name)?) {
+        match self.io.backend.create(&name, &self.io.json_bytes(record, &name)?) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match check_digest(self.read(&name)?, stage, None)? {
+                match check_digest(self.io.read(&name)?, stage, None)? {
                     DigestCheck::Record(_, existing, _) if existing == sha256 => {}
                     _ => return Err(self.conflict(&name)),
                 }
             }
-            created => created.map_err(|error| self.fault(&name, &error))?,
+            created => created.map_err(|error| self.io.fault(&name, &error))?,
         }
         manifest.flush_with(&name);
         manifest.stages.insert(stage, self.stored_stage(record, sha256, db_sync));
@@ -80,7 +81,7 @@ impl RunFiles {
     }
 
     pub(super) fn conflict(&self, name: &str) -> StorageError {
-        let what = format!("{} already holds a different record; both are kept", self.backend.place(name));
+        let what = format!("{} already holds a different record; both are kept", self.io.backend.place(name));
         StorageError::new(StorageErrorKind::Conflict, what)
     }
 
@@ -97,8 +98,8 @@ impl RunFiles {
         sha256: &str,
         bytes: &[u8],
     ) -> Result<Manifest, StorageError> {
-        let stored = self.read(name)?;
-        let manifest = self.fenced_manifest(fence)?;
+        let stored = self.io.read(name)?;
+        let manifest = self.manifests.read_fenced(fence)?;
         let known = manifest.stages.get(&stage);
         let why_and_version = match check_digest(stored, stage, known)? {
             DigestCheck::Record(_, existing, _) if existing == sha256 => return Ok(manifest),
@@ -111,13 +112,13 @@ impl RunFiles {
             DigestCheck::Nothing => None,
         };
         if let Some((reason, version)) = why_and_version {
-            self.quarantine(name, &reason, Some(&version))?;
+            self.io.quarantine(name, &reason, Some(&version))?;
         }
-        match self.backend.create(name, bytes) {
+        match self.io.backend.create(name, bytes) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(self.fault(name, &io::ErrorKind::ResourceBusy.into()))
+                Err(self.io.fault(name, &io::ErrorKind::ResourceBusy.into()))
             }
-            created => created.map(|()| manifest).map_err(|error| self.fault(name, &error)),
+            created => created.map(|()| manifest).map_err(|error| self.io.fault(name, &error)),
         }
     }
 
@@ -131,7 +132,7 @@ impl RunFiles {
             file: record.meta.stage.file().to_owned(),
             record_sha256,
             payload_sha256: record.meta.payload_sha256.clone(),
-            stored_at: self.clock.now(),
+            stored_at: self.io.clock.now(),
             pending_database: db_sync == DbSync::Pending,
         }
     }
@@ -141,6 +142,18 @@ impl RunFiles {
             manifest.database.get_or_insert_default().has_row = true;
             if let Some(stored) = manifest.stages.get_mut(&stage) {
                 stored.pending_database = false;
+            }
+        })
+    }
+
+    /// Notes that the database lacks these stages (none: only the run's end).
+    pub(super) fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {
+        self.update(fence, |manifest| {
+            manifest.database.get_or_insert_default();
+            for stage in stages {
+                if let Some(stored) = manifest.stages.get_mut(stage) {
+                    stored.pending_database = true;
+                }
             }
         })
     }

@@ -9,15 +9,13 @@ use std::io;
 use pipeline::{clock::Timestamp, record::millis, run::RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::files::layout::{DELETING_FOLDER, TOMBSTONE_FILE};
-use crate::optional_millis;
-
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        layout::{MANIFEST_FILE, OPEN_FOLDER, UNSYNCED_FOLDER},
+        layout::{DELETING_FOLDER, MANIFEST_FILE, OPEN_FOLDER, TOMBSTONE_FILE, UNSYNCED_FOLDER, in_run},
         run_files::RunFiles,
     },
+    optional_millis,
     ports::tombstones::TombstoneOutcome,
 };
 
@@ -37,14 +35,14 @@ pub(super) struct Tombstone {
 impl RunFiles {
     /// Whether the run has been deleted.
     pub(super) fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
-        Ok(self.read(&Self::name(run, TOMBSTONE_FILE))?.is_some())
+        Ok(self.io.read(&in_run(run, TOMBSTONE_FILE))?.is_some())
     }
 
     pub(super) fn tombstone(&self, run: &RunId) -> Result<Option<Tombstone>, StorageError> {
-        let name = Self::name(run, TOMBSTONE_FILE);
-        let Some(stored) = self.read(&name)? else { return Ok(None) };
+        let name = in_run(run, TOMBSTONE_FILE);
+        let Some(stored) = self.io.read(&name)? else { return Ok(None) };
         let read = serde_json::from_slice(&stored.bytes);
-        read.map(Some).map_err(|error| self.fault(&name, &io::Error::other(error)))
+        read.map(Some).map_err(|error| self.io.fault(&name, &io::Error::other(error)))
     }
 
     /// Creates the tombstone. With `has_ended`, the database says that the run has ended, whatever the files
@@ -54,13 +52,13 @@ impl RunFiles {
         run: &RunId,
         has_ended: bool,
     ) -> Result<TombstoneOutcome, StorageError> {
-        let _lock = self.lock_new(run)?;
-        let manifest = self.read_manifest(run)?;
+        let _lock = self.io.lock_new(run)?;
+        let manifest = self.manifests.read(run)?;
         if manifest.as_ref().is_some_and(|manifest| !manifest.has_ended()) && !has_ended {
             return Ok(TombstoneOutcome::Running);
         }
         let had_run = manifest.is_some();
-        let name = Self::name(run, TOMBSTONE_FILE);
+        let name = in_run(run, TOMBSTONE_FILE);
         if self.is_deleted(run)? {
             // A process that was killed here may not have flushed the tombstone's name.
             self.flush_with_folder(run, &name)?;
@@ -68,53 +66,53 @@ impl RunFiles {
         }
         let generation = manifest.as_ref().map_or(1, |manifest| manifest.generation);
         let accepted_at = manifest.map(|manifest| manifest.accepted_at);
-        let deleted_at = self.clock.now();
+        let deleted_at = self.io.clock.now();
         let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at };
-        let bytes = self.json_bytes(&tombstone, &name)?;
+        let bytes = self.io.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
-        self.backend.replace(&name, &bytes).map_err(|error| self.fault(&name, &error))?;
+        self.io.backend.replace(&name, &bytes).map_err(|error| self.io.fault(&name, &error))?;
         self.flush_with_folder(run, &name)?;
         Ok(TombstoneOutcome::Done { had_run })
     }
 
     /// Makes a file durable in a run's folder that may be new.
     fn flush_with_folder(&self, run: &RunId, name: &str) -> Result<(), StorageError> {
-        let flushed = self.flush(name).and_then(|()| self.flush(run.as_str()));
-        flushed.map_err(|error| self.fault(name, &error))
+        let flushed = self.io.flush(name).and_then(|()| self.io.flush(run.as_str()));
+        flushed.map_err(|error| self.io.fault(name, &error))
     }
 
     /// Removes the remaining files of a deleted run. The manifest goes last, because it lists the others.
     pub(super) fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         if !self.is_deleted(run)? {
-            let what = format!("{} has no tombstone", self.backend.place(run.as_str()));
+            let what = format!("{} has no tombstone", self.io.backend.place(run.as_str()));
             return Err(StorageError::new(StorageErrorKind::Invalid, what));
         }
-        let _lock = self.lock(run)?;
+        let _lock = self.io.lock(run)?;
         self.clear(run)
     }
 
     /// Removes all files of a run but its tombstone, the manifest last. The caller holds the lock.
     pub(super) fn clear(&self, run: &RunId) -> Result<(), StorageError> {
         let name = run.as_str();
-        let removed = self.backend.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
-        removed.map_err(|error| self.fault(name, &error))?;
-        self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
-        let manifest = Self::name(run, MANIFEST_FILE);
-        self.backend.remove(&manifest).map_err(|error| self.fault(&manifest, &error))?;
+        let removed = self.io.backend.remove_below(name, &[TOMBSTONE_FILE, MANIFEST_FILE]);
+        removed.map_err(|error| self.io.fault(name, &error))?;
+        self.spool.forget(run).map_err(|error| self.spool.fault(run, &error))?;
+        let manifest = in_run(run, MANIFEST_FILE);
+        self.io.backend.remove(&manifest).map_err(|error| self.io.fault(&manifest, &error))?;
         for marks in [OPEN_FOLDER, UNSYNCED_FOLDER, DELETING_FOLDER] {
-            self.unmark(marks, run)?;
+            self.markers.unmark(marks, run)?;
         }
         Ok(())
     }
 
     /// Records that a deletion begins.
     pub(super) fn mark_deleting(&self, run: &RunId) -> Result<(), StorageError> {
-        self.mark(DELETING_FOLDER, run)
+        self.markers.mark(DELETING_FOLDER, run)
     }
 
     /// Lists runs whose deletion has begun and may not have ended. Only a tombstone makes the deletion final.
     pub(super) fn deleting(&self) -> Result<Vec<RunId>, StorageError> {
-        self.marked(DELETING_FOLDER)
+        self.markers.marked(DELETING_FOLDER)
     }
 
     /// Lists deleted runs of which files may remain.

@@ -1,4 +1,4 @@
-//! What the database knows of the work as a whole.
+//! Counts runs in the database.
 
 use sqlx::Row as _;
 

@@ -9,6 +9,9 @@ use crate::{
     run::End,
 };
 
+/// The owner of runs without a user.
+pub(super) const SYSTEM_USER: &str = "system";
+
 /// The frontend rows of a completed run.
 pub(super) fn frontend_rows(end: End<'_>, at: Timestamp) -> Result<Option<FrontendRows>, StorageError> {
     match end {

@@ -1,9 +1,9 @@
 //! Accepts runs in modes with files, and decides which store guards against a second execution.
 
-use crate::mode::Mode;
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{DbSync, manifest::Manifest},
+    mode::Mode,
     ports::{
         lifecycle::{Acceptance, Fence, Lease},
         prelude::*,

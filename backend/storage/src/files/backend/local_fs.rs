@@ -12,22 +12,24 @@ use std::{
 use parking_lot::Mutex;
 use pipeline::clock::Timestamp;
 
-use crate::files::layout::{LOCK_FILE, OWNERS_FOLDER};
 use crate::{
     atomic,
-    files::backend::{
-        file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored},
-        owner_locks::{OwnerLocks, remove_file},
+    files::{
+        backend::{
+            file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored},
+            owner_locks::{OwnerLocks, remove_file},
+        },
+        layout::{LOCK_FILE, OWNERS_FOLDER},
     },
 };
 use foundation::safe_read;
 
 /// The largest file that is read back. A record of a 400-page report has about 100 KB.
-pub(in super::super) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(in crate::files) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A folder that holds all runs.
 #[derive(Debug)]
-pub(in super::super) struct LocalFs {
+pub(in crate::files) struct LocalFs {
     root: PathBuf,
     locks: OwnerLocks,
     /// Held by the one process that is the leader.
@@ -35,7 +37,7 @@ pub(in super::super) struct LocalFs {
 }
 
 impl LocalFs {
-    pub(in super::super) fn new(root: PathBuf) -> Self {
+    pub(in crate::files) fn new(root: PathBuf) -> Self {
         let locks = OwnerLocks::new(root.join(OWNERS_FOLDER));
         Self { root, locks, leader_lock: Mutex::default() }
     }

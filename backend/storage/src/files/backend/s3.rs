@@ -13,13 +13,15 @@ use std::{
 use pipeline::clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 
-use crate::files::backend::{
-    client::{Client, LISTING_TIMEOUT, SharedClient},
-    file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored, cas_conflict},
-    heartbeat::Heartbeat,
+use crate::files::{
+    backend::{
+        client::{Client, LISTING_TIMEOUT, SharedClient},
+        file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored, cas_conflict},
+        heartbeat::Heartbeat,
+    },
+    config::BucketConfig,
+    layout::{GUARD_FOLDER, RUNS_FOLDER},
 };
-use crate::files::config::BucketConfig;
-use crate::files::layout::{GUARD_FOLDER, RUNS_FOLDER};
 
 /// The content of a marker file. It is not empty, because an emptied file counts as absent.
 const MARK: &[u8] = b"\n";
@@ -29,7 +31,7 @@ const NEWEST_MAX: usize = 2_000;
 
 /// A bucket, or a prefix of one.
 #[derive(Debug)]
-pub(in super::super) struct S3 {
+pub(in crate::files) struct S3 {
     client: SharedClient,
     heartbeat: Heartbeat,
     /// Whether conditional puts are proven to work.
@@ -38,7 +40,7 @@ pub(in super::super) struct S3 {
 
 impl S3 {
     /// Connects to nothing yet. An owner counts as dead once it has sent no heartbeat for one `lease`.
-    pub(in super::super) fn new(
+    pub(in crate::files) fn new(
         config: &BucketConfig,
         clock: Arc<dyn Clock>,
         lease: Duration,

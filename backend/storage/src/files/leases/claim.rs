@@ -7,15 +7,15 @@ use std::{
 
 use pipeline::run::{RunId, Stage};
 
-use crate::files::layout::MANIFEST_FILE;
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
         db_sync::DbSync,
         integrity::{DigestCheck, check_digest},
-        layout::OPEN_FOLDER,
+        io::lock,
+        layout::{MANIFEST_FILE, OPEN_FOLDER, in_run},
         manifest::Manifest,
-        run_files::{ObservedRun, RunFiles, lock},
+        run_files::{ObservedRun, RunFiles},
     },
     ports::{lifecycle::Fence, outbox::WebhookEvent},
 };
@@ -43,15 +43,17 @@ impl RunFiles {
     /// Takes a run over. Removes half-written files and trusts only stages whose digest matches.
     pub(in crate::files) fn take(&self, manifest: &mut Manifest, owner: &str) -> Result<Fence, StorageError> {
         let run = manifest.run_id.clone();
-        let fence = self.own(manifest, owner)?;
+        let fence = self.owners.own(manifest, owner)?;
         // From here on, the fence of the previous owner is stale. Only now can its stage files no longer
         // change.
-        self.write_manifest(manifest)?;
+        self.manifests.write(manifest)?;
         self.clear_leftovers(&run)?;
-        let names = Stage::ALL.map(|stage| Self::name(&run, stage.file()));
+        let names = Stage::ALL.map(|stage| in_run(&run, stage.file()));
         let mut has_changed = false;
-        for ((stage, name), stored) in Stage::ALL.into_iter().zip(&names).zip(self.backend.read_all(&names)) {
-            let stored = stored.map_err(|error| self.fault(name, &error))?;
+        for ((stage, name), stored) in
+            Stage::ALL.into_iter().zip(&names).zip(self.io.backend.read_all(&names))
+        {
+            let stored = stored.map_err(|error| self.io.fault(name, &error))?;
             let known = manifest.stages.get(&stage).cloned();
             match check_digest(stored, stage, known.as_ref())? {
                 DigestCheck::Record(record, sha256, _) => {
@@ -67,7 +69,7 @@ impl RunFiles {
                 DigestCheck::Nothing => {
                     if manifest.stages.remove(&stage).is_some() {
                         has_changed = true;
-                        let path = self.backend.place(name);
+                        let path = self.io.backend.place(name);
                         tracing::warn!(
                             event = "stage_file_missing",
                             path,
@@ -77,28 +79,28 @@ impl RunFiles {
                 }
                 DigestCheck::Damaged(reason, version) => {
                     // Check the fence first: a new owner may have stored this file by its own manifest.
-                    self.fenced_manifest(&fence)?;
-                    self.quarantine(name, &reason, Some(&version))?;
+                    self.manifests.read_fenced(&fence)?;
+                    self.io.quarantine(name, &reason, Some(&version))?;
                     has_changed |= manifest.stages.remove(&stage).is_some();
                 }
             }
         }
         if has_changed {
-            self.write_manifest(manifest)?;
+            self.manifests.write(manifest)?;
         }
         Ok(fence)
     }
 
     pub(in crate::files) fn claim(&self, search: &Search) -> Result<Vec<Fence>, StorageError> {
-        let began = self.clock.monotonic();
+        let began = self.io.clock.monotonic();
         let mut fences = Vec::new();
         for run in self.waiting(search, began)? {
-            if fences.len() == search.limit || self.clock.monotonic().saturating_sub(began) > TAKING_MAX {
+            if fences.len() == search.limit || self.io.clock.monotonic().saturating_sub(began) > TAKING_MAX {
                 break;
             }
             match self.take_free(&run, search) {
                 Ok(Some(fence)) => {
-                    self.clear_indeterminate(&run);
+                    self.owners.clear_indeterminate(&run);
                     fences.push(fence);
                 }
                 // The run has changed since the search observed it.
@@ -111,12 +113,12 @@ impl RunFiles {
                         | StorageErrorKind::Fenced => {}
                         // Keep the runs that were claimed before this error.
                         _ if !fences.is_empty() => {
-                            self.note_indeterminate(&run);
+                            self.owners.note_indeterminate(&run);
                             tracing::warn!(event = "run_claim_failed", run_id = %run, %error, "run could not be claimed");
                             break;
                         }
                         _ => {
-                            self.note_indeterminate(&run);
+                            self.owners.note_indeterminate(&run);
                             return Err(error);
                         }
                     }
@@ -128,7 +130,7 @@ impl RunFiles {
 
     /// Lists runs that seem to be free, the oldest first.
     fn waiting(&self, search: &Search, now: Duration) -> Result<Vec<RunId>, StorageError> {
-        let mut open = self.marked(OPEN_FOLDER)?;
+        let mut open = self.markers.marked(OPEN_FOLDER)?;
         open.retain(|run| !search.held.contains(run));
         // Hold the lock throughout. A retry makes a run claimable; it must wait until this search has stored
         // its observations.
@@ -142,7 +144,7 @@ impl RunFiles {
             let is_lost_answer = look.owner.as_ref() == Some(&search.owner);
             let is_held = match &look.owner {
                 Some(owner) if !is_lost_answer => {
-                    self.backend.is_alive(owner, false).map_err(|error| self.fault("", &error))?
+                    self.io.backend.is_alive(owner, false).map_err(|error| self.io.fault("", &error))?
                 }
                 _ => false,
             };
@@ -163,7 +165,7 @@ impl RunFiles {
         search: &Search,
         now: Duration,
     ) -> Result<(), StorageError> {
-        let detection_delay = self.backend.detection_delay();
+        let detection_delay = self.io.backend.detection_delay();
         let is_cheap = detection_delay.is_zero();
         let mut stale: Vec<(Option<Duration>, &RunId)> = open
             .iter()
@@ -180,13 +182,13 @@ impl RunFiles {
             stale.sort();
             stale.truncate(LOOKS_MAX);
         }
-        let names: Vec<String> = stale.iter().map(|(_, run)| Self::name(run, MANIFEST_FILE)).collect();
+        let names: Vec<String> = stale.iter().map(|(_, run)| in_run(run, MANIFEST_FILE)).collect();
         for ((_, run), (name, stored)) in
-            stale.into_iter().zip(names.iter().zip(self.backend.read_all(&names)))
+            stale.into_iter().zip(names.iter().zip(self.io.backend.read_all(&names)))
         {
             let manifest = stored
-                .map_err(|error| self.fault(name, &error))
-                .and_then(|stored| stored.map_or(Ok(None), |stored| self.parse_manifest(run, stored)));
+                .map_err(|error| self.io.fault(name, &error))
+                .and_then(|stored| stored.map_or(Ok(None), |stored| self.manifests.parse(run, stored)));
             // Read without the lock. `take_free` checks again under the lock.
             let look = match manifest {
                 Ok(Some(manifest)) if manifest.has_ended() => {
@@ -224,13 +226,13 @@ impl RunFiles {
     /// Claims a run if no living worker holds it. The owner's heartbeat is checked after the manifest is
     /// read. An owner that returns has then changed the manifest, or the check sees it alive.
     fn take_free(&self, run: &RunId, search: &Search) -> Result<Option<Fence>, StorageError> {
-        let _lock = self.lock(run)?;
-        let (is_deleted, manifest) = self.read_run(run)?;
+        let _lock = self.io.lock(run)?;
+        let (is_deleted, manifest) = self.manifests.read_run(run)?;
         let Some(mut manifest) = manifest.filter(|manifest| !is_deleted && !manifest.has_ended()) else {
             return Ok(None);
         };
         let is_rows = search.without_row_only && manifest.has_row();
-        if is_rows || !self.is_free(&manifest, &search.owner, true)? {
+        if is_rows || !self.owners.is_free(&manifest, &search.owner, true)? {
             return Ok(None);
         }
         let known: Vec<Stage> = manifest.stages.keys().copied().collect();
@@ -242,7 +244,7 @@ impl RunFiles {
             let db_sync = manifest.database.map_or(DbSync::NotTracked, |_| DbSync::Pending);
             self.enqueue_events(&mut manifest, &found, db_sync)?;
             self.enqueue_step(&mut manifest, db_sync)?;
-            self.write_manifest(&mut manifest)?;
+            self.manifests.write(&mut manifest)?;
         }
         Ok(Some(fence))
     }
@@ -250,17 +252,18 @@ impl RunFiles {
     /// Releases a run and undoes its attempt, which did not end in a crash. Releasing a released run
     /// succeeds.
     pub(in crate::files) fn release(&self, fence: &Fence) -> Result<(), StorageError> {
-        let _lock = self.lock(&fence.run)?;
+        let _lock = self.io.lock(&fence.run)?;
         let is_released = |manifest: &Manifest| manifest.owner.is_none() && manifest.term() == fence.term();
         if self
-            .read_manifest(&fence.run)?
+            .manifests
+            .read(&fence.run)?
             .is_some_and(|manifest| !manifest.has_ended() && is_released(&manifest))
         {
             return Ok(());
         }
-        let mut manifest = self.fenced_manifest(fence)?;
+        let mut manifest = self.manifests.read_fenced(fence)?;
         manifest.owner = None;
         manifest.attempts = (manifest.attempts - 1).max(0);
-        self.write_manifest(&mut manifest)
+        self.manifests.write(&mut manifest)
     }
 }

@@ -5,12 +5,8 @@ use pipeline::run::RunId;
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        db_sync::DbSync,
-        layout::OPEN_FOLDER,
-        manifest::Manifest,
-        run_files::{RunFiles, fence_of},
-        runs::retry_cancel::reopen,
-        tombstones::deleted,
+        db_sync::DbSync, layout::OPEN_FOLDER, manifest::Manifest, owners::fence_of, run_files::RunFiles,
+        runs::retry_cancel::reopen, tombstones::deleted,
     },
     ports::lifecycle::{Acceptance, Fence},
     run::RunSubmission,
@@ -38,8 +34,8 @@ impl RunFiles {
         db_sync: DbSync,
         again: bool,
     ) -> Result<Acceptance, StorageError> {
-        let _lock = self.lock_new(&new.id)?;
-        let (is_deleted, manifest) = self.read_run(&new.id)?;
+        let _lock = self.io.lock_new(&new.id)?;
+        let (is_deleted, manifest) = self.manifests.read_run(&new.id)?;
         if is_deleted {
             return Ok(Acceptance::Deleted);
         }
@@ -59,23 +55,23 @@ impl RunFiles {
         }
         let mut manifest = self.announce(new)?;
         manifest.database = db_sync.side();
-        let fence = owner.map(|owner| self.own(&mut manifest, owner)).transpose()?;
+        let fence = owner.map(|owner| self.owners.own(&mut manifest, owner)).transpose()?;
         if fence.is_some() {
             self.enqueue_step(&mut manifest, db_sync)?;
         }
-        self.write_manifest(&mut manifest)?;
+        self.manifests.write(&mut manifest)?;
         Ok(Acceptance::New(fence))
     }
 
     fn holds_nothing(&self, run: &RunId) -> Result<bool, StorageError> {
-        self.backend.holds_nothing(run.as_str()).map_err(|error| self.fault(run.as_str(), &error))
+        self.io.backend.holds_nothing(run.as_str()).map_err(|error| self.io.fault(run.as_str(), &error))
     }
 
     /// Creates a new run's manifest without writing it. Writes the markers by which a search finds the run.
     fn announce(&self, new: &RunSubmission) -> Result<Manifest, StorageError> {
-        let mut manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
-        self.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
-        self.note_run(&manifest)?;
+        let mut manifest = self.manifests.blank(&new.id, new.request.clone(), new.accepted_at);
+        self.markers.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
+        self.manifests.note_run(&manifest)?;
         Ok(manifest)
     }
 
@@ -86,15 +82,15 @@ impl RunFiles {
         new: &RunSubmission,
         owner: &str,
     ) -> Result<(Fence, Manifest), OpenError> {
-        let _lock = self.lock_new(&new.id)?;
-        let (is_deleted, manifest) = self.read_run(&new.id)?;
+        let _lock = self.io.lock_new(&new.id)?;
+        let (is_deleted, manifest) = self.manifests.read_run(&new.id)?;
         if is_deleted {
             return Err(OpenError::Deleted(new.id.clone()));
         }
         let mut manifest = match manifest {
             None => {
-                let manifest = self.new_manifest(&new.id, new.request.clone(), new.accepted_at);
-                self.note_run(&manifest)?;
+                let manifest = self.manifests.blank(&new.id, new.request.clone(), new.accepted_at);
+                self.manifests.note_run(&manifest)?;
                 manifest
             }
             Some(manifest) if manifest.request.digest != new.request.digest => {
@@ -102,7 +98,7 @@ impl RunFiles {
                 let what = if same_brand { "document" } else { "brand" };
                 return Err(OpenError::RequestMismatch { run: new.id.clone(), what });
             }
-            Some(manifest) if !self.is_free(&manifest, owner, true)? => {
+            Some(manifest) if !self.owners.is_free(&manifest, owner, true)? => {
                 return Err(OpenError::Busy(new.id.clone()));
             }
             Some(manifest) => manifest,
@@ -118,9 +114,9 @@ impl RunFiles {
 
     /// Stores a run that the database handed out, with this process as living owner.
     pub(in crate::files) fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
-        self.hold(&fence.owner)?;
-        let _lock = self.lock_new(&new.id)?;
-        let (is_deleted, manifest) = self.read_run(&new.id)?;
+        self.owners.hold(&fence.owner)?;
+        let _lock = self.io.lock_new(&new.id)?;
+        let (is_deleted, manifest) = self.manifests.read_run(&new.id)?;
         if is_deleted {
             return Err(deleted(&new.id));
         }
@@ -134,10 +130,10 @@ impl RunFiles {
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
             reopen(&mut manifest);
-            self.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
+            self.markers.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
         }
         if manifest.has_ended() || manifest.epoch > fence.epoch {
-            return self.write_manifest(&mut manifest);
+            return self.manifests.write(&mut manifest);
         }
         // Two claims did not know of each other. The one in the manifest came first.
         if manifest.epoch == fence.epoch && manifest.owner.as_ref().is_some_and(|owner| *owner != fence.owner)
@@ -151,8 +147,8 @@ impl RunFiles {
         manifest.epoch = fence.epoch - 1;
         manifest.attempts = fence.attempt - 1;
         if is_new {
-            self.own(&mut manifest, &fence.owner)?;
-            return self.write_manifest(&mut manifest);
+            self.owners.own(&mut manifest, &fence.owner)?;
+            return self.manifests.write(&mut manifest);
         }
         self.take(&mut manifest, &fence.owner).map(drop)
     }

@@ -11,7 +11,7 @@ use crate::{
     error::StorageError,
     files::{
         db_sync::DbSync,
-        layout::{OPEN_FOLDER, REPORT_FILE, UNSYNCED_FOLDER},
+        layout::{OPEN_FOLDER, REPORT_FILE, UNSYNCED_FOLDER, in_run},
         manifest::{DatabaseSide, Manifest, StoredReport},
         run_files::RunFiles,
     },
@@ -55,12 +55,12 @@ impl RunFiles {
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
         let run = &fence.run;
-        let _lock = self.lock(run)?;
-        let mut manifest = match self.fenced_manifest(fence) {
+        let _lock = self.io.lock(run)?;
+        let mut manifest = match self.manifests.read_fenced(fence) {
             Ok(manifest) => manifest,
             Err(error) => {
                 // An earlier attempt did this, and its answer was lost.
-                let done = self.read_manifest(run)?.is_some_and(|manifest| {
+                let done = self.manifests.read(run)?.is_some_and(|manifest| {
                     manifest.status == end.status() && manifest.term() == fence.term()
                 });
                 return if done { Ok(()) } else { Err(error) };
@@ -74,7 +74,7 @@ impl RunFiles {
                 }
                 // A stale writer may write here too late, but it writes the same bytes: the report is derived
                 // from the stored records.
-                self.replace_beside(&mut manifest, &Self::name(run, REPORT_FILE), report.as_bytes())?;
+                self.manifests.replace_beside(&mut manifest, &in_run(run, REPORT_FILE), report.as_bytes())?;
                 failpoints::hit("report-written");
                 let sha256 = sha256_hex(report.as_bytes());
                 manifest.report = Some(StoredReport { file: REPORT_FILE.to_owned(), sha256 });
@@ -106,21 +106,21 @@ impl RunFiles {
             DbSync::Pending => Some(DatabaseSide { has_end: false, ..manifest.database.unwrap_or_default() }),
         };
         if manifest.is_unsynced() || db_sync == DbSync::Diverged {
-            self.mark_with_manifest(manifest, UNSYNCED_FOLDER)?;
+            self.markers.mark_with_manifest(manifest, UNSYNCED_FOLDER)?;
         }
         let ended: &[WebhookEvent] = match status {
             RunStatus::Completed => &[WebhookEvent::Report, WebhookEvent::Completed],
             _ => &[WebhookEvent::Failed],
         };
         self.enqueue_events(manifest, ended, db_sync)?;
-        self.write_manifest(manifest)?;
+        self.manifests.write(manifest)?;
         self.clear_open(&manifest.run_id)
     }
 
     /// Removes the remains of an open run. The marker goes last, so that a later search can finish the
     /// removal after a crash.
     pub(in crate::files) fn clear_open(&self, run: &RunId) -> Result<(), StorageError> {
-        self.spool.forget(run).map_err(|error| self.spool_fault(run, &error))?;
-        self.unmark(OPEN_FOLDER, run)
+        self.spool.forget(run).map_err(|error| self.spool.fault(run, &error))?;
+        self.markers.unmark(OPEN_FOLDER, run)
     }
 }

@@ -1,20 +1,23 @@
-//! What a killed process left of a run, and markers that hold no longer.
+//! Removes the remains of killed processes, and markers that no longer hold.
 
 use pipeline::run::{RunId, Stage};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    files::{layout::UNSYNCED_FOLDER, run_files::RunFiles},
+    files::{
+        layout::{UNSYNCED_FOLDER, in_run},
+        run_files::RunFiles,
+    },
 };
 
 impl RunFiles {
     /// Removes half-written files of killed processes. The caller holds the run's lock, so nobody else writes
     /// there.
     pub(in crate::files) fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
-        let names = Stage::ALL.map(|stage| Self::name(run, stage.file()));
+        let names = Stage::ALL.map(|stage| in_run(run, stage.file()));
         let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
         for folder in folders.chain([run.as_str()]) {
-            self.backend.clear_leftovers(folder).map_err(|error| self.fault(folder, &error))?;
+            self.io.backend.clear_leftovers(folder).map_err(|error| self.io.fault(folder, &error))?;
         }
         Ok(())
     }
@@ -22,8 +25,8 @@ impl RunFiles {
     /// Removes the open markers of an ended run, under the lock, because a retry may be about to open it
     /// again.
     pub(in crate::files) fn unmark_ended(&self, run: &RunId) -> Result<(), StorageError> {
-        let _lock = self.lock(run)?;
-        let has_ended = self.read_manifest(run)?.is_none_or(|manifest| manifest.has_ended());
+        let _lock = self.io.lock(run)?;
+        let has_ended = self.manifests.read(run)?.is_none_or(|manifest| manifest.has_ended());
         if has_ended { self.clear_open(run) } else { Ok(()) }
     }
 
@@ -34,26 +37,33 @@ impl RunFiles {
         run: &RunId,
         generation: i32,
     ) -> Result<(), StorageError> {
-        let _lock = self.lock(run)?;
+        let _lock = self.io.lock(run)?;
         let is_superseded = self
-            .read_manifest(run)?
+            .manifests
+            .read(run)?
             .is_some_and(|manifest| manifest.has_ended() && manifest.generation < generation);
-        if is_superseded { self.unmark(UNSYNCED_FOLDER, run) } else { Ok(()) }
+        if is_superseded { self.markers.unmark(UNSYNCED_FOLDER, run) } else { Ok(()) }
     }
 
     /// Removes the remains of a process that was killed before it wrote the manifest. No caller was told that
     /// the run is accepted. Without a lock, another process may be accepting the run, so its files stay.
     pub(in crate::files) fn clear_unaccepted(&self, run: &RunId) -> Result<(), StorageError> {
-        let _lock = match self.lock(run) {
+        let _lock = match self.io.lock(run) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Ok(()),
             Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        if self.read_manifest(run)?.is_some() {
+        if self.manifests.read(run)?.is_some() {
             return Ok(());
         }
         self.clear_leftovers(run)?;
         self.clear_open(run)
+    }
+
+    /// Clears away what killed processes left of a run that nobody works on.
+    pub(in crate::files) fn clear_leftovers_locked(&self, run: &RunId) -> Result<(), StorageError> {
+        let _lock = self.io.lock(run)?;
+        self.clear_leftovers(run)
     }
 }

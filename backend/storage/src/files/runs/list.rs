@@ -7,7 +7,7 @@ use pipeline::run::RunId;
 use crate::{
     error::StorageError,
     files::{
-        layout::{MANIFEST_FILE, TOMBSTONE_FILE},
+        layout::{MANIFEST_FILE, TOMBSTONE_FILE, in_run},
         manifest::Manifest,
         run_files::RunFiles,
     },
@@ -25,7 +25,7 @@ impl RunFiles {
     /// Lists the newest runs and reads at most as many as are counted. If the backend knows their order, it
     /// reads only the requested page.
     pub(in crate::files) fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
-        let newest = self.backend.newest_runs(COUNTED_MAX).map_err(|error| self.fault("", &error))?;
+        let newest = self.io.backend.newest_runs(COUNTED_MAX).map_err(|error| self.io.fault("", &error))?;
         let is_sorted = newest.runs.first().is_some_and(|(accepted_ms, _)| accepted_ms.is_some());
         let wanted = match &listing.start {
             PageStart::Offset(offset) => offset + listing.limit + 1,
@@ -68,18 +68,16 @@ impl RunFiles {
 
     /// Reads the runs that match the filter.
     pub(in crate::files) fn summaries(&self, runs: &[RunId], listing: &Listing) -> Vec<RunSummary> {
-        let names: Vec<String> = runs
-            .iter()
-            .flat_map(|run| [Self::name(run, TOMBSTONE_FILE), Self::name(run, MANIFEST_FILE)])
-            .collect();
-        let mut read = self.backend.read_all(&names).into_iter();
+        let names: Vec<String> =
+            runs.iter().flat_map(|run| [in_run(run, TOMBSTONE_FILE), in_run(run, MANIFEST_FILE)]).collect();
+        let mut read = self.io.backend.read_all(&names).into_iter();
         let mut wanted = Vec::new();
         for run in runs {
             let (Some(tombstone), Some(manifest)) = (read.next(), read.next()) else { break };
             let manifest = match (tombstone, manifest) {
-                (Ok(None), Ok(Some(stored))) => self.parse_manifest(run, stored),
+                (Ok(None), Ok(Some(stored))) => self.manifests.parse(run, stored),
                 (Ok(_), Ok(_)) => Ok(None),
-                (Err(error), _) | (_, Err(error)) => Err(self.fault(run.as_str(), &error)),
+                (Err(error), _) | (_, Err(error)) => Err(self.io.fault(run.as_str(), &error)),
             };
             match manifest {
                 Ok(Some(manifest)) if listing.wants(manifest.status, Some(&manifest.request.brand_id)) => {

@@ -1,6 +1,7 @@
 //! The operations on a run's files, from its acceptance to its end, and its commands.
 
 pub(super) mod accept;
+mod document;
 mod expire;
 pub(super) mod finish;
 mod leftovers;

@@ -10,9 +10,10 @@ use crate::{
     error::StorageError,
     files::{
         db_sync::DbSync,
+        io::unknown,
         layout::{OPEN_FOLDER, UNSYNCED_FOLDER},
         manifest::{DatabaseSide, Manifest},
-        run_files::{RunFiles, unknown},
+        run_files::RunFiles,
     },
 };
 
@@ -25,14 +26,14 @@ impl RunFiles {
     ) -> Result<Option<i32>, StorageError> {
         // Before the lock: a search holds this cache while it waits for the run's lock.
         self.forget_observation(run);
-        let _lock = self.lock(run)?;
-        let Some(mut manifest) = self.read_manifest(run)? else { return Err(unknown(run)) };
+        let _lock = self.io.lock(run)?;
+        let Some(mut manifest) = self.manifests.read(run)? else { return Err(unknown(run)) };
         let has_failed = matches!(manifest.status, RunStatus::Failed | RunStatus::Cancelled);
         if !has_failed || manifest.generation != seen || self.is_deleted(run)? {
             return Ok(None);
         }
         // The next claim removes a marker without an open run. No claim finds an open run without its marker.
-        self.mark(OPEN_FOLDER, run)?;
+        self.markers.mark(OPEN_FOLDER, run)?;
         reopen(&mut manifest);
         manifest.generation += 1;
         manifest.epoch += 1;
@@ -42,8 +43,8 @@ impl RunFiles {
         if db_sync == DbSync::Pending || manifest.database.is_some() {
             manifest.database = Some(DatabaseSide::default());
         }
-        self.write_manifest(&mut manifest)?;
-        self.unmark(UNSYNCED_FOLDER, run)?;
+        self.manifests.write(&mut manifest)?;
+        self.markers.unmark(UNSYNCED_FOLDER, run)?;
         Ok(Some(manifest.generation))
     }
 
@@ -54,8 +55,8 @@ impl RunFiles {
         at_time: Timestamp,
         db_sync: DbSync,
     ) -> Result<bool, StorageError> {
-        let _lock = self.lock(run)?;
-        let Some(mut manifest) = self.read_manifest(run)? else { return Err(unknown(run)) };
+        let _lock = self.io.lock(run)?;
+        let Some(mut manifest) = self.manifests.read(run)? else { return Err(unknown(run)) };
         if manifest.has_ended() {
             return Ok(false);
         }

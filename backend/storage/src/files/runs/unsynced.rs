@@ -6,7 +6,7 @@ use pipeline::clock::Timestamp;
 use crate::{
     error::StorageError,
     files::{
-        layout::{MANIFEST_FILE, OPEN_FOLDER, UNSYNCED_FOLDER},
+        layout::{MANIFEST_FILE, OPEN_FOLDER, UNSYNCED_FOLDER, in_run},
         manifest::Manifest,
         run_files::RunFiles,
     },
@@ -39,16 +39,16 @@ impl Unsynced {
 
 impl RunFiles {
     pub(in crate::files) fn unsynced(&self) -> Result<Unsynced, StorageError> {
-        let ended = self.marked(UNSYNCED_FOLDER)?;
-        let open = self.marked(OPEN_FOLDER)?;
+        let ended = self.markers.marked(UNSYNCED_FOLDER)?;
+        let open = self.markers.marked(OPEN_FOLDER)?;
         let is_exact = ended.len() + open.len() <= READ_MAX;
         let mut unsynced = Unsynced { runs: ended.len(), is_exact, ..Unsynced::default() };
         let runs: Vec<_> = ended.iter().chain(&open).take(READ_MAX).collect();
-        let names: Vec<String> = runs.iter().map(|run| Self::name(run, MANIFEST_FILE)).collect();
-        for (run, stored) in runs.into_iter().zip(self.backend.read_all(&names)) {
+        let names: Vec<String> = runs.iter().map(|run| in_run(run, MANIFEST_FILE)).collect();
+        for (run, stored) in runs.into_iter().zip(self.io.backend.read_all(&names)) {
             // An unreadable run must not hide the others. The pass that works on it logs the reason.
             let Ok(Some(stored)) = stored else { continue };
-            let Ok(Some(manifest)) = self.parse_manifest(run, stored) else { continue };
+            let Ok(Some(manifest)) = self.manifests.parse(run, stored) else { continue };
             unsynced.stages += manifest.stages.values().filter(|stage| stage.pending_database).count();
             unsynced.oldest_at = [unsynced.oldest_at, since(&manifest)].into_iter().flatten().min();
         }

@@ -12,15 +12,20 @@ use pipeline::{
     clock::Timestamp,
     failure::{FailureCode, RunFailure},
     llm::Usage,
-    run::RunStatus,
+    record::StageRecord,
+    run::{RunStatus, Stage},
     stages::{Evidence, InputProcessing, Inspiration, StageOutput},
     testing::{context, provenance},
 };
 
 use crate::{
-    files::{layout::MANIFEST_FILE, store::*},
-    ports::prelude::*,
-    run::RunRequest,
+    error::StorageErrorKind,
+    files::{DbSync, OpenError, layout::MANIFEST_FILE, manifest::Manifest, store::*},
+    ports::{
+        lifecycle::{Acceptance, Claim, Fence, Lease},
+        prelude::*,
+    },
+    run::{End, RunRequest, RunSubmission},
 };
 
 /// A clock that the test sets.

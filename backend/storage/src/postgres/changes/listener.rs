@@ -13,15 +13,18 @@ use sqlx::{
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::postgres::pool::{
-    address::{Address, Malformed},
-    config::DatabaseConfig,
-};
 use crate::{
     error::StorageError,
     mode::Flags,
     ports::changes::Notification,
-    postgres::{changes::notifier, pool::db_error::DbError},
+    postgres::{
+        changes::notifier,
+        pool::{
+            address::{Address, Malformed},
+            config::DatabaseConfig,
+            db_error::DbError,
+        },
+    },
 };
 
 /// The channel of `pg_notify` for runs that any worker may claim.

@@ -1,4 +1,4 @@
-//! Which leases are somebody else's by now.
+//! Finds the runs that this process no longer owns.
 
 use pipeline::run::RunId;
 use sqlx::Row as _;

@@ -26,13 +26,13 @@ use sqlx::{
 };
 use tokio::time::{Instant, error::Elapsed, timeout};
 
-use crate::postgres::pool::{
-    address::{Address, Malformed},
-    config::DatabaseConfig,
-};
 use crate::{
     error::StorageError,
-    postgres::pool::db_error::{Access, DbError},
+    postgres::pool::{
+        address::{Address, Malformed},
+        config::DatabaseConfig,
+        db_error::{Access, DbError},
+    },
 };
 
 /// The pool replaces a connection after this time, so that a failed-over or rebalanced server gets its

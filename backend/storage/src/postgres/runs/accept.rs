@@ -11,16 +11,13 @@ use crate::{
         pool::{connections::PooledConn, db_error::DbError},
         runs::load,
         stages::frontend_steps::begin_step,
-        values::text,
+        values::{SYSTEM_USER, text},
     },
     run::RunSubmission,
 };
 
 /// The pipeline version, the same that the frontend writes.
 const PIPELINE_VERSION: &str = "1.0";
-
-/// The owner of runs without a user.
-pub(in crate::postgres) const SYSTEM_USER: &str = "system";
 
 /// How often acceptance is retried if another process changes the row in between.
 const ROUNDS_MAX: usize = 3;

@@ -20,8 +20,7 @@ use crate::{
     ports::{listing::FrontendRun, sync::Row},
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
-        runs::accept::SYSTEM_USER,
-        values::time,
+        values::{SYSTEM_USER, time},
     },
     run::{RunRecord, RunRequest, StoredIn, StoredStage},
 };
