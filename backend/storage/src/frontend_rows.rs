@@ -7,6 +7,7 @@
 
 mod card;
 mod company;
+mod sections;
 mod summary;
 
 use pipeline::{
@@ -17,6 +18,8 @@ use pipeline::{
     stages::{Inspiration, Outputs},
 };
 use serde_json::json;
+
+use self::sections::part_below;
 
 pub(crate) use self::company::offered;
 pub(super) use self::summary::{later_fields, own_fields};
@@ -125,26 +128,6 @@ fn texts(report: &str, section: &str) -> [String; 5] {
 /// The start of the heading of the brand context.
 const BRAND_HEADING: &str = "### What about ";
 const NO_PART: &str = "The report has no such part.";
-
-/// The text below the first heading with this start, up to the next heading of the same or a higher level.
-///
-/// A report escapes all text from documents, models and profiles, so none of it can form a heading.
-fn part_below<'r>(report: &'r str, heading: &str) -> Option<&'r str> {
-    let level = heading.find(' ')?;
-    let ends = |line: &str| line.starts_with('#') && line.find(' ').is_some_and(|marks| marks <= level);
-    let mut start = None;
-    let mut at = 0;
-    for line in report.split_inclusive('\n') {
-        if start.is_some() && ends(line) {
-            break;
-        }
-        at += line.len();
-        if start.is_none() && line.starts_with(heading) {
-            start = Some(at);
-        }
-    }
-    report.get(start?..at).map(str::trim)
-}
 
 /// The number of the step after a stage.
 #[must_use]

@@ -8,8 +8,10 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
+use super::fixtures::{
+    ACCEPTED_AT, FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records,
+};
 use crate::{
-    contract::{FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records},
     error::StorageErrorKind,
     ports::{
         lifecycle::{Acceptance, Fence},
@@ -151,7 +153,7 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
     let newest = &first.runs[0];
     assert_eq!((newest.status, newest.generation, newest.stages), (RunStatus::Failed, 1, 0));
     assert_eq!((newest.source.as_str(), newest.brand_id.as_ref()), ("report.pdf", Some(&brand)));
-    assert_eq!(newest.created_at, at(super::ACCEPTED_AT) + Duration::from_secs(3));
+    assert_eq!(newest.created_at, at(ACCEPTED_AT) + Duration::from_secs(3));
     assert_eq!(newest.finished_at, Some(at("2026-11-21T13:00:00Z")));
     assert_eq!(newest.failure.as_ref().unwrap().code, FailureCode::LlmTimeout);
     let after = PageStart::After(first.runs[2].position());

@@ -9,7 +9,7 @@ use pipeline::{
 };
 use serde_json::{Value, json};
 
-use crate::frontend_rows::part_below;
+use super::sections::part_below;
 
 /// A row of `OpportunityCard`.
 #[derive(Debug, Clone, PartialEq, Eq)]
