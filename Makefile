@@ -23,7 +23,8 @@ run-service: setup ## the service, with its own PostgreSQL, a fake model and the
 test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
 	$(NEXTEST) --test-threads $(TEST_THREADS)
 
-test-long: setup ## load and volumes, then chaos for SOAK_SECONDS: what is too long for every push
+test-long: setup ## load, volumes, the previous release beside this one, then chaos for SOAK_SECONDS: too long for every push
+	scripts/previous-release.sh
 	$(NEXTEST) --profile long --run-ignored only -E 'not test(smollm::)'
 	$(MAKE) soak
 

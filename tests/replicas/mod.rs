@@ -5,6 +5,7 @@
 
 mod crash;
 mod lifecycle;
+mod mixed_versions;
 mod multi_replica;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Runs whose row in the database is gone and is wanted again.
+//! Marks runs whose row is missing and has to be restored.
 
 use pipeline::run::RunId;
 
@@ -10,8 +10,8 @@ use crate::{
 impl RunFiles {
     fn lose_row(&self, run: &RunId) -> Result<(), StorageError> {
         self.note_lost_row(run)?;
-        // An open run may be claimed by its files from now on. Without the lock, which a claim takes while it holds what
-        // this changes; and after the writing, or a claim would go on by what it has read before.
+        // From now on a claim may take an open run by its files. This needs no run lock, because a claim holds the observations
+        // while it takes that lock. It comes after the write, or a claim would use the manifest that it read before.
         self.forget_observation(run);
         Ok(())
     }
@@ -31,7 +31,7 @@ impl RunFiles {
 }
 
 impl FileStore {
-    /// Notes that the database has lost a run's row and is to get it back.
+    /// Notes in the manifest that the row is missing and has to be restored.
     pub async fn lose_row(&self, run: &RunId) -> Result<(), StorageError> {
         self.write_one(run, RunFiles::lose_row).await
     }

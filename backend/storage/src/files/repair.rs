@@ -1,4 +1,4 @@
-//! Ended runs, mended and proved from outside: by reconciliation.
+//! Repairs and proves the files of ended runs, for sync.
 
 use pipeline::{
     record::{StageRecord, sha256_hex},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl RunFiles {
-    /// Names that are no run ids (our own folders begin with a dot) are left out.
+    /// Names that are no run ids are left out: the folders of the store begin with a dot.
     pub(super) fn runs(&self) -> Result<Vec<RunId>, StorageError> {
         self.markers.marked("")
     }
@@ -43,7 +43,7 @@ impl RunFiles {
             for stage in Stage::ALL {
                 let theirs = row.stages.get(&stage).map(|held| &held.sha256);
                 let ours = manifest.stages.get(&stage).map(|stored| &stored.record_sha256);
-                // What the row merely lacks is given to it, unless it has ended otherwise.
+                // Stages that the row lacks go to the row, unless it has ended in another way.
                 let is_in_the_way = theirs.is_some() || row.status != manifest.status;
                 if ours.is_some() && ours != theirs && is_in_the_way {
                     self.quarantine_if_there(&in_run(run, stage.file()))?;
@@ -125,7 +125,7 @@ impl RunFiles {
         self.complete(&mut manifest, row)
     }
 
-    /// Stores what an ended run's row has and its files lack; the manifest last. Under its lock.
+    /// Stores the parts of an ended run's row that the files lack, and the manifest last. The caller holds the run's lock.
     fn complete(&self, manifest: &mut Manifest, row: &RunRecord) -> Result<(), StorageError> {
         let run = &row.id;
         if (manifest.status, manifest.generation) != (row.status, row.generation) {
@@ -141,8 +141,8 @@ impl RunFiles {
         self.manifests.write(manifest)
     }
 
-    /// Puts a stage where its file is missing or does not prove itself; the manifest, which is not yet written, may name it
-    /// all the same. Another record that does prove itself stays: that is a difference, and an operator's.
+    /// Writes a stage whose file is missing or has the wrong digest. The manifest, which is not written yet, may name the file
+    /// already. Another record with a valid digest stays: it is a conflict, which an operator settles.
     fn restore_stage(&self, manifest: &mut Manifest, record: &StageRecord) -> Result<(), StorageError> {
         let stage = record.meta.stage;
         let name = in_run(&manifest.run_id, stage.file());
@@ -151,10 +151,10 @@ impl RunFiles {
         let is_there = match check_digest(self.io.read(&name)?, stage, known)? {
             DigestCheck::Record(_, existing, _) if existing == sha256 => true,
             DigestCheck::Record(..) if known.is_some() => return Ok(()),
-            // Named nowhere: a writer's who lost the run between the file and the manifest, or a conflict.
+            // No manifest names it. Its writer lost the run before it wrote the manifest, or it is a conflict.
             DigestCheck::Record(..) => return Err(self.conflict(&name)),
             DigestCheck::Damaged(reason, version) => {
-                // The record may be whole, and the manifest's digest of it wrong.
+                // The record may be intact although the manifest names another digest.
                 let is_whole = matches!(check_digest(self.io.read(&name)?, stage, None)?,
                     DigestCheck::Record(_, existing, _) if existing == sha256);
                 if !is_whole {
@@ -179,7 +179,7 @@ impl RunFiles {
         Ok(())
     }
 
-    /// The same for the report.
+    /// Writes the report in the same way.
     fn restore_report(&self, manifest: &mut Manifest, report: &str) -> Result<(), StorageError> {
         let name = in_run(&manifest.run_id, REPORT_FILE);
         let sha256 = sha256_hex(report.as_bytes());
@@ -194,7 +194,7 @@ impl RunFiles {
                         self.io.quarantine(&name, &reason, Some(&stored.version))?;
                         self.manifests.replace_beside(manifest, &name, report.as_bytes())?;
                     }
-                    // Of a process that was killed before it named it.
+                    // A process wrote it and died before it wrote the manifest.
                     None => self.manifests.replace_beside(manifest, &name, report.as_bytes())?,
                 }
             }
@@ -204,7 +204,7 @@ impl RunFiles {
         Ok(())
     }
 
-    /// What of a run's files is there and does not prove itself. Changes nothing.
+    /// Lists files of a run that are unreadable or whose digest does not match. Changes nothing.
     pub(super) fn damage(&self, run: &RunId) -> Result<Damage, StorageError> {
         let Some(stored) = self.io.read(&in_run(run, MANIFEST_FILE))? else { return Ok(Damage::default()) };
         let Ok(manifest) = serde_json::from_slice::<Manifest>(&stored.bytes) else {
@@ -227,10 +227,10 @@ impl RunFiles {
     }
 }
 
-/// What of a run's files is there and does not prove itself.
+/// The files of a run that are unreadable or whose digest does not match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// Of `run.json` nothing can be read, and nothing else was looked at.
+    /// `run.json` is unreadable. No other file was read.
     pub manifest: bool,
     pub stages: Vec<Stage>,
     pub report: bool,

@@ -1,4 +1,4 @@
-//! What the database has no row of: deleted runs, and such as somebody has removed from it.
+//! Reads deleted runs, and runs whose row somebody has removed.
 
 use pipeline::{clock::Timestamp, run::RunId};
 use sqlx::Row as _;

@@ -1,4 +1,4 @@
-//! Rows looked at and mended from outside a run: by reconciliation.
+//! Reads and repairs rows, for sync.
 
 use std::collections::BTreeMap;
 
@@ -24,20 +24,20 @@ use crate::{
 };
 use foundation::failpoints;
 
-/// What files have of a run that its row lacks.
+/// The parts of a run that the files have and the row lacks.
 #[derive(Debug)]
 pub(super) struct Replay<'a> {
-    /// What was asked, where the row has to be entered or taken.
+    /// The submission, if the row has to be inserted or taken.
     pub(super) new: Option<&'a RunSubmission>,
     pub(super) stages: &'a [Stored],
     pub(super) end: End<'a>,
     pub(super) rows: Option<&'a FrontendRows>,
     pub(super) at: Timestamp,
-    /// Whether the frontend is told.
+    /// Whether the statement enqueues webhooks.
     pub(super) tells: bool,
 }
 
-/// On one connection: a backlog of thousands is a matter of round trips.
+/// Runs all steps on one connection, because round trips dominate a backlog of thousands.
 pub(super) async fn replay(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
@@ -154,7 +154,7 @@ pub(super) async fn keep_proof(
     Ok(kept.is_some())
 }
 
-/// The frontend's cards, report page and progress rows are written over when the run ends again. $1 run, $2 owner, $3 epoch,
+/// Leaves the frontend's cards, report page and progress rows: the next end overwrites them. $1 run, $2 owner, $3 epoch,
 /// $4 generation, $5 the version that was read, $6 the stages that go
 const REOPEN: &str = r#"
 WITH reopened AS (

@@ -1,7 +1,7 @@
 //! The only part that knows the storage modes. It decides which stores receive a write, and what follows if
 //! one fails.
 //!
-//! It implements the failure table of README.md, "When something fails", row by row.
+//! It implements the failure table of docs/STORAGE.md, "When something fails", row by row.
 
 mod accept;
 mod active_runs;
