@@ -1,7 +1,7 @@
 //! Wires the concrete types. No other module names them.
 //!
-//! * [`storage`]: both stores and the router. [`work`]: the worker and what runs beside it. [`http`]: the API.
-//! * [`analyst`]: the model or the extractive analyst. [`commands`]: the parts that commands use.
+//! * `storage`: both stores and the router. `work`: the worker and what runs beside it. `http`: the API.
+//! * `analyst`: the model or the extractive analyst. `commands`: the parts that commands use.
 
 mod analyst;
 mod commands;

@@ -3,6 +3,8 @@
 //! The binary `innovation` is [`cli::main`]. This library exists so that benches and fuzz targets can use the
 //! same code. Only [`app`] names concrete adapters.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod app;
 pub mod background;
 pub mod brands;

@@ -89,7 +89,7 @@ enum Answer {
 }
 
 impl Isolation {
-    /// Reads a document in a limited child process, and waits while [`CHILDREN_MAX`] others run.
+    /// Reads a document in a limited child process, and waits while `CHILDREN_MAX` others run.
     ///
     /// # Errors
     ///

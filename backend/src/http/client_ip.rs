@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
 
-/// The peer of a connection. [`super::serve`] puts it into every request's extensions.
+/// The peer of a connection. [`mod@super::serve`] puts it into every request's extensions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 

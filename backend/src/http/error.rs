@@ -48,7 +48,7 @@ pub struct FieldProblem {
     pub detail: String,
 }
 
-/// An error on its way to a client. The layer [`super::access_log`] writes its body, which names the request.
+/// An error on its way to a client. The layer `access_log` writes its body, which names the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub status: StatusCode,

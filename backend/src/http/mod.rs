@@ -1,4 +1,4 @@
-//! The HTTP API. [`router`] lists all routes; each resource has a file.
+//! The HTTP API. [`mod@router`] lists all routes; each resource has a file.
 //!
 //! # Invariants
 //!

@@ -1,8 +1,8 @@
 //! Connections to the model's endpoint: HTTP/2 over TLS if the endpoint offers it, else HTTP/1.1.
 //!
-//! * [`connect_error`]: why a connection could not be opened.
-//! * [`gate`]: connects by HTTP/2 only, and remembers which protocol the endpoint speaks.
-//! * [`errors`]: reads from an error whether the endpoint processed the request, and describes the error.
+//! * `connect_error`: why a connection could not be opened.
+//! * `gate`: connects by HTTP/2 only, and remembers which protocol the endpoint speaks.
+//! * `errors`: reads from an error whether the endpoint processed the request, and describes the error.
 //!
 //! A server accepts a limited number of concurrent requests on an HTTP/2 connection, usually 100. The client
 //! library opens one connection per host, and queues the requests above the limit. So this module keeps

@@ -3,11 +3,11 @@
 //!
 //! * [`openrouter`]: the client, its settings, one HTTP request.
 //! * [`connections`]: HTTP/2 or HTTP/1.1, with the operator's own certificate authority.
-//! * [`request`] and [`wire`]: the request's body, and the reply, which tolerates unknown fields.
-//! * [`ladder`]: the levels of structured output.
-//! * [`routing`]: the operator's constraints.
-//! * [`prices`]: costs that the endpoint does not state.
-//! * [`resilience`]: which failure is retried, when, and what the user reads.
+//! * `request` and [`wire`]: the request's body, and the reply, which tolerates unknown fields.
+//! * `ladder`: the levels of structured output.
+//! * `routing`: the operator's constraints.
+//! * `prices`: costs that the endpoint does not state.
+//! * `resilience`: which failure is retried, when, and what the user reads.
 //! * [`breaker`]: stops calls to an endpoint that keeps failing.
 
 pub mod breaker;

@@ -1,9 +1,9 @@
 //! The client.
 //!
-//! * [`config`]: its settings.
-//! * [`call`]: the question of one call.
-//! * [`attempt`]: one attempt of a call.
-//! * [`exchange`]: one HTTP request.
+//! * `config`: its settings.
+//! * `call`: the question of one call.
+//! * `attempt`: one attempt of a call.
+//! * `exchange`: one HTTP request.
 
 mod attempt;
 mod call;

@@ -32,6 +32,8 @@
 //! * `postgres/`, `files/` and `memory.rs` implement the traits. The suite in `contract.rs` tests them all.
 //! * `router/` holds the write path, the leases and the modes. `sync/` compares and repairs row and files.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod atomic;
 pub mod breaker;
 #[cfg(any(test, feature = "testing"))]

@@ -63,7 +63,7 @@ pub struct Manifest {
     /// The last proof that the database holds the same content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
-    /// The webhooks to send from here, in order. See [`deliveries`] for their layout.
+    /// The webhooks to send from here, in order. See `deliveries` for their layout.
     #[serde(flatten, with = "deliveries")]
     pub webhooks: Vec<Delivery>,
     /// The etag of the version that was read; a write must find it again. None before the first write.

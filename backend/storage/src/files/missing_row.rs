@@ -32,6 +32,10 @@ impl RunFiles {
 
 impl FileStore {
     /// Notes in the manifest that the row is missing and has to be restored.
+    ///
+    /// # Errors
+    ///
+    /// The run has no manifest (`NotFound`), or the manifest could not be written.
     pub async fn lose_row(&self, run: &RunId) -> Result<(), StorageError> {
         self.write_one(run, RunFiles::lose_row).await
     }

@@ -1,6 +1,6 @@
 //! Brings the row and the files of a run together: on a claim, in the background and by command.
 //!
-//! [`plan`] compares both sides and touches no store. [`apply`] does what the plan says. Each step is idempotent or fenced,
+//! `plan` compares both sides and touches no store. `apply` does what the plan says. Each step is idempotent or fenced,
 //! so the process may die at any point and start again.
 
 pub(crate) mod apply;
