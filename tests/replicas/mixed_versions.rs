@@ -78,7 +78,7 @@ async fn each_release_finishes_the_others_runs() {
 async fn each_release_syncs_the_others_files() {
     let env = env(Duration::ZERO).await;
     for [first, second] in DIRECTIONS {
-        let run = format!("unsynced-{first:?}");
+        let run = format!("late-{first:?}");
         let files_only = [("ENABLE_DATABASE_WRITES", "false")];
         let settings: Vec<_> = SHORT_LEASE.iter().chain(&files_only).copied().collect();
         let mut service = serve(&env, first, &settings).await;

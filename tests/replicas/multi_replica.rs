@@ -170,8 +170,8 @@ async fn a_run_ended_by_file_is_not_restarted() {
 
 #[tokio::test]
 async fn unsynced_ends_keep_their_lease_indefinitely() {
-    /// Enough failures in a row to open the breaker, again and again.
-    const RUNS: usize = 5;
+    /// As many ends at once as the bulkhead admits calls: three of them fail in a row, which opens the breaker.
+    const RUNS: usize = 16;
     let env = env(Duration::from_millis(200)).await;
     let held = r#"SELECT string_agg(concat_ws(' ', "id", "leaseOwner", "leaseEpoch", "status"), ', ' ORDER BY "id")
         FROM "PipelineRun" WHERE "id" LIKE 'run-%'"#;
