@@ -9,7 +9,7 @@ use storage::{
     router::{ReplicaPresence, Router},
 };
 
-/// The longest time between two heartbeats. Other replicas forget a silent one after a minute.
+/// The longest time between two heartbeats. The health page lists a replica until it has been silent for a minute.
 const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(5);
 
 /// Sends this process's heartbeats.

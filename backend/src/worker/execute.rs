@@ -104,7 +104,7 @@ pub(super) async fn work(
             tracing::warn!(event = "run_lost", "[{run_id}] is no longer ours; stopped working on it");
             Box::pin(router.relinquish(fence)).await;
         }
-        WorkOutcome::Stopped => relinquish_run(router, fence).await,
+        WorkOutcome::Stopped => release_run(router, fence).await,
     }
 }
 
@@ -120,7 +120,7 @@ async fn may_end(inner: &Inner, fence: &Fence, lost: &CancellationToken) -> bool
         }
         () = lost.cancelled() => false,
         () = stopping.cancelled() => {
-            relinquish_run(router, fence).await;
+            release_run(router, fence).await;
             return false;
         }
     };
@@ -176,7 +176,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
     let resumed = tokio::select! {
         resumed = router.resume(fence) => resumed,
         () = stopping.cancelled() => {
-            relinquish_run(router, fence).await;
+            release_run(router, fence).await;
             return None;
         }
     };
@@ -209,7 +209,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
         }
         Err(error) if error.is_outage() => {
             tracing::error!(event = "run_load_failed", %error, "[{run_id}] its stored state cannot be read; released; will retry");
-            relinquish_run(router, fence).await;
+            release_run(router, fence).await;
             None
         }
         Err(error) if crash_loop::is_last(fence) => {
@@ -228,7 +228,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
     }
 }
 
-async fn relinquish_run(router: &Router, fence: &Fence) {
+async fn release_run(router: &Router, fence: &Fence) {
     let run_id = &fence.run;
     match router.release(fence).await {
         Ok(()) => tracing::info!(event = "run_released", "[{run_id}] released"),

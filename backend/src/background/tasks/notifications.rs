@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::background::{Outcome, Pass, Schedule, Task, TaskError};
 
-/// Between two attempts to listen: half of it at least, all of it at most. All that a notification starts is also found by polling.
+/// The longest wait between two attempts to listen; jitter shortens it to a half at most. Polling finds all that a notification
+/// would have started.
 const RECONNECT: Backoff = Backoff::constant(Duration::from_secs(3));
 
 pub struct Notifications {
@@ -38,7 +39,7 @@ impl Task for Notifications {
         tracing::warn!(event = "notifications_lost", task = self.name(), %error, "no notifications from the database; work is found by looking for it");
     }
 
-    /// The listener says goodbye to the server.
+    /// A stop waits for the end of the pass, because the listener closes its connection there.
     fn is_interruptible(&self) -> bool {
         false
     }

@@ -31,7 +31,7 @@ use foundation::{
 /// A download that waits for its next attempt holds no place.
 const TRANSFERS_MAX: usize = 64;
 
-/// The waits between attempts, of which half is random. An upload reaches a store's edge within a second or two.
+/// The waits between attempts, of which half is random. The first is short, because a fresh upload is readable within a second or two.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(16));
 
 /// The time limits of one transfer.

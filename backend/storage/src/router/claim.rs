@@ -80,14 +80,14 @@ impl Router {
     /// raised theirs alone.
     async fn raise_epochs(&self, database: &Database, fences: Vec<Fence>) -> Vec<Fence> {
         let mut raised = Vec::with_capacity(fences.len());
-        // All at once: a place that lets each of them wait must not outlast the leases.
+        // The manifests are read at once: one after the other, a slow disk or bucket could take longer than the leases last.
         let manifests = join_all(fences.iter().map(|fence| self.files.manifest(&fence.run))).await;
         for (mut fence, manifest) in fences.into_iter().zip(manifests) {
             if let Ok(Some(manifest)) = manifest
                 && is_behind(&fence, &manifest)
             {
                 let generation = manifest.generation.max(fence.generation);
-                // The manifest has the later story: also that of stages which only files have.
+                // The manifest was claimed later than the row, and its attempts count stages that only the files have.
                 let (epoch, attempt) = (manifest.epoch + 1, manifest.attempts + 1);
                 let higher = Fence { epoch, generation, attempt, ..fence.clone() };
                 let new = &manifest.new_run();

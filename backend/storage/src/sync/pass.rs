@@ -76,7 +76,8 @@ impl Reconciler {
     ///
     /// `Unavailable` if the marks cannot be read. `Indeterminate` if the files do not answer in time.
     pub async fn marked(&self) -> Result<Vec<RunId>, StorageError> {
-        // Marked before their leases were kept; without the mark there is nothing to wait for: opened again, by whomever.
+        // The worker marks a run before it retains its lease. A retained lease without a mark belongs to a run that somebody has
+        // reopened, so its lease need not be renewed.
         let mut unmarked = self.write_path.retained_leases();
         let marked = self.files().unsynced_runs().await?;
         if !unmarked.is_empty() {

@@ -69,7 +69,7 @@ impl Reconciler {
     /// False if the files are gone meanwhile.
     async fn keep_files(&self, row: &Row, file: &RunRecord, parts: &[Part]) -> Result<bool, StorageError> {
         let run = &file.id;
-        // Where the files lack something, the row's version of it is wrong by the operator's word.
+        // The operator keeps the files' version of a difference. Parts that only the row has are no difference: the files get them.
         if row.snapshot.status == file.status {
             self.files().fill(&row.snapshot).await?;
         }
