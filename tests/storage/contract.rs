@@ -164,3 +164,21 @@ async fn stages_missing_in_files_are_marked_in_rows() {
     let places = snapshot.stages[&Stage::InputProcessing].stored_in;
     assert!(places.database && !places.files);
 }
+
+#[tokio::test]
+async fn a_run_cancelled_in_files_takes_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("runs");
+    let database = Arc::new(MemoryStore::new());
+    let store = Routers { root: root.clone(), database: Some(database.clone()) }.open().await;
+    database.set_outage(Some(StorageError::new(StorageErrorKind::Unavailable, "the database is away")));
+    let fence = accepted(&*store, &new_run("r1", "https://a/1"), "one").await;
+    store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    // Another process cancels it on the same disk, and then the database is back.
+    let other = FileStore::new(root, clock());
+    assert!(other.cancel(&fence.run, &failure(), at("2026-11-21T12:00:00Z")).await.unwrap());
+    database.set_outage(None);
+    let stored = store.store_stage(&fence, &record(Stage::SignalAmplification, "one")).await;
+    assert_eq!(stored.unwrap_err().kind, StorageErrorKind::Fenced);
+    assert_eq!(database.load(&fence.run).await.unwrap(), None);
+}

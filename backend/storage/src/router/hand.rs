@@ -31,6 +31,12 @@ impl Router {
             return Err(StorageError::new(StorageErrorKind::Unavailable, what));
         };
         let file = self.files.load(run).await?;
+        // The files accepted the run, so they say whose it is: another replica may have claimed or cancelled it there while
+        // the database was away. The row does not exist yet, or knows nothing of that.
+        if file.is_some() && !self.files.lost_leases(std::slice::from_ref(fence)).await?.is_empty() {
+            let what = format!("run {run} belongs to another replica, or has ended, as its files say");
+            return Err(StorageError::new(StorageErrorKind::Fenced, what));
+        }
         let work =
             Work { run, fence, new: Some(&*active.new), row: None, row_version: None, file: file.as_ref() };
         apply(self, &plan::take_row(file.as_ref()), &work).await?;
@@ -67,9 +73,27 @@ impl Router {
                 self.note_stage_stored(fence, record);
             }
             self.active.note_in_row(run, stage);
-            mark_synced(&self.files, run, stage).await;
+            if row_lacked {
+                mark_synced(&self.files, run, stage).await;
+            } else {
+                self.mark_taken(fence, record).await?;
+            }
         }
         Ok(count)
+    }
+
+    /// Notes in the manifest, under the fence, that the row which was just taken has the stage. A claim or a cancellation in
+    /// the files since then fences this process off.
+    async fn mark_taken(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        match self.files.store_stage_with_sync_state(fence, record, DbSync::Synced).await {
+            Err(error) if error.kind == StorageErrorKind::Fenced => Err(error),
+            // The mark is a hint: reconciliation clears one that stays.
+            Err(error) if error.kind != StorageErrorKind::NotFound => {
+                tracing::warn!(event = "pending_marker_not_cleared", run_id = %fence.run, %error, "the manifest still calls a stage unsynced");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts and logs a stage that the row has now.
