@@ -1,7 +1,8 @@
 //! The driver: waits, runs a pass, remembers how it went, and waits again.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use pipeline::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -66,11 +67,12 @@ async fn pass(
     status: &StatusCell,
 ) -> Option<Result<Outcome, TaskError>> {
     let pass = Pass { stop, status };
-    if task.is_interruptible() {
-        stop.run_until_cancelled(task.pass(&pass)).await
-    } else {
-        Some(task.pass(&pass).await)
-    }
+    let is_interruptible = task.is_interruptible();
+    // A pass that panics counts as failed, and the task goes on: without the renewal of leases, for example, other replicas
+    // would run this process's runs as well.
+    let caught = AssertUnwindSafe(task.pass(&pass)).catch_unwind();
+    let result = if is_interruptible { stop.run_until_cancelled(caught).await? } else { caught.await };
+    Some(result.unwrap_or_else(|_| Err(TaskError("the pass panicked; the log has the place".to_owned()))))
 }
 
 #[cfg(test)]
@@ -215,5 +217,35 @@ mod tests {
         assert!(!hidden[0].last_result.as_deref().unwrap().contains("db.internal"));
         assert_eq!(shown[0].last_duration_ms, Some(5));
         assert!(shown[0].next_run_at > shown[0].last_ended_at);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panicking_pass_is_retried() {
+        struct Panicking(Arc<AtomicU32>);
+
+        #[async_trait]
+        impl Task for Panicking {
+            fn name(&self) -> &'static str {
+                "panicking"
+            }
+
+            fn schedule(&self) -> Schedule {
+                Schedule::every(PERIOD).retry(BACKOFF)
+            }
+
+            fn log_outage(&self, error: &TaskError) {
+                tracing::warn!(event = "recorded_failed", task = self.name(), %error, "the pass failed; will retry");
+            }
+
+            async fn pass(&mut self, _: &Pass<'_>) -> Result<Outcome, TaskError> {
+                assert!(self.0.fetch_add(1, Ordering::SeqCst) > 0, "the first pass panics");
+                Ok(Outcome::Finished("the second pass does not"))
+            }
+        }
+
+        let passes = Arc::new(AtomicU32::new(0));
+        let background = Background::new(Arc::new(SystemClock::default()));
+        background.start(Lifetime::Signal, Panicking(passes.clone())).await.unwrap();
+        assert_eq!(passes.load(Ordering::SeqCst), 2);
     }
 }

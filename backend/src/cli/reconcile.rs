@@ -34,7 +34,7 @@ pub struct Args {
     run: Option<RunId>,
     /// Insert every ended run of this disk whose row the database lost and that was not deleted, for example
     /// after the restore of an older backup
-    #[arg(long, conflicts_with_all = ["run", "verify"])]
+    #[arg(long, alias = "missing", conflicts_with_all = ["run", "verify"])]
     restore_rows: bool,
     /// Compare both sides and write to neither; exit code 1 on any difference
     #[arg(long)]
