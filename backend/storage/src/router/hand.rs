@@ -14,7 +14,7 @@ use crate::{
     router::{core::Router, write::Write},
     sync::{
         WritePath,
-        apply::{Hand, RowChange, Work, apply, mark_synced},
+        apply::{Hand, RowChange, Work, apply, mark_synced, tolerate_mark},
         missing_row, plan,
     },
 };
@@ -87,12 +87,10 @@ impl Router {
     async fn mark_taken(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
         match self.files.store_stage_with_sync_state(fence, record, DbSync::Synced).await {
             Err(error) if error.kind == StorageErrorKind::Fenced => Err(error),
-            // The mark is a hint: reconciliation clears one that stays.
-            Err(error) if error.kind != StorageErrorKind::NotFound => {
-                tracing::warn!(event = "pending_marker_not_cleared", run_id = %fence.run, %error, "the manifest still calls a stage unsynced");
+            marked => {
+                tolerate_mark(&fence.run, marked);
                 Ok(())
             }
-            _ => Ok(()),
         }
     }
 

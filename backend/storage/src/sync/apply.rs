@@ -246,9 +246,14 @@ async fn change_files(hand: &dyn Hand, step: &Step, work: &Work<'_>) -> Result<(
     Ok(())
 }
 
-/// Clears a stage's mark. The mark is a hint: reconciliation clears one that stays.
+/// Clears a stage's mark.
 pub(crate) async fn mark_synced(files: &FileStore, run: &RunId, stage: Stage) {
-    match files.mark_stage_synced(run, stage).await {
+    tolerate_mark(run, files.mark_stage_synced(run, stage).await);
+}
+
+/// Warns of a mark that could not be cleared. The mark is a hint: reconciliation clears one that stays.
+pub(crate) fn tolerate_mark(run: &RunId, cleared: Result<(), StorageError>) {
+    match cleared {
         Err(error) if error.kind != StorageErrorKind::NotFound => {
             tracing::warn!(event = "pending_marker_not_cleared", run_id = %run, %error, "the manifest still calls a stage unsynced");
         }
