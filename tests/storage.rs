@@ -9,10 +9,10 @@ mod schema;
 use std::{collections::BTreeMap, sync::Arc};
 
 use backend::{
-    clock::SystemClock,
     config::{Config, DatabaseConfig, Purpose},
     migrate::Migrator,
 };
+use foundation::clock::SystemClock;
 use storage::postgres::PostgresStore;
 
 use crate::support::postgres::{Postgres, query};

@@ -33,7 +33,6 @@ pub use self::{
 use crate::{
     background::Background,
     brands::BrandFolder,
-    clock::SystemClock,
     config::{AnalystChoice, Config},
     documents::fetch::{Deadlines, Fetcher},
     flags::FlagSource,
@@ -44,6 +43,7 @@ use crate::{
     webhooks::WebhookDispatcher,
     worker::Worker,
 };
+use foundation::clock::SystemClock;
 
 /// The wired parts that a run needs.
 #[derive(Debug, Clone)]

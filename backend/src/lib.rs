@@ -9,7 +9,6 @@ pub mod app;
 pub mod background;
 pub mod brands;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod documents;
 pub mod flags;

@@ -3,10 +3,8 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use backend::{
-    clock::SystemClock,
-    config::{StorageConfig, StoragePlace},
-};
+use backend::config::{StorageConfig, StoragePlace};
+use foundation::clock::SystemClock;
 use futures_util::{StreamExt as _, future::join_all, stream};
 use object_store::{
     Error, ObjectStore, ObjectStoreExt as _, PutMode, UpdateVersion, aws::AmazonS3Builder, path::Path,

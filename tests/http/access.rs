@@ -6,10 +6,8 @@ use std::{
 };
 
 use axum::{body::Body, http::Request};
-use backend::{
-    clock::SystemClock,
-    telemetry::logs::{self, LogFormat},
-};
+use backend::telemetry::logs::{self, LogFormat};
+use foundation::clock::SystemClock;
 use serde_json::Value;
 
 use super::{Answer, Service, Setup, request};

@@ -22,7 +22,6 @@ use axum::{
 };
 use backend::{
     brands::BrandFolder,
-    clock::SystemClock,
     config::{AccessConfig, DocumentsConfig, Environment, OriginRule, StoragePlace},
     documents::{
         fetch::{Deadlines, Fetcher},
@@ -33,6 +32,7 @@ use backend::{
     runs::{RunWatchers, Runs, admission::Admission},
     worker::{Worker, WorkerConfig, WorkerDeps},
 };
+use foundation::clock::SystemClock;
 use pipeline::{
     analyst::extractive::ExtractiveAnalyst,
     clock::{Clock, Timestamp},

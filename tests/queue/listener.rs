@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backend::{
-    background::{drive, tasks::notifications::Notifications},
-    clock::SystemClock,
-};
+use backend::background::{drive, tasks::notifications::Notifications};
+use foundation::clock::SystemClock;
 use storage::{
     ChangeNotifier as _, Notification,
     contract::{accepted, claim, lease, new_run},

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::clock::SystemClock;
+use foundation::clock::SystemClock;
 use futures_util::future::join_all;
 use pipeline::clock::Clock as _;
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use backend::clock::SystemClock;
+use foundation::clock::SystemClock;
 use pipeline::{clock::Clock, run::Stage};
 use storage::{
     End, StorageError, StorageErrorKind, Store,

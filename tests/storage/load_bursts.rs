@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::clock::SystemClock;
+use foundation::clock::SystemClock;
 use pipeline::{clock::Clock, record::StageRecord, run::Stage};
 use storage::{
     Fence, Lease, StorageError,

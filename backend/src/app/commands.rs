@@ -14,7 +14,8 @@ use storage::{
 use tokio::sync::Notify;
 
 use super::{error::WiringError, storage::database};
-use crate::{clock::SystemClock, config::Config, webhooks::admin::WebhookAdmin};
+use crate::{config::Config, webhooks::admin::WebhookAdmin};
+use foundation::clock::SystemClock;
 
 /// Wires the parts for a command that syncs both stores, whatever flags a service uses. None without a
 /// database. With `read_only`, the command compares only, and leaves damaged files in place.

@@ -9,10 +9,10 @@ use super::{
     output::{put, put_json, say},
 };
 use crate::{
-    clock::SystemClock,
     config::Config,
     migrate::{Method, MigrateError, Migrator, Rollback, SchemaState, State, Status},
 };
+use foundation::clock::SystemClock;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

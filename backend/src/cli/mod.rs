@@ -21,11 +21,11 @@ use clap::{Parser, Subcommand};
 
 use self::{exit::EXIT_USAGE, output::fail};
 use crate::{
-    clock::SystemClock,
     config::{self, Config, Purpose},
     documents::isolate,
     telemetry::logs::{self, LogFormat},
 };
+use foundation::clock::SystemClock;
 
 /// Turns a document and a brand into a report of opportunities with page references for every claim.
 #[derive(Debug, Parser)]

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use pipeline::clock::Clock as _;
 
 use super::output::say;
-use crate::clock::SystemClock;
+use foundation::clock::SystemClock;
 
 /// The interval of the spinner.
 const TICK: Duration = Duration::from_millis(100);

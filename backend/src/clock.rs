@@ -1,3 +1,0 @@
-//! The system's clock, behind the pipeline's trait.
-
-pub use foundation::clock::SystemClock;
