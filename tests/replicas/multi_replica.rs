@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use serde_json::json;
+
 use super::{SLOW, assert_all_complete, calls, env};
 use crate::support::{
     openrouter::Reply,
@@ -116,6 +118,31 @@ async fn a_partitioned_replica_does_not_report_foreign_ends() {
     proxy.mend().await;
     one.wait_for_run_event("run-1", "run_lost").await;
     one.wait_for("run-1", |status| status["status"] == "complete").await;
+    eventually("the manifest is closed", async || wanted(manifest(), |now| now["status"] == "COMPLETED"))
+        .await;
+    assert!(one.events("sync_conflict_found").is_empty());
+    assert_all_complete(&env, 1).await;
+}
+
+#[tokio::test]
+async fn a_late_failure_leaves_the_end_to_others() {
+    // The model fails the run shortly before the lease ends, and the write of that end outlasts the lease.
+    let env = env(Duration::from_millis(2_500)).await;
+    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
+    let mut proxy = Proxy::start(address.parse().unwrap()).await;
+    let through = proxy.url(&env.database_url());
+    let one = env.replica("one", &[("DATABASE_URL", through.as_str())]).await;
+    let two = env.replica("two", &[]).await;
+    let refusal = json!({"role": "assistant", "content": null, "refusal": "not for this model"});
+    env.model.script([Reply::Choice { message: refusal, finish_reason: "stop".into() }]);
+    one.submit(&env.request("run-1")).await;
+    one.wait_for_run_event("run-1", "stage_started").await;
+    proxy.swallow();
+    one.wait_for_run_event("run-1", "run_failed").await;
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    assert_eq!(env.manifest_of("one", "run-1")["status"], "PROCESSING");
+    proxy.mend().await;
+    let manifest = || env.manifest_of("one", "run-1");
     eventually("the manifest is closed", async || wanted(manifest(), |now| now["status"] == "COMPLETED"))
         .await;
     assert!(one.events("sync_conflict_found").is_empty());

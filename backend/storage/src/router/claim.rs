@@ -39,7 +39,7 @@ impl Router {
             match claimed {
                 Ok(claimed) => {
                     fences = self.raise_epochs(database, claimed).await;
-                    self.leases.grant(fences.iter().map(|fence| &fence.run), began + claim.lease.duration);
+                    self.leases.grant(fences.iter().map(|fence| &fence.run), began, claim.lease.duration);
                 }
                 Err(error) if mode.has_files() => database_error = Some(error),
                 Err(error) => return Err(error),
@@ -115,7 +115,7 @@ impl Router {
         let began = self.clock.monotonic();
         let Some(lost) = self.renew_in_database(lease, &with_row).await? else { return Ok(Vec::new()) };
         let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !lost.contains(run));
-        self.leases.grant(kept, began + lease.duration);
+        self.leases.grant(kept, began, lease.duration);
         Ok(lost)
     }
 

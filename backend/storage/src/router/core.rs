@@ -32,6 +32,14 @@ pub struct RouterConfig {
     pub presence: Arc<ReplicaPresence>,
 }
 
+/// A time without database by the operator's flags, on the monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Disabled {
+    since: Duration,
+    /// The last look at the flags.
+    looked: Duration,
+}
+
 /// Routes every call by the current mode.
 #[derive(Debug)]
 pub struct Router {
@@ -44,7 +52,7 @@ pub struct Router {
     /// Since when the database has answered.
     pub(super) connectivity: ConnectivityTracker,
     /// Since when the mode has had no database.
-    pub(super) disabled_since: Mutex<Option<Duration>>,
+    pub(super) disabled: Mutex<Option<Disabled>>,
     pub(super) file_alarm: FileAlarm,
     /// The runs that this process works on. A store that receives a run for the first time, after a change of
     /// mode or an outage, needs their requests.
@@ -72,7 +80,7 @@ impl Router {
             clock,
             observer: Arc::new(Unobserved),
             connectivity: ConnectivityTracker::default(),
-            disabled_since: Mutex::default(),
+            disabled: Mutex::default(),
             file_alarm: FileAlarm::default(),
             active: ActiveRuns::default(),
             leases: Leases::default(),
@@ -134,16 +142,21 @@ impl Router {
         self.database.as_ref()
     }
 
-    /// Since when the current mode has had no database, as far as this process has noticed. It checks several
-    /// times a second.
+    /// Since when the current mode has surely had no database. This process looks several times a second. If
+    /// it was paused for longer than a lease, the mode may have changed twice meanwhile, and another replica
+    /// may have claimed its runs: the time counts anew.
     pub(super) fn database_disabled_since(&self) -> Option<Duration> {
-        let mut disabled_since = self.disabled_since.lock();
-        if self.mode().has_database() {
-            *disabled_since = None;
+        let now = self.clock.monotonic();
+        let mut disabled = self.disabled.lock();
+        *disabled = if self.mode().has_database() {
+            None
         } else {
-            disabled_since.get_or_insert_with(|| self.clock.monotonic());
-        }
-        *disabled_since
+            let seen = disabled.filter(|seen| {
+                self.leases.shortest().is_none_or(|lease| now.saturating_sub(seen.looked) < lease)
+            });
+            Some(Disabled { since: seen.map_or(now, |seen| seen.since), looked: now })
+        };
+        disabled.map(|disabled| disabled.since)
     }
 
     /// The configured mode, or `FILE_ONLY` without a database.

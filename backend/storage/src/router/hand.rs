@@ -126,7 +126,7 @@ impl Hand for Router {
         if let Some(new) = change.take {
             let began = self.clock.monotonic();
             database.call_queued(|store| async move { store.adopt(new, fence).await }).await?;
-            self.leases.grant([&fence.run], began + ADOPTED_LEASE);
+            self.leases.grant([&fence.run], began, ADOPTED_LEASE);
         }
         let count = self.store_in_row(database, fence, change.stages, change.take.is_none()).await?;
         if let Some((end, at)) = change.end {

@@ -50,7 +50,8 @@ impl Router {
         }
     }
 
-    async fn can_start_stage(&self, fence: &Fence) -> Result<bool, StorageError> {
+    /// Whether this process surely owns the run now.
+    pub(super) async fn can_start_stage(&self, fence: &Fence) -> Result<bool, StorageError> {
         // Check the bucket first: a process that counts as alone may still share the bucket with others.
         if !self.mode().has_database() && !self.files.is_on_disk() {
             return self.files_confirm_lease(fence).await;

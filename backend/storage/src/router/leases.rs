@@ -20,17 +20,33 @@ pub(super) struct Leases {
     /// Until when each lease is surely valid, by the monotonic clock. It counts from before the call that
     /// granted it.
     until: Mutex<HashMap<RunId, Duration>>,
+    /// How long the shortest granted lease lasts.
+    shortest: Mutex<Option<Duration>>,
     /// Leases of runs that ended here while their rows stay open, each with the time of its retention.
     /// Another worker that claimed such a run would pay for it again.
     retained: Mutex<HashMap<RunId, (Fence, Duration)>>,
 }
 
 impl Leases {
-    pub(super) fn grant<'a>(&self, runs: impl IntoIterator<Item = &'a RunId>, until: Duration) {
+    /// Notes leases that were asked for at this time of the monotonic clock.
+    pub(super) fn grant<'a>(
+        &self,
+        runs: impl IntoIterator<Item = &'a RunId>,
+        began: Duration,
+        duration: Duration,
+    ) {
+        let mut shortest = self.shortest.lock();
+        *shortest = Some(shortest.map_or(duration, |known| known.min(duration)));
+        drop(shortest);
         let mut leases = self.lock();
         for run in runs {
-            leases.insert(run.clone(), until);
+            leases.insert(run.clone(), began + duration);
         }
+    }
+
+    /// How long the shortest lease lasts. None before the first.
+    pub(super) fn shortest(&self) -> Option<Duration> {
+        *self.shortest.lock()
     }
 
     pub(super) fn forget(&self, run: &RunId) {

@@ -23,7 +23,7 @@ impl Lifecycle for Router {
         let began = self.clock.monotonic();
         let accepted = self.accept_as_mode_says(run, lease).await;
         if let (Ok(Acceptance::New(Some(fence))), Some(lease)) = (&accepted, lease) {
-            self.leases.grant([&fence.run], began + lease.duration);
+            self.leases.grant([&fence.run], began, lease.duration);
         }
         if let Ok(Acceptance::New(_)) = &accepted {
             self.changes.publish(&run.id);

@@ -64,6 +64,7 @@ impl Router {
                 "both storage flags are off; set ENABLE_DATABASE_WRITES or ENABLE_FILE_FALLBACK",
             )),
             Mode::FileOnly => {
+                self.check_end_in_files(fence, write).await?;
                 let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
                 self.write_file(fence, write, db_sync).await?;
                 // The database accepted the run before a change of mode.
@@ -109,7 +110,10 @@ impl Router {
                 DbSync::Diverged
             }
             Ok(()) => DbSync::Synced,
-            Err(error) if error.is_outage() => DbSync::Pending,
+            Err(error) if error.is_outage() => {
+                self.check_end_in_files(fence, write).await?;
+                DbSync::Pending
+            }
             Err(error) => return Err(error.clone()),
         };
         match (in_database, self.write_file(fence, write, db_sync).await) {
@@ -140,6 +144,20 @@ impl Router {
                 Err(StorageError::new(kind, format!("database: {database}; file: {file}")))
             }
         }
+    }
+
+    /// Refuses a run's end in files alone once the lease may have run out. The failed write to the database may
+    /// have taken longer than the rest of the lease, or the process was paused in it. Another replica may have
+    /// completed the run since, and only the database knows.
+    async fn check_end_in_files(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
+        if matches!(write, Write::Stage(_)) || !self.files.is_on_disk() || self.can_start_stage(fence).await?
+        {
+            return Ok(());
+        }
+        Err(StorageError::new(
+            StorageErrorKind::Unavailable,
+            "the run's lease has run out; only the database can say whether this replica may end the run",
+        ))
     }
 
     async fn write_database(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
