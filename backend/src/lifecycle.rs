@@ -17,8 +17,8 @@ pub fn cancel_on_signals(cancel: CancellationToken) {
 }
 
 /// Raises the limit of open files as far as the system permits. The target is several times the need of all
-/// connections and runs. The usual limit of 1,024 would be too low for them.
-pub fn raise_open_files() {
+/// connections and runs. The usual limit of 1,024 would be too low for them. Returns the limit, if there is one.
+pub fn raise_open_files() -> Option<u64> {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -31,7 +31,10 @@ pub fn raise_open_files() {
         {
             tracing::warn!(event = "open_files_limit_not_raised", %error, "the limit of open files could not be raised");
         }
+        getrlimit(Resource::Nofile).current
     }
+    #[cfg(not(unix))]
+    None
 }
 
 async fn next_signal() {

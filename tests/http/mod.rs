@@ -28,7 +28,7 @@ use backend::{
         isolate::Isolation,
     },
     health::{FileStorage, Health, HealthDeps, Identity},
-    http::{HttpState, Limits, Streams, router},
+    http::{FairShare, HttpState, Limits, Streams, router},
     runs::{RunWatchers, Runs, admission::Admission},
     worker::{Worker, WorkerConfig, WorkerDeps},
 };
@@ -65,6 +65,7 @@ struct Setup {
     registry: bool,
     queued_runs_max: usize,
     has_volume: bool,
+    requests_per_address_max: usize,
 }
 
 impl Default for Setup {
@@ -78,6 +79,7 @@ impl Default for Setup {
             registry: false,
             queued_runs_max: 1_000,
             has_volume: false,
+            requests_per_address_max: 1_024,
         }
     }
 }
@@ -200,7 +202,8 @@ impl Service {
         let state = HttpState {
             serves_runs: true,
             watchers: Arc::new(RunWatchers::new(runs.clone(), storage.clone(), None)),
-            streams: Streams::new(setup.access.event_streams_per_client_max),
+            streams: Streams::new(setup.access.event_streams_per_client_max, 2_048),
+            fair_share: FairShare::new(setup.requests_per_address_max, setup.access.trusted_proxy_hops),
             runs,
             health: Arc::new(health),
             brands,

@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use backend::http::{ServeLimits, serve};
+use axum::{body::Body, http::Request};
+use backend::{
+    config::{AccessConfig, ConnectionsConfig},
+    http::{ServeLimits, serve},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -11,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Service;
+use super::{Service, Setup, request};
 
 struct Server {
     address: SocketAddr,
@@ -33,12 +37,47 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// Connects from another address of this machine: 127.0.0.`last`.
+    async fn connect_from(&self, last: u8) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+        socket.connect(self.address).await.unwrap()
+    }
+
     /// Sends a request and reads all that comes until the server closes.
     async fn exchange(&self, request: &[u8]) -> String {
-        let mut stream = self.connect().await;
-        stream.write_all(request).await.unwrap();
-        rest(&mut stream).await
+        exchange(self.connect().await, request).await
     }
+
+    /// Connections with a request under way: a body that does not come.
+    async fn busy(&self, count: usize) -> Vec<TcpStream> {
+        let mut busy = Vec::new();
+        for _ in 0..count {
+            let mut stream = self.connect().await;
+            stream.write_all(UNFINISHED).await.unwrap();
+            // The answer to `Expect` shows that the handler waits for the body.
+            let mut interim = [0; 25];
+            stream.read_exact(&mut interim).await.unwrap();
+            assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+            busy.push(stream);
+        }
+        busy
+    }
+}
+
+async fn exchange(mut stream: TcpStream, request: &[u8]) -> String {
+    stream.write_all(request).await.unwrap();
+    rest(&mut stream).await
+}
+
+/// Asks on a connection that stays open, and reads the answer's head.
+async fn ask(stream: &mut TcpStream, request: &[u8]) -> String {
+    stream.write_all(request).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
 }
 
 async fn rest(stream: &mut TcpStream) -> String {
@@ -48,6 +87,14 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+const BRANDS: &[u8] = b"GET /brands HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/// An answer without a body.
+const KEPT: &[u8] = b"HEAD /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+
+const UNFINISHED: &[u8] = b"POST /run HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+    Expect: 100-continue\r\nContent-Length: 100\r\n\r\n";
 
 #[tokio::test]
 async fn slow_header_clients_are_cut_off() {
@@ -72,20 +119,136 @@ async fn slow_header_clients_are_cut_off() {
 }
 
 #[tokio::test]
-async fn connections_are_limited_and_the_next_one_waits() {
+async fn health_answers_while_one_address_holds_everything() {
     let service = Service::new();
     let limits = ServeLimits {
-        connections_max: 2,
-        header_timeout: Duration::from_millis(500),
+        connections_max: 40,
+        connections_per_address_max: 10,
+        // No connection ends by itself.
+        header_timeout: Duration::from_secs(60),
         ..ServeLimits::default()
     };
     let server = Server::start(&service, limits).await;
-    let idle = [server.connect().await, server.connect().await];
-    let asked = Instant::now();
-    let answer = server.exchange(LIVE).await;
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(asked.elapsed() >= Duration::from_millis(200), "it waited: {:?}", asked.elapsed());
-    drop(idle);
+    let mut kept = Vec::new();
+    for _ in 0..60 {
+        let mut stream = server.connect().await;
+        assert!(ask(&mut stream, KEPT).await.starts_with("HTTP/1.1 200"));
+        kept.push(stream);
+    }
+    assert!(server.exchange(LIVE).await.starts_with("HTTP/1.1 200"));
+    let cut = tokio::time::timeout(Duration::from_secs(5), rest(&mut kept[0])).await.unwrap();
+    assert_eq!(cut, "", "the longest idle connection gave way");
+
+    let busy = server.busy(10).await;
+    for path in ["/health", "/health/live", "/health/ready", "/api/health"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = server.exchange(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
+    let refused = server.exchange(BRANDS).await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("too_many_connections"), "{refused}");
+    let other = exchange(server.connect_from(2).await, BRANDS).await;
+    assert!(other.starts_with("HTTP/1.1 200"), "{other}");
+    drop(busy);
+}
+
+#[tokio::test]
+async fn silent_connections_give_way_when_all_are_taken() {
+    let service = Service::new();
+    let limits = ServeLimits {
+        connections_max: 20,
+        connections_per_address_max: 5,
+        header_timeout: Duration::from_secs(60),
+        ..ServeLimits::default()
+    };
+    let server = Server::start(&service, limits).await;
+    let mut silent = Vec::new();
+    for last in 10..60 {
+        let mut stream = server.connect_from(last).await;
+        stream.write_all(b"GET /health HTTP/1.1\r\nX-Slow: ").await.unwrap();
+        silent.push(stream);
+    }
+    for request in [LIVE, BRANDS] {
+        assert!(server.exchange(request).await.starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_its_last_request() {
+    let service = Service::new();
+    let limits = ServeLimits { requests_per_connection_max: 2, ..ServeLimits::default() };
+    let server = Server::start(&service, limits).await;
+    let mut stream = server.connect().await;
+    assert!(!ask(&mut stream, KEPT).await.contains("connection: close"));
+    assert!(ask(&mut stream, KEPT).await.contains("connection: close"));
+    assert_eq!(rest(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn an_old_connection_ends_with_its_answer() {
+    let service = Service::new();
+    let age = Duration::from_millis(300);
+    let limits = ServeLimits {
+        requests_per_connection_max: 1,
+        connection_age_max: age,
+        header_timeout: Duration::from_secs(60),
+        ..ServeLimits::default()
+    };
+    let server = Server::start(&service, limits).await;
+    assert_eq!(service.run(&request("run-1")).await.status, 202);
+    let mut stream = server.connect().await;
+    let head = ask(&mut stream, b"GET /api/pipeline/run-1/events HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/event-stream"), "{head}");
+    // An idle connection lives at least half of the age, so the stream is old after two of them.
+    for _ in 0..2 {
+        assert_eq!(rest(&mut server.connect().await).await, "");
+    }
+    let cancel = Request::post("/api/pipeline/run-1/cancel").body(Body::empty()).unwrap();
+    assert_eq!(service.send(cancel).await.status, 200);
+    let events = rest(&mut stream).await;
+    assert!(events.contains("event: end"), "{events}");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_each_client_has_its_share() {
+    let access = AccessConfig { trusted_proxy_hops: 1, ..AccessConfig::default() };
+    let service = Service::with(Setup { access, requests_per_address_max: 2, ..Setup::default() });
+    let config = ConnectionsConfig { per_address_max: 2, ..ConnectionsConfig::default() };
+    let server = Server::start(&service, ServeLimits::new(&config, 1)).await;
+    assert_eq!(service.run(&request("run-1")).await.status, 202);
+    let through_proxy = |path: &str, client: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n")
+    };
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut stream = server.connect().await;
+        let following = through_proxy("/api/pipeline/run-1/events", "203.0.113.7");
+        assert!(ask(&mut stream, following.as_bytes()).await.starts_with("HTTP/1.1 200"));
+        streams.push(stream);
+    }
+    let answer = |path, client| {
+        let (server, request) = (&server, through_proxy(path, client));
+        async move { server.exchange(request.as_bytes()).await }
+    };
+    let refused = answer("/brands", "203.0.113.7").await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("too_many_connections"), "{refused}");
+    assert!(answer("/brands", "203.0.113.8").await.starts_with("HTTP/1.1 200"));
+    assert!(answer("/health", "203.0.113.7").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn heads_are_limited_to_sixteen_kilobytes() {
+    let service = Service::new();
+    let server = Server::start(&service, ServeLimits::default()).await;
+    let head = |bytes: usize| {
+        format!(
+            "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: {}\r\n\r\n",
+            "y".repeat(bytes)
+        )
+    };
+    assert!(server.exchange(head(15_000).as_bytes()).await.starts_with("HTTP/1.1 200"));
+    let answer = server.exchange(head(40_000).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
 }
 
 #[tokio::test]
@@ -105,7 +268,8 @@ async fn a_client_that_reads_nothing_is_cut_off() {
         while deaf.write_all(b"GET /brands/decathlon HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {}
     };
     tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap();
-    assert!(server.exchange(LIVE).await.starts_with("HTTP/1.1 200"), "its place is free again");
+    // Its place is free again; above the limit only health would answer.
+    while !server.exchange(BRANDS).await.starts_with("HTTP/1.1 200") {}
 }
 
 #[tokio::test]

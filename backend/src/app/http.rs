@@ -11,7 +11,7 @@ use crate::{
     config::{Config, Role},
     documents::isolate::Isolation,
     health::{FileStorage, Health, HealthDeps},
-    http::{HttpState, Limits, Streams},
+    http::{FairShare, HttpState, Limits, Streams},
     runs::{RunWatchers, Runs, admission::Admission},
 };
 
@@ -59,7 +59,12 @@ pub(super) fn wire_http(
     HttpState {
         watchers: Arc::new(RunWatchers::new(runs.clone(), router.clone(), notifier)),
         runs,
-        streams: Streams::new(config.access.event_streams_per_client_max),
+        // The other half of the connections stays free for other requests.
+        streams: Streams::new(
+            config.access.event_streams_per_client_max,
+            config.connections.connections_max.div_ceil(2),
+        ),
+        fair_share: FairShare::new(config.connections.per_address_max, config.access.trusted_proxy_hops),
         health: Arc::new(health.with_background(background)),
         brands: work.brands.clone(),
         access: Arc::new(config.access),

@@ -52,7 +52,7 @@ pub async fn run(args: Args, mut config: Config) -> ExitCode {
 
 /// The error is a sentence for the operator.
 async fn serve(config: Config) -> Result<(), String> {
-    lifecycle::raise_open_files();
+    let limits = serve_limits(&config, lifecycle::raise_open_files());
     let (role, drain) = (config.work.role, config.process.drain);
     let address = SocketAddr::from((config.process.host, config.process.port));
     let warnings = config.warnings.clone();
@@ -64,13 +64,28 @@ async fn serve(config: Config) -> Result<(), String> {
     lifecycle::cancel_on_signals(service.background.token(Lifetime::Signal).clone());
     let signalled_at = Arc::new(OnceLock::new());
     let stop = drain_when_signalled(&service, drain, signalled_at.clone());
-    let serving = http::serve(listener, http::router(service.http.clone()), stop, ServeLimits::default());
+    let serving = http::serve(listener, http::router(service.http.clone()), stop, limits);
     requests.run(serving).await.map_err(|error| error.to_string())?;
     let now = service.clock.monotonic();
     let gone = signalled_at.get().map_or(drain, |at| now.saturating_sub(*at));
     leave(service, ending, drain.saturating_sub(gone).max(FLUSH_MIN)).await;
     tracing::info!(event = "service_stopped", "stopped");
     Ok(())
+}
+
+/// The limits of connections, within the process's limit of open files.
+fn serve_limits(config: &Config, open_files: Option<u64>) -> ServeLimits {
+    let wanted = config.connections;
+    let connections = open_files.map_or(wanted, |limit| wanted.within(limit));
+    if connections.connections_max < wanted.connections_max {
+        tracing::warn!(
+            event = "connections_limit_reduced",
+            connections_max = connections.connections_max,
+            open_files,
+            "the limit of open files allows fewer connections than MAX_CONNECTIONS"
+        );
+    }
+    ServeLimits::new(&connections, config.access.trusted_proxy_hops)
 }
 
 fn announce(service: &Service, role: Role, warnings: &[String]) {

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod analyst;
+pub mod connections;
 pub mod database;
 pub mod documents;
 mod dotenv;
@@ -23,6 +24,7 @@ pub use ::storage::files::config::{BucketConfig, StorageConfig, StoragePlace};
 pub use ::storage::postgres::config::DatabaseConfig;
 pub use access::{AccessConfig, OriginRule};
 pub use analyst::{AnalystChoice, AnalystConfig};
+pub use connections::ConnectionsConfig;
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
 pub use process::{Environment, LogFormat, ProcessConfig};
@@ -39,6 +41,7 @@ pub struct Config {
     pub storage: StorageConfig,
     pub database: DatabaseConfig,
     pub access: AccessConfig,
+    pub connections: ConnectionsConfig,
     pub modes: ModesConfig,
     pub work: WorkConfig,
     pub webhooks: WebhooksConfig,
@@ -92,6 +95,7 @@ impl Config {
         let strictness =
             if purpose == Purpose::Service { process.environment } else { Environment::Development };
         let access = AccessConfig::read(&mut reader, strictness);
+        let connections = ConnectionsConfig::read(&mut reader);
         let modes = ModesConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
         let webhooks = WebhooksConfig::read(&mut reader, strictness);
@@ -107,7 +111,19 @@ impl Config {
             );
         }
         let warnings = reader.finish()?;
-        Ok(Self { process, analyst, documents, storage, database, access, modes, work, webhooks, warnings })
+        Ok(Self {
+            process,
+            analyst,
+            documents,
+            storage,
+            database,
+            access,
+            connections,
+            modes,
+            work,
+            webhooks,
+            warnings,
+        })
     }
 }
 

@@ -55,5 +55,6 @@ codes! {
     DRAINING = SERVICE_UNAVAILABLE, "draining", "this replica is stopping";
     QUEUE_FULL = SERVICE_UNAVAILABLE, "queue_full", "too many runs wait";
     STORAGE_UNAVAILABLE = SERVICE_UNAVAILABLE, "storage_unavailable", "no store that may hold the run can be reached";
+    TOO_MANY_CONNECTIONS = SERVICE_UNAVAILABLE, "too_many_connections", "too many connections or requests of one address are open";
     REQUEST_TIMED_OUT = SERVICE_UNAVAILABLE, "request_timeout", "the answer took too long";
 }

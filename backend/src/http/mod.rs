@@ -13,11 +13,15 @@ pub mod brands;
 mod cache_control;
 mod client_ip;
 pub mod codes;
+mod connection;
+mod connections;
 mod cors;
 mod docs;
 pub mod error;
+pub mod fair_share;
 mod guards;
 pub mod health;
+mod held_body;
 pub mod metrics;
 pub mod openapi;
 mod operation;
@@ -27,14 +31,17 @@ pub mod router;
 mod routes;
 pub mod runs;
 pub mod serve;
+mod serve_limits;
 mod state;
 pub mod streams;
 mod write_timeout;
 
 pub use self::{
     auth::Keys,
+    fair_share::FairShare,
     router::router,
-    serve::{ServeLimits, serve},
+    serve::serve,
+    serve_limits::ServeLimits,
     state::{HttpState, Limits},
     streams::Streams,
 };

@@ -199,7 +199,7 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value>
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     let keys: &[Code] =
         if operation.key == Key::Never { &[] } else { &[codes::KEY_REQUIRED, codes::INVALID_API_KEY] };
-    let everywhere = [codes::INTERNAL, codes::REQUEST_TIMED_OUT];
+    let everywhere = [codes::INTERNAL, codes::TOO_MANY_CONNECTIONS, codes::REQUEST_TIMED_OUT];
     for code in [keys, &operation.problems, &everywhere].concat() {
         let codes = by_status.entry(code.status.as_u16()).or_default();
         if !codes.contains(&code) {

@@ -14,7 +14,7 @@ use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLay
 use super::{
     access_log, auth, brands, cors, docs,
     error::{self, Problem},
-    guards, health, metrics, openapi,
+    fair_share, guards, health, metrics, openapi,
     routes::{Routes, Served},
     runs::{self, describe},
     state::HttpState,
@@ -81,7 +81,8 @@ pub fn router(state: HttpState) -> Router {
         .method_not_allowed_fallback(error::no_method)
         // The last layer is the outermost.
         .layer(from_fn_with_state(state.clone(), guards::time_limit))
-        .layer(from_fn(guards::catch_panic));
+        .layer(from_fn(guards::catch_panic))
+        .layer(from_fn_with_state(state.clone(), fair_share::limit));
     if let Some(cors) = cors::layer(&state.access.allowed_origins) {
         router = router.layer(cors);
     }

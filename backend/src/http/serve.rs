@@ -1,46 +1,14 @@
-//! The server loop: it limits connections, slow senders and slow readers, and lets answers finish at a stop.
+//! The server loop: it accepts connections within their limits, and lets answers finish at a stop.
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    client_ip::Peer, connection::serve_connection, connections::Connections, serve_limits::ServeLimits,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
-use tower::ServiceExt as _;
-
-use super::{client_ip::Peer, write_timeout::WriteTimeout};
-
-/// The limits of connections.
-#[derive(Debug, Clone, Copy)]
-pub struct ServeLimits {
-    /// The most connections at once. Further ones wait in the kernel's queue.
-    pub connections_max: usize,
-    /// From the end of one request, or from the start of the connection, to the end of the next request's
-    /// headers. It also limits how long an idle connection is kept.
-    pub header_timeout: Duration,
-    /// How long a client may read nothing of its answer.
-    pub stall_timeout: Duration,
-    /// How long running answers may take after the stop.
-    pub stop_timeout: Duration,
-}
-
-impl Default for ServeLimits {
-    fn default() -> Self {
-        Self {
-            connections_max: 4_096,
-            // An attacker who opens all connections and sends nothing blocks others no longer than this.
-            header_timeout: Duration::from_secs(5),
-            stall_timeout: Duration::from_secs(30),
-            stop_timeout: Duration::from_secs(5),
-        }
-    }
-}
 
 /// The pause after a failed accept. The process is out of descriptors, and some will become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -52,34 +20,25 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     limits: ServeLimits,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
-    let connections = GracefulShutdown::new();
+    let connections = Connections::new(&limits);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        let Some((stream, peer, slot)) = accepted else { continue };
-        let router = router.clone();
-        let service =
-            service_fn(move |request: hyper::Request<Incoming>| answer(router.clone(), request, peer));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .serve_connection(TokioIo::new(WriteTimeout::new(stream, limits.stall_timeout)), service);
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            // It is normal that a client goes away or is too slow.
-            if let Err(error) = connection.await {
-                tracing::debug!(event = "connection_ended_early", %error, "connection ended early");
-            }
-            drop(slot);
-        });
+        let Some((stream, peer)) = accepted else { continue };
+        // Without a place, the connection is closed here.
+        if let Some(place) = connections.admit(peer.0.ip()) {
+            tasks.spawn(serve_connection(stream, peer, place, router.clone(), limits, stop.clone()));
+        }
     }
     drop(listener);
-    if tokio::time::timeout(limits.stop_timeout, connections.shutdown()).await.is_err() {
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(limits.stop_timeout, tasks.wait()).await.is_err() {
         tracing::warn!(
             event = "connections_cut",
             "answers were still under way at the stop; their connections are cut"
@@ -87,17 +46,12 @@ pub async fn serve(
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, Peer, OwnedSemaphorePermit)> {
-    // The semaphore is never closed.
-    let slot = slots.clone().acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             // Small answers must not be delayed (Nagle). It is an optimisation, so a failure is harmless.
             let _ = stream.set_nodelay(true);
-            Some((stream, Peer(peer), slot))
+            Some((stream, Peer(peer)))
         }
         Err(error) => {
             tracing::warn!(event = "connection_accept_failed", %error, "a connection could not be accepted");
@@ -105,14 +59,4 @@ async fn accept(
             None
         }
     }
-}
-
-async fn answer(
-    router: Router,
-    request: hyper::Request<Incoming>,
-    peer: Peer,
-) -> Result<axum::response::Response, Infallible> {
-    let mut request: Request = request.map(Body::new);
-    request.extensions_mut().insert(peer);
-    router.oneshot(request).await
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::streams::Streams;
+use super::{fair_share::FairShare, streams::Streams};
 use crate::{
     brands::BrandFolder,
     config::AccessConfig,
@@ -16,6 +16,7 @@ pub struct HttpState {
     pub runs: Arc<Runs>,
     pub watchers: Arc<RunWatchers>,
     pub streams: Arc<Streams>,
+    pub fair_share: Arc<FairShare>,
     pub health: Arc<Health>,
     pub brands: BrandFolder,
     pub access: Arc<AccessConfig>,

@@ -9,10 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::{auth, client_ip::client_ip};
 use crate::{config::AccessConfig, telemetry::metrics};
 
-/// The most streams of one process: half of its connections, so that the other half stays free for other
-/// requests.
-const STREAMS_MAX: usize = 2_048;
-
 /// The client that a stream belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Client {
@@ -39,20 +35,22 @@ impl Client {
 #[derive(Debug)]
 pub struct Streams {
     per_client_max: usize,
+    total_max: usize,
     open: Mutex<HashMap<Client, usize>>,
     ending: CancellationToken,
 }
 
 impl Streams {
     #[must_use]
-    pub fn new(per_client_max: usize) -> Arc<Self> {
-        Arc::new(Self { per_client_max, open: Mutex::default(), ending: CancellationToken::new() })
+    pub fn new(per_client_max: usize, total_max: usize) -> Arc<Self> {
+        let ending = CancellationToken::new();
+        Arc::new(Self { per_client_max, total_max, open: Mutex::default(), ending })
     }
 
     /// Admits one more stream, if the limits allow it.
     pub(super) fn admit(self: &Arc<Self>, client: Client) -> Option<Admitted> {
         let mut open = self.lock();
-        if open.values().sum::<usize>() >= STREAMS_MAX
+        if open.values().sum::<usize>() >= self.total_max
             || open.get(&client).is_some_and(|count| *count >= self.per_client_max)
         {
             return None;
@@ -102,7 +100,7 @@ mod tests {
 
     #[test]
     fn each_client_and_all_together_have_a_limit() {
-        let streams = Streams::new(2);
+        let streams = Streams::new(2, 10);
         let one = Client::Address("192.0.2.1".parse().unwrap());
         let held = [streams.admit(one).unwrap(), streams.admit(one).unwrap()];
         assert!(streams.admit(one).is_none());
@@ -110,8 +108,8 @@ mod tests {
         drop(held);
         assert!(streams.admit(one).is_some());
         assert!(streams.lock().is_empty(), "a client without streams is forgotten");
-        let streams = Streams::new(usize::MAX);
-        let all: Vec<Admitted> = (0..STREAMS_MAX).map(|_| streams.admit(one).unwrap()).collect();
+        let streams = Streams::new(usize::MAX, 10);
+        let all: Vec<Admitted> = (0..10).map(|_| streams.admit(one).unwrap()).collect();
         assert!(streams.admit(Client::Unknown).is_none());
         drop(all);
     }

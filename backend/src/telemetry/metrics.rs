@@ -88,6 +88,7 @@ struct Counted {
     llm_cost_usd: Counter<f64, AtomicU64>,
     model_oddities: Family<KindLabels, Counter>,
     event_streams: Gauge,
+    connections: Family<ResultLabels, Counter>,
 }
 
 static COUNTED: LazyLock<Counted> = LazyLock::new(Counted::new);
@@ -109,6 +110,7 @@ impl Counted {
             llm_cost_usd: Counter::default(),
             model_oddities: Family::default(),
             event_streams: Gauge::default(),
+            connections: Family::default(),
         };
         let registry = &mut counted.registry;
         registry.register("http_requests", "Answered requests", counted.http_requests.clone());
@@ -156,6 +158,11 @@ impl Counted {
             counted.model_oddities.clone(),
         );
         registry.register("event_streams", "Open event streams", counted.event_streams.clone());
+        registry.register(
+            "http_connections",
+            "New connections by how the limits of connections let them in",
+            counted.connections.clone(),
+        );
         counted
     }
 }
@@ -214,6 +221,11 @@ impl StorageObserver for StorageMetrics {
     fn stages_reconciled(&self, count: usize) {
         COUNTED.stages_reconciled.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
+}
+
+/// Counts a new connection by how the limits of connections let it in.
+pub fn connection_admitted(result: &'static str) {
+    COUNTED.connections.get_or_create(&ResultLabels { result }).inc();
 }
 
 /// Counts an opened event stream.

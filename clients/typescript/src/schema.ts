@@ -1251,7 +1251,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthSummary"];
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -1359,7 +1359,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1371,7 +1371,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "request_timeout";
+                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -1487,7 +1487,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1499,7 +1499,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "request_timeout";
+                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -1613,7 +1613,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1625,7 +1625,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "request_timeout";
+                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -1757,7 +1757,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1769,7 +1769,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "request_timeout";
+                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -1931,7 +1931,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: the answer took too long */
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1943,7 +1943,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2078,7 +2078,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2090,7 +2090,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "request_timeout";
+                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2222,7 +2222,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2234,7 +2234,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "request_timeout";
+                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2350,7 +2350,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2362,7 +2362,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "request_timeout";
+                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2409,7 +2409,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: the answer took too long */
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2421,7 +2421,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2487,7 +2487,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: the answer took too long */
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2499,7 +2499,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2546,7 +2546,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: the answer took too long */
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2558,7 +2558,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2616,7 +2616,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthSummary"];
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2674,7 +2674,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthDetails"];
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2721,7 +2721,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: the answer took too long */
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2733,7 +2733,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2780,7 +2780,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2792,7 +2792,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "persistence_disabled" | "draining" | "storage_unavailable" | "request_timeout";
+                        code?: "persistence_disabled" | "draining" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2873,7 +2873,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: the answer took too long */
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2885,7 +2885,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2934,7 +2934,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: the answer took too long */
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2946,7 +2946,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "request_timeout";
+                        code?: "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3143,7 +3143,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `queue_full`: too many runs wait; `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `queue_full`: too many runs wait; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3155,7 +3155,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "persistence_disabled" | "draining" | "queue_full" | "storage_unavailable" | "request_timeout";
+                        code?: "persistence_disabled" | "draining" | "queue_full" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3271,7 +3271,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `request_timeout`: the answer took too long */
+            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3283,7 +3283,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "request_timeout";
+                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
