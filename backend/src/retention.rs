@@ -1,5 +1,5 @@
-//! Removes data after `RETENTION_DAYS`: the files of ended runs, tombstones, and records of finished
-//! webhooks. Rows of runs belong to the frontend, and stay.
+//! Removes data after `RETENTION_DAYS`: the files of ended runs and records of finished webhooks; and tombstones after
+//! `TOMBSTONE_RETENTION_DAYS`. Rows of runs belong to the frontend, and stay.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use pipeline::{
 
 use crate::telemetry::metrics;
 use storage::{
-    StorageError, SyncTarget,
+    Expiry, StorageError, SyncTarget,
     files::FileStore,
     router::Router,
     sync::{Reconciler, verify::Comparison},
@@ -64,6 +64,7 @@ pub struct Retention {
     pub database: Option<(Arc<Reconciler>, Arc<dyn SyncTarget>)>,
     pub clock: Arc<dyn Clock>,
     pub keep: Duration,
+    pub keep_tombstones: Duration,
 }
 
 impl Retention {
@@ -74,8 +75,9 @@ impl Retention {
     /// `Unavailable` or `Indeterminate` if a store fails. The next pass continues.
     pub async fn pass(&self) -> Result<RetentionSummary, StorageError> {
         let mut summary = RetentionSummary::default();
-        let keep = chrono::TimeDelta::from_std(self.keep).unwrap_or(chrono::TimeDelta::MAX);
-        let Some(before) = self.clock.now().checked_sub_signed(keep) else { return Ok(summary) };
+        let Some(before) = self.before(self.keep) else { return Ok(summary) };
+        let deleted_before = self.before(self.keep_tombstones).unwrap_or(Timestamp::MIN_UTC);
+        let expiry = Expiry { ended_before: before, deleted_before };
         // Sync tombstones first, so that this disk has obeyed each one before it is removed.
         if let Some((reconciler, _)) = self.database.as_ref().filter(|_| self.router.is_database_open()) {
             reconciler.sync_tombstones().await?;
@@ -85,15 +87,21 @@ impl Retention {
             for run in batch {
                 if !self.is_elsewhere(run).await? {
                     summary.kept += 1;
-                } else if self.files().expire(run, before).await? {
+                } else if self.files().expire(run, expiry).await? {
                     summary.files += 1;
                     metrics::run_expired();
                 }
             }
             tokio::time::sleep(PAUSE).await;
         }
-        summary.rows = self.expire_rows(before).await?;
+        summary.rows = self.expire_rows(expiry).await?;
         Ok(summary)
+    }
+
+    /// The time that long ago. None if no time is that long ago.
+    fn before(&self, keep: Duration) -> Option<Timestamp> {
+        let keep = chrono::TimeDelta::from_std(keep).unwrap_or(chrono::TimeDelta::MAX);
+        self.clock.now().checked_sub_signed(keep)
     }
 
     /// Whether the database holds everything that it should hold of the run, so that its files may be
@@ -111,13 +119,13 @@ impl Retention {
         }
     }
 
-    async fn expire_rows(&self, before: Timestamp) -> Result<usize, StorageError> {
+    async fn expire_rows(&self, expiry: Expiry) -> Result<usize, StorageError> {
         let Some((_, target)) = self.database.as_ref().filter(|_| self.router.is_database_open()) else {
             return Ok(0);
         };
         let mut all = 0;
         loop {
-            let expired = target.expire(before, BATCH).await?;
+            let expired = target.expire(expiry, BATCH).await?;
             all += expired;
             if expired < BATCH {
                 return Ok(all);

@@ -14,7 +14,7 @@ use pipeline::{
     run::{RunId, Stage},
 };
 use storage::{
-    Acceptance, Claim, End, Lease, Listing, PageStart, StorageErrorKind, Store,
+    Acceptance, Claim, End, Expiry, Lease, Listing, PageStart, StorageErrorKind, Store,
     contract::{Place, accepted, at, failure, holds, new_run, record},
     files::FileStore,
     prelude::*,
@@ -29,7 +29,12 @@ fn store(server: &S3) -> FileStore {
     let place = StoragePlace::Bucket(Box::new(S3::config(&server.url())));
     let local = std::env::temp_dir().join("no-documents-are-spooled-here");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    FileStore::of(&StorageConfig { place, retention: None, local }, LEASE, clock).unwrap()
+    FileStore::of(
+        &StorageConfig { place, retention: None, tombstone_retention: Duration::MAX, local },
+        LEASE,
+        clock,
+    )
+    .unwrap()
 }
 
 /// A store for each process, and the bucket for all.
@@ -203,7 +208,12 @@ async fn a_missing_bucket_error_hides_address_and_keys() {
     config.bucket = "another".to_owned();
     let local = std::env::temp_dir();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let config = StorageConfig { place: StoragePlace::Bucket(Box::new(config)), retention: None, local };
+    let config = StorageConfig {
+        place: StoragePlace::Bucket(Box::new(config)),
+        retention: None,
+        tombstone_retention: Duration::MAX,
+        local,
+    };
     let error = FileStore::of(&config, LEASE, clock).unwrap().probe().await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("s3://another/outputs/"), "{text}");
@@ -230,7 +240,11 @@ async fn expired_runs_and_tombstones_are_removed() {
     let later = at("2999-01-01T00:00:00Z");
     assert_eq!(store.unchanged_since(at("2026-11-21T11:00:00Z")).await.unwrap(), []);
     for run in store.unchanged_since(later).await.unwrap() {
-        assert_eq!(store.expire(&run, later).await.unwrap(), run.as_str() != "open", "{run}");
+        assert_eq!(
+            store.expire(&run, Expiry { ended_before: later, deleted_before: later }).await.unwrap(),
+            run.as_str() != "open",
+            "{run}"
+        );
     }
     assert!(!store.is_deleted(&deleted).await.unwrap());
     let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));

@@ -10,6 +10,9 @@ use crate::support::{
 
 const ONE_DAY: (&str, &str) = ("RETENTION_DAYS", "1");
 
+/// As if no backup were older.
+const BACKUPS: (&str, &str) = ("TOMBSTONE_RETENTION_DAYS", "1");
+
 const LONG_AGO: &str = "2020-01-01T00:00:00.000Z";
 
 /// Makes a run look as if it had ended long ago.
@@ -45,7 +48,8 @@ async fn only_files_proved_in_rows_expire() {
     service.wait_for_path("/health/deep", |_, health| health["storage"]["unsynced"] == 0).await;
     service.kill();
     for sql in [
-        r#"UPDATE "PipelineRun" SET "stage2Output" = NULL, "stage2Digest" = NULL WHERE "id" = 'another'"#,
+        r#"UPDATE "PipelineRun" SET "stage2Output" = jsonb_set("stage2Output", '{meta,model}', '"another/model"'),
+           "stage2Digest" = NULL WHERE "id" = 'another'"#,
         r#"DELETE FROM "PipelineRun" WHERE "id" = 'rowless'"#,
         r#"UPDATE "PipelineRun" SET "completedAt" = now() - interval '2 days' WHERE "id" <> 'young'"#,
         r#"UPDATE "RunTombstone" SET "deletedAt" = now() - interval '2 days'"#,
@@ -58,7 +62,7 @@ async fn only_files_proved_in_rows_expire() {
         age(&env, run);
     }
     // While the database is asked nothing, nothing goes that it is meant to have.
-    let mut service = env.serve(&[FILE_ONLY, &[ONE_DAY]].concat()).await;
+    let mut service = env.serve(&[FILE_ONLY, &[ONE_DAY, BACKUPS]].concat()).await;
     is_gone(&env, "deleted").await;
     service.wait_for_event("expired_kept").await;
     assert!(env.run_folder("equal").exists());
@@ -66,10 +70,13 @@ async fn only_files_proved_in_rows_expire() {
 
     std::fs::write(mark.join("unsynced"), "").unwrap();
     let rows_left = r#"SELECT count(*)::text FROM "RunTombstone""#;
-    let service = env.serve(&[DUAL_WRITE, &[ONE_DAY]].concat()).await;
+    let mut service = env.serve(&[DUAL_WRITE, &[ONE_DAY]].concat()).await;
     is_gone(&env, "equal").await;
-    env.wait_for_value(rows_left, "0").await;
     service.wait_for_event("expired_removed").await;
+    assert_eq!(env.value(rows_left).await, "1", "a tombstone outlives the backups");
+    service.kill();
+    let service = env.serve(&[DUAL_WRITE, &[ONE_DAY, BACKUPS]].concat()).await;
+    env.wait_for_value(rows_left, "0").await;
     for run in ["another", "rowless", "young"] {
         assert!(env.run_folder(run).join("stage1/inspirations.json").exists(), "{run}");
     }

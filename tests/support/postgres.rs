@@ -147,6 +147,20 @@ impl Postgres {
         eventually("the server reloads", async || try_query(&plain, "SELECT 1").await.is_err()).await;
     }
 
+    /// Keeps a copy of a stopped server's files: a backup.
+    pub(crate) fn keep_backup(&self) {
+        assert!(self.server.is_none(), "a running server's files are not at rest");
+        copy(&self.folder.path().join("data"), &self.folder.path().join("backup"));
+    }
+
+    /// Puts the backup in the place of a stopped server's files.
+    pub(crate) fn restore_backup(&self) {
+        assert!(self.server.is_none(), "a running server's files are not at rest");
+        let data = self.folder.path().join("data");
+        std::fs::remove_dir_all(&data).unwrap();
+        copy(&self.folder.path().join("backup"), &data);
+    }
+
     /// Starts a stopped server again, on the same port.
     pub(crate) fn start_again(&mut self) {
         assert!(self.server.is_none(), "the server is running");

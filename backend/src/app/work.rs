@@ -14,7 +14,7 @@ use crate::{
     brands::BrandFolder,
     config::{Config, Role},
     documents::fetch::{Deadlines, Fetcher},
-    health::{Identity, ModelBreaker},
+    health::{FileStorage, Identity, ModelBreaker},
     replicas::ReplicaHeartbeat,
     retention::Retention,
     webhooks::{Sender, WebhookDispatcher},
@@ -105,13 +105,16 @@ fn reconciler(
     clock: &Arc<dyn Clock>,
 ) -> Option<Arc<Reconciler>> {
     let target = stores.postgres.clone()?;
-    Some(Arc::new(Reconciler::new(
+    let reconciler = Reconciler::new(
         stores.router.clone(),
         target,
         Some(Arc::new(worker.clone())),
         config.storage.retention,
         clock.clone(),
-    )))
+    );
+    let process = &config.process;
+    let kind = FileStorage::of(process.environment, &config.storage.place, process.volume.as_deref());
+    Some(Arc::new(if kind == FileStorage::Ephemeral { reconciler.on_ephemeral_disk() } else { reconciler }))
 }
 
 fn retention(
@@ -128,6 +131,7 @@ fn retention(
             .map(|(reconciler, target)| (reconciler, target as Arc<dyn SyncTarget>)),
         clock: clock.clone(),
         keep: config.storage.retention?,
+        keep_tombstones: config.storage.tombstone_retention,
     })
 }
 

@@ -35,8 +35,10 @@ pub(super) fn read(
 ) -> StorageConfig {
     let local = base_dir.join(DEFAULT_FOLDER);
     let retention = read_retention(reader);
-    let folder =
-        |local: PathBuf| StorageConfig { place: StoragePlace::Folder(local.clone()), retention, local };
+    let tombstone_retention = read_tombstone_retention(reader).max(retention.unwrap_or_default());
+    let at =
+        |place: StoragePlace, local: PathBuf| StorageConfig { place, retention, tombstone_retention, local };
+    let folder = |local: PathBuf| at(StoragePlace::Folder(local.clone()), local);
     let Some(text) = reader.text(STORAGE_URL).map(str::to_owned) else { return folder(local) };
     let what = "must be file:///… (a folder) or s3://bucket/prefix";
     let Ok(url) = Url::parse(&text) else {
@@ -52,7 +54,7 @@ pub(super) fn read(
             }
         },
         "s3" => match read_bucket(reader, &url, environment, extra_ca_file) {
-            Some(bucket) => StorageConfig { place: StoragePlace::Bucket(Box::new(bucket)), retention, local },
+            Some(bucket) => at(StoragePlace::Bucket(Box::new(bucket)), local),
             None => folder(local),
         },
         _ => {
@@ -61,6 +63,14 @@ pub(super) fn read(
         }
     }
 }
+
+/// Tombstones outlive backups, which are seldom kept for longer than a year.
+fn read_tombstone_retention(reader: &mut Reader) -> Duration {
+    let what = "must be a whole number of days, 1 to 36500, and more than the age of the oldest backup";
+    let days: u32 = reader.number("TOMBSTONE_RETENTION_DAYS", 400, 1..=36_500, what, "400");
+    DAY * days
+}
+
 fn read_retention(reader: &mut Reader) -> Option<Duration> {
     let is_said = reader.text("RETENTION_DAYS").is_some();
     let what = "must be a whole number of days, 1 to 36500; unset keeps everything";

@@ -191,6 +191,7 @@ impl Health {
             oldest_unsynced_seconds: unsynced.map(|unsynced| self.age(&unsynced).unwrap_or(0)),
             queue_depth,
             conflicts,
+            missing_rows: self.sources.reconciler.as_deref().map(|one| one.status().missing_rows),
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
             is_file_alarm: state.file_alarm.is_some(),
         }
@@ -358,18 +359,31 @@ impl Check {
         Self { name: "schema", status, detail, elapsed_ms: 0 }
     }
 
-    /// A conflict stays until an operator resolves it.
+    /// A conflict stays until an operator resolves it. A missing row stays missing until somebody says what it means.
     fn of_reconciliation(storage: &StorageReport) -> Self {
-        let (status, detail) = match storage.reconciliation.as_ref().map(|standing| standing.conflicts) {
-            None => (CheckStatus::Skipped, None),
-            Some(0) => (CheckStatus::Ok, None),
-            Some(conflicts) => {
-                let what = format!(
-                    "row and files of {conflicts} run(s) differ, and both are kept; `innovation reconcile --verify` lists them, `innovation reconcile resolve ID --keep database|files` resolves one"
-                );
-                (CheckStatus::Warning, Some(what))
-            }
+        let Some(standing) = &storage.reconciliation else {
+            return Self {
+                name: "reconciliation",
+                status: CheckStatus::Skipped,
+                detail: None,
+                elapsed_ms: 0,
+            };
         };
+        let mut details = Vec::new();
+        if standing.conflicts > 0 {
+            details.push(format!(
+                "row and files of {} run(s) differ, and both are kept; `innovation reconcile --verify` lists them, `innovation reconcile resolve ID --keep database|files` resolves one",
+                standing.conflicts
+            ));
+        }
+        if standing.missing_rows > 0 {
+            details.push(format!(
+                "{} ended run(s) have no row any more; `innovation reconcile --restore-rows` inserts them, `DELETE /api/pipeline/ID` removes their files",
+                standing.missing_rows
+            ));
+        }
+        let status = if details.is_empty() { CheckStatus::Ok } else { CheckStatus::Warning };
+        let detail = (!details.is_empty()).then(|| details.join("; "));
         Self { name: "reconciliation", status, detail, elapsed_ms: 0 }
     }
 

@@ -272,6 +272,8 @@ pub struct Measured {
     pub queue_depth: Option<usize>,
     /// Runs whose row and files differ.
     pub conflicts: Option<usize>,
+    /// Ended runs of these files whose row is gone; None without a database.
+    pub missing_rows: Option<usize>,
     /// None without a database.
     pub is_database_breaker_open: Option<bool>,
     /// Whether the last file write failed.
@@ -318,6 +320,9 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     if let Some(conflicts) = measured.conflicts {
         registry.register("sync_conflicts", "Runs whose row and files differ", gauge(conflicts));
     }
+    if let Some(missing) = measured.missing_rows {
+        registry.register("missing_rows", "Ended runs whose row is gone", gauge(missing));
+    }
     if let Some(is_open) = measured.is_database_breaker_open {
         let gauge = gauge(usize::from(is_open));
         registry.register("database_breaker_open", "1 while the database breaker is open", gauge);
@@ -353,6 +358,7 @@ mod tests {
             oldest_unsynced_seconds: Some(61),
             queue_depth: None,
             conflicts: Some(1),
+            missing_rows: Some(2),
             is_database_breaker_open: Some(true),
             is_file_alarm: false,
         }
@@ -390,6 +396,7 @@ mod tests {
             "innovation_oldest_unsynced_seconds 61",
             "innovation_database_breaker_open 1",
             "innovation_sync_conflicts 1",
+            "innovation_missing_rows 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -74,7 +74,7 @@ pub use self::{
         replicas::{Replica, ReplicaRegistry},
         stages::Stages,
         store::Store,
-        sync::{Proof, Row, SyncTarget},
+        sync::{Expiry, Proof, Row, SyncTarget},
         tombstones::{TombstoneOutcome, Tombstones},
     },
     run::{End, RunRecord, RunRequest, RunSubmission, StoredIn, StoredStage},

@@ -770,6 +770,11 @@ export interface components {
             last_proof_at: string | null;
             /**
              * Format: uint
+             * @description Ended runs of these files whose row is gone, by the last survey.
+             */
+            missing_rows: number;
+            /**
+             * Format: uint
              * @description Of the last pass that had runs to reconcile. The log and the command name the runs.
              */
             proved: number;

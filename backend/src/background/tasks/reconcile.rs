@@ -1,11 +1,12 @@
-//! Brings rows and files to the same content: marked runs at each pass, and all open runs now and then.
+//! Brings rows and files to the same content: marked runs at each pass, all open runs now and then, and all ended runs in
+//! slices.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use storage::{
     mode::Flags,
-    sync::{ReconcileSummary, Reconciler},
+    sync::{ReconcileSummary, Reconciler, survey::Survey},
 };
 use tokio::sync::watch;
 
@@ -26,6 +27,8 @@ pub struct Reconcile {
     pub flags: watch::Receiver<Flags>,
     /// When the last sweep ended, by the monotonic clock.
     pub swept_at: Option<Duration>,
+    /// The comparison of all ended runs, as far as it has come.
+    pub survey: Survey,
 }
 
 #[async_trait]
@@ -64,7 +67,11 @@ impl Task for Reconcile {
         let now = self.reconciler.clock().monotonic();
         if self.swept_at.is_none_or(|at| now.saturating_sub(at) >= SWEEP_INTERVAL) {
             self.reconciler.sweep().await?;
+            self.reconciler.plan_survey(&mut self.survey).await?;
+            self.reconciler.survey(&mut self.survey).await?;
             self.swept_at = Some(now);
+        } else if self.survey.is_full() {
+            self.reconciler.survey(&mut self.survey).await?;
         }
         Ok(in_words(&summary))
     }

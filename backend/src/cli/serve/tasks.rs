@@ -1,6 +1,6 @@
 //! Starts the background tasks of a service, each with its lifetime.
 
-use storage::{Notification, router::Database};
+use storage::{Notification, router::Database, sync::survey::Survey};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -70,7 +70,8 @@ fn start_store_tasks(service: &Service) {
     }
     if let Some(reconciler) = service.reconciler.clone() {
         let flags = flags.subscribe();
-        background.start(Lifetime::Process, Reconcile { reconciler, flags, swept_at: None });
+        let survey = Survey::default();
+        background.start(Lifetime::Process, Reconcile { reconciler, flags, swept_at: None, survey });
     }
 }
 

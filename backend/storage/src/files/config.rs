@@ -11,6 +11,9 @@ pub struct StorageConfig {
     pub place: StoragePlace,
     /// How long the files of ended runs are kept. None keeps them for ever.
     pub retention: Option<Duration>,
+    /// How long tombstones are kept, where anything expires. Longer than any backup of the database: a row that comes back
+    /// with one must meet its tombstone.
+    pub tombstone_retention: Duration,
     /// A folder on this machine. It holds data that never goes into a bucket, and all runs if there is no
     /// bucket.
     pub local: PathBuf,

@@ -25,6 +25,7 @@ mod markers;
 mod missing_row;
 mod operations;
 mod outbox;
+mod outline;
 mod owners;
 mod ports;
 mod repair;
@@ -38,6 +39,7 @@ mod webhook_queue;
 
 pub use self::{
     db_sync::DbSync,
+    outline::FileOutline,
     repair::Damage,
     runs::{accept::OpenError, unsynced::Unsynced},
     store::FileStore,

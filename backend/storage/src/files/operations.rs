@@ -31,7 +31,7 @@ use crate::{
     },
     ports::{
         lifecycle::{Acceptance, Claim, Fence, Lease},
-        sync::{Proof, Row},
+        sync::{Expiry, Proof, Row},
         tombstones::TombstoneOutcome,
     },
     run::{End, RunRecord, RunSubmission},
@@ -471,15 +471,15 @@ impl FileStore {
         self.whole(move |files| files.unchanged_since(before)).await
     }
 
-    /// Removes a run or a tombstone that ended before that time, if the database lacks nothing of it. Returns
+    /// Removes a run or a tombstone that is old enough, if the database lacks nothing of it. Returns
     /// false if it stays.
     ///
     /// # Errors
     ///
     /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
     /// `CasConflict` if other processes kept changing the run.
-    pub async fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
-        self.write_one(run, move |files, run| files.expire(run, before)).await
+    pub async fn expire(&self, run: &RunId, expiry: Expiry) -> Result<bool, StorageError> {
+        self.write_one(run, move |files, run| files.expire(run, expiry)).await
     }
 
     /// Counts accepted runs that have not ended.

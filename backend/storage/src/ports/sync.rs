@@ -65,6 +65,47 @@ pub struct Row {
     pub damaged: BTreeMap<Part, String>,
 }
 
+/// The times before which data is old enough to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// Of ended runs, and of finished deliveries.
+    pub ended_before: Timestamp,
+    /// Of tombstones.
+    pub deleted_before: Timestamp,
+}
+
+/// Where a page of rows begins: after this time of creation (in milliseconds since 1970) and this run.
+pub type RowKey = (i64, RunId);
+
+/// An ended row by its digests. Its records are not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowOutline {
+    pub run: RunId,
+    /// In milliseconds since 1970.
+    pub created: i64,
+    pub status: RunStatus,
+    pub generation: i32,
+    /// The parts that the row holds, each with the digest that the row says. None where it says none.
+    pub parts: BTreeMap<Part, Option<String>>,
+    /// Whether the row names parts that differ from the files.
+    pub has_conflict: bool,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What the database says of a run that the files hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has a tombstone.
+    Deleted,
+    /// It has neither a row nor a tombstone.
+    Absent,
+    /// It has not ended.
+    Open {
+        is_leased: bool,
+    },
+    Ended,
+}
+
 /// A database whose rows can be compared with files and repaired.
 #[async_trait]
 pub trait SyncTarget: Store {
@@ -199,6 +240,28 @@ pub trait SyncTarget: Store {
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError>;
 
+    /// Outlines accepted runs that have ended, in the order of their creation, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn outlines(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<RowOutline>, StorageError>;
+
+    /// Says how the database knows each of these runs.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn standings(&self, runs: &[RunId]) -> Result<Vec<(RunId, Standing)>, StorageError>;
+
+    /// A value that changes when the server restarts, when another database or timeline takes its place, and when a
+    /// migration changes the table of runs.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn identity(&self) -> Result<String, StorageError>;
+
     /// Lists ended runs whose rows say that the files lack a part, in the order of creation.
     ///
     /// # Errors
@@ -217,11 +280,10 @@ pub trait SyncTarget: Store {
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn open_since(&self, since: Option<Timestamp>) -> Result<usize, StorageError>;
 
-    /// Deletes tombstones and finished deliveries from before that time, at most `limit` of each. Returns how
-    /// many.
+    /// Deletes tombstones and finished deliveries that are old enough, at most `limit` of each. Returns how many.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
-    async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError>;
+    async fn expire(&self, expiry: Expiry, limit: usize) -> Result<usize, StorageError>;
 }

@@ -9,6 +9,7 @@
 //! * Times are passed to SQL as milliseconds since 1970, JSON as text.
 
 mod changes;
+mod comparison;
 mod leases;
 mod missing_row;
 mod outbox;

@@ -13,7 +13,10 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     frontend_rows::FrontendRows,
     part::Part,
-    ports::{lifecycle::Fence, sync::Proof},
+    ports::{
+        lifecycle::Fence,
+        sync::{Expiry, Proof},
+    },
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
         runs::{adopt, finish, load},
@@ -308,12 +311,12 @@ pub(super) async fn open_since(
     Ok(usize::try_from(open).unwrap_or(0))
 }
 
-/// $1 before (ms), $2 limit
+/// $1 deliveries before (ms), $2 limit, $3 tombstones before (ms)
 const EXPIRE: &str = r#"
 WITH stones AS (
   DELETE FROM "RunTombstone" WHERE "runId" IN (
     SELECT t."runId" FROM "RunTombstone" t
-    WHERE t."deletedAt" < to_timestamp($1::float8 / 1000)
+    WHERE t."deletedAt" < to_timestamp($3::float8 / 1000)
       AND NOT EXISTS (SELECT FROM "PipelineRun" r WHERE r."id" = t."runId") LIMIT $2)
   RETURNING 1
 ),
@@ -326,13 +329,14 @@ SELECT (SELECT count(*) FROM stones) + (SELECT count(*) FROM deliveries)"#;
 
 pub(super) async fn expire(
     conn: &mut PooledConn<'_>,
-    before: Timestamp,
+    expiry: Expiry,
     limit: usize,
 ) -> Result<usize, DbError> {
     let row = conn
         .query(EXPIRE)
-        .bind(before.timestamp_millis())
+        .bind(expiry.ended_before.timestamp_millis())
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(expiry.deleted_before.timestamp_millis())
         .fetch_one(conn.connection()?)
         .await?;
     let expired: i64 = row.try_get(0)?;

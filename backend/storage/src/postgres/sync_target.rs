@@ -14,10 +14,10 @@ use crate::{
     part::Part,
     ports::{
         lifecycle::Fence,
-        sync::{Proof, Row, SyncTarget},
+        sync::{Expiry, Proof, Row, RowKey, RowOutline, Standing, SyncTarget},
     },
     postgres::{
-        missing_row,
+        comparison, missing_row,
         pool::{connections::bounded, db_error::Access},
         runs::{finish, load},
         stages::write,
@@ -135,6 +135,18 @@ impl SyncTarget for PostgresStore {
         bounded!(self.pool, Access::Read, |conn| sync::ended_since(conn, since, after, limit))
     }
 
+    async fn outlines(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<RowOutline>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| comparison::outlines(conn, after, limit))
+    }
+
+    async fn standings(&self, runs: &[RunId]) -> Result<Vec<(RunId, Standing)>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| comparison::standings(conn, runs))
+    }
+
+    async fn identity(&self) -> Result<String, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| comparison::identity(conn))
+    }
+
     async fn files_incomplete_since(
         &self,
         after: Option<&RunId>,
@@ -147,7 +159,7 @@ impl SyncTarget for PostgresStore {
         bounded!(self.pool, Access::Read, |conn| sync::open_since(conn, since))
     }
 
-    async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| sync::expire(conn, before, limit))
+    async fn expire(&self, expiry: Expiry, limit: usize) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| sync::expire(conn, expiry, limit))
     }
 }

@@ -71,6 +71,10 @@ impl Router {
                 }
                 Ok(BothSides { row: None, row_error: None, file: None })
             }
+            // The row came back with an older backup.
+            (Ok(Some(_)), Ok(None)) if self.files.is_deleted(run).await.unwrap_or(false) => {
+                Ok(BothSides { row: None, row_error: None, file: None })
+            }
             (Ok(row), Ok(file)) => Ok(BothSides { row, row_error: None, file }),
             (Ok(row @ Some(_)), Err(_)) => Ok(BothSides { row, row_error: None, file: None }),
             (Err(error), Ok(file @ Some(_))) => Ok(BothSides { row: None, row_error: Some(error), file }),

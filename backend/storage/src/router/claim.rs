@@ -81,9 +81,15 @@ impl Router {
     async fn raise_epochs(&self, database: &Database, fences: Vec<Fence>) -> Vec<Fence> {
         let mut raised = Vec::with_capacity(fences.len());
         // The manifests are read at once: one after the other, a slow disk or bucket could take longer than the leases last.
-        let manifests = join_all(fences.iter().map(|fence| self.files.manifest(&fence.run))).await;
-        for (mut fence, manifest) in fences.into_iter().zip(manifests) {
-            if let Ok(Some(manifest)) = manifest
+        let standings = join_all(fences.iter().map(|fence| self.files.standing(&fence.run))).await;
+        for (mut fence, standing) in fences.into_iter().zip(standings) {
+            if matches!(standing, Ok((true, _))) {
+                if let Err(error) = self.restore_deletion(&fence.run).await {
+                    tracing::warn!(event = "deleted_row_not_removed", run_id = %fence.run, %error, "the row of a deleted run came back, and could not be removed yet");
+                }
+                continue;
+            }
+            if let Ok((_, Some(manifest))) = standing
                 && is_behind(&fence, &manifest)
             {
                 let generation = manifest.generation.max(fence.generation);

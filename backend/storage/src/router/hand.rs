@@ -207,6 +207,10 @@ impl WritePath for Router {
         Self::close_in_files(self, run).await
     }
 
+    async fn restore_deletion(&self, run: &RunId) -> Result<(), StorageError> {
+        Self::restore_deletion(self, run).await
+    }
+
     async fn purge_if_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
         Self::purge_if_deleted(self, run).await
     }

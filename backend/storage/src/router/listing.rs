@@ -26,7 +26,7 @@ impl RunQueries for Router {
                 Err(error) if error.is_outage() && mode.has_files() => {
                     tracing::warn!(event = "run_list_from_files", %error, "the list of runs comes from this replica's files");
                 }
-                listed => return listed,
+                listed => return Ok(self.without_deleted(listed?).await),
             }
         }
         self.files.list(listing).await
@@ -37,5 +37,19 @@ impl RunQueries for Router {
             Some(database) => database.read(|store| async move { store.frontend_run(run).await }).await,
             None => Ok(None),
         }
+    }
+}
+
+impl Router {
+    /// Removes rows that came back with an older backup, of runs that the files say are deleted. Files that cannot be read
+    /// hide no row.
+    async fn without_deleted(&self, mut page: RunPage) -> RunPage {
+        let runs: Vec<RunId> = page.runs.iter().map(|run| run.id.clone()).collect();
+        if let Ok(deleted) = self.files.deleted_among(runs).await
+            && !deleted.is_empty()
+        {
+            page.runs.retain(|run| !deleted.contains(&run.id));
+        }
+        page
     }
 }

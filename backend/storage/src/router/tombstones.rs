@@ -3,7 +3,10 @@
 
 use async_trait::async_trait;
 use foundation::failpoints;
-use pipeline::run::{RunId, RunStatus};
+use pipeline::{
+    failure::RunFailure,
+    run::{RunId, RunStatus},
+};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
@@ -44,6 +47,29 @@ impl Router {
             probed?;
             self.files.mark_deleting(run).await?;
         }
+        Ok(())
+    }
+
+    /// Deletes a row that came back with an older backup, of a run that the files say is deleted. A worker that has the row
+    /// loses it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
+    pub async fn restore_deletion(&self, run: &RunId) -> Result<(), StorageError> {
+        let Some(database) = self.open_database(self.mode()) else { return Ok(()) };
+        let bury = || database.call(|store| async move { store.create_tombstone(run).await });
+        if bury().await? == TombstoneOutcome::Running {
+            let (failure, at) = (RunFailure::cancelled(None), self.clock.now());
+            match database.call(|store| async { store.cancel(run, &failure, at).await }).await {
+                Err(error) if error.kind != StorageErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            bury().await?;
+        }
+        database.call(|store| async move { store.remove(run).await }).await?;
+        tracing::warn!(event = "deletion_restored", run_id = %run, audit = "run_deleted", "[{run}] was deleted, and its row came back: it is deleted again");
+        self.changes.publish(run);
         Ok(())
     }
 

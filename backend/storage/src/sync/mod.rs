@@ -15,6 +15,7 @@ mod rebuild;
 mod reconcile;
 mod reconciler;
 pub mod resolve;
+pub mod survey;
 mod sweep;
 pub mod verify;
 mod write_path;

@@ -64,6 +64,17 @@ impl ReconcileSummary {
         }
     }
 
+    /// Counts the runs of another summary too.
+    pub fn merge(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.proved += other.proved;
+        self.stages_written += other.stages_written;
+        self.left += other.left;
+        self.unknown += other.unknown;
+        self.conflicts.extend(other.conflicts);
+        self.failed.extend(other.failed);
+    }
+
     /// Whether the pass settled everything that it could.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -80,6 +91,8 @@ pub struct ReconcileStatus {
     /// Runs whose row and files differ now; while the database is away, of the last pass.
     pub conflicts: usize,
     pub failed: usize,
+    /// Ended runs of these files whose row is gone, by the last survey.
+    pub missing_rows: usize,
     #[serde(serialize_with = "optional_millis::serialize")]
     #[schemars(schema_with = "optional_millis::schema")]
     pub last_pass_at: Option<Timestamp>,

@@ -37,6 +37,8 @@ pub struct Reconciler {
     pub(super) active: Option<Arc<dyn ActiveRuns>>,
     /// How long the service keeps the files of ended runs; none: for ever.
     pub(super) retention: Option<Duration>,
+    /// Whether a survey rebuilds folders that are gone.
+    pub(super) rebuilds: bool,
     /// A fair semaphore, never closed.
     pub(super) calls: Semaphore,
     pub(super) asked: Notify,
@@ -64,12 +66,20 @@ impl Reconciler {
             owner,
             active,
             retention,
+            rebuilds: true,
             calls: Semaphore::new(DATABASE_CALLS_MAX),
             asked: Notify::new(),
             status: Mutex::default(),
             deferred: Mutex::default(),
             tombstones_read_until: Mutex::default(),
         }
+    }
+
+    /// Does not rebuild folders that are gone: the next deploy deletes this disk, so a copy of every row is worth little.
+    #[must_use]
+    pub fn on_ephemeral_disk(mut self) -> Self {
+        self.rebuilds = false;
+        self
     }
 
     /// The state of reconciliation.

@@ -238,9 +238,14 @@ impl Reconciler {
     }
 
     pub(super) fn has_expired(&self, row: &RunRecord) -> bool {
+        row.finished_at.is_some_and(|at| self.is_expired(at))
+    }
+
+    /// Whether the files of a run that ended then have gone after `RETENTION_DAYS`.
+    pub(super) fn is_expired(&self, ended_at: Timestamp) -> bool {
         let keep = self.retention.and_then(|keep| TimeDelta::from_std(keep).ok());
         let before = keep.and_then(|keep| self.clock.now().checked_sub_signed(keep));
-        before.is_some_and(|before| row.finished_at.is_some_and(|at| at < before))
+        before.is_some_and(|before| ended_at < before)
     }
 }
 

@@ -65,6 +65,13 @@ pub trait WritePath: fmt::Debug + Send + Sync {
     /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     async fn close_in_files(&self, run: &RunId) -> Result<(), StorageError>;
 
+    /// Deletes a row that came back, of a run that the files say is deleted.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
+    async fn restore_deletion(&self, run: &RunId) -> Result<(), StorageError>;
+
     /// Removes this disk's files of a run that the database says is deleted; false if it does not say so.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::{
         layout::{MANIFEST_FILE, UNSYNCED_FOLDER, in_run},
         run_files::RunFiles,
     },
+    ports::sync::Expiry,
 };
 
 impl RunFiles {
@@ -16,7 +17,7 @@ impl RunFiles {
         Ok(runs.iter().filter_map(|name| RunId::parse(name).ok()).collect())
     }
 
-    pub(in crate::files) fn expire(&self, run: &RunId, before: Timestamp) -> Result<bool, StorageError> {
+    pub(in crate::files) fn expire(&self, run: &RunId, expiry: Expiry) -> Result<bool, StorageError> {
         let name = run.as_str();
         let fault = |error| self.io.fault(name, &error);
         if !self.io.backend.has_run(name).map_err(fault)? {
@@ -28,11 +29,11 @@ impl RunFiles {
         let has_expired = match (&manifest, &tombstone) {
             (Some(manifest), None) => {
                 manifest.has_ended()
-                    && manifest.finished_at.is_some_and(|at| at < before)
+                    && manifest.finished_at.is_some_and(|at| at < expiry.ended_before)
                     && !manifest.is_unsynced()
                     && !self.markers.is_marked(UNSYNCED_FOLDER, run)?
             }
-            (None, Some(tombstone)) => tombstone.deleted_at < before,
+            (None, Some(tombstone)) => tombstone.deleted_at < expiry.deleted_before,
             // The deletion is not finished and must end first.
             (Some(_), Some(_)) => false,
             // A process died between creating or removing the folder and its content.
