@@ -10,6 +10,9 @@ const DRAINING_SECONDS = 30;
 /** How long the old deployment goes on serving beside the new one. */
 const OVERLAP_SECONDS = 10;
 
+/** With more than one, only the database or a bucket may accept runs. */
+const REPLICAS: number = 1;
+
 export default defineRailway(() => {
   const database = postgres("postgres");
 
@@ -28,14 +31,15 @@ export default defineRailway(() => {
       overlapSeconds: OVERLAP_SECONDS,
       // Accepted runs wait in the queue for whoever comes back: no number of crashes is a reason to stay away.
       restartPolicyType: "ALWAYS",
-      // A further one needs SINGLE_REPLICA=false here.
-      numReplicas: 1,
+      numReplicas: REPLICAS,
     },
     env: {
       DATABASE_URL: database.env.DATABASE_URL,
       DATABASE_URL_NON_POOLING: database.env.DATABASE_URL,
       ENABLE_DATABASE_WRITES: "true",
       ENABLE_FILE_FALLBACK: "true",
+      // There is one replica, so its files may accept runs while the database is away or switched off.
+      SINGLE_REPLICA: String(REPLICAS === 1),
       // The service compares its DRAIN_SECONDS with this, and Railway takes it for the setting.
       RAILWAY_DEPLOYMENT_DRAINING_SECONDS: String(DRAINING_SECONDS),
       RAILWAY_DEPLOYMENT_OVERLAP_SECONDS: String(OVERLAP_SECONDS),

@@ -15,7 +15,7 @@ use std::{path::PathBuf, sync::Arc};
 use ::storage::{
     files::FileStore,
     postgres::{Listener, PostgresStore},
-    router::Router,
+    router::{ReplicaPresence, Router},
     sync::Reconciler,
 };
 use pipeline::{clock::Clock, engine::Engine};
@@ -38,7 +38,7 @@ use crate::{
     flags::FlagSource,
     health::Identity,
     http::HttpState,
-    replicas::ReplicaHeartbeat,
+    replicas::{DiskReplicas, ReplicaHeartbeat},
     retention::Retention,
     webhooks::WebhookDispatcher,
     worker::Worker,
@@ -106,6 +106,10 @@ pub struct Service {
     pub reconciler: Option<Arc<Reconciler>>,
     /// None if files are kept for ever.
     pub retention: Option<Retention>,
+    /// Told of the signal to stop.
+    pub presence: Arc<ReplicaPresence>,
+    /// None with a bucket.
+    pub disk: Option<DiskReplicas>,
     /// None without a database.
     pub heartbeat: Option<ReplicaHeartbeat>,
     /// Receives notifications about runs. None if there is no source of them.
@@ -132,8 +136,9 @@ impl Service {
         let listener = Listener::new(&config.database)?;
         let work = wire_work(&config, &stores, &clock)?;
         let http = wire_http(config, &stores, &work, &clock, background.clone());
-        let Stores { router, postgres, flags, .. } = stores;
-        let Work { worker, reconciler, retention, heartbeat, dispatcher, identity, analyst_name, .. } = work;
+        let Stores { router, postgres, flags, presence, .. } = stores;
+        let Work { worker, reconciler, retention, disk, heartbeat, dispatcher, identity, .. } = work;
+        let analyst_name = work.analyst_name;
         Ok(Self {
             clock,
             background,
@@ -142,6 +147,8 @@ impl Service {
             postgres,
             reconciler,
             retention,
+            presence,
+            disk,
             heartbeat,
             listener,
             dispatcher,

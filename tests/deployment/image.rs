@@ -67,6 +67,7 @@ async fn the_image_serves_unprivileged_and_writes_results_only() {
     command
         .env("RAILWAY_ENVIRONMENT", "production")
         .env("RAILWAY_DEPLOYMENT_DRAINING_SECONDS", "30")
+        .env("SINGLE_REPLICA", "true")
         .env("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
         .env("BACKEND_API_KEYS", "0123456789abcdef")
         .env("PORT", port.to_string());

@@ -84,13 +84,24 @@ fn both_files_say_the_same_of_the_service() {
 }
 
 #[test]
+fn one_replica_says_that_it_is_alone() {
+    let (project, json) = (project(), railway_json());
+    let said = &backend(&project)["variables"]["SINGLE_REPLICA"]["value"];
+    let has_one = json["deploy"]["numReplicas"] == 1;
+    assert_eq!(said, if has_one { "true" } else { "false" });
+    let overlap = json["deploy"]["overlapSeconds"].as_u64().unwrap();
+    let waited = &backend(&project)["variables"]["RAILWAY_DEPLOYMENT_OVERLAP_SECONDS"]["value"];
+    assert_eq!(waited, &overlap.to_string(), "the newcomer waits as long as the predecessor stays");
+}
+
+#[test]
 fn railway_variables_start_a_service_that_drains() {
     let project = project();
     let variables = backend(&project)["variables"].as_object().unwrap();
     let values = variables.iter().map(|(name, variable)| {
         let value = match variable["type"].as_str().unwrap() {
             "literal" => variable["value"].as_str().unwrap(),
-            "reference" => "postgresql://user:password@host:5432/database",
+            "reference" => "postgresql://user:password@postgres.railway.internal:5432/railway",
             // A secret, which must not stand in the file.
             "preserve" => "0123456789abcdef",
             other => panic!("{name}: {other}"),

@@ -158,6 +158,7 @@ async fn the_deep_level_looks_at_everything() {
             "mode": "DUAL_WRITE", "effective_mode": "DUAL_WRITE", "reason": null, "flags_revision": 1,
             "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0, "unsynced_stages": 0, "oldest_unsynced_seconds": null,
             "reconciliation": null, "local_disk": "durable", "durability": "durable",
+            "may_accept_by_file": true, "file_acceptance": "single_replica",
         })
     );
     assert_eq!((&body["queue_depth"], &body["runs_in_flight"]), (&json!(7), &json!(0)));

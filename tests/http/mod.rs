@@ -431,8 +431,8 @@ impl ReplicaRegistry for FakeDatabase {
         self.answer().await.map(|()| vec![replica("here"), replica("there")])
     }
 
-    async fn heartbeat(&self, _: &Replica) -> Result<bool, StorageError> {
-        self.answer().await.map(|()| true)
+    async fn heartbeat(&self, _: &Replica) -> Result<Vec<String>, StorageError> {
+        self.answer().await.map(|()| vec!["there".to_owned()])
     }
 
     async fn leave(&self, _: &str) -> Result<(), StorageError> {

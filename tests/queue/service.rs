@@ -132,7 +132,7 @@ async fn a_web_replica_accepts_nothing_by_file() {
     let mut env = TestEnv::with_database().await;
     let web = env.serve(&[("ROLE", "web"), FILE_ONLY, ("SINGLE_REPLICA", "true")]).await;
     let (status, answer) = web.post(&env.request("run-1")).await.unwrap();
-    assert_eq!((status, &answer["code"]), (503, &json!("storage_unavailable")), "{answer}");
+    assert_eq!((status, &answer["code"]), (503, &json!("not_alone")), "{answer}");
     let web = env.serve(&[("ROLE", "web")]).await;
     web.submit(&env.request("run-2")).await;
     env.postgres().stop(crate::support::postgres::Stop::Fast);

@@ -3,6 +3,7 @@
 //! Every test asserts that every accepted run ends, once, that stores agree by digest where both hold it, and how many
 //! model calls were paid.
 
+mod alone;
 mod crash;
 mod lifecycle;
 mod mixed_versions;

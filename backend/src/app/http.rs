@@ -44,11 +44,7 @@ pub(super) fn wire_http(
         router: router.clone(),
         worker: worker.clone(),
         clock: clock.clone(),
-        file_storage: FileStorage::of(
-            config.process.environment,
-            &config.storage.place,
-            config.process.volume.as_deref(),
-        ),
+        file_storage: FileStorage::of_config(&config),
         flags: Some(stores.flags.clone()),
         reconciler: work.reconciler.clone(),
         registry: stores.registry(),

@@ -9,14 +9,15 @@ use storage::{
     bulkhead::Bulkhead,
     files::FileStore,
     postgres::PostgresStore,
-    router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
+    router::{Database, PresenceRules, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
 use tokio::sync::Notify;
 
 use super::error::WiringError;
 use crate::{
-    config::{Config, DatabaseConfig, Environment, Role},
+    config::{Config, DatabaseConfig, Role},
     flags::{Defaults, FlagSource},
+    health::FileStorage,
     telemetry::metrics::StorageMetrics,
 };
 
@@ -53,7 +54,7 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
     let postgres = PostgresStore::new(&config.database)?;
     let postgres = postgres.map(|store| Arc::new(store.with_webhooks(webhooks_due.clone())));
     let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
-    let presence = Arc::new(ReplicaPresence::new(is_single_replica(config)));
+    let presence = Arc::new(ReplicaPresence::by_rules(presence_rules(config), clock));
     let router = Router::new(
         files.with_webhooks(webhooks_due.clone()),
         postgres.clone().map(|store| database(store, &config.database, clock)),
@@ -65,17 +66,14 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
     Ok(Stores { router, postgres, flags, presence, webhooks_due })
 }
 
-/// Whether this process is the only one, as far as the configuration says.
-fn is_single_replica(config: &Config) -> Option<bool> {
-    match config.work.role {
-        // A web process never counts as alone: other processes execute its runs, and they do not see its
-        // files.
-        Role::Web => Some(false),
-        // Outside production, only a developer starts a second process, and knows about it.
-        Role::All | Role::Worker => config
-            .work
-            .single_replica
-            .or((config.process.environment != Environment::Production).then_some(true)),
+/// The configuration's statements about other replicas.
+fn presence_rules(config: &Config) -> PresenceRules {
+    PresenceRules {
+        single_replica: config.work.single_replica,
+        is_web: config.work.role == Role::Web,
+        is_deployed: config.process.environment.is_strict(),
+        has_volume: FileStorage::of_config(config) == FileStorage::Volume,
+        overlap: config.process.overlap,
     }
 }
 

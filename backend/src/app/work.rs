@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pipeline::{clock::Clock, engine::Engine};
-use storage::{Lease, Outbox, SyncTarget, sync::Reconciler};
+use storage::{Lease, Outbox, SyncTarget, files::ReplicaLocks, sync::Reconciler};
 
 use super::{
     analyst::{Answering, answering},
@@ -15,7 +15,7 @@ use crate::{
     config::{Config, Role},
     documents::fetch::{Deadlines, Fetcher},
     health::{FileStorage, Identity, ModelBreaker},
-    replicas::ReplicaHeartbeat,
+    replicas::{DiskReplicas, ReplicaHeartbeat},
     retention::Retention,
     webhooks::{Sender, WebhookDispatcher},
     worker::{Worker, WorkerConfig, WorkerDeps},
@@ -34,6 +34,8 @@ pub(super) struct Work {
     pub(super) reconciler: Option<Arc<Reconciler>>,
     /// None if files are kept for ever.
     pub(super) retention: Option<Retention>,
+    /// None with a bucket.
+    pub(super) disk: Option<DiskReplicas>,
     /// None without a database.
     pub(super) heartbeat: Option<ReplicaHeartbeat>,
     /// None if webhooks are off.
@@ -71,9 +73,11 @@ pub(super) fn wire_work(
     };
     let worker = Worker::new(stores.router.clone(), deps, worker_config(config, owner));
     let reconciler = reconciler(config, stores, &worker, clock);
+    let disk = disk_replicas(config, stores, &identity, clock);
     Ok(Work {
         retention: retention(config, stores, reconciler.as_ref(), clock),
-        heartbeat: heartbeat(config, stores, &worker, &identity),
+        heartbeat: heartbeat(config, stores, &worker, &identity, disk.clone()),
+        disk,
         dispatcher: dispatcher(config, stores, clock)?,
         worker,
         fetcher,
@@ -135,17 +139,33 @@ fn retention(
     })
 }
 
+fn disk_replicas(
+    config: &Config,
+    stores: &Stores,
+    identity: &Identity,
+    clock: &Arc<dyn Clock>,
+) -> Option<DiskReplicas> {
+    Some(DiskReplicas {
+        locks: Arc::new(ReplicaLocks::at(&config.storage.place)?),
+        presence: stores.presence.clone(),
+        replica: identity.replica.clone(),
+        clock: clock.clone(),
+    })
+}
+
 fn heartbeat(
     config: &Config,
     stores: &Stores,
     worker: &Worker,
     identity: &Identity,
+    disk: Option<DiskReplicas>,
 ) -> Option<ReplicaHeartbeat> {
     Some(ReplicaHeartbeat {
         registry: stores.registry()?,
         router: stores.router.clone(),
         worker: worker.clone(),
         presence: stores.presence.clone(),
+        disk,
         identity: identity.clone(),
         role: config.work.role,
     })

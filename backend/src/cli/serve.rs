@@ -97,9 +97,21 @@ fn announce(service: &Service, role: Role, warnings: &[String]) {
         analyst: &service.analyst_name,
     }
     .announce();
+    announce_file_acceptance(service);
     tracing::info!(event = "service_role_selected", role = role.as_str(), "role {}", role.as_str());
     for warning in warnings {
         tracing::warn!(event = "configuration_warning", "{warning}");
+    }
+}
+
+/// Says whether files alone may accept runs. A service without a database accepts nothing if they may not.
+fn announce_file_acceptance(service: &Service) {
+    let reason = service.router.file_acceptance();
+    let (reason, sentence) = (reason.as_str(), reason.sentence());
+    if service.router.state().writes_files_alone() && service.router.file_refusal().is_some() {
+        tracing::warn!(event = "file_acceptance_refused", reason, "{sentence}");
+    } else {
+        tracing::info!(event = "file_acceptance_decided", reason, "acceptance by file alone: {sentence}");
     }
 }
 
@@ -119,8 +131,10 @@ fn drain_when_signalled(
     let signalled = service.background.token(Lifetime::Signal).clone();
     let (worker, streams, clock) =
         (service.worker.clone(), service.http.streams.clone(), service.clock.clone());
+    let presence = service.presence.clone();
     async move {
         signalled.cancelled().await;
+        presence.stop();
         let _ = signalled_at.set(clock.monotonic());
         streams.end();
         tracing::info!(

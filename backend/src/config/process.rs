@@ -15,6 +15,9 @@ pub(super) const RAILWAY_ENVIRONMENT_VARIABLES: [&str; 2] =
 /// How long Railway waits between SIGTERM and SIGKILL.
 pub(super) const DRAINING_VARIABLE: &str = "RAILWAY_DEPLOYMENT_DRAINING_SECONDS";
 
+/// How long Railway keeps the previous deployment beside a new one.
+const OVERLAP_VARIABLE: &str = "RAILWAY_DEPLOYMENT_OVERLAP_SECONDS";
+
 /// How strict the configuration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
@@ -94,6 +97,8 @@ pub struct ProcessConfig {
     pub log_format: LogFormat,
     /// How long active runs may take after the first SIGTERM.
     pub drain: Duration,
+    /// How long the previous deployment may still run after this process has started.
+    pub overlap: Duration,
     /// The commit of the build.
     pub git_sha: Option<String>,
     /// The platform's name for this replica.
@@ -130,6 +135,9 @@ impl ProcessConfig {
         let host = reader.value("HOST", IpAddr::from([0, 0, 0, 0]), "must be an IP address", "0.0.0.0");
         let port = reader.value("PORT", 8000, "must be a port number, 0 to 65535", "8000");
         let drain = Self::read_drain(reader);
+        // Railway's own default is none.
+        let what = "must be a whole number of seconds, 0 to 86400";
+        let overlap = Duration::from_secs(reader.number(OVERLAP_VARIABLE, 0, 0..=86_400, what, "10"));
         let git_sha = reader.text("RAILWAY_GIT_COMMIT_SHA").map(str::to_owned);
         Self {
             environment,
@@ -139,6 +147,7 @@ impl ProcessConfig {
             log_level,
             log_format,
             drain,
+            overlap,
             git_sha,
             replica: reader.text("RAILWAY_REPLICA_ID").map(str::to_owned),
             volume: reader.text("RAILWAY_VOLUME_MOUNT_PATH").map(PathBuf::from),

@@ -15,7 +15,7 @@ use crate::{
 };
 use storage::{
     Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode,
-    sync::ReconcileStatus,
+    router::FileAcceptance, sync::ReconcileStatus,
 };
 
 /// The result of a check.
@@ -84,6 +84,10 @@ pub struct StorageReport {
     /// The state of reconciliation. None without a database.
     pub reconciliation: Option<ReconcileStatus>,
     pub local_disk: Durability,
+    /// Whether this replica may accept runs by file alone.
+    pub may_accept_by_file: bool,
+    /// Why it may, or why not.
+    pub file_acceptance: FileAcceptance,
     /// How much of a run's outputs survives the loss of this container.
     pub durability: Durability,
 }
@@ -295,6 +299,7 @@ impl Health {
         } else {
             self.sources.file_storage.durability()
         };
+        let file_acceptance = self.sources.router.file_acceptance();
         StorageReport {
             mode: state.mode.as_str(),
             effective_mode: state.effective_mode.as_str(),
@@ -311,6 +316,8 @@ impl Health {
                 ReconcileStatus { conflicts: conflicts.unwrap_or(standing.conflicts), ..standing }
             }),
             local_disk: self.sources.file_storage.durability(),
+            may_accept_by_file: file_acceptance.is_allowed(),
+            file_acceptance,
             durability,
         }
     }
@@ -420,8 +427,8 @@ impl Check {
     }
 
     fn of_durability(storage: &StorageReport, not_ready: Option<NotReady>) -> Self {
-        let is_at_risk =
-            storage.durability == Durability::Ephemeral && not_ready != Some(NotReady::NoStorage);
+        let accepts_nothing = matches!(not_ready, Some(NotReady::NoStorage | NotReady::NotAlone(_)));
+        let is_at_risk = storage.durability == Durability::Ephemeral && !accepts_nothing;
         let (status, detail) = if is_at_risk {
             let what = "outputs are only on this container's disk, and the next deploy deletes it; mount a volume, set STORAGE_URL to a bucket, or use the database";
             (CheckStatus::Warning, Some(what.to_owned()))

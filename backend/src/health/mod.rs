@@ -19,7 +19,7 @@ use serde::{Serialize, Serializer};
 use self::cached::Cached;
 use crate::{
     background::Background,
-    config::{Environment, StoragePlace},
+    config::{Config, Environment, StoragePlace},
     documents::isolate::Isolation,
     flags::FlagSource,
     worker::Worker,
@@ -30,7 +30,7 @@ use storage::{
     files::Unsynced,
     mode::Mode,
     prelude::*,
-    router::{Router, StorageState},
+    router::{FileRefusal, Router, StorageState},
     sync::Reconciler,
 };
 
@@ -119,6 +119,12 @@ impl FileStorage {
         } else {
             Self::Ephemeral
         }
+    }
+
+    /// The kind of storage that the configuration names.
+    #[must_use]
+    pub fn of_config(config: &Config) -> Self {
+        Self::of(config.process.environment, &config.storage.place, config.process.volume.as_deref())
     }
 
     /// Whether files there survive the container.
@@ -229,6 +235,8 @@ pub enum NotReady {
     PersistenceDisabled,
     Draining,
     NoStorage,
+    /// The database does not work, and files alone may not accept a run.
+    NotAlone(FileRefusal),
 }
 
 fn name<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -358,11 +366,11 @@ impl Health {
             Some(NotReady::PersistenceDisabled)
         } else if self.sources.worker.is_stopping() {
             Some(NotReady::Draining)
-        } else if Stores::works(stores.database.as_ref())
-            // With other replicas and local disks, files alone accept no run.
-            || (Stores::works(stores.files.as_ref()) && self.sources.router.may_accept_by_file())
-        {
+        } else if Stores::works(stores.database.as_ref()) {
             None
+        } else if Stores::works(stores.files.as_ref()) {
+            // With other replicas and local disks, files alone accept no run.
+            self.sources.router.file_refusal().map(NotReady::NotAlone)
         } else {
             Some(NotReady::NoStorage)
         }

@@ -53,6 +53,7 @@ codes! {
     BRAND_INVALID = INTERNAL_SERVER_ERROR, "brand_invalid", "the brand's profile is invalid";
     PERSISTENCE_DISABLED = SERVICE_UNAVAILABLE, "persistence_disabled", "storage is switched off";
     DRAINING = SERVICE_UNAVAILABLE, "draining", "this replica is stopping";
+    NOT_ALONE = SERVICE_UNAVAILABLE, "not_alone", "files alone may not accept or deny a run: another replica may have it";
     QUEUE_FULL = SERVICE_UNAVAILABLE, "queue_full", "too many runs wait";
     STORAGE_UNAVAILABLE = SERVICE_UNAVAILABLE, "storage_unavailable", "no store that may hold the run can be reached";
     TOO_MANY_CONNECTIONS = SERVICE_UNAVAILABLE, "too_many_connections", "too many connections or requests of one address are open";

@@ -22,6 +22,7 @@ use crate::{
     health::NotReady,
     runs::{ControlError, QueryError, SubmitError},
 };
+use storage::router::{FileAcceptance, FileRefusal};
 
 /// The media type of every error.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -31,6 +32,9 @@ const RETRY_STORAGE: Duration = Duration::from_secs(2);
 
 /// `Retry-After` while this replica stops. Another replica takes over, or a new one starts.
 const RETRY_DRAINING: Duration = Duration::from_secs(5);
+
+/// `Retry-After` while this replica may not be alone. It looks at the registry every five seconds.
+const RETRY_NOT_ALONE: Duration = Duration::from_secs(5);
 
 /// `Retry-After` while the queue is full. A run takes minutes, and a slot becomes free every few seconds.
 const RETRY_QUEUE: Duration = Duration::from_secs(10);
@@ -112,6 +116,22 @@ impl Problem {
         Self::unavailable(codes::STORAGE_UNAVAILABLE, detail, RETRY_STORAGE)
     }
 
+    /// 503: files alone may not accept a run, or do not know every run.
+    #[must_use]
+    pub fn not_alone(refusal: FileRefusal) -> Self {
+        let FileRefusal { reason, overlap_left } = refusal;
+        if reason == FileAcceptance::Stopping {
+            return NotReady::Draining.into();
+        }
+        // An answer goes out in whole seconds.
+        let after = if overlap_left.is_zero() {
+            RETRY_NOT_ALONE
+        } else {
+            Duration::from_secs(overlap_left.as_secs() + 1)
+        };
+        Self::unavailable(codes::NOT_ALONE, reason.sentence(), after)
+    }
+
     #[must_use]
     pub fn internal() -> Self {
         let detail = "the service failed; its log has the cause under this request_id";
@@ -169,6 +189,7 @@ impl From<SubmitError> for Problem {
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
             SubmitError::Draining => NotReady::Draining.into(),
             SubmitError::QueueFull => Self::unavailable(codes::QUEUE_FULL, error.to_string(), RETRY_QUEUE),
+            SubmitError::NotAlone(refusal) => Self::not_alone(*refusal),
             SubmitError::Unavailable(_) => Self::storage_unavailable(error.to_string()),
         }
     }
@@ -179,6 +200,7 @@ impl From<QueryError> for Problem {
         match &error {
             QueryError::NotFound(_) => Self::new(codes::RUN_NOT_FOUND, error.to_string()),
             QueryError::Deleted(_) => Self::new(codes::RUN_DELETED, error.to_string()),
+            QueryError::NotAlone(_, refusal) => Self::not_alone(*refusal),
             QueryError::Unavailable(cause) => {
                 tracing::warn!(event = "run_query_failed", error = %cause, "storage could not read or write a run");
                 Self::storage_unavailable(error.to_string())
@@ -211,6 +233,7 @@ impl From<NotReady> for Problem {
             NotReady::Draining => {
                 Self::unavailable(codes::DRAINING, "this replica is stopping; try again", RETRY_DRAINING)
             }
+            NotReady::NotAlone(refusal) => Self::not_alone(refusal),
             NotReady::NoStorage => Self::storage_unavailable("no storage works at the moment; try again"),
         }
     }

@@ -41,7 +41,12 @@ pub(super) fn describe_live() -> Operation {
 pub(super) fn describe_ready() -> Operation {
     Operation::new("Health", "getReadiness", "Whether the service would accept a run")
         .json::<Ready>(StatusCode::OK, "the service would accept a run")
-        .problems(&[codes::PERSISTENCE_DISABLED, codes::DRAINING, codes::STORAGE_UNAVAILABLE])
+        .problems(&[
+            codes::PERSISTENCE_DISABLED,
+            codes::DRAINING,
+            codes::NOT_ALONE,
+            codes::STORAGE_UNAVAILABLE,
+        ])
 }
 
 pub(super) fn describe_deep() -> Operation {

@@ -54,7 +54,14 @@ impl Runs {
         check_retryable(&seen)?;
         let lock = self.run_lock(run_id);
         let _guard = lock.lock().await;
-        let generation = match self.router.retry(run_id, seen.generation).await? {
+        let retried = self.router.retry(run_id, seen.generation).await;
+        let refused = self.router.file_refusal().filter(|_| !self.router.is_database_open());
+        if let (Err(error), Some(refusal)) = (&retried, refused)
+            && error.is_outage()
+        {
+            return Err(QueryError::NotAlone(run_id.clone(), refusal).into());
+        }
+        let generation = match retried? {
             Some(generation) => {
                 self.router.changes().publish(run_id);
                 failpoints::hit("retried");

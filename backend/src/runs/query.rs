@@ -12,7 +12,10 @@ use pipeline::{
 use serde_json::{Map, Value};
 
 use super::service::Runs;
-use storage::{End, Listing, RunPage, RunRecord, RunSummary, StorageError, StoredIn, mode::Mode, prelude::*};
+use storage::{
+    End, Listing, RunPage, RunRecord, RunSummary, StorageError, StoredIn, mode::Mode, prelude::*,
+    router::FileRefusal,
+};
 
 /// Why a run cannot be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +24,9 @@ pub enum QueryError {
     NotFound(RunId),
     #[error("run {0} has been deleted")]
     Deleted(RunId),
+    /// Another replica, whose files this one cannot see, may hold the run.
+    #[error("run {0} is not known here; {sentence}", sentence = .1.reason.sentence())]
+    NotAlone(RunId, FileRefusal),
     /// A store that may hold the run cannot be read.
     #[error("storage cannot be reached now; try again")]
     Unavailable(#[source] StorageError),
@@ -95,7 +101,8 @@ impl Runs {
     /// # Errors
     ///
     /// [`QueryError::NotFound`] or [`QueryError::Deleted`] if there is no such run.
-    /// [`QueryError::Unavailable`] if a store that may hold it fails.
+    /// [`QueryError::Unavailable`] if a store that may hold it fails. [`QueryError::NotAlone`] if another
+    /// replica may hold it.
     pub async fn view(&self, run_id: &RunId) -> Result<RunView, QueryError> {
         let unstored = self.worker.unstored_failure(run_id);
         match (self.router.load(run_id).await, unstored) {
@@ -118,7 +125,10 @@ impl Runs {
     pub(super) async fn why_missing(&self, run_id: &RunId, error: Option<StorageError>) -> QueryError {
         match (self.router.is_deleted(run_id).await, error) {
             (Ok(true), _) => QueryError::Deleted(run_id.clone()),
-            (Ok(false), None) => QueryError::NotFound(run_id.clone()),
+            (Ok(false), None) => match self.router.unseen_runs() {
+                Some(refusal) => QueryError::NotAlone(run_id.clone(), refusal),
+                None => QueryError::NotFound(run_id.clone()),
+            },
             (_, Some(error)) | (Err(error), None) => QueryError::Unavailable(error),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 use foundation::failpoints;
 use storage::{
     Acceptance, RunRequest, RunSubmission, StorageError, StorageErrorKind, frontend_rows::company_name,
-    prelude::*,
+    prelude::*, router::FileRefusal,
 };
 
 /// A client's request for a run.
@@ -59,6 +59,9 @@ pub enum SubmitError {
     Draining,
     #[error("the queue of waiting runs is full (MAX_QUEUED_RUNS); try again")]
     QueueFull,
+    /// The database did not take the run, and files alone may not.
+    #[error("{}", .0.reason.sentence())]
+    NotAlone(FileRefusal),
     /// Storage cannot accept the run now.
     #[error("the run could not be recorded; try again")]
     Unavailable(#[source] StorageError),
@@ -72,8 +75,8 @@ impl Runs {
     /// [`SubmitError::KeyRequired`], [`SubmitError::Address`], [`SubmitError::BrandNotFound`] or
     /// [`SubmitError::RequestMismatch`] if the request is refused. [`SubmitError::Deleted`] if the id belongs
     /// to a deleted run. [`SubmitError::Draining`], [`SubmitError::QueueFull`],
-    /// [`SubmitError::PersistenceDisabled`] or [`SubmitError::Unavailable`] if the service cannot accept it
-    /// now.
+    /// [`SubmitError::PersistenceDisabled`], [`SubmitError::NotAlone`] or [`SubmitError::Unavailable`] if the
+    /// service cannot accept it now.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         if submission.is_keyless {
             self.check_waits(&submission).await?;
@@ -113,6 +116,10 @@ impl Runs {
         if slot.is_none() && self.queue.is_full().await && !self.is_known(&run_id).await {
             return Err(SubmitError::QueueFull);
         }
+        // The signal may have come while this request waited.
+        if self.worker.is_stopping() {
+            return Err(SubmitError::Draining);
+        }
         let lease = slot.as_ref().map(|_| self.worker.lease());
         match self.router.accept(&new, lease).await {
             Ok(Acceptance::New(fence)) => {
@@ -138,7 +145,10 @@ impl Runs {
             Err(_) if self.router.is_disabled() => Err(SubmitError::PersistenceDisabled),
             Err(error) => {
                 tracing::error!(event = "run_accept_failed", run_id = %run_id, %error, "a run could not be recorded");
-                Err(SubmitError::Unavailable(error))
+                match self.router.file_refusal().filter(|_| error.is_outage()) {
+                    Some(refusal) => Err(SubmitError::NotAlone(refusal)),
+                    None => Err(SubmitError::Unavailable(error)),
+                }
             }
         }
     }

@@ -38,7 +38,7 @@ impl Update {
     fn of(looked: Result<Progress, QueryError>) -> Self {
         match looked {
             Ok(progress) => Self::Run(Arc::new(progress)),
-            Err(QueryError::Unavailable(_)) => Self::Unavailable,
+            Err(QueryError::Unavailable(_) | QueryError::NotAlone(..)) => Self::Unavailable,
             Err(QueryError::Deleted(_) | QueryError::NotFound(_)) => Self::Gone,
         }
     }

@@ -506,6 +506,8 @@ export interface components {
             detail: string;
             field: string;
         };
+        /** @description Whether this replica may accept runs by file alone, and why. */
+        FileAcceptance: "shared_store" | "volume" | "single_replica" | "registry" | "development" | "overlap" | "never_looked" | "other_replicas" | "several_replicas" | "web_role" | "stopping";
         /** @description The location of files. */
         FileStorage: "local" | "volume" | "bucket" | "ephemeral";
         /** @description What stage 3 answers. */
@@ -1081,9 +1083,13 @@ export interface components {
             /** @description How much of a run's outputs survives the loss of this container. */
             durability: components["schemas"]["Durability"];
             effective_mode: components["schemas"]["Mode"];
+            /** @description Why it may, or why not. */
+            file_acceptance: components["schemas"]["FileAcceptance"];
             /** Format: uint64 */
             flags_revision: number;
             local_disk: components["schemas"]["Durability"];
+            /** @description Whether this replica may accept runs by file alone. */
+            may_accept_by_file: boolean;
             mode: components["schemas"]["Mode"];
             /**
              * Format: uint64
@@ -1492,7 +1498,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1504,7 +1510,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -1618,7 +1624,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1630,7 +1636,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -1762,7 +1768,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1774,7 +1780,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2083,7 +2089,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2095,7 +2101,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2227,7 +2233,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2239,7 +2245,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2355,7 +2361,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2367,7 +2373,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2785,7 +2791,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2797,7 +2803,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "persistence_disabled" | "draining" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "persistence_disabled" | "draining" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3148,7 +3154,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `queue_full`: too many runs wait; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `queue_full`: too many runs wait; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3160,7 +3166,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "persistence_disabled" | "draining" | "queue_full" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "persistence_disabled" | "draining" | "queue_full" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3276,7 +3282,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3288,7 +3294,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];

@@ -9,6 +9,7 @@ pub mod notifications;
 pub mod reconcile;
 pub mod removals;
 pub mod replica_heartbeat;
+pub mod replica_lock;
 pub mod retention;
 pub mod run_poll;
 pub mod webhooks;

@@ -17,6 +17,7 @@ use crate::{
             reconcile::Reconcile,
             removals::FinishRemovals,
             replica_heartbeat::WriteHeartbeat,
+            replica_lock::LockReplica,
             retention::RemoveExpired,
             run_poll::PollRuns,
             webhooks::SendWebhooks,
@@ -61,6 +62,9 @@ fn start_store_tasks(service: &Service) {
     let Service { background, router, flags, .. } = service;
     if flags.has_file() {
         background.start(Lifetime::Process, FlagsFile { flags: flags.clone() });
+    }
+    if let Some(disk) = service.disk.clone() {
+        background.start(Lifetime::Process, LockReplica { disk });
     }
     if !router.files().is_on_disk() {
         background.start(Lifetime::Process, BucketGuard { files: router.files().clone() });

@@ -30,13 +30,18 @@ pub(in crate::http) fn submit() -> Operation {
             codes::PERSISTENCE_DISABLED,
             codes::DRAINING,
             codes::QUEUE_FULL,
-            codes::STORAGE_UNAVAILABLE,
+            codes::NOT_ALONE, codes::STORAGE_UNAVAILABLE,
         ])
 }
 
 /// An operation on one run.
 fn about_one(operation: Operation) -> Operation {
-    operation.problems(&[codes::RUN_NOT_FOUND, codes::RUN_DELETED, codes::STORAGE_UNAVAILABLE])
+    operation.problems(&[
+        codes::RUN_NOT_FOUND,
+        codes::RUN_DELETED,
+        codes::NOT_ALONE,
+        codes::STORAGE_UNAVAILABLE,
+    ])
 }
 
 pub(in crate::http) fn status(id: &'static str) -> Operation {
@@ -122,5 +127,5 @@ pub(in crate::http) fn cancel() -> Operation {
 pub(in crate::http) fn delete() -> Operation {
     on_runs("deleteRun", "Delete a run, its rows and its files")
         .empty(StatusCode::NO_CONTENT, "the run is deleted, now or earlier")
-        .problems(&[codes::RUN_NOT_FOUND, codes::RUN_RUNNING, codes::STORAGE_UNAVAILABLE])
+        .problems(&[codes::RUN_NOT_FOUND, codes::RUN_RUNNING, codes::NOT_ALONE, codes::STORAGE_UNAVAILABLE])
 }

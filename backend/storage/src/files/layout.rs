@@ -18,6 +18,7 @@
 //! | `.webhooks/{run}` | marker: the manifest holds events to send |
 //! | `.webhooks-told/{run}` | marker: events were delivered, and the database does not know it |
 //! | `.owners/{owner}` | a living replica: a locked file on a disk, a heartbeat in a bucket |
+//! | `.replicas/{replica}.lock` | a living replica of this disk, and its last look at the registry |
 //! | `.runs/{order}.{run}` | all runs of a bucket, the newest first by name |
 //! | `.guard/…` | the test of create-if-absent in a bucket |
 //! | `.spool/{run}` | the document for a resumed run, on the local disk of a bucket's replica |
@@ -64,6 +65,9 @@ pub(super) const DELIVERED_FOLDER: &str = ".webhooks-told";
 
 /// The living replicas.
 pub(super) const OWNERS_FOLDER: &str = ".owners";
+
+/// The replicas that lived on this disk lately.
+pub(super) const REPLICAS_FOLDER: &str = ".replicas";
 
 /// Names of all runs, the newest first, because a bucket lists by name only.
 pub(super) const RUNS_FOLDER: &str = ".runs";

@@ -29,6 +29,7 @@ mod outline;
 mod owners;
 mod ports;
 mod repair;
+mod replica_locks;
 mod run_files;
 mod runs;
 mod spool;
@@ -41,6 +42,7 @@ pub use self::{
     db_sync::DbSync,
     outline::FileOutline,
     repair::Damage,
+    replica_locks::ReplicaLocks,
     runs::{accept::OpenError, unsynced::Unsynced},
     store::FileStore,
 };

@@ -31,12 +31,13 @@ pub trait ReplicaRegistry: Send + Sync + std::fmt::Debug {
     /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
     async fn replicas(&self) -> Result<Vec<Replica>, StorageError>;
 
-    /// Sends a heartbeat. Returns whether another replica has sent one in the last ten minutes.
+    /// Sends a heartbeat. Returns the ids of the other replicas that sent one in the last ten minutes, a
+    /// thousand at most.
     ///
     /// # Errors
     ///
     /// `Unavailable` if the database cannot be reached. `Indeterminate` if it does not answer in time.
-    async fn heartbeat(&self, replica: &Replica) -> Result<bool, StorageError>;
+    async fn heartbeat(&self, replica: &Replica) -> Result<Vec<String>, StorageError>;
 
     /// Removes a stopping replica from the registry.
     ///

@@ -149,7 +149,7 @@ impl ReplicaRegistry for PostgresStore {
         bounded!(self.pool, Access::Read, |conn| replicas::replicas(conn))
     }
 
-    async fn heartbeat(&self, replica: &Replica) -> Result<bool, StorageError> {
+    async fn heartbeat(&self, replica: &Replica) -> Result<Vec<String>, StorageError> {
         bounded!(self.pool, Access::Write, |conn| replicas::heartbeat(conn, replica))
     }
 

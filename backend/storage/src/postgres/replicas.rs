@@ -24,9 +24,7 @@ WITH mine AS (
     "runsInFlight" = $6, "draining" = $7, "heartbeatAt" = now()
 ),
 forgotten AS (DELETE FROM "Replica" WHERE "heartbeatAt" < now() - interval '1 day' AND "id" <> $1)
-SELECT EXISTS (
-  SELECT FROM "Replica" WHERE "id" <> $1 AND "heartbeatAt" > now() - interval '10 minutes'
-) AS "hasCompany""#;
+SELECT "id" FROM "Replica" WHERE "id" <> $1 AND "heartbeatAt" > now() - interval '10 minutes' LIMIT 1000"#;
 
 const LEAVE: &str = r#"DELETE FROM "Replica" WHERE "id" = $1"#;
 
@@ -48,8 +46,8 @@ pub(super) async fn replicas(conn: &mut PooledConn<'_>) -> Result<Vec<Replica>, 
     rows.iter().map(replica).collect()
 }
 
-pub(super) async fn heartbeat(conn: &mut PooledConn<'_>, replica: &Replica) -> Result<bool, DbError> {
-    let row = conn
+pub(super) async fn heartbeat(conn: &mut PooledConn<'_>, replica: &Replica) -> Result<Vec<String>, DbError> {
+    let rows = conn
         .query(HEARTBEAT)
         .bind(&replica.id)
         .bind(&replica.role)
@@ -58,9 +56,9 @@ pub(super) async fn heartbeat(conn: &mut PooledConn<'_>, replica: &Replica) -> R
         .bind(&replica.flags)
         .bind(i32::try_from(replica.runs_in_flight).unwrap_or(i32::MAX))
         .bind(replica.is_draining)
-        .fetch_one(conn.connection()?)
+        .fetch_all(conn.connection()?)
         .await?;
-    Ok(row.try_get("hasCompany")?)
+    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }
 
 pub(super) async fn leave(conn: &mut PooledConn<'_>, replica_id: &str) -> Result<(), DbError> {

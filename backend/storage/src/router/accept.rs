@@ -1,5 +1,7 @@
 //! Accepts runs in modes with files, and decides which store guards against a second execution.
 
+use std::time::Duration;
+
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{DbSync, manifest::Manifest},
@@ -8,9 +10,17 @@ use crate::{
         lifecycle::{Acceptance, Fence, Lease},
         prelude::*,
     },
-    router::core::Router,
+    router::{core::Router, presence::FileAcceptance},
     run::RunSubmission,
 };
+
+/// Why files alone may not accept a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileRefusal {
+    pub reason: FileAcceptance,
+    /// How long the previous deployment may still run.
+    pub overlap_left: Duration,
+}
 
 impl Router {
     pub(super) async fn accept_as_mode_says(
@@ -32,11 +42,40 @@ impl Router {
         }
     }
 
-    /// Whether a file alone may accept a run: either no other replica runs, or all replicas use the same
-    /// files.
+    /// Whether a file alone may accept a run, and why: either no other replica runs, or all replicas use the
+    /// same files.
+    #[must_use]
+    pub fn file_acceptance(&self) -> FileAcceptance {
+        if self.config.presence.is_stopping() {
+            FileAcceptance::Stopping
+        } else if self.files.has_shared_create_if_absent() {
+            FileAcceptance::SharedStore
+        } else {
+            self.config.presence.standing()
+        }
+    }
+
+    /// Whether a file alone may accept a run.
     #[must_use]
     pub fn may_accept_by_file(&self) -> bool {
-        self.has_global_claim()
+        self.file_acceptance().is_allowed()
+    }
+
+    /// Why the files of this mode may not accept a run. None if they may, or if the mode has no files.
+    #[must_use]
+    pub fn file_refusal(&self) -> Option<FileRefusal> {
+        let reason = self.file_acceptance();
+        (self.mode().has_files() && !reason.is_allowed())
+            .then(|| FileRefusal { reason, overlap_left: self.config.presence.overlap_left() })
+    }
+
+    /// Why an unknown run may still exist on another replica's disk, where this replica cannot look for it.
+    /// None if this replica sees every run: in the database, in shared files, or because it is alone.
+    #[must_use]
+    pub fn unseen_runs(&self) -> Option<FileRefusal> {
+        let reason = self.config.presence.standing();
+        let is_blind = !self.mode().has_database() && self.files.is_on_disk() && !reason.is_allowed();
+        is_blind.then(|| FileRefusal { reason, overlap_left: self.config.presence.overlap_left() })
     }
 
     /// Accepts a run by file alone, if a file guards against a second execution.
@@ -49,13 +88,11 @@ impl Router {
         // If the insert timed out, it may have committed. Only if no other replica runs can nobody else claim
         // that row.
         let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Indeterminate);
-        if !(self.config.presence.is_alone() || self.files.has_shared_create_if_absent() && !is_ambiguous) {
-            return Err(cause.unwrap_or_else(|| {
-                StorageError::new(
-                    StorageErrorKind::Unavailable,
-                    "files alone cannot keep several replicas from running it twice (SINGLE_REPLICA)",
-                )
-            }));
+        let guard = self.file_acceptance();
+        if !guard.is_allowed() || is_ambiguous && !self.config.presence.is_alone() {
+            return Err(
+                cause.unwrap_or_else(|| StorageError::new(StorageErrorKind::Unavailable, guard.sentence()))
+            );
         }
         let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
         let accepted = self.files.accept_with_sync_state(run, lease, db_sync).await;

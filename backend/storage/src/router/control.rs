@@ -52,9 +52,9 @@ impl Control for Router {
         }
         // If the row is gone, inserting it again serves as the claim, so the database guards against two
         // retries.
-        if !self.has_global_claim() && !self.has_no_row(run).await {
-            let what = "files alone cannot keep several replicas from retrying it twice (SINGLE_REPLICA)";
-            return Err(StorageError::new(StorageErrorKind::Unavailable, what));
+        let guard = self.file_acceptance();
+        if !guard.is_allowed() && !self.has_no_row(run).await {
+            return Err(StorageError::new(StorageErrorKind::Unavailable, guard.sentence()));
         }
         let retried = self.files.retry_with_sync_state(run, seen, self.absent_twin()).await;
         self.note_file(&retried);

@@ -25,8 +25,9 @@ mod tombstones;
 mod write;
 
 pub use self::{
+    accept::FileRefusal,
     core::{Router, RouterConfig},
-    presence::ReplicaPresence,
+    presence::{FileAcceptance, PresenceRules, ReplicaPresence},
     resume::Resume,
     state::StorageState,
 };
