@@ -316,3 +316,30 @@ fn no_name_reaches_the_terminal_as_an_order() {
     let said = stderr(&output);
     assert!(said.contains("red") && !said.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said:?}");
 }
+
+#[test]
+fn people_read_only_visible_characters() {
+    const SLY: &str = "\u{202e}\u{2066}\u{e0041}\u{9b}";
+    let is_sly = |text: &str| text.contains(|c| SLY.contains(c));
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("field-notes\u{202e}.txt");
+    let notes = std::fs::read_to_string(sample("field-notes.txt")).unwrap();
+    std::fs::write(&source, notes.replace(" the ", &format!(" the{SLY} "))).unwrap();
+
+    let run = Run::new();
+    let output = run.command(&source, "decathlon", &["--analyst", "extractive"]).output().unwrap();
+    assert_ok(&output);
+    let report = std::fs::read_to_string(run.folder().join("report.md")).unwrap();
+    for shown in [stderr(&output), String::from_utf8(output.stdout).unwrap(), report] {
+        assert!(!is_sly(&shown), "{shown}");
+    }
+    assert!(is_sly(&run.json(STAGE_FILES[0]).to_string()), "the record keeps the document's own characters");
+
+    let shown = innovation(&["extract"]).arg(&source).output().unwrap();
+    assert!(!is_sly(&String::from_utf8(shown.stdout).unwrap()));
+    let record = innovation(&["extract", "--json"]).arg(&source).output().unwrap();
+    assert!(is_sly(&String::from_utf8(record.stdout).unwrap()));
+
+    let wrong = innovation(&["run", &format!("--{SLY}sly")]).output().unwrap();
+    assert!(stderr(&wrong).contains("sly") && !is_sly(&stderr(&wrong)));
+}

@@ -35,3 +35,4 @@ pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tolerant_json;
+pub mod visible_text;

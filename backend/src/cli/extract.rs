@@ -4,10 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use pipeline::document::{Document, DocumentError};
+use pipeline::{
+    document::{Document, DocumentError},
+    visible_text::visible,
+};
 use serde::Serialize;
 
-use super::output::fail;
+use super::output::{fail, say};
 use crate::documents::isolate;
 use foundation::safe_read;
 
@@ -75,7 +78,7 @@ fn write_text(out: &mut impl Write, document: &Document) -> std::io::Result<()> 
         if index > 0 {
             out.write_all(b"\x0c")?;
         }
-        writeln!(out, "{}", page.text)?;
+        writeln!(out, "{}", visible(&page.text))?;
     }
     Ok(())
 }
@@ -91,6 +94,7 @@ fn report(out: &mut impl Write, error: &DocumentError, json: bool) -> anyhow::Re
         let error = FailureDetail { code: error.code(), message: error.to_string() };
         write_json(out, &Failure { error })
     } else {
-        Ok(writeln!(std::io::stderr().lock(), "{}: {error}", error.code())?)
+        say(&format!("{}: {error}", error.code()));
+        Ok(())
     }
 }

@@ -15,9 +15,10 @@ mod run_id;
 pub mod serve;
 pub mod webhooks;
 
-use std::{ffi::OsString, process::ExitCode, sync::Arc};
+use std::{borrow::Cow, ffi::OsString, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
+use pipeline::visible_text::visible;
 
 use self::{exit::EXIT_USAGE, output::fail};
 use crate::{
@@ -59,6 +60,18 @@ enum Command {
     Healthcheck(healthcheck::Args),
 }
 
+/// Prints clap's answer: help, or what is wrong with the arguments. An argument may be a stranger's file name.
+fn print_usage(error: &clap::Error) {
+    let plain = error.to_string();
+    match visible(&plain) {
+        Cow::Borrowed(_) => {
+            // If stderr is closed too, the error cannot be reported.
+            let _ = error.print();
+        }
+        Cow::Owned(shown) => output::say(shown.trim_end()),
+    }
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -70,8 +83,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // If stderr is closed too, the error cannot be reported.
-            let _ = error.print();
+            print_usage(&error);
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };

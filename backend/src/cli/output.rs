@@ -1,9 +1,12 @@
-//! Prints results to stdout, and errors and progress to stderr.
+//! Prints results to stdout, and errors and progress to stderr. Names and texts come from strangers, so people get only what is
+//! visible of them.
 
 use std::{
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
 };
+
+use pipeline::visible_text::visible;
 
 /// Prints the error to stderr.
 pub(super) fn fail(error: &dyn std::fmt::Display) -> ExitCode {
@@ -15,17 +18,7 @@ pub(super) fn fail(error: &dyn std::fmt::Display) -> ExitCode {
 pub(super) fn say(line: &str) {
     use std::io::Write as _;
     // A closed stderr must not end the command.
-    let _ = writeln!(std::io::stderr().lock(), "{}", for_terminal(line));
-}
-
-/// Removes control characters that a terminal would execute. Names of files and documents come from
-/// strangers.
-fn for_terminal(text: &str) -> String {
-    let is_obeyed = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible(line));
 }
 
 /// Set if a result could not be printed. The command has then failed, whatever it did.
@@ -36,8 +29,12 @@ pub(super) fn is_output_lost() -> bool {
     IS_OUTPUT_LOST.load(Ordering::Relaxed)
 }
 
-/// Prints a result. A closed pipe (`| head`) is not an error.
+/// Prints a result for people. A closed pipe (`| head`) is not an error.
 pub(super) fn put(text: &str) {
+    put_raw(&visible(text));
+}
+
+fn put_raw(text: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -49,7 +46,7 @@ pub(super) fn put(text: &str) {
     }
 }
 
-/// Prints a result as one line of JSON.
+/// Prints a result as one line of JSON. A program reads it, so it has every character.
 pub(super) fn put_json(value: &serde_json::Value) {
-    put(&format!("{value}\n"));
+    put_raw(&format!("{value}\n"));
 }

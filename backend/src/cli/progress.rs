@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
-use pipeline::clock::Clock as _;
+use pipeline::{clock::Clock as _, visible_text::visible};
 
 use super::output::say;
 use foundation::clock::SystemClock;
@@ -62,7 +62,7 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg:<32} {elapsed}") {
                 bar.set_style(style);
             }
-            bar.set_message(name.to_owned());
+            bar.set_message(visible(name).into_owned());
             bar.enable_steady_tick(TICK);
             bar
         });

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
+use pipeline::visible_text::visible;
 use url::Url;
 
 /// The longest name in characters. It is close to the limit of file systems.
@@ -107,18 +108,12 @@ fn latin1(bytes: &[u8]) -> String {
 /// remains.
 fn clean(name: &str) -> Option<String> {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let shown: String = name.chars().filter(|c| !is_hidden(*c)).collect();
+    let shown: String = visible(name).chars().filter(|c| !c.is_control()).collect();
     let shown = shown.trim();
     if shown.chars().all(|c| c == '.' || c.is_whitespace()) {
         return None;
     }
     Some(shorten(&without_random_suffix(shown)))
-}
-
-/// Whether a character is invisible and may change how the text around it looks.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Removes the suffix by which Vercel's Blob store makes names unique: `report-3x…Q.pdf` becomes

@@ -10,6 +10,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use pipeline::visible_text::visible;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -92,7 +93,8 @@ impl Problem {
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let Code { status, name, .. } = code;
-        Self { status, code: name, detail: detail.into(), retry_after: None, fields: Vec::new() }
+        let detail = visible(&detail.into()).into_owned();
+        Self { status, code: name, detail, retry_after: None, fields: Vec::new() }
     }
 
     /// 503: the same request may succeed later.
@@ -104,7 +106,10 @@ impl Problem {
 
     /// 422: lists all wrong fields at once.
     #[must_use]
-    pub fn fields(fields: Vec<FieldProblem>) -> Self {
+    pub fn fields(mut fields: Vec<FieldProblem>) -> Self {
+        for field in &mut fields {
+            field.detail = visible(&field.detail).into_owned();
+        }
         let detail =
             fields.iter().map(|problem| format!("{}: {}", problem.field, problem.detail)).collect::<Vec<_>>();
         let problem = Self::new(codes::INVALID_FIELDS, detail.join("; "));
@@ -256,4 +261,20 @@ pub(super) async fn no_method() -> Problem {
         codes::METHOD_NOT_ALLOWED,
         "this address does not support this method; the header Allow lists the supported ones",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_holds_only_visible_characters() {
+        let sly = "pay \u{202e}001\u{202c}\u{9b}\u{e0041} now";
+        assert_eq!(Problem::new(codes::INTERNAL, sly).detail, "pay 001 now");
+        let problem = Problem::fields(vec![FieldProblem { field: "run_id", detail: sly.to_owned() }]);
+        assert_eq!(
+            (problem.detail.as_str(), problem.fields[0].detail.as_str()),
+            ("run_id: pay 001 now", "pay 001 now")
+        );
+    }
 }

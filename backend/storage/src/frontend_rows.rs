@@ -16,6 +16,7 @@ use pipeline::{
     record::{RecordError, StageRecord},
     run::Stage,
     stages::{Inspiration, Outputs},
+    visible_text::visible,
 };
 use serde_json::json;
 
@@ -96,7 +97,8 @@ impl FrontendRows {
 #[must_use]
 pub fn error_output(failure: Option<&RunFailure>) -> String {
     let error = failure.map(|failure| {
-        json!({ "code": failure.code.as_str(), "message": failure.message, "can_retry": failure.can_retry })
+        let message = visible(&failure.message);
+        json!({ "code": failure.code.as_str(), "message": message, "can_retry": failure.can_retry })
     });
     json!({ "error": error }).to_string()
 }

@@ -4,10 +4,12 @@
 //! emphasis, code, a table cell or mathematics are escaped. So are entities, mentions and automatic links.
 //! Parentheses, periods and hyphens in the middle of a line are harmless and stay readable.
 
-use std::borrow::Cow;
+use crate::visible_text::visible;
 
 /// An invisible character after `@`. Some renderers see a mention or a mail address even behind a backslash.
 const WORD_JOINER: char = '\u{2060}';
+
+const SOFT_HYPHEN: char = '\u{ad}';
 
 /// Text for the middle of a line. White space is collapsed. Control and direction characters are left out.
 #[must_use]
@@ -42,20 +44,11 @@ pub fn line(text: &str) -> String {
     format!("{before}\\{after}")
 }
 
-/// The text in one line, without control and direction characters, which nobody sees.
+/// The text in one line, as a person sees it ([`visible`]).
 #[must_use]
 pub fn plain(text: &str) -> String {
-    let visible: Cow<'_, str> = if text.contains(is_hidden) {
-        text.chars().filter(|c| !is_hidden(*c)).collect::<String>().into()
-    } else {
-        text.into()
-    };
-    visible.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn is_hidden(c: char) -> bool {
-    (c.is_control() && !c.is_whitespace())
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    // A report divides no words.
+    visible(text).replace(SOFT_HYPHEN, "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn needs_backslash(c: char, before: &[char], rest: &[char]) -> bool {

@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
-use pipeline::run::RunStatus;
+use pipeline::{run::RunStatus, visible_text::visible};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::{
@@ -31,6 +31,8 @@ pub(super) fn answer(run: RunView, headers: &HeaderMap) -> Result<Response, Prob
         Problem::new(codes::NOT_ACCEPTABLE, detail)
     })?;
     let Some(report) = run.report else { return Err(missing(run.status)) };
+    // An earlier version, or another hand, may have stored it.
+    let report = visible(&report).into_owned();
     let no_store = (header::CACHE_CONTROL, UNALTERED);
     match form {
         Form::Markdown => {

@@ -1,6 +1,6 @@
 //! Parses a submission, and reports all wrong fields at once.
 
-use pipeline::{brand::BrandId, run::RunId};
+use pipeline::{brand::BrandId, run::RunId, visible_text::is_invisible};
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
@@ -89,6 +89,7 @@ impl<'a> Fields<'a> {
                 self.problem(field, format!("must not be longer than {bytes_max} bytes"));
                 None
             }
+            // Without them, two ids that look alike are equal.
             Value::String(text) if text.chars().any(|c| c.is_control() || is_invisible(c)) => {
                 self.problem(field, "must not contain control or invisible characters");
                 None
@@ -134,12 +135,6 @@ impl<'a> Fields<'a> {
             }
         }
     }
-}
-
-/// Characters that are invisible or change the direction of text. Without them, two ids that look alike are
-/// equal.
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 #[cfg(test)]

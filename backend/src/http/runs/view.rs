@@ -3,6 +3,7 @@
 use pipeline::{
     failure::{FailureCode, RunFailure},
     run::{RunStatus, Stage},
+    visible_text::visible,
 };
 
 use super::bodies::{
@@ -28,7 +29,7 @@ pub(super) fn status(run: &RunView, files: Durability) -> Status {
             brand_contextualization: one_stage(run, Stage::BrandContextualization),
         },
         stage1_data: one_stage(run, Stage::InputProcessing).output,
-        brand_name: run.brand_name.clone(),
+        brand_name: shown(run.brand_name.as_deref()),
         company_id: run.brand_id.clone(),
         mode: run.mode,
         stored_in: places(run.stored_in),
@@ -47,11 +48,11 @@ pub(super) fn detail(run: &RunView, files: Durability) -> Detail {
         status: status(run, files),
         run_status: run.status,
         generation: run.generation,
-        document_name: run.document_name.clone(),
+        document_name: shown(run.document_name.as_deref()),
         duration_ms,
         cost_usd: run.cost_usd,
         grounding: run.grounding,
-        report: run.report.clone(),
+        report: shown(run.report.as_deref()),
         report_url: run.report.as_ref().map(|_| format!("/api/pipeline/{}/report", run.run_id)),
         can_retry: matches!(run.status, RunStatus::Failed | RunStatus::Cancelled),
         can_cancel: run.status == RunStatus::Processing,
@@ -76,14 +77,19 @@ pub(super) fn list(list: &RunList, asked: &super::list::Asked) -> Runs {
     }
 }
 
+/// A text that people read. The record behind it keeps every character.
+fn shown(text: Option<&str>) -> Option<String> {
+    text.map(|text| visible(text).into_owned())
+}
+
 fn listed(one: &ListedRun) -> Listed {
     let run = &one.run;
     Listed {
         run_id: run.id.clone(),
         status: run.status,
         company_id: run.brand_id.clone(),
-        brand_name: one.brand_name.clone(),
-        document_name: run.source.clone(),
+        brand_name: shown(one.brand_name.as_deref()),
+        document_name: visible(&run.source).into_owned(),
         generation: run.generation,
         stages_complete: run.stages,
         created_at: Time(run.created_at),
@@ -129,7 +135,7 @@ pub(super) fn why(status: RunStatus, failure: Option<&RunFailure>) -> Option<Run
 fn error(failure: &RunFailure) -> RunError {
     RunError {
         code: failure.code,
-        message: message(failure).to_owned(),
+        message: visible(message(failure)).into_owned(),
         stage: failure.stage,
         can_retry: failure.can_retry,
     }

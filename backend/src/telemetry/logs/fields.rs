@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use pipeline::visible_text::is_invisible;
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 
@@ -105,11 +106,9 @@ impl Visit for Fields {
     }
 }
 
-/// Whether a character may mislead a terminal or a reader: a control character, or one that changes the
-/// direction of text.
+/// Whether a character may mislead a terminal or a reader. A log shows each as an escape, because its reader looks for causes.
 fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || is_invisible(c)
 }
 
 fn without(text: &str, is_allowed: impl Fn(char) -> bool) -> String {
