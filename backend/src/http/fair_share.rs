@@ -5,16 +5,10 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
+use axum::response::{IntoResponse as _, Response};
 use parking_lot::Mutex;
 
-use super::{
-    client_ip::client_ip, codes, connections::counted, error::Problem, held_body::hold, state::HttpState,
-};
+use super::{codes, connections::counted, error::Problem};
 
 /// `Retry-After` for a client with too many requests or connections. Most requests take milliseconds.
 const RETRY: Duration = Duration::from_secs(2);
@@ -39,7 +33,7 @@ impl FairShare {
     }
 
     /// Admits one more request, if the limit allows it.
-    fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Share> {
+    pub(super) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Share> {
         let (Some(limit), Some(address)) = (self.per_address_max, address.map(counted)) else {
             return Some(Share { of: None });
         };
@@ -55,7 +49,7 @@ impl FairShare {
 
 /// The place of a request under way, until it is dropped.
 #[derive(Debug)]
-struct Share {
+pub(super) struct Share {
     of: Option<(Arc<FairShare>, IpAddr)>,
 }
 
@@ -72,26 +66,12 @@ impl Drop for Share {
     }
 }
 
-/// The layer in front of keys and handlers.
-pub(super) async fn limit(State(state): State<HttpState>, request: Request, next: Next) -> Response {
-    if answers_always(request.uri().path()) {
-        return next.run(request).await;
-    }
-    if request.extensions().get::<OverLimit>().is_some() {
-        return refusal();
-    }
-    let client = client_ip(&request, state.access.trusted_proxy_hops);
-    let Some(share) = state.fair_share.admit(client) else { return refusal() };
-    // An event stream counts until it ends.
-    next.run(request).await.map(|body| hold(body, share))
-}
-
 /// Health must answer while one client takes everything else. `/health/deep` is expensive, so it is not among these.
-fn answers_always(path: &str) -> bool {
+pub(super) fn answers_always(path: &str) -> bool {
     matches!(path.trim_end_matches('/'), "/health" | "/api/health" | "/health/live" | "/health/ready")
 }
 
-fn refusal() -> Response {
+pub(super) fn refusal() -> Response {
     let detail = "too many connections or requests of this address are open (MAX_CONNECTIONS_PER_ADDRESS); try again later";
     Problem::unavailable(codes::TOO_MANY_CONNECTIONS, detail, RETRY).into_response()
 }

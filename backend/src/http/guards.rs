@@ -1,4 +1,4 @@
-//! Layers around every handler: a time limit, an answer after a panic, and security headers.
+//! Layers around every handler: a share for each client, a time limit, an answer after a panic, and security headers.
 
 use std::panic::AssertUnwindSafe;
 
@@ -10,7 +10,14 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 
-use super::{codes, error::Problem, state::HttpState};
+use super::{
+    client_ip::client_ip,
+    codes,
+    error::Problem,
+    fair_share::{self, OverLimit},
+    held_body::hold,
+    state::HttpState,
+};
 
 /// Answers 503 if a handler takes too long. A write that it started ends by its own limits.
 pub(super) async fn time_limit(State(state): State<HttpState>, request: Request, next: Next) -> Response {
@@ -24,6 +31,20 @@ pub(super) async fn time_limit(State(state): State<HttpState>, request: Request,
             Problem::unavailable(codes::REQUEST_TIMED_OUT, detail, after).into_response()
         }
     }
+}
+
+/// Refuses a request above the share of its client's address. It stands in front of keys and handlers.
+pub(super) async fn limit_share(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    if fair_share::answers_always(request.uri().path()) {
+        return next.run(request).await;
+    }
+    if request.extensions().get::<OverLimit>().is_some() {
+        return fair_share::refusal();
+    }
+    let client = client_ip(&request, state.access.trusted_proxy_hops);
+    let Some(share) = state.fair_share.admit(client) else { return fair_share::refusal() };
+    // An event stream counts until it ends.
+    next.run(request).await.map(|body| hold(body, share))
 }
 
 /// Answers 500 if a handler panics. The log has the panic.

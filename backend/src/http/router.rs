@@ -14,7 +14,7 @@ use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLay
 use super::{
     access_log, auth, brands, cors, docs,
     error::{self, Problem},
-    fair_share, guards, health, metrics, openapi,
+    guards, health, metrics, openapi,
     routes::{Routes, Served},
     runs::{self, describe},
     state::HttpState,
@@ -82,7 +82,7 @@ pub fn router(state: HttpState) -> Router {
         // The last layer is the outermost.
         .layer(from_fn_with_state(state.clone(), guards::time_limit))
         .layer(from_fn(guards::catch_panic))
-        .layer(from_fn_with_state(state.clone(), fair_share::limit));
+        .layer(from_fn_with_state(state.clone(), guards::limit_share));
     if let Some(cors) = cors::layer(&state.access.allowed_origins) {
         router = router.layer(cors);
     }
