@@ -3,22 +3,34 @@
 //!
 //! The file holds `KEY=value` lines and overrides the environment, key by key. Operators replace it by
 //! rename. If its content is unreadable or incomplete, or would switch off all storage, the last good flags
-//! stay, and an alarm is raised. The file is polled, because inotify does not support every kind of mount.
-//! Half a second of delay is short enough for a person.
+//! stay, and an alarm is raised. They survive a restart: a copy of the last good content lies on the local disk of
+//! this replica. The file is polled, because inotify does not support every kind of mount. Half a second of delay
+//! is short enough for a person.
 
 use std::{
-    io::Read as _,
+    io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 
+use foundation::safe_read;
 use parking_lot::Mutex;
+use storage::{
+    atomic,
+    mode::{Flags, is_known, is_true},
+};
 use tokio::sync::watch;
 
-use storage::mode::{Flags, is_known, is_true};
-
 /// The largest file that is read. It holds two lines and comments.
-const BYTES_MAX: u64 = 64 * 1024;
+const BYTES_MAX: usize = 64 * 1024;
+
+/// How long a read may take. A file on a dead mount never answers, and must not hold up the start.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The flags of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,17 +44,60 @@ pub struct Defaults {
 pub struct FlagSource {
     sender: Arc<watch::Sender<Flags>>,
     defaults: Defaults,
-    file: Option<PathBuf>,
-    alarm: Arc<Mutex<Option<String>>>,
+    file: Option<Arc<WatchedFile>>,
+}
+
+/// The flags file, and the state of reading it.
+#[derive(Debug)]
+struct WatchedFile {
+    path: PathBuf,
+    /// The file that keeps the last good content across restarts. None keeps it only while the process lives.
+    snapshot: Option<PathBuf>,
+    state: Mutex<FileState>,
+    /// An earlier read has not ended.
+    is_reading: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Default)]
+struct FileState {
+    alarm: Option<String>,
+    basis: Option<Basis>,
+    /// The content in the snapshot, as far as this process knows.
+    kept: Option<String>,
+    is_snapshot_failing: bool,
+}
+
+/// Where the flags come from while the file cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Basis {
+    /// The file was good since the start.
+    LastGood,
+    /// The file has not been good since the start, but a copy of its last good content was.
+    Snapshot,
+    Environment,
+}
+
+impl Basis {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::LastGood => "the last good flags stay",
+            Self::Snapshot => "the last good flags from before the start stay",
+            Self::Environment => "the flags of the environment apply",
+        }
+    }
 }
 
 impl FlagSource {
-    /// Creates the source and reads the flags for the first time.
+    /// Creates the source and reads the flags for the first time. `snapshot` is the file that keeps the last good
+    /// content.
     #[must_use]
-    pub fn new(defaults: Defaults, file: Option<PathBuf>) -> Self {
+    pub fn new(defaults: Defaults, file: Option<PathBuf>, snapshot: Option<PathBuf>) -> Self {
         let Defaults { database_writes, file_fallback } = defaults;
         let (sender, _) = watch::channel(Flags { database_writes, file_fallback, revision: 1 });
-        let source = Self { sender: Arc::new(sender), defaults, file, alarm: Arc::default() };
+        let file = file.map(|path| {
+            Arc::new(WatchedFile { path, snapshot, state: Mutex::default(), is_reading: Arc::default() })
+        });
+        let source = Self { sender: Arc::new(sender), defaults, file };
         source.look();
         source
     }
@@ -53,10 +108,18 @@ impl FlagSource {
         self.sender.subscribe()
     }
 
-    /// Why the file is rejected, while it is.
+    /// Why the file is rejected, while it is, and which flags apply.
     #[must_use]
     pub fn alarm(&self) -> Option<String> {
-        self.alarm.lock().clone()
+        self.file.as_ref()?.state.lock().alarm.clone()
+    }
+
+    /// Which flags apply while the file is rejected: a sentence without names of this machine.
+    #[must_use]
+    pub fn public_alarm(&self) -> Option<String> {
+        let state = self.file.as_ref()?.state.lock();
+        let basis = state.alarm.as_ref().and(state.basis)?;
+        Some(format!("FLAGS_FILE cannot be used; {}; see the log", basis.as_str()))
     }
 
     /// Whether there is a file to read.
@@ -65,37 +128,62 @@ impl FlagSource {
         self.file.is_some()
     }
 
-    /// Reads the file, if there is one. Blocks.
+    /// Reads the file, if there is one. Blocks, for a limited time.
     pub fn look(&self) {
-        let Some(path) = &self.file else { return };
-        let read = read_bounded(path).and_then(|text| self.parse(&text));
+        let Some(file) = &self.file else { return };
+        let read = file.read().and_then(|text| Ok((self.parse(&text)?, text)));
+        let mut state = file.state.lock();
         let alarm = match read {
-            Ok((database_writes, file_fallback)) => {
-                self.sender.send_if_modified(|flags| {
-                    let old = *flags;
-                    let is_new = (old.database_writes, old.file_fallback) != (database_writes, file_fallback);
-                    if is_new {
-                        *flags = Flags { database_writes, file_fallback, revision: old.revision + 1 };
-                        tracing::warn!(event = "storage_flags_changed",
-                            old_mode = %old.mode(),
-                            new_mode = %flags.mode(),
-                            revision = flags.revision,
-                            "storage flags changed by FLAGS_FILE"
-                        );
-                    }
-                    is_new
-                });
+            Ok((flags, text)) => {
+                state.basis = Some(Basis::LastGood);
+                self.apply(flags);
+                file.keep(&mut state, text);
                 None
             }
-            Err(reason) => Some(format!("FLAGS_FILE {}: {reason}; the last good flags stay", path.display())),
+            Err(reason) => {
+                let basis = match state.basis {
+                    Some(basis) => basis,
+                    None => self.fall_back(file),
+                };
+                state.basis = Some(basis);
+                Some(format!("FLAGS_FILE {}: {reason}; {}", file.path.display(), basis.as_str()))
+            }
         };
-        let mut current = self.alarm.lock();
-        if *current != alarm {
+        if state.alarm != alarm {
             if let Some(alarm) = &alarm {
                 tracing::error!(event = "flags_file_rejected", "{alarm}");
             }
-            *current = alarm;
+            state.alarm = alarm;
         }
+    }
+
+    /// Takes the flags of the snapshot, if there is one. A damaged one counts as absent.
+    fn fall_back(&self, file: &WatchedFile) -> Basis {
+        let text = file.snapshot.as_ref().and_then(|path| read_text(path).ok());
+        match text.and_then(|text| self.parse(&text).ok()) {
+            Some(flags) => {
+                self.apply(flags);
+                Basis::Snapshot
+            }
+            None => Basis::Environment,
+        }
+    }
+
+    fn apply(&self, (database_writes, file_fallback): (bool, bool)) {
+        self.sender.send_if_modified(|flags| {
+            let old = *flags;
+            let is_new = (old.database_writes, old.file_fallback) != (database_writes, file_fallback);
+            if is_new {
+                *flags = Flags { database_writes, file_fallback, revision: old.revision + 1 };
+                tracing::warn!(event = "storage_flags_changed",
+                    old_mode = %old.mode(),
+                    new_mode = %flags.mode(),
+                    revision = flags.revision,
+                    "storage flags changed by FLAGS_FILE"
+                );
+            }
+            is_new
+        });
     }
 
     /// Parses both flags from the file's lines. A flag that the file lacks comes from the environment.
@@ -132,14 +220,69 @@ impl FlagSource {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let mut text = String::new();
-    let read = file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if read as u64 > BYTES_MAX {
-        return Err(format!("it is larger than {BYTES_MAX} bytes"));
+impl WatchedFile {
+    /// Reads the file in a thread of its own, because no call to a dead mount ends.
+    fn read(&self) -> Result<String, String> {
+        if self.is_reading.swap(true, Ordering::AcqRel) {
+            return Err(format!("it does not answer within {READ_TIMEOUT:?}"));
+        }
+        let (path, is_reading) = (self.path.clone(), self.is_reading.clone());
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let started = std::thread::Builder::new().name("flags-file".to_owned()).spawn(move || {
+            let read = read_text(&path);
+            is_reading.store(false, Ordering::Release);
+            // Nobody waits any more.
+            let _ = sender.send(read);
+        });
+        if let Err(error) = started {
+            self.is_reading.store(false, Ordering::Release);
+            return Err(error.to_string());
+        }
+        receiver
+            .recv_timeout(READ_TIMEOUT)
+            .unwrap_or_else(|_| Err(format!("it does not answer within {READ_TIMEOUT:?}")))
     }
-    Ok(text)
+
+    /// Keeps good content for the next start.
+    fn keep(&self, state: &mut FileState, text: String) {
+        let Some(snapshot) = &self.snapshot else { return };
+        if state.kept.as_deref() == Some(text.as_str()) {
+            return;
+        }
+        match write_snapshot(snapshot, text.as_bytes()) {
+            Ok(()) => {
+                state.kept = Some(text);
+                state.is_snapshot_failing = false;
+            }
+            Err(error) if !state.is_snapshot_failing => {
+                state.is_snapshot_failing = true;
+                tracing::warn!(
+                    event = "flags_snapshot_failed",
+                    place = %snapshot.display(),
+                    %error,
+                    "the flags of FLAGS_FILE could not be kept; if the file is unreadable at the next start, the environment applies"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn write_snapshot(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        atomic::create_folder(folder)?;
+    }
+    atomic::replace(path, bytes)?;
+    atomic::flush_folder_of(path)
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = safe_read::read(path, BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::FileTooLarge => format!("it is larger than {BYTES_MAX} bytes"),
+        _ => error.to_string(),
+    })?;
+    String::from_utf8(bytes).map_err(|_| "it is not text".to_owned())
 }
 
 #[cfg(test)]
@@ -150,7 +293,7 @@ mod tests {
 
     const BOTH: Defaults = Defaults { database_writes: true, file_fallback: true };
 
-    fn mode(source: &FlagSource) -> (Mode, u64) {
+    fn mode_of(source: &FlagSource) -> (Mode, u64) {
         let flags = *source.sender.borrow();
         (flags.mode(), flags.revision)
     }
@@ -160,16 +303,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flags");
         std::fs::write(&path, "# an incident\n\nENABLE_DATABASE_WRITES = off\n").unwrap();
-        let source = FlagSource::new(BOTH, Some(path.clone()));
-        assert_eq!(mode(&source), (Mode::FileOnly, 2));
+        let source = FlagSource::new(BOTH, Some(path.clone()), None);
+        assert_eq!(mode_of(&source), (Mode::FileOnly, 2));
         source.look();
-        assert_eq!(mode(&source), (Mode::FileOnly, 2), "what has not changed has no new revision");
+        assert_eq!(mode_of(&source), (Mode::FileOnly, 2), "what has not changed has no new revision");
         std::fs::write(&path, "ENABLE_FILE_FALLBACK=No").unwrap();
         source.look();
-        assert_eq!(mode(&source), (Mode::DatabaseOnly, 3));
+        assert_eq!(mode_of(&source), (Mode::DatabaseOnly, 3));
         std::fs::write(&path, "").unwrap();
         source.look();
-        assert_eq!(mode(&source), (Mode::DualWrite, 4));
+        assert_eq!(mode_of(&source), (Mode::DualWrite, 4));
         assert_eq!(source.alarm(), None);
     }
 
@@ -178,7 +321,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flags");
         std::fs::write(&path, "ENABLE_DATABASE_WRITES=false\n").unwrap();
-        let source = FlagSource::new(BOTH, Some(path.clone()));
+        let source = FlagSource::new(BOTH, Some(path.clone()), None);
         for bad in [
             "ENABLE_DATABASE_WRITES=fal",
             "ENABLE_DATABASE_WRI",
@@ -187,25 +330,68 @@ mod tests {
         ] {
             std::fs::write(&path, bad).unwrap();
             source.look();
-            assert_eq!(mode(&source), (Mode::FileOnly, 2), "{bad:?}");
+            assert_eq!(mode_of(&source), (Mode::FileOnly, 2), "{bad:?}");
             assert!(source.alarm().unwrap().contains("the last good flags stay"), "{bad:?}");
         }
-        std::fs::write(&path, [b'#'; BYTES_MAX as usize + 1]).unwrap();
+        std::fs::write(&path, [b'#'; BYTES_MAX + 1]).unwrap();
         source.look();
         assert!(source.alarm().unwrap().contains("larger"));
         std::fs::remove_file(&path).unwrap();
         source.look();
-        assert_eq!(mode(&source), (Mode::FileOnly, 2));
+        assert_eq!(mode_of(&source), (Mode::FileOnly, 2));
         assert!(source.alarm().is_some());
         std::fs::write(&path, "ENABLE_DATABASE_WRITES=true\n").unwrap();
         source.look();
-        assert_eq!(mode(&source), (Mode::DualWrite, 3));
+        assert_eq!(mode_of(&source), (Mode::DualWrite, 3));
         assert_eq!(source.alarm(), None);
     }
 
     #[test]
     fn the_environment_may_say_that_nothing_is_stored() {
         let none = Defaults { database_writes: false, file_fallback: false };
-        assert_eq!(mode(&FlagSource::new(none, None)), (Mode::Invalid, 1));
+        assert_eq!(mode_of(&FlagSource::new(none, None, None)), (Mode::Invalid, 1));
+    }
+
+    #[test]
+    fn only_a_regular_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for (path, reason) in [
+            (pipe.as_path(), "not a regular file"),
+            (Path::new("/dev/zero"), "not a regular file"),
+            (folder.path(), "not a regular file"),
+            (&folder.path().join("absent"), "no such file"),
+        ] {
+            let source = FlagSource::new(BOTH, Some(path.to_owned()), None);
+            assert_eq!(mode_of(&source), (Mode::DualWrite, 1));
+            let alarm = source.alarm().unwrap();
+            assert!(alarm.contains(reason) && alarm.contains(Basis::Environment.as_str()), "{alarm}");
+            assert!(!source.public_alarm().unwrap().contains(path.to_str().unwrap()));
+        }
+    }
+
+    #[test]
+    fn the_last_good_flags_survive_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, snapshot) = (folder.path().join("flags"), folder.path().join("state/flags"));
+        let start = || FlagSource::new(BOTH, Some(path.clone()), Some(snapshot.clone()));
+        std::fs::write(&path, "ENABLE_DATABASE_WRITES=false\n").unwrap();
+        assert_eq!(mode_of(&start()), (Mode::FileOnly, 2));
+        std::fs::remove_file(&path).unwrap();
+        let restarted = start();
+        assert_eq!(mode_of(&restarted), (Mode::FileOnly, 2));
+        assert!(restarted.alarm().unwrap().contains(Basis::Snapshot.as_str()));
+        restarted.look();
+        assert!(restarted.alarm().unwrap().contains(Basis::Snapshot.as_str()), "and so it stays");
+        std::fs::write(&path, "").unwrap();
+        restarted.look();
+        assert_eq!((mode_of(&restarted), restarted.alarm()), ((Mode::DualWrite, 3), None));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(mode_of(&start()), (Mode::DualWrite, 1), "the newest good content counts");
+        std::fs::write(&snapshot, "torn").unwrap();
+        let damaged = start();
+        assert!(damaged.alarm().unwrap().contains(Basis::Environment.as_str()));
     }
 }

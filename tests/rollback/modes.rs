@@ -173,6 +173,29 @@ async fn an_invalid_flags_file_changes_nothing() {
 }
 
 #[tokio::test]
+async fn good_flags_survive_a_restart_without_their_file() {
+    let env = TestEnv::with_database().await;
+    let flags = env.folder.path().join("flags");
+    flip(&flags, false, true);
+    let settings = [("FLAGS_FILE", flags.to_str().unwrap())];
+    let mut service = env.serve(&settings).await;
+    service.wait_for_path("/health", |_, health| health["mode"] == "FILE_ONLY").await;
+    service.signal("TERM");
+    assert_eq!(service.wait().await, Some(0));
+    // A pipe that nobody writes to: opening it would wait for ever.
+    std::fs::remove_file(&flags).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&flags).status().unwrap();
+    assert!(made.success());
+    let service = env.serve(&settings).await;
+    let (_, health) = service.get("/health").await.unwrap();
+    assert_eq!(health["mode"], "FILE_ONLY", "{health}");
+    assert_eq!(service.events("flags_file_rejected").len(), 1);
+    std::fs::remove_file(&flags).unwrap();
+    flip(&flags, true, true);
+    service.wait_for_path("/health", |_, health| health["mode"] == "DUAL_WRITE").await;
+}
+
+#[tokio::test]
 async fn rolling_back_to_files_and_forward_loses_nothing() {
     // Scenario by scenario as an operator does it: DUAL_WRITE, an emergency, FILE_ONLY, and back, by restart.
     let env = TestEnv::with_database().await;

@@ -14,7 +14,7 @@ use std::{
 /// `FileTooLarge` for a larger file. Any other error of the file system.
 pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     check(path)?;
-    let file = File::open(path)?;
+    let file = open(path)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     let too_large = |length: usize| {
         io::Error::new(
@@ -31,6 +31,19 @@ pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     if bytes.len() > bytes_max { Err(too_large(bytes.len())) } else { Ok(bytes) }
 }
 
+/// Opens a regular file. A pipe that took the file's place after the first check does not block the opening.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
+    }
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
 /// Checks that an existing path is a regular file. The check comes before opening, because opening a pipe
 /// waits for its other end.
 ///
@@ -41,7 +54,11 @@ pub fn check(path: &Path) -> io::Result<()> {
     if std::fs::metadata(path)?.is_file() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    Err(not_regular())
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 #[cfg(test)]

@@ -138,14 +138,9 @@ impl Health {
         let not_ready = self.reason_against(&stores);
         let mut basic = self.basic_of(&stores, not_ready, conflicts);
         let environment = self.sources.identity.environment;
-        let flags_alarm =
-            self.sources.flags.as_ref().and_then(crate::flags::FlagSource::alarm).map(|alarm| {
-                if environment == Environment::Development {
-                    alarm
-                } else {
-                    "FLAGS_FILE is invalid; the last good flags stay; see the log".to_owned()
-                }
-            });
+        let flags_alarm = self.sources.flags.as_ref().and_then(|flags| {
+            if environment == Environment::Development { flags.alarm() } else { flags.public_alarm() }
+        });
         let storage = self.storage_report(&stores, unsynced.ok().as_ref(), conflicts);
         let model_breaker = self.sources.model.as_ref().map(|model| model.state());
         let mut checks = self.store_checks(&stores, &basic, stores_elapsed);
