@@ -1,6 +1,6 @@
 //! The bucket goes away, or the database does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::replica;
 use crate::support::{
@@ -84,11 +84,60 @@ async fn a_silent_bucket_delays_writes_within_their_limit() {
     one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     network.swallow();
-    let asked = std::time::Instant::now();
+    let asked = Instant::now();
     assert_eq!(one.get("/health").await.unwrap().0, 200);
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     assert_eq!(one.ended("run-1").await["status"], "complete");
     assert_eq!(calls(&env.model), [1; 4]);
+}
+
+#[tokio::test]
+async fn only_the_first_call_waits_for_silence() {
+    let (env, server) = (world_with_database().await, S3::start());
+    let mut network = Proxy::start(server.address).await;
+    let one = replica(&env, &network.url(&server.url()), "one", &[]).await;
+    network.swallow();
+    let asked = Instant::now();
+    one.submit(&env.request("run-1")).await;
+    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
+    one.wait_for_event("file_breaker_opened").await;
+    let asked = Instant::now();
+    for number in 2..6 {
+        one.submit(&env.request(&format!("run-{number}"))).await;
+        assert_eq!(one.call("GET", &format!("/status/run-{number}")).await.status, 200);
+    }
+    assert!(asked.elapsed() < Duration::from_secs(1), "eight calls took {:?}", asked.elapsed());
+    let mended = Instant::now();
+    network.mend().await;
+    one.wait_for_event("file_breaker_closed").await;
+    assert!(mended.elapsed() < Duration::from_secs(4), "{:?}", mended.elapsed());
+    for number in 1..6 {
+        let run_id = format!("run-{number}");
+        assert_eq!(one.ended(&run_id).await["status"], "complete");
+        let name = format!("outputs/{run_id}/report.md");
+        eventually("the report is in the bucket", async || server.object(&name)).await;
+    }
+    assert_eq!(calls(&env.model), [5; 4]);
+}
+
+#[tokio::test]
+async fn file_only_refuses_quickly_in_silence() {
+    let env = TestEnv::with_model(Options { latency: LATENCY, ..Options::default() }).await;
+    let server = S3::start();
+    let mut network = Proxy::start(server.address).await;
+    let file_only = [("ENABLE_DATABASE_WRITES", "false")];
+    let one = replica(&env, &network.url(&server.url()), "one", &file_only).await;
+    network.swallow();
+    for limit in [Duration::from_millis(2_500), Duration::from_millis(500)] {
+        let asked = Instant::now();
+        let (status, problem) = one.post(&env.request("run-1")).await.unwrap();
+        assert_eq!((status, &problem["code"]), (503, &"storage_unavailable".into()));
+        assert!(asked.elapsed() < limit, "{:?}", asked.elapsed());
+    }
+    network.mend().await;
+    one.wait_for_path("/health", |code, _| code == 200).await;
+    one.submit(&env.request("run-1")).await;
+    assert_eq!(one.ended("run-1").await["status"], "complete");
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
     let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
     let presence = Arc::new(ReplicaPresence::by_rules(presence_rules(config), clock));
     let router = Router::new(
-        files.with_webhooks(webhooks_due.clone()),
+        files.with_webhooks(webhooks_due.clone()).with_breaker(),
         postgres.clone().map(|store| database(store, &config.database, clock)),
         flags.subscribe(),
         RouterConfig { presence: presence.clone(), retry_deadline: config.database.retry_deadline },

@@ -11,6 +11,7 @@ use crate::{
             bucket_guard::BucketGuard,
             change_publisher::PublishChanges,
             database_probe::DatabaseProbe,
+            file_probe::FileProbe,
             flags_file::FlagsFile,
             leases::{RenewLeases, RenewRetainedLeases, VerifyLeases},
             notifications::Notifications,
@@ -68,6 +69,10 @@ fn start_store_tasks(service: &Service) {
     }
     if !router.files().is_on_disk() {
         background.start(Lifetime::Process, BucketGuard { files: router.files().clone() });
+    }
+    if let Some(breaker) = router.files().breaker() {
+        let (files, breaker) = (router.files().clone(), breaker.clone());
+        background.start(Lifetime::Process, FileProbe { files, breaker });
     }
     if let Some(database) = router.database() {
         background.start(Lifetime::Process, probe(service, database));

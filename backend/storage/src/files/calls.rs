@@ -48,6 +48,30 @@ impl FileStore {
         StorageError::new(StorageErrorKind::Indeterminate, what)
     }
 
+    /// Runs blocking work if the breaker lets it through. A call leaves as soon as the breaker opens: what it
+    /// waits for does not answer.
+    pub(super) async fn guarded<T: Send + 'static>(
+        &self,
+        name: &str,
+        limit: Duration,
+        work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let Some(breaker) = &self.breaker else { return self.blocking(name, limit, work).await };
+        let began = breaker.admit()?;
+        tokio::select! {
+            biased;
+            done = self.blocking(name, limit, work) => {
+                breaker.record(began, &done);
+                done
+            }
+            () = breaker.wait_until_open() => {
+                // The work goes on in its thread and may still happen.
+                let what = format!("{}: the files do not answer", self.files.io.backend.place(name));
+                Err(StorageError::new(StorageErrorKind::Indeterminate, what))
+            }
+        }
+    }
+
     /// Runs blocking work on one run, after it passed the bulkhead.
     pub(super) async fn one<T: Send + 'static>(
         &self,
@@ -55,15 +79,34 @@ impl FileStore {
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let name = run.as_str();
-        let pass = self.bulkhead.wait().await.map_err(|stuck| {
-            let what = format!("{}: {stuck}", self.files.io.backend.place(name));
-            StorageError::new(StorageErrorKind::Unavailable, what)
-        })?;
-        let done = self.blocking(name, ATTEMPT_TIMEOUT, work).await;
-        if !matches!(&done, Err(error) if error.kind == StorageErrorKind::Indeterminate) {
+        let pass = tokio::select! {
+            biased;
+            // Leave the queue at once. The next call to the breaker returns the reason.
+            () = self.breaker_opens() => None,
+            pass = self.bulkhead.wait() => Some(pass.map_err(|stuck| {
+                let what = format!("{}: {stuck}", self.files.io.backend.place(name));
+                StorageError::new(StorageErrorKind::Unavailable, what)
+            })?),
+        };
+        let done = self.guarded(name, ATTEMPT_TIMEOUT, work).await;
+        if let Some(pass) = pass
+            && !matches!(&done, Err(error) if error.kind == StorageErrorKind::Indeterminate)
+        {
             pass.answered();
         }
         done
+    }
+
+    /// Waits until the breaker is open: for ever, without one.
+    async fn breaker_opens(&self) {
+        match &self.breaker {
+            Some(breaker) => breaker.wait_until_open().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn is_breaker_open(&self) -> bool {
+        self.breaker.as_ref().is_some_and(|breaker| !breaker.is_closed())
     }
 
     /// Runs blocking work over all runs. A local disk answers quickly, so it gets the time limit of a single
@@ -73,7 +116,7 @@ impl FileStore {
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let is_near = self.files.io.backend.detection_delay().is_zero();
-        self.blocking("", if is_near { ATTEMPT_TIMEOUT } else { WHOLE_TIMEOUT }, work).await
+        self.guarded("", if is_near { ATTEMPT_TIMEOUT } else { WHOLE_TIMEOUT }, work).await
     }
 
     /// Runs a blocking write with a time limit, and retries it where that can help.
@@ -87,7 +130,7 @@ impl FileStore {
         let has_time = || self.files.io.clock.monotonic().saturating_sub(began) < RETRY_WINDOW;
         attempt
             .retry(BACKOFF.waits().take(RETRIES_MAX))
-            .when(|error| error.is_outage() && has_time())
+            .when(|error| error.is_outage() && has_time() && !self.is_breaker_open())
             .notify(|error, delay| tracing::warn!(event = "file_write_retried", %error, ?delay, "file write failed; will retry"))
             .await
     }

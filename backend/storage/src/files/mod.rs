@@ -11,6 +11,7 @@
 //!   ensures this by the run's lock, a bucket by compare-and-swap. A writer that loses the race starts again.
 
 mod backend;
+mod breaker;
 mod calls;
 pub mod config;
 mod db_sync;
@@ -39,6 +40,7 @@ mod tombstones;
 mod webhook_queue;
 
 pub use self::{
+    breaker::FileBreaker,
     db_sync::DbSync,
     outline::FileOutline,
     repair::Damage,

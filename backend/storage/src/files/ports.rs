@@ -59,7 +59,12 @@ impl Lifecycle for FileStore {
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
-        self.blocking("", ATTEMPT_TIMEOUT, |files| files.io.probe()).await
+        // Past the breaker, which the answer may close.
+        let probed = self.blocking("", ATTEMPT_TIMEOUT, |files| files.io.probe()).await;
+        if let Some(breaker) = &self.breaker {
+            breaker.probed(&probed);
+        }
+        probed
     }
 }
 
@@ -83,7 +88,7 @@ impl RunQueries for FileStore {
 
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         let listing = listing.clone();
-        self.blocking("", LIST_TIMEOUT, move |files| files.list(&listing)).await
+        self.guarded("", LIST_TIMEOUT, move |files| files.list(&listing)).await
     }
 }
 

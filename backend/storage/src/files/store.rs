@@ -15,6 +15,7 @@ use crate::{
     error::StorageError,
     files::{
         backend::{file_backend::FileBackend, local_fs::LocalFs, s3::S3},
+        breaker::FileBreaker,
         config::{StorageConfig, StoragePlace},
         layout::{REPORT_FILE, in_run},
         limits::{ATTEMPT_TIMEOUT, CALLS_MAX},
@@ -29,6 +30,7 @@ use crate::{
 pub struct FileStore {
     pub(super) files: Arc<RunFiles>,
     pub(super) bulkhead: Arc<Bulkhead>,
+    pub(super) breaker: Option<Arc<FileBreaker>>,
 }
 
 impl FileStore {
@@ -41,7 +43,7 @@ impl FileStore {
 
     fn over(backend: Box<dyn FileBackend>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
         let files = Arc::new(RunFiles::new(backend, spool, WebhookQueue::default(), clock));
-        Self { files, bulkhead: Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT)) }
+        Self { files, bulkhead: Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT)), breaker: None }
     }
 
     /// Opens the configured store without connecting. In a bucket, a process counts as dead once it has sent
@@ -68,6 +70,21 @@ impl FileStore {
             files.webhook_queue = WebhookQueue::new(wake);
         }
         self
+    }
+
+    /// Puts a breaker in front of the files. Somebody has to probe it; a command, which has nobody for that,
+    /// does without.
+    #[must_use]
+    pub fn with_breaker(self) -> Self {
+        let clock = self.files.io.clock.clone();
+        let breaker = FileBreaker::new(self.place(), !self.is_on_disk(), clock);
+        Self { breaker: Some(Arc::new(breaker)), ..self }
+    }
+
+    /// The breaker in front of the files, if there is one.
+    #[must_use]
+    pub fn breaker(&self) -> Option<&Arc<FileBreaker>> {
+        self.breaker.as_ref()
     }
 
     /// Leaves damaged files in place, for commands that only compare. Call it before the store is used.
