@@ -26,6 +26,11 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 # No cluster of the system's own is used: tests start theirs, in a temporary directory on a free port.
 has_postgres || install 'PostgreSQL server' 'on macOS: brew install postgresql' postgresql
 
+# The storage tests run through a real pooler. Debian starts one of its own, which no test uses.
+if ! command -v pgbouncer >/dev/null && ! [ -x /usr/sbin/pgbouncer ]; then
+  install 'PgBouncer' 'on macOS: brew install pgbouncer' pgbouncer
+fi
+
 # The migration tests take turns with the real Prisma on the same database.
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   install 'Node.js' 'on macOS: brew install node' nodejs npm

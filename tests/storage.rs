@@ -1,9 +1,12 @@
 //! Storage, against real disks and a real PostgreSQL.
 
+mod connections;
 mod contract;
 mod load_bursts;
 mod network;
+mod pooler;
 mod postgres;
+mod probe;
 mod schema;
 
 use std::{collections::BTreeMap, sync::Arc};

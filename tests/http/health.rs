@@ -157,7 +157,7 @@ async fn the_deep_level_looks_at_everything() {
         json!({
             "mode": "DUAL_WRITE", "effective_mode": "DUAL_WRITE", "reason": null, "flags_revision": 1,
             "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0, "unsynced_stages": 0, "oldest_unsynced_seconds": null,
-            "reconciliation": null, "local_disk": "durable", "durability": "durable",
+            "reconciliation": null, "database_clock_ahead_ms": null, "local_disk": "durable", "durability": "durable",
             "may_accept_by_file": true, "file_acceptance": "single_replica",
         })
     );
@@ -176,11 +176,46 @@ async fn the_deep_level_looks_at_everything() {
             "document_parser",
             "model",
             "flags",
+            "clock",
             "workers",
             "durability"
         ]
     );
     assert_eq!(check(&body, "document_parser")["status"], "ok", "a real child read a document");
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_a_warning() {
+    let database = FakeDatabase::new(Behaviour::Works);
+    *database.skew.lock().unwrap() = Some(storage::ClockSkew { ahead_ms: -7_000, uncertainty_ms: 5 });
+    let service = Service::with(Setup::dual_write(&database));
+    let body = service.get("/health/deep").await.json();
+    assert_eq!(check(&body, "clock")["status"], "warning", "{body}");
+    assert_eq!(body["storage"]["database_clock_ahead_ms"], -7_000);
+    let metrics = service.get("/metrics").await;
+    assert!(
+        String::from_utf8_lossy(&metrics.body)
+            .lines()
+            .any(|line| line == "innovation_database_clock_ahead_ms -7000")
+    );
+}
+
+#[tokio::test]
+async fn a_key_shows_the_whole_cause() {
+    let database = FakeDatabase::new(Behaviour::Fails(StorageErrorKind::Unavailable));
+    let access = AccessConfig { api_keys: vec!["api-key".into()], ..AccessConfig::default() };
+    let setup = Setup { environment: Environment::Production, access, ..Setup::dual_write(&database) };
+    let service = Service::with(setup);
+    let with = |key: &'static str| {
+        let request =
+            axum::http::Request::get("/health/deep").header("authorization", format!("Bearer {key}"));
+        service.send(request.body(axum::body::Body::empty()).unwrap())
+    };
+    for (key, is_told) in [("another", false), ("api-key", true)] {
+        let body = with(key).await.json();
+        let said = check(&body, "database")["detail"].as_str().unwrap();
+        assert_eq!(said.contains("db.internal"), is_told, "{said}");
+    }
 }
 
 #[tokio::test]

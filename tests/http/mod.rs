@@ -43,9 +43,9 @@ use pipeline::{
 };
 use serde_json::{Value, json};
 use storage::{
-    Acceptance, Claim, Control, End, Fence, Lease, Lifecycle, Listing, QueueStats, Replica, ReplicaRegistry,
-    RunPage, RunQueries, RunRecord, RunSubmission, Stages, StorageError, StorageErrorKind, StoredIn,
-    TombstoneOutcome, Tombstones,
+    Acceptance, Claim, ClockSkew, Control, End, Fence, Lease, Lifecycle, Listing, QueueStats, Replica,
+    ReplicaRegistry, RunPage, RunQueries, RunRecord, RunSubmission, Stages, StorageError, StorageErrorKind,
+    StoredIn, TombstoneOutcome, Tombstones,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     files::FileStore,
@@ -301,6 +301,7 @@ struct FakeDatabase {
     behaviour: Mutex<Behaviour>,
     probes: AtomicUsize,
     conflicts: AtomicUsize,
+    skew: Mutex<Option<ClockSkew>>,
 }
 
 impl FakeDatabase {
@@ -309,6 +310,7 @@ impl FakeDatabase {
             behaviour: Mutex::new(behaviour),
             probes: AtomicUsize::new(0),
             conflicts: AtomicUsize::new(0),
+            skew: Mutex::default(),
         })
     }
 
@@ -355,6 +357,10 @@ impl Lifecycle for FakeDatabase {
 
     async fn finish(&self, _: &Fence, _: End<'_>, _: Timestamp) -> Result<(), StorageError> {
         self.answer().await
+    }
+
+    fn clock_skew(&self) -> Option<ClockSkew> {
+        *self.skew.lock().unwrap()
     }
 
     async fn probe(&self) -> Result<(), StorageError> {

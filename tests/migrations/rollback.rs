@@ -100,6 +100,49 @@ async fn a_forward_rollback_and_its_undo_are_migrations() {
     }
 }
 
+/// The answer of `migrate status --json`. The command succeeds only if all is well.
+fn status_of(url: &str, is_well: bool) -> serde_json::Value {
+    let output = migrate(url, &["status", "--json"]);
+    assert_eq!(output.status.code(), Some(i32::from(!is_well)));
+    json_of(&output)
+}
+
+#[tokio::test]
+async fn status_names_the_way_back_after_forward() {
+    let server = Postgres::start();
+    let (url, database) = migrated(&server).await;
+    assert_eq!(status_of(&url, true)["status"]["schema"], "current");
+    assert_migrated(&url, &rollback("forward", &["--confirm", &database]));
+    let status = status_of(&url, false);
+    assert_eq!(status["status"]["schema"], "differs");
+    assert_eq!(status["status"]["differences"].as_array().unwrap().len(), 5);
+    let command =
+        format!("innovation migrate rollback {STAGE_OUTPUTS} --method restore --confirm {database}");
+    assert_eq!(status["next"], json!([command]));
+    let command: Vec<&str> = command.split(' ').skip(2).collect();
+    assert_migrated(&url, &command);
+    assert_eq!(status_of(&url, true)["next"], json!([]));
+}
+
+#[tokio::test]
+async fn status_compares_the_real_columns_and_types() {
+    let server = Postgres::start();
+    let (url, _) = migrated(&server).await;
+    query(&url, r#"ALTER TABLE "PipelineRun" DROP COLUMN "stage3Output", DROP COLUMN "unsyncedStages""#)
+        .await;
+    let status = status_of(&url, false);
+    let dropped = |column: &str, wanted: &str| json!({"kind": "missing_column", "table": "PipelineRun", "column": column, "wanted": wanted});
+    let both = [dropped("stage3Output", "jsonb"), dropped("unsyncedStages", "_int4")];
+    assert_eq!(status["status"]["differences"], json!(both));
+    let next = status["next"][0].as_str().unwrap();
+    let repair = next.split('\'').nth(1).unwrap();
+    query(&url, repair).await;
+    status_of(&url, true);
+    query(&url, r#"ALTER TABLE "StageOutput" ALTER COLUMN "stageNumber" TYPE text"#).await;
+    let changed = json!({"kind": "other_type", "table": "StageOutput", "column": "stageNumber", "wanted": "int4", "found": "text"});
+    assert_eq!(status_of(&url, false)["status"]["differences"], json!([changed]));
+}
+
 #[tokio::test]
 async fn a_blocked_rollback_changes_nothing() {
     let server = Postgres::start();

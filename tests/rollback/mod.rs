@@ -5,6 +5,7 @@
 
 mod database;
 mod disk;
+mod half_open;
 mod idempotency;
 mod modes;
 mod stopping;

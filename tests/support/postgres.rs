@@ -14,7 +14,10 @@ use std::{
 
 use super::wait::{eventually, eventually_blocking};
 use rustix::process::{Pid, Signal, kill_process};
-use sqlx::{Connection as _, Row as _, ValueRef as _, postgres::PgConnection};
+use sqlx::{
+    Connection as _, Row as _, ValueRef as _,
+    postgres::{PgConnectOptions, PgConnection},
+};
 use tempfile::TempDir;
 
 /// Outside the range that the system gives to clients, or one of them might take the port while the server is down.
@@ -184,7 +187,9 @@ pub(crate) async fn query(url: &str, sql: &str) -> Rows {
 
 /// [`query`], where it may fail.
 pub(crate) async fn try_query(url: &str, sql: &str) -> sqlx::Result<Rows> {
-    let mut connection = PgConnection::connect(url).await?;
+    // A pooler refuses this parameter.
+    let options = url.parse::<PgConnectOptions>()?.extra_float_digits(None);
+    let mut connection = PgConnection::connect_with(&options).await?;
     let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_all(&mut connection).await;
     // Without a good-bye the server would note a lost client.
     connection.close().await?;
@@ -269,7 +274,7 @@ impl Drop for Watchdog {
 }
 
 /// A folder that the server's user owns.
-fn new_folder() -> TempDir {
+pub(super) fn new_folder() -> TempDir {
     let folder = tempfile::Builder::new().prefix("postgres-").tempdir().unwrap();
     if let Some((uid, gid)) = unprivileged_user() {
         std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid)).unwrap();
@@ -319,7 +324,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A command that PostgreSQL does not refuse to run as: never root, and none of this process's environment.
-fn unprivileged(program: &Path) -> Command {
+pub(super) fn unprivileged(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("LC_ALL", "C").current_dir("/").stdin(Stdio::null()).process_group(0);
     if let Some((uid, gid)) = unprivileged_user() {
@@ -329,7 +334,7 @@ fn unprivileged(program: &Path) -> Command {
 }
 
 /// The user and group that replace root.
-fn unprivileged_user() -> Option<(u32, u32)> {
+pub(super) fn unprivileged_user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
@@ -356,7 +361,7 @@ fn program(name: &str) -> PathBuf {
     newest.map_or_else(|| PathBuf::from(name), |(_, program)| program)
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     loop {
         let random = uuid::Uuid::new_v4().as_u128() % u128::from(PORTS.end - PORTS.start);
         let port = PORTS.start + u16::try_from(random).unwrap();

@@ -57,7 +57,8 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
     // Without a receiver, no webhook is queued.
     let webhooks_due = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
     let postgres = PostgresStore::new(&config.database)?;
-    let postgres = postgres.map(|store| Arc::new(store.with_webhooks(webhooks_due.clone())));
+    let postgres =
+        postgres.map(|store| Arc::new(store.with_webhooks(webhooks_due.clone()).with_clock(clock.clone())));
     let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
     let presence = Arc::new(ReplicaPresence::by_rules(presence_rules(config), clock));
     let router = Router::new(

@@ -24,7 +24,7 @@ pub struct Args {
 enum Command {
     /// Apply pending migrations
     Deploy(Output),
-    /// Show applied, pending and failed migrations; exit code 1 unless all are applied
+    /// Show applied, pending and failed migrations, and compare the schema; exit code 1 unless all are applied and the schema is theirs
     Status(Output),
     /// Mark a failed or manually applied migration as resolved
     Resolve(Resolve),
@@ -152,6 +152,7 @@ fn listing(status: &Status) -> String {
     lines.extend(
         status.unknown_failed.iter().map(|name| format!("FAILED   {name:<48} (not of this version)")),
     );
+    lines.extend(status.differences.iter().map(|difference| format!("DIFFERS  {difference}")));
     lines.join("\n") + "\n"
 }
 

@@ -32,6 +32,11 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         Self { keep, timeout, state: Arc::new(Mutex::new(state)) }
     }
 
+    /// Forgets the cached answer, because something has happened since.
+    pub fn forget(&self) {
+        self.state.lock().answer = None;
+    }
+
     /// The cached answer while it is fresh, else a new one. None if no answer arrives in time.
     pub async fn get<F>(&self, ask: impl FnOnce() -> F) -> Option<T>
     where

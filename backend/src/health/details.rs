@@ -6,15 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    COUNTED_MAX, Connection, Durability, Health, HealthStatus, HealthSummary, NotReady, Stores, messages,
+    Audience, COUNTED_MAX, Connection, Durability, Health, HealthStatus, HealthSummary, NotReady, Stores,
+    messages,
 };
-use crate::{
-    background::TaskStatus,
-    config::{Environment, Role},
-    telemetry::metrics::Measured,
-};
+use crate::{background::TaskStatus, config::Role, telemetry::metrics::Measured};
 use storage::{
-    Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode,
+    ClockSkew, Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode,
     router::FileAcceptance, sync::ReconcileStatus,
 };
 
@@ -83,6 +80,8 @@ pub struct StorageReport {
     pub oldest_unsynced_seconds: Option<u64>,
     /// The state of reconciliation. None without a database.
     pub reconciliation: Option<ReconcileStatus>,
+    /// How far the database's clock is ahead of this process's, by the last probe. None while unknown.
+    pub database_clock_ahead_ms: Option<i64>,
     pub local_disk: Durability,
     /// Whether this replica may accept runs by file alone.
     pub may_accept_by_file: bool,
@@ -122,8 +121,8 @@ impl HealthDetails {
 }
 
 impl Health {
-    /// Level 3: checks everything concurrently.
-    pub async fn deep(&self) -> HealthDetails {
+    /// Level 3: checks everything concurrently. `has_key` is whether an operator's key asks.
+    pub async fn deep(&self, has_key: bool) -> HealthDetails {
         let begun = self.sources.clock.monotonic();
         // The stores' own time, because the parser's self-test takes longer.
         let stores = async { (self.stores().await, self.elapsed(begun)) };
@@ -136,19 +135,24 @@ impl Health {
             self.check_parser(),
         );
         let not_ready = self.reason_against(&stores);
-        let mut basic = self.basic_of(&stores, not_ready, conflicts);
-        let environment = self.sources.identity.environment;
+        let audience = if has_key {
+            Audience::Operator
+        } else {
+            Audience::without_key(self.sources.identity.environment)
+        };
+        let mut basic = self.basic_of(&stores, not_ready, conflicts, audience);
         let flags_alarm = self.sources.flags.as_ref().and_then(|flags| {
-            if environment == Environment::Development { flags.alarm() } else { flags.public_alarm() }
+            if audience == Audience::Operator { flags.alarm() } else { flags.public_alarm() }
         });
-        let storage = self.storage_report(&stores, unsynced.ok().as_ref(), conflicts);
+        let storage = self.storage_report(&stores, unsynced.ok().as_ref(), conflicts, audience);
         let model_breaker = self.sources.model.as_ref().map(|model| model.state());
-        let mut checks = self.store_checks(&stores, &basic, stores_elapsed);
+        let mut checks = self.store_checks(&stores, &basic, stores_elapsed, audience);
         checks.push(Check::of_schema(&storage));
         checks.push(Check::of_reconciliation(&storage));
         checks.push(parser);
         checks.push(Check::of_model(model_breaker));
         checks.push(Check::of_flags(flags_alarm.clone()));
+        checks.push(Check::of_clock(self.clock_skew()));
         checks.push(Check::of_workers(replicas.as_deref()));
         checks.push(Check::of_durability(&storage, not_ready));
         let is_bad = checks.iter().any(|check| check.status == CheckStatus::Failed);
@@ -166,7 +170,7 @@ impl Health {
             flags_alarm,
             background: self.background.as_ref().map_or_else(Vec::new, |background| {
                 // Reasons name addresses and paths; a deployment's health is public.
-                background.statuses(environment == Environment::Development)
+                background.statuses(audience == Audience::Operator)
             }),
             checks,
         }
@@ -193,6 +197,7 @@ impl Health {
             missing_rows: self.sources.reconciler.as_deref().map(|one| one.status().missing_rows),
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
             is_file_alarm: state.file_alarm.is_some(),
+            database_clock_ahead_ms: self.clock_skew().map(|skew| skew.ahead_ms),
         }
     }
 
@@ -204,6 +209,12 @@ impl Health {
         let files = self.sources.router.files().clone();
         let looked = self.unsynced.get(|| async move { files.unsynced().await }).await;
         looked.unwrap_or_else(super::no_answer)
+    }
+
+    /// None while the database is not used, or has not been probed yet.
+    fn clock_skew(&self) -> Option<ClockSkew> {
+        let router = &self.sources.router;
+        router.database().filter(|_| router.uses_database())?.store.clock_skew()
     }
 
     /// How many seconds the oldest missing part has waited.
@@ -263,15 +274,15 @@ impl Health {
         stores: &Stores,
         unsynced: Option<&Unsynced>,
         conflicts: Option<usize>,
+        audience: Audience,
     ) -> StorageReport {
         let state = &stores.state;
-        let environment = self.sources.identity.environment;
         let (schema, schema_detail) = match &stores.database {
             Some(Ok(())) => (Schema::Ok, None),
             Some(Err(error)) if error.kind == StorageErrorKind::Schema => {
-                (Schema::Behind, Some(messages::database_error(error, environment)))
+                (Schema::Behind, Some(messages::database_error(error, audience)))
             }
-            Some(Err(_)) => (Schema::Unknown, Some("the database does not answer".to_owned())),
+            Some(Err(error)) => (Schema::Unknown, Some(messages::database_error(error, audience))),
             None => (Schema::Unknown, Some("this mode does not use the database".to_owned())),
         };
         let breaker = state.breaker.as_ref().map(|breaker| match breaker {
@@ -283,10 +294,9 @@ impl Health {
         });
         // The router's sentence ends in the breaker's reason, which may hold more than the public may see.
         let reason = match (&state.reason, &state.breaker, &stores.database) {
-            (Some(_), Some(BreakerState::Open { .. }), Some(Err(error))) => Some(format!(
-                "the database breaker is open: {}",
-                messages::database_error(error, environment)
-            )),
+            (Some(_), Some(BreakerState::Open { .. }), Some(Err(error))) => {
+                Some(format!("the database breaker is open: {}", messages::database_error(error, audience)))
+            }
             (reason, ..) => reason.clone(),
         };
         let durability = if Stores::works(stores.database.as_ref()) {
@@ -310,6 +320,7 @@ impl Health {
                 let standing = reconciler.status();
                 ReconcileStatus { conflicts: conflicts.unwrap_or(standing.conflicts), ..standing }
             }),
+            database_clock_ahead_ms: self.clock_skew().map(|skew| skew.ahead_ms),
             local_disk: self.sources.file_storage.durability(),
             may_accept_by_file: file_acceptance.is_allowed(),
             file_acceptance,
@@ -317,8 +328,13 @@ impl Health {
         }
     }
 
-    fn store_checks(&self, stores: &Stores, basic: &HealthSummary, elapsed: Duration) -> Vec<Check> {
-        let environment = self.sources.identity.environment;
+    fn store_checks(
+        &self,
+        stores: &Stores,
+        basic: &HealthSummary,
+        elapsed: Duration,
+        audience: Audience,
+    ) -> Vec<Check> {
         let database = Check {
             name: "database",
             status: match basic.database_connection {
@@ -333,11 +349,9 @@ impl Health {
         let (status, detail) = match (&stores.files, alarm) {
             (None, _) => (CheckStatus::Skipped, None),
             (Some(Err(error)), _) => {
-                (CheckStatus::Failed, Some(messages::file_error(&error.message, environment)))
+                (CheckStatus::Failed, Some(messages::file_error(&error.message, audience)))
             }
-            (Some(Ok(())), Some(alarm)) => {
-                (CheckStatus::Failed, Some(messages::file_error(alarm, environment)))
-            }
+            (Some(Ok(())), Some(alarm)) => (CheckStatus::Failed, Some(messages::file_error(alarm, audience))),
             (Some(Ok(())), None) => (CheckStatus::Ok, None),
         };
         vec![database, Check { name: "files", status, detail, elapsed_ms: ms(elapsed) }]
@@ -403,6 +417,22 @@ impl Check {
     fn of_flags(alarm: Option<String>) -> Self {
         let status = if alarm.is_some() { CheckStatus::Failed } else { CheckStatus::Ok };
         Self { name: "flags", status, detail: alarm, elapsed_ms: 0 }
+    }
+
+    /// Leases and times of both sides are compared, so their clocks must agree.
+    fn of_clock(skew: Option<ClockSkew>) -> Self {
+        let (status, detail) = match skew {
+            None => (CheckStatus::Skipped, None),
+            Some(skew) if skew.is_too_large() => {
+                let ClockSkew { ahead_ms, uncertainty_ms } = skew;
+                let what = format!(
+                    "the database's clock is {ahead_ms} ms ahead of this one (within {uncertainty_ms} ms); set both by NTP"
+                );
+                (CheckStatus::Warning, Some(what))
+            }
+            Some(_) => (CheckStatus::Ok, None),
+        };
+        Self { name: "clock", status, detail, elapsed_ms: 0 }
     }
 
     /// Fails if only web processes run: they accept runs that no worker executes.

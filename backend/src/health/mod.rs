@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use self::cached::Cached;
+pub use self::messages::Audience;
 use crate::{
     background::Background,
     config::{Config, Environment, StoragePlace},
@@ -30,7 +31,7 @@ use storage::{
     files::Unsynced,
     mode::Mode,
     prelude::*,
-    router::{FileRefusal, Router, StorageState},
+    router::{Database, FileRefusal, Router, StorageState},
     sync::Reconciler,
 };
 
@@ -171,7 +172,8 @@ pub struct HealthDeps {
 #[derive(Debug)]
 pub struct Health {
     sources: HealthDeps,
-    database: Cached<Result<(), StorageError>>,
+    /// The answer, and when it was asked for by the monotonic clock.
+    database: Cached<(Duration, Result<(), StorageError>)>,
     files: Cached<Result<(), StorageError>>,
     unsynced: Cached<Result<Unsynced, StorageError>>,
     open: Cached<Result<usize, StorageError>>,
@@ -297,7 +299,8 @@ impl Health {
     pub async fn basic(&self) -> HealthSummary {
         let (stores, conflicts) = tokio::join!(self.stores(), self.conflicts());
         let not_ready = self.reason_against(&stores);
-        self.basic_of(&stores, not_ready, conflicts)
+        let audience = Audience::without_key(self.sources.identity.environment);
+        self.basic_of(&stores, not_ready, conflicts, audience)
     }
 
     /// Whether the service would accept a run.
@@ -324,6 +327,7 @@ impl Health {
         stores: &Stores,
         not_ready: Option<NotReady>,
         conflicts: Option<usize>,
+        audience: Audience,
     ) -> HealthSummary {
         let state = &stores.state;
         let is_degraded = state.effective_mode != state.mode
@@ -339,9 +343,7 @@ impl Health {
         let identity = &self.sources.identity;
         let (database_connection, database_error) = match &stores.database {
             Some(Ok(())) => (Connection::Healthy, None),
-            Some(Err(error)) => {
-                (Connection::Failed, Some(messages::database_error(error, identity.environment)))
-            }
+            Some(Err(error)) => (Connection::Failed, Some(messages::database_error(error, audience))),
             None if state.flags.expects_database() => (Connection::Skipped, state.reason.clone()),
             None => (Connection::Skipped, None),
         };
@@ -391,22 +393,44 @@ impl Health {
 
     async fn ask_database(&self, state: &StorageState) -> Result<(), StorageError> {
         // An open breaker is probed more often than health is queried.
-        if let Some(BreakerState::Open { is_schema, reason, .. }) = &state.breaker {
-            let kind = if *is_schema { StorageErrorKind::Schema } else { StorageErrorKind::Unavailable };
-            return Err(StorageError::new(kind, reason.clone()));
-        }
         let Some(database) = self.sources.router.database() else {
             return Err(StorageError::new(StorageErrorKind::Unavailable, "DATABASE_URL is not set"));
         };
-        let store = database.store.clone();
-        let answer = self.database.get(|| async move { store.probe().await }).await;
-        answer.unwrap_or_else(no_answer)
+        if matches!(state.breaker, Some(BreakerState::Open { .. })) {
+            database.breaker.admit()?;
+        }
+        let answer = match self.probe_database(database).await {
+            // A call failed after that answer, so it no longer holds.
+            Some((asked_at, Ok(()))) if has_failed_since(database, asked_at) => {
+                self.database.forget();
+                self.probe_database(database).await
+            }
+            answer => answer,
+        };
+        match answer {
+            // The breaker knows the reason if the failures go on.
+            Some((asked_at, Ok(()))) if has_failed_since(database, asked_at) => Err(StorageError::new(
+                StorageErrorKind::Indeterminate,
+                "a call of the database has failed; the next check tells whether it is back",
+            )),
+            Some((_, answer)) => answer,
+            None => no_answer(),
+        }
+    }
+
+    async fn probe_database(&self, database: &Database) -> Option<(Duration, Result<(), StorageError>)> {
+        let (store, asked_at) = (database.store.clone(), self.sources.clock.monotonic());
+        self.database.get(|| async move { (asked_at, store.probe().await) }).await
     }
 
     async fn ask_files(&self) -> Result<(), StorageError> {
         let files = self.sources.router.files().clone();
         self.files.get(|| async move { files.probe().await }).await.unwrap_or_else(no_answer)
     }
+}
+
+fn has_failed_since(database: &Database, time: Duration) -> bool {
+    database.breaker.last_failure().is_some_and(|failed_at| failed_at >= time)
 }
 
 fn no_answer<T>() -> Result<T, StorageError> {

@@ -37,6 +37,12 @@ impl Keys {
         Self(keys.iter().map(|key| digest(key.expose_secret())).collect())
     }
 
+    /// Whether the request has an accepted key. Without configured keys, none is accepted.
+    #[must_use]
+    pub fn has_accepted(&self, headers: &HeaderMap) -> bool {
+        !self.0.is_empty() && self.check(headers).is_ok()
+    }
+
     /// Admits a request with an accepted key. Without configured keys, it admits every request.
     ///
     /// # Errors

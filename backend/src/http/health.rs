@@ -3,13 +3,15 @@
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{cache_control::UNALTERED, codes, error::Problem, operation::Operation, state::HttpState};
+use super::{
+    auth::Keys, cache_control::UNALTERED, codes, error::Problem, operation::Operation, state::HttpState,
+};
 use crate::health::{HealthStatus, HealthSummary, details::HealthDetails};
 
 /// The process runs.
@@ -51,6 +53,7 @@ pub(super) fn describe_ready() -> Operation {
 
 pub(super) fn describe_deep() -> Operation {
     Operation::new("Health", "getDeepHealth", "Every dependency, each as one check")
+        .text("With an API key, the reasons name table, column, path and errno.")
         .json::<HealthDetails>(StatusCode::OK, "the service would accept a run")
         .json::<HealthDetails>(StatusCode::SERVICE_UNAVAILABLE, "the service would refuse a run")
 }
@@ -75,8 +78,9 @@ pub(super) async fn ready(State(state): State<HttpState>) -> Response {
 }
 
 /// Checks every dependency.
-pub(super) async fn deep(State(state): State<HttpState>) -> Response {
-    let deep = state.health.deep().await;
+pub(super) async fn deep(State(state): State<HttpState>, headers: HeaderMap) -> Response {
+    let has_key = Keys::new(&state.access.api_keys).has_accepted(&headers);
+    let deep = state.health.deep(has_key).await;
     answer(deep.is_ready(), &deep)
 }
 

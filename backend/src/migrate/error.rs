@@ -12,8 +12,10 @@ pub enum MigrateError {
     NotConfigured,
     #[error("the address leads through a pooler, which cannot hold Prisma's lock")]
     Pooled,
-    #[error("the database could not be queried: {what}")]
+    #[error("the database cannot be reached: {what}")]
     Unreachable { what: String },
+    #[error("the database refused: {what}")]
+    Refused { code: &'static str, what: String },
     #[error("another migration holds the lock; this command waited {seconds} s")]
     Locked { seconds: u64 },
     #[error("the database has tables, but no record of migrations")]
@@ -55,6 +57,7 @@ impl MigrateError {
         match self {
             Self::NotConfigured => "NOT_CONFIGURED",
             Self::Unreachable { .. } => "P1001",
+            Self::Refused { code, .. } => code,
             Self::Locked { .. } => "P1002",
             Self::NotEmpty => "P3005",
             Self::AlreadyApplied { .. } => "P3008",
@@ -83,6 +86,7 @@ impl MigrateError {
                 "DATABASE_URL_NON_POOLING=postgresql://user:password@host:5432/database innovation migrate status",
             ),
             Self::Unreachable { .. }
+            | Self::Refused { .. }
             | Self::Locked { .. }
             | Self::AlreadyApplied { .. }
             | Self::UnknownMigration { .. }

@@ -6,6 +6,7 @@ mod error;
 mod ledger;
 mod method;
 mod rollback;
+mod schema;
 mod scripts;
 mod session;
 mod status;
@@ -18,11 +19,12 @@ use sqlx::PgConnection;
 pub use error::MigrateError;
 pub use method::Method;
 pub use rollback::Rollback;
+pub use schema::Difference;
 pub use scripts::{MIGRATIONS, Migration};
 pub use status::{MigrationStatus, SchemaState, State, Status};
 
 use crate::config::DatabaseConfig;
-use storage::postgres::address::Address;
+use storage::postgres::{address::Address, shares_server_processes};
 
 /// The migrations of one database.
 #[derive(Debug, Clone)]
@@ -210,6 +212,9 @@ impl Migrator {
     }
 
     async fn locked(&self) -> Result<PgConnection, MigrateError> {
+        if shares_server_processes(&self.address.options).await {
+            return Err(MigrateError::Pooled);
+        }
         let mut connection = session::open(&self.address).await?;
         session::lock(&mut connection).await?;
         Ok(connection)
@@ -222,5 +227,10 @@ impl Migrator {
 ///
 /// [`MigrateError::Unreachable`] if the database cannot be queried.
 pub async fn read_status(connection: &mut PgConnection) -> Result<Status, MigrateError> {
-    Ok(Status::new(ledger::read(connection).await?))
+    let rows = ledger::read(&mut *connection).await?.unwrap_or_default();
+    let pending = status::pending(&rows);
+    let differences = schema::differences(&mut *connection, &pending).await?;
+    let database = sqlx::query_scalar("SELECT current_database()::text").persistent(false);
+    let database = database.fetch_one(connection).await.map_err(|error| session::unreachable(&error))?;
+    Ok(Status::new(&rows, differences, database))
 }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The columns that it added.
-const COLUMNS: [&str; 5] =
+pub(super) const COLUMNS: [&str; 5] =
     ["stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown"];
 
 /// The suffixes of the migrations that `forward` and `restore` create.
@@ -101,7 +101,7 @@ fn nothing(what: &'static str) -> MigrateError {
 }
 
 /// Whether the latest of these migrations removed the columns.
-fn is_away(rows: &[Row]) -> bool {
+pub(super) fn is_away(rows: &[Row]) -> bool {
     rows.iter()
         .filter(|row| row.is_applied())
         .map(|row| row.migration_name.as_str())

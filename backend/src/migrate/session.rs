@@ -90,23 +90,35 @@ pub(super) fn unreachable(error: &sqlx::Error) -> MigrateError {
     if let Some(what) = describe_tls(error) {
         return MigrateError::Unreachable { what: what.to_owned() };
     }
-    let what = match error {
-        sqlx::Error::Io(error) => format!("the connection failed ({})", error.kind()),
-        sqlx::Error::Configuration(_) => "the address is malformed".to_owned(),
-        sqlx::Error::Database(error) => match error.code().as_deref() {
-            Some("28P01") => "the server refused the user or the password".to_owned(),
-            Some("28000") => {
-                "the server requires another way of login for this user (pg_hba.conf): TLS (sslmode), a \
-                              client's certificate (sslcert with sslkey, or sslidentity), or not at all"
-                    .to_owned()
-            }
-            Some("3D000") => "the server has no database of that name".to_owned(),
-            Some("42501") => "the user lacks a permission".to_owned(),
-            code => format!("{} (SQLSTATE {})", error.message(), code.unwrap_or("unknown")),
-        },
-        _ => "the connection broke".to_owned(),
+    match error {
+        sqlx::Error::Io(error) => {
+            let errno = error.raw_os_error().map(|errno| format!(", errno {errno}")).unwrap_or_default();
+            MigrateError::Unreachable { what: format!("the connection failed ({}{errno})", error.kind()) }
+        }
+        sqlx::Error::Configuration(_) => {
+            MigrateError::Unreachable { what: "the address is malformed".to_owned() }
+        }
+        sqlx::Error::Database(error) => {
+            refused(error.code().as_deref().unwrap_or("unknown"), error.message())
+        }
+        _ => MigrateError::Unreachable { what: "the connection broke".to_owned() },
+    }
+}
+
+/// Describes the answer of a server that was reached, with Prisma's code for it. A refused login names no user.
+fn refused(sqlstate: &str, message: &str) -> MigrateError {
+    let (code, what) = match sqlstate {
+        "28P01" => ("P1000", "wrong user or password"),
+        "28000" => (
+            "P1010",
+            "this user needs another way of login (pg_hba.conf): TLS (sslmode), a client's certificate (sslcert with \
+             sslkey, or sslidentity), or may not log in at all",
+        ),
+        "3D000" => ("P1003", "the server has no database of that name"),
+        "42501" => ("P1010", message),
+        _ => ("REFUSED", message),
     };
-    MigrateError::Unreachable { what }
+    MigrateError::Refused { code, what: format!("{what} (SQLSTATE {sqlstate})") }
 }
 
 #[cfg(test)]
@@ -119,7 +131,14 @@ mod tests {
             unreachable(&sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
         assert_eq!(
             error.to_string(),
-            "the database could not be queried: the connection failed (connection refused)"
+            "the database cannot be reached: the connection failed (connection refused)"
+        );
+        let refused = refused("28P01", "password authentication failed for user \"inno\"");
+        assert!(refused.code() == "P1000" && !refused.to_string().contains("inno"), "{refused}");
+        assert_eq!(
+            super::refused("57014", "canceled").code(),
+            "REFUSED",
+            "a server that answers was reached"
         );
     }
 }

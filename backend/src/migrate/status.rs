@@ -5,7 +5,10 @@ use serde::Serialize;
 use super::{
     error::MigrateError,
     ledger::Row,
-    scripts::{self, MIGRATIONS},
+    method::{Method, STAGE_OUTPUTS},
+    rollback,
+    schema::Difference,
+    scripts::{self, MIGRATIONS, Migration},
 };
 
 /// The state of a migration.
@@ -42,6 +45,8 @@ pub enum SchemaState {
     Behind,
     /// A migration failed, of this version or of another.
     Failed,
+    /// All migrations are applied, and the schema is not what they made: columns were removed or changed later.
+    Differs,
 }
 
 /// This version's migrations as the database has applied them.
@@ -54,11 +59,23 @@ pub struct Status {
     pub unknown: Vec<String>,
     /// The failed ones among the unknown.
     pub unknown_failed: Vec<String>,
+    /// Tables and columns that differ from `schema.prisma`, and that no pending migration accounts for.
+    pub differences: Vec<Difference>,
+    /// Whether `rollback --method forward` removed the stage outputs.
+    pub is_rolled_forward: bool,
+    /// The name of the database.
+    #[serde(skip)]
+    database: String,
+}
+
+/// This version's migrations that have not been applied.
+pub(super) fn pending(rows: &[Row]) -> Vec<&'static Migration<'static>> {
+    let is_applied = |name: &str| rows.iter().any(|row| row.migration_name == name && row.is_applied());
+    MIGRATIONS.iter().filter(|migration| !is_applied(migration.name)).collect()
 }
 
 impl Status {
-    pub(super) fn new(rows: Option<Vec<Row>>) -> Self {
-        let rows = rows.unwrap_or_default();
+    pub(super) fn new(rows: &[Row], differences: Vec<Difference>, database: String) -> Self {
         let migrations: Vec<_> = MIGRATIONS
             .iter()
             .map(|migration| {
@@ -89,9 +106,11 @@ impl Status {
         let schema = match () {
             () if has(State::Failed) || !unknown_failed.is_empty() => SchemaState::Failed,
             () if has(State::Pending) => SchemaState::Behind,
+            () if !differences.is_empty() => SchemaState::Differs,
             () => SchemaState::Current,
         };
-        Self { schema, unknown: names(Row::is_applied), unknown_failed, migrations }
+        let (unknown, is_rolled_forward) = (names(Row::is_applied), rollback::is_away(rows));
+        Self { schema, unknown, unknown_failed, migrations, differences, is_rolled_forward, database }
     }
 
     /// The exact commands to type next.
@@ -106,6 +125,32 @@ impl Status {
                     ours.map(|migration| migration.name.to_owned()).chain(self.unknown_failed.clone());
                 MigrateError::Failed { names: names.collect() }.next()
             }
+            SchemaState::Differs => self.repairs(),
         }
+    }
+
+    /// The commands that remove the differences.
+    fn repairs(&self) -> Vec<String> {
+        let is_stage_output = |difference: &&Difference| {
+            difference.table() == "PipelineRun"
+                && difference.column().is_some_and(|column| rollback::COLUMNS.contains(&column))
+        };
+        let (of_rollback, others): (Vec<_>, Vec<_>) =
+            self.differences.iter().partition(|each| self.is_rolled_forward && is_stage_output(each));
+        let mut commands = Vec::new();
+        if !of_rollback.is_empty() {
+            commands.push(Method::Restore.command(STAGE_OUTPUTS, &self.database));
+        }
+        let repairs: Vec<_> = others.iter().filter_map(|difference| difference.repair()).collect();
+        if !repairs.is_empty() {
+            commands.push(format!("psql \"$DATABASE_URL_NON_POOLING\" -c '{}'", repairs.join("; ")));
+        }
+        if repairs.len() < others.len() {
+            // Prisma shows the statements that change a type or create a table.
+            let diff =
+                "npx prisma migrate diff --from-config-datasource --to-schema prisma/schema.prisma --script";
+            commands.push(diff.to_owned());
+        }
+        commands
     }
 }

@@ -278,6 +278,8 @@ pub struct Measured {
     pub is_database_breaker_open: Option<bool>,
     /// Whether the last file write failed.
     pub is_file_alarm: bool,
+    /// None while unknown.
+    pub database_clock_ahead_ms: Option<i64>,
 }
 
 /// All metrics in the OpenMetrics text format.
@@ -329,6 +331,12 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     }
     let alarm = gauge(usize::from(measured.is_file_alarm));
     registry.register("file_write_failing", "1 while the last file write failed", alarm);
+    if let Some(ahead_ms) = measured.database_clock_ahead_ms {
+        let ahead: Gauge = Gauge::default();
+        ahead.set(ahead_ms);
+        let help = "How far the database's clock is ahead of this process's, in milliseconds";
+        registry.register("database_clock_ahead_ms", help, ahead);
+    }
     let mut text = String::new();
     encode_registry(&mut text, &COUNTED.registry)?;
     encode_registry(&mut text, &registry)?;
@@ -361,6 +369,7 @@ mod tests {
             missing_rows: Some(2),
             is_database_breaker_open: Some(true),
             is_file_alarm: false,
+            database_clock_ahead_ms: Some(-1_500),
         }
     }
 
@@ -397,6 +406,7 @@ mod tests {
             "innovation_database_breaker_open 1",
             "innovation_sync_conflicts 1",
             "innovation_missing_rows 2",
+            "innovation_database_clock_ahead_ms -1500",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -62,7 +62,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// `Unavailable` if the limiter admits no read in time. The breaker's reason while it is open; otherwise
+    /// `Busy` if the limiter admits no read in time. The breaker's reason while it is open; otherwise
     /// the error of the call.
     pub async fn read<'a, T, F>(
         &'a self,
@@ -77,9 +77,11 @@ impl Database {
             tokio::time::timeout(self.read_limiter.timeout, self.read_limiter.places.acquire()).await
         else {
             let what = "too many clients read from the database at once; try again";
-            return Err(StorageError::new(StorageErrorKind::Unavailable, what));
+            return Err(StorageError::new(StorageErrorKind::Busy, what));
         };
-        self.call(call).await
+        let result = call(&*self.store).await;
+        self.breaker.record_read(&result);
+        result
     }
 
     /// As [`Database::call`], for calls that come in bursts. It queues in the bulkhead before its own time

@@ -9,6 +9,8 @@ pub struct StorageError {
     pub kind: StorageErrorKind,
     /// A sentence for operators: the location and the cause, never a credential or a host.
     pub message: String,
+    /// The database's five characters for the cause, if the database itself reported it.
+    sqlstate: Option<Box<str>>,
 }
 
 /// The kind of an error, which tells the caller how to continue.
@@ -16,6 +18,8 @@ pub struct StorageError {
 pub enum StorageErrorKind {
     /// Nothing was written. The same call may succeed later.
     Unavailable,
+    /// Nothing was written, because too many callers wait for a store that works. The same call may succeed later.
+    Busy,
     /// No answer arrived in time, so the write may have happened or may still happen. Only an idempotent or
     /// fenced call may be repeated.
     Indeterminate,
@@ -27,6 +31,8 @@ pub enum StorageErrorKind {
     Conflict,
     /// This store does not hold the run.
     NotFound,
+    /// The store holds a value that this version does not know, for example a status word of a newer version.
+    Unreadable,
     /// The store rejects the call, now and later.
     Invalid,
     /// Another process changed the run at the same time, and nothing was written. Repeat the whole operation.
@@ -36,19 +42,40 @@ pub enum StorageErrorKind {
 impl StorageError {
     #[must_use]
     pub fn new(kind: StorageErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), sqlstate: None }
     }
 
-    /// Whether the store itself failed. The breaker counts these errors.
+    /// Names the SQLSTATE of the cause.
+    #[must_use]
+    pub fn with_sqlstate(self, sqlstate: &str) -> Self {
+        Self { sqlstate: Some(sqlstate.into()), ..self }
+    }
+
+    /// The SQLSTATE of the cause, if the database reported one.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.sqlstate.as_deref()
+    }
+
+    /// Whether the store did not take the call, so that another store or a later call may.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         matches!(
             self.kind,
             StorageErrorKind::Unavailable
+                | StorageErrorKind::Busy
                 | StorageErrorKind::Indeterminate
                 | StorageErrorKind::Schema
                 | StorageErrorKind::CasConflict
         )
+    }
+}
+
+impl StorageError {
+    /// Whether the error says that the store is down. The breaker counts these errors.
+    #[must_use]
+    pub fn is_failure_of_the_store(&self) -> bool {
+        self.is_outage() && self.kind != StorageErrorKind::Busy
     }
 }
 

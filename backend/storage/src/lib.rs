@@ -65,6 +65,7 @@ pub use self::{
     part::{Part, UnknownPart},
     ports::{
         changes::{ChangeNotifier, Mark, Notification, RunChanges},
+        clock_skew::ClockSkew,
         control::Control,
         lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
         listing::{COUNTED_MAX, FrontendRun, Listing, PageStart, Position, RunPage, RunQueries, RunSummary},

@@ -234,7 +234,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every dependency, each as one check */
+        /**
+         * Every dependency, each as one check
+         * @description With an API key, the reasons name table, column, path and errno.
+         */
         get: operations["getDeepHealth"];
         put?: never;
         post?: never;
@@ -1080,6 +1083,11 @@ export interface components {
         StorageReport: {
             /** @description None without a database. */
             breaker: components["schemas"]["DatabaseBreaker"] | null;
+            /**
+             * Format: int64
+             * @description How far the database's clock is ahead of this process's, by the last probe. None while unknown.
+             */
+            database_clock_ahead_ms: number | null;
             /** @description How much of a run's outputs survives the loss of this container. */
             durability: components["schemas"]["Durability"];
             effective_mode: components["schemas"]["Mode"];

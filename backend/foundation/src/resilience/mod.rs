@@ -8,6 +8,6 @@ pub mod bulkhead;
 
 pub use self::{
     backoff::{Backoff, Jitter},
-    breaker::{Breaker, BreakerState, Limits, Permit, Policy, ProbedByTraffic},
+    breaker::{Breaker, BreakerState, Limits, Permit, Policy, ProbedByTraffic, Recovery},
     bulkhead::{Bulkhead, Stuck},
 };

@@ -1,16 +1,12 @@
 //! Asks the database of an open breaker whether it is back. No other call does.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use foundation::resilience::Jitter;
 use storage::router::{Database, Router};
 
 use crate::background::{Outcome, Pass, Schedule, Task, TaskError};
-
-/// Between two probes: half of it at least, all of it at most. Two seconds are what an operator waits without
-/// wondering, and nothing to a database.
-const INTERVAL_MAX: Duration = Duration::from_secs(2);
 
 /// Probes while the breaker is open. In a mode without the database nobody asks it.
 pub struct DatabaseProbe {
@@ -40,19 +36,24 @@ impl Task for DatabaseProbe {
         tracing::warn!(event = "database_probe_failed", task = self.name(), %error, "the database does not answer yet; will retry");
     }
 
-    /// A probe is due when the breaker has been open for one interval since the last probe.
+    /// A probe is due when the breaker has been open for one wait since the last probe. Half of the wait is random, so
+    /// that several replicas do not probe at once.
     async fn woken(&mut self) {
-        self.database.breaker.wait_until_open().await;
-        tokio::time::sleep(Jitter::Random.spread(INTERVAL_MAX)).await;
+        let breaker = &self.database.breaker;
+        breaker.wait_until_open().await;
+        tokio::time::sleep(Jitter::Random.spread(breaker.probe_wait())).await;
     }
 
     async fn pass(&mut self, _: &Pass<'_>) -> Result<Outcome, TaskError> {
         if !self.router.uses_database() {
             return Ok(Outcome::Skipped("the mode has no database"));
         }
-        let answer = self.database.store.probe().await;
+        let answer = self.database.store.prove_recovery().await;
         self.database.breaker.probed(&answer);
         answer?;
+        if !self.database.breaker.is_closed() {
+            return Ok(Outcome::Skipped("the database answers; one more probe decides"));
+        }
         (self.on_closed)();
         Ok(Outcome::done("the database answers again"))
     }

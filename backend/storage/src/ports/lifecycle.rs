@@ -10,6 +10,7 @@ use pipeline::{
 
 use crate::{
     error::StorageError,
+    ports::clock_skew::ClockSkew,
     run::{End, RunSubmission},
 };
 
@@ -134,4 +135,18 @@ pub trait Lifecycle: Send + Sync {
     ///
     /// `Unavailable`, `Indeterminate` or `Schema` says why it would not.
     async fn probe(&self) -> Result<(), StorageError>;
+
+    /// As [`Lifecycle::probe`], after an outage: it writes as much as a stage has.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Indeterminate` or `Schema` says why the store would not accept a write.
+    async fn prove_recovery(&self) -> Result<(), StorageError> {
+        self.probe().await
+    }
+
+    /// How far the store's clock is from ours, as the last probe measured it. None for a store without a clock.
+    fn clock_skew(&self) -> Option<ClockSkew> {
+        None
+    }
 }

@@ -1,6 +1,7 @@
 //! The ports of a store, one file per concern.
 
 pub mod changes;
+pub mod clock_skew;
 pub mod control;
 pub mod lifecycle;
 pub mod listing;

@@ -26,6 +26,6 @@ mod values;
 
 pub use self::{
     changes::listener::Listener,
-    pool::{address, config},
+    pool::{address, config, session::shares_server_processes},
     store::{Connections, PostgresStore},
 };

@@ -11,6 +11,7 @@ use pipeline::{
 use crate::{
     error::StorageError,
     ports::{
+        clock_skew::ClockSkew,
         control::Control,
         lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
         listing::{FrontendRun, Listing, RunPage, RunQueries},
@@ -21,7 +22,11 @@ use crate::{
     },
     postgres::{
         leases::{claim, lost, renew},
-        pool::{connections::bounded, db_error::Access, probe},
+        pool::{
+            connections::bounded,
+            db_error::Access,
+            probe::{self, Weight},
+        },
         queue_stats, replicas,
         runs::{accept, adopt, finish, list, load, retry_cancel, tombstones},
         stages::write,
@@ -30,6 +35,15 @@ use crate::{
     },
     run::{End, RunRecord, RunSubmission},
 };
+
+impl PostgresStore {
+    async fn probed(&self, weight: Weight) -> Result<(), StorageError> {
+        let clock = self.clock.as_deref();
+        let skew = bounded!(self.pool, Access::Read, |conn| probe::probe(conn, weight, clock))?;
+        self.note_skew(skew);
+        Ok(())
+    }
+}
 
 #[async_trait]
 impl Lifecycle for PostgresStore {
@@ -78,7 +92,15 @@ impl Lifecycle for PostgresStore {
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
-        bounded!(self.pool, Access::Read, |conn| probe::probe(conn))
+        self.probed(Weight::Light).await
+    }
+
+    async fn prove_recovery(&self) -> Result<(), StorageError> {
+        self.probed(Weight::Stage).await
+    }
+
+    fn clock_skew(&self) -> Option<ClockSkew> {
+        *self.skew.lock()
     }
 }
 

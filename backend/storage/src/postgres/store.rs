@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-
+use pipeline::clock::Clock;
 use tokio::sync::Notify;
 
 use crate::{
     error::StorageError,
+    ports::clock_skew::ClockSkew,
     postgres::pool::{address::Malformed, config::DatabaseConfig, connections::Pool},
 };
 
@@ -19,6 +20,10 @@ pub struct PostgresStore {
     pub(super) last_user: Arc<Mutex<String>>,
     /// Wakes the webhook dispatcher. None if webhooks are off.
     pub(super) telling: Option<Arc<Notify>>,
+    /// None where nobody asks for the difference of the clocks.
+    pub(super) clock: Option<Arc<dyn Clock>>,
+    /// The difference at the last probe.
+    pub(super) skew: Arc<Mutex<Option<ClockSkew>>>,
 }
 
 /// The connections of a store.
@@ -37,7 +42,44 @@ impl PostgresStore {
     /// [`Malformed`] if the address, or a parameter or file that it names, is wrong.
     pub fn new(config: &DatabaseConfig) -> Result<Option<Self>, Malformed> {
         let Some(address) = &config.url else { return Ok(None) };
-        Ok(Some(Self { pool: Pool::new(address, config)?, last_user: Arc::default(), telling: None }))
+        Ok(Some(Self {
+            pool: Pool::new(address, config)?,
+            last_user: Arc::default(),
+            telling: None,
+            clock: None,
+            skew: Arc::default(),
+        }))
+    }
+
+    /// Compares the database's clock with this one at each probe.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock: Some(clock), ..self }
+    }
+
+    /// Keeps the difference of the clocks. Logs when it becomes too large, and when it is small again.
+    pub(super) fn note_skew(&self, now: Option<ClockSkew>) {
+        let Some(now) = now else { return };
+        let before = self.skew.lock().replace(now);
+        let was_too_large = before.is_some_and(|before| before.is_too_large());
+        if now.is_too_large() != was_too_large {
+            let ClockSkew { ahead_ms, uncertainty_ms } = now;
+            if was_too_large {
+                tracing::info!(
+                    event = "clock_skew_ended",
+                    ahead_ms,
+                    uncertainty_ms,
+                    "the database's clock agrees with this one again"
+                );
+            } else {
+                tracing::warn!(
+                    event = "clock_skew",
+                    ahead_ms,
+                    uncertainty_ms,
+                    "the database's clock differs from this one; leases and times are compared across both"
+                );
+            }
+        }
     }
 
     /// Queues a webhook with each state change, and wakes the dispatcher.

@@ -26,7 +26,7 @@ impl ConnectivityTracker {
     /// Records the result of a call.
     pub(super) fn note<T>(&self, result: &Result<T, StorageError>, now: Duration) {
         match result {
-            Err(error) if error.is_outage() => self.lose(),
+            Err(error) if error.is_failure_of_the_store() => self.lose(),
             _ => {
                 let mut state = self.lock();
                 if *state == State::Lost {

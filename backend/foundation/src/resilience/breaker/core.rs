@@ -21,12 +21,57 @@ pub struct Limits {
     pub window: Duration,
 }
 
+/// How a breaker that is probed from outside closes again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovery {
+    /// So many good probes in a row close it. A relapse doubles them.
+    pub good_probes: u32,
+    /// The largest number of good probes, after many relapses.
+    pub good_probes_max: u32,
+    /// The wait before the first probe. A relapse multiplies it by four.
+    pub wait: Duration,
+    /// The longest wait, after many relapses.
+    pub wait_max: Duration,
+    /// The wait after a good probe.
+    pub confirm_wait: Duration,
+    /// An outage that begins within this time of the last one is a relapse.
+    pub stable_after: Duration,
+}
+
+impl Recovery {
+    /// One good probe closes the breaker, and nothing is remembered.
+    pub const AT_ONCE: Self = Self {
+        good_probes: 1,
+        good_probes_max: 1,
+        wait: Duration::from_secs(1),
+        wait_max: Duration::from_secs(1),
+        confirm_wait: Duration::ZERO,
+        stable_after: Duration::ZERO,
+    };
+
+    /// How many good probes an outage after so many relapses needs.
+    pub(super) fn needed(&self, relapses: u32) -> u32 {
+        let doubled = self.good_probes.saturating_mul(2_u32.saturating_pow(relapses.min(8)));
+        doubled.min(self.good_probes_max).max(1)
+    }
+
+    /// The wait before a probe that does not follow a good one.
+    pub(super) fn wait(&self, relapses: u32) -> Duration {
+        self.wait.saturating_mul(4_u32.saturating_pow(relapses.min(8))).min(self.wait_max)
+    }
+}
+
 /// Decides when a breaker opens, and hears of it.
 pub trait Policy: fmt::Debug + Send + Sync {
     /// Why a breaker is open. A refused caller gets it.
     type Reason: Clone + fmt::Debug + PartialEq + Send;
 
     fn limits(&self) -> &Limits;
+
+    /// How a breaker that is probed from outside closes again.
+    fn recovery(&self) -> &Recovery {
+        &Recovery::AT_ONCE
+    }
 
     /// Whether this one failure opens the breaker.
     fn opens_at_once(&self, _reason: &Self::Reason) -> bool {
@@ -67,6 +112,11 @@ pub(super) struct Inner<R> {
     pub(super) outage: Option<Outage<R>>,
     consecutive_failures: u32,
     window: Window,
+    /// Outages in a row that began soon after the last one.
+    pub(super) relapses: u32,
+    closed_at: Option<Duration>,
+    /// When a call last failed.
+    failed_at: Option<Duration>,
 }
 
 /// The time that a breaker is not closed.
@@ -77,12 +127,21 @@ pub(super) struct Outage<R> {
     /// The reading of the clock from which a caller may probe.
     pub(super) probe_from: Duration,
     pub(super) is_probing: bool,
+    /// Good probes in a row.
+    pub(super) good_probes: u32,
 }
 
 impl<P: Policy> Breaker<P> {
     #[must_use]
     pub fn new(policy: P, clock: Arc<dyn Clock>) -> Self {
-        let inner = Inner { outage: None, consecutive_failures: 0, window: Window::default() };
+        let inner = Inner {
+            outage: None,
+            consecutive_failures: 0,
+            window: Window::default(),
+            relapses: 0,
+            closed_at: None,
+            failed_at: None,
+        };
         Self { policy, clock, inner: Mutex::new(inner), is_open: watch::Sender::new(false) }
     }
 
@@ -100,6 +159,12 @@ impl<P: Policy> Breaker<P> {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.lock().outage.is_none()
+    }
+
+    /// When a call last failed, by the monotonic clock.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<Duration> {
+        self.inner.lock().failed_at
     }
 
     /// Returns when the breaker is open.
@@ -121,6 +186,7 @@ impl<P: Policy> Breaker<P> {
             inner.consecutive_failures = 0;
             return;
         };
+        inner.failed_at = Some(now);
         inner.consecutive_failures = inner.consecutive_failures.saturating_add(1);
         let is_too_much = self.policy.opens_at_once(&reason)
             || limits.consecutive_failures_max.is_some_and(|max| inner.consecutive_failures >= max)
@@ -128,7 +194,16 @@ impl<P: Policy> Breaker<P> {
                 && f64::from(failures) > f64::from(calls) * limits.failure_share_max);
         if is_too_much {
             let probe_from = now + open_for;
-            inner.outage = Some(Outage { since: now, reason: reason.clone(), probe_from, is_probing: false });
+            let stable_after = self.policy.recovery().stable_after;
+            let is_relapse = inner.closed_at.is_some_and(|at| now.saturating_sub(at) < stable_after);
+            inner.relapses = if is_relapse { inner.relapses.saturating_add(1) } else { 0 };
+            inner.outage = Some(Outage {
+                since: now,
+                reason: reason.clone(),
+                probe_from,
+                is_probing: false,
+                good_probes: 0,
+            });
             drop(inner);
             self.policy.opened(&reason);
             self.publish();
@@ -141,6 +216,7 @@ impl<P: Policy> Breaker<P> {
         let Some(outage) = inner.outage.take() else { return };
         inner.consecutive_failures = 0;
         inner.window = Window::default();
+        inner.closed_at = Some(self.clock.monotonic());
         drop(inner);
         self.publish();
         self.policy.closed(self.clock.monotonic().saturating_sub(outage.since));

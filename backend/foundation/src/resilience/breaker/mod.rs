@@ -10,6 +10,6 @@ mod traffic;
 mod window;
 
 pub use self::{
-    core::{Breaker, BreakerState, Limits, Policy},
+    core::{Breaker, BreakerState, Limits, Policy, Recovery},
     traffic::{Permit, ProbedByTraffic},
 };

@@ -22,15 +22,41 @@ impl<P: Policy> Breaker<P> {
         self.count(failure, Duration::ZERO);
     }
 
-    /// Takes note of what a probe of an open breaker found: none for a success. A failure renews the reason.
+    /// Takes note of a failure alone. For calls whose success proves nothing.
+    pub fn record_failure(&self, failure: P::Reason) {
+        self.count(Some(failure), Duration::ZERO);
+    }
+
+    /// Takes note of what a probe of an open breaker found: none for a success. Enough good probes in a row close
+    /// the breaker. A failure renews the reason, and the count begins anew.
     pub fn probed(&self, failure: Option<P::Reason>) {
+        let recovery = self.policy.recovery();
+        let mut inner = self.inner.lock();
+        let needed = recovery.needed(inner.relapses);
+        let Some(outage) = &mut inner.outage else { return };
         match failure {
-            None => self.close(),
-            Some(reason) => {
-                if let Some(outage) = &mut self.inner.lock().outage {
-                    outage.reason = reason;
+            None => {
+                outage.good_probes = outage.good_probes.saturating_add(1);
+                if outage.good_probes >= needed {
+                    drop(inner);
+                    self.close();
                 }
             }
+            Some(reason) => {
+                outage.good_probes = 0;
+                outage.reason = reason;
+            }
+        }
+    }
+
+    /// How long to wait before the next probe: shortly after a good one, longer after each relapse.
+    #[must_use]
+    pub fn probe_wait(&self) -> Duration {
+        let recovery = self.policy.recovery();
+        let inner = self.inner.lock();
+        match &inner.outage {
+            Some(outage) if outage.good_probes > 0 => recovery.confirm_wait,
+            _ => recovery.wait(inner.relapses),
         }
     }
 }
@@ -39,19 +65,23 @@ impl<P: Policy> Breaker<P> {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{BreakerState, Limits};
+    use super::super::{BreakerState, Limits, Recovery};
     use super::*;
     use crate::clock::SystemClock;
 
     /// Opens at once for `true`.
     #[derive(Debug)]
-    struct Database(Limits);
+    struct Database(Limits, Recovery);
 
     impl Policy for Database {
         type Reason = bool;
 
         fn limits(&self) -> &Limits {
             &self.0
+        }
+
+        fn recovery(&self) -> &Recovery {
+            &self.1
         }
 
         fn opens_at_once(&self, is_schema: &bool) -> bool {
@@ -66,7 +96,7 @@ mod tests {
             calls_min: 10,
             window: Duration::from_secs(30),
         };
-        Breaker::new(Database(limits), Arc::new(SystemClock::default()))
+        Breaker::new(Database(limits, Recovery::AT_ONCE), Arc::new(SystemClock::default()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -95,6 +125,34 @@ mod tests {
         assert!(breaker.admit().is_ok());
         breaker.record(Some(false));
         assert!(breaker.is_closed(), "it counts anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_relapse_needs_more_probes_and_time() {
+        let mut policy = Database(breaker().policy.0.clone(), Recovery::AT_ONCE);
+        policy.1 = Recovery {
+            good_probes: 2,
+            good_probes_max: 4,
+            wait_max: Duration::from_secs(10),
+            confirm_wait: Duration::from_millis(250),
+            stable_after: Duration::from_secs(60),
+            ..Recovery::AT_ONCE
+        };
+        let breaker = Breaker::new(policy, Arc::new(SystemClock::default()));
+        for (wait, needed) in [(1, 2), (4, 4), (10, 4)] {
+            breaker.record(Some(true));
+            assert_eq!(breaker.probe_wait(), Duration::from_secs(wait));
+            breaker.probed(None);
+            breaker.probed(Some(false));
+            for _ in 0..needed {
+                assert!(!breaker.is_closed(), "a bad probe starts the count anew");
+                breaker.probed(None);
+            }
+            assert!(breaker.is_closed());
+        }
+        tokio::time::advance(Duration::from_secs(61)).await;
+        breaker.record(Some(true));
+        assert_eq!(breaker.probe_wait(), Duration::from_secs(1), "later it is no relapse");
     }
 
     #[tokio::test(start_paused = true)]

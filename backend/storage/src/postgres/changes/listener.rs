@@ -23,6 +23,7 @@ use crate::{
             address::{Address, Malformed},
             config::DatabaseConfig,
             db_error::DbError,
+            session::shares_server_processes,
         },
     },
 };
@@ -58,6 +59,13 @@ pub struct Listener {
     timeout: Duration,
 }
 
+fn warn_of_pooler() {
+    tracing::info!(
+        event = "direct_address_missing",
+        "the database's address leads through a pooler; DATABASE_URL_NON_POOLING lets replicas receive notifications"
+    );
+}
+
 impl Listener {
     /// Creates a listener for the session address. None without a database. None with only a pooler, because
     /// a pooler forwards no notifications.
@@ -69,10 +77,7 @@ impl Listener {
         let Some(address) = config.session_url() else { return Ok(None) };
         let Address { options, is_pooled, .. } = Address::parse(address)?;
         if is_pooled {
-            tracing::info!(
-                event = "direct_address_missing",
-                "DATABASE_URL leads through a pooler; DATABASE_URL_NON_POOLING lets replicas receive notifications"
-            );
+            warn_of_pooler();
             return Ok(None);
         }
         let options = options.application_name("innovation listener");
@@ -97,6 +102,16 @@ impl Listener {
         };
         if !has_database {
             // The flags cannot change any more.
+            stop.cancelled().await;
+            return Ok(());
+        }
+        // A pooler forwards no notification, and would keep the subscription for its next client.
+        let is_behind_pooler = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            is_behind_pooler = shares_server_processes(&self.options) => is_behind_pooler,
+        };
+        if is_behind_pooler {
+            warn_of_pooler();
             stop.cancelled().await;
             return Ok(());
         }

@@ -21,6 +21,10 @@ pub(in crate::postgres) enum DbError {
     Driver(sqlx::Error),
     /// It exceeded this time limit.
     Elapsed(Duration),
+    /// No connection could be made in time.
+    Unanswered,
+    /// All connections are in use. They work, and are returned.
+    Busy,
     /// The database answered with a refusal.
     Store(StorageError),
 }
@@ -37,22 +41,58 @@ impl From<StorageError> for DbError {
     }
 }
 
+/// The consequence of a fault for the connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::postgres) enum Verdict {
+    /// The connection is idle again, and its plans match the current schema.
+    Usable,
+    /// This connection is of no more use.
+    Spent,
+    /// This connection and all that are as old are of no more use: the server is read-only, shuts down or is gone.
+    Outdated,
+    /// As `Spent`. A pooler gives each transaction another server process.
+    Pooler,
+}
+
 impl DbError {
-    /// Whether the connection is idle again, and its plans match the current schema.
-    pub(in crate::postgres) fn leaves_the_connection_usable(&self) -> bool {
+    pub(in crate::postgres) fn verdict(&self) -> Verdict {
         match self {
+            Self::Store(error) if error.sqlstate() == Some("25006") => Verdict::Outdated,
             Self::Store(_) | Self::Driver(sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. }) => {
-                true
+                Verdict::Usable
             }
-            // The plan belongs to an older schema, or the server no longer knows the statement.
-            Self::Driver(sqlx::Error::Database(error)) => {
-                let code = error.code().unwrap_or_default();
-                !matches!(&*code, "0A000" | "26000" | "42P05")
-                    && !code.starts_with("57P")
-                    && !code.starts_with("08")
-            }
-            Self::Driver(_) | Self::Elapsed(_) => false,
+            Self::Driver(sqlx::Error::Database(error)) => match &*error.code().unwrap_or_default() {
+                // The server has become a standby, or shuts down.
+                "25006" | "57P01" | "57P02" | "57P03" => Verdict::Outdated,
+                // The prepared statement is unknown there, or already exists there.
+                "26000" | "42P05" => Verdict::Pooler,
+                // The plan belongs to an older schema, or the session is over.
+                code if code == "0A000" || code.starts_with("57P") || code.starts_with("08") => {
+                    Verdict::Spent
+                }
+                _ => Verdict::Usable,
+            },
+            Self::Driver(sqlx::Error::Io(_)) => Verdict::Outdated,
+            Self::Driver(_) | Self::Elapsed(_) | Self::Unanswered | Self::Busy => Verdict::Spent,
         }
+    }
+
+    /// Whether the server admits no further connection, of this role or at all.
+    pub(in crate::postgres) fn is_connection_limit(&self) -> bool {
+        self.has_sqlstate(&["53300"])
+    }
+
+    /// Whether the next attempt to connect may succeed: the server is full, starts, or restarts.
+    pub(in crate::postgres) fn may_pass(&self) -> bool {
+        match self {
+            Self::Driver(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            _ => self.has_sqlstate(&["53300", "57P03"]),
+        }
+    }
+
+    fn has_sqlstate(&self, codes: &[&str]) -> bool {
+        matches!(self, Self::Driver(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| codes.contains(&&*code)))
     }
 
     /// The error of a call that had no connection yet.
@@ -71,6 +111,15 @@ impl DbError {
             Self::Elapsed(within) => {
                 StorageError::new(unanswered, format!("no answer from the database within {within:?}"))
             }
+            Self::Unanswered => StorageError::new(
+                StorageErrorKind::Unavailable,
+                "no connection to the database in time: it does not answer",
+            ),
+            Self::Busy => StorageError::new(
+                StorageErrorKind::Busy,
+                "no connection to the database in time: all are in use, and the server admits no more; see \
+                 DATABASE_POOL_SIZE and the limit of the role",
+            ),
             Self::Driver(error) => from_driver(&error, unanswered),
         }
     }
@@ -81,19 +130,16 @@ fn from_driver(error: &sqlx::Error, unanswered: StorageErrorKind) -> StorageErro
         return StorageError::new(StorageErrorKind::Unavailable, what);
     }
     match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code().unwrap_or_default();
-            StorageError::new(kind_of(&code), sentence(&code, error.message()))
-        }
-        sqlx::Error::PoolTimedOut => StorageError::new(
-            StorageErrorKind::Unavailable,
-            "no connection to the database in time: it refuses, does not answer, or all connections are in use",
-        ),
+        sqlx::Error::Database(error) => from_server(error.as_ref()),
         sqlx::Error::PoolClosed => {
             StorageError::new(StorageErrorKind::Unavailable, "the connections to the database are closed")
         }
         sqlx::Error::Io(error) => {
-            StorageError::new(unanswered, format!("the connection to the database broke ({})", error.kind()))
+            let errno = error.raw_os_error().map(|errno| format!(", errno {errno}")).unwrap_or_default();
+            StorageError::new(
+                unanswered,
+                format!("the connection to the database broke ({}{errno})", error.kind()),
+            )
         }
         sqlx::Error::Configuration(_) => {
             StorageError::new(StorageErrorKind::Unavailable, "the database's address is malformed")
@@ -110,11 +156,27 @@ fn from_driver(error: &sqlx::Error, unanswered: StorageErrorKind) -> StorageErro
     }
 }
 
+/// The error that the server reports, with the table and the column that it names.
+fn from_server(error: &dyn sqlx::error::DatabaseError) -> StorageError {
+    let code = error.code().unwrap_or_default();
+    let mut message = sentence(&code, error.message());
+    if let Some(error) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+        for (what, name) in [("table", error.table()), ("column", error.column())] {
+            // Most messages name both already.
+            if let Some(name) = name.filter(|name| !message.contains(*name)) {
+                message = format!("{message}, {what} {name}");
+            }
+        }
+    }
+    StorageError::new(kind_of(&code), message).with_sqlstate(&code)
+}
+
 /// Maps a SQLSTATE to a kind of error.
 fn kind_of(code: &str) -> StorageErrorKind {
     match code {
-        // A table, column, function, type, schema, unique key or permission is missing.
-        "42P01" | "42703" | "42704" | "42883" | "42804" | "42P10" | "42501" | "3F000" => {
+        // A table, column, function, type, schema, unique key or permission is missing, or a column that this
+        // version does not know wants a value.
+        "42P01" | "42703" | "42704" | "42883" | "42804" | "42P10" | "42501" | "3F000" | "23502" => {
             StorageErrorKind::Schema
         }
         // A schema change or a pooler has invalidated a plan or prepared statement. The next connection
@@ -167,10 +229,8 @@ mod tests {
             DbError::Elapsed(Duration::from_secs(2)).during(Access::Write).kind,
             StorageErrorKind::Indeterminate
         );
-        assert_eq!(
-            DbError::Driver(sqlx::Error::PoolTimedOut).during(Access::Write).kind,
-            StorageErrorKind::Unavailable
-        );
+        assert_eq!(DbError::Unanswered.during(Access::Write).kind, StorageErrorKind::Unavailable);
+        assert_eq!(DbError::Busy.during(Access::Write).kind, StorageErrorKind::Busy);
         assert!(!reset().during(Access::Write).message.contains("10.1"));
     }
 

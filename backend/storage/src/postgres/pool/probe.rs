@@ -1,22 +1,50 @@
-//! Checks whether the database would accept a write: all tables and columns exist, and the user has the
-//! privileges.
+//! Checks whether the database takes writes: all tables and columns exist, the user has the privileges, and rows of
+//! the probe's own can be inserted and changed. The rows are never committed, so nobody else sees them, no webhook
+//! is sent, and no notification leaves the server.
 
+use pipeline::{clock::Clock, run::RunId};
 use sqlx::Row as _;
+use uuid::Uuid;
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    postgres::pool::{connections::PooledConn, db_error::DbError},
+    ports::clock_skew::ClockSkew,
+    postgres::{
+        pool::{connections::PooledConn, db_error::DbError, session::read_only},
+        runs::load,
+    },
 };
 
+/// How much a probe writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::postgres) enum Weight {
+    /// Small rows, for the questions of a healthy service.
+    Light,
+    /// As much as a stage, so that a disk that is almost full is not taken for a working one.
+    Stage,
+}
+
+impl Weight {
+    /// Pieces of 32 random characters, which the server cannot compress much. A stage has some 60 KB.
+    const fn pieces(self) -> i32 {
+        match self {
+            Self::Light => 1,
+            Self::Stage => 2048,
+        }
+    }
+}
+
 /// The statement reads no rows. A missing column is found when the server parses it.
-const PROBE: &str = r#"
+const READ: &str = r#"
 SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
+  (extract(epoch FROM clock_timestamp()) * 1000)::int8,
   ARRAY(
     SELECT needed.privilege || ' on ' || needed.relation
     FROM (VALUES
       ('"User"', 'SELECT'), ('"User"', 'INSERT'),
       ('"PipelineRun"', 'SELECT'), ('"PipelineRun"', 'INSERT'), ('"PipelineRun"', 'UPDATE'),
       ('"RunTombstone"', 'SELECT'),
+      ('"WebhookDelivery"', 'SELECT'), ('"WebhookDelivery"', 'INSERT'), ('"WebhookDelivery"', 'UPDATE'),
       ('"StageOutput"', 'SELECT'), ('"StageOutput"', 'INSERT'), ('"StageOutput"', 'UPDATE'),
       ('"OpportunityCard"', 'SELECT'), ('"OpportunityCard"', 'INSERT'),
       ('"OpportunityCard"', 'UPDATE'),
@@ -33,9 +61,15 @@ LEFT JOIN (
     "updatedAt", "acceptedAt", "requestDigest", "brandId", "priority", "generation", "attempts", "leaseOwner",
     "leaseEpoch", "leaseUntil", "startedAt", "currentStage", "stageStartedAt", "stage1Digest", "stage2Digest",
     "stage3Digest", "stage4Digest", "reportDigest", "grounding", "lostUsd", "filesMissingStages",
-    "unsyncedStages", "errorCode", "errorStage", "errorMessage", "errorCanRetry"
+    "unsyncedStages", "conflictedStages", "syncProof", "syncProvedAt",
+    "errorCode", "errorStage", "errorMessage", "errorCanRetry"
   FROM "PipelineRun" LIMIT 0
 ) AS run ON true
+LEFT JOIN (SELECT "runId", "generation", "deletedAt" FROM "RunTombstone" LIMIT 0) AS tombstone ON true
+LEFT JOIN (
+  SELECT "runId", "generation", "event", "attempts", "nextAttemptAt", "settledAt", "outcome", "lastError", "createdAt"
+  FROM "WebhookDelivery" LIMIT 0
+) AS delivery ON true
 LEFT JOIN (SELECT "id", "clerkId", "email", "updatedAt" FROM "User" LIMIT 0) AS person ON true
 LEFT JOIN (
   SELECT "id", "runId", "stageNumber", "stageName", "status", "output", "completedAt", "createdAt"
@@ -50,18 +84,136 @@ LEFT JOIN (
   FROM "InspirationReport" LIMIT 0
 ) AS page ON true"#;
 
-pub(in crate::postgres) async fn probe(conn: &mut PooledConn<'_>) -> Result<(), DbError> {
+/// Inserts a row of each table that a run needs, with the columns that the service sets. $1 id
+const INSERT: &str = r#"
+WITH person AS (
+  INSERT INTO "User" ("id", "clerkId", "email", "updatedAt") VALUES ($1, $1, $1, now())
+),
+run AS (
+  INSERT INTO "PipelineRun" ("id", "userId", "documentName", "documentUrl", "companyName", "status",
+    "pipelineVersion", "createdAt", "updatedAt", "acceptedAt", "requestDigest", "brandId", "leaseOwner", "leaseEpoch",
+    "leaseUntil", "attempts", "startedAt")
+  VALUES ($1, $1, 'probe', 'https://probe', 'probe', 'CANCELLED', '1.0', now(), now(), now(), 'probe', 'probe', 'probe',
+    1, now(), 1, now())
+),
+output AS (
+  INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt", "createdAt")
+  VALUES ($1, $1, 1, '', 'PROCESSING', '', now(), now())
+),
+card AS (
+  INSERT INTO "OpportunityCard" ("id", "runId", "number", "title", "content", "createdAt", "updatedAt")
+  VALUES ($1, $1, 1, '', '', now(), now())
+),
+page AS (
+  INSERT INTO "InspirationReport" ("id", "runId", "selectedTrack", "nonSelectedTrack", "stage1Output", "stage2Output",
+    "stage3Output", "stage4Output", "stage5Output", "createdAt", "updatedAt")
+  VALUES ($1, $1, '', '', '', '', '', '', '', now(), now())
+),
+delivery AS (
+  INSERT INTO "WebhookDelivery" ("runId", "generation", "event", "attempts", "nextAttemptAt", "settledAt", "outcome")
+  VALUES ($1, 1, 1, 0, now(), now(), 'superseded')
+)
+SELECT 1"#;
+
+/// Changes each of those rows as a stage and an end do. Returns the number of changed rows. $1 id, $2 pieces
+const UPDATE: &str = r#"
+WITH text AS (SELECT string_agg(md5(random()::text), '') AS "body" FROM generate_series(1, $2)),
+run AS (
+  UPDATE "PipelineRun" SET "status" = 'FAILED', "stage1Output" = jsonb_build_object('probe', text."body"),
+    "stage2Output" = '{}', "stage3Output" = '{}', "stage4Output" = '{}', "fullReportMarkdown" = '',
+    "stage1Digest" = '', "stage2Digest" = '', "stage3Digest" = '', "stage4Digest" = '', "reportDigest" = '',
+    "currentStage" = 1, "stageStartedAt" = now(), "startedAt" = now(), "attempts" = 0, "generation" = 2,
+    "leaseOwner" = NULL, "leaseEpoch" = 2, "leaseUntil" = NULL, "completedAt" = now(), "duration" = 1,
+    "grounding" = 1, "lostUsd" = 0, "errorCode" = '', "errorStage" = 1, "errorMessage" = '', "errorCanRetry" = true,
+    "filesMissingStages" = '{}', "unsyncedStages" = '{}', "conflictedStages" = '{}', "syncProof" = '{}',
+    "syncProvedAt" = now(), "updatedAt" = now()
+  FROM text WHERE "id" = $1 RETURNING 1
+),
+output AS (
+  UPDATE "StageOutput" SET "status" = 'COMPLETED', "output" = '', "completedAt" = now() WHERE "runId" = $1 RETURNING 1
+),
+card AS (
+  UPDATE "OpportunityCard" SET "title" = '', "content" = '', "updatedAt" = now() WHERE "runId" = $1 RETURNING 1
+),
+page AS (
+  UPDATE "InspirationReport" SET "selectedTrack" = '', "nonSelectedTrack" = '', "stage1Output" = '',
+    "stage2Output" = '', "stage3Output" = '', "stage4Output" = '', "stage5Output" = '', "updatedAt" = now()
+  WHERE "runId" = $1 RETURNING 1
+),
+delivery AS (
+  UPDATE "WebhookDelivery" SET "attempts" = 1, "nextAttemptAt" = now(), "settledAt" = now(), "outcome" = '',
+    "lastError" = '' WHERE "runId" = $1 RETURNING 1
+)
+SELECT (SELECT count(*) FROM run) + (SELECT count(*) FROM output) + (SELECT count(*) FROM card)
+  + (SELECT count(*) FROM page) + (SELECT count(*) FROM delivery)"#;
+
+/// The rows that [`UPDATE`] changes.
+const CHANGED: i64 = 5;
+
+/// Probes the database. Returns how far its clock is from ours, if the caller has one.
+pub(in crate::postgres) async fn probe(
+    conn: &mut PooledConn<'_>,
+    weight: Weight,
+    clock: Option<&dyn Clock>,
+) -> Result<Option<ClockSkew>, DbError> {
+    let skew = read(conn, clock).await?;
+    conn.begin_trial().await?;
+    write(conn, weight).await.map_err(of_the_schema)?;
+    conn.undo_trial().await?;
+    Ok(skew)
+}
+
+async fn read(conn: &mut PooledConn<'_>, clock: Option<&dyn Clock>) -> Result<Option<ClockSkew>, DbError> {
     // Parse it anew each time, because an earlier plan proves nothing.
-    let row = conn.query(PROBE).persistent(false).fetch_one(conn.connection()?).await?;
+    let query = conn.query(READ).persistent(false);
+    let asked_at = clock.map(|clock| (clock.now(), clock.monotonic()));
+    let row = query.fetch_one(conn.connection()?).await?;
+    let round_trip = clock.zip(asked_at).map(|(clock, (_, since))| clock.monotonic().saturating_sub(since));
     let (in_recovery, read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     if in_recovery || read_only {
-        let what = "the database is read-only: a standby, or being switched over";
-        return Err(DbError::Store(StorageError::new(StorageErrorKind::Unavailable, what)));
+        return Err(self::read_only());
     }
-    let missing: Vec<String> = row.try_get(2)?;
-    if missing.is_empty() {
+    let missing: Vec<String> = row.try_get(3)?;
+    if !missing.is_empty() {
+        let what = format!("the database user lacks {} (SQLSTATE 42501)", missing.join(", "));
+        let lacks = StorageError::new(StorageErrorKind::Schema, what).with_sqlstate("42501");
+        return Err(DbError::Store(lacks));
+    }
+    let theirs: i64 = row.try_get(2)?;
+    Ok(asked_at.zip(round_trip).map(|((ours, _), round_trip)| ClockSkew::new(ours, theirs, round_trip)))
+}
+
+async fn write(conn: &mut PooledConn<'_>, weight: Weight) -> Result<(), DbError> {
+    let id = format!("probe-{}", Uuid::new_v4());
+    conn.query(INSERT).persistent(false).bind(&id).execute(conn.connection()?).await?;
+    // The real statement finds a column of another type, and a row that is hidden.
+    let run = RunId::parse(&id).map_err(|_| sqlx::Error::RowNotFound)?;
+    if load::load(conn, &run).await?.is_none() {
+        return Err(hidden());
+    }
+    let update = conn.query(UPDATE).persistent(false).bind(&id).bind(weight.pieces());
+    let changed: i64 = update.fetch_one(conn.connection()?).await?.try_get(0)?;
+    if changed == CHANGED {
         return Ok(());
     }
-    let what = format!("the database user lacks {}", missing.join(", "));
-    Err(DbError::Store(StorageError::new(StorageErrorKind::Schema, what)))
+    Err(hidden())
+}
+
+fn hidden() -> DbError {
+    let what = "the database does not let this user see or change rows of its own";
+    DbError::Store(StorageError::new(StorageErrorKind::Schema, what))
+}
+
+/// A row of the probe violates no constraint of our schema, so a violated one is not ours.
+fn of_the_schema(fault: DbError) -> DbError {
+    match fault {
+        DbError::Driver(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code.starts_with("23")) =>
+        {
+            let mut error = DbError::Driver(sqlx::Error::Database(error)).before_it_was_sent();
+            error.kind = StorageErrorKind::Schema;
+            DbError::Store(error)
+        }
+        other => other,
+    }
 }

@@ -163,7 +163,7 @@ pub(in crate::postgres) fn failure(row: &PgRow) -> Result<Option<RunFailure>, Db
 pub(in crate::postgres) fn status(word: &str) -> Result<RunStatus, DbError> {
     RunStatus::deserialize(word.into_deserializer()).map_err(|_: WordError| {
         let what = format!("status {word:?} is unknown to this version");
-        DbError::Store(StorageError::new(StorageErrorKind::Schema, what))
+        DbError::Store(StorageError::new(StorageErrorKind::Unreadable, what))
     })
 }
 
