@@ -17,9 +17,11 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::schedule::{Event, Fault, Flip, Misbehaviour, REPLICAS};
 use crate::support::{
+    assert_ok,
     openrouter::{Reply, Wrapping},
     postgres::{Postgres, Stop},
     proxy::Proxy,
+    s3::S3,
     service::{Service, TestEnv},
 };
 
@@ -34,11 +36,28 @@ pub(super) struct Happened {
     pub(super) ended: Instant,
 }
 
-/// One replica: its process, its network, its disk.
+/// The migration that is rolled back: it has the columns of the stage outputs.
+const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
+
+/// More than the runs of a soak can ask for in one outage of the model.
+const OUTAGE_REPLIES: usize = 100_000;
+
+/// Where the replicas keep their files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// On a disk each, as containers have.
+    OwnDisks,
+    /// In one bucket.
+    Bucket,
+}
+
+/// One replica: its process, its networks, its disk.
 pub(super) struct Replica {
-    name: String,
+    pub(super) name: String,
     pub(super) base: PathBuf,
     proxy: AsyncMutex<Proxy>,
+    /// Between the replica and the bucket, if there is one.
+    bucket: Option<AsyncMutex<Proxy>>,
     service: AsyncMutex<Option<Service>>,
     /// 0 while it is down.
     port: AtomicU16,
@@ -49,18 +68,20 @@ pub(super) struct Cluster {
     pub(super) env: TestEnv,
     pub(super) database_url: String,
     pub(super) replicas: Vec<Replica>,
+    pub(super) bucket: Option<S3>,
     postgres: Arc<Mutex<Postgres>>,
     flags: PathBuf,
     happened: Mutex<Vec<Happened>>,
 }
 
 impl Cluster {
-    pub(super) async fn start(mut env: TestEnv) -> Self {
+    pub(super) async fn start(mut env: TestEnv, files: Files) -> Self {
         let database_url = env.database_url();
         let postgres = env.postgres.take().unwrap();
         let address = url::Url::parse(&database_url).unwrap();
         let address = format!("127.0.0.1:{}", address.port().unwrap()).parse().unwrap();
         let flags = env.folder.path().join("flags");
+        let bucket = (files == Files::Bucket).then(S3::start);
         let mut replicas = Vec::new();
         for number in 0..REPLICAS {
             let name = format!("replica-{number}");
@@ -68,6 +89,10 @@ impl Cluster {
                 base: env.folder.path().join(&name),
                 name,
                 proxy: AsyncMutex::new(Proxy::start(address).await),
+                bucket: match &bucket {
+                    Some(bucket) => Some(AsyncMutex::new(Proxy::start(bucket.address).await)),
+                    None => None,
+                },
                 service: AsyncMutex::default(),
                 port: AtomicU16::new(0),
             });
@@ -76,6 +101,7 @@ impl Cluster {
             env,
             database_url,
             replicas,
+            bucket,
             postgres: Arc::new(Mutex::new(postgres)),
             flags,
             happened: Mutex::default(),
@@ -135,9 +161,19 @@ impl Cluster {
                 tokio::task::block_in_place(|| service.kill());
             }
             Fault::Pause(replica) => self.signal(replica, "STOP").await,
-            Fault::FillDisk(replica) => self.limit_files(replica, Some(FULL_DISK_BYTES)).await,
+            Fault::RestoreBackup => self.at_rest(Postgres::keep_backup).await,
+            Fault::RollBackMigration => {
+                self.migrate(&["rollback", STAGE_OUTPUTS, "--method", "drop", "--confirm", "postgres"]).await;
+            }
+            Fault::LoseFiles(replica) => match &self.replicas[replica].bucket {
+                Some(bucket) => bucket.lock().await.swallow(),
+                None => self.limit_files(replica, Some(FULL_DISK_BYTES)).await,
+            },
             Fault::Model(misbehaviour, times) => {
                 self.env.model.script(std::iter::repeat_n(reply(misbehaviour), times));
+            }
+            Fault::ModelOutage(misbehaviour) => {
+                self.env.model.script(std::iter::repeat_n(reply(misbehaviour), OUTAGE_REPLIES));
             }
             Fault::Flags(flip) => self.flip(Some(flip)),
         }
@@ -155,8 +191,14 @@ impl Cluster {
             }
             Fault::Kill(replica) => self.start_replica(&self.replicas[replica]).await,
             Fault::Pause(replica) => self.signal(replica, "CONT").await,
-            Fault::FillDisk(replica) => self.limit_files(replica, None).await,
+            Fault::RestoreBackup => self.at_rest(Postgres::restore_backup).await,
+            Fault::RollBackMigration => self.migrate(&["deploy"]).await,
+            Fault::LoseFiles(replica) => match &self.replicas[replica].bucket {
+                Some(bucket) => bucket.lock().await.mend().await,
+                None => self.limit_files(replica, None).await,
+            },
             Fault::Model(..) => {}
+            Fault::ModelOutage(_) => self.env.model.clear_script(),
             Fault::Flags(_) => self.flip(None),
         }
     }
@@ -169,6 +211,24 @@ impl Cluster {
         self.on_postgres(move |postgres| postgres.stop(how)).await;
     }
 
+    /// `innovation migrate …`, past the proxies, as an operator does from a machine of their own.
+    async fn migrate(&self, arguments: &[&str]) {
+        let mut command = crate::support::innovation(&["migrate"]);
+        command.args(arguments).env("DATABASE_URL", &self.database_url);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert_ok(&output);
+    }
+
+    /// Does something to the files of the stopped server.
+    async fn at_rest(&self, act: fn(&Postgres)) {
+        self.on_postgres(move |postgres| {
+            postgres.stop(Stop::Fast);
+            act(postgres);
+            postgres.start_again();
+        })
+        .await;
+    }
+
     /// On a thread of its own: all lanes are one task, and a server that takes long must not hold up the others.
     async fn on_postgres(&self, act: impl FnOnce(&mut Postgres) + Send + 'static) {
         let postgres = self.postgres.clone();
@@ -177,12 +237,21 @@ impl Cluster {
 
     async fn start_replica(&self, replica: &Replica) {
         let url = replica.proxy.lock().await.url(&self.database_url);
-        let environment = [
-            ("DATABASE_URL", url.as_str()),
-            ("FLAGS_FILE", self.flags.to_str().unwrap()),
-            ("LLM_TIMEOUT_SECONDS", "10"),
-            ("DRAIN_SECONDS", "5"),
+        let key = model_key(&replica.name);
+        let mut environment = vec![
+            ("DATABASE_URL", url),
+            ("FLAGS_FILE", self.flags.to_str().unwrap().to_owned()),
+            ("LLM_TIMEOUT_SECONDS", "10".to_owned()),
+            ("DRAIN_SECONDS", "5".to_owned()),
+            // The verdict knows by it which replica asked.
+            ("OPENROUTER_API_KEY", key),
         ];
+        if let Some(bucket) = &replica.bucket {
+            let server = self.bucket.as_ref().unwrap().url();
+            environment.extend(S3::environment(&bucket.lock().await.url(&server)));
+        }
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let service = self
             .env
             .replica_with(&replica.name, &environment, |command| {
@@ -230,6 +299,30 @@ impl Cluster {
         std::fs::rename(&next, &self.flags).unwrap();
     }
 
+    /// Whether an older backup was restored: rows from after it are gone until an operator brings them back.
+    pub(super) fn has_restored_backup(&self) -> bool {
+        self.happened().iter().any(|it| it.fault == Fault::RestoreBackup)
+    }
+
+    /// The runs of which some files say that they are open, or that the database lacks something.
+    pub(super) fn marked_runs(&self) -> Vec<String> {
+        const FOLDERS: [&str; 2] = [".open", ".unsynced"];
+        if let Some(bucket) = &self.bucket {
+            return FOLDERS.iter().flat_map(|folder| bucket.names(&format!("outputs/{folder}/"))).collect();
+        }
+        let folders = self
+            .replicas
+            .iter()
+            .flat_map(|replica| FOLDERS.map(|folder| replica.base.join("data/test-outputs").join(folder)));
+        let marks = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
+        marks.map(|mark| mark.unwrap().path().display().to_string()).collect()
+    }
+
+    /// The replicas whose files are to be compared: one of those that share a bucket is enough.
+    pub(super) fn file_stores(&self) -> &[Replica] {
+        if self.bucket.is_some() { &self.replicas[..1] } else { &self.replicas }
+    }
+
     /// Stops all replicas as a deploy would.
     pub(super) async fn drain(&self) -> Vec<Option<i32>> {
         let mut codes = Vec::new();
@@ -247,6 +340,7 @@ impl Cluster {
             .args(arguments)
             .env("APP_BASE_DIR", &replica.base)
             .env("DATABASE_URL", &self.database_url)
+            .envs(self.bucket.iter().flat_map(|bucket| S3::environment(&bucket.url())))
             .output()
             .unwrap();
         let lines = String::from_utf8(output.stdout).unwrap();
@@ -260,6 +354,11 @@ impl Cluster {
         let logs = entries.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
         logs.map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()).collect()
     }
+}
+
+/// The key that a replica has for the model.
+pub(super) fn model_key(replica: &str) -> String {
+    format!("sk-or-v1-{replica}")
 }
 
 fn reply(misbehaviour: Misbehaviour) -> Reply {

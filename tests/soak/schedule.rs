@@ -18,10 +18,16 @@ pub(super) enum Fault {
     Kill(usize),
     /// SIGSTOP, then SIGCONT.
     Pause(usize),
-    /// The disk under a replica takes next to nothing.
-    FillDisk(usize),
+    /// The database is backed up when this begins, and the backup is restored when it ends.
+    RestoreBackup,
+    /// The migration of the stage outputs is rolled back with its columns, and deployed again at the end.
+    RollBackMigration,
+    /// A replica's disk takes next to nothing, or its bucket does not answer.
+    LoseFiles(usize),
     /// The model's next answers are none.
     Model(Misbehaviour, usize),
+    /// The model's endpoint answers nobody.
+    ModelOutage(Misbehaviour),
     /// The operator flips the storage flags, for all replicas.
     Flags(Flip),
 }
@@ -34,6 +40,13 @@ pub(super) enum Misbehaviour {
     Hang,
     Garbage,
     Truncated,
+}
+
+impl Misbehaviour {
+    const ALL: [Self; 6] =
+        [Self::RateLimit, Self::ServerError, Self::Reset, Self::Hang, Self::Garbage, Self::Truncated];
+    /// Those of an endpoint that is away.
+    const OUTAGES: [Self; 3] = [Self::RateLimit, Self::ServerError, Self::Reset];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +89,7 @@ pub(super) enum Lane {
     Postgres,
     Network,
     Process(usize),
-    Disk,
+    Files,
     Model,
     Flags,
 }
@@ -84,27 +97,40 @@ pub(super) enum Lane {
 impl Fault {
     pub(super) fn lane(self) -> Lane {
         match self {
-            Self::StopPostgres | Self::KillPostgres => Lane::Postgres,
+            Self::StopPostgres | Self::KillPostgres | Self::RestoreBackup | Self::RollBackMigration => {
+                Lane::Postgres
+            }
             Self::Partition(_) => Lane::Network,
             Self::Kill(replica) | Self::Pause(replica) => Lane::Process(replica),
-            Self::FillDisk(_) => Lane::Disk,
-            Self::Model(..) => Lane::Model,
+            Self::LoseFiles(_) => Lane::Files,
+            Self::Model(..) | Self::ModelOutage(_) => Lane::Model,
             Self::Flags(_) => Lane::Flags,
         }
     }
 
     /// Whether the database is out of reach, or not written to, for some replica.
-    fn needs_the_disk(self) -> bool {
+    fn needs_files(self) -> bool {
         match self {
             Self::StopPostgres | Self::KillPostgres | Self::Partition(_) => true,
+            Self::RestoreBackup | Self::RollBackMigration => true,
             Self::Flags(flip) => flip == Flip::FileOnly,
             _ => false,
         }
     }
 
-    /// Whether it may interrupt a model call, or keep its answer from being stored.
-    pub(super) fn interrupts(self) -> bool {
-        !matches!(self, Self::Model(..) | Self::Flags(_) | Self::FillDisk(_))
+    /// Whether what only the database holds is lost by it.
+    fn loses_rows(self) -> bool {
+        matches!(self, Self::RestoreBackup | Self::RollBackMigration)
+    }
+
+    /// Whether it may interrupt a model call of this replica, or keep its answer from being stored.
+    pub(super) fn interrupts(self, replica: usize) -> bool {
+        match self {
+            Self::StopPostgres | Self::KillPostgres | Self::RestoreBackup | Self::RollBackMigration => true,
+            Self::Partition(cut) => cut[replica],
+            Self::Kill(target) | Self::Pause(target) => target == replica,
+            Self::LoseFiles(_) | Self::Model(..) | Self::ModelOutage(_) | Self::Flags(_) => false,
+        }
     }
 }
 
@@ -133,6 +159,10 @@ impl Random {
         Duration::from_millis(millis.start + self.next() % (millis.end - millis.start))
     }
 
+    fn one_of<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
+    }
+
     fn shuffle<T>(&mut self, items: &mut [T]) {
         for index in (1..items.len()).rev() {
             items.swap(index, self.below(index + 1));
@@ -155,39 +185,64 @@ fn fault(kind: usize, random: &mut Random) -> (Fault, Duration) {
         6 => (Fault::Pause(replica), random.between(300..2_500)),
         7 => (Fault::Pause(replica), random.between(3_500..7_000)),
         8 | 9 => {
-            let kinds = [
-                Misbehaviour::RateLimit,
-                Misbehaviour::ServerError,
-                Misbehaviour::Reset,
-                Misbehaviour::Hang,
-                Misbehaviour::Garbage,
-                Misbehaviour::Truncated,
-            ];
-            let kind = kinds[random.below(kinds.len())];
+            let kind = random.one_of(&Misbehaviour::ALL);
             (Fault::Model(kind, 1 + random.below(2)), Duration::ZERO)
         }
         10 => (Fault::Flags(Flip::FileOnly), random.between(1_000..5_000)),
         _ => {
-            let flips = [Flip::DatabaseOnly, Flip::Invalid, Flip::Torn];
-            (Fault::Flags(flips[random.below(flips.len())]), random.between(1_000..4_000))
+            let flip = random.one_of(&[Flip::DatabaseOnly, Flip::Invalid, Flip::Torn]);
+            (Fault::Flags(flip), random.between(1_000..4_000))
         }
     }
+}
+
+/// The faults that come once in a soak, each at a time of its own: the others are drawn around them.
+fn once(random: &mut Random, soak: Duration) -> Vec<Event> {
+    let soak_millis = u64::try_from(soak.as_millis()).unwrap();
+    let mut within = |percent: Range<u64>| {
+        random.between(soak_millis * percent.start / 100..soak_millis * percent.end / 100)
+    };
+    let (rollback, files, backup, outage) = (within(5..20), within(38..45), within(60..80), within(20..60));
+    // Minutes in a soak of ten, and seconds in the suite's.
+    let outage_lasts = soak / 8;
+    vec![
+        Event { at: rollback, lasts: random.between(2_000..4_000), fault: Fault::RollBackMigration },
+        Event {
+            at: files,
+            lasts: random.between(3_000..5_000),
+            fault: Fault::LoseFiles(random.below(REPLICAS)),
+        },
+        Event { at: backup, lasts: random.between(2_000..5_000), fault: Fault::RestoreBackup },
+        Event {
+            at: outage,
+            lasts: outage_lasts,
+            fault: Fault::ModelOutage(random.one_of(&Misbehaviour::OUTAGES)),
+        },
+    ]
+}
+
+/// Whether two faults may not meet, because a run needs one of the two stores.
+fn excludes(event: &Event, other: &Event) -> bool {
+    // From the loss of one store to any time without the other.
+    const APART: Duration = Duration::from_secs(3);
+    let loses_files = matches!(other.fault, Fault::LoseFiles(_));
+    if loses_files && event.fault.needs_files() && event.overlaps(other, APART) {
+        return true;
+    }
+    // A row that only the database holds comes back from no file. A backup has the rows from before it.
+    let is_before = other.fault == Fault::RollBackMigration && event.at < other.at;
+    event.fault == Fault::Flags(Flip::DatabaseOnly)
+        && other.fault.loses_rows()
+        && (is_before || event.overlaps(other, APART))
 }
 
 /// The faults of a soak, in order. The last ones end with it; the replicas recover afterwards.
 pub(super) fn schedule(seed: u64, soak: Duration) -> Vec<Event> {
     // Between two faults of one kind: long enough for a restart to be over, mostly.
     const REST: Duration = Duration::from_millis(1_500);
-    // From a disk that fills to any time without the database: a run needs one of the two.
-    const APART: Duration = Duration::from_secs(3);
     let mut random = Random::new(seed);
-    let soak_millis = u64::try_from(soak.as_millis()).unwrap();
-    let disk = Event {
-        at: random.between(soak_millis * 3 / 10..soak_millis * 6 / 10),
-        lasts: random.between(3_000..5_000),
-        fault: Fault::FillDisk(random.below(REPLICAS)),
-    };
-    let mut events = vec![disk.clone()];
+    let mut events = once(&mut random, soak);
+    let fixed = events.clone();
     let mut round: Vec<usize> = Vec::new();
     let mut at = Duration::from_millis(500);
     loop {
@@ -202,8 +257,8 @@ pub(super) fn schedule(seed: u64, soak: Duration) -> Vec<Event> {
             let event = Event { at, lasts, fault };
             let is_busy =
                 events.iter().any(|it| it.fault.lane() == fault.lane() && it.overlaps(&event, REST));
-            let is_both = fault.needs_the_disk() && event.overlaps(&disk, APART);
-            if event.until() <= soak && !is_busy && !is_both {
+            let is_excluded = fixed.iter().any(|other| excludes(&event, other));
+            if event.until() <= soak && !is_busy && !is_excluded {
                 chosen = Some((position, event));
                 break;
             }
@@ -235,9 +290,20 @@ fn a_seed_gives_one_schedule_with_all_faults() {
             has(|fault| matches!(fault, Fault::Pause(_))) && has(|fault| matches!(fault, Fault::Model(..)))
         );
         assert!(has(|fault| matches!(fault, Fault::Flags(_))));
-        let disk = events.iter().filter(|event| event.fault.lane() == Lane::Disk).collect::<Vec<_>>();
-        assert_eq!(disk.len(), 1);
-        assert!(!events.iter().any(|it| it.fault.needs_the_disk() && it.overlaps(disk[0], Duration::ZERO)));
+        for lane in [Lane::Postgres, Lane::Model, Lane::Files, Lane::Flags] {
+            let of_lane: Vec<&Event> = events.iter().filter(|event| event.fault.lane() == lane).collect();
+            assert!(
+                of_lane.windows(2).all(|pair| !pair[0].overlaps(pair[1], Duration::ZERO)),
+                "{of_lane:#?}"
+            );
+        }
+        for once in [Fault::RestoreBackup, Fault::RollBackMigration] {
+            assert_eq!(events.iter().filter(|event| event.fault == once).count(), 1);
+            assert!(once.loses_rows());
+        }
+        let files: Vec<&Event> = events.iter().filter(|event| event.fault.lane() == Lane::Files).collect();
+        assert_eq!(files.len(), 1);
+        assert!(!events.iter().any(|it| it.fault.needs_files() && it.overlaps(files[0], Duration::ZERO)));
     }
     assert_ne!(schedule(1, soak), schedule(2, soak));
 }

@@ -1,16 +1,17 @@
 //! The checks after a soak. Each reports all that it finds, not only the first.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use pipeline::{clock::Timestamp, record::sha256_hex, run::Stage};
 
 use super::{
-    chaos::{Cluster, Happened},
+    chaos::{Cluster, Happened, model_key},
     client::{Wanted, run_id, wanted},
+    schedule::{Fault, Flip},
 };
 use crate::support::{
     log::events,
@@ -74,42 +75,134 @@ pub(super) async fn digests(cluster: &Cluster, problems: &mut Vec<String>) {
     }
 }
 
-/// The runs of which a model was paid for a stage that had been answered before, one entry a repeated call; each is
-/// checked against what interrupted it.
-pub(super) fn paid_twice(
-    cluster: &Cluster,
+/// A lease of the soak's replicas.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// From the decision to start a stage to the request that reaches the model, on a busy machine.
+const SLACK: Duration = Duration::from_millis(800);
+
+/// The work of the replicas on the runs, as the model saw it.
+pub(super) struct Calls {
     since: (Instant, Timestamp),
-    problems: &mut Vec<String>,
-) -> Vec<String> {
-    let happened = cluster.happened();
-    let stored = stored_in_database(cluster);
-    let mut calls: BTreeMap<(String, usize), Vec<Instant>> = BTreeMap::new();
-    for call in cluster.env.model.requests() {
-        if matches!(call.reply, Reply::Answer(Wrapping::None)) {
-            calls.entry(run_and_stage(&call)).or_default().push(call.at);
-        }
-    }
-    let mut repeats = Vec::new();
-    for ((run, stage), calls) in &calls {
-        for pair in calls.windows(2) {
-            repeats.push(run.clone());
-            let asked = since.1 + (pair[1] - since.0);
-            if let Some(at) = stored.get(&(run.clone(), *stage)).filter(|at| **at < asked) {
-                problems
-                    .push(format!("{run}: stage {stage} was stored at {at} and asked for again at {asked}"));
-            }
-            if !happened.iter().any(|it| interrupts(it, pair[0], pair[1])) {
-                problems.push(format!(
-                    "{run}: stage {stage} was asked for again at {asked}, and nothing had happened"
-                ));
-            }
-        }
-    }
-    repeats
+    happened: Vec<Happened>,
+    /// In order of time.
+    of_run: BTreeMap<String, Vec<Call>>,
+    /// When each stage was first known to be where every replica finds it.
+    stored: HashMap<(String, usize), Timestamp>,
 }
 
-fn interrupts(event: &Happened, first: Instant, second: Instant) -> bool {
-    event.fault.interrupts() && event.began <= second && first <= event.ended
+/// One request to the model.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    at: Instant,
+    replica: usize,
+    stage: usize,
+    is_answered: bool,
+}
+
+impl Calls {
+    pub(super) fn read(cluster: &Cluster, since: (Instant, Timestamp)) -> Self {
+        let mut of_run: BTreeMap<String, Vec<Call>> = BTreeMap::new();
+        for call in cluster.env.model.requests() {
+            let (run, stage) = run_and_stage(&call);
+            let authorization = call.header("authorization").unwrap_or_default();
+            let replica =
+                cluster.replicas.iter().position(|it| authorization.ends_with(&model_key(&it.name)));
+            of_run.entry(run).or_default().push(Call {
+                at: call.at,
+                replica: replica.unwrap_or_else(|| panic!("a request of no replica: {authorization}")),
+                stage,
+                is_answered: matches!(call.reply, Reply::Answer(Wrapping::None)),
+            });
+        }
+        for calls in of_run.values_mut() {
+            calls.sort_by_key(|call| call.at);
+        }
+        // A bucket is seen by all replicas, a disk by one.
+        let mut events = vec!["stage_row_written"];
+        if cluster.bucket.is_some() {
+            events.push("stage_file_written");
+        }
+        Self { since, happened: cluster.happened(), of_run, stored: stored(cluster, &events) }
+    }
+
+    /// Checks each call for a stage that had been answered before against the contract, which allows the calls
+    /// in flight at each kill, stop or partition, and stages that only the disk of a lost owner has. Returns the
+    /// number of repeated calls.
+    pub(super) fn check_repeats(&self, problems: &mut Vec<String>) -> usize {
+        let mut repeats: BTreeMap<String, usize> = BTreeMap::new();
+        for (run, calls) in &self.of_run {
+            for stage in 1..=Stage::ALL.len() {
+                let answered: Vec<&Call> =
+                    calls.iter().filter(|call| call.stage == stage && call.is_answered).collect();
+                for pair in answered.windows(2) {
+                    let asked = self.time(pair[1].at);
+                    if let Some(at) = self.stored.get(&(run.clone(), stage))
+                        && *at < asked
+                        && !self.is_forgotten(*at, pair[1].at)
+                    {
+                        problems.push(format!(
+                            "{run}: stage {stage} was stored at {at} and asked for again at {asked}"
+                        ));
+                    }
+                    match self.happened.iter().find(|it| self.explains_repeat(it, pair[0], pair[1])) {
+                        Some(cause) => *repeats.entry(format!("{:?}", cause.fault)).or_default() += 1,
+                        None => problems.push(format!(
+                            "{run}: stage {stage} was asked for by replica {} at {} and again by replica {} at \
+                             {asked}, and no fault allows that",
+                            pair[0].replica,
+                            self.time(pair[0].at),
+                            pair[1].replica,
+                        )),
+                    }
+                }
+            }
+        }
+        for (fault, count) in &repeats {
+            println!("{count} calls repeated after {fault}");
+        }
+        repeats.values().sum()
+    }
+
+    /// The runs that a fault took from one replica while another went on: two disks may differ about these.
+    pub(super) fn disputed(&self) -> BTreeSet<&str> {
+        let is_disputed = |calls: &[Call]| {
+            calls.windows(2).any(|pair| {
+                pair[0].replica != pair[1].replica
+                    && self.happened.iter().any(|it| meets(it, &pair[0], &pair[1]))
+            })
+        };
+        self.of_run.iter().filter(|(_, calls)| is_disputed(calls)).map(|(run, _)| run.as_str()).collect()
+    }
+
+    /// Whether a fault allows that the answer to the first call was lost, or is out of reach.
+    fn explains_repeat(&self, it: &Happened, first: &Call, second: &Call) -> bool {
+        // A replica that is cut off starts nothing after its lease, unless the operator has switched the database off.
+        let last_start = it.began + LEASE + SLACK;
+        let is_file_only = |it: &Happened| {
+            it.fault == Fault::Flags(Flip::FileOnly) && it.began <= first.at && first.at <= it.ended + SLACK
+        };
+        meets(it, first, second) && (first.at <= last_start || self.happened.iter().any(is_file_only))
+    }
+
+    /// Whether a fault of the database took away what had been stored in it at some time.
+    fn is_forgotten(&self, stored: Timestamp, asked: Instant) -> bool {
+        self.happened.iter().any(|it| match it.fault {
+            Fault::RestoreBackup => self.time(it.began) <= stored && stored <= self.time(it.ended),
+            Fault::RollBackMigration => it.began <= asked && stored <= self.time(it.ended),
+            _ => false,
+        })
+    }
+
+    /// The logs have the time of day, the model has instants.
+    fn time(&self, at: Instant) -> Timestamp {
+        self.since.1 + at.saturating_duration_since(self.since.0)
+    }
+}
+
+/// Whether a fault of the first call's replica lies between two calls.
+fn meets(it: &Happened, first: &Call, second: &Call) -> bool {
+    it.fault.interrupts(first.replica) && it.began <= second.at && first.at <= it.ended
 }
 
 fn run_and_stage(call: &Recorded) -> (String, usize) {
@@ -119,11 +212,11 @@ fn run_and_stage(call: &Recorded) -> (String, usize) {
     (run, stage + 1)
 }
 
-/// When each stage was first known to be in the database, from the logs.
-fn stored_in_database(cluster: &Cluster) -> HashMap<(String, usize), Timestamp> {
+/// When each stage was first stored, by these events of the logs.
+fn stored(cluster: &Cluster, names: &[&str]) -> HashMap<(String, usize), Timestamp> {
     let mut stored: HashMap<(String, usize), Timestamp> = HashMap::new();
     for log in cluster.logs() {
-        for line in events(&log, "stage_row_written") {
+        for line in names.iter().flat_map(|name| events(&log, name)) {
             let at: Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
             let stage = usize::try_from(line["stage"].as_u64().unwrap()).unwrap();
             let first = stored.entry((line["run_id"].as_str().unwrap().to_owned(), stage)).or_insert(at);
@@ -135,6 +228,11 @@ fn stored_in_database(cluster: &Cluster) -> HashMap<(String, usize), Timestamp> 
 
 /// No disk keeps what was meant for a while only.
 pub(super) fn leftovers(cluster: &Cluster, problems: &mut Vec<String>) {
+    if let Some(bucket) = &cluster.bucket {
+        let folders = [".open/", ".unsynced/", ".deleting/"].map(|folder| format!("outputs/{folder}"));
+        let left = folders.iter().flat_map(|folder| bucket.names(folder));
+        problems.extend(left.map(|name| format!("left over in the bucket: {name}")));
+    }
     for replica in &cluster.replicas {
         walk(&replica.base.join("data/test-outputs"), problems);
     }

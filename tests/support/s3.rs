@@ -69,6 +69,14 @@ impl S3 {
         head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
     }
 
+    /// The names of the objects with a prefix; the first thousand.
+    pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
+        let answer = self.ask(&format!("GET /{BUCKET}?list-type=2&prefix={prefix} HTTP/1.1"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let keys = answer.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+        keys.map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// A run's manifest.
     pub(crate) fn manifest(&self, run_id: &str) -> serde_json::Value {
         serde_json::from_str(&self.object(&format!("outputs/{run_id}/run.json")).unwrap()).unwrap()
