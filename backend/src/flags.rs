@@ -21,13 +21,17 @@ use std::{
 use foundation::safe_read;
 use parking_lot::Mutex;
 use storage::{
-    atomic,
     mode::{Flags, is_known, is_true},
+    private_tree::PrivateTree,
 };
 use tokio::sync::watch;
 
 /// The largest file that is read. It holds two lines and comments.
 const BYTES_MAX: usize = 64 * 1024;
+
+/// The copy of the last good content, below the local storage folder. No run has a name with a dot.
+const SNAPSHOT: &str = ".flags/last-good";
+const SNAPSHOT_FOLDER: &str = ".flags";
 
 /// How long a read may take. A file on a dead mount never answers, and must not hold up the start.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
@@ -51,8 +55,8 @@ pub struct FlagSource {
 #[derive(Debug)]
 struct WatchedFile {
     path: PathBuf,
-    /// The file that keeps the last good content across restarts. None keeps it only while the process lives.
-    snapshot: Option<PathBuf>,
+    /// The folder that keeps the last good content across restarts. None keeps it only while the process lives.
+    state_folder: Option<PrivateTree>,
     state: Mutex<FileState>,
     /// An earlier read has not ended.
     is_reading: Arc<AtomicBool>,
@@ -88,14 +92,19 @@ impl Basis {
 }
 
 impl FlagSource {
-    /// Creates the source and reads the flags for the first time. `snapshot` is the file that keeps the last good
-    /// content.
+    /// Creates the source and reads the flags for the first time. `state_folder` keeps the last good content.
     #[must_use]
-    pub fn new(defaults: Defaults, file: Option<PathBuf>, snapshot: Option<PathBuf>) -> Self {
+    pub fn new(defaults: Defaults, file: Option<PathBuf>, state_folder: Option<PathBuf>) -> Self {
         let Defaults { database_writes, file_fallback } = defaults;
         let (sender, _) = watch::channel(Flags { database_writes, file_fallback, revision: 1 });
         let file = file.map(|path| {
-            Arc::new(WatchedFile { path, snapshot, state: Mutex::default(), is_reading: Arc::default() })
+            let (state, is_reading) = (Mutex::default(), Arc::default());
+            Arc::new(WatchedFile {
+                path,
+                state_folder: state_folder.map(PrivateTree::new),
+                state,
+                is_reading,
+            })
         });
         let source = Self { sender: Arc::new(sender), defaults, file };
         source.look();
@@ -159,7 +168,8 @@ impl FlagSource {
 
     /// Takes the flags of the snapshot, if there is one. A damaged one counts as absent.
     fn fall_back(&self, file: &WatchedFile) -> Basis {
-        let text = file.snapshot.as_ref().and_then(|path| read_text(path).ok());
+        let text =
+            file.state_folder.as_ref().and_then(|folder| text_of(folder.read(SNAPSHOT, BYTES_MAX)).ok());
         match text.and_then(|text| self.parse(&text).ok()) {
             Some(flags) => {
                 self.apply(flags);
@@ -245,11 +255,11 @@ impl WatchedFile {
 
     /// Keeps good content for the next start.
     fn keep(&self, state: &mut FileState, text: String) {
-        let Some(snapshot) = &self.snapshot else { return };
+        let Some(folder) = &self.state_folder else { return };
         if state.kept.as_deref() == Some(text.as_str()) {
             return;
         }
-        match write_snapshot(snapshot, text.as_bytes()) {
+        match write_snapshot(folder, text.as_bytes()) {
             Ok(()) => {
                 state.kept = Some(text);
                 state.is_snapshot_failing = false;
@@ -258,7 +268,7 @@ impl WatchedFile {
                 state.is_snapshot_failing = true;
                 tracing::warn!(
                     event = "flags_snapshot_failed",
-                    place = %snapshot.display(),
+                    place = %folder.path(SNAPSHOT).display(),
                     %error,
                     "the flags of FLAGS_FILE could not be kept; if the file is unreadable at the next start, the environment applies"
                 );
@@ -268,16 +278,17 @@ impl WatchedFile {
     }
 }
 
-fn write_snapshot(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        atomic::create_folder(folder)?;
-    }
-    atomic::replace(path, bytes)?;
-    atomic::flush_folder_of(path)
+fn write_snapshot(folder: &PrivateTree, bytes: &[u8]) -> io::Result<()> {
+    folder.replace(SNAPSHOT, bytes)?;
+    folder.flush(SNAPSHOT_FOLDER)
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = safe_read::read(path, BYTES_MAX).map_err(|error| match error.kind() {
+    text_of(safe_read::read(path, BYTES_MAX))
+}
+
+fn text_of(read: io::Result<Vec<u8>>) -> Result<String, String> {
+    let bytes = read.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::FileTooLarge => format!("it is larger than {BYTES_MAX} bytes"),
         _ => error.to_string(),
@@ -375,8 +386,8 @@ mod tests {
     #[test]
     fn the_last_good_flags_survive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, snapshot) = (folder.path().join("flags"), folder.path().join("state/flags"));
-        let start = || FlagSource::new(BOTH, Some(path.clone()), Some(snapshot.clone()));
+        let (path, state) = (folder.path().join("flags"), folder.path().join("state"));
+        let start = || FlagSource::new(BOTH, Some(path.clone()), Some(state.clone()));
         std::fs::write(&path, "ENABLE_DATABASE_WRITES=false\n").unwrap();
         assert_eq!(mode_of(&start()), (Mode::FileOnly, 2));
         std::fs::remove_file(&path).unwrap();
@@ -390,7 +401,7 @@ mod tests {
         assert_eq!((mode_of(&restarted), restarted.alarm()), ((Mode::DualWrite, 3), None));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(mode_of(&start()), (Mode::DualWrite, 1), "the newest good content counts");
-        std::fs::write(&snapshot, "torn").unwrap();
+        std::fs::write(state.join(SNAPSHOT), "torn").unwrap();
         let damaged = start();
         assert!(damaged.alarm().unwrap().contains(Basis::Environment.as_str()));
     }

@@ -21,9 +21,6 @@ use crate::{
     telemetry::metrics::StorageMetrics,
 };
 
-/// The last good content of `FLAGS_FILE`, below the local storage folder.
-const FLAGS_SNAPSHOT: &str = ".flags/last-good";
-
 /// Where runs are stored.
 pub(super) struct Stores {
     pub(super) router: Arc<Router>,
@@ -52,7 +49,7 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
         Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
         modes.flags_file.clone(),
         // On the local disk also with a bucket: each replica has a file of its own.
-        Some(config.storage.local.join(FLAGS_SNAPSHOT)),
+        Some(config.storage.local.clone()),
     );
     // Without a receiver, no webhook is queued.
     let webhooks_due = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));

@@ -34,7 +34,6 @@
 
 #![warn(clippy::missing_errors_doc)]
 
-pub mod atomic;
 pub mod breaker;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
@@ -52,6 +51,7 @@ pub mod optional_millis;
 mod part;
 pub mod ports;
 pub mod postgres;
+pub mod private_tree;
 pub mod router;
 mod run;
 pub mod sync;

@@ -11,7 +11,7 @@
 //! | `{run}/row.conflict-{time}.json` | the row's content that the files' content replaced |
 //! | `{file}.corrupt-{time}` | a damaged file in quarantine |
 //! | `{file}.conflict-{time}` | a file that the row's content replaced |
-//! | `.{file}.{process}-{count}.tmp` | a temporary file during a write (`atomic.rs`) |
+//! | `.{file}.{process}-{count}.tmp` | a temporary file during a write (`private_tree.rs`) |
 //! | `.open/{run}` | marker: the run is accepted and has not ended |
 //! | `.unsynced/{run}` | marker: the run has ended, and the database lacks a part of it |
 //! | `.deleting/{run}` | marker: the deletion has begun |
@@ -22,6 +22,7 @@
 //! | `.runs/{order}.{run}` | all runs of a bucket, the newest first by name |
 //! | `.guard/…` | the test of create-if-absent in a bucket |
 //! | `.spool/{run}` | the document for a resumed run, on the local disk of a bucket's replica |
+//! | `.flags/last-good` | the last good content of `FLAGS_FILE`, on the local disk of a replica |
 //! | `.probe` | the last write of the readiness check |
 //!
 //! A run id has no separator and no dot, so no run can have the name of an internal folder.

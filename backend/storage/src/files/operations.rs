@@ -292,7 +292,7 @@ impl FileStore {
     /// Whether the document is spooled.
     #[must_use]
     pub fn is_spooled(&self, run: &RunId) -> bool {
-        self.files.spool.path(run).is_file()
+        self.files.spool.has(run)
     }
 
     /// Reads the spooled document, if there is one.

@@ -7,10 +7,8 @@
 //! that started since then counts that dead self as alive for as long as the look is valid.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
 };
 
 use chrono::TimeDelta;
@@ -18,8 +16,8 @@ use parking_lot::Mutex;
 use pipeline::{clock::Timestamp, record::sha256_hex};
 
 use crate::{
-    atomic,
     files::{config::StoragePlace, layout::REPLICAS_FOLDER},
+    private_tree::PrivateTree,
 };
 
 /// How long the registry counts a silent replica as alive. A look of a dead replica is valid as long.
@@ -37,7 +35,7 @@ const ID_BYTES_MAX: usize = 64;
 /// The replicas of one disk.
 #[derive(Debug)]
 pub struct ReplicaLocks {
-    folder: PathBuf,
+    tree: PrivateTree,
     /// This replica's file, locked as long as the process lives.
     own: Mutex<Option<File>>,
 }
@@ -93,7 +91,7 @@ impl ReplicaLocks {
     pub fn at(place: &StoragePlace) -> Option<Self> {
         match place {
             StoragePlace::Folder(root) => {
-                Some(Self { folder: root.join(REPLICAS_FOLDER), own: Mutex::default() })
+                Some(Self { tree: PrivateTree::new(root.clone()), own: Mutex::default() })
             }
             StoragePlace::Bucket(_) => None,
         }
@@ -107,15 +105,9 @@ impl ReplicaLocks {
     /// An error of the file system. `WouldBlock` if a living process has the same id.
     pub fn enter(&self, replica: &str, now: Timestamp) -> io::Result<bool> {
         let mut own = self.own.lock();
-        atomic::create_folder(&self.folder)?;
+        self.tree.make_folder(REPLICAS_FOLDER)?;
         let last = self.last_note(now)?;
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(self.path(replica))?;
+        let file = self.tree.open_lock(&name_of(replica))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
@@ -128,7 +120,7 @@ impl ReplicaLocks {
     /// Whether a replica lived on this disk and is dead.
     #[must_use]
     pub fn is_dead(&self, replica: &str) -> bool {
-        File::open(self.path(replica)).is_ok_and(|file| file.try_lock_shared().is_ok())
+        self.tree.open(&name_of(replica)).is_ok_and(|file| file.try_lock_shared().is_ok())
     }
 
     /// Notes what this replica saw in the registry.
@@ -162,27 +154,27 @@ impl ReplicaLocks {
     /// The newest note of a dead replica. Removes forgotten files.
     fn last_note(&self, now: Timestamp) -> io::Result<Option<Note>> {
         let mut last: Option<Note> = None;
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            let Ok(mut file) = File::open(&path) else { continue };
+        for entry in self.tree.entries(REPLICAS_FOLDER)? {
+            let name = format!("{REPLICAS_FOLDER}/{}", entry.name);
+            let Ok(mut file) = self.tree.open(&name) else { continue };
             if file.try_lock_shared().is_err() {
                 continue;
             }
             match note_in(&mut file) {
-                Some(note) if note.age(now) > FORGOTTEN_AFTER => fs::remove_file(&path)?,
+                Some(note) if note.age(now) > FORGOTTEN_AFTER => self.tree.remove(&name)?,
                 Some(note) if last.is_none_or(|last| last.at_ms < note.at_ms) => last = Some(note),
                 _ => {}
             }
         }
         Ok(last)
     }
+}
 
-    fn path(&self, replica: &str) -> PathBuf {
-        let is_plain = replica.len() <= ID_BYTES_MAX
-            && replica.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        let name = if is_plain { replica.to_owned() } else { sha256_hex(replica.as_bytes()) };
-        self.folder.join(Path::new(&name).with_extension("lock"))
-    }
+fn name_of(replica: &str) -> String {
+    let is_plain = replica.len() <= ID_BYTES_MAX
+        && replica.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let name = if is_plain { replica.to_owned() } else { sha256_hex(replica.as_bytes()) };
+    format!("{REPLICAS_FOLDER}/{name}.lock")
 }
 
 fn note_in(file: &mut File) -> Option<Note> {

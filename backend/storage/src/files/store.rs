@@ -37,8 +37,8 @@ impl FileStore {
     /// Opens a store in a folder. It creates nothing until a run is accepted.
     #[must_use]
     pub fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        let backend = Box::new(LocalFs::new(root.clone()));
-        Self::over(backend, Spool::Beside(root), clock)
+        let spool = Spool::beside(&root);
+        Self::over(Box::new(LocalFs::new(root)), spool, clock)
     }
 
     fn over(backend: Box<dyn FileBackend>, spool: Spool, clock: Arc<dyn Clock>) -> Self {

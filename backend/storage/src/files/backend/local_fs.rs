@@ -2,10 +2,10 @@
 
 use std::{
     cmp::Reverse,
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
@@ -13,16 +13,15 @@ use parking_lot::Mutex;
 use pipeline::clock::Timestamp;
 
 use crate::{
-    atomic,
     files::{
         backend::{
-            file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored},
-            owner_locks::{OwnerLocks, remove_file},
+            file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored, folder_of},
+            owner_locks::OwnerLocks,
         },
-        layout::{LOCK_FILE, OWNERS_FOLDER},
+        layout::LOCK_FILE,
     },
+    private_tree::PrivateTree,
 };
-use foundation::safe_read;
 
 /// The largest file that is read back. A record of a 400-page report has about 100 KB.
 pub(in crate::files) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -30,7 +29,7 @@ pub(in crate::files) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A folder that holds all runs.
 #[derive(Debug)]
 pub(in crate::files) struct LocalFs {
-    root: PathBuf,
+    tree: PrivateTree,
     locks: OwnerLocks,
     /// Held by the one process that is the leader.
     leader_lock: Mutex<Option<File>>,
@@ -38,63 +37,29 @@ pub(in crate::files) struct LocalFs {
 
 impl LocalFs {
     pub(in crate::files) fn new(root: PathBuf) -> Self {
-        let locks = OwnerLocks::new(root.join(OWNERS_FOLDER));
-        Self { root, locks, leader_lock: Mutex::default() }
-    }
-
-    /// A name has no `..`. It consists of run ids, without separators and dots, and of internal names.
-    fn path(&self, name: &str) -> PathBuf {
-        if name.is_empty() { self.root.clone() } else { self.root.join(name) }
+        let tree = PrivateTree::new(root);
+        Self { locks: OwnerLocks::new(tree.clone()), tree, leader_lock: Mutex::default() }
     }
 
     /// Lists all run folders, each with its time of last change.
     fn run_folders(&self) -> io::Result<Vec<(SystemTime, String)>> {
-        let mut runs = Vec::new();
-        for entry in entries(&self.root)? {
-            // Some file systems report no time. Then any order will do.
-            let changed_at = entry.metadata().and_then(|metadata| metadata.modified());
-            if let Ok(name) = entry.file_name().into_string()
-                && !name.starts_with('.')
-            {
-                runs.push((changed_at.unwrap_or(SystemTime::UNIX_EPOCH), name));
-            }
-        }
-        Ok(runs)
+        let entries = self.tree.entries("")?.into_iter();
+        let runs = entries.filter(|entry| !entry.name.starts_with('.'));
+        Ok(runs.map(|entry| (entry.changed_at, entry.name)).collect())
     }
 
     /// Creates a run's folder. Its name is flushed together with its first content.
     fn make_run_folder(&self, run: &str) -> io::Result<()> {
-        let folder = self.path(run);
-        match fs::create_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => atomic::create_folder(&folder),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        match self.tree.make_last_folder(run) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.tree.make_folder(run),
             made => made,
         }
-    }
-
-    /// Creates the folder of a file.
-    fn make_room(&self, path: &Path) -> io::Result<()> {
-        match path.parent().map_or(Ok(()), atomic::create_folder) {
-            // The folder exists as a file. This is not an existing file of the given name.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(io::Error::new(io::ErrorKind::NotADirectory, error))
-            }
-            made => made,
-        }
-    }
-}
-
-/// Lists a folder. Empty if there is no folder.
-fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
-    match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        entries => entries?.collect(),
     }
 }
 
 impl FileBackend for LocalFs {
     fn place(&self, name: &str) -> String {
-        self.path(name).display().to_string()
+        self.tree.path(name).display().to_string()
     }
 
     fn has_shared_create_if_absent(&self) -> bool {
@@ -107,7 +72,7 @@ impl FileBackend for LocalFs {
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Stored>> {
-        match safe_read::read(&self.path(name), FILE_BYTES_MAX) {
+        match self.tree.read(name, FILE_BYTES_MAX) {
             Ok(bytes) => Ok(Some(Stored { bytes, version: ETag(None) })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -115,35 +80,26 @@ impl FileBackend for LocalFs {
     }
 
     fn exists(&self, name: &str) -> io::Result<bool> {
-        self.path(name).try_exists()
+        Ok(self.tree.look(name)?.is_some())
     }
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(name);
         // A stage's folder. Its name is flushed together with the manifest.
-        if let Some(Err(error)) = path.parent().map(fs::create_dir)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            self.make_room(&path)?;
+        if let Some((folder, _)) = name.rsplit_once('/') {
+            match self.tree.make_last_folder(folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.tree.make_folder(folder)?,
+                made => made?,
+            }
         }
-        atomic::create(&path, bytes)
+        self.tree.create(name, bytes)
     }
 
     fn touch(&self, name: &str) -> io::Result<()> {
-        let path = self.path(name);
-        self.make_room(&path)?;
-        atomic::touch(&path)
+        self.tree.touch(name)
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(name);
-        match atomic::replace(&path, bytes) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.make_room(&path)?;
-                atomic::replace(&path, bytes)
-            }
-            replaced => replaced,
-        }
+        self.tree.replace(name, bytes)
     }
 
     /// The caller holds the lock, so no other process has changed the file since it was read.
@@ -154,18 +110,17 @@ impl FileBackend for LocalFs {
         _: Option<&ETag>,
         unflushed: &[String],
     ) -> io::Result<ETag> {
-        let path = self.path(name);
-        atomic::replace_after(&path, bytes, || self.flush(unflushed))?;
-        atomic::flush_folder_of(&path)?;
+        self.tree.replace_after(name, bytes, || self.flush(unflushed))?;
+        self.tree.flush(folder_of(name))?;
         Ok(ETag(None))
     }
 
     fn flush(&self, folders: &[String]) -> io::Result<()> {
-        folders.iter().try_for_each(|folder| atomic::flush_folder(&self.path(folder)))
+        folders.iter().try_for_each(|folder| self.tree.flush(folder))
     }
 
     fn quarantine(&self, name: &str, quarantined: &str, _: Option<&ETag>) -> io::Result<()> {
-        atomic::rename(&self.path(name), &self.path(quarantined))
+        self.tree.rename(name, quarantined)
     }
 
     fn conditional_delete(&self, name: &str, _: &ETag) -> io::Result<()> {
@@ -173,24 +128,21 @@ impl FileBackend for LocalFs {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        remove_file(&self.path(name))
+        self.tree.remove(name)
     }
 
     fn remove_below(&self, folder: &str, kept: &[&str]) -> io::Result<()> {
-        for entry in entries(&self.path(folder))? {
-            let name = entry.file_name();
-            if name == LOCK_FILE || kept.iter().any(|kept| name == *kept) {
+        for entry in self.tree.entries(folder)? {
+            if entry.name == LOCK_FILE || kept.iter().any(|kept| entry.name == *kept) {
                 continue;
             }
-            let is_folder = entry.file_type()?.is_dir();
-            if is_folder { fs::remove_dir_all(entry.path()) } else { remove_file(&entry.path()) }?;
+            self.tree.remove_all(&format!("{folder}/{}", entry.name))?;
         }
         Ok(())
     }
 
     fn names(&self, folder: &str) -> io::Result<Vec<String>> {
-        let entries = entries(&self.path(folder))?;
-        Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+        Ok(self.tree.entries(folder)?.into_iter().map(|entry| entry.name).collect())
     }
 
     /// The folders that changed last, because a local folder has no index.
@@ -214,23 +166,22 @@ impl FileBackend for LocalFs {
     }
 
     fn has_run(&self, run: &str) -> io::Result<bool> {
-        Ok(self.path(run).is_dir())
+        Ok(matches!(self.tree.look(run), Ok(Some(entry)) if entry.is_folder))
     }
 
     fn holds_nothing(&self, run: &str) -> io::Result<bool> {
-        Ok(entries(&self.path(run))?.iter().all(|entry| entry.file_name() == LOCK_FILE))
+        Ok(self.tree.entries(run)?.iter().all(|entry| entry.name == LOCK_FILE))
     }
 
     fn remove_run(&self, run: &str) -> io::Result<()> {
-        let folder = self.path(run);
-        for entry in entries(&folder)? {
+        for entry in self.tree.entries(run)? {
             // The lock file goes with the folder. A process that waits for it notices that its path now names
             // another file.
-            if entry.file_type()?.is_file() {
-                remove_file(&entry.path())?;
+            if !entry.is_folder {
+                self.tree.remove(&format!("{run}/{}", entry.name))?;
             }
         }
-        match fs::remove_dir(&folder) {
+        match self.tree.remove_empty(run) {
             // The id is in use again.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
             removed => removed,
@@ -243,9 +194,8 @@ impl FileBackend for LocalFs {
             return Ok(true);
         }
         // A run's name has no dot, so this cannot be a run.
-        let path = self.path(folder).join(LOCK_FILE);
-        self.make_room(&path)?;
-        let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        self.tree.make_folder(folder)?;
+        let file = self.tree.open_lock(&format!("{folder}/{LOCK_FILE}"))?;
         match file.try_lock() {
             Ok(()) => {
                 *leader_lock = Some(file);
@@ -265,16 +215,12 @@ impl FileBackend for LocalFs {
     }
 
     fn lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>> {
-        let path = self.path(run).join(LOCK_FILE);
+        let name = format!("{run}/{LOCK_FILE}");
         loop {
             if may_be_new {
                 self.make_run_folder(run)?;
             }
-            match safe_read::check(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+            let file = match self.tree.open_lock(&name) {
                 // Another process removed the folder meanwhile.
                 Err(error) if may_be_new && error.kind() == io::ErrorKind::NotFound => continue,
                 opened => opened?,
@@ -282,7 +228,7 @@ impl FileBackend for LocalFs {
             file.lock()?;
             // Another process may have removed the folder meanwhile. Then another process may hold the lock in
             // a new folder.
-            let is_current = match (file.metadata(), fs::metadata(&path)) {
+            let is_current = match (file.metadata(), self.tree.open(&name).and_then(|file| file.metadata())) {
                 (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
                 _ => false,
             };
@@ -293,8 +239,7 @@ impl FileBackend for LocalFs {
     }
 
     fn clear_leftovers(&self, folder: &str) -> io::Result<()> {
-        let folder = self.path(folder);
-        if folder.is_dir() { atomic::remove_temporaries(&folder) } else { Ok(()) }
+        self.tree.remove_temporaries(folder)
     }
 
     fn hold(&self, owner: &str) -> io::Result<()> {

@@ -5,24 +5,24 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
-    path::{Path, PathBuf},
 };
 
-use crate::atomic;
 use parking_lot::Mutex;
+
+use crate::{files::layout::OWNERS_FOLDER, private_tree::PrivateTree};
 
 /// The locked files of this process, by owner. They stay locked until the store is dropped.
 #[derive(Debug)]
 pub(super) struct OwnerLocks {
-    folder: PathBuf,
+    tree: PrivateTree,
     held: Mutex<HashMap<String, File>>,
 }
 
 impl OwnerLocks {
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, held: Mutex::default() }
+    pub(super) fn new(tree: PrivateTree) -> Self {
+        Self { tree, held: Mutex::default() }
     }
 
     /// Announces this owner as alive, and removes the files of dead owners.
@@ -31,14 +31,14 @@ impl OwnerLocks {
         if held.contains_key(owner) {
             return Ok(());
         }
-        atomic::create_folder(&self.folder)?;
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            if !is_locked(&path)? {
-                remove_file(&path)?;
+        self.tree.make_folder(OWNERS_FOLDER)?;
+        for entry in self.tree.entries(OWNERS_FOLDER)? {
+            let name = format!("{OWNERS_FOLDER}/{}", entry.name);
+            if !self.is_locked(&name)? {
+                self.tree.remove(&name)?;
             }
         }
-        let file = File::options().create(true).truncate(false).write(true).open(self.path(owner))?;
+        let file = self.tree.open_lock(&name_of(owner))?;
         file.lock()?;
         held.insert(owner.to_owned(), file);
         Ok(())
@@ -49,14 +49,27 @@ impl OwnerLocks {
         if self.held.lock().contains_key(owner) {
             return Ok(true);
         }
-        is_locked(&self.path(owner))
+        self.is_locked(&name_of(owner))
     }
 
-    fn path(&self, owner: &str) -> PathBuf {
-        // An owner is an id that a process gave itself. Filtering keeps any other text inside this folder.
-        let name: String = owner.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        self.folder.join(format!("{name}.lock"))
+    fn is_locked(&self, name: &str) -> io::Result<bool> {
+        let file = match self.tree.open(name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
+}
+
+fn name_of(owner: &str) -> String {
+    // An owner is an id that a process gave itself. Filtering keeps any other text inside this folder.
+    let name: String = owner.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("{OWNERS_FOLDER}/{name}.lock")
 }
 
 impl Drop for OwnerLocks {
@@ -64,28 +77,7 @@ impl Drop for OwnerLocks {
         let held = std::mem::take(self.held.get_mut());
         for owner in held.keys() {
             // If this fails, the next process removes the file.
-            let _ = remove_file(&self.path(owner));
+            let _ = self.tree.remove(&name_of(owner));
         }
-    }
-}
-
-fn is_locked(path: &Path) -> io::Result<bool> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// Removes a file, if it exists.
-pub(super) fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

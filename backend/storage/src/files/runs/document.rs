@@ -2,7 +2,6 @@
 
 use std::io;
 
-use foundation::safe_read;
 use pipeline::run::RunId;
 
 use crate::{
@@ -21,7 +20,7 @@ impl RunFiles {
 
     /// Reads the spooled document, if there is one.
     pub(in crate::files) fn spooled(&self, run: &RunId) -> Result<Option<Vec<u8>>, StorageError> {
-        match safe_read::read(&self.spool.path(run), FILE_BYTES_MAX) {
+        match self.spool.read(run, FILE_BYTES_MAX) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.spool.fault(run, &error)),

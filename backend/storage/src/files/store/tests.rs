@@ -366,6 +366,48 @@ async fn an_unusable_folder_reports_its_errno() {
     assert!(error.message.contains("os error"), "{error}");
 }
 
+/// A folder outside of the store, with a file in it.
+fn victim(env: &Fixture) -> PathBuf {
+    let victim = env.folder.path().join("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("file"), "precious").unwrap();
+    victim
+}
+
+#[tokio::test]
+async fn a_deleted_run_leaves_the_target_of_a_link() {
+    let env = Fixture::new();
+    let victim = victim(&env);
+    let fence = env.open().await;
+    env.store.store_stage(&fence, &record("One")).await.unwrap();
+    env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    std::os::unix::fs::symlink(&victim, env.path("stage2")).unwrap();
+    std::os::unix::fs::symlink(victim.join("file"), env.path("stage1/linked.json")).unwrap();
+    env.store.create_tombstone(&env.run).await.unwrap();
+    env.store.remove(&env.run).await.unwrap();
+    assert!(!env.path("stage1").exists() && !env.path("stage2").is_symlink());
+    assert_eq!(fs::read_to_string(victim.join("file")).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn no_write_follows_a_planted_link() {
+    for planted in ["", "stage1", "run.json", "stage1/inspirations.json"] {
+        let env = Fixture::new();
+        let victim = victim(&env);
+        let link = if planted.is_empty() { env.folder.path().join("runs/run-1") } else { env.path(planted) };
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        let target = if planted.ends_with("json") { victim.join("file") } else { victim.clone() };
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let stored = async {
+            let (fence, _) = env.store.open(&new_run("doc", "acme"), "one").await.map_err(|_| ())?;
+            env.store.store_stage(&fence, &record("One")).await.map_err(|_| ())
+        };
+        assert!(stored.await.is_err(), "{planted:?}");
+        assert_eq!(fs::read_to_string(victim.join("file")).unwrap(), "precious", "{planted:?}");
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 1, "{planted:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_changed_report_fails_its_digest() {
     let env = Fixture::new();
