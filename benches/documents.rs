@@ -1,15 +1,19 @@
-//! Measures the pages per second of a 50-page report, in this process and in the isolated child of
-//! production.
+//! Measures the pages per second of a 50-page report, in this process and in an isolated child. Measures
+//! small documents in forked children and in processes of their own.
 //!
 //! `make bench BENCH=documents`
 
 // A bench that cannot continue must stop with an error.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
-use backend::documents::isolate::Isolation;
+use backend::documents::{
+    isolate::Isolation,
+    readers::{Readers, Requester},
+};
 use divan::{Bencher, counter::ItemsCount};
+use foundation::clock::SystemClock;
 use pipeline::document;
 
 const PAGES: usize = 50;
@@ -77,6 +81,30 @@ fn in_process(bencher: Bencher<'_, '_>) {
         .bench(|| document::extract("report.pdf", &bytes).unwrap().pages.len());
 }
 
+/// The whole cost of a document that costs nothing to read.
+const SMALL: &[u8] = b"# A title\n\nA sentence.\n";
+
+#[divan::bench]
+fn small_in_a_forked_child(bencher: Bencher<'_, '_>) {
+    let isolation =
+        Isolation { program: Some(env!("CARGO_BIN_EXE_innovation").into()), ..Isolation::default() };
+    let readers = Readers::new(isolation, Arc::new(SystemClock::default()));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| {
+        runtime.block_on(readers.extract(&Requester::Unnamed, "small.md", SMALL)).unwrap().pages.len()
+    });
+}
+
+#[divan::bench]
+fn small_in_a_process_of_its_own(bencher: Bencher<'_, '_>) {
+    let isolation =
+        Isolation { program: Some(env!("CARGO_BIN_EXE_innovation").into()), ..Isolation::default() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench(|| runtime.block_on(isolation.extract("small.md", SMALL)).unwrap().pages.len());
+}
+
 #[divan::bench]
 fn isolated_child(bencher: Bencher<'_, '_>) {
     let bytes = report();
@@ -84,7 +112,7 @@ fn isolated_child(bencher: Bencher<'_, '_>) {
         Isolation { program: Some(env!("CARGO_BIN_EXE_innovation").into()), ..Isolation::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     bencher.counter(ItemsCount::new(PAGES)).bench(|| {
-        let document = runtime.block_on(isolation.extract("report.pdf", bytes.clone()));
+        let document = runtime.block_on(isolation.extract("report.pdf", &bytes));
         document.unwrap().pages.len()
     });
 }

@@ -130,6 +130,18 @@ const RULES: &[Rule] = &[
         why: "the router alone decides by the storage mode",
     },
     Rule {
+        scope: "backend",
+        except: &["backend/src/documents/child.rs"],
+        forbidden: &["document::extract("],
+        why: "only a confined process parses documents",
+    },
+    Rule {
+        scope: "backend",
+        except: &["backend/sandbox/src/unsafe_calls.rs"],
+        forbidden: &["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code"],
+        why: "one reviewed file holds all unsafe code",
+    },
+    Rule {
         scope: "backend/storage/src",
         except: &[],
         forbidden: &["env::var(", "env::var_os(", "env::vars(", "axum"],

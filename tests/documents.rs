@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use backend::documents::isolate::{INPUT_BYTES_MAX, Isolation, Limits};
+use backend::documents::{
+    isolate::Isolation,
+    limits::{INPUT_BYTES_MAX, Limits},
+};
 use pipeline::document::{Document, DocumentError, Format};
 
 use crate::support::hostile;
@@ -399,16 +402,6 @@ async fn the_wall_time_limit_kills_the_child() {
         program: Some(PROGRAM.into()),
         limits: Limits { wall_timeout: Duration::from_millis(300), ..Limits::default() },
     };
-    let result = isolation.extract("exponential.pdf", hostile::exponential_forms()).await;
+    let result = isolation.extract("exponential.pdf", &hostile::exponential_forms()).await;
     assert!(matches!(result, Err(DocumentError::Timeout(_))), "{result:?}");
-}
-
-#[tokio::test]
-async fn many_documents_at_once_are_all_read() {
-    let bytes = std::fs::read(sample("case-study.pdf")).unwrap();
-    let isolation = Isolation { program: Some(PROGRAM.into()), ..Isolation::default() };
-    let readings = (0..8).map(|_| isolation.extract("case-study.pdf", bytes.clone()));
-    for document in futures_util::future::join_all(readings).await {
-        assert_eq!(document.unwrap().pages.len(), 3);
-    }
 }

@@ -28,6 +28,7 @@ mod migrations;
 mod openapi;
 mod openrouter;
 mod queue;
+mod readers;
 mod reconcile;
 mod replicas;
 mod repository;

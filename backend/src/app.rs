@@ -34,7 +34,10 @@ use crate::{
     background::Background,
     brands::BrandFolder,
     config::{AnalystChoice, Config},
-    documents::fetch::{Deadlines, Fetcher},
+    documents::{
+        fetch::{Deadlines, Fetcher},
+        readers::Readers,
+    },
     flags::FlagSource,
     health::Identity,
     http::HttpState,
@@ -99,6 +102,7 @@ pub struct Service {
     /// No task is started yet.
     pub background: Background,
     pub worker: Worker,
+    pub readers: Readers,
     pub router: Arc<Router>,
     /// None without a database.
     pub postgres: Option<Arc<PostgresStore>>,
@@ -137,12 +141,13 @@ impl Service {
         let work = wire_work(&config, &stores, &clock)?;
         let http = wire_http(config, &stores, &work, &clock, background.clone());
         let Stores { router, postgres, flags, presence, .. } = stores;
-        let Work { worker, reconciler, retention, disk, heartbeat, dispatcher, identity, .. } = work;
+        let Work { worker, readers, reconciler, retention, disk, heartbeat, dispatcher, identity, .. } = work;
         let analyst_name = work.analyst_name;
         Ok(Self {
             clock,
             background,
             worker,
+            readers,
             router,
             postgres,
             reconciler,

@@ -182,6 +182,7 @@ async fn the_deep_level_looks_at_everything() {
         ]
     );
     assert_eq!(check(&body, "document_parser")["status"], "ok", "a real child read a document");
+    assert_eq!(body["document_reader"]["method"], "fork_server");
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ use backend::{
     documents::{
         fetch::{Deadlines, Fetcher},
         isolate::Isolation,
+        readers::Readers,
     },
     health::{FileStorage, Health, HealthDeps, Identity},
     http::{FairShare, HttpState, Limits, Streams, router},
@@ -149,8 +150,16 @@ impl Service {
             clock: clock.clone(),
             cost_limit_usd: None,
         };
-        let tools =
-            WorkerDeps { engine, fetcher: fetcher.clone(), brands: brands.clone(), clock: clock.clone() };
+        let isolation =
+            Isolation { program: Some(env!("CARGO_BIN_EXE_innovation").into()), ..Isolation::default() };
+        let readers = Readers::new(isolation, clock.clone());
+        let tools = WorkerDeps {
+            engine,
+            fetcher: fetcher.clone(),
+            readers: readers.clone(),
+            brands: brands.clone(),
+            clock: clock.clone(),
+        };
         let lease = Lease { owner: "here".to_owned(), duration: Duration::from_secs(15) };
         let config = WorkerConfig {
             lease,
@@ -185,10 +194,7 @@ impl Service {
                 .map(|it| it as Arc<dyn ReplicaRegistry>),
             queue_stats: queue_stats.clone(),
             model: None,
-            parser: Isolation {
-                program: Some(env!("CARGO_BIN_EXE_innovation").into()),
-                ..Isolation::default()
-            },
+            readers,
         });
         let queue = Admission::new(
             storage.clone(),

@@ -9,7 +9,6 @@ use super::{storage::Stores, work::Work};
 use crate::{
     background::Background,
     config::{Config, Role},
-    documents::isolate::Isolation,
     health::{FileStorage, Health, HealthDeps},
     http::{FairShare, HttpState, Limits, Streams},
     runs::{RunWatchers, Runs, admission::Admission},
@@ -50,7 +49,7 @@ pub(super) fn wire_http(
         registry: stores.registry(),
         queue_stats: stores.queue_stats(),
         model: work.breaker.clone(),
-        parser: Isolation::default(),
+        readers: work.readers.clone(),
     });
     HttpState {
         watchers: Arc::new(RunWatchers::new(runs.clone(), router.clone(), notifier)),

@@ -13,7 +13,11 @@ use super::{
 use crate::{
     brands::BrandFolder,
     config::{Config, Role},
-    documents::fetch::{Deadlines, Fetcher},
+    documents::{
+        fetch::{Deadlines, Fetcher},
+        isolate::Isolation,
+        readers::Readers,
+    },
     health::{FileStorage, Identity, ModelBreaker},
     replicas::{DiskReplicas, ReplicaHeartbeat},
     retention::Retention,
@@ -25,6 +29,7 @@ use crate::{
 pub(super) struct Work {
     pub(super) worker: Worker,
     pub(super) fetcher: Fetcher,
+    pub(super) readers: Readers,
     pub(super) brands: BrandFolder,
     pub(super) identity: Identity,
     pub(super) analyst_name: String,
@@ -63,11 +68,13 @@ pub(super) fn wire_work(
         clock,
     )?;
     let fetcher = Fetcher::new(config.documents.clone(), Deadlines::default())?;
+    let readers = Readers::new(Isolation::default(), clock.clone());
     let brands = BrandFolder::new(&config.process.base_dir);
     let cost_limit_usd = config.analyst.cost_per_run_usd_max;
     let deps = WorkerDeps {
         engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
         fetcher: fetcher.clone(),
+        readers: readers.clone(),
         brands: brands.clone(),
         clock: clock.clone(),
     };
@@ -81,6 +88,7 @@ pub(super) fn wire_work(
         dispatcher: dispatcher(config, stores, clock)?,
         worker,
         fetcher,
+        readers,
         brands,
         identity,
         analyst_name,

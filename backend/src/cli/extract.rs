@@ -11,7 +11,7 @@ use pipeline::{
 use serde::Serialize;
 
 use super::output::{fail, say};
-use crate::documents::isolate;
+use crate::documents::{isolate, limits};
 use foundation::safe_read;
 
 /// The output of `--json` if the document cannot be read.
@@ -55,9 +55,9 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 async fn print(args: &Args) -> anyhow::Result<ExitCode> {
     let (file, json) = (args.file.as_path(), args.json);
     let source_name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-    let result = match safe_read::read(file, isolate::INPUT_BYTES_MAX) {
-        Ok(bytes) => isolate::extract(&source_name, bytes).await,
-        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(isolate::input_too_large()),
+    let result = match safe_read::read(file, limits::INPUT_BYTES_MAX) {
+        Ok(bytes) => isolate::extract(&source_name, &bytes).await,
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(limits::input_too_large()),
         Err(error) => Err(DocumentError::Unavailable(format!("{}: {error}", file.display()))),
     };
     let mut out = std::io::stdout().lock();

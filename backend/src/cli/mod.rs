@@ -13,6 +13,8 @@ pub mod reconcile;
 pub mod run;
 mod run_id;
 pub mod serve;
+#[cfg(feature = "testing")]
+mod try_sandbox;
 pub mod webhooks;
 
 use std::{borrow::Cow, ffi::OsString, process::ExitCode, sync::Arc};
@@ -23,7 +25,7 @@ use pipeline::visible_text::visible;
 use self::{exit::EXIT_USAGE, output::fail};
 use crate::{
     config::{self, Config, Purpose},
-    documents::isolate,
+    documents::child,
     telemetry::logs::{self, LogFormat},
 };
 use foundation::clock::SystemClock;
@@ -76,9 +78,13 @@ fn print_usage(error: &clap::Error) {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    // The isolated child needs neither configuration nor runtime, only the parser.
-    if arguments.get(1).is_some_and(|first| first == isolate::CHILD_ARGUMENT) {
-        return isolate::child_main();
+    // A process that reads documents needs neither configuration nor runtime, only the parser.
+    match arguments.get(1) {
+        Some(first) if first == child::CHILD_ARGUMENT => return child::child_main(),
+        Some(first) if first == child::SERVER_ARGUMENT => return child::server_main(),
+        #[cfg(feature = "testing")]
+        Some(first) if first == try_sandbox::ARGUMENT => return try_sandbox::main(),
+        _ => {}
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,

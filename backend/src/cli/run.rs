@@ -193,7 +193,7 @@ impl Command<'_> {
         self.progress.begin("document");
         let extracted = tokio::select! {
             () = self.cancel.cancelled() => Err(RunFailure::cancelled(None)),
-            extracted = isolate::extract(name, bytes) => extracted.map_err(RunFailure::from),
+            extracted = isolate::extract(name, &bytes) => extracted.map_err(RunFailure::from),
         };
         match &extracted {
             Ok(document) => {

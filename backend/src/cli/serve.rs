@@ -58,6 +58,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let warnings = config.warnings.clone();
     let service = Service::new(config).map_err(|error| error.to_string())?;
     announce(&service, role, &warnings);
+    prove_reading(&service);
     let requests = RequestRuntime::start().map_err(|error| error.to_string())?;
     let listener = bind(&requests, address).await?;
     let ending = start_background(&service, role);
@@ -113,6 +114,16 @@ fn announce_file_acceptance(service: &Service) {
     } else {
         tracing::info!(event = "file_acceptance_decided", reason, "acceptance by file alone: {sentence}");
     }
+}
+
+/// Starts the fork server and logs what confines it, while the service starts.
+fn prove_reading(service: &Service) {
+    let readers = service.readers.clone();
+    tokio::spawn(async move {
+        if let Err(error) = readers.self_test().await {
+            tracing::error!(event = "document_self_test_failed", %error, "no document can be read");
+        }
+    });
 }
 
 async fn bind(requests: &RequestRuntime, address: SocketAddr) -> Result<TcpListener, String> {

@@ -1,6 +1,20 @@
-//! Downloads documents safe from SSRF, and reads them in a limited child process.
+//! Downloads documents safe from SSRF, and reads them in confined processes.
+//!
+//! * `readers`: the service's way to read. It shares `slots` fairly and prefers the `fork_server`.
+//! * `isolate`: a process of its own for one document, as commands use it.
+//! * `exchange`, `wire`: the messages between parent and child. `child`: the side that parses.
 
 pub mod address;
+#[cfg(feature = "testing")]
+pub mod attempts;
+pub mod child;
+mod exchange;
 pub mod fetch;
+mod fork_server;
 pub mod isolate;
+pub mod limits;
 pub mod name;
+mod offences;
+pub mod readers;
+mod slots;
+mod wire;

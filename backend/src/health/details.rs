@@ -9,7 +9,9 @@ use super::{
     Audience, COUNTED_MAX, Connection, Durability, Health, HealthStatus, HealthSummary, NotReady, Stores,
     messages,
 };
-use crate::{background::TaskStatus, config::Role, telemetry::metrics::Measured};
+use crate::{
+    background::TaskStatus, config::Role, documents::readers::ReaderReport, telemetry::metrics::Measured,
+};
 use storage::{
     ClockSkew, Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode,
     router::FileAcceptance, sync::ReconcileStatus,
@@ -105,6 +107,8 @@ pub struct HealthDetails {
     pub replicas: Option<Vec<Replica>>,
     /// `closed`, `open` or `probing`. None with the extractive analyst.
     pub model_breaker: Option<&'static str>,
+    /// How documents are read, and what confines their reader. None until the first one is read.
+    pub document_reader: Option<ReaderReport>,
     /// Why the flags file is rejected.
     pub flags_alarm: Option<String>,
     /// This process's background tasks, and how the last pass of each went.
@@ -167,6 +171,7 @@ impl Health {
             runs_in_flight: self.sources.worker.active_count(),
             replicas,
             model_breaker,
+            document_reader: self.sources.readers.report(),
             flags_alarm,
             background: self.background.as_ref().map_or_else(Vec::new, |background| {
                 // Reasons name addresses and paths; a deployment's health is public.
@@ -249,23 +254,14 @@ impl Health {
         self.replicas.get(|| async move { registry.replicas().await }).await?.ok()
     }
 
-    /// Reads a small document in an isolated child, in the same way as a run's document.
+    /// Reads a small document in a confined child, in the same way as a run's document.
     async fn check_parser(&self) -> Check {
-        const DOCUMENT: &[u8] = b"# Self-test\n\nThe parser reads this sentence.\n";
         let begun = self.sources.clock.monotonic();
-        let isolation = self.sources.parser.clone();
-        let read = self
-            .parser
-            .get(|| async move {
-                let read = isolation.extract("self-test.md", DOCUMENT.to_vec()).await;
-                read.map(drop).map_err(|error| error.code())
-            })
-            .await;
-        let (status, detail) = match read {
-            Some(Ok(())) => (CheckStatus::Ok, None),
-            Some(Err(code)) => (CheckStatus::Failed, Some(format!("the self-test failed: {code}"))),
-            None => (CheckStatus::Warning, Some("the self-test has not run yet".to_owned())),
-        };
+        let readers = self.sources.readers.clone();
+        let read =
+            self.parser.get(|| async move { readers.self_test().await.map_err(|error| error.code()) }).await;
+        let is_confined = self.sources.readers.report().is_none_or(|report| report.is_confined());
+        let (status, detail) = parser_status(read, is_confined);
         Check { name: "document_parser", status, detail, elapsed_ms: ms(self.elapsed(begun)) }
     }
 
@@ -464,6 +460,32 @@ impl Check {
     }
 }
 
+fn parser_status(read: Option<Result<(), &'static str>>, is_confined: bool) -> (CheckStatus, Option<String>) {
+    match read {
+        Some(Ok(())) if is_confined => (CheckStatus::Ok, None),
+        Some(Ok(())) => {
+            let what = "this kernel confines the reader of documents only in part; `document_reader` says what is missing";
+            (CheckStatus::Warning, Some(what.to_owned()))
+        }
+        Some(Err(code)) => (CheckStatus::Failed, Some(format!("the self-test failed: {code}"))),
+        None => (CheckStatus::Warning, Some("the self-test has not run yet".to_owned())),
+    }
+}
+
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unconfined_reader_is_a_warning() {
+        let status = |read, is_confined| parser_status(read, is_confined).0;
+        assert_eq!(status(Some(Ok(())), true), CheckStatus::Ok);
+        assert_eq!(status(Some(Ok(())), false), CheckStatus::Warning);
+        assert_eq!(status(Some(Err("DOCUMENT_CORRUPT")), true), CheckStatus::Failed);
+        assert_eq!(status(None, true), CheckStatus::Warning);
+    }
 }

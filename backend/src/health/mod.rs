@@ -21,7 +21,7 @@ pub use self::messages::Audience;
 use crate::{
     background::Background,
     config::{Config, Environment, StoragePlace},
-    documents::isolate::Isolation,
+    documents::readers::Readers,
     flags::FlagSource,
     worker::Worker,
 };
@@ -165,7 +165,7 @@ pub struct HealthDeps {
     pub queue_stats: Option<Arc<dyn QueueStats>>,
     /// None with the extractive analyst.
     pub model: Option<Arc<dyn ModelBreaker>>,
-    pub parser: Isolation,
+    pub readers: Readers,
 }
 
 /// Answers questions about health.

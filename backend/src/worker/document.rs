@@ -1,4 +1,4 @@
-//! A run's first step: fetches the document or finds it spooled, and reads it in the isolated child.
+//! A run's first step: fetches the document or finds it spooled, and has it read in a confined child.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,6 @@ use pipeline::{
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite},
-    sync::Semaphore,
 };
 use tracing::Instrument as _;
 use url::Url;
@@ -22,22 +21,18 @@ use url::Url;
 use super::settings::WorkerDeps;
 use crate::documents::{
     fetch::{Download, Sink},
-    isolate, name,
+    name,
+    readers::Requester,
 };
 use foundation::failpoints;
-use storage::{Fence, files::manifest::DocumentSummary, router::Router};
-
-/// How many documents are in memory as bytes at once, each of at most 25 MiB.
-const DOCUMENTS_MAX: usize = 8;
-
-static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_MAX);
+use storage::{Fence, RunRequest, files::manifest::DocumentSummary, router::Router};
 
 /// Reads the spooled document, or fetches it and spools it while the child reads it.
 pub(super) async fn read(
     router: &Router,
     deps: &WorkerDeps,
     fence: &Fence,
-    source_name: &str,
+    request: &RunRequest,
     url: &str,
 ) -> Result<CompressedDocument, RunFailure> {
     let has_files = router.expects_files();
@@ -46,8 +41,9 @@ pub(super) async fn read(
     let span = tracing::error_span!("document", run_id = %fence.run);
     let fetched = if is_spooled { None } else { Some(fetch(deps, url).instrument(span).await?) };
 
-    // The bytes enter memory only here, for a limited number of runs at once. The semaphore is never closed.
-    let _permit = DOCUMENTS.acquire().await;
+    // The bytes enter memory only here, for a limited number of runs at once.
+    let requester = Requester::of_user(request.user_id.as_deref());
+    let _in_memory = deps.readers.admit(&requester).await;
     let is_new = fetched.is_some();
     let mut server_name = None;
     let bytes = match fetched {
@@ -75,15 +71,16 @@ pub(super) async fn read(
             .ok_or_else(|| not_kept(&std::io::ErrorKind::NotFound.into()))?,
     };
     let sha256 = sha256_hex(&bytes);
-    let copy: Option<Arc<[u8]>> = (is_new && has_files).then(|| bytes.as_slice().into());
+    let bytes: Arc<[u8]> = bytes.into();
     let spooling = async {
-        if let Some(copy) = copy {
-            spool(router, fence, copy).await;
+        if is_new && has_files {
+            spool(router, fence, bytes.clone()).await;
             failpoints::hit("document-spooled");
         }
     };
-    let source_name = name::choose(source_name, server_name.as_deref());
-    let (document, ()) = tokio::join!(isolate::extract(source_name, bytes), spooling);
+    let source_name = name::choose(&request.source, server_name.as_deref());
+    let extraction = deps.readers.extract(&requester, source_name, &bytes);
+    let (document, ()) = tokio::join!(extraction, spooling);
     let document = document?;
     if is_new && has_files {
         compare(router, fence, &sha256).await?;

@@ -299,13 +299,13 @@ impl Work<'_> {
     async fn execute(&self, request: RunRequest, lost_usd: f64) -> Result<Finished, RunFailure> {
         let Self { router, deps, fence, cancel, .. } = *self;
         let brand = deps.brands.load(&request.brand_id)?;
-        let url = request.document_url.ok_or_else(|| {
+        let url = request.document_url.as_deref().ok_or_else(|| {
             RunFailure::new(FailureCode::Internal, None, "the run's record names no document", false)
         })?;
         let document = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::cancelled(None)),
-            document = Box::pin(document::read(router, deps, fence, &request.source, &url)) => document?,
+            document = Box::pin(document::read(router, deps, fence, &request, url)) => document?,
         };
         failpoints::hit("document-read");
         self.progress.note(&*deps.clock);

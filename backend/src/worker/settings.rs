@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use pipeline::{clock::Clock, engine::Engine};
 
-use crate::{brands::BrandFolder, documents::fetch::Fetcher};
+use crate::{
+    brands::BrandFolder,
+    documents::{fetch::Fetcher, readers::Readers},
+};
 use storage::Lease;
 
 /// The limits of the worker.
@@ -24,6 +27,7 @@ pub struct WorkerConfig {
 pub struct WorkerDeps {
     pub engine: Engine,
     pub fetcher: Fetcher,
+    pub readers: Readers,
     pub brands: BrandFolder,
     pub clock: Arc<dyn Clock>,
 }

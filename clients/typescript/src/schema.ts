@@ -544,6 +544,8 @@ export interface components {
             database_connection: components["schemas"]["Connection"];
             database_error?: string | null;
             database_writes: boolean;
+            /** @description How documents are read, and what confines their reader. None until the first one is read. */
+            document_reader: components["schemas"]["ReaderReport"] | null;
             effective_mode: components["schemas"]["Mode"];
             environment: string;
             file_fallback: boolean;
@@ -755,6 +757,23 @@ export interface components {
         };
         /** @description The result of a quote's look-up. */
         QuoteStatus: "verbatim" | "near" | "wrong_page" | "absent";
+        /** @description The kernel's rules for the process that reads a document, as the last one found them. */
+        ReaderReport: {
+            /** Format: uint64 */
+            cpu_seconds_max: number;
+            /**
+             * Format: uint32
+             * @description The version of Landlock's rules: no files, no TCP, no signals. 0 without Landlock.
+             */
+            landlock_abi: number;
+            /** Format: uint64 */
+            memory_bytes_max: number;
+            method: components["schemas"]["ReadingMethod"];
+            /** @description Whether a filter refuses all system calls that reading does not need. */
+            seccomp: boolean;
+        };
+        /** @description How documents are read. */
+        ReadingMethod: "fork_server" | "process_per_document";
         /** @description The service would accept a run. */
         Ready: {
             /** @constant */
