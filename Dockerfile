@@ -14,14 +14,21 @@ RUN apt-get update \
 # mounts: on Railway they would have to name the service.)
 COPY Cargo.toml Cargo.lock ./
 COPY backend/Cargo.toml backend/
+COPY backend/foundation/Cargo.toml backend/foundation/
+COPY backend/sandbox/Cargo.toml backend/sandbox/
+COPY backend/storage/Cargo.toml backend/storage/
 COPY pipeline/Cargo.toml pipeline/
-RUN mkdir backend/src pipeline/src \
+RUN mkdir backend/src backend/foundation/src backend/sandbox/src backend/storage/src pipeline/src \
     && echo 'fn main() {}' > backend/src/main.rs \
-    && touch backend/src/lib.rs pipeline/src/lib.rs \
+    && touch backend/src/lib.rs backend/foundation/src/lib.rs backend/sandbox/src/lib.rs \
+        backend/storage/src/lib.rs pipeline/src/lib.rs \
     && cargo build --release --locked --package backend
 
 COPY prisma prisma
 COPY pipeline/src pipeline/src
+COPY backend/foundation/src backend/foundation/src
+COPY backend/sandbox/src backend/sandbox/src
+COPY backend/storage/src backend/storage/src
 COPY backend/src backend/src
 COPY data data
 COPY scripts/stage-image.sh scripts/
@@ -29,7 +36,8 @@ COPY tests/railway tests/railway
 # What `/health` shows where the platform does not say at run time which commit this is.
 ARG GIT_SHA=""
 # The sources may well be older than the empty crates that were built in their place: cargo goes by time.
-RUN touch backend/src/main.rs backend/src/lib.rs pipeline/src/lib.rs \
+RUN touch backend/src/main.rs backend/src/lib.rs backend/foundation/src/lib.rs backend/sandbox/src/lib.rs \
+        backend/storage/src/lib.rs pipeline/src/lib.rs \
     && cargo build --release --locked --package backend \
     # The named points at which tests kill the process: a release has none.
     && ! grep --quiet CRASH_AT target/release/innovation \

@@ -129,6 +129,20 @@ fn the_dockerfile_matches_its_sources() {
 }
 
 #[test]
+fn the_dockerfile_copies_every_member() {
+    let workspace = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let members = workspace.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
+    let members: Vec<String> = serde_json::from_str(members).unwrap();
+    assert!(members.len() > 1);
+    let dockerfile = dockerfile();
+    for member in members {
+        let copies = |what: String| assert!(dockerfile.contains(&what), "the Dockerfile lacks {what:?}");
+        copies(format!("COPY {member}/Cargo.toml {member}/\n"));
+        copies(format!("COPY {member}/src {member}/src\n"));
+    }
+}
+
+#[test]
 fn everything_the_dockerfile_copies_exists() {
     let ignore = std::fs::read_to_string(root().join(".dockerignore")).unwrap();
     let kept: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
