@@ -5,7 +5,7 @@ mod provenance;
 
 use chrono::SubsecRound as _;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -21,11 +21,35 @@ use crate::{
 
 /// The stored result of one stage, equal in Postgres and in its file. It has the payload's own fields at the
 /// top, and `meta`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct StageRecord {
     pub meta: StageMeta,
     #[serde(flatten)]
     pub payload: Map<String, Value>,
+    /// `meta` as it was read, if it holds more than this release knows. It is written and digested as it was read, so that
+    /// replicas of two releases see the same digest.
+    #[serde(skip)]
+    meta_as_read: Option<Value>,
+}
+
+impl Serialize for StageRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match &self.meta_as_read {
+            Some(meta) => map.serialize_entry("meta", meta)?,
+            None => map.serialize_entry("meta", &self.meta)?,
+        }
+        for (name, value) in &self.payload {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// `meta` of a record in whatever form.
+#[derive(Deserialize)]
+struct AsRead {
+    meta: Value,
 }
 
 /// The provenance of a stage's result.
@@ -174,7 +198,7 @@ impl StageRecord {
             grounding: context.grounding,
             payload_sha256,
         };
-        Ok(Self { meta, payload })
+        Ok(Self { meta, payload, meta_as_read: None })
     }
 
     /// Reads a record and checks its payload against the digest it states.
@@ -184,7 +208,11 @@ impl StageRecord {
     /// [`RecordError::Shape`], [`RecordError::WrongStage`] or [`RecordError::Digest`] if the bytes are not an intact record
     /// of this stage.
     pub fn from_bytes(stage: Stage, bytes: &[u8]) -> Result<Self, RecordError> {
-        let record: Self = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
+        let mut record: Self = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
+        let AsRead { meta } = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
+        if canonical_json(&meta)? != canonical_json(&record.meta)? {
+            record.meta_as_read = Some(meta);
+        }
         if record.meta.stage != stage {
             return Err(RecordError::WrongStage { expected: stage, found: record.meta.stage });
         }
@@ -274,6 +302,16 @@ mod tests {
         assert!(!text.contains("\\u0000"), "{text}");
         assert_eq!(record.meta.warnings, ["a warning", "4 control characters were removed"]);
         assert_eq!(StageRecord::from_bytes(Stage::InputProcessing, text.as_bytes()).unwrap(), record);
+    }
+
+    #[test]
+    fn fields_of_a_later_release_keep_their_digest() {
+        let mut later = serde_json::to_value(record("A summary.".into()).unwrap()).unwrap();
+        later["meta"]["usage"]["cached_tokens_of_a_later_release"] = 7.into();
+        later["meta"]["later"] = serde_json::json!({"revision": 1.50});
+        let read = StageRecord::from_bytes(Stage::InputProcessing, later.to_string().as_bytes()).unwrap();
+        assert_eq!(read.sha256().unwrap(), sha256_canonical(&later).unwrap());
+        assert_eq!(serde_json::to_value(&read).unwrap(), later, "it is passed on as it is");
     }
 
     #[test]
