@@ -173,6 +173,31 @@ async fn without_the_database_replicas_finish_by_bucket() {
 }
 
 #[tokio::test]
+async fn a_takeover_needs_no_database() {
+    let (mut env, server) = (world_with_database().await, S3::start());
+    let url = server.url();
+    let (mut one, two) = tokio::join!(replica(&env, &url, "one", &[]), replica(&env, &url, "two", &[]));
+    one.submit(&env.request("run-1")).await;
+    one.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
+    eventually("the mirror has both", async || {
+        wanted(server.manifest("run-1"), |manifest| manifest["stages"].as_object().unwrap().len() >= 2)
+    })
+    .await;
+    env.postgres().stop(Stop::Immediate);
+    one.kill();
+    // The database stays away: the files say whose the run is.
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    two.wait_for_run_event("run-1", "run_resumed_by_files").await;
+    let paid = calls(&env.model);
+    assert!(paid.iter().sum::<usize>() <= 5, "at most the call in flight is paid twice: {paid:?}");
+    env.postgres().start_again();
+    env.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
+    let conflicts = r#"SELECT COALESCE(cardinality("conflictedStages"), 0)::text FROM "PipelineRun""#;
+    assert_eq!(env.value(conflicts).await, "0");
+    assert_eq!(calls(&env.model), paid, "the database's return pays for nothing");
+}
+
+#[tokio::test]
 async fn the_command_stores_its_run_in_the_bucket() {
     let server = S3::start();
     let run = |document: &str| {

@@ -182,3 +182,18 @@ async fn a_run_cancelled_in_files_takes_no_row() {
     assert_eq!(stored.unwrap_err().kind, StorageErrorKind::Fenced);
     assert_eq!(database.load(&fence.run).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn files_fence_a_write_that_the_row_took() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("runs");
+    let database = Arc::new(MemoryStore::new());
+    let store = Routers { root: root.clone(), database: Some(database.clone()) }.open().await;
+    let fence = accepted(&*store, &new_run("r1", "https://a/1"), "one").await;
+    store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    // Another process on the same files cancels the run, and the row does not know it yet.
+    let other = FileStore::new(root, clock());
+    assert!(other.cancel(&fence.run, &failure(), at("2026-11-21T12:00:00Z")).await.unwrap());
+    let stored = store.store_stage(&fence, &record(Stage::SignalAmplification, "one")).await;
+    assert_eq!(stored.unwrap_err().kind, StorageErrorKind::Fenced);
+}

@@ -5,7 +5,7 @@ use pipeline::run::RunId;
 
 use crate::{
     database::Database,
-    error::StorageError,
+    error::{StorageError, StorageErrorKind},
     files::manifest::Manifest,
     ports::lifecycle::{Claim, Fence, Lease},
     router::core::Router,
@@ -14,6 +14,9 @@ use crate::{
 /// The most leases of ended runs that one statement renews, so that it does not delay the renewals of active
 /// runs.
 const RENEWALS_PER_STATEMENT: usize = 500;
+
+/// The most rows that one renewal takes, so that it does not delay the next.
+const ROWS_PER_RENEWAL: usize = 20;
 
 /// Whether the manifest would not yield to the fence: it is further, or as far in somebody else's hands.
 fn is_behind(fence: &Fence, manifest: &Manifest) -> bool {
@@ -119,10 +122,31 @@ impl Router {
         let with_row: Vec<Fence> =
             fences.iter().filter(|fence| self.active.owns_row(fence)).cloned().collect();
         let began = self.clock.monotonic();
-        let Some(lost) = self.renew_in_database(lease, &with_row).await? else { return Ok(Vec::new()) };
-        let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !lost.contains(run));
-        self.leases.grant(kept, began, lease.duration);
+        let mut lost = Vec::new();
+        if let Some(gone) = self.renew_in_database(lease, &with_row).await? {
+            let kept = with_row.iter().map(|fence| &fence.run).filter(|run| !gone.contains(run));
+            self.leases.grant(kept, began, lease.duration);
+            lost = gone;
+        }
+        self.take_rows_of_shared_files(fences, &mut lost).await;
         Ok(lost)
+    }
+
+    /// Takes the rows of runs that came from shared files while the database was away, a few at each renewal. Otherwise the
+    /// database would hand them out again once their old leases count as expired.
+    async fn take_rows_of_shared_files(&self, fences: &[Fence], lost: &mut Vec<RunId>) {
+        if !self.files.has_shared_create_if_absent() || self.open_database(self.mode()).is_none() {
+            return;
+        }
+        let without_row = fences.iter().filter(|fence| !self.active.owns_row(fence));
+        for fence in without_row.take(ROWS_PER_RENEWAL) {
+            match self.take_row(fence).await {
+                Err(error) if error.kind == StorageErrorKind::Fenced => lost.push(fence.run.clone()),
+                // The next renewal tries again.
+                Err(error) if error.is_outage() => return,
+                _ => {}
+            }
+        }
     }
 
     /// Renews leases of rows. None if the mode has no database, or if the database is down.

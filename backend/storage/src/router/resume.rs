@@ -77,7 +77,15 @@ impl Router {
             return Ok(());
         }
         self.register_active(fence, manifest.new_run(), HashSet::new());
-        self.take_row(fence).await
+        match self.take_row(fence).await {
+            // All replicas share these files, and the claim there was a compare-and-swap. The row follows with a later write, or
+            // with a renewal.
+            Err(error) if error.is_outage() && self.files.has_shared_create_if_absent() => {
+                tracing::warn!(event = "run_resumed_by_files", run_id = %fence.run, %error, "[{}] goes on by its files; the database is away", fence.run);
+                Ok(())
+            }
+            taken => taken,
+        }
     }
 
     /// Brings both sides of a run together whose row this worker holds. True if the run had ended in files.

@@ -118,6 +118,9 @@ impl Router {
         };
         match (in_database, self.write_file(fence, write, db_sync).await) {
             (Ok(()), Ok(())) => Ok(()),
+            // The files know a later claim, a cancellation, an end or a deletion that the row does not know yet. The next
+            // claim brings both sides together; this worker pays for nothing more.
+            (Ok(()), Err(error)) if error.kind == StorageErrorKind::Fenced => Err(error),
             (Ok(()), Err(error)) => {
                 tracing::error!(event = "file_write_failed", run_id = %fence.run, %error, "file write failed; the database has it");
                 self.active.note_files_incomplete(&fence.run);
