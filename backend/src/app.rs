@@ -27,7 +27,7 @@ use self::{
     work::{Work, wire_work},
 };
 pub use self::{
-    commands::{files_at, reconciler, webhook_admin},
+    commands::{command_router, files_at, reconciler, webhook_admin, webhook_dispatcher},
     error::WiringError,
 };
 use crate::{

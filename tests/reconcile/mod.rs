@@ -4,6 +4,7 @@ mod export;
 mod missing_row;
 mod repair;
 mod retention;
+mod retry;
 mod survey;
 
 use std::process::Output;

@@ -118,6 +118,43 @@ async fn an_older_backup_is_brought_up() {
 }
 
 #[tokio::test]
+async fn the_command_settles_all_differences() {
+    let env = TestEnv::with_database().await;
+    let mut service = env.serve(&[]).await;
+    complete(&env, &service, &["row", "file", "absent"]).await;
+    service.kill();
+    fs::remove_file(env.run_folder("file").join("stage2/trends.json")).unwrap();
+    env.query(
+        r#"UPDATE "PipelineRun" SET "stage3Output" = NULL, "fullReportMarkdown" = NULL WHERE "id" = 'row'"#,
+    )
+    .await;
+    env.query(r#"DELETE FROM "PipelineRun" WHERE "id" = 'absent'"#).await;
+    let (code, lines) = reconcile(&env, &["--dry-run"]);
+    let mut named: Vec<&str> = lines.iter().filter_map(|line| line["run_id"].as_str()).collect();
+    named.sort_unstable();
+    assert_eq!((code, named), (Some(0), vec!["file", "row"]), "{lines:?}");
+    assert_eq!(env.value(WHOLE).await, "1", "nothing was written");
+    let (code, lines) = reconcile(&env, &[]);
+    let summary = &lines.last().unwrap()["summary"];
+    assert_eq!(
+        (code, &summary["proved"], &summary["missing_rows"]),
+        (Some(0), &2.into(), &1.into()),
+        "{lines:?}"
+    );
+    for run in ["row", "file"] {
+        env.assert_both_agree(run).await;
+    }
+    let (code, lines) = reconcile(&env, &[]);
+    assert_eq!((code, &lines.last().unwrap()["summary"]["runs"]), (Some(0), &0.into()), "{lines:?}");
+    let away = innovation(&["reconcile", "--dry-run"])
+        .env("APP_BASE_DIR", env.folder.path())
+        .env("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
+        .output()
+        .unwrap();
+    assert_eq!(away.status.code(), Some(3), "it cannot look");
+}
+
+#[tokio::test]
 async fn lost_files_come_back_from_rows() {
     let env = TestEnv::with_database().await;
     let service = env.serve(&[]).await;

@@ -190,6 +190,30 @@ async fn gone_is_gone_until_it_is_replayed() {
 }
 
 #[tokio::test]
+async fn send_now_ignores_the_backoff() {
+    let case = Case::new(Duration::ZERO).await;
+    let mut service = case.env.serve(&case.settings(&[])).await;
+    case.receiver.usually(Manner::Status(503));
+    service.submit(&case.env.request("run-1")).await;
+    service.ended("run-1").await;
+    eventually("a refused attempt", async || !case.receiver.received().is_empty()).await;
+    service.kill();
+    // As after hours of refusals.
+    case.env.query(r#"UPDATE "WebhookDelivery" SET "nextAttemptAt" = now() + interval '1 hour'"#).await;
+    let (code, lines) = case.command(&["send-now"], &[]);
+    assert_eq!((code, &lines[0]["pending"]), (Some(1), &1.into()), "{lines:?}");
+    case.env.query(r#"UPDATE "WebhookDelivery" SET "nextAttemptAt" = now() + interval '1 hour'"#).await;
+    case.receiver.usually(Manner::Status(200));
+    let (code, lines) = case.command(&["send-now"], &[]);
+    let sent = &lines[0];
+    assert_eq!((code, &sent["delivered"], &sent["pending"]), (Some(0), &1.into(), &0.into()), "{lines:?}");
+    case.receiver.wait_for_taken("run-1", &COMPLETE).await;
+    let (code, lines) =
+        case.command(&["send-now"], &[("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")]);
+    assert_eq!((code, lines), (Some(3), vec![]), "it cannot look");
+}
+
+#[tokio::test]
 async fn file_webhooks_cover_failure_cancellation_and_retry() {
     let case = Case::new(Duration::ZERO).await;
     let service = case.env.serve(&case.settings(&[FILE_ONLY])).await;

@@ -13,8 +13,15 @@ use storage::{
 };
 use tokio::sync::Notify;
 
-use super::{error::WiringError, storage::database};
-use crate::{config::Config, webhooks::admin::WebhookAdmin};
+use super::{
+    error::WiringError,
+    storage::{database, wire_storage},
+    work::dispatcher,
+};
+use crate::{
+    config::Config,
+    webhooks::{WebhookDispatcher, admin::WebhookAdmin},
+};
 use foundation::clock::SystemClock;
 
 /// Wires the parts for a command that syncs both stores, whatever flags a service uses. None without a
@@ -40,6 +47,26 @@ pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>
         clock.clone(),
     ));
     Ok(Some(Reconciler::new(router, postgres, None, config.storage.retention, clock)))
+}
+
+/// Wires the stores for a command, in the modes and under the rules of a service.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn command_router(config: &Config) -> Result<Arc<Router>, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    Ok(wire_storage(config, &clock)?.router)
+}
+
+/// Wires the part that sends webhooks, for a command. None if webhooks are off.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn webhook_dispatcher(config: &Config) -> Result<Option<Arc<WebhookDispatcher>>, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    dispatcher(config, &wire_storage(config, &clock)?, &clock)
 }
 
 /// Wires the parts for the commands on webhooks.

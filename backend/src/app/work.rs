@@ -179,7 +179,7 @@ fn heartbeat(
     })
 }
 
-fn dispatcher(
+pub(super) fn dispatcher(
     config: &Config,
     stores: &Stores,
     clock: &Arc<dyn Clock>,

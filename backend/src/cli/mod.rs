@@ -10,6 +10,7 @@ pub mod openapi;
 mod output;
 pub mod progress;
 pub mod reconcile;
+pub mod retry;
 pub mod run;
 mod run_id;
 pub mod serve;
@@ -50,7 +51,9 @@ enum Command {
     Extract(extract::Args),
     /// Migrate the database's schema, or undo a migration
     Migrate(migrate::Args),
-    /// Write missing parts from the files of this disk to the database, or verify that both are equal
+    /// Continue failed runs where they stopped; shows them first
+    Retry(retry::Args),
+    /// Bring together all ended runs that differ in files and database, or verify that both are equal
     Reconcile(reconcile::Args),
     /// Write runs that only the database holds to files
     Export(export::Args),
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
             Command::Brands(args) => brands::run(&args, &config),
             Command::Extract(args) => extract::run(args).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
+            Command::Retry(args) => retry::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,
             Command::Export(args) => export::run(args, config).await,
             Command::Openapi => openapi::run(),

@@ -1,7 +1,7 @@
-//! `innovation reconcile`: writes missing parts from the files of this disk to the database, or verifies that
-//! both are equal.
+//! `innovation reconcile`: brings together all ended runs that differ in the files of this disk and in the database, or
+//! verifies that both are equal.
 
-use std::process::ExitCode;
+use std::{collections::HashSet, process::ExitCode};
 
 use chrono::{DateTime, Utc};
 use pipeline::run::RunId;
@@ -17,9 +17,10 @@ use crate::{
     config::{Config, StoragePlace},
 };
 use storage::{
-    Part,
+    Part, StorageError,
     sync::{
         ReconcileOutcome, ReconcileSummary, Reconciler, resolve,
+        survey::Survey,
         verify::{Comparison, Scope, Sides, Verified},
     },
 };
@@ -151,59 +152,106 @@ async fn verify(args: &Args, reconciler: &Reconciler) -> ExitCode {
             }
             if count.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => {
-            say(&format!("innovation: the comparison is incomplete: {error}"));
-            ExitCode::from(EXIT_COULD_NOT_CHECK)
-        }
+        Err(error) => incomplete(&error),
+    }
+}
+
+/// The runs that the command is to bring together, before it compares all of them.
+async fn named(args: &Args, reconciler: &Reconciler) -> Result<Vec<RunId>, StorageError> {
+    match &args.run {
+        Some(run) => Ok(vec![run.clone()]),
+        None if args.restore_rows => reconciler.missing().await,
+        None => reconciler.marked().await,
     }
 }
 
 async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
-    let found = match &args.run {
-        Some(run) => Ok(vec![run.clone()]),
-        None if args.restore_rows => reconciler.missing().await,
-        None => reconciler.marked().await,
-    };
-    let runs = match found {
+    let runs = match named(args, reconciler).await {
         Ok(runs) => runs,
         Err(error) => {
             say(&format!("innovation: the unsynced runs cannot be listed: {error}"));
             return ExitCode::from(EXIT_COULD_NOT_CHECK);
         }
     };
+    let compares_all = args.run.is_none() && !args.restore_rows;
     if args.dry_run {
-        for run in &runs {
-            let planned = match reconciler.preview(run).await {
-                Ok(planned) => planned,
-                Err(error) => format!("cannot be read: {error}"),
-            };
-            if args.json {
-                put_json(&json!({ "run_id": run, "plan": planned }));
-            } else {
-                put(&format!("{run}: {planned}\n"));
-            }
-        }
-        say(&match (&args.run, args.restore_rows) {
-            (Some(_), _) => "nothing was written".to_owned(),
-            (None, true) => format!("{} runs have no row; nothing was written", runs.len()),
-            (None, false) => format!("{} runs are marked; nothing was written", runs.len()),
-        });
-        return ExitCode::SUCCESS;
+        plan(args, reconciler, &runs, compares_all).await
+    } else {
+        settle_all(args, reconciler, runs, compares_all).await
     }
-    let mut summary = ReconcileSummary::default();
+}
+
+/// Shows what would be written.
+async fn plan(args: &Args, reconciler: &Reconciler, runs: &[RunId], compares_all: bool) -> ExitCode {
+    let mut unread = 0;
     for run in runs {
-        let outcome = if args.restore_rows || args.run.is_some() {
-            reconciler.reconcile_named(&run).await
-        } else {
-            reconciler.reconcile_one(&run).await
-        };
-        if args.json {
-            put_json(&json!({ "run_id": run, "result": outcome }));
-        } else {
-            put(&format!("{run}: {}\n", outcome_words(&run, &outcome)));
-        }
-        summary.add(run, &outcome);
+        unread += usize::from(!tell_plan(args, reconciler, run, false).await);
     }
+    let mut survey = Survey::full();
+    let mut differing = 0;
+    while compares_all {
+        match reconciler.next_differences(&mut survey).await {
+            Ok(Some(found)) => {
+                for one in found.iter().filter(|one| !runs.contains(&one.run)) {
+                    differing += 1;
+                    unread += usize::from(!tell_plan(args, reconciler, &one.run, one.is_deleted).await);
+                }
+            }
+            Ok(None) => break,
+            Err(error) => return incomplete(&error),
+        }
+    }
+    let count = runs.len();
+    say(&match (&args.run, args.restore_rows) {
+        (Some(_), _) => "nothing was written".to_owned(),
+        (None, true) => format!("{count} runs have no row; nothing was written"),
+        (None, false) => format!("{count} runs are marked, {differing} more differ; nothing was written"),
+    });
+    tell_missing_rows(survey.missing_rows());
+    if unread > 0 { ExitCode::from(EXIT_COULD_NOT_CHECK) } else { ExitCode::SUCCESS }
+}
+
+/// Shows the plan of one run; false if it could not be read.
+async fn tell_plan(args: &Args, reconciler: &Reconciler, run: &RunId, is_deleted: bool) -> bool {
+    let (planned, is_read) = match reconciler.preview(run).await {
+        Ok(_) if is_deleted => ("was deleted; its row would be deleted again".to_owned(), true),
+        Ok(planned) => (planned, true),
+        Err(error) => (format!("cannot be read: {error}"), false),
+    };
+    if args.json {
+        put_json(&json!({ "run_id": run, "plan": planned }));
+    } else {
+        put(&format!("{run}: {planned}\n"));
+    }
+    is_read
+}
+
+async fn settle_all(args: &Args, reconciler: &Reconciler, runs: Vec<RunId>, compares_all: bool) -> ExitCode {
+    let mut summary = ReconcileSummary::default();
+    let mut seen = HashSet::new();
+    for run in runs {
+        let outcome = if compares_all {
+            reconciler.reconcile_one(&run).await
+        } else {
+            reconciler.reconcile_named(&run).await
+        };
+        seen.insert(run.clone());
+        tell_outcome(args, &mut summary, run, &outcome);
+    }
+    let mut survey = Survey::full();
+    while compares_all {
+        match reconciler.next_differences(&mut survey).await {
+            Ok(Some(found)) => {
+                for one in found.into_iter().filter(|one| !seen.contains(&one.run)) {
+                    let outcome = reconciler.settle_difference(&one).await;
+                    tell_outcome(args, &mut summary, one.run, &outcome);
+                }
+            }
+            Ok(None) => break,
+            Err(error) => return incomplete(&error),
+        }
+    }
+    summary.missing_rows = survey.missing_rows();
     if args.json {
         put_json(&json!({ "summary": summary }));
     } else {
@@ -217,8 +265,31 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
             summary.conflicts.len(),
             summary.failed.len()
         ));
+        tell_missing_rows(summary.missing_rows);
     }
     if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell_outcome(args: &Args, summary: &mut ReconcileSummary, run: RunId, outcome: &ReconcileOutcome) {
+    if args.json {
+        put_json(&json!({ "run_id": run, "result": outcome }));
+    } else {
+        put(&format!("{run}: {}\n", outcome_words(&run, outcome)));
+    }
+    summary.add(run, outcome);
+}
+
+fn tell_missing_rows(count: usize) {
+    if count > 0 {
+        say(&format!(
+            "{count} ended runs have no row any more; to insert them again: innovation reconcile --restore-rows"
+        ));
+    }
+}
+
+fn incomplete(error: &StorageError) -> ExitCode {
+    say(&format!("innovation: the comparison is incomplete: {error}"));
+    ExitCode::from(EXIT_COULD_NOT_CHECK)
 }
 
 fn words(run: &RunId, comparison: &Comparison) -> String {

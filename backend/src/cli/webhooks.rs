@@ -13,7 +13,10 @@ use super::{
 use crate::{
     app,
     config::Config,
-    webhooks::{admin::WebhookAdmin, sign},
+    webhooks::{
+        admin::{SentNow, WebhookAdmin},
+        sign,
+    },
 };
 use storage::{Delivery, DeliveryCounts, DeliveryOutcome};
 
@@ -30,6 +33,12 @@ enum Command {
         /// Only this run, event by event
         #[arg(long, value_name = "ID", value_parser = parse_run)]
         run: Option<RunId>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send all pending webhooks now, however long they would still wait; exit code 1 if some stay pending
+    SendNow {
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -57,6 +66,7 @@ pub async fn run(args: Args, config: &Config) -> ExitCode {
     match args.command {
         Command::Status { run: None, json } => all(&admin, json).await,
         Command::Status { run: Some(run), json } => one(&admin, &run, json).await,
+        Command::SendNow { json } => send_now(&admin, config, json).await,
         Command::Replay { run, json } => replay(&admin, &run, json).await,
     }
 }
@@ -115,6 +125,27 @@ fn described(run: &RunId, one: &Delivery) -> serde_json::Value {
         "outcome": one.outcome,
         "last_error": one.last_error,
     })
+}
+
+async fn send_now(admin: &WebhookAdmin, config: &Config, json: bool) -> ExitCode {
+    let dispatcher = match app::webhook_dispatcher(config) {
+        Ok(Some(dispatcher)) => dispatcher,
+        Ok(None) => return could_not(&"FRONTEND_WEBHOOK_URL is not set"),
+        Err(error) => return fail(&error),
+    };
+    let sent = match admin.send_now(&dispatcher).await {
+        Ok(sent) => sent,
+        Err(error) => return could_not(&error),
+    };
+    if json {
+        put_json(&json!(sent));
+    } else {
+        let SentNow { attempts, delivered, gave_up, pending } = sent;
+        put(&format!(
+            "{delivered} delivered with {attempts} attempts of this command, {gave_up} given up, {pending} still pending\n"
+        ));
+    }
+    if sent.pending == 0 && sent.gave_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn replay(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {

@@ -1,11 +1,36 @@
 //! An operator's commands for webhooks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use pipeline::run::RunId;
 
-use super::body::{Content, Source, content};
+use super::{
+    WebhookDispatcher,
+    body::{Content, Source, content},
+};
 use storage::{Delivery, DeliveryCounts, Outbox, StorageError, WebhookEvent, files::FileStore};
+
+/// Requests of a command at once.
+const AT_ONCE: usize = 16;
+
+/// The wait between two looks at what is pending.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The longest time for which a command sends: a receiver that refuses everything gets each event again and again.
+const SEND_NOW_MAX: Duration = Duration::from_secs(600);
+
+/// The result of sending at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct SentNow {
+    /// Requests of this command.
+    pub attempts: usize,
+    /// Delivered meanwhile, by this command or by a service.
+    pub delivered: u64,
+    pub gave_up: u64,
+    /// Still pending.
+    pub pending: u64,
+}
 
 /// Reads the outboxes directly, while a service may be running.
 #[derive(Debug)]
@@ -73,6 +98,41 @@ impl WebhookAdmin {
             all.oldest_pending_seconds = all.oldest_pending_seconds.max(one.oldest_pending_seconds);
         }
         Ok(all)
+    }
+
+    /// Makes all pending events due now, and sends those that no other process holds. Events under way elsewhere, and those
+    /// in files that a running service keeps, are left to their process. It ends when nothing is pending, or when everything
+    /// that was pending has been tried.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    pub async fn send_now(&self, dispatcher: &WebhookDispatcher) -> Result<SentNow, StorageError> {
+        let before = self.counts().await?;
+        let visibility = dispatcher.visibility_timeout();
+        for (_, outbox) in self.outboxes() {
+            outbox.hasten(visibility).await?;
+        }
+        let begun = dispatcher.clock.monotonic();
+        let mut attempts = 0;
+        loop {
+            let due = dispatcher.claim(AT_ONCE, false).await?;
+            attempts += due.len();
+            join_all(due.iter().map(|(source, due)| dispatcher.deliver(*source, due))).await;
+            let after = self.counts().await?;
+            let waited = dispatcher.clock.monotonic().saturating_sub(begun);
+            if after.pending == 0 || due.is_empty() && waited >= visibility || waited >= SEND_NOW_MAX {
+                return Ok(SentNow {
+                    attempts,
+                    delivered: after.delivered.saturating_sub(before.delivered),
+                    gave_up: after.gave_up.saturating_sub(before.gave_up),
+                    pending: after.pending,
+                });
+            }
+            if due.is_empty() {
+                tokio::time::sleep(POLL).await;
+            }
+        }
     }
 
     fn outboxes(&self) -> impl Iterator<Item = (Source, &dyn Outbox)> {

@@ -100,8 +100,14 @@ impl WebhookDispatcher {
             }
             _ => (Source::Files, self.router.files() as &dyn Outbox),
         };
-        let due = outbox.claim_due(limit, self.timeout + VISIBILITY_MARGIN).await?;
+        let due = outbox.claim_due(limit, self.visibility_timeout()).await?;
         Ok(due.into_iter().map(|due| (source, due)).collect())
+    }
+
+    /// How long a claimed event is hidden from other processes.
+    #[must_use]
+    pub fn visibility_timeout(&self) -> Duration {
+        self.timeout + VISIBILITY_MARGIN
     }
 
     /// Sends one delivery and records the outcome.

@@ -5,7 +5,13 @@
 //! bucket, every replica sends. It claims an event by compare-and-swap, so that no other replica sends it
 //! too.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use pipeline::{
@@ -275,6 +281,26 @@ impl Outbox for FileStore {
             true
         })
         .await
+    }
+
+    async fn hasten(&self, visibility_timeout: Duration) -> Result<usize, StorageError> {
+        let mut hastened = 0;
+        for run in self.runs_with_pending_deliveries().await? {
+            let counted = Arc::new(AtomicUsize::new(0));
+            let count = counted.clone();
+            self.change(&run, move |all, now| {
+                let waits = |one: &&mut Delivery| {
+                    one.outcome.is_none() && one.next_attempt_at > now + visibility_timeout
+                };
+                let waiting = all.iter_mut().filter(waits).map(|one| one.next_attempt_at = now).count();
+                // An attempt that lost a race counts nothing.
+                count.store(waiting, Ordering::Relaxed);
+                waiting > 0
+            })
+            .await?;
+            hastened += counted.load(Ordering::Relaxed);
+        }
+        Ok(hastened)
     }
 
     async fn replay(

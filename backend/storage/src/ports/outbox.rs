@@ -234,6 +234,14 @@ pub trait Outbox: Store {
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn postpone(&self, due: &DueDelivery, wait: Duration, error: &str) -> Result<(), StorageError>;
 
+    /// Makes pending events due that wait for longer than the visibility timeout, and returns how many. The others are under
+    /// way, or due within it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn hasten(&self, visibility_timeout: Duration) -> Result<usize, StorageError>;
+
     /// Queues all events of the run again, both finished ones and missing ones. Returns how many.
     ///
     /// # Errors

@@ -248,6 +248,17 @@ async fn import_deliveries(conn: &mut PooledConn<'_>, run: &RunId, all: &[Delive
     Ok(())
 }
 
+/// $1 visibility timeout (s)
+const HASTEN: &str = r#"
+UPDATE "WebhookDelivery" SET "nextAttemptAt" = now()
+WHERE "settledAt" IS NULL AND "nextAttemptAt" > now() + make_interval(secs => $1)"#;
+
+async fn hasten(conn: &mut PooledConn<'_>, visibility_timeout: Duration) -> Result<usize, DbError> {
+    let hastened =
+        conn.query(HASTEN).bind(visibility_timeout.as_secs_f64()).execute(conn.connection()?).await?;
+    Ok(usize::try_from(hastened.rows_affected()).unwrap_or(usize::MAX))
+}
+
 #[async_trait]
 impl Outbox for PostgresStore {
     async fn claim_due(
@@ -269,6 +280,10 @@ impl Outbox for PostgresStore {
 
     async fn postpone(&self, due: &DueDelivery, wait: Duration, error: &str) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| postpone(conn, due, wait, error))
+    }
+
+    async fn hasten(&self, visibility_timeout: Duration) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| hasten(conn, visibility_timeout))
     }
 
     async fn replay(

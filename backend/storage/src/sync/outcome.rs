@@ -41,6 +41,8 @@ pub struct ReconcileSummary {
     pub stages_written: usize,
     pub left: usize,
     pub unknown: usize,
+    /// Ended runs of these files whose row is gone, as far as the command has looked.
+    pub missing_rows: usize,
     pub conflicts: Vec<RunId>,
     pub failed: Vec<RunId>,
 }
@@ -71,6 +73,7 @@ impl ReconcileSummary {
         self.stages_written += other.stages_written;
         self.left += other.left;
         self.unknown += other.unknown;
+        self.missing_rows += other.missing_rows;
         self.conflicts.extend(other.conflicts);
         self.failed.extend(other.failed);
     }

@@ -14,7 +14,12 @@ use crate::{
     files::FileOutline,
     part::Part,
     ports::sync::{RowKey, RowOutline, Standing},
-    sync::{outcome::ReconcileSummary, plan::FilesKnow, reconciler::Reconciler, verify::Comparison},
+    sync::{
+        outcome::{ReconcileOutcome, ReconcileSummary},
+        plan::FilesKnow,
+        reconciler::Reconciler,
+        verify::Comparison,
+    },
 };
 
 /// Rows, or runs of the files, of one page.
@@ -73,6 +78,12 @@ impl Survey {
         Self { is_full: true, ..Self::default() }
     }
 
+    /// Ended runs of these files whose row is gone, as far as this survey has come.
+    #[must_use]
+    pub fn missing_rows(&self) -> usize {
+        self.without_row_count
+    }
+
     /// Whether this survey has to go on at once.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -93,6 +104,14 @@ enum Finding {
     /// The row has ended, and no manifest can be read here.
     FilesLost,
     Differs,
+}
+
+/// A run whose two sides are not the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub run: RunId,
+    /// Whether the files have its tombstone, and the database has its row.
+    pub is_deleted: bool,
 }
 
 /// The result of a slice.
@@ -158,6 +177,37 @@ impl Reconciler {
             self.end_survey(survey);
         }
         Ok(surveyed)
+    }
+
+    /// The next runs that differ, for a command. None after the last.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
+    pub async fn next_differences(
+        &self,
+        survey: &mut Survey,
+    ) -> Result<Option<Vec<Difference>>, StorageError> {
+        let mut surveyed = Surveyed::default();
+        while !surveyed.is_last {
+            let (found, _) = self.next_page(survey, PAGE, &mut surveyed).await?;
+            if !found.is_empty() {
+                let difference = |(run, finding)| Difference { run, is_deleted: finding == Finding::Deleted };
+                return Ok(Some(found.into_iter().map(difference).collect()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Brings one such run together.
+    pub async fn settle_difference(&self, difference: &Difference) -> ReconcileOutcome {
+        if !difference.is_deleted {
+            return self.reconcile_named(&difference.run).await;
+        }
+        match self.write_path.restore_deletion(&difference.run).await {
+            Ok(()) => ReconcileOutcome::Deleted,
+            Err(error) => ReconcileOutcome::Failed { reason: error.message },
+        }
     }
 
     /// The next page's findings, and how many runs it had.

@@ -1,6 +1,9 @@
 //! Comparing both sides of a set of runs, without writing to either.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use pipeline::{clock::Timestamp, run::RunId};
@@ -17,6 +20,10 @@ use crate::{
         reconciler::Reconciler,
     },
 };
+
+/// The wait before a second look at a run that is not the same on both sides. A worker that is ending it writes the other
+/// side within that time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Rows of one page: their runs are compared before the next page is asked for.
 const PAGE: usize = 200;
@@ -54,6 +61,13 @@ pub enum Comparison {
     Expired,
     /// Neither side knows it.
     Unknown,
+}
+
+impl Comparison {
+    /// Whether a second look can tell nothing else.
+    const fn is_settled(&self) -> bool {
+        matches!(self, Self::Equal | Self::Open | Self::Expired)
+    }
 }
 
 /// Why each part differs. A part in none of these lists is on both sides, and not the same.
@@ -125,7 +139,8 @@ impl VerifyCount {
 }
 
 impl Reconciler {
-    /// Compares the runs of a scope, one after the other, and tells each result as it comes.
+    /// Compares the runs of a scope, one after the other, and tells each result as it comes. Looks twice at a run before it
+    /// calls the two sides different: a worker may be ending it.
     ///
     /// # Errors
     ///
@@ -140,14 +155,30 @@ impl Reconciler {
             count.add(&comparison);
             tell(&Verified { run_id, comparison });
         };
-        let since = match scope {
-            Scope::One(run) => {
-                let comparison = self.compare(run).await?;
-                note(run.clone(), comparison);
-                return Ok(count);
-            }
-            Scope::Since(since) => *since,
+        let mut to_look_again = Vec::new();
+        let mut first = |run: RunId, comparison: Comparison| match comparison.is_settled() {
+            true => note(run, comparison),
+            false => to_look_again.push(run),
         };
+        match scope {
+            Scope::One(run) => first(run.clone(), self.compare(run).await?),
+            Scope::Since(since) => self.compare_all(*since, &mut first).await?,
+        }
+        if !to_look_again.is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        for run in to_look_again {
+            let comparison = self.compare(&run).await?;
+            note(run, comparison);
+        }
+        Ok(count)
+    }
+
+    async fn compare_all(
+        &self,
+        since: Option<Timestamp>,
+        note: &mut (impl FnMut(RunId, Comparison) + Send),
+    ) -> Result<(), StorageError> {
         // The runs that remain after all rows are those that only the files know.
         let mut in_files: HashSet<RunId> = self.files().runs().await?.into_iter().collect();
         let mut after = None;
@@ -172,7 +203,7 @@ impl Reconciler {
                 note(run, comparison);
             }
         }
-        Ok(count)
+        Ok(())
     }
 
     /// The next runs that have ended in the database, in the order of their creation; none after the last.
