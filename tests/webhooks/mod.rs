@@ -189,7 +189,8 @@ async fn gone_is_gone_until_it_is_replayed() {
     }
 }
 
-#[tokio::test]
+// The receiver answers while the command runs.
+#[tokio::test(flavor = "multi_thread")]
 async fn send_now_ignores_the_backoff() {
     let case = Case::new(Duration::ZERO).await;
     let mut service = case.env.serve(&case.settings(&[])).await;
@@ -200,11 +201,13 @@ async fn send_now_ignores_the_backoff() {
     service.kill();
     // As after hours of refusals.
     case.env.query(r#"UPDATE "WebhookDelivery" SET "nextAttemptAt" = now() + interval '1 hour'"#).await;
+    let so_far = case.receiver.received().len();
     let (code, lines) = case.command(&["send-now"], &[]);
     assert_eq!((code, &lines[0]["pending"]), (Some(1), &1.into()), "{lines:?}");
+    assert!(case.receiver.received().len() > so_far, "it was tried");
     case.env.query(r#"UPDATE "WebhookDelivery" SET "nextAttemptAt" = now() + interval '1 hour'"#).await;
     case.receiver.usually(Manner::Status(200));
-    let (code, lines) = case.command(&["send-now"], &[]);
+    let (code, lines) = case.command(&["send-now"], &[("WEBHOOK_TIMEOUT_SECONDS", "10")]);
     let sent = &lines[0];
     assert_eq!((code, &sent["delivered"], &sent["pending"]), (Some(0), &1.into(), &0.into()), "{lines:?}");
     case.receiver.wait_for_taken("run-1", &COMPLETE).await;

@@ -189,7 +189,8 @@ async fn plan(args: &Args, reconciler: &Reconciler, runs: &[RunId], compares_all
     }
     let mut survey = Survey::full();
     let mut differing = 0;
-    while compares_all {
+    let mut goes_on = compares_all;
+    while goes_on {
         match reconciler.next_differences(&mut survey).await {
             Ok(Some(found)) => {
                 for one in found.iter().filter(|one| !runs.contains(&one.run)) {
@@ -197,7 +198,7 @@ async fn plan(args: &Args, reconciler: &Reconciler, runs: &[RunId], compares_all
                     unread += usize::from(!tell_plan(args, reconciler, &one.run, one.is_deleted).await);
                 }
             }
-            Ok(None) => break,
+            Ok(None) => goes_on = false,
             Err(error) => return incomplete(&error),
         }
     }
@@ -239,7 +240,8 @@ async fn settle_all(args: &Args, reconciler: &Reconciler, runs: Vec<RunId>, comp
         tell_outcome(args, &mut summary, run, &outcome);
     }
     let mut survey = Survey::full();
-    while compares_all {
+    let mut goes_on = compares_all;
+    while goes_on {
         match reconciler.next_differences(&mut survey).await {
             Ok(Some(found)) => {
                 for one in found.into_iter().filter(|one| !seen.contains(&one.run)) {
@@ -247,7 +249,7 @@ async fn settle_all(args: &Args, reconciler: &Reconciler, runs: Vec<RunId>, comp
                     tell_outcome(args, &mut summary, one.run, &outcome);
                 }
             }
-            Ok(None) => break,
+            Ok(None) => goes_on = false,
             Err(error) => return incomplete(&error),
         }
     }

@@ -202,6 +202,13 @@ impl Manifest {
         self.status != RunStatus::Processing
     }
 
+    /// Undoes the end of a run, for a new generation.
+    pub(super) fn reopen(&mut self) {
+        self.status = RunStatus::Processing;
+        self.finished_at = None;
+        self.error = None;
+    }
+
     /// How far the run has come here.
     #[must_use]
     pub fn term(&self) -> Term {

@@ -112,6 +112,10 @@ impl Manifests {
             let what = if newer { "has been taken by another worker" } else { "has ended" };
             return Err(StorageError::new(StorageErrorKind::Fenced, format!("run {run} {what}")));
         }
+        // The files did not take the retry at the claim.
+        if manifest.generation < fence.generation {
+            manifest.reopen();
+        }
         manifest.generation = fence.generation;
         manifest.epoch = fence.epoch;
         manifest.owner = Some(fence.owner.clone());

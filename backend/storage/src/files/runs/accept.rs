@@ -6,7 +6,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
         db_sync::DbSync, layout::OPEN_FOLDER, manifest::Manifest, owners::fence_of, run_files::RunFiles,
-        runs::retry_cancel::reopen, tombstones::deleted,
+        tombstones::deleted,
     },
     ports::lifecycle::{Acceptance, Fence},
     run::RunSubmission,
@@ -106,7 +106,7 @@ impl RunFiles {
         if manifest.has_ended() {
             manifest.generation += 1;
             manifest.attempts = 0;
-            reopen(&mut manifest);
+            manifest.reopen();
         }
         let fence = self.take(&mut manifest, owner)?;
         Ok((fence, manifest))
@@ -129,7 +129,7 @@ impl RunFiles {
         side.has_row |= fence.owns_row;
         if manifest.generation < fence.generation {
             manifest.generation = fence.generation;
-            reopen(&mut manifest);
+            manifest.reopen();
             self.markers.mark_with_manifest(&mut manifest, OPEN_FOLDER)?;
         }
         if manifest.has_ended() || manifest.epoch > fence.epoch {

@@ -12,7 +12,7 @@ use crate::{
         db_sync::DbSync,
         io::unknown,
         layout::{OPEN_FOLDER, UNSYNCED_FOLDER},
-        manifest::{DatabaseSide, Manifest},
+        manifest::DatabaseSide,
         run_files::RunFiles,
     },
 };
@@ -34,7 +34,7 @@ impl RunFiles {
         }
         // The next claim removes a marker without an open run. No claim finds an open run without its marker.
         self.markers.mark(OPEN_FOLDER, run)?;
-        reopen(&mut manifest);
+        manifest.reopen();
         manifest.generation += 1;
         manifest.epoch += 1;
         manifest.attempts = 0;
@@ -67,11 +67,4 @@ impl RunFiles {
         self.close(&mut manifest, RunStatus::Cancelled, at_time, db_sync)?;
         Ok(true)
     }
-}
-
-/// Undoes the end of a run.
-pub(in crate::files) fn reopen(manifest: &mut Manifest) {
-    manifest.status = RunStatus::Processing;
-    manifest.finished_at = None;
-    manifest.error = None;
 }
