@@ -43,7 +43,9 @@ impl Address {
             url.query_pairs_mut().append_pair(key, value);
         }
         let options = PgConnectOptions::from_url(&url).map_err(|_| Malformed::NotAnAddress)?;
-        let mut options = tls::apply(options.disable_statement_logging(), &mut parameters)?;
+        // A pooler refuses start-up parameters that it does not know.
+        let options = options.disable_statement_logging().extra_float_digits(None);
+        let mut options = tls::apply(options, &mut parameters)?;
         if let Some(size) = parameters.statement_cache_size.filter(|size| *size > 0) {
             options = options.statement_cache_capacity(size);
         }

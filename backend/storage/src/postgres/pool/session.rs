@@ -54,8 +54,7 @@ impl SessionOptions {
         lock_timeout: Duration,
     ) -> Self {
         Self {
-            // A pooler refuses start-up options that it does not know.
-            options: options.application_name("innovation").extra_float_digits(None),
+            options: options.application_name("innovation"),
             schema,
             statement_timeout: statement_timeout.as_millis().to_string(),
             lock_timeout: lock_timeout.as_millis().to_string(),
