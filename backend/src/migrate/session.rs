@@ -108,7 +108,7 @@ pub(super) fn unreachable(error: &sqlx::Error) -> MigrateError {
 /// Describes the answer of a server that was reached, with Prisma's code for it. A refused login names no user.
 fn refused(sqlstate: &str, message: &str) -> MigrateError {
     let (code, what) = match sqlstate {
-        "28P01" => ("P1000", "wrong user or password"),
+        "28P01" => ("P1000", "the user or the password is not accepted"),
         "28000" => (
             "P1010",
             "this user needs another way of login (pg_hba.conf): TLS (sslmode), a client's certificate (sslcert with \
