@@ -158,6 +158,7 @@ async fn the_deep_level_looks_at_everything() {
             "mode": "DUAL_WRITE", "effective_mode": "DUAL_WRITE", "reason": null, "flags_revision": 1,
             "breaker": {"state": "closed"}, "schema": "ok", "schema_detail": null, "unsynced": 0, "unsynced_stages": 0, "oldest_unsynced_seconds": null,
             "reconciliation": null, "database_clock_ahead_ms": null, "local_disk": "durable", "durability": "durable",
+            "durability_forecast": {"open_runs": 0, "ended_runs": 0, "stages": 0, "run_ids": [], "is_exact": true},
             "may_accept_by_file": true, "file_acceptance": "single_replica",
         })
     );

@@ -107,8 +107,9 @@ async fn without_rights_on_the_registry_nothing_is_proved() {
     service
         .wait_for_path("/health/deep", |_, deep| {
             let tasks = deep["background"].as_array().unwrap();
-            tasks.iter().any(|task| task["name"] == "replica_heartbeat" && task["failures"] != 0)
-                || deep["database_connection"] == "failed"
+            tasks.iter().any(|task| {
+                task["name"] == "replica_heartbeat" && task["failures_in_a_row"].as_u64().unwrap() > 0
+            }) || deep["database_connection"] == "failed"
         })
         .await;
     assert_eq!(file_acceptance(&service).await, "never_looked");

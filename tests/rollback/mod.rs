@@ -5,6 +5,7 @@
 
 mod database;
 mod disk;
+mod durability;
 mod half_open;
 mod idempotency;
 mod modes;

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     app,
     config::{Config, StoragePlace},
+    health::FileStorage,
 };
 use storage::{
     Part, StorageError,
@@ -98,7 +99,31 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
     if let Some(Command::Resolve { run, keep }) = &args.resolve {
         return resolve(&reconciler, run, *keep).await;
     }
-    if args.verify { verify(&args, &reconciler).await } else { reconcile(&args, &reconciler).await }
+    if args.verify {
+        return verify(&args, &reconciler).await;
+    }
+    let reconciled = reconcile(&args, &reconciler).await;
+    if FileStorage::of_config(&config) == FileStorage::Ephemeral {
+        tell_loss(&args, &reconciler).await;
+    }
+    reconciled
+}
+
+/// Prints the runs that only this ephemeral disk has.
+async fn tell_loss(args: &Args, reconciler: &Reconciler) {
+    match reconciler.durability_forecast().await {
+        Ok(forecast) if args.json => put_json(&json!({ "redeploy_loss": forecast })),
+        Ok(forecast) if forecast.runs() == 0 => {}
+        Ok(forecast) => say(&format!(
+            "a redeploy now would lose {} open and {} ended runs, which are on this ephemeral disk alone: {}",
+            forecast.open_runs,
+            forecast.ended_runs,
+            forecast.run_ids.iter().map(RunId::as_str).collect::<Vec<_>>().join(", ")
+        )),
+        Err(error) => {
+            say(&format!("innovation: the runs that only this disk has cannot be counted: {error}"))
+        }
+    }
 }
 
 async fn resolve(reconciler: &Reconciler, run: &RunId, keep: Keep) -> ExitCode {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use pipeline::run::RunId;
-use storage::sync::Reconciler;
+use storage::{files::DurabilityForecast, sync::Reconciler};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 use self::tasks::{Ending, start_background};
@@ -19,6 +19,7 @@ use crate::{
     app::Service,
     background::Lifetime,
     config::{Config, Role},
+    health::Health,
     http::{self, ServeLimits, request_runtime::RequestRuntime},
     lifecycle,
     telemetry::logs::Banner,
@@ -142,10 +143,12 @@ fn drain_when_signalled(
     let signalled = service.background.token(Lifetime::Signal).clone();
     let (worker, streams, clock) =
         (service.worker.clone(), service.http.streams.clone(), service.clock.clone());
-    let presence = service.presence.clone();
+    let (presence, health) = (service.presence.clone(), service.http.health.clone());
     async move {
         signalled.cancelled().await;
         presence.stop();
+        // Railway may kill at once.
+        tokio::spawn(async move { tell_loss(&health, Moment::Signal).await });
         let _ = signalled_at.set(clock.monotonic());
         streams.end();
         tracing::info!(
@@ -167,6 +170,7 @@ async fn leave(service: Service, ending: Ending, flush_window: Duration) {
     if let Some(reconciler) = service.reconciler.as_ref().filter(|_| files.is_on_disk()) {
         flush_files(reconciler, flush_window).await;
     }
+    tell_loss(&service.http.health, Moment::Exit).await;
     files.leave().await;
     service.background.stop(Lifetime::Process);
     wait(ending.heartbeat).await;
@@ -181,6 +185,48 @@ async fn wait(task: Option<JoinHandle<()>>) {
     if let Some(task) = task {
         // A task that panicked has ended too.
         let _ = task.await;
+    }
+}
+
+/// When the loss of a disk is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// The disk may yet be written to the database.
+    Signal,
+    /// Nothing more is written.
+    Exit,
+}
+
+/// Names the runs that are lost with this container's disk.
+async fn tell_loss(health: &Health, moment: Moment) {
+    let forecast = match health.durability_forecast_now().await {
+        Ok(forecast) if forecast.runs() == 0 => return,
+        Ok(forecast) => forecast,
+        Err(error) => {
+            tracing::warn!(event = "redeploy_loss_unknown", %error, "the runs that only this disk has cannot be counted");
+            return;
+        }
+    };
+    let runs = forecast.run_ids.iter().map(RunId::as_str).collect::<Vec<_>>().join(", ");
+    let DurabilityForecast { open_runs, ended_runs, stages, .. } = forecast;
+    if moment == Moment::Signal {
+        tracing::warn!(
+            event = "redeploy_loss_forecast",
+            open_runs,
+            ended_runs,
+            stages,
+            runs,
+            "{open_runs} open and {ended_runs} ended runs are on this ephemeral disk alone: {runs}"
+        );
+    } else {
+        tracing::error!(
+            event = "redeploy_loss",
+            open_runs,
+            ended_runs,
+            stages,
+            runs,
+            "{open_runs} open and {ended_runs} ended runs are lost with this ephemeral disk: {runs}"
+        );
     }
 }
 

@@ -6,15 +6,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Audience, COUNTED_MAX, Connection, Durability, Health, HealthStatus, HealthSummary, NotReady, Stores,
-    messages,
+    Audience, COUNTED_MAX, Connection, Durability, Figures, Health, HealthStatus, HealthSummary, NotReady,
+    Stores, messages,
 };
 use crate::{
     background::TaskStatus, config::Role, documents::readers::ReaderReport, telemetry::metrics::Measured,
 };
 use storage::{
-    ClockSkew, Replica, StorageError, StorageErrorKind, breaker::BreakerState, files::Unsynced, mode::Mode,
-    router::FileAcceptance, sync::ReconcileStatus,
+    ClockSkew, Replica, StorageError, StorageErrorKind,
+    breaker::BreakerState,
+    files::{DurabilityForecast, Unsynced},
+    mode::Mode,
+    router::FileAcceptance,
+    sync::ReconcileStatus,
 };
 
 /// The result of a check.
@@ -85,6 +89,8 @@ pub struct StorageReport {
     /// How far the database's clock is ahead of this process's, by the last probe. None while unknown.
     pub database_clock_ahead_ms: Option<i64>,
     pub local_disk: Durability,
+    /// The runs and stages that a redeploy now would lose. None while unknown.
+    pub durability_forecast: Option<DurabilityForecast>,
     /// Whether this replica may accept runs by file alone.
     pub may_accept_by_file: bool,
     /// Why it may, or why not.
@@ -130,25 +136,19 @@ impl Health {
         let begun = self.sources.clock.monotonic();
         // The stores' own time, because the parser's self-test takes longer.
         let stores = async { (self.stores().await, self.elapsed(begun)) };
-        let ((stores, stores_elapsed), unsynced, queue_depth, conflicts, replicas, parser) = tokio::join!(
-            stores,
-            self.unsynced(),
-            self.queue_depth(),
-            self.conflicts(),
-            self.replicas(),
-            self.check_parser(),
-        );
+        let ((stores, stores_elapsed), figures, queue_depth, replicas, parser) =
+            tokio::join!(stores, self.figures(), self.queue_depth(), self.replicas(), self.check_parser(),);
         let not_ready = self.reason_against(&stores);
         let audience = if has_key {
             Audience::Operator
         } else {
             Audience::without_key(self.sources.identity.environment)
         };
-        let mut basic = self.basic_of(&stores, not_ready, conflicts, audience);
+        let mut basic = self.basic_of(&stores, not_ready, &figures, audience);
         let flags_alarm = self.sources.flags.as_ref().and_then(|flags| {
             if audience == Audience::Operator { flags.alarm() } else { flags.public_alarm() }
         });
-        let storage = self.storage_report(&stores, unsynced.ok().as_ref(), conflicts, audience);
+        let storage = self.storage_report(&stores, figures, audience);
         let model_breaker = self.sources.model.as_ref().map(|model| model.state());
         let mut checks = self.store_checks(&stores, &basic, stores_elapsed, audience);
         checks.push(Check::of_schema(&storage));
@@ -183,10 +183,9 @@ impl Health {
 
     /// The values of the metrics' gauges.
     pub async fn measured(&self) -> Measured {
-        let (unsynced, queue_depth, conflicts) =
-            tokio::join!(self.unsynced(), self.queue_depth(), self.conflicts());
+        let (figures, queue_depth) = tokio::join!(self.figures(), self.queue_depth());
+        let Figures { conflicts, unsynced, forecast } = figures;
         let state = self.sources.router.state();
-        let unsynced = unsynced.ok();
         Measured {
             version: self.sources.identity.version,
             git_sha: self.sources.identity.git_sha.clone(),
@@ -197,6 +196,7 @@ impl Health {
             unsynced_runs: unsynced.map(|unsynced| unsynced.runs),
             unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
             oldest_unsynced_seconds: unsynced.map(|unsynced| self.age(&unsynced).unwrap_or(0)),
+            forecast,
             queue_depth,
             conflicts,
             missing_rows: self.sources.reconciler.as_deref().map(|one| one.status().missing_rows),
@@ -210,7 +210,7 @@ impl Health {
         self.sources.clock.monotonic().saturating_sub(begun)
     }
 
-    async fn unsynced(&self) -> Result<Unsynced, StorageError> {
+    pub(super) async fn unsynced(&self) -> Result<Unsynced, StorageError> {
         let files = self.sources.router.files().clone();
         let looked = self.unsynced.get(|| async move { files.unsynced().await }).await;
         looked.unwrap_or_else(super::no_answer)
@@ -265,13 +265,9 @@ impl Health {
         Check { name: "document_parser", status, detail, elapsed_ms: ms(self.elapsed(begun)) }
     }
 
-    fn storage_report(
-        &self,
-        stores: &Stores,
-        unsynced: Option<&Unsynced>,
-        conflicts: Option<usize>,
-        audience: Audience,
-    ) -> StorageReport {
+    fn storage_report(&self, stores: &Stores, figures: Figures, audience: Audience) -> StorageReport {
+        let Figures { conflicts, unsynced, forecast } = figures;
+        let unsynced = unsynced.as_ref();
         let state = &stores.state;
         let (schema, schema_detail) = match &stores.database {
             Some(Ok(())) => (Schema::Ok, None),
@@ -318,6 +314,7 @@ impl Health {
             }),
             database_clock_ahead_ms: self.clock_skew().map(|skew| skew.ahead_ms),
             local_disk: self.sources.file_storage.durability(),
+            durability_forecast: forecast,
             may_accept_by_file: file_acceptance.is_allowed(),
             file_acceptance,
             durability,

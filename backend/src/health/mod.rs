@@ -8,6 +8,8 @@
 
 pub mod cached;
 pub mod details;
+mod durability;
+mod figures;
 mod messages;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -17,6 +19,8 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use self::cached::Cached;
+pub use self::figures::DegradedReason;
+use self::figures::Figures;
 pub use self::messages::Audience;
 use crate::{
     background::Background,
@@ -28,7 +32,7 @@ use crate::{
 use storage::{
     QueueStats, Replica, ReplicaRegistry, StorageError, StorageErrorKind,
     breaker::BreakerState,
-    files::Unsynced,
+    files::{DurabilityForecast, Unsynced},
     mode::Mode,
     prelude::*,
     router::{Database, FileRefusal, Router, StorageState},
@@ -176,6 +180,7 @@ pub struct Health {
     database: Cached<(Duration, Result<(), StorageError>)>,
     files: Cached<Result<(), StorageError>>,
     unsynced: Cached<Result<Unsynced, StorageError>>,
+    forecast: Cached<Result<DurabilityForecast, StorageError>>,
     open: Cached<Result<usize, StorageError>>,
     queue: Cached<Result<usize, StorageError>>,
     conflicts: Cached<Result<usize, StorageError>>,
@@ -211,6 +216,9 @@ pub enum Connection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HealthSummary {
     pub status: HealthStatus,
+    /// Everything that does not work as configured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub degraded_reasons: Vec<DegradedReason>,
     #[serde(serialize_with = "name")]
     #[schemars(with = "Mode")]
     pub mode: Mode,
@@ -268,6 +276,7 @@ impl Health {
             database: Cached::new(KEEP, TIMEOUT),
             files: Cached::new(KEEP, TIMEOUT),
             unsynced: Cached::new(COUNT_KEEP, TIMEOUT),
+            forecast: Cached::new(COUNT_KEEP, TIMEOUT),
             open: Cached::new(COUNT_KEEP, TIMEOUT),
             queue: Cached::new(KEEP, TIMEOUT),
             conflicts: Cached::new(COUNT_KEEP, TIMEOUT),
@@ -297,10 +306,10 @@ impl Health {
 
     /// Level 1.
     pub async fn basic(&self) -> HealthSummary {
-        let (stores, conflicts) = tokio::join!(self.stores(), self.conflicts());
+        let (stores, figures) = tokio::join!(self.stores(), self.figures());
         let not_ready = self.reason_against(&stores);
         let audience = Audience::without_key(self.sources.identity.environment);
-        self.basic_of(&stores, not_ready, conflicts, audience)
+        self.basic_of(&stores, not_ready, &figures, audience)
     }
 
     /// Whether the service would accept a run.
@@ -326,19 +335,15 @@ impl Health {
         &self,
         stores: &Stores,
         not_ready: Option<NotReady>,
-        conflicts: Option<usize>,
+        figures: &Figures,
         audience: Audience,
     ) -> HealthSummary {
         let state = &stores.state;
-        let is_degraded = state.effective_mode != state.mode
-            || state.file_alarm.is_some()
-            || conflicts.is_some_and(|conflicts| conflicts > 0)
-            || self.sources.flags.as_ref().is_some_and(|flags| flags.alarm().is_some())
-            || [&stores.database, &stores.files].into_iter().flatten().any(Result::is_err);
-        let status = match (not_ready, is_degraded) {
+        let degraded_reasons = self.degraded_reasons(stores, figures);
+        let status = match (not_ready, degraded_reasons.is_empty()) {
             (Some(_), _) => HealthStatus::Unhealthy,
-            (None, true) => HealthStatus::Degraded,
-            (None, false) => HealthStatus::Healthy,
+            (None, false) => HealthStatus::Degraded,
+            (None, true) => HealthStatus::Healthy,
         };
         let identity = &self.sources.identity;
         let (database_connection, database_error) = match &stores.database {
@@ -349,6 +354,7 @@ impl Health {
         };
         HealthSummary {
             status,
+            degraded_reasons,
             mode: state.mode,
             effective_mode: state.effective_mode,
             database_writes: state.flags.database_writes,

@@ -19,7 +19,10 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
-use storage::observer::{StorageObserver, StoreName};
+use storage::{
+    files::DurabilityForecast,
+    observer::{StorageObserver, StoreName},
+};
 
 /// The content type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -269,6 +272,8 @@ pub struct Measured {
     pub unsynced_runs: Option<usize>,
     pub unsynced_stages: Option<usize>,
     pub oldest_unsynced_seconds: Option<u64>,
+    /// The runs and stages that a redeploy now would lose. None while unknown.
+    pub forecast: Option<DurabilityForecast>,
     pub queue_depth: Option<usize>,
     /// Runs whose row and files differ.
     pub conflicts: Option<usize>,
@@ -315,6 +320,15 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
             "How long the oldest part that the database lacks has waited",
             gauge,
         );
+    }
+    if let Some(forecast) = &measured.forecast {
+        for (name, help, value) in [
+            ("ephemeral_only_open_runs", "Open runs that only an ephemeral disk has", forecast.open_runs),
+            ("ephemeral_only_ended_runs", "Ended runs that only an ephemeral disk has", forecast.ended_runs),
+            ("ephemeral_only_stages", "Stages that only an ephemeral disk has", forecast.stages),
+        ] {
+            registry.register(name, help, gauge(value));
+        }
     }
     if let Some(depth) = measured.queue_depth {
         registry.register("queue_depth", "Accepted runs that wait for a worker", gauge(depth));
@@ -364,6 +378,12 @@ mod tests {
             unsynced_runs: Some(2),
             unsynced_stages: Some(5),
             oldest_unsynced_seconds: Some(61),
+            forecast: Some(DurabilityForecast {
+                open_runs: 1,
+                ended_runs: 2,
+                stages: 7,
+                ..DurabilityForecast::default()
+            }),
             queue_depth: None,
             conflicts: Some(1),
             missing_rows: Some(2),
@@ -400,6 +420,9 @@ mod tests {
             "innovation_build_info{version=\"1.2.3\",git_sha=\"abc\"} 1",
             "innovation_storage_mode{configured=\"DUAL_WRITE\",effective=\"FILE_ONLY\"} 1",
             "innovation_runs_in_flight 3",
+            "innovation_ephemeral_only_open_runs 1",
+            "innovation_ephemeral_only_ended_runs 2",
+            "innovation_ephemeral_only_stages 7",
             "innovation_unsynced_runs 2",
             "innovation_unsynced_stages 5",
             "innovation_oldest_unsynced_seconds 61",

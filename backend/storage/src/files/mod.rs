@@ -45,6 +45,6 @@ pub use self::{
     outline::FileOutline,
     repair::Damage,
     replica_locks::ReplicaLocks,
-    runs::{accept::OpenError, unsynced::Unsynced},
+    runs::{accept::OpenError, forecast::DurabilityForecast, unsynced::Unsynced},
     store::FileStore,
 };

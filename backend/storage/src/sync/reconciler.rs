@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    files::FileStore,
+    files::{DurabilityForecast, FileStore},
     ports::sync::{Row, SyncTarget},
     sync::{
         outcome::ReconcileStatus,
@@ -97,6 +97,15 @@ impl Reconciler {
     /// Returns when somebody has asked for a pass.
     pub async fn woken(&self) {
         self.asked.notified().await;
+    }
+
+    /// Forecasts what the loss of this reconciler's files would lose.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the files cannot be read. `Indeterminate` if the store does not answer in time.
+    pub async fn durability_forecast(&self) -> Result<DurabilityForecast, StorageError> {
+        self.files().durability_forecast(true).await
     }
 
     /// The clock by which this reconciler waits.

@@ -4,6 +4,7 @@ pub(super) mod accept;
 mod document;
 mod expire;
 pub(super) mod finish;
+pub(super) mod forecast;
 mod leftovers;
 pub(super) mod list;
 mod retry_cancel;

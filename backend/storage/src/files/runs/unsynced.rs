@@ -57,7 +57,7 @@ impl RunFiles {
 }
 
 /// Since when the database lacks a part of a run.
-fn since(manifest: &Manifest) -> Option<Timestamp> {
+pub(super) fn since(manifest: &Manifest) -> Option<Timestamp> {
     let stages = manifest.stages.values().filter(|stage| stage.pending_database).map(|stage| stage.stored_at);
     let whole = manifest.database.filter(|side| !side.has_row).map(|_| manifest.accepted_at);
     let end = manifest.database.filter(|side| !side.has_end).and(manifest.finished_at);
