@@ -53,6 +53,8 @@ COPY --from=build /stage/ /
 RUN install -d -o 10001 -g 10001 -m 0750 /app/data/test-outputs
 USER 10001:10001
 WORKDIR /app
+# Without keys a development machine listens on loopback alone, which nobody outside a container reaches.
+ENV HOST=0.0.0.0
 ENV APP_BASE_DIR=/app
 # What is listened on where the platform says nothing else by PORT.
 EXPOSE 8000

@@ -3,10 +3,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-use super::{process::Environment, reader::Reader};
-
-/// The shortest key of a deployment, in bytes: half of the output of `openssl rand -hex 16`.
-const KEY_BYTES_MIN: usize = 16;
+use super::{process::Environment, reader::Reader, secret_strength::weakness};
 
 /// The most trusted proxies. A larger number is a mistake, and would let a client forge its address.
 const PROXY_HOPS_MAX: u8 = 10;
@@ -160,12 +157,11 @@ fn check_keys(reader: &mut Reader, variable: &'static str, keys: &[SecretString]
             "a-key-of-at-least-16-characters",
         );
     }
-    if is_strict && keys.iter().any(|key| key.expose_secret().len() < KEY_BYTES_MIN) {
+    let weak = keys.iter().find_map(|key| weakness(key.expose_secret().as_bytes()));
+    if let Some(what) = weak.filter(|_| is_strict) {
         reader.problem(
             variable,
-            format!(
-                "has a key of fewer than {KEY_BYTES_MIN} characters; make one with `openssl rand -hex 32`"
-            ),
+            format!("{what}; make one with `openssl rand -hex 32`"),
             "a-key-of-at-least-16-characters",
         );
     }
@@ -201,6 +197,21 @@ mod tests {
             let keys = "0123456789abcdef, fedcba9876543210,";
             let access = read(&[("ENVIRONMENT", environment), ("BACKEND_API_KEYS", keys)]).unwrap();
             assert_eq!(access.api_keys.len(), 2);
+        }
+    }
+
+    #[test]
+    fn weak_keys_are_refused_in_deployments() {
+        for weak in
+            ["0123456789abcde", "aaaaaaaaaaaaaaaaaaaaaaaa", "abcdabcdabcdabcdabcd", "changeme-changeme-1"]
+        {
+            for variable in ["BACKEND_API_KEYS", "METRICS_KEY"] {
+                let set = [("ALLOW_UNAUTHENTICATED", "true"), ("ENVIRONMENT", "staging"), (variable, weak)];
+                let problems = read(&set).unwrap_err();
+                assert_eq!(problems.0.first().unwrap().variable, variable, "{weak}");
+                assert!(!problems.to_string().contains(weak));
+                assert!(read(&[(variable, weak)]).is_ok(), "a developer may");
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
-use super::reader::Reader;
+use super::{network::is_private_host, process::Environment, reader::Reader};
 use crate::llm::{DataCollection, ReasoningEffort, Routing, StructuredOutputSetting};
 
 /// The model, unless `LLM_MODEL` names another.
@@ -57,7 +57,7 @@ pub struct AnalystConfig {
 }
 
 impl AnalystConfig {
-    pub(super) fn read(reader: &mut Reader) -> Self {
+    pub(super) fn read(reader: &mut Reader, environment: Environment) -> Self {
         let choice =
             reader.value("ANALYST", AnalystChoice::Auto, "must be auto, extractive or model", "auto");
         let api_key = reader.text("OPENROUTER_API_KEY").map(SecretString::from);
@@ -66,6 +66,9 @@ impl AnalystConfig {
         if !Url::parse(&base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         {
             reader.problem("OPENROUTER_BASE_URL", "must be an http or https address", DEFAULT_BASE_URL);
+        }
+        if choice != AnalystChoice::Extractive {
+            check_encrypted(reader, &base_url, environment);
         }
         let model = reader.text("LLM_MODEL").unwrap_or(DEFAULT_MODEL).to_owned();
         let fallback_models = reader.list("LLM_FALLBACK_MODELS");
@@ -110,6 +113,21 @@ impl AnalystConfig {
             offline_fallback,
         }
     }
+}
+
+/// Documents and the key travel to the model's endpoint. A model on the developer's own network may do without TLS.
+fn check_encrypted(reader: &mut Reader, base_url: &str, environment: Environment) {
+    let Ok(url) = Url::parse(base_url) else { return };
+    let is_private = url.host_str().is_some_and(is_private_host);
+    if url.scheme() != "http" || environment == Environment::Development && is_private {
+        return;
+    }
+    let what = if environment.is_strict() {
+        "must be https in staging and production: documents and the key would be readable"
+    } else {
+        "must be https for a host outside a private network: documents and the key would be readable"
+    };
+    reader.problem("OPENROUTER_BASE_URL", what, DEFAULT_BASE_URL);
 }
 
 /// The operator's constraints on providers.

@@ -2,16 +2,25 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::PgSslMode;
+use url::Url;
 
-use super::reader::Reader;
+use super::{network::is_private_host, process::Environment, reader::Reader};
 use storage::postgres::{address::Address, config::DatabaseConfig};
 
+/// The operator's waiver of the server's proof.
+const WAIVER: &str = "DATABASE_ALLOW_UNVERIFIED";
+
+/// Parameters by which an address says how the server is checked.
+const TLS_PARAMETERS: [&str; 4] = ["sslmode", "ssl-mode", "ssl", "sslaccept"];
+
 /// Reads the database settings.
-pub(super) fn read(reader: &mut Reader) -> DatabaseConfig {
+pub(super) fn read(reader: &mut Reader, environment: Environment) -> DatabaseConfig {
+    let demand = Demand::read(reader, environment);
     let config = DatabaseConfig {
-        url: address(reader, "DATABASE_URL"),
-        direct_url: address(reader, "DATABASE_URL_NON_POOLING"),
+        url: address(reader, "DATABASE_URL", demand),
+        direct_url: address(reader, "DATABASE_URL_NON_POOLING", demand),
         pool_min: reader.number("DATABASE_POOL_MIN", 1, 0..=1000, "must be a whole number, 0 to 1000", "1"),
         pool_max: reader.number(
             "DATABASE_POOL_SIZE",
@@ -101,8 +110,50 @@ fn milliseconds(
     Duration::from_millis(reader.number(variable, default, range, what, example))
 }
 
-fn address(reader: &mut Reader, variable: &'static str) -> Option<SecretString> {
-    let address = SecretString::from(reader.text(variable)?);
+/// Whether the database must prove who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    /// In development, and with the operator's waiver.
+    Nothing,
+    /// In staging and production, outside a private network.
+    Proof,
+}
+
+impl Demand {
+    fn read(reader: &mut Reader, environment: Environment) -> Self {
+        let is_waived = reader.switch(WAIVER, false);
+        if is_waived || !environment.is_strict() { Self::Nothing } else { Self::Proof }
+    }
+}
+
+/// Demands a verified server in the public network: without, anybody on the way could read documents and the
+/// password. An address that says nothing about TLS gets `verify-full`, and a weaker word is a problem.
+fn demand_proof(reader: &mut Reader, variable: &'static str, address: SecretString) -> SecretString {
+    let Ok(parsed) = Address::parse(&address) else { return address };
+    let host = parsed.options.get_host();
+    let is_private = parsed.options.get_socket().is_some() || is_private_host(host);
+    if is_private || matches!(parsed.options.get_ssl_mode(), PgSslMode::VerifyFull) {
+        return address;
+    }
+    let Ok(mut url) = Url::parse(address.expose_secret()) else { return address };
+    let says_tls = url.query_pairs().any(|(key, _)| TLS_PARAMETERS.contains(&key.as_ref()));
+    if says_tls {
+        let what = format!(
+            "must have sslmode=verify-full in staging and production, or lead to a private network; {WAIVER}=true takes \
+             a server that proves nothing"
+        );
+        reader.problem(variable, what, "postgresql://user:password@host:5432/database?sslmode=verify-full");
+        return address;
+    }
+    url.query_pairs_mut().append_pair("sslmode", "verify-full");
+    SecretString::from(url.to_string())
+}
+
+fn address(reader: &mut Reader, variable: &'static str, demand: Demand) -> Option<SecretString> {
+    let mut address = SecretString::from(reader.text(variable)?);
+    if demand == Demand::Proof {
+        address = demand_proof(reader, variable, address);
+    }
     match Address::parse(&address) {
         Ok(parsed) => {
             for warning in parsed.warnings {
@@ -150,6 +201,39 @@ mod tests {
         assert!(!debug.contains("hush"), "{debug}");
         let problems = config(&[("DATABASE_URL", "mysql://u:hush@h/db")]).unwrap_err().to_string();
         assert!(problems.contains("DATABASE_URL") && !problems.contains("hush"), "{problems}");
+    }
+
+    #[test]
+    fn deployments_want_a_proven_server() {
+        use secrecy::ExposeSecret as _;
+        let read = |environment, url: &str, more: &[(&str, &str)]| {
+            config(&[&[("ENVIRONMENT", environment), ("DATABASE_URL", url)], more].concat())
+        };
+        for environment in ["staging", "production"] {
+            let plain = read(environment, "postgresql://u:p@db.example.com/app?schema=x", &[]).unwrap();
+            let url = plain.database.url.unwrap().expose_secret().to_owned();
+            assert!(url.ends_with("?schema=x&sslmode=verify-full"), "{url}");
+            for query in ["sslmode=disable", "sslmode=require", "ssl=true", "sslaccept=accept_invalid_certs"]
+            {
+                let url = format!("postgresql://u:hush@db.example.com/app?{query}");
+                let problems = read(environment, &url, &[]).unwrap_err();
+                assert_eq!(problems.0[0].variable, "DATABASE_URL", "{query}");
+                let told = problems.to_string();
+                assert!(told.contains("DATABASE_ALLOW_UNVERIFIED") && !told.contains("hush"), "{told}");
+                assert!(read(environment, &url, &[("DATABASE_ALLOW_UNVERIFIED", "true")]).is_ok());
+                assert!(read("development", &url, &[]).is_ok());
+            }
+            for private in [
+                "postgresql://u@postgres.railway.internal/app",
+                "postgresql://u@10.0.0.7/app?sslmode=disable",
+                "postgresql://u@localhost/app?host=/var/run/postgresql",
+                "postgresql://u@db.example.com/app?sslmode=verify-full",
+                "postgresql://u@db.example.com/app?sslmode=require&sslaccept=strict",
+            ] {
+                let taken = read(environment, private, &[]).unwrap().database.url.unwrap();
+                assert_eq!(taken.expose_secret(), private);
+            }
+        }
     }
 
     #[test]

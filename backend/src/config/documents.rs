@@ -61,6 +61,7 @@ impl DocumentsConfig {
                 "*.public.blob.vercel-storage.com",
             );
         }
+        check_suffixes(reader, &allowed_hosts, environment);
         let allow_private_network = reader.switch("BLOB_ALLOW_PRIVATE_NETWORK", false);
         if allow_private_network && environment == Environment::Production {
             reader.problem(
@@ -88,6 +89,32 @@ impl DocumentsConfig {
             reader.list("BLOB_TOKEN_HOSTS").iter().map(|host| host.to_ascii_lowercase()).collect();
         Self { allowed_hosts, allow_private_network, extra_ca_file, bytes_max, retry_for, token, token_hosts }
     }
+}
+
+/// A pattern for a suffix below which anybody can register a name allows documents of strangers.
+fn check_suffixes(reader: &mut Reader, allowed_hosts: &[String], environment: Environment) {
+    let is_public = |entry: &&String| {
+        let suffix = entry.strip_prefix("*.").filter(|_| !DEFAULT_HOSTS.contains(&entry.as_str()));
+        suffix.is_some_and(|suffix| is_public_suffix(suffix, environment))
+    };
+    if let Some(entry) = allowed_hosts.iter().find(is_public) {
+        let what = format!(
+            "has the pattern {entry}, below which anybody can have a host; name the host itself, or a longer suffix"
+        );
+        reader.problem("BLOB_ALLOWED_HOSTS", what, "*.public.blob.vercel-storage.com");
+    }
+}
+
+/// Whether a suffix stands in the public suffix list, with the suffixes of hosting companies. A suffix of one label
+/// that the list does not know may be a developer's own network.
+fn is_public_suffix(suffix: &str, environment: Environment) -> bool {
+    let Ok(url::Host::Domain(host)) = url::Host::parse(suffix) else { return false };
+    let host = host.trim_end_matches('.').to_owned();
+    let is_listed = [host.as_str(), suffix.trim_end_matches('.')].into_iter().any(|name| {
+        psl::suffix(name.as_bytes())
+            .is_some_and(|found| found.is_known() && found.as_bytes() == name.as_bytes())
+    });
+    is_listed || environment.is_strict() && !host.contains('.')
 }
 
 fn token(reader: &mut Reader) -> Option<SecretString> {

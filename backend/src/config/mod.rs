@@ -10,8 +10,10 @@ pub mod database;
 pub mod documents;
 mod dotenv;
 pub mod modes;
+mod network;
 pub mod process;
 mod reader;
+mod secret_strength;
 pub mod storage;
 pub mod webhooks;
 pub mod work;
@@ -81,8 +83,8 @@ impl Config {
     /// [`Problems`] lists everything that is wrong with the variables.
     pub fn from_variables(variables: BTreeMap<String, String>, purpose: Purpose) -> Result<Self, Problems> {
         let mut reader = Reader::new(variables);
-        let process = ProcessConfig::read(&mut reader);
-        let analyst = AnalystConfig::read(&mut reader);
+        let mut process = ProcessConfig::read(&mut reader);
+        let analyst = AnalystConfig::read(&mut reader, process.environment);
         let documents = DocumentsConfig::read(&mut reader, process.environment);
         let storage = self::storage::read(
             &mut reader,
@@ -90,11 +92,14 @@ impl Config {
             &process.base_dir,
             documents.extra_ca_file.clone(),
         );
-        let database = self::database::read(&mut reader);
+        let database = self::database::read(&mut reader, process.environment);
         // A command serves no clients, so it needs no keys.
         let strictness =
             if purpose == Purpose::Service { process.environment } else { Environment::Development };
         let access = AccessConfig::read(&mut reader, strictness);
+        if process.environment == Environment::Development && access.api_keys.is_empty() {
+            process.bind_to_loopback(&reader);
+        }
         let connections = ConnectionsConfig::read(&mut reader);
         let modes = ModesConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
@@ -282,6 +287,60 @@ mod tests {
         ] {
             let problems = read(&[pairs[0], ("WEBHOOK_HEADERS", wrong)]).unwrap_err();
             assert_eq!(problems.0[0].variable, "WEBHOOK_HEADERS", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_models_endpoint_is_encrypted_in_deployments() {
+        let read = |environment, url, analyst| {
+            read(&[("ENVIRONMENT", environment), ("OPENROUTER_BASE_URL", url), ("ANALYST", analyst)])
+        };
+        for (environment, url) in [
+            ("staging", "http://127.0.0.1:8080/v1"),
+            ("production", "http://model.railway.internal/v1"),
+            ("production", "http://model.example.com/v1"),
+            ("development", "http://model.example.com/v1"),
+        ] {
+            let problems = read(environment, url, "auto").unwrap_err();
+            assert_eq!(problems.0[0].variable, "OPENROUTER_BASE_URL", "{environment} {url}");
+            assert!(read(environment, url, "extractive").is_ok(), "nothing is sent");
+        }
+        assert!(read("development", "http://localhost:11434/v1", "auto").is_ok());
+        assert!(read("production", "https://model.example.com/v1", "auto").is_ok());
+    }
+
+    #[test]
+    fn public_suffixes_allow_no_documents() {
+        fn read_hosts(environment: &str, hosts: &str) -> Result<Config, Problems> {
+            read(&[("ENVIRONMENT", environment), ("BLOB_ALLOWED_HOSTS", hosts)])
+        }
+        for wild in ["*.com", "*.co.uk", "*.vercel.app", "*.github.io", "*.COM.", "*.s3.amazonaws.com"] {
+            for environment in ["development", "production"] {
+                let hosts = format!("blob.example.com,{wild}");
+                let problems = read_hosts(environment, &hosts).unwrap_err();
+                assert_eq!(problems.0[0].variable, "BLOB_ALLOWED_HOSTS", "{environment} {wild}");
+            }
+        }
+        assert!(read_hosts("production", "*.unknown-name").is_err());
+        assert!(read_hosts("development", "*.test").is_ok());
+        for own in [
+            "*.public.blob.vercel-storage.com,*.private.blob.vercel-storage.com,blob.vercel-storage.com",
+            "*.x1y2z3.public.blob.vercel-storage.com",
+            "*.example.co.uk,files.github.io,my-bucket.s3.amazonaws.com,*.my-app.vercel.app",
+            "localhost,127.0.0.1,[::1]",
+        ] {
+            assert!(read_hosts("production", own).is_ok(), "{own}");
+        }
+    }
+
+    #[test]
+    fn development_without_keys_listens_on_loopback_alone() {
+        let host = |pairs: &[(&str, &str)]| read(pairs).unwrap().process.host.to_string();
+        assert_eq!(host(&[]), "127.0.0.1");
+        assert_eq!(host(&[("HOST", "0.0.0.0")]), "0.0.0.0");
+        assert_eq!(host(&[("BACKEND_API_KEYS", "k")]), "0.0.0.0");
+        for environment in ["staging", "production"] {
+            assert_eq!(host(&[("ENVIRONMENT", environment)]), "0.0.0.0");
         }
     }
 

@@ -15,6 +15,9 @@ pub(super) const RAILWAY_ENVIRONMENT_VARIABLES: [&str; 2] =
 /// How long Railway waits between SIGTERM and SIGKILL.
 pub(super) const DRAINING_VARIABLE: &str = "RAILWAY_DEPLOYMENT_DRAINING_SECONDS";
 
+/// The address to listen on.
+const HOST_VARIABLE: &str = "HOST";
+
 /// How long Railway keeps the previous deployment beside a new one.
 const OVERLAP_VARIABLE: &str = "RAILWAY_DEPLOYMENT_OVERLAP_SECONDS";
 
@@ -132,7 +135,8 @@ impl ProcessConfig {
         let log_format =
             if environment == Environment::Production { LogFormat::Json } else { LogFormat::Text };
         let log_format = reader.value("LOG_FORMAT", log_format, "must be json or text", "json");
-        let host = reader.value("HOST", IpAddr::from([0, 0, 0, 0]), "must be an IP address", "0.0.0.0");
+        let host =
+            reader.value(HOST_VARIABLE, IpAddr::from([0, 0, 0, 0]), "must be an IP address", "0.0.0.0");
         let port = reader.value("PORT", 8000, "must be a port number, 0 to 65535", "8000");
         let drain = Self::read_drain(reader);
         // Railway's own default is none.
@@ -151,6 +155,13 @@ impl ProcessConfig {
             git_sha,
             replica: reader.text("RAILWAY_REPLICA_ID").map(str::to_owned),
             volume: reader.text("RAILWAY_VOLUME_MOUNT_PATH").map(PathBuf::from),
+        }
+    }
+
+    /// Without keys, everybody who reaches a developer's machine could start runs. The operator's `HOST` stays.
+    pub(super) fn bind_to_loopback(&mut self, reader: &Reader) {
+        if reader.text(HOST_VARIABLE).is_none() {
+            self.host = IpAddr::from([127, 0, 0, 1]);
         }
     }
 

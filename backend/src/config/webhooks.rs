@@ -8,13 +8,10 @@ use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use url::Url;
 
-use super::{process::Environment, reader::Reader};
+use super::{process::Environment, reader::Reader, secret_strength::weakness};
 
 /// A longer address is a mistake.
 const URL_BYTES_MAX: usize = 1024;
-
-/// A shorter secret can be guessed.
-const SECRET_BYTES_MIN: usize = 16;
 
 /// The key length that Standard Webhooks requires.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -81,6 +78,11 @@ impl WebhooksConfig {
         );
         let secret = reader.text("WEBHOOK_SECRET").map(SecretString::from);
         let signing_keys = signing_keys(reader);
+        let weak = signing_keys.iter().find_map(|key| weakness(key.expose_secret()));
+        if let Some(what) = weak.filter(|_| environment.is_strict()) {
+            let example = "whsec_ followed by the output of `openssl rand -base64 32`";
+            reader.problem("WEBHOOK_SIGNING_SECRETS", what, example);
+        }
         let headers = headers(reader);
         let address = address(reader, environment);
         if let Some(secret) = &secret {
@@ -91,12 +93,8 @@ impl WebhooksConfig {
                     "must be of visible ASCII characters",
                     "the output of `openssl rand -hex 32`",
                 );
-            } else if environment.is_strict() && text.len() < SECRET_BYTES_MIN {
-                reader.problem(
-                    "WEBHOOK_SECRET",
-                    "must have at least 16 characters in staging and production",
-                    "the output of `openssl rand -hex 32`",
-                );
+            } else if let Some(what) = weakness(text.as_bytes()).filter(|_| environment.is_strict()) {
+                reader.problem("WEBHOOK_SECRET", what, "the output of `openssl rand -hex 32`");
             }
         }
         if address.is_some() && secret.is_none() && environment.is_strict() {

@@ -481,10 +481,31 @@ export interface components {
             /** @constant */
             state: "open";
         };
+        /** @description Why a service that works does not work as configured. */
+        DegradedReason: ("database" | "files") | "effective_mode" | "conflicts" | "flags" | "unsynced_age" | "reconciliation_failing";
         /** @enum {string} */
         Direction: "EMERGING" | "GROWING" | "STABLE" | "DECLINING";
         /** @description Whether stored data survives the container. */
         Durability: "durable" | "ephemeral";
+        /** @description The runs of a disk of which the database lacks something. */
+        DurabilityForecast: {
+            /** Format: uint */
+            ended_runs: number;
+            /** @description Whether every run was looked at. Otherwise there may be more. */
+            is_exact: boolean;
+            /**
+             * Format: uint
+             * @description Accepted runs that have not ended.
+             */
+            open_runs: number;
+            /** @description The first of these runs, at most twenty. */
+            run_ids: components["schemas"]["RunId"][];
+            /**
+             * Format: uint
+             * @description Their stages that only these files hold.
+             */
+            stages: number;
+        };
         /** @enum {string} */
         Effort: "LOW" | "MEDIUM" | "HIGH";
         /** @description A quote from the document, with the page it stands on. */
@@ -544,6 +565,8 @@ export interface components {
             database_connection: components["schemas"]["Connection"];
             database_error?: string | null;
             database_writes: boolean;
+            /** @description Everything that does not work as configured. */
+            degraded_reasons?: components["schemas"]["DegradedReason"][];
             /** @description How documents are read, and what confines their reader. None until the first one is read. */
             document_reader: components["schemas"]["ReaderReport"] | null;
             effective_mode: components["schemas"]["Mode"];
@@ -579,6 +602,8 @@ export interface components {
             database_connection: components["schemas"]["Connection"];
             database_error?: string | null;
             database_writes: boolean;
+            /** @description Everything that does not work as configured. */
+            degraded_reasons?: components["schemas"]["DegradedReason"][];
             effective_mode: components["schemas"]["Mode"];
             environment: string;
             file_fallback: boolean;
@@ -1109,6 +1134,8 @@ export interface components {
             database_clock_ahead_ms: number | null;
             /** @description How much of a run's outputs survives the loss of this container. */
             durability: components["schemas"]["Durability"];
+            /** @description The runs and stages that a redeploy now would lose. None while unknown. */
+            durability_forecast: components["schemas"]["DurabilityForecast"] | null;
             effective_mode: components["schemas"]["Mode"];
             /** @description Why it may, or why not. */
             file_acceptance: components["schemas"]["FileAcceptance"];
