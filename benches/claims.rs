@@ -21,7 +21,7 @@ use std::{
 
 use backend::config::{Config, Purpose};
 use harness::{machine, ms, percentile, row};
-use storage::{Claim, Lease, postgres::PostgresStore, prelude::*};
+use storage::{Claim, Lease, WaitingRuns, postgres::PostgresStore, prelude::*};
 use support::{postgres::query, service::TestEnv};
 
 /// The number of finished rows and of queued rows.
@@ -61,8 +61,16 @@ async fn claims(store: &PostgresStore, expired: bool) -> Vec<std::time::Duration
     let mut times = Vec::new();
     for _ in 0..CLAIMS {
         let began = Instant::now();
-        let fences =
-            store.claim(Claim { lease: &lease, limit: 1, held: &HashSet::new(), expired }).await.unwrap();
+        let fences = store
+            .claim(Claim {
+                lease: &lease,
+                limit: 1,
+                held: &HashSet::new(),
+                expired,
+                waiting: WaitingRuns::None,
+            })
+            .await
+            .unwrap();
         times.push(began.elapsed());
         assert_eq!(fences.len(), 1);
     }

@@ -33,7 +33,7 @@ pub use self::{
 use crate::{
     background::Background,
     brands::BrandFolder,
-    config::{AnalystChoice, Config},
+    config::{AnalystChoice, AnalystConfig, Config},
     documents::{
         fetch::{Deadlines, Fetcher},
         readers::Readers,
@@ -79,11 +79,13 @@ impl App {
             Some(root) => FileStore::new(root, clock.clone()),
             None => FileStore::of(&config.storage, config.work.lease, clock.clone())?,
         };
-        let choice = overrides.analyst.unwrap_or(config.analyst.choice);
-        let cost_limit_usd = config.analyst.cost_per_run_usd_max;
+        // A person waits beside the command, so it waits for the model within its call, and queues nothing.
+        let analyst = AnalystConfig { patience: config.analyst.timeout, ..config.analyst };
+        let choice = overrides.analyst.unwrap_or(analyst.choice);
+        let cost_limit_usd = analyst.cost_per_run_usd_max;
         let extra_ca_file = config.documents.extra_ca_file.clone();
         let Answering { analyst, name: analyst_name, .. } =
-            answering(choice, config.analyst, extra_ca_file, config.work.stage_deadline, &clock)?;
+            answering(choice, analyst, extra_ca_file, config.work.stage_deadline, &clock)?;
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,

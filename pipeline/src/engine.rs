@@ -140,7 +140,7 @@ impl Engine {
                  (LLM_MAX_COST_PER_RUN_USD) cannot be kept; unset the limit, or use an endpoint that states costs or \
                  prices, and retry the run to go on after the stages that are stored"
             ),
-            false,
+            true,
         ))
     }
 

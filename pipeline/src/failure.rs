@@ -1,5 +1,7 @@
 //! Failures: why a run ended without its report, as a stable code, the stage, and a sentence for people.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +80,13 @@ impl std::fmt::Display for FailureCode {
     }
 }
 
+/// The model was away: the same call works once it is well again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelWait {
+    /// The shortest wait, if the endpoint stated one.
+    pub after: Option<Duration>,
+}
+
 /// A run's error, as it is stored, shown and sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -88,8 +97,11 @@ pub struct RunFailure {
     pub stage: Option<Stage>,
     /// The failure and the next step. It never holds a secret.
     pub message: String,
-    /// Whether the same run may succeed when it is retried as it is.
+    /// Whether the same run may succeed when it is retried, at once or after the step that the message names.
     pub can_retry: bool,
+    /// Set if the model was away, so that the run may wait for it instead of failing.
+    #[serde(skip)]
+    pub wait: Option<ModelWait>,
     /// The cost of the answer that never came. It is a part of the run's cost, and in no record.
     #[serde(skip)]
     pub usage: Usage,
@@ -99,7 +111,7 @@ impl RunFailure {
     /// A failure that spent nothing.
     #[must_use]
     pub fn new(code: FailureCode, stage: Option<Stage>, message: impl Into<String>, can_retry: bool) -> Self {
-        Self { code, stage, message: message.into(), can_retry, usage: Usage::default() }
+        Self { code, stage, message: message.into(), can_retry, wait: None, usage: Usage::default() }
     }
 
     /// Somebody stopped the run.
@@ -125,8 +137,13 @@ impl RunFailure {
                     LlmErrorCode::LlmError => FailureCode::LlmError,
                     LlmErrorCode::Cancelled => FailureCode::Cancelled,
                 };
-                let can_retry = matches!(error.disposition, Disposition::Retry { .. });
-                Self { usage: error.usage, ..Self::new(code, Some(stage), error.message, can_retry) }
+                // After the operator has raised the limit, a retry goes on.
+                let can_retry = error.disposition.can_retry() || code == FailureCode::LlmCostLimit;
+                let wait = match error.disposition {
+                    Disposition::Wait { after } => Some(ModelWait { after }),
+                    Disposition::Retry { .. } | Disposition::Fail => None,
+                };
+                Self { usage: error.usage, wait, ..Self::new(code, Some(stage), error.message, can_retry) }
             }
             AnalystError::TooLittleText(_) => {
                 Self::new(FailureCode::DocumentNoText, Some(stage), error.to_string(), false)

@@ -183,7 +183,7 @@ pub enum LlmErrorCode {
     LlmCredits,
     /// The run's own cost limit is reached, or cannot be kept because a reply's cost is unknown.
     LlmCostLimit,
-    /// 401 or 403.
+    /// The key is refused: 401, or 403.
     LlmAuth,
     /// Idle or total deadline passed.
     LlmTimeout,
@@ -202,10 +202,21 @@ pub enum LlmErrorCode {
 /// The next step after a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// The same request may work later, and not before `after` if the endpoint stated it.
+    /// Another attempt may bring a better answer, and not before `after` if the endpoint stated it.
     Retry { after: Option<Duration> },
+    /// The endpoint is down, limits the rate, or refuses the account. The same request works once it is well
+    /// again, which takes at least `after`.
+    Wait { after: Option<Duration> },
     /// The same request fails again until somebody changes something.
     Fail,
+}
+
+impl Disposition {
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub const fn can_retry(self) -> bool {
+        matches!(self, Self::Retry { .. } | Self::Wait { .. })
+    }
 }
 
 /// A model call that failed after every sensible retry.

@@ -46,7 +46,7 @@ async fn the_list_has_one_shape_from_every_store() {
         for at in ["created_at", "completed_at"] {
             assert!(one[at].take().as_str().unwrap().ends_with('Z'));
         }
-        assert_eq!(one["error"]["code"], "LLM_CREDITS");
+        assert_eq!(one["error"]["code"], "LLM_ERROR");
         one["error"].take();
         assert_eq!(
             one,

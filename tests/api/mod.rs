@@ -17,7 +17,7 @@ async fn failed(env: &TestEnv, service: &Service, run: &str) {
     fail_after(env, 1);
     service.submit(&env.request(run)).await;
     let status = service.ended(run).await;
-    assert_eq!(status["error"]["code"], "LLM_CREDITS", "{status}");
+    assert_eq!(status["error"]["code"], "LLM_ERROR", "{status}");
 }
 
 /// Two lists of settings in one.

@@ -14,7 +14,7 @@ use pipeline::{
     run::{RunId, Stage},
 };
 use storage::{
-    Acceptance, Claim, End, Expiry, Lease, Listing, PageStart, StorageErrorKind, Store,
+    Acceptance, Claim, End, Expiry, Lease, Listing, PageStart, StorageErrorKind, Store, WaitingRuns,
     contract::{Place, accepted, at, failure, holds, new_run, record},
     files::FileStore,
     prelude::*,
@@ -171,7 +171,8 @@ async fn a_fenced_writers_leftovers_are_unreferenced() {
     );
     late.release(&fence).await.unwrap();
     let lease = Lease { owner: "now".into(), duration: LEASE };
-    let claim = Claim { lease: &lease, limit: 1, held: &HashSet::new(), expired: true };
+    let claim =
+        Claim { lease: &lease, limit: 1, held: &HashSet::new(), expired: true, waiting: WaitingRuns::Due };
     let fence = now.claim(claim).await.unwrap().remove(0);
     put.push_str("\r\nContent-Type: application/json");
     server.put(&put, &orphan);

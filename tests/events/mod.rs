@@ -219,7 +219,7 @@ async fn a_failure_streams_its_reason_and_retry_restarts() {
     let failed = Stream::open(&two, PATH, None).await.rest().await;
     assert_eq!(ids(&failed), ["1.1", "1.2", "1.6"]);
     let end = &failed[2].data;
-    assert_eq!((&end["status"], &end["error"]["code"]), (&json!("failed"), &json!("LLM_CREDITS")));
+    assert_eq!((&end["status"], &end["error"]["code"]), (&json!("failed"), &json!("LLM_ERROR")));
     assert_eq!((&end["error"]["stage"], &end["progress"]["complete"]), (&json!(2), &json!(1)));
     assert_eq!(refused(&two, PATH, Some("1.6")).await.0, 204);
     assert_eq!(one.call("POST", "/api/pipeline/run-1/retry").await.status, 202);

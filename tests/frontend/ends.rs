@@ -23,7 +23,7 @@ async fn a_failure_shows_its_error_until_a_retry() {
         site.wait_for_status(RUN, "FAILED").await;
         let panels = site.panels(RUN, |panels| states(panels) == [(1, "COMPLETED"), (2, "FAILED")]).await;
         let error = &panels[1].content.as_ref().unwrap()["error"];
-        assert_eq!(error["code"], "LLM_CREDITS");
+        assert_eq!(error["code"], "LLM_ERROR");
         assert!(error["message"].as_str().unwrap().len() > 10 && panels[1].has_end);
         let listed = site.frontend.list(USER, COMPANY).await;
         assert_eq!((listed[0].status.as_str(), listed[0].cards), ("FAILED", None));

@@ -7,6 +7,7 @@ mod status;
 mod submit;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -44,9 +45,9 @@ use pipeline::{
 };
 use serde_json::{Value, json};
 use storage::{
-    Acceptance, Claim, ClockSkew, Control, End, Fence, Lease, Lifecycle, Listing, QueueStats, Replica,
-    ReplicaRegistry, RunPage, RunQueries, RunRecord, RunSubmission, Stages, StorageError, StorageErrorKind,
-    StoredIn, TombstoneOutcome, Tombstones,
+    Acceptance, Claim, ClockSkew, Control, End, Fence, Lease, Lifecycle, Listing, Postponement, QueueStats,
+    Replica, ReplicaRegistry, RunPage, RunQueries, RunRecord, RunSubmission, Stages, StorageError,
+    StorageErrorKind, StoredIn, TombstoneOutcome, Tombstones, WaitReason,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     files::FileStore,
@@ -159,6 +160,7 @@ impl Service {
             readers: readers.clone(),
             brands: brands.clone(),
             clock: clock.clone(),
+            gate: None,
         };
         let lease = Lease { owner: "here".to_owned(), duration: Duration::from_secs(15) };
         let config = WorkerConfig {
@@ -166,6 +168,7 @@ impl Service {
             concurrent_runs_max: 0,
             run_deadline: Duration::from_secs(60),
             stall_after: Duration::from_secs(60),
+            outage_deadline: Duration::from_secs(60),
         };
         let worker = Worker::new(storage.clone(), tools, config);
         let queue_stats =
@@ -361,6 +364,14 @@ impl Lifecycle for FakeDatabase {
         self.answer().await
     }
 
+    async fn put_back(&self, _: &Fence, _: &Postponement) -> Result<(), StorageError> {
+        self.answer().await
+    }
+
+    async fn count_attempt(&self, _: &Fence) -> Result<(), StorageError> {
+        self.answer().await
+    }
+
     async fn finish(&self, _: &Fence, _: End<'_>, _: Timestamp) -> Result<(), StorageError> {
         self.answer().await
     }
@@ -456,6 +467,10 @@ impl ReplicaRegistry for FakeDatabase {
 impl QueueStats for FakeDatabase {
     async fn queue_depth(&self, _: usize) -> Result<usize, StorageError> {
         self.answer().await.map(|()| 7)
+    }
+
+    async fn waiting(&self, _: usize) -> Result<BTreeMap<WaitReason, usize>, StorageError> {
+        self.answer().await.map(|()| BTreeMap::from([(WaitReason::LlmRateLimit, 3)]))
     }
 
     async fn conflicts(&self, _: usize) -> Result<usize, StorageError> {

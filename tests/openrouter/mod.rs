@@ -15,9 +15,10 @@ mod statuses;
 
 use std::{sync::Arc, time::Duration};
 
-use backend::llm::{OpenRouter, OpenRouterConfig, openrouter::RetryConfig};
-use foundation::resilience::Backoff;
+use backend::llm::{OpenRouter, OpenRouterConfig, gate::GateConfig, openrouter::RetryConfig};
+use foundation::{clock::SystemClock, resilience::Backoff};
 use pipeline::{
+    clock::{Clock, Timestamp},
     llm::{Completion, CompletionRequest, LlmClient, LlmError, LlmErrorCode, PromptBlock},
     run::{RunId, Stage},
     stages::schema,
@@ -42,13 +43,36 @@ fn config(fake_model: &FakeModel) -> OpenRouterConfig {
         retry: RetryConfig {
             attempts_max: ATTEMPTS as u32,
             backoff: Backoff::new(Duration::from_millis(4), Duration::from_millis(20)),
+            patience: Duration::MAX,
+        },
+        gate: GateConfig {
+            pause: Backoff::new(Duration::from_millis(4), Duration::from_millis(20)),
+            account_pause: Backoff::new(Duration::from_millis(4), Duration::from_millis(20)),
+            ..GateConfig::default()
         },
         ..OpenRouterConfig::new(KEY.into(), "anthropic/claude-sonnet-4.5")
     }
 }
 
+/// A clock whose day is fixed, for waits that an endpoint states as dates, and whose time passes.
+#[derive(Debug, Default)]
+struct FixedDay {
+    day: ManualClock,
+    time: SystemClock,
+}
+
+impl Clock for FixedDay {
+    fn now(&self) -> Timestamp {
+        self.day.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.time.monotonic()
+    }
+}
+
 fn client(config: OpenRouterConfig) -> OpenRouter {
-    OpenRouter::new(config, Arc::new(ManualClock::new())).unwrap()
+    OpenRouter::new(config, Arc::new(FixedDay::default())).unwrap()
 }
 
 fn request() -> CompletionRequest {

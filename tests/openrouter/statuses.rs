@@ -42,14 +42,14 @@ async fn rate_limit_without_retry_after_backs_off() {
         3,
     )
     .await;
-    assert_eq!(error.disposition, Disposition::Retry { after: None });
+    assert_eq!(error.disposition, Disposition::Wait { after: None });
 }
 
 #[tokio::test]
 async fn retry_after_beyond_the_deadline_fails_immediately() {
     let reply = status_after(429, "5400");
     let error = fails(reply, LlmErrorCode::LlmRateLimit, "asks to wait 1 h 30 min, longer than the", 1).await;
-    assert_eq!(error.disposition, Disposition::Retry { after: Some(Duration::from_secs(5_400)) });
+    assert_eq!(error.disposition, Disposition::Wait { after: Some(Duration::from_secs(5_400)) });
 }
 
 #[tokio::test]
@@ -65,13 +65,13 @@ async fn no_credits_stops_asking() {
     let error =
         fails(status(402), LlmErrorCode::LlmCredits, "no credits left (402: as scripted); add credits", 1)
             .await;
-    assert_eq!(error.disposition, Disposition::Fail);
+    assert_eq!(error.disposition, Disposition::Wait { after: None });
 }
 
 #[tokio::test]
 async fn a_refused_key_stops_asking() {
     let error = fails(status(401), LlmErrorCode::LlmAuth, "does not accept OPENROUTER_API_KEY", 1).await;
-    assert_eq!(error.disposition, Disposition::Fail);
+    assert_eq!(error.disposition, Disposition::Wait { after: None });
     fails(status(403), LlmErrorCode::LlmAuth, "does not allow this request (403", 1).await;
 }
 
@@ -124,15 +124,18 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn an_endpoint_that_keeps_failing_is_left_alone() {
     let fake_model = start(std::iter::repeat_n(status(503), 100));
-    let client = client(config(&fake_model));
+    let hour = Backoff::constant(Duration::from_secs(3_600));
+    let mut settings = config(&fake_model);
+    settings.gate.pause = hour;
+    let client = client(settings);
     let cancel = CancellationToken::new();
     for _ in 0..20 {
         let _ = client.complete(&request(), None, &cancel).await;
     }
-    assert_eq!(fake_model.calls(), 10, "the tenth failure opens the breaker");
+    assert_eq!(fake_model.calls(), 5, "the fifth failure closes the gate");
     let error = client.complete(&request(), None, &cancel).await.unwrap_err();
-    assert!(error.message.contains("not asked for another 30 s"), "{}", error.message);
-    assert!(matches!(error.disposition, Disposition::Retry { after: Some(_) }));
+    assert_eq!(error.code, LlmErrorCode::LlmError);
+    assert!(matches!(error.disposition, Disposition::Wait { after: Some(_) }));
 }
 
 #[tokio::test]

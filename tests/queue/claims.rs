@@ -8,7 +8,7 @@ use std::{
 
 use pipeline::testing::ManualClock;
 use storage::{
-    Acceptance, Claim, RunSubmission, StorageError, StorageErrorKind,
+    Acceptance, Claim, RunSubmission, StorageError, StorageErrorKind, WaitingRuns,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     contract::{claim, ended_lease, lease, new_run},
@@ -154,7 +154,7 @@ async fn after_an_outage_leases_wait_once_more() {
     );
     let wait = |seconds| clock.advance(Duration::from_secs(seconds));
     let (lease, held) = (lease("worker"), HashSet::new());
-    let asked = Claim { lease: &lease, limit: 9, held: &held, expired: true };
+    let asked = Claim { lease: &lease, limit: 9, held: &held, expired: true, waiting: WaitingRuns::Due };
     let leave = async |id: &str| {
         let left = memory.accept(&new_run(id, URL), Some(&ended_lease("dead"))).await.unwrap();
         assert!(matches!(left, Acceptance::New(Some(_))));

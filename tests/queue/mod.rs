@@ -2,4 +2,6 @@
 
 mod claims;
 mod listener;
+mod model_outage;
 mod service;
+mod suspects;

@@ -68,7 +68,12 @@ async fn a_second_signal_ends_a_short_drain_immediately() {
 #[tokio::test]
 async fn a_failing_model_fails_only_its_run() {
     let env = TestEnv::files_only().await;
-    let environment = [FILE_ONLY[0], ("LLM_TIMEOUT_SECONDS", "2"), ("LLM_MAX_COST_PER_RUN_USD", "0.015")];
+    let environment = [
+        FILE_ONLY[0],
+        ("LLM_TIMEOUT_SECONDS", "2"),
+        ("LLM_OUTAGE_DEADLINE_SECONDS", "1"),
+        ("LLM_MAX_COST_PER_RUN_USD", "0.015"),
+    ];
     let service = env.serve(&environment).await;
     // 1 cent a call: the second stage is asked for, the third no more.
     service.submit(&env.request("costly")).await;

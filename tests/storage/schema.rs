@@ -2,7 +2,7 @@
 
 use pipeline::run::Stage;
 use storage::{
-    Claim, StorageError, StorageErrorKind,
+    Claim, StorageError, StorageErrorKind, WaitingRuns,
     contract::{accepted, at, failure, lease, new_run, record},
     prelude::*,
 };
@@ -83,7 +83,13 @@ async fn a_database_without_our_migrations_is_only_behind() {
         assert_schema(store.probe().await, "does not exist");
         assert_schema(store.accept(&new_run("r1", "https://a/1"), None).await, "does not exist");
         for expired in [true, false] {
-            let claim = Claim { lease: &lease("one"), limit: 9, held: &Default::default(), expired };
+            let claim = Claim {
+                lease: &lease("one"),
+                limit: 9,
+                held: &Default::default(),
+                expired,
+                waiting: WaitingRuns::None,
+            };
             assert_schema(store.claim(claim).await, "does not exist");
         }
         assert_schema(store.renew(&lease("one"), std::slice::from_ref(&fence)).await, "does not exist");

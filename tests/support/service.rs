@@ -476,11 +476,12 @@ pub(crate) async fn env(latency: Duration) -> TestEnv {
 
 /// Lets the model fail for good after so many answers.
 pub(crate) fn fail_after(env: &TestEnv, answers: usize) {
-    let no_credit = Reply::Status {
-        status: 402,
-        headers: Vec::new(),
-        body: json!({"error": {"code": 402, "message": "Insufficient credits"}}),
-    };
     env.model.script(vec![Reply::Answer(Wrapping::None); answers]);
-    env.model.script([no_credit]);
+    env.model.script([refuses_for_good()]);
+}
+
+/// A refusal that no wait ends, in the words of OpenRouter: the run fails at once with `LLM_ERROR`.
+pub(crate) fn refuses_for_good() -> Reply {
+    let body = json!({"error": {"code": 404, "message": "No endpoints found for this model"}});
+    Reply::Status { status: 404, headers: Vec::new(), body }
 }

@@ -5,7 +5,7 @@ mod gateway;
 use std::{collections::HashMap, time::Duration};
 
 use backend::webhooks::sign;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
     innovation,
@@ -15,7 +15,7 @@ use crate::support::{
     },
     postgres::Stop,
     receiver::{Manner, Receiver},
-    service::{TestEnv, env},
+    service::{TestEnv, env, refuses_for_good},
     wait::{eventually, wanted},
 };
 
@@ -221,13 +221,12 @@ async fn file_webhooks_cover_failure_cancellation_and_retry() {
     let case = Case::new(Duration::ZERO).await;
     let service = case.env.serve(&case.settings(&[FILE_ONLY])).await;
     case.env.model.script([Reply::Answer(Wrapping::None)]);
-    let body = json!({"error": {"code": 402, "message": "Insufficient credits"}});
-    case.env.model.script([Reply::Status { status: 402, headers: Vec::new(), body }]);
+    case.env.model.script([refuses_for_good()]);
     service.submit(&case.env.request("run-1")).await;
     case.receiver.wait_for_ends("run-1", &["1 COMPLETED", "2 FAILED"]).await;
     let failed = case.receiver.received().pop().unwrap().body;
     let failed: Value = serde_json::from_str(failed["output"].as_str().unwrap()).unwrap();
-    assert_eq!(failed["error"]["code"], "LLM_CREDITS");
+    assert_eq!(failed["error"]["code"], "LLM_ERROR");
     case.env.model.script([Reply::HangBeforeHeaders]);
     assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);
     eventually("the third call", async || case.env.model.calls() >= 3).await;
@@ -250,8 +249,7 @@ async fn failures_shown_in_tables_need_no_webhook() {
     let case = Case::new(Duration::ZERO).await;
     let service = case.env.serve(&case.settings(&[])).await;
     case.env.model.script([Reply::Answer(Wrapping::None)]);
-    let body = json!({"error": {"code": 402, "message": "Insufficient credits"}});
-    case.env.model.script([Reply::Status { status: 402, headers: Vec::new(), body }]);
+    case.env.model.script([refuses_for_good()]);
     service.submit(&case.env.request("run-1")).await;
     assert_eq!(service.ended("run-1").await["status"], "failed");
     assert_eq!(service.call("POST", "/api/pipeline/run-1/retry").await.status, 202);

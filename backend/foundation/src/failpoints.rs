@@ -1,6 +1,17 @@
 //! Failpoints: named places at which a test makes the process crash. An optimised build has none, whatever its
 //! features are, because a person may take it for the release.
 
+/// As [`hit`], at each pass of one run: `CRASH_AT` is `name@run`.
+#[cfg(all(feature = "testing", debug_assertions))]
+pub fn hit_by(name: &str, run: &str) {
+    hit(&format!("{name}@{run}"));
+}
+
+/// Does nothing in a build without failpoints.
+#[cfg(not(all(feature = "testing", debug_assertions)))]
+#[inline]
+pub const fn hit_by(_: &str, _: &str) {}
+
 /// Kills the process, as SIGKILL does, if `CRASH_AT` names this point. `name:3` kills at the third pass.
 #[cfg(all(feature = "testing", debug_assertions))]
 pub fn hit(name: &str) {

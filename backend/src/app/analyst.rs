@@ -15,8 +15,10 @@ use pipeline::{
 use super::error::WiringError;
 use crate::{
     config::{AnalystChoice, AnalystConfig},
-    health::ModelBreaker,
-    llm::{OpenRouter, OpenRouterConfig, connections::ConnectionsConfig, deadline::WithDeadline},
+    llm::{
+        OpenRouter, OpenRouterConfig, connections::ConnectionsConfig, deadline::WithDeadline, gate::Gate,
+        openrouter::RetryConfig,
+    },
 };
 
 /// The wired analyst.
@@ -24,7 +26,8 @@ pub(super) struct Answering {
     pub(super) analyst: Arc<dyn Analyst>,
     /// For people.
     pub(super) name: String,
-    pub(super) breaker: Option<Arc<dyn ModelBreaker>>,
+    /// None with the extractive analyst.
+    pub(super) gate: Option<Arc<Gate>>,
 }
 
 pub(super) fn answering(
@@ -38,7 +41,7 @@ pub(super) fn answering(
     let key = match (choice, config.api_key) {
         (AnalystChoice::Extractive, _) | (AnalystChoice::Auto, None) => {
             let name = "built-in extractive analyst".to_owned();
-            return Ok(Answering { analyst: extractive(), name, breaker: None });
+            return Ok(Answering { analyst: extractive(), name, gate: None });
         }
         (AnalystChoice::Model, None) => return Err(WiringError::NoKey),
         (AnalystChoice::Auto | AnalystChoice::Model, Some(key)) => key,
@@ -52,6 +55,7 @@ pub(super) fn answering(
         total_timeout: config.timeout,
         title: Some("innovation-pipeline".to_owned()),
         connections: ConnectionsConfig { extra_ca_file, ..ConnectionsConfig::default() },
+        retry: RetryConfig { patience: config.patience, ..RetryConfig::default() },
         jitter_seed: uuid::Uuid::new_v4().as_u64_pair().0,
         ..OpenRouterConfig::new(key, config.model)
     };
@@ -60,5 +64,5 @@ pub(super) fn answering(
     let model: Arc<dyn Analyst> = Arc::new(WithDeadline::new(model, stage_deadline));
     let analyst =
         if config.offline_fallback { Arc::new(FallbackAnalyst::new(model, extractive())) } else { model };
-    Ok(Answering { analyst, name, breaker: Some(client) })
+    Ok(Answering { analyst, name, gate: Some(client.gate().clone()) })
 }

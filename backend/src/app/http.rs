@@ -48,7 +48,7 @@ pub(super) fn wire_http(
         reconciler: work.reconciler.clone(),
         registry: stores.registry(),
         queue_stats: stores.queue_stats(),
-        model: work.breaker.clone(),
+        model: work.gate.clone(),
         readers: work.readers.clone(),
     });
     HttpState {

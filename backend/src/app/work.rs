@@ -18,7 +18,8 @@ use crate::{
         isolate::Isolation,
         readers::Readers,
     },
-    health::{FileStorage, Identity, ModelBreaker},
+    health::{FileStorage, Identity},
+    llm::gate::Gate,
     replicas::{DiskReplicas, ReplicaHeartbeat},
     retention::Retention,
     webhooks::{Sender, WebhookDispatcher},
@@ -34,7 +35,7 @@ pub(super) struct Work {
     pub(super) identity: Identity,
     pub(super) analyst_name: String,
     /// None with the extractive analyst.
-    pub(super) breaker: Option<Arc<dyn ModelBreaker>>,
+    pub(super) gate: Option<Arc<Gate>>,
     /// None without a database.
     pub(super) reconciler: Option<Arc<Reconciler>>,
     /// None if files are kept for ever.
@@ -60,7 +61,7 @@ pub(super) fn wire_work(
         environment: config.process.environment,
         replica: config.process.replica.clone().unwrap_or_else(|| owner.clone()),
     };
-    let Answering { analyst, name: analyst_name, breaker } = answering(
+    let Answering { analyst, name: analyst_name, gate } = answering(
         config.analyst.choice,
         config.analyst.clone(),
         config.documents.extra_ca_file.clone(),
@@ -77,6 +78,7 @@ pub(super) fn wire_work(
         readers: readers.clone(),
         brands: brands.clone(),
         clock: clock.clone(),
+        gate: gate.clone(),
     };
     let worker = Worker::new(stores.router.clone(), deps, worker_config(config, owner));
     let reconciler = reconciler(config, stores, &worker, clock);
@@ -92,7 +94,7 @@ pub(super) fn wire_work(
         brands,
         identity,
         analyst_name,
-        breaker,
+        gate,
         reconciler,
     })
 }
@@ -102,6 +104,7 @@ fn worker_config(config: &Config, owner: String) -> WorkerConfig {
         lease: Lease { owner, duration: config.work.lease },
         run_deadline: config.work.run_deadline,
         stall_after: config.work.stage_deadline,
+        outage_deadline: config.analyst.outage_deadline,
         // A web process executes no runs.
         concurrent_runs_max: match config.work.role {
             Role::Web => 0,

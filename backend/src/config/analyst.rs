@@ -14,6 +14,9 @@ const DEFAULT_MODEL: &str = "anthropic/claude-sonnet-4.5";
 /// The endpoint, unless `OPENROUTER_BASE_URL` names another.
 const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 
+/// The longest wait for the model while a run keeps its place in a worker.
+const SERVICE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The choice of analyst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum AnalystChoice {
@@ -50,6 +53,10 @@ pub struct AnalystConfig {
     pub routing: Routing,
     /// The total time limit of one call, retries included.
     pub timeout: Duration,
+    /// How long a run may wait for a model that is away.
+    pub outage_deadline: Duration,
+    /// The longest wait within a call. The service lets a run wait in the queue instead.
+    pub patience: Duration,
     /// The most US dollars that one run may cost.
     pub cost_per_run_usd_max: Option<f64>,
     /// Whether the extractive analyst may answer when no model works.
@@ -93,6 +100,8 @@ impl AnalystConfig {
         if !(1..=3600).contains(&seconds) {
             reader.problem("LLM_TIMEOUT_SECONDS", "must be a whole number of seconds, 1 to 3600", "180");
         }
+        let what = "must be a whole number of seconds, 1 to 604800";
+        let outage_deadline = reader.number("LLM_OUTAGE_DEADLINE_SECONDS", 7_200, 1..=604_800, what, "7200");
         let cost: Option<f64> = reader.text("LLM_MAX_COST_PER_RUN_USD").map(|text| {
             text.parse::<f64>().ok().filter(|usd| usd.is_finite() && *usd > 0.0).unwrap_or(f64::NAN)
         });
@@ -109,6 +118,8 @@ impl AnalystConfig {
             structured_output,
             routing,
             timeout: Duration::from_secs(seconds),
+            outage_deadline: Duration::from_secs(outage_deadline),
+            patience: SERVICE_PATIENCE,
             cost_per_run_usd_max: cost,
             offline_fallback,
         }

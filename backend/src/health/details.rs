@@ -1,6 +1,6 @@
 //! Level 3 of health: every dependency as one check.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,10 +10,11 @@ use super::{
     Stores, messages,
 };
 use crate::{
-    background::TaskStatus, config::Role, documents::readers::ReaderReport, telemetry::metrics::Measured,
+    background::TaskStatus, config::Role, documents::readers::ReaderReport, llm::gate::Pause,
+    telemetry::metrics::Measured, worker::wait_reason,
 };
 use storage::{
-    ClockSkew, Replica, StorageError, StorageErrorKind,
+    ClockSkew, Replica, StorageError, StorageErrorKind, WaitReason,
     breaker::BreakerState,
     files::{DurabilityForecast, Unsynced},
     mode::Mode,
@@ -99,6 +100,25 @@ pub struct StorageReport {
     pub durability: Durability,
 }
 
+/// A pause of the model in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ModelPause {
+    pub reason: WaitReason,
+    pub since_seconds: u64,
+    /// The time until the next probe.
+    pub retry_in_seconds: u64,
+}
+
+impl From<Pause> for ModelPause {
+    fn from(pause: Pause) -> Self {
+        Self {
+            reason: wait_reason(pause.code),
+            since_seconds: pause.lasts.as_secs(),
+            retry_in_seconds: pause.retry_in.as_secs(),
+        }
+    }
+}
+
 /// The whole report of `GET /health/deep`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HealthDetails {
@@ -115,6 +135,10 @@ pub struct HealthDetails {
     pub model_breaker: Option<&'static str>,
     /// How documents are read, and what confines their reader. None until the first one is read.
     pub document_reader: Option<ReaderReport>,
+    /// Why and since when the model is not asked. None while it is asked.
+    pub model_pause: Option<ModelPause>,
+    /// Waiting runs by reason. None while unknown.
+    pub waiting_runs: Option<BTreeMap<WaitReason, usize>>,
     /// Why the flags file is rejected.
     pub flags_alarm: Option<String>,
     /// This process's background tasks, and how the last pass of each went.
@@ -136,8 +160,14 @@ impl Health {
         let begun = self.sources.clock.monotonic();
         // The stores' own time, because the parser's self-test takes longer.
         let stores = async { (self.stores().await, self.elapsed(begun)) };
-        let ((stores, stores_elapsed), figures, queue_depth, replicas, parser) =
-            tokio::join!(stores, self.figures(), self.queue_depth(), self.replicas(), self.check_parser(),);
+        let ((stores, stores_elapsed), figures, queue_depth, waiting_runs, replicas, parser) = tokio::join!(
+            stores,
+            self.figures(),
+            self.queue_depth(),
+            self.waiting_runs(),
+            self.replicas(),
+            self.check_parser(),
+        );
         let not_ready = self.reason_against(&stores);
         let audience = if has_key {
             Audience::Operator
@@ -149,12 +179,13 @@ impl Health {
             if audience == Audience::Operator { flags.alarm() } else { flags.public_alarm() }
         });
         let storage = self.storage_report(&stores, figures, audience);
-        let model_breaker = self.sources.model.as_ref().map(|model| model.state());
+        let model_breaker = self.sources.model.as_ref().map(|model| model.state_name());
+        let model_pause = self.model_pause();
         let mut checks = self.store_checks(&stores, &basic, stores_elapsed, audience);
         checks.push(Check::of_schema(&storage));
         checks.push(Check::of_reconciliation(&storage));
         checks.push(parser);
-        checks.push(Check::of_model(model_breaker));
+        checks.push(Check::of_model(model_breaker, model_pause));
         checks.push(Check::of_flags(flags_alarm.clone()));
         checks.push(Check::of_clock(self.clock_skew()));
         checks.push(Check::of_workers(replicas.as_deref()));
@@ -172,6 +203,8 @@ impl Health {
             replicas,
             model_breaker,
             document_reader: self.sources.readers.report(),
+            model_pause,
+            waiting_runs,
             flags_alarm,
             background: self.background.as_ref().map_or_else(Vec::new, |background| {
                 // Reasons name addresses and paths; a deployment's health is public.
@@ -183,7 +216,8 @@ impl Health {
 
     /// The values of the metrics' gauges.
     pub async fn measured(&self) -> Measured {
-        let (figures, queue_depth) = tokio::join!(self.figures(), self.queue_depth());
+        let (figures, queue_depth, waiting_runs) =
+            tokio::join!(self.figures(), self.queue_depth(), self.waiting_runs());
         let Figures { conflicts, unsynced, forecast } = figures;
         let state = self.sources.router.state();
         Measured {
@@ -198,6 +232,8 @@ impl Health {
             oldest_unsynced_seconds: unsynced.map(|unsynced| self.age(&unsynced).unwrap_or(0)),
             forecast,
             queue_depth,
+            waiting_runs,
+            model_pause: self.model_pause().map(|pause| pause.reason),
             conflicts,
             missing_rows: self.sources.reconciler.as_deref().map(|one| one.status().missing_rows),
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
@@ -242,6 +278,23 @@ impl Health {
                 let open = self.open.get(|| async move { files.open_count().await }).await?.ok()?;
                 Some(open.saturating_sub(self.sources.worker.active_count()))
             }
+            _ => None,
+        }
+    }
+
+    fn model_pause(&self) -> Option<ModelPause> {
+        self.sources.model.as_ref()?.pause().map(ModelPause::from)
+    }
+
+    /// Counts waiting runs by reason, in the database if the mode has one.
+    async fn waiting_runs(&self) -> Option<BTreeMap<WaitReason, usize>> {
+        let state = self.sources.router.state();
+        match &self.sources.queue_stats {
+            Some(queue_stats) if state.writes_database() => {
+                let queue_stats = queue_stats.clone();
+                self.waiting.get(|| async move { queue_stats.waiting(COUNTED_MAX).await }).await?.ok()
+            }
+            _ if state.writes_files_alone() => self.sources.router.files().waiting(),
             _ => None,
         }
     }
@@ -396,13 +449,21 @@ impl Check {
         Self { name: "reconciliation", status, detail, elapsed_ms: 0 }
     }
 
-    fn of_model(breaker: Option<&'static str>) -> Self {
+    fn of_model(breaker: Option<&'static str>, pause: Option<ModelPause>) -> Self {
         let (status, detail) = match breaker {
             None => (CheckStatus::Skipped, Some("the built-in extractive analyst answers".to_owned())),
-            Some("closed") => (CheckStatus::Ok, None),
-            Some(state) => {
-                (CheckStatus::Warning, Some(format!("the breaker in front of the model is {state}")))
-            }
+            Some(state) => match pause {
+                None => (CheckStatus::Ok, None),
+                // Nobody but the operator can end such a pause.
+                Some(pause) if matches!(pause.reason, WaitReason::LlmCredits | WaitReason::LlmAuth) => (
+                    CheckStatus::Failed,
+                    Some(format!("the endpoint refuses the account: {}", pause.reason.as_str())),
+                ),
+                Some(pause) => (
+                    CheckStatus::Warning,
+                    Some(format!("the breaker in front of the model is {state}: {}", pause.reason.as_str())),
+                ),
+            },
         };
         Self { name: "model", status, detail, elapsed_ms: 0 }
     }

@@ -12,7 +12,7 @@ mod durability;
 mod figures;
 mod messages;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use pipeline::{clock::Clock, record::millis};
 use schemars::JsonSchema;
@@ -27,10 +27,11 @@ use crate::{
     config::{Config, Environment, StoragePlace},
     documents::readers::Readers,
     flags::FlagSource,
+    llm::gate::Gate,
     worker::Worker,
 };
 use storage::{
-    QueueStats, Replica, ReplicaRegistry, StorageError, StorageErrorKind,
+    QueueStats, Replica, ReplicaRegistry, StorageError, StorageErrorKind, WaitReason,
     breaker::BreakerState,
     files::{DurabilityForecast, Unsynced},
     mode::Mode,
@@ -139,18 +140,6 @@ impl FileStorage {
     }
 }
 
-/// The state of the breaker in front of the model.
-pub trait ModelBreaker: Send + Sync + std::fmt::Debug {
-    /// `closed`, `open` or `probing`.
-    fn state(&self) -> &'static str;
-}
-
-impl ModelBreaker for crate::llm::OpenRouter {
-    fn state(&self) -> &'static str {
-        self.breaker_state()
-    }
-}
-
 /// The sources of health.
 #[derive(Debug, Clone)]
 pub struct HealthDeps {
@@ -168,7 +157,7 @@ pub struct HealthDeps {
     /// The counts of runs, by the same database.
     pub queue_stats: Option<Arc<dyn QueueStats>>,
     /// None with the extractive analyst.
-    pub model: Option<Arc<dyn ModelBreaker>>,
+    pub model: Option<Arc<Gate>>,
     pub readers: Readers,
 }
 
@@ -183,6 +172,7 @@ pub struct Health {
     forecast: Cached<Result<DurabilityForecast, StorageError>>,
     open: Cached<Result<usize, StorageError>>,
     queue: Cached<Result<usize, StorageError>>,
+    waiting: Cached<Result<BTreeMap<WaitReason, usize>, StorageError>>,
     conflicts: Cached<Result<usize, StorageError>>,
     replicas: Cached<Result<Vec<Replica>, StorageError>>,
     /// Fails with the code of the document error.
@@ -279,6 +269,7 @@ impl Health {
             forecast: Cached::new(COUNT_KEEP, TIMEOUT),
             open: Cached::new(COUNT_KEEP, TIMEOUT),
             queue: Cached::new(KEEP, TIMEOUT),
+            waiting: Cached::new(KEEP, TIMEOUT),
             conflicts: Cached::new(COUNT_KEEP, TIMEOUT),
             replicas: Cached::new(KEEP, TIMEOUT),
             parser: Cached::new(PARSER_KEEP, PARSER_TIMEOUT),

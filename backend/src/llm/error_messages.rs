@@ -7,6 +7,7 @@ use pipeline::llm::{Disposition, LlmError, LlmErrorCode, Usage};
 
 use super::{
     fault::{Fault, Upstream},
+    gate::Refusal,
     redact::Redactor,
     routing::Routing,
 };
@@ -27,6 +28,8 @@ pub(super) struct CallContext {
     /// The remaining time of the call.
     pub(super) left: Duration,
     pub(super) total: Duration,
+    /// Whether the model answered other calls meanwhile, so that the fault concerns this request alone.
+    pub(super) is_own: bool,
 }
 
 pub(super) fn cancelled(usage: Usage, attempts: u32) -> LlmError {
@@ -58,30 +61,57 @@ pub(super) fn spend_limit(usage: Usage, attempts: u32) -> LlmError {
     }
 }
 
-pub(super) fn paused(wait: Duration, usage: Usage, attempts: u32) -> LlmError {
-    LlmError {
-        code: LlmErrorCode::LlmError,
-        message: format!(
-            "the model's endpoint has failed too often within a minute, so it is not asked for another {}; retry the \
-             run then",
-            time(wait)
+/// The gate is closed.
+pub(super) fn paused(refusal: Refusal, usage: Usage, attempts: u32) -> LlmError {
+    let Refusal { code, wait } = refusal;
+    let wait_text = time(wait);
+    let message = match code {
+        LlmErrorCode::LlmRateLimit => format!(
+            "the endpoint limits the rate of requests, so the model is not asked for another {wait_text}; retry the run then"
         ),
-        disposition: Disposition::Retry { after: Some(wait) },
-        usage,
-        attempts,
-    }
+        LlmErrorCode::LlmCredits => format!(
+            "the account behind OPENROUTER_API_KEY has no credits left, so the model is not asked for another {wait_text}; \
+             add credits, then retry the run"
+        ),
+        LlmErrorCode::LlmAuth => format!(
+            "the endpoint does not accept OPENROUTER_API_KEY, so the model is not asked for another {wait_text}; set a \
+             valid key, then retry the run"
+        ),
+        _ => format!(
+            "the model's endpoint has failed too often, so it is not asked for another {wait_text}; retry the run then"
+        ),
+    };
+    LlmError { code, message, disposition: Disposition::Wait { after: Some(wait) }, usage, attempts }
 }
 
 impl Explain<'_> {
     /// The error of a call that failed with this fault.
     pub(super) fn failure(&self, fault: &Fault, call: &CallContext, usage: Usage) -> LlmError {
         let (code, message) = self.code_and_message(fault, call);
-        let disposition = if fault.is_retryable() || matches!(fault, Fault::Deadline) {
-            Disposition::Retry { after: fault.retry_after() }
+        LlmError { code, message, disposition: self.disposition(fault, call), usage, attempts: call.attempts }
+    }
+
+    fn disposition(&self, fault: &Fault, call: &CallContext) -> Disposition {
+        let after = fault.retry_after();
+        match fault {
+            Fault::Upstream(upstream) if !self.unmet(upstream).is_empty() => Disposition::Fail,
+            Fault::Upstream(upstream) if upstream.status == Some(403) && call.is_own => Disposition::Fail,
+            Fault::EmptyContent => Disposition::Retry { after },
+            fault => match fault.outage() {
+                Some(_) if call.is_own => Disposition::Retry { after },
+                Some(_) => Disposition::Wait { after },
+                None => Disposition::Fail,
+            },
+        }
+    }
+
+    /// The operator's constraints that no provider meets.
+    fn unmet(&self, upstream: &Upstream) -> Vec<&'static str> {
+        if matches!(upstream.status, Some(400 | 404 | 422 | 503)) && !upstream.is_refusal {
+            self.constraints(upstream)
         } else {
-            Disposition::Fail
-        };
-        LlmError { code, message, disposition, usage, attempts: call.attempts }
+            Vec::new()
+        }
     }
 
     fn code_and_message(&self, fault: &Fault, call: &CallContext) -> (LlmErrorCode, String) {
@@ -107,8 +137,8 @@ impl Explain<'_> {
             Fault::Deadline => (
                 LlmTimeout,
                 format!(
-                    "no whole answer came within {} ({tried}); raise LLM_TIMEOUT_SECONDS or choose a faster model with \
-                     LLM_MODEL",
+                    "no whole answer came within {} ({tried}); retry the run, and if that happens again, raise \
+                     LLM_TIMEOUT_SECONDS or choose a faster model with LLM_MODEL",
                     time(call.total)
                 ),
             ),
@@ -175,9 +205,9 @@ impl Explain<'_> {
             );
             return (LlmRefused, message);
         }
-        let constraints = self.constraints(upstream);
+        let constraints = self.unmet(upstream);
         match upstream.status {
-            Some(400 | 404 | 422 | 503) if !constraints.is_empty() => (
+            _ if !constraints.is_empty() => (
                 LlmError,
                 format!(
                     "no provider of {model} meets {} {said}; loosen {}, or choose another model with LLM_MODEL",
@@ -186,13 +216,21 @@ impl Explain<'_> {
                 ),
             ),
             Some(401) => {
-                (LlmAuth, format!("the endpoint does not accept OPENROUTER_API_KEY {said}; set a valid key"))
+                let step = "set a valid key, then retry the run";
+                (LlmAuth, format!("the endpoint does not accept OPENROUTER_API_KEY {said}; {step}"))
             }
+            Some(403) if call.is_own => (
+                LlmAuth,
+                format!(
+                    "the endpoint does not allow this request {said}, and it answers others; check whether the document \
+                     breaks the provider's rules, or choose another model with LLM_MODEL"
+                ),
+            ),
             Some(403) => (
                 LlmAuth,
                 format!(
-                    "the endpoint does not allow this request {said}; check what OPENROUTER_API_KEY may use, and whether \
-                     the document breaks the provider's rules"
+                    "the endpoint does not allow this request {said}; check what OPENROUTER_API_KEY may use, then retry the \
+                     run"
                 ),
             ),
             Some(402) => (
@@ -215,13 +253,13 @@ impl Explain<'_> {
                 ),
             ),
             Some(429) => (LlmRateLimit, rate_limit(upstream, call, &said)),
-            Some(300..=399) => (
+            Some(300..=399) if !upstream.is_retryable() => (
                 LlmError,
                 format!(
                     "the endpoint redirects {said}, and the client follows no redirect; check OPENROUTER_BASE_URL"
                 ),
             ),
-            Some(400..=407 | 409..=499) => (
+            Some(400..=499) if !upstream.is_retryable() => (
                 LlmError,
                 format!("the endpoint refused the request {said}; check LLM_MODEL and OPENROUTER_BASE_URL"),
             ),

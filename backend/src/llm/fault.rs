@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipeline::llm::Usage;
+use pipeline::llm::{LlmErrorCode, Usage};
 
 use super::wire::reply::Reply;
 
@@ -82,10 +82,29 @@ impl Fault {
         }
     }
 
-    /// Whether the fault counts against the endpoint's health. A rejected request and a useless answer do not
-    /// count.
-    pub(super) fn counts_against_endpoint(&self) -> bool {
-        self.is_retryable() || matches!(self, Self::Deadline)
+    /// The outage that the fault shows. None for a rejected request and a useless answer.
+    pub(super) fn outage(&self) -> Option<LlmErrorCode> {
+        match self {
+            Self::Upstream(upstream) => upstream.outage(),
+            Self::Idle(_) | Self::Deadline => Some(LlmErrorCode::LlmTimeout),
+            Self::Connection(_) | Self::NotAnAnswer(_) | Self::CutOff => Some(LlmErrorCode::LlmError),
+            Self::EmptyContent
+            | Self::TooLarge(_)
+            | Self::LengthLimit
+            | Self::ContentFilter
+            | Self::Refusal(_)
+            | Self::Unwritten(_) => None,
+        }
+    }
+
+    /// Whether the fault may concern this request alone: the model may have worked on it, and been paid, or
+    /// the endpoint may not like its content.
+    pub(super) fn may_be_own(&self) -> bool {
+        match self {
+            Self::Upstream(upstream) => upstream.status == Some(403) && !upstream.names_the_account(),
+            Self::Idle(_) | Self::Deadline | Self::CutOff => true,
+            _ => false,
+        }
     }
 
     /// How long the endpoint asks the client to wait.
@@ -98,7 +117,26 @@ impl Fault {
 }
 
 impl Upstream {
-    fn is_retryable(&self) -> bool {
+    fn outage(&self) -> Option<LlmErrorCode> {
+        if self.is_refusal {
+            return None;
+        }
+        match self.status {
+            Some(401 | 403) => Some(LlmErrorCode::LlmAuth),
+            Some(402) => Some(LlmErrorCode::LlmCredits),
+            Some(429) => Some(LlmErrorCode::LlmRateLimit),
+            Some(408 | 504 | 524) if self.is_retryable() => Some(LlmErrorCode::LlmTimeout),
+            _ => self.is_retryable().then_some(LlmErrorCode::LlmError),
+        }
+    }
+
+    /// Whether the endpoint's words are about the key or its account, and not about the request.
+    fn names_the_account(&self) -> bool {
+        let words = self.message.to_lowercase();
+        ["key", "account", "credit", "quota", "billing", "limit"].iter().any(|word| words.contains(word))
+    }
+
+    pub(super) fn is_retryable(&self) -> bool {
         if self.is_refusal {
             return false;
         }

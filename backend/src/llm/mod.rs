@@ -8,13 +8,14 @@
 //! * `routing`: the operator's constraints.
 //! * `prices`: costs that the endpoint does not state.
 //! * `resilience`: which failure is retried, when, and what the user reads.
-//! * [`breaker`]: stops calls to an endpoint that keeps failing.
+//! * [`gate`]: pauses calls while the model is away, and lets them in again step by step.
+//! * `token_bucket`: spaces calls after a rate limit.
 
-pub mod breaker;
 pub mod connections;
 pub mod deadline;
 mod error_messages;
 mod fault;
+pub mod gate;
 mod gunzip;
 mod ladder;
 mod oddities;
@@ -26,6 +27,7 @@ mod resilience;
 mod retry_after;
 mod routing;
 mod sse;
+mod token_bucket;
 pub mod wire;
 
 pub use fault::{Failure, Fault, Upstream};

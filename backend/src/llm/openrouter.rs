@@ -29,9 +29,9 @@ use self::call::Call;
 pub use self::config::{DEFAULT_BASE_URL, OpenRouterConfig};
 pub use self::error::OpenRouterError;
 use super::{
-    breaker::Breaker,
     connections::Connections,
     error_messages::Explain,
+    gate::Gate,
     ladder::Ladder,
     oddities::OddityLog,
     prices::PriceList,
@@ -43,7 +43,7 @@ use super::{
 pub use super::resilience::RetryConfig;
 
 /// A model behind OpenRouter or a compatible endpoint. The process has one, so that all runs share the
-/// breaker and the connections.
+/// gate and the connections.
 #[derive(Debug)]
 pub struct OpenRouter {
     connections: Connections,
@@ -63,7 +63,7 @@ pub struct OpenRouter {
 }
 
 impl OpenRouter {
-    /// Creates a client without opening a connection. The clock serves the breaker, values that are
+    /// Creates a client without opening a connection. The clock serves the gate, values that are
     /// remembered for a while, and waits that the endpoint states as dates.
     ///
     /// # Errors
@@ -74,6 +74,7 @@ impl OpenRouter {
         let authorization = authorization(&config.api_key)?;
         let headers = identity_headers(&config)?;
         let connections = Connections::new(config.connections, &completions, headers)?;
+        let gate = Arc::new(Gate::new(config.gate, config.model.clone(), clock.clone()));
         Ok(Self {
             connections,
             completions,
@@ -92,7 +93,7 @@ impl OpenRouter {
             response_bytes_max: config.response_bytes_max,
             resilience: Resilience {
                 retry: config.retry,
-                breaker: Breaker::new(config.breaker, clock.clone()),
+                gate,
                 jitter: Jitter::seeded(config.jitter_seed),
                 total_timeout: config.total_timeout,
             },
@@ -101,10 +102,10 @@ impl OpenRouter {
         })
     }
 
-    /// The state of the breaker in front of the endpoint: `closed`, `open` or `probing`.
+    /// The gate in front of the endpoint.
     #[must_use]
-    pub fn breaker_state(&self) -> &'static str {
-        self.resilience.breaker.state_name()
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.resilience.gate
     }
 }
 

@@ -1,6 +1,6 @@
 //! One call: it makes requests within its deadline, its attempts and the run's budget.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use foundation::{
     clock::timer_now,
@@ -11,14 +11,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    breaker::Breaker,
     error_messages::{self, CallContext},
     fault::{Failure, Fault},
+    gate::Gate,
     wire::Reply,
 };
 
 /// The most empty answers that one call pays for. A further one would most likely be empty too.
 const EMPTY_ANSWERS_MAX: u32 = 2;
+
+/// A model that answered another call within this time is taken to work.
+const RECENTLY: Duration = Duration::from_secs(60);
+
+/// The call was cancelled.
+struct Stopped;
+
+async fn sleep(wait: Duration, cancel: &CancellationToken) -> Result<(), Stopped> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Stopped),
+        () = tokio::time::sleep(wait) => Ok(()),
+    }
+}
 
 /// How often and how fast a failed request is repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +41,17 @@ pub struct RetryConfig {
     pub attempts_max: u32,
     /// The waits before further requests. Half of each wait is random.
     pub backoff: Backoff,
+    /// The longest wait within a call. A run that must wait longer for the model waits in the queue.
+    pub patience: Duration,
 }
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self { attempts_max: 5, backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(20)) }
+        Self {
+            attempts_max: 5,
+            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(20)),
+            patience: Duration::MAX,
+        }
     }
 }
 
@@ -39,7 +59,7 @@ impl Default for RetryConfig {
 #[derive(Debug)]
 pub(super) struct Resilience {
     pub(super) retry: RetryConfig,
-    pub(super) breaker: Breaker,
+    pub(super) gate: Arc<Gate>,
     pub(super) jitter: Jitter,
     /// The total time of one call, waits included.
     pub(super) total_timeout: Duration,
@@ -76,7 +96,8 @@ impl Resilience {
     {
         let deadline = timer_now() + self.total_timeout;
         let mut usage = Usage::default();
-        let (mut attempts, mut empty_answers) = (0, 0);
+        let (mut attempts, mut empty_answers, mut held_up) = (0, 0, Duration::ZERO);
+        let began = self.gate.now();
         loop {
             if cancel.is_cancelled() {
                 return Err(error_messages::cancelled(usage, attempts));
@@ -87,8 +108,20 @@ impl Resilience {
             if spend_limit_usd.is_some() && usage.cost_is_unknown {
                 return Err(error_messages::unknown_cost(usage, attempts));
             }
-            let permit =
-                self.breaker.acquire().map_err(|wait| error_messages::paused(wait, usage, attempts))?;
+            let left = deadline.saturating_duration_since(timer_now());
+            let pass = match self.gate.enter() {
+                Ok(pass) => pass,
+                Err(refusal) => {
+                    held_up += refusal.wait;
+                    if refusal.wait >= left || held_up > self.retry.patience {
+                        return Err(error_messages::paused(refusal, usage, attempts));
+                    }
+                    sleep(refusal.wait, cancel)
+                        .await
+                        .map_err(|_| error_messages::cancelled(usage, attempts))?;
+                    continue;
+                }
+            };
             attempts += 1;
             let result = tokio::select! {
                 biased;
@@ -97,25 +130,26 @@ impl Resilience {
             };
             let failure = match result {
                 Ok(answered) => {
-                    permit.succeeded();
+                    pass.succeeded();
                     usage += answered.reply.usage;
                     return Ok(Success { answered, usage, attempts });
                 }
                 Err(failure) => failure,
             };
             usage += failure.usage;
-            if failure.fault.counts_against_endpoint() {
-                permit.failed();
-            } else {
-                permit.succeeded();
+            let is_own = failure.fault.may_be_own()
+                && self.gate.has_succeeded_since(self.own_since(&failure.fault, began));
+            match failure.fault.outage().filter(|_| !is_own) {
+                Some(code) => pass.failed(code, failure.fault.retry_after()),
+                None => pass.refused(),
             }
 
             empty_answers += u32::from(matches!(failure.fault, Fault::EmptyContent));
             let wait = self.wait_before_next(&failure.fault, attempts);
             let wait = wait.filter(|_| empty_answers < EMPTY_ANSWERS_MAX);
             let left = deadline.saturating_duration_since(timer_now());
-            let Some(wait) = wait.filter(|wait| *wait < left) else {
-                let given_up_with = CallContext { attempts, left, total: self.total_timeout };
+            let Some(wait) = wait.filter(|wait| *wait < left && *wait <= self.retry.patience) else {
+                let given_up_with = CallContext { attempts, left, total: self.total_timeout, is_own };
                 return Err(explain.failure(&failure.fault, &given_up_with, usage));
             };
             tracing::debug!(
@@ -124,12 +158,16 @@ impl Resilience {
                 wait_ms = wait.as_millis() as u64,
                 "model request failed; will retry"
             );
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Err(error_messages::cancelled(usage, attempts)),
-                () = tokio::time::sleep(wait) => {}
-            }
+            sleep(wait, cancel).await.map_err(|_| error_messages::cancelled(usage, attempts))?;
         }
+    }
+
+    /// A success since then shows that the model works, and that the fault is this request's own. While a call
+    /// runs into its time limit, the model may have gone away, so only the call's second half counts.
+    fn own_since(&self, fault: &Fault, began: Duration) -> Duration {
+        let now = self.gate.now();
+        let half = now.saturating_sub(began) / 2;
+        now.saturating_sub(if matches!(fault, Fault::Upstream(_)) { RECENTLY } else { half.min(RECENTLY) })
     }
 
     /// The wait before the next request. None if a retry makes no sense, or if the attempts are used up.
@@ -149,18 +187,22 @@ impl Resilience {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use foundation::clock::SystemClock;
     use pipeline::llm::{Disposition, LlmErrorCode};
 
     use super::*;
-    use crate::llm::{Routing, breaker::BreakerConfig, fault::Upstream, redact::Redactor, wire};
+    use crate::llm::{Routing, fault::Upstream, gate::GateConfig, redact::Redactor, wire};
 
     fn resilience() -> Resilience {
         Resilience {
             retry: RetryConfig::default(),
-            breaker: Breaker::new(BreakerConfig::default(), Arc::new(SystemClock::default())),
+            gate: Arc::new(Gate::new(
+                GateConfig::default(),
+                "a/b".to_owned(),
+                Arc::new(SystemClock::default()),
+            )),
             jitter: Jitter::seeded(7),
             total_timeout: Duration::from_secs(180),
         }
@@ -222,7 +264,7 @@ mod tests {
         let (result, made) = call(&resilience(), None, vec![upstream(500, None); 9]).await;
         let error = result.unwrap_err();
         assert_eq!((made.len(), error.attempts), (5, 5));
-        assert_eq!(error.disposition, Disposition::Retry { after: None });
+        assert_eq!(error.disposition, Disposition::Wait { after: None });
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,13 +275,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn retry_after_beyond_the_deadline_fails_immediately() {
-        let (result, made) = call(&resilience(), None, vec![upstream(429, Some(7_200))]).await;
-        let error = result.unwrap_err();
-        assert_eq!(error.code, LlmErrorCode::LlmRateLimit);
-        assert_eq!(error.disposition, Disposition::Retry { after: Some(Duration::from_secs(7_200)) });
-        assert!(error.message.contains("2 h"), "{}", error.message);
-        assert_eq!(made, [Duration::ZERO]);
+    async fn a_long_retry_after_is_left_to_the_queue() {
+        for (patience, asked) in [(Duration::MAX, 7_200), (Duration::from_secs(5), 6)] {
+            let mut resilience = resilience();
+            resilience.retry.patience = patience;
+            let (result, made) = call(&resilience, None, vec![upstream(429, Some(asked))]).await;
+            let error = result.unwrap_err();
+            assert_eq!(error.code, LlmErrorCode::LlmRateLimit);
+            assert_eq!(error.disposition, Disposition::Wait { after: Some(Duration::from_secs(asked)) });
+            assert_eq!(made, [Duration::ZERO]);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -252,27 +297,90 @@ mod tests {
         assert_eq!((result.unwrap_err().code, made.len()), (LlmErrorCode::LlmCostLimit, 0));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_open_breaker_rejects_with_its_remaining_time() {
-        let resilience = resilience();
-        for _ in 0..2 {
-            let _ = call(&resilience, None, vec![upstream(503, None); 5]).await;
-        }
-        let (result, made) = call(&resilience, None, Vec::new()).await;
-        let error = result.unwrap_err();
-        assert!(made.is_empty());
-        assert_eq!(error.code, LlmErrorCode::LlmError);
-        assert!(matches!(error.disposition, Disposition::Retry { after: Some(_) }), "{error:?}");
-        tokio::time::advance(Duration::from_secs(30)).await;
-        assert!(call(&resilience, None, Vec::new()).await.0.is_ok(), "the probe closes it");
+    /// Calls that give up as soon as the gate is closed.
+    fn impatient() -> Resilience {
+        let mut resilience = resilience();
+        resilience.retry.patience = Duration::ZERO;
+        resilience
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refused_requests_do_not_open_the_breaker() {
-        let resilience = resilience();
+    async fn a_closed_gate_tells_its_own_reason() {
+        for (status, code) in [
+            (429, LlmErrorCode::LlmRateLimit),
+            (402, LlmErrorCode::LlmCredits),
+            (401, LlmErrorCode::LlmAuth),
+            (504, LlmErrorCode::LlmTimeout),
+            (503, LlmErrorCode::LlmError),
+        ] {
+            let resilience = impatient();
+            for _ in 0..5 {
+                let _ = call(&resilience, None, vec![upstream(status, None)]).await;
+            }
+            let (result, made) = call(&resilience, None, Vec::new()).await;
+            let error = result.unwrap_err();
+            assert!(made.is_empty(), "{status}");
+            assert_eq!(error.code, code);
+            assert!(matches!(error.disposition, Disposition::Wait { after: Some(_) }), "{error:?}");
+            tokio::time::advance(Duration::from_secs(60)).await;
+            assert!(call(&resilience, None, Vec::new()).await.0.is_ok(), "the probe opens it");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_documents_do_not_close_the_gate() {
+        let resilience = impatient();
         for _ in 0..20 {
-            let (result, made) = call(&resilience, None, vec![upstream(402, None)]).await;
-            assert_eq!((result.unwrap_err().code, made.len()), (LlmErrorCode::LlmCredits, 1));
+            let refusal = Upstream { status: Some(403), is_refusal: true, ..Upstream::default() };
+            let (result, made) = call(&resilience, None, vec![Fault::Upstream(Box::new(refusal))]).await;
+            assert_eq!((result.unwrap_err().code, made.len()), (LlmErrorCode::LlmRefused, 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_403_beside_successes_is_the_requests_own() {
+        let resilience = impatient();
+        let (result, _) = call(&resilience, None, vec![upstream(403, None)]).await;
+        assert!(matches!(result.unwrap_err().disposition, Disposition::Wait { .. }));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(call(&resilience, None, Vec::new()).await.0.is_ok());
+        let (result, _) = call(&resilience, None, vec![upstream(403, None)]).await;
+        assert_eq!(result.unwrap_err().disposition, Disposition::Fail);
+        assert!(call(&resilience, None, Vec::new()).await.0.is_ok(), "others go on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_is_offered_where_the_sentence_names_it() {
+        let (redactor, routing) = (Redactor::new("k".into()), Routing::default());
+        let explain = explain(&redactor, &routing);
+        let statuses =
+            [400, 401, 402, 403, 404, 405, 408, 409, 413, 422, 425, 429, 500, 502, 503, 504, 524, 529, 599];
+        let refusal = Upstream { status: Some(403), is_refusal: true, ..Upstream::default() };
+        let mut faults: Vec<Fault> = statuses.map(|status| upstream(status, None)).to_vec();
+        faults.extend([
+            Fault::Upstream(Box::new(refusal)),
+            Fault::Upstream(Box::default()),
+            upstream(429, Some(7_200)),
+            upstream(503, Some(7_200)),
+            Fault::Connection("refused"),
+            Fault::Idle(Duration::from_secs(1)),
+            Fault::Deadline,
+            Fault::NotAnAnswer("a page"),
+            Fault::CutOff,
+            Fault::TooLarge(1),
+            Fault::EmptyContent,
+            Fault::LengthLimit,
+            Fault::ContentFilter,
+            Fault::Refusal("no".to_owned()),
+        ]);
+        for fault in faults {
+            for is_own in [false, true] {
+                let left = Duration::from_secs(10);
+                let given_up = CallContext { attempts: 1, left, total: left, is_own };
+                let error = explain.failure(&fault, &given_up, Usage::default());
+                let names_it = error.message.contains("retry the run");
+                assert_eq!(names_it, error.disposition.can_retry(), "{fault:?} {error:?}");
+            }
         }
     }
 

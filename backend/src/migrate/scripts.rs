@@ -38,6 +38,7 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261130120000_add_files_missing_stages",
     "20261130120100_index_files_missing_stages",
     "20261130120200_drop_run_events",
+    "20261130130000_add_run_waiting",
 ];
 
 /// How many migrations were live before this service had its own. A database with tables and without a record

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::service::Runs;
 use storage::{
-    End, Listing, RunPage, RunRecord, RunSummary, StorageError, StoredIn, mode::Mode, prelude::*,
+    End, Listing, RunPage, RunRecord, RunSummary, StorageError, StoredIn, Waiting, mode::Mode, prelude::*,
     router::FileRefusal,
 };
 
@@ -47,6 +47,8 @@ pub struct RunView {
     pub accepted_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub error: Option<RunFailure>,
+    /// Why the run waits in the queue, if it waits.
+    pub waiting: Option<Waiting>,
     /// The stores that hold the run.
     pub stored_in: StoredIn,
     pub report: Option<String>,
@@ -218,6 +220,9 @@ impl Runs {
             accepted_at: snapshot.accepted_at,
             finished_at: snapshot.finished_at,
             error: snapshot.failure,
+            waiting: snapshot
+                .waiting
+                .filter(|waiting| snapshot.status == RunStatus::Processing && waiting.until.is_some()),
             stored_in: snapshot.stored_in,
             report: snapshot.report,
             generation: snapshot.generation,

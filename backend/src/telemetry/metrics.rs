@@ -5,6 +5,7 @@
 //! never its path.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{LazyLock, atomic::AtomicU64},
     time::Duration,
@@ -20,6 +21,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use storage::{
+    WaitReason,
     files::DurabilityForecast,
     observer::{StorageObserver, StoreName},
 };
@@ -66,6 +68,11 @@ struct ResultLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -275,6 +282,10 @@ pub struct Measured {
     /// The runs and stages that a redeploy now would lose. None while unknown.
     pub forecast: Option<DurabilityForecast>,
     pub queue_depth: Option<usize>,
+    /// Waiting runs by reason.
+    pub waiting_runs: Option<BTreeMap<WaitReason, usize>>,
+    /// Why the model is not asked now.
+    pub model_pause: Option<WaitReason>,
     /// Runs whose row and files differ.
     pub conflicts: Option<usize>,
     /// Ended runs of these files whose row is gone; None without a database.
@@ -333,6 +344,21 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     if let Some(depth) = measured.queue_depth {
         registry.register("queue_depth", "Accepted runs that wait for a worker", gauge(depth));
     }
+    if let Some(waiting) = &measured.waiting_runs {
+        let runs: Family<ReasonLabels, Gauge> = Family::default();
+        for reason in WaitReason::ALL {
+            let count = waiting.get(&reason).copied().unwrap_or(0);
+            let labels = ReasonLabels { reason: reason.as_str() };
+            runs.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        registry.register("runs_waiting", "Runs that wait in the queue after an attempt, by reason", runs);
+    }
+    let paused: Family<ReasonLabels, Gauge> = Family::default();
+    for reason in WaitReason::ALL.into_iter().filter(|reason| reason.code().is_some()) {
+        let labels = ReasonLabels { reason: reason.as_str() };
+        paused.get_or_create(&labels).set(i64::from(measured.model_pause == Some(reason)));
+    }
+    registry.register("model_paused", "1 while this process does not ask the model, by reason", paused);
     if let Some(conflicts) = measured.conflicts {
         registry.register("sync_conflicts", "Runs whose row and files differ", gauge(conflicts));
     }
@@ -385,6 +411,8 @@ mod tests {
                 ..DurabilityForecast::default()
             }),
             queue_depth: None,
+            waiting_runs: Some(BTreeMap::from([(WaitReason::LlmRateLimit, 4)])),
+            model_pause: Some(WaitReason::LlmCredits),
             conflicts: Some(1),
             missing_rows: Some(2),
             is_database_breaker_open: Some(true),
@@ -430,6 +458,9 @@ mod tests {
             "innovation_sync_conflicts 1",
             "innovation_missing_rows 2",
             "innovation_database_clock_ahead_ms -1500",
+            "innovation_runs_waiting{reason=\"LLM_RATE_LIMIT\"} 4",
+            "innovation_runs_waiting{reason=\"LLM_AUTH\"} 0",
+            "innovation_model_paused{reason=\"LLM_CREDITS\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -8,11 +8,11 @@ use pipeline::{
 
 use storage::Fence;
 
-/// The most attempts in a row that may end without storing a stage. One crash may come from another run, and
-/// two from the machine. After three in a row, the run itself is the likely cause.
+/// The most attempts in a row that may end without storing a stage. The run shares its worker in the first two,
+/// and another run may be the cause. It is alone in the third one.
 const ATTEMPTS_MAX: i32 = 3;
 
-/// Whether no further attempt will follow.
+/// Whether no further attempt will follow, so that the run must be alone.
 pub(super) const fn is_last(fence: &Fence) -> bool {
     fence.attempt >= ATTEMPTS_MAX
 }
@@ -27,8 +27,8 @@ pub(super) fn check(fence: &Fence, stored: &[StageRecord]) -> Option<RunFailure>
         .last()
         .and_then(|_| Stage::ALL.into_iter().find(|stage| stored.iter().all(|it| it.meta.stage != *stage)));
     let message = format!(
-        "{ATTEMPTS_MAX} attempts in a row crashed the process before a new stage was stored; \
-         what is stored is kept. Look at the document and the log, then retry"
+        "{ATTEMPTS_MAX} attempts in a row crashed the process before a new stage was stored, the last one while no other \
+         run was active; what is stored is kept. Look at the document and the log, then retry the run"
     );
     Some(RunFailure::new(FailureCode::CrashLoop, stage, message, true))
 }

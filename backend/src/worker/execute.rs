@@ -8,14 +8,17 @@ use pipeline::{
     failure::{FailureCode, RunFailure},
     llm::StructuredOutput,
     record::StageRecord,
+    run::Stage,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{crash_loop, document, inner::Inner, progress::Progress, settings::WorkerDeps};
+use super::{
+    crash_loop, document, inner::Inner, model_wait, progress::Progress, settings::WorkerDeps, suspects,
+};
 use crate::telemetry::metrics;
 use foundation::failpoints;
 use storage::{
-    End, Fence, RunRecord, RunRequest, RunSubmission, StorageErrorKind,
+    End, Fence, Postponement, RunRecord, RunRequest, RunSubmission, StorageErrorKind, Waiting,
     leased::LeasedRun,
     prelude::*,
     router::{Resume, Router},
@@ -31,6 +34,8 @@ const TELL_UNSTORED_AFTER: Duration = Duration::from_secs(1);
 enum WorkOutcome {
     Finished(Finished),
     Failed(RunFailure),
+    /// The model is away. The run waits in the queue.
+    Waits(Postponement),
     /// Another worker owns the run, or it has ended.
     Lost,
     /// This process stops, and another one continues the run.
@@ -42,6 +47,14 @@ struct ResumePoint {
     new: RunSubmission,
     stored: Vec<StageRecord>,
     lost_usd: f64,
+    waiting: Option<Waiting>,
+}
+
+impl ResumePoint {
+    /// The first stage that is not stored.
+    fn next(&self) -> Option<Stage> {
+        Stage::ALL.into_iter().find(|stage| self.stored.iter().all(|it| it.meta.stage != *stage))
+    }
 }
 
 /// Works on a run and writes its end. It never panics and returns no error, because a run's failure concerns
@@ -61,7 +74,7 @@ pub(super) async fn work(
     let start = match new {
         Some(new) => {
             router.register_active(fence, new.clone(), HashSet::new());
-            ResumePoint { new, stored: Vec::new(), lost_usd: 0.0 }
+            ResumePoint { new, stored: Vec::new(), lost_usd: 0.0, waiting: None }
         }
         None => match Box::pin(resume(inner, fence)).await {
             Some(start) => start,
@@ -76,10 +89,14 @@ pub(super) async fn work(
         stored = start.stored.len(),
         "[{run_id}] started"
     );
-    let outcome = match crash_loop::check(fence, &start.stored) {
+    let hopeless = crash_loop::check(fence, &start.stored)
+        .or_else(|| model_wait::check_overdue(inner, start.waiting.as_ref(), start.next()));
+    let outcome = match hopeless {
         Some(failure) => WorkOutcome::Failed(failure),
+        None if crash_loop::is_last(fence) => alone(inner, fence, start, lost, progress).await,
         None => outcome(inner, fence, start, lost, progress).await,
     };
+    progress.share_worker();
     let finish = async |end: End<'_>| {
         if may_end(inner, fence, lost).await {
             write_end(router, deps, fence, end, stopping).await;
@@ -99,6 +116,10 @@ pub(super) async fn work(
                 storing.await;
                 inner.unstored().remove(run_id);
             }
+        }
+        WorkOutcome::Waits(postponement) => {
+            metrics::llm_cost(postponement.lost_usd);
+            Box::pin(model_wait::put_back(inner, fence, &postponement)).await;
         }
         WorkOutcome::Lost => {
             tracing::warn!(event = "run_lost", "[{run_id}] is no longer ours; stopped working on it");
@@ -182,7 +203,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
     };
     match resumed {
         Ok(Resume::At { snapshot, in_row }) => {
-            let RunRecord { request, accepted_at, stages, lost_usd, .. } = *snapshot;
+            let RunRecord { request, accepted_at, stages, lost_usd, waiting, .. } = *snapshot;
             let Some((request, accepted_at)) = request.zip(accepted_at) else {
                 tracing::error!(
                     event = "run_request_missing",
@@ -193,7 +214,7 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
             let new = RunSubmission { id: run_id.clone(), request, accepted_at };
             router.register_active(fence, new.clone(), in_row);
             let stored = stages.into_values().map(|held| held.record).collect();
-            Some(ResumePoint { new, stored, lost_usd })
+            Some(ResumePoint { new, stored, lost_usd, waiting })
         }
         Ok(Resume::Ended) => {
             tracing::info!(
@@ -238,6 +259,38 @@ async fn release_run(router: &Router, fence: &Fence) {
     }
 }
 
+/// Works on a run that no other run shares the worker with. Its attempt counts from here on.
+async fn alone(
+    inner: &Inner,
+    fence: &Fence,
+    start: ResumePoint,
+    lost: &CancellationToken,
+    progress: &Progress,
+) -> WorkOutcome {
+    let run_id = &fence.run;
+    tracing::info!(
+        event = "run_isolated",
+        attempt = fence.attempt,
+        "[{run_id}] waits to be alone in its worker"
+    );
+    let permit = tokio::select! {
+        permit = suspects::alone(inner, progress) => permit,
+        () = lost.cancelled() => return WorkOutcome::Lost,
+        () = inner.stopping.cancelled() => return WorkOutcome::Stopped,
+    };
+    if let Some(permit) = permit {
+        progress.keep_alone(permit);
+    }
+    match inner.router.count_attempt(fence).await {
+        Ok(()) => outcome(inner, fence, start, lost, progress).await,
+        Err(error) if error.kind == StorageErrorKind::Fenced => WorkOutcome::Lost,
+        Err(error) => {
+            tracing::warn!(event = "attempt_not_counted", %error, "[{run_id}] its attempt could not be counted; will retry");
+            WorkOutcome::Waits(suspects::TURN)
+        }
+    }
+}
+
 async fn outcome(
     inner: &Inner,
     fence: &Fence,
@@ -246,7 +299,7 @@ async fn outcome(
     progress: &Progress,
 ) -> WorkOutcome {
     let Inner { router, deps, stopping, config, .. } = inner;
-    let ResumePoint { new, stored, lost_usd } = start;
+    let ResumePoint { new, stored, lost_usd, waiting } = start;
     let cancel = CancellationToken::new();
     let store = LeasedRun::new(router, fence, stored);
     let work = Work { router, deps, fence, store: &store, progress, cancel: &cancel };
@@ -281,7 +334,14 @@ async fn outcome(
         Err(failure) if failure.code == FailureCode::Cancelled && stopping.is_cancelled() => {
             WorkOutcome::Stopped
         }
-        Err(failure) => WorkOutcome::Failed(failure),
+        Err(failure) => {
+            // A stage that was stored meanwhile has ended the earlier wait.
+            let waiting = waiting.filter(|_| !progress.has_stored());
+            match model_wait::after_failure(inner, waiting.as_ref(), &failure) {
+                Some(postponement) => WorkOutcome::Waits(postponement),
+                None => WorkOutcome::Failed(failure),
+            }
+        }
     }
 }
 
@@ -308,6 +368,7 @@ impl Work<'_> {
             document = Box::pin(document::read(router, deps, fence, &request, url)) => document?,
         };
         failpoints::hit("document-read");
+        failpoints::hit_by("document-read", fence.run.as_str());
         self.progress.note(&*deps.clock);
         let run_id = &fence.run;
         let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
@@ -331,6 +392,7 @@ impl Work<'_> {
             }
             StageEvent::Stored { meta, elapsed, .. } => {
                 metrics::llm_cost(meta.usage.cost_usd);
+                self.progress.note_stored();
                 tracing::info!(
                     event = "stage_stored",
                     stage = meta.stage.number(),

@@ -6,8 +6,10 @@ mod crash_loop;
 mod document;
 mod execute;
 mod inner;
+mod model_wait;
 mod progress;
 mod settings;
+mod suspects;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use pipeline::{failure::RunFailure, run::RunId};
 use tokio::{
@@ -28,12 +31,16 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
+pub use self::model_wait::reason as wait_reason;
 pub use self::settings::{WorkerConfig, WorkerDeps};
 use self::{
     inner::{Active, Inner},
     progress::Progress,
 };
-use storage::{Claim, Fence, Lease, RunSubmission, StorageError, prelude::*, router::Router};
+use crate::llm::gate::{Admission, Refusal};
+use storage::{
+    Claim, Fence, Lease, Postponement, RunSubmission, StorageError, WaitingRuns, prelude::*, router::Router,
+};
 
 /// How often the worker polls for runs without a notification: runs of dead processes, and lost
 /// notifications. A run may wait one second after its lease; this is half of it.
@@ -135,6 +142,11 @@ impl Worker {
     /// Reserves a free slot, if there is one.
     #[must_use]
     pub fn reserve(&self) -> Option<Slot> {
+        if self.admitted() == 0 { None } else { self.reserve_slot() }
+    }
+
+    /// Reserves a free slot for a run that is claimed already, also while the model is away.
+    fn reserve_slot(&self) -> Option<Slot> {
         if self.is_stopping() {
             return None;
         }
@@ -237,38 +249,94 @@ impl Worker {
             // Set it before the slots are counted. A slot that becomes free from here on triggers another
             // claim.
             self.inner.may_have_more.store(true, Ordering::Release);
-            let limit = self.inner.slots.available_permits().min(CLAIM_MAX);
-            if limit > 0 {
-                let held: HashSet<RunId> = self.active().keys().cloned().collect();
-                let claim = Claim { lease: self.lease(), limit, held: &held, expired };
-                match self.inner.router.claim(claim).await {
-                    Ok(fences) => {
-                        was_failing = false;
-                        if fences.len() == limit {
-                            // There may be more runs. Meanwhile, other replicas had the time of one claim to
-                            // take their share.
-                            self.wake();
-                        } else {
-                            self.inner.may_have_more.store(false, Ordering::Release);
-                        }
-                        for fence in fences {
-                            self.start_claimed(fence).await;
-                        }
-                    }
-                    // Log once per outage, not once per second.
-                    Err(error) if !was_failing => {
-                        was_failing = true;
-                        tracing::warn!(event = "claim_failed", %error, "runs could not be claimed; will retry");
-                    }
-                    Err(_) => {}
+            let claimed = match model_wait::admission(&self.inner) {
+                Admission::Closed(refusal) => self.park(refusal, expired).await,
+                Admission::Open | Admission::Limited(_) => {
+                    let waiting = if expired { WaitingRuns::Due } else { WaitingRuns::None };
+                    self.claim_and_start(expired, waiting).await
                 }
+            };
+            match claimed {
+                Ok(()) => was_failing = false,
+                // Log once per outage, not once per second.
+                Err(error) if !was_failing => {
+                    was_failing = true;
+                    tracing::warn!(event = "claim_failed", %error, "runs could not be claimed; will retry");
+                }
+                Err(_) => {}
             }
         }
     }
 
+    /// Claims as many runs as there is room for, and starts them.
+    async fn claim_and_start(&self, expired: bool, waiting: WaitingRuns) -> Result<(), StorageError> {
+        let free = self.inner.slots.available_permits().min(CLAIM_MAX);
+        // Overdue runs end at once and ask no model.
+        let is_overdue = matches!(waiting, WaitingRuns::Overdue(_));
+        let limit = if is_overdue { free } else { free.min(self.admitted()) };
+        if limit == 0 {
+            return Ok(());
+        }
+        let fences = self.claim(limit, expired, waiting).await?;
+        for fence in fences {
+            self.start_claimed(fence).await;
+        }
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        limit: usize,
+        expired: bool,
+        waiting: WaitingRuns,
+    ) -> Result<Vec<Fence>, StorageError> {
+        let held: HashSet<RunId> = self.active().keys().cloned().collect();
+        let claim = Claim { lease: self.lease(), limit, held: &held, expired, waiting };
+        let fences = self.inner.router.claim(claim).await?;
+        if fences.len() == limit {
+            // There may be more runs. Meanwhile, other replicas had the time of one claim to take their share.
+            self.wake();
+        } else {
+            self.inner.may_have_more.store(false, Ordering::Release);
+        }
+        Ok(fences)
+    }
+
+    /// While the model is away, gives queued runs their reason and the begin of their wait, and ends the runs that
+    /// have waited for too long.
+    async fn park(&self, refusal: Refusal, expired: bool) -> Result<(), StorageError> {
+        if expired {
+            let overdue = WaitingRuns::Overdue(self.inner.config.outage_deadline);
+            self.claim_and_start(false, overdue).await?;
+        }
+        let reason = model_wait::reason(refusal.code);
+        let postponement = Postponement { reason, wait: refusal.wait, lost_usd: 0.0 };
+        let fences = self.claim(CLAIM_MAX, false, WaitingRuns::None).await?;
+        join_all(fences.iter().map(|fence| async {
+            model_wait::put_back(&self.inner, fence, &postponement).await;
+            self.inner.router.forget(&fence.run);
+        }))
+        .await;
+        Ok(())
+    }
+
+    /// How many more runs may ask the model now.
+    fn admitted(&self) -> usize {
+        match model_wait::admission(&self.inner) {
+            Admission::Open => usize::MAX,
+            Admission::Limited(runs) => runs.saturating_sub(self.active_count()),
+            Admission::Closed(_) => 0,
+        }
+    }
+
     async fn start_claimed(&self, fence: Fence) {
+        if suspects::is_suspect(&fence) && !suspects::has_room(&self.inner, &fence) {
+            model_wait::put_back(&self.inner, &fence, &suspects::TURN).await;
+            self.inner.router.forget(&fence.run);
+            return;
+        }
         // An accepted run may have taken the slot since. Release the claimed run to keep the limit.
-        match self.reserve() {
+        match self.reserve_slot() {
             Some(slot) => self.start(slot, fence, None),
             None => {
                 if let Err(error) = self.inner.router.release(&fence).await {

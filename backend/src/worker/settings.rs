@@ -7,6 +7,7 @@ use pipeline::{clock::Clock, engine::Engine};
 use crate::{
     brands::BrandFolder,
     documents::{fetch::Fetcher, readers::Readers},
+    llm::gate::Gate,
 };
 use storage::Lease;
 
@@ -20,6 +21,8 @@ pub struct WorkerConfig {
     pub run_deadline: Duration,
     /// A run without progress for longer than this is reported.
     pub stall_after: Duration,
+    /// How long a run may wait for a model that is away, over all its attempts.
+    pub outage_deadline: Duration,
 }
 
 /// The services that a run needs besides its stores.
@@ -30,4 +33,6 @@ pub struct WorkerDeps {
     pub readers: Readers,
     pub brands: BrandFolder,
     pub clock: Arc<dyn Clock>,
+    /// The gate in front of the model. None with the extractive analyst.
+    pub gate: Option<Arc<Gate>>,
 }

@@ -56,6 +56,7 @@ pub mod router;
 mod run;
 pub mod sync;
 mod term;
+mod waiting;
 
 /// Part of what a [`router::Database`] is made of.
 pub use foundation::resilience::bulkhead;
@@ -67,7 +68,7 @@ pub use self::{
         changes::{ChangeNotifier, Mark, Notification, RunChanges},
         clock_skew::ClockSkew,
         control::Control,
-        lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
+        lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle, WaitingRuns},
         listing::{COUNTED_MAX, FrontendRun, Listing, PageStart, Position, RunPage, RunQueries, RunSummary},
         outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
         prelude,
@@ -80,4 +81,5 @@ pub use self::{
     },
     run::{End, RunRecord, RunRequest, RunSubmission, StoredIn, StoredStage},
     term::Term,
+    waiting::{Postponement, WaitReason, Waiting},
 };

@@ -6,10 +6,10 @@ mod queries;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
-use foundation::clock::timer_now;
+use foundation::clock::{SystemClock, timer_now};
 use parking_lot::{Mutex, MutexGuard};
 use pipeline::{
-    clock::Timestamp,
+    clock::{Clock as _, Timestamp},
     failure::RunFailure,
     record::StageRecord,
     run::{RunId, RunStatus, Stage},
@@ -19,11 +19,12 @@ use tokio::time::Instant;
 use crate::{
     error::{StorageError, StorageErrorKind},
     ports::{
-        lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
+        lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle, WaitingRuns},
         stages::Stages,
     },
     run::{End, RunSubmission},
     term::Term,
+    waiting::{Postponement, SHARED_ATTEMPTS_MAX, WAITING_OWNER, Waiting},
 };
 
 /// The lease until the first renewal.
@@ -45,6 +46,7 @@ struct Entry {
     epoch: i32,
     attempts: i32,
     owner: Option<(String, Instant)>,
+    waiting: Option<Waiting>,
     stages: BTreeMap<Stage, (StageRecord, String)>,
     unsynced: HashSet<Option<Stage>>,
     report: Option<String>,
@@ -94,7 +96,16 @@ impl Entry {
     fn is_claimable(&self, claim: &Claim<'_>) -> bool {
         self.status == RunStatus::Processing
             && !claim.held.contains(&self.new.id)
-            && (self.owner.is_none() || (claim.expired && self.is_free()))
+            && match (claim.waiting, self.waiting.filter(|waiting| waiting.until.is_some())) {
+                (WaitingRuns::None | WaitingRuns::Due, None) => {
+                    self.owner.is_none() || (claim.expired && self.is_free())
+                }
+                (WaitingRuns::None, Some(_)) | (WaitingRuns::Overdue(_), None) => false,
+                (WaitingRuns::Due, Some(_)) => self.is_free(),
+                (WaitingRuns::Overdue(limit), Some(waiting)) => {
+                    waiting.reason.code().is_some() && waiting.has_lasted(limit, SystemClock::default().now())
+                }
+            }
     }
 
     fn term(&self) -> Term {
@@ -117,14 +128,19 @@ impl Entry {
     fn take(&mut self, lease: &Lease) -> Fence {
         self.epoch += 1;
         // A worker that finds its own run again has not crashed.
-        self.attempts += i32::from(self.owner.as_ref().is_none_or(|(owner, _)| *owner != lease.owner));
+        let is_new = self.owner.as_ref().is_none_or(|(owner, _)| *owner != lease.owner);
+        let attempt = self.attempts + i32::from(is_new);
+        self.attempts = self.attempts.max(attempt.min(SHARED_ATTEMPTS_MAX));
+        if let Some(waiting) = &mut self.waiting {
+            waiting.until = None;
+        }
         self.owner = Some((lease.owner.clone(), timer_now() + lease.duration));
         Fence {
             run: self.new.id.clone(),
             owner: lease.owner.clone(),
             epoch: self.epoch,
             generation: self.generation,
-            attempt: self.attempts,
+            attempt,
             owns_row: true,
         }
     }
@@ -156,6 +172,7 @@ impl Lifecycle for MemoryStore {
             epoch: 0,
             attempts: 0,
             owner: None,
+            waiting: None,
             stages: BTreeMap::new(),
             unsynced: HashSet::new(),
             report: None,
@@ -187,7 +204,7 @@ impl Lifecycle for MemoryStore {
         entry.reopen();
         entry.generation = fence.generation;
         entry.epoch = fence.epoch;
-        entry.attempts = fence.attempt;
+        entry.attempts = fence.counted_attempts();
         entry.owner = Some((fence.owner.clone(), timer_now() + ADOPTED_LEASE));
         Ok(())
     }
@@ -232,7 +249,32 @@ impl Lifecycle for MemoryStore {
             return Err(fenced(fence));
         }
         entry.owner = None;
-        entry.attempts = (entry.attempts - 1).max(0);
+        entry.attempts = fence.undone(entry.attempts);
+        Ok(())
+    }
+
+    async fn put_back(&self, fence: &Fence, postponement: &Postponement) -> Result<(), StorageError> {
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&fence.run).ok_or_else(|| fenced(fence))?;
+        let is_waiting = entry.owner.as_ref().is_some_and(|(owner, _)| owner == WAITING_OWNER);
+        if is_waiting && entry.term() == fence.term() {
+            return Ok(());
+        }
+        if !entry.is_held_by(fence) {
+            return Err(fenced(fence));
+        }
+        entry.owner = Some((WAITING_OWNER.to_owned(), timer_now() + postponement.wait));
+        entry.attempts = fence.undone(entry.attempts);
+        entry.lost_usd += postponement.lost_usd;
+        entry.waiting = Some(Waiting::after(entry.waiting, postponement, SystemClock::default().now()));
+        Ok(())
+    }
+
+    async fn count_attempt(&self, fence: &Fence) -> Result<(), StorageError> {
+        let mut runs = self.up()?;
+        let entry = runs.get_mut(&fence.run).filter(|entry| entry.is_held_by(fence));
+        let entry = entry.ok_or_else(|| fenced(fence))?;
+        entry.attempts = entry.attempts.max(fence.attempt);
         Ok(())
     }
 
@@ -276,6 +318,7 @@ impl Stages for MemoryStore {
             entry.stages.entry(record.meta.stage).or_insert_with(|| (record.clone(), sha256.clone()));
         if *existing == sha256 {
             entry.attempts = 0;
+            entry.waiting = None;
             return Ok(());
         }
         Err(StorageError::new(StorageErrorKind::Conflict, "another record is there already"))

@@ -25,6 +25,7 @@ pub(super) fn merge(row: Option<RunRecord>, file: Option<RunRecord>) -> Option<R
     }
     winner.stored_in = winner.stored_in.and(other.stored_in);
     winner.is_leased |= other.is_leased;
+    winner.waiting = winner.waiting.or(other.waiting);
     winner.request = winner.request.or(other.request);
     winner.accepted_at = winner.accepted_at.or(other.accepted_at);
     winner.report = winner.report.or(other.report);

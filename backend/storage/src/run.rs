@@ -11,7 +11,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::frontend_rows;
+use crate::{frontend_rows, waiting::Waiting};
 
 /// The request of a run. The same run id with another request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +108,8 @@ pub struct RunRecord {
     pub lost_usd: f64,
     /// Whether a worker holds a lease on the run.
     pub is_leased: bool,
+    /// The wait that the run is in, or that its current attempt may end.
+    pub waiting: Option<Waiting>,
     /// The stores that hold the run.
     pub stored_in: StoredIn,
 }
@@ -129,6 +131,7 @@ impl RunRecord {
             failure: Some(failure),
             lost_usd: 0.0,
             is_leased: true,
+            waiting: None,
             stored_in: StoredIn::default(),
         }
     }

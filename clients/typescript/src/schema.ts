@@ -579,6 +579,8 @@ export interface components {
             mode: components["schemas"]["Mode"];
             /** @description `closed`, `open` or `probing`. None with the extractive analyst. */
             model_breaker: string | null;
+            /** @description Why and since when the model is not asked. None while it is asked. */
+            model_pause: components["schemas"]["ModelPause"] | null;
             /**
              * Format: uint
              * @description Accepted runs that no worker executes yet. None while unknown.
@@ -594,6 +596,10 @@ export interface components {
             /** Format: date-time */
             timestamp: string;
             version: string;
+            /** @description Waiting runs by reason. None while unknown. */
+            waiting_runs: {
+                [key: string]: number;
+            } | null;
         };
         /** @description The overall status. */
         HealthStatus: "healthy" | "degraded" | "unhealthy";
@@ -706,6 +712,17 @@ export interface components {
         };
         /** @description The stores that receive stage outputs. */
         Mode: ("DATABASE_ONLY" | "DUAL_WRITE" | "FILE_ONLY") | "INVALID";
+        /** @description A pause of the model in this process. */
+        ModelPause: {
+            reason: components["schemas"]["WaitReason"];
+            /**
+             * Format: uint64
+             * @description The time until the next probe.
+             */
+            retry_in_seconds: number;
+            /** Format: uint64 */
+            since_seconds: number;
+        };
         /** @description Something the brand could do. */
         Opportunity: {
             effort: components["schemas"]["Effort"];
@@ -905,6 +922,8 @@ export interface components {
             stages: components["schemas"]["Stages"];
             status: components["schemas"]["StatusWord"];
             stored_in: components["schemas"]["Place"][];
+            /** @description Why the run waits in the queue, such as for a model that is away. Its status stays `running`. */
+            waiting?: components["schemas"]["Waiting"] | null;
         };
         /** @description Why a run ended without a report. */
         RunError: {
@@ -1117,6 +1136,8 @@ export interface components {
             stages: components["schemas"]["Stages"];
             status: components["schemas"]["StatusWord"];
             stored_in: components["schemas"]["Place"][];
+            /** @description Why the run waits in the queue, such as for a model that is away. Its status stays `running`. */
+            waiting?: components["schemas"]["Waiting"] | null;
         };
         /**
          * @description The status words of the frontend. A cancelled run is `failed`, and its error says so.
@@ -1256,6 +1277,22 @@ export interface components {
              * @description Tokens that the model spent on reasoning; a part of `completion_tokens`.
              */
             reasoning_tokens?: number;
+        };
+        /** @description Why a run waits. */
+        WaitReason: ("LLM_RATE_LIMIT" | "LLM_CREDITS" | "LLM_AUTH" | "LLM_TIMEOUT" | "LLM_ERROR") | "CRASH_SUSPECTED";
+        /** @description Why a run waits in the queue. */
+        Waiting: {
+            reason: components["schemas"]["WaitReason"];
+            /**
+             * Format: date-time
+             * @description When the wait began, over all attempts since the last stored stage.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description When the run is tried again.
+             */
+            until: string | null;
         };
     };
     responses: never;

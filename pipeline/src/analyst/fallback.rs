@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Analyst, AnalystError, Answer, StageInput};
 use crate::{
-    llm::{Disposition, LlmError, LlmErrorCode},
+    llm::{LlmError, LlmErrorCode},
     run::Stage,
 };
 
@@ -32,7 +32,7 @@ impl FallbackAnalyst {
 const fn is_down(error: &LlmError) -> bool {
     match error.code {
         LlmErrorCode::LlmError | LlmErrorCode::LlmTimeout | LlmErrorCode::LlmRateLimit => {
-            matches!(error.disposition, Disposition::Retry { .. })
+            error.disposition.can_retry()
         }
         LlmErrorCode::LlmCredits => true,
         LlmErrorCode::LlmAuth

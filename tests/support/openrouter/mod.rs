@@ -31,6 +31,7 @@ mod words;
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -125,6 +126,11 @@ impl FakeModel {
     /// The value for `OPENROUTER_BASE_URL`.
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}/api/v1", self.server.address)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address
     }
 
     /// Appends replies to the script. When it is used up, valid answers follow.

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::{health::Durability, runs::StageStatus};
-use storage::mode::Mode;
+use storage::{WaitReason, mode::Mode};
 
 /// A time, to the millisecond.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -125,9 +125,23 @@ pub(super) struct Status {
     pub(super) durability: Durability,
     pub(super) accepted_at: Option<Time>,
     pub(super) completed_at: Option<Time>,
+    /// Why the run waits in the queue, such as for a model that is away. Its status stays `running`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) waiting: Option<WaitingBody>,
     /// Why the run failed or was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<RunError>,
+}
+
+/// Why a run waits in the queue.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Waiting")]
+pub(super) struct WaitingBody {
+    pub(super) reason: WaitReason,
+    /// When the wait began, over all attempts since the last stored stage.
+    pub(super) since: Time,
+    /// When the run is tried again.
+    pub(super) until: Option<Time>,
 }
 
 fn mode<S: Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {

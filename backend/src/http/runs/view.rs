@@ -8,7 +8,7 @@ use pipeline::{
 
 use super::bodies::{
     Detail, Listed, Output, Pagination, Place, RunError, Runs, Source, StageBody, StageWord, Stages, Status,
-    Time,
+    Time, WaitingBody,
 };
 use crate::{
     health::Durability,
@@ -36,6 +36,11 @@ pub(super) fn status(run: &RunView, files: Durability) -> Status {
         durability: if run.stored_in.database { Durability::Durable } else { files },
         accepted_at: run.accepted_at.map(Time),
         completed_at: run.finished_at.map(Time),
+        waiting: run.waiting.map(|waiting| WaitingBody {
+            reason: waiting.reason,
+            since: Time(waiting.since),
+            until: waiting.until.map(Time),
+        }),
         error: why(run.status, run.error.as_ref()),
     }
 }
@@ -197,6 +202,7 @@ mod tests {
             accepted_at: Some(Timestamp::default()),
             finished_at: None,
             error,
+            waiting: None,
             stored_in: StoredIn::FILES,
             report: None,
             generation: 1,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::super::{
-    breaker::BreakerConfig, connections::ConnectionsConfig, ladder::StructuredOutputSetting,
+    connections::ConnectionsConfig, gate::GateConfig, ladder::StructuredOutputSetting,
     resilience::RetryConfig, routing::Routing,
 };
 
@@ -39,7 +39,7 @@ pub struct OpenRouterConfig {
     /// a stream.
     pub response_bytes_max: usize,
     pub retry: RetryConfig,
-    pub breaker: BreakerConfig,
+    pub gate: GateConfig,
     pub connections: ConnectionsConfig,
     /// Seeds the jitter. Each process needs another seed, or replicas would retry in step.
     pub jitter_seed: u64,
@@ -62,7 +62,7 @@ impl OpenRouterConfig {
             title: None,
             response_bytes_max: 8 * 1024 * 1024,
             retry: RetryConfig::default(),
-            breaker: BreakerConfig::default(),
+            gate: GateConfig::default(),
             connections: ConnectionsConfig::default(),
             jitter_seed: 0,
         }

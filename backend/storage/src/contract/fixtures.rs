@@ -17,7 +17,7 @@ use pipeline::{
 
 use crate::{
     ports::{
-        lifecycle::{Acceptance, Claim, Fence, Lease},
+        lifecycle::{Acceptance, Claim, Fence, Lease, WaitingRuns},
         store::Store,
     },
     run::{RunRequest, RunSubmission},
@@ -96,7 +96,10 @@ pub fn failure() -> RunFailure {
 
 /// Claims runs for `owner`, including those with an expired lease.
 pub async fn claim(store: &dyn Store, lease: &Lease, limit: usize) -> Vec<Fence> {
-    store.claim(Claim { lease, limit, held: &HashSet::new(), expired: true }).await.unwrap()
+    store
+        .claim(Claim { lease, limit, held: &HashSet::new(), expired: true, waiting: WaitingRuns::Due })
+        .await
+        .unwrap()
 }
 
 /// Accepts a run as work of `owner`.

@@ -17,6 +17,7 @@ use crate::{
     ports::{outbox::Delivery, sync::Proof},
     run::{RunRequest, RunSubmission},
     term::Term,
+    waiting::Waiting,
 };
 
 /// The newest manifest version that this program writes.
@@ -36,6 +37,9 @@ pub struct Manifest {
     /// Claims that ended without storing a stage, and the current claim.
     #[serde(default)]
     pub attempts: i32,
+    /// Why and until when the run waits. The next stored stage clears it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
     /// The process that works on the run, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,

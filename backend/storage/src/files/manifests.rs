@@ -45,6 +45,7 @@ impl Manifests {
             generation: 1,
             epoch: 0,
             attempts: 0,
+            waiting: None,
             owner: None,
             document: None,
             accepted_at,

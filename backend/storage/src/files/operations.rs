@@ -1,6 +1,7 @@
 //! The operations of the file store beside its ports. Each call runs one blocking operation with a time limit.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{
         Arc,
@@ -35,6 +36,7 @@ use crate::{
         tombstones::TombstoneOutcome,
     },
     run::{End, RunRecord, RunSubmission},
+    waiting::WaitReason,
 };
 
 /// How often [`FileStore::open`] checks whether the run's current owner is still alive.
@@ -269,6 +271,13 @@ impl FileStore {
         self.write_one(run, RunFiles::clear_leftovers_locked).await
     }
 
+    /// Counts the waiting runs by reason, as the last search for work observed them. None while a search is under
+    /// way.
+    #[must_use]
+    pub fn waiting(&self) -> Option<BTreeMap<WaitReason, usize>> {
+        self.files.waiting_by_reason()
+    }
+
     /// Remembers the summary of a run's document for the next write of its manifest.
     pub fn note_document(&self, run: &RunId, document: DocumentSummary) {
         self.files.manifests.note_document(run, Some(document));
@@ -335,8 +344,9 @@ impl FileStore {
         claim: Claim<'_>,
         without_row_only: bool,
     ) -> Result<Vec<Fence>, StorageError> {
-        let Claim { lease, limit, held, .. } = claim;
-        let search = Search { owner: lease.owner.clone(), limit, held: held.clone(), without_row_only };
+        let Claim { lease, limit, held, waiting, .. } = claim;
+        let search =
+            Search { owner: lease.owner.clone(), limit, held: held.clone(), without_row_only, waiting };
         let files = self.files.clone();
         let mut claiming = tokio::task::spawn_blocking(move || files.claim(&search));
         match tokio::time::timeout(ATTEMPT_TIMEOUT, &mut claiming).await {

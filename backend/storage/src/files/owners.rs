@@ -16,6 +16,7 @@ use crate::{
         manifest::Manifest,
     },
     ports::lifecycle::Fence,
+    waiting::SHARED_ATTEMPTS_MAX,
 };
 
 /// The owners of the runs of one storage root.
@@ -38,11 +39,15 @@ impl Owners {
         self.hold(owner)?;
         manifest.owner = Some(owner.to_owned());
         manifest.epoch += 1;
-        manifest.attempts += 1;
+        let attempt = manifest.attempts + 1;
+        manifest.attempts = manifest.attempts.max(attempt.min(SHARED_ATTEMPTS_MAX));
+        if let Some(waiting) = &mut manifest.waiting {
+            waiting.until = None;
+        }
         if let OwnerLease::Lasting(owner_lease) = self.io.backend.owner_lease(owner) {
             lock(&self.confirmed).insert(manifest.run_id.clone(), owner_lease);
         }
-        Ok(fence_of(manifest, owner))
+        Ok(Fence { attempt, ..fence_of(manifest, owner) })
     }
 
     pub(super) fn hold(&self, owner: &str) -> Result<(), StorageError> {

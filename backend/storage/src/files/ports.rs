@@ -22,6 +22,7 @@ use crate::{
         tombstones::{TombstoneOutcome, Tombstones},
     },
     run::{End, RunRecord, RunSubmission},
+    waiting::Postponement,
 };
 
 #[async_trait]
@@ -52,6 +53,15 @@ impl Lifecycle for FileStore {
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         self.write_with(&fence.run, fence, RunFiles::release).await
+    }
+
+    async fn put_back(&self, fence: &Fence, postponement: &Postponement) -> Result<(), StorageError> {
+        let postponement = *postponement;
+        self.write_with(&fence.run, fence, move |files, fence| files.postpone(fence, &postponement)).await
+    }
+
+    async fn count_attempt(&self, fence: &Fence) -> Result<(), StorageError> {
+        self.write_with(&fence.run, fence, RunFiles::count_attempt).await
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {

@@ -31,6 +31,7 @@ use crate::{
     },
     ports::lifecycle::Fence,
     run::{RunRecord, StoredIn, StoredStage},
+    waiting::Waiting,
 };
 
 /// Runs in one folder or bucket.
@@ -54,6 +55,8 @@ pub(super) struct ObservedRun {
     pub(super) owner: Option<String>,
     /// Whether the database holds the row and hands the run out.
     pub(super) has_row: bool,
+    /// Until then, no worker may claim it.
+    pub(super) waiting: Option<Waiting>,
     /// Monotonic time of the observation.
     pub(super) at: Duration,
 }
@@ -150,6 +153,7 @@ impl RunFiles {
             failure: manifest.error,
             lost_usd: manifest.lost_usd,
             is_leased,
+            waiting: manifest.waiting,
             stored_in: StoredIn::FILES,
         }))
     }

@@ -43,6 +43,7 @@ impl RunFiles {
         failpoints::hit("stage-file-written");
         manifest.stages.insert(stage, self.stored_stage(record, sha256, db_sync));
         manifest.attempts = 0;
+        manifest.waiting = None;
         if db_sync.is_synced() {
             manifest.database.get_or_insert_default().has_row = true;
         }

@@ -32,7 +32,8 @@ impl RunQueries for MemoryStore {
             report: entry.report.clone(),
             failure: entry.failure.clone(),
             lost_usd: entry.lost_usd,
-            is_leased: !entry.is_free(),
+            is_leased: !entry.is_free() && entry.waiting.is_none_or(|waiting| waiting.until.is_none()),
+            waiting: entry.waiting,
             stored_in: StoredIn::DATABASE,
         }))
     }

@@ -14,7 +14,10 @@ use crate::{
     run::{End, RunSubmission},
 };
 
-use crate::term::Term;
+use crate::{
+    term::Term,
+    waiting::{Postponement, SHARED_ATTEMPTS_MAX},
+};
 
 /// The owner of a lease, and how long it lasts without a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,19 @@ pub struct Fence {
 }
 
 impl Fence {
+    /// The attempts that the store counts under this fence, before [`Lifecycle::count_attempt`].
+    #[must_use]
+    pub fn counted_attempts(&self) -> i32 {
+        if self.attempt <= SHARED_ATTEMPTS_MAX { self.attempt } else { self.attempt - 1 }
+    }
+
+    /// The stored attempts without this one. A third attempt may be uncounted yet.
+    #[must_use]
+    pub fn undone(&self, attempts: i32) -> i32 {
+        let is_counted = self.attempt <= SHARED_ATTEMPTS_MAX || attempts >= self.attempt;
+        (attempts - i32::from(is_counted)).max(0)
+    }
+
     /// How far the run has come under this fence.
     #[must_use]
     pub fn term(&self) -> Term {
@@ -59,6 +75,18 @@ pub struct Claim<'a> {
     /// Whether to claim runs with an expired lease. After an outage, an expired lease says nothing about its
     /// worker.
     pub expired: bool,
+    /// The waiting runs to claim.
+    pub waiting: WaitingRuns,
+}
+
+/// Which of the waiting runs a claim takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitingRuns {
+    None,
+    /// Those whose time has come.
+    Due,
+    /// Only runs that have waited for their model for longer than this, and no others.
+    Overdue(Duration),
 }
 
 /// The result of an acceptance.
@@ -120,6 +148,23 @@ pub trait Lifecycle: Send + Sync {
     ///
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn release(&self, fence: &Fence) -> Result<(), StorageError>;
+
+    /// Puts an unfinished run back, to be claimed after the wait. The attempt does not count. Repeating the
+    /// call succeeds.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run, or if it has ended. `Unavailable` or `Schema` if the store
+    /// fails. `Indeterminate` if it does not answer in time.
+    async fn put_back(&self, fence: &Fence, postponement: &Postponement) -> Result<(), StorageError>;
+
+    /// Counts the attempt of a run that is alone in its worker, before the worker executes it.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another worker owns the run, or if it has ended. `Unavailable` or `Schema` if the store
+    /// fails. `Indeterminate` if it does not answer in time.
+    async fn count_attempt(&self, fence: &Fence) -> Result<(), StorageError>;
 
     /// Ends the run durably, with its report and its failure. Repeating the same end succeeds.
     ///

@@ -1,5 +1,7 @@
 //! Implements the ports of the store by their statements.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use pipeline::{
     clock::Timestamp,
@@ -21,7 +23,7 @@ use crate::{
         tombstones::{TombstoneOutcome, Tombstones},
     },
     postgres::{
-        leases::{claim, lost, renew},
+        leases::{claim, lost, postpone, renew},
         pool::{
             connections::bounded,
             db_error::Access,
@@ -34,6 +36,7 @@ use crate::{
         values::frontend_rows,
     },
     run::{End, RunRecord, RunSubmission},
+    waiting::{Postponement, WaitReason},
 };
 
 impl PostgresStore {
@@ -75,6 +78,14 @@ impl Lifecycle for PostgresStore {
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| renew::release(conn, fence))
+    }
+
+    async fn put_back(&self, fence: &Fence, postponement: &Postponement) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |conn| postpone::postpone(conn, fence, postponement))
+    }
+
+    async fn count_attempt(&self, fence: &Fence) -> Result<(), StorageError> {
+        bounded!(self.pool, Access::Write, |conn| postpone::count_attempt(conn, fence))
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
@@ -184,6 +195,10 @@ impl ReplicaRegistry for PostgresStore {
 impl QueueStats for PostgresStore {
     async fn queue_depth(&self, at_most: usize) -> Result<usize, StorageError> {
         bounded!(self.pool, Access::Read, |conn| queue_stats::queue_depth(conn, at_most))
+    }
+
+    async fn waiting(&self, at_most: usize) -> Result<BTreeMap<WaitReason, usize>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| queue_stats::waiting(conn, at_most))
     }
 
     async fn conflicts(&self, at_most: usize) -> Result<usize, StorageError> {

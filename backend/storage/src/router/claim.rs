@@ -7,7 +7,7 @@ use crate::{
     database::Database,
     error::{StorageError, StorageErrorKind},
     files::manifest::Manifest,
-    ports::lifecycle::{Claim, Fence, Lease},
+    ports::lifecycle::{Claim, Fence, Lease, WaitingRuns},
     router::core::Router,
 };
 
@@ -55,9 +55,9 @@ impl Router {
         // must wait.
         let [for_work, _] = &self.poll_limiters;
         // A poll without a notification, on a bucket where each poll costs a request.
-        let is_too_soon = claim.expired
-            && self.files.has_shared_create_if_absent()
-            && !for_work.is_due(self.clock.monotonic());
+        let is_poll = claim.expired || matches!(claim.waiting, WaitingRuns::Overdue(_));
+        let is_too_soon =
+            is_poll && self.files.has_shared_create_if_absent() && !for_work.is_due(self.clock.monotonic());
         if mode.has_files()
             && fences.len() < claim.limit
             && (has_global_claim || database_error.is_none())

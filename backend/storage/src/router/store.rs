@@ -8,13 +8,14 @@ use pipeline::{
 };
 
 use crate::{
-    error::StorageError,
+    error::{StorageError, StorageErrorKind},
     ports::{
         lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
         stages::Stages,
     },
     router::{core::Router, retry::Retries, write::Write},
     run::{End, RunSubmission},
+    waiting::Postponement,
 };
 
 #[async_trait]
@@ -83,6 +84,47 @@ impl Lifecycle for Router {
             released = self.files.release(fence).await.and(released);
         }
         released
+    }
+
+    async fn put_back(&self, fence: &Fence, postponement: &Postponement) -> Result<(), StorageError> {
+        let mode = self.mode();
+        let mut postponed = Ok(());
+        let has_row = self.active.owns_row(fence) && self.open_database(mode).is_some();
+        if has_row && let Some(database) = self.open_database(mode) {
+            postponed =
+                database.call_queued(|store| async move { store.put_back(fence, postponement).await }).await;
+        }
+        if mode.has_files() {
+            let in_files = self.files.put_back(fence, postponement).await;
+            // A worker that has not begun with the run has not brought the claim to the files. The row decides.
+            if !(has_row && postponed.is_ok()) {
+                postponed = in_files.and(postponed);
+            }
+        }
+        self.changes.publish(&fence.run);
+        postponed
+    }
+
+    async fn count_attempt(&self, fence: &Fence) -> Result<(), StorageError> {
+        let mode = self.mode();
+        // One of both suffices: after a crash, a claim takes the higher count.
+        let mut counted = None;
+        if self.active.owns_row(fence)
+            && let Some(database) = self.open_database(mode)
+        {
+            counted = Some(database.call(|store| async move { store.count_attempt(fence).await }).await);
+        }
+        match counted {
+            Some(Ok(())) => {
+                if mode.has_files() {
+                    // The row has it.
+                    let _ = self.files.count_attempt(fence).await;
+                }
+                Ok(())
+            }
+            Some(Err(error)) if error.kind == StorageErrorKind::Fenced || !mode.has_files() => Err(error),
+            _ => self.files.count_attempt(fence).await,
+        }
     }
 
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {

@@ -1,11 +1,14 @@
 //! Claims runs that no worker holds, and releases them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
-use pipeline::run::{RunId, Stage};
+use pipeline::{
+    clock::Timestamp,
+    run::{RunId, Stage},
+};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
@@ -17,7 +20,11 @@ use crate::{
         manifest::Manifest,
         run_files::{ObservedRun, RunFiles},
     },
-    ports::{lifecycle::Fence, outbox::WebhookEvent},
+    ports::{
+        lifecycle::{Fence, WaitingRuns},
+        outbox::WebhookEvent,
+    },
+    waiting::{Postponement, WaitReason, Waiting},
 };
 
 /// The most manifests that one search reads where each read costs a request. A longer queue is read over
@@ -37,6 +44,22 @@ pub(in crate::files) struct Search {
     pub(in crate::files) held: HashSet<RunId>,
     /// Claim only runs that have no row in the database.
     pub(in crate::files) without_row_only: bool,
+    /// The waiting runs to claim.
+    pub(in crate::files) waiting: WaitingRuns,
+}
+
+impl Search {
+    /// Whether a run with this wait may be claimed.
+    fn takes(&self, waiting: Option<&Waiting>, now: Timestamp) -> bool {
+        match (self.waiting, waiting.filter(|waiting| waiting.until.is_some())) {
+            (WaitingRuns::None | WaitingRuns::Due, None) => true,
+            (WaitingRuns::None, Some(_)) | (WaitingRuns::Overdue(_), None) => false,
+            (WaitingRuns::Due, Some(waiting)) => waiting.is_due(now),
+            (WaitingRuns::Overdue(limit), Some(waiting)) => {
+                waiting.reason.code().is_some() && waiting.has_lasted(limit, now)
+            }
+        }
+    }
 }
 
 impl RunFiles {
@@ -128,6 +151,18 @@ impl RunFiles {
         Ok(fences)
     }
 
+    /// Counts the waiting runs by reason, as the last search observed them. It does not wait for a search, which
+    /// may take as long as a slow bucket.
+    pub(in crate::files) fn waiting_by_reason(&self) -> Option<BTreeMap<WaitReason, usize>> {
+        let mut waiting = BTreeMap::new();
+        let observed_runs = self.observed_runs.try_lock()?;
+        let waits = observed_runs.values().filter_map(|run| run.waiting).filter(|one| one.until.is_some());
+        for one in waits {
+            *waiting.entry(one.reason).or_default() += 1;
+        }
+        Some(waiting)
+    }
+
     /// Lists runs that seem to be free, the oldest first.
     fn waiting(&self, search: &Search, now: Duration) -> Result<Vec<RunId>, StorageError> {
         let mut open = self.markers.marked(OPEN_FOLDER)?;
@@ -139,6 +174,7 @@ impl RunFiles {
         known.retain(|run, _| open.contains(run));
         self.look(&open, &mut known, search, now)?;
         let mut waiting = Vec::new();
+        let wall_now = self.io.clock.now();
         for (run, look) in &known {
             let Some(accepted_at) = look.accepted_at else { continue };
             let is_lost_answer = look.owner.as_ref() == Some(&search.owner);
@@ -148,7 +184,8 @@ impl RunFiles {
                 }
                 _ => false,
             };
-            if !(is_held || search.without_row_only && look.has_row) {
+            let is_wanted = search.takes(look.waiting.as_ref(), wall_now);
+            if !(is_held || search.without_row_only && look.has_row) && is_wanted {
                 waiting.push((accepted_at, run.clone()));
             }
         }
@@ -202,6 +239,7 @@ impl RunFiles {
                     accepted_at: Some(manifest.accepted_at),
                     has_row: manifest.has_row(),
                     owner: manifest.owner,
+                    waiting: manifest.waiting,
                     at: now,
                 },
                 // The process died before it wrote the manifest or is about to write it, or the folder was
@@ -210,7 +248,7 @@ impl RunFiles {
                     if let Err(error) = self.clear_unaccepted(run) {
                         tracing::warn!(event = "acceptance_leftover_not_removed", run_id = %run, %error, "failed to remove the files of an incomplete acceptance");
                     }
-                    ObservedRun { accepted_at: None, owner: None, has_row: false, at: now }
+                    ObservedRun { accepted_at: None, owner: None, has_row: false, waiting: None, at: now }
                 }
                 Err(error) => {
                     tracing::error!(event = "run_claim_rejected", run_id = %run, %error, "run cannot be claimed");
@@ -232,7 +270,8 @@ impl RunFiles {
             return Ok(None);
         };
         let is_rows = search.without_row_only && manifest.has_row();
-        if is_rows || !self.owners.is_free(&manifest, &search.owner, true)? {
+        let is_wanted = search.takes(manifest.waiting.as_ref(), self.io.clock.now());
+        if is_rows || !is_wanted || !self.owners.is_free(&manifest, &search.owner, true)? {
             return Ok(None);
         }
         let known: Vec<Stage> = manifest.stages.keys().copied().collect();
@@ -263,7 +302,35 @@ impl RunFiles {
         }
         let mut manifest = self.manifests.read_fenced(fence)?;
         manifest.owner = None;
-        manifest.attempts = (manifest.attempts - 1).max(0);
+        manifest.attempts = fence.undone(manifest.attempts);
         self.manifests.write(&mut manifest)
+    }
+
+    /// Releases a run that no worker may claim before its time. Repeating the call succeeds.
+    pub(in crate::files) fn postpone(
+        &self,
+        fence: &Fence,
+        postponement: &Postponement,
+    ) -> Result<(), StorageError> {
+        // Before the lock: a search holds this cache while it waits for the run's lock.
+        self.forget_observation(&fence.run);
+        let _lock = self.io.lock(&fence.run)?;
+        let is_postponed = |manifest: &Manifest| {
+            manifest.owner.is_none() && manifest.waiting.is_some() && manifest.term() == fence.term()
+        };
+        if self.manifests.read(&fence.run)?.is_some_and(|one| !one.has_ended() && is_postponed(&one)) {
+            return Ok(());
+        }
+        let mut manifest = self.manifests.read_fenced(fence)?;
+        manifest.owner = None;
+        manifest.attempts = fence.undone(manifest.attempts);
+        manifest.lost_usd += postponement.lost_usd;
+        manifest.waiting = Some(Waiting::after(manifest.waiting, postponement, self.io.clock.now()));
+        self.manifests.write(&mut manifest)
+    }
+
+    /// Counts the attempt of a run that is alone in its worker.
+    pub(in crate::files) fn count_attempt(&self, fence: &Fence) -> Result<(), StorageError> {
+        self.update(fence, |manifest| manifest.attempts = manifest.attempts.max(fence.attempt))
     }
 }

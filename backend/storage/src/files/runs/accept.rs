@@ -106,6 +106,7 @@ impl RunFiles {
         if manifest.has_ended() {
             manifest.generation += 1;
             manifest.attempts = 0;
+            manifest.waiting = None;
             manifest.reopen();
         }
         let fence = self.take(&mut manifest, owner)?;
@@ -143,7 +144,7 @@ impl RunFiles {
                 format!("run {} has been taken by another worker", new.id),
             ));
         }
-        // `take` raises both by one, as the database already has.
+        // `take` raises both, as the database already has.
         manifest.epoch = fence.epoch - 1;
         manifest.attempts = fence.attempt - 1;
         if is_new {

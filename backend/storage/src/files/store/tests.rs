@@ -22,7 +22,7 @@ use crate::{
     error::StorageErrorKind,
     files::{DbSync, OpenError, layout::MANIFEST_FILE, manifest::Manifest, store::*},
     ports::{
-        lifecycle::{Acceptance, Claim, Fence, Lease},
+        lifecycle::{Acceptance, Claim, Fence, Lease, WaitingRuns},
         prelude::*,
     },
     run::{End, RunRequest, RunSubmission},
@@ -213,7 +213,7 @@ async fn one_run_has_one_writer_and_one_request() {
 
 async fn claim(store: &FileStore, lease: &Lease, held: &HashSet<RunId>) -> Vec<Fence> {
     // On a disk, the time of a claim does not matter.
-    store.claim(Claim { lease, limit: 9, held, expired: false }).await.unwrap()
+    store.claim(Claim { lease, limit: 9, held, expired: false, waiting: WaitingRuns::None }).await.unwrap()
 }
 
 #[tokio::test]

@@ -8,12 +8,13 @@ use pipeline::run::RunId;
 use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
-    ports::lifecycle::{Claim, Fence, Lease},
+    ports::lifecycle::{Claim, Fence, Lease, WaitingRuns},
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
         stages::frontend_steps::{begin_step, step_of_row},
         values::run_id,
     },
+    waiting::WAITING_OWNER,
 };
 
 /// The rounds of one claim: one for the users' first runs, one for their further runs. Two more follow if
@@ -21,16 +22,19 @@ use crate::{
 const ROUNDS_MAX: usize = 4;
 
 /// The changes to a claimed row. If a worker finds a run with its own lease that it does not know, the answer
-/// to an earlier claim was lost. That is not a crash, so the attempts stay. $1 owner, $2 lease (s)
+/// to an earlier claim was lost. That is not a crash, so the attempts stay. The third attempt is not counted
+/// here, see `SHARED_ATTEMPTS_MAX`. $1 owner, $2 lease (s)
 macro_rules! take {
     () => {
         concat!(
             r#"UPDATE "PipelineRun" r SET "leaseOwner" = $1, "leaseEpoch" = r."leaseEpoch" + 1,
-          "attempts" = r."attempts" + (r."leaseOwner" IS DISTINCT FROM $1)::int,
+          "attempts" = CASE WHEN r."leaseOwner" IS NOT DISTINCT FROM $1 THEN r."attempts"
+            ELSE GREATEST(r."attempts", LEAST(r."attempts" + 1, 2)) END,
           "leaseUntil" = now() + make_interval(secs => $2), "startedAt" = COALESCE(r."startedAt", now()),
           "updatedAt" = now()
         FROM waiting WHERE r."id" = waiting."id"
-        RETURNING r."id", r."userId", r."leaseEpoch", r."generation", r."attempts", waiting."turn", waiting."heldBy", "#,
+        RETURNING r."id", r."userId", r."leaseEpoch", r."generation", waiting."turn", waiting."heldBy",
+          waiting."attempts" + (waiting."heldBy" IS DISTINCT FROM $1)::int AS "attempts", "#,
             step_of_row!(),
             r#" AS "step""#
         )
@@ -50,14 +54,38 @@ macro_rules! free {
 /// runs
 const EXPIRED: &str = concat!(
     r#"WITH ended AS (
-      SELECT "id", "priority", "createdAt", "leaseOwner" AS "heldBy" FROM "PipelineRun"
-      WHERE "leaseOwner" IS NOT NULL AND "leaseUntil" < now() AND "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL
+      SELECT "id", "priority", "createdAt", "leaseOwner" AS "heldBy", "attempts" FROM "PipelineRun"
+      WHERE "leaseOwner" <> 'waiting' AND "leaseUntil" < now() AND "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL
         AND "id" <> ALL ($4::text[]) AND pg_postmaster_start_time() + make_interval(secs => $2) <= now()
       ORDER BY "priority" DESC, "createdAt", "id"
       LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
     ),
     waiting AS (
-      SELECT "id", "heldBy", row_number() OVER (ORDER BY "priority" DESC, "createdAt", "id") AS "turn" FROM ended
+      SELECT "id", "heldBy", "attempts", row_number() OVER (ORDER BY "priority" DESC, "createdAt", "id") AS "turn"
+      FROM ended
+    ),
+    claimed AS ("#,
+    take!(),
+    "), ",
+    begin_step!("claimed"),
+    " SELECT * FROM claimed"
+);
+
+/// Waiting runs whose time has come, or which have waited for their model for too long. $3 limit, $4 excluded
+/// runs, $5 how long (s); nothing for those whose time has come
+const WAITING: &str = concat!(
+    r#"WITH put_back AS (
+      SELECT "id", "priority", "waitingSince", "leaseOwner" AS "heldBy", "attempts" FROM "PipelineRun"
+      WHERE "leaseOwner" = 'waiting' AND "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL
+        AND "id" <> ALL ($4::text[])
+        AND CASE WHEN $5::float8 IS NULL THEN "leaseUntil" < now()
+          ELSE "waitingReason" <> 'CRASH_SUSPECTED' AND "waitingSince" + make_interval(secs => $5) < now() END
+      ORDER BY "priority" DESC, "waitingSince", "id"
+      LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+    ),
+    waiting AS (
+      SELECT "id", "heldBy", "attempts",
+        row_number() OVER (ORDER BY "priority" DESC, "waitingSince", "id") AS "turn" FROM put_back
     ),
     claimed AS ("#,
     take!(),
@@ -100,7 +128,7 @@ const FREE: &str = concat!(
       FROM fronts ORDER BY "turn" LIMIT $3 * 4
     ),
     waiting AS (
-      SELECT r."id", turns."turn", NULL::text AS "heldBy" FROM turns JOIN "PipelineRun" r ON r."id" = turns."id"
+      SELECT r."id", turns."turn", NULL::text AS "heldBy", r."attempts" FROM turns JOIN "PipelineRun" r ON r."id" = turns."id"
       WHERE r."status" = 'PROCESSING' AND r."leaseUntil" IS NULL
       ORDER BY turns."turn" LIMIT $3 FOR NO KEY UPDATE OF r SKIP LOCKED
     ),
@@ -127,9 +155,23 @@ pub(in crate::postgres) async fn claim(
 ) -> Result<Claimed, DbError> {
     let mut claimed = Claimed { fences: Vec::new(), last_user };
     let skipped: Vec<&str> = claim.held.iter().map(RunId::as_str).collect();
-    if claim.expired {
+    if claim.waiting != WaitingRuns::None {
+        let overdue = match claim.waiting {
+            WaitingRuns::Overdue(limit) => Some(limit.as_secs_f64()),
+            WaitingRuns::Due | WaitingRuns::None => None,
+        };
+        let query = conn.query(WAITING).bind(&claim.lease.owner).bind(claim.lease.duration.as_secs_f64());
+        let query = query.bind(count(claim.limit)).bind(&skipped).bind(overdue);
+        let rows = query.fetch_all(conn.connection()?).await?;
+        claimed.add(&rows, claim.lease)?;
+        if overdue.is_some() {
+            return Ok(claimed);
+        }
+    }
+    let wanted = claim.limit.saturating_sub(claimed.fences.len());
+    if claim.expired && wanted > 0 {
         let query = conn.query(EXPIRED).bind(&claim.lease.owner).bind(claim.lease.duration.as_secs_f64());
-        let query = query.bind(count(claim.limit)).bind(&skipped);
+        let query = query.bind(count(wanted)).bind(&skipped);
         let rows = query.fetch_all(conn.connection()?).await?;
         claimed.add(&rows, claim.lease)?;
     }
@@ -175,6 +217,7 @@ impl Claimed {
             };
             if let Some(held_by) = row.try_get::<Option<String>, _>("heldBy")?
                 && held_by != lease.owner
+                && held_by != WAITING_OWNER
             {
                 let (run, epoch, attempt) = (&fence.run, fence.epoch, fence.attempt);
                 tracing::warn!(event = "run_taken_over", run_id = %run, held_by, epoch, attempt, "[{run}] is taken over: the lease of its worker has expired");

@@ -2,4 +2,5 @@
 
 pub(super) mod claim;
 pub(super) mod lost;
+pub(super) mod postpone;
 pub(super) mod renew;

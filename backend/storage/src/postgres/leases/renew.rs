@@ -49,10 +49,11 @@ pub(in crate::postgres) async fn renew(
 
 /// Releases a run and undoes the attempt, which did not end in a crash. If another worker owns the run by
 /// now, the attempt is undone too: this process lives and lost only its lease. Releasing a released run
-/// succeeds. $1 run, $2 owner, $3 epoch, $4 generation
+/// succeeds. $1 run, $2 owner, $3 epoch, $4 generation,
+/// $5 attempt
 const RELEASE: &str = r#"
 WITH released AS (
-  UPDATE "PipelineRun" SET "leaseOwner" = NULL, "leaseUntil" = NULL, "attempts" = GREATEST("attempts" - 1, 0),
+  UPDATE "PipelineRun" SET "leaseOwner" = NULL, "leaseUntil" = NULL, "attempts" = GREATEST("attempts" - ($5 <= 2 OR "attempts" >= $5)::int, 0),
     "updatedAt" = now()
   WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
   RETURNING "id"
@@ -73,6 +74,7 @@ pub(in crate::postgres) async fn release(conn: &mut PooledConn<'_>, fence: &Fenc
         .bind(&fence.owner)
         .bind(fence.epoch)
         .bind(fence.generation)
+        .bind(fence.attempt)
         .fetch_optional(conn.connection()?)
         .await?;
     released.map(drop).ok_or_else(|| fenced(&fence.run))

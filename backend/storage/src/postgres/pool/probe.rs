@@ -59,7 +59,7 @@ LEFT JOIN (
   SELECT "id", "userId", "documentName", "documentUrl", "companyName", "status", "pipelineVersion", "createdAt",
     "completedAt", "duration", "stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown",
     "updatedAt", "acceptedAt", "requestDigest", "brandId", "priority", "generation", "attempts", "leaseOwner",
-    "leaseEpoch", "leaseUntil", "startedAt", "currentStage", "stageStartedAt", "stage1Digest", "stage2Digest",
+    "leaseEpoch", "leaseUntil", "waitingReason", "waitingSince", "startedAt", "currentStage", "stageStartedAt", "stage1Digest", "stage2Digest",
     "stage3Digest", "stage4Digest", "reportDigest", "grounding", "lostUsd", "filesMissingStages",
     "unsyncedStages", "conflictedStages", "syncProof", "syncProvedAt",
     "errorCode", "errorStage", "errorMessage", "errorCanRetry"

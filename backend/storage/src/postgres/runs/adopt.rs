@@ -30,7 +30,7 @@ const ADOPTED_LEASE: Duration = Duration::from_secs(15);
 ///
 /// The row gets the default lease. The next renewal comes within a fifth of it and sets the configured lease.
 ///
-/// $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest, $6 attempt, $7 address, $8 brand, $9 when (ms)
+/// $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest, $6 attempts, $7 address, $8 brand, $9 when (ms)
 const TAKE: &str = concat!(
     r#"
 WITH taken AS (
@@ -44,7 +44,7 @@ WHERE "id" = $1 AND "leaseEpoch" <= $3 AND "generation" <= $4
   AND (("acceptedAt" IS NOT NULL AND "requestDigest" = $5
         AND ("status" = 'PROCESSING' OR "generation" < $4 OR ("status" = 'FAILED' AND "errorCode" IS NULL)))
        OR ("acceptedAt" IS NULL AND ("documentUrl" IS NULL OR "documentUrl" IS NOT DISTINCT FROM $7)))
-  AND ("leaseOwner" IS NULL OR "leaseOwner" = $2 OR "leaseUntil" < now())
+  AND ("leaseOwner" IS NULL OR "leaseOwner" IN ($2, 'waiting') OR "leaseUntil" < now())
 RETURNING "id", "#,
     step_of_row!(),
     r#" AS "step"
@@ -71,7 +71,7 @@ pub(in crate::postgres) async fn adopt(
         .bind(fence.epoch)
         .bind(fence.generation)
         .bind(&run.request.digest)
-        .bind(fence.attempt)
+        .bind(fence.counted_attempts())
         .bind(run.request.document_url.as_deref().map(text))
         .bind(run.request.brand_id.as_str())
         .bind(run.accepted_at.timestamp_millis())

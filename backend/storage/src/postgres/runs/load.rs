@@ -23,6 +23,7 @@ use crate::{
         values::{SYSTEM_USER, time},
     },
     run::{RunRecord, RunRequest, StoredIn, StoredStage},
+    waiting::{WAITING_OWNER, WaitReason, Waiting},
 };
 
 const LOAD: &str = r#"
@@ -32,8 +33,9 @@ SELECT "documentName", "documentUrl", "companyName", "brandId", "requestDigest",
   (extract(epoch FROM "completedAt") * 1000)::int8 AS "completed",
   "stage1Output"::text, "stage2Output"::text, "stage3Output"::text, "stage4Output"::text,
   "stage1Digest", "stage2Digest", "stage3Digest", "stage4Digest", "fullReportMarkdown", "reportDigest",
-  "errorCode", "errorStage", "errorMessage", "errorCanRetry", "lostUsd", ("leaseUntil" > now()) IS TRUE AS "isLeased",
-  "leaseOwner", xmin::text AS "version"
+  "errorCode", "errorStage", "errorMessage", "errorCanRetry", "lostUsd", ("leaseUntil" > now() AND "leaseOwner" <> 'waiting') IS TRUE AS "isLeased",
+  "waitingReason", (extract(epoch FROM "waitingSince") * 1000)::int8 AS "waitingSince",
+  (extract(epoch FROM "leaseUntil") * 1000)::int8 AS "leaseUntil", "leaseOwner", xmin::text AS "version"
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
 pub(in crate::postgres) async fn load(
@@ -100,8 +102,17 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<Part, String>) -> R
         failure: failure(row)?,
         lost_usd: row.try_get("lostUsd")?,
         is_leased: row.try_get("isLeased")?,
+        waiting: waiting(row)?,
         stored_in: StoredIn::DATABASE,
     })
+}
+
+fn waiting(row: &PgRow) -> Result<Option<Waiting>, DbError> {
+    let reason: Option<String> = row.try_get("waitingReason")?;
+    let Some((reason, since)) = reason.zip(time(row.try_get("waitingSince")?)) else { return Ok(None) };
+    let owner: Option<String> = row.try_get("leaseOwner")?;
+    let until = if owner.as_deref() == Some(WAITING_OWNER) { time(row.try_get("leaseUntil")?) } else { None };
+    Ok(Some(Waiting { reason: WaitReason::of_word(&reason), since, until }))
 }
 
 /// The columns of a stage's record and of its digest.

@@ -23,7 +23,7 @@ WHERE "id" = $1 AND "generation" = $2 AND "status" IN ('FAILED', 'CANCELLED') AN
 const RETRY: &str = r#"
 WITH again AS (
   UPDATE "PipelineRun" SET "status" = 'PROCESSING', "generation" = "generation" + 1, "leaseEpoch" = "leaseEpoch" + 1,
-    "attempts" = 0, "leaseOwner" = NULL, "leaseUntil" = NULL, "completedAt" = NULL, "duration" = NULL,
+    "attempts" = 0, "leaseOwner" = NULL, "leaseUntil" = NULL, "waitingReason" = NULL, "waitingSince" = NULL, "completedAt" = NULL, "duration" = NULL,
     "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL,
     "stageStartedAt" = NULL, "conflictedStages" = '{}', "updatedAt" = now()
   WHERE "id" = $1 AND "generation" = $2 AND "leaseEpoch" = $3 AND "status" IN ('FAILED', 'CANCELLED')

@@ -64,7 +64,8 @@ macro_rules! store_sql {
             $output,
             " = $5::jsonb, ",
             $digest,
-            r#" = $6, "currentStage" = $7, "stageStartedAt" = now(), "attempts" = 0, "updatedAt" = now()
+            r#" = $6, "currentStage" = $7, "stageStartedAt" = now(), "attempts" = 0,
+  "waitingReason" = NULL, "waitingSince" = NULL, "updatedAt" = now()
             WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4
               AND "status" = 'PROCESSING' AND ("#,
             $output,
@@ -183,7 +184,8 @@ WITH stored AS (UPDATE "PipelineRun" SET
   "stage2Output" = COALESCE($7::jsonb, "stage2Output"), "stage2Digest" = COALESCE($8, "stage2Digest"),
   "stage3Output" = COALESCE($9::jsonb, "stage3Output"), "stage3Digest" = COALESCE($10, "stage3Digest"),
   "stage4Output" = COALESCE($11::jsonb, "stage4Output"), "stage4Digest" = COALESCE($12, "stage4Digest"),
-  "currentStage" = $13, "stageStartedAt" = now(), "attempts" = 0, "updatedAt" = now()
+  "currentStage" = $13, "stageStartedAt" = now(), "attempts" = 0,
+  "waitingReason" = NULL, "waitingSince" = NULL, "updatedAt" = now()
 WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
   AND ($5 IS NULL OR "stage1Output" IS NULL) AND ($7 IS NULL OR "stage2Output" IS NULL)
   AND ($9 IS NULL OR "stage3Output" IS NULL) AND ($11 IS NULL OR "stage4Output" IS NULL)

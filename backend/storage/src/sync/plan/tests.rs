@@ -36,6 +36,7 @@ fn side(status: RunStatus, generation: i32, stages: &[(Stage, &str)]) -> RunReco
         report: (status == RunStatus::Completed).then(|| "# Report".to_owned()),
         failure,
         is_leased: false,
+        waiting: None,
         ..RunRecord::of_failure(RunId::parse("r1").unwrap(), RunFailure::cancelled(None))
     }
 }
