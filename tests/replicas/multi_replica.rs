@@ -11,6 +11,7 @@ use crate::support::{
     openrouter::Reply,
     postgres::Stop,
     proxy::Proxy,
+    service::{Service, TestEnv},
     wait::{eventually, wanted},
 };
 
@@ -100,53 +101,76 @@ async fn a_partitioned_replica_parks_while_its_run_continues() {
 
 #[tokio::test]
 async fn a_partitioned_replica_does_not_report_foreign_ends() {
-    let env = env(Duration::ZERO).await;
-    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
-    let mut proxy = Proxy::start(address.parse().unwrap()).await;
-    let through = proxy.url(&env.database_url());
-    // Its model fails it once its lease has ended.
-    let one = env.replica("one", &[("DATABASE_URL", through.as_str()), ("LLM_TIMEOUT_SECONDS", "7")]).await;
-    let two = env.replica("two", &[]).await;
-    env.model.script([Reply::HangBeforeHeaders]);
-    one.submit(&env.request("run-1")).await;
-    one.wait_for_run_event("run-1", "stage_started").await;
-    proxy.swallow();
-    assert_eq!(two.ended("run-1").await["status"], "complete");
+    // The model fails the run once the lease has ended.
+    let env = env(Duration::from_millis(3_300)).await;
+    env.model.script([refusal()]);
+    let (one, two, mut proxy) = cut_off_in_the_first_stage(&env, &[]).await;
     one.wait_for_run_event("run-1", "run_parked").await;
-    let manifest = || env.manifest_of("one", "run-1");
-    assert_eq!(manifest()["status"], "PROCESSING", "this replica cannot say whether it has failed");
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    let status = env.manifest_of("one", "run-1")["status"].clone();
+    assert_eq!(status, "PROCESSING", "this replica cannot say whether it has failed");
     proxy.mend().await;
     one.wait_for_run_event("run-1", "run_lost").await;
     one.wait_for("run-1", |status| status["status"] == "complete").await;
+    assert_closed_without_conflict(&env, &one).await;
+}
+
+#[tokio::test]
+async fn a_wait_for_the_model_outlives_no_takeover() {
+    let env = env(Duration::ZERO).await;
+    env.model.script([Reply::HangBeforeHeaders]);
+    let (one, two, mut proxy) = cut_off_in_the_first_stage(&env, &[("LLM_TIMEOUT_SECONDS", "5")]).await;
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    one.wait_for_run_event("run-1", "run_waits").await;
+    proxy.mend().await;
+    one.wait_for("run-1", |status| status["status"] == "complete").await;
+    assert_closed_without_conflict(&env, &one).await;
+    assert!(one.run_events("run-1", "run_taken_over").is_empty());
+}
+
+/// An answer that fails a run for good.
+fn refusal() -> Reply {
+    let message = json!({"role": "assistant", "content": null, "refusal": "not for this model"});
+    Reply::Choice { message, finish_reason: "stop".into() }
+}
+
+/// Two replicas. The first one starts a run, and then its network swallows what it says to the database.
+async fn cut_off_in_the_first_stage(
+    env: &TestEnv,
+    environment: &[(&str, &str)],
+) -> (Service, Service, Proxy) {
+    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
+    let proxy = Proxy::start(address.parse().unwrap()).await;
+    let through = proxy.url(&env.database_url());
+    let mut all = vec![("DATABASE_URL", through.as_str())];
+    all.extend(environment);
+    let one = env.replica("one", &all).await;
+    let two = env.replica("two", &[]).await;
+    one.submit(&env.request("run-1")).await;
+    one.wait_for_run_event("run-1", "stage_started").await;
+    proxy.swallow();
+    (one, two, proxy)
+}
+
+async fn assert_closed_without_conflict(env: &TestEnv, one: &Service) {
+    let manifest = || env.manifest_of("one", "run-1");
     eventually("the manifest is closed", async || wanted(manifest(), |now| now["status"] == "COMPLETED"))
         .await;
     assert!(one.events("sync_conflict_found").is_empty());
-    assert_all_complete(&env, 1).await;
+    assert_all_complete(env, 1).await;
 }
 
 #[tokio::test]
 async fn a_late_failure_leaves_the_end_to_others() {
     // The model fails the run shortly before the lease ends, and the write of that end outlasts the lease.
     let env = env(Duration::from_millis(2_500)).await;
-    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
-    let mut proxy = Proxy::start(address.parse().unwrap()).await;
-    let through = proxy.url(&env.database_url());
-    let one = env.replica("one", &[("DATABASE_URL", through.as_str())]).await;
-    let two = env.replica("two", &[]).await;
-    let refusal = json!({"role": "assistant", "content": null, "refusal": "not for this model"});
-    env.model.script([Reply::Choice { message: refusal, finish_reason: "stop".into() }]);
-    one.submit(&env.request("run-1")).await;
-    one.wait_for_run_event("run-1", "stage_started").await;
-    proxy.swallow();
+    env.model.script([refusal()]);
+    let (one, two, mut proxy) = cut_off_in_the_first_stage(&env, &[]).await;
     one.wait_for_run_event("run-1", "run_failed").await;
     assert_eq!(two.ended("run-1").await["status"], "complete");
     assert_eq!(env.manifest_of("one", "run-1")["status"], "PROCESSING");
     proxy.mend().await;
-    let manifest = || env.manifest_of("one", "run-1");
-    eventually("the manifest is closed", async || wanted(manifest(), |now| now["status"] == "COMPLETED"))
-        .await;
-    assert!(one.events("sync_conflict_found").is_empty());
-    assert_all_complete(&env, 1).await;
+    assert_closed_without_conflict(&env, &one).await;
 }
 
 #[tokio::test]
