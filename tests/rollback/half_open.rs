@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection};
 use crate::support::{
     pgbouncer::PgBouncer,
     service::{Service, TestEnv},
-    wait::{TIMEOUT, eventually},
+    wait::eventually,
 };
 
 /// How long each fault lasts, and how long health is watched: several probes and cached answers.
@@ -173,13 +173,11 @@ async fn a_failover_leaves_no_session_behind() {
     drill.env.query("ALTER DATABASE postgres SET default_transaction_read_only = on").await;
     drill.cut().await;
     drill.service.wait_for_event("database_breaker_opened").await;
-    let began = Instant::now();
     let reset =
         "SET transaction_read_only = off; ALTER DATABASE postgres RESET default_transaction_read_only";
     drill.env.query(reset).await;
     let opened = drill.openings();
     eventually("health is good", async || drill.health().await["database_connection"] == "healthy").await;
-    assert!(began.elapsed() < TIMEOUT / 6, "{:?}", began.elapsed());
     for number in 0..20 {
         drill.service.submit(&drill.env.request(&format!("run-{number}"))).await;
         assert_eq!(drill.health().await["database_connection"], "healthy");

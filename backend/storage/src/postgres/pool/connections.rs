@@ -79,19 +79,21 @@ impl Pool {
         let _ = timeout(self.write_timeout, self.shared.close()).await;
     }
 
-    /// Opens connections up to the minimum, in the background. It is called after the database has answered.
+    /// Opens connections up to the minimum, in the background. It is called after the database has answered. At the
+    /// server's limit, it leaves the connections to the callers.
     fn warm(&self) {
-        if self.counts().0 >= self.connections_min || self.is_warming.swap(true, Ordering::Relaxed) {
+        if self.counts().0 >= self.connections_min
+            || !self.shared.has_room()
+            || self.is_warming.swap(true, Ordering::Relaxed)
+        {
             return;
         }
         let Self { shared, acquire_timeout, connections_min, is_warming, .. } = self.clone();
         tokio::spawn(async move {
             let deadline = timer_now() + acquire_timeout;
-            let all = (0..connections_min).map(|_| shared.take(deadline));
-            for (live, place) in futures_util::future::join_all(all).await.into_iter().flatten() {
-                shared.give_back(live);
-                drop(place);
-            }
+            let missing = connections_min.saturating_sub(shared.counts().0);
+            let all = (0..missing).map(|_| shared.open_spare(deadline));
+            futures_util::future::join_all(all).await;
             is_warming.store(false, Ordering::Relaxed);
         });
     }

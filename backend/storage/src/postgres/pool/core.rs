@@ -184,6 +184,26 @@ impl Shared {
         }
     }
 
+    /// Whether the server has lately refused no connection.
+    pub(super) fn has_room(&self) -> bool {
+        self.places.has_room()
+    }
+
+    /// Opens one more connection for later callers. It waits for no place and for no connection in use, and gives the new
+    /// connection back at once.
+    pub(super) async fn open_spare(&self, deadline: Instant) {
+        let Some(place) = self.places.spare() else { return };
+        match self.open(deadline).await {
+            Ok(live) => {
+                self.places.admitted();
+                self.give_back(live);
+            }
+            Err(fault) if fault.is_connection_limit() => self.places.withhold(place),
+            // A caller meets the fault again, and reports it.
+            Err(_) => {}
+        }
+    }
+
     /// Takes the idle connection that was used last. Closes those that are of no more use.
     fn pop_idle(&self) -> Option<Live> {
         let mut idle = self.idle.lock();

@@ -117,8 +117,8 @@ impl DbError {
             ),
             Self::Busy => StorageError::new(
                 StorageErrorKind::Busy,
-                "no connection to the database in time: all are in use, and the server admits no more; see \
-                 DATABASE_POOL_SIZE and the limit of the role",
+                "no connection to the database in time: all that the pool and the server admit are in use; see \
+                 DATABASE_POOL_SIZE and the limits of the server and the role",
             ),
             Self::Driver(error) => from_driver(&error, unanswered),
         }

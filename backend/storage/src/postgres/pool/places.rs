@@ -61,6 +61,16 @@ impl Places {
         }
     }
 
+    /// Whether no place is withheld.
+    pub(super) fn has_room(&self) -> bool {
+        self.state.lock().withheld == 0
+    }
+
+    /// A place that nobody waits for, if the server has lately refused no connection.
+    pub(super) fn spare(&self) -> Option<OwnedSemaphorePermit> {
+        if self.has_room() { self.free.clone().try_acquire_owned().ok() } else { None }
+    }
+
     /// Takes the place out of use, because the server admits no further connection. At least one place stays.
     pub(super) fn withhold(&self, place: OwnedSemaphorePermit) {
         let mut state = self.state.lock();
