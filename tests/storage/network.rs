@@ -73,6 +73,17 @@ async fn the_server_stops_a_slow_statement() {
     store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
 }
 
+/// A probe of ten round trips would exceed the time limit of a write.
+#[tokio::test]
+async fn a_far_database_passes_the_probe() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let (proxy, store) = behind_a_proxy(&url).await;
+    store.probe().await.unwrap();
+    proxy.slow(Duration::from_millis(130));
+    store.probe().await.unwrap();
+}
+
 #[tokio::test]
 async fn swallowed_packets_time_out_and_the_pool_recovers() {
     let server = Postgres::start();

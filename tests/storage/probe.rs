@@ -72,9 +72,15 @@ async fn the_probe_leaves_no_row_and_no_notification() {
     let store = store(&url);
     store.probe().await.unwrap();
     store.prove_recovery().await.unwrap();
-    for table in
-        ["User", "PipelineRun", "StageOutput", "OpportunityCard", "InspirationReport", "WebhookDelivery"]
-    {
+    for table in [
+        "User",
+        "PipelineRun",
+        "StageOutput",
+        "OpportunityCard",
+        "InspirationReport",
+        "WebhookDelivery",
+        "RunTombstone",
+    ] {
         assert_eq!(value(&url, &format!(r#"SELECT count(*) FROM "{table}""#)).await, "0", "{table}");
     }
     let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
@@ -107,6 +113,19 @@ async fn the_probe_finds_what_only_a_write_shows() {
         (
             r#"REVOKE UPDATE ON "WebhookDelivery" FROM app"#,
             r#"GRANT UPDATE ON "WebhookDelivery" TO app"#,
+            "42501",
+        ),
+        (r#"REVOKE DELETE ON "PipelineRun" FROM app"#, r#"GRANT DELETE ON "PipelineRun" TO app"#, "42501"),
+        (
+            r#"ALTER TABLE "RunTombstone" ADD COLUMN "theirs" INT NOT NULL"#,
+            r#"ALTER TABLE "RunTombstone" DROP COLUMN "theirs""#,
+            "23502",
+        ),
+        (
+            r#"CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 RAISE 'deliveries are kept' USING ERRCODE = '42501'; END $$;
+               CREATE TRIGGER kept BEFORE DELETE ON "WebhookDelivery" FOR EACH ROW EXECUTE FUNCTION kept()"#,
+            "DROP FUNCTION kept CASCADE",
             "42501",
         ),
     ] {

@@ -46,14 +46,17 @@ async fn a_dropped_column_is_named_until_restored() {
 async fn a_revoked_permission_is_named_until_granted() {
     let server = Postgres::start();
     let url = migrated(&server).await;
-    query(&url, "CREATE ROLE app LOGIN; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO app")
-        .await;
+    query(&url, "CREATE ROLE app LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO app").await;
     let store = store(&url.replace("postgres@", "app@"));
     store.probe().await.unwrap();
     let fence = accepted(&store, &new_run("r1", "https://a/1"), "one").await;
-    for (privilege, table) in
-        [("UPDATE", "PipelineRun"), ("INSERT", "OpportunityCard"), ("SELECT", "PipelineRun")]
-    {
+    for (privilege, table) in [
+        ("UPDATE", "PipelineRun"),
+        ("INSERT", "OpportunityCard"),
+        ("INSERT", "RunTombstone"),
+        ("DELETE", "WebhookDelivery"),
+        ("SELECT", "PipelineRun"),
+    ] {
         query(&url, &format!(r#"REVOKE {privilege} ON "{table}" FROM app"#)).await;
         assert_schema(store.probe().await, table);
         if privilege == "UPDATE" {

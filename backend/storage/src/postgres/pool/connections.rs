@@ -18,7 +18,11 @@ use std::{
 
 use foundation::clock::timer_now;
 use secrecy::SecretString;
-use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
+use sqlx::{
+    PgConnection, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, error::Elapsed, timeout},
@@ -149,19 +153,24 @@ impl PooledConn<'_> {
         Ok(())
     }
 
-    /// Begins a part of the work that [`PooledConn::undo_trial`] undoes.
-    pub(in crate::postgres) async fn begin_trial(&mut self) -> Result<(), DbError> {
-        let begin = if self.is_pooled() { "SAVEPOINT trial" } else { "BEGIN" };
-        self.is_in_trial = true;
-        sqlx::raw_sql(begin).execute(self.connection()?).await?;
-        Ok(())
+    /// Runs statements of ours that have no parameters, in one round trip.
+    pub(in crate::postgres) async fn run(&mut self, sql: String) -> Result<Vec<PgRow>, DbError> {
+        Ok(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_all(self.connection()?).await?)
     }
 
-    pub(in crate::postgres) async fn undo_trial(&mut self) -> Result<(), DbError> {
+    /// Begins a part of the work that [`PooledConn::end_trial`] undoes, with these statements.
+    pub(in crate::postgres) async fn begin_trial(&mut self, sql: &str) -> Result<(), DbError> {
+        let begin = if self.is_pooled() { "SAVEPOINT trial" } else { "BEGIN" };
+        self.is_in_trial = true;
+        self.run(format!("{begin}; {sql}")).await.map(drop)
+    }
+
+    /// Runs these statements, and then undoes the part of the work. Returns their rows.
+    pub(in crate::postgres) async fn end_trial(&mut self, sql: &str) -> Result<Vec<PgRow>, DbError> {
         let undo = if self.is_pooled() { "ROLLBACK TO SAVEPOINT trial" } else { "ROLLBACK" };
-        sqlx::raw_sql(undo).execute(self.connection()?).await?;
+        let rows = self.run(format!("{sql}; {undo}")).await?;
         self.is_in_trial = false;
-        Ok(())
+        Ok(rows)
     }
 
     /// Returns the result of the work. Returns the connection to the pool if it is idle.

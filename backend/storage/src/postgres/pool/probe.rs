@@ -1,6 +1,8 @@
 //! Checks whether the database takes writes: all tables and columns exist, the user has the privileges, and rows of
 //! the probe's own can be inserted and changed. The rows are never committed, so nobody else sees them, no webhook
 //! is sent, and no notification leaves the server.
+//!
+//! The registry of replicas is not a part of it: without rights on it, the service only proves less about other replicas.
 
 use pipeline::{clock::Clock, run::RunId};
 use sqlx::Row as _;
@@ -43,8 +45,11 @@ SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
     FROM (VALUES
       ('"User"', 'SELECT'), ('"User"', 'INSERT'),
       ('"PipelineRun"', 'SELECT'), ('"PipelineRun"', 'INSERT'), ('"PipelineRun"', 'UPDATE'),
-      ('"RunTombstone"', 'SELECT'),
+      ('"PipelineRun"', 'DELETE'),
+      ('"RunTombstone"', 'SELECT'), ('"RunTombstone"', 'INSERT'), ('"RunTombstone"', 'UPDATE'),
+      ('"RunTombstone"', 'DELETE'),
       ('"WebhookDelivery"', 'SELECT'), ('"WebhookDelivery"', 'INSERT'), ('"WebhookDelivery"', 'UPDATE'),
+      ('"WebhookDelivery"', 'DELETE'),
       ('"StageOutput"', 'SELECT'), ('"StageOutput"', 'INSERT'), ('"StageOutput"', 'UPDATE'),
       ('"OpportunityCard"', 'SELECT'), ('"OpportunityCard"', 'INSERT'),
       ('"OpportunityCard"', 'UPDATE'),
@@ -112,10 +117,12 @@ page AS (
 delivery AS (
   INSERT INTO "WebhookDelivery" ("runId", "generation", "event", "attempts", "nextAttemptAt", "settledAt", "outcome")
   VALUES ($1, 1, 1, 0, now(), now(), 'superseded')
-)
+),
+-- Of another run: a run with a tombstone is hidden.
+stone AS (INSERT INTO "RunTombstone" ("runId", "generation") VALUES ($1 || '-gone', 1))
 SELECT 1"#;
 
-/// Changes each of those rows as a stage and an end do. Returns the number of changed rows. $1 id, $2 pieces
+/// Changes each of those rows as a stage, an end and a deletion do. Returns the number of changed rows. $1 id, $2 pieces
 const UPDATE: &str = r#"
 WITH text AS (SELECT string_agg(md5(random()::text), '') AS "body" FROM generate_series(1, $2)),
 run AS (
@@ -143,31 +150,37 @@ page AS (
 delivery AS (
   UPDATE "WebhookDelivery" SET "attempts" = 1, "nextAttemptAt" = now(), "settledAt" = now(), "outcome" = '',
     "lastError" = '' WHERE "runId" = $1 RETURNING 1
-)
+),
+stone AS (UPDATE "RunTombstone" SET "generation" = 2 WHERE "runId" = $1 || '-gone' RETURNING 1)
 SELECT (SELECT count(*) FROM run) + (SELECT count(*) FROM output) + (SELECT count(*) FROM card)
-  + (SELECT count(*) FROM page) + (SELECT count(*) FROM delivery)"#;
+  + (SELECT count(*) FROM page) + (SELECT count(*) FROM delivery) + (SELECT count(*) FROM stone)"#;
 
-/// The rows that [`UPDATE`] changes.
-const CHANGED: i64 = 5;
+/// Deletes the rows that the service deletes. The database deletes those that belong to the run. Returns the number.
+/// $1 id
+const DELETE: &str = r#"
+WITH delivery AS (DELETE FROM "WebhookDelivery" WHERE "runId" = $1 RETURNING 1),
+stone AS (DELETE FROM "RunTombstone" WHERE "runId" = $1 || '-gone' RETURNING 1),
+run AS (DELETE FROM "PipelineRun" WHERE "id" = $1 RETURNING 1)
+SELECT (SELECT count(*) FROM delivery) + (SELECT count(*) FROM stone) + (SELECT count(*) FROM run)"#;
 
-/// Probes the database. Returns how far its clock is from ours, if the caller has one.
+/// The numbers of rows that [`UPDATE`] changes and [`DELETE`] deletes.
+const CHANGED: [i64; 2] = [6, 3];
+
+/// Probes the database in four round trips, because health waits for them. Returns how far its clock is from ours, if the caller has one.
 pub(in crate::postgres) async fn probe(
     conn: &mut PooledConn<'_>,
     weight: Weight,
     clock: Option<&dyn Clock>,
 ) -> Result<Option<ClockSkew>, DbError> {
     let skew = read(conn, clock).await?;
-    conn.begin_trial().await?;
     write(conn, weight).await.map_err(of_the_schema)?;
-    conn.undo_trial().await?;
     Ok(skew)
 }
 
 async fn read(conn: &mut PooledConn<'_>, clock: Option<&dyn Clock>) -> Result<Option<ClockSkew>, DbError> {
-    // Parse it anew each time, because an earlier plan proves nothing.
-    let query = conn.query(READ).persistent(false);
+    // Parsed anew each time, because an earlier plan proves nothing.
     let asked_at = clock.map(|clock| (clock.now(), clock.monotonic()));
-    let row = query.fetch_one(conn.connection()?).await?;
+    let row = sqlx::raw_sql(READ).fetch_one(conn.connection()?).await?;
     let round_trip = clock.zip(asked_at).map(|(clock, (_, since))| clock.monotonic().saturating_sub(since));
     let (in_recovery, read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     if in_recovery || read_only {
@@ -185,14 +198,15 @@ async fn read(conn: &mut PooledConn<'_>, clock: Option<&dyn Clock>) -> Result<Op
 
 async fn write(conn: &mut PooledConn<'_>, weight: Weight) -> Result<(), DbError> {
     let id = format!("probe-{}", Uuid::new_v4());
-    conn.query(INSERT).persistent(false).bind(&id).execute(conn.connection()?).await?;
+    let own = |sql: &str| sql.replace("$1", &format!("'{id}'")).replace("$2", &weight.pieces().to_string());
+    conn.begin_trial(&own(INSERT)).await?;
     // The real statement finds a column of another type, and a row that is hidden.
     let run = RunId::parse(&id).map_err(|_| sqlx::Error::RowNotFound)?;
     if load::load(conn, &run).await?.is_none() {
         return Err(hidden());
     }
-    let update = conn.query(UPDATE).persistent(false).bind(&id).bind(weight.pieces());
-    let changed: i64 = update.fetch_one(conn.connection()?).await?.try_get(0)?;
+    let rows = conn.end_trial(&format!("{}; {}", own(UPDATE), own(DELETE))).await?;
+    let changed: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>()?;
     if changed == CHANGED {
         return Ok(());
     }
@@ -204,11 +218,11 @@ fn hidden() -> DbError {
     DbError::Store(StorageError::new(StorageErrorKind::Schema, what))
 }
 
-/// A row of the probe violates no constraint of our schema, so a violated one is not ours.
+/// A row of the probe violates no constraint and fits each type of our schema. A violated one is not ours.
 fn of_the_schema(fault: DbError) -> DbError {
     match fault {
         DbError::Driver(sqlx::Error::Database(error))
-            if error.code().is_some_and(|code| code.starts_with("23")) =>
+            if error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23")) =>
         {
             let mut error = DbError::Driver(sqlx::Error::Database(error)).before_it_was_sent();
             error.kind = StorageErrorKind::Schema;
