@@ -287,6 +287,19 @@ impl PrivateTree {
         }
     }
 
+    /// Lists the names in a folder, and looks at no entry. Empty if there is no folder.
+    ///
+    /// # Errors
+    ///
+    /// An error of the file system, also if the name is a link.
+    pub fn names(&self, folder: &str) -> io::Result<Vec<String>> {
+        match self.folder(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+            Ok(folder) => names_of(&folder),
+        }
+    }
+
     /// Looks at an entry itself, not at what a link names. None if it is absent.
     ///
     /// # Errors
@@ -306,9 +319,9 @@ impl PrivateTree {
     ///
     /// An error of the file system.
     pub fn remove_temporaries(&self, folder: &str) -> io::Result<()> {
-        for entry in self.entries(folder)? {
-            if entry.name.ends_with(TEMPORARY_SUFFIX) {
-                self.remove(&format!("{folder}/{}", entry.name))?;
+        for name in self.names(folder)? {
+            if name.ends_with(TEMPORARY_SUFFIX) {
+                self.remove(&format!("{folder}/{name}"))?;
             }
         }
         Ok(())
@@ -396,16 +409,23 @@ fn absent_is_fine(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn entries_of(folder: &OwnedFd) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
+fn names_of(folder: &OwnedFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
         // Every name of ours is text.
         let Ok(name) = entry.file_name().to_str() else { continue };
-        if matches!(name, "." | "..") {
-            continue;
+        if !matches!(name, "." | "..") {
+            names.push(name.to_owned());
         }
-        match entry_in(folder, name.to_owned()) {
+    }
+    Ok(names)
+}
+
+fn entries_of(folder: &OwnedFd) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for name in names_of(folder)? {
+        match entry_in(folder, name) {
             // Removed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             found => entries.push(found?),
@@ -432,8 +452,8 @@ fn remove_all_in(folder: &OwnedFd, name: &str, depth: u8) -> io::Result<()> {
     }
     let depth = depth.checked_sub(1).ok_or(io::ErrorKind::QuotaExceeded)?;
     let inner = rustix::fs::openat(folder, name, FOLDER_FLAGS, Mode::empty())?;
-    for entry in entries_of(&inner)? {
-        absent_is_fine(remove_all_in(&inner, &entry.name, depth))?;
+    for name in names_of(&inner)? {
+        absent_is_fine(remove_all_in(&inner, &name, depth))?;
     }
     unlink(folder, name, AtFlags::REMOVEDIR)
 }

@@ -132,17 +132,17 @@ impl FileBackend for LocalFs {
     }
 
     fn remove_below(&self, folder: &str, kept: &[&str]) -> io::Result<()> {
-        for entry in self.tree.entries(folder)? {
-            if entry.name == LOCK_FILE || kept.iter().any(|kept| entry.name == *kept) {
+        for name in self.tree.names(folder)? {
+            if name == LOCK_FILE || kept.contains(&name.as_str()) {
                 continue;
             }
-            self.tree.remove_all(&format!("{folder}/{}", entry.name))?;
+            self.tree.remove_all(&format!("{folder}/{name}"))?;
         }
         Ok(())
     }
 
     fn names(&self, folder: &str) -> io::Result<Vec<String>> {
-        Ok(self.tree.entries(folder)?.into_iter().map(|entry| entry.name).collect())
+        self.tree.names(folder)
     }
 
     /// The folders that changed last, because a local folder has no index.
@@ -170,7 +170,7 @@ impl FileBackend for LocalFs {
     }
 
     fn holds_nothing(&self, run: &str) -> io::Result<bool> {
-        Ok(self.tree.entries(run)?.iter().all(|entry| entry.name == LOCK_FILE))
+        Ok(self.tree.names(run)?.iter().all(|name| name == LOCK_FILE))
     }
 
     fn remove_run(&self, run: &str) -> io::Result<()> {
