@@ -1,6 +1,6 @@
 //! Asks the files behind an open breaker whether they are back. No other call does.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use foundation::resilience::Jitter;
@@ -10,10 +10,6 @@ use storage::{
 };
 
 use crate::background::{Outcome, Pass, Schedule, Task, TaskError};
-
-/// Between two probes: half of it at least, all of it at most. A stage is written every few seconds, and one small file a
-/// second costs a bucket nothing.
-const INTERVAL_MAX: Duration = Duration::from_secs(1);
 
 /// Probes while the breaker is open.
 #[derive(Debug)]
@@ -36,13 +32,17 @@ impl Task for FileProbe {
         tracing::warn!(event = "file_probe_failed", task = self.name(), %error, "the files do not answer yet; will retry");
     }
 
+    /// Half of the wait is random, so that several replicas do not probe at once.
     async fn woken(&mut self) {
         self.breaker.wait_until_open().await;
-        tokio::time::sleep(Jitter::Random.spread(INTERVAL_MAX)).await;
+        tokio::time::sleep(Jitter::Random.spread(self.breaker.probe_wait())).await;
     }
 
     async fn pass(&mut self, _: &Pass<'_>) -> Result<Outcome, TaskError> {
-        self.files.probe().await?;
+        self.files.prove_recovery().await?;
+        if !self.breaker.is_closed() {
+            return Ok(Outcome::Skipped("the files answer; one more probe decides"));
+        }
         Ok(Outcome::done("the files answer again"))
     }
 }

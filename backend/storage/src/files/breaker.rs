@@ -11,10 +11,14 @@ use std::{
     time::Duration,
 };
 
-use foundation::resilience::{Breaker, Limits, Policy};
+use foundation::resilience::{Breaker, Limits, Policy, Recovery};
 use pipeline::clock::Clock;
 
-use crate::error::{StorageError, StorageErrorKind};
+use crate::{
+    breaker::BreakerConfig,
+    error::{StorageError, StorageErrorKind},
+    files::limits::ATTEMPT_TIMEOUT,
+};
 
 /// A call that fails after this time was not answered. It is less than the time limit of any call.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
@@ -22,7 +26,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(1);
 /// When the breaker opens, and the place that its log lines name.
 #[derive(Debug)]
 struct FilePolicy {
-    limits: Limits,
+    /// As for the database.
+    config: BreakerConfig,
     place: String,
 }
 
@@ -38,7 +43,11 @@ impl Policy for FilePolicy {
     type Reason = FileOutage;
 
     fn limits(&self) -> &Limits {
-        &self.limits
+        &self.config.limits
+    }
+
+    fn recovery(&self) -> &Recovery {
+        &self.config.recovery
     }
 
     /// The next call would wait as long.
@@ -67,14 +76,8 @@ pub struct FileBreaker {
 
 impl FileBreaker {
     pub(super) fn new(place: String, is_bucket: bool, clock: Arc<dyn Clock>) -> Self {
-        // As for the database: see `BreakerConfig`.
-        let limits = Limits {
-            consecutive_failures_max: Some(3),
-            failure_share_max: 0.5,
-            calls_min: 10,
-            window: Duration::from_secs(30),
-        };
-        let breaker = Breaker::new(FilePolicy { limits, place }, clock.clone());
+        let policy = FilePolicy { config: BreakerConfig::default(), place };
+        let breaker = Breaker::new(policy, clock.clone());
         Self { breaker, clock, is_bucket, answered_at: AtomicU64::new(0) }
     }
 
@@ -86,15 +89,18 @@ impl FileBreaker {
         Ok(self.clock.monotonic())
     }
 
-    /// Takes note of how a call ended. An answer that refuses the call is an answer.
-    pub(super) fn record<T>(&self, began: Duration, result: &Result<T, StorageError>) {
+    /// Takes note of how a call with this time limit ended. An answer that refuses the call is an answer.
+    pub(super) fn record<T>(&self, began: Duration, limit: Duration, result: &Result<T, StorageError>) {
         let failure = result.as_ref().err().filter(|error| self.is_outage(error));
         let Some(error) = failure else {
             self.answered_at.fetch_max(millis(self.clock.monotonic()), Ordering::Relaxed);
             return self.breaker.record(None);
         };
         let has_waited = self.clock.monotonic().saturating_sub(began) >= SILENT_AFTER;
-        let is_silence = has_waited && self.answered_at.load(Ordering::Relaxed) <= millis(began);
+        // A large folder on a disk takes long to list, although the disk answers.
+        let may_be_slow = !self.is_bucket && limit > ATTEMPT_TIMEOUT;
+        let is_silence =
+            has_waited && !may_be_slow && self.answered_at.load(Ordering::Relaxed) <= millis(began);
         self.breaker.record(Some(FileOutage { is_silence, message: error.message.clone() }));
     }
 
@@ -111,13 +117,24 @@ impl FileBreaker {
         self.breaker.is_closed()
     }
 
+    /// How long to wait before the next probe of an open breaker.
+    #[must_use]
+    pub fn probe_wait(&self) -> Duration {
+        self.breaker.probe_wait()
+    }
+
     /// Waits until the breaker is open.
     pub async fn wait_until_open(&self) {
         self.breaker.wait_until_open().await;
     }
 
+    /// A lost race is an answer: the bucket refused the write because another process was faster.
     fn is_outage(&self, error: &StorageError) -> bool {
-        if self.is_bucket { error.is_outage() } else { error.kind == StorageErrorKind::Indeterminate }
+        if self.is_bucket {
+            error.is_outage() && error.kind != StorageErrorKind::CasConflict
+        } else {
+            error.kind == StorageErrorKind::Indeterminate
+        }
     }
 }
 
@@ -144,12 +161,50 @@ mod tests {
         let breaker = breaker(true);
         let began = breaker.admit().unwrap();
         tokio::time::advance(SILENT_AFTER).await;
-        breaker.record(began, &failed(StorageErrorKind::Unavailable));
+        breaker.record(began, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::Unavailable));
         assert_eq!(breaker.admit().unwrap_err().kind, StorageErrorKind::Unavailable);
         breaker.probed(&failed(StorageErrorKind::Unavailable));
         assert!(!breaker.is_closed());
         breaker.probed(&Ok(()));
+        assert!(!breaker.is_closed(), "one good probe proves nothing");
+        breaker.probed(&Ok(()));
         assert!(breaker.admit().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lost_races_do_not_open_it() {
+        let breaker = breaker(true);
+        for _ in 0..20 {
+            breaker.record(Duration::ZERO, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::CasConflict));
+        }
+        assert!(breaker.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_relapse_delays_the_next_probe() {
+        let breaker = breaker(true);
+        let mut waits = Vec::new();
+        for _ in 0..3 {
+            for _ in 0..3 {
+                breaker.record(Duration::ZERO, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::Unavailable));
+            }
+            waits.push(breaker.probe_wait().as_secs());
+            while !breaker.is_closed() {
+                breaker.probed(&Ok(()));
+            }
+        }
+        assert_eq!(waits, [1, 4, 16]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_slow_listing_of_a_disk_does_not_open_it() {
+        let breaker = breaker(false);
+        let began = breaker.admit().unwrap();
+        tokio::time::advance(ATTEMPT_TIMEOUT * 2).await;
+        breaker.record(began, ATTEMPT_TIMEOUT * 2, &failed(StorageErrorKind::Indeterminate));
+        assert!(breaker.is_closed());
+        breaker.record(began, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::Indeterminate));
+        assert!(!breaker.is_closed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -157,8 +212,8 @@ mod tests {
         let breaker = breaker(true);
         let (slow, quick) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         tokio::time::advance(SILENT_AFTER).await;
-        breaker.record(quick, &failed(StorageErrorKind::NotFound));
-        breaker.record(slow, &failed(StorageErrorKind::Indeterminate));
+        breaker.record(quick, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::NotFound));
+        breaker.record(slow, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::Indeterminate));
         assert!(breaker.is_closed());
     }
 
@@ -167,13 +222,13 @@ mod tests {
         let (disk, bucket) = (breaker(false), breaker(true));
         for breaker in [&disk, &bucket] {
             for _ in 0..3 {
-                breaker.record(Duration::ZERO, &failed(StorageErrorKind::Unavailable));
+                breaker.record(Duration::ZERO, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::Unavailable));
             }
         }
         assert!(disk.is_closed() && !bucket.is_closed());
-        disk.record(Duration::ZERO, &failed(StorageErrorKind::Indeterminate));
+        disk.record(Duration::ZERO, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::Indeterminate));
         tokio::time::advance(SILENT_AFTER).await;
-        disk.record(Duration::ZERO, &failed(StorageErrorKind::Indeterminate));
+        disk.record(Duration::ZERO, ATTEMPT_TIMEOUT, &failed(StorageErrorKind::Indeterminate));
         assert!(!disk.is_closed());
     }
 }

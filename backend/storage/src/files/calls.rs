@@ -24,8 +24,9 @@ const RETRY_WINDOW: Duration = Duration::from_secs(3);
 /// How often an operation is retried after a compare-and-swap conflict, and the wait before each retry.
 const CAS_RETRIES: (usize, Duration) = (8, Duration::from_millis(40));
 
-/// The time limit of an operation over all runs. A bucket lists a thousand names a page.
-const WHOLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limit of an operation over all runs: of a bucket, which lists a thousand names a page, and of a disk, which
+/// lists a hundred thousand names a second.
+const WHOLE_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 impl FileStore {
     /// Runs blocking work on one run, with a time limit.
@@ -61,7 +62,7 @@ impl FileStore {
         tokio::select! {
             biased;
             done = self.blocking(name, limit, work) => {
-                breaker.record(began, &done);
+                breaker.record(began, limit, &done);
                 done
             }
             () = breaker.wait_until_open() => {
@@ -109,14 +110,13 @@ impl FileStore {
         self.breaker.as_ref().is_some_and(|breaker| !breaker.is_closed())
     }
 
-    /// Runs blocking work over all runs. A local disk answers quickly, so it gets the time limit of a single
-    /// attempt.
+    /// Runs blocking work over all runs. It takes longer than work on one run.
     pub(super) async fn whole<T: Send + 'static>(
         &self,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let is_near = self.files.io.backend.detection_delay().is_zero();
-        self.guarded("", if is_near { ATTEMPT_TIMEOUT } else { WHOLE_TIMEOUT }, work).await
+        let (of_a_bucket, of_a_disk) = WHOLE_TIMEOUTS;
+        self.guarded("", if self.is_on_disk() { of_a_disk } else { of_a_bucket }, work).await
     }
 
     /// Runs a blocking write with a time limit, and retries it where that can help.

@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// About as much as a stage has.
+const STAGE_BYTES: usize = 64 * 1024;
+
 /// The files of one storage root.
 #[derive(Debug)]
 pub(super) struct FileIo {
@@ -121,6 +124,22 @@ impl FileIo {
     /// Whether the store accepts a durable write now.
     pub(super) fn probe(&self) -> Result<(), StorageError> {
         self.replace(PROBE_FILE, b"writable\n")
+    }
+
+    /// Whether the store does again all that the service needs. In a bucket, each of the three requests may be refused
+    /// or unanswered on its own: a listing, a read, and a conditional write as large as a stage.
+    pub(super) fn prove_recovery(&self, is_on_disk: bool) -> Result<(), StorageError> {
+        let body = vec![b'\n'; STAGE_BYTES];
+        if is_on_disk {
+            return self.replace(PROBE_FILE, &body);
+        }
+        self.backend.newest_runs(1).map_err(|error| self.fault("", &error))?;
+        let version = self.read(PROBE_FILE)?.map(|stored| stored.version);
+        match self.backend.compare_and_swap(PROBE_FILE, &body, version.as_ref(), &[]) {
+            // Another process probes too, and the bucket has compared.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(()),
+            swapped => swapped.map(drop).map_err(|error| self.fault(PROBE_FILE, &error)),
+        }
     }
 
     /// Formats a value as JSON with a final newline.

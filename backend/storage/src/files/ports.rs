@@ -69,8 +69,18 @@ impl Lifecycle for FileStore {
     }
 
     async fn probe(&self) -> Result<(), StorageError> {
+        // An open breaker is probed by its own task.
+        if let Some(breaker) = &self.breaker {
+            breaker.admit()?;
+        }
+        self.blocking("", ATTEMPT_TIMEOUT, |files| files.io.probe()).await
+    }
+
+    async fn prove_recovery(&self) -> Result<(), StorageError> {
         // Past the breaker, which the answer may close.
-        let probed = self.blocking("", ATTEMPT_TIMEOUT, |files| files.io.probe()).await;
+        let is_on_disk = self.is_on_disk();
+        let probed =
+            self.blocking("", ATTEMPT_TIMEOUT, move |files| files.io.prove_recovery(is_on_disk)).await;
         if let Some(breaker) = &self.breaker {
             breaker.probed(&probed);
         }
