@@ -7,34 +7,21 @@
 //! this replica. The file is polled, because inotify does not support every kind of mount. Half a second of delay
 //! is short enough for a person.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    time::Duration,
-};
+mod content;
+mod limited;
+mod snapshot;
+
+use std::{path::PathBuf, sync::Arc};
 
 use foundation::safe_read;
 use parking_lot::Mutex;
-use storage::{
-    mode::{Flags, is_known, is_true},
-    private_tree::PrivateTree,
-};
+use pipeline::clock::Clock;
+use storage::mode::{Flags, is_known, is_true};
 use tokio::sync::watch;
 
-/// The largest file that is read. It holds two lines and comments.
-const BYTES_MAX: usize = 64 * 1024;
-
-/// The copy of the last good content, below the local storage folder. No run has a name with a dot.
-const SNAPSHOT: &str = ".flags/last-good";
-const SNAPSHOT_FOLDER: &str = ".flags";
-
-/// How long a read may take. A file on a dead mount never answers, and must not hold up the start.
-const READ_TIMEOUT: Duration = Duration::from_secs(1);
+use content::{BYTES_MAX, text_of};
+use limited::LimitedCall;
+use snapshot::Snapshot;
 
 /// The flags of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,20 +42,17 @@ pub struct FlagSource {
 #[derive(Debug)]
 struct WatchedFile {
     path: PathBuf,
-    /// The folder that keeps the last good content across restarts. None keeps it only while the process lives.
-    state_folder: Option<PrivateTree>,
+    /// None keeps the last good content only while the process lives.
+    snapshot: Option<Snapshot>,
+    reads: LimitedCall,
+    /// Requests take this lock, so no call to a disk is made under it.
     state: Mutex<FileState>,
-    /// An earlier read has not ended.
-    is_reading: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
 struct FileState {
     alarm: Option<String>,
     basis: Option<Basis>,
-    /// The content in the snapshot, as far as this process knows.
-    kept: Option<String>,
-    is_snapshot_failing: bool,
 }
 
 /// Where the flags come from while the file cannot be used.
@@ -78,6 +62,8 @@ enum Basis {
     LastGood,
     /// The file has not been good since the start, but a copy of its last good content was.
     Snapshot,
+    /// The disk with the copy does not answer. As soon as it does, the copy counts.
+    Unanswered,
     Environment,
 }
 
@@ -86,7 +72,7 @@ impl Basis {
         match self {
             Self::LastGood => "the last good flags stay",
             Self::Snapshot => "the last good flags from before the start stay",
-            Self::Environment => "the flags of the environment apply",
+            Self::Unanswered | Self::Environment => "the flags of the environment apply",
         }
     }
 }
@@ -94,17 +80,24 @@ impl Basis {
 impl FlagSource {
     /// Creates the source and reads the flags for the first time. `state_folder` keeps the last good content.
     #[must_use]
-    pub fn new(defaults: Defaults, file: Option<PathBuf>, state_folder: Option<PathBuf>) -> Self {
+    pub fn new(
+        defaults: Defaults,
+        file: Option<PathBuf>,
+        state_folder: Option<PathBuf>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let kept = |path: &PathBuf| {
+            state_folder.map(|folder| Snapshot::new(folder, path.clone(), clock.clone(), snapshot::write))
+        };
+        Self::over(defaults, file.map(|path| (kept(&path), path)))
+    }
+
+    fn over(defaults: Defaults, file: Option<(Option<Snapshot>, PathBuf)>) -> Self {
         let Defaults { database_writes, file_fallback } = defaults;
         let (sender, _) = watch::channel(Flags { database_writes, file_fallback, revision: 1 });
-        let file = file.map(|path| {
-            let (state, is_reading) = (Mutex::default(), Arc::default());
-            Arc::new(WatchedFile {
-                path,
-                state_folder: state_folder.map(PrivateTree::new),
-                state,
-                is_reading,
-            })
+        let file = file.map(|(snapshot, path)| {
+            let (reads, state) = (LimitedCall::default(), Mutex::default());
+            Arc::new(WatchedFile { path, snapshot, reads, state })
         });
         let source = Self { sender: Arc::new(sender), defaults, file };
         source.look();
@@ -140,36 +133,31 @@ impl FlagSource {
     /// Reads the file, if there is one. Blocks, for a limited time.
     pub fn look(&self) {
         let Some(file) = &self.file else { return };
-        let read = file.read().and_then(|text| Ok((self.parse(&text)?, text)));
-        let mut state = file.state.lock();
-        let alarm = match read {
+        match file.read().and_then(|text| Ok((self.parse(&text)?, text))) {
             Ok((flags, text)) => {
-                state.basis = Some(Basis::LastGood);
                 self.apply(flags);
-                file.keep(&mut state, text);
-                None
+                *file.state.lock() = FileState { alarm: None, basis: Some(Basis::LastGood) };
+                if let Some(snapshot) = &file.snapshot {
+                    snapshot.keep(text);
+                }
             }
             Err(reason) => {
-                let basis = match state.basis {
-                    Some(basis) => basis,
-                    None => self.fall_back(file),
-                };
-                state.basis = Some(basis);
-                Some(format!("FLAGS_FILE {}: {reason}; {}", file.path.display(), basis.as_str()))
+                let known = file.state.lock().basis.filter(|basis| *basis != Basis::Unanswered);
+                let basis = known.unwrap_or_else(|| self.fall_back(file));
+                let alarm = format!("FLAGS_FILE {}: {reason}; {}", file.path.display(), basis.as_str());
+                let mut state = file.state.lock();
+                if state.alarm.as_ref() != Some(&alarm) {
+                    tracing::error!(event = "flags_file_rejected", "{alarm}");
+                }
+                *state = FileState { alarm: Some(alarm), basis: Some(basis) };
             }
-        };
-        if state.alarm != alarm {
-            if let Some(alarm) = &alarm {
-                tracing::error!(event = "flags_file_rejected", "{alarm}");
-            }
-            state.alarm = alarm;
         }
     }
 
-    /// Takes the flags of the snapshot, if there is one. A damaged one counts as absent.
+    /// Takes the flags of the snapshot, if there is one.
     fn fall_back(&self, file: &WatchedFile) -> Basis {
-        let text =
-            file.state_folder.as_ref().and_then(|folder| text_of(folder.read(SNAPSHOT, BYTES_MAX)).ok());
+        let Some(snapshot) = &file.snapshot else { return Basis::Environment };
+        let Ok(text) = snapshot.load() else { return Basis::Unanswered };
         match text.and_then(|text| self.parse(&text).ok()) {
             Some(flags) => {
                 self.apply(flags);
@@ -231,78 +219,30 @@ impl FlagSource {
 }
 
 impl WatchedFile {
-    /// Reads the file in a thread of its own, because no call to a dead mount ends.
     fn read(&self) -> Result<String, String> {
-        if self.is_reading.swap(true, Ordering::AcqRel) {
-            return Err(format!("it does not answer within {READ_TIMEOUT:?}"));
-        }
-        let (path, is_reading) = (self.path.clone(), self.is_reading.clone());
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let started = std::thread::Builder::new().name("flags-file".to_owned()).spawn(move || {
-            let read = read_text(&path);
-            is_reading.store(false, Ordering::Release);
-            // Nobody waits any more.
-            let _ = sender.send(read);
-        });
-        if let Err(error) = started {
-            self.is_reading.store(false, Ordering::Release);
-            return Err(error.to_string());
-        }
-        receiver
-            .recv_timeout(READ_TIMEOUT)
-            .unwrap_or_else(|_| Err(format!("it does not answer within {READ_TIMEOUT:?}")))
+        let path = self.path.clone();
+        text_of(self.reads.run(move || safe_read::read(&path, BYTES_MAX)))
     }
-
-    /// Keeps good content for the next start.
-    fn keep(&self, state: &mut FileState, text: String) {
-        let Some(folder) = &self.state_folder else { return };
-        if state.kept.as_deref() == Some(text.as_str()) {
-            return;
-        }
-        match write_snapshot(folder, text.as_bytes()) {
-            Ok(()) => {
-                state.kept = Some(text);
-                state.is_snapshot_failing = false;
-            }
-            Err(error) if !state.is_snapshot_failing => {
-                state.is_snapshot_failing = true;
-                tracing::warn!(
-                    event = "flags_snapshot_failed",
-                    place = %folder.path(SNAPSHOT).display(),
-                    %error,
-                    "the flags of FLAGS_FILE could not be kept; if the file is unreadable at the next start, the environment applies"
-                );
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-fn write_snapshot(folder: &PrivateTree, bytes: &[u8]) -> io::Result<()> {
-    folder.replace(SNAPSHOT, bytes)?;
-    folder.flush(SNAPSHOT_FOLDER)
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    text_of(safe_read::read(path, BYTES_MAX))
-}
-
-fn text_of(read: io::Result<Vec<u8>>) -> Result<String, String> {
-    let bytes = read.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::FileTooLarge => format!("it is larger than {BYTES_MAX} bytes"),
-        _ => error.to_string(),
-    })?;
-    String::from_utf8(bytes).map_err(|_| "it is not text".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{io, path::Path, time::Duration};
+
+    use pipeline::testing::ManualClock;
     use storage::mode::Mode;
 
     use super::*;
 
     const BOTH: Defaults = Defaults { database_writes: true, file_fallback: true };
+
+    fn source(defaults: Defaults, file: Option<PathBuf>) -> FlagSource {
+        FlagSource::new(defaults, file, None, &clock())
+    }
+
+    fn clock() -> Arc<dyn Clock> {
+        Arc::new(ManualClock::new())
+    }
 
     fn mode_of(source: &FlagSource) -> (Mode, u64) {
         let flags = *source.sender.borrow();
@@ -314,7 +254,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flags");
         std::fs::write(&path, "# an incident\n\nENABLE_DATABASE_WRITES = off\n").unwrap();
-        let source = FlagSource::new(BOTH, Some(path.clone()), None);
+        let source = source(BOTH, Some(path.clone()));
         assert_eq!(mode_of(&source), (Mode::FileOnly, 2));
         source.look();
         assert_eq!(mode_of(&source), (Mode::FileOnly, 2), "what has not changed has no new revision");
@@ -332,7 +272,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flags");
         std::fs::write(&path, "ENABLE_DATABASE_WRITES=false\n").unwrap();
-        let source = FlagSource::new(BOTH, Some(path.clone()), None);
+        let source = source(BOTH, Some(path.clone()));
         for bad in [
             "ENABLE_DATABASE_WRITES=fal",
             "ENABLE_DATABASE_WRI",
@@ -360,7 +300,7 @@ mod tests {
     #[test]
     fn the_environment_may_say_that_nothing_is_stored() {
         let none = Defaults { database_writes: false, file_fallback: false };
-        assert_eq!(mode_of(&FlagSource::new(none, None, None)), (Mode::Invalid, 1));
+        assert_eq!(mode_of(&source(none, None)), (Mode::Invalid, 1));
     }
 
     #[test]
@@ -375,7 +315,7 @@ mod tests {
             (folder.path(), "not a regular file"),
             (&folder.path().join("absent"), "no such file"),
         ] {
-            let source = FlagSource::new(BOTH, Some(path.to_owned()), None);
+            let source = source(BOTH, Some(path.to_owned()));
             assert_eq!(mode_of(&source), (Mode::DualWrite, 1));
             let alarm = source.alarm().unwrap();
             assert!(alarm.contains(reason) && alarm.contains(Basis::Environment.as_str()), "{alarm}");
@@ -387,7 +327,7 @@ mod tests {
     fn the_last_good_flags_survive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let (path, state) = (folder.path().join("flags"), folder.path().join("state"));
-        let start = || FlagSource::new(BOTH, Some(path.clone()), Some(state.clone()));
+        let start = || FlagSource::new(BOTH, Some(path.clone()), Some(state.clone()), &clock());
         std::fs::write(&path, "ENABLE_DATABASE_WRITES=false\n").unwrap();
         assert_eq!(mode_of(&start()), (Mode::FileOnly, 2));
         std::fs::remove_file(&path).unwrap();
@@ -401,8 +341,56 @@ mod tests {
         assert_eq!((mode_of(&restarted), restarted.alarm()), ((Mode::DualWrite, 3), None));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(mode_of(&start()), (Mode::DualWrite, 1), "the newest good content counts");
-        std::fs::write(state.join(SNAPSHOT), "torn").unwrap();
+        std::fs::write(state.join(snapshot::PLACE), "torn").unwrap();
         let damaged = start();
         assert!(damaged.alarm().unwrap().contains(Basis::Environment.as_str()));
+    }
+
+    #[test]
+    fn old_and_foreign_copies_do_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, state) = (folder.path().join("flags"), folder.path().join("state"));
+        let clock = Arc::new(ManualClock::new());
+        let dynamic: Arc<dyn Clock> = clock.clone();
+        let start = |path: &Path| FlagSource::new(BOTH, Some(path.into()), Some(state.clone()), &dynamic);
+        std::fs::write(&path, "ENABLE_DATABASE_WRITES=false\n").unwrap();
+        let source = start(&path);
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        clock.advance(days(5));
+        // The file is as good as before, which confirms the copy.
+        source.look();
+        clock.advance(days(5));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(mode_of(&start(&path)).0, Mode::FileOnly);
+        assert_eq!(mode_of(&start(&folder.path().join("other"))).0, Mode::DualWrite);
+        clock.advance(days(2));
+        assert_eq!(mode_of(&start(&path)).0, Mode::DualWrite);
+    }
+
+    /// The test holds it as long as the disk hangs.
+    static DISK: Mutex<()> = Mutex::new(());
+
+    fn write_slowly(folder: &Path, content: &[u8]) -> io::Result<()> {
+        let _answer = DISK.lock();
+        snapshot::write(folder, content)
+    }
+
+    #[test]
+    fn a_hung_disk_does_not_hold_flags_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, state) = (folder.path().join("flags"), folder.path().join("state"));
+        let hung = DISK.lock();
+        std::fs::write(&path, "ENABLE_DATABASE_WRITES=false\n").unwrap();
+        let snapshot = Snapshot::new(state.clone(), path.clone(), clock(), write_slowly);
+        let source = FlagSource::over(BOTH, Some((Some(snapshot), path.clone())));
+        assert_eq!((mode_of(&source), source.alarm()), ((Mode::FileOnly, 2), None));
+        std::fs::write(&path, "ENABLE_FILE_FALLBACK=false\n").unwrap();
+        source.look();
+        assert_eq!((mode_of(&source), source.alarm()), ((Mode::DatabaseOnly, 3), None));
+        drop(hung);
+        let kept = || std::fs::read_to_string(state.join(snapshot::PLACE)).unwrap_or_default();
+        while !kept().contains("ENABLE_FILE_FALLBACK") {
+            source.look();
+        }
     }
 }

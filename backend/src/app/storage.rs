@@ -50,6 +50,7 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
         modes.flags_file.clone(),
         // On the local disk also with a bucket: each replica has a file of its own.
         Some(config.storage.local.clone()),
+        clock,
     );
     // Without a receiver, no webhook is queued.
     let webhooks_due = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
