@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod failpoints;
+pub mod one_at_a_time;
 pub mod resilience;
 pub mod safe_read;
 pub mod tls;

@@ -347,8 +347,18 @@ impl FileStore {
         let Claim { lease, limit, held, waiting, .. } = claim;
         let search =
             Search { owner: lease.owner.clone(), limit, held: held.clone(), without_row_only, waiting };
+        if let Some(breaker) = &self.breaker {
+            // A search over many runs may be slow, so its end tells the breaker nothing.
+            breaker.admit()?;
+        }
+        let Some(turn) = self.claims.turn(ATTEMPT_TIMEOUT).await else {
+            return Err(self.no_answer("", ATTEMPT_TIMEOUT));
+        };
         let files = self.files.clone();
-        let mut claiming = tokio::task::spawn_blocking(move || files.claim(&search));
+        let mut claiming = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            files.claim(&search)
+        });
         match tokio::time::timeout(ATTEMPT_TIMEOUT, &mut claiming).await {
             Ok(Ok(claimed)) => self.wake_dispatcher(claimed),
             Ok(Err(error)) => Err(self.files.io.fault("", &io::Error::other(error))),

@@ -25,6 +25,23 @@ use crate::{
     waiting::Postponement,
 };
 
+impl FileStore {
+    /// Runs one probe at a time.
+    async fn probe_by(
+        &self,
+        probe: impl FnOnce(&RunFiles) -> Result<(), StorageError> + Send + 'static,
+    ) -> Result<(), StorageError> {
+        let Some(turn) = self.probes.turn(ATTEMPT_TIMEOUT).await else {
+            return Err(self.no_answer("", ATTEMPT_TIMEOUT));
+        };
+        let probe = move |files: &RunFiles| {
+            let _turn = turn;
+            probe(files)
+        };
+        self.blocking("", ATTEMPT_TIMEOUT, probe).await
+    }
+}
+
 #[async_trait]
 impl Lifecycle for FileStore {
     async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
@@ -73,14 +90,13 @@ impl Lifecycle for FileStore {
         if let Some(breaker) = &self.breaker {
             breaker.admit()?;
         }
-        self.blocking("", ATTEMPT_TIMEOUT, |files| files.io.probe()).await
+        self.probe_by(|files| files.io.probe()).await
     }
 
     async fn prove_recovery(&self) -> Result<(), StorageError> {
         // Past the breaker, which the answer may close.
         let is_on_disk = self.is_on_disk();
-        let probed =
-            self.blocking("", ATTEMPT_TIMEOUT, move |files| files.io.prove_recovery(is_on_disk)).await;
+        let probed = self.probe_by(move |files| files.io.prove_recovery(is_on_disk)).await;
         if let Some(breaker) = &self.breaker {
             breaker.probed(&probed);
         }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use foundation::one_at_a_time::OneAtATime;
 use pipeline::{clock::Clock, run::RunId};
 use tokio::sync::Notify;
 
@@ -31,6 +32,9 @@ pub struct FileStore {
     pub(super) files: Arc<RunFiles>,
     pub(super) bulkhead: Arc<Bulkhead>,
     pub(super) breaker: Option<Arc<FileBreaker>>,
+    /// They come again and again, also while the files hang.
+    pub(super) probes: OneAtATime,
+    pub(super) claims: OneAtATime,
 }
 
 impl FileStore {
@@ -43,7 +47,9 @@ impl FileStore {
 
     fn over(backend: Box<dyn FileBackend>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
         let files = Arc::new(RunFiles::new(backend, spool, WebhookQueue::default(), clock));
-        Self { files, bulkhead: Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT)), breaker: None }
+        let bulkhead = Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT));
+        let (probes, claims) = Default::default();
+        Self { files, bulkhead, breaker: None, probes, claims }
     }
 
     /// Opens the configured store without connecting. In a bucket, a process counts as dead once it has sent

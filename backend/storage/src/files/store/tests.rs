@@ -216,6 +216,37 @@ async fn claim(store: &FileStore, lease: &Lease, held: &HashSet<RunId>) -> Vec<F
     store.claim(Claim { lease, limit: 9, held, expired: false, waiting: WaitingRuns::None }).await.unwrap()
 }
 
+async fn try_claim(store: &FileStore) -> Result<Vec<Fence>, StorageError> {
+    let lease = Lease { owner: "one".into(), duration: Duration::from_secs(15) };
+    let held = HashSet::new();
+    store
+        .claim(Claim { lease: &lease, limit: 9, held: &held, expired: false, waiting: WaitingRuns::None })
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_disk_keeps_one_thread_each() {
+    let env = Fixture::new();
+    let store = &env.store;
+    let hung = store.probes.turn(Duration::ZERO).await.zip(store.claims.turn(Duration::ZERO).await);
+    assert_eq!(store.probe().await.unwrap_err().kind, StorageErrorKind::Indeterminate);
+    assert_eq!(try_claim(store).await.unwrap_err().kind, StorageErrorKind::Indeterminate);
+    drop(hung.unwrap());
+    store.probe().await.unwrap();
+    try_claim(store).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_open_breaker_refuses_claims() {
+    let env = Fixture::new();
+    let store = env.store.clone().with_breaker();
+    let silence = StorageError::new(StorageErrorKind::Indeterminate, "no answer");
+    for _ in 0..3 {
+        store.breaker().unwrap().record(Duration::ZERO, Duration::ZERO, &Err::<(), _>(silence.clone()));
+    }
+    assert_eq!(try_claim(&store).await.unwrap_err().kind, StorageErrorKind::Unavailable);
+}
+
 #[tokio::test]
 async fn only_a_dead_process_loses_its_run() {
     let env = Fixture::new();
