@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use foundation::one_at_a_time::OneAtATime;
 use pipeline::clock::Clock;
 use tokio::{task::spawn_blocking, time::timeout};
 
@@ -27,6 +28,8 @@ pub struct DiskReplicas {
     /// This process's id in the registry.
     pub replica: String,
     pub clock: Arc<dyn Clock>,
+    /// The heartbeat goes on while the disk hangs.
+    pub calls: OneAtATime,
 }
 
 impl DiskReplicas {
@@ -38,29 +41,45 @@ impl DiskReplicas {
     /// An error of the file system. `TimedOut` if the disk hangs.
     pub async fn enter(&self) -> io::Result<bool> {
         let (locks, replica, now) = (self.locks.clone(), self.replica.clone(), self.clock.now());
-        let was_alone = on_disk(move || locks.enter(&replica, now)).await?;
-        if was_alone {
-            self.presence.inherit_look();
+        let look_left = self.on_disk(move || locks.enter(&replica, now)).await?;
+        if let Some(left) = look_left {
+            self.presence.inherit_look(left);
         }
-        Ok(was_alone)
+        Ok(look_left.is_some())
     }
 
     /// Whether any of these replicas lives: one that died on this disk does not.
     async fn any_alive(&self, replicas: Vec<String>) -> bool {
         let locks = self.locks.clone();
-        let looked = on_disk(move || Ok(replicas.iter().any(|replica| !locks.is_dead(replica)))).await;
+        let looked = self.on_disk(move || Ok(replicas.iter().any(|replica| !locks.is_dead(replica)))).await;
         // A disk that does not answer proves nobody's death.
         looked.unwrap_or(true)
     }
 
     async fn note_look(&self, has_peers: bool) {
         let (locks, now) = (self.locks.clone(), self.clock.now());
-        note_failure(on_disk(move || locks.note_look(has_peers, now)).await);
+        note_failure(self.on_disk(move || locks.note_look(has_peers, now)).await);
     }
 
     async fn note_goodbye(&self) {
         let (locks, now) = (self.locks.clone(), self.clock.now());
-        note_failure(on_disk(move || locks.note_goodbye(now)).await);
+        note_failure(self.on_disk(move || locks.note_goodbye(now)).await);
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let turn = self.calls.turn(DISK_TIMEOUT).await.ok_or(io::ErrorKind::TimedOut)?;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        match timeout(DISK_TIMEOUT, spawn_blocking(work)).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(io::Error::other(error)),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 
@@ -68,14 +87,6 @@ impl DiskReplicas {
 fn note_failure(noted: io::Result<()>) {
     if let Err(error) = noted {
         tracing::debug!(event = "replica_note_failed", %error, "the last look at the registry could not be noted on the disk");
-    }
-}
-
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    match timeout(DISK_TIMEOUT, spawn_blocking(work)).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(error)) => Err(io::Error::other(error)),
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -99,7 +110,7 @@ impl ReplicaHeartbeat {
         self.worker.lease().duration.min(HEARTBEAT_INTERVAL_MAX)
     }
 
-    /// Writes one heartbeat. Returns whether there are other replicas, or none in a mode without database and
+    /// Writes one heartbeat, and takes note of the other replicas. Returns whether there are other replicas, or none in a mode without database and
     /// while the breaker is open.
     ///
     /// # Errors
@@ -107,6 +118,14 @@ impl ReplicaHeartbeat {
     /// The errors of the database. The last known presence stays, because an outage of the database stops no
     /// replica.
     pub async fn write(&self) -> Result<Option<bool>, StorageError> {
+        let written = self.try_write().await;
+        if !matches!(written, Ok(Some(_))) {
+            self.presence.lose_registry();
+        }
+        written
+    }
+
+    async fn try_write(&self) -> Result<Option<bool>, StorageError> {
         if !self.router.is_database_open() {
             return Ok(None);
         }
@@ -120,9 +139,9 @@ impl ReplicaHeartbeat {
             Some(disk) if !others.is_empty() => disk.any_alive(others).await,
             _ => !others.is_empty(),
         };
-        self.presence.set_has_peers(has_peers);
+        let is_alone = self.presence.set_has_peers(has_peers);
         if let Some(disk) = &self.disk {
-            disk.note_look(has_peers).await;
+            disk.note_look(!is_alone).await;
         }
         Ok(Some(has_peers))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use foundation::one_at_a_time::OneAtATime;
 use pipeline::{clock::Clock, engine::Engine};
 use storage::{Lease, Outbox, SyncTarget, files::ReplicaLocks, sync::Reconciler};
 
@@ -161,6 +162,7 @@ fn disk_replicas(
         presence: stores.presence.clone(),
         replica: identity.replica.clone(),
         clock: clock.clone(),
+        calls: OneAtATime::default(),
     })
 }
 

@@ -9,6 +9,7 @@
 use std::{
     fs::{File, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
+    time::Duration,
 };
 
 use chrono::TimeDelta;
@@ -36,8 +37,16 @@ const ID_BYTES_MAX: usize = 64;
 #[derive(Debug)]
 pub struct ReplicaLocks {
     tree: PrivateTree,
-    /// This replica's file, locked as long as the process lives.
-    own: Mutex<Option<File>>,
+    own: Mutex<Option<Own>>,
+}
+
+/// This replica's place on the disk.
+#[derive(Debug)]
+struct Own {
+    /// Locked as long as the process lives.
+    file: File,
+    /// The newest note of a dead replica when this one entered.
+    last: Option<Note>,
 }
 
 /// A replica's note about its last look at the registry.
@@ -78,10 +87,12 @@ impl Note {
         TimeDelta::milliseconds(now.timestamp_millis().saturating_sub(self.at_ms))
     }
 
-    /// Whether the replica was alone, and may still be counted as alive by others.
-    fn is_valid_look(self, now: Timestamp) -> bool {
+    /// How long others may still count the replica, which was alone, as alive.
+    fn look_left(self, now: Timestamp) -> Option<Duration> {
+        let age = self.age(now);
         // A clock that was set back proves nothing.
-        self.word == Word::Alone && (TimeDelta::zero()..LOOK_VALID).contains(&self.age(now))
+        let is_valid = self.word == Word::Alone && (TimeDelta::zero()..LOOK_VALID).contains(&age);
+        is_valid.then(|| (LOOK_VALID - age).to_std().unwrap_or_default())
     }
 }
 
@@ -97,14 +108,18 @@ impl ReplicaLocks {
         }
     }
 
-    /// Announces this replica on its disk. Returns whether the last replica of this disk died after it had
-    /// found no other replica in the registry.
+    /// Announces this replica on its disk, once. If the last replica of this disk died after it had found no other replica in
+    /// the registry, returns how long that look is still valid.
     ///
     /// # Errors
     ///
     /// An error of the file system. `WouldBlock` if a living process has the same id.
-    pub fn enter(&self, replica: &str, now: Timestamp) -> io::Result<bool> {
+    pub fn enter(&self, replica: &str, now: Timestamp) -> io::Result<Option<Duration>> {
         let mut own = self.own.lock();
+        // An earlier call succeeded after its caller had given up. Its lock would refuse this one.
+        if let Some(own) = &*own {
+            return Ok(own.last.and_then(|note| note.look_left(now)));
+        }
         self.tree.make_folder(REPLICAS_FOLDER)?;
         let last = self.last_note(now)?;
         let file = self.tree.open_lock(&name_of(replica))?;
@@ -113,8 +128,8 @@ impl ReplicaLocks {
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        *own = Some(file);
-        Ok(last.is_some_and(|note| note.is_valid_look(now)))
+        *own = Some(Own { file, last });
+        Ok(last.and_then(|note| note.look_left(now)))
     }
 
     /// Whether a replica lived on this disk and is dead.
@@ -143,7 +158,7 @@ impl ReplicaLocks {
 
     fn write(&self, word: Word, now: Timestamp) -> io::Result<()> {
         let mut own = self.own.lock();
-        let Some(file) = own.as_mut() else { return Ok(()) };
+        let Some(Own { file, .. }) = own.as_mut() else { return Ok(()) };
         let text = format!("{} {}\n", word.as_str(), now.timestamp_millis());
         // A torn text is no note. After a power cut nothing is known, which counts as not alone.
         file.rewind()?;
@@ -208,16 +223,32 @@ mod tests {
     fn a_look_is_inherited_for_ten_minutes() {
         let folder = tempfile::tempdir().unwrap();
         let one = locks(&folder);
-        assert!(!one.enter("one", NOW).unwrap(), "nothing is known");
+        assert_eq!(one.enter("one", NOW).unwrap(), None, "nothing is known");
         one.note_look(false, NOW).unwrap();
-        assert!(!locks(&folder).enter("two", NOW).unwrap(), "it lives");
+        assert_eq!(locks(&folder).enter("two", NOW).unwrap(), None, "it lives");
         drop(one);
-        for (seconds, inherited) in [(0, true), (599, true), (600, false), (-1, false)] {
+        for (seconds, inherited) in [(0, Some(600)), (599, Some(1)), (600, None), (-1, None)] {
             let at = NOW + TimeDelta::seconds(seconds);
+            let inherited = inherited.map(Duration::from_secs);
             assert_eq!(locks(&folder).enter("three", at).unwrap(), inherited, "{seconds}");
         }
         // The same container keeps its id, and its look.
-        assert!(locks(&folder).enter("one", NOW).unwrap());
+        assert!(locks(&folder).enter("one", NOW).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_second_entry_repeats_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = locks(&folder);
+        one.enter("one", NOW).unwrap();
+        one.note_look(false, NOW).unwrap();
+        drop(one);
+        let two = locks(&folder);
+        assert_eq!(two.enter("two", NOW).unwrap(), Some(Duration::from_secs(600)));
+        two.note_look(true, NOW).unwrap();
+        let later = NOW + TimeDelta::seconds(5);
+        assert_eq!(two.enter("two", later).unwrap(), Some(Duration::from_secs(595)));
+        assert!(locks(&folder).enter("two", later).is_err(), "another process");
     }
 
     #[test]
@@ -230,7 +261,7 @@ mod tests {
             one.enter("one", NOW).unwrap();
             note(&one, NOW + TimeDelta::seconds(1)).unwrap();
             drop((older, one));
-            assert!(!locks(&folder).enter("two", NOW + TimeDelta::seconds(2)).unwrap());
+            assert_eq!(locks(&folder).enter("two", NOW + TimeDelta::seconds(2)).unwrap(), None);
         }
     }
 

@@ -125,25 +125,45 @@ impl FileAcceptance {
     }
 }
 
+/// How long this process reaches the registry without a break before it may find itself alone. Another replica may
+/// have been cut off for longer than the registry remembers it. It probes the database every 30 seconds at least, and
+/// sends a heartbeat 5 seconds later at the latest.
+const SETTLED_AFTER: Duration = Duration::from_secs(40);
+
 /// The last look at the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Look {
     #[default]
     Never,
-    /// A process that died on this disk looked last, and found no other replica.
-    Inherited,
+    /// A process that died on this disk looked last, and found no other replica. Others count that process as alive
+    /// until this time of the monotonic clock.
+    Inherited {
+        until: Duration,
+    },
     Alone,
     Others,
+}
+
+/// The last look, and what it is worth.
+#[derive(Debug, Default)]
+struct Registry {
+    /// It stays during an outage of the database, because the other replicas still run then.
+    look: Look,
+    /// This process has once failed to reach the registry.
+    was_lost: bool,
+    /// Since when this process reaches the registry without a break.
+    reached_since: Option<Duration>,
 }
 
 /// Whether other processes accept or work on runs.
 #[derive(Debug)]
 pub struct ReplicaPresence {
     rules: PresenceRules,
-    /// The clock, and its time at which the overlap ends. None without an overlap.
-    overlap_end: Option<(Arc<dyn Clock>, Duration)>,
-    /// It stays during an outage of the database, because the other replicas still run then.
-    look: Mutex<Look>,
+    /// None without anything that takes time.
+    clock: Option<Arc<dyn Clock>>,
+    /// The clock's time at which the overlap ends.
+    overlap_end: Duration,
+    registry: Mutex<Registry>,
     is_stopping: AtomicBool,
 }
 
@@ -152,21 +172,39 @@ impl ReplicaPresence {
     #[must_use]
     pub fn new(single_replica: Option<bool>) -> Self {
         let rules = PresenceRules { single_replica, ..PresenceRules::default() };
-        Self { rules, overlap_end: None, look: Mutex::default(), is_stopping: AtomicBool::new(false) }
+        Self {
+            rules,
+            clock: None,
+            overlap_end: Duration::ZERO,
+            registry: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
+        }
     }
 
     /// The presence of a process that starts now.
     #[must_use]
     pub fn by_rules(rules: PresenceRules, clock: &Arc<dyn Clock>) -> Self {
-        let overlap_end =
-            (!rules.overlap.is_zero()).then(|| (clock.clone(), clock.monotonic() + rules.overlap));
-        Self { rules, overlap_end, ..Self::new(None) }
+        let overlap_end = clock.monotonic() + rules.overlap;
+        Self { rules, clock: Some(clock.clone()), overlap_end, ..Self::new(None) }
     }
 
-    /// Records the registry's answer.
-    pub fn set_has_peers(&self, has_peers: bool) {
+    fn now(&self) -> Duration {
+        self.clock.as_ref().map_or(Duration::ZERO, |clock| clock.monotonic())
+    }
+
+    /// Records the registry's answer. Returns whether this process is alone, as far as the registry goes.
+    pub fn set_has_peers(&self, has_peers: bool) -> bool {
+        let now = self.now();
+        let mut registry = self.registry.lock();
+        let reached_for = now.saturating_sub(*registry.reached_since.get_or_insert(now));
+        let before = registry.look;
+        let is_settled = self.clock.is_none() || !registry.was_lost || reached_for >= SETTLED_AFTER;
+        if !has_peers && !is_settled {
+            return before == Look::Alone;
+        }
         let look = if has_peers { Look::Others } else { Look::Alone };
-        let before = std::mem::replace(&mut *self.look.lock(), look);
+        registry.look = look;
+        drop(registry);
         if before != look && self.rules.single_replica.is_none() {
             tracing::info!(
                 event = "replica_presence_changed",
@@ -179,21 +217,29 @@ impl ReplicaPresence {
                 }
             );
         }
+        !has_peers
     }
 
-    /// Takes over the look of a process that died on this disk and had found no other replica. A look of this
-    /// process counts more.
-    pub fn inherit_look(&self) {
-        let mut look = self.look.lock();
+    /// Records that the registry could not be asked. The last look stays.
+    pub fn lose_registry(&self) {
+        let mut registry = self.registry.lock();
+        (registry.was_lost, registry.reached_since) = (true, None);
+    }
+
+    /// Takes over the look of a process that died on this disk and had found no other replica, for the time that is
+    /// left of it. A look of this process counts more.
+    pub fn inherit_look(&self, left: Duration) {
+        let until = self.now() + left;
+        let look = &mut self.registry.lock().look;
         if *look == Look::Never {
-            *look = Look::Inherited;
+            *look = Look::Inherited { until };
         }
     }
 
     /// Whether this process itself has looked at the registry.
     #[must_use]
     pub fn has_looked(&self) -> bool {
-        matches!(*self.look.lock(), Look::Alone | Look::Others)
+        matches!(self.registry.lock().look, Look::Alone | Look::Others)
     }
 
     /// Records the signal to stop. From then on nothing is accepted by file; runs under way continue.
@@ -212,13 +258,17 @@ impl ReplicaPresence {
         if rules.is_web {
             return FileAcceptance::WebRole;
         }
-        match (rules.single_replica, *self.look.lock()) {
+        let look = match self.registry.lock().look {
+            Look::Inherited { until } if until <= self.now() => Look::Never,
+            look => look,
+        };
+        match (rules.single_replica, look) {
             (Some(false), _) => FileAcceptance::SeveralReplicas,
             (Some(true), _) => self.after_overlap(FileAcceptance::SingleReplica),
             (None, Look::Others) => FileAcceptance::OtherReplicas,
             // The previous container has unmounted the volume.
             (None, _) if rules.has_volume => FileAcceptance::Volume,
-            (None, Look::Alone | Look::Inherited) => self.after_overlap(FileAcceptance::Registry),
+            (None, Look::Alone | Look::Inherited { .. }) => self.after_overlap(FileAcceptance::Registry),
             (None, Look::Never) if !rules.is_deployed => self.after_overlap(FileAcceptance::Development),
             (None, Look::Never) => FileAcceptance::NeverLooked,
         }
@@ -233,7 +283,7 @@ impl ReplicaPresence {
     /// How long the previous deployment may still run.
     #[must_use]
     pub fn overlap_left(&self) -> Duration {
-        self.overlap_end.as_ref().map_or(Duration::ZERO, |(clock, end)| end.saturating_sub(clock.monotonic()))
+        self.overlap_end.saturating_sub(self.now())
     }
 
     fn after_overlap(&self, allowed: FileAcceptance) -> FileAcceptance {
@@ -304,14 +354,51 @@ mod tests {
         assert_eq!(presence(rules).standing(), FileAcceptance::WebRole);
     }
 
+    fn with_clock() -> (Arc<ManualClock>, ReplicaPresence) {
+        let clock = Arc::new(ManualClock::default());
+        let dynamic: Arc<dyn Clock> = clock.clone();
+        let presence = ReplicaPresence::by_rules(DEPLOYED, &dynamic);
+        (clock, presence)
+    }
+
     #[test]
     fn an_inherited_look_yields_to_an_own() {
         let presence = presence(DEPLOYED);
-        presence.inherit_look();
+        presence.inherit_look(Duration::from_secs(1));
         assert_eq!((presence.standing(), presence.has_looked()), (FileAcceptance::Registry, false));
         presence.set_has_peers(true);
-        presence.inherit_look();
+        presence.inherit_look(Duration::from_secs(1));
         assert_eq!((presence.standing(), presence.has_looked()), (FileAcceptance::OtherReplicas, true));
+    }
+
+    #[test]
+    fn an_inherited_look_expires() {
+        let (clock, presence) = with_clock();
+        presence.inherit_look(Duration::from_secs(2));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(presence.standing(), FileAcceptance::Registry);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(presence.standing(), FileAcceptance::NeverLooked);
+    }
+
+    #[test]
+    fn a_returning_replica_waits_for_others() {
+        let (clock, presence) = with_clock();
+        presence.set_has_peers(true);
+        presence.lose_registry();
+        // The other replica was cut off for as long, so the registry has forgotten it.
+        assert!(!presence.set_has_peers(false));
+        clock.advance(SETTLED_AFTER / 2);
+        presence.lose_registry();
+        assert!(!presence.set_has_peers(false));
+        clock.advance(SETTLED_AFTER - Duration::from_millis(1));
+        assert!(!presence.set_has_peers(false));
+        assert_eq!(presence.standing(), FileAcceptance::OtherReplicas);
+        clock.advance(Duration::from_millis(1));
+        assert!(presence.set_has_peers(false));
+        assert_eq!(presence.standing(), FileAcceptance::Registry);
+        presence.lose_registry();
+        assert_eq!(presence.standing(), FileAcceptance::Registry, "an outage starts no other replica");
     }
 
     #[test]
