@@ -52,8 +52,10 @@ async fn dual_write_degrades_with_a_read_only_folder() {
     );
     let unsynced = r#"SELECT "filesMissingStages"::text FROM "PipelineRun""#;
     env.wait_for_value(unsynced, "{1,2,3,4,5}").await;
-    // The disk takes writes again: reconciliation brings to it what it could not take.
-    service.kill();
+    // The disk takes writes again: reconciliation brings to it what it could not take. A killed replica without a lock on the
+    // disk would count as alive for ten minutes, and the files could be on its disk. A stopped one says goodbye.
+    service.signal("TERM");
+    assert_eq!(service.wait().await, Some(0));
     set_writable(&env, true);
     let _service = serve_unprivileged(&env, DUAL_WRITE).await;
     env.wait_for_value(unsynced, "{}").await;

@@ -91,10 +91,10 @@ async fn failing_reconciliation_degrades_health() {
     let refuse =
         r#"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$"#;
     env.query(refuse).await;
-    env.query(
-        r#"CREATE TRIGGER refuse BEFORE INSERT ON "PipelineRun" FOR EACH ROW EXECUTE FUNCTION refuse()"#,
-    )
-    .await;
+    // It refuses this run alone. Were all rows refused, the database would take no writes, and nothing would be reconciled.
+    let trigger = r#"CREATE TRIGGER refuse BEFORE INSERT ON "PipelineRun" FOR EACH ROW
+        WHEN (NEW."id" = 'run-1') EXECUTE FUNCTION refuse()"#;
+    env.query(trigger).await;
     let failing = |_, health: &Value| {
         let reasons = health["degraded_reasons"].as_array();
         reasons.is_some_and(|reasons| reasons.contains(&"reconciliation_failing".into()))
