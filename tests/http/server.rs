@@ -153,6 +153,21 @@ async fn health_answers_while_one_address_holds_everything() {
 }
 
 #[tokio::test]
+async fn a_slow_reader_gets_its_whole_answer() {
+    // More than the buffers of both ends hold.
+    const BYTES: usize = 32 << 20;
+    let router = axum::Router::new().fallback(|| async { vec![b'x'; BYTES] });
+    let service = Service { router, ..Service::new() };
+    let limits = ServeLimits { connections_max: 1, ..ServeLimits::default() };
+    let server = Server::start(&service, limits).await;
+    let mut slow = server.connect().await;
+    assert!(ask(&mut slow, LIVE).await.starts_with("HTTP/1.1 200"));
+    // The slow one does not give way.
+    assert!(server.exchange(LIVE).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(rest(&mut slow).await.len(), BYTES);
+}
+
+#[tokio::test]
 async fn silent_connections_give_way_when_all_are_taken() {
     let service = Service::new();
     let limits = ServeLimits {

@@ -23,8 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{
-    client_ip::Peer, connections::Admitted, fair_share::OverLimit, held_body::hold,
-    serve_limits::ServeLimits, write_timeout::WriteTimeout,
+    client_ip::Peer,
+    connections::{Admitted, Unflushed},
+    fair_share::OverLimit,
+    held_body::hold,
+    serve_limits::ServeLimits,
+    write_timeout::WriteTimeout,
 };
 
 /// The largest head of a request, and the size of the buffers. Browsers' cookies fit, and unfinished heads stay cheap.
@@ -35,6 +39,7 @@ struct Connection {
     router: Router,
     peer: Peer,
     place: Arc<Admitted>,
+    unflushed: Unflushed,
     requests: AtomicU64,
     requests_max: u64,
 }
@@ -50,10 +55,12 @@ pub(super) async fn serve_connection(
 ) {
     let place = Arc::new(place);
     let requests_max = if place.is_reserved { 1 } else { limits.requests_per_connection_max };
+    let unflushed = Unflushed::default();
     let connection = Arc::new(Connection {
         router,
         peer,
         place: place.clone(),
+        unflushed: unflushed.clone(),
         requests: AtomicU64::new(0),
         requests_max,
     });
@@ -62,7 +69,7 @@ pub(super) async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(WriteTimeout::new(stream, limits.stall_timeout)), service);
+        .serve_connection(TokioIo::new(WriteTimeout::new(stream, limits.stall_timeout, unflushed)), service);
     tokio::pin!(served);
     // Not all connections of one moment end at one moment.
     let old = sleep(Jitter::Random.spread(limits.connection_age_max));
@@ -89,6 +96,7 @@ async fn answer(
     connection: Arc<Connection>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response, Infallible> {
+    connection.unflushed.end();
     let Some(under_way) = connection.place.begin() else {
         // Nobody reads it: the connection is being closed.
         return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
@@ -103,5 +111,6 @@ async fn answer(
     if is_last {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    let under_way = connection.unflushed.hold(under_way);
     Ok(response.map(|body| hold(body, under_way)))
 }

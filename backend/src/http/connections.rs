@@ -303,6 +303,36 @@ impl Drop for UnderWay {
     }
 }
 
+/// The request of a connection whose answer is written, and perhaps not flushed. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unflushed(Arc<Mutex<Option<UnderWay>>>);
+
+impl Unflushed {
+    /// Ends the request: its answer is flushed, or another request has begun.
+    pub(super) fn end(&self) {
+        let ended = self.0.lock().take();
+        drop(ended);
+    }
+
+    /// Keeps the request beyond the end of its body, until [`Self::end`].
+    pub(super) fn hold(&self, under_way: UnderWay) -> UntilFlushed {
+        UntilFlushed { under_way: Some(under_way), unflushed: self.clone() }
+    }
+}
+
+/// A request whose answer's body is not written yet.
+#[derive(Debug)]
+pub(super) struct UntilFlushed {
+    under_way: Option<UnderWay>,
+    unflushed: Unflushed,
+}
+
+impl Drop for UntilFlushed {
+    fn drop(&mut self) {
+        *self.unflushed.0.lock() = self.under_way.take();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

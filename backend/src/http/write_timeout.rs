@@ -14,6 +14,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::connections::Unflushed;
+
 /// A stream whose writes fail once the other end has read nothing for `limit`. Without it, unread answers
 /// would keep their connections for ever, because the server's own limits end with the request.
 #[derive(Debug)]
@@ -22,11 +24,13 @@ pub(super) struct WriteTimeout {
     limit: Duration,
     /// Runs while a write is waiting.
     until: Option<Pin<Box<Sleep>>>,
+    /// It ends with a flush: the server flushes after it has written all that it has.
+    unflushed: Unflushed,
 }
 
 impl WriteTimeout {
-    pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, limit, until: None }
+    pub(super) fn new(stream: TcpStream, limit: Duration, unflushed: Unflushed) -> Self {
+        Self { stream, limit, until: None, unflushed }
     }
 
     fn bounded<T>(
@@ -76,7 +80,11 @@ impl AsyncWrite for WriteTimeout {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.bounded(context, AsyncWrite::poll_flush)
+        let flushed = self.bounded(context, AsyncWrite::poll_flush);
+        if flushed.is_ready() {
+            self.unflushed.end();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
