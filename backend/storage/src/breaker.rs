@@ -21,7 +21,7 @@ impl Default for BreakerConfig {
     fn default() -> Self {
         let limits = Limits {
             // Three tell an outage from a hiccup within one write's retries.
-            consecutive_failures_max: Some(3),
+            consecutive_failures_max: 3,
             // A database that answers every other write is not one to rely on.
             failure_share_max: 0.5,
             calls_min: 10,
@@ -109,8 +109,7 @@ impl Breaker {
             resilience::BreakerState::Open { since, reason: Outage { is_schema, message, sqlstate } } => {
                 BreakerState::Open { since, is_schema, reason: message, sqlstate }
             }
-            // No caller of the database ever probes.
-            resilience::BreakerState::Closed | resilience::BreakerState::Probing => BreakerState::Closed,
+            resilience::BreakerState::Closed => BreakerState::Closed,
         }
     }
 

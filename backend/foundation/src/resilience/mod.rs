@@ -8,6 +8,6 @@ pub mod bulkhead;
 
 pub use self::{
     backoff::{Backoff, Jitter},
-    breaker::{Breaker, BreakerState, Limits, Permit, Policy, ProbedByTraffic, Recovery},
+    breaker::{Breaker, BreakerState, Limits, Policy, Recovery},
     bulkhead::{Bulkhead, Stuck},
 };

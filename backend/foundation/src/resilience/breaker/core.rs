@@ -1,4 +1,4 @@
-//! Counts calls and keeps the state, however the breaker is probed.
+//! Counts calls and keeps the state.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,8 +11,8 @@ use super::window::Window;
 /// The failures that open a breaker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// So many failures in a row; none: only the share counts.
-    pub consecutive_failures_max: Option<u32>,
+    /// So many failures in a row.
+    pub consecutive_failures_max: u32,
     /// More than this share of failed calls …
     pub failure_share_max: f64,
     /// … among at least so many …
@@ -21,7 +21,7 @@ pub struct Limits {
     pub window: Duration,
 }
 
-/// How a breaker that is probed from outside closes again.
+/// How an open breaker closes again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovery {
     /// So many good probes in a row close it. A relapse doubles them.
@@ -68,7 +68,7 @@ pub trait Policy: fmt::Debug + Send + Sync {
 
     fn limits(&self) -> &Limits;
 
-    /// How a breaker that is probed from outside closes again.
+    /// How an open breaker closes again.
     fn recovery(&self) -> &Recovery {
         &Recovery::AT_ONCE
     }
@@ -94,8 +94,6 @@ pub enum BreakerState<R> {
         since: Duration,
         reason: R,
     },
-    /// One caller is finding out whether the dependency is back.
-    Probing,
 }
 
 /// Counts how calls end and says whether one may be made.
@@ -124,9 +122,6 @@ pub(super) struct Inner<R> {
 pub(super) struct Outage<R> {
     since: Duration,
     pub(super) reason: R,
-    /// The reading of the clock from which a caller may probe.
-    pub(super) probe_from: Duration,
-    pub(super) is_probing: bool,
     /// Good probes in a row.
     pub(super) good_probes: u32,
 }
@@ -150,7 +145,6 @@ impl<P: Policy> Breaker<P> {
     pub fn state(&self) -> BreakerState<P::Reason> {
         match &self.inner.lock().outage {
             None => BreakerState::Closed,
-            Some(outage) if outage.is_probing => BreakerState::Probing,
             Some(outage) => BreakerState::Open { since: outage.since, reason: outage.reason.clone() },
         }
     }
@@ -174,7 +168,7 @@ impl<P: Policy> Breaker<P> {
     }
 
     /// Counts a call that was made while the breaker was closed. Any later one says nothing new.
-    pub(super) fn count(&self, failure: Option<P::Reason>, open_for: Duration) {
+    pub(super) fn count(&self, failure: Option<P::Reason>) {
         let now = self.clock.monotonic();
         let limits = self.policy.limits();
         let mut inner = self.inner.lock();
@@ -189,21 +183,14 @@ impl<P: Policy> Breaker<P> {
         inner.failed_at = Some(now);
         inner.consecutive_failures = inner.consecutive_failures.saturating_add(1);
         let is_too_much = self.policy.opens_at_once(&reason)
-            || limits.consecutive_failures_max.is_some_and(|max| inner.consecutive_failures >= max)
+            || inner.consecutive_failures >= limits.consecutive_failures_max
             || (calls >= limits.calls_min
                 && f64::from(failures) > f64::from(calls) * limits.failure_share_max);
         if is_too_much {
-            let probe_from = now + open_for;
             let stable_after = self.policy.recovery().stable_after;
             let is_relapse = inner.closed_at.is_some_and(|at| now.saturating_sub(at) < stable_after);
             inner.relapses = if is_relapse { inner.relapses.saturating_add(1) } else { 0 };
-            inner.outage = Some(Outage {
-                since: now,
-                reason: reason.clone(),
-                probe_from,
-                is_probing: false,
-                good_probes: 0,
-            });
+            inner.outage = Some(Outage { since: now, reason: reason.clone(), good_probes: 0 });
             drop(inner);
             self.policy.opened(&reason);
             self.publish();

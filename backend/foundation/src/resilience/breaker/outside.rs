@@ -19,12 +19,12 @@ impl<P: Policy> Breaker<P> {
 
     /// Takes note of how a call ended: none for a success.
     pub fn record(&self, failure: Option<P::Reason>) {
-        self.count(failure, Duration::ZERO);
+        self.count(failure);
     }
 
     /// Takes note of a failure alone. For calls whose success proves nothing.
     pub fn record_failure(&self, failure: P::Reason) {
-        self.count(Some(failure), Duration::ZERO);
+        self.count(Some(failure));
     }
 
     /// Takes note of what a probe of an open breaker found: none for a success. Enough good probes in a row close
@@ -91,7 +91,7 @@ mod tests {
 
     fn breaker() -> Breaker<Database> {
         let limits = Limits {
-            consecutive_failures_max: Some(3),
+            consecutive_failures_max: 3,
             failure_share_max: 0.5,
             calls_min: 10,
             window: Duration::from_secs(30),
