@@ -123,6 +123,7 @@ impl Entry {
         self.status = RunStatus::Processing;
         self.finished_at = None;
         self.failure = None;
+        self.waiting = None;
     }
 
     fn take(&mut self, lease: &Lease) -> Fence {
@@ -201,7 +202,9 @@ impl Lifecycle for MemoryStore {
             (is_open || is_retried) && entry.generation <= fence.generation && entry.epoch <= fence.epoch
         });
         let entry = entry.ok_or_else(|| fenced(fence))?;
-        entry.reopen();
+        if entry.generation < fence.generation {
+            entry.reopen();
+        }
         entry.generation = fence.generation;
         entry.epoch = fence.epoch;
         entry.attempts = fence.counted_attempts();

@@ -2,7 +2,7 @@
 
 use pipeline::run::RunStatus;
 
-use crate::run::RunRecord;
+use crate::{run::RunRecord, waiting::Waiting};
 
 /// Merges a run's row and files. The higher generation wins. Within one generation, an ended run wins, then
 /// the database. The stages are joined. If two records of a stage differ, the winner's is shown.
@@ -14,6 +14,7 @@ pub(super) fn merge(row: Option<RunRecord>, file: Option<RunRecord>) -> Option<R
     };
     let rank = |snapshot: &RunRecord| (snapshot.generation, snapshot.status != RunStatus::Processing);
     let (mut winner, other) = if rank(&file) > rank(&row) { (file, row) } else { (row, file) };
+    winner.waiting = current_wait(&winner, &other).or_else(|| current_wait(&other, &winner));
     for (stage, held) in other.stages {
         match winner.stages.get_mut(&stage) {
             Some(ours) if ours.sha256 == held.sha256 => ours.stored_in = ours.stored_in.and(held.stored_in),
@@ -25,9 +26,74 @@ pub(super) fn merge(row: Option<RunRecord>, file: Option<RunRecord>) -> Option<R
     }
     winner.stored_in = winner.stored_in.and(other.stored_in);
     winner.is_leased |= other.is_leased;
-    winner.waiting = winner.waiting.or(other.waiting);
     winner.request = winner.request.or(other.request);
     winner.accepted_at = winner.accepted_at.or(other.accepted_at);
     winner.report = winner.report.or(other.report);
     Some(winner)
+}
+
+/// The wait in one record, unless the other record shows that it is over. A retry and a stored stage end a wait.
+fn current_wait(one: &RunRecord, other: &RunRecord) -> Option<Waiting> {
+    let knows_retry = one.generation >= other.generation;
+    let knows_stages = other.stages.keys().all(|stage| one.stages.contains_key(stage));
+    one.waiting.filter(|_| knows_retry && knows_stages)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pipeline::{
+        failure::RunFailure,
+        run::{RunId, Stage},
+    };
+
+    use super::*;
+    use crate::{
+        contract::{at, record},
+        run::{StoredIn, StoredStage},
+        waiting::{Postponement, WaitReason},
+    };
+
+    fn waits(generation: i32, stages: &[Stage]) -> RunRecord {
+        let wait = Postponement { reason: WaitReason::LlmError, wait: Duration::ZERO, lost_usd: 0.0 };
+        let held = |stage: &Stage| {
+            let sha256 = String::new();
+            (*stage, StoredStage { record: record(*stage, "one"), sha256, stored_in: StoredIn::FILES })
+        };
+        RunRecord {
+            status: RunStatus::Processing,
+            generation,
+            stages: stages.iter().map(held).collect(),
+            waiting: Some(Waiting::after(None, &wait, at("2026-11-30T12:00:00Z"))),
+            ..RunRecord::of_failure(RunId::parse("r1").unwrap(), RunFailure::cancelled(None))
+        }
+    }
+
+    fn idle(generation: i32, stages: &[Stage]) -> RunRecord {
+        RunRecord { waiting: None, ..waits(generation, stages) }
+    }
+
+    fn waiting(row: &RunRecord, file: &RunRecord) -> bool {
+        merge(Some(row.clone()), Some(file.clone())).unwrap().waiting.is_some()
+    }
+
+    #[test]
+    fn the_wait_may_stand_in_one_store() {
+        assert!(waiting(&waits(1, &[]), &idle(1, &[])));
+        assert!(waiting(&idle(1, &[]), &waits(1, &[])));
+    }
+
+    #[test]
+    fn a_retry_in_one_store_ends_the_wait() {
+        assert!(!waiting(&idle(2, &[]), &waits(1, &[])));
+        assert!(!waiting(&waits(1, &[]), &idle(2, &[])));
+    }
+
+    #[test]
+    fn a_stage_in_one_store_ends_the_wait() {
+        assert!(!waiting(&idle(1, &[Stage::InputProcessing]), &waits(1, &[])));
+        assert!(!waiting(&waits(1, &[]), &idle(1, &[Stage::InputProcessing])));
+        assert!(waiting(&waits(1, &[Stage::InputProcessing]), &idle(1, &[])));
+    }
 }

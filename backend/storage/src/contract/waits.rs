@@ -20,6 +20,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) async fn holds(place: &dyn Place) {
     a_waiting_run_is_claimed_at_its_time(place).await;
     an_overdue_run_is_claimed_to_end_it(place).await;
+    a_retry_ends_a_wait(place).await;
+    a_retry_elsewhere_ends_a_wait(place).await;
 }
 
 fn postponement(reason: WaitReason, wait: Duration) -> Postponement {
@@ -84,4 +86,31 @@ async fn an_overdue_run_is_claimed_to_end_it(place: &dyn Place) {
     let fence = claim_soon(&*store, "two", overdue).await;
     assert_eq!(fence.run, put_back[0].run, "no model is awaited for a suspect");
     store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+}
+
+async fn a_retry_ends_a_wait(place: &dyn Place) {
+    let store = place.open().await;
+    let fence = accepted(&*store, &new_run("retried", "https://a/retried"), "one").await;
+    store.put_back(&fence, &postponement(WaitReason::LlmError, Duration::ZERO)).await.unwrap();
+    let fence = claim_soon(&*store, "two", WaitingRuns::Due).await;
+    store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+    assert!(store.retry(&fence.run, fence.generation).await.unwrap().is_some());
+    assert_eq!(waiting(&*store, &fence).await, None);
+    let fence = claim_soon(&*store, "three", WaitingRuns::None).await;
+    store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
+}
+
+/// The other store took the retry, and this one only sees the claim that followed.
+async fn a_retry_elsewhere_ends_a_wait(place: &dyn Place) {
+    let store = place.open().await;
+    let run = new_run("elsewhere", "https://a/elsewhere");
+    let fence = accepted(&*store, &run, "one").await;
+    store.put_back(&fence, &postponement(WaitReason::LlmError, Duration::ZERO)).await.unwrap();
+    let claimed = Fence { epoch: fence.epoch + 1, owner: "two".to_owned(), ..fence.clone() };
+    store.adopt(&run, &claimed).await.unwrap();
+    assert!(waiting(&*store, &fence).await.is_some(), "the same try of the run");
+    let retried = Fence { generation: fence.generation + 1, epoch: claimed.epoch + 1, ..claimed };
+    store.adopt(&run, &retried).await.unwrap();
+    assert_eq!(waiting(&*store, &fence).await, None);
+    store.finish(&retried, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
 }

@@ -211,6 +211,8 @@ impl Manifest {
         self.status = RunStatus::Processing;
         self.finished_at = None;
         self.error = None;
+        // A retry waits anew.
+        self.waiting = None;
     }
 
     /// How far the run has come here.

@@ -30,7 +30,6 @@ impl Control for MemoryStore {
         entry.generation += 1;
         entry.epoch += 1;
         entry.attempts = 0;
-        entry.waiting = None;
         entry.owner = None;
         Ok(Some(entry.generation))
     }

@@ -106,7 +106,6 @@ impl RunFiles {
         if manifest.has_ended() {
             manifest.generation += 1;
             manifest.attempts = 0;
-            manifest.waiting = None;
             manifest.reopen();
         }
         let fence = self.take(&mut manifest, owner)?;

@@ -38,7 +38,6 @@ impl RunFiles {
         manifest.generation += 1;
         manifest.epoch += 1;
         manifest.attempts = 0;
-        manifest.waiting = None;
         manifest.owner = None;
         // The row in the database, if any, belongs to an earlier generation.
         if db_sync == DbSync::Pending || manifest.database.is_some() {

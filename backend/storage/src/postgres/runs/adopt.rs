@@ -37,6 +37,8 @@ WITH taken AS (
 UPDATE "PipelineRun" SET "status" = 'PROCESSING', "completedAt" = NULL, "duration" = NULL,
   "errorCode" = NULL, "errorStage" = NULL, "errorMessage" = NULL, "errorCanRetry" = NULL,
   "leaseOwner" = $2, "leaseEpoch" = $3, "generation" = $4, "attempts" = $6,
+  "waitingReason" = CASE WHEN "generation" < $4 THEN NULL ELSE "waitingReason" END,
+  "waitingSince" = CASE WHEN "generation" < $4 THEN NULL ELSE "waitingSince" END,
   "requestDigest" = $5, "documentUrl" = COALESCE("documentUrl", $7), "brandId" = COALESCE("brandId", $8),
   "acceptedAt" = COALESCE("acceptedAt", to_timestamp($9::float8 / 1000)),
   "leaseUntil" = now() + interval '15 seconds', "startedAt" = COALESCE("startedAt", now()), "updatedAt" = now()
