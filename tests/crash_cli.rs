@@ -156,6 +156,17 @@ fn the_fallback_analyst_needs_permission() {
 }
 
 #[test]
+fn a_run_names_the_wait_for_its_model() {
+    let fake_model = FakeModel::start(Options::default());
+    let headers = vec![("Retry-After", "2".to_owned())];
+    let body = serde_json::json!({"error": {"code": 429, "message": "slow down"}});
+    fake_model.script([Reply::Status { status: 429, headers, body }]);
+    let output = command(&Run::new(), &fake_model, &[]).output().unwrap();
+    assert_ok(&output);
+    assert_eq!(stderr(&output).matches("LLM_RATE_LIMIT").count(), 1, "{}", stderr(&output));
+}
+
+#[test]
 fn a_run_stops_at_its_cost_limit() {
     let fake_model = FakeModel::start(Options { cost_usd: 0.30, ..Options::default() });
     let run = Run::new();

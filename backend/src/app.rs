@@ -41,6 +41,7 @@ use crate::{
     flags::FlagSource,
     health::Identity,
     http::HttpState,
+    llm::gate::Gate,
     replicas::{DiskReplicas, ReplicaHeartbeat},
     retention::Retention,
     webhooks::WebhookDispatcher,
@@ -58,6 +59,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The analyst's name, for people.
     pub analyst_name: String,
+    /// None with the extractive analyst.
+    pub gate: Option<Arc<Gate>>,
 }
 
 /// Options of a command that override the configuration.
@@ -84,7 +87,7 @@ impl App {
         let choice = overrides.analyst.unwrap_or(analyst.choice);
         let cost_limit_usd = analyst.cost_per_run_usd_max;
         let extra_ca_file = config.documents.extra_ca_file.clone();
-        let Answering { analyst, name: analyst_name, .. } =
+        let Answering { analyst, name: analyst_name, gate } =
             answering(choice, analyst, extra_ca_file, config.work.stage_deadline, &clock)?;
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
@@ -93,6 +96,7 @@ impl App {
             router: Arc::new(Router::files_only(files, clock.clone())),
             clock,
             analyst_name,
+            gate,
         })
     }
 }

@@ -54,6 +54,14 @@ impl Progress {
         }
     }
 
+    /// Prints a line about the current step, which goes on.
+    pub fn note(&self, text: &str) {
+        match self.current.lock().as_ref().and_then(|step| step.spinner.as_ref()) {
+            Some(spinner) => spinner.suspend(|| self.line(text)),
+            None => self.line(text),
+        }
+    }
+
     /// Starts a step.
     pub fn begin(&self, name: &str) {
         let spinner = (self.mode == Mode::Terminal).then(|| {

@@ -1,10 +1,12 @@
 //! `innovation run`: runs the whole pipeline on one document in this process.
 
 use std::{
+    convert::Infallible,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use pipeline::{
@@ -28,6 +30,7 @@ use crate::{
     config::{AnalystChoice, Config},
     documents::{isolate, name},
     lifecycle,
+    worker::wait_reason,
 };
 use foundation::safe_read;
 use storage::{
@@ -92,6 +95,12 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
         Err(failure) => command.failed(&failure),
     }
 }
+
+/// How often the command looks whether the model is paused.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Two pauses end at least this long after each other.
+const NEXT_PAUSE: Duration = Duration::from_millis(500);
 
 struct Command<'a> {
     app: &'a App,
@@ -182,11 +191,38 @@ impl Command<'_> {
         let stored = stored.map(|run| run.stages.into_values().map(|held| held.record).collect());
         let store = LeasedRun::new(router, fence, stored.unwrap_or_default());
         let job = Job { run: self.run_id, store: &store, document: &document, brand, lost_usd };
-        let result = self.app.engine.run(job, &|event| self.show(event), self.cancel).await;
+        let show = |event: StageEvent| self.show(event);
+        let result = tokio::select! {
+            result = self.app.engine.run(job, &show, self.cancel) => result,
+            never = self.tell_waits() => match never {},
+        };
         if let Err(failure) = &result {
             self.progress.failed(&failure.message);
         }
         result
+    }
+
+    /// Says what the model is awaited for, and until when it is not asked.
+    async fn tell_waits(&self) -> Infallible {
+        let mut told = None;
+        loop {
+            let pause = self.app.gate.as_ref().and_then(|gate| gate.pause());
+            if let Some(pause) = pause.filter(|pause| !pause.retry_in.is_zero()) {
+                let until = self.app.clock.now() + pause.retry_in;
+                // Of one pause, only the rest of the wait changes.
+                let is_told =
+                    told.is_some_and(|(code, earlier)| code == pause.code && until < earlier + NEXT_PAUSE);
+                if !is_told {
+                    let reason = wait_reason(pause.code).as_str();
+                    self.progress.note(&format!(
+                        "  … waits for the model ({reason}) until {}",
+                        until.format("%H:%M:%S UTC")
+                    ));
+                    told = Some((pause.code, until));
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     async fn extract(&self, name: &str, bytes: Vec<u8>) -> Result<Document, RunFailure> {
