@@ -25,26 +25,26 @@ fn retry(env: &TestEnv, arguments: &[&str], more: &[(&str, &str)]) -> (Option<i3
 async fn failed_runs_are_shown_then_retried() {
     let env = TestEnv::with_database().await;
     let mut service = env.serve(&[]).await;
-    let body = json!({"error": {"code": 402, "message": "Insufficient credits"}});
+    let body = json!({"error": {"code": 404, "message": "The model does not exist"}});
     env.model.script([Reply::Answer(Wrapping::None)]);
-    env.model.script([Reply::Status { status: 402, headers: Vec::new(), body }]);
+    env.model.script([Reply::Status { status: 404, headers: Vec::new(), body }]);
     service.submit(&env.request("run-1")).await;
-    assert_eq!(service.ended("run-1").await["error"]["code"], "LLM_CREDITS");
+    assert_eq!(service.ended("run-1").await["error"]["code"], "LLM_ERROR");
     let mut lost = env.request("run-2");
     lost["blob_url"] = env.blob.url("sample/none.md").into();
     service.submit(&lost).await;
     assert_eq!(service.ended("run-2").await["status"], "failed");
     service.kill();
 
-    let (code, lines) = retry(&env, &["--code", "LLM_CREDITS"], &[]);
+    let (code, lines) = retry(&env, &["--code", "LLM_ERROR"], &[]);
     assert_eq!((code, lines.len()), (Some(0), 2), "{lines:?}");
     assert_eq!((&lines[0]["run_id"], &lines[0]["outcome"]), (&"run-1".into(), &"would_be_retried".into()));
     assert_eq!(lines[1]["done"], false);
     let open = r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'PROCESSING'"#;
     assert_eq!(env.value(open).await, "0", "it only shows");
-    let (code, lines) = retry(&env, &["--code", "LLM_CREDITS", "--yes"], &[]);
+    let (code, lines) = retry(&env, &["--code", "LLM_ERROR", "--yes"], &[]);
     assert_eq!((code, &lines[0]["outcome"]), (Some(0), &"retried".into()), "{lines:?}");
-    let (code, lines) = retry(&env, &["--code", "LLM_CREDITS", "--yes"], &[]);
+    let (code, lines) = retry(&env, &["--code", "LLM_ERROR", "--yes"], &[]);
     assert_eq!((code, &lines[0]["summary"]["selected"]), (Some(0), &0.into()), "{lines:?}");
     let service = env.serve(&[]).await;
     assert_eq!(service.ended("run-1").await["status"], "complete");
