@@ -192,7 +192,9 @@ async fn replicas_wait_and_recover_together() {
 async fn ends_with_its_own_code(reply: Reply, code: &str, environment: &[(&str, &str)]) {
     let env = if environment == FILE_ONLY { TestEnv::files_only().await } else { env(Duration::ZERO).await };
     let mut settings = environment.to_vec();
-    settings.extend([("LLM_OUTAGE_DEADLINE_SECONDS", "3"), ("LLM_TIMEOUT_SECONDS", "1")]);
+    // On a busy machine, another fault must not look like a timeout.
+    let timeout = if code == "LLM_TIMEOUT" { "1" } else { "30" };
+    settings.extend([("LLM_OUTAGE_DEADLINE_SECONDS", "3"), ("LLM_TIMEOUT_SECONDS", timeout)]);
     let service = env.serve(&settings).await;
     env.model.script(vec![reply; OUTAGE]);
     submit(&env, &service, 8).await;
@@ -205,6 +207,16 @@ async fn ends_with_its_own_code(reply: Reply, code: &str, environment: &[(&str, 
         );
         assert_eq!(status["error"]["can_retry"], true);
     }
+    env.model.clear_script();
+    // The deadline of these tests is shorter than some pauses.
+    let ends_soon =
+        |deep: &Value| deep["model_pause"]["retry_in_seconds"].as_u64().is_none_or(|left| left < 2);
+    service.wait_for_path("/health/deep", |_, deep| ends_soon(deep)).await;
+    for number in 0..8 {
+        let retried = service.call("POST", &format!("/api/pipeline/run-{number}/retry")).await;
+        assert_eq!(retried.status, 202, "{:?}", retried.body);
+    }
+    all_complete(&env, &service, 8).await;
 }
 
 #[tokio::test]
@@ -230,6 +242,22 @@ async fn a_lastingly_refused_key_is_told_as_such() {
 #[tokio::test]
 async fn a_lasting_hang_is_told_as_such() {
     ends_with_its_own_code(Reply::HangBeforeHeaders, "LLM_TIMEOUT", DUAL_WRITE).await;
+}
+
+#[tokio::test]
+async fn a_backlog_starves_no_waiting_run() {
+    let env = env(Duration::from_millis(100)).await;
+    let service = env.serve(&[DATABASE_ONLY, &[("MAX_CONCURRENT_RUNS", "1")]].concat()).await;
+    submit(&env, &service, 20).await;
+    env.query(
+        r#"UPDATE "PipelineRun" SET "leaseOwner" = 'waiting', "leaseUntil" = now(), "waitingReason" = 'LLM_ERROR',
+           "waitingSince" = now() WHERE "id" = 'run-19' AND "leaseUntil" IS NULL"#,
+    )
+    .await;
+    assert_eq!(service.ended("run-19").await["status"], "complete");
+    let backlog =
+        env.value(r#"SELECT count(*)::text FROM "PipelineRun" WHERE "status" = 'PROCESSING'"#).await;
+    assert!(backlog.parse::<usize>().unwrap() > 5, "{backlog} runs were left");
 }
 
 #[tokio::test]

@@ -278,9 +278,8 @@ async fn alone(
         () = lost.cancelled() => return WorkOutcome::Lost,
         () = inner.stopping.cancelled() => return WorkOutcome::Stopped,
     };
-    if let Some(permit) = permit {
-        progress.keep_alone(permit);
-    }
+    let Some(permit) = permit else { return WorkOutcome::Waits(suspects::TURN) };
+    progress.keep_alone(permit);
     match inner.router.count_attempt(fence).await {
         Ok(()) => outcome(inner, fence, start, lost, progress).await,
         Err(error) if error.kind == StorageErrorKind::Fenced => WorkOutcome::Lost,

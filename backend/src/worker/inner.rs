@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -35,6 +36,8 @@ pub(super) struct Inner {
     pub(super) may_have_more: AtomicBool,
     /// Another process may have ended a run of this worker.
     pub(super) doubted: Notify,
+    /// Until then, by the monotonic clock, no run waits to be alone in this worker.
+    pub(super) shared_until: Mutex<Duration>,
     pub(super) tasks: TaskTracker,
     /// The runtime that executes runs, for callers on any runtime.
     pub(super) runtime: Handle,

@@ -55,6 +55,14 @@ pub struct Worker {
     inner: Arc<Inner>,
 }
 
+/// Whether a search for runs asked the stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Stores,
+    /// No slot was free.
+    NoRoom,
+}
+
 /// The right to execute one more run.
 #[derive(Debug)]
 pub struct Slot {
@@ -94,6 +102,7 @@ impl Worker {
             wake: Notify::new(),
             may_have_more: AtomicBool::new(true),
             doubted: Notify::new(),
+            shared_until: Mutex::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             draining: CancellationToken::new(),
@@ -235,12 +244,13 @@ impl Worker {
         // A drain waits for the current claim too, because its runs must be released.
         let _claiming = self.inner.tasks.token();
         let mut was_failing = false;
+        let mut is_poll_due = false;
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_stopping() {
-            // A search for expired leases costs a scan, so it runs once per poll and not after each finished
-            // run.
-            let expired = tokio::select! {
+            // A search for expired leases and waiting runs costs a scan, so it runs once per poll and not after
+            // each finished run. A poll without a free slot stays due, or a backlog would take every slot first.
+            is_poll_due |= tokio::select! {
                 biased;
                 () = self.inner.draining.cancelled() => return,
                 _ = poll.tick() => true,
@@ -250,14 +260,16 @@ impl Worker {
             // claim.
             self.inner.may_have_more.store(true, Ordering::Release);
             let claimed = match model_wait::admission(&self.inner) {
-                Admission::Closed(refusal) => self.park(refusal, expired).await,
+                Admission::Closed(refusal) => self.park(refusal, is_poll_due).await,
                 Admission::Open | Admission::Limited(_) => {
-                    let waiting = if expired { WaitingRuns::Due } else { WaitingRuns::None };
-                    self.claim_and_start(expired, waiting).await
+                    let waiting = if is_poll_due { WaitingRuns::Due } else { WaitingRuns::None };
+                    self.claim_and_start(is_poll_due, waiting).await
                 }
             };
+            // The next poll follows a failed one soon.
+            is_poll_due &= matches!(claimed, Ok(Asked::NoRoom));
             match claimed {
-                Ok(()) => was_failing = false,
+                Ok(_) => was_failing = false,
                 // Log once per outage, not once per second.
                 Err(error) if !was_failing => {
                     was_failing = true;
@@ -269,19 +281,19 @@ impl Worker {
     }
 
     /// Claims as many runs as there is room for, and starts them.
-    async fn claim_and_start(&self, expired: bool, waiting: WaitingRuns) -> Result<(), StorageError> {
+    async fn claim_and_start(&self, expired: bool, waiting: WaitingRuns) -> Result<Asked, StorageError> {
         let free = self.inner.slots.available_permits().min(CLAIM_MAX);
         // Overdue runs end at once and ask no model.
         let is_overdue = matches!(waiting, WaitingRuns::Overdue(_));
         let limit = if is_overdue { free } else { free.min(self.admitted()) };
         if limit == 0 {
-            return Ok(());
+            return Ok(Asked::NoRoom);
         }
         let fences = self.claim(limit, expired, waiting).await?;
         for fence in fences {
             self.start_claimed(fence).await;
         }
-        Ok(())
+        Ok(Asked::Stores)
     }
 
     async fn claim(
@@ -304,10 +316,11 @@ impl Worker {
 
     /// While the model is away, gives queued runs their reason and the begin of their wait, and ends the runs that
     /// have waited for too long.
-    async fn park(&self, refusal: Refusal, expired: bool) -> Result<(), StorageError> {
-        if expired {
+    async fn park(&self, refusal: Refusal, is_poll_due: bool) -> Result<Asked, StorageError> {
+        let mut asked = Asked::Stores;
+        if is_poll_due {
             let overdue = WaitingRuns::Overdue(self.inner.config.outage_deadline);
-            self.claim_and_start(false, overdue).await?;
+            asked = self.claim_and_start(false, overdue).await?;
         }
         let reason = model_wait::reason(refusal.code);
         let postponement = Postponement { reason, wait: refusal.wait, lost_usd: 0.0 };
@@ -317,7 +330,7 @@ impl Worker {
             self.inner.router.forget(&fence.run);
         }))
         .await;
-        Ok(())
+        Ok(asked)
     }
 
     /// How many more runs may ask the model now.

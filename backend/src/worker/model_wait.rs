@@ -55,7 +55,8 @@ pub(super) fn check_overdue(
     Some(RunFailure::new(code, next, message, true))
 }
 
-/// How a run that failed for its model goes on waiting. None if it must fail.
+/// How a run that failed for its model goes on waiting. None if it must fail, because the deadline is over and
+/// the model still away. A model that answers others gets to this run too.
 pub(super) fn after_failure(
     inner: &Inner,
     waiting: Option<&Waiting>,
@@ -65,11 +66,15 @@ pub(super) fn after_failure(
     let reason = WaitReason::of_code(failure.code)?;
     let now = inner.deps.clock.now();
     let lasted = waited(waiting, reason, now);
-    let left = inner.config.outage_deadline.checked_sub(lasted).filter(|left| !left.is_zero())?;
+    let left = inner.config.outage_deadline.checked_sub(lasted).filter(|left| !left.is_zero());
+    let is_away = matches!(admission(inner), Admission::Closed(_));
+    if is_away && left.is_none() {
+        return None;
+    }
     let max = if reason == WaitReason::LlmTimeout { TIMEOUT_WAIT_MAX } else { WAIT_MAX };
     // Half of the time that the outage has lasted doubles the distance between attempts.
     let own = (lasted / 2).clamp(WAIT_MIN, max);
-    let wait = wait.after.unwrap_or_default().max(own).min(left);
+    let wait = wait.after.unwrap_or_default().max(own).min(left.unwrap_or(max));
     Some(Postponement { reason, wait, lost_usd: failure.usage.cost_usd })
 }
 

@@ -3,7 +3,7 @@
 //! A claim numbers the attempts since the last stored stage. The second attempt shares the worker with few
 //! other suspects. The third one runs alone. Only a run whose worker died while it was alone is condemned.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use storage::{Fence, Postponement, WaitReason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +13,13 @@ use super::{crash_loop, inner::Inner, progress::Progress};
 /// How long a suspect without room waits.
 pub(super) const TURN: Postponement =
     Postponement { reason: WaitReason::CrashSuspected, wait: Duration::from_secs(2), lost_usd: 0.0 };
+
+/// How long a run waits to be alone. No other run starts meanwhile, and a run whose end no store takes may hold
+/// its slot for hours. Most runs end within this time.
+const ALONE_WITHIN: Duration = Duration::from_secs(300);
+
+/// How long the worker serves other runs after one could not be alone in time. Other replicas may take that run.
+const SHARED_FOR: Duration = ALONE_WITHIN;
 
 /// How often a run that waits to be alone shows that it is no stalled run.
 const STILL_WAITING: Duration = Duration::from_secs(30);
@@ -31,28 +38,48 @@ pub(super) const fn is_suspect(fence: &Fence) -> bool {
 
 /// Whether there is room for a suspect now.
 pub(super) fn has_room(inner: &Inner, fence: &Fence) -> bool {
+    let is_shared = || inner.deps.clock.monotonic() < *inner.shared_until.lock();
     let active = inner.active.lock();
     let suspects = || active.values().filter(|one| is_suspect(&one.fence) && !one.progress.has_stored());
     if crash_loop::is_last(fence) {
-        !suspects().any(|one| crash_loop::is_last(&one.fence))
+        !is_shared() && !suspects().any(|one| crash_loop::is_last(&one.fence))
     } else {
         suspects().count() < group_max(inner.config.concurrent_runs_max)
     }
 }
 
 /// Waits until no other run is active in this worker, and keeps it so while the permit lives. The caller has one
-/// slot already. No run starts meanwhile: the semaphore serves the waiting caller first.
+/// slot already. No run starts meanwhile: the semaphore serves the waiting caller first. None if the others did
+/// not end in time.
 pub(super) async fn alone(inner: &Inner, progress: &Progress) -> Option<OwnedSemaphorePermit> {
     let others = u32::try_from(inner.config.concurrent_runs_max.saturating_sub(1)).unwrap_or(u32::MAX);
-    let waiting = Semaphore::acquire_many_owned(inner.slots.clone(), others);
-    tokio::pin!(waiting);
-    loop {
-        progress.note(&*inner.deps.clock);
-        // The semaphore is never closed.
-        if let Ok(permit) = tokio::time::timeout(STILL_WAITING, &mut waiting).await {
-            return permit.ok();
-        }
+    let clock = &*inner.deps.clock;
+    let permit = all_within(ALONE_WITHIN, inner.slots.clone(), others, || progress.note(clock)).await;
+    if permit.is_none() {
+        *inner.shared_until.lock() = clock.monotonic() + SHARED_FOR;
     }
+    permit
+}
+
+/// Takes so many slots at once, or none within the limit. It says now and then that it still waits.
+async fn all_within(
+    limit: Duration,
+    slots: Arc<Semaphore>,
+    others: u32,
+    still_waits: impl Fn() + Send,
+) -> Option<OwnedSemaphorePermit> {
+    let waiting = async {
+        let waiting = slots.acquire_many_owned(others);
+        tokio::pin!(waiting);
+        loop {
+            still_waits();
+            // The semaphore is never closed.
+            if let Ok(permit) = tokio::time::timeout(STILL_WAITING, &mut waiting).await {
+                return permit.ok();
+            }
+        }
+    };
+    tokio::time::timeout(limit, waiting).await.ok().flatten()
 }
 
 #[cfg(test)]
@@ -63,5 +90,16 @@ mod tests {
     fn groups_grow_with_the_root_of_the_slots() {
         let groups = [1, 2, 9, 32, 256, 10_000].map(group_max);
         assert_eq!(groups, [1, 2, 3, 6, 16, 100]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_never_ends_blocks_no_worker() {
+        let slots = Arc::new(Semaphore::new(3));
+        let [_suspect, endless] = [(); 2].map(|()| slots.clone().try_acquire_owned().unwrap());
+        let alone = || all_within(ALONE_WITHIN, slots.clone(), 2, || {});
+        assert!(alone().await.is_none());
+        assert!(slots.try_acquire().is_ok(), "others start again");
+        drop(endless);
+        assert_eq!(alone().await.unwrap().num_permits(), 2);
     }
 }
