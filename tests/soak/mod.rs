@@ -43,7 +43,7 @@ const SECONDS: u64 = 45;
 const fn runs_per_minute(files: Files) -> u64 {
     match files {
         Files::OwnDisks => 270,
-        Files::Bucket => 60,
+        Files::Bucket => 30,
     }
 }
 
