@@ -125,13 +125,15 @@ impl Kept {
     }
 }
 
-/// Writes the copy durably.
+/// Writes the copy durably, and removes what a killed process has left half written.
 ///
 /// # Errors
 ///
 /// An error of the file system. The old copy stays.
 pub(super) fn write(folder: &Path, content: &[u8]) -> io::Result<()> {
     let tree = PrivateTree::new(folder.to_owned());
+    tree.make_folder(FOLDER)?;
+    tree.remove_temporaries(FOLDER)?;
     tree.replace(PLACE, content)?;
     tree.flush(FOLDER)
 }
