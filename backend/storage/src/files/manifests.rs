@@ -16,7 +16,7 @@ use crate::{
     files::{
         backend::file_backend::Stored,
         io::{FileIo, lock, unknown},
-        layout::{MANIFEST_FILE, TOMBSTONE_FILE, in_run},
+        layout::{MANIFEST_FILE, OPEN_FOLDER, TOMBSTONE_FILE, in_folder, in_run},
         manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
     },
     ports::lifecycle::Fence,
@@ -115,7 +115,7 @@ impl Manifests {
         }
         // The files did not take the retry at the claim.
         if manifest.generation < fence.generation {
-            manifest.reopen();
+            self.reopen(&mut manifest)?;
         }
         manifest.generation = fence.generation;
         manifest.epoch = fence.epoch;
@@ -124,6 +124,18 @@ impl Manifests {
             manifest.document = Some(document.clone());
         }
         Ok(manifest)
+    }
+
+    /// Undoes the end of a run without writing the manifest. Writes the marker first, by which a search finds an open
+    /// run. A marker without an open run does no harm.
+    fn reopen(&self, manifest: &mut Manifest) -> Result<(), StorageError> {
+        if manifest.has_ended() {
+            let marker = in_folder(OPEN_FOLDER, &manifest.run_id);
+            manifest.flush_with(&marker);
+            self.io.backend.touch(&marker).map_err(|error| self.io.fault(&marker, &error))?;
+        }
+        manifest.reopen();
+        Ok(())
     }
 
     pub(super) fn parse(

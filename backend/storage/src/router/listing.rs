@@ -1,5 +1,7 @@
 //! Runs read from both stores: one run merged, the list from the store that has them all.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use pipeline::run::RunId;
 
@@ -12,6 +14,9 @@ use crate::{
     },
     run::RunRecord,
 };
+
+/// How long a list waits for the tombstones of the files. A bucket answers a hundred small reads in well under a second.
+const TOMBSTONES_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl RunQueries for Router {
@@ -26,7 +31,8 @@ impl RunQueries for Router {
                 Err(error) if error.is_outage() && mode.has_files() => {
                     tracing::warn!(event = "run_list_from_files", %error, "the list of runs comes from this replica's files");
                 }
-                listed => return Ok(self.without_deleted(listed?).await),
+                listed if mode.has_files() => return Ok(self.without_deleted(listed?).await),
+                listed => return listed,
             }
         }
         self.files.list(listing).await
@@ -42,10 +48,11 @@ impl RunQueries for Router {
 
 impl Router {
     /// Removes rows that came back with an older backup, of runs that the files say are deleted. Files that cannot be read
-    /// hide no row.
+    /// in time hide no row.
     async fn without_deleted(&self, mut page: RunPage) -> RunPage {
         let runs: Vec<RunId> = page.runs.iter().map(|run| run.id.clone()).collect();
-        if let Ok(deleted) = self.files.deleted_among(runs).await
+        let looking = tokio::time::timeout(TOMBSTONES_TIMEOUT, self.files.deleted_among(runs));
+        if let Ok(Ok(deleted)) = looking.await
             && !deleted.is_empty()
         {
             page.runs.retain(|run| !deleted.contains(&run.id));

@@ -120,6 +120,18 @@ impl Client {
         Ok(self.read_even_empty(name).await?.filter(|stored| !stored.bytes.is_empty()))
     }
 
+    /// Whether a file is there, without its content. An emptied file counts as absent.
+    pub(super) async fn exists(&self, name: &str) -> io::Result<bool> {
+        let path = self.path(name);
+        let asking = async {
+            match self.store.head(&path).await {
+                Err(Error::NotFound { .. }) => Ok(false),
+                head => Ok(head?.size > 0),
+            }
+        };
+        self.bounded(Access::Read, asking).await
+    }
+
     pub(super) async fn read_all(&self, names: &[String]) -> Vec<io::Result<Option<Stored>>> {
         stream::iter(names).map(|name| self.read(name)).buffered(READS_AT_ONCE).collect().await
     }

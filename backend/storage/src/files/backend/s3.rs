@@ -117,7 +117,7 @@ impl FileBackend for S3 {
     }
 
     fn exists(&self, name: &str) -> io::Result<bool> {
-        Ok(self.read(name)?.is_some())
+        self.wait(self.client.exists(name))
     }
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

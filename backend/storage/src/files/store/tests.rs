@@ -375,6 +375,18 @@ async fn open_markers_of_ended_runs_are_swept() {
 }
 
 #[tokio::test]
+async fn a_reopened_run_is_marked_as_open() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    // The retry reached the row alone.
+    let retried = Fence { generation: fence.generation + 1, epoch: fence.epoch + 1, ..fence };
+    env.store.store_stage(&retried, &record("A case")).await.unwrap();
+    assert!(!env.manifest().has_ended());
+    assert!(env.path("../.open/run-1").exists(), "a search finds it");
+}
+
+#[tokio::test]
 async fn a_newer_manifest_is_left_alone() {
     let env = Fixture::new();
     let fence = env.open().await;
