@@ -174,6 +174,47 @@ async fn lost_files_come_back_from_rows() {
 }
 
 #[tokio::test]
+async fn an_unreadable_run_holds_up_no_other() {
+    let env = TestEnv::with_database().await;
+    let mut service = env.serve(&[]).await;
+    for run in ["foreign", "newer", "link", "after"] {
+        complete(&env, &service, &[run]).await;
+    }
+    service.kill();
+    env.query(r#"ALTER TYPE "RunStatus" ADD VALUE 'ARCHIVED'"#).await;
+    env.query(r#"UPDATE "PipelineRun" SET "status" = 'ARCHIVED' WHERE "id" = 'foreign'"#).await;
+    let newer = env.run_folder("newer").join("run.json");
+    let text = fs::read_to_string(&newer).unwrap().replace("\"version\": 1", "\"version\": 2");
+    fs::write(&newer, text).unwrap();
+    let link = env.run_folder("link").join("run.json");
+    fs::rename(&link, env.folder.path().join("moved")).unwrap();
+    std::os::unix::fs::symlink(env.folder.path().join("moved"), &link).unwrap();
+    env.query(
+        r#"UPDATE "PipelineRun" SET "stage3Output" = NULL, "fullReportMarkdown" = NULL WHERE "id" = 'after'"#,
+    )
+    .await;
+
+    let (code, lines) = reconcile(&env, &["--dry-run"]);
+    let mut named: Vec<&str> = lines.iter().filter_map(|line| line["run_id"].as_str()).collect();
+    named.sort_unstable();
+    assert_eq!((code, named), (Some(3), vec!["after", "link", "newer"]), "{lines:?}");
+    let service = env.serve(&[]).await;
+    env.wait_for_value(
+        r#"SELECT num_nonnulls("stage3Output", "fullReportMarkdown")::text FROM "PipelineRun" WHERE "id" = 'after'"#,
+        "2",
+    )
+    .await;
+    env.assert_both_agree("after").await;
+    let finished = service.wait_for_event("survey_finished").await;
+    assert_eq!(finished["failed"], 2, "{finished}");
+    let deep = service.call("GET", "/health/deep").await.body;
+    assert_eq!(deep["storage"]["reconciliation"]["failed"], 2, "{deep}");
+    let (code, lines) = reconcile(&env, &[]);
+    let failed = lines.last().unwrap()["summary"]["failed"].as_array().map(Vec::len);
+    assert_eq!((code, failed), (Some(1), Some(2)), "{lines:?}");
+}
+
+#[tokio::test]
 async fn runs_of_other_disks_stay_there() {
     let env = TestEnv::with_database().await;
     let one = env.replica("one", &[]).await;

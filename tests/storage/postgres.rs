@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use pipeline::run::{RunStatus, Stage};
 use storage::{
-    Acceptance, End, StorageErrorKind,
+    Acceptance, End, StorageErrorKind, SyncTarget as _,
     contract::{accepted, at, claim, ended_lease, lease, new_run, record, records},
     prelude::*,
 };
@@ -71,6 +71,27 @@ async fn only_a_matching_frontend_row_is_adopted_once() {
     assert_eq!(ended, Acceptance::Existing(RunStatus::Failed));
     let ended = store.accept(&new_run("ended", "https://a/other"), None).await.unwrap();
     assert_eq!(ended, Acceptance::RequestMismatch);
+}
+
+#[tokio::test]
+async fn legacy_rows_bound_each_page_of_outlines() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let store = store(&url);
+    store.accept(&new_run("ours", URL), None).await.unwrap();
+    let legacy = r#"UPDATE "PipelineRun" SET "status" = 'COMPLETED';
+        INSERT INTO "PipelineRun" ("id", "userId", "documentName", "companyName", "status", "pipelineVersion", "createdAt")
+        SELECT 'legacy ' || n, (SELECT min("id") FROM "User"), 'Old', 'Acme', 'COMPLETED', '1.0',
+          timestamp '2020-01-01' + n * interval '1 second' FROM generate_series(1, 3000) AS n"#;
+    query(&url, legacy).await;
+    let (mut pages, mut after, mut is_last) = (Vec::new(), None, false);
+    while !is_last {
+        let page = store.outlines(after.as_ref(), 20).await.unwrap();
+        pages.push(page.rows.len());
+        is_last = page.next.is_none();
+        after = page.next;
+    }
+    assert_eq!(pages, [0, 0, 0, 1], "no page reads more than a thousand rows");
 }
 
 #[tokio::test]

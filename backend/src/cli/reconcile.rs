@@ -216,7 +216,12 @@ async fn plan(args: &Args, reconciler: &Reconciler, runs: &[RunId], compares_all
     let mut differing = 0;
     let mut goes_on = compares_all;
     while goes_on {
-        match reconciler.next_differences(&mut survey).await {
+        let next = reconciler.next_differences(&mut survey).await;
+        for (run, reason) in survey.take_unread() {
+            unread += 1;
+            put_plan(args, &run, &format!("cannot be read: {reason}"));
+        }
+        match next {
             Ok(Some(found)) => {
                 for one in found.iter().filter(|one| !runs.contains(&one.run)) {
                     differing += 1;
@@ -244,12 +249,16 @@ async fn tell_plan(args: &Args, reconciler: &Reconciler, run: &RunId, is_deleted
         Ok(planned) => (planned, true),
         Err(error) => (format!("cannot be read: {error}"), false),
     };
+    put_plan(args, run, &planned);
+    is_read
+}
+
+fn put_plan(args: &Args, run: &RunId, planned: &str) {
     if args.json {
         put_json(&json!({ "run_id": run, "plan": planned }));
     } else {
         put(&format!("{run}: {planned}\n"));
     }
-    is_read
 }
 
 async fn settle_all(args: &Args, reconciler: &Reconciler, runs: Vec<RunId>, compares_all: bool) -> ExitCode {
@@ -267,7 +276,11 @@ async fn settle_all(args: &Args, reconciler: &Reconciler, runs: Vec<RunId>, comp
     let mut survey = Survey::full();
     let mut goes_on = compares_all;
     while goes_on {
-        match reconciler.next_differences(&mut survey).await {
+        let next = reconciler.next_differences(&mut survey).await;
+        for (run, reason) in survey.take_unread() {
+            tell_outcome(args, &mut summary, run, &ReconcileOutcome::Failed { reason });
+        }
+        match next {
             Ok(Some(found)) => {
                 for one in found.into_iter().filter(|one| !seen.contains(&one.run)) {
                     let outcome = reconciler.settle_difference(&one).await;

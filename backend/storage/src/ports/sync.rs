@@ -74,15 +74,22 @@ pub struct Expiry {
     pub deleted_before: Timestamp,
 }
 
-/// Where a page of rows begins: after this time of creation (in milliseconds since 1970) and this run.
-pub type RowKey = (i64, RunId);
+/// Where a page of rows begins: after this time of creation (in milliseconds since 1970) and this id. A row of the frontend
+/// may have an id that names no run.
+pub type RowKey = (i64, String);
+
+/// Outlines from a bounded part of all rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutlinePage {
+    pub rows: Vec<RowOutline>,
+    /// Where the next page begins. None after the last row of all.
+    pub next: Option<RowKey>,
+}
 
 /// An ended row by its digests. Its records are not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowOutline {
     pub run: RunId,
-    /// In milliseconds since 1970.
-    pub created: i64,
     pub status: RunStatus,
     pub generation: i32,
     /// The parts that the row holds, each with the digest that the row says. None where it says none.
@@ -240,12 +247,13 @@ pub trait SyncTarget: Store {
         limit: usize,
     ) -> Result<Vec<RunId>, StorageError>;
 
-    /// Outlines accepted runs that have ended, in the order of their creation, after `after`, at most `limit`.
+    /// Outlines accepted runs that have ended, in the order of their creation, after `after`, at most `limit`. A page may be
+    /// empty where many rows are not such runs.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
-    async fn outlines(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<RowOutline>, StorageError>;
+    async fn outlines(&self, after: Option<&RowKey>, limit: usize) -> Result<OutlinePage, StorageError>;
 
     /// Says how the database knows each of these runs.
     ///

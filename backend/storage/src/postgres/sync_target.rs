@@ -14,7 +14,7 @@ use crate::{
     part::Part,
     ports::{
         lifecycle::Fence,
-        sync::{Expiry, Proof, Row, RowKey, RowOutline, Standing, SyncTarget},
+        sync::{Expiry, OutlinePage, Proof, Row, RowKey, Standing, SyncTarget},
     },
     postgres::{
         comparison, missing_row,
@@ -135,7 +135,7 @@ impl SyncTarget for PostgresStore {
         bounded!(self.pool, Access::Read, |conn| sync::ended_since(conn, since, after, limit))
     }
 
-    async fn outlines(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<RowOutline>, StorageError> {
+    async fn outlines(&self, after: Option<&RowKey>, limit: usize) -> Result<OutlinePage, StorageError> {
         bounded!(self.pool, Access::Read, |conn| comparison::outlines(conn, after, limit))
     }
 

@@ -6,6 +6,8 @@
 pub(crate) mod apply;
 mod compare;
 pub mod export;
+mod failures;
+mod look;
 pub(crate) mod missing_row;
 mod outcome;
 mod pass;

@@ -93,6 +93,7 @@ pub struct ReconcileStatus {
     pub stages_written: usize,
     /// Runs whose row and files differ now; while the database is away, of the last pass.
     pub conflicts: usize,
+    // Runs whose last attempt failed, until they are settled or no longer marked.
     pub failed: usize,
     /// Ended runs of these files whose row is gone, by the last survey.
     pub missing_rows: usize,

@@ -91,7 +91,12 @@ impl Reconciler {
     /// One pass over everything that is marked.
     pub async fn pass(&self) -> ReconcileSummary {
         let runs = match self.marked().await {
-            Ok(runs) => self.due(runs),
+            Ok(marked) => {
+                // Another run's pass says nothing of these.
+                let all: HashSet<&RunId> = marked.iter().collect();
+                self.failed.lock().retain(|run| all.contains(run));
+                self.due(marked)
+            }
             Err(error) => {
                 tracing::warn!(event = "unsynced_runs_unreadable", %error, "what is unsynced cannot be read");
                 return ReconcileSummary::default();
@@ -101,7 +106,12 @@ impl Reconciler {
             return ReconcileSummary::default();
         }
         let begun = self.clock.monotonic();
-        let summary = self.reconcile(runs).await;
+        let summary = self.reconcile(runs.clone()).await;
+        {
+            let mut failed = self.failed.lock();
+            failed.retain(|run| !runs.contains(run));
+            failed.extend(summary.failed.iter().cloned());
+        }
         let elapsed = self.clock.monotonic().saturating_sub(begun);
         tracing::info!(
             event = "reconcile_pass_finished",
@@ -126,7 +136,6 @@ impl Reconciler {
         status.proved = summary.proved;
         status.stages_written = summary.stages_written;
         status.conflicts = summary.conflicts.len();
-        status.failed = summary.failed.len();
         summary
     }
 

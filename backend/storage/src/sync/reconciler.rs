@@ -1,6 +1,13 @@
 //! The reconciler: what its parts share, and how it calls the database.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use pipeline::{
@@ -43,6 +50,10 @@ pub struct Reconciler {
     pub(super) calls: Semaphore,
     pub(super) asked: Notify,
     pub(super) status: Mutex<ReconcileStatus>,
+    /// Marked runs whose last attempt failed.
+    pub(super) failed: Mutex<HashSet<RunId>>,
+    /// Runs that the survey could not settle.
+    pub(super) survey_failures: AtomicUsize,
     /// When each deferred run may be tried again, and how long it waited the last time.
     pub(super) deferred: Mutex<HashMap<RunId, (Duration, Duration)>>,
     /// The time of the newest tombstone that was read.
@@ -70,6 +81,8 @@ impl Reconciler {
             calls: Semaphore::new(DATABASE_CALLS_MAX),
             asked: Notify::new(),
             status: Mutex::default(),
+            failed: Mutex::default(),
+            survey_failures: AtomicUsize::new(0),
             deferred: Mutex::default(),
             tombstones_read_until: Mutex::default(),
         }
@@ -85,7 +98,8 @@ impl Reconciler {
     /// The state of reconciliation.
     #[must_use]
     pub fn status(&self) -> ReconcileStatus {
-        self.status.lock().clone()
+        let failed = self.failed.lock().len() + self.survey_failures.load(Ordering::Relaxed);
+        ReconcileStatus { failed, ..self.status.lock().clone() }
     }
 
     /// Asks for a pass over all marked runs now: the database is back, or the flags have changed.

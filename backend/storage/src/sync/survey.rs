@@ -4,7 +4,12 @@
 //! A survey goes over all ended rows, then over all runs of the files, one bounded slice after the other. It compares digests
 //! that both sides say. A full survey also reads the records and computes their digests anew.
 
-use std::{collections::VecDeque, mem, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    mem,
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, stream};
 use pipeline::run::RunId;
@@ -12,13 +17,13 @@ use pipeline::run::RunId;
 use crate::{
     error::StorageError,
     files::FileOutline,
-    part::Part,
     ports::sync::{RowKey, RowOutline, Standing},
     sync::{
+        failures::Failures,
+        look::{Finding, Trouble},
         outcome::{ReconcileOutcome, ReconcileSummary},
         plan::FilesKnow,
         reconciler::Reconciler,
-        verify::Comparison,
     },
 };
 
@@ -43,6 +48,9 @@ const NAMES_MAX: usize = 20_000;
 
 /// Runs without a row that the alarm names.
 const NAMED_MAX: usize = 10;
+
+/// Unreadable runs, with no readable one between, that mean an outage of the store.
+const UNREAD_MAX: usize = 32;
 
 /// The position of a survey.
 #[derive(Debug)]
@@ -69,6 +77,12 @@ pub struct Survey {
     /// Ended runs of these files whose row is gone, as far as this survey has come.
     without_row: Vec<RunId>,
     without_row_count: usize,
+    /// Runs of the present page that could not be read.
+    skipped: HashSet<RunId>,
+    unread_in_a_row: usize,
+    /// Runs that could not be read, and why.
+    unread: Vec<(RunId, String)>,
+    failures: Failures,
 }
 
 impl Survey {
@@ -84,6 +98,12 @@ impl Survey {
         self.without_row_count
     }
 
+    /// Takes the runs that could not be read since the last call, each with its reason.
+    #[must_use]
+    pub fn take_unread(&mut self) -> Vec<(RunId, String)> {
+        mem::take(&mut self.unread)
+    }
+
     /// Whether this survey has to go on at once.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -92,18 +112,10 @@ impl Survey {
 
     /// Begins anew, with every record.
     fn begin_full(&mut self, now: Duration) {
-        *self = Self { is_full: true, full_at: Some(now), identity: self.identity.take(), ..Self::default() };
+        let failures = mem::take(&mut self.failures);
+        let identity = self.identity.take();
+        *self = Self { is_full: true, full_at: Some(now), identity, failures, ..Self::default() };
     }
-}
-
-/// Why a run is not left as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Finding {
-    /// The files have its tombstone, and the database has its row.
-    Deleted,
-    /// The row has ended, and no manifest can be read here.
-    FilesLost,
-    Differs,
 }
 
 /// A run whose two sides are not the same.
@@ -153,30 +165,49 @@ impl Reconciler {
     /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn survey(&self, survey: &mut Survey) -> Result<Surveyed, StorageError> {
         let begun = self.clock.monotonic();
-        let mut surveyed = Surveyed::default();
+        let mut surveyed = Surveyed { summary: self.retry_failures(survey).await, is_last: false };
+        let compared = self.compare_slice(survey, begun, &mut surveyed).await;
+        let failed = &surveyed.summary.failed;
+        survey.failures.add(failed, self.clock.monotonic());
+        self.survey_failures.store(survey.failures.len(), Ordering::Relaxed);
+        if surveyed.summary.runs > 0 {
+            self.note_survey(&surveyed.summary);
+        }
+        compared?;
+        if surveyed.is_last {
+            self.end_survey(survey);
+        }
+        Ok(surveyed)
+    }
+
+    /// Compares and settles pages until the slice is over.
+    async fn compare_slice(
+        &self,
+        survey: &mut Survey,
+        begun: Duration,
+        surveyed: &mut Surveyed,
+    ) -> Result<(), StorageError> {
         let [on_disk, in_bucket] = QUIET_RUNS;
         let quiet = if self.files().is_on_disk() { on_disk } else { in_bucket };
         let limit = if survey.is_full { PAGE } else { quiet };
         let mut looked_at = 0;
         while !surveyed.is_last {
-            let (found, size) = self.next_page(survey, limit, &mut surveyed).await?;
+            let page = self.next_page(survey, limit, surveyed).await;
+            for (run, reason) in survey.take_unread() {
+                postpone(&mut surveyed.summary, run, reason);
+            }
+            let (found, size) = page?;
             looked_at += size;
-            let summary = self.settle_found(found).await?;
-            let has_failed = !summary.failed.is_empty();
-            surveyed.summary.merge(summary);
+            let settled = self.settle_found(found).await;
+            let has_failed = !settled.failed.is_empty();
+            surveyed.summary.merge(settled);
             let elapsed = self.clock.monotonic().saturating_sub(begun);
             // The next page would fare no better: a disk is full, or a store is away.
             if has_failed || elapsed >= SLICE || !survey.is_full && looked_at >= limit {
                 break;
             }
         }
-        if surveyed.summary.runs > 0 {
-            self.note_survey(&surveyed.summary);
-        }
-        if surveyed.is_last {
-            self.end_survey(survey);
-        }
-        Ok(surveyed)
+        Ok(())
     }
 
     /// The next runs that differ, for a command. None after the last.
@@ -228,23 +259,34 @@ impl Reconciler {
                         return Err(error);
                     }
                 };
-                let (size, last) = (page.len(), page.last().map(|row| (row.created, row.run.clone())));
-                let found = self.findings(page, |row| self.look_at_row(row, survey.is_full)).await;
-                survey.phase = match (&found, last) {
+                let size = page.rows.len();
+                let mut rows = page.rows;
+                rows.retain(|row| !survey.skipped.contains(&row.run));
+                let found = self.look_at_rows(rows, survey).await;
+                survey.phase = match (&found, page.next) {
                     (Err(_), _) => Phase::Rows(after),
-                    (Ok(_), Some(last)) if size == limit => Phase::Rows(Some(last)),
-                    (Ok(_), _) => Phase::Files(VecDeque::new(), None),
+                    (Ok(_), Some(next)) => Phase::Rows(Some(next)),
+                    (Ok(_), None) => Phase::Files(VecDeque::new(), None),
                 };
-                Ok((found?, size))
+                let found = found?;
+                survey.skipped.clear();
+                Ok((found, size))
             }
             Phase::Files(mut names, mut last) => {
                 if names.is_empty() {
-                    (names, last) = self.next_names(last).await?;
+                    match self.next_names(last.clone()).await {
+                        Ok(next) => (names, last) = next,
+                        Err(error) => {
+                            survey.phase = Phase::Files(names, last);
+                            return Err(error);
+                        }
+                    }
                 }
                 let page: Vec<RunId> = names.iter().take(limit).cloned().collect();
                 let found = self.look_at_files(&page, survey).await;
                 if found.is_ok() {
                     names.drain(..page.len());
+                    survey.skipped.clear();
                     surveyed.is_last = page.is_empty();
                 }
                 survey.phase = Phase::Files(names, last);
@@ -266,53 +308,47 @@ impl Reconciler {
         Ok((names.into(), last))
     }
 
-    /// Looks at some runs together.
-    async fn findings<T, F>(
+    /// Looks at some rows together.
+    async fn look_at_rows(
         &self,
-        all: Vec<T>,
-        look: impl Fn(T) -> F,
-    ) -> Result<Vec<(RunId, Finding)>, StorageError>
-    where
-        F: Future<Output = Result<Option<(RunId, Finding)>, StorageError>>,
-    {
-        let mut looks = stream::iter(all.into_iter().map(look)).buffer_unordered(CONCURRENCY);
+        rows: Vec<RowOutline>,
+        survey: &mut Survey,
+    ) -> Result<Vec<(RunId, Finding)>, StorageError> {
+        let is_full = survey.is_full;
+        let mut looks = stream::iter(rows)
+            .map(|row| async move {
+                let looked = self.look_at_row(&row, is_full).await;
+                (row.run, looked)
+            })
+            .buffer_unordered(CONCURRENCY);
         let mut found = Vec::new();
-        while let Some(looked) = looks.next().await {
-            found.extend(looked?);
+        while let Some((run, looked)) = looks.next().await {
+            match looked {
+                Ok(finding) => {
+                    survey.unread_in_a_row = 0;
+                    found.extend(finding.map(|finding| (run, finding)));
+                }
+                Err(trouble) => self.skip(survey, run, trouble)?,
+            }
         }
         Ok(found)
     }
 
-    async fn look_at_row(
-        &self,
-        row: RowOutline,
-        is_full: bool,
-    ) -> Result<Option<(RunId, Finding)>, StorageError> {
-        let run = row.run.clone();
-        if self.is_worked_on(&run) {
-            return Ok(None);
+    /// Goes on without this run, unless its store as a whole fails. The next attempt at the page leaves the run out too, so
+    /// that no run keeps the survey from the others.
+    fn skip(&self, survey: &mut Survey, run: RunId, trouble: Trouble) -> Result<(), StorageError> {
+        let is_outage = trouble.error.is_outage();
+        survey.unread_in_a_row += usize::from(is_outage);
+        survey.skipped.insert(run.clone());
+        survey.unread.push((run, trouble.error.message.clone()));
+        let is_store_away = trouble.is_of_database
+            || !self.files().breaker().is_none_or(|breaker| breaker.is_closed())
+            || survey.unread_in_a_row >= UNREAD_MAX;
+        if is_outage && is_store_away {
+            survey.unread_in_a_row = 0;
+            return Err(trouble.error);
         }
-        let files = self.files().outline(&run).await?;
-        let expects_files = self.write_path.expects_files();
-        let finding = match finding(&row, &files, expects_files) {
-            Some(Finding::FilesLost) if !self.restores_files(&row).await? => None,
-            None if is_full && files.manifest.is_some() => {
-                let differs = matches!(self.compare(&run).await?, Comparison::Differs { .. });
-                Some(Finding::Differs).filter(|_| differs && !row.has_conflict)
-            }
-            finding => finding,
-        };
-        Ok(finding.map(|finding| (run, finding)))
-    }
-
-    /// Whether files that are gone belong here: any file is left, or this disk lasts and no other process keeps runs on a
-    /// disk of its own.
-    async fn restores_files(&self, row: &RowOutline) -> Result<bool, StorageError> {
-        let has_expired = row.finished_at.is_some_and(|at| self.is_expired(at));
-        Ok(self.write_path.expects_files()
-            && !has_expired
-            && (self.rebuilds && self.write_path.keeps_all_files()
-                || self.files().has_anything_of(&row.run).await?))
+        Ok(())
     }
 
     /// The runs of the files that the database holds open, or not at all.
@@ -325,25 +361,27 @@ impl Reconciler {
             return Ok(Vec::new());
         }
         let standings = self.call(|target| async move { target.standings(page).await }).await?;
-        let mut found = Vec::new();
+        let (mut found, mut absent) = (Vec::new(), Vec::new());
         for (run, standing) in standings {
             let is_left = match standing {
                 Standing::Deleted | Standing::Ended => true,
                 Standing::Open { .. } => self.is_worked_on(&run),
                 Standing::Absent => false,
             };
-            if is_left {
+            if is_left || survey.skipped.contains(&run) {
                 continue;
             }
-            let FileOutline { is_deleted, manifest, .. } = self.files().outline(&run).await?;
+            let FileOutline { is_deleted, manifest, .. } = match self.files().outline(&run).await {
+                Ok(outline) => outline,
+                Err(error) => {
+                    self.skip(survey, run, Trouble::of_files(error))?;
+                    continue;
+                }
+            };
+            survey.unread_in_a_row = 0;
             let know = manifest.as_ref().map(FilesKnow::from).unwrap_or_default();
             match standing {
-                Standing::Absent if know.database_had_all() => {
-                    survey.without_row_count += 1;
-                    if survey.without_row.len() < NAMED_MAX {
-                        survey.without_row.push(run);
-                    }
-                }
+                Standing::Absent if know.database_had_all() => absent.push(run),
                 Standing::Absent => {}
                 _ if is_deleted => found.push((run, Finding::Deleted)),
                 // A row that came back with an older backup, or one whose end is under way.
@@ -351,19 +389,40 @@ impl Reconciler {
                 _ => {}
             }
         }
+        survey.without_row_count += absent.len();
+        let room = NAMED_MAX.saturating_sub(survey.without_row.len());
+        survey.without_row.extend(absent.into_iter().take(room));
         Ok(found)
     }
 
-    async fn settle_found(&self, found: Vec<(RunId, Finding)>) -> Result<ReconcileSummary, StorageError> {
+    /// Settles what a page found. A run that cannot be settled holds no other up.
+    async fn settle_found(&self, found: Vec<(RunId, Finding)>) -> ReconcileSummary {
+        let mut summary = ReconcileSummary::default();
         let mut differing = Vec::new();
         for (run, finding) in found {
-            match finding {
-                Finding::Deleted => self.write_path.restore_deletion(&run).await?,
-                Finding::FilesLost if self.rebuild_files(&run).await?.is_none() => {}
-                Finding::FilesLost | Finding::Differs => differing.push(run),
+            let goes_on = match finding {
+                Finding::Deleted => self.write_path.restore_deletion(&run).await.map(|()| false),
+                Finding::FilesLost => self.rebuild_files(&run).await.map(|rebuilt| rebuilt.is_some()),
+                Finding::Differs => Ok(true),
+            };
+            match goes_on {
+                Ok(true) => differing.push(run),
+                Ok(false) => {}
+                Err(error) => postpone(&mut summary, run, error.message),
             }
         }
-        Ok(self.reconcile(differing).await)
+        summary.merge(self.reconcile(differing).await);
+        summary
+    }
+
+    /// Tries the runs again that this survey or an earlier one could not settle.
+    async fn retry_failures(&self, survey: &mut Survey) -> ReconcileSummary {
+        let mut runs = survey.failures.due(self.clock.monotonic());
+        runs.retain(|run| !self.is_worked_on(run));
+        if runs.is_empty() {
+            return ReconcileSummary::default();
+        }
+        self.reconcile(runs).await
     }
 
     fn note_survey(&self, summary: &ReconcileSummary) {
@@ -384,7 +443,7 @@ impl Reconciler {
         if proved > 0 {
             status.last_proof_at = Some(now);
         }
-        (status.proved, status.stages_written, status.failed) = (proved, stages_written, failed);
+        (status.proved, status.stages_written) = (proved, stages_written);
     }
 
     fn end_survey(&self, survey: &mut Survey) {
@@ -404,35 +463,15 @@ impl Reconciler {
             tracing::info!(
                 event = "survey_finished",
                 missing_rows = count,
+                failed = survey.failures.len(),
                 "all ended runs in database and files are compared"
             );
         }
     }
 }
 
-/// Compares the two sides by the digests that they say.
-fn finding(row: &RowOutline, files: &FileOutline, expects_files: bool) -> Option<Finding> {
-    if files.is_deleted {
-        return Some(Finding::Deleted);
-    }
-    let Some(manifest) = &files.manifest else { return Some(Finding::FilesLost) };
-    // A worker, or the search for runs that ended elsewhere, closes an open manifest.
-    if !manifest.has_ended() || row.generation > manifest.generation {
-        return None;
-    }
-    let is_known = row.has_conflict;
-    if (row.generation, row.status) != (manifest.generation, manifest.status) {
-        return Some(Finding::Differs).filter(|_| !is_known);
-    }
-    let stages = manifest.stages.iter().map(|(stage, stored)| (Part::Stage(*stage), &stored.record_sha256));
-    let report = manifest.report.iter().map(|report| (Part::Report, &report.sha256));
-    let mut in_files: std::collections::BTreeMap<Part, &String> = stages.chain(report).collect();
-    in_files.retain(|part, _| !files.lost.contains(part));
-    let is_lacking_row = in_files.keys().any(|part| !row.parts.contains_key(part));
-    let is_lacking_file = expects_files && row.parts.keys().any(|part| !in_files.contains_key(part));
-    let has_other = |(part, digest): (&Part, &Option<String>)| {
-        digest.as_ref().zip(in_files.get(part)).is_some_and(|(ours, theirs)| ours != *theirs)
-    };
-    let differs = is_lacking_row || is_lacking_file || !is_known && row.parts.iter().any(has_other);
-    differs.then_some(Finding::Differs)
+/// Counts and logs a run that could not be settled.
+fn postpone(summary: &mut ReconcileSummary, run: RunId, reason: String) {
+    tracing::warn!(event = "reconcile_postponed", run_id = %run, reason, "[{run}] not reconciled yet");
+    summary.add(run, &ReconcileOutcome::Failed { reason });
 }

@@ -225,6 +225,15 @@ impl Reconciler {
     /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn compare(&self, run: &RunId) -> Result<Comparison, StorageError> {
         let file = self.files().load(run).await?;
+        self.compare_files(run, file).await
+    }
+
+    /// As [`Reconciler::compare`], with files that have been read.
+    pub(super) async fn compare_files(
+        &self,
+        run: &RunId,
+        file: Option<RunRecord>,
+    ) -> Result<Comparison, StorageError> {
         let (row, damaged) = match self.read_row(run).await? {
             Some(row) => (Some(row.snapshot), row.damaged),
             None => (None, BTreeMap::new()),
