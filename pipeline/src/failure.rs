@@ -85,6 +85,8 @@ impl std::fmt::Display for FailureCode {
 pub struct ModelWait {
     /// The shortest wait, if the endpoint stated one.
     pub after: Option<Duration>,
+    /// Whether this call reached the endpoint at all. Others may have closed the way to it.
+    pub was_asked: bool,
 }
 
 /// A run's error, as it is stored, shown and sent.
@@ -140,7 +142,7 @@ impl RunFailure {
                 // After the operator has raised the limit, a retry goes on.
                 let can_retry = error.disposition.can_retry() || code == FailureCode::LlmCostLimit;
                 let wait = match error.disposition {
-                    Disposition::Wait { after } => Some(ModelWait { after }),
+                    Disposition::Wait { after } => Some(ModelWait { after, was_asked: error.attempts > 0 }),
                     Disposition::Retry { .. } | Disposition::Fail => None,
                 };
                 Self { usage: error.usage, wait, ..Self::new(code, Some(stage), error.message, can_retry) }

@@ -124,7 +124,7 @@ async fn health_answers_while_one_address_holds_everything() {
     let limits = ServeLimits {
         connections_max: 40,
         connections_per_address_max: 10,
-        // No connection ends by itself.
+        // Longer than the test, so that the server closes no silent connection.
         header_timeout: Duration::from_secs(60),
         ..ServeLimits::default()
     };

@@ -3,8 +3,8 @@
 //! Each user has a line. A free slot goes to the first line, which then goes to the end of the ring. So a user
 //! with a thousand documents delays another user by one document for each slot.
 //!
-//! Repeat offenders wait longer: all of them together never hold the last slot. They follow after the
-//! others, for at most [`PATIENCE`].
+//! Repeat offenders wait longer: all of them together never hold the last slot. They follow the
+//! others, within [`PATIENCE`].
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

@@ -55,8 +55,8 @@ pub(super) fn check_overdue(
     Some(RunFailure::new(code, next, message, true))
 }
 
-/// How a run that failed for its model goes on waiting. None if it must fail, because the deadline is over and
-/// the model still away. A model that answers others gets to this run too.
+/// How a run that failed for its model goes on waiting. None if it must fail, because its deadline is over. A run
+/// that was not even asked for waits on while the model answers others: its turn comes.
 pub(super) fn after_failure(
     inner: &Inner,
     waiting: Option<&Waiting>,
@@ -68,7 +68,7 @@ pub(super) fn after_failure(
     let lasted = waited(waiting, reason, now);
     let left = inner.config.outage_deadline.checked_sub(lasted).filter(|left| !left.is_zero());
     let is_away = matches!(admission(inner), Admission::Closed(_));
-    if is_away && left.is_none() {
+    if left.is_none() && (is_away || wait.was_asked) {
         return None;
     }
     let max = if reason == WaitReason::LlmTimeout { TIMEOUT_WAIT_MAX } else { WAIT_MAX };

@@ -99,7 +99,7 @@ pub struct RowOutline {
     pub finished_at: Option<Timestamp>,
 }
 
-/// What the database says of a run that the files hold.
+/// The database's knowledge of a run that the files hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It has a tombstone.
