@@ -227,12 +227,12 @@ async fn settle(cluster: &Cluster, problems: &mut Vec<String>) {
         let mut open: Vec<String> = ids(query(&cluster.database_url, OPEN).await).collect();
         let conflicts: Vec<String> = ids(query(&cluster.database_url, CONFLICTS).await).collect();
         let marks = cluster.marked_runs();
-        // What waits for a missing row waits for the operator: see `restore_rows`.
+        // An ended run without a row waits for the operator: see `restore_rows`.
         let with_row: Vec<String> =
             ids(query(&cluster.database_url, r#"SELECT "id" FROM "PipelineRun""#).await).collect();
         let is_waited_for = |mark: &String| {
             let is_of = |run: &String| mark.ends_with(run.as_str());
-            !conflicts.iter().any(is_of) && with_row.iter().any(is_of)
+            !conflicts.iter().any(is_of) && (mark.contains("/.open/") || with_row.iter().any(is_of))
         };
         open.extend(marks.into_iter().filter(is_waited_for));
         if open.is_empty() {
