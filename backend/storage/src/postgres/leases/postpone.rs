@@ -2,9 +2,12 @@
 
 use crate::{
     ports::lifecycle::Fence,
-    postgres::pool::{
-        connections::PooledConn,
-        db_error::{DbError, fenced},
+    postgres::{
+        leases::renew::change_attempt,
+        pool::{
+            connections::PooledConn,
+            db_error::{DbError, fenced},
+        },
     },
     waiting::{Postponement, WAITING_OWNER},
 };
@@ -57,14 +60,5 @@ pub(in crate::postgres) async fn count_attempt(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
 ) -> Result<(), DbError> {
-    let counted = conn
-        .query(COUNT_ATTEMPT)
-        .bind(fence.run.as_str())
-        .bind(&fence.owner)
-        .bind(fence.epoch)
-        .bind(fence.generation)
-        .bind(fence.attempt)
-        .fetch_optional(conn.connection()?)
-        .await?;
-    counted.map(drop).ok_or_else(|| fenced(&fence.run))
+    change_attempt(conn, COUNT_ATTEMPT, fence).await
 }

@@ -68,8 +68,18 @@ SELECT "id", NULL FROM "PipelineRun"
 WHERE "id" = $1 AND "leaseOwner" IS NULL AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'"#;
 
 pub(in crate::postgres) async fn release(conn: &mut PooledConn<'_>, fence: &Fence) -> Result<(), DbError> {
-    let released = conn
-        .query(RELEASE)
+    change_attempt(conn, RELEASE, fence).await
+}
+
+/// Executes a statement that changes the attempts under the fence. $1 run, $2 owner, $3 epoch, $4 generation,
+/// $5 attempt. No row means that the run is no longer ours.
+pub(super) async fn change_attempt(
+    conn: &mut PooledConn<'_>,
+    sql: &'static str,
+    fence: &Fence,
+) -> Result<(), DbError> {
+    let changed = conn
+        .query(sql)
         .bind(fence.run.as_str())
         .bind(&fence.owner)
         .bind(fence.epoch)
@@ -77,5 +87,5 @@ pub(in crate::postgres) async fn release(conn: &mut PooledConn<'_>, fence: &Fenc
         .bind(fence.attempt)
         .fetch_optional(conn.connection()?)
         .await?;
-    released.map(drop).ok_or_else(|| fenced(&fence.run))
+    changed.map(drop).ok_or_else(|| fenced(&fence.run))
 }
