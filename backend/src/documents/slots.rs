@@ -4,7 +4,7 @@
 //! with a thousand documents delays another user by one document for each slot.
 //!
 //! Repeat offenders wait longer: all of them together never hold the last slot. They follow the
-//! others, within [`PATIENCE`].
+//! others, and [`PATIENCE`] bounds their wait.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

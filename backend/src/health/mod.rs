@@ -7,10 +7,12 @@
 //! * In `FILE_ONLY` mode, health does not query the database.
 
 pub mod cached;
+pub mod checks;
 pub mod details;
 mod durability;
 mod figures;
 mod messages;
+pub mod report;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
