@@ -51,10 +51,11 @@ fn document() -> Document {
                 number,
                 text: words(number, WORDS_PER_PAGE),
                 readable: 1.0,
-                running_header_lines: Vec::new(),
+                ..Page::default()
             })
             .collect(),
         warnings: Vec::new(),
+        ..Document::default()
     }
 }
 

@@ -199,7 +199,7 @@ brand_values: [Craft, Care, Calm]
             number: 1,
             text: "Shops that lend tools sell more paint.".into(),
             readable: 1.0,
-            running_header_lines: vec![],
+            ..Page::default()
         };
         Self {
             run: RunId::parse("r1").unwrap(),
@@ -209,6 +209,7 @@ brand_values: [Craft, Care, Calm]
                 title: None,
                 pages: vec![page],
                 warnings: vec![],
+                ..Document::default()
             },
             brand: BrandProfile::from_yaml(BrandId::parse("acme").unwrap(), yaml, None).unwrap(),
             store: Arc::new(MemoryStore::default()),

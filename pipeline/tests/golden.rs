@@ -32,7 +32,7 @@ fn document() -> Document {
         number,
         text: text[pair[0]..pair[1]].to_owned(),
         readable: 1.0,
-        running_header_lines: Vec::new(),
+        ..Page::default()
     });
     Document {
         source_name: "document.txt".to_owned(),
@@ -40,6 +40,7 @@ fn document() -> Document {
         title: Some("The Open Counter".to_owned()),
         pages: pages.collect(),
         warnings: Vec::new(),
+        ..Document::default()
     }
 }
 

@@ -18,18 +18,14 @@ use super::*;
 const LINE: &str = "Shoppers bring the bottle back to the shop.";
 
 fn document() -> Document {
-    let page = |number, text: &str| Page {
-        number,
-        text: text.to_owned(),
-        readable: 1.0,
-        running_header_lines: Vec::new(),
-    };
+    let page = |number, text: &str| Page { number, text: text.to_owned(), readable: 1.0, ..Page::default() };
     Document {
         source_name: "report.pdf".to_owned(),
         format: Format::Pdf,
         title: None,
         pages: vec![page(1, "Cover"), page(2, LINE), page(3, "Prices fell by 12 % in one year.")],
         warnings: Vec::new(),
+        ..Document::default()
     }
 }
 

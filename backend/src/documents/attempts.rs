@@ -22,7 +22,7 @@ pub fn document() -> Document {
             Err(error) => format!("{name}\nrefused {error}"),
         },
         readable: 1.0,
-        running_header_lines: Vec::new(),
+        ..Page::default()
     });
     Document {
         source_name: NAME.to_owned(),
@@ -30,6 +30,7 @@ pub fn document() -> Document {
         title: parent.map(|parent| parent.as_raw_nonzero().to_string()),
         pages: pages.collect(),
         warnings: Vec::new(),
+        ..Document::default()
     }
 }
 

@@ -104,6 +104,7 @@ mod tests {
             text: (*text).to_owned(),
             readable: 0.97,
             running_header_lines: vec![index],
+            ..Page::default()
         };
         let document = Document {
             source_name: "a \"name\".pdf".to_owned(),
@@ -111,6 +112,7 @@ mod tests {
             title: None,
             pages: texts.iter().enumerate().map(page).collect(),
             warnings: vec!["a warning".to_owned()],
+            ..Document::default()
         };
         Reply { confinement: Confinement { landlock_abi: 7, seccomp: true }, result: Ok(document) }
     }

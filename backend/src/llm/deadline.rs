@@ -106,6 +106,7 @@ mod tests {
             title: None,
             pages: Vec::new(),
             warnings: Vec::new(),
+            ..Document::default()
         };
         let input = StageInput {
             run: &RunId::parse("run-1").unwrap(),

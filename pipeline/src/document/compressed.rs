@@ -1,12 +1,12 @@
 //! A compressed document, kept small while a model thinks.
 
 use super::{
-    content::{Document, Page},
+    content::{Document, HiddenText, Page},
     format::Format,
 };
 use crate::compressed::{CompressError, Compressed};
 
-/// A document whose pages are compressed.
+/// A document whose pages and hidden text are compressed.
 #[derive(Debug, Clone)]
 pub struct CompressedDocument {
     pub source_name: String,
@@ -14,34 +14,43 @@ pub struct CompressedDocument {
     pub title: Option<String>,
     pub page_count: usize,
     pub warnings: Vec<String>,
-    pages: Compressed,
+    parts: Compressed,
 }
 
 impl CompressedDocument {
-    /// Compresses the document's pages.
+    /// Compresses the document's pages and hidden text.
     ///
     /// # Errors
     ///
-    /// `CompressError` if the pages cannot be written as JSON, which is a defect.
+    /// `CompressError` if they cannot be written as JSON, which is a defect.
     pub fn new(document: Document) -> Result<Self, CompressError> {
-        let Document { source_name, format, title, pages, warnings } = document;
+        let Document { source_name, format, title, pages, warnings, hidden } = document;
         let page_count = pages.len();
-        Ok(Self { source_name, format, title, page_count, warnings, pages: Compressed::new(&pages)? })
+        Ok(Self {
+            source_name,
+            format,
+            title,
+            page_count,
+            warnings,
+            parts: Compressed::new(&(pages, hidden))?,
+        })
     }
 
     /// The document as it was.
     ///
     /// # Errors
     ///
-    /// `CompressError` if the pages cannot be read back, which is a defect.
+    /// `CompressError` if they cannot be read back, which is a defect.
     pub fn decompress(&self) -> Result<Document, CompressError> {
-        let pages: Vec<Page> = serde_json::from_slice(&self.pages.json()?).map_err(std::io::Error::other)?;
+        let (pages, hidden): (Vec<Page>, Vec<HiddenText>) =
+            serde_json::from_slice(&self.parts.json()?).map_err(std::io::Error::other)?;
         Ok(Document {
             source_name: self.source_name.clone(),
             format: self.format,
             title: self.title.clone(),
             pages,
             warnings: self.warnings.clone(),
+            hidden,
         })
     }
 }
@@ -57,6 +66,7 @@ mod tests {
             text: format!("Page {number}\n\nShoppers bring the bottle back – “again” \u{FFFD}.\n").repeat(50),
             readable: 0.1 + 0.2,
             running_header_lines: vec![0, 7],
+            ..Page::default()
         };
         let document = Document {
             source_name: "a.pdf".to_owned(),
@@ -64,11 +74,12 @@ mod tests {
             title: Some("A".to_owned()),
             pages: (1..=13).map(page).collect(),
             warnings: vec!["One page could not be read.".to_owned()],
+            ..Document::default()
         };
         let text: usize = document.pages.iter().map(|page| page.text.len()).sum();
         let compressed = CompressedDocument::new(document.clone()).unwrap();
         assert_eq!((compressed.decompress().unwrap(), compressed.page_count), (document, 13));
-        assert!(compressed.pages.json().unwrap().len() > text);
-        assert!(compressed.pages.compressed_bytes() * 3 < text);
+        assert!(compressed.parts.json().unwrap().len() > text);
+        assert!(compressed.parts.compressed_bytes() * 3 < text);
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         title: title.or(body.title).or(body.heading),
         pages: body.sections.pages(),
         warnings: Vec::new(),
+        ..RawDocument::default()
     })
 }
 

@@ -8,7 +8,7 @@ use super::{
     html,
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
     markdown, pdf, pptx,
-    raw::RawDocument,
+    raw::{RawDocument, RawPage},
     running_headers, sniff, text, titles, whitespace,
 };
 
@@ -34,6 +34,16 @@ pub fn extract(source_name: &str, bytes: &[u8]) -> Result<Document, DocumentErro
         Format::Html => html::extract(bytes),
         Format::Markdown => markdown::extract(bytes),
         Format::Text => text::extract(bytes),
+        // `sniff` names none of them yet.
+        Format::Xlsx
+        | Format::Odt
+        | Format::Odp
+        | Format::Ods
+        | Format::Csv
+        | Format::Rtf
+        | Format::Mhtml
+        | Format::Epub
+        | Format::Eml => Err(DocumentError::Unsupported("no reader knows it".to_owned())),
     }?;
     finish(source_name, format, raw)
 }
@@ -49,10 +59,13 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
     let mut pages: Vec<Page> = Vec::with_capacity(raw.pages.len());
     let (mut text_bytes, mut has_words) = (0_usize, false);
     for (page, number) in raw.pages.into_iter().zip(1..) {
-        let text = whitespace::normalised(&page.text);
+        let mut marks = page.marks;
+        let text = whitespace::normalised(&page.text, &mut marks);
         text_bytes += text.len();
         has_words = has_words || text.chars().any(char::is_alphanumeric);
-        pages.push(Page { number, text, readable: page.readable, running_header_lines: Vec::new() });
+        let label = page.label.map(|label| whitespace::one_line(&label)).filter(|label| !label.is_empty());
+        let RawPage { readable, is_recognised, .. } = page;
+        pages.push(Page { number, label, text, readable, marks, is_recognised, ..Page::default() });
     }
     if text_bytes > TEXT_BYTES_MAX {
         return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
@@ -63,5 +76,12 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
     running_headers::mark(&mut pages);
     let title = raw.title.map(|title| whitespace::one_line(&title)).filter(|title| !title.is_empty());
     let title = title.map(|title| titles::without_shouting(&title, &titles::abbreviations(&pages)));
-    Ok(Document { source_name: source_name.to_owned(), format, title, pages, warnings: raw.warnings })
+    Ok(Document {
+        source_name: source_name.to_owned(),
+        format,
+        title,
+        pages,
+        warnings: raw.warnings,
+        hidden: raw.hidden,
+    })
 }

@@ -3,14 +3,24 @@
 use serde::{Deserialize, Serialize};
 
 /// The format of a document, by its content and not by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     Pdf,
     Docx,
     Pptx,
+    Xlsx,
+    Odt,
+    Odp,
+    Ods,
+    Csv,
+    Rtf,
     Html,
+    Mhtml,
+    Epub,
+    Eml,
     Markdown,
+    #[default]
     Text,
 }
 
@@ -20,8 +30,13 @@ impl Format {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Pdf => "page",
-            Self::Pptx => "slide",
-            Self::Docx | Self::Html | Self::Markdown | Self::Text => "section",
+            Self::Pptx | Self::Odp => "slide",
+            Self::Xlsx | Self::Ods | Self::Csv => "sheet",
+            Self::Epub => "chapter",
+            Self::Eml => "part",
+            Self::Docx | Self::Odt | Self::Rtf | Self::Html | Self::Mhtml | Self::Markdown | Self::Text => {
+                "section"
+            }
         }
     }
 

@@ -27,7 +27,12 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let whole = read(&source, Scope::Everything);
     let main = if whole.has_main { Some(read(&source, Scope::Main)) } else { None };
     let page = main.filter(|main| main.words > 0).unwrap_or(whole);
-    Ok(RawDocument { title: page.title(), pages: page.sections.pages(), warnings: text::warnings(&source) })
+    Ok(RawDocument {
+        title: page.title(),
+        pages: page.sections.pages(),
+        warnings: text::warnings(&source),
+        ..RawDocument::default()
+    })
 }
 
 /// Decodes a page by its byte order mark, else by the encoding that it declares, else as plain text.

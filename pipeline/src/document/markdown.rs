@@ -19,12 +19,19 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         writer.on(event);
     }
     writer.end_block();
-    Ok(RawDocument { title: writer.title, pages: writer.sections.pages(), warnings: text::warnings(&source) })
+    Ok(RawDocument {
+        title: writer.title,
+        pages: writer.sections.pages(),
+        warnings: text::warnings(&source),
+        ..RawDocument::default()
+    })
 }
 
 #[derive(Debug, Default)]
 struct Writer {
     sections: Sections,
+    /// The level of the heading that is read.
+    heading: Option<u8>,
     block: String,
     /// The number of lists that are open, one in another.
     lists: usize,
@@ -62,6 +69,7 @@ impl Writer {
                 if matches!(level, HeadingLevel::H1 | HeadingLevel::H2) {
                     self.sections.divide();
                 }
+                self.heading = Some(*level as u8);
             }
             Tag::List(_) => {
                 self.end_block();
@@ -92,6 +100,7 @@ impl Writer {
                     self.title = Some(self.block.trim().to_owned());
                 }
                 self.end_block();
+                self.heading = None;
             }
             TagEnd::TableCell => self.cells.push(std::mem::take(&mut self.block)),
             TagEnd::TableHead | TagEnd::TableRow => self.end_row(),
@@ -112,11 +121,7 @@ impl Writer {
 
     fn end_row(&mut self) {
         let line = row(&std::mem::take(&mut self.cells));
-        if self.table_rows == 0 {
-            self.sections.block(&line);
-        } else {
-            self.sections.line(&line);
-        }
+        self.sections.table_row(&line, self.table_rows > 0);
         self.table_rows += 1;
         self.after_item = false;
     }
@@ -126,11 +131,12 @@ impl Writer {
         if block.trim().is_empty() {
             return;
         }
-        let text = if self.in_item { format!("\u{2022} {}", block.trim()) } else { block };
-        if self.in_item && self.after_item {
-            self.sections.line(&text);
+        if self.in_item {
+            self.sections.item(&format!("\u{2022} {}", block.trim()), self.after_item);
+        } else if let Some(level) = self.heading {
+            self.sections.heading(level, &block);
         } else {
-            self.sections.block(&text);
+            self.sections.block(&block);
         }
         self.after_item = self.lists > 0;
         self.in_item = false;

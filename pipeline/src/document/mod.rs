@@ -26,7 +26,7 @@ mod xml;
 
 pub use self::{
     compressed::CompressedDocument,
-    content::{Document, Page},
+    content::{Area, Document, HiddenReason, HiddenText, LineMark, LineRole, Page},
     error::DocumentError,
     extract::extract,
     format::Format,

@@ -79,12 +79,7 @@ mod tests {
         let mut pages: Vec<Page> = texts
             .iter()
             .zip(1..)
-            .map(|(text, number)| Page {
-                number,
-                text: text.clone(),
-                readable: 1.0,
-                running_header_lines: Vec::new(),
-            })
+            .map(|(text, number)| Page { number, text: text.clone(), readable: 1.0, ..Page::default() })
             .collect();
         mark(&mut pages);
         pages.into_iter().map(|page| page.running_header_lines).collect()

@@ -1,7 +1,6 @@
 //! Sections for formats without pages. Each main heading starts one, and each becomes a page.
 
-use super::raw::RawPage;
-use super::text;
+use super::{content::LineRole, raw::RawPage, text};
 
 /// A document without headings is divided into blocks if it has more characters than this.
 const UNDIVIDED_CHARS_MAX: usize = 2 * text::BLOCK_CHARS;
@@ -9,49 +8,64 @@ const UNDIVIDED_CHARS_MAX: usize = 2 * text::BLOCK_CHARS;
 /// Collects blocks of text into sections.
 #[derive(Debug, Default)]
 pub(super) struct Sections {
-    done: Vec<String>,
-    current: String,
+    done: Vec<RawPage>,
+    current: Option<RawPage>,
 }
 
 impl Sections {
     /// Starts a new section, unless the current one is still empty.
     pub(super) fn divide(&mut self) {
-        if !self.current.trim().is_empty() {
-            self.done.push(std::mem::take(&mut self.current));
-        }
-        self.current.clear();
+        self.done.extend(self.current.take());
     }
 
-    /// Adds a paragraph, heading or other block, after an empty line.
+    /// Adds a paragraph or other block, after an empty line.
     pub(super) fn block(&mut self, text: &str) {
-        self.add(text, "\n\n");
+        self.add(text, "\n\n", LineRole::Text);
     }
 
-    /// Adds a line to the block before it: a list item or a table row.
+    /// Adds a heading, after an empty line. Its level counts from 1.
+    pub(super) fn heading(&mut self, level: u8, text: &str) {
+        self.add(text, "\n\n", LineRole::Heading(level.clamp(1, 6)));
+    }
+
+    /// Adds a line to the block before it.
     pub(super) fn line(&mut self, text: &str) {
-        self.add(text, "\n");
+        self.add(text, "\n", LineRole::Text);
     }
 
-    fn add(&mut self, text: &str, separator: &str) {
+    /// Adds a list item, with its bullet or number. `continues` a list, or opens one after an empty line.
+    pub(super) fn item(&mut self, text: &str, continues: bool) {
+        self.add(text, separator(continues), LineRole::ListItem);
+    }
+
+    /// Adds a row, as [`row`] makes it. `continues` a table, or opens one after an empty line.
+    pub(super) fn table_row(&mut self, text: &str, continues: bool) {
+        self.add(text, separator(continues), LineRole::TableRow);
+    }
+
+    fn add(&mut self, text: &str, separator: &str, role: LineRole) {
         let text = text.trim();
-        if text.is_empty() {
-            return;
+        if !text.is_empty() {
+            self.current.get_or_insert_with(|| RawPage::new(String::new())).push(separator, text, role);
         }
-        if !self.current.is_empty() {
-            self.current.push_str(separator);
-        }
-        self.current.push_str(text);
     }
 
     /// The sections as pages.
     pub(super) fn pages(mut self) -> Vec<RawPage> {
         self.divide();
         let undivided = match self.done.as_slice() {
-            [only] if only.chars().count() > UNDIVIDED_CHARS_MAX => Some(text::blocks(only)),
+            [only] if only.text.chars().count() > UNDIVIDED_CHARS_MAX => Some(text::blocks(&only.text)),
             _ => None,
         };
-        undivided.unwrap_or(self.done).into_iter().map(RawPage::new).collect()
+        match undivided {
+            Some(blocks) => blocks.into_iter().map(RawPage::new).collect(),
+            None => self.done,
+        }
     }
+}
+
+fn separator(continues: bool) -> &'static str {
+    if continues { "\n" } else { "\n\n" }
 }
 
 /// The cells of a row in one line, in the same form for every format.

@@ -20,6 +20,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         title: title(&text),
         pages: pages.into_iter().map(RawPage::new).collect(),
         warnings: warnings(&text),
+        ..RawDocument::default()
     })
 }
 

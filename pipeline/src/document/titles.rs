@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn abbreviations_are_known_from_running_text() {
         let text = "THE NHS AND US\nThe NHS pays, and A pays.\n".to_owned();
-        let page = Page { number: 1, text, readable: 1.0, running_header_lines: Vec::new() };
+        let page = Page { number: 1, text, readable: 1.0, ..Page::default() };
         assert_eq!(abbreviations(&[page]), BTreeSet::from(["NHS".to_owned()]));
     }
 }

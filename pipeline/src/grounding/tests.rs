@@ -18,14 +18,10 @@ fn document(pages: &[&str]) -> Document {
         title: None,
         pages: (1..)
             .zip(pages)
-            .map(|(number, text)| Page {
-                number,
-                text: (*text).to_owned(),
-                readable: 1.0,
-                running_header_lines: Vec::new(),
-            })
+            .map(|(number, text)| Page { number, text: (*text).to_owned(), readable: 1.0, ..Page::default() })
             .collect(),
         warnings: Vec::new(),
+        ..Document::default()
     }
 }
 

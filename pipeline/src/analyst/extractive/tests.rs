@@ -43,14 +43,10 @@ fn document(pages: &[&str]) -> Document {
         format: Format::Text,
         title: None,
         pages: pages
-            .map(|(text, number)| Page {
-                number,
-                text: (*text).to_owned(),
-                readable: 1.0,
-                running_header_lines: Vec::new(),
-            })
+            .map(|(text, number)| Page { number, text: (*text).to_owned(), readable: 1.0, ..Page::default() })
             .collect(),
         warnings: Vec::new(),
+        ..Document::default()
     }
 }
 

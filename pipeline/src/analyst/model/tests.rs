@@ -21,14 +21,10 @@ fn document(pages: &[&str]) -> Document {
         pages: pages
             .iter()
             .zip(1..)
-            .map(|(text, number)| Page {
-                number,
-                text: (*text).to_owned(),
-                readable: 1.0,
-                running_header_lines: Vec::new(),
-            })
+            .map(|(text, number)| Page { number, text: (*text).to_owned(), readable: 1.0, ..Page::default() })
             .collect(),
         warnings: Vec::new(),
+        ..Document::default()
     }
 }
 

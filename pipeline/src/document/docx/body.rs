@@ -159,11 +159,10 @@ impl<'d> Body<'d> {
             _ => {}
         }
         let item = matches!((paragraph.role, paragraph.in_list), (Some(Role::ListItem), _) | (None, true));
-        let text = if item { format!("\u{2022} {text}") } else { text.to_owned() };
-        if item && self.after_list_item {
-            self.sections.line(&text);
-        } else {
-            self.sections.block(&text);
+        match paragraph.role {
+            _ if item => self.sections.item(&format!("\u{2022} {text}"), self.after_list_item),
+            Some(Role::Heading(level)) => self.sections.heading(level, text),
+            _ => self.sections.block(text),
         }
         self.after_list_item = item;
     }
@@ -179,11 +178,7 @@ impl<'d> Body<'d> {
             cell.push(' ');
             cell.push_str(&line);
         } else if !line.is_empty() {
-            if table.rows == 0 {
-                self.sections.block(&line);
-            } else {
-                self.sections.line(&line);
-            }
+            self.sections.table_row(&line, table.rows > 0);
             table.rows += 1;
             self.after_list_item = false;
         }

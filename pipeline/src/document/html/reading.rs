@@ -214,11 +214,7 @@ impl Reading {
             return;
         }
         self.words += 1;
-        if self.last == Last::Row {
-            self.sections.line(&line);
-        } else {
-            self.sections.block(&line);
-        }
+        self.sections.table_row(&line, self.last == Last::Row);
         self.last = Last::Row;
     }
 }

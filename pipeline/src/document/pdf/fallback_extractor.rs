@@ -41,7 +41,7 @@ impl FallbackExtractor {
             Some(text)
         })?;
         let readable = readable_share(&text);
-        Some(RawPage { text, readable })
+        Some(RawPage { readable, ..RawPage::new(text) })
     }
 }
 

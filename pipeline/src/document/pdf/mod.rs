@@ -105,7 +105,7 @@ fn extract_with_fallback_only(bytes: &[u8]) -> Result<RawDocument, DocumentError
     let mut document = RawDocument::default();
     let mut text_bytes = 0;
     for number in 1..=count {
-        let page = fallback.page(number).unwrap_or(RawPage { text: String::new(), readable: 0.0 });
+        let page = fallback.page(number).unwrap_or(RawPage { readable: 0.0, ..RawPage::new(String::new()) });
         text_bytes += page.text.len();
         if text_bytes > TEXT_BYTES_MAX {
             return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));

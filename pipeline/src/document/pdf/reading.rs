@@ -84,7 +84,7 @@ impl<'b> Reading<'b> {
         if glyphs.overflowed {
             return Err(DocumentError::TooLarge(format!("page {number} draws too many characters")));
         }
-        let mut page = RawPage { text: text_of(glyphs), readable: glyphs.readable() };
+        let mut page = RawPage { readable: glyphs.readable(), ..RawPage::new(text_of(glyphs)) };
         if page.readable < READABLE_ENOUGH
             && let Some(better) = self.ask_fallback(number).filter(|other| other.readable > page.readable)
         {
