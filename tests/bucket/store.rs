@@ -1,6 +1,13 @@
 //! The file store over a bucket.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use backend::config::{StorageConfig, StoragePlace};
@@ -10,7 +17,7 @@ use object_store::{
     Error, ObjectStore, ObjectStoreExt as _, PutMode, UpdateVersion, aws::AmazonS3Builder, path::Path,
 };
 use pipeline::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     run::{RunId, Stage},
 };
 use storage::{
@@ -26,9 +33,12 @@ use crate::support::s3::{BUCKET, S3};
 const LEASE: Duration = Duration::from_secs(1);
 
 fn store(server: &S3) -> FileStore {
+    store_at(server, Arc::new(SystemClock::default()))
+}
+
+fn store_at(server: &S3, clock: Arc<dyn Clock>) -> FileStore {
     let place = StoragePlace::Bucket(Box::new(S3::config(&server.url())));
     let local = std::env::temp_dir().join("no-documents-are-spooled-here");
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     FileStore::of(
         &StorageConfig { place, retention: None, tombstone_retention: Duration::MAX, local },
         LEASE,
@@ -118,6 +128,39 @@ async fn concurrent_acceptances_of_many_processes_have_one_winner() {
     .await;
     let new = all.iter().filter(|one| matches!(one.as_ref().unwrap(), Acceptance::New(_))).count();
     assert_eq!(new, 1, "{all:?}");
+}
+
+/// The system's clock, some time later.
+#[derive(Debug, Default)]
+struct LaterClock(SystemClock, AtomicU64);
+
+impl Clock for LaterClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic() + Duration::from_secs(self.1.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test]
+async fn an_orphaned_marker_goes_after_a_while() {
+    let server = S3::start();
+    // The process is killed between marker and manifest.
+    server.put(&format!("PUT /{BUCKET}/outputs/.open/run-1 HTTP/1.1\r\nContent-Length: 0"), b"");
+    let clock = Arc::new(LaterClock::default());
+    let store = store_at(&server, clock.clone());
+    let lease = Lease { owner: "one".into(), duration: LEASE };
+    for (later, left) in [(0, 1), (25, 1), (60, 0)] {
+        clock.1.store(later, Ordering::SeqCst);
+        let held = HashSet::new();
+        let claim = Claim { lease: &lease, limit: 1, held: &held, expired: true, waiting: WaitingRuns::Due };
+        assert_eq!(store.claim(claim).await.unwrap(), []);
+        assert_eq!(server.names("outputs/.open/").len(), left, "after {later} s");
+    }
+    let accepted = store.accept(&new_run("run-1", "https://a/1"), None).await.unwrap();
+    assert_eq!(accepted, Acceptance::New(None), "its id is as good as new");
 }
 
 #[tokio::test]

@@ -203,7 +203,7 @@ fn not_kept(error: &std::io::Error) -> RunFailure {
 
 /// Spools the document for a resumed run. Without it, a resumed run downloads the document again.
 async fn spool(router: &Router, fence: &Fence, bytes: Arc<[u8]>) {
-    if let Err(error) = router.files().spool(&fence.run, bytes).await {
+    if let Err(error) = router.files().spool(fence, bytes).await {
         tracing::warn!(event = "document_spool_failed", %error, "[{}] the document could not be spooled", fence.run);
     }
 }

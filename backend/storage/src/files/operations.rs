@@ -294,8 +294,9 @@ impl FileStore {
     ///
     /// `Fenced` if the run was deleted. `Unavailable` if the files cannot be written. `Indeterminate` if a
     /// write may have happened. `CasConflict` if other processes kept changing the run.
-    pub async fn spool(&self, run: &RunId, bytes: Arc<[u8]>) -> Result<(), StorageError> {
-        self.write_one(run, move |files, run| files.spool(run, &bytes)).await
+    pub async fn spool(&self, fence: &Fence, bytes: Arc<[u8]>) -> Result<(), StorageError> {
+        let fence = fence.clone();
+        self.write_one(&fence.run.clone(), move |files, _| files.spool(&fence, &bytes)).await
     }
 
     /// Whether the document is spooled.

@@ -59,6 +59,8 @@ pub(super) struct ObservedRun {
     pub(super) waiting: Option<Waiting>,
     /// Monotonic time of the observation.
     pub(super) at: Duration,
+    /// Monotonic time of the first of the observations without a manifest that no other has interrupted.
+    pub(super) unaccepted_since: Option<Duration>,
 }
 
 impl RunFiles {

@@ -241,14 +241,23 @@ impl RunFiles {
                     owner: manifest.owner,
                     waiting: manifest.waiting,
                     at: now,
+                    unaccepted_since: None,
                 },
                 // The process died before it wrote the manifest or is about to write it, or the folder was
                 // removed.
                 Ok(None) => {
-                    if let Err(error) = self.clear_unaccepted(run) {
+                    let since = known.get(run).and_then(|look| look.unaccepted_since).unwrap_or(now);
+                    if let Err(error) = self.clear_unaccepted(run, now.saturating_sub(since)) {
                         tracing::warn!(event = "acceptance_leftover_not_removed", run_id = %run, %error, "failed to remove the files of an incomplete acceptance");
                     }
-                    ObservedRun { accepted_at: None, owner: None, has_row: false, waiting: None, at: now }
+                    ObservedRun {
+                        accepted_at: None,
+                        owner: None,
+                        has_row: false,
+                        waiting: None,
+                        at: now,
+                        unaccepted_since: Some(since),
+                    }
                 }
                 Err(error) => {
                     tracing::error!(event = "run_claim_rejected", run_id = %run, %error, "run cannot be claimed");

@@ -1,5 +1,7 @@
 //! Removes the remains of killed processes, and markers that no longer hold.
 
+use std::time::Duration;
+
 use pipeline::run::{RunId, Stage};
 
 use crate::{
@@ -9,6 +11,9 @@ use crate::{
         run_files::RunFiles,
     },
 };
+
+/// From an acceptance's marker to its manifest: many times the limit of a write, and of its repetition.
+const ACCEPTANCE_MAX: Duration = Duration::from_secs(30);
 
 impl RunFiles {
     /// Removes half-written files of killed processes. The caller holds the run's lock, so nobody else writes
@@ -46,10 +51,16 @@ impl RunFiles {
     }
 
     /// Removes the remains of a process that was killed before it wrote the manifest. No caller was told that
-    /// the run is accepted. Without a lock, another process may be accepting the run, so its files stay.
-    pub(in crate::files) fn clear_unaccepted(&self, run: &RunId) -> Result<(), StorageError> {
+    /// the run is accepted. Where nothing locks, another process may be accepting the run, so its files stay until
+    /// they have been without a manifest for longer than an acceptance takes.
+    pub(in crate::files) fn clear_unaccepted(
+        &self,
+        run: &RunId,
+        observed_for: Duration,
+    ) -> Result<(), StorageError> {
         let _lock = match self.io.lock(run) {
-            Ok(Some(lock)) => lock,
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) if observed_for > ACCEPTANCE_MAX => None,
             Ok(None) => return Ok(()),
             Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),

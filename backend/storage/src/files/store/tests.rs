@@ -323,10 +323,23 @@ async fn the_spooled_document_stays_until_the_end() {
     let env = Fixture::new();
     let fence = env.open().await;
     assert_eq!(env.store.spooled(&env.run).await.unwrap(), None);
-    env.store.spool(&env.run, b"%PDF"[..].into()).await.unwrap();
+    env.store.spool(&fence, b"%PDF"[..].into()).await.unwrap();
     assert_eq!(env.store.spooled(&env.run).await.unwrap().as_deref(), Some(&b"%PDF"[..]));
     env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
     assert_eq!(env.store.spooled(&env.run).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_late_worker_spools_no_document() {
+    let env = Fixture::new();
+    let late = env.open().await;
+    env.store.release(&late).await.unwrap();
+    let next = env.open().await;
+    env.store.spool(&late, b"%PDF"[..].into()).await.unwrap();
+    assert_eq!(env.store.spooled(&env.run).await.unwrap(), None, "the run has another owner");
+    env.store.finish(&next, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    env.store.spool(&next, b"%PDF"[..].into()).await.unwrap();
+    assert_eq!(env.store.spooled(&env.run).await.unwrap(), None, "the run has ended");
 }
 
 #[tokio::test]
