@@ -198,6 +198,39 @@ async fn a_takeover_needs_no_database() {
 }
 
 #[tokio::test]
+async fn a_takeover_waits_for_stages_of_the_row_alone() {
+    let (mut env, server) = (world_with_database().await, S3::start());
+    let url = server.url();
+    let flags = env.folder.path().join("flags");
+    let flip = |files: bool| {
+        std::fs::write(flags.with_extension("next"), format!("ENABLE_FILE_FALLBACK={files}\n")).unwrap();
+        std::fs::rename(flags.with_extension("next"), &flags).unwrap();
+    };
+    flip(true);
+    let flagged = [("FLAGS_FILE", flags.to_str().unwrap())];
+    let (mut one, two) =
+        tokio::join!(replica(&env, &url, "one", &flagged), replica(&env, &url, "two", &flagged));
+    one.submit(&env.request("run-1")).await;
+    one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    flip(false);
+    let in_row =
+        r#"SELECT num_nonnulls("stage1Output", "stage2Output", "stage3Output")::text FROM "PipelineRun""#;
+    env.wait_for_value(in_row, "3").await;
+    env.postgres().stop(Stop::Immediate);
+    one.kill();
+    flip(true);
+    // It has the files, which know less than the row.
+    two.wait_for_run_event("run-1", "write_retried").await;
+    env.postgres().start_again();
+    assert_eq!(two.ended("run-1").await["status"], "complete");
+    let paid = calls(&env.model);
+    assert_eq!(paid[..3], [1; 3], "what only the row has is not paid twice");
+    env.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "COMPLETED").await;
+    let conflicts = r#"SELECT COALESCE(cardinality("conflictedStages"), 0)::text FROM "PipelineRun""#;
+    assert_eq!(env.value(conflicts).await, "0");
+}
+
+#[tokio::test]
 async fn the_command_stores_its_run_in_the_bucket() {
     let server = S3::start();
     let run = |document: &str| {

@@ -64,6 +64,10 @@ pub struct Manifest {
     /// The parts of the run that the database holds. None for a run without a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSide>,
+    /// Whether the row has, or is about to get, stages that the files lack because the operator has switched them off. Then
+    /// nobody resumes the run by its files alone: it would pay for these stages again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub row_is_ahead: bool,
     /// The last proof that the database holds the same content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,

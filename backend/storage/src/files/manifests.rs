@@ -56,6 +56,7 @@ impl Manifests {
             error: None,
             lost_usd: 0.0,
             database: None,
+            row_is_ahead: false,
             proof: None,
             webhooks: Vec::new(),
             etag: None,

@@ -288,6 +288,20 @@ impl FileStore {
         self.files.manifests.note_document(run, None);
     }
 
+    /// Notes whether the row has stages that the files lack, because the operator has switched the files off.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the files do not know the run. `Fenced` if another process owns it. `Unavailable` if the files cannot
+    /// be written. `Indeterminate` if a write may have happened. `CasConflict` if other processes kept changing the run.
+    pub async fn set_row_is_ahead(&self, fence: &Fence, is_ahead: bool) -> Result<(), StorageError> {
+        let held = fence.clone();
+        self.write_one(&fence.run, move |files, _| {
+            files.update(&held, |manifest| manifest.row_is_ahead = is_ahead)
+        })
+        .await
+    }
+
     /// Stores the document durably, so that a resumed run need not download it again.
     ///
     /// # Errors
@@ -295,8 +309,8 @@ impl FileStore {
     /// `Fenced` if the run was deleted. `Unavailable` if the files cannot be written. `Indeterminate` if a
     /// write may have happened. `CasConflict` if other processes kept changing the run.
     pub async fn spool(&self, fence: &Fence, bytes: Arc<[u8]>) -> Result<(), StorageError> {
-        let fence = fence.clone();
-        self.write_one(&fence.run.clone(), move |files, _| files.spool(&fence, &bytes)).await
+        let held = fence.clone();
+        self.write_one(&fence.run, move |files, _| files.spool(&held, &bytes)).await
     }
 
     /// Whether the document is spooled.

@@ -73,14 +73,15 @@ impl Router {
         }
         let Some(manifest) = self.files.manifest(&fence.run).await? else { return Ok(()) };
         let is_alone = self.config.presence.is_alone();
-        if !must_take_row(&FilesKnow::from(&manifest), manifest.generation, is_alone) {
+        let row_is_ahead = manifest.row_is_ahead;
+        if !row_is_ahead && !must_take_row(&FilesKnow::from(&manifest), manifest.generation, is_alone) {
             return Ok(());
         }
         self.register_active(fence, manifest.new_run(), HashSet::new());
         match self.take_row(fence).await {
             // All replicas share these files, and the claim there was a compare-and-swap. The row follows with a later write, or
             // with a renewal.
-            Err(error) if error.is_outage() && self.files.has_shared_create_if_absent() => {
+            Err(error) if error.is_outage() && self.files.has_shared_create_if_absent() && !row_is_ahead => {
                 tracing::warn!(event = "run_resumed_by_files", run_id = %fence.run, %error, "[{}] goes on by its files; the database is away", fence.run);
                 Ok(())
             }
@@ -115,7 +116,13 @@ impl Router {
         let steps = plan(Trigger::Claim, &sides);
         let work = Work { run, fence, new: None, row: Some(&row), row_version: None, file: Some(&file) };
         // The mark of an ended run stays until reconciliation has proved both sides equal, or reported what differs.
-        Ok(apply(self, &steps, &work).await?.has_ended_row)
+        let has_ended_row = apply(self, &steps, &work).await?.has_ended_row;
+        if sides.expects_files
+            && manifest.is_some_and(|manifest| manifest.row_is_ahead && !manifest.has_ended())
+        {
+            self.note_file(&self.files.set_row_is_ahead(fence, false).await);
+        }
+        Ok(has_ended_row)
     }
 
     /// Releases a run that another replica has. In files it ends as its row has, or waits for the next claim.

@@ -74,6 +74,9 @@ impl Router {
                 Ok(())
             }
             Mode::DatabaseOnly => {
+                if matches!(write, Write::Stage(_)) {
+                    self.note_row_is_ahead(fence).await;
+                }
                 self.write_database(fence, write).await?;
                 match write {
                     Write::Stage(_) => self.active.note_files_incomplete(&fence.run),
@@ -82,6 +85,20 @@ impl Router {
                 Ok(())
             }
             Mode::DualWrite => self.write_both(fence, write).await,
+        }
+    }
+
+    /// Tells the files of a run that began there, once, that from now on only the row has its stages. Without the files'
+    /// answer the run goes on: the operator may have switched them off because they are away.
+    async fn note_row_is_ahead(&self, fence: &Fence) {
+        if self.active.are_files_incomplete(&fence.run) {
+            return;
+        }
+        match self.files.set_row_is_ahead(fence, true).await {
+            Err(error) if error.kind != StorageErrorKind::NotFound => {
+                tracing::warn!(event = "manifest_update_failed", %error, "[{}] the files do not know that its row is ahead", fence.run);
+            }
+            _ => {}
         }
     }
 

@@ -100,6 +100,7 @@ impl RunFiles {
         manifest.status = status;
         manifest.finished_at = Some(at_time.max(manifest.accepted_at));
         manifest.owner = None;
+        manifest.row_is_ahead = false;
         manifest.database = match db_sync {
             DbSync::NotTracked => manifest.database,
             DbSync::Synced | DbSync::Diverged => Some(DatabaseSide { has_row: true, has_end: true }),
