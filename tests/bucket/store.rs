@@ -27,21 +27,25 @@ use storage::{
     prelude::*,
 };
 
-use crate::support::s3::{BUCKET, S3};
+use crate::support::{
+    proxy::Proxy,
+    s3::{BUCKET, S3},
+    wait::eventually,
+};
 
 /// Long enough for a beat to come in time, short enough for a death to be waited for.
 const LEASE: Duration = Duration::from_secs(1);
 
 fn store(server: &S3) -> FileStore {
-    store_at(server, Arc::new(SystemClock::default()))
+    store_at(&server.url(), LEASE, Arc::new(SystemClock::default()))
 }
 
-fn store_at(server: &S3, clock: Arc<dyn Clock>) -> FileStore {
-    let place = StoragePlace::Bucket(Box::new(S3::config(&server.url())));
+fn store_at(url: &str, lease: Duration, clock: Arc<dyn Clock>) -> FileStore {
+    let place = StoragePlace::Bucket(Box::new(S3::config(url)));
     let local = std::env::temp_dir().join("no-documents-are-spooled-here");
     FileStore::of(
         &StorageConfig { place, retention: None, tombstone_retention: Duration::MAX, local },
-        LEASE,
+        lease,
         clock,
     )
     .unwrap()
@@ -150,7 +154,7 @@ async fn an_orphaned_marker_goes_after_a_while() {
     // The process is killed between marker and manifest.
     server.put(&format!("PUT /{BUCKET}/outputs/.open/run-1 HTTP/1.1\r\nContent-Length: 0"), b"");
     let clock = Arc::new(LaterClock::default());
-    let store = store_at(&server, clock.clone());
+    let store = store_at(&server.url(), LEASE, clock.clone());
     let lease = Lease { owner: "one".into(), duration: LEASE };
     for (later, left) in [(0, 1), (25, 1), (60, 0)] {
         clock.1.store(later, Ordering::SeqCst);
@@ -161,6 +165,25 @@ async fn an_orphaned_marker_goes_after_a_while() {
     }
     let accepted = store.accept(&new_run("run-1", "https://a/1"), None).await.unwrap();
     assert_eq!(accepted, Acceptance::New(None), "its id is as good as new");
+}
+
+#[tokio::test]
+async fn an_unreleased_run_is_claimed_again() {
+    let server = S3::start();
+    let mut network = Proxy::start(server.address).await;
+    // Longer than the test: its owner lives.
+    let minute = Duration::from_secs(60);
+    let store = store_at(&network.url(&server.url()), minute, Arc::new(SystemClock::default()));
+    let lease = Lease { owner: "one".into(), duration: minute };
+    let held = HashSet::new();
+    let claim = || Claim { lease: &lease, limit: 1, held: &held, expired: true, waiting: WaitingRuns::Due };
+    store.accept(&new_run("run-1", "https://a/1"), None).await.unwrap();
+    let fence = store.claim(claim()).await.unwrap().remove(0);
+    network.refuse().await;
+    assert!(store.release(&fence).await.unwrap_err().is_outage());
+    network.mend().await;
+    let again = eventually("the run is claimed", async || store.claim(claim()).await.ok()?.pop()).await;
+    assert_eq!((again.run, again.epoch), (fence.run, fence.epoch + 1));
 }
 
 #[tokio::test]

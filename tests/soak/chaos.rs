@@ -318,6 +318,18 @@ impl Cluster {
         marks.map(|mark| mark.unwrap().path().display().to_string()).collect()
     }
 
+    /// Whether any files know the run.
+    pub(super) fn has_manifest(&self, run: &str) -> bool {
+        match &self.bucket {
+            Some(bucket) => bucket.object(&format!("outputs/{run}/run.json")).is_some(),
+            None => {
+                let file =
+                    |replica: &Replica| replica.base.join("data/test-outputs").join(run).join("run.json");
+                self.replicas.iter().any(|replica| file(replica).exists())
+            }
+        }
+    }
+
     /// The replicas whose files are to be compared: one of those that share a bucket is enough.
     pub(super) fn file_stores(&self) -> &[Replica] {
         if self.bucket.is_some() { &self.replicas[..1] } else { &self.replicas }

@@ -133,7 +133,8 @@ async fn soak(cluster: &Cluster, events: &[Event], runs: usize) -> Vec<String> {
     retry_failed(cluster, &client, runs, &mut problems).await;
     println!("settled {:.0} s after the last fault", (start.elapsed().saturating_sub(soak)).as_secs_f64());
 
-    verdict::ends(&verdict::rows(cluster).await, runs, &mut problems);
+    let lost = verdict::lost_with_backup(cluster, since);
+    verdict::ends(&verdict::rows(cluster).await, runs, &lost, &mut problems);
     verdict::digests(cluster, &mut problems).await;
     let conflicts = verify(cluster, &mut problems);
     let calls = Calls::read(cluster, since);

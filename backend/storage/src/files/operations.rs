@@ -283,6 +283,14 @@ impl FileStore {
         self.files.manifests.note_document(run, Some(document));
     }
 
+    /// Remembers a run that could not be released: its owner is this process, which lives and does not work on it. Only this
+    /// process may claim it, and its next search does.
+    pub(super) fn note_release(&self, fence: &Fence, released: &Result<(), StorageError>) {
+        if released.as_ref().is_err_and(StorageError::is_outage) {
+            self.files.owners.note_indeterminate(&fence.run);
+        }
+    }
+
     /// Drops the remembered document summary once this process stops working on the run.
     pub fn forget(&self, run: &RunId) {
         self.files.manifests.note_document(run, None);

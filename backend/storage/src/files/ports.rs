@@ -69,12 +69,17 @@ impl Lifecycle for FileStore {
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StorageError> {
-        self.write_with(&fence.run, fence, RunFiles::release).await
+        let released = self.write_with(&fence.run, fence, RunFiles::release).await;
+        self.note_release(fence, &released);
+        released
     }
 
     async fn put_back(&self, fence: &Fence, postponement: &Postponement) -> Result<(), StorageError> {
         let postponement = *postponement;
-        self.write_with(&fence.run, fence, move |files, fence| files.postpone(fence, &postponement)).await
+        let work = move |files: &RunFiles, fence: &Fence| files.postpone(fence, &postponement);
+        let released = self.write_with(&fence.run, fence, work).await;
+        self.note_release(fence, &released);
+        released
     }
 
     async fn count_attempt(&self, fence: &Fence) -> Result<(), StorageError> {
