@@ -46,6 +46,9 @@ use storage::{
 /// notifications. A run may wait one second after its lease; this is half of it.
 const POLL: Duration = Duration::from_millis(500);
 
+/// A lease is renewed five times before it ends: four renewals may fail.
+pub const RENEWALS_PER_LEASE: u32 = 5;
+
 /// The most runs that one claim takes, so that replicas share a backlog.
 const CLAIM_MAX: usize = 32;
 
@@ -289,10 +292,17 @@ impl Worker {
         if limit == 0 {
             return Ok(Asked::NoRoom);
         }
-        let fences = self.claim(limit, expired, waiting).await?;
-        for fence in fences {
-            self.start_claimed(fence).await;
+        let began = self.inner.deps.clock.monotonic();
+        let mut fences = self.claim(limit, expired, waiting).await?;
+        // Slow files may have taken a good part of the leases that the database gave at the beginning of the claim.
+        let claim_took = self.inner.deps.clock.monotonic().saturating_sub(began);
+        if claim_took > self.lease().duration / RENEWALS_PER_LEASE && !fences.is_empty() {
+            // Without an answer the work begins: it checks its lease before each paid stage.
+            let lost = self.inner.router.renew(self.lease(), &fences).await.unwrap_or_default();
+            fences.retain(|fence| !lost.contains(&fence.run));
         }
+        // At once: the leases of the others run while one is put back.
+        join_all(fences.into_iter().map(|fence| self.start_claimed(fence))).await;
         Ok(Asked::Stores)
     }
 
@@ -373,6 +383,21 @@ impl Worker {
             let lost = self.inner.router.renew(self.lease(), &fences).await?;
             self.stop_lost(&fences, &lost);
         }
+        Ok(Renewal::of(fences.len()))
+    }
+
+    /// Takes the rows of active runs that came from shared files, and stops the runs that belong to somebody else.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the stores. The rows are taken later.
+    pub async fn take_rows(&self) -> Result<Renewal, StorageError> {
+        if self.inner.stopping.is_cancelled() {
+            return Ok(Renewal::Ended);
+        }
+        let fences = self.fences();
+        let lost = self.inner.router.take_rows_of_shared_files(&fences).await?;
+        self.stop_lost(&fences, &lost);
         Ok(Renewal::of(fences.len()))
     }
 

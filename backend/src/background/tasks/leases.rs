@@ -6,11 +6,8 @@ use async_trait::async_trait;
 
 use crate::{
     background::{Outcome, Pass, Schedule, Task, TaskError},
-    worker::{Renewal, Worker},
+    worker::{RENEWALS_PER_LEASE, Renewal, Worker},
 };
-
-/// A lease is renewed five times before it ends: four renewals may fail.
-const RENEWALS_PER_LEASE: u32 = 5;
 
 /// Between two looks for runs that others have ended: paid work stops within a second of that.
 const VERIFY_PERIOD: Duration = Duration::from_millis(500);
@@ -43,6 +40,36 @@ impl Task for RenewLeases {
         self.worker.report_stalled();
         Ok(match self.worker.renew_leases().await? {
             Renewal::Renewed { leases } => Outcome::done(format!("{leases} leases renewed")),
+            Renewal::NoRuns => Outcome::done("no run is worked on"),
+            Renewal::Ended => Outcome::Finished("the worker has stopped"),
+        })
+    }
+}
+
+/// Takes the rows of runs that came from shared files while the database was away. A task of its own, because it reads files,
+/// and a slow bucket must not hold up the leases.
+#[derive(Debug)]
+pub struct TakeRows {
+    pub worker: Worker,
+}
+
+#[async_trait]
+impl Task for TakeRows {
+    fn name(&self) -> &'static str {
+        "row_takeover"
+    }
+
+    fn schedule(&self) -> Schedule {
+        renewals(&self.worker)
+    }
+
+    fn log_outage(&self, error: &TaskError) {
+        tracing::warn!(event = "rows_not_taken", task = self.name(), %error, "rows of runs that came from files could not be taken; will retry");
+    }
+
+    async fn pass(&mut self, _: &Pass<'_>) -> Result<Outcome, TaskError> {
+        Ok(match self.worker.take_rows().await? {
+            Renewal::Renewed { .. } => Outcome::done("every run has its row"),
             Renewal::NoRuns => Outcome::done("no run is worked on"),
             Renewal::Ended => Outcome::Finished("the worker has stopped"),
         })

@@ -13,7 +13,7 @@ use crate::{
             database_probe::DatabaseProbe,
             file_probe::FileProbe,
             flags_file::FlagsFile,
-            leases::{RenewLeases, RenewRetainedLeases, VerifyLeases},
+            leases::{RenewLeases, RenewRetainedLeases, TakeRows, VerifyLeases},
             notifications::Notifications,
             reconcile::Reconcile,
             removals::FinishRemovals,
@@ -104,6 +104,7 @@ fn start_worker(service: &Service) {
     tokio::spawn(async move { worker.claim_until_told().await });
     let (background, worker) = (&service.background, &service.worker);
     background.start(Lifetime::Process, RenewLeases { worker: worker.clone() });
+    background.start(Lifetime::Process, TakeRows { worker: worker.clone() });
     background.start(Lifetime::Process, RenewRetainedLeases { worker: worker.clone() });
     background.start(Lifetime::Process, VerifyLeases { worker: worker.clone() });
 }

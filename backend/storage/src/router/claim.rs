@@ -15,9 +15,6 @@ use crate::{
 /// runs.
 const RENEWALS_PER_STATEMENT: usize = 500;
 
-/// The most rows that one renewal takes, so that it does not delay the next.
-const ROWS_PER_RENEWAL: usize = 20;
-
 /// Whether the manifest would not yield to the fence: it is further, or as far in somebody else's hands.
 fn is_behind(fence: &Fence, manifest: &Manifest) -> bool {
     let (ours, theirs) = (fence.term(), manifest.term());
@@ -128,25 +125,29 @@ impl Router {
             self.leases.grant(kept, began, lease.duration);
             lost = gone;
         }
-        self.take_rows_of_shared_files(fences, &mut lost).await;
         Ok(lost)
     }
 
-    /// Takes the rows of runs that came from shared files while the database was away, a few at each renewal. Otherwise the
-    /// database would hand them out again once their old leases count as expired.
-    async fn take_rows_of_shared_files(&self, fences: &[Fence], lost: &mut Vec<RunId>) {
+    /// Takes the rows of runs that came from shared files while the database was away. Otherwise the database would hand them
+    /// out again once their old leases count as expired. It reads files, which may be slow, so no renewal waits for it. Returns
+    /// the runs that belong to somebody else.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
+    pub async fn take_rows_of_shared_files(&self, fences: &[Fence]) -> Result<Vec<RunId>, StorageError> {
+        let mut lost = Vec::new();
         if !self.files.has_shared_create_if_absent() || self.open_database(self.mode()).is_none() {
-            return;
+            return Ok(lost);
         }
-        let without_row = fences.iter().filter(|fence| !self.active.owns_row(fence));
-        for fence in without_row.take(ROWS_PER_RENEWAL) {
+        for fence in fences.iter().filter(|fence| !self.active.owns_row(fence)) {
             match self.take_row(fence).await {
                 Err(error) if error.kind == StorageErrorKind::Fenced => lost.push(fence.run.clone()),
-                // The next renewal tries again.
-                Err(error) if error.is_outage() => return,
+                Err(error) if error.is_outage() => return Err(error),
                 _ => {}
             }
         }
+        Ok(lost)
     }
 
     /// Renews leases of rows. None if the mode has no database, or if the database is down.
