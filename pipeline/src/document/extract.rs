@@ -4,6 +4,7 @@ use super::{
     content::{Document, Page},
     docx,
     error::DocumentError,
+    error_pages,
     format::Format,
     html,
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
@@ -62,7 +63,7 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
         let mut marks = page.marks;
         let text = whitespace::normalised(&page.text, &mut marks);
         text_bytes += text.len();
-        has_words = has_words || text.chars().any(char::is_alphanumeric);
+        has_words = has_words || text.chars().any(says_something);
         let label = page.label.map(|label| whitespace::one_line(&label)).filter(|label| !label.is_empty());
         let RawPage { readable, is_recognised, .. } = page;
         pages.push(Page { number, label, text, readable, marks, is_recognised, ..Page::default() });
@@ -72,6 +73,13 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
     }
     if !has_words {
         return Err(DocumentError::NoText("it holds no words".to_owned()));
+    }
+    if let [page] = pages.as_slice()
+        && let Some(said) = error_pages::said(raw.title.as_deref(), &page.text)
+    {
+        return Err(DocumentError::NoText(format!(
+            "it is the error page of a web server, \u{201c}{said}\u{201d}; check the link, and download the document again"
+        )));
     }
     running_headers::mark(&mut pages);
     let title = raw.title.map(|title| whitespace::one_line(&title)).filter(|title| !title.is_empty());
@@ -84,4 +92,9 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
         warnings: raw.warnings,
         hidden: raw.hidden,
     })
+}
+
+/// Whether a character is more than punctuation: a letter, a digit or a pictograph.
+fn says_something(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '\u{2600}'..='\u{26ff}' | '\u{1f000}'..='\u{1faff}')
 }

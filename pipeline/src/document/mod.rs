@@ -5,6 +5,7 @@ mod compressed;
 mod content;
 mod docx;
 mod error;
+mod error_pages;
 mod extract;
 mod format;
 mod html;

@@ -1,14 +1,14 @@
 //! Finds the format of a document from its bytes.
 
 use super::archive::Archive;
-use super::{error::DocumentError, format::Format, text};
+use super::{error::DocumentError, format::Format, pdf::header, text};
 
 /// The format of these bytes; the name decides only between plain text and Markdown.
 pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, DocumentError> {
     if bytes.is_empty() {
         return Err(DocumentError::NoText("the file is empty".to_owned()));
     }
-    if is_pdf(bytes) {
+    if header::start(bytes).is_some() {
         return Ok(Format::Pdf);
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
@@ -42,17 +42,6 @@ const START_BYTES: usize = 8_192;
 /// The first characters, decoded.
 fn start(bytes: &[u8]) -> String {
     text::decode(bytes.get(..START_BYTES).unwrap_or(bytes))
-}
-
-/// Whether the bytes are a PDF. Junk may precede the mark: readers accept it within the first 1024 bytes.
-fn is_pdf(bytes: &[u8]) -> bool {
-    const JUNK_BYTES_MAX: usize = 1_024;
-    let start = bytes.get(..JUNK_BYTES_MAX).unwrap_or(bytes);
-    let mark = start.windows(5).position(|window| window == b"%PDF-");
-    // A text about PDF has words before the mark. Junk is a stray line or a mail header at most.
-    mark.is_some_and(|at| {
-        at == 0 || is_binary(bytes) || start.get(..at).is_some_and(|junk| !junk.contains(&b' '))
-    })
 }
 
 fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
@@ -190,7 +179,7 @@ mod tests {
         assert_eq!(format("x.docx", b"%PDF-1.7\n").unwrap(), Format::Pdf);
         assert_eq!(format("x.pdf", b"\n<!DOCTYPE html><p>a").unwrap(), Format::Html);
         assert_eq!(format("x.pdf", b"Just a text about %PDF- marks.").unwrap(), Format::Text);
-        assert_eq!(format("x", b"\0\x01junk%PDF-1.4 and more").unwrap(), Format::Pdf);
+        assert_eq!(format("x", b"\0\x01junk\n%PDF-1.4\n1 0 obj\nendobj").unwrap(), Format::Pdf);
         assert_eq!(format("x", &zip(&[("word/document.xml", b"")])).unwrap(), Format::Docx);
         assert_eq!(format("x", &zip(&[("ppt/presentation.xml", b"")])).unwrap(), Format::Pptx);
     }

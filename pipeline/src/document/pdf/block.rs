@@ -1,9 +1,6 @@
 //! Blocks: the parts of a page that are read in one go.
 
-use super::{
-    lines::{self, Line},
-    segment::Segment,
-};
+use super::{lines, segment::Segment, written::Written};
 
 /// A part of the page that is read in one go.
 #[derive(Debug)]
@@ -15,21 +12,27 @@ pub(super) enum Block<'s> {
 }
 
 impl<'s> Block<'s> {
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
+    pub(super) fn write(&self) -> Written {
         match self {
-            Self::Lines(segments) => lines::write(segments, &mut text),
+            Self::Lines(segments) => lines::write(segments),
             Self::Row(cells) => {
+                let mut out = Written::default();
                 for cell in cells {
-                    if !text.is_empty() {
-                        text.push(' ');
+                    for line in lines::lines(cell) {
+                        // A row is one line, except where a hyphen at the end of a line divides a word.
+                        let divides = out.text.ends_with(['-', '\u{2010}', '\u{ad}']);
+                        let separator = if divides { "\n" } else { " " };
+                        out.push(
+                            if out.text.is_empty() { "" } else { separator },
+                            &line.text(),
+                            &line.segments,
+                        );
                     }
-                    let cell: Vec<String> = lines::lines(cell).iter().map(Line::text).collect();
-                    text.push_str(&cell.join("\n"));
                 }
+                out.is_row();
+                out
             }
         }
-        text
     }
 
     /// Whether this block continues the table in which `last` is a row.

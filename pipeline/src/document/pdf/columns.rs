@@ -1,12 +1,11 @@
 //! Columns: tells whether two sides of a gutter are running text, and where gutters may stand.
 
-use super::{
-    lines::{self, Line},
-    segment::Segment,
-};
+use super::{column_edges::without_tail, prose, segment::Segment};
 
 /// The most left edges that are tried as the start of a column. The most used come first.
 const CANDIDATES_MAX: usize = 12;
+/// Left edges that differ by less belong to one column.
+const EDGE_TOLERANCE_POINTS: f64 = 2.5;
 
 /// Two columns side by side.
 pub(super) struct Columns<'s> {
@@ -23,6 +22,26 @@ impl<'s> Columns<'s> {
 
     pub(super) fn chars(&self) -> usize {
         self.left.iter().chain(&self.right).map(|segment| segment.text.len()).sum()
+    }
+
+    /// Whether the sides are columns of running text, not cells of one table.
+    pub(super) fn read_as_columns(&self) -> bool {
+        prose::read_as_columns(&self.left, &self.right)
+    }
+
+    /// The columns down to the first gap that both share, if the page sets pieces side by side row by row,
+    /// such as cards.
+    pub(super) fn first_row(self) -> Self {
+        let Some(end) = prose::row_end(&self.left, &self.right) else { return self };
+        let above = |side: &[&'s Segment]| side.iter().copied().filter(|it| it.baseline < end).collect();
+        Self { left: above(&self.left), right: above(&self.right), top: self.top }
+    }
+
+    /// The columns without what follows below both: small print that only one side has, apart from its text,
+    /// such as the title of a table over the full width.
+    pub(super) fn without_tails(self) -> Self {
+        let (left, right) = (without_tail(&self.left, &self.right), without_tail(&self.right, &self.left));
+        Self { left, right, top: self.top }
     }
 
     /// The largest part of the stretch that is columns, if the whole is not. For example, page numbers of a
@@ -52,7 +71,7 @@ impl<'s> Columns<'s> {
             if let Some(run) = run
                 && best.as_ref().is_none_or(|best| run.chars() > best.chars())
                 && run.chars() < self.chars()
-                && read_as_columns(&run)
+                && run.read_as_columns()
             {
                 best = Some(run);
             }
@@ -76,7 +95,6 @@ pub(super) fn merged(mut intervals: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 
 /// Left edges at which several segments start, the most used first.
 pub(super) fn column_starts(region: &[&Segment]) -> Vec<f64> {
-    const EDGE_TOLERANCE_POINTS: f64 = 2.5;
     let mut edges: Vec<f64> = region.iter().map(|segment| segment.x0).collect();
     edges.sort_by(f64::total_cmp);
     let leftmost = edges.first().copied().unwrap_or_default();
@@ -93,83 +111,4 @@ pub(super) fn column_starts(region: &[&Segment]) -> Vec<f64> {
     // From left to right, so that the first of three columns is cut off first.
     clusters.sort_by(|a, b| a.0.total_cmp(&b.0));
     clusters.into_iter().map(|(start, _)| start).collect()
-}
-
-/// Measures of one side of a gutter.
-struct Side<'s> {
-    lines: Vec<Line<'s>>,
-    leading: Option<f64>,
-    mean_chars: f64,
-    /// The mean length of its lines, as a share of the longest.
-    fill: f64,
-    /// The baselines at which paragraphs or table rows start.
-    starts: Vec<f64>,
-}
-
-impl<'s> Side<'s> {
-    fn new(segments: &[&'s Segment]) -> Self {
-        let lines = lines::lines(segments);
-        let leading = lines::leading(&lines);
-        let count = lines.len().max(1) as f64;
-        let widths: Vec<f64> = lines.iter().map(|line| line.x1() - line.x0()).collect();
-        let widest = widths.iter().copied().fold(1.0, f64::max);
-        let starts = lines
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [one, next] if lines::breaks(one, next, leading) => Some(next.baseline),
-                _ => None,
-            })
-            .collect();
-        Self {
-            mean_chars: lines.iter().map(Line::chars).sum::<usize>() as f64 / count,
-            fill: widths.iter().sum::<f64>() / count / widest,
-            lines,
-            leading,
-            starts,
-        }
-    }
-}
-
-/// Whether two sides are columns of running text, not cells of one table.
-pub(super) fn read_as_columns(columns: &Columns<'_>) -> bool {
-    const WORDS_CHARS_MIN: f64 = 12.0;
-    const PROSE_CHARS_MIN: f64 = 18.0;
-    const PROSE_FILL_MIN: f64 = 0.65;
-    let (left, right) = (Side::new(&columns.left), Side::new(&columns.right));
-    let (few, many) = if left.lines.len() < right.lines.len() { (&left, &right) } else { (&right, &left) };
-    if few.lines.len() < 2 || many.lines.len() < 3 || few.mean_chars < WORDS_CHARS_MIN {
-        return false;
-    }
-    if many.mean_chars < WORDS_CHARS_MIN || rows_start_together(&left, &right) {
-        return false;
-    }
-    if level_share(few, many) < 0.6 {
-        return true;
-    }
-    // Lines are at the same levels, so these are columns on a common grid, or rows. Prose fills its column.
-    few.lines.len() >= 4
-        && few.leading.is_some()
-        && few.mean_chars >= PROSE_CHARS_MIN
-        && many.mean_chars >= PROSE_CHARS_MIN
-        && few.fill >= PROSE_FILL_MIN
-        && many.fill >= PROSE_FILL_MIN
-}
-
-/// The share of one side's lines that have a line of the other side at their level.
-fn level_share(few: &Side<'_>, many: &Side<'_>) -> f64 {
-    let level = few.lines.iter().filter(|line| {
-        many.lines.iter().any(|other| (other.baseline - line.baseline).abs() < 0.15 * line.size)
-    });
-    level.count() as f64 / few.lines.len().max(1) as f64
-}
-
-/// Whether both sides have gaps at the same levels. Then they are rows whose cells have several lines.
-fn rows_start_together(left: &Side<'_>, right: &Side<'_>) -> bool {
-    let together = left
-        .starts
-        .iter()
-        .filter(|start| right.starts.iter().any(|other| (*start - other).abs() < 2.0))
-        .count();
-    let most = left.starts.len().max(right.starts.len());
-    together >= 2 && together * 4 >= most * 3
 }

@@ -1,45 +1,65 @@
-//! The device that the PDF interpreter draws on. It keeps the text and drops the picture.
+//! The device that the PDF interpreter draws on. It keeps the text, and as much of the picture as decides
+//! whether a reader sees the text.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use hayro_interpret::font::{Glyph as FontGlyph, GlyphRun, OutlineGlyph};
-use hayro_interpret::hayro_cmap::{BfString, WritingMode};
-use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect, Shape, Vec2};
+use hayro_interpret::font::{Glyph as FontGlyph, GlyphRun};
+use hayro_interpret::hayro_cmap::WritingMode;
+use hayro_interpret::hayro_syntax::object::Dict;
+use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect, Vec2};
 use hayro_interpret::{BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, SoftMask};
 
-use super::charmap::{Charmaps, reversed_charmap};
-use super::glyph::{Glyph, GlyphPage, Overprints, Rule};
-use super::placement::{Slant, advance, end_of};
-use super::readable::push_readable;
-use super::repeats::Repeats;
+use super::canvas::{Canvas, Ink};
+use super::charmap::Fonts;
+use super::glyph::{Glyph, raised};
+use super::layers::Layers;
+use super::naming::Naming;
+use super::placement::{PenUnits, Slant, end_of};
+use super::shapes::{bounds_of, boxes_of};
+use super::sheet::Sheet;
+use super::sight::Drawn;
+use super::spans::Spans;
+use super::weight::Weights;
+use crate::document::content::HiddenReason;
 
-/// The most glyphs of one page. The densest page seen had 21,000.
-const GLYPHS_PER_PAGE_MAX: usize = 200_000;
-/// The most rules of one page. A page with more is a drawing, not a table.
-const RULES_PER_PAGE_MAX: usize = 2_000;
 /// Text may stick out of the page by this much.
 const BLEED_POINTS: f64 = 2.0;
-/// The greatest height of a rule or a table row's band. A taller box frames whole columns.
-const RULE_HEIGHT_MAX_POINTS: f64 = 40.0;
 /// A path with more elements is a curve or an icon, not a rule.
 const RULE_ELEMENTS_MAX: usize = 8;
-
-/// If the charmap had to recover this many glyphs, the font's own tables are useless.
-const RECOVERED_MIN: usize = 3;
+/// Smaller text cannot be read.
+const TINY_POINTS: f64 = 1.0;
 
 /// Collects one page.
 pub(super) struct TextDevice<'m> {
-    page: GlyphPage,
+    sheet: Sheet,
     bounds: Rect,
-    overprints: Overprints,
-    repeats: Repeats,
-    /// Shared by the pages of a document: reading a charmap costs more than a page.
-    charmaps: &'m mut Charmaps,
-    /// The number of glyphs that each font's charmap recovered.
-    recovered: HashMap<u128, usize>,
-    /// The fonts whose charmap is asked first.
-    charmap_first: HashSet<u128>,
+    naming: Naming<'m>,
+    pen_units: PenUnits,
+    weights: Weights,
+    canvas: Canvas,
+    spans: Spans,
+    layers: &'m Layers,
+}
+
+/// What all glyphs of a run share.
+struct Run {
+    ink: Ink,
+    is_invisible: bool,
+    /// Glyphs that are drawings may have colours of their own.
+    is_drawing: bool,
+    /// The size along the line, which differs from the glyph's own if it is narrowed.
+    breadth: f64,
+}
+
+impl Run {
+    /// A drawing may be of any size in its own space, so its extent counts.
+    fn is_tiny(&self, size: f64, extent: f64) -> bool {
+        if self.is_drawing {
+            size < TINY_POINTS && extent < TINY_POINTS
+        } else {
+            size < TINY_POINTS || self.breadth < TINY_POINTS
+        }
+    }
 }
 
 impl<'m> TextDevice<'m> {
@@ -48,127 +68,82 @@ impl<'m> TextDevice<'m> {
     pub(super) fn new(
         width: f64,
         height: f64,
-        charmaps: &'m mut Charmaps,
+        fonts: &'m mut Fonts,
+        layers: &'m Layers,
         charmap_first: HashSet<u128>,
     ) -> Self {
+        let bounds = Rect::new(0.0, 0.0, width, height).inflate(BLEED_POINTS, BLEED_POINTS);
         Self {
-            page: GlyphPage { width, height, ..GlyphPage::default() },
-            bounds: Rect::new(0.0, 0.0, width, height).inflate(BLEED_POINTS, BLEED_POINTS),
-            overprints: Overprints::new(width, height),
-            repeats: Repeats::new(),
-            charmaps,
-            recovered: HashMap::new(),
-            charmap_first,
+            sheet: Sheet::new(width, height, bounds),
+            bounds,
+            naming: Naming::new(fonts, charmap_first),
+            pen_units: PenUnits::default(),
+            weights: Weights::default(),
+            canvas: Canvas::new(bounds),
+            spans: Spans::default(),
+            layers,
         }
     }
 
-    pub(super) fn finish(self) -> GlyphPage {
-        self.page
+    pub(super) fn naming(&self) -> &Naming<'m> {
+        &self.naming
     }
 
-    /// Fonts whose tables name hardly any character. The interpreter guesses a standard encoding for them,
-    /// which is wrong for all their codes. The page is then read again with their charmaps first.
-    pub(super) fn unnamed_fonts(&self) -> HashSet<u128> {
-        self.recovered.iter().filter(|(_, count)| **count >= RECOVERED_MIN).map(|(font, _)| *font).collect()
+    /// The glyphs, for what the interpreter does not draw.
+    pub(super) fn sheet(&mut self) -> &mut Sheet {
+        &mut self.sheet
     }
 
-    fn keep(&mut self, text: &str, origin: Point, end: Point, size: f64, direction: Vec2) {
-        let centre = origin.midpoint(end);
-        // `contains` is also false for coordinates that are not numbers.
-        if text.is_empty() || !self.bounds.contains(centre) || !size.is_finite() {
-            return;
-        }
-        let blank = text.chars().all(char::is_whitespace);
-        if !blank && !self.overprints.insert(text, origin, size) {
-            return;
-        }
-        if self.page.glyphs.len() >= GLYPHS_PER_PAGE_MAX {
-            self.page.overflowed = true;
-            return;
-        }
-        if !blank {
-            self.page.printed += 1;
-            self.page.unmapped += usize::from(text.contains(char::REPLACEMENT_CHARACTER));
-        }
-        let text_start = self.page.text.len() as u32;
-        self.page.text.push_str(text);
-        let text_end = self.page.text.len() as u32;
-        self.page.glyphs.push(Glyph { text_start, text_end, origin, end, size, direction });
+    pub(super) fn finish(self) -> Drawn {
+        self.sheet.finish(&self.canvas, self.naming.pictures)
     }
 
-    /// Sets `text` to the glyph's text, and returns how far the glyph moves the pen.
-    fn read(&mut self, glyph: &FontGlyph<'_>, text: &mut String) -> Option<f64> {
-        let code = glyph.char_code();
-        text.clear();
-        if let Some(said) = self.repeats.get(code) {
-            text.push(said.character);
-            return said.advance;
+    /// Why a reader does not see a glyph, as far as is known when it is drawn.
+    fn reason(&self, run: &Run, glyph: &Glyph) -> Option<HiddenReason> {
+        let centre = glyph.origin.midpoint(glyph.end);
+        let extent = (glyph.end - glyph.origin).hypot();
+        if self.spans.is_off() {
+            Some(HiddenReason::Layer)
+        } else if !self.bounds.contains(centre) || !self.canvas.shows(raised(glyph)) {
+            Some(HiddenReason::Outside)
+        } else if run.is_invisible {
+            Some(HiddenReason::Marked)
+        } else if run.is_tiny(glyph.size, extent) {
+            Some(HiddenReason::Tiny)
+        } else if run.ink.is_unseen {
+            Some(HiddenReason::Colour)
+        } else {
+            let colour = run.ink.colour.filter(|_| !run.is_drawing)?;
+            self.canvas.is_ground(raised(glyph), colour).then_some(HiddenReason::Colour)
         }
-        let advance = advance(glyph);
-        // Recovered glyphs are not cached, because each occurrence counts.
-        if self.look_up(glyph, text) {
-            self.repeats.note(code, text, advance);
-        }
-        advance
     }
 
-    /// Appends the glyph's text: by the document's tables, else by the font's charmap, else U+FFFD. Returns
-    /// whether the document's tables knew it.
-    fn look_up(&mut self, glyph: &FontGlyph<'_>, text: &mut String) -> bool {
-        if !self.charmap_first.is_empty()
-            && let FontGlyph::Outline(outline) = glyph
-            && let Some((font, c)) = self.recover(outline)
-            && self.charmap_first.contains(&font)
-        {
-            push_readable(c, text);
-            return false;
-        }
-        match glyph.as_unicode() {
-            Some(BfString::Char(c)) => push_readable(c, text),
-            Some(BfString::String(s)) => s.chars().for_each(|c| push_readable(c, text)),
-            None => text.push(char::REPLACEMENT_CHARACTER),
-        }
-        if !text.contains(char::REPLACEMENT_CHARACTER) {
-            return true;
-        }
-        if let FontGlyph::Outline(outline) = glyph
-            && let Some((font, c)) = self.recover(outline)
-        {
-            *self.recovered.entry(font).or_default() += 1;
-            text.clear();
-            push_readable(c, text);
-        }
-        false
-    }
-
-    /// The glyph's font, and the character that the font's charmap has for the glyph.
-    fn recover(&mut self, glyph: &OutlineGlyph) -> Option<(u128, char)> {
-        let font = glyph.font_data()?;
-        let charmap = match self.charmaps.entry(font.cache_key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                let bytes: &[u8] = (*font.data).as_ref();
-                unknown.insert(reversed_charmap(bytes))
-            }
-        };
-        charmap.get(&glyph.glyph_id().to_u32()).map(|c| (font.cache_key, *c))
-    }
-
-    fn note_rule(&mut self, bounds: Rect) {
-        if bounds.height() > RULE_HEIGHT_MAX_POINTS
-            || bounds.width() < bounds.height()
-            || self.page.rules.len() >= RULES_PER_PAGE_MAX
-        {
-            return;
-        }
-        self.page.rules.push(Rule { x0: bounds.x0, x1: bounds.x1, top: bounds.y0, bottom: bounds.y1 });
+    fn note_area(&mut self, bounds: Rect, is_box: bool, props: &DrawProps<'_>, mode: &DrawMode) {
+        self.sheet.paint_through(bounds);
+        self.canvas.paint(bounds, is_box, props, mode, self.sheet.len() as u32);
     }
 }
 
 impl<'a> Device<'a> for TextDevice<'_> {
-    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, _: &DrawMode) {
+    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
         let glyphs = run.glyphs();
-        self.repeats.start_run();
+        self.naming.start_run();
+        let breadth = glyphs.first().map_or(0.0, |first| {
+            let [along, across, ..] = (props.transform * first.transform()).as_coeffs();
+            1000.0 * along.hypot(across)
+        });
+        let shared = Run {
+            breadth,
+            ink: self.canvas.ink(&props),
+            is_invisible: matches!(mode, DrawMode::Invisible),
+            is_drawing: matches!(glyphs.first().map(|first| &**first), Some(FontGlyph::Type3(_))),
+        };
+        if !shared.is_invisible {
+            self.sheet.start_visible();
+        }
+        let bold = self.weights.is_bold(glyphs);
+        let first_kept = self.sheet.len();
+        let pen_unit = self.pen_units.of(glyphs, props.transform);
         let mut text = String::new();
         let mut slant = Slant::of(Affine::scale(1.0));
         let mut placed = glyphs.first().map(|first| props.transform * first.transform());
@@ -181,73 +156,108 @@ impl<'a> Device<'a> for TextDevice<'_> {
                 slant = Slant::of(here);
             }
             let Slant { size, direction, .. } = slant;
-            let advance = self.read(glyph, &mut text);
+            let advance = self.naming.read(glyph, &mut text);
             let (direction, end) = if run.writing_mode() == WritingMode::Vertical {
                 (Vec2::new(0.0, 1.0), origin + Vec2::new(0.0, size))
             } else {
-                (direction, end_of(advance, here, next_origin, size, direction))
+                (direction, end_of(advance, here, next_origin, slant, pen_unit))
             };
-            self.keep(&text, origin, end, size, direction);
+            let starts_run = self.sheet.len() == first_kept;
+            let glyph = Glyph { text_start: 0, text_end: 0, origin, end, size, direction, bold, starts_run };
+            let reason = self.reason(&shared, &glyph);
+            self.sheet.keep(&text, glyph, reason);
             placed = next;
         }
     }
 
-    fn draw_path(&mut self, path: &BezPath, props: DrawProps<'a>, _: &DrawMode) {
+    fn draw_path(&mut self, path: &BezPath, props: DrawProps<'a>, mode: &DrawMode) {
         if path.elements().len() <= RULE_ELEMENTS_MAX {
-            self.note_rule((props.transform * path).bounding_box());
+            let (bounds, is_box) = bounds_of(&(props.transform * path));
+            self.sheet.note_rule(bounds);
+            self.note_area(bounds, is_box, &props, mode);
+            return;
+        }
+        let boxes = boxes_of(path);
+        for part in &boxes {
+            self.note_area(
+                props.transform.transform_rect_bbox(*part),
+                is_upright(props.transform),
+                &props,
+                mode,
+            );
+        }
+        if boxes.is_empty() {
+            let bounds = props.transform.transform_rect_bbox(path.control_box());
+            self.note_area(bounds, false, &props, mode);
         }
     }
 
-    fn draw_rect(&mut self, rect: &Rect, props: DrawProps<'a>, _: &DrawMode) {
-        self.note_rule(props.transform.transform_rect_bbox(*rect));
+    fn draw_rect(&mut self, rect: &Rect, props: DrawProps<'a>, mode: &DrawMode) {
+        let bounds = props.transform.transform_rect_bbox(*rect);
+        self.sheet.note_rule(bounds);
+        self.note_area(bounds, is_upright(props.transform), &props, mode);
     }
 
     fn draw_image(&mut self, image: Image<'a, '_>, props: ImageDrawProps<'a>) {
         let size = Rect::new(0.0, 0.0, f64::from(image.width()), f64::from(image.height()));
         let drawn = props.transform.transform_rect_bbox(size).intersect(self.bounds);
         let share = drawn.area() / self.bounds.area().max(1.0);
-        if share > self.page.image_share {
-            self.page.image_share = share.min(1.0);
+        self.sheet.note_image(share);
+        let is_opaque = props.soft_mask.is_none()
+            && props.blend_mode == BlendMode::Normal
+            && is_upright(props.transform)
+            && match &image {
+                Image::Raster(raster) => {
+                    let dict = raster.stream().dict().clone();
+                    !dict.contains_key(b"SMask".as_slice())
+                        && !dict.contains_key(b"Mask".as_slice())
+                        && !dict.contains_key(b"SMaskInData".as_slice())
+                }
+                Image::Stencil(_) => false,
+            };
+        self.sheet.paint_through(drawn);
+        self.canvas.picture(drawn, is_opaque, self.sheet.len() as u32);
+    }
+
+    fn push_clip_path(&mut self, clip: &ClipPath) {
+        let (bounds, is_box) = bounds_of(&clip.path);
+        self.canvas.push_clip(bounds, is_box);
+        if !is_box {
+            self.sheet.start_clip(self.canvas.clips());
         }
     }
 
-    fn push_clip_path(&mut self, _: &ClipPath) {}
-    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
-    fn pop_clip(&mut self) {}
-    fn pop_transparency_group(&mut self) {}
+    fn push_clip_rect(&mut self, rect: &Rect) {
+        self.canvas.push_clip(*rect, true);
+    }
+
+    fn pop_clip(&mut self) {
+        self.canvas.pop_clip();
+        self.sheet.end_clip(self.canvas.clips());
+    }
+
+    fn push_transparency_group(&mut self, opacity: f32, mask: Option<SoftMask<'a>>, blend: BlendMode) {
+        self.canvas.push_group(opacity, mask.is_some(), blend);
+    }
+
+    fn pop_transparency_group(&mut self) {
+        self.canvas.pop_group();
+    }
+
+    fn begin_marked_content(&mut self, tag: &[u8], properties: Option<&Dict<'_>>) {
+        self.spans.open(tag, properties, self.layers, self.sheet.len());
+    }
+
+    fn end_marked_content(&mut self) {
+        if let Some(actual) = self.spans.close() {
+            self.sheet.replace(&actual);
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(c: char) -> String {
-        let mut text = String::new();
-        push_readable(c, &mut text);
-        text
-    }
-
-    #[test]
-    fn ligatures_bullets_and_blanks_become_plain() {
-        assert_eq!(read('\u{fb03}'), "ffi");
-        assert_eq!(read('\u{f0b7}'), "\u{2022}");
-        assert_eq!(read('\u{a0}'), " ");
-        assert_eq!(read('\u{0}'), "");
-        assert_eq!(read('\u{e123}'), "\u{fffd}");
-        assert_eq!(read('\u{2010}'), "\u{2010}", "hyphens are kept verbatim");
-    }
-
-    #[test]
-    fn outside_and_repeated_text_is_dropped() {
-        let mut charmaps = Charmaps::new();
-        let mut device = TextDevice::new(100.0, 100.0, &mut charmaps, HashSet::new());
-        let right = Vec2::new(1.0, 0.0);
-        for (text, x) in [("a", 10.0), ("a", 10.3), ("b", 300.0), ("c", f64::NAN), ("\u{fffd}", 40.0)] {
-            device.keep(text, Point::new(x, 50.0), Point::new(x + 5.0, 50.0), 10.0, right);
-        }
-        let page = device.finish();
-        assert_eq!(page.text, "a\u{fffd}");
-        assert_eq!((page.printed, page.unmapped), (2, 1));
-        assert!((page.readable() - 0.5).abs() < 1e-9);
-    }
+/// Whether a transform keeps upright boxes upright.
+fn is_upright(transform: Affine) -> bool {
+    let [a, b, c, d, ..] = transform.as_coeffs();
+    let small = 0.001 * (a.abs() + b.abs() + c.abs() + d.abs());
+    (b.abs() <= small && c.abs() <= small) || (a.abs() <= small && d.abs() <= small)
 }

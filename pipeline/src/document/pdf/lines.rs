@@ -1,6 +1,8 @@
 //! Joins the segments of a region to lines and paragraphs.
 
+use super::bidi::{self, Flow};
 use super::segment::Segment;
+use super::written::Written;
 
 /// A line: its segments from left to right.
 #[derive(Debug, Clone)]
@@ -10,7 +12,7 @@ pub(super) struct Line<'s> {
     pub(super) size: f64,
 }
 
-impl Line<'_> {
+impl<'s> Line<'s> {
     pub(super) fn x0(&self) -> f64 {
         self.segments.iter().map(|segment| segment.x0).fold(f64::INFINITY, f64::min)
     }
@@ -26,17 +28,32 @@ impl Line<'_> {
     pub(super) fn text(&self) -> String {
         let mut text = String::with_capacity(self.chars() + self.segments.len());
         let mut last: Option<&Segment> = None;
-        for segment in &self.segments {
+        let mut add = |segment: &'s Segment| {
             if let Some(last) = last {
-                let touching = segment.x0 - last.x1 < 0.17 * last.size.min(segment.size);
-                if last.blank_after || !touching {
+                let gap = if segment.mirrored { last.x0 - segment.x1 } else { segment.x0 - last.x1 };
+                // If the pen went back over a printed blank, no reader sees it.
+                let least = if last.blank_after { 0.01 } else { 0.17 };
+                if gap > least * last.size.min(segment.size) {
                     text.push(' ');
                 }
             }
             text.push_str(&segment.text);
             last = Some(segment);
+        };
+        // The order of the page, from left to right.
+        if self.segments.first().is_some_and(|first| first.mirrored) {
+            self.segments.iter().rev().for_each(|segment| add(segment));
+        } else {
+            self.segments.iter().for_each(|segment| add(segment));
         }
-        text
+        let flow = self.segments.iter().map(|segment| segment.flow).max().unwrap_or_default();
+        if flow == Flow::Left { text } else { bidi::logical(&text, flow) }
+    }
+
+    /// The segments that joined the line last. Segments come from left to right, so the others are far away.
+    fn nearest(&self) -> impl Iterator<Item = &&'s Segment> {
+        const NEAR: usize = 200;
+        self.segments.iter().rev().take(NEAR)
     }
 
     /// Whether the segment stands on this line.
@@ -44,8 +61,7 @@ impl Line<'_> {
         let shift = (segment.baseline - self.baseline).abs();
         let (small, large) = (segment.size.min(self.size), segment.size.max(self.size));
         let overlapping = self
-            .segments
-            .iter()
+            .nearest()
             .any(|other| segment.x0 < other.x1 - 0.3 * small && other.x0 < segment.x1 - 0.3 * small);
         if overlapping {
             return false;
@@ -56,7 +72,7 @@ impl Line<'_> {
         // A superscript may be drawn apart from its word. It is short, small, and right behind the word.
         shift <= 0.45 * large
             && small < 0.8 * large
-            && self.segments.iter().any(|other| {
+            && self.nearest().any(|other| {
                 let (script, base) =
                     if segment.size < other.size { (segment, *other) } else { (*other, segment) };
                 script.text.len() <= 4 && (script.x0 - base.x1).abs() < 0.3 * large
@@ -126,18 +142,33 @@ pub(super) fn breaks(one: &Line<'_>, next: &Line<'_>, leading: Option<f64>) -> b
     }
 }
 
-/// Appends the segments as lines, with an empty line between paragraphs.
-pub(super) fn write(segments: &[&Segment], out: &mut String) {
+/// The share of the lines that begin within a sentence, or with a bullet. Cells of a table do neither.
+pub(super) fn flowing(lines: &[Line<'_>]) -> f64 {
+    let mut going_on = 0;
+    for pair in lines.windows(2) {
+        let [one, next] = pair else { continue };
+        let last = one.segments.last().and_then(|segment| segment.text.chars().next_back());
+        let first = next.segments.first().and_then(|segment| segment.text.chars().next());
+        let bullet = |c: char| matches!(c, '\u{2022}' | '\u{25aa}' | '\u{25cf}' | '\u{2013}' | '\u{25e6}');
+        let within = |c: char| (c.is_alphabetic() && !c.is_uppercase()) || bullet(c);
+        let open = matches!(last, Some('-' | ',' | '\u{2010}' | '\u{ad}'));
+        going_on += usize::from(open || first.is_some_and(within));
+    }
+    going_on as f64 / lines.len().saturating_sub(1).max(1) as f64
+}
+
+/// The segments as lines, with an empty line between paragraphs.
+pub(super) fn write(segments: &[&Segment]) -> Written {
     let lines = lines(segments);
     let leading = leading(&lines);
+    let mut out = Written::default();
     let mut last: Option<&Line<'_>> = None;
     for line in &lines {
-        if let Some(last) = last {
-            out.push_str(if breaks(last, line, leading) { "\n\n" } else { "\n" });
-        }
-        out.push_str(&line.text());
+        let separator = last.map_or("", |last| if breaks(last, line, leading) { "\n\n" } else { "\n" });
+        out.push(separator, &line.text(), &line.segments);
         last = Some(line);
     }
+    out
 }
 
 #[cfg(test)]
@@ -146,13 +177,11 @@ mod tests {
 
     fn segment(text: &str, x0: f64, baseline: f64, size: f64) -> Segment {
         let x1 = x0 + text.len() as f64 * size * 0.5;
-        Segment { text: text.to_owned(), x0, x1, baseline, size, blank_after: false }
+        Segment { text: text.to_owned(), x0, x1, baseline, size, ..Segment::default() }
     }
 
     fn written(segments: &[Segment]) -> String {
-        let mut out = String::new();
-        write(&segments.iter().collect::<Vec<_>>(), &mut out);
-        out
+        write(&segments.iter().collect::<Vec<_>>()).text
     }
 
     #[test]

@@ -1,45 +1,91 @@
 //! Reads PDF: text in reading order, from the geometry of the glyphs.
 //!
 //! `hayro-interpret` runs a page's drawing instructions on [`device::TextDevice`], which keeps every glyph
-//! with its place. [`segment`], [`order`] and [`lines`] make text of the glyphs. If this engine fails, or
-//! leaves more than a fifth of a page unread, [`fallback_extractor`] reads the page with `pdf-extract`.
+//! with its place. [`sight`] takes out what no reader sees. [`frames`] makes segments of the glyphs, [`order`]
+//! puts them in order, [`lines`] makes lines of them, and [`structure`] tells headings, list items and rows. If
+//! this engine fails, or leaves more than a fifth of a page unread, [`fallback_extractor`] reads the page with
+//! `pdf-extract`.
 
+mod accents;
+mod actual;
+mod bidi;
 mod block;
+mod boxes;
+mod canvas;
 mod cells;
 mod charmap;
+mod column_edges;
 mod columns;
+mod curves;
 mod device;
+mod drawn_names;
+mod drop_caps;
 mod fallback_extractor;
+mod fields;
+mod frames;
+mod gaps;
 mod glyph;
+mod gutters;
+pub(super) mod header;
+mod hidden;
+mod joining;
+mod labels;
+mod layers;
+mod layout;
+mod line_labels;
 mod lines;
+mod naming;
 mod order;
+mod overprints;
+mod page_tree;
+mod pages;
+mod placed;
+mod placeholder;
 mod placement;
+mod prose;
 mod readable;
 mod reading;
+mod recoded;
 mod repeats;
+mod scripts;
 mod segment;
+mod shapes;
+mod sheet;
+mod sight;
+mod soft_hyphens;
+mod spaced;
+mod spans;
+mod stacked;
+mod strings;
+mod structure;
+#[cfg(test)]
+mod tests;
 mod title;
+mod update;
+mod verdict;
+mod weight;
+mod written;
 
-use std::collections::HashSet;
-
-use hayro_interpret::hayro_syntax::page::Page as PdfPage;
+use hayro_interpret::hayro_syntax::object::Dict;
 use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
-use hayro_interpret::kurbo::{Affine, Rect};
-use hayro_interpret::{Context, InterpreterCache, InterpreterSettings, interpret_page};
 
-use self::charmap::Charmaps;
-use self::device::TextDevice;
 use self::fallback_extractor::FallbackExtractor;
-use self::glyph::GlyphPage;
+use self::labels::Labels;
+use self::layers::Layers;
+use self::pages::PageReader;
 use self::reading::Reading;
 use super::raw::{RawDocument, RawPage};
 use super::{
+    content::HiddenReason,
     error::DocumentError,
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
 };
 
 /// Reads a PDF.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
+    let bytes = header::without_junk(bytes);
+    let recoded = recoded::without_brotli(bytes);
+    let bytes = recoded.as_deref().unwrap_or(bytes);
     let pdf = match Pdf::new(bytes.to_vec()) {
         Ok(pdf) => pdf,
         Err(LoadPdfError::Decryption(
@@ -52,47 +98,39 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         }
         Err(LoadPdfError::Invalid) => return extract_with_fallback_only(bytes),
     };
-    if pdf.pages().len() > PAGES_MAX {
+    let pages = page_tree::pages(&pdf);
+    if pages.len() > PAGES_MAX {
         return Err(DocumentError::TooLarge(format!(
-            "{} pages; at most {PAGES_MAX} are read",
-            pdf.pages().len()
+            "more than {PAGES_MAX} pages; at most {PAGES_MAX} are read"
         )));
     }
-    let mut reading = Reading::new(bytes);
-    let cache = InterpreterCache::new();
-    let mut charmaps = Charmaps::new();
-    for page in pdf.pages().iter() {
-        let glyphs = glyphs(page, &cache, &mut charmaps);
-        reading.add(&glyphs)?;
-    }
+    let reading = read(&pdf, bytes, &pages)?;
     let title = pdf.metadata().title.as_deref().and_then(title::from_metadata);
-    reading.finish(title)
+    let mut document = reading.finish(title)?;
+    placeholder::check(&pdf, &mut document)?;
+    Ok(document)
 }
 
-/// The glyphs of a page as a viewer shows it: rotated, with the crop box at the origin and y downwards.
-fn glyphs<'a>(page: &PdfPage<'a>, cache: &InterpreterCache<'a>, charmaps: &mut Charmaps) -> GlyphPage {
-    let device = interpreted(page, cache, charmaps, HashSet::new());
-    let unnamed = device.unnamed_fonts();
-    if unnamed.is_empty() {
-        return device.finish();
+/// Reads all pages.
+fn read<'b>(pdf: &Pdf, bytes: &'b [u8], pages: &[Option<usize>]) -> Result<Reading<'b>, DocumentError> {
+    let catalog = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id()).unwrap_or_default();
+    let labels = Labels::of(&catalog);
+    let layers = Layers::of(&catalog, pdf.xref());
+    let all_layers = update::with_all_layers(pdf, &layers);
+    let mut unlayered = all_layers.as_ref().map(|all| PageReader::new(all, Layers::default()));
+    let viewed = update::as_viewed(pdf, &layers);
+    let mut reader = PageReader::new(viewed.as_ref().unwrap_or(pdf), layers);
+    let mut reading = Reading::new(bytes);
+    for index in pages {
+        let mut drawn = reader.read(*index);
+        if let Some(unlayered) = &mut unlayered {
+            drawn.hidden.retain(|(reason, _)| *reason != HiddenReason::Layer);
+            drawn.hidden.extend(hidden::on_layers(&unlayered.read(*index).shown, &drawn.shown));
+        }
+        let label = labels.label(reading.next_number());
+        reading.add(drawn, label)?;
     }
-    interpreted(page, cache, charmaps, unnamed).finish()
-}
-
-fn interpreted<'a, 'm>(
-    page: &PdfPage<'a>,
-    cache: &InterpreterCache<'a>,
-    charmaps: &'m mut Charmaps,
-    charmap_first: HashSet<u128>,
-) -> TextDevice<'m> {
-    let (width, height) = page.render_dimensions();
-    let (width, height) = (f64::from(width), f64::from(height));
-    let transform = Affine::new(page.initial_transform(true).as_coeffs());
-    let bounds = Rect::new(0.0, 0.0, width, height);
-    let mut context = Context::new(transform, bounds, cache, page.xref(), InterpreterSettings::default());
-    let mut device = TextDevice::new(width, height, charmaps, charmap_first);
-    interpret_page(page, &mut context, &mut device);
-    device
+    Ok(reading)
 }
 
 fn extract_with_fallback_only(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
@@ -115,18 +153,9 @@ fn extract_with_fallback_only(bytes: &[u8]) -> Result<RawDocument, DocumentError
     if document.pages.iter().all(|page| page.text.is_empty()) {
         return Err(damaged());
     }
-    document
-        .warnings
-        .push("The PDF is damaged; it was read by the second engine and may lack parts.".to_owned());
+    document.warnings.push(
+        "The PDF is damaged; it was read by the second engine, which may lack parts and read hidden text."
+            .to_owned(),
+    );
     Ok(document)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn garbage_is_damaged() {
-        assert!(matches!(extract(b"%PDF-1.7\ngarbage"), Err(DocumentError::Corrupt(_))));
-    }
 }

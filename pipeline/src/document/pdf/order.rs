@@ -8,11 +8,12 @@
 //! A gutter counts only if both sides look like text. A table is read row by row.
 
 use super::glyph::Rule;
-use super::segment::{Frame, SEGMENT_GAP, Segment};
+use super::segment::{Frame, Segment};
 use super::{
     block::Block,
     cells::cells,
-    columns::{Columns, column_starts, merged, read_as_columns},
+    column_edges::{give_labels, may_label},
+    columns::{Columns, column_starts, merged},
 };
 
 /// The deepest nesting of cuts. Columns in columns in a box need three or four.
@@ -21,6 +22,8 @@ const DEPTH_MAX: usize = 16;
 const SEGMENTS_MAX: usize = 5_000;
 /// The share of the page at its top, and at its bottom, where running headers and footers stand.
 const MARGIN_SHARE: f64 = 0.09;
+/// The least gap between them and the body, as a share of their own height.
+const MARGIN_GAP: f64 = 0.5;
 
 /// The page's blocks in reading order.
 pub(super) fn blocks(frame: &Frame) -> Vec<Block<'_>> {
@@ -46,15 +49,27 @@ fn body(frame: &Frame) -> (f64, f64) {
     if bands.len() < 2 {
         return body;
     }
-    if let Some((_, bottom)) = bands.first().filter(|(_, bottom)| *bottom < frame.top + MARGIN_SHARE * height)
+    // Lines of the body may reach into the margin. What stands there apart from them is no line of theirs.
+    let apart = |above: &(f64, f64), below: &(f64, f64), band: &(f64, f64)| {
+        below.0 - above.1 > MARGIN_GAP * (band.1 - band.0)
+    };
+    if let [first, second, ..] = bands.as_slice()
+        && first.1 < frame.top + MARGIN_SHARE * height
+        && apart(first, second, first)
     {
-        body.0 = *bottom;
+        body.0 = first.1;
     }
-    if let Some((top, _)) = bands.last().filter(|(top, _)| *top > frame.bottom - MARGIN_SHARE * height) {
-        body.1 = *top;
+    if let [.., before, last] = bands.as_slice()
+        && last.0 > frame.bottom - MARGIN_SHARE * height
+        && apart(before, last, last)
+    {
+        body.1 = last.0;
     }
     body
 }
+
+/// The narrowest gutter, as a share of the font's size.
+const GUTTER_MIN: f64 = 0.33;
 
 struct Cutter<'f> {
     rules: &'f [Rule],
@@ -72,6 +87,7 @@ impl Cutter<'_> {
             cells(&region, blocks);
             return;
         };
+        let columns = columns.first_row().without_tails();
         let taken: std::collections::HashSet<*const Segment> =
             columns.left.iter().chain(&columns.right).map(|segment| std::ptr::from_ref(*segment)).collect();
         let (above, below): (Vec<_>, Vec<_>) = region
@@ -87,12 +103,14 @@ impl Cutter<'_> {
     /// The stretch of the region that holds the most text in two columns.
     fn columns<'s>(&self, region: &[&'s Segment]) -> Option<Columns<'s>> {
         let mut best: Option<(usize, Columns<'s>)> = None;
+        let mut sorted = region.to_vec();
+        sorted.sort_by(|a, b| middle(a).total_cmp(&middle(b)));
         for start in column_starts(region) {
-            for columns in self.stretches(region, start) {
+            for columns in self.stretches(&sorted, start) {
                 if best.as_ref().is_some_and(|(most, _)| columns.chars() <= *most) {
                     continue;
                 }
-                let found = if read_as_columns(&columns) { Some(columns) } else { columns.core() };
+                let found = if columns.read_as_columns() { Some(columns) } else { columns.core() };
                 if let Some(found) = found
                     && best.as_ref().is_none_or(|(most, _)| found.chars() > *most)
                 {
@@ -103,10 +121,14 @@ impl Cutter<'_> {
         best.map(|(_, columns)| columns)
     }
 
-    /// The stretches of the region in which no segment crosses the gutter left of `start`.
+    /// The stretches of the region in which no segment crosses the gutter left of `start`. The region is
+    /// sorted by the middle of its segments.
     fn stretches<'s>(&self, region: &[&'s Segment], start: f64) -> Vec<Columns<'s>> {
-        let crosses =
-            |segment: &Segment| segment.x0 < start - 0.1 && segment.x1 > start - SEGMENT_GAP * segment.size;
+        let crosses = |segment: &Segment| {
+            segment.x0 < start - 0.1
+                && segment.x1 > start - GUTTER_MIN * segment.size
+                && !may_label(segment, start)
+        };
         let mut walls: Vec<(f64, f64)> = region
             .iter()
             .filter(|segment| crosses(segment))
@@ -123,11 +145,12 @@ impl Cutter<'_> {
                 _ => None,
             })
             .filter_map(|(top, bottom)| {
-                let inside = region.iter().copied().filter(|segment| {
-                    let middle = (segment.top() + segment.bottom()) / 2.0;
-                    middle > top && middle < bottom && !crosses(segment)
-                });
-                let (left, right): (Vec<_>, Vec<_>) = inside.partition(|segment| segment.x0 < start - 0.1);
+                let first = region.partition_point(|segment| middle(segment) <= top);
+                let end = region.partition_point(|segment| middle(segment) < bottom);
+                let inside = region.get(first..end).unwrap_or_default().iter().copied();
+                let (mut left, mut right): (Vec<_>, Vec<_>) =
+                    inside.filter(|segment| !crosses(segment)).partition(|segment| segment.x0 < start - 0.1);
+                give_labels(&mut left, &mut right);
                 Columns::new(left, right)
             })
             .collect()
@@ -156,5 +179,11 @@ impl Cutter<'_> {
     }
 }
 
+fn middle(segment: &Segment) -> f64 {
+    f64::midpoint(segment.top(), segment.bottom())
+}
+
+#[cfg(test)]
+mod layouts;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The document's title: a sensible one from the metadata, else the largest line of an early page.
 
 use super::glyph::GlyphPage;
-use super::{lines, segment};
+use super::{frames, lines, segment};
 
 const TITLE_CHARS_MAX: usize = 200;
 const TITLE_LETTERS_MIN: usize = 3;
@@ -40,7 +40,7 @@ fn decode(bytes: &[u8]) -> String {
 /// The largest text of the page, if it stands out: its first line, and lines of the same size right below.
 pub(super) fn from_page(page: &GlyphPage) -> Option<String> {
     const STANDS_OUT: f64 = 1.2;
-    let frames = segment::frames(page);
+    let frames = frames::frames(page);
     let segments: Vec<&segment::Segment> = frames.first()?.segments.iter().collect();
     let lines = lines::lines(&segments);
     let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();
