@@ -17,8 +17,9 @@ const RANDOM_SUFFIX_CHARS: usize = 30;
 
 /// Extensions of documents. If a name has none of these, `Content-Disposition` may name the document better.
 const EXTENSIONS: &[&str] = &[
-    "pdf", "docx", "docm", "doc", "pptx", "pptm", "ppt", "xlsx", "xls", "csv", "html", "htm", "mhtml", "mht",
-    "md", "markdown", "txt", "text", "epub", "odt", "odp", "ods", "rtf", "eml",
+    "pdf", "docx", "docm", "dotx", "doc", "pptx", "pptm", "ppsx", "potx", "ppt", "xlsx", "xlsm", "xltx",
+    "xls", "csv", "tsv", "html", "htm", "mhtml", "mht", "md", "markdown", "txt", "text", "epub", "odt",
+    "odp", "ods", "odg", "fodt", "fodp", "fods", "rtf", "eml",
 ];
 
 /// The name in an address: its last path segment, decoded.

@@ -1,109 +1,166 @@
-//! Reads DOCX: paragraphs, headings, lists, tables and notes. Main headings and page breaks start sections.
+//! Reads DOCX: paragraphs, headings, lists, tables, notes, charts, headers and footers. Main headings and page
+//! breaks start sections.
 
 mod body;
+mod chunk;
+mod fields;
+mod math;
 mod notes;
+mod numbering;
+mod paragraph;
+mod properties;
+mod reading;
+mod run;
+mod stories;
 mod styles;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
-use self::{body::Body, notes::read_notes, styles::styles};
-use super::archive::Archive;
-use super::raw::RawDocument;
+use self::body::{Body, Context, Embedded};
+use self::chunk::Kind;
+use self::notes::{count_comments, read_notes};
+use self::numbering::numbering;
+use self::reading::Reading;
+use self::styles::styles;
+use super::error::DocumentError;
+use super::office::chart::chart_lines;
+use super::office::diagram::diagram_lines;
+use super::office::hidden::HiddenTexts;
+use super::office::package::{Package, Relationships};
+use super::raw::{RawDocument, RawPage};
 use super::xml::walk;
-use super::{error::DocumentError, office};
+
+/// Charts and diagrams of one document.
+const DRAWINGS_MAX: usize = 500;
+/// Headers and footers that are looked at for pictures behind the text.
+const STORIES_MAX: usize = 20;
+/// Documents that a document takes in.
+const CHUNKS_MAX: usize = 100;
 
 /// Reads a DOCX.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
-    let mut archive = Archive::open(bytes)?;
-    let main = archive.read_required("word/document.xml")?;
-    let styles = match archive.read("word/styles.xml")? {
-        Some(xml) => styles(&xml)?,
-        None => HashMap::new(),
-    };
-    let mut notes = HashMap::new();
-    for (part, element) in [("word/footnotes.xml", "footnote"), ("word/endnotes.xml", "endnote")] {
-        if let Some(xml) = archive.read(part)? {
-            read_notes(&xml, element, &mut notes)?;
-        }
-    }
-    let mut body = Body::new(&styles, &notes);
-    walk(&main, |event| body.on(&event))?;
-    body.divide();
-    let title = match archive.read("docProps/core.xml")? {
-        Some(xml) => office::core_title(&xml)?,
-        None => None,
-    };
-    Ok(RawDocument {
-        title: title.or(body.title).or(body.heading),
-        pages: body.sections.pages(),
-        warnings: Vec::new(),
-        ..RawDocument::default()
-    })
+    read(bytes, true)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::archive::tests::zip;
-    use super::*;
-
-    fn document(body: &str) -> Vec<u8> {
-        let xml = format!("<w:document><w:body>{body}</w:body></w:document>");
-        let styles = r#"<w:styles><w:style w:styleId="berschrift1"><w:name w:val="heading 1"/></w:style>
-            <w:style w:styleId="L"><w:name w:val="List Bullet"/></w:style><w:style w:styleId="T"><w:name w:val="Title"/></w:style></w:styles>"#;
-        let notes = r#"<w:footnotes><w:footnote w:type="separator" w:id="0"><w:p><w:r><w:t>no</w:t></w:r></w:p></w:footnote>
-            <w:footnote w:id="2"><w:p><w:r><w:t>The note.</w:t></w:r></w:p></w:footnote></w:footnotes>"#;
-        zip(&[
-            ("word/document.xml", xml.as_bytes()),
-            ("word/styles.xml", styles.as_bytes()),
-            ("word/footnotes.xml", notes.as_bytes()),
-        ])
+/// Reads a DOCX, and documents in it where `with_packages` allows it: they never nest further.
+fn read(bytes: &[u8], with_packages: bool) -> Result<RawDocument, DocumentError> {
+    let mut package = Package::open(bytes)?;
+    let main = package.main_part()?;
+    // The main part comes first, so that no other part uses up what may be inflated.
+    let xml = package.archive.read_required(&main)?;
+    let links = package.relationships(&main);
+    let styles = side(&mut package, &links, "styles", "the styles", styles).unwrap_or_default();
+    let numbering =
+        side(&mut package, &links, "numbering", "the numbers of lists", numbering).unwrap_or_default();
+    let no_notes = HashMap::new();
+    let has_backdrop = has_backdrop(&mut package, &links, &xml);
+    let context =
+        Context { styles: &styles, numbering: &numbering, notes: &no_notes, ground_is_white: !has_backdrop };
+    let mut notes = HashMap::new();
+    for (kind, element) in [("footnotes", "footnote"), ("endnotes", "endnote")] {
+        side(&mut package, &links, kind, "the notes", |xml| read_notes(xml, element, &context, &mut notes));
     }
+    let context = Context { notes: &notes, ..context };
+    let drawings = drawings(&mut package, &links);
+    let mut chunk_hidden = HiddenTexts::default();
+    let chunks = chunks(&mut package, &links, with_packages, &mut chunk_hidden);
+    let mut reading = Reading::new(Body::new(&context, Embedded { drawings, chunks }));
+    walk(&xml, |event| reading.on(&event))?;
+    let mut body = reading.body;
+    body.end();
+    let stories = stories::read(&mut package, &links, &body.stories, &context);
+    let comments = side(&mut package, &links, "comments", "the comments", count_comments).unwrap_or_default();
+    body.unread.comments = comments;
+    let title = package.title().or(body.title).or(body.heading);
+    let mut pages = body.sections.pages();
+    let mut hidden = body.hidden;
+    hidden.join(chunk_hidden);
+    stories::insert(stories, &mut pages, &mut hidden);
+    body.unread.check_text(&pages)?;
+    package.warnings.extend(body.unread.warnings());
+    let (hidden, warning) = hidden.finish(pages.len());
+    package.warnings.extend(warning);
+    Ok(RawDocument { title, pages, warnings: package.warnings, hidden })
+}
 
-    fn p(properties: &str, text: &str) -> String {
-        format!("<w:p><w:pPr>{properties}</w:pPr><w:r><w:t xml:space=\"preserve\">{text}</w:t></w:r></w:p>")
+/// Whether a picture or a colour may lie behind white text: in the text itself, or in a header.
+fn has_backdrop(package: &mut Package<'_>, links: &Relationships, xml: &str) -> bool {
+    let is_backdrop = |xml: &str| {
+        xml.contains("behindDoc=\"1\"") || xml.contains("<w:background") || xml.contains("z-index:-")
+    };
+    if is_backdrop(xml) {
+        return true;
     }
+    let stories = links.of_kind("header").chain(links.of_kind("footer"));
+    let stories: Vec<&str> = stories.map(|(_, target)| target).take(STORIES_MAX).collect();
+    stories
+        .into_iter()
+        .any(|target| package.archive.read(target).ok().flatten().is_some_and(|xml| is_backdrop(&xml)))
+}
 
-    fn texts(body: &str) -> Vec<String> {
-        extract(&document(body)).unwrap().pages.into_iter().map(|page| page.text).collect()
-    }
+/// The value of a part of a kind that the document has once; a part that cannot be read is a warning.
+fn side<T>(
+    package: &mut Package<'_>,
+    links: &Relationships,
+    kind: &str,
+    what: &str,
+    read: impl FnOnce(&str) -> Result<T, DocumentError>,
+) -> Option<T> {
+    // A package that has lost its links has its parts under their usual names.
+    let usual = links.is_empty().then(|| format!("word/{kind}.xml"));
+    let name = links.first(kind).map(str::to_owned).or(usual)?;
+    let xml = package.side_part(&name, what)?;
+    let value = read(&xml);
+    package.sound(value, what)
+}
 
-    #[test]
-    fn headings_start_sections_and_tables_keep_lines() {
-        let heading = r#"<w:pStyle w:val="berschrift1"/>"#;
-        let item = "<w:numPr/>";
-        let table = "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p>\
-                     </w:tc></w:tr><w:tr><w:tc><w:p><w:r><w:t>c</w:t></w:r></w:p></w:tc><w:tc><w:p/></w:tc></w:tr></w:tbl>";
-        let body = [
-            p(r#"<w:pStyle w:val="T"/>"#, "The title"),
-            p(heading, "First"),
-            p(item, "one"),
-            p(r#"<w:pStyle w:val="L"/>"#, "two"),
-            table.to_owned(),
-            p(heading, "Second"),
-            p("", "R&amp;D text"),
-        ]
-        .concat();
-        assert_eq!(
-            texts(&body),
-            ["The title", "First\n\n\u{2022} one\n\u{2022} two\n\na | b\nc | ", "Second\n\nR&D text"]
-                .map(str::trim_end)
-        );
-        assert_eq!(extract(&document(&body)).unwrap().title.as_deref(), Some("The title"));
+/// The lines of charts and diagrams, by the ids of their links.
+fn drawings(package: &mut Package<'_>, links: &Relationships) -> HashMap<String, Vec<String>> {
+    let charts = links.of_kind("chart").chain(links.of_kind("chartEx")).map(|link| (link, true));
+    let diagrams = links.of_kind("diagramData").map(|link| (link, false));
+    let mut drawings = HashMap::new();
+    for ((id, target), is_chart) in charts.chain(diagrams).take(DRAWINGS_MAX) {
+        let what = if is_chart { "a chart" } else { "a diagram" };
+        let Some(xml) = package.side_part(target, what) else { continue };
+        let lines = if is_chart { chart_lines(&xml) } else { diagram_lines(&xml) };
+        if let Some(lines) = package.sound(lines, what) {
+            drawings.insert(id.to_owned(), lines);
+        }
     }
+    drawings
+}
 
-    #[test]
-    fn notes_stand_at_the_end_of_sections() {
-        let body = "<w:p><w:r><w:t>Before</w:t><w:footnoteReference w:id=\"2\"/></w:r><w:r><w:br w:type=\"page\"/></w:r>\
-                    <w:r><w:t>after</w:t></w:r></w:p>";
-        assert_eq!(texts(body), ["Before\n\nThe note.", "after"]);
+/// The pages of the documents that this one takes in, by the ids of their links.
+fn chunks(
+    package: &mut Package<'_>,
+    links: &Relationships,
+    with_packages: bool,
+    hidden: &mut HiddenTexts,
+) -> HashMap<String, Vec<RawPage>> {
+    let mut chunks = HashMap::new();
+    for (id, target) in links.of_kind("aFChunk").take(CHUNKS_MAX) {
+        let read = package.archive.read_bytes(target);
+        let bytes = package.sound(read, "a document within the document").flatten();
+        let document = bytes.and_then(|bytes| match chunk::kind(target, &bytes) {
+            Kind::Package if with_packages => self::read(&bytes, false).ok(),
+            kind => chunk::document(kind, &bytes),
+        });
+        match document {
+            Some(document) => {
+                chunks.insert(id.to_owned(), document.pages);
+                document.warnings.into_iter().for_each(|warning| package.warn(warning));
+                for passage in document.hidden {
+                    hidden.add(1, passage.reason, &passage.text);
+                }
+            }
+            None => package.warn(format!(
+                "The document takes in another one that cannot be read here ({}); its text is missing.",
+                target.rsplit('/').next().unwrap_or_default()
+            )),
+        }
     }
-
-    #[test]
-    fn text_boxes_count_once_and_deletions_never() {
-        let body = "<w:p><w:r><mc:AlternateContent><mc:Choice><w:txbxContent><w:p><w:r><w:t>Box</w:t></w:r></w:p>\
-                    </w:txbxContent></mc:Choice><mc:Fallback><w:p><w:r><w:t>Box</w:t></w:r></w:p></mc:Fallback>\
-                    </mc:AlternateContent></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del>\
-                    <w:r><w:t>Text</w:t></w:r></w:p>";
-        assert_eq!(texts(body), ["Box\n\nText"]);
-    }
+    chunks
 }

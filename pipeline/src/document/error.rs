@@ -19,7 +19,8 @@ pub enum DocumentError {
     #[serde(rename = "DOCUMENT_TOO_LARGE")]
     TooLarge(String),
     #[error(
-        "the document's format is not supported ({0}); use PDF, DOCX, PPTX, HTML, Markdown or plain text"
+        "the document's format is not supported ({0}); use PDF, DOCX, PPTX, XLSX, ODT, ODP, ODS, CSV, RTF, HTML, \
+         MHTML, EPUB, EML, Markdown or plain text"
     )]
     #[serde(rename = "DOCUMENT_UNSUPPORTED")]
     Unsupported(String),

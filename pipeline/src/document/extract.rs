@@ -8,9 +8,9 @@ use super::{
     format::Format,
     html,
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
-    markdown, pdf, pptx,
+    markdown, odf, pdf, pptx,
     raw::{RawDocument, RawPage},
-    running_headers, sniff, text, titles, whitespace,
+    running_headers, sheets, sniff, text, titles, whitespace,
 };
 
 /// Reads a document of any supported format, in this very process.
@@ -32,19 +32,18 @@ pub fn extract(source_name: &str, bytes: &[u8]) -> Result<Document, DocumentErro
         Format::Pdf => pdf::extract(bytes),
         Format::Docx => docx::extract(bytes),
         Format::Pptx => pptx::extract(bytes),
+        Format::Xlsx => sheets::extract_workbook(bytes),
+        Format::Csv => sheets::extract_csv(bytes),
+        Format::Odt => odf::extract_text(bytes),
+        Format::Odp => odf::extract_slides(bytes),
+        Format::Ods => odf::extract_sheets(bytes),
         Format::Html => html::extract(bytes),
         Format::Markdown => markdown::extract(bytes),
         Format::Text => text::extract(bytes),
         // `sniff` names none of them yet.
-        Format::Xlsx
-        | Format::Odt
-        | Format::Odp
-        | Format::Ods
-        | Format::Csv
-        | Format::Rtf
-        | Format::Mhtml
-        | Format::Epub
-        | Format::Eml => Err(DocumentError::Unsupported("no reader knows it".to_owned())),
+        Format::Rtf | Format::Mhtml | Format::Epub | Format::Eml => {
+            Err(DocumentError::Unsupported("no reader knows it".to_owned()))
+        }
     }?;
     finish(source_name, format, raw)
 }
@@ -58,6 +57,7 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
         )));
     }
     let mut pages: Vec<Page> = Vec::with_capacity(raw.pages.len());
+    let edges: Vec<(usize, usize)> = raw.pages.iter().map(|page| page.edge_lines).collect();
     let (mut text_bytes, mut has_words) = (0_usize, false);
     for (page, number) in raw.pages.into_iter().zip(1..) {
         let mut marks = page.marks;
@@ -82,6 +82,9 @@ fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Documen
         )));
     }
     running_headers::mark(&mut pages);
+    for (page, (top, bottom)) in pages.iter_mut().zip(edges) {
+        running_headers::mark_edges(page, top, bottom);
+    }
     let title = raw.title.map(|title| whitespace::one_line(&title)).filter(|title| !title.is_empty());
     let title = title.map(|title| titles::without_shouting(&title, &titles::abbreviations(&pages)));
     Ok(Document {

@@ -1,4 +1,4 @@
-//! Documents: reads files of six formats as pages of text, and warns of everything that could not be read.
+//! Documents: reads files of many formats as pages of text, and warns of everything that could not be read.
 
 mod archive;
 mod compressed;
@@ -11,12 +11,14 @@ mod format;
 mod html;
 mod limits;
 mod markdown;
+mod odf;
 mod office;
 mod pdf;
 mod pptx;
 mod raw;
 mod running_headers;
 mod sections;
+mod sheets;
 mod sniff;
 #[cfg(test)]
 mod tests;

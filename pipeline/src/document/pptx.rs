@@ -1,164 +1,154 @@
-//! Reads PPTX. A slide is a page, in the presentation's order: its title, texts and tables, then the
-//! speaker's notes.
+//! Reads PPTX. A slide is a page, in the presentation's order: its title, texts, tables and charts from the
+//! upper left to the lower right, then the speaker's notes.
 
-use super::archive::Archive;
+mod arranging;
+mod autonumber;
+mod deck;
+mod ground;
+mod layout;
+pub(super) mod order;
+mod places;
+mod run;
+pub(super) mod shape;
+mod slide;
+mod text;
+
+use self::deck::{Deck, deck};
+use self::layout::Layouts;
+use self::shape::Part;
+use self::slide::Slide;
+use super::content::{HiddenReason, LineRole};
+use super::office::chart::chart_lines;
+use super::office::diagram::diagram_lines;
+use super::office::hidden::HiddenTexts;
+use super::office::package::{Package, Relationships};
+use super::office::unread::Unread;
 use super::raw::{RawDocument, RawPage};
-use super::sections::row;
-use super::xml::{Xml, walk};
-use super::{error::DocumentError, limits::PAGES_MAX, office};
+use super::{error::DocumentError, limits::PAGES_MAX};
 
-const PRESENTATION: &str = "ppt/presentation.xml";
+/// Charts and diagrams of one slide.
+const DRAWINGS_MAX: usize = 100;
+
+/// The presentation as it is read.
+struct Reading<'b> {
+    package: Package<'b>,
+    layouts: Layouts,
+    hidden: HiddenTexts,
+    unread: Unread,
+    first_title: Option<String>,
+}
 
 /// Reads a PPTX.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
-    let mut archive = Archive::open(bytes)?;
-    let names = slide_names(&mut archive)?;
-    if names.len() > PAGES_MAX {
-        return Err(DocumentError::TooLarge(format!("{} slides; at most {PAGES_MAX} are read", names.len())));
+    let mut package = Package::open(bytes)?;
+    let main = package.main_part()?;
+    let xml = package.archive.read_required(&main)?;
+    let links = package.relationships(&main);
+    let deck = deck(&xml, &links)?;
+    if deck.slides.len() > PAGES_MAX {
+        return Err(DocumentError::TooLarge(format!(
+            "{} slides; at most {PAGES_MAX} are read",
+            deck.slides.len()
+        )));
     }
+    let mut reading = Reading {
+        package,
+        layouts: Layouts::default(),
+        hidden: HiddenTexts::default(),
+        unread: Unread::default(),
+        first_title: None,
+    };
     let mut document = RawDocument::default();
-    let mut first_title = None;
-    for name in names {
-        let slide = Slide::read(&archive.read_required(&name)?, Part::Slide)?;
-        let mut text = slide.text();
-        if let Some(notes) = notes_of(&mut archive, &name)?.filter(|notes| !notes.is_empty()) {
-            text.push_str("\n\nSpeaker notes:\n");
-            text.push_str(&notes);
-        }
-        first_title = first_title.or(slide.title);
-        document.pages.push(RawPage::new(text));
+    let mut fault = None;
+    let mut read = 0;
+    for (name, number) in deck.slides.iter().zip(1..) {
+        // A slide that cannot be read keeps its number, so that the numbers of the others are right.
+        let page = match reading.slide(name.as_deref(), number, &deck) {
+            Ok(page) => {
+                read += 1;
+                page
+            }
+            Err(error) => {
+                reading.package.warn(format!("Slide {number} cannot be read, and its text is missing."));
+                fault = Some(error);
+                RawPage::new(String::new())
+            }
+        };
+        document.pages.push(page);
     }
-    let core = archive.read("docProps/core.xml")?;
-    let title = core.map(|xml| office::core_title(&xml)).transpose()?.flatten();
-    document.title = title.or(first_title);
+    match fault {
+        Some(error) if read == 0 => return Err(error),
+        _ => {}
+    }
+    reading.unread.check_text(&document.pages)?;
+    reading.finish(&mut document);
     Ok(document)
 }
 
-/// The names of the slides' parts, in the order of the presentation and not of their files.
-fn slide_names(archive: &mut Archive<'_>) -> Result<Vec<String>, DocumentError> {
-    let links = archive.read_required(&office::relationships_part(PRESENTATION))?;
-    let links = office::relationships(PRESENTATION, &links)?;
-    let mut names = Vec::new();
-    walk(&archive.read_required(PRESENTATION)?, |event| {
-        if let Xml::Start(element) = event
-            && element.name == "sldId"
-            && let Some(link) = element.prefixed_attribute("r:id").and_then(|id| links.get(&id))
-        {
-            names.push(link.target.clone());
+impl Reading<'_> {
+    fn slide(&mut self, name: Option<&str>, number: u32, deck: &Deck) -> Result<RawPage, DocumentError> {
+        let missing = || DocumentError::Corrupt(format!("its slide {number} is missing"));
+        let name = name.ok_or_else(missing)?;
+        let xml = self.package.archive.read(name)?.ok_or_else(missing)?;
+        let links = self.package.relationships(name);
+        let drawings = self.drawings(&links);
+        let places = self.layouts.places(&mut self.package, &links);
+        let mut slide = Slide::read(&xml, Part::Slide, drawings)?;
+        slide.arrange(&places, deck.size);
+        self.unread.pictures += slide.pictures;
+        self.unread.objects += slide.objects;
+        for (reason, text) in &slide.hidden {
+            self.hidden.add(number, *reason, text);
         }
-    })?;
-    Ok(names)
-}
-
-fn notes_of(archive: &mut Archive<'_>, slide: &str) -> Result<Option<String>, DocumentError> {
-    let Some(links) = archive.read(&office::relationships_part(slide))? else {
-        return Ok(None);
-    };
-    let links = office::relationships(slide, &links)?;
-    let Some(link) = links.values().find(|link| link.kind == "notesSlide") else {
-        return Ok(None);
-    };
-    let Some(xml) = archive.read(&link.target)? else {
-        return Ok(None);
-    };
-    Ok(Some(Slide::read(&xml, Part::Notes)?.text()))
-}
-
-/// The part that is read. Only the speaker's own text counts in notes, not the slide's number and header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Slide,
-    Notes,
-}
-
-/// The texts of a slide, with a block for each shape.
-#[derive(Debug, Default)]
-struct Slide {
-    title: Option<String>,
-    blocks: Vec<String>,
-    // The state of the reader:
-    placeholder: Option<String>,
-    shape: Vec<String>,
-    paragraph: String,
-    cells: Option<Vec<String>>,
-    in_cell: bool,
-    in_text: bool,
-    fallback_depth: usize,
-}
-
-impl Slide {
-    fn read(xml: &str, part: Part) -> Result<Self, DocumentError> {
-        let mut slide = Self::default();
-        walk(xml, |event| match event {
-            Xml::Start(element) if element.name == "Fallback" => slide.fallback_depth += 1,
-            Xml::End("Fallback") => slide.fallback_depth = slide.fallback_depth.saturating_sub(1),
-            _ if slide.fallback_depth > 0 => {}
-            Xml::Start(element) => match element.name {
-                // A placeholder without a type holds content.
-                "ph" => slide.placeholder = Some(element.attribute("type").unwrap_or_default()),
-                "t" => slide.in_text = true,
-                "br" => slide.paragraph.push('\n'),
-                "tr" => slide.cells = Some(Vec::new()),
-                "tc" => slide.in_cell = true,
-                _ => {}
-            },
-            Xml::End(name) => slide.end(name, part),
-            Xml::Text(text) => {
-                if slide.in_text {
-                    slide.paragraph.push_str(text);
-                }
-            }
-        })?;
-        Ok(slide)
+        let comments: Vec<String> = links.of_kind("comments").map(|(_, target)| target.to_owned()).collect();
+        for target in comments {
+            let xml = self.package.side_part(&target, "the comments").unwrap_or_default();
+            // Both forms of comments have one of these elements each.
+            self.unread.comments += xml.matches("<p:cm ").count() + xml.matches("<p188:cm ").count();
+        }
+        let mut page = slide.page();
+        if let Some(notes) = self.notes(&links).filter(|notes| !notes.is_empty()) {
+            page.push("\n\n", "Speaker notes:", LineRole::Text);
+            page.push("\n", &notes, LineRole::Text);
+        }
+        if slide.is_hidden {
+            self.hidden.add(number, HiddenReason::Marked, &page.text);
+            return Ok(RawPage::new(String::new()));
+        }
+        if self.first_title.is_none() {
+            self.first_title = slide.title();
+        }
+        Ok(page)
     }
 
-    fn end(&mut self, name: &str, part: Part) {
-        match name {
-            "t" => self.in_text = false,
-            "p" if self.in_cell => self.paragraph.push(' '),
-            "p" => {
-                let paragraph = std::mem::take(&mut self.paragraph);
-                if !paragraph.trim().is_empty() {
-                    self.shape.push(paragraph.trim().to_owned());
-                }
-            }
-            "tc" => {
-                self.in_cell = false;
-                let cell = std::mem::take(&mut self.paragraph);
-                if let Some(cells) = &mut self.cells {
-                    cells.push(cell);
-                }
-            }
-            "tr" => {
-                let line = row(&self.cells.take().unwrap_or_default());
-                if !line.is_empty() {
-                    self.shape.push(line);
-                }
-            }
-            "sp" | "graphicFrame" => self.end_shape(part),
-            _ => {}
+    /// The lines of the slide's charts and diagrams, by the ids of their links.
+    fn drawings(&mut self, links: &Relationships) -> Vec<(String, Vec<String>)> {
+        let charts = links.of_kind("chart").chain(links.of_kind("chartEx")).map(|link| (link, true));
+        let diagrams = links.of_kind("diagramData").map(|link| (link, false));
+        let mut drawings = Vec::new();
+        for ((id, target), is_chart) in charts.chain(diagrams).take(DRAWINGS_MAX) {
+            let what = if is_chart { "a chart" } else { "a diagram" };
+            let Some(xml) = self.package.side_part(target, what) else { continue };
+            let lines = if is_chart { chart_lines(&xml) } else { diagram_lines(&xml) };
+            drawings.extend(self.package.sound(lines, what).map(|lines| (id.to_owned(), lines)));
         }
+        drawings
     }
 
-    fn end_shape(&mut self, part: Part) {
-        let text = std::mem::take(&mut self.shape).join("\n");
-        let placeholder = self.placeholder.take();
-        let kind = placeholder.as_deref();
-        let is_running_header = matches!(kind, Some("dt" | "ftr" | "sldNum" | "hdr" | "sldImg"));
-        if text.is_empty() || is_running_header || (part == Part::Notes && kind != Some("body")) {
-            return;
-        }
-        if matches!(kind, Some("title" | "ctrTitle")) && self.title.is_none() {
-            self.title = Some(text);
-        } else {
-            self.blocks.push(text);
-        }
+    fn notes(&mut self, links: &Relationships) -> Option<String> {
+        let what = "the speaker's notes of a slide";
+        let xml = self.package.side_part(links.first("notesSlide")?, what)?;
+        let notes = Slide::read(&xml, Part::Notes, Vec::new());
+        self.package.sound(notes, what).map(|notes| notes.page().text)
     }
 
-    /// The text of the slide. The title comes first, wherever the file has it.
-    fn text(&self) -> String {
-        let blocks: Vec<&str> = self.title.iter().chain(&self.blocks).map(String::as_str).collect();
-        blocks.join("\n\n")
+    fn finish(mut self, document: &mut RawDocument) {
+        self.package.warnings.extend(self.unread.warnings());
+        document.title = self.package.title().or(self.first_title);
+        let (hidden, warning) = self.hidden.finish(document.pages.len());
+        self.package.warnings.extend(warning);
+        document.warnings = self.package.warnings;
+        document.hidden = hidden;
     }
 }
 
@@ -208,5 +198,51 @@ mod tests {
         let texts: Vec<&str> = document.pages.iter().map(|page| page.text.as_str()).collect();
         assert_eq!(texts, ["Title\n\nBody\n\nSpeaker notes:\nSay this.", "a | b"]);
         assert_eq!(document.title.as_deref(), Some("Title"));
+    }
+
+    /// A presentation of one slide.
+    fn deck_of(slide: &str) -> Vec<u8> {
+        zip(&[
+            ("ppt/presentation.xml", b"<p:presentation><p:sldIdLst><p:sldId id='1' r:id='r1'/><p:sldId id='2' r:id='r2'/></p:sldIdLst><p:sldSz cx='900' cy='600'/></p:presentation>"),
+            ("ppt/_rels/presentation.xml.rels", links(&[("r1", "slide", "slides/slide1.xml")]).as_bytes()),
+            ("ppt/slides/slide1.xml", slide.as_bytes()),
+        ])
+    }
+
+    #[test]
+    fn missing_slides_keep_their_numbers() {
+        let document = extract(&deck_of(&format!("<p:sld>{}</p:sld>", shape("body", "Text")))).unwrap();
+        let texts: Vec<&str> = document.pages.iter().map(|page| page.text.as_str()).collect();
+        assert_eq!(texts, ["Text", ""]);
+        assert!(document.warnings[0].contains("Slide 2"));
+    }
+
+    #[test]
+    fn white_text_is_hidden_on_white_only() {
+        let white = "<p:sp><p:txBody><a:p><a:r><a:rPr><a:solidFill><a:srgbClr val='FFFFFF'/></a:solidFill></a:rPr>\
+                     <a:t>White</a:t></a:r></a:p></p:txBody></p:sp>";
+        let filled = "<p:sp><p:spPr><a:solidFill><a:srgbClr val='000000'/></a:solidFill></p:spPr></p:sp>";
+        let plain = extract(&deck_of(&format!("<p:sld>{white}{}</p:sld>", shape("body", "Text")))).unwrap();
+        assert_eq!((plain.pages[0].text.as_str(), plain.hidden[0].text.as_str()), ("Text", "White"));
+        assert_eq!(plain.hidden[0].reason, HiddenReason::Colour);
+        let dark = extract(&deck_of(&format!("<p:sld>{white}{filled}</p:sld>"))).unwrap();
+        assert_eq!((dark.pages[0].text.as_str(), dark.hidden.len()), ("White", 0));
+    }
+
+    #[test]
+    fn shapes_outside_the_slide_are_hidden() {
+        let at = |left: i32, text: &str| {
+            format!(
+                "<p:sp><p:spPr><a:xfrm><a:off x='{left}' y='9'/><a:ext cx='50' cy='50'/></a:xfrm></p:spPr><p:txBody><a:p><a:r>\
+                 <a:t>{text}</a:t></a:r></a:p></p:txBody></p:sp>"
+            )
+        };
+        let slide = format!("<p:sld>{}{}{}</p:sld>", at(-90, "out"), at(500, "right"), at(0, "left"));
+        let document = extract(&deck_of(&slide)).unwrap();
+        assert_eq!(document.pages[0].text, "left\n\nright");
+        assert_eq!(
+            (document.hidden[0].text.as_str(), document.hidden[0].reason),
+            ("out", HiddenReason::Outside)
+        );
     }
 }

@@ -22,12 +22,25 @@ pub(super) struct RawPage {
     /// By ascending line of `text`, as `\n` separates them.
     pub(super) marks: Vec<LineMark>,
     pub(super) is_recognised: bool,
+    /// How many lines at its top and at its bottom the format itself calls headers and footers. Empty lines do
+    /// not count.
+    pub(super) edge_lines: (usize, usize),
+    /// The bytes of `text` whose line breaks were counted, and their number.
+    pub(super) counted: (usize, usize),
 }
 
 impl RawPage {
     /// A page whose characters can all be read, or are already U+FFFD.
     pub(super) fn new(text: String) -> Self {
-        Self { label: None, text, readable: 1.0, marks: Vec::new(), is_recognised: false }
+        Self {
+            label: None,
+            text,
+            readable: 1.0,
+            marks: Vec::new(),
+            is_recognised: false,
+            edge_lines: (0, 0),
+            counted: (0, 0),
+        }
     }
 
     /// Adds lines that all play one part, after a separator.
@@ -36,11 +49,20 @@ impl RawPage {
             self.text.push_str(separator);
         }
         if role != LineRole::Text {
-            let first = self.text.matches('\n').count();
+            let first = self.line();
             // Only the first line of a list item has the bullet.
             let count = if role == LineRole::ListItem { 1 } else { lines.split('\n').count() };
             self.marks.extend((first..first + count).map(|line| LineMark { line, role, area: None }));
         }
         self.text.push_str(lines);
+    }
+
+    /// The index of the line at the end of the text. Each byte is counted once, so many lines cost linear time.
+    fn line(&mut self) -> usize {
+        let (bytes, breaks) = self.counted;
+        let new = self.text.as_bytes().get(bytes..).unwrap_or_default();
+        let breaks = breaks + memchr::memchr_iter(b'\n', new).count();
+        self.counted = (self.text.len(), breaks);
+        breaks
     }
 }

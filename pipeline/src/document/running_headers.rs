@@ -28,6 +28,23 @@ pub(super) fn mark(pages: &mut [Page]) {
     }
 }
 
+/// Marks the lines at the top and at the bottom that the format itself calls headers and footers.
+pub(super) fn mark_edges(page: &mut Page, top: usize, bottom: usize) {
+    if top + bottom == 0 {
+        return;
+    }
+    let lines = page.text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+    let lines: Vec<usize> = lines.map(|(index, _)| index).collect();
+    // A page that is nothing else keeps them as its text.
+    if lines.len() <= top + bottom {
+        return;
+    }
+    let edges = lines.iter().take(top).chain(lines.iter().skip(lines.len() - bottom));
+    page.running_header_lines.extend(edges);
+    page.running_header_lines.sort_unstable();
+    page.running_header_lines.dedup();
+}
+
 /// The lines near the page's edges, with the keys by which they are compared.
 fn candidates(page: &Page) -> Vec<(usize, String)> {
     let lines: Vec<(usize, &str)> =
@@ -116,5 +133,15 @@ mod tests {
         assert_eq!(marked_pages[0], Vec::<usize>::new());
         assert_eq!(marked_pages[1], vec![0]);
         assert_eq!(marked(&pages[4..]), vec![Vec::<usize>::new(); 2]);
+    }
+
+    #[test]
+    fn declared_headers_are_marked() {
+        let mut page = Page { text: "Top\n\na\nb\n\nFoot".to_owned(), ..Page::default() };
+        mark_edges(&mut page, 1, 1);
+        assert_eq!(page.running_header_lines, [0, 5]);
+        let mut only = Page { text: "Top".to_owned(), ..Page::default() };
+        mark_edges(&mut only, 1, 0);
+        assert!(only.running_header_lines.is_empty());
     }
 }

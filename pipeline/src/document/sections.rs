@@ -1,6 +1,10 @@
 //! Sections for formats without pages. Each main heading starts one, and each becomes a page.
 
-use super::{content::LineRole, raw::RawPage, text};
+use super::{
+    content::{LineMark, LineRole},
+    raw::RawPage,
+    text,
+};
 
 /// A document without headings is divided into blocks if it has more characters than this.
 const UNDIVIDED_CHARS_MAX: usize = 2 * text::BLOCK_CHARS;
@@ -16,6 +20,11 @@ impl Sections {
     /// Starts a new section, unless the current one is still empty.
     pub(super) fn divide(&mut self) {
         self.done.extend(self.current.take());
+    }
+
+    /// Adds a page of another document, with what is known of its lines.
+    pub(super) fn append(&mut self, page: RawPage) {
+        append(self.current.get_or_insert_with(|| RawPage::new(String::new())), page);
     }
 
     /// Adds a paragraph or other block, after an empty line.
@@ -43,6 +52,11 @@ impl Sections {
         self.add(text, separator(continues), LineRole::TableRow);
     }
 
+    /// The number of the page that the current section becomes.
+    pub(super) fn page_number(&self) -> u32 {
+        u32::try_from(self.done.len() + 1).unwrap_or(u32::MAX)
+    }
+
     fn add(&mut self, text: &str, separator: &str, role: LineRole) {
         let text = text.trim();
         if !text.is_empty() {
@@ -54,14 +68,48 @@ impl Sections {
     pub(super) fn pages(mut self) -> Vec<RawPage> {
         self.divide();
         let undivided = match self.done.as_slice() {
-            [only] if only.text.chars().count() > UNDIVIDED_CHARS_MAX => Some(text::blocks(&only.text)),
+            [only] if only.text.chars().count() > UNDIVIDED_CHARS_MAX => Some(divided(only)),
             _ => None,
         };
         match undivided {
-            Some(blocks) => blocks.into_iter().map(RawPage::new).collect(),
+            Some(pages) => pages,
             None => self.done,
         }
     }
+}
+
+/// Adds a page's text, and what is known of its lines, to another page.
+pub(super) fn append(page: &mut RawPage, part: RawPage) {
+    if part.text.trim().is_empty() {
+        return;
+    }
+    if !page.text.is_empty() {
+        page.text.push_str("\n\n");
+    }
+    let (counted, breaks) = page.counted;
+    let new = page.text.as_bytes().get(counted..).unwrap_or_default();
+    let first = breaks + memchr::memchr_iter(b'\n', new).count();
+    page.counted = (page.text.len(), first);
+    page.marks.extend(part.marks.into_iter().map(|mark| LineMark { line: mark.line + first, ..mark }));
+    page.text.push_str(&part.text);
+}
+
+/// A long page as several, at its paragraphs. The marks follow their lines.
+fn divided(page: &RawPage) -> Vec<RawPage> {
+    let mut lines = page.text.lines().enumerate().peekable();
+    let mut marks = page.marks.iter().peekable();
+    let mut pages: Vec<RawPage> = text::blocks(&page.text).into_iter().map(RawPage::new).collect();
+    for page in &mut pages {
+        for (new, line) in page.text.lines().enumerate() {
+            // Blocks leave out empty lines, and cut long ones. The first piece of a line has its mark.
+            while lines.next_if(|(_, old)| old.trim().is_empty() && !line.trim().is_empty()).is_some() {}
+            let Some((old, _)) = lines.next_if(|(_, old)| old.starts_with(line)) else { continue };
+            while marks.next_if(|mark| mark.line < old).is_some() {}
+            let mark = marks.next_if(|mark| mark.line == old);
+            page.marks.extend(mark.map(|mark| LineMark { line: new, ..*mark }));
+        }
+    }
+    pages
 }
 
 fn separator(continues: bool) -> &'static str {
@@ -99,6 +147,21 @@ mod tests {
             sections.block(&"word ".repeat(100));
         }
         assert_eq!(sections.pages().len(), 4);
+    }
+
+    #[test]
+    fn marks_follow_into_divided_pages() {
+        let mut sections = Sections::default();
+        for number in 0..20 {
+            sections.heading(3, &format!("Heading {number}"));
+            sections.block(&"word ".repeat(100));
+        }
+        let pages = sections.pages();
+        let headings = pages
+            .iter()
+            .flat_map(|page| page.marks.iter().filter_map(|mark| page.text.lines().nth(mark.line)));
+        assert_eq!(headings.filter(|line| line.starts_with("Heading")).count(), 20);
+        assert_eq!(pages.len(), 4);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Finds the format of a document from its bytes.
 
 use super::archive::Archive;
-use super::{error::DocumentError, format::Format, pdf::header, text};
+use super::office::{old_files, package};
+use super::{error::DocumentError, format::Format, odf, pdf::header, sheets, text};
 
 /// The format of these bytes; the name decides only between plain text and Markdown.
 pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, DocumentError> {
@@ -11,11 +12,11 @@ pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, Document
     if header::start(bytes).is_some() {
         return Ok(Format::Pdf);
     }
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
+    if is_container(bytes) {
         return container(bytes);
     }
     if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        return Err(compound(bytes));
+        return Err(old_files::compound(bytes));
     }
     if let Some(name) = known_binary(bytes) {
         return Err(unsupported(name));
@@ -28,8 +29,16 @@ pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, Document
         return Err(DocumentError::NoText("the file holds only white space".to_owned()));
     }
     let name = source_name.to_ascii_lowercase();
+    if let Some(format) = odf::flat_format(&start) {
+        return Ok(format);
+    }
+    if let Some(error) = old_files::xml(&start) {
+        return Err(error);
+    }
     Ok(if is_html(&start, &name) {
         Format::Html
+    } else if sheets::is_csv(&start, &name) {
+        Format::Csv
     } else if is_markdown(&start, &name) {
         Format::Markdown
     } else {
@@ -44,40 +53,32 @@ fn start(bytes: &[u8]) -> String {
     text::decode(bytes.get(..START_BYTES).unwrap_or(bytes))
 }
 
+/// Whether the bytes are a ZIP container. Some servers put a few bytes before it.
+fn is_container(bytes: &[u8]) -> bool {
+    const JUNK_BYTES_MAX: usize = 256;
+    let start = bytes.get(..JUNK_BYTES_MAX).unwrap_or(bytes);
+    let is_mark = |at: usize| bytes.get(at..).is_some_and(|rest| rest.starts_with(b"PK\x03\x04"));
+    bytes.starts_with(b"PK\x05\x06")
+        || memchr::memchr_iter(b'P', start).any(is_mark) && (is_mark(0) || is_binary(bytes))
+}
+
 fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
     let mut archive = Archive::open(bytes)?;
-    if archive.contains("word/document.xml") {
-        return Ok(Format::Docx);
+    if let Some(format) = package::format(&mut archive)? {
+        return Ok(format);
     }
-    if archive.contains("ppt/presentation.xml") {
-        return Ok(Format::Pptx);
-    }
-    if archive.contains("xl/workbook.xml") {
-        return Err(unsupported("an Excel workbook"));
+    if let Some(format) = odf::format(&mut archive)? {
+        return Ok(format);
     }
     let mime = if archive.contains("mimetype") {
         archive.read("mimetype")?.unwrap_or_default()
     } else {
         String::new()
     };
-    if mime.contains("opendocument") {
-        return Err(unsupported("an OpenDocument file"));
-    }
     if mime.contains("epub") {
         return Err(unsupported("an EPUB book"));
     }
-    let pages = archive.names().any(|name| name.ends_with(".iwa"));
-    Err(unsupported(if pages { "an Apple iWork file" } else { "a ZIP archive" }))
-}
-
-/// The error for the container of old Office files, and of new ones with a password.
-fn compound(bytes: &[u8]) -> DocumentError {
-    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    if bytes.windows(name.len()).any(|window| window == name) {
-        DocumentError::Encrypted
-    } else {
-        unsupported("an old Office file: .doc, .xls or .ppt")
-    }
+    Err(old_files::container(&archive.names().collect::<Vec<_>>()))
 }
 
 fn known_binary(bytes: &[u8]) -> Option<&'static str> {
@@ -185,6 +186,25 @@ mod tests {
     }
 
     #[test]
+    fn tables_and_open_documents_are_known() {
+        let mime = |kind: &str| format!("application/vnd.oasis.opendocument.{kind}");
+        for (kind, expected) in [
+            ("text", Format::Odt),
+            ("presentation", Format::Odp),
+            ("spreadsheet", Format::Ods),
+            ("graphics", Format::Odp),
+        ] {
+            assert_eq!(format("x", &zip(&[("mimetype", mime(kind).as_bytes())])).unwrap(), expected);
+            let flat = format!("<?xml version=\"1.0\"?><office:document office:mimetype=\"{}\">", mime(kind));
+            assert_eq!(format("x.xml", flat.as_bytes()).unwrap(), expected);
+        }
+        assert_eq!(format("x", &zip(&[("xl/workbook.xml", b"<workbook/>")])).unwrap(), Format::Xlsx);
+        let after_junk = [b"\r\n".as_slice(), &zip(&[("xl/workbook.xml", b"<workbook/>")])].concat();
+        assert_eq!(format("x", &after_junk).unwrap(), Format::Xlsx);
+        assert_eq!(format("x.csv", b"a;b\nc;d\n").unwrap(), Format::Csv);
+    }
+
+    #[test]
     fn names_decide_between_text_and_markdown() {
         assert_eq!(format("a.md", b"plain").unwrap(), Format::Markdown);
         assert_eq!(format("a.txt", b"# One\n\n# Two").unwrap(), Format::Text);
@@ -200,7 +220,7 @@ mod tests {
         assert!(refused(b"{\\rtf1 text}").contains("RTF"));
         assert!(refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest").contains("old Office"));
         assert!(refused(&zip(&[("a.txt", b"a")])).contains("ZIP"));
-        assert!(refused(&zip(&[("xl/workbook.xml", b"")])).contains("Excel"));
+        assert!(refused(&zip(&[("xl/workbook.bin", b"")])).contains(".xlsb"));
         assert!(refused(&zip(&[("mimetype", b"application/epub+zip")])).contains("EPUB"));
         assert!(refused(&[0x00, 0x01, 0x02, 0xfe, 0x90, 0x00]).contains("binary"));
     }

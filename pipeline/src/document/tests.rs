@@ -62,6 +62,38 @@ proptest! {
     }
 
     #[test]
+    fn no_sheet_makes_extraction_panic(
+        body in "(<(/?)(row r=\"[0-9]{1,9}\"|c r=\"[A-Z]{1,4}[0-9]{1,8}\"|c t=\"s\" s=\"1\"|v|f|mergeCell ref=\"A1:XFD[0-9]{1,7}\"|c)(/?)>|[0-9.E;-]{0,9}){0,30}"
+    ) {
+        let sheet = format!("<worksheet><sheetData>{body}</sheetData></worksheet>");
+        let book = "<workbook><sheet name=\"a\" r:id=\"s\"/></workbook>";
+        let links = "<Relationships><Relationship Id=\"s\" Type=\"x/worksheet\" Target=\"s.xml\"/></Relationships>";
+        let parts: [(&str, &[u8]); 3] =
+            [("xl/workbook.xml", book.as_bytes()), ("xl/_rels/workbook.xml.rels", links.as_bytes()), ("xl/s.xml", sheet.as_bytes())];
+        if let Ok(document) = extract("a", &zip(&parts)) {
+            check(&document);
+        }
+    }
+
+    #[test]
+    fn no_open_document_makes_extraction_panic(
+        body in "(<(/?)(text:p|text:h|text:span|text:list|text:list-item|text:note-body|table:table|table:table-row|table:table-cell|draw:page|draw:frame svg:x=\"1cm\" svg:y=\"nan\"|text:s text:c=\"999999999\"|office:body)(/?)>|[a-z&;]{0,9}){0,30}",
+        kind in "(text|presentation|spreadsheet)"
+    ) {
+        let content = format!("<office:document-content><office:body>{body}</office:body></office:document-content>");
+        let mime = format!("application/vnd.oasis.opendocument.{kind}");
+        if let Ok(document) = extract("a", &zip(&[("mimetype", mime.as_bytes()), ("content.xml", content.as_bytes())])) {
+            check(&document);
+        }
+    }
+
+    #[test]
+    fn no_number_makes_a_format_panic(code in "([0#?.,%Ee+/;@ymdhs\\[\\]\"\\\\_* -]|General|AM/PM){0,30}", value in any::<f64>()) {
+        let format = super::office::number_format::NumberFormat::new(&code, false);
+        prop_assert!(format.number(value).len() < 20_000);
+    }
+
+    #[test]
     fn plain_text_keeps_its_words(text in "[a-zA-Z0-9 ,.\n]{1,400}") {
         if let Ok(document) = extract("a.txt", text.as_bytes()) {
             let read: Vec<&str> = document.pages.iter().flat_map(|page| page.text.split_whitespace()).collect();

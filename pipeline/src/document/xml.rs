@@ -1,5 +1,5 @@
-//! XML of Office files, read event by event. There is no tree, no document type, and no entity but XML's own
-//! five.
+//! XML of Office files, read event by event. There is no tree, no declaration of entities, and no entity but
+//! XML's own five.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -34,11 +34,27 @@ impl Element<'_> {
         attribute.normalized_value(quick_xml::XmlVersion::default()).ok().map(std::borrow::Cow::into_owned)
     }
 
-    /// Like [`Self::attribute`], with the prefix: `r:id` beside `id`.
+    /// Like [`Self::attribute`], of the names with a prefix only: `r:id` beside `id`, whatever the prefix is.
     pub(super) fn prefixed_attribute(&self, name: &str) -> Option<String> {
-        let attribute =
-            self.start.attributes().with_checks(false).flatten().find(|it| it.key.as_ref() == name)?;
+        let attribute = self.start.attributes().with_checks(false).flatten().find(|attribute| {
+            attribute.key.as_ref().split_once(':').is_some_and(|(_, local)| local == name)
+        })?;
         attribute.normalized_value(quick_xml::XmlVersion::default()).ok().map(std::borrow::Cow::into_owned)
+    }
+
+    /// The name with its prefix: `svg:title` beside `text:title`.
+    pub(super) fn qualified_name(&self) -> String {
+        self.start.name().as_ref().to_owned()
+    }
+
+    /// The number in the attribute with this local name.
+    pub(super) fn number<N: std::str::FromStr>(&self, name: &str) -> Option<N> {
+        self.attribute(name)?.trim().parse().ok()
+    }
+
+    /// The value of a switch of Office: its element alone means yes.
+    pub(super) fn is_on(&self) -> bool {
+        self.attribute("val").is_none_or(|value| !matches!(value.as_str(), "0" | "false" | "off" | "none"))
     }
 }
 
@@ -79,13 +95,29 @@ pub(super) fn walk(xml: &str, mut on: impl FnMut(Xml<'_>)) -> Result<(), Documen
                     on(Xml::Text(c.encode_utf8(&mut [0; 4])));
                 }
             }
-            // Office files have no document type. An attacker uses one to make a reader fetch or multiply
-            // something.
-            Event::DocType(_) => {
-                return Err(damaged("its XML declares a document type, which is not allowed"));
+            // An attacker declares entities to make a reader fetch or multiply something. A document type
+            // without declarations does nothing, and some programs write one.
+            Event::DocType(doctype) if doctype.xml10_content().contains('[') => {
+                return Err(damaged("its XML declares a document type of its own, which is not allowed"));
             }
+            Event::DocType(_) => {}
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+            Event::Eof if depth > 0 => return Err(damaged("its XML breaks off")),
             Event::Eof => return Ok(()),
+        }
+    }
+}
+
+/// The local name of the first element.
+pub(super) fn root_name(xml: &str) -> Option<String> {
+    let mut reader = Reader::from_str(xml);
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) | Event::Empty(start) => {
+                return Some(local(start.name().as_ref()).to_owned());
+            }
+            Event::Eof => return None,
+            _ => {}
         }
     }
 }
@@ -135,6 +167,9 @@ mod tests {
         assert!(
             matches!(seen(expands), Err(DocumentError::Corrupt(reason)) if reason.contains("document type"))
         );
+        assert_eq!(seen("<!DOCTYPE x SYSTEM 'x.dtd'><x>a</x>").unwrap(), "<x None>a</x>");
+        assert!(matches!(seen("<x>a"), Err(DocumentError::Corrupt(reason)) if reason.contains("breaks off")));
+        assert_eq!(root_name("<?xml version='1.0'?>\n<w:document>").as_deref(), Some("document"));
         assert!(matches!(seen(&"<a>".repeat(600)), Err(DocumentError::Corrupt(_))));
         assert_eq!(seen("<x>&unknown;</x>").unwrap(), "<x None></x>");
     }
