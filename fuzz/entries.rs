@@ -13,6 +13,11 @@ pub(crate) fn document(bytes: &[u8]) {
     }
 }
 
+/// Reads any bytes as the body of an RTF document.
+pub(crate) fn rtf(bytes: &[u8]) {
+    document(&[b"{\\rtf1\\ansi ", bytes].concat());
+}
+
 /// Reads any bytes as a response of the model's endpoint, and its text as the answer of each stage.
 pub(crate) fn answer(bytes: &[u8]) {
     const BYTES_MAX: usize = 1024 * 1024;

@@ -21,6 +21,11 @@ fn the_corpus_of_documents_is_harmless() {
 }
 
 #[test]
+fn the_corpus_of_rtf_is_harmless() {
+    assert!(replay("rtf", entries::rtf) >= 2);
+}
+
+#[test]
 fn the_corpus_of_answers_is_harmless() {
     assert!(replay("answer", entries::answer) >= 10);
 }

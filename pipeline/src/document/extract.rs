@@ -2,7 +2,7 @@
 
 use super::{
     content::{Document, Page},
-    docx,
+    docx, email, epub,
     error::DocumentError,
     error_pages,
     format::Format,
@@ -10,7 +10,7 @@ use super::{
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
     markdown, odf, pdf, pptx,
     raw::{RawDocument, RawPage},
-    running_headers, sheets, sniff, text, titles, whitespace,
+    rtf, running_headers, sheets, sniff, text, titles, whitespace,
 };
 
 /// Reads a document of any supported format, in this very process.
@@ -40,10 +40,10 @@ pub fn extract(source_name: &str, bytes: &[u8]) -> Result<Document, DocumentErro
         Format::Html => html::extract(bytes),
         Format::Markdown => markdown::extract(bytes),
         Format::Text => text::extract(bytes),
-        // `sniff` names none of them yet.
-        Format::Rtf | Format::Mhtml | Format::Epub | Format::Eml => {
-            Err(DocumentError::Unsupported("no reader knows it".to_owned()))
-        }
+        Format::Rtf => rtf::extract(bytes),
+        Format::Epub => epub::extract(bytes),
+        Format::Eml => email::eml(bytes),
+        Format::Mhtml => email::mhtml(bytes),
     }?;
     finish(source_name, format, raw)
 }

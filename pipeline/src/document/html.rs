@@ -1,107 +1,166 @@
-//! Reads HTML as text: the main content, section by section.
-//!
-//! The reader takes one token after another and builds no tree. Memory stays small and time linear, however
-//! deeply or wrongly elements nest.
+//! Reads HTML as text: what a reader of the page sees and what it is about, section by section.
 
+mod css;
 mod element;
-mod reading;
+mod entity;
+mod flow;
+mod formula;
+mod hidden;
+mod list;
+mod names;
+mod page;
+mod phrases;
+mod picture;
+mod pruning;
+mod surroundings;
+mod table;
+mod token;
+mod tree;
+mod visible;
+mod weight;
+mod write;
 
-use std::cell::RefCell;
+use self::{page::Page, write::Writer};
+use super::content::{HiddenReason, HiddenText};
+use super::encoding::{self, Decoded};
+use super::error::DocumentError;
+use super::raw::{RawDocument, RawPage};
 
-use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::states::RawKind;
-use html5ever::tokenizer::{
-    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
-};
+/// The part of a page that is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The text without navigation, teasers, forms and notices around it.
+    Main,
+    /// Everything: a chapter of a book, or a mail, has no surroundings.
+    Everything,
+}
 
-use self::reading::{Reading, Scope};
-use super::raw::RawDocument;
-use super::{error::DocumentError, text};
-
-/// Reads HTML.
-///
-/// If the page marks its main content (`main`, `article`), only that is taken. Navigation, scripts, styles
-/// and forms are never taken.
+/// Reads an HTML page of the web.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
-    let source = decode(bytes);
-    let whole = read(&source, Scope::Everything);
-    let main = if whole.has_main { Some(read(&source, Scope::Main)) } else { None };
-    let page = main.filter(|main| main.words > 0).unwrap_or(whole);
-    Ok(RawDocument {
-        title: page.title(),
-        pages: page.sections.pages(),
-        warnings: text::warnings(&source),
-        ..RawDocument::default()
+    let Decoded { text, warnings } = decode(bytes, None)?;
+    let mut document = read(&text, Scope::Main)?;
+    document.warnings.splice(0..0, warnings);
+    Ok(document)
+}
+
+/// Decodes a page. Its carrier may name an encoding, else the page itself may, anywhere.
+pub(super) fn decode(bytes: &[u8], carried: Option<&str>) -> Result<Decoded, DocumentError> {
+    let label = carried.map(str::to_owned).or_else(|| declared(bytes));
+    encoding::decode(bytes, label.as_deref())
+}
+
+/// The encoding that a `meta` element or an XML declaration names.
+fn declared(bytes: &[u8]) -> Option<String> {
+    // ASCII needs no help, unless it stands for other letters.
+    if bytes.is_ascii() && memchr::memchr2(b'\x1b', b'~', bytes).is_none() {
+        return None;
+    }
+    let lower = bytes.to_ascii_lowercase();
+    let xml = lower.strip_prefix(b"<?xml").and_then(|rest| rest.split(|byte| *byte == b'>').next());
+    if let Some(label) = xml.and_then(|declaration| label(declaration, b"encoding")) {
+        return Some(label);
+    }
+    memchr::memmem::find_iter(&lower, b"<meta").find_map(|at| {
+        let tag = lower.get(at..)?;
+        let tag = tag.get(..memchr::memchr(b'>', tag.get(..META_BYTES_MAX).unwrap_or(tag))?)?;
+        label(tag, b"charset")
     })
 }
 
-/// Decodes a page by its byte order mark, else by the encoding that it declares, else as plain text.
-fn decode(bytes: &[u8]) -> String {
-    const DECLARED_WITHIN_BYTES: usize = 1_024;
-    if encoding_rs::Encoding::for_bom(bytes).is_none() && std::str::from_utf8(bytes).is_err() {
-        let start = bytes.get(..DECLARED_WITHIN_BYTES).unwrap_or(bytes).to_ascii_lowercase();
-        if let Some(encoding) = declared(&start).and_then(encoding_rs::Encoding::for_label) {
-            return encoding.decode_without_bom_handling(bytes).0.into_owned();
+/// A `meta` element that names an encoding is short.
+const META_BYTES_MAX: usize = 1_024;
+
+fn label(tag: &[u8], name: &[u8]) -> Option<String> {
+    let after = tag.get(memchr::memmem::find(tag, name)? + name.len()..)?.trim_ascii_start();
+    let value = after.strip_prefix(b"=")?.trim_ascii_start();
+    let value = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b"'")).unwrap_or(value);
+    let is_label = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.');
+    let label: Vec<u8> = value.iter().copied().take_while(|byte| is_label(byte)).collect();
+    String::from_utf8(label).ok().filter(|label| !label.is_empty())
+}
+
+/// Reads a decoded page.
+pub(super) fn read(source: &str, scope: Scope) -> Result<RawDocument, DocumentError> {
+    let page = tree::page(source, is_xml(source)).ok_or_else(|| {
+        DocumentError::TooLarge("it has more than 1.5 million elements and texts".to_owned())
+    })?;
+    let sights = visible::sights(&page);
+    let is_out = match scope {
+        Scope::Main => surroundings::surroundings(&page, &sights),
+        Scope::Everything => Vec::new(),
+    };
+    let mut writer = Writer::new(&page);
+    writer.write(&sights, &is_out);
+    if writer.words == 0 {
+        return Err(DocumentError::NoText(why_empty(&page).to_owned()));
+    }
+    let title =
+        writer.main_heading.take().or_else(|| writer.first_heading.take()).or_else(|| declared_title(&page));
+    let warnings = warnings(&writer);
+    let hidden = std::mem::take(&mut writer.hidden.texts);
+    let pages = writer.sections.pages();
+    let hidden = hidden
+        .into_iter()
+        .map(|(section, reason, text)| hidden_text(section, &pages, reason, &text))
+        .collect();
+    Ok(RawDocument { title, pages, warnings, hidden })
+}
+
+fn hidden_text(section: u32, pages: &[RawPage], reason: HiddenReason, text: &str) -> HiddenText {
+    // The last section has no text of its own if only hidden text follows.
+    let page = section.min(u32::try_from(pages.len()).unwrap_or(u32::MAX)).max(1);
+    HiddenText { page, reason, text: text.split_whitespace().collect::<Vec<_>>().join(" ") }
+}
+
+/// Whether an element may end with `/>`.
+fn is_xml(source: &str) -> bool {
+    const START_BYTES: usize = 2_048;
+    let start: String = source.chars().take(START_BYTES).collect();
+    start.trim_start().starts_with("<?xml") || start.contains("http://www.w3.org/1999/xhtml")
+}
+
+/// The title that the page declares. It often names the site as well.
+fn declared_title(page: &Page) -> Option<String> {
+    let title = (0..page.len())
+        .find(|index| page.name(*index) == "title" && page.name(page.parent(*index)) != "svg")?;
+    Some(page.line(title)).filter(|title| !title.is_empty())
+}
+
+fn why_empty(page: &Page) -> &'static str {
+    if (0..page.len()).any(|index| page.name(index) == "script") {
+        "a script writes its text in a browser; open the page there and save it as PDF"
+    } else {
+        "it holds no words"
+    }
+}
+
+fn warnings(writer: &Writer<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match writer.hidden.texts.len() {
+        0 => {}
+        1 => {
+            warnings.push("The page hides 1 passage from its readers. It is not part of the text.".to_owned())
+        }
+        count => {
+            warnings.push(format!(
+                "The page hides {count} passages from its readers. They are not part of the text."
+            ));
         }
     }
-    text::decode(bytes)
-}
-
-fn declared(start: &[u8]) -> Option<&[u8]> {
-    let mark = b"charset=";
-    let at = start.windows(mark.len()).position(|window| window == mark)? + mark.len();
-    let label = start.get(at..)?;
-    let label = label.strip_prefix(b"\"").or_else(|| label.strip_prefix(b"'")).unwrap_or(label);
-    let end = label.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))?;
-    label.get(..end)
-}
-
-fn read(source: &str, scope: Scope) -> Reading {
-    let sink = Sink(RefCell::new(Reading::new(scope)));
-    let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
-    let input = BufferQueue::default();
-    input.push_back(StrTendril::from_slice(source));
-    // The tokenizer pauses after each script and goes on when asked again.
-    while !matches!(tokenizer.feed(&input), html5ever::TokenizerResult::Done) {}
-    tokenizer.end();
-    let mut reading = tokenizer.sink.0.into_inner();
-    reading.end_row();
-    reading
-}
-
-struct Sink(RefCell<Reading>);
-
-impl TokenSink for Sink {
-    type Handle = ();
-
-    fn process_token(&self, token: Token, _line_number: u64) -> TokenSinkResult<()> {
-        let mut reading = self.0.borrow_mut();
-        match token {
-            Token::TagToken(tag) => {
-                reading.tag(&tag);
-                raw_content(&tag)
-            }
-            Token::CharacterTokens(text) => {
-                reading.text(&text);
-                TokenSinkResult::Continue
-            }
-            _ => TokenSinkResult::Continue,
+    match writer.pictures {
+        0 => {}
+        1 => warnings
+            .push("1 picture of the page was not read, only its description, if it has one.".to_owned()),
+        count => {
+            warnings.push(format!(
+                "{count} pictures of the page were not read, only their descriptions, if they have any."
+            ));
         }
     }
-}
-
-/// Tells the tokenizer which elements hold no markup.
-fn raw_content(tag: &Tag) -> TokenSinkResult<()> {
-    if tag.kind == TagKind::EndTag {
-        return TokenSinkResult::Continue;
+    if writer.frames > 0 {
+        warnings.push(format!("Other pages embedded in this one were not read: {}.", writer.frames));
     }
-    match tag.name.as_ref() {
-        "script" => TokenSinkResult::RawData(RawKind::ScriptData),
-        "style" | "xmp" | "iframe" | "noembed" | "noframes" => TokenSinkResult::RawData(RawKind::Rawtext),
-        "title" | "textarea" => TokenSinkResult::RawData(RawKind::Rcdata),
-        "plaintext" => TokenSinkResult::Plaintext,
-        _ => TokenSinkResult::Continue,
-    }
+    warnings
 }
 
 #[cfg(test)]
@@ -129,8 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_main_element_everything_but_navigation_counts() {
-        assert_eq!(texts("<nav>Menu</nav><header>Top</header><p>Text</p><main></main>"), ["Top\n\nText"]);
+    fn without_a_main_element_everything_but_surroundings_counts() {
+        assert_eq!(
+            texts("<nav>Menu</nav><header><h1>Top</h1></header><p>Text</p><main></main>"),
+            ["Top\n\nText"]
+        );
     }
 
     #[test]
@@ -145,5 +207,46 @@ mod tests {
         let page = format!("<p>start</p>{}deep", "<div><b><table><tr><td>".repeat(50_000));
         let all = texts(&page).concat();
         assert!(all.starts_with("start") && all.ends_with("deep"), "{}", all.len());
+    }
+
+    #[test]
+    fn nothing_is_lost_to_teasers() {
+        let line =
+            "The long main text of the page stands here, outside of any article, and goes on for a while.";
+        let cards =
+            "<article><h3><a href=x>Teaser one</a></h3></article><article><h3>Teaser two</h3></article>";
+        let page = format!("<body><h1>The report</h1><div><p>{line}</p></div><div>{cards}</div>");
+        assert_eq!(texts(&page), [format!("The report\n\n{line}")]);
+        assert_eq!(
+            texts(&format!("<main><aside><p>{line}</p></aside><p>Accept cookies?</p></main>")),
+            [line]
+        );
+        // A page of teasers keeps them.
+        assert!(texts(&format!("<main>{cards}</main>")).concat().contains("Teaser two"));
+    }
+
+    #[test]
+    fn hidden_text_is_set_apart() {
+        let page = "<style>.x, #a > em {display:none} .w {color:#fff}</style><p class=x>One</p><p id=a>Seen <em>two</em></p>\
+                    <p class=w>three</p><div style='background:#000'><p class=w>White.</p></div><p hidden>four</p>\
+                    <p style='position:absolute;left:-9999px'>five</p><p style='font-size:0'>six<span style='font-size:1em'>!</span></p>\
+                    <h3><button aria-expanded=false>Question</button></h3><div hidden>Answer</div>";
+        let document = extract(format!("<html>{page}").as_bytes()).unwrap();
+        assert_eq!(document.pages[0].text, "Seen\n\nWhite.\n\nQuestion\n\nAnswer");
+        let hidden: Vec<&str> = document.hidden.iter().map(|hidden| hidden.text.as_str()).collect();
+        assert_eq!(hidden, ["One", "two", "three", "four", "five", "six", "!"]);
+    }
+
+    #[test]
+    fn lists_and_formulas_keep_their_signs() {
+        let page = "<ol start=3><li>c<li value=9>d</ol><ol reversed type=A><li>x<li>y</ol>\
+                    <p>10<sup>6</sup> <math><mfrac><mn>1</mn><mi>x</mi></mfrac></math> <ruby>\u{6771}<rt>to</ruby></p>";
+        assert_eq!(texts(page), ["3. c\n9. d\n\nB. x\nA. y\n\n10\u{2076} 1/x \u{6771}"]);
+    }
+
+    #[test]
+    fn many_attributes_take_linear_time() {
+        let attributes: String = (0..100_000).map(|n| format!(" a{n}=x")).collect();
+        assert_eq!(texts(&format!("<html><p{attributes}>text</p>")), ["text"]);
     }
 }

@@ -1,146 +1,93 @@
-//! Reads Markdown as text without its marks. Headings of the first two levels start sections.
+//! Reads Markdown as a browser shows it: the HTML reader reads what the Markdown stands for, raw HTML included.
 
-use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd};
 
+use super::encoding::{self, Decoded};
+use super::error::DocumentError;
+use super::html::{self, Scope};
 use super::raw::RawDocument;
-use super::sections::{Sections, row};
-use super::{error::DocumentError, text};
 
 /// Reads Markdown.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
-    let source = text::decode(bytes);
+    let Decoded { text: source, warnings } = encoding::decode(bytes, None)?;
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
+        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
+        | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
     let mut writer = Writer::default();
     for event in Parser::new_ext(&source, options) {
         writer.on(event);
     }
-    writer.end_block();
-    Ok(RawDocument {
-        title: writer.title,
-        pages: writer.sections.pages(),
-        warnings: text::warnings(&source),
-        ..RawDocument::default()
-    })
+    let mut page = String::with_capacity(source.len() * 2);
+    pulldown_cmark::html::push_html(&mut page, writer.events.into_iter());
+    let mut document = html::read(&page, Scope::Everything)?;
+    document.title = document.title.or_else(|| title(&writer.metadata));
+    document.warnings.splice(0..0, warnings);
+    Ok(document)
 }
 
+/// The title in the metadata before the text.
+fn title(metadata: &str) -> Option<String> {
+    let value = metadata.lines().find_map(|line| {
+        let (name, value) = line.split_once([':', '='])?;
+        name.trim().eq_ignore_ascii_case("title").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+    });
+    value.filter(|title| !title.is_empty())
+}
+
+/// Collects what a browser gets.
 #[derive(Debug, Default)]
-struct Writer {
-    sections: Sections,
-    /// The level of the heading that is read.
-    heading: Option<u8>,
-    block: String,
-    /// The number of lists that are open, one in another.
-    lists: usize,
-    in_item: bool,
-    after_item: bool,
-    cells: Vec<String>,
-    table_rows: usize,
-    hidden: bool,
-    title: Option<String>,
+struct Writer<'s> {
+    events: Vec<Event<'s>>,
+    /// The raw HTML of the block that is open.
+    html: Option<String>,
+    in_metadata: bool,
+    metadata: String,
 }
 
-impl Writer {
-    fn on(&mut self, event: Event<'_>) {
+impl<'s> Writer<'s> {
+    fn on(&mut self, event: Event<'s>) {
         match event {
-            Event::Start(tag) => self.start(&tag),
-            Event::End(tag) => self.end(tag),
-            _ if self.hidden => {}
-            Event::Text(text) | Event::Code(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
-                self.block.push_str(&text);
+            Event::Start(Tag::MetadataBlock(_)) => self.in_metadata = true,
+            Event::End(TagEnd::MetadataBlock(_)) => self.in_metadata = false,
+            Event::Text(text) if self.in_metadata => self.metadata.push_str(&text),
+            Event::Start(Tag::HtmlBlock) => self.html = Some(String::new()),
+            Event::End(TagEnd::HtmlBlock) => {
+                let html = self.html.take().unwrap_or_default();
+                self.events.push(Event::Html(CowStr::from(with_hidden_comments(&html))));
             }
-            Event::SoftBreak => self.block.push(' '),
-            Event::HardBreak => self.block.push('\n'),
-            Event::Rule => self.end_block(),
-            Event::Html(_)
-            | Event::InlineHtml(_)
-            | Event::FootnoteReference(_)
-            | Event::TaskListMarker(_) => {}
+            Event::Html(html) => match &mut self.html {
+                Some(block) => block.push_str(&html),
+                None => self.events.push(Event::Html(CowStr::from(with_hidden_comments(&html)))),
+            },
+            Event::InlineHtml(html) => {
+                self.events.push(Event::InlineHtml(CowStr::from(with_hidden_comments(&html))));
+            }
+            // A note's number means nothing without its place on the page.
+            Event::FootnoteReference(_) | Event::TaskListMarker(_) => {}
+            Event::Start(Tag::FootnoteDefinition(_)) => self.events.push(Event::Start(Tag::Paragraph)),
+            Event::End(TagEnd::FootnoteDefinition) => self.events.push(Event::End(TagEnd::Paragraph)),
+            event => self.events.push(event),
         }
     }
+}
 
-    fn start(&mut self, tag: &Tag<'_>) {
-        match tag {
-            Tag::Heading { level, .. } => {
-                self.end_block();
-                if matches!(level, HeadingLevel::H1 | HeadingLevel::H2) {
-                    self.sections.divide();
-                }
-                self.heading = Some(*level as u8);
-            }
-            Tag::List(_) => {
-                self.end_block();
-                self.lists += 1;
-            }
-            Tag::Item => {
-                self.end_block();
-                self.in_item = true;
-            }
-            Tag::Table(_) => {
-                self.end_block();
-                self.table_rows = 0;
-            }
-            Tag::MetadataBlock(_) => self.hidden = true,
-            Tag::CodeBlock(CodeBlockKind::Fenced(_) | CodeBlockKind::Indented)
-            | Tag::Paragraph
-            | Tag::BlockQuote(_)
-            | Tag::FootnoteDefinition(_)
-            | Tag::HtmlBlock => self.end_block(),
-            _ => {}
-        }
+/// Makes hidden elements of comments, so that they are set apart like all hidden text.
+fn with_hidden_comments(html: &str) -> String {
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once("<!--") {
+        let (comment, after) = after.split_once("-->").unwrap_or((after, ""));
+        out.push_str(before);
+        out.push_str("<span hidden>");
+        out.push_str(&comment.replace('&', "&amp;").replace('<', "&lt;"));
+        out.push_str("</span>");
+        rest = after;
     }
-
-    fn end(&mut self, tag: TagEnd) {
-        match tag {
-            TagEnd::Heading(_) => {
-                if self.title.is_none() {
-                    self.title = Some(self.block.trim().to_owned());
-                }
-                self.end_block();
-                self.heading = None;
-            }
-            TagEnd::TableCell => self.cells.push(std::mem::take(&mut self.block)),
-            TagEnd::TableHead | TagEnd::TableRow => self.end_row(),
-            TagEnd::List(_) => {
-                self.end_block();
-                self.lists = self.lists.saturating_sub(1);
-                self.after_item = self.lists > 0;
-            }
-            TagEnd::MetadataBlock(_) => self.hidden = false,
-            TagEnd::Paragraph
-            | TagEnd::Item
-            | TagEnd::BlockQuote(_)
-            | TagEnd::CodeBlock
-            | TagEnd::FootnoteDefinition => self.end_block(),
-            _ => {}
-        }
-    }
-
-    fn end_row(&mut self) {
-        let line = row(&std::mem::take(&mut self.cells));
-        self.sections.table_row(&line, self.table_rows > 0);
-        self.table_rows += 1;
-        self.after_item = false;
-    }
-
-    fn end_block(&mut self) {
-        let block = std::mem::take(&mut self.block);
-        if block.trim().is_empty() {
-            return;
-        }
-        if self.in_item {
-            self.sections.item(&format!("\u{2022} {}", block.trim()), self.after_item);
-        } else if let Some(level) = self.heading {
-            self.sections.heading(level, &block);
-        } else {
-            self.sections.block(&block);
-        }
-        self.after_item = self.lists > 0;
-        self.in_item = false;
-    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]
@@ -157,9 +104,24 @@ mod tests {
             texts,
             [
                 "The title\n\nA link and code, in two lines.\n\n\u{2022} one\n\u{2022} two\n\u{2022} three",
-                "Next\n\na | b\nc | d\n\nQuoted.\n\nThird\n\nEnd.\n\nThe note."
+                "Next\n\na | b\nc | d\n\nQuoted.\n\nraw\n\nThird\n\nEnd.\n\nThe note."
             ]
         );
         assert_eq!(document.title.as_deref(), Some("The title"));
+    }
+
+    #[test]
+    fn hidden_html_is_set_apart() {
+        let source = "# One\n\n<!-- a secret -->\n\n<div hidden>\n\nMore *secret*.\n\n</div>\n\nSeen<!-- not --> text.\n\n4. four\n5. five\n";
+        let document = extract(source.as_bytes()).unwrap();
+        assert_eq!(document.pages[0].text, "One\n\nSeen text.\n\n4. four\n5. five");
+        let hidden: Vec<&str> = document.hidden.iter().map(|hidden| hidden.text.as_str()).collect();
+        assert_eq!(hidden, ["a secret", "More secret.", "not"]);
+    }
+
+    #[test]
+    fn metadata_names_the_title() {
+        let document = extract(b"---\ntitle: \"A title\"\n---\nText.\n").unwrap();
+        assert_eq!((document.title.as_deref(), document.pages[0].text.as_str()), (Some("A title"), "Text."));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::archive::Archive;
 use super::office::{old_files, package};
-use super::{error::DocumentError, format::Format, odf, pdf::header, sheets, text};
+use super::{email, encoding, error::DocumentError, format::Format, odf, pdf::header, sheets};
 
 /// The format of these bytes; the name decides only between plain text and Markdown.
 pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, DocumentError> {
@@ -17,6 +17,15 @@ pub(super) fn format(source_name: &str, bytes: &[u8]) -> Result<Format, Document
     }
     if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
         return Err(old_files::compound(bytes));
+    }
+    // Before anything about characters: parts of a mail may be binary.
+    match email::looks_like(bytes, &source_name.to_ascii_lowercase()) {
+        Some(email::Mail::Eml) => return Ok(Format::Eml),
+        Some(email::Mail::Mhtml) => return Ok(Format::Mhtml),
+        None => {}
+    }
+    if bytes.trim_ascii_start().starts_with(b"{\\rtf") {
+        return Ok(Format::Rtf);
     }
     if let Some(name) = known_binary(bytes) {
         return Err(unsupported(name));
@@ -50,7 +59,7 @@ const START_BYTES: usize = 8_192;
 
 /// The first characters, decoded.
 fn start(bytes: &[u8]) -> String {
-    text::decode(bytes.get(..START_BYTES).unwrap_or(bytes))
+    encoding::preview(bytes.get(..START_BYTES).unwrap_or(bytes))
 }
 
 /// Whether the bytes are a ZIP container. Some servers put a few bytes before it.
@@ -75,21 +84,20 @@ fn container(bytes: &[u8]) -> Result<Format, DocumentError> {
     } else {
         String::new()
     };
-    if mime.contains("epub") {
-        return Err(unsupported("an EPUB book"));
+    if mime.contains("epub") || archive.contains("META-INF/container.xml") {
+        return Ok(Format::Epub);
     }
     Err(old_files::container(&archive.names().collect::<Vec<_>>()))
 }
 
 fn known_binary(bytes: &[u8]) -> Option<&'static str> {
-    let marks: [(&[u8], &'static str); 17] = [
+    let marks: [(&[u8], &'static str); 16] = [
         (b"\x89PNG", "a PNG image"),
         (b"\xff\xd8\xff", "a JPEG image"),
         (b"GIF8", "a GIF image"),
         (b"II*\0", "a TIFF image"),
         (b"MM\0*", "a TIFF image"),
         (b"BM", "a BMP image"),
-        (b"{\\rtf", "an RTF document"),
         (b"%!PS", "a PostScript file"),
         (b"\x1f\x8b", "a gzip archive"),
         (b"7z\xbc\xaf", "a 7z archive"),
@@ -113,16 +121,16 @@ fn known_binary(bytes: &[u8]) -> Option<&'static str> {
 /// Whether bytes are no text. Text has hardly any control characters, in any encoding.
 fn is_binary(bytes: &[u8]) -> bool {
     const CONTROLS_PER_CHAR_MAX: f64 = 0.02;
+    // A damaged text loses more.
+    const LOST_PER_CHAR_MAX: f64 = 0.1;
     let start = start(bytes);
-    let chars = start.chars().count().max(1);
-    let odd = start
-        .chars()
-        .filter(|c| {
-            (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1a}' | '\u{1b}'))
-                || is_lost(*c)
-        })
-        .count();
-    start.contains('\0') || odd as f64 > CONTROLS_PER_CHAR_MAX * chars as f64
+    let chars = start.chars().count().max(1) as f64;
+    let is_control = |c: char| {
+        c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1a}' | '\u{1b}')
+    };
+    let controls = start.chars().filter(|c| is_control(*c)).count() as f64;
+    let lost = start.chars().filter(|c| is_lost(*c)).count() as f64;
+    start.contains('\0') || controls > CONTROLS_PER_CHAR_MAX * chars || lost > LOST_PER_CHAR_MAX * chars
 }
 
 /// Whether no table could decode a character, or no text contains it.
@@ -217,11 +225,9 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_named() {
         assert!(refused(b"\x89PNG\r\n\x1a\n\0\0").contains("PNG"));
-        assert!(refused(b"{\\rtf1 text}").contains("RTF"));
         assert!(refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest").contains("old Office"));
         assert!(refused(&zip(&[("a.txt", b"a")])).contains("ZIP"));
         assert!(refused(&zip(&[("xl/workbook.bin", b"")])).contains(".xlsb"));
-        assert!(refused(&zip(&[("mimetype", b"application/epub+zip")])).contains("EPUB"));
         assert!(refused(&[0x00, 0x01, 0x02, 0xfe, 0x90, 0x00]).contains("binary"));
     }
 

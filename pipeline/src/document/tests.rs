@@ -12,13 +12,24 @@ fn documents() -> impl Strategy<Value = Vec<u8>> {
         Just("# Heading\n\n"),
         Just("| a | b |\n|---|---|\n"),
         Just("\u{feff}"),
-        Just("{\\rtf"),
+        Just("{\\rtf1\\ansi "),
         Just("RIFF"),
+        Just("<!doctype html><style>.a p{display:none} #b>.c{color:#fff}</style>"),
+        Just("From: a@b\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n--x\n"),
+        Just(
+            "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=x\n\n--x\nContent-Type: text/html\n\n"
+        ),
     ];
     let pieces = prop_oneof![
         any::<Vec<u8>>(),
         "[<>/a-z\"'= \n]{0,40}".prop_map(String::into_bytes),
         "(<(/?)(p|div|td|tr|table|nav|main|h1|li|pre|script|title|br)>|[a-z &;#]{0,9}){0,20}"
+            .prop_map(String::into_bytes),
+        "(<(/?)(ol start=3|li value=x|table|th|svg|math|msup|q|sup|iframe srcdoc='<p>'|aside|article|h2|a href=x|button|p class=a|div id=b style='color:#fff'|p hidden)>|[a-z.0-9]{0,9}|<!--|-->|&[a-z]{0,5};){0,30}"
+            .prop_map(String::into_bytes),
+        "(\\{|\\}|\\\\(par|cell|row|intbl|u-?[0-9]{1,6}|uc[0-9]|'[0-9a-f]{2}|bin[0-9]{1,3}|footnote|v|s1|f1|fonttbl|listtext|\\*|pict|page) ?|[a-z ]{0,5}){0,40}"
+            .prop_map(String::into_bytes),
+        "(--x(--)?\n|Content-Type: (text/plain|text/html|message/rfc822|multipart/mixed; boundary=y)\n|Content-Transfer-Encoding: (base64|quoted-printable)\n|--y\n|\n|=[0-9A-F]{2}|[a-z ]{0,9}){0,30}"
             .prop_map(String::into_bytes),
         "[#*_`\\[\\]()|>\\- \na-z0-9]{0,60}".prop_map(String::into_bytes),
         "\\PC{0,30}".prop_map(String::into_bytes),

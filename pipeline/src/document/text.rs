@@ -1,7 +1,6 @@
-//! Plain text: its encoding, and its division into pages.
+//! Plain text, and its division into pages.
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
-
+use super::encoding::{self, Decoded};
 use super::error::DocumentError;
 use super::raw::{RawDocument, RawPage};
 
@@ -10,7 +9,7 @@ pub(super) const BLOCK_CHARS: usize = 3_000;
 
 /// Reads plain text. Form feeds end pages. A text without any is divided at paragraphs.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
-    let text = decode(bytes);
+    let Decoded { text, warnings } = encoding::decode(bytes, None)?;
     let pages: Vec<String> = if text.trim_matches('\u{c}').contains('\u{c}') {
         text.trim_end_matches('\u{c}').split('\u{c}').map(str::to_owned).collect()
     } else {
@@ -19,18 +18,9 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     Ok(RawDocument {
         title: title(&text),
         pages: pages.into_iter().map(RawPage::new).collect(),
-        warnings: warnings(&text),
+        warnings,
         ..RawDocument::default()
     })
-}
-
-/// Warns of characters that could not be decoded.
-pub(super) fn warnings(text: &str) -> Vec<String> {
-    let lost = text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
-    if lost == 0 {
-        return Vec::new();
-    }
-    vec![format!("{lost} characters could not be decoded and stand as U+FFFD.")]
 }
 
 /// The first line, if it reads like a title: short, without a full stop, and alone or in capitals.
@@ -44,53 +34,6 @@ fn title(text: &str) -> Option<String> {
     let like_a_title =
         first.chars().count() <= TITLE_CHARS_MAX && !first.ends_with(['.', ',', ';', ':']) && alone;
     like_a_title.then(|| first.to_owned())
-}
-
-/// Decodes text by its byte order mark. Without one it is UTF-16 if every other byte is zero, else UTF-8,
-/// else Windows-1252.
-pub(super) fn decode(bytes: &[u8]) -> String {
-    let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or_else(|| (guess(bytes), 0));
-    encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0.into_owned()
-}
-
-fn guess(bytes: &[u8]) -> &'static Encoding {
-    if let Some(utf16) = utf16_without_mark(bytes) {
-        utf16
-    } else if is_utf8(bytes) {
-        UTF_8
-    } else {
-        WINDOWS_1252
-    }
-}
-
-/// Recognises UTF-16 without a mark. Latin text has a zero in nearly every second byte, and never in the
-/// others.
-pub(super) fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
-    const SAMPLE_BYTES: usize = 4_096;
-    let sample = bytes.get(..SAMPLE_BYTES).unwrap_or(bytes);
-    let pairs = sample.len() / 2;
-    let zeros = |offset: usize| sample.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
-    let (even, odd) = (zeros(0), zeros(1));
-    if pairs < 2 {
-        None
-    } else if odd * 10 > pairs * 6 && even * 20 < pairs {
-        Some(UTF_16LE)
-    } else if even * 10 > pairs * 6 && odd * 20 < pairs {
-        Some(UTF_16BE)
-    } else {
-        None
-    }
-}
-
-/// Whether the bytes are UTF-8, also if the end of the last character is cut off.
-fn is_utf8(bytes: &[u8]) -> bool {
-    match std::str::from_utf8(bytes) {
-        Ok(_) => true,
-        Err(error) => {
-            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            error.error_len().is_none() && !valid.is_ascii()
-        }
-    }
 }
 
 /// Divides text into blocks of about [`BLOCK_CHARS`], at empty lines if there are any, else at other lines.
@@ -159,13 +102,14 @@ mod tests {
             with_mark(b"\xfe\xff", &be),
             b"Caf\xe9 notes \x96 4 \x80".to_vec(),
         ] {
-            assert_eq!(decode(&bytes), TEXT);
+            assert_eq!(pages(&bytes).concat().trim_end(), TEXT);
         }
     }
 
     #[test]
     fn cut_off_utf8_stays_utf8() {
-        assert_eq!(decode("Caf\u{e9} \u{2013}".as_bytes().split_last().unwrap().1), "Caf\u{e9} \u{fffd}");
+        let cut_off = pages("Caf\u{e9} \u{2013}".as_bytes().split_last().unwrap().1);
+        assert_eq!(cut_off.concat().trim_end(), "Caf\u{e9} \u{fffd}");
     }
 
     #[test]

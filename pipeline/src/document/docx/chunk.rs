@@ -1,6 +1,6 @@
 //! Documents that a DOCX takes in as a whole: web pages, mails' pages, texts. Word shows them as its own text.
 
-use crate::document::{html, office::mht::html_part, raw::RawDocument, text};
+use crate::document::{email, html, raw::RawDocument, rtf, text};
 
 /// The kind of a document in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +8,7 @@ pub(super) enum Kind {
     Package,
     Mht,
     Html,
+    Rtf,
     Text,
     Other,
 }
@@ -22,7 +23,9 @@ pub(super) fn kind(name: &str, bytes: &[u8]) -> Kind {
     let is_named = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     if bytes.starts_with(b"PK\x03\x04") {
         Kind::Package
-    } else if lower.starts_with("{\\rtf") || is_named(&[".rtf", ".bin"]) {
+    } else if lower.starts_with("{\\rtf") {
+        Kind::Rtf
+    } else if is_named(&[".bin"]) {
         Kind::Other
     } else if lower.contains("mime-version:") || lower.contains("content-type: multipart/") {
         Kind::Mht
@@ -42,8 +45,9 @@ pub(super) fn kind(name: &str, bytes: &[u8]) -> Kind {
 /// A chunk that is no package, if it can be read.
 pub(super) fn document(kind: Kind, bytes: &[u8]) -> Option<RawDocument> {
     match kind {
-        Kind::Mht => html::extract(&html_part(bytes)?).ok(),
+        Kind::Mht => email::mhtml(bytes).ok(),
         Kind::Html => html::extract(bytes).ok(),
+        Kind::Rtf => rtf::extract(bytes).ok(),
         Kind::Text => text::extract(bytes).ok(),
         Kind::Package | Kind::Other => None,
     }
@@ -59,6 +63,6 @@ mod tests {
         assert_eq!(kind("a.dat", b"\xef\xbb\xbf<html><p>a"), Kind::Html);
         assert_eq!(kind("a.docx", b"PK\x03\x04"), Kind::Package);
         assert_eq!(kind("a.txt", b"Plain words."), Kind::Text);
-        assert_eq!(kind("a.rtf", b"{\\rtf1 a}"), Kind::Other);
+        assert_eq!(kind("a.rtf", b"{\\rtf1 a}"), Kind::Rtf);
     }
 }

@@ -6,9 +6,9 @@ use super::chart::chart_lines;
 use super::styles::{Styles, read_styles};
 use crate::document::{
     archive::Archive,
+    encoding::{self, Decoded},
     error::DocumentError,
     format::Format,
-    office::plain::decoded,
     xml::{Xml, walk},
 };
 
@@ -85,7 +85,8 @@ pub(super) fn parts(bytes: &[u8]) -> Result<Parts, DocumentError> {
     let mut parts = Parts::default();
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if matches!(first, Some(b'<' | 0xef | 0xfe | 0xff)) {
-        (parts.content, parts.warnings) = decoded(bytes)?;
+        let Decoded { text, warnings } = encoding::decode(bytes, None)?;
+        (parts.content, parts.warnings) = (text, warnings);
         read_styles(&parts.content, &mut parts.styles)?;
         parts.title = title(&parts.content).ok().flatten();
         return Ok(parts);

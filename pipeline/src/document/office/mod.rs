@@ -4,12 +4,10 @@
 pub(super) mod chart;
 pub(super) mod diagram;
 pub(super) mod hidden;
-pub(super) mod mht;
 pub(super) mod number_format;
 pub(super) mod numerals;
 pub(super) mod old_files;
 pub(super) mod package;
-pub(super) mod plain;
 pub(super) mod properties;
 pub(super) mod symbols;
 pub(super) mod unread;

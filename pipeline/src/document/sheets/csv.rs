@@ -4,8 +4,9 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::grid::{Cell, Grid};
 use crate::document::{
+    encoding::{self, Decoded},
     error::DocumentError,
-    office::{hidden::HiddenTexts, plain::decoded},
+    office::hidden::HiddenTexts,
     raw::RawDocument,
 };
 
@@ -37,7 +38,7 @@ pub(in crate::document) fn is_csv(start: &str, name: &str) -> bool {
 
 /// Reads a table.
 pub(in crate::document) fn extract_csv(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
-    let (source, warnings) = decoded(bytes)?;
+    let Decoded { text: source, warnings } = encoding::decode(bytes, None)?;
     let source = source.trim_start_matches('\u{feff}');
     // Excel writes and reads a first line that names the delimiter.
     let (named, table) = match source.split_once('\n') {

@@ -1,0 +1,56 @@
+use super::*;
+
+fn texts(document: &RawDocument) -> Vec<&str> {
+    document.pages.iter().map(|page| page.text.as_str()).collect()
+}
+
+const MAIL: &str = "Received: from a by b\r\nFrom: =?utf-8?q?J=C3=B8rgen?= <j@example.org>\r\nTo: A <a@example.org>, b@example.org\r\n\
+    Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: Refill\r\n =?iso-8859-1?q?caf=E9s?=\r\nMIME-Version: 1.0\r\n\
+    Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: multipart/alternative; boundary=y\r\n\r\n\
+    --y\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nPlain words.\r\n\
+    --y\r\nContent-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+    <h1>Refill</h1><p>Caf=E9 owners agree=\r\nd.</p><p style=3D\"display:none\">Secret.</p>\r\n--y--\r\n\
+    --x\r\nContent-Type: message/rfc822\r\n\r\nFrom: c@example.org\r\nSubject: Inner\r\nMessage-ID: <1@x>\r\n\r\nInner words.\r\n\
+    --x\r\nContent-Type: application/pdf; name=\"figures.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--x--\r\n";
+
+#[test]
+fn a_mail_is_read_part_by_part() {
+    assert_eq!(looks_like(MAIL.as_bytes(), "a"), Some(Mail::Eml));
+    let document = eml(MAIL.as_bytes()).unwrap();
+    assert_eq!(
+        texts(&document),
+        [
+            "From: Jørgen <j@example.org>\nTo: A <a@example.org>, b@example.org\nDate: Sat, 21 Nov 2026 10:00:00 +0000\n\
+             Subject: Refill cafés\n\nRefill\n\nCafé owners agreed.",
+            "From: c@example.org\nSubject: Inner\n\nInner words."
+        ]
+        .map(str::trim)
+    );
+    assert_eq!(document.pages[1].label.as_deref(), Some("Inner"));
+    assert_eq!(document.hidden[0].text, "Secret.");
+    assert!(
+        document.warnings.iter().any(|warning| warning.contains("figures.pdf")),
+        "{:?}",
+        document.warnings
+    );
+}
+
+#[test]
+fn a_saved_page_is_no_mail() {
+    let page = "From: <Saved by Blink>\r\nSnapshot-Content-Location: https://example.org/\r\nMIME-Version: 1.0\r\n\
+        Content-Type: multipart/related; boundary=\"x\"\r\n\r\n--x\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+        PGgxPlJlZmlsbDwvaDE+PHA+Q2Fmw6kgd29yZHMuPC9wPg==\r\n--x\r\nContent-Type: image/png\r\n\r\nAAAA\r\n--x--\r\n";
+    assert_eq!(looks_like(page.as_bytes(), "a.doc"), Some(Mail::Mhtml));
+    assert_eq!(texts(&mhtml(page.as_bytes()).unwrap()), ["Refill\n\nCafé words."]);
+}
+
+#[test]
+fn a_text_with_colons_is_no_mail() {
+    for text in [
+        "Note: this is a text.\n\nFrom: here",
+        "Title: A\nAuthor: B\n\nText.",
+        "From: Anna\nDate: May\n\nA memo.",
+    ] {
+        assert_eq!(looks_like(text.as_bytes(), "a.txt"), None, "{text}");
+    }
+}

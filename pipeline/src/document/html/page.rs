@@ -1,0 +1,124 @@
+//! The elements and texts of a page, in the order of the page.
+
+use html5ever::LocalName;
+
+/// An element or a text.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// The node that holds this one. The first node holds itself.
+    parent: u32,
+    /// The first node behind this one and all that it holds.
+    end: u32,
+    data: Data,
+}
+
+#[derive(Debug)]
+enum Data {
+    Text { start: u32, end: u32 },
+    // Most elements have no attribute that is kept, and a page has a million elements at most.
+    Element { name: LocalName, attributes: Option<Box<Attributes>> },
+}
+
+type Attributes = Vec<(&'static str, String)>;
+
+/// A page: each node follows the one that holds it.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) nodes: Vec<Node>,
+    text: String,
+}
+
+impl Page {
+    pub(super) fn new() -> Self {
+        let mut page = Self { nodes: Vec::new(), text: String::new() };
+        page.add_element(0, LocalName::from("#page"), Vec::new());
+        page
+    }
+
+    pub(super) fn add_element(&mut self, parent: usize, name: LocalName, attributes: Attributes) -> usize {
+        let attributes = (!attributes.is_empty()).then(|| Box::new(attributes));
+        self.nodes.push(Node { parent: short(parent), end: 0, data: Data::Element { name, attributes } });
+        self.nodes.len() - 1
+    }
+
+    pub(super) fn add_text(&mut self, parent: usize, text: &str) {
+        let start = short(self.text.len());
+        self.text.push_str(text);
+        let data = Data::Text { start, end: short(self.text.len()) };
+        self.nodes.push(Node { parent: short(parent), end: 0, data });
+    }
+
+    /// Fills in where each node ends, after the last node.
+    pub(super) fn finish(&mut self) {
+        for index in (0..self.nodes.len()).rev() {
+            let Some(node) = self.nodes.get_mut(index) else { continue };
+            node.end = node.end.max(short(index + 1));
+            let (parent, end) = (node.parent as usize, node.end);
+            if parent != index
+                && let Some(parent) = self.nodes.get_mut(parent)
+            {
+                parent.end = parent.end.max(end);
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(super) fn parent(&self, index: usize) -> usize {
+        self.nodes.get(index).map_or(0, |node| node.parent as usize)
+    }
+
+    /// The first node behind a node and all that it holds.
+    pub(super) fn end(&self, index: usize) -> usize {
+        self.nodes.get(index).map_or(index, |node| node.end as usize).max(index + 1)
+    }
+
+    /// The name of an element, or nothing for a text.
+    pub(super) fn name(&self, index: usize) -> &str {
+        match self.nodes.get(index).map(|node| &node.data) {
+            Some(Data::Element { name, .. }) => name,
+            _ => "",
+        }
+    }
+
+    pub(super) fn attribute(&self, index: usize, name: &str) -> Option<&str> {
+        match self.nodes.get(index).map(|node| &node.data) {
+            Some(Data::Element { attributes, .. }) => {
+                attributes.as_ref()?.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn text(&self, index: usize) -> Option<&str> {
+        match self.nodes.get(index).map(|node| &node.data) {
+            Some(Data::Text { start, end }) => self.text.get(*start as usize..*end as usize),
+            _ => None,
+        }
+    }
+
+    /// The nodes that stand directly in a node.
+    pub(super) fn children(&self, index: usize) -> impl Iterator<Item = usize> {
+        let end = self.end(index);
+        let mut next = index + 1;
+        std::iter::from_fn(move || {
+            let child = next;
+            next = self.end(child);
+            (child < end).then_some(child)
+        })
+    }
+
+    /// The texts in a node, in one line.
+    pub(super) fn line(&self, index: usize) -> String {
+        let words =
+            (index..self.end(index)).filter_map(|inner| self.text(inner)).flat_map(str::split_whitespace);
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A number of nodes or bytes. A page of 25 MiB has fewer of both, entities included.
+fn short(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,113 @@
+//! Taking parts out of a page, and the weight of what is left.
+
+use super::page::Page;
+use super::weight::Weight;
+
+/// A page of which parts are taken out.
+pub(super) struct Pruning<'p> {
+    pub(super) page: &'p Page,
+    pub(super) weights: Vec<Weight>,
+    pub(super) is_out: Vec<bool>,
+    /// The worth of what is left.
+    pub(super) total: usize,
+}
+
+impl Pruning<'_> {
+    pub(super) fn weight(&self, index: usize) -> Weight {
+        self.weights.get(index).copied().unwrap_or_default()
+    }
+
+    /// Takes a node and all that it holds out of the text.
+    pub(super) fn prune(&mut self, index: usize) {
+        // Where a node is out, all that it holds is. Elements in each other are then filled once.
+        if self.is_out.get(index) == Some(&true) {
+            return;
+        }
+        let end = self.page.end(index);
+        if let Some(nodes) = self.is_out.get_mut(index..end) {
+            nodes.fill(true);
+        }
+    }
+
+    /// Calls `decide` with each element that is left, and takes out those for which it is true.
+    pub(super) fn each(&mut self, decide: impl Fn(&Self, usize) -> bool) {
+        let mut index = 1;
+        while index < self.page.len() {
+            if self.is_out.get(index) == Some(&true) {
+                index = self.page.end(index);
+            } else if self.page.text(index).is_none() && decide(self, index) {
+                self.prune(index);
+                index = self.page.end(index);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Weighs again what is left.
+    pub(super) fn remain(&mut self) {
+        let mut gone = vec![Weight::default(); self.page.len()];
+        let mut index = 1;
+        while index < self.page.len() {
+            if self.is_out.get(index) != Some(&true) {
+                index += 1;
+                continue;
+            }
+            if let Some(gone) = gone.get_mut(index) {
+                *gone = self.weight(index);
+            }
+            index = self.page.end(index);
+        }
+        for index in (0..self.page.len()).rev() {
+            let lost = gone.get(index).copied().unwrap_or_default();
+            if let Some(weight) = self.weights.get_mut(index) {
+                weight.subtract(&lost);
+            }
+            if index > 0
+                && let Some(around) = gone.get_mut(self.page.parent(index))
+            {
+                around.add(&lost);
+            }
+        }
+        self.total = self.weight(0).worth;
+    }
+
+    pub(super) fn is_small(&self, index: usize, percent: usize) -> bool {
+        self.weight(index).worth * 100 <= self.total * percent
+    }
+
+    /// Whether the node stands in a part of the page that holds the text by its meaning.
+    pub(super) fn is_in_text(&self, index: usize) -> bool {
+        self.ancestor(index, |name| matches!(name, "article" | "main"))
+    }
+
+    pub(super) fn ancestor(&self, index: usize, is: impl Fn(&str) -> bool) -> bool {
+        const ANCESTORS_MAX: usize = 64;
+        let mut at = index;
+        for _ in 0..ANCESTORS_MAX {
+            if at == 0 {
+                return false;
+            }
+            at = self.page.parent(at);
+            if is(self.page.name(at)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a node is a table with headings over its columns, or stands in one.
+    pub(super) fn is_in_data(&self, index: usize) -> bool {
+        const UP_MAX: usize = 8;
+        const TABLE_NODES: usize = 100;
+        let mut at = index;
+        for _ in 0..UP_MAX {
+            if self.page.name(at) == "table" {
+                let start = at..self.page.end(at).min(at + TABLE_NODES);
+                return start.into_iter().any(|inner| self.page.name(inner) == "th");
+            }
+            at = self.page.parent(at);
+        }
+        false
+    }
+}
