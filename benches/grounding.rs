@@ -82,7 +82,7 @@ fn answer(document: &Document, kinds: &[Kind]) -> StageOutput {
                 Kind::Absent => (words(1_000_000 + at, 40), page),
             }
         })
-        .map(|(quote, page)| Evidence { quote, page, status: None })
+        .map(|(quote, page)| Evidence::cited(quote, page))
         .collect();
     StageOutput::InputProcessing(InputProcessing {
         inspirations: vec![Inspiration {

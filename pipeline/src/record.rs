@@ -287,7 +287,7 @@ mod tests {
             summary,
             mechanism: "It works.".into(),
             key_elements: vec![],
-            evidence: vec![Evidence { quote: "from a P\0DF".into(), page: 1, status: None }],
+            evidence: vec![Evidence::cited("from a P\0DF", 1)],
         };
         let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
         let provenance = Provenance { model: "mo\0del".into(), ..provenance() };

@@ -17,7 +17,7 @@
 //!   emoji need it.
 //! * One variation selector after a visible character. A row of them can carry hidden bytes.
 //! * The soft hyphen: it marks where a word may be divided.
-//! * The word joiner after `@`, which a report inserts against mentions.
+//! * The word joiner after `@`, `:` and `w`, which a report inserts against mentions and links.
 
 use std::borrow::Cow;
 
@@ -91,7 +91,7 @@ const fn is_variation_selector(c: char) -> bool {
 fn is_needed(c: char, before: Option<char>) -> bool {
     let Some(before) = before else { return false };
     match c {
-        '\u{2060}' => before == '@',
+        '\u{2060}' => matches!(before, '@' | ':' | 'w' | 'W'),
         // A variation selector may stand before a joiner, as in an emoji of two people.
         _ if is_joiner(c) => {
             before >= FIRST_JOINED_SCRIPT

@@ -70,8 +70,13 @@ async fn payloads(id: &str) -> String {
         assert_eq!(answer.provenance.prompt_version, ExtractiveAnalyst::version());
         let mut output = answer.output;
         output.assign_ids();
-        let (found, _) = grounding::ground(&mut output, &earlier, &index, &brand);
-        assert_eq!((found.verbatim, found.unsupported_numbers), (found.quotes, 0), "{stage}");
+        let (found, warnings) = grounding::ground(&mut output, &earlier, &index, &brand);
+        assert_eq!((found.verbatim, found.unsupported_numbers), (found.quotes, 0), "{stage}: {warnings:?}");
+        assert_eq!(
+            (found.struck_quotes, found.struck_pages, found.struck_ids),
+            (0, 0, 0),
+            "{stage}: {warnings:?}"
+        );
         all.insert(format!("stage{}", stage.number()), serde_json::to_value(&output).unwrap());
         earlier.insert(output);
     }

@@ -50,8 +50,9 @@ fn run(document: &Document, id: &str) -> Outputs {
         let answer = runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()));
         let mut output = answer.unwrap_or_else(|error| panic!("{id}, {stage}: {error}")).output;
         output.assign_ids();
-        let (found, _) = grounding::ground(&mut output, &earlier, &index, &brand);
-        assert_eq!((found.verbatim, found.unsupported_numbers), (found.quotes, 0), "{id}, {stage}");
+        let (found, warnings) = grounding::ground(&mut output, &earlier, &index, &brand);
+        let counts = (found.verbatim, found.unsupported_numbers);
+        assert_eq!(counts, (found.quotes, 0), "{id}, {stage}: {warnings:?}");
         assert!(references::check(&mut output, &earlier, &brand).is_empty(), "{id}, {stage}");
         earlier.insert(output);
     }

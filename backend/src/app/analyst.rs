@@ -7,10 +7,11 @@ use pipeline::{
         Analyst,
         extractive::ExtractiveAnalyst,
         fallback::FallbackAnalyst,
-        model::{ModelAnalyst, ModelOptions},
+        model::{FenceSecret, ModelAnalyst, ModelOptions},
     },
     clock::Clock,
 };
+use secrecy::ExposeSecret as _;
 
 use super::error::WiringError;
 use crate::{
@@ -60,7 +61,14 @@ pub(super) fn answering(
         ..OpenRouterConfig::new(key, config.model)
     };
     let client = Arc::new(OpenRouter::new(settings, clock.clone())?);
-    let model = Arc::new(ModelAnalyst::new(client.clone(), ModelOptions::default()));
+    let fence_secret = match config.fence_secret {
+        Some(secret) => FenceSecret::new(secret.expose_secret().as_bytes()),
+        None => {
+            FenceSecret::new([*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat())
+        }
+    };
+    let options = ModelOptions { fence_secret, ..ModelOptions::default() };
+    let model = Arc::new(ModelAnalyst::new(client.clone(), options));
     let model: Arc<dyn Analyst> = Arc::new(WithDeadline::new(model, stage_deadline));
     let analyst =
         if config.offline_fallback { Arc::new(FallbackAnalyst::new(model, extractive())) } else { model };

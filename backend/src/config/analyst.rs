@@ -61,6 +61,8 @@ pub struct AnalystConfig {
     pub cost_per_run_usd_max: Option<f64>,
     /// Whether the extractive analyst may answer when no model works.
     pub offline_fallback: bool,
+    /// The key of the markers around untrusted text in prompts. Without one, each process has its own.
+    pub fence_secret: Option<SecretString>,
 }
 
 impl AnalystConfig {
@@ -109,6 +111,7 @@ impl AnalystConfig {
             reader.problem("LLM_MAX_COST_PER_RUN_USD", "must be an amount in US dollars above 0", "0.50");
         }
         let offline_fallback = reader.switch("LLM_OFFLINE_FALLBACK", false);
+        let fence_secret = reader.text("FENCE_SECRET").map(SecretString::from);
         Self {
             choice,
             api_key,
@@ -122,6 +125,7 @@ impl AnalystConfig {
             patience: SERVICE_PATIENCE,
             cost_per_run_usd_max: cost,
             offline_fallback,
+            fence_secret,
         }
     }
 }

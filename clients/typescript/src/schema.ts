@@ -467,6 +467,14 @@ export interface components {
         };
         /** @description The result of a check. */
         CheckStatus: ("ok" | "warning" | "failed") | "skipped";
+        /** @description The support of one claim. */
+        ClaimSupport: {
+            /** @description The name of the item's field. */
+            field: string;
+            /** @description The id of the item (`I1`), or `brand_context`. */
+            item: string;
+            support: components["schemas"]["Support"];
+        };
         /** @description The database's answer. */
         Connection: ("healthy" | "failed") | "skipped";
         /** @description The breaker in front of the database. */
@@ -510,6 +518,15 @@ export interface components {
         Effort: "LOW" | "MEDIUM" | "HIGH";
         /** @description A quote from the document, with the page it stands on. */
         Evidence: {
+            /** @description The places of the quote's lines on the page, where the format has places. */
+            boxes?: components["schemas"]["QuoteArea"][];
+            /**
+             * Format: uint32
+             * @description The character of the page's text after the quote.
+             */
+            end?: number | null;
+            /** @description Whether the quote begins or ends inside a sentence. */
+            fragment?: boolean;
             /**
              * Format: uint32
              * @description The page's number, from 1.
@@ -517,6 +534,11 @@ export interface components {
             page: number;
             /** @description Word for word from the document. */
             quote: string;
+            /**
+             * Format: uint32
+             * @description The first character of the quote in the page's text, from 0.
+             */
+            start?: number | null;
             /** @description Set by [`crate::grounding`], never by the analyst. */
             status?: components["schemas"]["QuoteStatus"] | null;
         };
@@ -797,8 +819,19 @@ export interface components {
             entry: string;
             field: components["schemas"]["ProfileField"];
         };
+        /** @description A rectangle on a page, in whole points (1/72 inch) from the page's upper left corner as a reader sees it. */
+        QuoteArea: {
+            /** Format: int32 */
+            bottom: number;
+            /** Format: int32 */
+            left: number;
+            /** Format: int32 */
+            right: number;
+            /** Format: int32 */
+            top: number;
+        };
         /** @description The result of a quote's look-up. */
-        QuoteStatus: "verbatim" | "near" | "wrong_page" | "absent";
+        QuoteStatus: "verbatim" | "near" | "wrong_page" | "hidden" | "absent";
         /** @description The kernel's rules for the process that reads a document, as the last one found them. */
         ReaderReport: {
             /** Format: uint64 */
@@ -1033,6 +1066,18 @@ export interface components {
         StageGrounding: {
             /** Format: uint32 */
             absent: number;
+            /** @description The support of each claim by its quotes. Records of earlier releases lack it. */
+            claims?: components["schemas"]["ClaimSupport"][];
+            /**
+             * Format: uint32
+             * @description Verified quotes that begin or end inside a sentence.
+             */
+            fragments?: number;
+            /**
+             * Format: uint32
+             * @description Quotes that stand only in text that no reader of the document sees.
+             */
+            hidden?: number;
             /** Format: uint32 */
             near: number;
             /**
@@ -1045,6 +1090,21 @@ export interface components {
              * @description Verified quotes ÷ quotes, 0 to 1. Stages 3 and 4 cite nothing, so they have none.
              */
             share?: number | null;
+            /**
+             * Format: uint32
+             * @description References of prose to evidence or items that do not exist, and were struck.
+             */
+            struck_ids?: number;
+            /**
+             * Format: uint32
+             * @description References of prose to pages that do not exist or do not fit, and were struck.
+             */
+            struck_pages?: number;
+            /**
+             * Format: uint32
+             * @description Quoted spans of prose that stand nowhere, and were struck.
+             */
+            struck_quotes?: number;
             /**
              * Format: uint32
              * @description Numbers in claims that stand on no cited page (and, in stage 4, not in the brand's profile).
@@ -1208,6 +1268,8 @@ export interface components {
         Strength: "HIGH" | "MEDIUM" | "LOW";
         /** @description How a model was held to the schema. */
         StructuredOutput: "strict" | "json" | "text";
+        /** @description How far the quotes that a claim cites carry it. */
+        Support: "unsupported" | "partly" | "supported";
         /** @description The present step of a task. */
         TaskState: "waiting" | "running" | "ended";
         /** @description One background task, as health shows it. */

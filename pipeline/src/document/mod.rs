@@ -24,6 +24,7 @@ mod running_headers;
 mod sections;
 mod sheets;
 mod sniff;
+mod structure;
 mod superscript;
 #[cfg(test)]
 mod tests;

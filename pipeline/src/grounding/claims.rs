@@ -21,19 +21,21 @@ pub(super) struct ItemClaims<'a> {
 }
 
 impl ItemClaims<'_> {
-    /// The pages cited, in order.
+    /// The pages of the quotes that really stand in the document, in order.
     pub(super) fn pages(&self) -> BTreeSet<u32> {
-        self.evidence.iter().map(|evidence| evidence.page).collect()
+        let verified = self.evidence.iter().filter(|evidence| is_verified(evidence));
+        verified.map(|evidence| evidence.page).collect()
     }
 
     /// Quotes that really stand in the document. One that spans a page border may hold a number from the page
     /// after the cited one.
     pub(super) fn verified_quotes(&self) -> impl Iterator<Item = &str> {
-        self.evidence
-            .iter()
-            .filter(|evidence| evidence.status.is_some_and(QuoteStatus::is_verified))
-            .map(|evidence| evidence.quote.as_str())
+        self.evidence.iter().filter(|evidence| is_verified(evidence)).map(|evidence| evidence.quote.as_str())
     }
+}
+
+fn is_verified(evidence: &Evidence) -> bool {
+    evidence.status.is_some_and(QuoteStatus::is_verified)
 }
 
 /// The claims of an answer whose quotes have been looked up.

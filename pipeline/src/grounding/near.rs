@@ -1,15 +1,16 @@
-//! Near matches: quotes that stand in the document within a stated number of edits.
+//! Near matches: quotes that stand in the document within a stated number of edits, all of them slips of the pen.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::{
     alignment::align,
-    digits,
-    finding::{Cited, Finding},
-    normalise::{Skeleton, collapsed},
-    page_index::{IndexedPage, PageIndex},
+    decisive::Stretch,
+    finding::Finding,
+    needle::Needle,
+    page_index::{PageIndex, SearchedText},
+    slices::slice,
 };
 use crate::stages::QuoteStatus;
 
@@ -30,7 +31,7 @@ const HITS_MAX: usize = 2_000_000;
 struct UnmatchedQuote<'a> {
     /// Its index among the cited quotes.
     index: usize,
-    cited: Cited<'a>,
+    needle: &'a Needle,
     chars: Vec<char>,
     edits_max: usize,
 }
@@ -43,27 +44,22 @@ struct Piece {
     offset: usize,
 }
 
-pub(super) fn near(
-    index: &PageIndex,
-    cited: &[Cited<'_>],
-    needles: &[Skeleton],
-    findings: &mut [Option<Finding>],
-) {
-    let wanted: Vec<UnmatchedQuote<'_>> = cited
+pub(super) fn near(index: &PageIndex, needles: &[Needle], findings: &mut [Option<Finding>]) {
+    let wanted: Vec<UnmatchedQuote<'_>> = needles
         .iter()
-        .zip(needles)
         .zip(findings.iter())
         .enumerate()
         .filter(|(_, (_, finding))| finding.is_none())
-        .filter_map(|(index, ((cited, needle), _))| UnmatchedQuote::new(index, *cited, needle))
+        .filter_map(|(index, (needle, _))| UnmatchedQuote::new(index, needle))
         .collect();
     let (pieces, texts) = pieces(&wanted);
     let automaton =
         AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(texts);
     // Building fails only beyond 2^31 states, and a quote has at most 600 characters.
     let Ok(automaton) = automaton else { return };
-    let joints: Vec<IndexedPage> = wanted.iter().flat_map(|wanted| index.joints(wanted.cited.page)).collect();
-    let pages: Vec<&IndexedPage> = index.pages.iter().chain(&joints).collect();
+    let joints: Vec<SearchedText> =
+        wanted.iter().flat_map(|wanted| index.joints(wanted.needle.page)).collect();
+    let pages: Vec<&SearchedText> = index.pages.iter().map(|page| &page.searched).chain(&joints).collect();
     let mut hits: Vec<HashMap<(usize, i64), Hit>> = Vec::new();
     hits.resize_with(wanted.len(), HashMap::new);
     let mut hits_left = HITS_MAX;
@@ -89,7 +85,7 @@ pub(super) fn near(
     }
     for (wanted, places) in wanted.iter().zip(hits) {
         if let Some(slot) = findings.get_mut(wanted.index) {
-            *slot = best(wanted, &pages, places);
+            *slot = best(index, wanted, &pages, places);
         }
     }
 }
@@ -108,8 +104,8 @@ struct Hit {
 }
 
 impl<'a> UnmatchedQuote<'a> {
-    fn new(index: usize, cited: Cited<'a>, needle: &Skeleton) -> Option<Self> {
-        let chars: Vec<char> = needle.text.chars().collect();
+    fn new(index: usize, needle: &'a Needle) -> Option<Self> {
+        let chars: Vec<char> = needle.skeleton.text.chars().collect();
         if chars.len() < NEAR_CHARS_MIN {
             return None;
         }
@@ -120,7 +116,7 @@ impl<'a> UnmatchedQuote<'a> {
             reason = "a share of a quote's length is a small positive number"
         )]
         let edits_max = ((chars.len() as f64 * EDITS_SHARE_MAX) as usize).min(EDITS_MAX);
-        Some(Self { index, cited, chars, edits_max })
+        Some(Self { index, needle, chars, edits_max })
     }
 }
 
@@ -141,12 +137,13 @@ fn pieces(wanted: &[UnmatchedQuote<'_>]) -> (Vec<Piece>, Vec<String>) {
 
 /// The best place within the bound. The cited page comes first, then fewer edits, then the nearer page.
 fn best(
+    index: &PageIndex,
     wanted: &UnmatchedQuote<'_>,
-    pages: &[&IndexedPage],
+    pages: &[&SearchedText],
     places: HashMap<(usize, i64), Hit>,
 ) -> Option<Finding> {
-    let cited = wanted.cited.page;
-    let mut candidates: Vec<(usize, &IndexedPage, Hit)> = places
+    let cited = wanted.needle.page;
+    let mut candidates: Vec<(usize, &SearchedText, Hit)> = places
         .into_iter()
         .filter_map(|((page_at, _), hit)| Some((page_at, *pages.get(page_at)?, hit)))
         .collect();
@@ -155,18 +152,20 @@ fn best(
         (std::cmp::Reverse(hit.count), distance, *page_at, hit.byte, hit.offset)
     });
     candidates.truncate(CANDIDATES_MAX);
-    candidates
+    let (_, page, range) = candidates
         .into_iter()
         .filter_map(|(_, page, hit)| {
-            let (edits, words) = words_at(wanted, page, hit)?;
-            Some(((page.number != cited, edits, page.number.abs_diff(cited), page.number), words))
+            let (edits, range) = place(wanted, page, hit)?;
+            let order = (page.number != cited, edits, page.number.abs_diff(cited), page.number, range.start);
+            Some((order, page, range))
         })
-        .min_by(|(left, _), (right, _)| left.cmp(right))
-        .map(|((_, _, _, page), words)| Finding { status: QuoteStatus::Near, page, words: Some(words) })
+        .min_by_key(|(order, _, _)| *order)?;
+    let (page, slice) = slice(index, page, range)?;
+    Some(Finding { status: QuoteStatus::Near, page, slice: Some(slice) })
 }
 
-/// The document's words at a hit, if they are within the bound and hold the quote's numbers.
-fn words_at(wanted: &UnmatchedQuote<'_>, page: &IndexedPage, hit: Hit) -> Option<(usize, String)> {
+/// The place of the document's words at a hit, if they are within the bound and say the same.
+fn place(wanted: &UnmatchedQuote<'_>, page: &SearchedText, hit: Hit) -> Option<(usize, Range<usize>)> {
     let skeleton = &page.skeleton;
     let before: Vec<char> =
         skeleton.text.get(..hit.byte)?.chars().rev().take(hit.offset + wanted.edits_max).collect();
@@ -175,21 +174,17 @@ fn words_at(wanted: &UnmatchedQuote<'_>, page: &IndexedPage, hit: Hit) -> Option
     let (places, chars): (Vec<usize>, Vec<char>) =
         skeleton.text.get(from..)?.char_indices().take(length).map(|(at, c)| (from + at, c)).unzip();
     let alignment = align(&wanted.chars, &chars, before.len(), hit.offset, wanted.edits_max)?;
-    let mut start = *places.get(alignment.start)?;
-    let mut end = places
+    let start = *places.get(alignment.start)?;
+    let end = places
         .get(alignment.end)
         .copied()
         .unwrap_or_else(|| from + chars.iter().map(|c| c.len_utf8()).sum::<usize>());
-    // A match grows to whole words and numbers: `5 %` must not be found in `25 %`.
-    while start > 0 && skeleton.cuts(start) {
-        start -= skeleton.text.get(..start)?.chars().next_back()?.len_utf8();
-    }
-    while end < skeleton.text.len() && skeleton.cuts(end) {
-        end += skeleton.text.get(end..)?.chars().next()?.len_utf8();
-    }
+    let (start, end) = skeleton.grown(start, end);
     if !page.admits(start, end) {
         return None;
     }
-    let words = collapsed(page.text.get(skeleton.original_range(&page.text, start, end))?);
-    digits::same_digits(wanted.cited.quote, &words).then_some((alignment.edits, words))
+    let range = skeleton.original_range(&page.text, start, end);
+    let stretch = Stretch::read(&page.text, &range)?;
+    let is_quoted = stretch.is_quoted_by(&wanted.needle.tokens);
+    is_quoted.then_some((alignment.edits, stretch.range))
 }

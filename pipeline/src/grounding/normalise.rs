@@ -8,6 +8,11 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::{
+    character_class::{Class, classify, is_unspaced_script},
+    script_digits::{ascii_digit, keeps_form},
+};
+
 /// The text between two characters of a skeleton.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gap {
@@ -23,22 +28,14 @@ pub(super) enum Gap {
 /// A text in the form in which it is compared. All three fields have one entry for each byte of `text`.
 #[derive(Debug, Default)]
 pub(super) struct Skeleton {
-    /// The characters in NFKC form (without ligatures), with quotation marks folded to `'`. White space,
-    /// dashes, soft hyphens, footnote marks and invisible characters are removed. Case is kept.
+    /// The characters in NFKC form (without ligatures), with quotation marks folded to `'` and digits of all
+    /// scripts to ASCII. Superscripts and fractions stay. White space, dashes, soft hyphens, the marks of lists
+    /// and tables, and invisible characters are removed. Case is kept.
     pub(super) text: String,
     /// The offset of the byte's grapheme in the original.
     offsets: Vec<u32>,
     /// The gap before the character, or `None` for a character's later bytes.
     gaps: Vec<Gap>,
-}
-
-enum Class {
-    Dropped,
-    Space,
-    LineBreak,
-    Dash,
-    SoftHyphen,
-    Kept(char),
 }
 
 /// The removed characters since the last one that was kept.
@@ -74,8 +71,13 @@ impl Skeleton {
             let Some(grapheme) = rest.graphemes(true).next() else {
                 break;
             };
-            for c in grapheme.chars().map(fold).nfkc() {
-                skeleton.take(c, at, &mut pending, &mut last);
+            // NFKC would fold a raised digit to a plain one, so such characters are taken as they are.
+            for piece in grapheme.split_inclusive(keeps_form) {
+                let kept = piece.chars().next_back().filter(|c| keeps_form(*c));
+                let plain = piece.trim_end_matches(keeps_form);
+                for c in plain.chars().map(fold).nfkc().map(ascii_digit).chain(kept) {
+                    skeleton.take(c, at, &mut pending, &mut last);
+                }
             }
             at += grapheme.len();
         }
@@ -158,6 +160,27 @@ impl Skeleton {
         true
     }
 
+    /// The range grown to whole words and figures: `5 %` must not be found in `25 %`. No word of a language with
+    /// spaces is longer than the limit.
+    pub(super) fn grown(&self, mut start: usize, mut end: usize) -> (usize, usize) {
+        const GROWTH_MAX: usize = 64;
+        for _ in 0..GROWTH_MAX {
+            let before = self.text.get(..start).and_then(|text| text.chars().next_back());
+            match before.filter(|_| self.cuts(start)) {
+                Some(c) => start -= c.len_utf8(),
+                None => break,
+            }
+        }
+        for _ in 0..GROWTH_MAX {
+            let after = self.text.get(end..).and_then(|text| text.chars().next());
+            match after.filter(|_| self.cuts(end)) {
+                Some(c) => end += c.len_utf8(),
+                None => break,
+            }
+        }
+        (start, end)
+    }
+
     /// Whether a border before this byte cuts a word or a number (`2|5 %`, `2.|5`, `2|.5`).
     pub(super) fn cuts(&self, byte: usize) -> bool {
         let (Some(before), Some(after)) = (self.text.get(..byte), self.text.get(byte..)) else {
@@ -212,60 +235,12 @@ fn same_gap(page: Gap, quote: Gap, before: char, after: char) -> bool {
     }
 }
 
-/// Han, Kana and their punctuation are written without spaces, so a line break in them means nothing.
-fn is_unspaced_script(c: char) -> bool {
-    matches!(u32::from(c), 0x2E80..=0x9FFF | 0xF900..=0xFAFF | 0x2_0000..=0x3_FFFF)
-}
-
 /// Folds characters that NFKC would decompose or leave different.
 fn fold(c: char) -> char {
     match c {
         '‘' | '’' | '‚' | '‛' | '`' | '´' | '′' | '‵' | 'ʼ' | '"' | '“' | '”' | '„' | '‟' | '«' | '»'
         | '‹' | '›' | '″' | '‶' | '＂' | '＇' => '\'',
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
-        // No text quotes footnote marks, and NFKC would join them to the word or number before.
-        '¹' | '²' | '³' | '⁰' | '⁴'..='⁹' => '\u{200b}',
         _ => c,
     }
-}
-
-fn classify(c: char) -> Class {
-    match c {
-        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Class::LineBreak,
-        '-' => Class::Dash,
-        '\u{ad}' => Class::SoftHyphen,
-        '"' | '`' => Class::Kept('\''),
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => {
-            Class::Dropped
-        }
-        _ if c.is_whitespace() || c.is_control() => Class::Space,
-        _ => Class::Kept(c),
-    }
-}
-
-/// A text for people: white space collapsed, soft hyphens and invisible characters left out.
-pub(super) fn collapsed(text: &str) -> String {
-    let mut collapsed = String::with_capacity(text.len());
-    let mut space = false;
-    let mut broken_hyphen = false;
-    for c in text.chars() {
-        match classify(c) {
-            Class::Dropped | Class::SoftHyphen => {}
-            Class::LineBreak => {
-                // `non-⏎alcoholic` is one word: its hyphen stays, the break goes.
-                broken_hyphen |= !space && collapsed.ends_with(['-', '\u{2010}']);
-                space = true;
-            }
-            Class::Space => space = true,
-            Class::Dash | Class::Kept(_) => {
-                if space && !collapsed.is_empty() && !(broken_hyphen && c.is_alphanumeric()) {
-                    collapsed.push(' ');
-                }
-                collapsed.push(c);
-                space = false;
-                broken_hyphen = false;
-            }
-        }
-    }
-    collapsed
 }

@@ -2,17 +2,23 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The text with digits in plain form. Footnote marks become spaces, so that `2019³` is not `20193`.
+use super::script_digits::{ascii_digit, keeps_form};
+
+/// The text with the digits of all scripts in ASCII. Raised digits stay raised, so that `2019³` is not `20193`.
 pub(super) fn prepared(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '¹' | '²' | '³' | '⁰' | '⁴'..='⁹' => ' ',
-            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
-            '\u{2019}' => '\'',
-            _ => c,
-        })
-        .nfkc()
-        .collect()
+    let mut prepared = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => prepared.push('-'),
+            '\u{2019}' => prepared.push('\''),
+            '\u{66b}' => prepared.push('.'),
+            '\u{66c}' => prepared.push(','),
+            '½' => prepared.push_str(" half"),
+            _ if c.is_ascii() || keeps_form(c) => prepared.push(c),
+            _ => prepared.extend(std::iter::once(c).nfkc().map(ascii_digit)),
+        }
+    }
+    prepared
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

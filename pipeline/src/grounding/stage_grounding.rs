@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::claim_support::{ClaimSupport, Support};
 use crate::stages::QuoteStatus;
 
 /// The result of looking up one stage's quotes and numbers.
@@ -13,11 +14,29 @@ pub struct StageGrounding {
     pub near: u32,
     pub wrong_page: u32,
     pub absent: u32,
+    /// Quotes that stand only in text that no reader of the document sees.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hidden: u32,
+    /// Verified quotes that begin or end inside a sentence.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fragments: u32,
+    /// Quoted spans of prose that stand nowhere, and were struck.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub struck_quotes: u32,
+    /// References of prose to pages that do not exist or do not fit, and were struck.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub struck_pages: u32,
+    /// References of prose to evidence or items that do not exist, and were struck.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub struck_ids: u32,
     /// Numbers in claims that stand on no cited page (and, in stage 4, not in the brand's profile).
     pub unsupported_numbers: u32,
     /// Verified quotes ÷ quotes, 0 to 1. Stages 3 and 4 cite nothing, so they have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
+    /// The support of each claim by its quotes. Records of earlier releases lack it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimSupport>,
 }
 
 impl StageGrounding {
@@ -27,6 +46,12 @@ impl StageGrounding {
         self.verbatim + self.near + self.wrong_page
     }
 
+    /// How many claims have this support.
+    #[must_use]
+    pub fn claims_with(&self, support: Support) -> usize {
+        self.claims.iter().filter(|claim| claim.support == support).count()
+    }
+
     pub(super) const fn count(&mut self, status: QuoteStatus) {
         self.quotes += 1;
         match status {
@@ -34,6 +59,7 @@ impl StageGrounding {
             QuoteStatus::Near => self.near += 1,
             QuoteStatus::WrongPage => self.wrong_page += 1,
             QuoteStatus::Absent => self.absent += 1,
+            QuoteStatus::Hidden => self.hidden += 1,
         }
     }
 }
@@ -45,6 +71,11 @@ pub fn run_share(stages: &[StageGrounding]) -> Option<f64> {
         let verified: u32 = stages.iter().map(StageGrounding::verified).sum();
         share(verified, stages.iter().map(|stage| stage.quotes).sum())
     })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 pub(super) fn share(verified: u32, quotes: u32) -> f64 {

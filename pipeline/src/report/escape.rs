@@ -6,7 +6,8 @@
 
 use crate::visible_text::visible;
 
-/// An invisible character after `@`. Some renderers see a mention or a mail address even behind a backslash.
+/// An invisible character within `@name`, `://` and `www.`. Some renderers look for mail addresses, mentions and
+/// links in the text that is left when backslashes are resolved, so a backslash does not stop them.
 const WORD_JOINER: char = '\u{2060}';
 
 const SOFT_HYPHEN: char = '\u{ad}';
@@ -18,11 +19,20 @@ pub fn inline(text: &str) -> String {
     let mut escaped = String::with_capacity(chars.len() + chars.len() / 16);
     for (at, c) in chars.iter().enumerate() {
         let rest = chars.get(at + 1..).unwrap_or_default();
-        if needs_backslash(*c, chars.get(..at).unwrap_or_default(), rest) {
+        let before = chars.get(..at).unwrap_or_default();
+        if *c == '.' && is_www(before) {
+            escaped.push(WORD_JOINER);
+        }
+        if needs_backslash(*c, rest) {
             escaped.push('\\');
         }
         escaped.push(*c);
-        if *c == '@' && rest.first().is_some_and(|next| next.is_alphanumeric()) {
+        let opens_link = match c {
+            '@' => rest.first().is_some_and(|next| !next.is_whitespace()),
+            ':' => is_scheme(before, rest),
+            _ => false,
+        };
+        if opens_link {
             escaped.push(WORD_JOINER);
         }
     }
@@ -51,21 +61,25 @@ pub fn plain(text: &str) -> String {
     visible(text).replace(SOFT_HYPHEN, "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn needs_backslash(c: char, before: &[char], rest: &[char]) -> bool {
+fn needs_backslash(c: char, rest: &[char]) -> bool {
     match c {
         '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '^' | '$' | '{' | '}' => true,
         '&' => is_entity(rest),
-        // `https://…`, `mailto:…`; not `12:30`, not `Note: …`.
-        ':' => rest.first().is_some_and(|next| {
-            let after_word = before.last().is_some_and(char::is_ascii_alphabetic);
-            *next == '/' || (after_word && !next.is_whitespace())
-        }),
-        '.' => {
-            let mut last = before.iter().rev().take(3);
-            before.len() >= 3 && last.all(|c| c.eq_ignore_ascii_case(&'w'))
-        }
         _ => false,
     }
+}
+
+/// Whether a colon belongs to an address: `https://…`, `mailto:…`; not `12:30`, not `Note: …`.
+fn is_scheme(before: &[char], rest: &[char]) -> bool {
+    rest.first().is_some_and(|next| {
+        let after_word = before.last().is_some_and(char::is_ascii_alphabetic);
+        *next == '/' || (after_word && !next.is_whitespace())
+    })
+}
+
+/// Whether a full stop after these characters makes `www.`.
+fn is_www(before: &[char]) -> bool {
+    before.len() >= 3 && before.iter().rev().take(3).all(|c| c.eq_ignore_ascii_case(&'w'))
 }
 
 /// Whether the text after an ampersand makes it an entity: `amp;`, `#60;`.
@@ -92,7 +106,7 @@ mod tests {
             ("[a](b) ![c](d)", "\\[a\\](b) !\\[c\\](d)"),
             (
                 "https://x.y www.x.y WWW.X a@b.c mailto:a",
-                "https\\://x.y www\\.x.y WWW\\.X a@\u{2060}b.c mailto\\:a",
+                "https:\u{2060}//x.y www\u{2060}.x.y WWW\u{2060}.X a@\u{2060}b.c mailto:\u{2060}a",
             ),
             ("a\n# b | c\t`d` ~~e~~ $f$", "a \\# b \\| c \\`d\\` \\~\\~e\\~\\~ \\$f\\$"),
             ("\u{202e}a\u{0}b\u{ad}\u{61c}\u{200e}\u{2066}\\", "ab\\\\"),

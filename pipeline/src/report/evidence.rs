@@ -1,8 +1,9 @@
 //! The report's evidence: every quote that stands in the document, listed once with a label.
 
-use super::{escape, wording::plural};
+use super::{escape, input::ReportInput, wording::plural};
 use crate::{
     document::Format,
+    grounding::{ClaimSupport, collapsed},
     stages::{Evidence, Inspiration, Lesson, Opportunity, Outputs, QuoteStatus},
 };
 
@@ -12,6 +13,7 @@ struct Entry<'a> {
     quote: String,
     page: u32,
     status: QuoteStatus,
+    is_fragment: bool,
     /// Ids of the items that cite it.
     cited_by: Vec<&'a str>,
 }
@@ -23,11 +25,14 @@ pub(super) struct Appendix<'a> {
     format: Format,
     entries: Vec<Entry<'a>>,
     absent: usize,
+    claims: Vec<&'a ClaimSupport>,
 }
 
 impl<'a> Appendix<'a> {
-    pub(super) fn new(outputs: &'a Outputs, format: Format) -> Self {
-        let mut appendix = Self { outputs, format, entries: Vec::new(), absent: 0 };
+    pub(super) fn new(outputs: &'a Outputs, input: &ReportInput<'a>) -> Self {
+        let claims = input.records.iter().flat_map(|record| &record.meta.grounding.claims).collect();
+        let format = input.document_format;
+        let mut appendix = Self { outputs, format, entries: Vec::new(), absent: 0, claims };
         for item in outputs.inspirations() {
             appendix.take(&item.id, &item.evidence);
         }
@@ -43,7 +48,7 @@ impl<'a> Appendix<'a> {
                 self.absent += 1;
                 continue;
             };
-            let quote = escape::plain(&evidence.quote);
+            let quote = collapsed(&evidence.quote);
             match self.position(&quote, evidence.page) {
                 Some(at) => {
                     if let Some(entry) = self.entries.get_mut(at)
@@ -52,9 +57,21 @@ impl<'a> Appendix<'a> {
                         entry.cited_by.push(item);
                     }
                 }
-                None => self.entries.push(Entry { quote, page: evidence.page, status, cited_by: vec![item] }),
+                None => self.entries.push(Entry {
+                    quote,
+                    page: evidence.page,
+                    status,
+                    is_fragment: evidence.fragment,
+                    cited_by: vec![item],
+                }),
             }
         }
+    }
+
+    /// The support of a claim, to stand behind its words. Empty for records of earlier releases.
+    pub(super) fn support(&self, item: &str, field: &str) -> String {
+        let found = self.claims.iter().find(|claim| claim.item == item && claim.field == field);
+        found.map(|claim| format!(" *({})*", claim.support.word())).unwrap_or_default()
     }
 
     /// How many different quotes there are.
@@ -71,7 +88,7 @@ impl<'a> Appendix<'a> {
         let mut places: Vec<usize> = evidence
             .into_iter()
             .filter(|evidence| evidence.status.is_some_and(QuoteStatus::is_verified))
-            .filter_map(|evidence| self.position(&escape::plain(&evidence.quote), evidence.page))
+            .filter_map(|evidence| self.position(&collapsed(&evidence.quote), evidence.page))
             .collect();
         places.sort_unstable();
         places.dedup();
@@ -149,11 +166,12 @@ impl<'a> Appendix<'a> {
                     "; the analyst's wording differed slightly, these are the document's words"
                 }
                 QuoteStatus::WrongPage => wrong_page.as_str(),
-                QuoteStatus::Verbatim | QuoteStatus::Absent => "",
+                QuoteStatus::Verbatim | QuoteStatus::Hidden | QuoteStatus::Absent => "",
             };
+            let part = if entry.is_fragment { "; part of a sentence" } else { "" };
             let cited_by: Vec<String> = entry.cited_by.iter().map(|id| escape::inline(id)).collect();
             out.push_str(&format!(
-                "- **E{}** ({}): “{}” — cited by {}{note}\n",
+                "- **E{}** ({}): “{}” — cited by {}{part}{note}\n",
                 at + 1,
                 self.format.place(entry.page),
                 escape::inline(unquoted(&entry.quote)),

@@ -31,7 +31,7 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, RecordError> {
     for record in input.records {
         outputs.insert(record.output()?);
     }
-    let appendix = Appendix::new(&outputs, input.document_format);
+    let appendix = Appendix::new(&outputs, input);
     let mut out = String::new();
     out.push_str(&format!("# Opportunities for {}\n\n", inline(&input.brand.brand_name)));
     opening::notes(&mut out, input);

@@ -7,7 +7,7 @@ use super::{
     wording::{counted, listed, percent, plural},
 };
 use crate::{
-    grounding::{StageGrounding, run_share},
+    grounding::{StageGrounding, Support, run_share},
     stages::Outputs,
 };
 
@@ -114,6 +114,41 @@ pub(super) fn summary(out: &mut String, input: &ReportInput<'_>, outputs: &Outpu
             plural(appendix.len(), "different quote")
         ));
     }
-    text.push_str(".\n\n");
+    text.push('.');
+    text.push_str(&checks(&stages));
+    text.push_str("\n\n");
     out.push_str(&text);
+}
+
+/// The results of checking the claims, in sentences.
+fn checks(stages: &[StageGrounding]) -> String {
+    let mut text = String::new();
+    let with = |support| stages.iter().map(|stage| stage.claims_with(support)).sum::<usize>();
+    let [whole, partly, not] = [Support::Supported, Support::Partly, Support::Unsupported].map(with);
+    if whole + partly + not > 0 {
+        text.push_str(&format!(
+            " Of {}, {whole} {} supported by the quotes behind {}, {partly} partly, and {not} not.",
+            plural(whole + partly + not, "claim"),
+            if whole == 1 { "is" } else { "are" },
+            if whole + partly + not == 1 { "it" } else { "them" },
+        ));
+    }
+    let numbers: u32 = stages.iter().map(|stage| stage.unsupported_numbers).sum();
+    if numbers > 0 {
+        let do_not = if numbers == 1 { "does" } else { "do" };
+        text.push_str(&format!(
+            " {} in the claims {do_not} not stand in the evidence.",
+            plural(numbers as usize, "number")
+        ));
+    }
+    let struck: u32 =
+        stages.iter().map(|stage| stage.struck_quotes + stage.struck_pages + stage.struck_ids).sum();
+    if struck > 0 {
+        let were = if struck == 1 { "was" } else { "were" };
+        text.push_str(&format!(
+            " {} in the analyst's words could not be followed and {were} struck.",
+            plural(struck as usize, "reference")
+        ));
+    }
+    text
 }

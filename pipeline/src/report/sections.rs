@@ -18,7 +18,7 @@ pub(super) fn render(out: &mut String, outputs: &Outputs, brand: &BrandProfile, 
     });
     if let Some(context) = &outputs.context {
         out.push_str(&format!("### What about {} mattered\n\n", inline(&brand.brand_name)));
-        paragraph(out, &context.brand_context);
+        paragraph(out, &context.brand_context, &evidence.support("brand_context", "text"));
     }
     section(out, "Lessons", outputs.lessons(), |out, item| lesson(out, item, evidence));
     section(out, "Trends", outputs.trends(), |out, item| trend(out, item, evidence));
@@ -39,8 +39,13 @@ fn section<T>(out: &mut String, title: &str, items: &[T], mut write: impl FnMut(
 
 fn opportunity(out: &mut String, item: &Opportunity, brand: &BrandProfile, evidence: &Appendix<'_>) {
     heading(out, &item.id, &item.title);
-    paragraph(out, &item.pitch);
-    bullet(out, &format!("Why {}", inline(&brand.brand_name)), &inline(&item.why_this_brand));
+    let claim = |field: &str, text: &str| format!("{}{}", inline(text), evidence.support(&item.id, field));
+    paragraph(out, &item.pitch, &evidence.support(&item.id, "pitch"));
+    bullet(
+        out,
+        &format!("Why {}", inline(&brand.brand_name)),
+        &claim("why_this_brand", &item.why_this_brand),
+    );
     let links: Vec<String> = item
         .profile_links
         .iter()
@@ -59,8 +64,9 @@ fn opportunity(out: &mut String, item: &Opportunity, brand: &BrandProfile, evide
 
 fn lesson(out: &mut String, item: &Lesson, evidence: &Appendix<'_>) {
     heading(out, &item.id, &item.title);
-    paragraph(out, &item.principle);
-    bullet(out, "Why it works", &inline(&item.why_it_works));
+    let claim = |field: &str, text: &str| format!("{}{}", inline(text), evidence.support(&item.id, field));
+    paragraph(out, &item.principle, &evidence.support(&item.id, "principle"));
+    bullet(out, "Why it works", &claim("why_it_works", &item.why_it_works));
     let job = &item.job_to_be_done;
     bullet(out, "Job to be done", &inline(&job.functional));
     if let Some(text) = &job.emotional {
@@ -87,7 +93,8 @@ fn trend(out: &mut String, item: &Trend, evidence: &Appendix<'_>) {
         direction(item.direction),
         strength(item.strength)
     ));
-    bullet(out, "Why this strength", &inline(&item.strength_rationale));
+    let support = evidence.support(&item.id, "strength_rationale");
+    bullet(out, "Why this strength", &format!("{}{support}", inline(&item.strength_rationale)));
     if !item.inspirations.is_empty() {
         bullet(out, "Shown by", &join(&item.inspirations, ", "));
     }
@@ -97,8 +104,9 @@ fn trend(out: &mut String, item: &Trend, evidence: &Appendix<'_>) {
 
 fn inspiration(out: &mut String, item: &Inspiration, evidence: &Appendix<'_>) {
     heading(out, &item.id, &item.title);
-    paragraph(out, &item.summary);
-    bullet(out, "Mechanism", &inline(&item.mechanism));
+    paragraph(out, &item.summary, &evidence.support(&item.id, "summary"));
+    let support = evidence.support(&item.id, "mechanism");
+    bullet(out, "Mechanism", &format!("{}{support}", inline(&item.mechanism)));
     bullet(out, "Key elements", &join(&item.key_elements, "; "));
     bullet(out, "Evidence", &evidence.labels(&item.evidence));
     out.push('\n');
@@ -120,8 +128,10 @@ fn heading(out: &mut String, id: &str, title: &str) {
     out.push_str(&format!("### {} · {}\n\n", inline(id), inline(title)));
 }
 
-fn paragraph(out: &mut String, text: &str) {
+/// A text, with a note on its support that is Markdown already.
+fn paragraph(out: &mut String, text: &str, support: &str) {
     out.push_str(&line(text));
+    out.push_str(support);
     out.push_str("\n\n");
 }
 

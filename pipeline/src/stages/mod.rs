@@ -18,7 +18,7 @@ pub use self::{
     brand_contextualization::{
         BrandContextualization, Effort, Horizon, OPPORTUNITIES, Opportunity, ProfileLink,
     },
-    evidence::{Evidence, QuoteStatus},
+    evidence::{Evidence, QuoteArea, QuoteStatus},
     general_translation::{GeneralTranslation, JobToBeDone, Lesson},
     input_processing::{InputProcessing, Inspiration},
     output::StageOutput,

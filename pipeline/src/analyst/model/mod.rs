@@ -26,7 +26,10 @@ use self::{
     answer::{answer, invalid_output, unknown_cost},
     question::{Question, Refused},
 };
-pub use self::{options::ModelOptions, parse::parse_answer};
+pub use self::{
+    options::{FenceSecret, ModelOptions},
+    parse::parse_answer,
+};
 use super::{Analyst, AnalystError, Answer, StageInput};
 use crate::{
     llm::{Completion, LlmClient, ReplyParts},

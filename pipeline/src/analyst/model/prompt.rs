@@ -17,6 +17,7 @@ use crate::{
     analyst::{AnalystError, StageInput},
     brand::BrandProfile,
     document::Document,
+    grounding::collapsed,
     llm::PromptBlock,
     record::sha256_hex,
     run::Stage,
@@ -82,16 +83,16 @@ pub(super) fn build(
         Stage::InputProcessing => prompt.add_document(&input.document.decompress()?, options)?,
         Stage::SignalAmplification => {
             prompt.add_document(&input.document.decompress()?, options)?;
-            prompt.add(inspirations(earlier.inspirations)?);
+            prompt.add(inspirations(options, earlier.inspirations)?);
         }
         Stage::GeneralTranslation => {
-            prompt.add(inspirations(earlier.inspirations)?);
-            prompt.add(trends(earlier.trends)?);
+            prompt.add(inspirations(options, earlier.inspirations)?);
+            prompt.add(trends(options, earlier.trends)?);
         }
         Stage::BrandContextualization => {
-            prompt.add(inspirations(earlier.inspirations)?);
-            prompt.add(trends(earlier.trends)?);
-            prompt.add(lessons(earlier.lessons)?);
+            prompt.add(inspirations(options, earlier.inspirations)?);
+            prompt.add(trends(options, earlier.trends)?);
+            prompt.add(lessons(options, earlier.lessons)?);
             prompt.add_brand(input.brand, options)?;
         }
     }
@@ -114,14 +115,14 @@ impl Prompt {
     }
 
     /// Adds the refused answer and its violations behind the same prompt, for the second and last try.
-    pub(super) fn add_refusal(&mut self, answer: &str, violations: &[String]) {
+    pub(super) fn add_refusal(&mut self, options: &ModelOptions, answer: &str, violations: &[String]) {
         // This holds the longest answer that satisfies a schema. More would only cost money.
         const ANSWER_CHARS_MAX: usize = 48_000;
         let answer: String = answer.chars().take(ANSWER_CHARS_MAX).collect();
         self.add(format!(
             "{}\n\n{}\n\n{}",
-            enclose("previous-answer", &answer),
-            enclose("checker-findings", &violations.join("\n")),
+            enclose(&options.fence_secret, "previous-answer", &answer),
+            enclose(&options.fence_secret, "checker-findings", &violations.join("\n")),
             AGAIN.trim_end()
         ));
     }
@@ -133,7 +134,7 @@ impl Prompt {
             return Err(AnalystError::TooLittleText("no page has any words".to_owned()));
         }
         self.warn_of_omissions(&fitted, options.document_tokens_max);
-        self.blocks.push(PromptBlock { text: document_block(document, &fitted), cacheable: true });
+        self.blocks.push(PromptBlock { text: document_block(document, &fitted, options), cacheable: true });
         Ok(())
     }
 
@@ -161,7 +162,10 @@ impl Prompt {
         if let Value::Object(fields) = &mut profile {
             fields.remove("research_notes");
         }
-        self.add(format!("# The brand's profile\n\n{}", enclose("brand-profile", &pretty(&profile)?)));
+        self.add(format!(
+            "# The brand's profile\n\n{}",
+            enclose(&options.fence_secret, "brand-profile", &pretty(&profile)?)
+        ));
         let Some(notes) = brand.research_notes.as_deref().filter(|notes| !notes.trim().is_empty()) else {
             return Ok(());
         };
@@ -172,35 +176,34 @@ impl Prompt {
                 options.notes_tokens_max
             ));
         }
-        self.add(format!("# Research notes on the brand\n\n{}", enclose("research-notes", kept)));
+        self.add(format!(
+            "# Research notes on the brand\n\n{}",
+            enclose(&options.fence_secret, "research-notes", kept)
+        ));
         Ok(())
     }
 }
 
-/// The pages as they are sent: without running headers and footers, and without anything that looks like a
-/// delimiter.
+/// The pages as they are sent: as Markdown, without running headers and footers, and without anything that looks
+/// like a delimiter.
 fn sheets(document: &Document) -> Vec<Sheet> {
     document
         .pages
         .iter()
-        .map(|page| Sheet { number: page.number, text: defused(&page.body()).trim().to_owned() })
+        .map(|page| Sheet { number: page.number, text: defused(&page.markdown()).trim().to_owned() })
         .filter(|sheet| !sheet.text.is_empty())
         .collect()
 }
 
-fn document_block(document: &Document, fitted: &Fitted) -> String {
+fn document_block(document: &Document, fitted: &Fitted, options: &ModelOptions) -> String {
     let one_line = |text: &str| defused(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    let material: Vec<&str> = fitted.sheets.iter().map(|sheet| sheet.text.as_str()).collect();
-    let delimiters = Delimiters::new("document", &material.join("\n"));
-    let mut lines = vec![
-        "# The document".to_owned(),
-        String::new(),
-        delimiters.open(),
-        format!("Source: {}", one_line(&document.source_name)),
-    ];
-    if let Some(title) = &document.title {
-        lines.push(format!("Title: {}", one_line(title)));
-    }
+    let mut head = vec![format!("Source: {}", one_line(&document.source_name))];
+    head.extend(document.title.as_ref().map(|title| format!("Title: {}", one_line(title))));
+    let texts = fitted.sheets.iter().map(|sheet| sheet.text.as_str());
+    let material: Vec<&str> = head.iter().map(String::as_str).chain(texts).collect();
+    let delimiters = Delimiters::new(&options.fence_secret, "document", &material.join("\n"));
+    let mut lines = vec!["# The document".to_owned(), String::new(), delimiters.open()];
+    lines.extend(head);
     for sheet in &fitted.sheets {
         lines.push(delimiters.page(sheet.number));
         lines.push(sheet.text.clone());
@@ -215,31 +218,36 @@ fn document_block(document: &Document, fitted: &Fitted) -> String {
     lines.join("\n")
 }
 
-fn inspirations(found: Option<InputProcessing>) -> Result<String, AnalystError> {
+fn inspirations(options: &ModelOptions, found: Option<InputProcessing>) -> Result<String, AnalystError> {
     let mut found = found.ok_or_else(|| missing(Stage::InputProcessing))?;
     found.inspirations.iter_mut().for_each(|item| keep_found_quotes(&mut item.evidence));
     Ok(format!(
         "# The inspirations found in the document\n\n{}",
-        enclose("inspirations", &pretty(&to_json(&found)?)?)
+        enclose(&options.fence_secret, "inspirations", &pretty(&to_json(&found)?)?)
     ))
 }
 
-fn trends(found: Option<SignalAmplification>) -> Result<String, AnalystError> {
+fn trends(options: &ModelOptions, found: Option<SignalAmplification>) -> Result<String, AnalystError> {
     let mut found = found.ok_or_else(|| missing(Stage::SignalAmplification))?;
     found.trends.iter_mut().for_each(|item| keep_found_quotes(&mut item.evidence));
-    Ok(format!("# The trends behind them\n\n{}", enclose("trends", &pretty(&to_json(&found)?)?)))
+    Ok(format!(
+        "# The trends behind them\n\n{}",
+        enclose(&options.fence_secret, "trends", &pretty(&to_json(&found)?)?)
+    ))
 }
 
-fn lessons(found: Option<GeneralTranslation>) -> Result<String, AnalystError> {
+fn lessons(options: &ModelOptions, found: Option<GeneralTranslation>) -> Result<String, AnalystError> {
     let found = found.ok_or_else(|| missing(Stage::GeneralTranslation))?;
-    Ok(format!("# The lessons\n\n{}", enclose("lessons", &pretty(&to_json(&found)?)?)))
+    Ok(format!("# The lessons\n\n{}", enclose(&options.fence_secret, "lessons", &pretty(&to_json(&found)?)?)))
 }
 
-/// Drops quotes that stand nowhere in the document, so that nothing is built on them. Drops statuses as well,
-/// so that no model learns to write them.
+/// Drops quotes that no reader finds in the document, so that nothing is built on them. Drops what the pipeline
+/// knows of the others as well, so that no model learns to write it.
 fn keep_found_quotes(evidence: &mut Vec<Evidence>) {
-    evidence.retain(|item| item.status != Some(QuoteStatus::Absent));
-    evidence.iter_mut().for_each(|item| item.status = None);
+    evidence.retain(|item| item.status.is_none_or(QuoteStatus::is_verified));
+    for item in evidence {
+        *item = Evidence::cited(collapsed(&item.quote), item.page);
+    }
 }
 
 /// The longest beginning of `text` with at most `tokens_max` tokens that ends with a paragraph. Only a first

@@ -56,7 +56,7 @@ impl<'a> Question<'a> {
     fn prompt(&self) -> Result<Prompt, AnalystError> {
         let mut prompt = prompt::build(self.stage, self.input, self.options)?;
         if let Some(Refused { answer, violations }) = self.refused {
-            prompt.add_refusal(answer, violations);
+            prompt.add_refusal(self.options, answer, violations);
         }
         Ok(prompt)
     }

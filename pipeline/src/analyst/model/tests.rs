@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     brand::BrandProfile,
-    document::{CompressedDocument, Document, Format, Page},
+    document::{CompressedDocument, Document, Format, LineMark, LineRole, Page},
     llm::{Disposition, LlmError, LlmErrorCode},
     prior_outputs::PriorOutputs,
     run::RunId,
@@ -385,4 +385,32 @@ fn prompt_versions_differ_by_stage() {
     let versions: std::collections::BTreeSet<_> = Stage::ALL.map(prompt::version).into_iter().collect();
     assert_eq!(versions.len(), 4);
     assert!(versions.iter().all(|v| v.len() == 16 && v.bytes().all(|b| b.is_ascii_hexdigit())));
+}
+
+#[tokio::test]
+async fn markers_depend_on_the_secret_alone() {
+    let prompt = async |key: &str| {
+        let options = ModelOptions { fence_secret: FenceSecret::new(key), ..ModelOptions::default() };
+        let stage = Stage::InputProcessing;
+        let asked = ask(stage, &document(&["Text."]), &Outputs::default(), options, vec![good(stage)]).await;
+        let version = asked.result.unwrap().provenance.prompt_version;
+        (asked.calls[0].request.blocks[0].text.clone(), version)
+    };
+    let (first, other, again) = (prompt("a").await, prompt("b").await, prompt("a").await);
+    assert_eq!(first, again);
+    assert_ne!(first.0, other.0);
+    assert_eq!(first.1, other.1, "the version of the prompt leaves the markers out");
+    let token = |text: &str| text.split("BEGIN document ").nth(1).unwrap()[..16].to_owned();
+    assert_eq!(first.0.replace(&token(&first.0), ""), other.0.replace(&token(&other.0), ""));
+}
+
+#[tokio::test]
+async fn pages_are_sent_as_markdown() {
+    let mut document = document(&["Reuse\n\u{2022} Tins come back\nA | B"]);
+    let roles = [LineRole::Heading(2), LineRole::ListItem, LineRole::TableRow];
+    document.pages[0].marks =
+        roles.into_iter().enumerate().map(|(line, role)| LineMark { line, role, area: None }).collect();
+    let stage = Stage::InputProcessing;
+    let asked = ask(stage, &document, &Outputs::default(), ModelOptions::default(), vec![good(stage)]).await;
+    assert!(asked.calls[0].prompt().contains("## Reuse\n- Tins come back\n| A | B |\n| --- | --- |"));
 }

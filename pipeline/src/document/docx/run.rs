@@ -44,7 +44,7 @@ impl SymbolFont {
     }
 }
 
-/// What a style or a run says of its text. `None` leaves it to the style above.
+/// The properties of text that a style or a run sets. `None` leaves it to the style above.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Look {
     pub(super) hidden: Option<bool>,

@@ -156,7 +156,9 @@ fn documents_within_are_read_once_or_named() {
     let bytes = linked(body, &[("aFChunk", "c.htm")], &[chunk]);
     assert_eq!(extract(&bytes).unwrap().pages[0].text, "Own\n\nTaken\n\nin");
     let bytes = linked(body, &[("aFChunk", "c.rtf")], &[("word/c.rtf", "{\\rtf1 a}")]);
-    assert!(extract(&bytes).unwrap().warnings[0].contains("c.rtf"));
+    assert_eq!(extract(&bytes).unwrap().pages[0].text, "Own\n\na");
+    let bytes = linked(body, &[("aFChunk", "c.bin")], &[("word/c.bin", "\u{1}")]);
+    assert!(extract(&bytes).unwrap().warnings[0].contains("c.bin"));
     let inner = document("<w:p><w:r><w:t>Inner</w:t></w:r></w:p>");
     let main = format!("<w:document><w:body>{body}</w:body></w:document>");
     let links =

@@ -1,6 +1,6 @@
 //! Whether bytes are a mail or a saved web page.
 
-/// What the headers at the start of a file say.
+/// The headers at the start of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::document) enum Mail {
     Eml,

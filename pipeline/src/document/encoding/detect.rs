@@ -33,7 +33,7 @@ pub(super) struct Detected {
     pub(super) text: String,
     /// The plausibility of the text.
     pub(super) score: f64,
-    /// What the detector says. It does not know every encoding.
+    /// The detector's guess. It does not know every encoding.
     pub(super) guess: &'static Encoding,
 }
 

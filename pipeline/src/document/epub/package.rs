@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::document::error::DocumentError;
 use crate::document::xml::{Xml, walk};
 
-/// What a book consists of.
+/// The parts of a book.
 #[derive(Debug, Default)]
 pub(super) struct Package {
     pub(super) title: Option<String>,

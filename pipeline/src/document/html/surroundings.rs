@@ -33,7 +33,7 @@ pub(super) fn surroundings(page: &Page, sights: &[Sight]) -> Vec<bool> {
 }
 
 impl Pruning<'_> {
-    /// What HTML itself marks as surroundings.
+    /// Elements that HTML itself marks as surroundings.
     fn marked(&mut self) {
         self.each(|this, index| {
             let role = this.page.attribute(index, "role").unwrap_or_default();
@@ -81,7 +81,7 @@ impl Pruning<'_> {
         });
     }
 
-    /// What its class or id calls surroundings.
+    /// Elements whose class or id calls them surroundings.
     fn named(&mut self) {
         self.each(|this, index| {
             let name = this.page.name(index);
@@ -122,7 +122,7 @@ impl Pruning<'_> {
         (found, worth)
     }
 
-    /// What stands under a heading like "Related" or "Share this", and lines that belong to the page.
+    /// The text under a heading like "Related" or "Share this", and lines that belong to the page.
     fn headed(&mut self) {
         const LINE_NODES_MAX: usize = 200;
         for index in 1..self.page.len() {

@@ -176,7 +176,7 @@ impl Builder {
 
     fn end(&mut self, name: &str) {
         match name {
-            // What follows the body belongs to it all the same.
+            // Content after the body belongs to it all the same.
             "body" | "html" => {}
             "br" => {
                 self.page.add_element(self.top(), "br".into(), Vec::new());

@@ -7,7 +7,7 @@ use super::element::{is_control, is_never_shown};
 use super::page::Page;
 use crate::document::content::HiddenReason;
 
-/// What a reader sees of a node.
+/// The visible part of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Sight {
     #[default]
@@ -17,7 +17,7 @@ pub(super) enum Sight {
     Apart,
 }
 
-/// What holds for a node, and for those in it unless they say something else.
+/// The properties of a node, which those in it inherit unless they set their own.
 #[derive(Clone, Copy)]
 struct Context {
     /// Nothing within can undo it.
@@ -35,7 +35,7 @@ const TINY_PX: f32 = 1.0;
 /// The greatest difference of a channel between colours that look the same.
 const SAME_COLOUR: u8 = 6;
 
-/// What a reader sees of each node.
+/// The visible part of each node.
 pub(super) fn sights(page: &Page) -> Vec<Sight> {
     let mut rules = Rules::default();
     let mut has_other_sheets = false;

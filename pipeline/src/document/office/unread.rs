@@ -1,4 +1,4 @@
-//! What a reader of a document sees, and this program does not read. A warning names each kind.
+//! Content that a reader of a document sees, and this program does not read. A warning names each kind.
 
 use crate::document::{error::DocumentError, raw::RawPage};
 

@@ -86,7 +86,7 @@ fn reordered(visual: &str, from_right: bool, mirrors: bool) -> String {
         .char_indices()
         .map(|(at, _)| info.levels.get(at).map_or(base.number(), |level| level.number()))
         .collect();
-    // The clusters of a line from the right are reversed already. What is left to turn are its deeper levels.
+    // The clusters of a line from the right are reversed already. Its deeper levels are left to turn.
     let turns: Vec<Level> =
         levels.iter().map(|level| Level::new(level.saturating_sub(base.number())).unwrap_or(base)).collect();
     let mut out = String::with_capacity(visual.len());

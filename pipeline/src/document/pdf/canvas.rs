@@ -1,4 +1,4 @@
-//! What a page paints besides text: the areas that lie below and above its glyphs, and the clip in force.
+//! The paint of a page besides its text: the areas that lie below and above its glyphs, and the clip in force.
 //!
 //! A glyph is not seen if it has the colour of its ground, lies below something opaque, or is clipped away.
 //! In doubt a glyph counts as seen: the ground of a picture, a pattern or a curve is not known.

@@ -1,4 +1,4 @@
-//! What fonts know of their glyphs' characters beyond the document's own tables: charmaps read backwards, and
+//! The characters of glyphs that fonts know beyond the document's own tables: charmaps read backwards, and
 //! the character collections of East Asian fonts.
 
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ pub(super) fn reversed_charmap(font: &[u8]) -> HashMap<u32, char> {
     charmap
 }
 
-/// What a pass over all font dictionaries tells.
+/// The result of a pass over all font dictionaries.
 #[derive(Default)]
 pub(super) struct Collections {
     /// The embedded fonts of a known character collection that do not say their characters, by name.

@@ -41,7 +41,7 @@ pub(super) struct TextDevice<'m> {
     layers: &'m Layers,
 }
 
-/// What all glyphs of a run share.
+/// The properties that all glyphs of a run share.
 struct Run {
     ink: Ink,
     is_invisible: bool,

@@ -30,7 +30,7 @@ pub(super) struct BoxText {
     pub(super) wraps: bool,
 }
 
-/// What the annotations of a page say beyond their appearances.
+/// The texts of a page's annotations beyond their appearances.
 #[derive(Debug, Default)]
 pub(super) struct Annotations {
     /// Texts that may lack an appearance.
@@ -89,7 +89,7 @@ fn field(widget: &Dict<'_>, form: Option<&Dict<'_>>) -> Option<BoxText> {
     boxed(widget, &text, form, flags & MULTILINE != 0)
 }
 
-/// What a choice shows: the words for its value, which may differ from the value.
+/// The text that a choice shows: the words for its value, which may differ from the value.
 fn choice(widget: &Dict<'_>) -> Option<String> {
     let options = inherited(widget, b"Opt").and_then(Object::into_array);
     let shown = |value: &str| {

@@ -59,7 +59,7 @@ impl Layers {
         &self.off
     }
 
-    /// Whether the interpreter knows by itself which layers are off.
+    /// Whether the interpreter knows which layers are off.
     pub(super) fn is_known_to_interpreter(&self) -> bool {
         self.is_plain
     }
@@ -137,7 +137,7 @@ fn viewed(config: &Dict<'_>) -> Vec<ObjectIdentifier> {
     viewed
 }
 
-/// What a layer says of its state in a viewer.
+/// The state in a viewer that a layer declares.
 fn view_state(xref: &XRef, id: ObjectIdentifier) -> Option<bool> {
     let usage = xref.get::<Dict<'_>>(id)?.get::<Dict<'_>>(b"Usage".as_slice())?;
     let state = usage.get::<Dict<'_>>(b"View".as_slice())?.get::<Name<'_>>(b"ViewState".as_slice())?;

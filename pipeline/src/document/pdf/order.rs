@@ -49,7 +49,7 @@ fn body(frame: &Frame) -> (f64, f64) {
     if bands.len() < 2 {
         return body;
     }
-    // Lines of the body may reach into the margin. What stands there apart from them is no line of theirs.
+    // Lines of the body may reach into the margin. Text that stands there apart from them is no line of theirs.
     let apart = |above: &(f64, f64), below: &(f64, f64), band: &(f64, f64)| {
         below.0 - above.1 > MARGIN_GAP * (band.1 - band.0)
     };

@@ -36,7 +36,7 @@ fn walk(pdf: &Pdf) -> Option<Vec<Option<usize>>> {
     let mut path = Vec::from_iter(root.obj_id());
     walk.branch(&root, &mut path);
     let pages = walk.leaves.iter().filter(|leaf| leaf.is_some()).count();
-    // What is no page counts if the document counts it.
+    // An object that is no page counts if the document counts it.
     let counted = root.get::<usize>(b"Count".as_slice()).unwrap_or(pages);
     if counted != walk.leaves.len() {
         walk.leaves.retain(Option::is_some);

@@ -5,7 +5,7 @@ use hayro_interpret::kurbo::{Affine, Point};
 use super::bidi::is_rtl;
 use super::glyph::{Glyph, GlyphPage};
 
-/// What a glyph shows, as far as gaps and order depend on it.
+/// The text of a glyph, as far as gaps and order depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Blank,

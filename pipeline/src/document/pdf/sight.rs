@@ -11,7 +11,7 @@ use crate::document::content::HiddenReason;
 /// Text below a picture is the text of a scan if at most one glyph in this number stands beside it.
 const BESIDE_A_SCAN: usize = 20;
 
-/// What is known of a glyph when it is drawn.
+/// The facts about a glyph when it is drawn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Note {
     pub(super) reason: Option<HiddenReason>,

@@ -1,6 +1,6 @@
 //! The same document with other layers on, as a copy with a changed catalog at its end.
 //!
-//! The interpreter decides on layers by itself: it draws nothing of a layer that the catalog lists as off, and
+//! The interpreter decides on layers: it draws nothing of a layer that the catalog lists as off, and
 //! does not look at what layers say of their use in a viewer. A PDF may be changed by appending objects, so a
 //! new catalog lets it draw what we ask for.
 

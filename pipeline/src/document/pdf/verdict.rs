@@ -20,7 +20,7 @@ const SCAN_LETTERS_MAX: usize = 40;
 /// The most hidden text that is kept of a document, in bytes. It is named, and no evidence.
 const HIDDEN_BYTES_MAX: usize = 200_000;
 
-/// What the pages have shown so far.
+/// The kinds of content of the pages so far.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     printed: usize,
@@ -146,7 +146,7 @@ impl Verdict {
         taken
     }
 
-    /// Whether all pages are pictures. What they print besides is a stamp if it is the same on each.
+    /// Whether all pages are pictures. Text that they print besides is a stamp if it is the same on each.
     fn is_scan(&self, document: &RawDocument) -> bool {
         let scans = self.scanned.iter().filter_map(|number| document.pages.get(number - 1));
         let stamps: Vec<String> = scans.map(|page| letters_of(&page.text)).collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hayro_interpret::font::{Glyph as FontGlyph, GlyphIdentifier, OutlineGlyph, PositionedGlyph};
 
-/// What is known of the glyphs of a page. Reading a font's tables for each run would cost more than its text.
+/// The facts about the glyphs of a page. Reading a font's tables for each run would cost more than its text.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
     known: HashMap<GlyphIdentifier, bool>,

@@ -1,4 +1,4 @@
-//! The numbers of lists on a slide. Each text counts by itself.
+//! The numbers of lists on a slide. Each text has a count of its own.
 
 use crate::document::office::numerals::numeral;
 

@@ -1,4 +1,4 @@
-//! What holds within a group of RTF.
+//! The state within a group of RTF.
 
 /// Where the text of a group goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,4 +1,4 @@
-//! What an RTF document holds and the reader leaves out.
+//! The content of an RTF document that the reader leaves out.
 
 /// Parts that were left out, counted.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! What lies on a sheet beside its cells: drawings and comments.
+//! The content of a sheet beside its cells: drawings and comments.
 
 use super::drawing::{Piece, pieces};
 use crate::document::{

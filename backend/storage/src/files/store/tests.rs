@@ -55,7 +55,7 @@ fn record(title: &str) -> StageRecord {
         summary: "A summary of the case.".into(),
         mechanism: "It works because it does.".into(),
         key_elements: vec!["element".into()],
-        evidence: vec![Evidence { quote: "A quote “with” marks.".into(), page: 1, status: None }],
+        evidence: vec![Evidence::cited("A quote “with” marks.", 1)],
     };
     let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
     let provenance = Provenance { usage: Usage { cost_usd: 0.1, ..Usage::default() }, ..provenance() };

@@ -10,7 +10,7 @@ use crate::{
 /// A quotable sentence as evidence.
 pub(crate) fn quote(analysis: &Analysis, index: usize) -> Option<Evidence> {
     let sentence = analysis.sentence(index).filter(|sentence| sentence.quotable)?;
-    Some(Evidence { quote: sentence.text.clone(), page: sentence.page.clamp(1, 2000), status: None })
+    Some(Evidence::cited(sentence.text.clone(), sentence.page.clamp(1, 2000)))
 }
 
 /// Whole sentences in document order, as many as fit.

@@ -49,7 +49,7 @@ impl NumberFormat {
             .collect()
     }
 
-    /// The section for a value, and whether it shows the sign of a negative number by itself.
+    /// The section for a value, and whether it shows the sign of a negative number.
     fn section(&self, value: f64) -> Option<(&Section, bool)> {
         let numbers = self.sections.get(..self.sections.len().min(3)).unwrap_or_default();
         if numbers.iter().any(|section| section.condition.is_some()) {

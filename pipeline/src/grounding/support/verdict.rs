@@ -1,0 +1,174 @@
+//! The verdict on a claim.
+
+use std::collections::HashSet;
+
+use super::{
+    language::Language,
+    words::{ContentWord, content_words},
+};
+use crate::grounding::{
+    claim_support::Support,
+    number_set::{NumberSet, Standing, standing},
+    numbers,
+};
+
+/// From this share of a sentence's content words in the quotes on, it is supported.
+const SUPPORTED_SHARE: f64 = 0.6;
+/// Below this share, it is not.
+const PARTLY_SHARE: f64 = 0.25;
+/// Below this share of a sentence's names in the quotes, it is about somebody else.
+const NAMES_SHARE: f64 = 0.5;
+/// From this share on, a sentence and a quote speak of one thing, so that `not` in one of them alone contradicts.
+const SAME_SHARE: f64 = 0.6;
+/// The most characters of quotes and profile that are read for one item.
+const MATERIAL_CHARS_MAX: usize = 60_000;
+/// The shortest beginning that makes two stems of one word: `subscrib` and `subscript`.
+const COMMON_CHARS: usize = 6;
+
+const NEGATIONS: [&str; 22] = [
+    "not", "no", "never", "nobody", "none", "neither", "cannot", "without", "nicht", "kein", "keine",
+    "keinen", "nie", "ohne", "pas", "jamais", "sans", "nunca", "não", "sem", "niet", "geen",
+];
+
+/// The quotes of an item, prepared for judging its claims.
+pub(super) struct Material<'a> {
+    language: &'static Language,
+    sentences: Vec<Sentence>,
+    words: HashSet<String>,
+    numbers: NumberSet,
+    /// The numbers of the pages from which the quotes come.
+    page_numbers: Vec<&'a NumberSet>,
+    is_empty: bool,
+}
+
+struct Sentence {
+    words: HashSet<String>,
+    is_negated: bool,
+}
+
+impl<'a> Material<'a> {
+    /// `others` are texts that carry words and numbers as well, and that nothing contradicts: a brand's profile.
+    pub(super) fn new(quotes: &[String], others: &[String], page_numbers: Vec<&'a NumberSet>) -> Self {
+        let mut left = MATERIAL_CHARS_MAX;
+        let texts: Vec<&String> = quotes
+            .iter()
+            .chain(others)
+            .take_while(|text| {
+                left = left.saturating_sub(text.len());
+                left > 0
+            })
+            .collect();
+        let joined = texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join("\n");
+        let language = Language::of(&joined);
+        let mut numbers = NumberSet::default();
+        let mut words = HashSet::new();
+        let mut found = Vec::new();
+        for (at, text) in texts.iter().enumerate() {
+            numbers.add(text);
+            for sentence in sentences(text) {
+                let stems: HashSet<String> =
+                    content_words(sentence, language).into_iter().map(|word| word.stem).collect();
+                words.extend(stems.iter().cloned());
+                if at < quotes.len() {
+                    found.push(Sentence { words: stems, is_negated: is_negated(sentence) });
+                }
+            }
+        }
+        Self { language, sentences: found, words, numbers, page_numbers, is_empty: texts.is_empty() }
+    }
+
+    /// Judges a claim sentence by sentence.
+    pub(super) fn judge(&self, claim: &str) -> Support {
+        if self.is_empty {
+            return Support::Unsupported;
+        }
+        let mut verdicts = sentences(claim).into_iter().filter_map(|sentence| self.judge_sentence(sentence));
+        let Some(first) = verdicts.next() else { return Support::Partly };
+        verdicts.fold(first, |all, next| if all == next { all } else { Support::Partly })
+    }
+
+    fn judge_sentence(&self, sentence: &str) -> Option<Support> {
+        let words = content_words(sentence, self.language);
+        let numbers = numbers::in_claim(sentence);
+        if words.is_empty() && numbers.is_empty() {
+            return None;
+        }
+        let share = share(&words, |word| holds(&self.words, word));
+        let in_quotes: Vec<Standing> =
+            numbers.iter().map(|number| standing(&[&self.numbers], number)).collect();
+        let is_missing = numbers.iter().zip(&in_quotes).any(|(number, found)| {
+            *found == Standing::Missing && standing(&self.page_numbers, number) != Standing::Stands
+        });
+        if is_missing || in_quotes.contains(&Standing::Reversed) || self.contradicts(sentence, &words) {
+            return Some(Support::Unsupported);
+        }
+        let names: Vec<ContentWord> = words.iter().filter(|word| word.is_name).cloned().collect();
+        let is_foreign = self::share(&names, |word| holds(&self.words, word)) < NAMES_SHARE;
+        if share < PARTLY_SHARE || (is_foreign && share < NAMES_SHARE) {
+            return Some(Support::Unsupported);
+        }
+        let is_whole = share >= SUPPORTED_SHARE && !is_foreign && !in_quotes.contains(&Standing::Missing);
+        Some(if is_whole { Support::Supported } else { Support::Partly })
+    }
+
+    /// Whether the quote that speaks of the same thing says the opposite: one of the two is negated, or one rises
+    /// where the other falls.
+    fn contradicts(&self, sentence: &str, words: &[ContentWord]) -> bool {
+        let shares =
+            self.sentences.iter().map(|quote| (share(words, |word| holds(&quote.words, word)), quote));
+        let Some((share, quote)) = shares.max_by(|left, right| left.0.total_cmp(&right.0)) else {
+            return false;
+        };
+        let has = |word: &str| words.iter().any(|own| own.stem == word);
+        let turns = |mine: &str, theirs: &str| {
+            has(mine) && !has(theirs) && quote.words.contains(theirs) && !quote.words.contains(mine)
+        };
+        let is_same = share >= SAME_SHARE;
+        let is_turned = turns("rise", "fall") || turns("fall", "rise");
+        let is_denied = is_negated(sentence) != quote.is_negated;
+        (is_same && is_denied && !is_turned) || (share >= 0.4 && is_turned && !is_denied)
+    }
+}
+
+fn share(words: &[ContentWord], holds: impl Fn(&str) -> bool) -> f64 {
+    if words.is_empty() {
+        return 1.0;
+    }
+    let found = words.iter().filter(|word| holds(&word.stem)).count();
+    let share = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    share(found) / share(words.len())
+}
+
+fn holds(words: &HashSet<String>, stem: &str) -> bool {
+    if words.contains(stem) {
+        return true;
+    }
+    let Some((end, _)) = stem.char_indices().nth(COMMON_CHARS) else { return false };
+    let beginning = stem.get(..end).unwrap_or(stem);
+    words.iter().any(|word| word.starts_with(beginning))
+}
+
+fn is_negated(sentence: &str) -> bool {
+    let lower = sentence.to_lowercase().replace('’', "'");
+    let mut words = lower.split(|c: char| !c.is_alphabetic() && c != '\'');
+    words.any(|word| word.ends_with("n't") || NEGATIONS.contains(&word))
+}
+
+/// The sentences of a text, roughly: a full stop within a number or an abbreviation ends none.
+fn sentences(text: &str) -> Vec<&str> {
+    let mut sentences = Vec::new();
+    let mut start = 0;
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        let is_end = matches!(c, '!' | '?' | ';' | '\n' | '。' | '！' | '？')
+            || (c == '.'
+                && text.get(end..).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\n', '”'])));
+        if is_end {
+            sentences.extend(text.get(start..end));
+            start = end;
+        }
+    }
+    sentences.extend(text.get(start..));
+    sentences.retain(|sentence| sentence.contains(char::is_alphanumeric));
+    sentences
+}
