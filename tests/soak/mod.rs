@@ -72,7 +72,9 @@ async fn runs_end_right_under_chaos_in_a_bucket() {
 
 async fn soak_cluster(files: Files) {
     let seconds = from_environment("SOAK_SECONDS").map_or(SECONDS, |both| (both / 2).max(SECONDS));
-    let runs = from_environment("SOAK_RUNS").unwrap_or(seconds * runs_per_minute(files) / 60);
+    // In the suite, both clusters suffer at once.
+    let share = if from_environment("SOAK_SECONDS").is_some() { 1 } else { 2 };
+    let runs = from_environment("SOAK_RUNS").unwrap_or(seconds * runs_per_minute(files) / 60 / share);
     let runs = usize::try_from(runs).unwrap();
     // The suite repeats one schedule, so that a change is to blame for a failure; `make soak` draws a new one each time.
     let drawn = from_environment("SOAK_SECONDS").map(|_| u64::from(uuid::Uuid::new_v4().as_fields().0));

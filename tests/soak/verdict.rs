@@ -7,6 +7,7 @@ use std::{
 };
 
 use pipeline::{clock::Timestamp, record::sha256_hex, run::Stage};
+use serde_json::Value;
 
 use super::{
     chaos::{Cluster, Happened, model_key},
@@ -40,29 +41,27 @@ pub(super) async fn rows(cluster: &Cluster) -> BTreeMap<String, Row> {
     rows.collect()
 }
 
-/// The runs that a restored backup took: accepted by the database while the backup was older than they, and by no file,
-/// because the bucket did not answer. Nothing but the backup's age loses these.
+/// The runs that a restored backup took: accepted by the database while the backup was older than they, and known to no file,
+/// because they waited for a worker, or because the bucket did not answer. Nothing but the backup's age loses these.
 pub(super) fn lost_with_backup(cluster: &Cluster, since: (Instant, Timestamp)) -> BTreeSet<String> {
     let logs = cluster.logs();
-    let runs_of = |name: &str| -> BTreeMap<String, Timestamp> {
-        let lines = logs.iter().flat_map(|log| events(log, name));
-        lines
-            .filter_map(|line| {
-                let at = line["timestamp"].as_str()?.parse().ok()?;
-                Some((line["run_id"].as_str()?.to_owned(), at))
-            })
-            .collect()
-    };
-    let (accepted, without_file) = (runs_of("run_accepted"), runs_of("manifest_write_failed"));
+    let of = |name: &'static str| logs.iter().flat_map(move |log| events(log, name));
+    let run = |line: &Value| line["run_id"].as_str().map(str::to_owned);
+    let waiting = of("run_accepted").filter(|line| line["waits"] == true);
+    let without_file: BTreeSet<String> =
+        of("manifest_write_failed").chain(waiting).filter_map(|line| run(&line)).collect();
     let happened = cluster.happened();
     let backups = happened.iter().filter(|it| it.fault == Fault::RestoreBackup);
     let windows: Vec<(Timestamp, Timestamp)> =
         backups.map(|it| (time(since, it.began), time(since, it.ended))).collect();
-    let is_in_window = |at: &Timestamp| windows.iter().any(|(began, ended)| began <= at && at <= ended);
-    accepted
-        .into_iter()
-        .filter(|(run, at)| is_in_window(at) && without_file.contains_key(run) && !cluster.has_manifest(run))
-        .map(|(run, _)| run)
+    let is_in_window = |line: &Value| {
+        let at: Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+        windows.iter().any(|(began, ended)| *began <= at && at <= *ended)
+    };
+    of("run_accepted")
+        .filter(is_in_window)
+        .filter_map(|line| run(&line))
+        .filter(|run| without_file.contains(run) && !cluster.has_manifest(run))
         .collect()
 }
 
@@ -81,7 +80,7 @@ pub(super) fn ends(
     for number in 0..runs {
         let id = run_id(number);
         if lost.contains(&id) && !rows.contains_key(&id) {
-            println!("{id}: lost with the restored backup, because the bucket was away");
+            println!("{id}: lost with the restored backup, which was older");
             continue;
         }
         let wanted = wanted(number);
