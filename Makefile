@@ -8,8 +8,8 @@ SHELL := /bin/bash
 FEATURES := --no-default-features --features testing --locked
 NEXTEST := cargo nextest run --workspace $(FEATURES)
 
-# Most tests wait for another process: with two tests a core, the cores are idle for a third of the time.
-TEST_THREADS ?= $(shell expr 3 \* $$(getconf _NPROCESSORS_ONLN))
+# Most tests wait for another process: with one test a core, two cores are idle for more than half of the time.
+TEST_THREADS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

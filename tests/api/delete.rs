@@ -6,7 +6,7 @@ use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, SHORT_LEASE, env, failed, with
 use crate::support::{
     postgres::Stop,
     service::{Service, TestEnv},
-    wait::eventually,
+    wait::{eventually, wanted},
 };
 
 const PATH: &str = "/api/pipeline/run-1";
@@ -114,7 +114,10 @@ async fn while_the_database_is_away_nothing_is_deleted() {
     let service = env.serve(&SHORT_LEASE).await;
     failed(&env, &service, "run-1").await;
     env.wait_until_synced("run-1").await;
-    let before = files(&env);
+    let before = eventually("the document goes", async || {
+        wanted(files(&env), |files| !files.iter().any(|name| name == "document"))
+    })
+    .await;
     env.postgres().stop(Stop::Immediate);
     // While its breaker is closed, and then.
     for _ in 0..5 {

@@ -273,9 +273,21 @@ impl Drop for Watchdog {
     }
 }
 
+/// Where files lie in memory, if there is room for the servers of all tests that run at once. A cluster has a thousand files:
+/// a copy takes a fifth of a second there, and ten times as long on a disk.
+fn folder_in_memory() -> Option<&'static str> {
+    const PLACE: &str = "/dev/shm";
+    const FREE_BYTES_MIN: u64 = 2 * 1024 * 1024 * 1024;
+    let room = rustix::fs::statvfs(PLACE).ok()?;
+    (room.f_bavail.saturating_mul(room.f_frsize) >= FREE_BYTES_MIN).then_some(PLACE)
+}
+
 /// A folder that the server's user owns.
 pub(super) fn new_folder() -> TempDir {
-    let folder = tempfile::Builder::new().prefix("postgres-").tempdir().unwrap();
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("postgres-");
+    let folder =
+        folder_in_memory().map_or_else(|| folder.tempdir(), |place| folder.tempdir_in(place)).unwrap();
     if let Some((uid, gid)) = unprivileged_user() {
         std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid)).unwrap();
     }

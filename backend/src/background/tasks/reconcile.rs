@@ -16,8 +16,9 @@ use crate::background::{Outcome, Pass, Schedule, Task, TaskError};
 /// alone must reach the database before its lease there ends, or another replica runs it again.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// The wait between two searches for runs that are open in files and have ended in the database.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// The wait between two searches for runs that are open in files and have ended in the database. The tests, whose databases
+/// are small, need not wait as long.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(if cfg!(feature = "testing") { 10 } else { 30 });
 
 /// Reconciles, unless the database is switched off or away.
 #[derive(Debug)]
