@@ -23,6 +23,7 @@ pub mod clock;
 mod compressed;
 pub mod document;
 pub mod engine;
+mod english;
 pub mod failure;
 pub mod grounding;
 pub mod llm;

@@ -36,7 +36,7 @@ pub struct Page {
     /// Indexes (from 0) of the lines in `text` that repeat on most pages: running headers and footers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub running_header_lines: Vec<usize>,
-    /// What is known of single lines of `text`, by ascending line. A line without a mark is running text.
+    /// The facts about single lines of `text`, by ascending line. A line without a mark is running text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<LineMark>,
     /// Whether the text was recognised in a picture of the page.
@@ -58,7 +58,7 @@ impl Default for Page {
     }
 }
 
-/// What is known of a line.
+/// The facts about a line.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LineMark {
     /// The index of the line in the page's text, from 0.

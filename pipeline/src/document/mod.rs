@@ -14,6 +14,7 @@ mod format;
 mod html;
 mod limits;
 mod markdown;
+mod numerals;
 mod odf;
 mod office;
 mod pdf;

@@ -1,5 +1,7 @@
 //! Words that decide what a sentence says. A quote that has another one of them is another sentence.
 
+use super::number_words::is_small;
+
 /// Words that negate, in the languages of most documents, in lower case with `'` for any apostrophe.
 pub(super) const NEGATIONS: &[&str] = &[
     // English
@@ -112,36 +114,8 @@ pub(super) const NEGATIONS: &[&str] = &[
     "yok",
 ];
 
-/// English words for amounts, ranks, change and comparison. A letter more or less makes another of them.
+/// English words for amounts from a hundred on, ranks, change and comparison. A letter more or less makes another of them.
 const DECIDING: &[&str] = &[
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
     "hundred",
     "hundreds",
     "thousand",
@@ -234,7 +208,7 @@ const DECIDING: &[&str] = &[
 
 /// Whether a word, in lower case, decides.
 pub(super) fn decides(word: &str) -> bool {
-    is_negation(word) || DECIDING.contains(&word)
+    is_negation(word) || is_small(word) || DECIDING.contains(&word)
 }
 
 /// Whether a word, in lower case, negates.

@@ -2,30 +2,8 @@
 //! `two thirds`, `tenfold`.
 
 use super::number_value::{Value, value_of};
+use crate::english::{TENS, UP_TO_NINETEEN};
 
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 const SCALES: [(&str, u64); 5] = [
     ("hundred", 100),
     ("thousand", 1_000),
@@ -54,7 +32,7 @@ pub(super) struct WordNumber {
 
 /// Whether a word, in lower case, is one of a number below a hundred.
 pub(super) fn is_small(word: &str) -> bool {
-    SMALL.contains(&word) || TENS.contains(&word)
+    UP_TO_NINETEEN.contains(&word) || TENS.contains(&word)
 }
 
 struct Word {
@@ -196,7 +174,7 @@ fn cardinal(words: &[Word], follows: &dyn Fn(usize) -> bool) -> Option<(usize, u
         }
         let text = word.text.as_str();
         let next = words.get(at + 1).map_or("", |word| word.text.as_str());
-        if let Some(small) = SMALL.iter().position(|known| *known == text) {
+        if let Some(small) = UP_TO_NINETEEN.iter().position(|known| *known == text) {
             let small = u64::try_from(small).unwrap_or(0);
             // `twenty three` is one number, `two three` are two.
             group = match group {

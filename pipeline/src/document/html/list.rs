@@ -1,6 +1,7 @@
 //! The numbers of list items.
 
 use super::page::Page;
+use crate::document::numerals::roman;
 
 /// An open list.
 #[derive(Debug)]
@@ -60,32 +61,6 @@ fn letters(mut number: u32) -> String {
         number /= 26;
     }
     letters.iter().rev().collect()
-}
-
-fn roman(mut number: u32) -> String {
-    const SIGNS: [(u32, &str); 13] = [
-        (1000, "m"),
-        (900, "cm"),
-        (500, "d"),
-        (400, "cd"),
-        (100, "c"),
-        (90, "xc"),
-        (50, "l"),
-        (40, "xl"),
-        (10, "x"),
-        (9, "ix"),
-        (5, "v"),
-        (4, "iv"),
-        (1, "i"),
-    ];
-    let mut out = String::new();
-    for (value, sign) in SIGNS {
-        while number >= value {
-            out.push_str(sign);
-            number -= value;
-        }
-    }
-    out
 }
 
 #[cfg(test)]

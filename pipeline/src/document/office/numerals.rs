@@ -1,13 +1,15 @@
 //! The numbers of lists, as office programs write them.
 
+use crate::{document::numerals, english};
+
 /// The number in a format of Word or OpenDocument. Formats that are not known count in digits.
 pub(in crate::document) fn numeral(number: u32, format: &str) -> String {
     match format {
         "decimalZero" => format!("{number:02}"),
         "upperRoman" | "I" => roman(number),
         "lowerRoman" | "i" => roman(number).to_lowercase(),
-        "upperLetter" | "A" => letters(number, 'A'),
-        "lowerLetter" | "a" => letters(number, 'a'),
+        "upperLetter" | "A" => letters(number).to_uppercase(),
+        "lowerLetter" | "a" => letters(number),
         "russianLower" => of_alphabet(number, RUSSIAN),
         "russianUpper" => of_alphabet(number, RUSSIAN).to_uppercase(),
         "ordinal" => format!("{number}{}", ordinal_suffix(number)),
@@ -52,42 +54,12 @@ const ARABIC: &str = "أبتثجحخدذرزسشصضطظعغفقكلمنهوي";
 
 /// Roman numerals reach 3,999; greater numbers are written in digits.
 fn roman(number: u32) -> String {
-    const STEPS: [(u32, &str); 13] = [
-        (1000, "M"),
-        (900, "CM"),
-        (500, "D"),
-        (400, "CD"),
-        (100, "C"),
-        (90, "XC"),
-        (50, "L"),
-        (40, "XL"),
-        (10, "X"),
-        (9, "IX"),
-        (5, "V"),
-        (4, "IV"),
-        (1, "I"),
-    ];
-    if !(1..4_000).contains(&number) {
-        return number.to_string();
-    }
-    let mut rest = number;
-    let mut roman = String::new();
-    for (value, sign) in STEPS {
-        while rest >= value {
-            roman.push_str(sign);
-            rest -= value;
-        }
-    }
-    roman
+    if (1..4_000).contains(&number) { numerals::roman(number).to_uppercase() } else { number.to_string() }
 }
 
-/// a to z, then aa to zz. A letter is repeated as often as the alphabet was used up, at most 30 times.
-fn letters(number: u32, first: char) -> String {
-    let Some(index) = number.checked_sub(1).filter(|index| *index < 26 * 30) else {
-        return number.to_string();
-    };
-    let letter = char::from_u32(u32::from(first) + index % 26).unwrap_or(first);
-    String::from(letter).repeat(index as usize / 26 + 1)
+/// A letter is repeated as often as the alphabet was used up, at most 30 times.
+fn letters(number: u32) -> String {
+    numerals::repeated_letters(number, 30).unwrap_or_else(|| number.to_string())
 }
 
 fn of_alphabet(number: u32, alphabet: &str) -> String {
@@ -107,37 +79,7 @@ const fn ordinal_suffix(number: u32) -> &'static str {
 
 /// The numbers up to 99 in words. Lists do not count further in words.
 fn in_words(number: u32) -> String {
-    const ONES: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 10] =
-        ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    let word = |words: &[&'static str], at: u32| words.get(at as usize).copied().unwrap_or_default();
-    match number {
-        0..=19 => word(&ONES, number).to_owned(),
-        20..=99 if number.is_multiple_of(10) => word(&TENS, number / 10).to_owned(),
-        20..=99 => format!("{}-{}", word(&TENS, number / 10), word(&ONES, number % 10)),
-        _ => number.to_string(),
-    }
+    english::below_hundred(number as usize).unwrap_or_else(|| number.to_string())
 }
 
 fn ordinal_words(number: u32) -> String {

@@ -3,15 +3,16 @@
 use hayro_interpret::hayro_syntax::object::{Array, Dict, Name, Object, String as PdfString};
 
 use super::strings::text_string;
+use crate::document::numerals;
 
 /// The most ranges of labels, and the deepest nesting of their tree.
 const RANGES_MAX: usize = 5_000;
 const DEPTH_MAX: usize = 16;
 /// The longest label that is kept. A longer one is no page number.
 const LABEL_CHARS_MAX: usize = 40;
-/// The largest number that is written in letters. Beyond, the letters would fill the page.
-const LETTERS_MAX: usize = 26 * 20;
-const ROMAN_MAX: usize = 9_999;
+/// How often a letter stands at most. Beyond, the letters would fill the page.
+const REPEATS_MAX: u32 = 20;
+const ROMAN_MAX: u32 = 9_999;
 
 /// The labels of pages from an index on.
 #[derive(Debug)]
@@ -90,39 +91,16 @@ fn range(first_page: usize, label: &Dict<'_>) -> Range {
 }
 
 fn roman(value: usize) -> String {
-    const PARTS: [(usize, &str); 13] = [
-        (1000, "m"),
-        (900, "cm"),
-        (500, "d"),
-        (400, "cd"),
-        (100, "c"),
-        (90, "xc"),
-        (50, "l"),
-        (40, "xl"),
-        (10, "x"),
-        (9, "ix"),
-        (5, "v"),
-        (4, "iv"),
-        (1, "i"),
-    ];
-    if value > ROMAN_MAX {
-        return value.to_string();
+    match u32::try_from(value) {
+        Ok(number) if number <= ROMAN_MAX => numerals::roman(number),
+        _ => value.to_string(),
     }
-    let (mut left, mut text) = (value, String::new());
-    for (part, sign) in PARTS {
-        text.push_str(&sign.repeat(left / part));
-        left %= part;
-    }
-    text
 }
 
-/// `a` to `z`, then `aa` to `zz`, and so on.
 fn letters(value: usize) -> String {
-    if value == 0 || value > LETTERS_MAX {
-        return value.to_string();
-    }
-    let letter = char::from(b'a' + ((value - 1) % 26) as u8);
-    String::from(letter).repeat((value - 1) / 26 + 1)
+    let letters =
+        u32::try_from(value).ok().and_then(|number| numerals::repeated_letters(number, REPEATS_MAX));
+    letters.unwrap_or_else(|| value.to_string())
 }
 
 #[cfg(test)]

@@ -2,25 +2,11 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::analyst::extractive::text::words;
+use crate::{analyst::extractive::text::words, english::MONTHS};
 
 /// The most words of a heading. A longer line without a full stop is a caption or debris.
 const HEADING_WORDS_MAX: usize = 14;
 const HEADING_CHARS_MAX: usize = 110;
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 pub(crate) fn looks_like_heading(line: &str) -> bool {
     let marked = line.trim_start_matches('#').trim();

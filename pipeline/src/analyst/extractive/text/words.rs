@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::analyst::extractive::text::word_lists::is_stopword;
+use crate::{analyst::extractive::text::word_lists::is_stopword, english};
 
 /// The most figures kept from one sentence.
 const FIGURES_MAX: usize = 8;
@@ -174,37 +174,9 @@ pub(crate) fn lowercased(text: &str) -> String {
 
 /// A count in words up to 99. Digits would look like a figure from the document.
 pub(crate) fn count_in_words(count: usize) -> String {
-    const ONES: [&str; 20] = [
-        "no",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 10] =
-        ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    if let Some(word) = ONES.get(count) {
-        return (*word).to_owned();
-    }
-    match (TENS.get(count / 10), count % 10) {
-        (Some(tens), 0) => (*tens).to_owned(),
-        (Some(tens), ones) => format!("{tens}-{}", ONES.get(ones).unwrap_or(&"")),
-        (None, _) => "a hundred or more".to_owned(),
+    match count {
+        0 => "no".to_owned(),
+        _ => english::below_hundred(count).unwrap_or_else(|| "a hundred or more".to_owned()),
     }
 }
 

@@ -3,24 +3,11 @@
 use chrono::{Datelike, Duration, NaiveDate, Timelike};
 
 use super::code::{Section, Token};
+use crate::english::MONTHS;
 
 const SECONDS_A_DAY: f64 = 86_400.0;
 /// 31 December 9999, the last day of a spreadsheet.
 const DAYS_MAX: f64 = 2_958_466.0;
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// The parts of a moment.
