@@ -8,6 +8,7 @@ use pipeline::run::Stage;
 use storage::{
     End,
     contract::{accepted, at, failure, new_run, record},
+    postgres::{address::Address, shares_server_processes},
     prelude::*,
 };
 use tokio::task::JoinSet;
@@ -65,4 +66,27 @@ async fn migrations_refuse_an_unnamed_pooler() {
     let error = migrator(&pooler.url(&url)).deploy().await.unwrap_err();
     assert_eq!(error, MigrateError::Pooled);
     assert!(!migrator(&url).deploy().await.unwrap().is_empty());
+}
+
+/// A pooler keeps the subscriptions of its clients for the next ones.
+#[tokio::test]
+async fn a_listener_subscribes_to_no_pooler() {
+    let server = Postgres::start();
+    let url = server.fresh_database().await;
+    let pooler = PgBouncer::start(&url).await;
+    let busy = async |url: String| {
+        loop {
+            value(&url, "SELECT 1").await;
+        }
+    };
+    // Its other clients keep several server processes open.
+    let others: Vec<_> = (0..3).map(|_| tokio::spawn(busy(pooler.url(&url)))).collect();
+    for _ in 0..20 {
+        let options = Address::parse(&pooler.url(&url).into()).unwrap().options;
+        assert!(shares_server_processes(&options).await.unwrap());
+    }
+    for other in others {
+        other.abort();
+    }
+    assert!(!shares_server_processes(&Address::parse(&url.into()).unwrap().options).await.unwrap());
 }

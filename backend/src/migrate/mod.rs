@@ -212,10 +212,17 @@ impl Migrator {
     }
 
     async fn locked(&self) -> Result<PgConnection, MigrateError> {
-        if shares_server_processes(&self.address.options).await {
-            return Err(MigrateError::Pooled);
-        }
+        let unanswered = match shares_server_processes(&self.address.options).await {
+            Ok(true) => return Err(MigrateError::Pooled),
+            Ok(false) => None,
+            Err(error) => Some(MigrateError::Unreachable { what: error.message }),
+        };
+        // Its error says more.
         let mut connection = session::open(&self.address).await?;
+        if let Some(unanswered) = unanswered {
+            session::close(connection).await;
+            return Err(unanswered);
+        }
         session::lock(&mut connection).await?;
         Ok(connection)
     }

@@ -105,10 +105,10 @@ impl Listener {
             stop.cancelled().await;
             return Ok(());
         }
-        // A pooler forwards no notification, and would keep the subscription for its next client.
+        // A pooler would keep the subscription for its next clients.
         let is_behind_pooler = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            is_behind_pooler = shares_server_processes(&self.options) => is_behind_pooler,
+            is_behind_pooler = shares_server_processes(&self.options) => is_behind_pooler?,
         };
         if is_behind_pooler {
             warn_of_pooler();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use foundation::clock::timer_now;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _, postgres::PgConnectOptions};
 use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
 
 use crate::{
     error::{StorageError, StorageErrorKind},
@@ -152,15 +153,52 @@ pub(super) fn close(connection: PgConnection) {
     });
 }
 
-/// Whether two open connections share one server process: a pooler gives each transaction another one. An advisory
-/// lock and a subscription do not last there. False if the server cannot be asked.
-pub async fn shares_server_processes(options: &PgConnectOptions) -> bool {
-    let asked = timeout(2 * COMPARISON_TIMEOUT, async {
-        let (mut first, mut second) = (options.connect().await?, options.connect().await?);
-        let pids = (backend(&mut first).await?.pid, backend(&mut second).await?.pid);
-        close(first);
-        close(second);
-        Ok::<_, DbError>(pids.0 == pids.1)
+/// A setting with which a session of our own starts. A pooler refuses it, or does not pass it on to its server processes.
+const MARK: &str = "innovation.session";
+
+/// How long the question for a pooler may take: four connections and ten statements, also to another continent.
+const SHARING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often two sessions compare their server processes. A pooler seldom gives both of them the same ones each time.
+const COMPARISONS: usize = 4;
+
+/// Whether a pooler gives each transaction another server process. An advisory lock and a subscription do not last there,
+/// and the next client of that process would receive the notifications, which are no answer to anything that it asked.
+///
+/// # Errors
+///
+/// The database could not be asked in time, or refused the connection.
+pub async fn shares_server_processes(options: &PgConnectOptions) -> Result<bool, StorageError> {
+    let asked = timeout(SHARING_TIMEOUT, async {
+        Ok::<_, DbError>(!is_direct(options).await? && do_alternate(options).await?)
     });
-    matches!(asked.await, Ok(Ok(true)))
+    asked.await.unwrap_or(Err(DbError::Unanswered)).map_err(DbError::before_it_was_sent)
+}
+
+/// Whether the server itself starts the session.
+async fn is_direct(options: &PgConnectOptions) -> Result<bool, DbError> {
+    let mark = Uuid::new_v4().to_string();
+    let mut connection = match options.clone().options([(MARK, &mark)]).connect().await {
+        Ok(connection) => connection,
+        // Another refusal meets the next connection too, and is reported by it.
+        Err(sqlx::Error::Database(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let sql = format!("SELECT current_setting('{MARK}', true)");
+    let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
+    close(connection);
+    Ok(row.try_get::<Option<String>, _>(0)? == Some(mark))
+}
+
+/// Whether one of two sessions changes its server process, or both have the same one.
+async fn do_alternate(options: &PgConnectOptions) -> Result<bool, DbError> {
+    let (mut first, mut second) = (options.connect().await?, options.connect().await?);
+    let begun = (backend(&mut first).await?.pid, backend(&mut second).await?.pid);
+    let mut differs = begun.0 == begun.1;
+    for _ in 1..COMPARISONS {
+        differs |= backend(&mut first).await?.pid != begun.0 || backend(&mut second).await?.pid != begun.1;
+    }
+    close(first);
+    close(second);
+    Ok(differs)
 }
