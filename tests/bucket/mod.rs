@@ -1,5 +1,6 @@
 //! Files in a bucket, against a real S3 server: the store, and replicas that have nothing else in common.
 
+mod flips;
 mod outages;
 mod replicas;
 mod store;

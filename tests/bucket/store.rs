@@ -36,7 +36,7 @@ use crate::support::{
 /// Long enough for a beat to come in time, short enough for a death to be waited for.
 const LEASE: Duration = Duration::from_secs(1);
 
-fn store(server: &S3) -> FileStore {
+pub(super) fn store(server: &S3) -> FileStore {
     store_at(&server.url(), LEASE, Arc::new(SystemClock::default()))
 }
 

@@ -35,6 +35,8 @@ pub(super) fn check(fence: &Fence, stored: &[StageRecord]) -> Option<RunFailure>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use pipeline::run::RunId;
 
     use super::*;
@@ -49,6 +51,7 @@ mod tests {
             generation: 1,
             attempt,
             owns_row: true,
+            row_stages: BTreeSet::new(),
         };
         let stored = [record(Stage::InputProcessing, "one")];
         assert_eq!(check(&fence(3), &stored), None);

@@ -143,6 +143,7 @@ impl Entry {
             generation: self.generation,
             attempt,
             owns_row: true,
+            row_stages: self.stages.keys().copied().collect(),
         }
     }
 }

@@ -11,6 +11,7 @@
 //!   ensures this by the run's lock, a bucket by compare-and-swap. A writer that loses the race starts again.
 
 mod backend;
+mod beside_row;
 mod breaker;
 mod calls;
 pub mod config;

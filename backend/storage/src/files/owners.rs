@@ -1,7 +1,7 @@
 //! The owners of runs: their identities, and whether they live.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -98,5 +98,6 @@ pub(super) fn fence_of(manifest: &Manifest, owner: &str) -> Fence {
         generation: manifest.generation,
         attempt: manifest.attempts,
         owns_row: false,
+        row_stages: BTreeSet::new(),
     }
 }

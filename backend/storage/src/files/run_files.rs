@@ -141,8 +141,18 @@ impl RunFiles {
                 .and_then(|bytes| String::from_utf8(bytes).ok()),
             None => None,
         };
+        self.record_of(manifest, stages, report).map(Some)
+    }
+
+    /// The manifest's state of a run, with these parts.
+    pub(super) fn record_of(
+        &self,
+        manifest: Manifest,
+        stages: BTreeMap<Stage, StoredStage>,
+        report: Option<String>,
+    ) -> Result<RunRecord, StorageError> {
         let is_leased = self.owners.is_held(&manifest, false)?;
-        Ok(Some(RunRecord {
+        Ok(RunRecord {
             id: manifest.run_id,
             request: Some(manifest.request),
             status: manifest.status,
@@ -157,7 +167,7 @@ impl RunFiles {
             is_leased,
             waiting: manifest.waiting,
             stored_in: StoredIn::FILES,
-        }))
+        })
     }
 
     /// Changes the manifest if the fence still holds.

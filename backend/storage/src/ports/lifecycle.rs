@@ -1,11 +1,14 @@
 //! The types for accepting, claiming, leasing and ending a run.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use pipeline::{
     clock::Timestamp,
-    run::{RunId, RunStatus},
+    run::{RunId, RunStatus, Stage},
 };
 
 use crate::{
@@ -41,6 +44,8 @@ pub struct Fence {
     /// Whether the worker owns the run's row under this fence. A claim from files must still take the row, if
     /// there is one.
     pub owns_row: bool,
+    /// The stages that the row had when this worker claimed it. None are known of a claim from files.
+    pub row_stages: BTreeSet<Stage>,
 }
 
 impl Fence {

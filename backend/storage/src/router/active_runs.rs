@@ -26,8 +26,8 @@ pub(super) struct ActiveRun {
 #[derive(Debug, Default)]
 pub(super) struct ActiveRuns {
     runs: Mutex<HashMap<RunId, ActiveRun>>,
-    /// The active runs whose files lack a stage that the row has.
-    files_incomplete: Mutex<HashSet<RunId>>,
+    /// The active runs whose files lack a stage that the row has, and whether the files know that.
+    files_incomplete: Mutex<HashMap<RunId, bool>>,
 }
 
 impl ActiveRuns {
@@ -66,18 +66,28 @@ impl ActiveRuns {
 
     /// Records that the run's files lack a stage that its row has.
     pub(super) fn note_files_incomplete(&self, run: &RunId) {
-        self.lock_incomplete().insert(run.clone());
+        self.lock_incomplete().entry(run.clone()).or_insert(false);
     }
 
     pub(super) fn are_files_incomplete(&self, run: &RunId) -> bool {
-        self.lock_incomplete().contains(run)
+        self.lock_incomplete().contains_key(run)
+    }
+
+    /// Records that the run's manifest says that the row is ahead.
+    pub(super) fn note_files_told(&self, run: &RunId) {
+        self.lock_incomplete().insert(run.clone(), true);
+    }
+
+    /// Whether the run's manifest says that the row is ahead.
+    pub(super) fn are_files_told(&self, run: &RunId) -> bool {
+        self.lock_incomplete().get(run).is_some_and(|told| *told)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, ActiveRun>> {
         self.runs.lock()
     }
 
-    fn lock_incomplete(&self) -> MutexGuard<'_, HashSet<RunId>> {
+    fn lock_incomplete(&self) -> MutexGuard<'_, HashMap<RunId, bool>> {
         self.files_incomplete.lock()
     }
 }

@@ -62,7 +62,10 @@ impl Router {
             None => Ok(None),
         };
         // Read the files in every mode, because an earlier mode may have written them.
-        let file = self.files.load(run).await;
+        let file = match (&row, purpose) {
+            (Ok(Some(row)), ReadPurpose::Display) => self.files.load_beside(run, row).await,
+            _ => self.files.load(run).await,
+        };
         match (row, file) {
             // Another replica deleted the run, and this disk is not shared with it.
             (Ok(None), Ok(Some(_))) if self.has_tombstone_in_database(run).await? => {

@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use crate::{error::StorageError, ports::lifecycle::Fence, router::core::Router};
+use crate::{
+    error::{StorageError, StorageErrorKind},
+    ports::lifecycle::Fence,
+    router::core::Router,
+};
 
 /// How often a parked run checks its lease. Renewals run on their own, and 100 ms of delay after one is
 /// harmless.
@@ -79,9 +83,17 @@ impl Router {
         Ok(self.files.has_shared_create_if_absent() && self.files_confirm_lease(fence).await?)
     }
 
-    /// Whether the shared files surely say that this process owns the run.
+    /// Whether the shared files surely say that this process owns the run. A run that only the database accepted begins in the
+    /// files now.
     async fn files_confirm_lease(&self, fence: &Fence) -> Result<bool, StorageError> {
-        match self.files.confirm(fence).await {
+        let confirmed = match self.files.confirm(fence).await {
+            Err(error) if error.kind == StorageErrorKind::NotFound => match self.begin_files(fence).await {
+                Ok(()) => self.files.confirm(fence).await,
+                Err(error) => Err(error),
+            },
+            confirmed => confirmed,
+        };
+        match confirmed {
             Err(error) if error.is_outage() => Ok(false),
             confirmed => confirmed,
         }

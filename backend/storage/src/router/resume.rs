@@ -1,6 +1,6 @@
 //! A claim, after the row or the manifest is this worker's: read both sides, plan, apply, hand over the resume point.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use pipeline::run::{RunId, Stage};
 
@@ -15,6 +15,12 @@ use crate::{
         plan::{FilesKnow, RowSide, Sides, Trigger, must_take_row, plan},
     },
 };
+
+/// Only the row has some of the run's stages, and the database is switched off.
+fn row_is_needed() -> StorageError {
+    let what = "only the database has some of the run's stages, and it is switched off; set ENABLE_DATABASE_WRITES=true";
+    StorageError::new(StorageErrorKind::Unavailable, what)
+}
 
 /// How far a claimed run has come.
 #[derive(Debug)]
@@ -61,6 +67,12 @@ impl Router {
         };
         let in_row = row.iter().flat_map(|row| row.stages.keys().copied()).collect();
         let file = self.files.load(run).await?;
+        let in_files = |stage: &Stage| file.as_ref().is_some_and(|file| file.stages.contains_key(stage));
+        if !self.mode().has_database() && !fence.row_stages.iter().all(in_files) {
+            // The next claim may come from the files, and would know nothing of the row.
+            self.note_row_is_ahead(fence).await;
+            return Err(row_is_needed());
+        }
         merge(row, file)
             .map(|snapshot| Resume::At { snapshot: Box::new(snapshot), in_row })
             .ok_or_else(|| StorageError::new(StorageErrorKind::NotFound, "the run's record has gone"))
@@ -68,12 +80,17 @@ impl Router {
 
     /// Takes the row of a run that came from the files, if another replica may have gone on with it since.
     async fn take_row_of_claim(&self, fence: &Fence) -> Result<(), StorageError> {
-        if self.database.is_none() || !self.mode().has_database() || self.active.owns_row(fence) {
+        let has_database = self.mode().has_database();
+        let is_shared = self.files.has_shared_create_if_absent();
+        if self.database.is_none() || self.active.owns_row(fence) || !(has_database || is_shared) {
             return Ok(());
         }
         let Some(manifest) = self.files.manifest(&fence.run).await? else { return Ok(()) };
         let is_alone = self.config.presence.is_alone();
         let row_is_ahead = manifest.row_is_ahead;
+        if !has_database {
+            return if row_is_ahead { Err(row_is_needed()) } else { Ok(()) };
+        }
         if !row_is_ahead && !must_take_row(&FilesKnow::from(&manifest), manifest.generation, is_alone) {
             return Ok(());
         }
@@ -81,7 +98,7 @@ impl Router {
         match self.take_row(fence).await {
             // All replicas share these files, and the claim there was a compare-and-swap. The row follows with a later write, or
             // with a renewal.
-            Err(error) if error.is_outage() && self.files.has_shared_create_if_absent() && !row_is_ahead => {
+            Err(error) if error.is_outage() && is_shared && !row_is_ahead => {
                 tracing::warn!(event = "run_resumed_by_files", run_id = %fence.run, %error, "[{}] goes on by its files; the database is away", fence.run);
                 Ok(())
             }
@@ -160,6 +177,7 @@ impl Router {
             generation: manifest.generation,
             attempt: 0,
             owns_row: false,
+            row_stages: BTreeSet::new(),
         };
         self.files.clear_leftovers(run).await?;
         self.follow_row(&fence).await

@@ -88,17 +88,19 @@ impl Router {
         }
     }
 
-    /// Tells the files of a run that began there, once, that from now on only the row has its stages. Without the files'
-    /// answer the run goes on: the operator may have switched them off because they are away.
-    async fn note_row_is_ahead(&self, fence: &Fence) {
-        if self.active.are_files_incomplete(&fence.run) {
+    /// Tells the files of a run, once, that only the row has some of its stages. Without the files' answer the run goes on:
+    /// they may be away, and a later write tells them.
+    pub(super) async fn note_row_is_ahead(&self, fence: &Fence) {
+        if self.active.are_files_told(&fence.run) {
             return;
         }
         match self.files.set_row_is_ahead(fence, true).await {
-            Err(error) if error.kind != StorageErrorKind::NotFound => {
+            Ok(()) => self.active.note_files_told(&fence.run),
+            // There is no manifest that could mislead anybody yet.
+            Err(error) if error.kind == StorageErrorKind::NotFound => {}
+            Err(error) => {
                 tracing::warn!(event = "manifest_update_failed", %error, "[{}] the files do not know that its row is ahead", fence.run);
             }
-            _ => {}
         }
     }
 
@@ -260,13 +262,19 @@ impl Router {
         write: Write<'_>,
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
+        // Files with a gap would let a takeover pay again for what the row has.
+        let has_gap = matches!(write, Write::Stage(_)) && self.active.are_files_incomplete(&fence.run);
+        if has_gap {
+            self.note_row_is_ahead(fence).await;
+        }
         let mut written = self.files_write(fence, write, db_sync).await;
-        if matches!(&written, Err(error) if error.kind == StorageErrorKind::NotFound)
-            && let Some(active) = self.active.get(&fence.run)
-        {
+        if matches!(&written, Err(error) if error.kind == StorageErrorKind::NotFound) {
             // Only the database accepted the run, before a change of mode.
-            written = self.files.adopt(&active.new, fence).await;
+            written = self.begin_files(fence).await;
             if written.is_ok() {
+                if has_gap {
+                    self.note_row_is_ahead(fence).await;
+                }
                 written = self.files_write(fence, write, db_sync).await;
             }
         }
@@ -275,6 +283,15 @@ impl Router {
             self.observer.stage_stored(record.meta.stage, &record.meta.provider, StoreName::File);
         }
         written
+    }
+
+    /// Begins the files of a run that only the database has accepted.
+    pub(super) async fn begin_files(&self, fence: &Fence) -> Result<(), StorageError> {
+        let Some(active) = self.active.get(&fence.run) else {
+            let what = format!("there is no run {} in files", fence.run);
+            return Err(StorageError::new(StorageErrorKind::NotFound, what));
+        };
+        self.files.adopt(&active.new, fence).await
     }
 
     async fn files_write(

@@ -1,5 +1,7 @@
 //! One run reconciled: reads both sides, plans, applies, until both sides are proved equal.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use pipeline::{
     clock::Timestamp,
@@ -173,6 +175,7 @@ impl Reconciler {
             generation: file.generation,
             attempt: 0,
             owns_row: true,
+            row_stages: BTreeSet::new(),
         }
     }
 

@@ -4,7 +4,9 @@
 //! ones come first, and equally urgent ones take turns. Each claim continues after the user who was served
 //! last. So users also share slots that become free one at a time.
 
-use pipeline::run::RunId;
+use std::collections::BTreeSet;
+
+use pipeline::run::{RunId, Stage};
 use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
@@ -34,7 +36,9 @@ macro_rules! take {
           "updatedAt" = now()
         FROM waiting WHERE r."id" = waiting."id"
         RETURNING r."id", r."userId", r."leaseEpoch", r."generation", waiting."turn", waiting."heldBy",
-          waiting."attempts" + (waiting."heldBy" IS DISTINCT FROM $1)::int AS "attempts", "#,
+          waiting."attempts" + (waiting."heldBy" IS DISTINCT FROM $1)::int AS "attempts",
+          ARRAY[r."stage1Output" IS NOT NULL, r."stage2Output" IS NOT NULL, r."stage3Output" IS NOT NULL,
+            r."stage4Output" IS NOT NULL] AS "rowStages", "#,
             step_of_row!(),
             r#" AS "step""#
         )
@@ -214,6 +218,7 @@ impl Claimed {
                 generation: row.try_get("generation")?,
                 attempt: row.try_get("attempts")?,
                 owns_row: true,
+                row_stages: row_stages(row)?,
             };
             if let Some(held_by) = row.try_get::<Option<String>, _>("heldBy")?
                 && held_by != lease.owner
@@ -229,6 +234,11 @@ impl Claimed {
         self.fences.extend(taken.into_iter().map(|(.., fence)| fence));
         Ok(last)
     }
+}
+
+fn row_stages(row: &PgRow) -> Result<BTreeSet<Stage>, DbError> {
+    let has: Vec<bool> = row.try_get("rowStages")?;
+    Ok(Stage::ALL.into_iter().zip(has).filter_map(|(stage, has)| has.then_some(stage)).collect())
 }
 
 fn count(number: usize) -> i64 {

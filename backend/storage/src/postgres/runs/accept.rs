@@ -1,5 +1,7 @@
 //! Accepts a run: inserts a new row, or adopts the one that the frontend inserted before.
 
+use std::collections::BTreeSet;
+
 use pipeline::run::RunStatus;
 use sqlx::Row as _;
 use uuid::Uuid;
@@ -119,6 +121,7 @@ pub(in crate::postgres) async fn accept(
                 generation,
                 attempt,
                 owns_row: true,
+                row_stages: BTreeSet::new(),
             });
             return Ok(Acceptance::New(fence));
         }

@@ -1,6 +1,6 @@
 //! Every rule as a line: row, files → steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pipeline::{
     failure::RunFailure,
@@ -286,6 +286,7 @@ fn a_lost_run_returns_its_attempt() {
         generation: 1,
         attempt: 1,
         owns_row: true,
+        row_stages: BTreeSet::new(),
     };
     let know = FilesKnow::default();
     let lost = |epoch: i32, owns_row: bool| {
