@@ -145,6 +145,21 @@ async fn a_resumed_run_reads_its_spooled_document() {
 }
 
 #[tokio::test]
+async fn an_unreadable_spooled_document_is_fetched_again() {
+    let env = TestEnv::with_model(slow_model()).await;
+    let mut service = env.serve(FILE_ONLY).await;
+    service.submit(&env.request("run-1")).await;
+    service.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
+    service.kill();
+    // Larger than any document may be.
+    let spooled = std::fs::File::options().write(true).open(env.run_folder("run-1").join("document"));
+    spooled.unwrap().set_len(1 << 40).unwrap();
+    let service = env.serve(FILE_ONLY).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    assert_eq!(env.blob.requests(), 2);
+}
+
+#[tokio::test]
 async fn a_run_known_to_the_absent_database_waits() {
     let mut env = slow_env().await;
     let flags = env.folder.path().join("flags");

@@ -44,13 +44,13 @@ pub(super) async fn read(
     // The bytes enter memory only here, for a limited number of runs at once.
     let requester = Requester::of_user(request.user_id.as_deref());
     let _in_memory = deps.readers.admit(&requester).await;
-    let is_new = fetched.is_some();
+    let mut is_new = fetched.is_some();
     let mut server_name = None;
-    let bytes = match fetched {
+    let kept = match fetched {
         Some(Fetched::Kept(file, download)) => {
             failpoints::hit("document-fetched");
             server_name = download.name;
-            read_all(file).await?
+            Some(read_all(file).await?)
         }
         Some(Fetched::NotKept(reason)) => {
             tracing::warn!(
@@ -59,16 +59,18 @@ pub(super) async fn read(
                 "[{}] no temporary file can be written; the document is fetched into memory",
                 fence.run
             );
+            None
+        }
+        None => spooled(router, fence).await,
+    };
+    let bytes = match kept {
+        Some(bytes) => bytes,
+        None => {
             let mut bytes = Vec::new();
             server_name = deps.fetcher.fetch_into(&check(deps, url)?, &mut bytes).await?.name;
+            is_new = true;
             bytes
         }
-        None => router
-            .files()
-            .spooled(&fence.run)
-            .await
-            .map_err(|error| RunFailure::from_store(None, &error.into()))?
-            .ok_or_else(|| not_kept(&std::io::ErrorKind::NotFound.into()))?,
     };
     let sha256 = sha256_hex(&bytes);
     let bytes: Arc<[u8]> = bytes.into();
@@ -91,6 +93,17 @@ pub(super) async fn read(
     packed
         .unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
         .map_err(|error| RunFailure::from_compression(None, &error))
+}
+
+/// The document that an earlier attempt has spooled. None if it has gone since, or cannot be read: its address has it too.
+async fn spooled(router: &Router, fence: &Fence) -> Option<Vec<u8>> {
+    match router.files().spooled(&fence.run).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            tracing::warn!(event = "spooled_document_unreadable", run_id = %fence.run, %error, "the spooled document cannot be read; it is fetched again");
+            None
+        }
+    }
 }
 
 /// Checks that a second download returned the document of the stored stages. A run of epoch 1 has no stored

@@ -15,7 +15,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -302,7 +302,8 @@ impl Worker {
             fences.retain(|fence| !lost.contains(&fence.run));
         }
         // At once: the leases of the others run while one is put back.
-        join_all(fences.into_iter().map(|fence| self.start_claimed(fence))).await;
+        let without_room = AtomicU32::new(0);
+        join_all(fences.into_iter().map(|fence| self.start_claimed(fence, &without_room))).await;
         Ok(Asked::Stores)
     }
 
@@ -352,9 +353,10 @@ impl Worker {
         }
     }
 
-    async fn start_claimed(&self, fence: Fence) {
+    async fn start_claimed(&self, fence: Fence, without_room: &AtomicU32) {
         if suspects::is_suspect(&fence) && !suspects::has_room(&self.inner, &fence) {
-            model_wait::put_back(&self.inner, &fence, &suspects::TURN).await;
+            let turn = suspects::turn_after(without_room.fetch_add(1, Ordering::Relaxed));
+            model_wait::put_back(&self.inner, &fence, &turn).await;
             self.inner.router.forget(&fence.run);
             return;
         }

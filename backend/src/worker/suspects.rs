@@ -14,6 +14,16 @@ use super::{crash_loop, inner::Inner, progress::Progress};
 pub(super) const TURN: Postponement =
     Postponement { reason: WaitReason::CrashSuspected, wait: Duration::from_secs(2), lost_usd: 0.0 };
 
+/// The longest wait of a suspect without room. A worker that executes suspects one by one needs about that long for ten of
+/// them.
+const TURN_MAX: Duration = Duration::from_secs(20);
+
+/// How long a suspect without room waits, if a claim brought so many others without room before it. Each claim of a waiting
+/// run costs writes to both stores, so those whose turn comes later ask later.
+pub(super) fn turn_after(others: u32) -> Postponement {
+    Postponement { wait: TURN.wait.saturating_mul(others.saturating_add(1)).min(TURN_MAX), ..TURN }
+}
+
 /// How long a run waits to be alone. No other run starts meanwhile, and a run whose end no store takes may hold
 /// its slot for hours. Most runs end within this time.
 const ALONE_WITHIN: Duration = Duration::from_secs(300);
@@ -90,6 +100,12 @@ mod tests {
     fn groups_grow_with_the_root_of_the_slots() {
         let groups = [1, 2, 9, 32, 256, 10_000].map(group_max);
         assert_eq!(groups, [1, 2, 3, 6, 16, 100]);
+    }
+
+    #[test]
+    fn a_later_turn_waits_longer() {
+        let waits = [0, 1, 4, 9, u32::MAX].map(|others| turn_after(others).wait.as_secs());
+        assert_eq!(waits, [2, 4, 10, 20, 20]);
     }
 
     #[tokio::test(start_paused = true)]
